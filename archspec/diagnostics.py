@@ -1,0 +1,119 @@
+"""Problems as data: where they are, what is wrong, what would be right. Rendering is elsewhere.
+
+    Exception
+    ├── ArchspecError      everything archspec raises on a user's mistake
+    │   ├── SpecError      one or more diagnostics, each at a place in a spec
+    │   └── UsageError     a wrong argument of a command or a function: no place in a file
+    └── Problem            raised where no place is known; whoever knows the place makes it a diagnostic
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+CODES: Final[dict[str, str]] = {
+    "file": "the spec cannot be read",
+    "syntax": "the text is not YAML or JSON",
+    "limit": "the spec is larger than archspec accepts",
+    "duplicate": "a key or a name stands twice",
+    "missing": "something required is not there",
+    "unknown-key": "a key that the language does not have",
+    "unknown-kind": "a step of a kind that does not exist",
+    "unknown-name": "a step, variable or variant that is not defined",
+    "circular": "a definition that leads back to itself",
+    "type": "a value of the wrong type",
+    "value": "a value outside what is allowed",
+    "expression": "an expression that cannot be evaluated",
+    "shape": "layers that do not fit together",
+    "published": "a figure that differs from the published one",
+    "budget": "a figure outside the author's own bounds",
+}
+"""Every code a diagnostic may carry, with its meaning."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A stretch of text: 1-based lines and columns; the end column is exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One problem of a spec. `span` is None when it concerns the file as a whole."""
+
+    code: str
+    message: str
+    span: Span | None = None
+    notes: tuple[str, ...] = ()
+    help: str | None = None
+    file: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.code not in CODES:
+            raise KeyError(self.code)
+
+
+class Problem(Exception):  # noqa: N818  (it is not an error of the program)
+    """What is wrong, said by code that does not know where the user wrote it."""
+
+    def __init__(self, code: str, message: str, *, help: str | None = None) -> None:  # noqa: A002
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.help = help
+        self.notes: tuple[str, ...] = ()
+
+    def at(self, span: Span | None) -> Diagnostic:
+        return Diagnostic(self.code, self.message, span, self.notes, self.help)
+
+
+class ArchspecError(Exception):
+    """Whatever is wrong with what the user gave."""
+
+
+class UsageError(ArchspecError):
+    """A command's or a function's argument is wrong."""
+
+
+@dataclass(eq=False)
+class SpecError(ArchspecError):
+    """All problems of a spec, in the order of the text."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    lines: Sequence[str] = field(default=(), repr=False)
+    """The text of the spec, to show with each place."""
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{d.file or '<spec>'}{f':{d.span.line}:{d.span.column}' if d.span else ''}: "
+            f"error[{d.code}] {d.message}"
+            for d in self.diagnostics
+        )
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that `word` was most likely meant to be, or None."""
+    names = list(candidates)
+    matches = difflib.get_close_matches(word[:80], names, n=1, cutoff=0.6)
+    if matches:
+        return matches[0]
+    folded = {name.replace("_", "").lower(): name for name in names}
+    return folded.get(word.replace("_", "").replace("-", "").lower())
+
+
+def suggestion(word: str, candidates: Iterable[str], *, what: str) -> str:
+    """A help line: the nearest candidate, or the whole list where none is near."""
+    names = sorted(candidates)
+    match = nearest(word, names)
+    if match is not None:
+        return f"did you mean `{match}`?"
+    if not names:
+        return f"there are no {what}"
+    return f"{what}: {', '.join(names)}"

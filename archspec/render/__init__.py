@@ -1,0 +1,1 @@
+"""Reports and diagnostics as something to look at. Numbers come in; only text goes out."""

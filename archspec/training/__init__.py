@@ -1,0 +1,1 @@
+"""Training: a recipe, data, and a run folder that explains itself. Keras does the work."""
