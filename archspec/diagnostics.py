@@ -68,10 +68,12 @@ class Problem(Exception):  # noqa: N818  (it is not an error of the program)
         self.code = code
         self.message = message
         self.help = help
-        self.notes: tuple[str, ...] = ()
+        self.path: str | None = None
+        """Path of the layer inside the step that the user wrote, as stage1/unit2/conv1."""
 
     def at(self, span: Span | None) -> Diagnostic:
-        return Diagnostic(self.code, self.message, span, self.notes, self.help)
+        notes = (f"at {self.path}",) if self.path else ()
+        return Diagnostic(self.code, self.message, span, notes, self.help)
 
 
 class ArchspecError(Exception):

@@ -1,0 +1,21 @@
+"""What every block is: fields, and one method that adds ops to the builder."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from archspec.element import Element
+from archspec.graph.builder import Builder
+from archspec.graph.graph import Node
+
+
+class Block(Element):
+    """A composition of ops and other blocks."""
+
+    row: ClassVar[bool] = False
+    """Whether a table shows it as one row, as it does a convolution with its activation."""
+
+    @abstractmethod
+    def expand(self, b: Builder, x: Node) -> Node:
+        """Add the block on `x`; give the node of its output."""

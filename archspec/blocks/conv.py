@@ -1,0 +1,88 @@
+"""The convolutional layer as papers speak of it: convolution, normalisation, activation."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from archspec.blocks.block import Block
+from archspec.element import Element
+from archspec.graph.builder import Builder
+from archspec.graph.graph import Node
+from archspec.ops.convolution import Convolution
+from archspec.ops.elementwise import Activate
+from archspec.ops.fields import Activation, Count, Padding, Positive, Rate, Window
+from archspec.ops.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
+
+Norm = Literal["batch", "layer", "group", "lrn"]
+Order = Literal["conv-norm-act", "norm-act-conv"]
+
+NORMS: dict[str, type[Element]] = {
+    "batch": BatchNorm,
+    "layer": LayerNorm,
+    "group": GroupNorm,
+    "lrn": LocalResponseNorm,
+}
+"""What `norm:` may say. Their details are set by `defaults`, as `batch_norm: {epsilon: 1e-5}`."""
+
+
+class Conv(Block, kind="conv", main="filters"):
+    """Convolution, then optional normalisation and activation, or these before it.
+
+    `order: norm-act-conv` is the pre-activation order of He et al. 2016 (arXiv:1603.05027).
+    """
+
+    row: ClassVar[bool] = True
+
+    filters: Count
+    """Number of output channels."""
+    kernel: Window = 3
+    """Extent of the kernel, one number or one for each spatial axis."""
+    stride: Window = 1
+    """Step between windows, one number or one for each spatial axis."""
+    padding: Padding = "valid"
+    """Zeros around the input: same, valid, a number, one for each axis, or [before, after] pairs."""
+    dilation: Window = 1
+    """Step between the taps of the kernel."""
+    groups: Count = 1
+    """Number of groups of channels that do not see each other."""
+    bias: bool | None = None
+    """Whether each filter has a learned offset; by default only where no normalisation follows."""
+    norm: Norm | None = None
+    """Normalisation: batch, layer, group, lrn, or null."""
+    activation: Activation | None = None
+    """Activation, or null."""
+    order: Order = "conv-norm-act"
+    """What comes first."""
+    dropout: Rate = 0.0
+    """Share of values dropped after the convolution and before its normalisation."""
+
+    def expand(self, b: Builder, x: Node) -> Node:
+        if self.order == "norm-act-conv":
+            return self._convolve(b, self._activate(b, self._normalize(b, x)))
+        return self._activate(b, self._normalize(b, self._convolve(b, x)))
+
+    def _convolve(self, b: Builder, x: Node) -> Node:
+        bias = self.bias
+        if bias is None:
+            bias = self.norm is None or self.order == "norm-act-conv"
+        convolution = Convolution(
+            filters=self.filters,
+            kernel=self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            bias=bias,
+        )
+        return b(convolution, x, name="convolution")
+
+    def _normalize(self, b: Builder, x: Node) -> Node:
+        return b(NORMS[self.norm](), x, name="norm") if self.norm else x
+
+    def _activate(self, b: Builder, x: Node) -> Node:
+        return b(Activate(function=self.activation), x, name="activation") if self.activation else x
+
+    @property
+    def label(self) -> str:
+        kernel = self.kernel if isinstance(self.kernel, int) else "x".join(map(str, self.kernel))
+        return f"CONV{kernel}-{self.filters}"

@@ -1,0 +1,187 @@
+"""What every kind of step is: a frozen pydantic model of its arguments, known by its `kind`.
+
+Ops (primitives) and blocks (compositions) share this face, so that a spec, the help, the JSON
+Schema, the reference pages and the tests read both in the same way.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+from archspec.diagnostics import Problem, suggestion
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """Metadata of a field's type: what a right value is, to be said when a wrong one is given."""
+
+    text: str
+
+
+class Element(BaseModel):
+    """A kind of step: its fields are its arguments, its docstring is its help."""
+
+    # Schemas are built on first use: a run pays only for the kinds that its spec names.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    kind: ClassVar[str] = ""
+    """The word a spec uses. Empty on the bases that are not kinds themselves."""
+
+    main: ClassVar[str | None] = None
+    """The field that `kind: scalar` sets."""
+
+    kinds: ClassVar[dict[str, type[Element]]] = {}
+    """Every kind whose class has been imported."""
+
+    def __init_subclass__(cls, *, kind: str = "", main: str | None = None, **config: Any) -> None:
+        super().__init_subclass__(**config)
+        cls.kind = kind
+        if main is not None:
+            cls.main = main
+        if not kind:
+            return
+        known = Element.kinds.setdefault(kind, cls)
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise ValueError(f"kind {kind!r} is defined by both {known!r} and {cls!r}")
+
+    @property
+    def label(self) -> str:
+        """How a paper's table would call this layer, such as CONV3-64."""
+        return self.kind.upper()
+
+    @classmethod
+    def parse(cls, arguments: Mapping[str, Any]) -> Any:  # Self, which pydantic's plugin mangles
+        """Build from plain data; raise `ArgumentProblems` in the language's own words."""
+        try:
+            return cls(**arguments)
+        except ValidationError as error:
+            raise ArgumentProblems(cls._problems(error, arguments)) from None
+
+    @classmethod
+    def _problems(
+        cls, error: ValidationError, arguments: Mapping[str, Any]
+    ) -> dict[str, Problem]:
+        problems: dict[str, Problem] = {}
+        for item in error.errors(include_url=False, include_context=False):
+            # A check of the whole element (a model validator) has no field of its own.
+            name = str(item["loc"][0]) if item["loc"] else ""
+            if name in problems:
+                continue
+            if item["type"] == "missing":
+                what = expectation(cls.model_fields[name])
+                problems[name] = Problem(
+                    "missing", f"`{cls.kind}` needs `{name}`", help=f"`{name}` is {what}"
+                )
+            elif item["type"] == "extra_forbidden":
+                problems[name] = unknown_argument(cls, name)
+            elif item["type"] == "value_error":
+                message = item["msg"].removeprefix("Value error, ")
+                where = f"`{name}` of `{cls.kind}`" if name else f"`{cls.kind}`"
+                problems[name] = Problem("value", f"{where}: {message}")
+            else:
+                problems[name] = wrong_value(cls, name, arguments.get(name))
+        return problems
+
+
+class ArgumentProblems(Exception):  # noqa: N818
+    """What is wrong with an element's arguments, by the name of each ('' for the whole)."""
+
+    def __init__(self, problems: dict[str, Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems.values()))
+        self.problems = problems
+
+
+def unknown_argument(cls: type[Element], name: str) -> Problem:
+    """The problem of an argument that `cls` does not have."""
+    return Problem(
+        "unknown-key",
+        f"`{cls.kind}` has no argument `{name}`",
+        help=suggestion(name, cls.model_fields, what=f"arguments of `{cls.kind}`"),
+    )
+
+
+def wrong_value(cls: type[Element], name: str, value: object) -> Problem:
+    """The problem of a value that field `name` of `cls` does not accept."""
+    what = expectation(cls.model_fields[name])
+    shown = show(value)
+    code = "value" if isinstance(value, (int, float, str)) and "one of" in what else "type"
+    return Problem(code, f"`{name}` of `{cls.kind}` must be {what}, not {shown}")
+
+
+def expectation(info: FieldInfo) -> str:
+    """What a field's right values are, in words."""
+    for item in info.metadata:
+        if isinstance(item, Expect):
+            return item.text
+    return _words(info.annotation)
+
+
+def _words(annotation: Any) -> str:
+    """Words for an annotation without `Expect` metadata, such as Literal, bool and unions."""
+    from typing import Literal, get_args, get_origin  # noqa: PLC0415  (only on the error path)
+
+    for item in getattr(annotation, "__metadata__", ()):
+        if isinstance(item, Expect):
+            return item.text
+    if get_origin(annotation) is Literal:
+        return "one of " + ", ".join(str(value) for value in get_args(annotation))
+    plain = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+    if annotation in plain:
+        return plain[annotation]
+    if annotation is type(None):
+        return "null"
+    if get_args(annotation):
+        return " or ".join(_words(part) for part in get_args(annotation) if part is not ...)
+    return "a value of another type"
+
+
+def show(value: object) -> str:
+    """A value as the user wrote it, shortened."""
+    text = {True: "true", False: "false", None: "nothing"}.get(value) if _is_word(value) else None
+    if text is None:
+        text = repr(list(value) if isinstance(value, tuple) else value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _is_word(value: object) -> bool:
+    return value is None or isinstance(value, bool)
+
+
+def summary(cls: type[Element]) -> str:
+    """The first line of a kind's help."""
+    return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+def field_docs(cls: type[Element]) -> dict[str, str]:
+    """Each field's own docstring, the string that stands below it in the class body.
+
+    Read from the source on demand, because only the help, the schema and the reference need it.
+    A class without a source file, as one typed into a console, has no field docs.
+    """
+    docs: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if not issubclass(base, Element) or base is Element:
+            continue
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
+        except (OSError, TypeError, SyntaxError):
+            continue
+        body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+        for statement, following in zip(body, body[1:], strict=False):
+            if (
+                isinstance(statement, ast.AnnAssign)
+                and isinstance(statement.target, ast.Name)
+                and isinstance(following, ast.Expr)
+                and isinstance(following.value, ast.Constant)
+                and isinstance(following.value.value, str)
+            ):
+                docs[statement.target.id] = inspect.cleandoc(following.value.value)
+    return {name: docs[name] for name in cls.model_fields if name in docs}

@@ -1,0 +1,168 @@
+"""The builder: what a block's `expand` speaks to. Shapes are known as each layer is added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archspec.diagnostics import Problem
+from archspec.graph.graph import SEPARATOR, Graph, Input, Layer, Node, Scope, layer_at
+from archspec.ops.op import Op
+from archspec.ops.shape import Shape
+
+if TYPE_CHECKING:
+    from archspec.blocks.block import Block
+    from archspec.element import Element
+
+MOST_NODES = 200_000
+"""A graph with more is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a block expanded to, relative to the node and the path where it began."""
+
+    layers: tuple[tuple[str, Layer, tuple[int, ...]], ...]
+    """(name below the block's path, layer, inputs); an input i < 0 is the block's input -1 - i."""
+    scopes: tuple[Scope, ...]
+    output: int
+
+
+class Builder:
+    """Adds ops and blocks to a graph under construction.
+
+    `b(Convolution(...), x, name="conv1")` adds an op or expands a block on the node `x` and gives
+    the resulting node, whose `shape` and `channels` may decide what comes next.
+    """
+
+    def __init__(
+        self, shape: Sequence[int], defaults: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
+        self.nodes: list[Node] = []
+        self.scopes: list[Scope] = []
+        self._defaults = dict(defaults or {})
+        self._prefix = ""
+        self._used: set[str] = set()
+        self._counts: dict[str, int] = {}
+        self._parts: dict[tuple[Element, tuple[Shape, ...]], _Part] = {}
+        self._filled: dict[Element, Element] = {}
+        self.input = self._append("input", layer_at(Input(extent=tuple(shape)), ()), ())
+
+    def __call__(self, element: Element, *inputs: Node, name: str | None = None) -> Node:
+        """Add `element` on `inputs`; the name defaults to its kind and a number."""
+        filled = self.fill(element)
+        path = self.claim(filled.kind, name)
+        if isinstance(filled, Op):
+            layer = self._layer(filled, path, inputs)
+            return self._append(path, layer, tuple(node.index for node in inputs))
+        return self._block(filled, path, inputs)  # type: ignore[arg-type]
+
+    def fill(self, element: Element) -> Element:
+        """`element` with the spec's `defaults` for its kind where it leaves a field unsaid."""
+        defaults = self._defaults.get(element.kind)
+        if not defaults:
+            return element
+        filled = self._filled.get(element)
+        if filled is None:
+            said = {name: getattr(element, name) for name in element.model_fields_set}
+            filled = self._filled[element] = type(element).parse({**defaults, **said})
+        return filled
+
+    def claim(self, kind: str, name: str | None) -> str:
+        """A path in the current scope that nothing else has."""
+        if name is None:
+            number = self._counts.get(self._prefix + kind, 0)
+            while True:
+                number += 1
+                path = f"{self._prefix}{kind}{number}"
+                if path not in self._used:
+                    break
+            self._counts[self._prefix + kind] = number
+        else:
+            path = self._prefix + name
+            if path in self._used:
+                raise Problem("duplicate", f"two steps are called `{path}`")
+        self._used.add(path)
+        return path
+
+    @contextmanager
+    def scope(self, path: str, kind: str, label: str = "", *, row: bool = False) -> Iterator[None]:
+        """Whatever is added inside stands below `path`."""
+        outer, self._prefix = self._prefix, path + SEPARATOR
+        start = len(self.nodes)
+        place = len(self.scopes)
+        try:
+            yield
+        finally:
+            self._prefix = outer
+        stop = len(self.nodes)
+        if stop > start:
+            scope = Scope(path, kind, label or kind.upper(), start, stop, row)
+            self.scopes.insert(place, scope)
+
+    def finish(
+        self, name: str, outputs: Mapping[str, Node], loss_weights: Mapping[str, float]
+    ) -> Graph:
+        indices = {output: node.index for output, node in outputs.items()}
+        return Graph(name, tuple(self.nodes), indices, tuple(self.scopes), dict(loss_weights))
+
+    def _layer(self, op: Op, path: str, inputs: tuple[Node, ...]) -> Layer:
+        try:
+            return layer_at(op, tuple(node.layer.output for node in inputs))
+        except Problem as problem:
+            problem.path = problem.path or path
+            raise
+
+    def _append(self, path: str, layer: Layer, inputs: tuple[int, ...]) -> Node:
+        index = len(self.nodes)
+        if index >= MOST_NODES:
+            raise Problem("limit", f"the network has more than {MOST_NODES:,} layers")
+        node = Node(index, path, layer, inputs)
+        self.nodes.append(node)
+        return node
+
+    def _block(self, block: Block, path: str, inputs: tuple[Node, ...]) -> Node:
+        key = (block, tuple(node.layer.output for node in inputs))
+        part = self._parts.get(key)
+        if part is not None:
+            return self._replay(part, path, inputs)
+        start, place = len(self.nodes), len(self.scopes)
+        with self.scope(path, block.kind, block.label, row=block.row):
+            output = block.expand(self, *inputs)
+        self._parts[key] = self._record(path, start, place, inputs, output)
+        return output
+
+    def _record(
+        self, path: str, start: int, place: int, inputs: tuple[Node, ...], output: Node
+    ) -> _Part:
+        outside = {node.index: -1 - i for i, node in reversed(list(enumerate(inputs)))}
+        cut = len(path)
+
+        def relative(index: int) -> int:
+            return index - start if index >= start else outside[index]
+
+        return _Part(
+            tuple(
+                (node.name[cut:], node.layer, tuple(map(relative, node.inputs)))
+                for node in self.nodes[start:]
+            ),
+            tuple(
+                Scope(s.name[cut:], s.kind, s.label, s.start - start, s.stop - start, s.row)
+                for s in self.scopes[place:]
+            ),
+            relative(output.index),
+        )
+
+    def _replay(self, part: _Part, path: str, inputs: tuple[Node, ...]) -> Node:
+        start = len(self.nodes)
+        given = [node.index for node in inputs]
+        for name, layer, sources in part.layers:
+            absolute = tuple(start + i if i >= 0 else given[-1 - i] for i in sources)
+            self._append(path + name, layer, absolute)
+        self.scopes.extend(
+            Scope(path + s.name, s.kind, s.label, start + s.start, start + s.stop, s.row)
+            for s in part.scopes
+        )
+        return self.nodes[start + part.output] if part.output >= 0 else inputs[-1 - part.output]

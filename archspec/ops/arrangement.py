@@ -1,0 +1,156 @@
+"""Values moved, repeated or dropped, none computed."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import prod
+from typing import Any, Literal
+
+from archspec.diagnostics import Problem
+from archspec.ops.fields import Count, Index, Sides, Window, per_axis, per_side
+from archspec.ops.op import Reach, Rearrangement, Work, needs_spatial
+from archspec.ops.shape import Shape
+from archspec.ops.windows import by_rank, zero_padding
+
+
+class Flatten(Rearrangement, kind="flatten"):
+    """All values as one vector, the channels changing fastest."""
+
+    view = True
+
+    def output_shape(self, x: Shape) -> Shape:
+        return Shape((x.size,))
+
+    def reach(self, x: Shape) -> Reach | None:
+        return super().reach(x) if x.rank == 0 else None
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.Flatten(name=name)
+
+
+class Reshape(Rearrangement, kind="reshape", main="to"):
+    """The same values in the same order, with other extents."""
+
+    view = True
+
+    to: tuple[Count, ...]
+    """The new extents, channels last."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        if not self.to or prod(self.to) != x.size:
+            raise Problem(
+                "shape",
+                f"{x} has {x.size} values, {'x'.join(map(str, self.to)) or 'nothing'} "
+                f"has {prod(self.to) if self.to else 0}",
+            )
+        return Shape(self.to)
+
+    def reach(self, x: Shape) -> Reach | None:
+        return None if x.rank else super().reach(x)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.Reshape(self.to, name=name)
+
+
+class Pad(Rearrangement, kind="pad", main="amount"):
+    """Zeros around the spatial axes."""
+
+    amount: Sides
+    """How many: a number, one for each axis, or [before, after] for each axis."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        needs_spatial(self.kind, x)
+        sides = per_side(self.amount, x.rank, "amount")
+        spatial = (n + a + b for n, (a, b) in zip(x.spatial, sides, strict=True))
+        return Shape((*spatial, x.channels))
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        return zero_padding(layers, per_side(self.amount, x.rank, "amount"), name)
+
+
+class Crop(Rearrangement, kind="crop", main="amount"):
+    """Values cut off the ends of the spatial axes."""
+
+    amount: Sides
+    """How many: a number, one for each axis, or [before, after] for each axis."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        needs_spatial(self.kind, x)
+        sides = per_side(self.amount, x.rank, "amount")
+        spatial = tuple(n - a - b for n, (a, b) in zip(x.spatial, sides, strict=True))
+        if min(spatial) < 1:
+            raise Problem("shape", f"`crop` leaves nothing of {x}")
+        return Shape((*spatial, x.channels))
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        sides = per_side(self.amount, x.rank, "amount")
+        return by_rank(layers, "Cropping", x.rank)(sides[0] if x.rank == 1 else sides, name=name)
+
+
+class Upsample(Rearrangement, kind="upsample", main="factor"):
+    """Every value repeated along the spatial axes, or interpolated (two axes)."""
+
+    factor: Window
+    """How many times longer: one number, or one for each axis."""
+    method: Literal["nearest", "bilinear"] = "nearest"
+    """How new values come about."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        needs_spatial(self.kind, x)
+        if self.method == "bilinear" and x.rank != 2:
+            raise Problem("shape", "bilinear `upsample` needs two spatial axes")
+        factors = per_axis(self.factor, x.rank, "factor")
+        return Shape((*(n * f for n, f in zip(x.spatial, factors, strict=True)), x.channels))
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, 0 if self.method == "nearest" else 7 * y.size)
+
+    def reach(self, x: Shape) -> Reach | None:
+        window = 1 if self.method == "nearest" else 2
+        factors = per_axis(self.factor, x.rank, "factor")
+        return Reach((window,) * x.rank, tuple(Fraction(1, factor) for factor in factors))
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        factors = per_axis(self.factor, x.rank, "factor")
+        options = {"interpolation": self.method} if x.rank == 2 else {}
+        size = factors[0] if x.rank == 1 else factors
+        return by_rank(layers, "UpSampling", x.rank)(size, name=name, **options)
+
+
+class Slice(Rearrangement, kind="slice"):
+    """Some of the channels, from `start` up to but without `stop`."""
+
+    start: Index = 0
+    """The first channel."""
+    stop: Count | None = None
+    """The channel after the last; by default all that remain."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        stop = x.channels if self.stop is None else self.stop
+        if not self.start < stop <= x.channels:
+            raise Problem(
+                "shape", f"channels {self.start} to {stop} are not within the {x.channels} there"
+            )
+        return Shape((*x.spatial, stop - self.start))
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        stop = x.channels if self.stop is None else self.stop
+        return layers.ChannelSlice(self.start, stop, name=name)
+
+
+class PadChannels(Rearrangement, kind="pad_channels", main="to"):
+    """Channels of zeros appended: the option-A shortcut. (He et al. 2015, section 4.1)"""
+
+    to: Count
+    """Number of channels after."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        if self.to < x.channels:
+            raise Problem("shape", f"{x.channels} channels cannot be padded to {self.to}")
+        return Shape((*x.spatial, self.to))
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        amounts = ((0, 0),) * x.rank + ((0, self.to - x.channels),)
+        return layers.Pad(amounts, value=0.0, name=name)
+
+

@@ -1,0 +1,258 @@
+"""Convolutions, and the fully connected layer."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from archspec.diagnostics import Problem
+from archspec.ops.fields import Count, Window, per_axis
+from archspec.ops.op import Op, Reach, Saved, Weight, Work, needs_spatial
+from archspec.ops.shape import Shape
+from archspec.ops.windows import Windowed, by_rank, padded
+
+
+class _Kernel(Windowed):
+    """A family: a learned kernel slides over the input. Keeps its input for the backward pass."""
+
+    kernel: Window
+    """Extent of the kernel, one number or one for each spatial axis."""
+    dilation: Window = 1
+    """Step between the taps of the kernel."""
+    bias: bool = True
+    """Whether each output channel has a learned offset."""
+
+    def taps(self, rank: int) -> tuple[int, ...]:
+        return per_axis(self.kernel, rank, "kernel")
+
+    def window(self, rank: int) -> tuple[int, ...]:
+        dilation = per_axis(self.dilation, rank, "dilation")
+        return tuple((k - 1) * d + 1 for k, d in zip(self.taps(rank), dilation, strict=True))
+
+    def kernel_shape(self, x: Shape) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    def work(self, x: Shape, y: Shape) -> Work:
+        places = prod(y.spatial)
+        return Work(prod(self.kernel_shape(x)) * places, y.size if self.bias else 0)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
+
+    def keras_arguments(self, x: Shape, name: str) -> dict[str, Any]:
+        steps, dilation = self.steps(x.rank), per_axis(self.dilation, x.rank, "dilation")
+        if max(steps) > 1 and max(dilation) > 1:
+            raise Problem("value", f"`{self.kind}` cannot have both a stride and a dilation")
+        return {
+            "kernel_size": self.taps(x.rank),
+            "strides": steps,
+            "dilation_rate": dilation,
+            "padding": self.keras_padding(x) or "valid",
+            "use_bias": self.bias,
+            "name": name,
+        }
+
+    def emit_padded(self, layers: Any, name: str, x: Shape, layer: Any) -> Any:
+        if self.keras_padding(x):
+            return layer
+        return padded(layers, name, self.slides(x), layer)
+
+
+class Convolution(_Kernel, kind="convolution", main="filters"):
+    """Convolution alone, without normalisation or activation; `conv` is the block with both.
+
+    Kernels have shape (kernel..., channels / groups, filters). Grouped convolution: Krizhevsky et
+    al. 2012, section 3.2.
+    """
+
+    filters: Count
+    """Number of output channels."""
+    groups: Count = 1
+    """Number of groups of channels that do not see each other."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        for what, channels in (("input channels", x.channels), ("filters", self.filters)):
+            if channels % self.groups:
+                raise Problem(
+                    "shape",
+                    f"{channels} {what} cannot be split into {self.groups} groups",
+                    help="groups must divide both the input channels and the filters",
+                )
+        return Shape((*(place.count for place in self.slides(x)), self.filters))
+
+    def kernel_shape(self, x: Shape) -> tuple[int, ...]:
+        return (*self.taps(x.rank), x.channels // self.groups, self.filters)
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:
+        kernel = Weight("kernel", self.kernel_shape(x))
+        return (kernel, Weight("bias", (self.filters,))) if self.bias else (kernel,)
+
+    @property
+    def label(self) -> str:
+        kernel = self.kernel if isinstance(self.kernel, int) else "x".join(map(str, self.kernel))
+        return f"CONV{kernel}-{self.filters}"
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        arguments = self.keras_arguments(x, name) | {"groups": self.groups}
+        layer = by_rank(layers, "Conv", x.rank)(self.filters, **arguments)
+        return self.emit_padded(layers, name, x, layer)
+
+
+class DepthwiseConv(_Kernel, kind="depthwise_conv", main="kernel"):
+    """Each channel convolved by itself, with `multiplier` kernels. (Sifre 2014; Howard et al. 2017)
+
+    The kernel has shape (kernel..., channels, multiplier). One or two spatial axes.
+    """
+
+    multiplier: Count = 1
+    """Output channels for each input channel."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        slides = self.slides(x)
+        if x.rank > 2:
+            raise Problem(
+                "shape",
+                "`depthwise_conv` works on one or two spatial axes",
+                help="`convolution` with as many groups as channels does the same in 3-D",
+            )
+        steps = self.steps(x.rank)
+        if len(set(steps)) > 1:
+            raise Problem("value", "`depthwise_conv` takes one stride for all axes")
+        return Shape((*(place.count for place in slides), x.channels * self.multiplier))
+
+    def kernel_shape(self, x: Shape) -> tuple[int, ...]:
+        return (*self.taps(x.rank), x.channels, self.multiplier)
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:
+        kernel = Weight("kernel", self.kernel_shape(x))
+        bias = Weight("bias", (x.channels * self.multiplier,))
+        return (kernel, bias) if self.bias else (kernel,)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        arguments = self.keras_arguments(x, name) | {"depth_multiplier": self.multiplier}
+        layer = by_rank(layers, "DepthwiseConv", x.rank)(**arguments)
+        return self.emit_padded(layers, name, x, layer)
+
+
+class TransposedConv(_Kernel, kind="transposed_conv", main="filters"):
+    """The transpose of a convolution: each input value paints a kernel. (Zeiler et al. 2010)
+
+    The output is stride times the input (`same`), or as long as the painted kernels (`valid`).
+    """
+
+    filters: Count
+    """Number of output channels."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        needs_spatial(self.kind, x)
+        if not isinstance(self.padding, str):
+            raise Problem("value", "`transposed_conv` takes padding `same` or `valid`")
+        steps, window = self.steps(x.rank), self.window(x.rank)
+        if self.padding == "same":
+            spatial = tuple(n * s for n, s in zip(x.spatial, steps, strict=True))
+        else:
+            spatial = tuple(
+                n * s + max(w - s, 0) for n, s, w in zip(x.spatial, steps, window, strict=True)
+            )
+        return Shape((*spatial, self.filters))
+
+    def kernel_shape(self, x: Shape) -> tuple[int, ...]:
+        return (*self.taps(x.rank), self.filters, x.channels)
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:
+        kernel = Weight("kernel", self.kernel_shape(x))
+        return (kernel, Weight("bias", (self.filters,))) if self.bias else (kernel,)
+
+    def work(self, x: Shape, y: Shape) -> Work:
+        places = prod(x.spatial)  # the kernel is painted once for each place of the input
+        return Work(prod(self.kernel_shape(x)) * places, y.size if self.bias else 0)
+
+    def reach(self, x: Shape) -> Reach | None:
+        from fractions import Fraction  # noqa: PLC0415  (rarely needed, slow to import)
+
+        steps, window = self.steps(x.rank), self.window(x.rank)
+        seen = tuple(-(-w // s) for w, s in zip(window, steps, strict=True))
+        return Reach(seen, tuple(Fraction(1, s) for s in steps))
+
+    def keras_padding(self, x: Shape) -> str | None:  # noqa: ARG002
+        return str(self.padding)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        arguments = self.keras_arguments(x, name)
+        return by_rank(layers, f"Conv{x.rank}DTranspose", x.rank)(self.filters, **arguments)
+
+
+class LocalConv(_Kernel, kind="local_conv", main="filters"):
+    """A convolution whose kernel is learned anew at each place. (LeCun 1989; Taigman et al. 2014)
+
+    The kernel has shape (places, taps * channels, filters), the bias (spatial..., filters).
+    """
+
+    filters: Count
+    """Number of output channels."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        return Shape((*(place.count for place in self.slides(x)), self.filters))
+
+    def kernel_shape(self, x: Shape) -> tuple[int, ...]:
+        places = prod(place.count for place in self.slides(x))
+        return (places, prod(self.taps(x.rank)) * x.channels, self.filters)
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:
+        kernel = Weight("kernel", self.kernel_shape(x))
+        bias = Weight("bias", self.output_shape(x))
+        return (kernel, bias) if self.bias else (kernel,)
+
+    def work(self, x: Shape, y: Shape) -> Work:
+        return Work(prod(self.kernel_shape(x)), y.size if self.bias else 0)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        layer = layers.LocalConv(
+            self.filters,
+            kernel_size=self.taps(x.rank),
+            strides=self.steps(x.rank),
+            dilation_rate=per_axis(self.dilation, x.rank, "dilation"),
+            use_bias=self.bias,
+            name=name,
+        )
+        if self.keras_padding(x) == "valid":
+            return layer
+        return padded(layers, name, self.slides(x), layer)
+
+
+class FullyConnected(Op, kind="fc", main="units"):
+    """Fully connected layer: every output sees every input. Its input is a vector."""
+
+    units: Count
+    """Number of outputs."""
+    bias: bool = True
+    """Whether each output has a learned offset."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        if x.rank:
+            raise Problem(
+                "shape",
+                f"`fc` needs a vector, not {x}",
+                help="put `- flatten` or `- global_avg_pool` before it",
+            )
+        return Shape((self.units,))
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:
+        kernel = Weight("kernel", (x.channels, self.units))
+        return (kernel, Weight("bias", (self.units,))) if self.bias else (kernel,)
+
+    def work(self, x: Shape, y: Shape) -> Work:
+        return Work(x.channels * y.channels, y.size if self.bias else 0)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
+
+    def reach(self, x: Shape) -> Reach | None:  # noqa: ARG002
+        return None
+
+    @property
+    def label(self) -> str:
+        return f"FC-{self.units}"
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.Dense(self.units, use_bias=self.bias, name=name)

@@ -1,0 +1,129 @@
+"""Activations, regularisers and scalings: the shape stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archspec.ops.fields import Activation, Number, Rate
+from archspec.ops.op import Elementwise, Saved, Weight, Work, needs_spatial
+from archspec.ops.shape import Shape
+
+
+class Activate(Elementwise, kind="activation", main="function"):
+    """An elementwise function. ReLU: Nair & Hinton 2010; Krizhevsky et al. 2012, section 3.1."""
+
+    function: Activation
+    """The function, by its usual name."""
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, 0 if self.function == "linear" else y.size)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(output=self.function != "linear")
+
+    @property
+    def label(self) -> str:
+        return self.function.upper()
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.Activation(self.function, name=name)
+
+
+class Softmax(Elementwise, kind="softmax"):
+    """Softmax over the channels: exponentials that sum to one."""
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, 3 * y.size)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(output=True)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.Activation("softmax", name=name)
+
+
+class _Drop(Elementwise):
+    """A family: values are dropped in training; at inference nothing happens."""
+
+    rate: Rate
+    """Share that is dropped in training."""
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, 0)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(mask=self.rate > 0)
+
+
+class Dropout(_Drop, kind="dropout", main="rate"):
+    """Values are zeroed at random in training, the others scaled up. (Srivastava et al. 2014)"""
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.Dropout(self.rate, name=name)
+
+
+class SpatialDropout(_Drop, kind="spatial_dropout", main="rate"):
+    """Whole channels are zeroed at random in training. (Tompson et al. 2014)"""
+
+    def output_shape(self, x: Shape) -> Shape:
+        needs_spatial(self.kind, x)
+        return x
+
+    def saved_for_backward(self) -> Saved:
+        return Saved()  # one value for a channel
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        return layers.Dropout(self.rate, noise_shape=(None, *(1,) * x.rank, x.channels), name=name)
+
+
+class DropPath(_Drop, kind="drop_path", main="rate"):
+    """A whole example's branch is zeroed at random in training. (Huang et al. 2016)
+
+    Each example draws for itself, and survivors are scaled up, so inference needs no change.
+    """
+
+    def saved_for_backward(self) -> Saved:
+        return Saved()  # one value for an example
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        return layers.Dropout(self.rate, noise_shape=(None, *(1,) * len(x)), name=name)
+
+
+class Scale(Elementwise, kind="scale"):
+    """Each channel times a learned factor, plus a learned offset (Caffe's Scale)."""
+
+    bias: bool = True
+    """Whether each channel has a learned offset."""
+    initial: Number = 1.0
+    """The factors' initial value."""
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:
+        factor = Weight("scale", (x.channels,))
+        return (factor, Weight("bias", (x.channels,))) if self.bias else (factor,)
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, y.size * (2 if self.bias else 1))
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.Scale(use_bias=self.bias, initial=self.initial, name=name)
+
+
+class Rescale(Elementwise, kind="rescale", main="scale"):
+    """Every value times a constant, plus a constant, as when pixels become [-1, 1]."""
+
+    scale: Number
+    """The factor."""
+    offset: Number = 0.0
+    """What is added after."""
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, y.size * (2 if self.offset else 1))
+
+    def saved_for_backward(self) -> Saved:
+        return Saved()
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.Rescaling(self.scale, self.offset, name=name)

@@ -1,0 +1,78 @@
+"""The types of arguments, each with the words that say what a right value is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from archspec.element import Expect
+
+LARGEST = 2**31 - 1
+"""No extent, and no count of filters, is larger."""
+
+_Count: TypeAlias = Annotated[int, Ge(1), Le(LARGEST)]
+_Margin: TypeAlias = Annotated[int, Ge(0), Le(LARGEST)]
+
+Count: TypeAlias = Annotated[_Count, Expect("a whole number from 1 to 2147483647")]
+Index: TypeAlias = Annotated[_Margin, Expect("a whole number from 0 to 2147483647")]
+
+Window: TypeAlias = Annotated[
+    _Count | tuple[_Count, ...],
+    Expect("a positive whole number, or one for each spatial axis such as [3, 3]"),
+]
+"""An extent along the spatial axes: one number for all, or one each."""
+
+Sides: TypeAlias = Annotated[
+    _Margin | tuple[_Margin, ...] | tuple[tuple[_Margin, _Margin], ...],
+    Expect(
+        "a whole number, one for each spatial axis such as [1, 1], "
+        "or [before, after] for each axis such as [[0, 1], [0, 1]]"
+    ),
+]
+"""An amount on the sides of the spatial axes."""
+
+Padding: TypeAlias = Annotated[
+    Literal["same", "valid"] | Sides,
+    Expect(
+        "same, valid, a whole number, one for each spatial axis such as [1, 1], "
+        "or [before, after] for each axis such as [[0, 1], [0, 1]]"
+    ),
+]
+"""`same` (output = ceil(input / stride), the odd pixel after), `valid` (none), or explicit zeros."""
+
+Rate: TypeAlias = Annotated[float, Ge(0), Lt(1), Expect("a number from 0 up to, but not, 1")]
+Positive: TypeAlias = Annotated[float, Gt(0), Lt(float("inf")), Expect("a number above 0")]
+Number: TypeAlias = Annotated[
+    float, Gt(float("-inf")), Lt(float("inf")), Expect("a finite number")
+]
+
+Activation: TypeAlias = Literal[
+    "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish",
+    "tanh", "sigmoid", "hard_sigmoid", "hard_swish", "softplus", "softsign", "softmax", "linear",
+]  # fmt: skip
+"""Elementwise functions by Keras's names, and softmax over the channels."""
+
+
+def per_axis(value: int | tuple[int, ...], rank: int, what: str) -> tuple[int, ...]:
+    """One number for each of `rank` spatial axes."""
+    from archspec.diagnostics import Problem  # noqa: PLC0415
+
+    if isinstance(value, int):
+        return (value,) * rank
+    if len(value) != rank:
+        raise Problem(
+            "shape",
+            f"`{what}` has {len(value)} numbers, but its input has {rank} spatial "
+            f"{'axis' if rank == 1 else 'axes'}",
+        )
+    return value
+
+
+def per_side(value: Sides, rank: int, what: str) -> tuple[tuple[int, int], ...]:
+    """(before, after) for each of `rank` spatial axes."""
+    if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+        per_axis(tuple(range(len(value))), rank, what)  # the same complaint about the length
+        return tuple((pair[0], pair[1]) for pair in value if isinstance(pair, tuple))
+    flat = value if isinstance(value, int) else tuple(v for v in value if isinstance(v, int))
+    return tuple((margin, margin) for margin in per_axis(flat, rank, what))

@@ -1,0 +1,132 @@
+"""Normalisations: values are centred and scaled by statistics of their neighbours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archspec.diagnostics import Problem
+from archspec.ops.fields import Count, Number, Positive, Rate
+from archspec.ops.op import Elementwise, Reach, Saved, Weight, Work
+from archspec.ops.shape import Shape
+
+
+class _Normalization(Elementwise):
+    """A family: statistics, then a learned factor and offset for each channel."""
+
+    epsilon: Positive = 1e-3
+    """Added to the variance."""
+    scale: bool = True
+    """Whether each channel has a learned factor, gamma."""
+    center: bool = True
+    """Whether each channel has a learned offset, beta."""
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:
+        learned = (("gamma", self.scale), ("beta", self.center))
+        return tuple(Weight(name, (x.channels,)) for name, has in learned if has)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
+
+    def keras_arguments(self, name: str) -> dict[str, Any]:
+        return {
+            "epsilon": self.epsilon,
+            "scale": self.scale,
+            "center": self.center,
+            "name": name,
+        }
+
+
+class BatchNorm(_Normalization, kind="batch_norm"):
+    """Each channel normalised over the batch and all places. (Ioffe & Szegedy 2015)
+
+    At inference it is one multiply-add a value with the moving statistics, which are weights that
+    are not trained.
+    """
+
+    momentum: Rate = 0.99
+    """Share of the moving statistics that a step keeps (1 minus torch's momentum)."""
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:
+        moving = ("moving_mean", "moving_variance")
+        return super().weights(x) + tuple(Weight(name, (x.channels,), False) for name in moving)
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, 2 * y.size)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.BatchNormalization(momentum=self.momentum, **self.keras_arguments(name))
+
+
+class _SampleNormalization(_Normalization):
+    """A family: the statistics are the example's own, so they are computed at inference too."""
+
+    in_place = False
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        # Mean, squared deviation and its sum, normalisation, factor and offset.
+        return Work(0, y.size * (5 + self.scale + self.center))
+
+
+class LayerNorm(_SampleNormalization, kind="layer_norm"):
+    """Each place normalised over its channels. (Ba et al. 2016; per place as in ConvNeXt)"""
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.LayerNormalization(**self.keras_arguments(name))
+
+
+class GroupNorm(_SampleNormalization, kind="group_norm", main="groups"):
+    """Groups of channels normalised over all places. (Wu & He 2018)"""
+
+    groups: Count = 32
+    """Number of groups; it divides the channels."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        if x.channels % self.groups:
+            raise Problem(
+                "shape", f"{x.channels} channels cannot be split into {self.groups} groups"
+            )
+        return x
+
+    def reach(self, x: Shape) -> Reach | None:
+        return super().reach(x) if x.rank == 0 else None
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.GroupNormalization(groups=self.groups, **self.keras_arguments(name))
+
+
+class LocalResponseNorm(Elementwise, kind="lrn", main="size"):
+    """Each value divided by its neighbours' strength across channels. (Krizhevsky 2012, sec. 3.3)
+
+    y = x / (k + alpha' * sum of squares over `size` channels) ** beta, where alpha' is alpha
+    divided by the size (`divide`: Caffe, torch) or alpha itself (the paper, TensorFlow).
+    """
+
+    in_place = False
+
+    size: Count = 5
+    """Number of neighbouring channels, an odd number."""
+    alpha: Number = 1e-4
+    """Weight of the neighbours."""
+    beta: Number = 0.75
+    """Exponent."""
+    k: Number = 1.0
+    """Offset inside the power."""
+    divide: bool = True
+    """Whether alpha is divided by the size, as Caffe and torch do."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        if self.size % 2 == 0:
+            raise Problem("value", f"the size of `lrn` must be odd, not {self.size}")
+        return x
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, y.size * (self.size + 4))
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True, output=True)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        alpha = self.alpha / self.size if self.divide else self.alpha
+        return layers.LocalResponseNormalization(
+            size=self.size, alpha=alpha, beta=self.beta, k=self.k, name=name
+        )

@@ -1,0 +1,144 @@
+"""What an op must say about itself: everything, in one place.
+
+Nothing here is a default that could be wrong in silence: an op without a rule for its weights, its
+work or what training must keep does not load. The families below each state those rules once.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from fractions import Fraction
+from typing import Any, ClassVar, NamedTuple
+
+from archspec.diagnostics import Problem
+from archspec.element import Element
+from archspec.ops.shape import Shape
+
+
+class Weight(NamedTuple):
+    """One array an op owns, by the name Keras gives it."""
+
+    name: str
+    shape: tuple[int, ...]
+    trainable: bool = True
+
+
+class Work(NamedTuple):
+    """What one forward pass computes for one example.
+
+    `macs`: multiply-adds of convolutions and fully connected layers. `other_ops`: everything else
+    that is arithmetic (biases, normalisation, activations, pools, merges), one for each elementary
+    operation on a value.
+    """
+
+    macs: int
+    other_ops: int
+
+
+class Saved(NamedTuple):
+    """What a training step must keep of an op for its backward pass.
+
+    `input`, `output`: the whole tensor. `mask`: one byte for each output value, as dropout's mask.
+    A tensor that several ops keep is counted once, by whoever adds them up.
+    """
+
+    input: bool = False
+    output: bool = False
+    mask: bool = False
+
+
+class Reach(NamedTuple):
+    """How far an op looks, along each spatial axis: window extent, and step between windows."""
+
+    window: tuple[int, ...]
+    stride: tuple[int | Fraction, ...]
+
+
+class Op(Element):
+    """A primitive. Shapes are channels last, without the batch; one input unless it is a merge."""
+
+    in_place: ClassVar[bool] = False
+    """Whether the forward pass alone may write the output over the input."""
+
+    view: ClassVar[bool] = False
+    """Whether the output is the input's memory under another shape."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        if cls.kind and cls.__abstractmethods__:
+            missing = ", ".join(sorted(cls.__abstractmethods__))
+            raise TypeError(f"op `{cls.kind}` does not say: {missing}")
+
+    @abstractmethod
+    def output_shape(self, *args: Any, **kwargs: Any) -> Shape:
+        """The output's shape from the inputs'; raise `Problem` where they do not fit."""
+
+    @abstractmethod
+    def weights(self, *args: Any, **kwargs: Any) -> tuple[Weight, ...]:
+        """Every weight from the inputs' shapes, in Keras's order."""
+
+    @abstractmethod
+    def work(self, *args: Any, **kwargs: Any) -> Work:
+        """What it computes, from the inputs' shapes and the output's."""
+
+    @abstractmethod
+    def saved_for_backward(self) -> Saved:
+        """What training must keep."""
+
+    @abstractmethod
+    def reach(self, x: Shape) -> Reach | None:
+        """How far it looks; None when each output sees the whole input."""
+
+    @abstractmethod
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        """The Keras layer, or a tuple of layers to apply in order; the last is called `name`.
+
+        `layers` is `keras.layers` with archspec's own few beside them: an argument, so that an op
+        costs nothing to import.
+        """
+
+
+def pointwise(x: Shape) -> Reach:
+    """The reach of an op whose output at a place depends on the input at that place alone."""
+    return Reach((1,) * x.rank, (1,) * x.rank)
+
+
+class Elementwise(Op):
+    """A family: the output has the input's shape, and a value depends on its own place alone."""
+
+    in_place = True
+
+    def output_shape(self, x: Shape) -> Shape:
+        return x
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
+        return ()
+
+    def reach(self, x: Shape) -> Reach | None:
+        return pointwise(x)
+
+
+class Rearrangement(Op):
+    """A family: values are moved or dropped, none is computed, and nothing is learned."""
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
+        return ()
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, 0)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved()
+
+    def reach(self, x: Shape) -> Reach | None:
+        return pointwise(x)
+
+
+def needs_spatial(kind: str, x: Shape) -> None:
+    """Refuse a vector where an op needs at least one spatial axis."""
+    if x.rank == 0:
+        raise Problem(
+            "shape",
+            f"`{kind}` needs an input with spatial axes, not a vector of {x.channels}",
+            help="it must come before `flatten`, `fc` and the global pools",
+        )

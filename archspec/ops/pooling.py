@@ -1,0 +1,169 @@
+"""Pools: a window, or the whole plane, becomes one value in each channel."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, ClassVar
+
+from archspec.diagnostics import Problem
+from archspec.ops.fields import Window, per_axis
+from archspec.ops.op import Op, Reach, Saved, Weight, Work, needs_spatial
+from archspec.ops.shape import Shape
+from archspec.ops.windows import Windowed, by_rank, padded
+
+
+class _Pool(Windowed):
+    """A family: each window of a channel becomes one value."""
+
+    extent_field = "size"
+    ceil_mode = True
+
+    size: Window
+    """Extent of the window, one number or one for each spatial axis."""
+    stride: Window | None = None
+    """Step between windows; by default the size, so that windows do not overlap."""
+    ceil: bool = False
+    """Round the output's extent up, so that a last window may hang over the edge (Caffe)."""
+
+    def window(self, rank: int) -> tuple[int, ...]:
+        return per_axis(self.size, rank, "size")
+
+    def steps(self, rank: int) -> tuple[int, ...]:
+        return per_axis(self.size if self.stride is None else self.stride, rank, "stride")
+
+    def output_shape(self, x: Shape) -> Shape:
+        slides = self.slides(x)
+        for place, window in zip(slides, self.window(x.rank), strict=True):
+            if not isinstance(self.padding, str) and place.before >= window:
+                raise Problem(
+                    "shape",
+                    f"the padding of `{self.kind}` ({place.before}) must be smaller than its "
+                    f"size ({window}), or a window would see padding alone",
+                )
+        return Shape((*(place.count for place in slides), x.channels))
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
+        return ()
+
+    def work(self, x: Shape, y: Shape) -> Work:
+        return Work(0, y.size * prod(self.window(x.rank)))
+
+    @property
+    def label(self) -> str:
+        size = self.size if isinstance(self.size, int) else "x".join(map(str, self.size))
+        return f"{self.kind.removesuffix('_pool').upper()}POOL{size}"
+
+    def keras_arguments(self, x: Shape, name: str) -> dict[str, Any]:
+        return {
+            "pool_size": self.window(x.rank),
+            "strides": self.steps(x.rank),
+            "padding": self.keras_padding(x) or "valid",
+            "name": name,
+        }
+
+
+class MaxPool(_Pool, kind="max_pool", main="size"):
+    """Maximum over a window; padding never wins. (Krizhevsky et al. 2012 let windows overlap.)"""
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
+
+    @property
+    def label(self) -> str:
+        return super().label.removeprefix("MAX")
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        layer = by_rank(layers, "MaxPooling", x.rank)(**self.keras_arguments(x, name))
+        if self.keras_padding(x):
+            return layer
+        return padded(layers, name, self.slides(x), layer, value=float("-inf"))
+
+
+class AvgPool(_Pool, kind="avg_pool", main="size"):
+    """Mean over a window. (LeCun et al. 1998, subsampling)"""
+
+    count_padding: bool = False
+    """Whether explicit padding counts in the divisor, as torch does by default."""
+
+    def saved_for_backward(self) -> Saved:
+        return Saved()
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        counted = self.count_padding and not isinstance(self.padding, str)
+        if self.keras_padding(x) and not counted:
+            return by_rank(layers, "AveragePooling", x.rank)(**self.keras_arguments(x, name))
+        slides = self.slides(x)
+        return layers.PaddedAveragePooling(
+            pool_size=self.window(x.rank),
+            strides=self.steps(x.rank),
+            padding=tuple((place.before, place.after) for place in slides),
+            counted=self.counted_padding(x) if counted else ((0, 0),) * x.rank,
+            name=name,
+        )
+
+    def counted_padding(self, x: Shape) -> tuple[tuple[int, int], ...]:
+        """The explicit padding, without what hangs over the edge: no convention counts that."""
+        plain = self.model_copy(update={"ceil": False}).slides(x)
+        return tuple((place.before, place.after) for place in plain)
+
+
+class L2Pool(_Pool, kind="l2_pool", main="size"):
+    """Root of the sum of squares over a window. (Sermanet et al. 2012)"""
+
+    extent_field: ClassVar[str] = "size"
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True, output=True)
+
+    def work(self, x: Shape, y: Shape) -> Work:
+        return Work(0, y.size * (2 * prod(self.window(x.rank)) + 1))
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        slides = self.slides(x)
+        return layers.L2Pooling(
+            pool_size=self.window(x.rank),
+            strides=self.steps(x.rank),
+            padding=tuple((place.before, place.after) for place in slides),
+            name=name,
+        )
+
+
+class _GlobalPool(Op):
+    """A family: the whole plane of a channel becomes one value."""
+
+    keep_axes: bool = False
+    """Keep the spatial axes, each of extent 1, instead of giving a vector."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        needs_spatial(self.kind, x)
+        return Shape((1,) * x.rank + (x.channels,)) if self.keep_axes else Shape((x.channels,))
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
+        return ()
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, x.size)
+
+    def reach(self, x: Shape) -> Reach | None:  # noqa: ARG002
+        return None
+
+
+class GlobalAvgPool(_GlobalPool, kind="global_avg_pool"):
+    """Mean of each channel over the whole plane. (Lin et al. 2013, section 3.2)"""
+
+    def saved_for_backward(self) -> Saved:
+        return Saved()
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        layer = by_rank(layers, "GlobalAveragePooling", x.rank)
+        return layer(keepdims=self.keep_axes, name=name)
+
+
+class GlobalMaxPool(_GlobalPool, kind="global_max_pool"):
+    """Maximum of each channel over the whole plane."""
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        return by_rank(layers, "GlobalMaxPooling", x.rank)(keepdims=self.keep_axes, name=name)

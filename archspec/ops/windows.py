@@ -1,0 +1,130 @@
+"""Windows that slide over the spatial axes: what convolutions and pools have in common."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, ClassVar, NamedTuple
+
+from archspec.diagnostics import Problem
+from archspec.ops.fields import Padding, Sides, Window, per_axis, per_side
+from archspec.ops.op import Op, Reach, needs_spatial
+from archspec.ops.shape import Shape
+
+
+class Slide(NamedTuple):
+    """A window's places along one axis: how many, and the padding that they need."""
+
+    count: int
+    before: int
+    after: int
+
+
+def slide(
+    extent: int, window: int, stride: int, padding: str | tuple[int, int], *, ceil: bool = False
+) -> Slide:
+    """Where a window of `window` values fits along `extent` values.
+
+    `same` gives ceil(extent / stride) places and puts the odd padding after, as TensorFlow does.
+    With `ceil` a last window may hang over the end, if it starts inside the input or the padding
+    before it (Caffe's rule, and torch's `ceil_mode`). A count below 1 means that none fits.
+    """
+    if padding == "same":
+        count = -(-extent // stride)
+        total = max((count - 1) * stride + window - extent, 0)
+        return Slide(count, total // 2, total - total // 2)
+    before, after = (0, 0) if isinstance(padding, str) else padding
+    room = extent + before + after - window
+    count = room // stride + 1
+    if ceil and room >= 0:
+        count = -(-room // stride) + 1
+        if (count - 1) * stride >= extent + before:
+            count -= 1
+        after += max((count - 1) * stride + window - (extent + before + after), 0)
+    return Slide(count, before, after)
+
+
+class Windowed(Op):
+    """A family: each output place sees a window of the input."""
+
+    stride: Window | None = 1
+    """Step between windows, one number or one for each spatial axis."""
+    padding: Padding = "valid"
+    """Zeros around the input: same, valid, a number, one for each axis, or [before, after] pairs."""
+
+    ceil_mode: ClassVar[bool] = False
+    extent_field: ClassVar[str] = "kernel"
+
+    def window(self, rank: int) -> tuple[int, ...]:
+        """The window's extent along each axis, dilation included."""
+        raise NotImplementedError
+
+    def steps(self, rank: int) -> tuple[int, ...]:
+        return per_axis(1 if self.stride is None else self.stride, rank, "stride")
+
+    def slides(self, x: Shape) -> tuple[Slide, ...]:
+        """The places along each axis; raise `Problem` where the window does not fit."""
+        needs_spatial(self.kind, x)
+        window = self.window(x.rank)
+        sides: tuple[str | tuple[int, int], ...]
+        if isinstance(self.padding, str):
+            sides = (self.padding,) * x.rank
+        else:
+            sides = per_side(self.padding, x.rank, "padding")
+        slides = tuple(
+            slide(*axis, ceil=self.ceil_mode and getattr(self, "ceil", False))
+            for axis in zip(x.spatial, window, self.steps(x.rank), sides, strict=True)
+        )
+        if any(place.count < 1 for place in slides):
+            raise Problem(
+                "shape",
+                f"the {self.extent_field} of `{self.kind}` "
+                f"({'x'.join(map(str, window))}) is larger than its input "
+                f"({'x'.join(map(str, x.spatial))}"
+                + (")" if self.padding == "valid" else f", padding {_words(self.padding)})"),
+                help=f"use a smaller {self.extent_field}, `padding: same`, or fewer strides before",
+            )
+        return slides
+
+    def reach(self, x: Shape) -> Reach | None:
+        return Reach(self.window(x.rank), self.steps(x.rank))
+
+    def keras_padding(self, x: Shape) -> str | None:
+        """`same` or `valid` where one of Keras's two words says it exactly, else None."""
+        slides = self.slides(x)
+        if all(place.before == place.after == 0 for place in slides):
+            return "valid"
+        same = tuple(
+            slide(*axis, "same")
+            for axis in zip(x.spatial, self.window(x.rank), self.steps(x.rank), strict=True)
+        )
+        return "same" if slides == same else None
+
+
+def _words(padding: str | Sides) -> str:
+    return str(padding).replace("(", "[").replace(")", "]")
+
+
+def padded(
+    layers: Any, name: str, slides: tuple[Slide, ...], layer: Any, *, value: float = 0.0
+) -> tuple[Any, Any]:
+    """`layer`, which pads nothing itself, behind one that pads its input explicitly."""
+    amounts = tuple((place.before, place.after) for place in slides)
+    if value:
+        return layers.Pad(amounts, value=value, name=f"{name}-pad"), layer
+    return zero_padding(layers, amounts, f"{name}-pad"), layer
+
+
+def zero_padding(layers: Any, amounts: tuple[tuple[int, int], ...], name: str) -> Any:
+    """Keras's zero padding for any number of spatial axes."""
+    rank = len(amounts)
+    return by_rank(layers, "ZeroPadding", rank)(amounts[0] if rank == 1 else amounts, name=name)
+
+
+def by_rank(layers: Any, name: str, rank: int) -> Any:
+    """Keras's layer class for `rank` spatial axes, such as Conv2D."""
+    return getattr(layers, f"{name}{rank}D")
+
+
+def volume(window: tuple[int, ...]) -> int:
+    """Number of places in a window."""
+    return prod(window)
