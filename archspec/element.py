@@ -38,6 +38,9 @@ class Element(BaseModel):
     main: ClassVar[str | None] = None
     """The field that `kind: scalar` sets."""
 
+    hints: ClassVar[dict[str, str]] = {}
+    """Help for arguments that people write here by mistake."""
+
     kinds: ClassVar[dict[str, type[Element]]] = {}
     """Every kind whose class has been imported."""
 
@@ -104,7 +107,7 @@ def unknown_argument(cls: type[Element], name: str) -> Problem:
     return Problem(
         "unknown-key",
         f"`{cls.kind}` has no argument `{name}`",
-        help=suggestion(name, cls.model_fields, what=f"arguments of `{cls.kind}`"),
+        help=cls.hints.get(name) or suggestion(name, cls.model_fields, what=f"arguments of `{cls.kind}`"),
     )
 
 

@@ -9,8 +9,8 @@ from archspec.element import Element
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import Convolution
-from archspec.ops.elementwise import Activate
-from archspec.ops.fields import Activation, Count, Padding, Positive, Rate, Window
+from archspec.ops.elementwise import Activate, Dropout
+from archspec.ops.fields import Activation, Count, Padding, Rate, Window
 from archspec.ops.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 
 Norm = Literal["batch", "layer", "group", "lrn"]
@@ -46,7 +46,7 @@ class Conv(Block, kind="conv", main="filters"):
     groups: Count = 1
     """Number of groups of channels that do not see each other."""
     bias: bool | None = None
-    """Whether each filter has a learned offset; by default only where no normalisation follows."""
+    """Whether each filter has a learned offset; by default only in a layer without norm."""
     norm: Norm | None = None
     """Normalisation: batch, layer, group, lrn, or null."""
     activation: Activation | None = None
@@ -54,7 +54,7 @@ class Conv(Block, kind="conv", main="filters"):
     order: Order = "conv-norm-act"
     """What comes first."""
     dropout: Rate = 0.0
-    """Share of values dropped after the convolution and before its normalisation."""
+    """Share of the convolution's outputs dropped in training, before what follows it."""
 
     def expand(self, b: Builder, x: Node) -> Node:
         if self.order == "norm-act-conv":
@@ -62,9 +62,6 @@ class Conv(Block, kind="conv", main="filters"):
         return self._activate(b, self._normalize(b, self._convolve(b, x)))
 
     def _convolve(self, b: Builder, x: Node) -> Node:
-        bias = self.bias
-        if bias is None:
-            bias = self.norm is None or self.order == "norm-act-conv"
         convolution = Convolution(
             filters=self.filters,
             kernel=self.kernel,
@@ -72,9 +69,10 @@ class Conv(Block, kind="conv", main="filters"):
             padding=self.padding,
             dilation=self.dilation,
             groups=self.groups,
-            bias=bias,
+            bias=self.norm is None if self.bias is None else self.bias,
         )
-        return b(convolution, x, name="convolution")
+        y = b(convolution, x, name="convolution")
+        return b(Dropout(rate=self.dropout), y, name="dropout") if self.dropout else y
 
     def _normalize(self, b: Builder, x: Node) -> Node:
         return b(NORMS[self.norm](), x, name="norm") if self.norm else x

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archspec.diagnostics import Problem
+from archspec.element import ArgumentProblems, Element
 from archspec.graph.graph import SEPARATOR, Graph, Input, Layer, Node, Scope, layer_at
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
     from archspec.blocks.block import Block
-    from archspec.element import Element
 
 MOST_NODES = 200_000
 """A graph with more is refused."""
@@ -43,45 +43,54 @@ class Builder:
         self.nodes: list[Node] = []
         self.scopes: list[Scope] = []
         self._defaults = dict(defaults or {})
-        self._prefix = ""
+        self.prefix = ""
+        """Path of the scope in which things are added, with its separator."""
         self._used: set[str] = set()
         self._counts: dict[str, int] = {}
         self._parts: dict[tuple[Element, tuple[Shape, ...]], _Part] = {}
-        self._filled: dict[Element, Element] = {}
+        self._filled: dict[tuple[Element, frozenset[str]], Element] = {}
         self.input = self._append("input", layer_at(Input(extent=tuple(shape)), ()), ())
 
     def __call__(self, element: Element, *inputs: Node, name: str | None = None) -> Node:
         """Add `element` on `inputs`; the name defaults to its kind and a number."""
         filled = self.fill(element)
-        path = self.claim(filled.kind, name)
-        if isinstance(filled, Op):
-            layer = self._layer(filled, path, inputs)
+        return self.place(filled, self.claim(filled.kind, name), inputs)
+
+    def place(self, element: Element, path: str, inputs: tuple[Node, ...]) -> Node:
+        """Add `element` as it is at a path that was claimed."""
+        if isinstance(element, Op):
+            layer = self._layer(element, path, inputs)
             return self._append(path, layer, tuple(node.index for node in inputs))
-        return self._block(filled, path, inputs)  # type: ignore[arg-type]
+        return self._block(element, path, inputs)  # type: ignore[arg-type]
 
     def fill(self, element: Element) -> Element:
         """`element` with the spec's `defaults` for its kind where it leaves a field unsaid."""
         defaults = self._defaults.get(element.kind)
         if not defaults:
             return element
-        filled = self._filled.get(element)
+        # Two equal elements may differ in which of their values were said.
+        key = (element, frozenset(element.model_fields_set))
+        filled = self._filled.get(key)
         if filled is None:
             said = {name: getattr(element, name) for name in element.model_fields_set}
-            filled = self._filled[element] = type(element).parse({**defaults, **said})
+            try:
+                filled = self._filled[key] = type(element).parse({**defaults, **said})
+            except ArgumentProblems as problems:
+                raise next(iter(problems.problems.values())) from None
         return filled
 
     def claim(self, kind: str, name: str | None) -> str:
         """A path in the current scope that nothing else has."""
         if name is None:
-            number = self._counts.get(self._prefix + kind, 0)
+            number = self._counts.get(self.prefix + kind, 0)
             while True:
                 number += 1
-                path = f"{self._prefix}{kind}{number}"
+                path = f"{self.prefix}{kind}{number}"
                 if path not in self._used:
                     break
-            self._counts[self._prefix + kind] = number
+            self._counts[self.prefix + kind] = number
         else:
-            path = self._prefix + name
+            path = self.prefix + name
             if path in self._used:
                 raise Problem("duplicate", f"two steps are called `{path}`")
         self._used.add(path)
@@ -90,17 +99,24 @@ class Builder:
     @contextmanager
     def scope(self, path: str, kind: str, label: str = "", *, row: bool = False) -> Iterator[None]:
         """Whatever is added inside stands below `path`."""
-        outer, self._prefix = self._prefix, path + SEPARATOR
+        outer, self.prefix = self.prefix, path + SEPARATOR
         start = len(self.nodes)
         place = len(self.scopes)
         try:
             yield
         finally:
-            self._prefix = outer
+            self.prefix = outer
         stop = len(self.nodes)
         if stop > start:
             scope = Scope(path, kind, label or kind.upper(), start, stop, row)
             self.scopes.insert(place, scope)
+
+    @contextmanager
+    def group(self, kind: str, name: str | None = None) -> Iterator[str]:
+        """A named scope inside a block, such as unit1: a part of it that is no kind of its own."""
+        path = self.claim(kind, name)
+        with self.scope(path, kind):
+            yield path
 
     def finish(
         self, name: str, outputs: Mapping[str, Node], loss_weights: Mapping[str, float]

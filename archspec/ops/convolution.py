@@ -220,8 +220,8 @@ class LocalConv(_Kernel, kind="local_conv", main="filters"):
         return padded(layers, name, self.slides(x), layer)
 
 
-class FullyConnected(Op, kind="fc", main="units"):
-    """Fully connected layer: every output sees every input. Its input is a vector."""
+class FullyConnected(Op, kind="fully_connected", main="units"):
+    """Every output sees every input, a vector; `fc` is the block with an activation."""
 
     units: Count
     """Number of outputs."""
@@ -232,7 +232,7 @@ class FullyConnected(Op, kind="fc", main="units"):
         if x.rank:
             raise Problem(
                 "shape",
-                f"`fc` needs a vector, not {x}",
+                f"a fully connected layer needs a vector, not {x}",
                 help="put `- flatten` or `- global_avg_pool` before it",
             )
         return Shape((self.units,))

@@ -1,0 +1,39 @@
+"""The fully connected layer as papers speak of it: with its activation."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from archspec.blocks.block import Block
+from archspec.blocks.conv import NORMS, Norm
+from archspec.graph.builder import Builder
+from archspec.graph.graph import Node
+from archspec.ops.convolution import FullyConnected
+from archspec.ops.elementwise import Activate
+from archspec.ops.fields import Activation, Count
+
+
+class Fc(Block, kind="fc", main="units"):
+    """Fully connected layer, then optional normalisation and activation. Its input is a vector."""
+
+    row: ClassVar[bool] = True
+
+    units: Count
+    """Number of outputs."""
+    bias: bool | None = None
+    """Whether each output has a learned offset; by default only in a layer without norm."""
+    norm: Norm | None = None
+    """Normalisation: batch, layer, group, lrn, or null."""
+    activation: Activation | None = None
+    """Activation, or null."""
+
+    def expand(self, b: Builder, x: Node) -> Node:
+        bias = self.norm is None if self.bias is None else self.bias
+        x = b(FullyConnected(units=self.units, bias=bias), x, name="fully_connected")
+        if self.norm:
+            x = b(NORMS[self.norm](), x, name="norm")
+        return b(Activate(function=self.activation), x, name="activation") if self.activation else x
+
+    @property
+    def label(self) -> str:
+        return f"FC-{self.units}"

@@ -1,0 +1,130 @@
+"""Residual units: basic and bottleneck, post- and pre-activation, wide, grouped."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from archspec.blocks.block import Block
+from archspec.blocks.conv import NORMS, Conv, Norm, Order
+from archspec.diagnostics import Problem
+from archspec.graph.builder import Builder
+from archspec.graph.graph import Node
+from archspec.ops.arrangement import PadChannels
+from archspec.ops.elementwise import Activate, Dropout, DropPath
+from archspec.ops.fields import Activation, Count, Rate
+from archspec.ops.merge import Add
+from archspec.ops.pooling import MaxPool
+
+
+class Residual(Block, kind="residual", main="filters"):
+    """Convolutions whose output is added to their input. (He et al. 2015, arXiv:1512.03385)
+
+    Pre-activation: He et al. 2016, arXiv:1603.05027. Wide: Zagoruyko & Komodakis 2016,
+    arXiv:1605.07146. Cardinality: Xie et al. 2017, arXiv:1611.05431. Stochastic depth: Huang et
+    al. 2016, arXiv:1603.09382.
+    """
+
+    filters: Count
+    """Filters of the 3x3 convolutions; a bottleneck's output has `expansion` times as many."""
+    style: Literal["basic", "bottleneck"] = "basic"
+    """Two 3x3 convolutions, or 1x1, 3x3, 1x1."""
+    stride: Count = 1
+    """Step of the unit."""
+    stride_on: Literal["3x3", "1x1"] = "3x3"
+    """Which convolution of a bottleneck strides: the 3x3, or the first 1x1 as in the paper."""
+    expansion: Count = 4
+    """A bottleneck's output channels, in multiples of `filters`."""
+    cardinality: Count = 1
+    """Groups of the bottleneck's 3x3 convolution."""
+    width: Count | None = None
+    """Channels of each group of the bottleneck's 3x3; by default `filters` over all groups."""
+    shortcut: Literal["projection", "pad", "identity"] = "projection"
+    """Where shapes differ: 1x1 convolution (option B), zero channels (A), or nothing may differ."""
+    order: Order = "conv-norm-act"
+    """Post-activation, or the pre-activation of He et al. 2016."""
+    preactivate: bool = True
+    """Whether a pre-activation unit starts with norm and activation (not where the stem did)."""
+    bias: bool = False
+    """Whether every convolution has a bias, as in keras.applications."""
+    norm: Norm = "batch"
+    """Normalisation of every convolution."""
+    activation: Activation = "relu"
+    """Activation, after the sum too in post-activation order."""
+    dropout: Rate = 0.0
+    """Share dropped before the last convolution in training (Wide ResNet)."""
+    drop_path: Rate = 0.0
+    """Share of examples whose residual branch is dropped in training (stochastic depth)."""
+
+    def expand(self, b: Builder, x: Node) -> Node:
+        post = self.order == "conv-norm-act"
+        entry = x if post or not self.preactivate else self._activated(b, x, "")
+        y = entry
+        windows = self._windows()
+        last = len(windows)
+        for number, window in enumerate(windows, start=1):
+            norm: Norm | None = self.norm
+            activation = self.activation if not post or number < last else None
+            if not post and number == 1:  # the entry is activated, if it should be
+                norm = activation = None
+            if self.dropout and number == last:
+                if not post:
+                    y = self._activated(b, y, str(number))
+                    norm = activation = None
+                y = b(Dropout(rate=self.dropout), y, name="dropout")
+            conv = Conv(norm=norm, activation=activation, order=self.order, bias=self.bias, **window)
+            y = b(conv, y, name=f"conv{number}")
+        if self.drop_path:
+            y = b(DropPath(rate=self.drop_path), y, name="drop_path")
+        y = b(Add(), y, self._shortcut(b, x, entry, y), name="add")
+        return b(Activate(function=self.activation), y, name="activation") if post else y
+
+    def _windows(self) -> list[dict[str, Any]]:
+        """The arguments in which the unit's convolutions differ."""
+        if self.style == "basic":
+            wide = {"filters": self.filters, "kernel": 3, "padding": 1}
+            return [wide | {"stride": self.stride}, wide]
+        width = self.width or max(self.filters // self.cardinality, 1)
+        inner = width * self.cardinality
+        first, middle = (self.stride, 1) if self.stride_on == "1x1" else (1, self.stride)
+        return [
+            {"filters": inner, "kernel": 1, "stride": first},
+            {
+                "filters": inner,
+                "kernel": 3,
+                "padding": 1,
+                "stride": middle,
+                "groups": self.cardinality,
+            },
+            {"filters": self.filters * self.expansion, "kernel": 1},
+        ]
+
+    def _activated(self, b: Builder, x: Node, number: str) -> Node:
+        x = b(NORMS[self.norm](), x, name=f"norm{number}")
+        return b(Activate(function=self.activation), x, name=f"activation{number}")
+
+    def _shortcut(self, b: Builder, x: Node, entry: Node, y: Node) -> Node:
+        """The other summand: the input itself, made to fit where the shapes differ."""
+        if x.shape == y.shape:
+            return x
+        if self.shortcut == "identity":
+            raise Problem(
+                "shape",
+                f"an identity shortcut cannot join {x.shape} and {y.shape}",
+                help="`shortcut: projection` or `pad` makes them fit",
+            )
+        if self.shortcut == "projection":
+            pre = self.order == "norm-act-conv"
+            projection = Conv(
+                filters=y.channels,
+                kernel=1,
+                stride=self.stride,
+                bias=self.bias,
+                norm=None if pre else self.norm,
+                activation=None,
+            )
+            return b(projection, entry, name="projection")
+        if self.stride > 1:
+            x = b(MaxPool(size=1, stride=self.stride), x, name="subsample")
+        if x.channels != y.channels:
+            x = b(PadChannels(to=y.channels), x, name="pad_channels")
+        return x

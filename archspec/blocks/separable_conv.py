@@ -1,0 +1,51 @@
+"""A convolution factored into one over space and one over channels."""
+
+from __future__ import annotations
+
+from archspec.blocks.block import Block
+from archspec.blocks.conv import Conv, Norm
+from archspec.graph.builder import Builder
+from archspec.graph.graph import Node
+from archspec.ops.convolution import DepthwiseConv
+from archspec.ops.fields import Activation, Count, Padding, Window
+
+
+class SeparableConv(Block, kind="separable_conv", main="filters"):
+    """Depthwise convolution, then 1x1. (Sifre 2014; Chollet 2016, arXiv:1610.02357, section 2)
+
+    Nothing stands between the two, as in Xception.
+    """
+
+    filters: Count
+    """Number of output channels."""
+    kernel: Window = 3
+    """Extent of the depthwise kernel."""
+    stride: Window = 1
+    """Step of the depthwise convolution."""
+    padding: Padding = "valid"
+    """Padding of the depthwise convolution."""
+    multiplier: Count = 1
+    """Depthwise kernels for each input channel."""
+    bias: bool | None = None
+    """Whether the 1x1 has a bias; by default only without norm."""
+    norm: Norm | None = None
+    """Normalisation after the 1x1."""
+    activation: Activation | None = None
+    """Activation at the end."""
+
+    def expand(self, b: Builder, x: Node) -> Node:
+        depthwise = DepthwiseConv(
+            kernel=self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+            multiplier=self.multiplier,
+            bias=False,
+        )
+        pointwise = Conv(
+            filters=self.filters,
+            kernel=1,
+            bias=self.bias,
+            norm=self.norm,
+            activation=self.activation,
+        )
+        return b(pointwise, b(depthwise, x, name="depthwise"), name="pointwise")

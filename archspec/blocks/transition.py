@@ -1,0 +1,37 @@
+"""What stands between two dense blocks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Gt, Le
+
+from archspec.blocks.block import Block
+from archspec.blocks.conv import Conv
+from archspec.element import Expect
+from archspec.graph.builder import Builder
+from archspec.graph.graph import Node
+from archspec.ops.fields import Activation
+from archspec.ops.pooling import AvgPool
+
+
+class Transition(Block, kind="transition", main="compression"):
+    """1x1 convolution and 2x2 average pool. (Huang et al. 2016, arXiv:1608.06993, section 3)
+
+    It keeps floor(compression * channels) channels and half of each spatial extent.
+    """
+
+    compression: Annotated[float, Gt(0), Le(1), Expect("a number above 0, at most 1")] = 0.5
+    """Share of the channels that is kept, the paper's theta."""
+    activation: Activation = "relu"
+    """Activation before the convolution."""
+
+    def expand(self, b: Builder, x: Node) -> Node:
+        conv = Conv(
+            filters=max(int(self.compression * x.channels), 1),
+            kernel=1,
+            norm="batch",
+            activation=self.activation,
+            order="norm-act-conv",
+        )
+        return b(AvgPool(size=2), b(conv, x, name="conv"), name="pool")

@@ -1,0 +1,103 @@
+"""Names to classes: every kind of step there is.
+
+The kinds are the classes found in `archspec.ops` and `archspec.blocks`; there is no list to keep.
+Third parties add theirs by entry points in the groups `archspec.ops` and `archspec.blocks`, whose
+names are the kinds. They are looked up only for a kind that is not archspec's own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+from archspec import blocks, ops
+from archspec.diagnostics import Problem, suggestion
+from archspec.element import Element
+
+GROUPS = ("archspec.ops", "archspec.blocks")
+"""Entry point groups in which third parties register kinds."""
+
+
+def find(kind: str) -> type[Element]:
+    """The class of a kind; raise `Problem` where there is none."""
+    _load("ops")
+    if kind not in Element.kinds:
+        # A block's file is called after it, so a spec pays for the blocks that it uses.
+        if kind in _modules("blocks"):
+            importlib.import_module(f"archspec.blocks.{kind}")
+        else:
+            _load("blocks")
+    if kind not in Element.kinds:
+        _load_third_party(kind)
+    try:
+        return Element.kinds[kind]
+    except KeyError:
+        raise unknown_kind(kind) from None
+
+
+def unknown_kind(kind: str, more: tuple[str, ...] = ()) -> Problem:
+    """The problem of a kind that does not exist; `more` are kinds that the spec itself defines."""
+    names = [*kinds(), *more]
+    return Problem(
+        "unknown-kind",
+        f"there is no kind of step called `{kind}`",
+        help=FOREIGN.get(kind.lower()) or suggestion(kind, names, what="kinds"),
+    )
+
+
+FOREIGN = {
+    name: f"archspec says `{ours}`"
+    for ours, theirs in {
+        "conv": "conv1d conv2d conv3d",
+        "fc": "linear inner_product affine",
+        "batch_norm": "bn batchnorm batchnorm2d batchnormalization batch_normalization",
+        "max_pool": "maxpool maxpool2d maxpooling maxpooling2d max_pooling pool",
+        "avg_pool": "avgpool avgpool2d average_pool averagepooling2d",
+        "global_avg_pool": "gap global_average_pool globalaveragepooling2d adaptive_avg_pool",
+        "transposed_conv": "deconv deconvolution conv_transpose conv2dtranspose",
+        "concat": "concatenate cat",
+        "activation: relu": "relu",
+        "activation: tanh": "tanh",
+        "activation: sigmoid": "sigmoid",
+    }.items()
+    for name in theirs.split()
+}
+"""The word for what other tools call otherwise."""
+
+
+def kinds() -> dict[str, type[Element]]:
+    """Every kind with its class, ops first, third parties' included."""
+    _load("ops")
+    _load("blocks")
+    _load_third_party()
+    return dict(Element.kinds)
+
+
+@cache
+def _modules(package: str) -> frozenset[str]:
+    path = {"ops": ops, "blocks": blocks}[package].__path__
+    return frozenset(module.name for module in pkgutil.iter_modules(path))
+
+
+@cache
+def _load(package: str) -> None:
+    for name in sorted(_modules(package)):
+        importlib.import_module(f"archspec.{package}.{name}")
+
+
+def _load_third_party(kind: str | None = None) -> None:
+    from importlib.metadata import entry_points  # noqa: PLC0415  (slow, and rarely needed)
+
+    for group in GROUPS:
+        for entry in entry_points(group=group):
+            if kind is None or entry.name == kind:
+                _check(entry.name, entry.load())
+
+
+def _check(name: str, loaded: object) -> None:
+    if not (isinstance(loaded, type) and issubclass(loaded, Element) and loaded.kind == name):
+        raise Problem(
+            "unknown-kind",
+            f"the installed entry point `{name}` is not an op or block of kind `{name}`",
+        )

@@ -1,0 +1,87 @@
+"""Finding a spec: a path, a bundled family (`vgg`), or the name of a variant (`vgg16`)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from archspec.diagnostics import UsageError, nearest
+from archspec.spec.document import Document, Spec, choose, validate
+from archspec.spec.source import Source, read
+
+
+def load(
+    spec: str | os.PathLike[str], variant: str | None = None, /, **variables: Any
+) -> Spec:
+    """The spec at a path, of a bundled family, or of a bundled variant.
+
+    Without `variant`, a family stands for its variant of the same name, or its first. `variables`
+    set the spec's own, and `input`. Raises `SpecError` for what is wrong in the file and
+    `UsageError` for a name, a variant or a variable that does not exist.
+    """
+    source, document, named = find(spec)
+    return choose(document, source, variant or named, variables)
+
+
+def find(spec: str | os.PathLike[str]) -> tuple[Source, Document, str | None]:
+    """The document that a path or a name means, and the variant where it is a variant's name."""
+    name = os.fspath(spec)
+    if _looks_like_a_path(name):
+        source = read(name)
+        return source, validate(source), None
+    path = bundled().get(name)
+    if path is not None:
+        source = read(path)
+        return source, validate(source), None
+    for path in _mentioning(name):
+        source = read(path)
+        document = validate(source)
+        if name in document.variants:
+            return source, document, name
+    raise UsageError(f"there is no spec called `{name}`; {_hint(name)}")
+
+
+def bundled() -> Mapping[str, Path]:
+    """Family to file, for the specs that come with archspec."""
+    import archspec.specs  # noqa: PLC0415  (a path of one's own does not need it)
+
+    folder = Path(archspec.specs.__file__).parent
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def families() -> Iterator[tuple[Source, Document]]:
+    """Every bundled spec."""
+    for path in bundled().values():
+        source = read(path)
+        yield source, validate(source)
+
+
+def _looks_like_a_path(name: str) -> bool:
+    return (
+        os.sep in name
+        or "." in name
+        or os.path.exists(name)
+        and not os.path.isdir(name)
+        and name not in bundled()
+    )
+
+
+def _mentioning(name: str) -> Iterator[Path]:
+    """Bundled files in which a variant of this name may stand: found without parsing them all."""
+    if not re.fullmatch(r"\w{1,100}", name):
+        return
+    key = re.compile(rf"^  {name}\s*:", re.MULTILINE)
+    for path in bundled().values():
+        if key.search(path.read_text(encoding="utf-8")):
+            yield path
+
+
+def _hint(name: str) -> str:
+    names = [*bundled(), *(variant for _, document in families() for variant in document.variants)]
+    match = nearest(name, names)
+    if match:
+        return f"did you mean `{match}`?"
+    return "give a file's path, or a name that `archspec list` shows"

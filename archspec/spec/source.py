@@ -1,0 +1,573 @@
+"""YAML or JSON text -> plain data that remembers its places: the first step of the pipeline.
+
+The text is read as a stream of parser events on an explicit stack, so no input can exhaust the
+interpreter's own stack, and every limit is checked before memory is spent. Plain scalars follow
+YAML 1.2's core schema: `no` is a word and `1e-3` is a number.
+"""
+
+from __future__ import annotations
+
+import codecs
+import itertools
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import yaml
+
+from archspec.diagnostics import Diagnostic, Problem, Span, SpecError, nearest
+
+MAX_BYTES: Final = 2**20
+MAX_NESTING: Final = 64
+MAX_VALUES: Final = 100_000
+"""Counted as if every alias were written out."""
+MAX_DIGITS: Final = 100
+
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What the YAML parser counts as the end of a line; `str.splitlines` knows more."""
+
+_NOT_TEXT = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+_CONSTANTS: Final[dict[str, bool | None]] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INT = re.compile(r"[-+]?[0-9]+|0o(?P<octal>[0-7]+)|0x(?P<hex>[0-9a-fA-F]+)")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML has it
+
+
+@dataclass(slots=True)
+class _Node:
+    """A value and its place. An alias has its own place and shares its anchor's children."""
+
+    value: Any
+    span: Span
+    children: dict[str | int, _Node] = field(default_factory=dict)
+    keys: dict[str, Span] = field(default_factory=dict)
+    size: int = 1
+    height: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A spec as it was written: its data, and where each part of it stands.
+
+    `diagnostics` holds the problems that leave the data readable: a key that stands twice, of
+    which the first value counts. Values reached through aliases are shared objects: do not
+    change them.
+    """
+
+    name: str
+    lines: tuple[str, ...] = field(repr=False)
+    data: dict[str, Any]
+    diagnostics: tuple[Diagnostic, ...]
+    _root: _Node = field(repr=False, compare=False)
+
+    def span(self, path: tuple[str | int, ...], *, key: bool = False) -> Span:
+        """The place of the value at `path`, or of its key.
+
+        A path that leads nowhere gives the place of its deepest existing ancestor.
+        """
+        node = self._root
+        span = node.span
+        for part in path:
+            child = node.children.get(part)
+            if child is None:
+                return node.span
+            span = node.keys.get(part, child.span) if isinstance(part, str) else child.span
+            node = child
+        return span if key else node.span
+
+
+def read(path: str | os.PathLike[str]) -> Source:
+    """Read the regular file at `path`; raises SpecError."""
+    name = os.fspath(path)
+    try:
+        kind = Path(name).stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise _unreadable(name, "this is a directory", help="name a file in it")
+        if not stat.S_ISREG(kind):  # a pipe would block, a device may never end
+            raise _unreadable(name, "this is not a regular file")
+        with Path(name).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise _unreadable(name, "there is no such file", help=_nearest_file(name)) from None
+    except PermissionError:
+        raise _unreadable(name, "no permission to read this file") from None
+    except (OSError, ValueError) as error:  # a name may be too long, or hold a NUL
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _unreadable(name, f"this file cannot be read: {reason}") from None
+    return parse(content, name)
+
+
+def parse(text: str | bytes, name: str = "<spec>") -> Source:
+    """Read a spec from its text; `name` is what messages call it. Raises SpecError.
+
+    A name that ends in `.json` also admits what JSON writes differently from YAML.
+    """
+    return _Reader(name).read(text)
+
+
+def _unreadable(name: str, message: str, *, help: str | None = None) -> SpecError:  # noqa: A002
+    return SpecError((Diagnostic("file", message, file=name, help=help),))
+
+
+def _nearest_file(name: str) -> str | None:
+    folder = Path(name).parent
+    try:
+        with os.scandir(folder) as entries:
+            # A folder may hold millions of files; a hint is not worth reading them all.
+            names = [entry.name for entry in itertools.islice(entries, 1000) if entry.is_file()]
+    except OSError:
+        return f"there is no folder `{folder}`"
+    match = nearest(Path(name).name, names)
+    return f"did you mean `{folder / match}`?" if match else None
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not been read yet."""
+
+    node: _Node
+    flow: bool
+    anchor: str | None
+    values_before: int
+    key: _Node | None = None
+
+    @property
+    def expects_key(self) -> bool:
+        return isinstance(self.node.value, dict) and self.key is None
+
+
+class _Reader:
+    """The state of reading one text."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lines: tuple[str, ...] = ()
+        self.diagnostics: list[Diagnostic] = []
+        self.open: list[_Open] = []
+        self.anchors: dict[str, _Node | None] = {}  # None: still being read
+        self.values = 0
+        self.root: _Node | None = None
+
+    def read(self, raw: str | bytes) -> Source:
+        text = self.text(raw)
+        if self.name.lower().endswith(".json"):
+            text = _yaml_of_json(text)
+        for event in self.events(text):
+            self.take(event)
+        if self.root is None or self.root.value is None:
+            self.stop(
+                Diagnostic(
+                    "missing",
+                    "the spec is empty",
+                    help="a spec needs `input: [height, width, channels]` "
+                    "and `layers:`, a list of steps",
+                )
+            )
+        if not isinstance(self.root.value, dict):
+            found = "a list" if isinstance(self.root.value, list) else "a single value"
+            self.report(
+                "type",
+                f"a spec is a mapping, and this is {found}",
+                self.root.span,
+                help="start with keys such as `input:` and `layers:`",
+            )
+        # A key that stands twice leaves the rest certain; after anything else it is a guess.
+        if any(diagnostic.code != "duplicate" for diagnostic in self.diagnostics):
+            raise self.error()
+        return Source(self.name, self.lines, self.root.value, self.in_order(), self.root)
+
+    def text(self, raw: str | bytes) -> str:
+        """The decoded text, proved to be one; fills `lines`."""
+        size = len(raw if isinstance(raw, bytes) else raw.encode(errors="surrogatepass"))
+        if size > MAX_BYTES:
+            self.stop(Diagnostic("limit", "the spec is larger than 1 MiB"))
+        invalid: int | None = None
+        if isinstance(raw, bytes):
+            raw = raw.removeprefix(codecs.BOM_UTF8)
+            try:
+                text = raw.decode()
+            except UnicodeDecodeError as error:
+                text = raw.decode(errors="replace")
+                invalid = len(raw[: error.start].decode())
+        else:
+            text = raw.removeprefix("\ufeff")
+        self.lines = tuple(_LINE_BREAK.split(text))
+        if invalid is not None:
+            span = _span_at(text, invalid)
+            self.stop(
+                Diagnostic("file", "this is not UTF-8 text", span, help="save the file as UTF-8")
+            )
+        if match := _NOT_TEXT.search(text):
+            message = f"the character U+{ord(match[0]):04X} cannot stand in a spec"
+            span = _span_at(text, match.start())
+            self.stop(Diagnostic("file", message, span, help="a spec is a text file in UTF-8"))
+        for number, line in enumerate(self.lines, 1):
+            if line.startswith("%"):
+                message = "directives are not part of the language"
+                span = Span(number, 1, number, len(line) + 1)
+                self.stop(Diagnostic("syntax", message, span, help="leave this line out"))
+        return text
+
+    def events(self, text: str) -> Iterator[yaml.Event]:
+        try:
+            yield from yaml.parse(text, Loader=_Loader)
+        except yaml.MarkedYAMLError as error:
+            self.stop(_explain(error, self.lines))
+        except (yaml.YAMLError, ValueError, OverflowError):
+            # What PyYAML's own scanner lets escape on characters that do not exist.
+            self.stop(Diagnostic("syntax", "this text is not YAML"))
+
+    def take(self, event: yaml.Event) -> None:
+        """Advance by one event of the parser."""
+        if isinstance(event, yaml.ScalarEvent):
+            self.place(self.scalar(event))
+        elif isinstance(event, yaml.AliasEvent):
+            self.place(self.alias(event))
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self.begin(event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self.place(self.end(event))
+        elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
+            self.stop(
+                Diagnostic(
+                    "syntax",
+                    "a second document starts here",
+                    self.span_of(event),
+                    help="one file holds one spec: leave out this `---`",
+                )
+            )
+
+    def scalar(self, event: yaml.ScalarEvent) -> _Node:
+        span = self.span_of(event)
+        value: str | float | bool | None = event.value
+        self.refuse_tag(event.tag, span)
+        if not event.style:  # plain: no quotes, no block indicator
+            if value == "<<" and self.expects_key:
+                self.report(
+                    "unknown-key",
+                    "merge keys are not part of the language",
+                    span,
+                    help="write the keys out, or use `defaults`",
+                )
+            try:
+                value = _plain(event.value)
+            except Problem as problem:
+                self.add(problem.at(span))
+        elif any("\ud800" <= character <= "\udfff" for character in event.value):
+            self.report("syntax", "half of a surrogate pair is not a character", span)
+        node = _Node(value, span)
+        self.count(node)
+        if event.anchor:
+            self.anchors[event.anchor] = node
+        return node
+
+    def alias(self, event: yaml.AliasEvent) -> _Node:
+        span = self.span_of(event)
+        name = str(event.anchor)
+        anchored = self.anchors.get(name)
+        if anchored is None:
+            if name in self.anchors:
+                self.report("circular", f"`*{name}` stands inside what it names", span)
+            else:
+                match = nearest(name, self.anchors)
+                mend = (
+                    f"did you mean `*{match}`?"
+                    if match
+                    else "a text that starts with `*` needs quotes"
+                )
+                self.report("unknown-name", f"there is no anchor `&{name}`", span, help=mend)
+            return _Node(None, span)
+        node = replace(anchored, span=span)
+        self.count(node)
+        if len(self.open) + node.height > MAX_NESTING:
+            self.too_deep(span)
+        return node
+
+    def begin(self, event: yaml.CollectionStartEvent) -> None:
+        span = self.span_of(event)
+        self.refuse_tag(event.tag, span)
+        if len(self.open) >= MAX_NESTING:
+            self.too_deep(span)
+        node = _Node({} if isinstance(event, yaml.MappingStartEvent) else [], span)
+        self.open.append(_Open(node, bool(event.flow_style), event.anchor, self.values))
+        self.values += 1  # bounded by the text: each costs a character
+        if event.anchor:
+            self.anchors[event.anchor] = None
+
+    def end(self, event: yaml.CollectionEndEvent) -> _Node:
+        frame = self.open.pop()
+        node = frame.node
+        node.size = self.values - frame.values_before
+        # The parser ends a block where the next one starts; a reader, where its last value does.
+        if frame.flow:
+            end = self.span_of(event)
+            node.span = replace(node.span, end_line=end.end_line, end_column=end.end_column)
+        if frame.anchor:
+            self.anchors[frame.anchor] = node
+        return node
+
+    def place(self, node: _Node) -> None:
+        """Put a finished value into the collection around it."""
+        if not self.open:
+            self.root = node
+            return
+        frame = self.open[-1]
+        parent = frame.node
+        parent.height = max(parent.height, node.height + 1)
+        parent.span = replace(
+            parent.span, end_line=node.span.end_line, end_column=node.span.end_column
+        )
+        if isinstance(parent.value, list):
+            parent.children[len(parent.value)] = node
+            parent.value.append(node.value)
+        elif frame.key is None:
+            frame.key = node
+            if isinstance(node.value, list | dict):
+                self.report("type", "a key is a word, not a list or a mapping", node.span)
+            elif not isinstance(node.value, str):
+                written = self.written(node.span)
+                self.report(
+                    "type",
+                    f"a key is a word, and `{written}` is not one" if written else "a key is empty",
+                    node.span,
+                    help=f'write it in quotes: "{written}"' if written else None,
+                )
+        else:
+            key, frame.key = frame.key, None
+            if not isinstance(key.value, str):
+                return
+            if key.value in parent.value:
+                first = parent.keys[key.value].line
+                self.report(
+                    "duplicate",
+                    f"`{key.value}` stands twice: first on line {first}",
+                    key.span,
+                    help="keep one of the two",
+                )
+                return
+            parent.value[key.value] = node.value
+            parent.children[key.value] = node
+            parent.keys[key.value] = key.span
+
+    @property
+    def expects_key(self) -> bool:
+        return bool(self.open) and self.open[-1].expects_key
+
+    def count(self, node: _Node) -> None:
+        if self.expects_key:
+            return
+        self.values += node.size
+        if self.values > MAX_VALUES:
+            message = f"the spec holds more than {MAX_VALUES:,} values, with aliases written out"
+            self.stop(Diagnostic("limit", message, node.span))
+
+    def too_deep(self, span: Span) -> NoReturn:
+        message = f"the spec is nested more than {MAX_NESTING} levels deep"
+        self.stop(Diagnostic("limit", message, span))
+
+    def refuse_tag(self, tag: str | None, span: Span) -> None:
+        if tag is not None:
+            self.report(
+                "syntax",
+                "tags (`!...`) are not part of the language: a spec is plain data",
+                span,
+                help="leave the tag out; a text that starts with `!` needs quotes",
+            )
+
+    def span_of(self, event: Any) -> Span:
+        start, end = event.start_mark, event.end_mark
+        line, column = end.line, end.column
+        # The parser ends a text block at the line after it.
+        while column == 0 and line > start.line:
+            line -= 1
+            column = len(self.lines[line].rstrip())
+        return Span(start.line + 1, start.column + 1, line + 1, column + 1)
+
+    def written(self, span: Span) -> str:
+        return self.lines[span.line - 1][span.column - 1 : span.end_column - 1]
+
+    def report(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        *,
+        help: str | None = None,  # noqa: A002
+    ) -> None:
+        self.add(Diagnostic(code, message, span, help=help))
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        self.diagnostics.append(replace(diagnostic, file=self.name))
+
+    def stop(self, diagnostic: Diagnostic) -> NoReturn:
+        self.add(diagnostic)
+        raise self.error()
+
+    def error(self) -> SpecError:
+        return SpecError(self.in_order(), self.lines)
+
+    def in_order(self) -> tuple[Diagnostic, ...]:
+        """The diagnostics in the order of the text."""
+        start = Span(0, 0, 0, 0)
+        return tuple(sorted(self.diagnostics, key=lambda diagnostic: diagnostic.span or start))
+
+
+def _span_at(text: str, index: int) -> Span:
+    before = _LINE_BREAK.split(text[:index])
+    line, column = len(before), len(before[-1]) + 1
+    return Span(line, column, line, column + 1)
+
+
+def _plain(text: str) -> str | float | bool | None:
+    """What an unquoted text means in YAML 1.2's core schema."""
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if text[0] not in "+-.0123456789":
+        return text
+    if _NOT_FINITE.fullmatch(text):
+        raise Problem("value", f"`{text}` is not a number that a spec can use")
+    whole = _INT.fullmatch(text)
+    if whole is None and _FLOAT.fullmatch(text) is None:
+        return text
+    if len(text) > MAX_DIGITS:  # also keeps clear of Python's own limit on digits
+        raise Problem("limit", f"a number of {len(text):,} characters is too long")
+    if whole is None:
+        number = float(text)
+        if number in (float("inf"), float("-inf")):
+            raise Problem("value", f"`{text}` is too large for a number")
+        return number
+    if whole["octal"]:
+        return int(whole["octal"], 8)
+    return int(whole["hex"], 16) if whole["hex"] else int(text)
+
+
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)|\t', re.DOTALL)
+_JSON_ESCAPE = re.compile(
+    r"\\(?:u(?P<high>d[89ab][0-9a-f]{2})\\u(?P<low>d[c-f][0-9a-f]{2})|.)",
+    re.DOTALL | re.IGNORECASE,
+)
+
+
+def _yaml_of_json(text: str) -> str:
+    """The same text without what YAML refuses: tabs, and characters written as surrogate pairs.
+
+    Tokens keep their places: a string that becomes shorter is followed by spaces.
+    """
+
+    def escape(match: re.Match[str]) -> str:
+        if match["high"] is None:
+            return match[0]
+        high, low = int(match["high"], 16), int(match["low"], 16)
+        return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
+
+    def token(match: re.Match[str]) -> str:
+        if match[0] == "\t":
+            return " "
+        return _JSON_ESCAPE.sub(escape, match[0]).ljust(len(match[0]))
+
+    return _JSON_TOKEN.sub(token, text)
+
+
+_QUOTES_HELP = "put the text in quotes"
+_SYNTAX: Final[tuple[tuple[str, str, str], ...]] = (
+    (
+        "sequence entries are not allowed",
+        "a list cannot start here",
+        "put each `- item` on a line of its own, or write [item, item]",
+    ),
+    ("escape", "this escape is not known", r"write a backslash as `\\`, or use single quotes"),
+    ("hexdecimal", "this escape is not complete", r"write a backslash as `\\`"),
+    (
+        "alphabetic or numeric",
+        "`&` and `*` must be followed by the name of an anchor",
+        _QUOTES_HELP,
+    ),
+    ("tag", "tags (`!...`) are not part of the language", _QUOTES_HELP),
+    (
+        "block scalar",
+        "`|` and `>` start a text block on the lines below: nothing else can follow them here",
+        _QUOTES_HELP,
+    ),
+    ("<document start>", "the spec has ended, and this follows it", "leave it out"),
+)
+"""What the parser says, in part; what we say; and the mend."""
+
+
+def _explain(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Diagnostic:
+    """A diagnostic for what the YAML parser refused, in the words of someone who writes specs."""
+    problem = error.problem or ""
+    context = error.context or ""
+    span = _span_of_mark(error.problem_mark, lines)
+    line = lines[span.line - 1]
+    before, rest = line[: span.column - 1], line[span.column - 1 :]
+    start = _span_of_mark(error.context_mark, lines) if error.context_mark else span
+    opener = lines[start.line - 1][start.column - 1 : start.column]
+
+    def syntax(message: str, help: str | None, at: Span = span) -> Diagnostic:  # noqa: A002
+        return Diagnostic("syntax", message, at, help=help)
+
+    indent = line[: len(line) - len(line.lstrip())]
+    if rest.startswith("\t") or ("\t" in indent and "flow" not in context):
+        column = line.index("\t", 0 if "\t" in indent else span.column - 1) + 1
+        at = Span(span.line, column, span.line, column + 1)
+        return syntax("a tab cannot indent a line", "replace it by spaces", at)
+    if "quoted scalar" in context and ("end of stream" in problem or "document" in problem):
+        return syntax(f"this quote is never closed: {opener}", f"end the text with {opener}", start)
+    if "',' or" in problem and opener in ("[", "{"):
+        closer = {"[": "]", "{": "}"}[opener]
+        mend = f"end it with `{closer}`, or put a comma between its entries"
+        if start.line < span.line or not rest.strip():
+            diagnostic = syntax(f"this `{opener}` is not closed", mend, start)
+            return replace(diagnostic, notes=(f"line {span.line} cannot be read as part of it",))
+        return syntax(f"a comma or `{closer}` is missing here", mend)
+    if rest[:1] in ("]", "}"):
+        return syntax(f"this `{rest[0]}` closes nothing", "leave it out, or open it before")
+    if "mapping values are not allowed" in problem:
+        if key := re.fullmatch(r"[\s-]*(\S+)", before):
+            at = replace(span, column=key.start(1) + 1, end_column=span.column)
+            return syntax(
+                f"no key can stand here: `{key[1]}`",
+                "line it up with the keys that it belongs to; the line above it must be complete",
+                at,
+            )
+        return syntax("a colon and a space cannot stand inside an unquoted text", _QUOTES_HELP)
+    if "cannot start any token" in problem:
+        return syntax(f"an unquoted text cannot start with `{rest[:1]}`", _QUOTES_HELP)
+    if "expected ':'" in problem:
+        at = replace(start, end_column=len(lines[start.line - 1].rstrip()) + 1)
+        return syntax("this is neither `key: value` nor `- item`", "is a `:` missing?", at)
+    if any(part in problem for part in ("expected key", "<block end>", "'-' indicator")):
+        if before.rstrip().endswith(("'", '"')):
+            return syntax("this follows a closing quote", "put the whole text in quotes")
+        if before.strip():
+            return syntax("this follows a complete value", _QUOTES_HELP)
+        return syntax(
+            "this line does not line up with any line above it",
+            "indent it exactly as the entries it belongs to",
+        )
+    if "node content" in problem:
+        return syntax("a value is missing here", 'write one; an empty text is ""')
+    for part, message, mend in _SYNTAX:
+        if part in problem or part in context:
+            return syntax(message, mend)
+    return syntax("this is not YAML", None)
+
+
+def _span_of_mark(mark: Any, lines: tuple[str, ...]) -> Span:
+    """One character; the end of the last line with text where the parser stood at the very end."""
+    line, column = mark.line, mark.column
+    if line >= len(lines) or (line == len(lines) - 1 and not lines[line]):
+        line = max((i for i, text in enumerate(lines) if text.strip()), default=0)
+        column = len(lines[line].rstrip())
+    return Span(line + 1, column + 1, line + 1, column + 2)

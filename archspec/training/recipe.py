@@ -1,0 +1,265 @@
+"""The recipe: a spec's `train:` section as a value, checked before anything heavy is imported.
+
+What only Keras knows, the names of its optimisers and their arguments, is checked by
+`archspec.training.engine` once Keras is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, TypeAlias, get_args
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from archspec.diagnostics import ArchspecError, Problem, UsageError, suggestion
+from archspec.element import Expect, expectation, show
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Where a value stands inside `train:`: keys and list indices."""
+
+SOURCES: Final = ("digits",)
+"""Data that `archspec fit` can train on."""
+
+CALLBACKS: Final = ("early_stopping", "reduce_lr_on_plateau", "swap_ema_weights")
+"""Keras callbacks a recipe may name: those that write no files, call no code, open no connection.
+
+Checkpoints, logs and stopping at a loss that is not a number come with every run.
+"""
+
+Count = Annotated[int, Field(ge=1), Expect("a whole number, 1 or more")]
+NotNegative = Annotated[int, Field(ge=0), Expect("a whole number, 0 or more")]
+Seed = Annotated[int, Field(ge=0, lt=2**32), Expect("a whole number from 0 to 4294967295")]
+Share = Annotated[float, Field(ge=0, le=0.5), Expect("a number from 0 to 0.5")]
+Fraction = Annotated[float, Field(gt=0, lt=1), Expect("a number between 0 and 1")]
+
+
+class RecipeError(ArchspecError):
+    """All that is wrong with a recipe, each with its path inside `train:`."""
+
+    def __init__(self, problems: Iterable[tuple[Path, Problem]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(problem.message for _, problem in self.problems))
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Named(_Part):
+    """Something of Keras by name: `adam`, or `{sgd: {learning_rate: 0.1}}`."""
+
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, str) and value:
+            return {"name": value}
+        if isinstance(value, dict) and len(value) == 1:
+            (name, arguments) = next(iter(value.items()))
+            if isinstance(name, str) and (arguments is None or isinstance(arguments, dict)):
+                return {"name": name, "arguments": arguments or {}}
+        raise ValueError("write a name, or one name with its arguments, as `{adam: {...}}`")
+
+    @model_serializer
+    def _write(self) -> str | dict[str, Any]:
+        return {self.name: self.arguments} if self.arguments else self.name
+
+
+class DataRecipe(_Part):
+    """What to train on."""
+
+    source: str = SOURCES[0]
+    """`digits`: 1,797 handwritten digits, bundled with scikit-learn."""
+    validation: Share = 0.1
+    """Share of all images held out to choose the best epoch. Another fifth is for the test."""
+    seed: Seed = 0
+    """Of the split. It is not the run's, so that runs with other seeds share their test images."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        return {"source": value} if isinstance(value, str) else value
+
+    @field_validator("source")
+    @classmethod
+    def _is_available(cls, source: str) -> str:
+        if source not in SOURCES:
+            available = ", ".join(SOURCES)
+            raise ValueError(f"`{source}` is not available; available: {available}")
+        return source
+
+
+class Plateau(_Part):
+    """Lower the learning rate when the validation loss stops falling."""
+
+    factor: Fraction = 0.1
+    patience: Count = 5
+    """Epochs without progress."""
+
+
+class Step(_Part):
+    """Multiply the learning rate by `factor` after each of the epochs `at`."""
+
+    at: Annotated[tuple[Count, ...], Field(min_length=1), Expect("a list of epochs, as [80, 120]")]
+    factor: Fraction = 0.1
+
+
+class Cosine(_Part):
+    """Half a cosine down to zero. (Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts.)"""
+
+    warmup: NotNegative = 0
+    """Epochs of linear increase from zero before it."""
+
+
+class Schedule(_Part):
+    """How the learning rate changes: exactly one of these."""
+
+    plateau: Plateau | None = None
+    step: Step | None = None
+    cosine: Cosine | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {value: None}
+        if not isinstance(value, dict) or len(value) != 1:
+            raise ValueError(f"write one of {', '.join(cls.model_fields)}")
+        return {name: {} if arguments is None else arguments for name, arguments in value.items()}
+
+
+class Recipe(_Part):
+    """How to train: everything `archspec fit` needs beside the network."""
+
+    data: DataRecipe = DataRecipe()
+    batch: Count = 32
+    """Images per step."""
+    epochs: Count = 40
+    optimizer: Named = Named.model_validate("adam")
+    """One of Keras's optimisers."""
+    loss: Named | None = None
+    """One of Keras's losses; cross-entropy unless said otherwise."""
+    metrics: tuple[Named, ...] = ()
+    """Keras's metrics to record beside the accuracy."""
+    schedule: Schedule | None = None
+    """How the learning rate changes; constant unless said otherwise."""
+    callbacks: tuple[Named, ...] = ()
+    seed: Seed = 0
+    """Of the initial weights, the order of the images, and dropout."""
+
+    @field_validator("callbacks")
+    @classmethod
+    def _are_allowed(cls, callbacks: tuple[Named, ...]) -> tuple[Named, ...]:
+        for callback in callbacks:
+            if callback.name not in CALLBACKS:
+                hint = suggestion(callback.name, CALLBACKS, what="callbacks")
+                raise ValueError(f"there is no `{callback.name}`; {hint}")
+        return callbacks
+
+    @classmethod
+    def resolve(
+        cls, section: Mapping[str, Any], overrides: Mapping[str, Any] | None = None
+    ) -> Recipe:
+        """The recipe of a `train:` section, changed by what was given outside of it.
+
+        `overrides` may set `data`, `batch`, `epochs`, `optimizer`, `learning_rate` and `seed`;
+        None changes nothing. Raises `RecipeError` for the section, `UsageError` for an override.
+        """
+        try:
+            recipe = cls.model_validate(_plain(section))
+        except ValidationError as error:
+            raise RecipeError(_problems(error)) from None
+        given = {name: _plain(v) for name, v in (overrides or {}).items() if v is not None}
+        if not given:
+            return recipe
+        try:
+            return cls.model_validate(recipe._changed(given))
+        except ValidationError as error:
+            messages = [problem.message for _, problem in _problems(error)]
+            raise UsageError("; ".join(messages)) from None
+
+    def _changed(self, given: dict[str, Any]) -> dict[str, Any]:
+        changed: dict[str, Any] = _plain(self.to_dict())
+        if isinstance(given.get("data"), str):
+            given["data"] = {**changed["data"], "source": given["data"]}
+        if given.get("optimizer") == self.optimizer.name:
+            del given["optimizer"]  # its arguments stay
+        learning_rate = given.pop("learning_rate", None)
+        changed |= given
+        if learning_rate is not None:
+            optimizer = Named.model_validate(changed["optimizer"])
+            arguments = {**optimizer.arguments, "learning_rate": learning_rate}
+            changed["optimizer"] = {optimizer.name: arguments}
+        return changed
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `resolve` reads back as the same recipe."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def _plain(value: Any) -> Any:
+    """Dictionaries and tuples all the way down, whatever mappings and lists there were."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(_plain(item) for item in value)
+    return value
+
+
+def _problems(error: ValidationError) -> list[tuple[Path, Problem]]:
+    """Pydantic's findings in archspec's own words."""
+    found: dict[Path, Problem] = {}
+    for item in error.errors(include_url=False, include_context=False):
+        path: Path = item["loc"]
+        if any(other[: len(path)] == path for other in found):
+            continue  # a list is wrong because an item of it is
+        label = ".".join(map(str, ("train", *path)))
+        part, name = _field(path)
+        match item["type"]:
+            case "extra_forbidden" | "invalid_key":
+                hint = suggestion(str(path[-1]), part.model_fields, what="keys")
+                found[path] = Problem("unknown-key", f"`{path[-1]}` is not a key here", help=hint)
+            case "missing":
+                what = _expected(part, name)
+                found[path] = Problem("missing", f"`{label}` is missing", help=f"it is {what}")
+            case "value_error":
+                message = item["msg"].removeprefix("Value error, ")
+                found[path] = Problem("value", f"`{label}`: {message}")
+            case kind:
+                code = "value" if kind.startswith(("greater", "less", "too_")) else "type"
+                what = "a mapping" if kind in {"model_type", "dict_type"} else _expected(part, name)
+                message = f"`{label}` must be {what}, not {show(item['input'])}"
+                found[path] = Problem(code, message)
+    return list(found.items())
+
+
+def _field(path: Path) -> tuple[type[_Part], str]:
+    """The part of the recipe that `path` leads into, and the name of its field there."""
+    part: type[_Part] = Recipe
+    name = ""
+    for key in path:
+        if name in part.model_fields:
+            annotation = part.model_fields[name].annotation
+            inner = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type)]
+            part = next((a for a in inner if issubclass(a, _Part)), part)
+        name = key if isinstance(key, str) else name
+    return part, name
+
+
+def _expected(part: type[_Part], name: str) -> str:
+    info = part.model_fields.get(name)
+    if info is None:
+        return "something else"
+    if str(info.annotation).startswith("tuple") and not info.metadata:
+        return "a list"
+    return expectation(info)

@@ -1,0 +1,1 @@
+"""The specs that come with archspec, one YAML file a family."""
