@@ -1,0 +1,65 @@
+"""Convolutional networks as specs: exact costs in a blink, an ordinary Keras model, training.
+
+    spec = archspec.load("vgg16")             # a path, a bundled family or variant
+    print(archspec.report(spec))              # shapes, parameters, MACs, memory, line by line
+    model = archspec.build(spec)              # an ordinary functional keras.Model
+    run = archspec.fit(spec, epochs=20)       # a run folder that explains itself
+
+Everything is loaded on first use: importing archspec imports nothing heavier than itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archspec.analysis.report import Report as Report
+    from archspec.analysis.report import report as report
+    from archspec.diagnostics import ArchspecError as ArchspecError
+    from archspec.diagnostics import Diagnostic as Diagnostic
+    from archspec.diagnostics import SpecError as SpecError
+    from archspec.diagnostics import UsageError as UsageError
+    from archspec.emit.model import build as build
+    from archspec.emit.model import verify as verify
+    from archspec.expand import expand as expand
+    from archspec.graph.graph import Graph as Graph
+    from archspec.spec.document import Spec as Spec
+    from archspec.spec.library import load as load
+    from archspec.training.run import Run as Run
+    from archspec.training.run import fit as fit
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Report": "archspec.analysis.report",
+    "report": "archspec.analysis.report",
+    "ArchspecError": "archspec.diagnostics",
+    "Diagnostic": "archspec.diagnostics",
+    "SpecError": "archspec.diagnostics",
+    "UsageError": "archspec.diagnostics",
+    "build": "archspec.emit.model",
+    "verify": "archspec.emit.model",
+    "expand": "archspec.expand",
+    "Graph": "archspec.graph.graph",
+    "Spec": "archspec.spec.document",
+    "load": "archspec.spec.library",
+    "Run": "archspec.training.run",
+    "fit": "archspec.training.run",
+}
+
+__all__ = sorted(["__version__", *_HOMES])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module 'archspec' has no attribute {name!r}") from None
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
