@@ -1,0 +1,1 @@
+"""What a graph costs: numbers only, exact, and nothing but integers until they are rendered."""

@@ -1,0 +1,294 @@
+"""The report: a graph's costs as rows that add up to its totals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from archspec.analysis.checks import Check, check_graph, weight_layers
+from archspec.analysis.memory import ITEM_BYTES, Memory, Parts, measure, owned_values
+from archspec.analysis.receptive_field import Field, receptive_fields
+from archspec.diagnostics import UsageError
+from archspec.expand import expand
+from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
+from archspec.ops.shape import Shape
+from archspec.spec.document import Spec
+
+SCHEMA_VERSION = 1
+"""Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""
+
+CONVENTION = (
+    "1 MAC = one multiply-add of a convolution or fully connected layer, for one example; "
+    "FLOPs = 2 x MACs; biases, norms, activations, pools and merges are other ops. "
+    "Memory counts each output once; in-place ops and views need none."
+)
+"""How things are counted. It stands under every table."""
+
+
+class Row(NamedTuple):
+    """One line: a layer, or a block or group as one. Columns of integers add up to the totals."""
+
+    path: str
+    kind: str
+    label: str
+    """What a paper's table would call it, such as CONV3-64."""
+    shape: Shape
+    """Output shape, channels last, without the batch."""
+    params: int
+    trainable: int
+    non_trainable: int
+    macs: int
+    """For one example."""
+    other_ops: int
+    """For one example."""
+    activations: int
+    """Values of the outputs that need memory of their own, one example."""
+    field: Field | None
+    """Receptive field and cumulative stride; None where the whole input is seen."""
+    start: int
+    stop: int
+    """The nodes it stands for."""
+
+
+class Totals(NamedTuple):
+    """Sums over all rows, for one example."""
+
+    params: int
+    trainable: int
+    non_trainable: int
+    macs: int
+    flops: int
+    other_ops: int
+    activations: int
+    weight_layers: int
+    """Layers that own a kernel."""
+    layers: int
+    """Primitive ops, the input not counted."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a network costs. Print it, or read its rows, totals and memory."""
+
+    graph: Graph
+    about: str = ""
+    batch: int = 1
+    dtype: str = "float32"
+    optimizer: str = "adam"
+    checks: tuple[Check, ...] = ()
+    """Published figures, expectations and budgets, each with what was found."""
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise UsageError(f"batch must be 1 at least, not {self.batch}")
+        self.memory_model.at(self.batch, self.dtype, self.optimizer)  # refuse wrong names now
+
+    @property
+    def name(self) -> str:
+        return self.graph.name
+
+    @cached_property
+    def owned(self) -> list[int]:
+        return owned_values(self.graph)
+
+    @cached_property
+    def fields(self) -> list[Field | None]:
+        return receptive_fields(self.graph)
+
+    @cached_property
+    def memory_model(self) -> Memory:
+        """Memory in values, for any batch, dtype and optimiser."""
+        return measure(self.graph, self.owned)
+
+    @property
+    def memory(self) -> Parts:
+        """The five parts in bytes, for this report's batch, dtype and optimiser."""
+        return self.memory_model.at(self.batch, self.dtype, self.optimizer)
+
+    @cached_property
+    def totals(self) -> Totals:
+        layers = [node.layer for node in self.graph.nodes]
+        params = sum(layer.params for layer in layers)
+        trainable = sum(layer.trainable for layer in layers)
+        macs = sum(layer.macs for layer in layers)
+        return Totals(
+            params=params,
+            trainable=trainable,
+            non_trainable=params - trainable,
+            macs=macs,
+            flops=2 * macs,
+            other_ops=sum(layer.other_ops for layer in layers),
+            activations=sum(self.owned),
+            weight_layers=weight_layers(self.graph),
+            layers=len(layers) - 1,
+        )
+
+    def rows(self, depth: int | None = None, *, ops: bool = False) -> tuple[Row, ...]:
+        """The lines of the table: every layer, a convolution and its activation being one.
+
+        `depth` groups what lies deeper than that many levels of the path; `ops` shows each
+        primitive instead. Whatever the grouping, columns add up to the totals.
+        """
+        return tuple(self._rows(depth, ops=ops))
+
+    def _rows(self, depth: int | None, *, ops: bool) -> Iterator[Row]:
+        scopes = iter(self.graph.scopes)
+        scope = next(scopes, None)
+        index = 0
+        while index < len(self.graph.nodes):
+            chosen = None
+            while scope is not None and scope.start <= index:
+                # Outer scopes come before those inside them.
+                if chosen is None and scope.start == index and _is_row(scope, depth, ops=ops):
+                    chosen = scope
+                scope = next(scopes, None)
+            if chosen is None:
+                yield self._row(self.graph.nodes[index])
+                index += 1
+                continue
+            yield self._row(chosen)
+            index = chosen.stop
+
+    def _row(self, part: Node | Scope) -> Row:
+        if isinstance(part, Scope):
+            start, stop, kind, label = part.start, part.stop, part.kind, part.label
+        else:
+            start, stop = part.index, part.index + 1
+            kind, label = part.op.kind or "input", part.op.label
+        last = stop - 1
+        sums = self._sums
+        params, trainable, macs, other_ops, activations = (
+            column[stop] - column[start] for column in sums
+        )
+        return Row(
+            part.name,
+            kind,
+            label,
+            self.graph.nodes[last].shape,
+            params,
+            trainable,
+            params - trainable,
+            macs,
+            other_ops,
+            activations,
+            self.fields[last],
+            start,
+            stop,
+        )
+
+    @cached_property
+    def _sums(self) -> tuple[list[int], ...]:
+        """Running sums of the columns, so that any stretch of nodes is one subtraction."""
+        layers = [node.layer for node in self.graph.nodes]
+        return tuple(
+            list(accumulate(column, initial=0))
+            for column in (
+                [layer.params for layer in layers],
+                [layer.trainable for layer in layers],
+                [layer.macs for layer in layers],
+                [layer.other_ops for layer in layers],
+                self.owned,
+            )
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain data: the JSON form, versioned by `schema_version`."""
+        value_bytes = ITEM_BYTES[self.dtype][1]
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "about": self.about,
+            "convention": CONVENTION,
+            "batch": self.batch,
+            "dtype": self.dtype,
+            "optimizer": self.optimizer,
+            "input": list(self.graph.input),
+            "outputs": {
+                name: {
+                    "layer": self.graph.nodes[index].name,
+                    "shape": list(self.graph.nodes[index].shape),
+                    "loss_weight": self.graph.loss_weights.get(name, 1.0),
+                }
+                for name, index in self.graph.outputs.items()
+            },
+            "totals": self.totals._asdict(),
+            "memory_bytes": self.memory.to_dict(),
+            "memory_model": {
+                "weights": self.memory_model.params,
+                "trainable_weights": self.memory_model.trainable,
+                "saved_values_per_example": self.memory_model.saved_values,
+                "saved_mask_bytes_per_example": self.memory_model.saved_mask_bytes,
+                "forward_peak_values_per_example": self.memory_model.forward_values,
+                "activation_bytes_per_value": value_bytes,
+            },
+            "checks": [check.to_dict() for check in self.checks],
+            "rows": [_row_dict(row) for row in self.rows()],
+            "layers": [self._layer_dict(node) for node in self.graph.nodes],
+            "blocks": [
+                {
+                    "path": scope.name,
+                    "kind": scope.kind,
+                    "label": scope.label,
+                    "first_layer": self.graph.nodes[scope.start].name,
+                    "last_layer": self.graph.nodes[scope.stop - 1].name,
+                }
+                for scope in self.graph.scopes
+            ],
+        }
+
+    def _layer_dict(self, node: Node) -> dict[str, Any]:
+        return {
+            **_row_dict(self._row(node)),
+            "inputs": [self.graph.nodes[index].name for index in node.inputs],
+            "arguments": node.op.model_dump(mode="json"),
+            "weights": [
+                {"name": weight.name, "shape": list(weight.shape), "trainable": weight.trainable}
+                for weight in node.layer.weights
+            ],
+        }
+
+    def __str__(self) -> str:
+        from archspec.render.text import render  # noqa: PLC0415  (numbers need no renderer)
+
+        return render(self)
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        from archspec.render.markdown import render  # noqa: PLC0415
+
+        return render(self)
+
+
+def report(
+    spec: Spec, *, batch: int = 1, dtype: str = "float32", optimizer: str = "adam"
+) -> Report:
+    """The costs of a spec for a batch size, a Keras dtype policy and an optimiser.
+
+    Raises `SpecError` for what is wrong with the spec, `UsageError` for a wrong argument.
+    """
+    graph = expand(spec)
+    plain = Report(graph, spec.about, batch, dtype, optimizer)
+    return Report(graph, spec.about, batch, dtype, optimizer, check_graph(spec, plain))
+
+
+def _is_row(scope: Scope, depth: int | None, *, ops: bool) -> bool:
+    deep = depth is not None and scope.name.count(SEPARATOR) + 1 >= depth
+    return deep or (scope.row and not ops)
+
+
+def _row_dict(row: Row) -> dict[str, Any]:
+    data = row._asdict()
+    del data["start"], data["stop"]
+    data["shape"] = list(row.shape)
+    reach = row.field
+    data["field"] = None if reach is None else list(map(float_or_int, reach.size))
+    data["stride"] = None if reach is None else list(map(float_or_int, reach.stride))
+    return data
+
+
+def float_or_int(value: Any) -> int | float:
+    """A whole number as one, a fraction (after upsampling) as a float."""
+    return int(value) if value == int(value) else float(value)
