@@ -42,9 +42,9 @@ def _diagnostic(diagnostic: Diagnostic, source: Sequence[str], color: bool, widt
         return f"{code}{text}{_RESET}" if color else text
 
     span = diagnostic.span
-    place = _text(diagnostic.file or "<spec>") + (f":{span.line}:{span.column}" if span else "")
+    place = printable(diagnostic.file or "<spec>") + (f":{span.line}:{span.column}" if span else "")
     label = paint(_RED, f"error[{diagnostic.code}]")
-    lines = [f"{paint(_BOLD, place + ':')} {label} {paint(_BOLD, _text(diagnostic.message))}"]
+    lines = [f"{paint(_BOLD, place + ':')} {label} {paint(_BOLD, printable(diagnostic.message))}"]
     if span is not None and span.line <= len(source):
         gutter = f"{span.line:>5} | "
         shown, marks = _snippet(source[span.line - 1], span, max(width - len(gutter), 20))
@@ -53,7 +53,7 @@ def _diagnostic(diagnostic: Diagnostic, source: Sequence[str], color: bool, widt
     notes = [("note", note) for note in diagnostic.notes]
     for kind, text in [*notes, ("help", diagnostic.help)]:
         if text is not None:
-            lines.append(f"{paint(_CYAN, kind + ':')} {_text(text, indent=len(kind) + 2)}")
+            lines.append(f"{paint(_CYAN, kind + ':')} {printable(text, indent=len(kind) + 2)}")
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -116,7 +116,7 @@ def _columns(cell: str) -> int:
     return 2 if unicodedata.east_asian_width(cell) in ("W", "F") else 1
 
 
-def _text(text: str, indent: int = 0) -> str:
+def printable(text: str, indent: int = 0) -> str:
     """A message made safe to print; the lines after its first are indented."""
     if len(text) > MAX_TEXT:
         text = text[:MAX_TEXT] + _CUT

@@ -1,0 +1,82 @@
+"""What several commands take: SPEC, `--variant` and `--set`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+if TYPE_CHECKING:
+    from archspec.spec.document import Spec
+
+Command: TypeAlias = Callable[..., Any]
+
+
+class _Setting(click.ParamType):  # type: ignore[type-arg]  (generic since click 8.4)
+    """`name=value`, where the value is what it would be in a spec."""
+
+    name = "name=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        if isinstance(value, tuple):  # click may convert twice
+            return value
+        name, equals, text = str(value).partition("=")
+        if not equals or not name.strip():
+            self.fail(f"{value!r} is not name=value, such as classes=10 or depth=[1,2]", param, ctx)
+        return name.strip(), self.parse(text, param, ctx)
+
+    def parse(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from archspec.diagnostics import SpecError
+        from archspec.spec.source import parse
+
+        if not text.strip():
+            self.fail("a value is missing after `=`", param, ctx)
+        try:
+            data = parse(f"value: {text}").data
+        except SpecError as error:
+            problem = error.diagnostics[0]
+            hint = f"; {problem.help}" if problem.help else ""
+            self.fail(f"`{text}` is not a value: {problem.message}{hint}", param, ctx)
+        value = data["value"]
+        if len(data) > 1 or isinstance(value, dict):
+            self.fail(f"`{text}` is not a number, a word, a truth value or a list", param, ctx)
+        return value
+
+
+def _collect(
+    ctx: click.Context,  # noqa: ARG001
+    param: click.Parameter,  # noqa: ARG001
+    pairs: tuple[tuple[str, Any], ...],
+) -> dict[str, Any]:
+    return dict(pairs)
+
+
+spec_argument = click.argument("spec")
+"""SPEC: a path, a bundled family, or a variant's name."""
+
+variant_option = click.option("--variant", metavar="NAME", help="Which member of the family.")
+
+set_option = click.option(
+    "--set",
+    "settings",
+    type=_Setting(),
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_collect,
+    help="Set a variable of the spec, or its input: classes=10, depth=[1,2], input=[32,32,3].",
+)
+
+
+def spec_options(command: Command) -> Command:
+    """SPEC, `--variant` and `--set`: parameters `spec`, `variant` and `settings`."""
+    return spec_argument(variant_option(set_option(command)))
+
+
+def load_spec(spec: str, variant: str | None, settings: Mapping[str, Any]) -> Spec:
+    """The spec that the parameters of `spec_options` mean."""
+    from archspec.spec.library import load
+
+    return load(spec, variant, **settings)

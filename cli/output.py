@@ -1,0 +1,35 @@
+"""Where output goes: what a stream can show, and files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from archspec.diagnostics import UsageError
+
+
+def has_color(stream: TextIO) -> bool:
+    """Whether to colour what is written there: on a terminal, unless NO_COLOR is set."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def terminal_width(stream: TextIO) -> int | None:
+    """Columns of the terminal behind a stream; None where there is no terminal."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def write(text: str, path: str | None) -> None:
+    """Write to a file, or to standard output where `path` is None or `-`."""
+    if path is None or path == "-":
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    try:
+        Path(path).write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
