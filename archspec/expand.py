@@ -189,7 +189,7 @@ class _Run:
         if step.broken:
             return None
         if step.kind == "layers":
-            with self.builder.scope(path, "layers", name or ""), self._inside(inputs[0]):
+            with self.builder.scope(path, "layers"), self._inside(inputs[0]):
                 y = self._sequence(step.body, inputs[0], env)
         elif step.kind == "branches":
             y = self._branches(step, path, inputs, env)

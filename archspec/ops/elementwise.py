@@ -16,7 +16,7 @@ class Activate(Elementwise, kind="activation", main="function"):
     """The function, by its usual name."""
 
     def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
-        return Work(0, 0 if self.function == "linear" else y.size)
+        return Work(0, {"linear": 0, "softmax": 3}.get(self.function, 1) * y.size)
 
     def saved_for_backward(self) -> Saved:
         return Saved(output=self.function != "linear")
