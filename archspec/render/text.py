@@ -14,6 +14,9 @@ GAP = "  "
 SHORTEST_PATH = 14
 """A path is cut in the middle before the table loses another column, down to this width."""
 
+PAGE = 100
+"""Width of prose where there is no terminal."""
+
 
 def render(
     report: Report,
@@ -154,7 +157,7 @@ def _summary(report: Report, style: _Style, width: int | None) -> str:
     indent = 12
     lines = []
     for name, text in facts:
-        room = None if width is None else width - indent
+        room = (width or PAGE) - indent
         first, *more = _wrap(text, room)
         lines.append(style.bold(name.ljust(indent)) + first)
         lines += [" " * indent + line for line in more]
@@ -186,6 +189,5 @@ def _claims(checks: Sequence[Check], style: _Style, indent: int) -> list[str]:
 
 
 def _wrap(text: str, width: int | None) -> list[str]:
-    if width is None or len(text) <= width:
-        return [text]
-    return textwrap.wrap(text, max(width, 20)) or [""]
+    """Prose in lines; in a pipe as wide as a page."""
+    return textwrap.wrap(text, max(width or PAGE, 20)) or [""]

@@ -1,0 +1,149 @@
+"""`archspec build`: what a network costs, and the network itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import load_spec, spec_options
+from .output import has_color, terminal_width, write
+
+if TYPE_CHECKING:
+    from archspec.analysis.report import Report
+    from archspec.spec.document import Spec
+
+DTYPES = ("float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
+FORMATS = ("text", "json", "csv", "markdown")
+SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
+"""What `-o` writes, by the file's suffix; beside these, .keras and .yaml."""
+
+
+@click.command(name="build", short_help="Show what a network costs; write it as a model or a report.")
+@spec_options
+@click.option("--batch", type=click.IntRange(1, 2**31), default=1, help="Examples in a batch.  [1]")
+@click.option("--dtype", type=click.Choice(DTYPES), default="float32", help="Keras dtype policy.")
+@click.option("--optimizer", metavar="NAME", help="Whose state the memory counts.  [adam]")
+@click.option("--depth", type=click.IntRange(1), help="Group what lies deeper in the path.  [all]")
+@click.option("--ops", is_flag=True, help="A line for every primitive op.")
+@click.option("--columns", metavar="A,B,..", help="Columns to show, such as layer,params,macs.")
+@click.option("--formulas", is_flag=True, help="Show how each number comes about.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="  [text]")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FILE",
+    help="Write .keras (the model), .json, .csv, .md, .txt (the report) or .yaml (the spec, "
+    "its variables resolved). May be given several times.",
+)
+@click.option("--verify", is_flag=True, help="Build the Keras model and prove the table by it.")
+def command(
+    spec: str,
+    variant: str | None,
+    settings: dict[str, Any],
+    batch: int,
+    dtype: str,
+    optimizer: str | None,
+    depth: int | None,
+    ops: bool,
+    columns: str | None,
+    formulas: bool,
+    form: str,
+    outputs: tuple[str, ...],
+    verify: bool,
+) -> None:
+    """Show what a network costs; write it as a model or a report.
+
+    SPEC is a file, a network that comes with archspec (vgg), or a variant of one (vgg16).
+
+    \b
+    archspec build vgg16
+    archspec build resnet50 --depth 2 --batch 32
+    archspec build vgg --variant vgg19 --set classes=10 --set input=[64,64,3]
+    archspec build specs/mine.yaml -o mine.keras --verify
+    """
+    from archspec.analysis.report import report
+
+    _check_outputs(outputs)
+    if formulas and form != "text":
+        raise click.UsageError("--formulas goes with --format text")
+    loaded = load_spec(spec, variant, settings)
+    costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer or "adam")
+    names = [name.strip() for name in columns.split(",")] if columns else None
+    layout: dict[str, Any] = {"depth": depth, "ops": ops, "columns": names}
+    if form == "text":
+        layout |= {"arithmetic": formulas}
+        width, color = terminal_width(sys.stdout), has_color(sys.stdout)
+        click.echo(_rendered(costs, form, width=width, color=color, **layout), nl=False)
+    else:
+        click.echo(_rendered(costs, form, **layout), nl=False)
+    sys.stdout.flush()  # the table comes first: what follows may take a while
+    model = None
+    if verify:
+        model = _verify(loaded)
+    for path in outputs:
+        _write(path, loaded, costs, model, layout)
+        click.echo(f"wrote {path}", err=True)
+
+
+def _rendered(costs: Report, form: str, **layout: Any) -> str:
+    if form == "json":
+        import json
+
+        return json.dumps(costs.to_dict(), indent=2, allow_nan=False) + "\n"
+    import importlib
+
+    return str(importlib.import_module(f"archspec.render.{form}").render(costs, **layout))
+
+
+def _check_outputs(outputs: tuple[str, ...]) -> None:
+    """Refuse a path that cannot be written before any work is done."""
+    for path in outputs:
+        suffix = Path(path).suffix
+        known = (".keras", ".yaml", *SUFFIXES)
+        if suffix not in known:
+            raise click.BadParameter(
+                f"{path}: the suffix says what to write: {', '.join(known)}", param_hint="-o"
+            )
+        folder = Path(path).parent
+        if not folder.is_dir():
+            raise click.BadParameter(f"{path}: there is no folder {folder}", param_hint="-o")
+        if Path(path).is_dir() or not os.access(folder, os.W_OK):
+            raise click.BadParameter(f"{path} cannot be written", param_hint="-o")
+
+
+def _verify(spec: Spec) -> Any:
+    from archspec.emit.model import build, verify
+
+    model = build(spec)
+    result = verify(spec, model)
+    click.echo(str(result), err=bool(result.mismatches))
+    if result.mismatches:
+        raise click.exceptions.Exit(1)
+    return model
+
+
+def _write(path: str, spec: Spec, costs: Report, model: Any, layout: dict[str, Any]) -> None:
+    suffix = Path(path).suffix
+    if suffix == ".keras":
+        from archspec.emit.model import build
+
+        model = model or build(spec)
+        # Keras writes in place: a file that is half-written never gets the real name.
+        with tempfile.TemporaryDirectory(dir=Path(path).parent, prefix=".archspec-") as folder:
+            temporary = Path(folder, "model.keras")
+            model.save(temporary)
+            temporary.replace(path)
+    elif suffix == ".yaml":
+        import yaml
+
+        write(yaml.safe_dump(spec.to_dict(), sort_keys=False, allow_unicode=True), path)
+    else:
+        options = {**layout} if suffix == ".txt" else {k: v for k, v in layout.items() if k != "arithmetic"}
+        write(_rendered(costs, SUFFIXES[suffix], **options), path)
