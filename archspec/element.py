@@ -11,12 +11,12 @@ import inspect
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from archspec.diagnostics import Problem, suggestion
+from archspec.diagnostics import Problem, nearest, suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,10 @@ def wrong_value(cls: type[Element], name: str, value: object) -> Problem:
     what = expectation(cls.model_fields[name])
     shown = show(value)
     code = "value" if isinstance(value, (int, float, str)) and "one of" in what else "type"
-    return Problem(code, f"`{name}` of `{cls.kind}` must be {what}, not {shown}")
+    words = _literals(cls.model_fields[name].annotation) if isinstance(value, str) else []
+    match = nearest(value, words) if isinstance(value, str) else None
+    help_ = f"did you mean `{match}`?" if match else None
+    return Problem(code, f"`{name}` of `{cls.kind}` must be {what}, not {shown}", help=help_)
 
 
 def expectation(info: FieldInfo) -> str:
@@ -129,8 +132,6 @@ def expectation(info: FieldInfo) -> str:
 
 def _words(annotation: Any) -> str:
     """Words for an annotation without `Expect` metadata, such as Literal, bool and unions."""
-    from typing import Literal, get_args, get_origin  # noqa: PLC0415  (only on the error path)
-
     for item in getattr(annotation, "__metadata__", ()):
         if isinstance(item, Expect):
             return item.text
@@ -144,6 +145,13 @@ def _words(annotation: Any) -> str:
     if get_args(annotation):
         return " or ".join(_words(part) for part in get_args(annotation) if part is not ...)
     return "a value of another type"
+
+
+def _literals(annotation: Any) -> list[str]:
+    """The words that an annotation allows."""
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    return [word for part in get_args(annotation) for word in _literals(part)]
 
 
 def show(value: object) -> str:

@@ -6,7 +6,7 @@ arguments are still checked, but no problem is reported that is only a consequen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -20,7 +20,7 @@ from archspec.ops.fields import LARGEST
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
-from archspec.plan import Plan, SpecBlock, Step, Template, argument_places, compile_plan, name_problem
+from archspec.plan import Plan, SpecBlock, Step, Template, argument_places, compile_plan, default_problems, name_problem
 from archspec.spec.document import Path, Spec, spec_error, variables
 from archspec.spec.expressions import Expression
 
@@ -35,7 +35,7 @@ def expand(spec: Spec) -> Graph:
     """The graph of a spec; raise `SpecError` with everything that is wrong with it."""
     plan = compile_plan(spec)
     values, broken = variables(spec)
-    found = [*plan.found, *broken]
+    found = [*spec.found, *plan.found, *broken]
     graph = None
     if not broken:
         graph = _Run(spec, plan, values, found).graph()
@@ -97,6 +97,8 @@ class _Run:
     # What holds for the whole run.
 
     def _input_shape(self, extent: Any) -> tuple[int, ...] | None:
+        if extent is None:  # what was written is no input, and reported
+            return None
         right = isinstance(extent, tuple) and 2 <= len(extent) <= 4
         path = self.spec.settings["input"][1]
         if not right:
@@ -123,15 +125,17 @@ class _Run:
                     self._report(problem, ("defaults", kind, name))
                 else:
                     defaults.setdefault(kind, {})[name] = value
-            try:
-                catalog.find(kind).parse(defaults.get(kind, {}))
-            except ArgumentProblems as problems:
-                for name in defaults.get(kind, {}):
-                    if name in problems.problems:
-                        self._report(problems.problems[name], ("defaults", kind, name))
-            except Problem:
-                continue  # a block of the spec's own: its steps say what is wrong
+            for name, problem in self._default_problems(kind, defaults.get(kind, {})):
+                self._report(problem, ("defaults", kind, name))
         return defaults
+
+    def _default_problems(
+        self, kind: str, values: Mapping[str, Any]
+    ) -> Iterable[tuple[str, Problem]]:
+        try:
+            return default_problems(catalog.find(kind), values)
+        except Problem:
+            return ()  # a block of the spec's own: its steps say what is wrong
 
     # Steps.
 
@@ -293,7 +297,8 @@ class _Run:
         cut = len(self.builder.prefix)
         within = [path[cut:] for path in self.named if path.startswith(self.builder.prefix)]
         match = nearest(name, [*within, *self.named, "input"])
-        help_ = f"did you mean `{match}`?" if match else "the table shows every step's name"
+        last = [path for path in within if SEPARATOR not in path][-8:]
+        help_ = f"did you mean `{match}`?" if match else f"before it: {', '.join([*last, 'input'])}"
         raise Problem("unknown-name", f"no step before this one is called `{name}`", help=help_)
 
     def _rounds(
@@ -359,7 +364,7 @@ class _Run:
             try:
                 element = self.parsed[key] = step.element.parse(values)
             except ArgumentProblems as problems:
-                for place, is_key, problem in argument_places(step, problems):
+                for place, is_key, problem in argument_places(step, problems, step.given):
                     self._report(problem, place, key=is_key)
                 raise _Passed from None
         return element

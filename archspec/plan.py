@@ -47,6 +47,9 @@ class Step:
     when: Template = True
     element: type[Element] | None = None
     arguments: Mapping[str, Template] = field(default_factory=dict)
+    """What it is given, completed by the spec's `defaults`."""
+    given: frozenset[str] = frozenset()
+    """Which of them stand at the step itself."""
     constant: Element | None = None
     """The element itself, where no argument is an expression."""
     body: tuple[Step, ...] = ()
@@ -193,7 +196,7 @@ class _Compiler:
             broken = len(self.found) > before
             return replace(self._branches(step, data, path, inner), broken=broken)
         step = self._element(step, data[kind], path, inner)
-        return replace(step, broken=len(self.found) > before)
+        return replace(step, broken=step.broken or len(self.found) > before)
 
     def _kind(self, data: Mapping[str, Any], path: Path) -> str | None:
         """The one key that says what the step is; reports everything else that is not allowed."""
@@ -363,6 +366,7 @@ class _Compiler:
         given = self._arguments(cls, data, where)
         if given is None:
             return step
+        before = len(self.found)
         arguments = {}
         for name, value in given.items():
             scalar = not isinstance(data, dict)
@@ -372,15 +376,15 @@ class _Compiler:
                 continue
             arguments[name] = self._template(value, place, known)
         complete = {**self.defaults.get(step.kind, {}), **arguments}
-        step = replace(step, arguments=complete)
-        if len(arguments) < len(given) or any(map(has_expression, complete.values())):
+        step = replace(step, arguments=complete, given=frozenset(arguments))
+        if len(self.found) > before or any(map(has_expression, complete.values())):
             return step
         try:
             return replace(step, constant=cls.parse(complete))
         except ArgumentProblems as problems:
-            for place, key, problem in argument_places(step, problems):
+            for place, key, problem in argument_places(step, problems, arguments):
                 self._report(problem, place, key=key)
-            return step
+            return replace(step, broken=True)
 
     def _class(self, kind: str, where: Path) -> type[Element] | None:
         if kind in self.blocks:
@@ -458,19 +462,40 @@ class _Compiler:
                     compiled[name] = self._template(value, (*path, name), self.variables)
                 else:
                     self._report(unknown_argument(cls, name), (*path, name), key=True)
+            if any(map(has_expression, compiled.values())):
+                continue  # what they come to is only known when they are evaluated
+            for name, problem in default_problems(cls, compiled):
+                self._report(problem, (*path, name))
 
     def _report(self, problem: Problem, path: Path, *, key: bool = False) -> None:
         self.found.append(problem.at(self.source.span(path, key=key)))
 
 
 def argument_places(
-    step: Step, problems: ArgumentProblems
+    step: Step, problems: ArgumentProblems, given: Iterable[str]
 ) -> Iterable[tuple[Path, bool, Problem]]:
-    """Where the user wrote each argument that is wrong: path, whether its key, and the problem."""
+    """Where the user wrote each argument that is wrong: path, whether its key, and the problem.
+
+    What is wrong in `defaults` is said there, once, and not at each step that it completes.
+    """
     where = (*step.path, step.kind)
     for name, problem in problems.problems.items():
-        missing = problem.code == "missing" or not name
-        yield (where if missing else (*where, name)), missing, problem
+        if problem.code == "missing" or not name:
+            yield where, True, problem
+        elif name in given:
+            yield (*where, name), False, problem
+
+
+def default_problems(
+    cls: type[Element], values: Mapping[str, Any]
+) -> Iterable[tuple[str, Problem]]:
+    """What is wrong with some arguments of a kind, when others are yet to be given."""
+    try:
+        cls.parse(values)
+    except ArgumentProblems as problems:
+        for name, problem in problems.problems.items():
+            if name in values:
+                yield name, problem
 
 
 def has_expression(template: Template) -> bool:

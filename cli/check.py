@@ -62,10 +62,10 @@ def _members(name: str, variant: str | None, settings: dict[str, Any]) -> Iterat
     from archspec.spec.document import choose
     from archspec.spec.library import find
 
-    source, document, named = find(name)
+    source, validated, named = find(name)
     chosen = variant or named
-    for member in [chosen] if chosen else [*document.variants] or [None]:
-        yield choose(document, source, member, settings)
+    for member in [chosen] if chosen else [*validated.document.variants] or [None]:
+        yield choose(validated, source, member, settings)
 
 
 def _prove(spec: Spec) -> str:

@@ -107,7 +107,7 @@ class Document(_Section):
     """What the network is called."""
     about: str = ""
     """What it is, and the paper it comes from."""
-    input: Annotated[list[Any], MinLen(2)]
+    input: Annotated[list[Any], MinLen(2)] | None
     """Extent of one example, channels last: [height, width, channels], or one or three axes."""
     vars: Mapped = Field(default_factory=dict)
     """Variables for expressions, `=name`; variants and `--set` may change them."""
@@ -140,19 +140,44 @@ _SECTIONS: dict[tuple[str, ...], type[_Section]] = {
 """The model of the mapping under each key; one level of names stands between."""
 
 
-def validate(source: Source) -> Document:
-    """Check the document's own structure; raise `SpecError` with everything that is wrong."""
+class Validated(NamedTuple):
+    """A document, and mistakes in it that do not keep its steps from being read."""
+
+    document: Document
+    found: tuple[Diagnostic, ...]
+
+
+def validate(source: Source) -> Validated:
+    """Check the document's own structure; raise `SpecError` where there are no steps to go on with.
+
+    What is wrong beside the steps is left out of the document, so that the steps are checked too.
+    """
     found = list(source.diagnostics)
-    document = None
     try:
         document = Document.model_validate(source.data)
     except ValidationError as error:
         found += _translate(source, error)
-    if document is not None:
-        found += [problem.at(source.span(path, key=key)) for path, key, problem in _names(document)]
-    if document is None or any(d.code != "duplicate" for d in found):
-        raise spec_error(source, found)
-    return document
+        try:
+            document = Document.model_validate(_without(source.data, error))
+        except ValidationError:
+            raise spec_error(source, found) from None
+    found += [problem.at(source.span(path, key=key)) for path, key, problem in _names(document)]
+    return Validated(document, tuple(found))
+
+
+def _without(data: Any, error: ValidationError) -> dict[str, Any]:
+    """The data without what is wrong; a stand-in where something must be."""
+    rest = dict(data)
+    for item in error.errors(include_url=False, include_context=False):
+        key = str(item["loc"][0]) if item["loc"] else ""
+        if key in ("layers", ""):
+            continue
+        section = rest.pop(key, None)
+        if len(item["loc"]) > 1 and isinstance(section, dict):
+            rest[key] = {name: v for name, v in section.items() if name != item["loc"][1]}
+    rest.setdefault("name", "unnamed")
+    rest.setdefault("input", None)
+    return rest
 
 
 def spec_error(source: Source, found: list[Diagnostic]) -> SpecError:
@@ -182,7 +207,8 @@ def _translate(source: Source, error: ValidationError) -> list[Diagnostic]:
     """Pydantic's findings in the language's own words."""
     found = []
     for item in error.errors(include_url=False, include_context=False):
-        path: Path = tuple(item["loc"])
+        # A union's members stand in the location too; the user wrote no such key.
+        path: Path = tuple(p for p in item["loc"] if not str(p).startswith(("list[", "none")))
         section = _SECTIONS[()] if len(path) == 1 else _SECTIONS.get((str(path[0]),), Document)
         shown = "/".join(map(str, path)) or "a spec"
         match item["type"]:
@@ -290,6 +316,8 @@ class Spec:
     source: Source = field(repr=False)
     variant: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    found: tuple[Diagnostic, ...] = ()
+    """Mistakes beside the steps, which `expand` reports together with those in them."""
 
     @property
     def name(self) -> str:
@@ -322,9 +350,6 @@ class Spec:
         settings |= {name: (value, None) for name, value in self.overrides.items()}
         return settings
 
-    def with_variant(self, variant: str | None) -> Spec:
-        return choose(self.document, self.source, variant, self.overrides)
-
     def to_dict(self) -> dict[str, Any]:
         """The network as plain data, its variant and variables resolved: a spec of its own."""
         data = {k: v for k, v in self.source.data.items() if k not in {"variants", "published"}}
@@ -339,12 +364,13 @@ class Spec:
 
 
 def choose(
-    document: Document, source: Source, variant: str | None, overrides: Mapping[str, Any]
+    validated: Validated, source: Source, variant: str | None, overrides: Mapping[str, Any]
 ) -> Spec:
     """The spec of one variant; without a name, the one called like the family, or the first.
 
     Raises `UsageError` for a variant or a variable that the document does not have.
     """
+    document, found = validated
     variants = document.variants
     if variant is None and variants:
         variant = document.name if document.name in variants else next(iter(variants))
@@ -355,7 +381,7 @@ def choose(
         if name != "input" and name not in document.vars:
             hint = suggestion(name, (*document.vars, "input"), what="variables")
             raise UsageError(f"{source.name} has no variable `{name}`; {hint}")
-    return Spec(document, source, variant, dict(overrides))
+    return Spec(document, source, variant, dict(overrides), found)
 
 
 def variables(spec: Spec) -> tuple[dict[str, Any], list[Diagnostic]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from archspec.diagnostics import UsageError, nearest
-from archspec.spec.document import Document, Spec, choose, validate
+from archspec.spec.document import Document, Spec, Validated, choose, validate
 from archspec.spec.source import Source, read
 
 
@@ -19,14 +19,14 @@ def load(
     """The spec at a path, of a bundled family, or of a bundled variant.
 
     Without `variant`, a family stands for its variant of the same name, or its first. `variables`
-    set the spec's own, and `input`. Raises `SpecError` for what is wrong in the file and
+    set the spec's own, and `input`. Raises `SpecError` for a file that cannot be read as a spec,
     `UsageError` for a name, a variant or a variable that does not exist.
     """
-    source, document, named = find(spec)
-    return choose(document, source, variant or named, variables)
+    source, validated, named = find(spec)
+    return choose(validated, source, variant or named, variables)
 
 
-def find(spec: str | os.PathLike[str]) -> tuple[Source, Document, str | None]:
+def find(spec: str | os.PathLike[str]) -> tuple[Source, Validated, str | None]:
     """The document that a path or a name means, and the variant where it is a variant's name."""
     name = os.fspath(spec)
     if _looks_like_a_path(name):
@@ -38,9 +38,9 @@ def find(spec: str | os.PathLike[str]) -> tuple[Source, Document, str | None]:
         return source, validate(source), None
     for path in _mentioning(name):
         source = read(path)
-        document = validate(source)
-        if name in document.variants:
-            return source, document, name
+        validated = validate(source)
+        if name in validated.document.variants:
+            return source, validated, name
     raise UsageError(f"there is no spec called `{name}`; {_hint(name)}")
 
 
@@ -56,7 +56,7 @@ def families() -> Iterator[tuple[Source, Document]]:
     """Every bundled spec."""
     for path in bundled().values():
         source = read(path)
-        yield source, validate(source)
+        yield source, validate(source).document
 
 
 def _looks_like_a_path(name: str) -> bool:
