@@ -1,10 +1,10 @@
 """Problems as data: where they are, what is wrong, what would be right. Rendering is elsewhere.
 
-    Exception
-    ├── ArchspecError      everything archspec raises on a user's mistake
-    │   ├── SpecError      one or more diagnostics, each at a place in a spec
-    │   └── UsageError     a wrong argument of a command or a function: no place in a file
-    └── Problem            raised where no place is known; whoever knows the place makes it a diagnostic
+Exception
+├── ArchspecError      everything archspec raises on a user's mistake
+│   ├── SpecError      one or more diagnostics, each at a place in a spec
+│   └── UsageError     a wrong argument of a command or a function: no place in a file
+└── Problem            raised where no place is known; whoever knows the place makes it a diagnostic
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import inspect
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -69,9 +70,7 @@ class Element(BaseModel):
             raise ArgumentProblems(cls._problems(error, arguments)) from None
 
     @classmethod
-    def _problems(
-        cls, error: ValidationError, arguments: Mapping[str, Any]
-    ) -> dict[str, Problem]:
+    def _problems(cls, error: ValidationError, arguments: Mapping[str, Any]) -> dict[str, Problem]:
         problems: dict[str, Problem] = {}
         for item in error.errors(include_url=False, include_context=False):
             # A check of the whole element (a model validator) has no field of its own.
@@ -107,7 +106,8 @@ def unknown_argument(cls: type[Element], name: str) -> Problem:
     return Problem(
         "unknown-key",
         f"`{cls.kind}` has no argument `{name}`",
-        help=cls.hints.get(name) or suggestion(name, cls.model_fields, what=f"arguments of `{cls.kind}`"),
+        help=cls.hints.get(name)
+        or suggestion(name, cls.model_fields, what=f"arguments of `{cls.kind}`"),
     )
 
 
@@ -156,14 +156,10 @@ def _literals(annotation: Any) -> list[str]:
 
 def show(value: object) -> str:
     """A value as the user wrote it, shortened."""
-    text = {True: "true", False: "false", None: "nothing"}.get(value) if _is_word(value) else None
-    if text is None:
-        text = repr(list(value) if isinstance(value, tuple) else value)
+    if value is None or isinstance(value, bool):
+        return {True: "true", False: "false", None: "nothing"}[value]
+    text = repr(list(value) if isinstance(value, tuple) else value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _is_word(value: object) -> bool:
-    return value is None or isinstance(value, bool)
 
 
 def summary(cls: type[Element]) -> str:
@@ -186,7 +182,7 @@ def field_docs(cls: type[Element]) -> dict[str, str]:
         except (OSError, TypeError, SyntaxError):
             continue
         body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-        for statement, following in zip(body, body[1:], strict=False):
+        for statement, following in pairwise(body):
             if (
                 isinstance(statement, ast.AnnAssign)
                 and isinstance(statement.target, ast.Name)

@@ -20,7 +20,16 @@ from archspec.ops.fields import LARGEST
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
-from archspec.plan import Plan, SpecBlock, Step, Template, argument_places, compile_plan, default_problems, name_problem
+from archspec.plan import (
+    Plan,
+    SpecBlock,
+    Step,
+    Template,
+    argument_places,
+    compile_plan,
+    default_problems,
+    name_problem,
+)
 from archspec.spec.document import Path, Spec, spec_error, variables
 from archspec.spec.expressions import Expression
 
@@ -110,7 +119,7 @@ class _Run:
                 problem = Problem("value", f"`input` needs whole numbers from 1, not {n}")
                 self._report(problem, (*path, i) if path else ())
                 return None
-        return extent
+        return tuple(extent)
 
     def _defaults(self) -> dict[str, dict[str, Any]]:
         defaults: dict[str, dict[str, Any]] = {}
@@ -121,12 +130,12 @@ class _Run:
                 except Problem as problem:
                     self._report(problem, ("defaults", kind, name))
                 except _Passed:
-                    problem = Problem("expression", "`in` has no meaning in `defaults`")
-                    self._report(problem, ("defaults", kind, name))
+                    senseless = Problem("expression", "`in` has no meaning in `defaults`")
+                    self._report(senseless, ("defaults", kind, name))
                 else:
                     defaults.setdefault(kind, {})[name] = value
-            for name, problem in self._default_problems(kind, defaults.get(kind, {})):
-                self._report(problem, ("defaults", kind, name))
+            for name, wrong in self._default_problems(kind, defaults.get(kind, {})):
+                self._report(wrong, ("defaults", kind, name))
         return defaults
 
     def _default_problems(
@@ -301,9 +310,7 @@ class _Run:
         help_ = f"did you mean `{match}`?" if match else f"before it: {', '.join([*last, 'input'])}"
         raise Problem("unknown-name", f"no step before this one is called `{name}`", help=help_)
 
-    def _rounds(
-        self, step: Step, x: Node | None, env: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
+    def _rounds(self, step: Step, x: Node | None, env: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The loop variables of every round; one round without any for a plain step."""
         if step.loop:
             lists = {
@@ -364,8 +371,8 @@ class _Run:
             try:
                 element = self.parsed[key] = step.element.parse(values)
             except ArgumentProblems as problems:
-                for place, is_key, problem in argument_places(step, problems, step.given):
-                    self._report(problem, place, key=is_key)
+                for place, is_key, wrong in argument_places(step, problems, step.given):
+                    self._report(wrong, place, key=is_key)
                 raise _Passed from None
         return element
 

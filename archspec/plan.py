@@ -164,7 +164,8 @@ class _Compiler:
             done.add(name)
             return False
 
-        return any([visit(name, (name,)) for name in self.blocks])
+        circular = [visit(name, (name,)) for name in self.blocks]  # every one is reported
+        return any(circular)
 
     # Steps.
 
@@ -186,7 +187,9 @@ class _Compiler:
         if kind is None:
             return Step(path, "", broken=True)
         step = self._modifiers(kind, data, path, known)
-        inner = known | set(step.loop) | ({"index"} if step.loop or step.repeat is not None else set())
+        inner = (
+            known | set(step.loop) | ({"index"} if step.loop or step.repeat is not None else set())
+        )
         # A group with a broken step inside is not broken itself: the step passes that on.
         if kind == "layers":
             broken = len(self.found) > before
@@ -259,11 +262,11 @@ class _Compiler:
                 problem = Problem("unknown-key", "`for` and `repeat` cannot stand together")
                 self._report(problem, (*path, "repeat"), key=True)
         repeat = data.get("repeat")
-        if repeat is not None and not is_expression(repeat):
-            if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 0:
-                problem = Problem("type", "`repeat` must be a whole number from 0")
-                self._report(problem, (*path, "repeat"))
-                repeat = None
+        number = isinstance(repeat, int) and not isinstance(repeat, bool) and repeat >= 0
+        if repeat is not None and not (number or is_expression(repeat)):
+            problem = Problem("type", "`repeat` must be a whole number from 0")
+            self._report(problem, (*path, "repeat"))
+            repeat = None
         inner = known | set(loop) | ({"index"} if loop or repeat is not None else set())
         return replace(
             step,
@@ -303,9 +306,9 @@ class _Compiler:
             return {}
         loop = {}
         for name, values in data.items():
-            problem = name_problem(name)
-            if problem:
-                self._report(problem, (*path, name), key=True)
+            unfit = name_problem(name)
+            if unfit:
+                self._report(unfit, (*path, name), key=True)
             elif not (isinstance(values, list) or is_expression(values)):
                 self._report(Problem("type", f"`{name}` must be a list here"), (*path, name))
             else:
@@ -318,7 +321,7 @@ class _Compiler:
         written = data["branches"]
         where = (*path, "branches")
         if isinstance(written, list):
-            named: dict[Any, Any] = {i: item for i, item in enumerate(written)}
+            named: dict[Any, Any] = dict(enumerate(written))
         elif isinstance(written, dict):
             named = written
         else:
@@ -330,9 +333,9 @@ class _Compiler:
         branches = []
         for key, steps in named.items():
             name = f"branch{key + 1}" if isinstance(key, int) else key
-            problem = name_problem(name)
-            if problem:
-                self._report(problem, (*where, key), key=True)
+            unfit = name_problem(name)
+            if unfit:
+                self._report(unfit, (*where, key), key=True)
             self.names.add(name)
             branches.append((name, self._steps(steps, (*where, key), known)))
         return replace(step, branches=tuple(branches), merge=self._merge(data, path))

@@ -23,7 +23,9 @@ SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
 """What `-o` writes, by the file's suffix; beside these, .keras and .yaml."""
 
 
-@click.command(name="build", short_help="Show what a network costs; write it as a model or a report.")
+@click.command(
+    name="build", short_help="Show what a network costs; write it as a model or a report."
+)
 @spec_options
 @click.option("--batch", type=click.IntRange(1, 2**31), default=1, help="Examples in a batch.  [1]")
 @click.option("--dtype", type=click.Choice(DTYPES), default="float32", help="Keras dtype policy.")
@@ -58,7 +60,7 @@ def command(
     outputs: tuple[str, ...],
     verify: bool,
 ) -> None:
-    """Show what a network costs; write it as a model or a report.
+    r"""Show what a network costs; write it as a model or a report.
 
     SPEC is a file, a network that comes with archspec (vgg), or a variant of one (vgg16).
 
@@ -145,5 +147,9 @@ def _write(path: str, spec: Spec, costs: Report, model: Any, layout: dict[str, A
 
         write(yaml.safe_dump(spec.to_dict(), sort_keys=False, allow_unicode=True), path)
     else:
-        options = {**layout} if suffix == ".txt" else {k: v for k, v in layout.items() if k != "arithmetic"}
+        options = (
+            {**layout}
+            if suffix == ".txt"
+            else {k: v for k, v in layout.items() if k != "arithmetic"}
+        )
         write(_rendered(costs, SUFFIXES[suffix], **options), path)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @variant_option
 @set_option
 def command(specs: tuple[str, ...], variant: str | None, settings: dict[str, Any]) -> None:
-    """Prove a spec: every variant valid, its figures and budgets true.
+    r"""Prove a spec: every variant valid, its figures and budgets true.
 
     A family is checked in all its variants; the exit code is 1 if any fails.
 
@@ -64,7 +64,8 @@ def _members(name: str, variant: str | None, settings: dict[str, Any]) -> Iterat
 
     source, validated, named = find(name)
     chosen = variant or named
-    for member in [chosen] if chosen else [*validated.document.variants] or [None]:
+    members: list[str | None] = [chosen] if chosen else [*validated.document.variants]
+    for member in members or [None]:
         yield choose(validated, source, member, settings)
 
 

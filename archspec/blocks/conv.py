@@ -40,7 +40,7 @@ class Conv(Block, kind="conv", main="filters"):
     stride: Window = 1
     """Step between windows, one number or one for each spatial axis."""
     padding: Padding = "valid"
-    """Zeros around the input: same, valid, a number, one for each axis, or [before, after] pairs."""
+    """Zeros around the input: same, valid, a number, one an axis, or [before, after] pairs."""
     dilation: Window = 1
     """Step between the taps of the kernel."""
     groups: Count = 1

@@ -1,1 +1,1 @@
-"""The primitives: one class per op, a file per family. What can be written as a block is not an op."""
+"""The primitives: one class an op, a file a family. What can be a block is not an op."""

@@ -152,5 +152,3 @@ class PadChannels(Rearrangement, kind="pad_channels", main="to"):
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
         amounts = ((0, 0),) * x.rank + ((0, self.to - x.channels),)
         return layers.Pad(amounts, value=0.0, name=name)
-
-

@@ -78,7 +78,7 @@ class Convolution(_Kernel, kind="convolution", main="filters"):
                     f"{channels} {what} cannot be split into {self.groups} groups",
                     help="groups must divide both the input channels and the filters",
                 )
-        return Shape((*(place.count for place in self.slides(x)), self.filters))
+        return Shape((*(place.fits for place in self.slides(x)), self.filters))
 
     def kernel_shape(self, x: Shape) -> tuple[int, ...]:
         return (*self.taps(x.rank), x.channels // self.groups, self.filters)
@@ -118,7 +118,7 @@ class DepthwiseConv(_Kernel, kind="depthwise_conv", main="kernel"):
         steps = self.steps(x.rank)
         if len(set(steps)) > 1:
             raise Problem("value", "`depthwise_conv` takes one stride for all axes")
-        return Shape((*(place.count for place in slides), x.channels * self.multiplier))
+        return Shape((*(place.fits for place in slides), x.channels * self.multiplier))
 
     def kernel_shape(self, x: Shape) -> tuple[int, ...]:
         return (*self.taps(x.rank), x.channels, self.multiplier)
@@ -192,10 +192,10 @@ class LocalConv(_Kernel, kind="local_conv", main="filters"):
     """Number of output channels."""
 
     def output_shape(self, x: Shape) -> Shape:
-        return Shape((*(place.count for place in self.slides(x)), self.filters))
+        return Shape((*(place.fits for place in self.slides(x)), self.filters))
 
     def kernel_shape(self, x: Shape) -> tuple[int, ...]:
-        places = prod(place.count for place in self.slides(x))
+        places = prod(place.fits for place in self.slides(x))
         return (places, prod(self.taps(x.rank)) * x.channels, self.filters)
 
     def weights(self, x: Shape) -> tuple[Weight, ...]:

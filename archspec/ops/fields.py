@@ -39,13 +39,11 @@ Padding: TypeAlias = Annotated[
         "or [before, after] for each axis such as [[0, 1], [0, 1]]"
     ),
 ]
-"""`same` (output = ceil(input / stride), the odd pixel after), `valid` (none), or explicit zeros."""
+"""`same` (output = ceil(input / stride), odd pixel after), `valid` (none), or explicit zeros."""
 
 Rate: TypeAlias = Annotated[float, Ge(0), Lt(1), Expect("a number from 0 up to, but not, 1")]
 Positive: TypeAlias = Annotated[float, Gt(0), Lt(float("inf")), Expect("a number above 0")]
-Number: TypeAlias = Annotated[
-    float, Gt(float("-inf")), Lt(float("inf")), Expect("a finite number")
-]
+Number: TypeAlias = Annotated[float, Gt(float("-inf")), Lt(float("inf")), Expect("a finite number")]
 
 Activation: TypeAlias = Literal[
     "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish",

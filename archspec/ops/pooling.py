@@ -40,7 +40,7 @@ class _Pool(Windowed):
                     f"the padding of `{self.kind}` ({place.before}) must be smaller than its "
                     f"size ({window}), or a window would see padding alone",
                 )
-        return Shape((*(place.count for place in slides), x.channels))
+        return Shape((*(place.fits for place in slides), x.channels))
 
     def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
         return ()

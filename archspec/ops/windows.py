@@ -14,7 +14,7 @@ from archspec.ops.shape import Shape
 class Slide(NamedTuple):
     """A window's places along one axis: how many, and the padding that they need."""
 
-    count: int
+    fits: int
     before: int
     after: int
 
@@ -49,7 +49,7 @@ class Windowed(Op):
     stride: Window | None = 1
     """Step between windows, one number or one for each spatial axis."""
     padding: Padding = "valid"
-    """Zeros around the input: same, valid, a number, one for each axis, or [before, after] pairs."""
+    """Zeros around the input: same, valid, a number, one an axis, or [before, after] pairs."""
 
     ceil_mode: ClassVar[bool] = False
     extent_field: ClassVar[str] = "kernel"
@@ -74,7 +74,7 @@ class Windowed(Op):
             slide(*axis, ceil=self.ceil_mode and getattr(self, "ceil", False))
             for axis in zip(x.spatial, window, self.steps(x.rank), sides, strict=True)
         )
-        if any(place.count < 1 for place in slides):
+        if any(place.fits < 1 for place in slides):
             raise Problem(
                 "shape",
                 f"the {self.extent_field} of `{self.kind}` "

@@ -183,7 +183,7 @@ def _without(data: Any, error: ValidationError) -> dict[str, Any]:
 def spec_error(source: Source, found: list[Diagnostic]) -> SpecError:
     """All that was found, each once, in the order of the text."""
     unique = list(dict.fromkeys(found))
-    unique.sort(key=lambda d: (d.span or Span(0, 0, 0, 0)))
+    unique.sort(key=lambda d: d.span or Span(0, 0, 0, 0))
     named = tuple(
         Diagnostic(d.code, d.message, d.span, d.notes, d.help, d.file or source.name)
         for d in unique

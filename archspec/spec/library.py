@@ -13,9 +13,7 @@ from archspec.spec.document import Document, Spec, Validated, choose, validate
 from archspec.spec.source import Source, read
 
 
-def load(
-    spec: str | os.PathLike[str], variant: str | None = None, /, **variables: Any
-) -> Spec:
+def load(spec: str | os.PathLike[str], variant: str | None = None, /, **variables: Any) -> Spec:
     """The spec at a path, of a bundled family, or of a bundled variant.
 
     Without `variant`, a family stands for its variant of the same name, or its first. `variables`
@@ -60,13 +58,7 @@ def families() -> Iterator[tuple[Source, Document]]:
 
 
 def _looks_like_a_path(name: str) -> bool:
-    return (
-        os.sep in name
-        or "." in name
-        or os.path.exists(name)
-        and not os.path.isdir(name)
-        and name not in bundled()
-    )
+    return os.sep in name or "." in name or (Path(name).is_file() and name not in bundled())
 
 
 def _mentioning(name: str) -> Iterator[Path]:
