@@ -167,7 +167,7 @@ def summary(cls: type[Element]) -> str:
     return (inspect.getdoc(cls) or "").partition("\n")[0]
 
 
-def field_docs(cls: type[Element]) -> dict[str, str]:
+def field_docs(cls: type[BaseModel]) -> dict[str, str]:
     """Each field's own docstring, the string that stands below it in the class body.
 
     Read from the source on demand, because only the help, the schema and the reference need it.
@@ -175,7 +175,7 @@ def field_docs(cls: type[Element]) -> dict[str, str]:
     """
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        if not issubclass(base, Element) or base is Element:
+        if not issubclass(base, BaseModel) or base in (BaseModel, Element):
             continue
         try:
             tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
