@@ -13,7 +13,7 @@ from archspec.ops.arrangement import PadChannels
 from archspec.ops.elementwise import Activate, Dropout, DropPath
 from archspec.ops.fields import Activation, Count, Rate
 from archspec.ops.merge import Add
-from archspec.ops.pooling import MaxPool
+from archspec.ops.pooling import AvgPool, MaxPool
 
 
 class Residual(Block, kind="residual", main="filters"):
@@ -40,6 +40,8 @@ class Residual(Block, kind="residual", main="filters"):
     """Channels of each group of the bottleneck's 3x3; by default `filters` over all groups."""
     shortcut: Literal["projection", "pad", "identity"] = "projection"
     """Where shapes differ: 1x1 convolution (option B), zero channels (A), or nothing may differ."""
+    subsample: Literal["stride", "average"] = "stride"
+    """How a `pad` shortcut shrinks its input: it takes every stride-th place, or averages."""
     order: Order = "conv-norm-act"
     """Post-activation, or the pre-activation of He et al. 2016."""
     preactivate: bool = True
@@ -71,7 +73,9 @@ class Residual(Block, kind="residual", main="filters"):
                     y = self._activated(b, y, str(number))
                     norm = activation = None
                 y = b(Dropout(rate=self.dropout), y, name="dropout")
-            conv = Conv(norm=norm, activation=activation, order=self.order, bias=self.bias, **window)
+            conv = Conv(
+                norm=norm, activation=activation, order=self.order, bias=self.bias, **window
+            )
             y = b(conv, y, name=f"conv{number}")
         if self.drop_path:
             y = b(DropPath(rate=self.drop_path), y, name="drop_path")
@@ -124,7 +128,9 @@ class Residual(Block, kind="residual", main="filters"):
             )
             return b(projection, entry, name="projection")
         if self.stride > 1:
-            x = b(MaxPool(size=1, stride=self.stride), x, name="subsample")
+            every = MaxPool(size=1, stride=self.stride)
+            mean = AvgPool(size=self.stride)
+            x = b(every if self.subsample == "stride" else mean, x, name="subsample")
         if x.channels != y.channels:
             x = b(PadChannels(to=y.channels), x, name="pad_channels")
         return x
