@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
@@ -142,9 +142,17 @@ def _words(annotation: Any) -> str:
         return plain[annotation]
     if annotation is type(None):
         return "null"
-    if get_args(annotation):
-        return " or ".join(_words(part) for part in get_args(annotation) if part is not ...)
-    return "a value of another type"
+    container = get_origin(annotation) or annotation
+    if container in (list, tuple):
+        item = _words(get_args(annotation)[0])
+        return "a list" if item == "a value" else f"a list, each item {item}"
+    if container is dict or (isinstance(container, type) and issubclass(container, BaseModel)):
+        return "a mapping"
+    if container is Annotated:
+        return _words(get_args(annotation)[0])
+    if get_args(annotation):  # a union
+        return " or ".join(_words(part) for part in get_args(annotation))
+    return "a value"
 
 
 def _literals(annotation: Any) -> list[str]:

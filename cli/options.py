@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Command: TypeAlias = Callable[..., Any]
 
 
-class _Setting(click.ParamType):  # type: ignore[type-arg]  (generic since click 8.4)
+class _Setting(click.ParamType):  # type: ignore[type-arg]
     """`name=value`, where the value is what it would be in a spec."""
 
     name = "name=value"

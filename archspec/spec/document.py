@@ -22,6 +22,7 @@ from archspec.diagnostics import (
     UsageError,
     suggestion,
 )
+from archspec.element import Expect
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.source import Source
 
@@ -107,7 +108,7 @@ class Document(_Section):
     """What the network is called."""
     about: str = ""
     """What it is, and the paper it comes from."""
-    input: Annotated[list[Any], MinLen(2)] | None
+    input: Annotated[Annotated[list[Any], MinLen(2)] | None, Expect("a list of whole numbers")]
     """Extent of one example, channels last: [height, width, channels], or one or three axes."""
     vars: Mapped = Field(default_factory=dict)
     """Variables for expressions, `=name`; variants and `--set` may change them."""
