@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from archspec.emit.registration import install as _install
+
 if TYPE_CHECKING:
     from archspec.analysis.report import Report as Report
     from archspec.analysis.report import report as report
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from archspec.spec.library import load as load
     from archspec.training.run import Run as Run
     from archspec.training.run import fit as fit
+
+_install()  # that Keras, whenever it is imported, can load a saved model with archspec's layers
 
 __version__ = "0.1.0"
 

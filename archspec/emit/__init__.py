@@ -1,0 +1,1 @@
+"""Graph -> keras.Model: the emitter, and the few layers that Keras lacks."""

@@ -1,0 +1,93 @@
+"""Keras, imported when a model is wanted: the backend checked, start-up quiet, room to recurse."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.diagnostics import UsageError
+
+BACKENDS: Final = ("tensorflow", "jax", "torch")
+
+
+def load_keras() -> Any:
+    """The keras module; raise `UsageError` where the backend it is set to is not installed."""
+    backend = "" if "keras" in sys.modules else _configured_backend()
+    if backend in BACKENDS and importlib.util.find_spec(backend) is None:
+        raise UsageError(_advice(backend))
+    with _quiet_start() if backend == "tensorflow" else contextlib.nullcontext():
+        import keras  # noqa: PLC0415  (seconds, which only a model is worth)
+
+        return keras
+
+
+def _advice(backend: str) -> str:
+    others = [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
+    other = f", or set KERAS_BACKEND={others[0]}, which is installed" if others else ""
+    return (
+        f"a Keras model needs {backend}, which is not installed: "
+        f"pip install 'keras-archspec[{backend}]'{other}"
+    )
+
+
+def _configured_backend() -> str:
+    """The backend that Keras is going to choose, by Keras's own rules."""
+    if "KERAS_BACKEND" in os.environ:
+        return os.environ["KERAS_BACKEND"]
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        return str(json.loads((home / "keras.json").read_text(encoding="utf-8"))["backend"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return "tensorflow"
+
+
+@contextlib.contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Hold back what TensorFlow's C++ writes to standard error while it is imported.
+
+    Its first lines come from below Python's `sys.stderr`, before TF_CPP_MIN_LOG_LEVEL is heard.
+    If the import fails they are let through. Whoever sets that variable hears everything.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    with tempfile.TemporaryFile() as held, _standard_error_to(held.fileno()) as original:
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(original, held.read())
+            raise
+
+
+@contextlib.contextmanager
+def _standard_error_to(descriptor: int) -> Iterator[int]:
+    """File descriptor 2 leads elsewhere inside; gives the one where it led."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    original = os.dup(2)
+    try:
+        os.dup2(descriptor, 2)
+        yield original
+    finally:
+        os.dup2(original, 2)
+        os.close(original)
+
+
+@contextlib.contextmanager
+def deep(layers: int) -> Iterator[None]:
+    """Room for Keras to walk a chain of so many layers: it recurses once for each of them."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 1_000 + 4 * layers))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

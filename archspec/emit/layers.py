@@ -1,0 +1,314 @@
+"""The layers that Keras lacks, and `Layers`, which gives ops these and Keras's in one place.
+
+They are written with `keras.ops` alone, so they run on every backend, for any number of spatial
+axes, channels last. A saved model that has one is loaded wherever archspec is imported. This
+module imports Keras, so it is itself imported only once a model is built or Keras is there anyway.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import product
+from typing import Any, ClassVar, TypeAlias
+
+import keras
+from keras import ops
+
+Extents: TypeAlias = tuple[Any, ...]
+"""What Keras calls a shape: with the batch, which is None where it is open."""
+Sides: TypeAlias = tuple[tuple[int, int], ...]
+
+register = keras.saving.register_keras_serializable(package="archspec")
+
+
+@register
+class Pad(keras.layers.Layer):
+    """A constant around the axes after the batch; axes that `amounts` leaves out get none."""
+
+    def __init__(
+        self, amounts: Sequence[Sequence[int]], value: float | str = 0.0, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.amounts = _sides(amounts)
+        self.value = float(value)
+
+    def call(self, x: Any) -> Any:
+        rest = ((0, 0),) * (len(x.shape) - 1 - len(self.amounts))
+        return ops.pad(x, ((0, 0), *self.amounts, *rest), constant_values=self.value)
+
+    def compute_output_shape(self, input_shape: Extents) -> Extents:
+        batch, *extents = input_shape
+        padded = _padded(extents, self.amounts)
+        return (batch, *padded, *extents[len(padded) :])
+
+    def get_config(self) -> dict[str, Any]:
+        # JSON has no infinity.
+        value = self.value if math.isfinite(self.value) else repr(self.value)
+        return {**super().get_config(), "amounts": self.amounts, "value": value}
+
+
+class _Pooling(keras.layers.Layer):
+    """A family: sums over windows of an input that is padded with explicit zeros."""
+
+    def __init__(
+        self,
+        pool_size: Sequence[int],
+        strides: Sequence[int],
+        padding: Sequence[Sequence[int]],
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.pool_size = tuple(pool_size)
+        self.strides = tuple(strides)
+        self.padding = _sides(padding)
+
+    def sums(self, x: Any) -> Any:
+        """The sum of each window."""
+        x = ops.pad(x, ((0, 0), *self.padding, (0, 0)))
+        means = ops.average_pool(x, self.pool_size, self.strides, data_format="channels_last")
+        return means * math.prod(self.pool_size)
+
+    def compute_output_shape(self, input_shape: Extents) -> Extents:
+        batch, *extents, channels = input_shape
+        axes = zip(_padded(extents, self.padding), self.pool_size, self.strides, strict=True)
+        return (batch, *((n - size) // step + 1 for n, size, step in axes), channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "pool_size": self.pool_size,
+            "strides": self.strides,
+            "padding": self.padding,
+        }
+
+
+@register
+class PaddedAveragePooling(_Pooling):
+    """Mean over a window; of the padding, only what is `counted` is part of the divisor."""
+
+    def __init__(self, *args: Any, counted: Sequence[Sequence[int]], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.counted = _sides(counted)
+
+    def call(self, x: Any) -> Any:
+        counts = [self._counts(axis, extent) for axis, extent in enumerate(x.shape[1:-1])]
+        divisors = ops.convert_to_tensor(
+            [math.prod(place) for place in product(*counts)], dtype=x.dtype
+        )
+        return self.sums(x) / ops.reshape(divisors, (1, *map(len, counts), 1))
+
+    def _counts(self, axis: int, extent: int) -> list[int]:
+        """How many values each window along an axis has in its divisor."""
+        size, step, (before, after) = self.pool_size[axis], self.strides[axis], self.padding[axis]
+        first = before - self.counted[axis][0]
+        last = before + extent + self.counted[axis][1]
+        starts = range(0, before + extent + after - size + 1, step)
+        return [min(start + size, last) - max(start, first) for start in starts]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "counted": self.counted}
+
+
+@register
+class L2Pooling(_Pooling):
+    """Root of the sum of squares over a window."""
+
+    def call(self, x: Any) -> Any:
+        squares = self.sums(ops.square(x))
+        # The root's slope at zero is infinite. A window of zeros, as after a ReLU, gets slope 0.
+        empty = squares <= 0
+        return ops.where(empty, 0.0, ops.sqrt(ops.where(empty, 1.0, squares)))
+
+
+@register
+class LocalConv(keras.layers.Layer):
+    """A convolution without padding whose kernel differs from place to place.
+
+    The kernel has shape (places, taps * channels, filters), places and taps in row-major order;
+    the bias has the output's shape. Each place starts as a convolution's kernel would
+    (Glorot uniform).
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Sequence[int],
+        strides: Sequence[int],
+        dilation_rate: Sequence[int],
+        *,
+        use_bias: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.filters = filters
+        self.kernel_size = tuple(kernel_size)
+        self.strides = tuple(strides)
+        self.dilation_rate = tuple(dilation_rate)
+        self.use_bias = use_bias
+
+    def build(self, input_shape: Extents) -> None:
+        _, *spatial, _ = self.compute_output_shape(input_shape)
+        taps = math.prod(self.kernel_size)
+        channels = input_shape[-1]
+        limit = math.sqrt(6 / (taps * (channels + self.filters)))
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(math.prod(spatial), taps * channels, self.filters),
+            initializer=keras.initializers.RandomUniform(-limit, limit),
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(*spatial, self.filters), initializer="zeros"
+            )
+
+    def call(self, x: Any) -> Any:
+        _, *spatial, filters = self.compute_output_shape(tuple(x.shape))
+        patches = ops.concatenate([x[tap] for tap in self._taps(spatial)], axis=-1)
+        patches = ops.reshape(patches, (-1, *self.kernel.shape[:2]))
+        y = ops.einsum("bpi,pio->bpo", patches, self.kernel)
+        y = ops.reshape(y, (-1, *spatial, filters))
+        return y if self.bias is None else y + self.bias
+
+    def _taps(self, spatial: Sequence[int]) -> list[tuple[slice, ...]]:
+        """For each tap of the kernel, the values that it meets at all places."""
+        axes = [
+            [slice(tap * rate, tap * rate + (count - 1) * step + 1, step) for tap in range(size)]
+            for size, rate, step, count in zip(
+                self.kernel_size, self.dilation_rate, self.strides, spatial, strict=True
+            )
+        ]
+        return [(slice(None), *tap) for tap in product(*axes)]
+
+    def compute_output_shape(self, input_shape: Extents) -> Extents:
+        batch, *extents, _ = input_shape
+        spatial = (
+            (n - (size - 1) * rate - 1) // step + 1
+            for n, size, rate, step in zip(
+                extents, self.kernel_size, self.dilation_rate, self.strides, strict=True
+            )
+        )
+        return (batch, *spatial, self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "dilation_rate": self.dilation_rate,
+            "use_bias": self.use_bias,
+        }
+
+
+@register
+class Scale(keras.layers.Layer):
+    """Each channel times a learned factor, plus a learned offset."""
+
+    def __init__(self, *, use_bias: bool = True, initial: float = 1.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.use_bias = use_bias
+        self.initial = initial
+
+    def build(self, input_shape: Extents) -> None:
+        shape = input_shape[-1:]
+        start = keras.initializers.Constant(self.initial)
+        self.scale = self.add_weight(name="scale", shape=shape, initializer=start)
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=shape, initializer="zeros")
+
+    def call(self, x: Any) -> Any:
+        y = x * self.scale
+        return y if self.bias is None else y + self.bias
+
+    def compute_output_shape(self, input_shape: Extents) -> Extents:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "use_bias": self.use_bias, "initial": self.initial}
+
+
+@register
+class ChannelSlice(keras.layers.Layer):
+    """The channels from `start` up to but without `stop`."""
+
+    def __init__(self, start: int, stop: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.start = start
+        self.stop = stop
+
+    def call(self, x: Any) -> Any:
+        return x[..., self.start : self.stop]
+
+    def compute_output_shape(self, input_shape: Extents) -> Extents:
+        return (*input_shape[:-1], self.stop - self.start)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "start": self.start, "stop": self.stop}
+
+
+@register
+class LocalResponseNormalization(keras.layers.Layer):
+    """x / (k + alpha * sum of squares over `size` neighbouring channels) ** beta."""
+
+    def __init__(self, size: int, alpha: float, beta: float, k: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def call(self, x: Any) -> Any:
+        channels = x.shape[-1]
+        radius = min(self.size // 2, channels - 1)  # farther there is no neighbour
+        unpadded = ((0, 0),) * (len(x.shape) - 1)
+        squares = ops.pad(ops.square(x), (*unpadded, (radius, radius)))
+        total = squares[..., :channels]
+        for shift in range(1, 2 * radius + 1):
+            total = total + squares[..., shift : shift + channels]
+        return x / ops.power(self.k + self.alpha * total, self.beta)
+
+    def compute_output_shape(self, input_shape: Extents) -> Extents:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "k": self.k,
+        }
+
+
+class Layers:
+    """What `Op.emit` gets as `layers`: archspec's own, else `keras.layers`."""
+
+    own: ClassVar[dict[str, Any]] = {
+        cls.__name__: cls
+        for cls in (
+            Pad,
+            PaddedAveragePooling,
+            L2Pooling,
+            LocalConv,
+            Scale,
+            ChannelSlice,
+            LocalResponseNormalization,
+        )
+    }
+
+    def __getattr__(self, name: str) -> Any:
+        return self.own.get(name) or getattr(keras.layers, name)
+
+
+def _sides(amounts: Sequence[Sequence[int]]) -> Sides:
+    """(before, after) for each axis; a saved model gives lists."""
+    return tuple((before, after) for before, after in amounts)
+
+
+def _padded(extents: Sequence[int], amounts: Sides) -> tuple[int, ...]:
+    """The extents of the axes that `amounts` speaks of, after padding."""
+    pairs = zip(extents, amounts, strict=False)
+    return tuple(extent + before + after for extent, (before, after) in pairs)

@@ -1,0 +1,187 @@
+"""Graph -> keras.Model, and the proof that what was costed is what is trained."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any, NamedTuple
+
+from archspec.emit.engine import deep, load_keras
+from archspec.expand import expand
+from archspec.graph.graph import SEPARATOR, Graph, Node
+from archspec.spec.document import Spec
+
+PART = "-"
+"""Stands for the graph's separator in the names of Keras's layers, where `/` is refused.
+
+No step's name contains it, so a layer's name says its path. An op that takes more than one layer
+puts it before the name of each but the last: stage1/conv1 may have a stage1-conv1-pad.
+"""
+
+
+def build(spec: Spec | Graph) -> Any:
+    """The network as an ordinary functional `keras.Model`.
+
+    A layer is called like its node, with `-` for `/`. The output is a tensor; with heads, a dict
+    by name, as are then the losses, metrics and targets that Keras takes. Its keys are sorted: in
+    that order Keras lists `model.outputs`. Raises `SpecError` for what is wrong in the spec and
+    `UsageError` where Keras's backend is not installed.
+    """
+    graph = _graph(spec)
+    keras = load_keras()
+    from archspec.emit.layers import Layers  # noqa: PLC0415  (it imports Keras)
+
+    layers = Layers()
+    tensors: list[Any] = []
+    with deep(len(graph.nodes)), _channels_last(keras):
+        for node in graph.nodes:
+            tensors.append(_apply(layers, node, [tensors[index] for index in node.inputs]))
+        outputs = {name: tensors[index] for name, index in sorted(graph.outputs.items())}
+        if len(outputs) == 1:
+            (outputs,) = outputs.values()
+        return keras.Model(tensors[0], outputs, name=re.sub(r"[^A-Za-z0-9_-]", "_", graph.name))
+
+
+def _apply(layers: Any, node: Node, inputs: list[Any]) -> Any:
+    """The tensor that a node's layers make of its inputs'."""
+    shapes = node.layer.inputs
+    emitted = node.op.emit(layers, layer_name(node), *shapes[:1] or (node.shape,))
+    if not inputs:
+        return emitted
+    y = inputs if len(inputs) > 1 else inputs[0]
+    for layer in emitted if isinstance(emitted, tuple) else (emitted,):
+        y = layer(y)
+    return y
+
+
+def layer_name(node: Node) -> str:
+    """The name of a node's Keras layer."""
+    return node.name.replace(SEPARATOR, PART)
+
+
+class Mismatch(NamedTuple):
+    """Something that the graph says and that is otherwise in the model."""
+
+    where: str
+    what: str
+    static: Any
+    emitted: Any
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}: {self.static} in the table, {self.emitted} in Keras"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was compared, and what differed: nothing, if the table tells the truth."""
+
+    tensors: int
+    weights: int
+    params: int
+    mismatches: tuple[Mismatch, ...]
+
+    def __str__(self) -> str:
+        if self.mismatches:
+            return "\n".join(["the Keras model differs from the table", *map(str, self.mismatches)])
+        return (
+            f"verified against Keras: {self.tensors:,} tensors, {self.weights:,} weights, "
+            f"{self.params:,} parameters, all equal"
+        )
+
+
+def verify(spec: Spec | Graph, model: Any = None) -> Verification:
+    """Compare every tensor and every weight of a graph with those of its Keras model.
+
+    Compared are each node's output shape and the nodes it gets its inputs from; each weight's
+    name, shape and whether it is trained; the outputs; and the totals as Keras counts them.
+    Without `model` it is built.
+    """
+    graph = _graph(spec)
+    if model is None:
+        model = build(graph)
+    emitted, mismatches = _layers_by_node(graph, model)
+    mismatches += _differing_tensors(graph, model, emitted)
+    weights = 0
+    for node in graph.nodes:
+        static = [(w.name, w.shape, w.trainable) for w in node.layer.weights]
+        held = [
+            (w.name, tuple(w.shape), w.trainable)
+            for layer in emitted.get(node.index, ())
+            for w in layer.weights
+        ]
+        mismatches += _differing(node.name, "weights (name, shape, trained)", static, held)
+        weights += len(static)
+    params = sum(node.layer.params for node in graph.nodes)
+    trainable = sum(node.layer.trainable for node in graph.nodes)
+    trained = sum(prod(w.shape) for w in model.trainable_weights)
+    mismatches += _differing("the model", "parameters", params, model.count_params())
+    mismatches += _differing("the model", "trainable parameters", trainable, trained)
+    return Verification(len(graph.nodes), weights, params, tuple(mismatches))
+
+
+def _layers_by_node(graph: Graph, model: Any) -> tuple[dict[int, list[Any]], list[Mismatch]]:
+    """The layers of each node in the order in which they are applied; those of none; and none's."""
+    index = {layer_name(node): node.index for node in graph.nodes}
+    emitted: dict[int, list[Any]] = {}
+    mismatches = []
+    for layer in model.layers:
+        name = layer.name if layer.name in index else layer.name.rpartition(PART)[0]
+        if name in index:
+            emitted.setdefault(index[name], []).append(layer)
+        else:
+            mismatches.append(Mismatch(layer.name, "layer", "none", type(layer).__name__))
+    mismatches += [
+        Mismatch(node.name, "layer", node.op.kind or "input", "none")
+        for node in graph.nodes
+        if node.index not in emitted
+    ]
+    return emitted, mismatches
+
+
+def _differing_tensors(graph: Graph, model: Any, emitted: dict[int, list[Any]]) -> list[Mismatch]:
+    """Where shapes differ, inputs, or outputs."""
+    tensors = {index: layers[-1].output for index, layers in emitted.items()}
+    names = {id(tensor): graph.nodes[index].name for index, tensor in tensors.items()}
+
+    def nodes(tensor_or_tensors: Any) -> list[str]:
+        many = isinstance(tensor_or_tensors, (list, tuple))
+        return [
+            names.get(id(tensor), "another tensor")
+            for tensor in (tensor_or_tensors if many else [tensor_or_tensors])
+        ]
+
+    mismatches = []
+    for index, tensor in tensors.items():
+        node = graph.nodes[index]
+        mismatches += _differing(node.name, "shape", tuple(node.shape), tuple(tensor.shape[1:]))
+        if node.inputs:
+            sources = [graph.nodes[i].name for i in node.inputs]
+            mismatches += _differing(node.name, "inputs", sources, nodes(emitted[index][0].input))
+    outputs = model.output
+    if not isinstance(outputs, dict):
+        outputs = dict.fromkeys(graph.outputs, outputs)
+    static = {name: [graph.nodes[index].name] for name, index in graph.outputs.items()}
+    found = {name: nodes(outputs[name]) for name in outputs}
+    return mismatches + _differing("the model", "outputs", static, found)
+
+
+def _differing(where: str, what: str, static: Any, emitted: Any) -> list[Mismatch]:
+    return [] if static == emitted else [Mismatch(where, what, static, emitted)]
+
+
+def _graph(spec: Spec | Graph) -> Graph:
+    return spec if isinstance(spec, Graph) else expand(spec)
+
+
+@contextlib.contextmanager
+def _channels_last(keras: Any) -> Iterator[None]:
+    """Whatever the user's keras.json says, inside this layers have their channels last."""
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(before)

@@ -1,0 +1,77 @@
+"""Keras learns of archspec's own layers, whichever of the two is imported first.
+
+A saved model names its layers' classes, and Keras looks a name that is not its own up in a
+registry: it imports no third party's module on a file's word. archspec's few layers register
+themselves when `archspec.emit.layers` is imported, which imports Keras, which takes seconds. So
+`import archspec` only leaves word: when somebody imports Keras, the layers are imported right
+after, and `keras.models.load_model` knows them.
+
+The word is left in `sys.meta_path`, where Python asks each finder in turn for a module. Ours
+answers for `keras` alone, with what the other finders say, and stays there for good: taking it
+out could make another thread, in the middle of the list, miss the finder that comes next.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+
+def install() -> None:
+    """Register archspec's layers with Keras: now if Keras is imported, else when it is."""
+    if sys.modules.get("keras") is not None:
+        _register()
+    elif _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
+
+
+def _register() -> None:
+    import archspec.emit.layers  # noqa: F401, PLC0415
+
+
+class _Finder:
+    """Finds `keras` as the other finders do, and has the layers registered once it is executed."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "keras":
+            return None
+        for finder in sys.meta_path:
+            if finder is self or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                if hasattr(spec.loader, "exec_module"):
+                    spec.loader = _Registering(spec.loader)  # type: ignore[assignment, arg-type]
+                return spec
+        return None
+
+
+class _Registering:
+    """A loader that is `loader` in all but one thing: after its module, it registers the layers.
+
+    It is gone before the module runs, so that nobody who looks at a module's loader meets it.
+    """
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._loader, name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        _register()
+
+
+_FINDER = _Finder()
