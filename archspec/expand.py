@@ -80,28 +80,16 @@ class _Run:
         try:
             outputs = {"output": self._sequence(self.plan.layers, self.enclosing, self.variables)}
             weights = {"output": 1.0}
-            for name, steps in self.plan.heads.items():
-                head = self.spec.document.heads[name]
-                weights[name] = head.loss_weight
-                start = outputs["output"]
-                if head.source is not None:
-                    start = self._head_source(name, head.source)
-                path = self.builder.claim("head", name)
-                with self.builder.scope(path, "head"):
-                    outputs[name] = self._sequence(steps, start, self.variables)
+            for name, head in self.plan.heads.items():
+                if self._when(head, outputs["output"], self.variables):
+                    outputs[name] = self._step(head, outputs["output"], self.variables)
+                    weights[name] = self.spec.document.heads[name].loss_weight
         except _Passed:
             return None
         nodes = {name: node for name, node in outputs.items() if node is not None}
         if self.found or len(nodes) < len(outputs):
             return None
         return self.builder.finish(self.spec.name, nodes, weights)
-
-    def _head_source(self, name: str, source: str) -> Node | None:
-        try:
-            return self._lookup(source)
-        except Problem as problem:
-            self._report(problem, ("heads", name, "from"))
-            return None
 
     # What holds for the whole run.
 
@@ -159,9 +147,6 @@ class _Run:
         try:
             inputs = self._inputs(step, x)
             rounds = self._rounds(step, inputs[0], env)
-        except Problem as problem:
-            self._report(problem, (*step.path, step.kind), key=True)
-            return None
         except _Passed:
             return None
         looping = bool(step.loop) or step.repeat is not None
@@ -169,7 +154,7 @@ class _Run:
             self._count(step)
             inner = {**env, **bindings} if bindings else env
             try:
-                if step.when is not True and not self._when(step, inputs[0], inner):
+                if not self._when(step, inputs[0], inner):
                     continue
                 name = step.name
                 if isinstance(name, Expression):
@@ -283,7 +268,10 @@ class _Run:
     def _inputs(self, step: Step, x: Node | None) -> tuple[Node | None, ...]:
         if not step.sources:
             return (x,)
-        named = tuple(self._lookup(name) for name in step.sources)
+        try:
+            named = tuple(self._lookup(name) for name in step.sources)
+        except Problem as problem:
+            self._fail(problem, step, step.sources_key)
         return (x, *named) if step.with_previous else named
 
     def _lookup(self, name: str) -> Node | None:
@@ -340,6 +328,8 @@ class _Run:
         return [{"index": index} for index in range(times)]
 
     def _when(self, step: Step, x: Node | None, env: Mapping[str, Any]) -> bool:
+        if step.when is True:
+            return True
         value = self._value(step, ("when",), step.when, x, env)
         if not isinstance(value, bool):
             self._fail(Problem("type", f"`when` must be true or false, not {value}"), step, "when")

@@ -40,6 +40,8 @@ class Step:
     name: Template = None
     sources: tuple[str, ...] = ()
     """Names it takes its inputs from; the previous step if empty."""
+    sources_key: str = "from"
+    """The key under which they stand."""
     with_previous: bool = False
     """Whether the previous step comes before the named ones, as in `add: shortcut`."""
     repeat: Template = None
@@ -70,7 +72,8 @@ class Plan:
     """A spec's steps, compiled."""
 
     layers: tuple[Step, ...]
-    heads: Mapping[str, tuple[Step, ...]]
+    heads: Mapping[str, Step]
+    """Each a group of its own, called like the head."""
     defaults: Mapping[str, Mapping[str, Template]]
     names: frozenset[str]
     """Every name that a step, a group or a head of the spec has."""
@@ -111,7 +114,15 @@ class _Compiler:
         heads = {}
         for name, head in document.heads.items():
             self.names.add(name)
-            heads[name] = self._steps(head.layers, ("heads", name, "layers"), self.variables)
+            path: Path = ("heads", name)
+            heads[name] = Step(
+                path,
+                "layers",
+                name,
+                sources=() if head.source is None else (head.source,),
+                when=self._template(head.when, (*path, "when"), self.variables),
+                body=self._steps(head.layers, (*path, "layers"), self.variables),
+            )
         if circular:
             layers, heads = (), {}
         return Plan(layers, heads, self.defaults, frozenset(self.names), tuple(self.found))
@@ -416,7 +427,13 @@ class _Compiler:
             return step
         element = step.element.parse({}) if step.element else None
         previous = isinstance(data, str)
-        return replace(step, sources=tuple(names), with_previous=previous, constant=element)
+        return replace(
+            step,
+            sources=tuple(names),
+            sources_key=step.kind,
+            with_previous=previous,
+            constant=element,
+        )
 
     def _arguments(self, cls: type[Element], data: Any, where: Path) -> dict[str, Any] | None:
         """A step's arguments by name, from a mapping, a scalar for the main field, or nothing."""

@@ -86,16 +86,25 @@ class Memory:
 
     def at(self, batch: int = 1, dtype: str = "float32", optimizer: str = "adam") -> Parts:
         """The parts for a batch size, a Keras dtype policy and an optimiser."""
-        weight_bytes, value_bytes = _lookup(ITEM_BYTES, dtype, "dtypes")
-        slots = _lookup(OPTIMIZER_SLOTS, optimizer, "optimizers")
+        weight_bytes, value_bytes = bytes_of(dtype)
         gradients = self.trainable * weight_bytes
         return Parts(
             weights=self.params * weight_bytes,
             gradients=gradients,
-            optimizer=gradients * slots,
+            optimizer=gradients * slots_of(optimizer),
             saved=batch * (self.saved_values * value_bytes + self.saved_mask_bytes),
             forward_peak=batch * self.forward_values * value_bytes,
         )
+
+
+def bytes_of(dtype: str) -> tuple[int, int]:
+    """Bytes of a weight and of an activation; `UsageError` for no dtype policy."""
+    return _lookup(ITEM_BYTES, dtype, "dtypes")
+
+
+def slots_of(optimizer: str) -> int:
+    """Values an optimiser keeps for each trainable weight; `UsageError` for one not known."""
+    return _lookup(OPTIMIZER_SLOTS, optimizer, "optimizers")
 
 
 T = TypeVar("T")
@@ -139,7 +148,7 @@ def measure(graph: Graph, owned: list[int]) -> Memory:
         params += layer.params
         trainable += layer.trainable
         origin.append(origin[node.inputs[0]] if op.view else node.index)
-        keeps = op.saved_for_backward()
+        keeps = layer.saved
         if keeps.input:
             saved.update(origin[index] for index in node.inputs)
         if keeps.output:

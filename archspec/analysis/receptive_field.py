@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from archspec.graph.graph import Graph
+from archspec.ops.op import Reach
 
 
 class Field(NamedTuple):
@@ -26,24 +27,31 @@ def receptive_fields(graph: Graph) -> list[Field | None]:
     """
     fields: list[Field | None] = []
     for node in graph.nodes:
+        reach = node.layer.reach
         if not node.inputs:
             rank = node.shape.rank
             fields.append(Field((1,) * rank, (1,) * rank))
             continue
-        before = fields[node.inputs[0]]
+        field = fields[node.inputs[0]]
         for index in node.inputs[1:]:
-            before = _wider(before, fields[index])
-        reach = node.op.reach(node.layer.inputs[0])
-        if before is None or reach is None or not before.size:
+            field = _wider(field, fields[index])
+        if field is not None and reach is not None and field.size:
+            fields.append(_seen(field, reach))
+        else:
             fields.append(None)
-            continue
-        size = tuple(
-            s + (window - 1) * step
-            for s, window, step in zip(before.size, reach.window, before.stride, strict=True)
-        )
-        stride = tuple(a * b for a, b in zip(before.stride, reach.stride, strict=True))
-        fields.append(Field(size, stride))
     return fields
+
+
+def _seen(field: Field, reach: Reach) -> Field:
+    """What is seen through a window on values that see `field`."""
+    if reach.window == reach.stride == (1,) * len(field.size):
+        return field
+    size = tuple(
+        seen + (window - 1) * step
+        for seen, window, step in zip(field.size, reach.window, field.stride, strict=True)
+    )
+    stride = tuple(a * b for a, b in zip(field.stride, reach.stride, strict=True))
+    return Field(size, stride)
 
 
 def _wider(a: Field | None, b: Field | None) -> Field | None:

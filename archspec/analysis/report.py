@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from archspec.analysis.checks import Check, check_graph, weight_layers
-from archspec.analysis.memory import ITEM_BYTES, Memory, Parts, measure, owned_values
+from archspec.analysis.memory import Memory, Parts, bytes_of, measure, owned_values, slots_of
 from archspec.analysis.receptive_field import Field, receptive_fields
 from archspec.diagnostics import UsageError
 from archspec.expand import expand
@@ -74,21 +74,29 @@ class Report:
     """What a network costs. Print it, or read its rows, totals and memory."""
 
     graph: Graph
-    about: str = ""
+    spec: Spec | None = None
+    """What the graph was expanded from: it says what the network is, and makes claims."""
     batch: int = 1
     dtype: str = "float32"
     optimizer: str = "adam"
-    checks: tuple[Check, ...] = ()
-    """Published figures, expectations and budgets, each with what was found."""
-
     def __post_init__(self) -> None:
         if self.batch < 1:
             raise UsageError(f"batch must be 1 at least, not {self.batch}")
-        self.memory_model.at(self.batch, self.dtype, self.optimizer)  # refuse wrong names now
+        bytes_of(self.dtype)
+        slots_of(self.optimizer)
 
     @property
     def name(self) -> str:
         return self.graph.name
+
+    @property
+    def about(self) -> str:
+        return self.spec.about if self.spec else ""
+
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """Published figures, expectations and budgets, each with what was found."""
+        return check_graph(self.spec, self) if self.spec else ()
 
     @cached_property
     def owned(self) -> list[int]:
@@ -196,7 +204,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as plain data: the JSON form, versioned by `schema_version`."""
-        value_bytes = ITEM_BYTES[self.dtype][1]
+        value_bytes = bytes_of(self.dtype)[1]
         return {
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
@@ -269,9 +277,9 @@ def report(
 
     Raises `SpecError` for what is wrong with the spec, `UsageError` for a wrong argument.
     """
-    graph = expand(spec)
-    plain = Report(graph, spec.about, batch, dtype, optimizer)
-    return Report(graph, spec.about, batch, dtype, optimizer, check_graph(spec, plain))
+    costs = Report(expand(spec), spec, batch, dtype, optimizer)
+    _ = costs.checks  # a claim that says nothing is a mistake of the spec, to be heard of now
+    return costs
 
 
 def _is_row(scope: Scope, depth: int | None, *, ops: bool) -> bool:

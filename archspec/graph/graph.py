@@ -57,6 +57,8 @@ class Layer:
     trainable: int
     macs: int
     other_ops: int
+    saved: Saved
+    reach: Reach | None
 
 
 @lru_cache(maxsize=16_384)
@@ -78,6 +80,8 @@ def layer_at(op: Op, inputs: tuple[Shape, ...]) -> Layer:
         trainable=sum(n for n, weight in zip(counts, weights, strict=True) if weight.trainable),
         macs=work.macs,
         other_ops=work.other_ops,
+        saved=op.saved_for_backward(),
+        reach=op.reach(inputs[0] if inputs else output),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archspec.analysis.memory import ITEM_BYTES
+from archspec.analysis.memory import bytes_of
 from archspec.analysis.report import Report, Row
 from archspec.diagnostics import UsageError, suggestion
 
@@ -40,7 +40,7 @@ def _number(value: Any) -> Any:
 
 
 def _activation_bytes(row: Row, report: Report) -> int:
-    return row.activations * ITEM_BYTES[report.dtype][1] * report.batch
+    return row.activations * bytes_of(report.dtype)[1] * report.batch
 
 
 def thousands(value: int) -> str:
@@ -118,5 +118,5 @@ def choose(names: Sequence[str] | None, report: Report) -> tuple[Column, ...]:
 def total(column: Column, report: Report) -> Any:
     """What a column adds up to, None where adding has no meaning."""
     if column.name == "memory":
-        return report.totals.activations * ITEM_BYTES[report.dtype][1] * report.batch
+        return report.totals.activations * bytes_of(report.dtype)[1] * report.batch
     return None if column.total is None else getattr(report.totals, column.total)

@@ -76,6 +76,8 @@ class Head(_Section):
     """The step it starts from; by default the last of `layers`."""
     loss_weight: float = 1.0
     """Weight of its loss in training; the main output's is 1."""
+    when: bool | str = True
+    """Whether the network has it: true, false, or an expression such as `=auxiliary`."""
     layers: Steps
     """The steps from there to the output."""
 
