@@ -1,0 +1,51 @@
+# Two commands: `make demo` shows the main job, `make test` proves the project. Each does its whole
+# set-up in a fresh checkout; `make check` is what continuous integration runs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check lint format types docs bench clean
+
+demo: $(VENV)/ready
+	$(BIN)/archspec build vgg16
+	$(BIN)/archspec fit lenet5
+
+test: check
+
+check: lint types pytest
+
+pytest: $(VENV)/dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+
+format: $(VENV)/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The pages and the schema that are made from the classes.
+docs: $(VENV)/dev
+	$(BIN)/archspec schema -o archspec/spec/schema.json
+	$(BIN)/python -m archspec.reference > docs/reference.md
+
+bench: $(VENV)/dev
+	$(BIN)/python benchmarks/run.py
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[tensorflow]'
+	touch $@
+
+$(VENV)/dev: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[tensorflow,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
