@@ -18,4 +18,9 @@ class Block(Element):
 
     @abstractmethod
     def expand(self, b: Builder, x: Node) -> Node:
-        """Add the block on `x`; give the node of its output."""
+        """Add the block on `x`; give the node of its output.
+
+        The spec's `defaults` fill whatever an element added here leaves unsaid. So that they can
+        change what a block is made of but not its shape, blocks say every kernel, stride and
+        padding.
+        """

@@ -39,6 +39,7 @@ class Dense(Block, kind="dense"):
             block = Conv(
                 filters=filters,
                 kernel=kernel,
+                stride=1,
                 padding=padding,
                 norm="batch",
                 activation=self.activation,

@@ -31,7 +31,13 @@ class Fire(Block, kind="fire"):
 
     def expand(self, b: Builder, x: Node) -> Node:
         def conv(filters: int, kernel: int) -> Conv:
-            return Conv(filters=filters, kernel=kernel, padding="same", activation=self.activation)
+            return Conv(
+                filters=filters,
+                kernel=kernel,
+                stride=1,
+                padding="same",
+                activation=self.activation,
+            )
 
         squeezed = b(conv(self.squeeze, 1), x, name="squeeze")
         narrow = b(conv(self.expand1x1, 1), squeezed, name="expand1x1")
@@ -40,5 +46,6 @@ class Fire(Block, kind="fire"):
         if self.bypass == "none":
             return y
         if self.bypass == "complex":
-            x = b(Conv(filters=y.channels, kernel=1, activation=None), x, name="bypass")
+            bypass = Conv(filters=y.channels, kernel=1, stride=1, padding="same", activation=None)
+            x = b(bypass, x, name="bypass")
         return b(Add(), x, y, name="add")

@@ -35,7 +35,13 @@ class Inception(Block, kind="inception"):
 
     def expand(self, b: Builder, x: Node) -> Node:
         def conv(filters: int, kernel: int, on: Node, name: str) -> Node:
-            block = Conv(filters=filters, kernel=kernel, padding="same", activation=self.activation)
+            block = Conv(
+                filters=filters,
+                kernel=kernel,
+                stride=1,
+                padding="same",
+                activation=self.activation,
+            )
             return b(block, on, name=name)
 
         one = conv(self.conv1x1, 1, x, "conv1x1")

@@ -26,7 +26,7 @@ class MlpConv(Block, kind="mlpconv"):
     def expand(self, b: Builder, x: Node) -> Node:
         first = {"kernel": self.kernel, "stride": self.stride, "padding": self.padding}
         for index, filters in enumerate(self.filters):
-            window = {"kernel": 1} if index else first
+            window = {"kernel": 1, "stride": 1, "padding": "valid"} if index else first
             conv = Conv(filters=filters, activation=self.activation, **window)
             x = b(conv, x, name=f"conv{index + 1}")
         return x

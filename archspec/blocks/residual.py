@@ -84,22 +84,26 @@ class Residual(Block, kind="residual", main="filters"):
 
     def _windows(self) -> list[dict[str, Any]]:
         """The arguments in which the unit's convolutions differ."""
+
+        def window(filters: int, kernel: int, stride: int) -> dict[str, Any]:
+            padding = kernel // 2 or "valid"
+            return {"filters": filters, "kernel": kernel, "stride": stride, "padding": padding}
+
         if self.style == "basic":
-            wide = {"filters": self.filters, "kernel": 3, "padding": 1}
-            return [wide | {"stride": self.stride}, wide]
+            if self.cardinality > 1 or self.width is not None:
+                raise Problem(
+                    "value",
+                    "a basic `residual` has neither `cardinality` nor `width`",
+                    help="add `style: bottleneck`",
+                )
+            return [window(self.filters, 3, self.stride), window(self.filters, 3, 1)]
         width = self.width or max(self.filters // self.cardinality, 1)
         inner = width * self.cardinality
         first, middle = (self.stride, 1) if self.stride_on == "1x1" else (1, self.stride)
         return [
-            {"filters": inner, "kernel": 1, "stride": first},
-            {
-                "filters": inner,
-                "kernel": 3,
-                "padding": 1,
-                "stride": middle,
-                "groups": self.cardinality,
-            },
-            {"filters": self.filters * self.expansion, "kernel": 1},
+            window(inner, 1, first),
+            window(inner, 3, middle) | {"groups": self.cardinality},
+            window(self.filters * self.expansion, 1, 1),
         ]
 
     def _activated(self, b: Builder, x: Node, number: str) -> Node:
@@ -122,14 +126,15 @@ class Residual(Block, kind="residual", main="filters"):
                 filters=y.channels,
                 kernel=1,
                 stride=self.stride,
+                padding="valid",
                 bias=self.bias,
                 norm=None if pre else self.norm,
                 activation=None,
             )
             return b(projection, entry, name="projection")
         if self.stride > 1:
-            every = MaxPool(size=1, stride=self.stride)
-            mean = AvgPool(size=self.stride)
+            every = MaxPool(size=1, stride=self.stride, padding="valid")
+            mean = AvgPool(size=self.stride, stride=self.stride, padding="valid")
             x = b(every if self.subsample == "stride" else mean, x, name="subsample")
         if x.channels != y.channels:
             x = b(PadChannels(to=y.channels), x, name="pad_channels")

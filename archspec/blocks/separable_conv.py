@@ -44,6 +44,8 @@ class SeparableConv(Block, kind="separable_conv", main="filters"):
         pointwise = Conv(
             filters=self.filters,
             kernel=1,
+            stride=1,
+            padding="valid",
             bias=self.bias,
             norm=self.norm,
             activation=self.activation,

@@ -30,8 +30,11 @@ class Transition(Block, kind="transition", main="compression"):
         conv = Conv(
             filters=max(int(self.compression * x.channels), 1),
             kernel=1,
+            stride=1,
+            padding="valid",
             norm="batch",
             activation=self.activation,
             order="norm-act-conv",
         )
-        return b(AvgPool(size=2), b(conv, x, name="conv"), name="pool")
+        pool = AvgPool(size=2, stride=2, padding="valid")
+        return b(pool, b(conv, x, name="conv"), name="pool")
