@@ -1,0 +1,290 @@
+"""The language's reference: what every word of a spec means, from where it is defined.
+
+    python -m archspec.reference > docs/reference.md
+
+The pages, `archspec show` and the JSON Schema say the same, because they all read it here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from archspec import catalog
+from archspec.analysis.checks import FIGURES
+from archspec.element import Element, expectation, field_docs
+from archspec.ops.merge import Merge
+from archspec.ops.op import Op
+from archspec.spec.document import Argument, BlockDefinition, Document, Head, Path, Published
+from archspec.spec.expressions import INPUTS
+from archspec.spec.library import bundled
+from archspec.spec.operations import FUNCTIONS
+from archspec.spec.source import read
+from archspec.training.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of the language that is no kind: what it means, and how it is used."""
+
+    about: str
+    """One line."""
+    text: str
+    """What else is to be said."""
+    example: str
+
+
+WORDS: Final[Mapping[str, Word]] = {
+    "name": Word(
+        "What a step is called: for `from`, for merges, and in every table.",
+        "A letter, then letters, digits and underscores. Without one, a step is called by its kind "
+        "and a number, as conv3. A name holds inside the group where it stands; inside a group, "
+        "names of the groups around it are known too.",
+        "- conv: 64\n  name: stem",
+    ),
+    "from": Word(
+        "What a step takes as its input: a name or a list of names; else the previous step.",
+        "`input` is what came into the enclosing group, or the image. A step inside a group is "
+        "named by its path, as `stage/conv1`.",
+        "- conv: 64\n  from: stem",
+    ),
+    "repeat": Word(
+        "How many times a step is repeated, one after the other; 0 leaves it out.",
+        "`index` counts from 0 in the expressions of a repeated step.",
+        "- {conv: 64, repeat: 2}",
+    ),
+    "when": Word(
+        "Whether a step is there: true, false, or an expression.",
+        "",
+        "- {dropout: 0.5, when: =rate > 0}",
+    ),
+    "layers": Word(
+        "A sequence of steps; inside `layers`, a group that is one step.",
+        "A group takes the modifiers of a step: `name`, `from`, `repeat`, `when`, and `for`.",
+        "- name: stage\n  layers:\n    - conv: 64\n    - max_pool: 2",
+    ),
+    "for": Word(
+        "Names with their lists: a group is built once for each item, all lists in step.",
+        "The names are variables inside the group, and `index` counts from 0.",
+        "- for: {filters: [64, 128], n: [1, 2]}\n  layers:\n    - {conv: =filters, repeat: =n}\n"
+        "    - max_pool: 2",
+    ),
+    "branches": Word(
+        "Sequences side by side, each on the same input, joined by `merge`.",
+        "A list of lists, or a mapping of names to lists. An empty list is the identity.",
+        "- branches:\n    - [conv: 64, conv: 64]\n    - []\n  merge: add",
+    ),
+    "merge": Word(
+        "How `branches` become one.",
+        "A merge may also be a step of its own that names its inputs: `- add: stem` adds the step "
+        "`stem` to the previous one, `- concat: [a, b]` joins these two.",
+        "- branches: [[conv: 64], [max_pool: {size: 3, stride: 1, padding: same}, conv: 32]]\n"
+        "  merge: concat",
+    ),
+    "expressions": Word(
+        "A text that starts with `=` is computed, anywhere in a step.",
+        "Numbers, words in quotes, lists, variables, loop variables, `index`; what comes into the "
+        f"step as {', '.join(f'`in.{name}`' for name in INPUTS)}; "
+        "`+ - * / // % **`, comparisons, `and or not`, `a if c else b`, `list[i]`, and functions: "
+        + " ".join(FUNCTIONS)
+        + ".",
+        "- conv: =in.channels * 2",
+    ),
+}
+"""The words of steps that are no kinds: modifiers, groups, and expressions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A field of a kind or a section: an argument, or a key."""
+
+    name: str
+    type: str
+    default: str | None
+    """As a spec would say it; None where it must be said."""
+    about: str
+
+
+def entries(model: type[BaseModel]) -> tuple[Entry, ...]:
+    """What can be said of `model`; of a kind, its main argument and what it needs come first."""
+    docs = field_docs(model)
+    found = [
+        Entry(info.alias or name, expectation(info), _default(info), docs.get(name, ""))
+        for name, info in model.model_fields.items()
+    ]
+    if issubclass(model, Element):
+        found.sort(key=lambda entry: (entry.name != model.main, entry.default is not None))
+    return tuple(found)
+
+
+def spoken(value: Any) -> str:
+    """A value as a spec would say it."""
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(map(spoken, value))}]"
+    if isinstance(value, (bool, type(None))):
+        return str(value).lower().replace("none", "null")
+    if isinstance(value, BaseModel):
+        return spoken(value.model_dump(mode="json", exclude_none=True))
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {spoken(item)}" for name, item in value.items()) + "}"
+    return str(value) if value != "" else '""'
+
+
+def _default(info: FieldInfo) -> str | None:
+    return None if info.is_required() else spoken(info.get_default(call_default_factory=True))
+
+
+def example(cls: type[Element]) -> tuple[str, str | None]:
+    """A step of this kind, and the bundled family that it is from; without one, made up."""
+    word = re.compile(rf"\b{cls.kind}:")
+    for family, path in bundled().items():
+        if word.search(path.read_text(encoding="utf-8")):
+            source = read(path)
+            for place in _uses(cls.kind, source.data, ()):
+                span = source.span(place)
+                lines = source.lines[span.line - 1 : span.end_line]
+                if lines[0].lstrip().startswith("- "):
+                    return textwrap.dedent("\n".join(lines)), family
+    return f"- {_made_up(cls)}", None
+
+
+def _uses(kind: str, data: Any, path: Path) -> Iterator[Path]:
+    """The paths of all steps of a kind."""
+    items = data.items() if isinstance(data, dict) else enumerate(data)
+    for key, value in items:
+        if isinstance(value, dict) and kind in value and isinstance(key, int):
+            yield (*path, key)
+        if isinstance(value, (dict, list)):
+            yield from _uses(kind, value, (*path, key))
+
+
+def _made_up(cls: type[Element]) -> str:
+    """A step of a kind, with what it must be given."""
+    if issubclass(cls, Merge):
+        return f"{cls.kind}: [a, b]"
+    described = cls.model_json_schema()
+    required = described.get("required", ())
+    values = {name: _sample(described["properties"][name]) for name in required}
+    if not values:
+        return cls.kind
+    return f"{cls.kind}: {spoken(values[cls.main] if [*values] == [cls.main] else values)}"
+
+
+def _sample(schema: Mapping[str, Any]) -> Any:
+    """A value that a JSON Schema of a field allows."""
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "anyOf" in schema:
+        return _sample(schema["anyOf"][0])
+    if schema.get("type") == "array":
+        return [_sample(schema["items"])]
+    return {"integer": 2, "number": 0.5, "boolean": True}.get(schema.get("type", ""), "word")
+
+
+def reference() -> str:
+    """The whole reference as Markdown."""
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(_reference())).rstrip() + "\n"
+
+
+def _reference() -> Iterator[str]:
+    yield from (
+        "# Reference",
+        "",
+        "Made from the classes by `python -m archspec.reference > docs/reference.md`; "
+        "`archspec show WORD` says the same in a terminal.",
+        "",
+    )
+    kinds = {kind: cls for kind, cls in sorted(catalog.kinds().items()) if _is_own(cls)}
+    parts: dict[str, list[type[Element]]] = {
+        "Blocks": [cls for cls in kinds.values() if not issubclass(cls, Op)],
+        "Ops": [
+            cls for cls in kinds.values() if issubclass(cls, Op) and not issubclass(cls, Merge)
+        ],
+        "Merges": [cls for cls in kinds.values() if issubclass(cls, Merge)],
+    }
+    yield from ("## A spec", "", _paragraph(Document), "")
+    yield from _table("key", entries(Document))
+    for key, model in SECTIONS.items():
+        yield from (f"### `{key}`", "", _paragraph(model), "")
+        yield from _table("key", entries(model))
+    yield from ("### Figures of `expect` and `budget`", "", _list(FIGURES), "")
+    yield from ("## Steps", "", STEP, "")
+    for name, word in WORDS.items():
+        yield from (f"### `{name}`" if name != "expressions" else "### Expressions", "")
+        yield from (word.about, "", *([word.text, ""] if word.text else []))
+        yield from ("```yaml", word.example, "```", "")
+    yield from ("| function | value |", "|---|---|")
+    yield from (f"| `{each.usage}` | {_cell(each.about)} |" for each in FUNCTIONS.values())
+    for title, classes in parts.items():
+        yield from ("", f"## {title}", "", PARTS[title])
+        for cls in classes:
+            yield from ("", f"### `{cls.kind}`", "", _paragraph(cls), "")
+            if cls.main:
+                yield from (f"`{cls.kind}: x` is short for `{cls.kind}: {{{cls.main}: x}}`.", "")
+            yield from _table("argument", entries(cls))
+
+
+STEP: Final = """\
+A step is `- kind: arguments`, where the arguments are a mapping, a single value for the kind's main
+argument, or nothing (`- flatten`). Beside the kind may stand `name`, `from`, `repeat` and `when`,
+and nothing else."""
+
+SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+    "blocks": BlockDefinition,
+    "args": Argument,
+    "heads": Head,
+    "published": Published,
+    "train": Recipe,
+}
+"""What stands under a key: in `train` itself, elsewhere under names of the author's choice."""
+
+PARTS: Final = {
+    "Blocks": "A block is a composition: it becomes the ops below, and other blocks.",
+    "Ops": "An op is a primitive: one layer of Keras.",
+    "Merges": "A merge makes one of several inputs: `merge: add` beside `branches`, `- add: name`, "
+    "or `- add: [a, b]`.",
+}
+
+
+def _is_own(cls: type[Element]) -> bool:
+    """Whether a kind comes with archspec: the reference is the same wherever it is made."""
+    return cls.__module__.startswith("archspec.")
+
+
+def _table(what: str, rows: Sequence[Entry]) -> Iterator[str]:
+    if not rows:
+        return
+    yield from (f"| {what} | value | default | meaning |", "|---|---|---|---|")
+    for row in rows:
+        default = "required" if row.default is None else f"`{row.default}`"
+        yield f"| `{row.name}` | {_cell(row.type)} | {default} | {_cell(row.about)} |"
+    yield ""
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"\s+", " ", text).replace("|", "\\|")
+
+
+def _list(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words) + "."
+
+
+_ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
+
+
+def _paragraph(model: type[BaseModel]) -> str:
+    """A class's help, its papers linked."""
+    return _ARXIV.sub(r"[arXiv:\1](https://arxiv.org/abs/\1)", inspect.getdoc(model) or "")
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(reference())

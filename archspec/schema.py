@@ -1,0 +1,333 @@
+"""The JSON Schema of specs, from the classes: an editor completes, explains and checks by it.
+
+    archspec schema -o archspec/spec/schema.json
+
+It refuses nothing that archspec accepts. What depends on other parts of a spec is left to
+`archspec check`: arguments that `defaults` may give, names of steps, shapes. A spec with `blocks`
+may use kinds that no schema can know, so there, and only there, a kind may be any word.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
+
+from archspec import catalog
+from archspec.analysis.checks import FIGURES
+from archspec.element import Element, field_docs
+from archspec.ops import fields
+from archspec.ops.merge import Merge
+from archspec.plan import GROUPS, MODIFIERS
+from archspec.reference import WORDS
+from archspec.spec.document import NAME, RESERVED, Argument, Document
+from archspec.training.recipe import CALLBACKS, SOURCES, Recipe
+
+Schema: TypeAlias = dict[str, Any]
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+_NAME: Final = f"^(?!(?:{'|'.join(sorted(RESERVED))})$){NAME.pattern}$"
+_BESIDE: Final = sorted({*MODIFIERS, *GROUPS["layers"], *GROUPS["branches"]})
+"""What may stand in a step beside what the step is."""
+
+
+def schema() -> Schema:
+    """The JSON Schema of a spec with every kind that is installed."""
+    kinds = dict(sorted(catalog.kinds().items()))
+    values = _Values()
+    definitions: Schema = {
+        "expression": {
+            "type": "string",
+            "pattern": "^=",
+            "description": WORDS["expressions"].about,
+        },
+        "name": {"type": "string", "pattern": _NAME},
+        "names": {
+            "anyOf": [_NAMED_STEP, {"type": "array", "items": _NAMED_STEP, "minItems": 1}],
+        },
+        "value": {
+            "anyOf": [
+                {"type": ["string", "number", "boolean", "null"]},
+                {"type": "array", "items": _ref("value")},
+            ]
+        },
+        "steps": {"type": "array", "items": _ref("step")},
+        "own_steps": {"type": "array", "items": _ref("own_step")},
+        "step": _step(kinds, own=False),
+        "own_step": _step(kinds, own=True),
+        "argument": _argument(),
+        **_prefixed("train.", _train()),
+    }
+    for kind, cls in kinds.items():
+        definitions[f"arguments.{kind}"] = values.arguments(cls)
+        definitions[f"step.{kind}"] = values.step(cls)
+    definitions |= values.definitions
+    return {
+        "$schema": DIALECT,
+        "title": "archspec",
+        **_document(kinds),
+        "$defs": definitions,
+    }
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+_NAMED_STEP: Final = {"type": "string", "pattern": "^[^=]"}
+_EXPRESSION: Final = _ref("expression")
+
+
+# What pydantic says of a class, in our own words.
+
+
+class _Described(GenerateJsonSchema):
+    """Pydantic's schema with the fields' own docs in place of titles."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
+        return False
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> Schema:
+        described = super().model_schema(schema)
+        described.pop("title", None)
+        cls: type[BaseModel] = schema["cls"]
+        described["description"] = inspect.getdoc(cls) or ""
+        for name, text in field_docs(cls).items():
+            shown = described["properties"][cls.model_fields[name].alias or name]
+            shown["description"] = text
+            if shown.get("default", ...) is None:
+                del shown["default"]
+        return described
+
+
+def _described(model: type[BaseModel], prefix: str = "") -> Schema:
+    template = f"#/$defs/{prefix}{{model}}"
+    return model.model_json_schema(schema_generator=_Described, ref_template=template)
+
+
+def _prefixed(prefix: str, definitions: Mapping[str, Schema]) -> Schema:
+    return {prefix + name: value for name, value in definitions.items()}
+
+
+# Kinds and their arguments.
+
+
+_SHARED: Final[Mapping[str, Any]] = {
+    "count": fields.Count,
+    "index": fields.Index,
+    "rate": fields.Rate,
+    "window": fields.Window,
+    "sides": fields.Sides,
+    "padding": fields.Padding,
+    "activation": fields.Activation,
+}
+"""Types of many arguments, each written out once."""
+
+
+class _Values:
+    """Schemas of arguments; `definitions` gathers those that are shared."""
+
+    def __init__(self) -> None:
+        self.definitions: Schema = {}
+        self.names = {_key(TypeAdapter(kind).json_schema()): name for name, kind in _SHARED.items()}
+
+    def arguments(self, cls: type[Element]) -> Schema:
+        """A mapping of arguments: none is required, because `defaults` may give it."""
+        described = _described(cls)
+        described.pop("required", None)
+        described["properties"] = {
+            name: self.open(value) for name, value in described["properties"].items()
+        }
+        return described
+
+    def step(self, cls: type[Element]) -> Schema:
+        """What may follow `kind:`: a mapping, a value for the main argument, or nothing."""
+        forms = [_ref(f"arguments.{cls.kind}"), {"type": "null"}]
+        if issubclass(cls, Merge):
+            several = {"type": "array", "items": _NAMED_STEP, "minItems": 2}
+            forms += [_NAMED_STEP, several]
+        elif cls.main:
+            forms.append(self.open(_described(cls)["properties"][cls.main]))
+        return {"description": inspect.getdoc(cls) or "", "anyOf": forms}
+
+    def open(self, schema: Schema) -> Schema:
+        """The same values, or an expression for any of them or of their items."""
+        words: Schema = {key: schema[key] for key in ("description", "default") if key in schema}
+        bare = {key: value for key, value in schema.items() if key not in words}
+        name = self.names.get(_key(bare))
+        if name is None:
+            return {**words, "anyOf": self._options(bare)}
+        if f"value.{name}" not in self.definitions:
+            self.definitions[f"value.{name}"] = {"anyOf": self._options(bare)}
+        return {**words, **_ref(f"value.{name}")}
+
+    def _options(self, schema: Schema) -> list[Schema]:
+        options = [self._inner(option) for option in schema.get("anyOf", [schema])]
+        return [*options, _EXPRESSION]
+
+    def _inner(self, schema: Schema) -> Schema:
+        inner = dict(schema)
+        if "items" in inner:
+            inner["items"] = self.open(inner["items"])
+        if "prefixItems" in inner:
+            inner["prefixItems"] = [self.open(item) for item in inner["prefixItems"]]
+        return inner
+
+
+def _key(schema: Schema) -> str:
+    return json.dumps(schema, sort_keys=True)
+
+
+# Steps.
+
+
+def _step(kinds: Mapping[str, type[Element]], *, own: bool) -> Schema:
+    """A step; with `own`, its kind may be one that the spec defines."""
+    steps = _ref("own_steps" if own else "steps")
+    merges = [kind for kind, cls in kinds.items() if issubclass(cls, Merge)]
+    branches: Schema = {
+        "anyOf": [
+            {"type": "array", "items": steps, "minItems": 2},
+            {
+                "type": "object",
+                "propertyNames": _ref("name"),
+                "additionalProperties": steps,
+                "minProperties": 2,
+            },
+        ]
+    }
+    lists = {"anyOf": [{"type": "array"}, _EXPRESSION]}
+    properties: Schema = {
+        "layers": steps,
+        "branches": branches,
+        "merge": _one_of(merges),
+        "for": {
+            "type": "object",
+            "propertyNames": _ref("name"),
+            "additionalProperties": lists,
+            "minProperties": 1,
+        },
+        "name": {"anyOf": [_ref("name"), _EXPRESSION, {"type": "null"}]},
+        "from": {"anyOf": [_ref("names"), {"type": "null"}]},
+        "repeat": {"anyOf": [{"type": "integer", "minimum": 0}, _EXPRESSION, {"type": "null"}]},
+        "when": {"anyOf": [{"type": "boolean"}, _EXPRESSION]},
+    }
+    properties = {
+        word: {"description": WORDS[word].about, **value} for word, value in properties.items()
+    }
+    mapping: Schema = {
+        "type": "object",
+        "properties": properties | {kind: _ref(f"step.{kind}") for kind in kinds},
+        "not": {"propertyNames": _one_of(_BESIDE)},  # something says what the step is
+        "dependentSchemas": {
+            "for": {
+                "anyOf": [{"required": ["layers"]}, {"required": ["branches"]}],
+                "not": {"required": ["repeat"]},
+            },
+            "merge": {"required": ["branches"]},
+            "branches": {"required": ["merge"]},
+        },
+    }
+    if own:
+        return {"anyOf": [{"type": "string", "pattern": _NAME}, mapping]}
+    mapping["additionalProperties"] = False
+    mapping["oneOf"] = [{"required": [what]} for what in (*GROUPS, *kinds)]
+    return {"anyOf": [_one_of(kinds), mapping]}
+
+
+# The document.
+
+
+def _document(kinds: Mapping[str, type[Element]]) -> Schema:
+    described = _described(Document)
+    sections = described.pop("$defs")
+    block, head, published = (sections[n] for n in ("BlockDefinition", "Head", "Published"))
+    extents = {"anyOf": [{"type": "integer", "minimum": 1}, _EXPRESSION]}
+    bound = {"type": ["integer", "string"]}
+    bounds = {"properties": dict.fromkeys(FIGURES, bound), "additionalProperties": False}
+    defaults = {kind: _ref(f"arguments.{kind}") for kind in kinds}
+    _refine(
+        block["properties"],
+        layers={"items": _ref("own_step")},
+        args={**_NAMED, "additionalProperties": _ref("argument")},
+    )
+    _refine(
+        described["properties"],
+        name={"pattern": r"^[A-Za-z0-9][\w.-]{0,99}$"},
+        input={"type": "array", "items": extents, "minItems": 2, "maxItems": 4, "anyOf": None},
+        vars={**_NAMED, "additionalProperties": _ref("value")},
+        variants={
+            "additionalProperties": {
+                "type": ["object", "null"],
+                "additionalProperties": _ref("value"),
+            }
+        },
+        defaults={"properties": defaults, "additionalProperties": {"type": "object"}},
+        blocks={**_NAMED, "additionalProperties": block},
+        heads={**_NAMED, "additionalProperties": head},
+        published={"additionalProperties": published},
+        expect=bounds,
+        budget=bounds,
+        train=_ref("train.Recipe"),
+    )
+    return {
+        **described,
+        "if": {"required": ["blocks"]},
+        "then": {"properties": _steps("own_step")},
+        "else": {"properties": {**_steps("step"), "defaults": {"propertyNames": _one_of(kinds)}}},
+    }
+
+
+_NAMED: Final = {"propertyNames": _ref("name")}
+
+
+def _refine(properties: Schema, **more: Schema) -> None:
+    """Say more of some properties than pydantic knows; None takes something back."""
+    for name, words in more.items():
+        refined = {**properties[name], **words}
+        properties[name] = {key: value for key, value in refined.items() if value is not None}
+
+
+def _one_of(words: Iterable[str]) -> Schema:
+    return {"enum": list(words)}
+
+
+def _steps(step: str) -> Schema:
+    """Where a document has steps."""
+    layers = {"layers": {"items": _ref(step)}}
+    return {**layers, "heads": {"additionalProperties": {"properties": layers}}}
+
+
+def _argument() -> Schema:
+    """An argument of the spec's own block: a type, a default value, or a mapping with both."""
+    described = _described(Argument)
+    types = described["properties"]["type"]["enum"]
+    values = {"type": ["number", "boolean", "array"]}
+    return {"anyOf": [{"enum": types}, values, described]}
+
+
+def _train() -> Schema:
+    """The recipe, and the short forms that its parts may also be written in."""
+    recipe = _described(Recipe, "train.")
+    parts: Schema = recipe.pop("$defs")
+    arguments = {"type": ["object", "null"]}
+    called = {"type": "object", "additionalProperties": arguments, "maxProperties": 1}
+    parts["Named"] = {
+        "description": parts["Named"]["description"],
+        "anyOf": [{"type": "string", "minLength": 1}, {**called, "minProperties": 1}],
+    }
+    source = {"description": "What to train on.", **_one_of(SOURCES)}
+    parts["DataRecipe"]["properties"]["source"] |= source
+    parts["DataRecipe"] = {"anyOf": [source, parts["DataRecipe"]]}
+    schedules = _one_of(parts["Schedule"]["properties"])
+    one = {"minProperties": 1, "maxProperties": 1}
+    parts["Schedule"] = {"anyOf": [schedules, {**parts["Schedule"], **one}]}
+    callbacks = {"anyOf": [_one_of(CALLBACKS), {**called, "propertyNames": _one_of(CALLBACKS)}]}
+    recipe["properties"]["callbacks"]["items"] = callbacks
+    return {"Recipe": recipe, **parts}

@@ -1,0 +1,112 @@
+"""`archspec list`: the networks that come with archspec, or the kinds of steps."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from .output import has_color, write
+
+
+@click.command(name="list")
+@click.option("--kinds", is_flag=True, help="List the kinds of steps instead.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="  [text]"
+)
+def command(kinds: bool, form: str) -> None:
+    """List the networks that come with archspec, or the kinds of steps.
+
+    In a pipe, each line has its fields behind tabs: family, name, parameters, MACs and what it is;
+    or kind, sort and what it is. The figures are those of the literature, where it says any.
+    """
+    found = _kinds() if kinds else _families()
+    if form == "json":
+        write(json.dumps(found, indent=2, ensure_ascii=False) + "\n", None)
+    elif kinds:
+        write(_kinds_text(found), None)
+    else:
+        write(_families_text(found), None)
+
+
+def _families() -> list[dict[str, Any]]:
+    from archspec.spec.library import families
+
+    found = []
+    for _, document in families():
+        members = []
+        for name in document.variants or [document.name]:
+            published = document.published.get(name)
+            params, macs = (published.params, published.macs) if published else (None, None)
+            members.append({"name": name, "params": params, "macs": macs})
+        found.append({"family": document.name, "about": document.about, "variants": members})
+    return found
+
+
+def _families_text(families: list[dict[str, Any]]) -> str:
+    if not sys.stdout.isatty():
+        rows = [
+            (family["family"], each["name"], each["params"], each["macs"], family["about"])
+            for family in families
+            for each in family["variants"]
+        ]
+        return _tabbed(rows)
+    width = max(len(each["name"]) for family in families for each in family["variants"])
+    lines = []
+    for family in families:
+        lines.append(f"{_bold(family['family'])}: {family['about']}")
+        for each in family["variants"]:
+            figures = [
+                f"{each[figure]:>{column},} {unit}" if each[figure] is not None else ""
+                for figure, column, unit in (("params", 13, "parameters"), ("macs", 16, "MACs"))
+            ]
+            lines.append(f"  {each['name']:<{width}}{'  '.join(figures)}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def _kinds() -> list[dict[str, str]]:
+    from archspec import catalog
+    from archspec.element import summary
+    from archspec.ops.merge import Merge
+    from archspec.ops.op import Op
+    from archspec.reference import WORDS
+
+    found = []
+    for kind, cls in sorted(catalog.kinds().items()):
+        sort = "merge" if issubclass(cls, Merge) else "op" if issubclass(cls, Op) else "block"
+        found.append({"kind": kind, "sort": sort, "about": summary(cls)})
+    found += [{"kind": word, "sort": "word", "about": each.about} for word, each in WORDS.items()]
+    return sorted(found, key=lambda each: ("block", "op", "merge", "word").index(each["sort"]))
+
+
+TITLES = {
+    "block": "Blocks",
+    "op": "Ops",
+    "merge": "Merges",
+    "word": "Words that stand beside a kind, or group steps",
+}
+
+
+def _kinds_text(kinds: list[dict[str, str]]) -> str:
+    if not sys.stdout.isatty():
+        return _tabbed([(each["kind"], each["sort"], each["about"]) for each in kinds])
+    width = max(len(each["kind"]) for each in kinds)
+    lines = []
+    for sort, title in TITLES.items():
+        lines += ["", _bold(title)]
+        lines += [
+            f"  {each['kind']:<{width}}  {each['about']}" for each in kinds if each["sort"] == sort
+        ]
+    return "\n".join([*lines[1:], "", "archspec show KIND explains one.", ""])
+
+
+def _tabbed(rows: list[tuple[Any, ...]]) -> str:
+    return "".join(
+        "\t".join("" if value is None else str(value) for value in row) + "\n" for row in rows
+    )
+
+
+def _bold(text: str) -> str:
+    return click.style(text, bold=True) if has_color(sys.stdout) else text
