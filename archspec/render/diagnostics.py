@@ -78,7 +78,8 @@ def _snippet(line: str, span: Span, room: int) -> tuple[str, str]:
 
 def _window(widths: list[int], focus: int, room: int, *, cut: bool) -> tuple[int, int]:
     """The cells to show: all if they fit, else those around `focus`, most of them after it."""
-    if not cut and sum(widths) <= room:
+    beyond = 1 if focus == len(widths) else 0  # the caret may stand after the last cell
+    if not cut and sum(widths) + beyond <= room:
         return 0, len(widths)
     room -= 2 * len(_CUT)
     first, used = focus, 0
@@ -102,7 +103,7 @@ def _cell(character: str) -> str:
 
 def _visible(character: str) -> str:
     # Control, format (such as a change of writing direction), surrogate and separator.
-    if character != " " and unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
         return character.encode("unicode_escape").decode()
     return character
 

@@ -197,7 +197,7 @@ class _Compiler:
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
                 parts = [self.compile(element, depth + 1) for element in elements]
                 return lambda v, i: bounded_list(tuple([part(v, i) for part in parts]))
-            case ast.Subscript(value=value, slice=index) if not isinstance(index, ast.Slice):
+            case ast.Subscript(value=value, slice=index):
                 return _indexing(self.compile(value, depth + 1), self.compile(index, depth + 1))
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
                 return self.call(name, [self.compile(each, depth + 1) for each in arguments])

@@ -140,6 +140,7 @@ class _Open:
     flow: bool
     anchor: str | None
     values_before: int
+    last: Span
     key: _Node | None = None
 
     @property
@@ -267,7 +268,7 @@ class _Reader:
         elif any("\ud800" <= character <= "\udfff" for character in event.value):
             self.report("syntax", "half of a surrogate pair is not a character", span)
         node = _Node(value, span)
-        self.count(node)
+        self.count(node.size, span)
         if event.anchor:
             self.anchors[event.anchor] = node
         return node
@@ -278,18 +279,12 @@ class _Reader:
         anchored = self.anchors.get(name)
         if anchored is None:
             if name in self.anchors:
-                self.report("circular", f"`*{name}` stands inside what it names", span)
-            else:
-                match = nearest(name, self.anchors)
-                mend = (
-                    f"did you mean `*{match}`?"
-                    if match
-                    else "a text that starts with `*` needs quotes"
-                )
-                self.report("unknown-name", f"there is no anchor `&{name}`", span, help=mend)
-            return _Node(None, span)
+                self.stop(Diagnostic("circular", f"`*{name}` stands inside what it names", span))
+            match = nearest(name, self.anchors)
+            mend = f"did you mean `*{match}`?" if match else "is it a text? Then it needs quotes"
+            self.stop(Diagnostic("unknown-name", f"there is no anchor `&{name}`", span, help=mend))
         node = replace(anchored, span=span)
-        self.count(node)
+        self.count(node.size, span)
         if len(self.open) + node.height > MAX_NESTING:
             self.too_deep(span)
         return node
@@ -299,9 +294,10 @@ class _Reader:
         self.refuse_tag(event.tag, span)
         if len(self.open) >= MAX_NESTING:
             self.too_deep(span)
+        before = self.values
+        self.count(1, span)
         node = _Node({} if isinstance(event, yaml.MappingStartEvent) else [], span)
-        self.open.append(_Open(node, bool(event.flow_style), event.anchor, self.values))
-        self.values += 1  # bounded by the text: each costs a character
+        self.open.append(_Open(node, bool(event.flow_style), event.anchor, before, span))
         if event.anchor:
             self.anchors[event.anchor] = None
 
@@ -310,9 +306,8 @@ class _Reader:
         node = frame.node
         node.size = self.values - frame.values_before
         # The parser ends a block where the next one starts; a reader, where its last value does.
-        if frame.flow:
-            end = self.span_of(event)
-            node.span = replace(node.span, end_line=end.end_line, end_column=end.end_column)
+        last = self.span_of(event) if frame.flow else frame.last
+        node.span = Span(node.span.line, node.span.column, last.end_line, last.end_column)
         if frame.anchor:
             self.anchors[frame.anchor] = node
         return node
@@ -325,9 +320,7 @@ class _Reader:
         frame = self.open[-1]
         parent = frame.node
         parent.height = max(parent.height, node.height + 1)
-        parent.span = replace(
-            parent.span, end_line=node.span.end_line, end_column=node.span.end_column
-        )
+        frame.last = node.span
         if isinstance(parent.value, list):
             parent.children[len(parent.value)] = node
             parent.value.append(node.value)
@@ -364,13 +357,13 @@ class _Reader:
     def expects_key(self) -> bool:
         return bool(self.open) and self.open[-1].expects_key
 
-    def count(self, node: _Node) -> None:
+    def count(self, values: int, span: Span) -> None:
         if self.expects_key:
             return
-        self.values += node.size
+        self.values += values
         if self.values > MAX_VALUES:
             message = f"the spec holds more than {MAX_VALUES:,} values, with aliases written out"
-            self.stop(Diagnostic("limit", message, node.span))
+            self.stop(Diagnostic("limit", message, span))
 
     def too_deep(self, span: Span) -> NoReturn:
         message = f"the spec is nested more than {MAX_NESTING} levels deep"
@@ -452,7 +445,8 @@ def _plain(text: str) -> str | float | bool | None:
     return int(whole["hex"], 16) if whole["hex"] else int(text)
 
 
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)|\t', re.DOTALL)
+# A string ends with its line at the latest: JSON has no others, and padding stays on the line.
+_JSON_TOKEN = re.compile('"(?:[^"\\\\\n\r\x85\u2028\u2029]|\\\\[^\n\r\x85\u2028\u2029])*+"?|\t')
 _JSON_ESCAPE = re.compile(
     r"\\(?:u(?P<high>d[89ab][0-9a-f]{2})\\u(?P<low>d[c-f][0-9a-f]{2})|.)",
     re.DOTALL | re.IGNORECASE,
@@ -486,6 +480,7 @@ _SYNTAX: Final[tuple[tuple[str, str, str], ...]] = (
         "a list cannot start here",
         "put each `- item` on a line of its own, or write [item, item]",
     ),
+    ("mapping keys are not allowed", "no key can start here with `?`", _QUOTES_HELP),
     ("escape", "this escape is not known", r"write a backslash as `\\`, or use single quotes"),
     ("hexdecimal", "this escape is not complete", r"write a backslash as `\\`"),
     (
