@@ -60,7 +60,7 @@ def command(
     outputs: tuple[str, ...],
     verify: bool,
 ) -> None:
-    r"""Show what a network costs; write it as a model or a report.
+    """Show what a network costs; write it as a model or a report.
 
     SPEC is a file, a network that comes with archspec (vgg), or a variant of one (vgg16).
 

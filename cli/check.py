@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @variant_option
 @set_option
 def command(specs: tuple[str, ...], variant: str | None, settings: dict[str, Any]) -> None:
-    r"""Prove a spec: every variant valid, its figures and budgets true.
+    """Prove a spec: every variant valid, its figures and budgets true.
 
     A family is checked in all its variants; the exit code is 1 if any fails.
 
