@@ -1,8 +1,12 @@
-"""Images and labels for training: split, resized to the network's input, standardised."""
+"""Images and labels for training: split, resized to the network's input, standardised.
+
+numpy and scikit-learn are imported where they are needed: what is wrong with a spec or a recipe
+is said before that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,28 +49,32 @@ class Data:
         )
 
 
-def check_fit(source: str, input_shape: Shape, outputs: Mapping[str, Shape]) -> None:
-    """Raise `Problem` unless a network of these shapes can learn `source`. Loads nothing."""
+def misfits(
+    source: str, input_shape: Shape, outputs: Mapping[str, Shape]
+) -> Iterator[tuple[str, Problem]]:
+    """Why a network of these shapes cannot learn `source`: "input" or an output's name, and what.
+
+    Loads nothing.
+    """
     if input_shape.rank != 2 or input_shape.channels not in {1, 3}:
-        raise Problem(
-            "shape",
-            f"{source} is images: it cannot feed an input of {input_shape}",
-            help="the input must be [height, width, 1] or [height, width, 3]",
+        yield (
+            "input",
+            Problem(
+                "shape",
+                f"{source} is images, which do not fit an input of {input_shape}",
+                help="use [height, width, 1] or [height, width, 3]",
+            ),
         )
+    classes = len(DIGITS)
     for name, shape in outputs.items():
         if shape.rank != 0:
-            raise Problem(
-                "shape",
-                f"output `{name}` is {shape}, but {source} needs one number for each class",
-                help="end with `flatten` or `global_avg_pool`, and `fc`",
-            )
-        if shape.size != len(DIGITS):
-            raise Problem(
-                "shape",
-                f"output `{name}` has {shape.size:,} values, but {source} has {len(DIGITS)} "
-                "classes",
-                help=f"give its last layer {len(DIGITS)} units, with `--set` if a variable says it",
-            )
+            message = f"the output is {shape}, but {source} needs one number for each class"
+            hint = "end with `flatten` or `global_avg_pool`, then `fc`"
+            yield name, Problem("shape", message, help=hint)
+        elif shape.size != classes:
+            message = f"the output has {shape.size:,} values, but {source} has {classes} classes"
+            hint = f"give the last layer {classes} units; `--set` does it where a variable says it"
+            yield name, Problem("shape", message, help=hint)
 
 
 def load(recipe: DataRecipe, input_shape: Shape) -> Data:
@@ -75,8 +83,8 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Data:
     A fifth of each class is for the test. Pixels are scaled to [0, 1], then standardised by the
     mean and the deviation of the training images.
     """
-    import numpy as np
-    from sklearn.datasets import load_digits
+    import numpy as np  # noqa: PLC0415
+    from sklearn.datasets import load_digits  # noqa: PLC0415
 
     digits = load_digits()
     labels = digits.target.astype(np.int32)
@@ -108,7 +116,7 @@ def split(
 
     The test images depend on `seed` alone, not on the share to validate.
     """
-    import numpy as np
+    import numpy as np  # noqa: PLC0415
 
     random = np.random.default_rng(seed)
     parts: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
@@ -130,15 +138,15 @@ def resize(images: NDArray[np.float32], extent: tuple[int, ...]) -> NDArray[np.f
     """
     height, width = images.shape[1:]
     rows, columns = _weights(height, extent[0]), _weights(width, extent[1])
-    resized: NDArray[np.float32] = rows @ images @ columns.T
-    return resized
+    return (rows @ images @ columns.T).astype(images.dtype, copy=False)
 
 
 def _weights(old: int, new: int) -> NDArray[np.float32]:
     """(new, old): how much of each old pixel of a line is in each new one."""
-    import numpy as np
+    import numpy as np  # noqa: PLC0415
 
     position = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
     # A new pixel takes from the old ones less than one pixel away, the nearer the more.
     distance = np.abs(position[:, np.newaxis] - np.arange(old))
-    return np.clip(1 - distance, 0, 1).astype(np.float32)
+    weights: NDArray[np.float32] = np.clip(1 - distance, 0, 1).astype(np.float32)
+    return weights

@@ -115,7 +115,7 @@ class Step(_Part):
 
 
 class Cosine(_Part):
-    """Half a cosine down to zero. (Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts.)"""
+    """Half a cosine down to zero (Loshchilov & Hutter 2017, arXiv:1608.03983), no restarts."""
 
     warmup: NotNegative = 0
     """Epochs of linear increase from zero before it."""
@@ -144,11 +144,11 @@ class Recipe(_Part):
     data: DataRecipe = DataRecipe()
     batch: Count = 32
     """Images per step."""
-    epochs: Count = 40
+    epochs: Count = 30
     optimizer: Named = Named.model_validate("adam")
     """One of Keras's optimisers."""
-    loss: Named | None = None
-    """One of Keras's losses; cross-entropy unless said otherwise."""
+    loss: Named = Named.model_validate({"categorical_crossentropy": {"label_smoothing": 0.1}})
+    """One of Keras's losses. Smoothed labels (Szegedy et al. 2016, section 7) suit small data."""
     metrics: tuple[Named, ...] = ()
     """Keras's metrics to record beside the accuracy."""
     schedule: Schedule | None = None
@@ -183,28 +183,30 @@ class Recipe(_Part):
         if not given:
             return recipe
         try:
-            return cls.model_validate(recipe._changed(given))
+            return cls.model_validate(_changed(recipe, given))
         except ValidationError as error:
             messages = [problem.message for _, problem in _problems(error)]
             raise UsageError("; ".join(messages)) from None
 
-    def _changed(self, given: dict[str, Any]) -> dict[str, Any]:
-        changed: dict[str, Any] = _plain(self.to_dict())
-        if isinstance(given.get("data"), str):
-            given["data"] = {**changed["data"], "source": given["data"]}
-        if given.get("optimizer") == self.optimizer.name:
-            del given["optimizer"]  # its arguments stay
-        learning_rate = given.pop("learning_rate", None)
-        changed |= given
-        if learning_rate is not None:
-            optimizer = Named.model_validate(changed["optimizer"])
-            arguments = {**optimizer.arguments, "learning_rate": learning_rate}
-            changed["optimizer"] = {optimizer.name: arguments}
-        return changed
-
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `resolve` reads back as the same recipe."""
         return self.model_dump(mode="json", exclude_none=True)
+
+
+def _changed(recipe: Recipe, given: dict[str, Any]) -> dict[str, Any]:
+    """The recipe as plain data, with what was given from outside in its place."""
+    changed: dict[str, Any] = _plain(recipe.to_dict())
+    if isinstance(given.get("data"), str):
+        given["data"] = {**changed["data"], "source": given["data"]}
+    if given.get("optimizer") == recipe.optimizer.name:
+        del given["optimizer"]  # its arguments stay
+    learning_rate = given.pop("learning_rate", None)
+    changed |= given
+    if learning_rate is not None:
+        optimizer = Named.model_validate(changed["optimizer"])
+        arguments = {**optimizer.arguments, "learning_rate": learning_rate}
+        changed["optimizer"] = {optimizer.name: arguments}
+    return changed
 
 
 def _plain(value: Any) -> Any:
