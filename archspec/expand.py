@@ -20,18 +20,18 @@ from archspec.ops.fields import LARGEST
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
-from archspec.plan import (
+from archspec.plan import compile_plan
+from archspec.spec.document import Path, Spec, spec_error, variables
+from archspec.spec.expressions import Expression
+from archspec.step import (
     Plan,
     SpecBlock,
     Step,
     Template,
     argument_places,
-    compile_plan,
     default_problems,
     name_problem,
 )
-from archspec.spec.document import Path, Spec, spec_error, variables
-from archspec.spec.expressions import Expression
 
 MOST_REPEATS = 10_000
 """The most that `repeat` and `for` may say."""

@@ -23,9 +23,9 @@ from archspec.analysis.checks import FIGURES
 from archspec.element import Element, field_docs
 from archspec.ops import fields
 from archspec.ops.merge import Merge
-from archspec.plan import GROUPS, MODIFIERS
 from archspec.reference import WORDS
 from archspec.spec.document import NAME, RESERVED, Argument, Document
+from archspec.step import GROUPS, MODIFIERS
 from archspec.training.recipe import CALLBACKS, SOURCES, Recipe
 
 Schema: TypeAlias = dict[str, Any]
