@@ -20,6 +20,7 @@ from typing import Any, Final, NoReturn
 import yaml
 
 from archspec.diagnostics import Diagnostic, Problem, Span, SpecError, nearest
+from archspec.spec.syntax import explain
 
 MAX_BYTES: Final = 2**20
 MAX_NESTING: Final = 64
@@ -224,7 +225,7 @@ class _Reader:
         try:
             yield from yaml.parse(text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
-            self.stop(_explain(error, self.lines))
+            self.stop(explain(error, self.lines))
         except (yaml.YAMLError, ValueError, OverflowError):
             # What PyYAML's own scanner lets escape on characters that do not exist.
             self.stop(Diagnostic("syntax", "this text is not YAML"))
@@ -471,98 +472,3 @@ def _yaml_of_json(text: str) -> str:
         return _JSON_ESCAPE.sub(escape, match[0]).ljust(len(match[0]))
 
     return _JSON_TOKEN.sub(token, text)
-
-
-_QUOTES_HELP = "put the text in quotes"
-_SYNTAX: Final[tuple[tuple[str, str, str], ...]] = (
-    (
-        "sequence entries are not allowed",
-        "a list cannot start here",
-        "put each `- item` on a line of its own, or write [item, item]",
-    ),
-    ("mapping keys are not allowed", "no key can start here with `?`", _QUOTES_HELP),
-    ("escape", "this escape is not known", r"write a backslash as `\\`, or use single quotes"),
-    ("hexdecimal", "this escape is not complete", r"write a backslash as `\\`"),
-    (
-        "alphabetic or numeric",
-        "`&` and `*` must be followed by the name of an anchor",
-        _QUOTES_HELP,
-    ),
-    ("tag", "tags (`!...`) are not part of the language", _QUOTES_HELP),
-    (
-        "block scalar",
-        "`|` and `>` start a text block on the lines below: nothing else can follow them here",
-        _QUOTES_HELP,
-    ),
-    ("<document start>", "the spec has ended, and this follows it", "leave it out"),
-)
-"""What the parser says, in part; what we say; and the mend."""
-
-
-def _explain(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Diagnostic:
-    """A diagnostic for what the YAML parser refused, in the words of someone who writes specs."""
-    problem = error.problem or ""
-    context = error.context or ""
-    span = _span_of_mark(error.problem_mark, lines)
-    line = lines[span.line - 1]
-    before, rest = line[: span.column - 1], line[span.column - 1 :]
-    start = _span_of_mark(error.context_mark, lines) if error.context_mark else span
-    opener = lines[start.line - 1][start.column - 1 : start.column]
-
-    def syntax(message: str, help: str | None, at: Span = span) -> Diagnostic:  # noqa: A002
-        return Diagnostic("syntax", message, at, help=help)
-
-    indent = line[: len(line) - len(line.lstrip())]
-    if rest.startswith("\t") or ("\t" in indent and "flow" not in context):
-        column = line.index("\t", 0 if "\t" in indent else span.column - 1) + 1
-        at = Span(span.line, column, span.line, column + 1)
-        return syntax("a tab cannot indent a line", "replace it by spaces", at)
-    if "quoted scalar" in context and ("end of stream" in problem or "document" in problem):
-        return syntax(f"this quote is never closed: {opener}", f"end the text with {opener}", start)
-    if "',' or" in problem and opener in ("[", "{"):
-        closer = {"[": "]", "{": "}"}[opener]
-        mend = f"end it with `{closer}`, or put a comma between its entries"
-        if start.line < span.line or not rest.strip():
-            diagnostic = syntax(f"this `{opener}` is not closed", mend, start)
-            return replace(diagnostic, notes=(f"line {span.line} cannot be read as part of it",))
-        return syntax(f"a comma or `{closer}` is missing here", mend)
-    if rest[:1] in ("]", "}"):
-        return syntax(f"this `{rest[0]}` closes nothing", "leave it out, or open it before")
-    if "mapping values are not allowed" in problem:
-        if key := re.fullmatch(r"[\s-]*(\S+)", before):
-            at = replace(span, column=key.start(1) + 1, end_column=span.column)
-            return syntax(
-                f"no key can stand here: `{key[1]}`",
-                "line it up with the keys that it belongs to; the line above it must be complete",
-                at,
-            )
-        return syntax("a colon and a space cannot stand inside an unquoted text", _QUOTES_HELP)
-    if "cannot start any token" in problem:
-        return syntax(f"an unquoted text cannot start with `{rest[:1]}`", _QUOTES_HELP)
-    if "expected ':'" in problem:
-        at = replace(start, end_column=len(lines[start.line - 1].rstrip()) + 1)
-        return syntax("this is neither `key: value` nor `- item`", "is a `:` missing?", at)
-    if any(part in problem for part in ("expected key", "<block end>", "'-' indicator")):
-        if before.rstrip().endswith(("'", '"')):
-            return syntax("this follows a closing quote", "put the whole text in quotes")
-        if before.strip():
-            return syntax("this follows a complete value", _QUOTES_HELP)
-        return syntax(
-            "this line does not line up with any line above it",
-            "indent it exactly as the entries it belongs to",
-        )
-    if "node content" in problem:
-        return syntax("a value is missing here", 'write one; an empty text is ""')
-    for part, message, mend in _SYNTAX:
-        if part in problem or part in context:
-            return syntax(message, mend)
-    return syntax("this is not YAML", None)
-
-
-def _span_of_mark(mark: Any, lines: tuple[str, ...]) -> Span:
-    """One character; the end of the last line with text where the parser stood at the very end."""
-    line, column = mark.line, mark.column
-    if line >= len(lines) or (line == len(lines) - 1 and not lines[line]):
-        line = max((i for i, text in enumerate(lines) if text.strip()), default=0)
-        column = len(lines[line].rstrip())
-    return Span(line + 1, column + 1, line + 1, column + 2)
