@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import Any, NamedTuple
 
 from archspec.emit.engine import deep, load_keras
 from archspec.expand import expand
+from archspec.graph.builder import MOST_NODES
 from archspec.graph.graph import SEPARATOR, Graph, Node
+from archspec.ops.merge import Merge
 from archspec.spec.document import Spec
 
 PART = "-"
@@ -45,13 +48,24 @@ def build(spec: Spec | Graph) -> Any:
         return keras.Model(tensors[0], outputs, name=re.sub(r"[^A-Za-z0-9_-]", "_", graph.name))
 
 
+def load_model(path: str | os.PathLike[str]) -> Any:
+    """A saved model, as Keras loads it, but of any depth.
+
+    `keras.models.load_model` does the same where `archspec` is imported, as long as no way through
+    the network is longer than Python's recursion limit, which is 1,000.
+    """
+    keras = load_keras()
+    with deep(MOST_NODES):
+        return keras.saving.load_model(path)
+
+
 def _apply(layers: Any, node: Node, inputs: list[Any]) -> Any:
     """The tensor that a node's layers make of its inputs'."""
     shapes = node.layer.inputs
     emitted = node.op.emit(layers, layer_name(node), *shapes[:1] or (node.shape,))
     if not inputs:
         return emitted
-    y = inputs if len(inputs) > 1 else inputs[0]
+    y = inputs if isinstance(node.op, Merge) else inputs[0]
     for layer in emitted if isinstance(emitted, tuple) else (emitted,):
         y = layer(y)
     return y

@@ -37,6 +37,8 @@ class Reshape(Rearrangement, kind="reshape", main="to"):
     """The new extents, channels last."""
 
     def output_shape(self, x: Shape) -> Shape:
+        if len(self.to) > 4:
+            raise Problem("shape", "`reshape` gives at most three spatial axes and the channels")
         if not self.to or prod(self.to) != x.size:
             raise Problem(
                 "shape",

@@ -32,6 +32,12 @@ class _Kernel(Windowed):
     def kernel_shape(self, x: Shape) -> tuple[int, ...]:
         raise NotImplementedError
 
+    def check_steps(self, x: Shape) -> None:
+        """Refuse a stride together with a dilation: no backend of Keras has both."""
+        dilation = per_axis(self.dilation, x.rank, "dilation")
+        if max(self.steps(x.rank)) > 1 and max(dilation) > 1:
+            raise Problem("value", f"`{self.kind}` cannot have both a stride and a dilation")
+
     def work(self, x: Shape, y: Shape) -> Work:
         places = prod(y.spatial)
         return Work(prod(self.kernel_shape(x)) * places, y.size if self.bias else 0)
@@ -40,13 +46,10 @@ class _Kernel(Windowed):
         return Saved(input=True)
 
     def keras_arguments(self, x: Shape, name: str) -> dict[str, Any]:
-        steps, dilation = self.steps(x.rank), per_axis(self.dilation, x.rank, "dilation")
-        if max(steps) > 1 and max(dilation) > 1:
-            raise Problem("value", f"`{self.kind}` cannot have both a stride and a dilation")
         return {
             "kernel_size": self.taps(x.rank),
-            "strides": steps,
-            "dilation_rate": dilation,
+            "strides": self.steps(x.rank),
+            "dilation_rate": per_axis(self.dilation, x.rank, "dilation"),
             "padding": self.keras_padding(x) or "valid",
             "use_bias": self.bias,
             "name": name,
@@ -78,7 +81,9 @@ class Convolution(_Kernel, kind="convolution", main="filters"):
                     f"{channels} {what} cannot be split into {self.groups} groups",
                     help="groups must divide both the input channels and the filters",
                 )
-        return Shape((*(place.fits for place in self.slides(x)), self.filters))
+        slides = self.slides(x)
+        self.check_steps(x)
+        return Shape((*(place.fits for place in slides), self.filters))
 
     def kernel_shape(self, x: Shape) -> tuple[int, ...]:
         return (*self.taps(x.rank), x.channels // self.groups, self.filters)
@@ -115,9 +120,9 @@ class DepthwiseConv(_Kernel, kind="depthwise_conv", main="kernel"):
                 "`depthwise_conv` works on one or two spatial axes",
                 help="`convolution` with as many groups as channels does the same in 3-D",
             )
-        steps = self.steps(x.rank)
-        if len(set(steps)) > 1:
+        if len(set(self.steps(x.rank))) > 1:
             raise Problem("value", "`depthwise_conv` takes one stride for all axes")
+        self.check_steps(x)
         return Shape((*(place.fits for place in slides), x.channels * self.multiplier))
 
     def kernel_shape(self, x: Shape) -> tuple[int, ...]:
@@ -147,6 +152,7 @@ class TransposedConv(_Kernel, kind="transposed_conv", main="filters"):
         needs_spatial(self.kind, x)
         if not isinstance(self.padding, str):
             raise Problem("value", "`transposed_conv` takes padding `same` or `valid`")
+        self.check_steps(x)
         steps, window = self.steps(x.rank), self.window(x.rank)
         if self.padding == "same":
             spatial = tuple(n * s for n, s in zip(x.spatial, steps, strict=True))
@@ -179,7 +185,7 @@ class TransposedConv(_Kernel, kind="transposed_conv", main="filters"):
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
         arguments = self.keras_arguments(x, name)
-        return by_rank(layers, f"Conv{x.rank}DTranspose", x.rank)(self.filters, **arguments)
+        return getattr(layers, f"Conv{x.rank}DTranspose")(self.filters, **arguments)
 
 
 class LocalConv(_Kernel, kind="local_conv", main="filters"):

@@ -9,6 +9,10 @@ from archspec.ops.op import Elementwise, Saved, Weight, Work, needs_spatial
 from archspec.ops.shape import Shape
 
 
+_NOT_MONOTONE = frozenset({"gelu", "silu", "swish", "mish", "hard_swish"})
+"""Functions with a dip below zero: two inputs give one output, which cannot tell the slope."""
+
+
 class Activate(Elementwise, kind="activation", main="function"):
     """An elementwise function. ReLU: Nair & Hinton 2010; Krizhevsky et al. 2012, section 3.1."""
 
@@ -19,7 +23,9 @@ class Activate(Elementwise, kind="activation", main="function"):
         return Work(0, {"linear": 0, "softmax": 3}.get(self.function, 1) * y.size)
 
     def saved_for_backward(self) -> Saved:
-        return Saved(output=self.function != "linear")
+        # A derivative is taken from the output where that says it: relu's sign, tanh's value.
+        by_input = self.function in _NOT_MONOTONE
+        return Saved(input=by_input, output=not by_input and self.function != "linear")
 
     @property
     def label(self) -> str:

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any, ClassVar
 
 from archspec.diagnostics import Problem
-from archspec.ops.fields import Window, per_axis
+from archspec.ops.fields import Window, per_axis, per_side
 from archspec.ops.op import Op, Reach, Saved, Weight, Work, needs_spatial
 from archspec.ops.shape import Shape
 from archspec.ops.windows import Windowed, by_rank, padded
@@ -33,13 +33,15 @@ class _Pool(Windowed):
 
     def output_shape(self, x: Shape) -> Shape:
         slides = self.slides(x)
-        for place, window in zip(slides, self.window(x.rank), strict=True):
-            if not isinstance(self.padding, str) and place.before >= window:
-                raise Problem(
-                    "shape",
-                    f"the padding of `{self.kind}` ({place.before}) must be smaller than its "
-                    f"size ({window}), or a window would see padding alone",
-                )
+        if not isinstance(self.padding, str):
+            sides = per_side(self.padding, x.rank, "padding")
+            for padding, window in zip(map(max, sides), self.window(x.rank), strict=True):
+                if padding >= window:
+                    raise Problem(
+                        "shape",
+                        f"the padding of `{self.kind}` ({padding}) must be smaller than its "
+                        f"size ({window}), or a window would see padding alone",
+                    )
         return Shape((*(place.fits for place in slides), x.channels))
 
     def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
@@ -90,9 +92,11 @@ class AvgPool(_Pool, kind="avg_pool", main="size"):
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
         counted = self.count_padding and not isinstance(self.padding, str)
-        if self.keras_padding(x) and not counted:
-            return by_rank(layers, "AveragePooling", x.rank)(**self.keras_arguments(x, name))
         slides = self.slides(x)
+        # On torch, Keras's `same` repeats the edge where it pads one side more than the other.
+        even = all(place.before == place.after for place in slides)
+        if even and self.keras_padding(x) and not counted:
+            return by_rank(layers, "AveragePooling", x.rank)(**self.keras_arguments(x, name))
         return layers.PaddedAveragePooling(
             pool_size=self.window(x.rank),
             strides=self.steps(x.rank),
