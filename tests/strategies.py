@@ -1,0 +1,166 @@
+"""Random specs, drawn from what the kinds say of themselves.
+
+Arguments are drawn from the annotations of a kind's fields, so a kind that somebody adds is tested
+with no line written for it. A step that does not fit where it stands is left out: every spec that
+comes from here is valid.
+"""
+
+import itertools
+import types
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from archspec import catalog
+from archspec.diagnostics import Problem
+from archspec.element import ArgumentProblems, Element
+from archspec.graph.builder import Builder
+from archspec.ops.merge import Merge
+from archspec.ops.shape import Shape
+
+KINDS = {kind: cls for kind, cls in catalog.kinds().items() if not issubclass(cls, Merge)}
+MERGES = {kind: cls for kind, cls in catalog.kinds().items() if issubclass(cls, Merge)}
+
+MOST_VALUES = 3_000
+MOST_NODES = 60
+"""A step that makes a larger tensor, or more layers, is left out: small networks are as random."""
+
+ATTEMPTS = 4
+"""How often arguments are drawn for a kind before it is given up."""
+
+HOLDS = {
+    Ge: lambda value, bound: value >= bound.ge,
+    Gt: lambda value, bound: value > bound.gt,
+    Le: lambda value, bound: value <= bound.le,
+    Lt: lambda value, bound: value < bound.lt,
+}
+
+
+def values(annotation: Any, x: Shape, bounds: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
+    """Plain data for an annotation, likely to fit an input of shape `x`."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return values(arguments[0], x, (*bounds, *arguments[1:]))
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin in (Union, types.UnionType):
+        return st.one_of([values(part, x, bounds) for part in arguments])
+    if origin is tuple and arguments[1:] == (...,):
+        length = st.sampled_from([max(x.rank, 1)] * 6 + [1, 2, 3])
+        item = values(arguments[0], x)
+        return length.flatmap(lambda n: st.tuples(*[item] * n))
+    if origin is tuple:
+        return st.tuples(*(values(part, x) for part in arguments))
+    if annotation is bool:
+        return st.booleans()
+    if annotation is type(None):
+        return st.none()
+    numbers = {int: [0, 1, 1, 2, 2, 3, 4, 5, x.channels], float: [0.0, 1e-3, 0.25, 0.5, 1.0, -2.5]}
+    return st.sampled_from([n for n in numbers[annotation] if _within(n, bounds)])
+
+
+def _within(number: float, bounds: tuple[Any, ...]) -> bool:
+    return all(HOLDS[type(bound)](number, bound) for bound in bounds if type(bound) in HOLDS)
+
+
+def _extents(x: Shape) -> st.SearchStrategy[Any]:
+    """Extents for the same number of values: almost no random ones would do."""
+    orders = sorted({*itertools.permutations(x), (x.size,), (1, x.size), (x.size, 1, 1)})
+    return st.sampled_from(orders)
+
+
+@st.composite
+def arguments(draw: st.DrawFn, cls: type[Element], x: Shape) -> dict[str, Any]:
+    """Arguments of a kind: those it needs, and some of those it has defaults for."""
+    if cls.kind == "reshape":
+        return {"to": draw(_extents(x))}
+    return {
+        name: draw(values(info.annotation, x, tuple(info.metadata)))
+        for name, info in cls.model_fields.items()
+        if info.is_required() or draw(st.booleans())
+    }
+
+
+@st.composite
+def steps(draw: st.DrawFn, x: Shape) -> tuple[dict[str, Any], Shape] | None:
+    """A step that fits `x`, and the shape it makes; None where the one that was drawn does not."""
+    kind = draw(st.sampled_from(sorted(KINDS)))
+    for _ in range(ATTEMPTS):
+        given = draw(arguments(KINDS[kind], x))
+        builder = Builder(x)
+        try:
+            y = builder(KINDS[kind].parse(given), builder.input).shape
+        except (Problem, ArgumentProblems):
+            continue
+        largest = max(node.shape.size for node in builder.nodes)
+        if largest <= MOST_VALUES and len(builder.nodes) <= MOST_NODES:
+            return {kind: given}, y
+    return None
+
+
+def _merged(merge: str, shapes: list[Shape]) -> Shape | None:
+    try:
+        return MERGES[merge]().output_shape(*shapes)
+    except Problem:
+        return None
+
+
+@st.composite
+def branches(draw: st.DrawFn, x: Shape) -> tuple[dict[str, Any], Shape] | None:
+    """Sequences of steps side by side, and what merges them."""
+    ways, ends = [], []
+    for _ in range(draw(st.integers(2, 3))):
+        way: list[dict[str, Any]] = []
+        y = x
+        for _ in range(draw(st.integers(0, 2))):
+            made = draw(steps(y))
+            if made:
+                way.append(made[0])
+                y = made[1]
+        ways.append(way)
+        ends.append(y)
+    for merge in draw(st.permutations(sorted(MERGES))):
+        y = _merged(merge, ends)
+        if y is not None and y.size <= MOST_VALUES:
+            return {"branches": ways, "merge": merge}, y
+    return None
+
+
+@st.composite
+def joins(
+    draw: st.DrawFn, before: dict[str, Shape], last: str
+) -> tuple[dict[str, Any], Shape] | None:
+    """A merge of the last step with an earlier one."""
+    earlier = draw(st.sampled_from(sorted(before)))
+    for merge in draw(st.permutations(sorted(MERGES))):
+        y = _merged(merge, [before[last], before[earlier]])
+        if y is not None and y.size <= MOST_VALUES:
+            return {merge: earlier}, y
+    return None
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> dict[str, Any]:
+    """A valid spec: a chain of steps, some of them branches and joins, now and then with a head."""
+    extent = st.sampled_from([1, 2, 3, 4, 5, 5, 6, 7, 8, 9])
+    spatial = draw(st.lists(extent, min_size=1, max_size=3))
+    x = Shape((*spatial, draw(st.sampled_from([1, 2, 3, 4, 6, 8]))))
+    shapes = {"input": x}
+    layers: list[dict[str, Any]] = []
+    for number in range(draw(st.integers(1, 8))):
+        last = layers[-1]["name"] if layers else "input"
+        strategies = [steps(x)] * 4 + [branches(x)] + [joins(shapes, last)] * bool(layers)
+        made = draw(draw(st.sampled_from(strategies)))
+        if made:
+            step, x = made
+            layers.append(step | {"name": f"s{number}"})
+            shapes[f"s{number}"] = x
+    spec: dict[str, Any] = {"name": "random", "input": [*shapes["input"]], "layers": layers}
+    assume(layers)
+    source = draw(st.sampled_from(sorted(shapes)))
+    head = draw(steps(shapes[source])) if draw(st.integers(0, 5)) == 0 else None
+    if head:
+        spec["heads"] = {"aux": {"from": source, "layers": [head[0]]}}
+    return spec
