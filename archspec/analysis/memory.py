@@ -122,17 +122,22 @@ def owned_values(graph: Graph) -> list[int]:
     """Values that each node's output needs room for, beyond what it may overwrite or share.
 
     A view shares its input's memory. An op that may work in place does so where nothing else
-    reads its input. The sum is the lecture's forward memory of one example.
+    reads what it overwrites: no other node, through a view either, and not the caller, who gave
+    the input and gets the outputs. The sum is the lecture's forward memory of one example.
     """
     readers = [0] * len(graph.nodes)
     for node in graph.nodes:
         for index in node.inputs:
             readers[index] += 1
-    owned = []
+    for index in (0, *graph.outputs.values()):
+        readers[index] += 1
+    owned: list[int] = []
+    alone: list[bool] = []  # whether a node's memory has no reader but one
     for node in graph.nodes:
         op = node.layer.op
-        shared = op.view or (op.in_place and readers[node.inputs[0]] == 1)
+        shared = op.view or (op.in_place and alone[node.inputs[0]])
         owned.append(0 if shared else node.layer.output.size)
+        alone.append(readers[node.index] == 1 and (not op.view or alone[node.inputs[0]]))
     return owned
 
 
@@ -160,7 +165,10 @@ def measure(graph: Graph, owned: list[int]) -> Memory:
 
 
 def _forward_peak(graph: Graph, owned: list[int]) -> int:
-    """The most values alive at once, freeing each buffer after its last reader."""
+    """The most values alive at once, freeing each buffer after its last reader.
+
+    The input and the outputs are the caller's: they stay.
+    """
     nodes = graph.nodes
     buffer: list[int] = []  # the node that owns the memory of each node's output
     last = list(range(len(nodes)))
@@ -168,7 +176,7 @@ def _forward_peak(graph: Graph, owned: list[int]) -> int:
         buffer.append(node.index if owned[node.index] else buffer[node.inputs[0]])
         for index in node.inputs:
             last[buffer[index]] = node.index
-    for index in graph.outputs.values():
+    for index in (0, *graph.outputs.values()):
         last[buffer[index]] = len(nodes)
     freed: dict[int, list[int]] = {}
     for index, end in enumerate(last):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
-from typing import Any, NamedTuple
+from itertools import accumulate, groupby
+from typing import Any, NamedTuple, TypeAlias
 
 from archspec.analysis.checks import Check, check_graph, weight_layers
 from archspec.analysis.memory import Memory, Parts, bytes_of, measure, owned_values, slots_of
@@ -26,6 +27,15 @@ CONVENTION = (
     "Memory counts each output once; in-place ops and views need none."
 )
 """How things are counted. It stands under every table."""
+
+
+GROUPS = frozenset({"layers", "branch", "branches"})
+"""Kinds of scopes that are what is in them, and nothing beside."""
+
+LONGEST_LABEL = 24
+
+Part: TypeAlias = Node | Scope
+"""What a row stands for."""
 
 
 class Row(NamedTuple):
@@ -79,6 +89,7 @@ class Report:
     batch: int = 1
     dtype: str = "float32"
     optimizer: str = "adam"
+
     def __post_init__(self) -> None:
         if self.batch < 1:
             raise UsageError(f"batch must be 1 at least, not {self.batch}")
@@ -140,29 +151,33 @@ class Report:
         `depth` groups what lies deeper than that many levels of the path; `ops` shows each
         primitive instead. Whatever the grouping, columns add up to the totals.
         """
-        return tuple(self._rows(depth, ops=ops))
+        nodes = len(self.graph.nodes)
+        return tuple(map(self._row, self._parts(0, nodes, depth, ops=ops)))
 
-    def _rows(self, depth: int | None, *, ops: bool) -> Iterator[Row]:
-        scopes = iter(self.graph.scopes)
-        scope = next(scopes, None)
-        index = 0
-        while index < len(self.graph.nodes):
-            chosen = None
-            while scope is not None and scope.start <= index:
+    def _parts(self, start: int, stop: int, depth: int | None, *, ops: bool) -> Iterator[Part]:
+        """What the nodes from `start` to `stop` are shown as."""
+        scopes = self.graph.scopes
+        place = bisect_left(self._scope_starts, start)
+        index = start
+        while index < stop:
+            chosen: Part | None = None
+            while place < len(scopes) and scopes[place].start <= index:
+                scope = scopes[place]
                 # Outer scopes come before those inside them.
                 if chosen is None and scope.start == index and _is_row(scope, depth, ops=ops):
                     chosen = scope
-                scope = next(scopes, None)
-            if chosen is None:
-                yield self._row(self.graph.nodes[index])
-                index += 1
-                continue
-            yield self._row(chosen)
-            index = chosen.stop
+                place += 1
+            chosen = chosen or self.graph.nodes[index]
+            yield chosen
+            index = chosen.stop if isinstance(chosen, Scope) else index + 1
 
-    def _row(self, part: Node | Scope) -> Row:
+    @cached_property
+    def _scope_starts(self) -> list[int]:
+        return [scope.start for scope in self.graph.scopes]
+
+    def _row(self, part: Part) -> Row:
         if isinstance(part, Scope):
-            start, stop, kind, label = part.start, part.stop, part.kind, part.label
+            start, stop, kind, label = part.start, part.stop, part.kind, self._label(part)
         else:
             start, stop = part.index, part.index + 1
             kind, label = part.op.kind or "input", part.op.label
@@ -186,6 +201,17 @@ class Report:
             start,
             stop,
         )
+
+    def _label(self, scope: Scope) -> str:
+        """A block's own label; for a group what is in it, as `2 x CONV3-64, POOL2`."""
+        if scope.kind not in GROUPS:
+            return scope.label
+        inside = scope.name.count(SEPARATOR) + 2
+        parts = self._parts(scope.start, scope.stop, inside, ops=False)
+        labels = [part.label if isinstance(part, Scope) else part.op.label for part in parts]
+        runs = [(label, len(list(run))) for label, run in groupby(labels)]
+        text = ", ".join(label if count == 1 else f"{count} x {label}" for label, count in runs)
+        return text if len(text) <= LONGEST_LABEL else f"{len(labels)} STEPS"
 
     @cached_property
     def _sums(self) -> tuple[list[int], ...]:

@@ -151,6 +151,11 @@ class _GlobalPool(Op):
     def reach(self, x: Shape) -> Reach | None:  # noqa: ARG002
         return None
 
+    @property
+    def label(self) -> str:
+        """GAP, GMP: Network in Network's own abbreviation."""
+        return "".join(word[0] for word in self.kind.split("_")).upper()
+
 
 class GlobalAvgPool(_GlobalPool, kind="global_avg_pool"):
     """Mean of each channel over the whole plane. (Lin et al. 2013, section 3.2)"""

@@ -5,72 +5,100 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
+from archspec.analysis.memory import bytes_of
 from archspec.analysis.report import Report, Row
-from archspec.graph.graph import Layer
+from archspec.graph.graph import Graph, Node
+from archspec.render.columns import byte_size
+
+GAP = "  "
 
 
-def formulas(report: Report, *, depth: int | None = None, ops: bool = False) -> Iterator[str]:
-    """A line for every row of the table.
+def formulas(
+    report: Report, *, depth: int | None = None, ops: bool = False, width: int | None = None
+) -> Iterator[str]:
+    """A line for every row of the table, and one for their sum; several where `width` is less.
 
     CONV3-64: [224x224x64]  memory: 224*224*64 = 3,211,264  params: (3*3*3)*64 = 1,728 (+64 biases)
     """
-    rows = report.rows(depth, ops=ops)
-    label_width = max(len(row.label) for row in rows) + 1
-    shape_width = max(len(str(row.shape)) for row in rows) + 2
-    for row in rows:
-        layers = [node.layer for node in report.graph.nodes[row.start : row.stop]]
-        parts = [
-            f"{row.label + ':':<{label_width}} {f'[{row.shape}]':<{shape_width}}",
-            f"memory: {_memory(row)}",
-            f"params: {_params(layers)}",
-        ]
-        if row.macs:
-            parts.append(f"MACs: {_macs(layers, row.macs)}")
-        yield "  ".join(parts)
+    lines = [_cells(report, row) for row in report.rows(depth, ops=ops)]
+    lines.append(_total(report))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    if width is not None and sum(widths) + len(GAP) * (len(widths) - 1) > width:
+        for label, shape, *parts in lines:
+            yield f"{label} {shape}".rstrip()
+            yield from (f"{GAP}{part}" for part in parts if part)
+        return
+    for cells in lines:
+        padded = (cell.ljust(size) for cell, size in zip(cells, widths, strict=True))
+        yield GAP.join(padded).rstrip()
+
+
+def _cells(report: Report, row: Row) -> tuple[str, ...]:
+    nodes = report.graph.nodes[row.start : row.stop]
+    return (
+        f"{row.label}:",
+        f"[{row.shape}]",
+        f"memory: {_memory(row)}",
+        f"params: {_params(report.graph, nodes)}",
+        f"MACs: {_macs(nodes, row.macs)}" if row.macs else "",
+    )
+
+
+def _total(report: Report) -> tuple[str, ...]:
+    values = f"{report.totals.activations:,}" + (f"*{report.batch}" if report.batch > 1 else "")
+    value_bytes = bytes_of(report.dtype)[1]
+    memory = report.totals.activations * report.batch * value_bytes
+    return (
+        "TOTAL:",
+        "",
+        f"memory: {values}*{value_bytes} bytes = {byte_size(memory)}",
+        f"params: {_params(report.graph, report.graph.nodes)}",
+        f"MACs: {report.totals.macs:,}",
+    )
 
 
 def _memory(row: Row) -> str:
-    if not row.activations:
-        return "0"
-    if row.activations != row.shape.size:
-        return f"{row.activations:,}"
-    product = "*".join(map(str, row.shape))
-    return f"{product} = {row.activations:,}" if len(row.shape) > 1 else f"{row.activations:,}"
+    if row.activations == row.shape.size and row.shape.rank:
+        return f"{'*'.join(map(str, row.shape))} = {row.activations:,}"
+    return f"{row.activations:,}"
 
 
-def _kernels(layers: list[Layer]) -> list[tuple[int, ...]]:
-    return [w.shape for layer in layers for w in layer.weights if w.name == "kernel"]
-
-
-def _params(layers: list[Layer]) -> str:
-    kernels = _kernels(layers)
-    counts: dict[str, int] = {}
-    for layer in layers:
-        for weight in layer.weights:
-            counts[weight.name] = counts.get(weight.name, 0) + prod(weight.shape)
-    biases = counts.pop("bias", 0)
-    kernel = counts.pop("kernel", 0)
-    norms = sum(counts.values())
+def _params(graph: Graph, nodes: tuple[Node, ...]) -> str:
+    kernels = []
+    biases = others = 0
+    for node in nodes:
+        for weight in node.layer.weights:
+            if weight.name == "kernel":
+                kernels.append((node, weight.shape))
+            elif weight.name == "bias":
+                biases += prod(weight.shape)
+            else:
+                others += prod(weight.shape)
+    total = sum(prod(kernel) for _, kernel in kernels)
     if len(kernels) == 1:
-        text = f"{_product(kernels[0])} = {kernel:,}"
+        text = f"{_product(graph, *kernels[0])} = {total:,}"
     elif kernels:
-        text = f"{len(kernels)} kernels = {kernel:,}"
+        text = f"{len(kernels)} kernels = {total:,}"
     else:
         text = "0"
-    more = [f"{biases:,} biases"] if biases else []
-    more += [f"{norms:,} norm"] if norms else []
-    return f"{text} (+{', +'.join(more)})" if more else text
+    more = [f"+{biases:,} biases"] if biases else []
+    more += [f"+{others:,} norm"] if others else []
+    return f"{text} ({', '.join(more)})" if more else text
 
 
-def _product(kernel: tuple[int, ...]) -> str:
+def _product(graph: Graph, node: Node, kernel: tuple[int, ...]) -> str:
     """(3*3*3)*64: the values that one output sees, times the outputs."""
-    seen = "*".join(map(str, kernel[:-1]))
-    return f"({seen})*{kernel[-1]}" if len(kernel) > 2 else f"{seen}*{kernel[-1]}"
+    if len(kernel) > 2:
+        return f"({'*'.join(map(str, kernel[:-1]))})*{kernel[-1]}"
+    # A fully connected layer sees every value of the tensor that was flattened for it.
+    seen = graph.nodes[node.inputs[0]]
+    while seen.op.view:
+        seen = graph.nodes[seen.inputs[0]]
+    return "*".join(map(str, (*seen.shape, kernel[-1])))
 
 
-def _macs(layers: list[Layer], macs: int) -> str:
-    kernels = _kernels(layers)
-    if len(kernels) != 1:
+def _macs(nodes: tuple[Node, ...], macs: int) -> str:
+    kernels = [prod(w.shape) for node in nodes for w in node.layer.weights if w.name == "kernel"]
+    if len(kernels) != 1 or macs == kernels[0]:
         return f"{macs:,}"
-    weights = prod(kernels[0])
-    return f"{weights:,}*{macs // weights:,} = {macs:,}" if macs > weights else f"{macs:,}"
+    return f"{kernels[0]:,}*{macs // kernels[0]:,} = {macs:,}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from archspec.analysis.checks import Check
-from archspec.analysis.report import CONVENTION, Report
-from archspec.render.columns import Column, byte_size, choose, thousands, total
+from archspec.analysis.report import Report
+from archspec.render.columns import Column, choose, total
+from archspec.render.diagnostics import printable
 from archspec.render.formulas import formulas
+from archspec.render.summary import UNBROKEN, Fact, facts
 
 GAP = "  "
 SHORTEST_PATH = 14
@@ -16,6 +17,9 @@ SHORTEST_PATH = 14
 
 PAGE = 100
 """Width of prose where there is no terminal."""
+
+NAMES = 13
+"""Width of the names below the table."""
 
 
 def render(
@@ -32,10 +36,10 @@ def render(
     style = _Style(color)
     parts = [_head(report, style, width)]
     if arithmetic:
-        parts.append("\n".join(formulas(report, depth=depth, ops=ops)))
+        parts.append("\n".join(formulas(report, depth=depth, ops=ops, width=width)))
     else:
         parts.append(_table(report, style, width, columns, depth, ops=ops))
-    parts.append(_summary(report, style, width))
+    parts.append("\n".join(_below(report, style, width or PAGE)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -46,22 +50,25 @@ class _Style:
         self._on = color
 
     def bold(self, text: str) -> str:
-        return f"\x1b[1m{text}\x1b[0m" if self._on else text
+        return self._paint("1", text)
 
     def dim(self, text: str) -> str:
-        return f"\x1b[2m{text}\x1b[0m" if self._on else text
+        return self._paint("2", text)
 
     def good(self, text: str) -> str:
-        return f"\x1b[32m{text}\x1b[0m" if self._on else text
+        return self._paint("32", text)
 
     def bad(self, text: str) -> str:
-        return f"\x1b[1;31m{text}\x1b[0m" if self._on else text
+        return self._paint("1;31", text)
+
+    def _paint(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._on and text.strip() else text
 
 
 def _head(report: Report, style: _Style, width: int | None) -> str:
     setting = f"input {report.graph.input}, batch {report.batch}, {report.dtype}"
-    lines = [style.bold(report.name), *_wrap(report.about, width), style.dim(setting)]
-    return "\n".join(line for line in lines if line)
+    about = _wrap(report.about, width or PAGE) if report.about else []
+    return "\n".join([style.bold(report.name), *about, style.dim(setting)])
 
 
 def _table(
@@ -77,12 +84,10 @@ def _table(
     rows = report.rows(depth, ops=ops)
     cells = {c.name: [c.text(c.value(row, report)) for row in rows] for c in chosen}
     sums = {c.name: _total(c, report) for c in chosen}
-    widths = {
-        c.name: max(map(len, [c.title, sums[c.name], *cells[c.name]]), default=0) for c in chosen
-    }
+    widths = {c.name: max(map(len, [c.title, sums[c.name], *cells[c.name]])) for c in chosen}
     if width is not None:
         _fit(chosen, widths, width, keep_all=bool(names))
-    if chosen[0].name == "layer":
+    if "layer" in widths:
         cells["layer"] = [_shorten(path, widths["layer"]) for path in cells["layer"]]
 
     def line(texts: Sequence[str]) -> str:
@@ -93,9 +98,15 @@ def _table(
         return GAP.join(padded).rstrip()
 
     rule = style.dim("-" * (sum(widths[c.name] for c in chosen) + len(GAP) * (len(chosen) - 1)))
-    body = [line([cells[c.name][i] for c in chosen]) for i in range(len(rows))]
-    last = line([sums[c.name] for c in chosen])
-    return "\n".join([style.bold(line([c.title for c in chosen])), rule, *body, rule, last])
+    return "\n".join(
+        [
+            style.bold(line([c.title for c in chosen])),
+            rule,
+            *(line([cells[c.name][i] for c in chosen]) for i in range(len(rows))),
+            rule,
+            style.bold(line([sums[c.name] for c in chosen])),
+        ]
+    )
 
 
 def _total(column: Column, report: Report) -> str:
@@ -129,65 +140,34 @@ def _shorten(path: str, width: int) -> str:
     return f"{path[: width - 2 - tail]}..{path[-tail:]}"
 
 
-def _summary(report: Report, style: _Style, width: int | None) -> str:
-    totals, memory = report.totals, report.memory
-    facts = [
-        (
-            "parameters",
-            f"{thousands(totals.params)} "
-            f"({thousands(totals.trainable)} trainable, {thousands(totals.non_trainable)} not) "
-            f"in {totals.weight_layers} weight layers",
-        ),
-        ("MACs", f"{thousands(totals.macs)} (FLOPs {thousands(totals.flops)}), one example"),
-        ("other ops", f"{thousands(totals.other_ops)}, one example"),
-        (
-            "memory",
-            f"weights {byte_size(memory.weights)}, gradients {byte_size(memory.gradients)}, "
-            f"{report.optimizer} {byte_size(memory.optimizer)}, "
-            f"saved for backward {byte_size(memory.saved)}, "
-            f"forward peak {byte_size(memory.forward_peak)}",
-        ),
-        (
-            "",
-            f"training {byte_size(memory.training)}, inference {byte_size(memory.inference)}, "
-            f"batch {report.batch}, {report.dtype}",
-        ),
-        ("counting", CONVENTION),
-    ]
-    indent = 12
-    lines = []
-    for name, text in facts:
-        room = (width or PAGE) - indent
-        first, *more = _wrap(text, room)
-        lines.append(style.bold(name.ljust(indent)) + first)
-        lines += [" " * indent + line for line in more]
-    lines += _claims(report.checks, style, indent)
-    return "\n".join(lines)
+def _below(report: Report, style: _Style, width: int) -> Iterator[str]:
+    """The facts, their figures in a column where there is room for it."""
+    found = list(facts(report))
+    figures = max(len(fact.figure) for fact in found)
+    aligned = width >= 2 * (NAMES + figures)
+    name = ""
+    for fact in found:
+        indent = ""
+        if fact.figure and aligned:
+            indent = " " * (figures + len(GAP))
+            first, *more = _wrap(fact.detail, width - NAMES - len(indent))
+            lines = [f"{fact.figure:>{figures}}{GAP}{first}", *more]
+        else:
+            lines = _wrap(f"{fact.figure} {fact.detail}".strip(), width - NAMES)
+        # The claims of a section stand under one name.
+        shown = "" if fact.name == name else fact.name
+        name = fact.name
+        paint = _paint(fact, style)
+        yield (style.bold(shown.ljust(NAMES)) + paint(lines[0])).rstrip()
+        yield from (" " * NAMES + paint(indent + line) for line in lines[1:])
 
 
-def _claims(checks: Sequence[Check], style: _Style, indent: int) -> list[str]:
-    """One line for what holds in each section, one for each claim that does not."""
-    lines = []
-    for section in dict.fromkeys(check.section for check in checks):
-        mine = [check for check in checks if check.section == section]
-        held = [check.figure for check in mine if check.holds]
-        if held:
-            stages = sum(figure.startswith("stage ") for figure in held)
-            words = [figure for figure in held if not figure.startswith("stage ")]
-            words += [f"{stages} stage shapes"] if stages else []
-            source = f" ({mine[0].source})" if mine[0].source else ""
-            verb = "agrees on" if section == "published" else "holds for"
-            text = f"{verb} {', '.join(words)}{source}"
-            lines.append(style.bold(section.ljust(indent)) + style.good(text))
-        lines += [
-            style.bold(section.ljust(indent))
-            + style.bad(f"{check.figure} is {check.found}, not {check.claim}")
-            for check in mine
-            if not check.holds
-        ]
-    return lines
+def _paint(fact: Fact, style: _Style) -> Callable[[str], str]:
+    if fact.holds is not None:
+        return style.good if fact.holds else style.bad
+    return str if fact.figure else style.dim
 
 
-def _wrap(text: str, width: int | None) -> list[str]:
-    """Prose in lines; in a pipe as wide as a page."""
-    return textwrap.wrap(text, max(width or PAGE, 20)) or [""]
+def _wrap(text: str, width: int) -> list[str]:
+    lines = textwrap.wrap(printable(text), max(width, 20), break_on_hyphens=False)
+    return [line.replace(UNBROKEN, " ") for line in lines] or [""]

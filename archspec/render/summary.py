@@ -1,0 +1,74 @@
+"""What stands below a table, whatever the format: totals, memory, the convention, the claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from archspec.analysis.checks import Check
+from archspec.analysis.report import CONVENTION, Report
+from archspec.render.columns import byte_size, thousands
+
+UNBROKEN = "\N{NO-BREAK SPACE}"
+"""Stands in a detail for a space at which no line should end."""
+
+
+class Fact(NamedTuple):
+    """A line: what it is about, its figure, and what there is to say of it."""
+
+    name: str
+    figure: str
+    detail: str
+    holds: bool | None = None
+    """Of a claim: whether it is true."""
+
+
+def facts(report: Report) -> Iterator[Fact]:
+    """Everything that is said once of a network."""
+    totals, memory = report.totals, report.memory
+    trained = "all trained"
+    if totals.non_trainable:
+        trained = f"{thousands(totals.trainable)} trained, {thousands(totals.non_trainable)} not"
+    layers = f"{totals.weight_layers} weight layer{'' if totals.weight_layers == 1 else 's'}"
+    yield Fact("parameters", thousands(totals.params), f"{trained}; {layers}")
+    yield Fact("MACs", thousands(totals.macs), f"{thousands(totals.flops)} FLOPs")
+    yield Fact("other ops", thousands(totals.other_ops), "")
+    yield Fact("activations", thousands(totals.activations), "")
+    weights = ("weights", memory.weights)
+    state = ("gradients", memory.gradients), (report.optimizer, memory.optimizer)
+    yield Fact(
+        "training",
+        byte_size(memory.training),
+        _sum(weights, *state, ("saved for backward", memory.saved)),
+    )
+    yield Fact(
+        "inference",
+        byte_size(memory.inference),
+        _sum(weights, ("forward peak", memory.forward_peak)),
+    )
+    yield Fact("counting", "", CONVENTION)
+    for section in dict.fromkeys(check.section for check in report.checks):
+        yield from _claims(section, [each for each in report.checks if each.section == section])
+
+
+def _sum(*parts: tuple[str, int]) -> str:
+    """What a figure is the sum of, as `weights 553 MB + forward peak 25.7 MB`."""
+    return " + ".join(f"{name} {byte_size(value)}".replace(" ", UNBROKEN) for name, value in parts)
+
+
+def _claims(section: str, checks: Sequence[Check]) -> Iterator[Fact]:
+    """One line for what holds, one for each claim that does not, and who claims it."""
+    held = [check.figure for check in checks if check.holds]
+    if held:
+        names = [figure for figure in held if not figure.startswith("stage ")]
+        stages = len(held) - len(names)
+        names += [f"{stages} stage shapes"] if stages else []
+        verb = "agree" if section == "published" else "hold"
+        yield Fact(section, "", f"{', '.join(names)} {verb}", holds=True)
+    for check in checks:
+        if not check.holds:
+            yield Fact(
+                section, "", f"{check.figure} is {check.found}, not {check.claim}", holds=False
+            )
+    if checks[0].source:
+        yield Fact("", "", f"source: {checks[0].source}")
