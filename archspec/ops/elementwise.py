@@ -8,7 +8,6 @@ from archspec.ops.fields import Activation, Number, Rate
 from archspec.ops.op import Elementwise, Saved, Weight, Work, needs_spatial
 from archspec.ops.shape import Shape
 
-
 _NOT_MONOTONE = frozenset({"gelu", "silu", "swish", "mish", "hard_swish"})
 """Functions with a dip below zero: two inputs give one output, which cannot tell the slope."""
 
