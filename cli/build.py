@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from archspec.analysis.report import Report
     from archspec.spec.document import Spec
 
-DTYPES = ("float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
+AT_LEAST_1 = click.IntRange(1)
 FORMATS = ("text", "json", "csv", "markdown")
 SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
 """What `-o` writes, by the file's suffix; beside these, .keras and .yaml."""
@@ -27,14 +27,21 @@ SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
     name="build", short_help="Show what a network costs; write it as a model or a report."
 )
 @spec_options
-@click.option("--batch", type=click.IntRange(1, 2**31), default=1, help="Examples in a batch.  [1]")
-@click.option("--dtype", type=click.Choice(DTYPES), default="float32", help="Keras dtype policy.")
-@click.option("--optimizer", metavar="NAME", help="Whose state the memory counts.  [adam]")
-@click.option("--depth", type=click.IntRange(1), help="Group what lies deeper in the path.  [all]")
+@click.option("--batch", type=AT_LEAST_1, metavar="N", default=1, help="Examples in a batch.  [1]")
+@click.option("--dtype", metavar="NAME", default="float32", help="Keras dtype policy.  [float32]")
+@click.option("--optimizer", metavar="NAME", default="adam", help="Whose state to count.  [adam]")
+@click.option("--depth", type=AT_LEAST_1, metavar="N", help="Group what lies deeper in the path.")
 @click.option("--ops", is_flag=True, help="A line for every primitive op.")
 @click.option("--columns", metavar="A,B,..", help="Columns to show, such as layer,params,macs.")
 @click.option("--formulas", is_flag=True, help="Show how each number comes about.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="  [text]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    metavar="FORMAT",
+    default="text",
+    help=f"{', '.join(FORMATS)}.  [text]",
+)
 @click.option(
     "-o",
     "--output",
@@ -51,7 +58,7 @@ def command(
     settings: dict[str, Any],
     batch: int,
     dtype: str,
-    optimizer: str | None,
+    optimizer: str,
     depth: int | None,
     ops: bool,
     columns: str | None,
@@ -76,13 +83,13 @@ def command(
     if formulas and form != "text":
         raise click.UsageError("--formulas goes with --format text")
     loaded = load_spec(spec, variant, settings)
-    costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer or "adam")
+    costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer)
     names = [name.strip() for name in columns.split(",")] if columns else None
     layout: dict[str, Any] = {"depth": depth, "ops": ops, "columns": names}
     if form == "text":
-        layout |= {"arithmetic": formulas}
-        width, color = terminal_width(sys.stdout), has_color(sys.stdout)
-        click.echo(_rendered(costs, form, width=width, color=color, **layout), nl=False)
+        layout["arithmetic"] = formulas
+        screen = {"width": terminal_width(sys.stdout), "color": has_color(sys.stdout)}
+        click.echo(_rendered(costs, form, **layout, **screen), nl=False)
     else:
         click.echo(_rendered(costs, form, **layout), nl=False)
     sys.stdout.flush()  # the table comes first: what follows may take a while
@@ -125,7 +132,7 @@ def _verify(spec: Spec) -> Any:
 
     model = build(spec)
     result = verify(spec, model)
-    click.echo(str(result), err=bool(result.mismatches))
+    click.echo(str(result), err=True)
     if result.mismatches:
         raise click.exceptions.Exit(1)
     return model
@@ -147,9 +154,6 @@ def _write(path: str, spec: Spec, costs: Report, model: Any, layout: dict[str, A
 
         write(yaml.safe_dump(spec.to_dict(), sort_keys=False, allow_unicode=True), path)
     else:
-        options = (
-            {**layout}
-            if suffix == ".txt"
-            else {k: v for k, v in layout.items() if k != "arithmetic"}
-        )
-        write(_rendered(costs, SUFFIXES[suffix], **options), path)
+        form = SUFFIXES[suffix]
+        options = {k: v for k, v in layout.items() if k != "arithmetic" or form == "text"}
+        write(_rendered(costs, form, **options), path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +11,7 @@ from .options import set_option, variant_option
 from .output import has_color, terminal_width
 
 if TYPE_CHECKING:
+    from archspec.diagnostics import SpecError
     from archspec.spec.document import Spec
 
 
@@ -31,46 +31,43 @@ def command(specs: tuple[str, ...], variant: str | None, settings: dict[str, Any
     archspec check vgg resnet50 densenet
     """
     from archspec.diagnostics import SpecError
-    from archspec.render.diagnostics import render
-
-    failed = False
-    for name in specs:
-        try:
-            members = list(_members(name, variant, settings))
-        except SpecError as error:
-            members = []
-            failed = True
-            width = terminal_width(sys.stderr) or 100
-            click.echo(render(error, color=has_color(sys.stderr), width=width), err=True)
-        seen: set[str] = set()
-        for spec in members:
-            try:
-                click.echo(_prove(spec))
-            except SpecError as error:
-                failed = True
-                text = render(error, color=has_color(sys.stderr), width=100)
-                if text not in seen:  # the same mistake in every variant is said once
-                    click.echo(text, err=True)
-                seen.add(text)
-                click.echo(f"{spec.name}: failed")
-    if failed:
-        raise click.exceptions.Exit(1)
-
-
-def _members(name: str, variant: str | None, settings: dict[str, Any]) -> Iterator[Spec]:
-    """The networks that a SPEC stands for: all variants of a family, or the one named."""
     from archspec.spec.document import choose
     from archspec.spec.library import find
 
-    source, validated, named = find(name)
-    chosen = variant or named
-    members: list[str | None] = [chosen] if chosen else [*validated.document.variants]
-    for member in members or [None]:
-        yield choose(validated, source, member, settings)
+    networks = claims = failures = 0
+    for name in specs:
+        try:
+            source, validated, named = find(name)
+        except SpecError as error:
+            networks += 1
+            failures += 1
+            _complain(error)
+            continue
+        chosen = variant or named
+        members: list[str | None] = [chosen] if chosen else [*validated.document.variants]
+        known = [choose(validated, source, member, settings) for member in members or [None]]
+        width = max(len(spec.name) for spec in known)
+        said: set[str] = set()  # the same mistake in every variant is said once
+        for spec in known:
+            networks += 1
+            try:
+                line, proved = _prove(spec)
+                claims += proved
+            except SpecError as error:
+                failures += 1
+                line = _style("failed", fg="red", bold=True)
+                if str(error) not in said:
+                    _complain(error)
+                said.add(str(error))
+            click.echo(f"{spec.name:<{width}}  {line}")
+    if failures:
+        click.echo(f"{failures} of {_count(networks, 'network')} failed", err=True)
+        raise click.exceptions.Exit(1)
+    click.echo(f"{_count(networks, 'network')}, {_count(claims, 'claim')}: all hold")
 
 
-def _prove(spec: Spec) -> str:
-    """A line on what was proved; `SpecError` with every claim that does not hold."""
+def _prove(spec: Spec) -> tuple[str, int]:
+    """What was proved, and how many claims; `SpecError` with every claim that does not hold."""
     from archspec.analysis.report import report
     from archspec.spec.document import spec_error
 
@@ -78,6 +75,24 @@ def _prove(spec: Spec) -> str:
     wrong = [check.diagnostic(spec) for check in costs.checks if not check.holds]
     if wrong:
         raise spec_error(spec.source, wrong)
-    totals = costs.totals
-    claims = f"{len(costs.checks)} claims hold" if costs.checks else "makes no claims"
-    return f"{spec.name}: ok, {totals.params:,} parameters, {totals.macs:,} MACs, {claims}"
+    totals, proved = costs.totals, len(costs.checks)
+    line = (
+        f"{_style('ok', fg='green')}  {totals.params:>13,} parameters  {totals.macs:>14,} MACs  "
+        f"{_count(proved, 'claim')}"
+    )
+    return line, proved
+
+
+def _complain(error: SpecError) -> None:
+    from archspec.render.diagnostics import render
+
+    color, width = has_color(sys.stderr), terminal_width(sys.stderr) or 100
+    click.echo(render(error, color=color, width=width), err=True)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _style(text: str, **style: Any) -> str:
+    return click.style(text, **style) if has_color(sys.stdout) else text

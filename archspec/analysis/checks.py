@@ -64,7 +64,7 @@ class Check:
     def diagnostic(self, spec: Spec) -> Diagnostic:
         """The problem that a claim which does not hold is."""
         code = "published" if self.section == "published" else "budget"
-        message = f"{spec.name} has {self.figure} {self.found}, not {self.claim}"
+        message = f"{self.figure} of {spec.name} is {self.found}, not {self.claim}"
         problem = Problem(code, message, help=f"claimed by {self.source}" if self.source else None)
         return problem.at(spec.source.span(self.path))
 
