@@ -1,4 +1,7 @@
-"""Finding a spec: a path, a bundled family (`vgg`), or the name of a variant (`vgg16`)."""
+"""Finding a spec: a path, a bundled family (`vgg`), or the name of a variant (`vgg16`).
+
+A path or a family may carry its variant behind a colon: `mine.yaml:small`, `vgg:vgg19`.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,28 @@ def load(spec: str | os.PathLike[str], variant: str | None = None, /, **variable
     return choose(validated, source, variant or named, variables)
 
 
+def networks(spec: str | os.PathLike[str], **variables: Any) -> tuple[Spec, ...]:
+    """All networks that a path or a name means: a family's variants, or the one that is named.
+
+    A name that a family shares with one of its variants (`alexnet`) means that variant.
+    """
+    source, validated, named = find(spec)
+    variants = validated.document.variants
+    if named is None and os.fspath(spec) in variants:
+        named = os.fspath(spec)
+    chosen = [named] if named else [*variants] or [None]
+    return tuple(choose(validated, source, variant, variables) for variant in chosen)
+
+
 def find(spec: str | os.PathLike[str]) -> tuple[Source, Validated, str | None]:
-    """The document that a path or a name means, and the variant where it is a variant's name."""
+    """The document that a path or a name means, and the variant where one is named."""
     name = os.fspath(spec)
+    family, colon, variant = name.rpartition(":")
+    if colon and variant and os.sep not in variant and not Path(name).is_file():
+        source, validated, named = find(family)
+        if named is not None:
+            raise UsageError(f"`{family}` is one network: it has no variant `{variant}`")
+        return source, validated, variant
     if _looks_like_a_path(name):
         source = read(name)
         return source, validate(source), None
