@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .output import has_color, write
+
+if TYPE_CHECKING:
+    from archspec.spec.document import Published
 
 
 @click.command(name="list")
@@ -39,10 +42,17 @@ def _families() -> list[dict[str, Any]]:
         members = []
         for name in document.variants or [document.name]:
             published = document.published.get(name)
-            params, macs = (published.params, published.macs) if published else (None, None)
+            params = _params(published) if published else None
+            macs = published.macs if published else None
             members.append({"name": name, "params": params, "macs": macs})
         found.append({"family": document.name, "about": document.about, "variants": members})
     return found
+
+
+def _params(published: Published) -> int | None:
+    if published.params is None and None not in (published.trainable, published.non_trainable):
+        return (published.trainable or 0) + (published.non_trainable or 0)
+    return published.params
 
 
 def _families_text(families: list[dict[str, Any]]) -> str:
@@ -58,12 +68,14 @@ def _families_text(families: list[dict[str, Any]]) -> str:
     for family in families:
         lines.append(f"{_bold(family['family'])}: {family['about']}")
         for each in family["variants"]:
-            figures = [
-                f"{each[figure]:>{column},} {unit}" if each[figure] is not None else ""
-                for figure, column, unit in (("params", 13, "parameters"), ("macs", 16, "MACs"))
-            ]
-            lines.append(f"  {each['name']:<{width}}{'  '.join(figures)}".rstrip())
+            params = _figure(each["params"], "parameters", 24)
+            macs = _figure(each["macs"], "MACs", 20)
+            lines.append(f"  {each['name']:<{width}}  {params}  {macs}".rstrip())
     return "\n".join(lines) + "\n"
+
+
+def _figure(value: int | None, unit: str, width: int) -> str:
+    return f"{f'{value:,} {unit}' if value is not None else '':>{width}}"
 
 
 def _kinds() -> list[dict[str, str]]:

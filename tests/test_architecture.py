@@ -1,0 +1,162 @@
+"""Who may import whom, and what must not stand in the code. The modules are read, not imported."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+ROOMS = (
+    "diagnostics",
+    "element",
+    "spec",
+    "ops",
+    "graph",
+    "blocks",
+    "catalog",
+    "step",
+    "plan",
+    "expand",
+    "analysis",
+    "render",
+    "emit",
+    "training",
+    "reference",
+    "schema",
+    "cli",
+)
+"""A room may import from itself and from the rooms before it. `archspec` itself names them all."""
+
+BACKWARDS = {
+    # A report shows itself in a terminal and in a notebook, and only then needs a renderer.
+    "archspec/analysis/report.py": {"archspec.render.text", "archspec.render.markdown"},
+}
+"""The imports against the order, each inside the function that needs it."""
+
+AT_LAST = {
+    # Layers are subclasses of Keras's: whoever imports this module has asked for a model.
+    "archspec/emit/layers.py": {"keras"},
+}
+"""What is imported early where it is the point of the module."""
+
+EVERYWHERE = {"annotated_types", "pydantic", "pydantic_core", "yaml"}
+"""What a module may import when it is itself imported, beside the standard library."""
+
+LIBRARY = sorted((ROOT / "archspec").rglob("*.py"))
+CLI = sorted((ROOT / "cli").glob("*.py"))
+MODULES = {str(path.relative_to(ROOT)): path for path in [*LIBRARY, *CLI]}
+
+every_module = pytest.mark.parametrize("module", MODULES)
+
+
+def room(module: str) -> str:
+    parts = Path(module).with_suffix("").parts
+    return parts[0] if parts[0] == "cli" else parts[1]
+
+
+def tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def nodes(top: ast.AST, *, deep: bool) -> Iterator[ast.AST]:
+    """All nodes that run, or with deep=False those that run when the module is imported."""
+    for node in ast.iter_child_nodes(top):
+        if is_for_types(node):
+            continue
+        yield node
+        if deep or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            yield from nodes(node, deep=deep)
+
+
+def imports(module: str, *, deep: bool) -> set[str]:
+    """Full names of the modules that a module imports; of `from a import b`, both a and a.b."""
+    found = set()
+    for node in nodes(tree(module), deep=deep):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(str(node.module))
+            if node.module == "archspec":
+                found |= {f"archspec.{alias.name}" for alias in node.names}
+    return found
+
+
+def imported_room(name: str) -> str | None:
+    package, _, rest = name.partition(".")
+    return rest.partition(".")[0] if package == "archspec" else None
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if room(name) != "__init__"])
+def test_a_room_imports_only_the_rooms_before_it(module):
+    later = ROOMS[ROOMS.index(room(module)) + 1 :]
+    wrong = {name for name in imports(module, deep=True) if imported_room(name) in later}
+    assert wrong == BACKWARDS.get(module, set())
+    assert wrong & imports(module, deep=False) == set()
+
+
+@every_module
+def test_every_module_stands_in_a_room(module):
+    assert room(module) in {*ROOMS, "__init__"}
+
+
+@every_module
+def test_nothing_heavy_is_imported_when_a_module_is(module):
+    allowed = {*EVERYWHERE, "archspec", *(["click"] if room(module) == "cli" else [])}
+    wrong = set()
+    for name in imports(module, deep=False):
+        package = name.partition(".")[0]
+        if package not in allowed and package not in sys.stdlib_module_names:
+            wrong.add(name)
+    assert wrong == AT_LAST.get(module, set())
+
+
+@every_module
+def test_names_of_a_spec_never_become_code(module):
+    """No eval, exec or globals(); but the package keeps what it has loaded among its own names."""
+    calls = [
+        node.func.id
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+    forbidden = {"eval", "exec", "compile", "globals", "locals", "__import__", "input"}
+    found = set(calls) & forbidden
+    assert found <= ({"globals"} if room(module) == "__init__" else set())
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if room(name) != "cli"])
+def test_the_library_neither_prints_nor_exits(module):
+    found = set()
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Call):
+            found.add(ast.unparse(node.func))
+    assert found & {"print", "exit", "quit", "sys.exit", "os._exit", "os.abort"} == set()
+
+
+@every_module
+def test_siblings_of_the_command_line_are_imported_relatively_and_nothing_else_is(module):
+    """`cli/` installs as archspec.cli; the library is addressed by its full name everywhere."""
+    relative = [n for n in ast.walk(tree(module)) if isinstance(n, ast.ImportFrom) and n.level]
+    if room(module) == "cli":
+        assert {node.level for node in relative} <= {1}
+        assert {n for n in imports(module, deep=True) if n.startswith("archspec.cli")} == set()
+    else:
+        assert relative == []
+
+
+@every_module
+def test_a_file_fits_the_head_of_its_reader(module):
+    path = MODULES[module]
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
+    assert path.stem not in {"utils", "util", "helpers", "common", "misc"}
+
+
+@every_module
+def test_a_module_says_its_job(module):
+    assert ast.get_docstring(tree(module))

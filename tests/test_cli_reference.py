@@ -1,0 +1,295 @@
+"""`archspec list`, `show` and `schema`, and what all commands share, through the entry point."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from archspec.cli import main
+from click.testing import CliRunner
+
+from archspec import catalog
+from archspec.spec.library import bundled, families
+
+COMMAND = str(Path(sysconfig.get_path("scripts")) / "archspec")
+
+SPEC = """\
+name: small
+input: [8, 8, 3]
+vars:
+  classes: 10
+  widths: [4, 8]
+  first: =widths[0]
+layers:
+  - conv: =first
+  - flatten
+  - fc: =classes
+"""
+
+
+@pytest.fixture
+def spec(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(SPEC, encoding="utf-8")
+    return str(path)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([COMMAND, *arguments], capture_output=True, text=True, check=False)
+
+
+def output(*arguments: str) -> str:
+    done = run(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def params(*arguments: str) -> int:
+    return json.loads(output("build", *arguments, "--format", "json"))["totals"]["params"]
+
+
+def on_terminal(*arguments: str, **environment: str) -> str:
+    """What the command writes to a terminal of 80 columns."""
+    ours, theirs = pty.openpty()
+    variables = {**os.environ, "TERM": "xterm", "COLUMNS": "80", **environment}
+    variables = {name: value for name, value in variables.items() if value}
+    with subprocess.Popen([COMMAND, *arguments], stdout=theirs, env=variables) as process:
+        os.close(theirs)
+        written = b""
+        try:
+            while part := os.read(ours, 65536):
+                written += part
+        except OSError:  # how Linux says that the other end is closed
+            pass
+        os.close(ours)
+    assert process.returncode == 0
+    return written.decode().replace("\r\n", "\n")
+
+
+# archspec list
+
+
+def test_list_in_a_pipe_has_a_line_for_each_network():
+    rows = [line.split("\t") for line in output("list").splitlines()]
+    names = [(d.name, name) for _, d in families() for name in d.variants or [d.name]]
+    assert [(family, name) for family, name, *_ in rows] == names
+    vgg16 = next(row for row in rows if row[1] == "vgg16")
+    assert vgg16[:4] == ["vgg", "vgg16", "138357544", "15470264320"]
+    assert {len(row) for row in rows} == {5}
+
+
+def test_list_as_json_says_the_same():
+    rows = [line.split("\t") for line in output("list").splitlines()]
+    said = [
+        [each["family"], v["name"], str(v["params"] or ""), str(v["macs"] or ""), each["about"]]
+        for each in json.loads(output("list", "--format", "json"))
+        for v in each["variants"]
+    ]
+    assert said == rows
+
+
+def test_list_on_a_terminal_has_columns():
+    lines = on_terminal("list", NO_COLOR="1").splitlines()
+    assert next(line for line in lines if line.startswith("vgg: ")).startswith("vgg: VGG (Simonyan")
+    figures = [line for line in lines if line.startswith("  ") and line.endswith("MACs")]
+    assert len({len(line) for line in figures}) == 1
+    assert len({line.index(" parameters") for line in figures if " parameters" in line}) == 1
+
+
+def test_list_kinds_has_a_line_for_each_kind():
+    rows = [line.split("\t") for line in output("list", "--kinds").splitlines()]
+    assert {kind for kind, sort, _ in rows if sort != "word"} == set(catalog.kinds())
+    assert ["max_pool", "op"] in [row[:2] for row in rows]
+    assert ["residual", "block"] in [row[:2] for row in rows]
+    assert ["concat", "merge"] in [row[:2] for row in rows]
+    assert ["repeat", "word"] in [row[:2] for row in rows]
+
+
+def test_color_is_for_terminals_that_want_it():
+    assert "\x1b[1m" in on_terminal("list", "--kinds", NO_COLOR="")
+    assert "\x1b" not in on_terminal("list", "--kinds", NO_COLOR="1")
+    assert "\x1b" not in on_terminal("list", "--kinds", NO_COLOR="", TERM="dumb")
+    assert "\x1b" not in output("list", "--kinds")
+
+
+# archspec show
+
+
+@pytest.mark.parametrize("kind", catalog.kinds())
+def test_show_explains_every_kind(kind):
+    text = CliRunner().invoke(main, ["show", kind]).stdout
+    for name in catalog.find(kind).model_fields:
+        assert f"  {name}  [" in text
+    assert "\nExample" in text
+
+
+def test_show_says_types_defaults_and_the_paper():
+    text = output("show", "residual")
+    assert "(He et al. 2015, arXiv:1512.03385)" in text
+    assert "  filters  [required]\n" in text
+    assert "  style  [default basic]\n" in text
+    assert "Value: one of basic, bottleneck." in text
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("layers", "a group that is one step"),
+        ("branches", "joined by `merge`"),
+        ("for", "all lists in step"),
+        ("repeat", "one after the other"),
+        ("when", "true, false, or an expression"),
+        ("expressions", "A text that starts with `=`"),
+        ("divisible", "=divisible(a, n)"),
+        ("defaults", "what a step of that kind has unless it says otherwise"),
+        ("published", "Where it is said."),
+        ("train", "Images per step."),
+    ],
+)
+def test_show_explains_the_other_words(word, text):
+    assert text in output("show", word)
+
+
+@pytest.mark.parametrize("name", ["vgg", "vgg16"])
+def test_show_prints_a_bundled_spec_as_it_is_written(name):
+    assert output("show", name) == bundled()["vgg"].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("covn", "did you mean `conv`?"),
+        ("conv2d", "archspec says `conv`"),
+        ("densenet112", "did you mean `densenet121`?"),
+        ("brunches", "did you mean `branches`?"),
+        ("xyzzy", "see archspec list --kinds"),
+    ],
+)
+def test_show_knows_what_was_meant(word, hint):
+    done = run("show", word)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: there is nothing called `{word}`; {hint}\n"
+
+
+def test_show_fits_the_terminal():
+    assert max(map(len, on_terminal("show", "conv", NO_COLOR="1").splitlines())) <= 80
+
+
+# archspec schema
+
+
+def test_schema_goes_to_a_file_or_to_standard_output(tmp_path):
+    path = tmp_path / "schema.json"
+    assert output("schema", "-o", str(path)) == ""
+    text = path.read_text(encoding="utf-8")
+    assert output("schema") == text
+    assert json.loads(text)["title"] == "archspec"
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    done = run("schema", "-o", str(tmp_path / "missing" / "schema.json"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: cannot write ")
+    assert done.stderr.endswith("No such file or directory\n")
+
+
+# What all commands share
+
+
+def test_a_misspelt_command_is_suggested():
+    done = run("biuld", "vgg16")
+    assert done.returncode == 2
+    assert "there is no command `biuld`; did you mean `build`?" in done.stderr
+
+
+def test_a_misspelt_option_is_suggested():
+    done = run("list", "--kind")
+    assert done.returncode == 2
+    assert "--kinds" in done.stderr
+
+
+def test_the_version_is_the_package_s():
+    import archspec
+
+    assert output("--version") == f"archspec {archspec.__version__}\n"
+
+
+def test_the_module_runs_as_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "archspec.cli", "--help"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == output("--help")
+
+
+def test_a_mistake_in_a_spec_points_at_its_place(spec):
+    path = Path(spec)
+    path.write_text(SPEC.replace("- flatten", "- flaten"), encoding="utf-8")
+    done = run("build", spec)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{spec}:9:5: error[unknown-kind]" in done.stderr
+    assert "help: did you mean `flatten`?" in done.stderr
+
+
+def test_a_reader_that_stops_early_gets_no_complaint():
+    with subprocess.Popen(
+        [COMMAND, "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ([], 28 * 4 + (6 * 6 * 4 + 1) * 10),
+        (["classes=5"], 112 + 145 * 5),
+        (["classes=5", "classes=6"], 112 + 145 * 6),
+        (["widths=[2]"], 28 * 2 + (6 * 6 * 2 + 1) * 10),
+        (["widths==[1] * 3"], 28 + 37 * 10),
+        (["input=[4,4,3]"], 112 + 17 * 10),
+        (["classes = 0x10"], 112 + 145 * 16),
+    ],
+    ids=str,
+)
+def test_set_changes_variables(spec, settings, expected):
+    options = [part for setting in settings for part in ("--set", setting)]
+    assert params(spec, *options) == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("classes", "'classes' is not name=value"),
+        ("=3", "'=3' is not name=value"),
+        ("classes=", "a value is missing after `=`"),
+        ("widths=[1", "`[1` is not a value: this `[` is not closed"),
+        ("widths={a: 1}", "`{a: 1}` is not a number, a word, a truth value or a list"),
+        ("classes=1\nother: 2", "is not a number, a word, a truth value or a list"),
+        ("classes=.inf", "`.inf` is not a number that a spec can use"),
+    ],
+)
+def test_set_refuses(spec, setting, complaint):
+    done = run("build", spec, "--set", setting)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--set" in done.stderr
+    assert complaint in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--set", "class=3"], "has no variable `class`; did you mean `classes`?"),
+        (["--variant", "large"], "has no variant `large`; there are no variants"),
+    ],
+)
+def test_a_name_that_the_spec_does_not_have_is_refused(spec, arguments, complaint):
+    done = run("build", spec, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert complaint in done.stderr

@@ -1,0 +1,168 @@
+"""The JSON Schema: it accepts every spec that archspec accepts, and refuses what it can know."""
+
+import json
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from helpers import spec_of
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from archspec import catalog
+from archspec.analysis.checks import check_graph
+from archspec.analysis.report import report
+from archspec.diagnostics import ArchspecError
+from archspec.schema import schema
+from archspec.spec.library import bundled
+from archspec.spec.source import parse, read
+from archspec.training.recipe import Recipe
+
+SCHEMA = schema()
+VALIDATOR = Draft202012Validator(SCHEMA)
+
+
+def complaint(text: str) -> str | None:
+    """What the schema says first of a spec with these lines below its name and input."""
+    data = parse(f"name: net\ninput: [8, 8, 3]\n{text}").data
+    error = best_match(VALIDATOR.iter_errors(data))
+    return None if error is None else error.message
+
+
+def check(text: str) -> None:
+    """Have archspec itself read the same spec, to its last claim and its recipe."""
+    spec = spec_of(f"name: net\ninput: [8, 8, 3]\n{text}")
+    check_graph(spec, report(spec))
+    Recipe.resolve(spec.train)
+
+
+def test_it_is_a_schema_of_its_dialect():
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("family", bundled())
+def test_it_accepts_every_bundled_spec(family):
+    assert list(VALIDATOR.iter_errors(read(bundled()[family]).data)) == []
+
+
+ACCEPTED = {
+    "a bare kind": "layers: [flatten]",
+    "a value for the main argument": "layers: [conv: 64]",
+    "a list for the main argument": "layers: [{reshape: [4, 4, 12]}]",
+    "nothing after the kind": "layers: [{max_pool: }]",
+    "a required argument that defaults may give": "layers: [conv]\ndefaults: {conv: {filters: 8}}",
+    "an expression for any argument": "layers: [{conv: {filters: =8 * 2, kernel: =3}}]",
+    "an expression for the main argument": "layers: [dropout: =0.5]",
+    "an expression inside a list": "layers: [{conv: {filters: 8, kernel: [=3, 5]}}]",
+    "an expression inside pairs": "layers: [{pad: [[0, =1], [1, 1]]}]",
+    "every modifier": "layers: [{conv: 8, name: a, from: input, repeat: =2, when: =true}]",
+    "a computed name": "layers: [{conv: 8, name: ='a' if true else 'b'}]",
+    "several inputs": "layers: [{concat: {}, from: [a, input]}]",
+    "a merge with one name": "layers: [add: shortcut]",
+    "a merge with several names": "layers: [{concat: [a, b, input]}]",
+    "a group": "layers: [{layers: [conv: 8], repeat: 2, name: stage}]",
+    "a loop": "layers: [{for: {n: [1, 2], m: =list}, layers: [conv: =n]}]",
+    "branches": "layers: [{branches: [[], [conv: 8]], merge: add}]",
+    "named branches": "layers: [{branches: {a: [], b: [conv: 8]}, merge: concat, name: two}]",
+    "variables of every type": "vars: {a: 1, b: x, c: [1, [2, 3]], d: =a, e: true}\nlayers: [conv]",
+    "variants": "vars: {a: 1}\nvariants: {x: , y: {a: 2, input: [4, 4, 3]}}\nlayers: [conv]",
+    "blocks and their use": (
+        "blocks: {unit: {args: {n: int, k: 3, s: {type: str, default: x}}, layers: [conv: =n]}}\n"
+        "defaults: {unit: {k: 5}}\nlayers: [unit: 8, {layers: [unit]}]\n"
+        "heads: {aux: {layers: [unit: 4]}}"
+    ),
+    "heads": "layers: [conv: 8]\nheads: {aux: {from: conv1, loss_weight: 0.3, layers: [flatten]}}",
+    "published": "layers: [conv]\npublished: {net: {params: 1, stages: {a: [1, 2]}, source: x}}",
+    "bounds": 'layers: [conv]\nexpect: {params: "< 5M"}\nbudget: {training_bytes: 1GB, macs: 9}',
+    "a recipe": (
+        "layers: [conv]\ntrain: {data: digits, batch: 8, optimizer: {sgd: {learning_rate: 0.1}}, "
+        "schedule: {step: {at: [3]}}, callbacks: [{early_stopping: {patience: 3}}]}"
+    ),
+    "a short recipe": "layers: [conv]\ntrain: {data: {source: digits}, schedule: cosine}",
+}
+
+
+@pytest.mark.parametrize("text", ACCEPTED.values(), ids=ACCEPTED)
+def test_it_accepts(text):
+    assert complaint(text) is None
+
+
+REFUSED = {
+    "a misspelt key": "layer: [conv]\nlayers: [conv]",
+    "no layers": "vars: {a: 1}",
+    "empty layers": "layers: []",
+    "a misspelt kind": "layers: [{covn: 8}]",
+    "a misspelt bare kind": "layers: [flaten]",
+    "a misspelt kind in a branch": "layers: [{branches: [[], [covn: 8]], merge: add}]",
+    "a misspelt kind in a head": "layers: [conv]\nheads: {aux: {layers: [covn: 8]}}",
+    "a misspelt kind in defaults": "layers: [conv]\ndefaults: {covn: {kernel: 3}}",
+    "a misspelt argument": "layers: [{conv: {filters: 8, kernal: 3}}]",
+    "a misspelt argument beside blocks": (
+        "blocks: {b: {layers: [conv: 8]}}\nlayers: [{conv: {kernal: 3}}]"
+    ),
+    "a misspelt argument in defaults": "layers: [conv]\ndefaults: {conv: {kernal: 3}}",
+    "a misspelt word": "layers: [{conv: {filters: 8, norm: bach}}]",
+    "a word for a number": "layers: [conv: many]",
+    "a fraction of a filter": "layers: [conv: 1.5]",
+    "too small a number": "layers: [conv: 0]",
+    "a number for a truth value": "layers: [{conv: {filters: 8, bias: 1}}]",
+    "a mapping for a list": "layers: {conv: 8}",
+    "two kinds in one step": "layers: [{conv: 8, flatten: }]",
+    "no kind": "layers: [{name: a}]",
+    "an argument beside the kind": "layers: [{conv: 8, kernel: 3}]",
+    "a value for a kind without a main argument": "layers: [flatten: 3]",
+    "a loop without a group": "layers: [{conv: 8, for: {n: [1]}}]",
+    "a loop that is repeated": "layers: [{layers: [conv], for: {n: [1]}, repeat: 2}]",
+    "branches without a merge": "layers: [{branches: [[], [conv: 8]]}]",
+    "an unknown merge": "layers: [{branches: [[], [conv: 8]], merge: join}]",
+    "one branch": "layers: [{branches: [[]], merge: add}]",
+    "a merge of one": "layers: [{add: [a]}]",
+    "a negative repeat": "layers: [{conv: 8, repeat: -1}]",
+    "a reserved name": "layers: [{conv: 8, name: input}]",
+    "a name with a space": "layers: [{conv: 8, name: my conv}]",
+    "figures without a source": "layers: [conv]\npublished: {net: {params: 1}}",
+    "an unknown figure": 'layers: [conv]\nbudget: {parms: "5M"}',
+    "an unknown type of argument": "blocks: {b: {args: {n: integer}, layers: [conv]}}\nlayers: [b]",
+    "a misspelt key of the recipe": "layers: [conv]\ntrain: {epoch: 3}",
+    "two schedules": "layers: [conv]\ntrain: {schedule: {cosine: {}, plateau: {}}}",
+    "an unknown callback": "layers: [conv]\ntrain: {callbacks: [lambda]}",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
+def test_it_refuses(text):
+    assert complaint(text) is not None
+
+
+@pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
+def test_what_it_refuses_archspec_refuses_too(text):
+    with pytest.raises(ArchspecError):
+        check(text)
+
+
+def test_beside_blocks_a_kind_may_be_any_word():
+    """No schema can look up names: `archspec check` finds the misspelt kind there."""
+    assert complaint("blocks: {unit: {layers: [conv: 8]}}\nlayers: [unitt]") is None
+
+
+@pytest.mark.parametrize("kind", catalog.kinds())
+def test_every_argument_is_explained(kind):
+    definition = SCHEMA["$defs"][f"arguments.{kind}"]
+    assert definition["description"]
+    assert [n for n, value in definition["properties"].items() if not value["description"]] == []
+
+
+def test_every_key_of_the_document_is_explained():
+    assert [name for name, value in SCHEMA["properties"].items() if not value["description"]] == []
+
+
+def test_every_definition_is_used():
+    text = json.dumps(SCHEMA)
+    unused = [name for name in SCHEMA["$defs"] if f'"#/$defs/{name}"' not in text]
+    assert unused == []
+
+
+def test_the_shipped_schema_is_the_generated_one():
+    """Regenerate it by `archspec schema -o archspec/spec/schema.json`."""
+    shipped = Path(str(resources.files("archspec.spec") / "schema.json"))
+    assert json.loads(shipped.read_text(encoding="utf-8")) == SCHEMA

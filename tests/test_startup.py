@@ -1,0 +1,119 @@
+"""What a command imports: a table, a list or a help page must not wait for Keras, or for NumPy."""
+
+import json
+import subprocess
+import sys
+
+import click
+import pytest
+from archspec.cli import COMMANDS, main
+
+HEAVY = {"keras", "tensorflow", "jax", "torch", "numpy", "scipy", "sklearn", "pandas", "h5py"}
+
+ALLOWED = {
+    "_yaml",
+    "annotated_types",
+    "archspec",
+    "click",
+    "pydantic",
+    "pydantic_core",
+    "typing_extensions",
+    "typing_inspection",
+    "yaml",
+}
+"""Packages that showing a table may import, beside the standard library."""
+
+BASE = {"archspec", "archspec.emit", "archspec.emit.registration"}
+"""What `import archspec` imports: itself, and the word that it leaves for Keras."""
+
+RUN = """
+import json, sys
+before = set(sys.modules)
+from archspec.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code, end.code
+print(json.dumps(sorted(set(sys.modules) - before)), file=sys.stderr)
+"""
+
+
+def imported(*arguments: str) -> set[str]:
+    """The modules that `archspec ARGUMENTS` imports."""
+    command = [sys.executable, "-c", RUN, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+def packages(modules: set[str]) -> set[str]:
+    return {module.partition(".")[0] for module in modules}
+
+
+def third_party(modules: set[str]) -> set[str]:
+    """Packages that somebody installed: not the standard library's, nor what installs leave."""
+    machinery = ("__editable__", "_sysconfigdata", "_cython", "cython_runtime")
+    found = packages(modules) - set(sys.stdlib_module_names)
+    return {name for name in found if not name.startswith(machinery)}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["build", "vgg16"],
+        ["build", "resnet50", "--format", "json"],
+        ["build", "vgg16", "--formulas"],
+        ["check", "vgg"],
+        ["list"],
+        ["list", "--kinds"],
+        ["show", "conv"],
+        ["schema"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_heavy_is_imported(arguments):
+    assert packages(imported(*arguments)) & HEAVY == set()
+
+
+def test_a_table_imports_few_packages():
+    assert third_party(imported("build", "vgg16")) <= ALLOWED
+
+
+def test_a_table_imports_only_the_blocks_that_the_spec_uses():
+    blocks = {name for name in imported("build", "vgg16") if name.startswith("archspec.blocks.")}
+    assert blocks == {"archspec.blocks.block", "archspec.blocks.conv", "archspec.blocks.fc"}
+
+
+def test_the_help_imports_no_command_and_nothing_of_the_library():
+    own = {name for name in imported("--help") if name.startswith("archspec")}
+    assert own == {*BASE, "archspec.cli"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_imports_that_command_alone(command):
+    own = {name for name in imported(command, "--help") if name.startswith("archspec")}
+    shared = {"archspec.cli", "archspec.cli.options", "archspec.cli.output", "archspec.diagnostics"}
+    assert own - shared - BASE == {f"archspec.cli.{command}"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_list_of_commands_says_what_the_command_says_of_itself(command):
+    context = click.Context(main)
+    found = main.get_command(context, command)
+    assert found.name == command
+    assert found.get_short_help_str(limit=200).rstrip(".") == COMMANDS[command].rstrip(".")
+
+
+def test_importing_archspec_imports_nothing_else():
+    code = "import sys; old = set(sys.modules); import archspec; print(*set(sys.modules) - old)"
+    names = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
+    assert {name for name in names if name.startswith("archspec")} == BASE
+    assert third_party(names) == {"archspec"}
+
+
+def test_every_public_name_can_be_loaded():
+    import archspec
+
+    assert {name for name in archspec.__all__ if getattr(archspec, name, None) is None} == set()
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        archspec.nonsense  # noqa: B018
