@@ -36,8 +36,8 @@ def networks(spec: str | os.PathLike[str], **variables: Any) -> tuple[Spec, ...]
     variants = validated.document.variants
     if named is None and os.fspath(spec) in variants:
         named = os.fspath(spec)
-    chosen = [named] if named else [*variants] or [None]
-    return tuple(choose(validated, source, variant, variables) for variant in chosen)
+    chosen: list[str | None] = [named] if named else [*variants]
+    return tuple(choose(validated, source, each, variables) for each in chosen or [None])
 
 
 def find(spec: str | os.PathLike[str]) -> tuple[Source, Validated, str | None]:
