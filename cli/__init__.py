@@ -93,7 +93,8 @@ def _report(error: Exception) -> int | None:
 def main() -> None:
     """Convolutional networks as specs: exact costs in a blink, then training.
 
-    SPEC is a file, a network that comes with archspec (vgg), or a variant of one (vgg16).
+    SPEC is a file, a network that comes with archspec (vgg), or a variant of one (vgg16). A
+    variant of your own file stands behind a colon: mine.yaml:large.
     """
     # A terminal that cannot show a character is no reason to fail half-way through a table.
     if isinstance(sys.stdout, io.TextIOWrapper):

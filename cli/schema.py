@@ -18,7 +18,7 @@ def command(output: str | None) -> None:
     \b
     archspec schema -o archspec.json
     # yaml-language-server: $schema=archspec.json
-    """  # noqa: D301  (click reads the control character)
+    """
     import json
 
     from archspec.schema import schema

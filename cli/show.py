@@ -29,7 +29,7 @@ def command(word: str) -> None:
     archspec show branches      a word that groups steps, or stands beside a kind
     archspec show published     a section of a spec
     archspec show resnet        a spec that comes with archspec
-    """  # noqa: D301  (click reads the control character)
+    """
     lines = _explained(word)
     if lines is None:
         from archspec.spec.library import find
@@ -61,7 +61,7 @@ def _explained(word: str) -> Sequence[str] | None:
     if word in sections:
         return _section(sections[word], entries(SECTIONS[word]) if word in SECTIONS else ())
     specs = {name for _, document in families() for name in document.variants} | {*bundled()}
-    if word in specs:
+    if word.partition(":")[0] in specs:
         return None
     problem = catalog.unknown_kind(word, (*WORDS, *FUNCTIONS, *sections, *specs))
     hint = problem.help if len(problem.help or "") < 100 else "see archspec list --kinds"
