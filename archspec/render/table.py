@@ -1,0 +1,115 @@
+"""Aligned columns for a terminal: plain in a pipe, narrower where the terminal is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+GAP = "  "
+
+SHORTEST_NAME = 14
+"""A name is cut in the middle before the table loses another column, down to this width."""
+
+
+class Heading(Protocol):
+    """What the table must know of a column."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def left(self) -> bool: ...
+    @property
+    def rank(self) -> int:
+        """The higher, the sooner a narrow terminal goes without it; at 0 it stays."""
+        ...
+
+
+class Style:
+    """ANSI styles, or none."""
+
+    def __init__(self, color: bool) -> None:
+        self._on = color
+
+    def bold(self, text: str) -> str:
+        return self._paint("1", text)
+
+    def dim(self, text: str) -> str:
+        return self._paint("2", text)
+
+    def good(self, text: str) -> str:
+        return self._paint("32", text)
+
+    def changed(self, text: str) -> str:
+        return self._paint("33", text)
+
+    def bad(self, text: str) -> str:
+        return self._paint("1;31", text)
+
+    def _paint(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._on and text.strip() else text
+
+
+def table(
+    columns: Sequence[Heading],
+    rows: Sequence[Sequence[str]],
+    style: Style,
+    *,
+    sums: Sequence[str] | None = None,
+    names: str,
+    width: int | None,
+    keep_all: bool = False,
+) -> str:
+    """Rows of cells below their titles, and the sums below a rule.
+
+    A `width` is kept by leaving out columns, unless `keep_all`, and by cutting what stands in the
+    column that is called `names`.
+    """
+    last = [] if sums is None else [sums]
+    widths = {
+        column.name: max(len(cells[i]) for cells in ([c.title for c in columns], *rows, *last))
+        for i, column in enumerate(columns)
+    }
+    chosen = list(columns)
+    if width is not None:
+        _fit(chosen, widths, width, names, keep_all=keep_all)
+    places = [(columns.index(column), column, widths[column.name]) for column in chosen]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = []
+        for place, column, room in places:
+            text = shorten(cells[place], room) if column.name == names else cells[place]
+            padded.append(text.ljust(room) if column.left else text.rjust(room))
+        return GAP.join(padded).rstrip()
+
+    rule = style.dim("-" * len(GAP.join("-" * room for *_, room in places)))
+    lines = [style.bold(line([column.title for column in columns])), rule, *map(line, rows)]
+    lines += [rule, style.bold(line(sums))] if sums is not None else []
+    return "\n".join(lines)
+
+
+def _fit(
+    chosen: list[Heading], widths: dict[str, int], width: int, names: str, *, keep_all: bool
+) -> None:
+    """Leave out columns, the least important first, and shorten names, until the table fits."""
+
+    def excess() -> int:
+        return sum(widths[c.name] for c in chosen) + len(GAP) * (len(chosen) - 1) - width
+
+    spare = max(widths.get(names, 0) - SHORTEST_NAME, 0)
+    while not keep_all and excess() > spare:
+        least = max(chosen, key=lambda column: column.rank)
+        if least.rank == 0:
+            break
+        chosen.remove(least)
+    if excess() > 0 and spare:
+        widths[names] = max(widths[names] - excess(), SHORTEST_NAME)
+
+
+def shorten(path: str, width: int) -> str:
+    """Cut the middle of a path; its end tells most."""
+    if len(path) <= width:
+        return path
+    tail = (width - 2) * 2 // 3
+    return f"{path[: width - 2 - tail]}..{path[-tail:]}"
