@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,8 +31,8 @@ def command(
     from archspec.training.run import fit, verdict
 
     network = load_spec(spec, variant, settings)
-    progress = None if quiet else click.get_text_stream("stderr")
-    if progress:
+    progress = None if quiet else sys.stderr
+    if progress:  # Keras takes seconds to start, in which nothing else is seen
         click.echo(f"training {network.name}", file=progress)
     run = fit(network, progress=progress, **options)
     click.echo(verdict(run))
