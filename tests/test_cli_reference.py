@@ -164,7 +164,7 @@ def test_show_prints_a_bundled_spec_as_it_is_written(name):
     [
         ("covn", "did you mean `conv`?"),
         ("conv2d", "archspec says `conv`"),
-        ("densenet112", "did you mean `densenet121`?"),
+        ("squezenet", "did you mean `squeezenet`?"),
         ("brunches", "did you mean `branches`?"),
         ("xyzzy", "see archspec list --kinds"),
     ],
