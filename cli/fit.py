@@ -17,7 +17,12 @@ from .options import load_spec, spec_options
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="How often to see all.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Images per step.")
 @click.option("--optimizer", metavar="NAME", help="One of Keras's: adam, sgd, rmsprop, ...")
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), metavar="X")
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="X",
+    help="The optimizer's, at its highest.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Repeats a run.")
 @click.option("--out", metavar="DIR", help="The run's folder, a new one.  [default: runs/NAME-N]")
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
