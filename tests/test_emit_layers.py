@@ -1,0 +1,417 @@
+"""What emitted layers compute, against a few lines of numpy that say what they should."""
+
+import itertools
+import json
+import math
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from archspec.emit.model import build
+from archspec.graph.builder import Builder
+from archspec.graph.graph import Graph
+from archspec.ops.arrangement import Crop, Flatten, Pad, PadChannels, Reshape, Slice, Upsample
+from archspec.ops.convolution import Convolution, DepthwiseConv, LocalConv, TransposedConv
+from archspec.ops.elementwise import DropPath, Rescale, Scale, SpatialDropout
+from archspec.ops.merge import Multiply
+from archspec.ops.normalization import LocalResponseNorm
+from archspec.ops.op import Op
+from archspec.ops.pooling import AvgPool, L2Pool, MaxPool
+
+pytestmark = pytest.mark.keras
+
+SHAPES = [(9, 2), (7, 6, 3), (5, 6, 4, 2)]
+
+
+def random(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def graph_of(op: Op, *shapes: tuple[int, ...]) -> Graph:
+    """`op` alone, on inputs that are cut out of one tensor where there are several."""
+    builder = Builder(shapes[0])
+    y = builder(op, builder.input)
+    return builder.finish("test", {"output": y}, {"output": 1.0})
+
+
+def emitted(op: Op, x: np.ndarray, *weights: np.ndarray, training: bool = False) -> np.ndarray:
+    """What the Keras layers of `op` make of `x`, a batch."""
+    import keras
+
+    model = build(graph_of(op, x.shape[1:]))
+    if weights:
+        model.set_weights(weights)
+    y = keras.ops.convert_to_numpy(model(x, training=training))
+    assert y.shape[1:] == model.output.shape[1:]  # Keras's own rule for the shape holds
+    return y
+
+
+def windows(
+    extent: int, size: int, stride: int, before: int, after: int, *, ceil: bool
+) -> list[tuple[range, int]]:
+    """For each window along an axis, what it sees of the input, and its part that is not overhang.
+
+    The rule of Caffe and of torch's documentation, in their words.
+    """
+    count = (math.ceil if ceil else math.floor)((extent + before + after - size) / stride) + 1
+    if ceil and (count - 1) * stride >= extent + before:
+        count -= 1
+    starts = [i * stride - before for i in range(count)]
+    return [
+        (range(max(a, 0), min(a + size, extent)), min(a + size, extent + after) - a) for a in starts
+    ]
+
+
+def same(extent: int, size: int, stride: int) -> tuple[int, int]:
+    """The padding that TensorFlow's `same` stands for."""
+    total = max((math.ceil(extent / stride) - 1) * stride + size - extent, 0)
+    return total // 2, total - total // 2
+
+
+def pooled(
+    x: np.ndarray, size: int, stride: int, padding: int | str, *, ceil: bool = False
+) -> Iterator[tuple[tuple[int, ...], np.ndarray, int]]:
+    """Each window of one example: its place, what it sees, and its volume without overhang."""
+    axes = [
+        windows(n, size, stride, *_sides(n, size, stride, padding), ceil=ceil) for n in x.shape[:-1]
+    ]
+    for place in itertools.product(*(range(len(axis)) for axis in axes)):
+        seen = [axis[i] for axis, i in zip(axes, place, strict=True)]
+        values = x[np.ix_(*(indices for indices, _ in seen))]
+        yield place, values.reshape(-1, x.shape[-1]), math.prod(width for _, width in seen)
+
+
+def _sides(extent: int, size: int, stride: int, padding: int | str) -> tuple[int, int]:
+    return same(extent, size, stride) if padding == "same" else (int(padding), int(padding))
+
+
+def filled(places: dict[tuple[int, ...], np.ndarray]) -> np.ndarray:
+    """An array of the values at each place."""
+    spatial = [n + 1 for n in max(places)]
+    return np.array([places[place] for place in np.ndindex(*spatial)]).reshape(*spatial, -1)
+
+
+WINDOWS = [
+    {"size": 3, "stride": 2, "padding": 1},
+    {"size": 3, "stride": 2, "padding": 0, "ceil": True},
+    {"size": 3, "stride": 2, "padding": 1, "ceil": True},
+    {"size": 2, "stride": 3, "padding": 1, "ceil": True},
+    {"size": 3, "stride": 2, "padding": "same"},
+    {"size": 4, "stride": 2, "padding": "same"},
+    {"size": 3, "stride": 1, "padding": "same"},
+]
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_padding_of_a_max_pool_never_wins(shape, window):
+    x = random(*shape) - 10  # where zeros would win
+    right = filled({place: seen.max(0) for place, seen, _ in pooled(x, **window)})
+    np.testing.assert_array_equal(emitted(MaxPool(**window), x[None])[0], right)
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_an_average_pool_divides_by_the_values_it_sees(shape, window):
+    x = random(*shape) + 10
+    right = filled({place: seen.mean(0) for place, seen, _ in pooled(x, **window)})
+    np.testing.assert_allclose(emitted(AvgPool(**window), x[None])[0], right, rtol=1e-5)
+
+
+@pytest.mark.parametrize("window", [w for w in WINDOWS if w["padding"] != "same"], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_counted_padding_is_in_the_divisor_and_overhang_is_not(shape, window):
+    x = random(*shape) + 10
+    right = filled({place: seen.sum(0) / full for place, seen, full in pooled(x, **window)})
+    op = AvgPool(**window, count_padding=True)
+    np.testing.assert_allclose(emitted(op, x[None])[0], right, rtol=1e-5)
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_an_l2_pool_is_the_length_of_what_it_sees(shape, window):
+    x = random(*shape)
+    right = filled({place: np.sqrt((seen**2).sum(0)) for place, seen, _ in pooled(x, **window)})
+    np.testing.assert_allclose(emitted(L2Pool(**window), x[None])[0], right, rtol=1e-5)
+
+
+def test_an_l2_pool_of_zeros_does_not_stop_training():
+    builder = Builder((4, 4, 1))
+    y = builder(L2Pool(size=2), builder(Scale(), builder.input))
+    model = build(builder.finish("test", {"output": y}, {"output": 1.0}))
+    model.compile("sgd", "mse")
+    x = np.zeros((2, 4, 4, 1), "float32")
+    model.fit(x, np.ones((2, 2, 2, 1), "float32"), verbose=0)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def convolved(
+    x: np.ndarray, kernels: np.ndarray, stride: int, sides: list[tuple[int, int]], dilation: int = 1
+) -> np.ndarray:
+    """Convolution of one example, with a kernel (taps..., channels, filters) for each place."""
+    rank = x.ndim - 1
+    x = np.pad(x, [*sides, (0, 0)])
+    reach = [(k - 1) * dilation + 1 for k in kernels.shape[1 : 1 + rank]]
+    places = [range(0, n - r + 1, stride) for n, r in zip(x.shape, reach, strict=False)]
+    values = [
+        np.tensordot(
+            x[tuple(slice(a, a + r, dilation) for a, r in zip(start, reach, strict=True))],
+            kernels[number % len(kernels)],
+            rank + 1,
+        )
+        for number, start in enumerate(itertools.product(*places))
+    ]
+    return np.array(values).reshape(*map(len, places), -1)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(
+    ("padding", "stride", "dilation"),
+    [("same", 2, 1), ("same", 1, 2), ("valid", 2, 1), (1, 2, 1), (((0, 2),), 1, 2)],
+)
+def test_a_convolution_pads_as_the_spec_says(shape, padding, stride, dilation):
+    x, rank = random(*shape), len(shape) - 1
+    if padding == "same":
+        sides = [same(n, 2 * dilation + 1, stride) for n in shape[:-1]]
+    elif padding == "valid":
+        sides = [(0, 0)] * rank
+    else:
+        sides = [(padding, padding) if isinstance(padding, int) else padding[0]] * rank
+        padding = padding if isinstance(padding, int) else padding * rank
+    kernel, bias = random(*(3,) * rank, shape[-1], 4), random(4)
+    op = Convolution(filters=4, kernel=3, stride=stride, padding=padding, dilation=dilation)
+    right = convolved(x, kernel[None], stride, sides, dilation) + bias
+    np.testing.assert_allclose(emitted(op, x[None], kernel, bias)[0], right, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(9, 4), (7, 6, 4), (5, 6, 4, 4)], ids=str)
+def test_groups_of_a_convolution_do_not_see_each_other(shape):
+    x, rank = random(*shape), len(shape) - 1
+    kernel = random(*(3,) * rank, 2, 6)
+    halves = [
+        convolved(
+            x[..., 2 * i : 2 * i + 2], kernel[None, ..., 3 * i : 3 * i + 3], 1, [(0, 0)] * rank
+        )
+        for i in range(2)
+    ]
+    op = Convolution(filters=6, kernel=3, groups=2, bias=False)
+    np.testing.assert_allclose(
+        emitted(op, x[None], kernel)[0], np.concatenate(halves, -1), rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES[:2], ids=str)
+def test_a_depthwise_convolution_sees_one_channel(shape):
+    x, rank, channels = random(*shape), len(shape) - 1, shape[-1]
+    kernel = random(*(3,) * rank, channels, 2)
+    each = [
+        convolved(x[..., i : i + 1], kernel[None, ..., i : i + 1, :], 2, [(1, 1)] * rank)
+        for i in range(channels)
+    ]
+    op = DepthwiseConv(kernel=3, stride=2, padding=1, multiplier=2, bias=False)
+    np.testing.assert_allclose(
+        emitted(op, x[None], kernel)[0], np.concatenate(each, -1), rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(("stride", "dilation", "margin"), [(1, 1, 0), (2, 1, 1), (1, 2, 1)])
+def test_a_local_convolution_has_a_kernel_for_each_place(shape, stride, dilation, margin):
+    x, rank, channels = random(*shape), len(shape) - 1, shape[-1]
+    op = LocalConv(filters=3, kernel=2, stride=stride, dilation=dilation, padding=margin)
+    kernel, bias = (random(*weight.shape) for weight in graph_of(op, shape).nodes[-1].layer.weights)
+    each = kernel.reshape(-1, *(2,) * rank, channels, 3)
+    right = convolved(x, each, stride, [(margin, margin)] * rank, dilation) + bias
+    np.testing.assert_allclose(emitted(op, x[None], kernel, bias)[0], right, rtol=1e-4, atol=1e-4)
+
+
+def test_a_local_convolution_with_tied_kernels_is_a_convolution():
+    x, kernel, bias = random(2, 7, 6, 3), random(3, 3, 3, 4), random(4)
+    arguments = {"filters": 4, "kernel": 3, "stride": 2, "padding": "same"}
+    places = (4, 3)
+    tied = np.tile(kernel.reshape(1, 27, 4), (math.prod(places), 1, 1))
+    local = emitted(LocalConv(**arguments), x, tied, np.tile(bias, (*places, 1)))
+    np.testing.assert_allclose(
+        local, emitted(Convolution(**arguments), x, kernel, bias), rtol=1e-4, atol=1e-4
+    )
+
+
+def painted(x: np.ndarray, kernel: np.ndarray, stride: int, padding: str) -> np.ndarray:
+    """Transposed convolution of one example, kernel (taps..., filters, channels)."""
+    rank, taps = x.ndim - 1, kernel.shape[0]
+    full = [n * stride + max(taps - stride, 0) for n in x.shape[:-1]]
+    y = np.zeros((*full, kernel.shape[-2]), "float32")
+    for place in np.ndindex(*x.shape[:-1]):
+        corner = tuple(slice(i * stride, i * stride + taps) for i in place)
+        y[corner] += kernel @ x[place]
+    if padding == "same":
+        cut = max(taps - stride, 0) // 2
+        y = y[tuple(slice(cut, cut + n * stride) for n in x.shape[:rank])]
+    return y
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (4, 3, 2), (3, 2, 3, 2)], ids=str)
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (2, 2), (4, 2), (2, 3), (3, 1)])
+def test_a_transposed_convolution_paints_its_kernel(shape, padding, kernel, stride):
+    x, weights = random(*shape), random(*(kernel,) * (len(shape) - 1), 3, shape[-1])
+    op = TransposedConv(filters=3, kernel=kernel, stride=stride, padding=padding, bias=False)
+    right = painted(x, weights, stride, padding)
+    np.testing.assert_allclose(emitted(op, x[None], weights)[0], right, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 3, 7)], ids=str)
+@pytest.mark.parametrize("size", [1, 3, 5, 15])
+@pytest.mark.parametrize("divide", [True, False])
+def test_local_response_normalization_in_both_conventions(shape, size, divide):
+    x = random(2, *shape) * 5
+    channels, radius = shape[-1], size // 2
+    sums = [(x[..., max(c - radius, 0) : c + radius + 1] ** 2).sum(-1) for c in range(channels)]
+    alpha = 0.5 / size if divide else 0.5
+    right = x / (2 + alpha * np.stack(sums, -1)) ** 0.75
+    op = LocalResponseNorm(size=size, alpha=0.5, beta=0.75, k=2.0, divide=divide)
+    np.testing.assert_allclose(emitted(op, x), right, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("op", "right"),
+    [
+        (PadChannels(to=5), lambda x: np.pad(x, [(0, 0)] * 3 + [(0, 2)])),
+        (Pad(amount=((1, 2), (0, 3))), lambda x: np.pad(x, [(0, 0), (1, 2), (0, 3), (0, 0)])),
+        (Crop(amount=((1, 2), (0, 3))), lambda x: x[:, 1:-2, :-3]),
+        (Slice(start=1), lambda x: x[..., 1:]),
+        (Slice(stop=2), lambda x: x[..., :2]),
+        (Upsample(factor=(2, 3)), lambda x: x.repeat(2, 1).repeat(3, 2)),
+        (Flatten(), lambda x: x.reshape(2, -1)),
+        (Reshape(to=(6, 21)), lambda x: x.reshape(2, 6, 21)),
+        (Rescale(scale=2.0, offset=-1.0), lambda x: 2 * x - 1),
+        (Scale(initial=3.0), lambda x: 3 * x),
+    ],
+    ids=str,
+)
+def test_values_are_moved_and_scaled(op, right):
+    x = random(2, 7, 6, 3)
+    np.testing.assert_array_equal(emitted(op, x), right(x))
+
+
+def test_multiply_repeats_an_extent_of_one():
+    builder = Builder((4, 5, 3))
+    gate = builder(AvgPool(size=(4, 5)), builder.input)
+    y = builder(Multiply(), builder.input, gate)
+    x = random(2, 4, 5, 3)
+    import keras
+
+    model = build(builder.finish("test", {"output": y}, {"output": 1.0}))
+    right = x * x.mean((1, 2), keepdims=True)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(x)), right, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("op", "together"),
+    [(DropPath(rate=0.5), (1, 2, 3)), (SpatialDropout(rate=0.5), (1, 2))],
+    ids=str,
+)
+def test_what_is_dropped_is_dropped_together(op, together):
+    y = emitted(op, np.ones((64, 3, 3, 4), "float32"), training=True)
+    assert set(np.unique(y)) == {0.0, 2.0}
+    np.testing.assert_array_equal(y.min(together), y.max(together))
+
+
+def test_every_layer_of_our_own_is_plain_data():
+    import keras
+
+    model = build(every_own_layer())
+    for layer in model.layers:
+        data = keras.layers.serialize(layer)
+        text = json.dumps(data, allow_nan=False)
+        assert keras.layers.deserialize(json.loads(text)).get_config() == layer.get_config()
+
+
+def every_own_layer() -> Graph:
+    """A network in which each of archspec's own layers works."""
+    from archspec.emit.layers import Layers
+
+    builder = Builder((8, 8, 3))
+    x = builder.input
+    for op in (
+        MaxPool(size=3, stride=1, padding=1),
+        LocalConv(filters=4, kernel=3, padding=((0, 1), (1, 0))),
+        LocalResponseNorm(),
+        AvgPool(size=2, ceil=True),
+        Scale(),
+        L2Pool(size=2, stride=1),
+        PadChannels(to=6),
+        Slice(start=1, stop=5),
+    ):
+        x = builder(op, x)
+    graph = builder.finish("own", {"output": x}, {"output": 1.0})
+    used = {type(layer) for layer in build(graph).layers}
+    assert used >= set(Layers.own.values())
+    return graph
+
+
+def python(code: str, *arguments: object) -> str:
+    """What a fresh interpreter prints on running `code`."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("imports", ["import archspec, keras", "import keras, archspec"])
+def test_a_saved_model_is_loaded_whichever_is_imported_first(tmp_path, imports):
+    import keras
+
+    model = build(every_own_layer())
+    for weight in model.weights:
+        weight.assign(random(*weight.shape))
+    x = random(2, 8, 8, 3)
+    model.save(tmp_path / "own.keras")
+    np.save(tmp_path / "x.npy", x)
+    python(
+        f"""
+        {imports}
+        import sys, numpy as np
+        model = keras.models.load_model(sys.argv[1] + "/own.keras")
+        y = model(np.load(sys.argv[1] + "/x.npy"))
+        np.save(sys.argv[1] + "/y.npy", keras.ops.convert_to_numpy(y))
+        """,
+        tmp_path,
+    )
+    right = keras.ops.convert_to_numpy(model(x))
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), right)
+
+
+def test_keras_is_imported_as_if_archspec_had_not_been():
+    printed = python(
+        """
+        import importlib, importlib.util, sys, threading
+        import archspec
+        print(importlib.util.find_spec("keras").name, "keras" in sys.modules)
+        importers = [threading.Thread(target=__import__, args=["keras"]) for _ in range(4)]
+        for importer in importers: importer.start()
+        for importer in importers: importer.join()
+        import keras
+        print(type(keras.__loader__).__name__, type(keras.__spec__.loader).__name__)
+        importlib.reload(keras)
+        importlib.reload(archspec)
+        print(keras.saving.get_registered_object("archspec>Pad").__module__)
+        print(sum(type(finder).__module__.startswith("archspec") for finder in sys.meta_path))
+        """
+    )
+    assert printed.split() == [
+        *("keras", "False"),
+        *("SourceFileLoader", "SourceFileLoader"),
+        "archspec.emit.layers",
+        "1",
+    ]
