@@ -9,10 +9,11 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from archspec.cli import main
+from archspec.cli import COMMANDS, main
 from click.testing import CliRunner
 
 from archspec import catalog
+from archspec.diagnostics import Diagnostic, SpecError, UsageError
 from archspec.spec.library import bundled, families
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "archspec")
@@ -293,3 +294,41 @@ def test_a_name_that_the_spec_does_not_have_is_refused(spec, arguments, complain
     done = run("build", spec, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert complaint in done.stderr
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Run a command that raises what it is given."""
+
+    def invoke(error: BaseException):
+        @click.command(name="fail")
+        def command() -> None:
+            raise error
+
+        monkeypatch.setitem(COMMANDS, "fail", "Fail.")
+        monkeypatch.setitem(sys.modules, "archspec.cli.fail", SimpleNamespace(command=command))
+        return CliRunner().invoke(main, ["fail"])
+
+    return invoke
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (SpecError((Diagnostic("limit", "too large"),)), 1, "error[limit] too large"),
+        (UsageError("no such thing"), 2, "error: no such thing\n"),
+        (UsageError("no \x1b[2Jthing"), 2, "error: no \\x1b[2Jthing\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+    ids=["spec", "usage", "control", "interrupt"],
+)
+def test_each_kind_of_failure_has_its_exit_code(failing, error, code, said):
+    result = failing(error)
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_bug_shows_its_traceback(failing):
+    bug = ZeroDivisionError("a bug")
+    assert failing(bug).exception is bug
