@@ -7,7 +7,9 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
 
+import click
 import pytest
 from archspec.cli import COMMANDS, main
 from click.testing import CliRunner

@@ -114,7 +114,7 @@ REFUSED = {
     "a loop without a group": "layers: [{conv: 8, for: {n: [1]}}]",
     "a loop that is repeated": "layers: [{layers: [conv], for: {n: [1]}, repeat: 2}]",
     "branches without a merge": "layers: [{branches: [[], [conv: 8]]}]",
-    "an unknown merge": "layers: [{branches: [[], [conv: 8]], merge: join}]",
+    "an unknown merge": "layers: [{branches: [[], [conv: 8]], merge: sideways}]",
     "one branch": "layers: [{branches: [[]], merge: add}]",
     "a merge of one": "layers: [{add: [a]}]",
     "a negative repeat": "layers: [{conv: 8, repeat: -1}]",
