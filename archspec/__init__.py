@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from archspec.diagnostics import UsageError as UsageError
     from archspec.emit.model import build as build
     from archspec.emit.model import verify as verify
-    from archspec.expand import expand as expand
     from archspec.graph.graph import Graph as Graph
     from archspec.spec.document import Spec as Spec
     from archspec.spec.library import load as load
@@ -44,7 +43,6 @@ _HOMES = {
     "UsageError": "archspec.diagnostics",
     "build": "archspec.emit.model",
     "verify": "archspec.emit.model",
-    "expand": "archspec.expand",
     "Graph": "archspec.graph.graph",
     "Spec": "archspec.spec.document",
     "load": "archspec.spec.library",
