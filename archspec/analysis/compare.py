@@ -1,0 +1,179 @@
+"""The comparison: several networks side by side, one entry each, and what they are to the first."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from archspec.analysis.report import CONVENTION, Report, float_or_int, report
+from archspec.diagnostics import UsageError, suggestion
+from archspec.ops.shape import Shape
+from archspec.spec.document import Spec
+from archspec.spec.library import networks
+
+SCHEMA_VERSION = 1
+"""Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""
+
+
+class Entry(NamedTuple):
+    """A network in figures, called as `published` and `budget` call them.
+
+    Bytes are for the comparison's batch, dtype and optimiser, the others for one example.
+    """
+
+    name: str
+    input: Shape
+    params: int
+    trainable: int
+    non_trainable: int
+    macs: int
+    flops: int
+    other_ops: int
+    activations: int
+    weight_layers: int
+    """The depth: layers that own a kernel."""
+    layers: int
+    weight_bytes: int
+    """The model's size: all its weights, and nothing of a file's format."""
+    inference_bytes: int
+    training_bytes: int
+    field: tuple[int | Fraction, ...] | None
+    """Receptive field of the last layer before the main output that does not see everything."""
+
+
+FIGURES = Entry._fields[2:-1]
+"""The whole numbers: what has a ratio."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Networks side by side. Print it, or read its entries and ratios."""
+
+    reports: tuple[Report, ...]
+    """At the same batch, dtype and optimiser; the first is what the others are measured by."""
+    sort: str | None = None
+    """A field of `Entry` to sort by, largest first after a `-`; by default the order given."""
+
+    def __post_init__(self) -> None:
+        if not self.reports:
+            raise UsageError("there is nothing to compare")
+        key = (self.sort or "name").removeprefix("-")
+        if key not in Entry._fields:
+            hint = suggestion(key, Entry._fields, what="figures")
+            raise UsageError(f"there is no figure `{key}` to sort by; {hint}")
+
+    @cached_property
+    def baseline(self) -> Entry:
+        """The network that was given first."""
+        return entry(self.reports[0], distinct_names(self.reports)[0])
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every network, sorted; what has no receptive field comes last in an order by it."""
+        entries = list(map(entry, self.reports, distinct_names(self.reports)))
+        if self.sort is None:
+            return tuple(entries)
+        key = self.sort.removeprefix("-")
+        entries.sort(key=lambda each: getattr(each, key) or (), reverse=self.sort != key)
+        return tuple(sorted(entries, key=lambda each: getattr(each, key) is None))
+
+    def ratio(self, network: Entry, figure: str) -> float | None:
+        """A figure in multiples of the first network's; None where that is 0."""
+        unit: int = getattr(self.baseline, figure)
+        return getattr(network, figure) / unit if unit else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain data: the JSON form, versioned by `schema_version`."""
+        first = self.reports[0]
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "convention": CONVENTION,
+            "batch": first.batch,
+            "dtype": first.dtype,
+            "optimizer": first.optimizer,
+            "baseline": self.baseline.name,
+            "networks": [
+                {
+                    **each._asdict(),
+                    "input": list(each.input),
+                    "field": None if each.field is None else list(map(float_or_int, each.field)),
+                    "ratios": {figure: self.ratio(each, figure) for figure in FIGURES},
+                }
+                for each in self.entries
+            ],
+        }
+
+    def __str__(self) -> str:
+        from archspec.render.comparison import text  # noqa: PLC0415  (numbers need no renderer)
+
+        return text(self)
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        from archspec.render.comparison import markdown  # noqa: PLC0415
+
+        return markdown(self)
+
+
+def compare(
+    *specs: Spec | str | os.PathLike[str],
+    batch: int = 1,
+    dtype: str = "float32",
+    optimizer: str = "adam",
+    sort: str | None = None,
+) -> Comparison:
+    """Networks side by side: specs, or paths and names, where a family means all its variants.
+
+    Raises `SpecError` for what is wrong with a spec, `UsageError` for a wrong argument.
+    """
+    known = (each for spec in specs for each in _networks(spec))
+    reports = (report(spec, batch=batch, dtype=dtype, optimizer=optimizer) for spec in known)
+    return Comparison(tuple(reports), sort)
+
+
+def distinct_names(reports: Sequence[Report]) -> tuple[str, ...]:
+    """What to call each network: its name, with its file where two have the same."""
+    often = Counter(costs.name for costs in reports)
+    return tuple(
+        f"{costs.name} ({costs.spec.source.name})"
+        if often[costs.name] > 1 and costs.spec
+        else costs.name
+        for costs in reports
+    )
+
+
+def entry(costs: Report, name: str) -> Entry:
+    """The figures of one network, to be called `name`."""
+    totals, memory = costs.totals, costs.memory
+    return Entry(
+        name,
+        costs.graph.input,
+        *totals,  # an entry begins with them, in their order
+        weight_bytes=memory.weights,
+        inference_bytes=memory.inference,
+        training_bytes=memory.training,
+        field=_last_field(costs),
+    )
+
+
+def _networks(spec: Spec | str | os.PathLike[str]) -> Iterator[Spec]:
+    yield from (spec,) if isinstance(spec, Spec) else networks(spec)
+
+
+def _last_field(costs: Report) -> tuple[int | Fraction, ...] | None:
+    """The receptive field of the last layer on the way to the main output that has one."""
+    graph = costs.graph
+    on_the_way = {next(iter(graph.outputs.values()))}
+    for node in reversed(graph.nodes):
+        if node.index not in on_the_way:
+            continue
+        field = costs.fields[node.index]
+        if field is not None:
+            return field.size
+        on_the_way.update(node.inputs)
+    return None
