@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import load_spec, spec_options
-from .output import has_color, terminal_width, write
+from .options import load_spec, memory_options, rows_options, spec_options
+from .output import check_outputs, has_color, terminal_width, write
 
 if TYPE_CHECKING:
     from archspec.analysis.report import Report
     from archspec.spec.document import Spec
 
-AT_LEAST_1 = click.IntRange(1)
 FORMATS = ("text", "json", "csv", "markdown")
 SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
 """What `-o` writes, by the file's suffix; beside these, .keras and .yaml."""
@@ -27,11 +25,8 @@ SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
     name="build", short_help="Show what a network costs; write it as a model or a report."
 )
 @spec_options
-@click.option("--batch", type=AT_LEAST_1, metavar="N", default=1, help="Examples in a batch.  [1]")
-@click.option("--dtype", metavar="NAME", default="float32", help="Keras dtype policy.  [float32]")
-@click.option("--optimizer", metavar="NAME", default="adam", help="Whose state to count.  [adam]")
-@click.option("--depth", type=AT_LEAST_1, metavar="N", help="Group what lies deeper in the path.")
-@click.option("--ops", is_flag=True, help="A line for every primitive op.")
+@memory_options
+@rows_options
 @click.option("--columns", metavar="A,B,..", help="Columns to show, such as layer,params,macs.")
 @click.option("--formulas", is_flag=True, help="Show how each number comes about.")
 @click.option(
@@ -79,7 +74,7 @@ def command(
     """
     from archspec.analysis.report import report
 
-    _check_outputs(outputs)
+    check_outputs(outputs, (".keras", ".yaml", *SUFFIXES))
     if formulas and form != "text":
         raise click.UsageError("--formulas goes with --format text")
     loaded = load_spec(spec, variant, settings)
@@ -109,22 +104,6 @@ def _rendered(costs: Report, form: str, **layout: Any) -> str:
     import importlib
 
     return str(importlib.import_module(f"archspec.render.{form}").render(costs, **layout))
-
-
-def _check_outputs(outputs: tuple[str, ...]) -> None:
-    """Refuse a path that cannot be written before any work is done."""
-    for path in outputs:
-        suffix = Path(path).suffix
-        known = (".keras", ".yaml", *SUFFIXES)
-        if suffix not in known:
-            raise click.BadParameter(
-                f"{path}: the suffix says what to write: {', '.join(known)}", param_hint="-o"
-            )
-        folder = Path(path).parent
-        if not folder.is_dir():
-            raise click.BadParameter(f"{path}: there is no folder {folder}", param_hint="-o")
-        if Path(path).is_dir() or not os.access(folder, os.W_OK):
-            raise click.BadParameter(f"{path} cannot be written", param_hint="-o")
 
 
 def _verify(spec: Spec) -> Any:

@@ -1,4 +1,4 @@
-"""What several commands take: SPEC, `--variant` and `--set`."""
+"""What several commands take: SPEC and what goes with it, what memory is for, a table's rows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from archspec.spec.document import Spec
 
 Command: TypeAlias = Callable[..., Any]
+
+AT_LEAST_1 = click.IntRange(1)
 
 
 class _Setting(click.ParamType):  # type: ignore[type-arg]
@@ -73,6 +75,29 @@ set_option = click.option(
 def spec_options(command: Command) -> Command:
     """SPEC, `--variant` and `--set`: parameters `spec`, `variant` and `settings`."""
     return spec_argument(variant_option(set_option(command)))
+
+
+def memory_options(command: Command) -> Command:
+    """What the memory is for: parameters `batch`, `dtype` and `optimizer`."""
+    batch = click.option(
+        "--batch", type=AT_LEAST_1, metavar="N", default=1, help="Examples in a batch.  [1]"
+    )
+    dtype = click.option(
+        "--dtype", metavar="NAME", default="float32", help="Keras dtype policy.  [float32]"
+    )
+    optimizer = click.option(
+        "--optimizer", metavar="NAME", default="adam", help="Whose state to count.  [adam]"
+    )
+    return batch(dtype(optimizer(command)))
+
+
+def rows_options(command: Command) -> Command:
+    """What a table has a row for: parameters `depth` and `ops`."""
+    depth = click.option(
+        "--depth", type=AT_LEAST_1, metavar="N", help="Group what lies deeper in the path."
+    )
+    ops = click.option("--ops", is_flag=True, help="A line for every primitive op.")
+    return depth(ops(command))
 
 
 def load_spec(spec: str, variant: str | None, settings: Mapping[str, Any]) -> Spec:

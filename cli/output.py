@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -33,3 +34,17 @@ def write(text: str, path: str | None) -> None:
         Path(path).write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
+
+
+def check_outputs(paths: Sequence[str], suffixes: Sequence[str]) -> None:
+    """Refuse a path for `-o` that cannot be written, before any work is done."""
+    for path in paths:
+        if Path(path).suffix not in suffixes:
+            raise click.BadParameter(
+                f"{path}: the suffix says what to write: {', '.join(suffixes)}", param_hint="-o"
+            )
+        folder = Path(path).parent
+        if not folder.is_dir():
+            raise click.BadParameter(f"{path}: there is no folder {folder}", param_hint="-o")
+        if Path(path).is_dir() or not os.access(folder, os.W_OK):
+            raise click.BadParameter(f"{path} cannot be written", param_hint="-o")
