@@ -9,6 +9,7 @@ from operator import eq, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any
 
 from archspec.diagnostics import Diagnostic, Problem, suggestion
+from archspec.element import show
 from archspec.graph.graph import Graph
 from archspec.spec.document import Path, Spec, spec_error
 
@@ -33,7 +34,9 @@ FIGURES: Mapping[str, Callable[[Report], int]] = {
 _COMPARISONS = {"<": lt, "<=": le, ">": gt, ">=": ge, "=": eq, "==": eq, "": eq}
 _SUFFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-_BOUND = re.compile(r"\s*(<=|>=|==|<|>|=|)\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([A-Za-z]{0,3})\s*")
+_BOUND = re.compile(
+    r"\s*(<=|>=|==|<|>|=|)\s*([0-9][0-9_,]{0,40}(?:\.[0-9]{1,40})?)\s*([A-Za-z]{0,3})\s*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +110,13 @@ def _published(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[
             problem = Problem("unknown-name", f"there is no step `{stage}`", help=help_)
             found.append(problem.at(spec.source.span(where, key=True)))
             continue
+        claimed = shape if isinstance(shape, list) else [shape]  # a vector needs no brackets
         yield Check(
             "published",
             f"stage {stage}",
-            "x".join(map(str, shape)) if isinstance(shape, list) else str(shape),
+            "x".join(map(str, claimed)),
             str(actual_shape),
-            shape == list(actual_shape),
+            claimed == list(actual_shape),
             published.source,
             where,
         )
@@ -130,11 +134,11 @@ def _bounds(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[Che
                 continue
             try:
                 symbol, bound = _bound(written, in_bytes=figure.endswith("_bytes"))
+                if section == "budget":
+                    symbol = _at_most(symbol, written)
             except Problem as problem:
                 found.append(problem.at(spec.source.span(path)))
                 continue
-            if section == "budget":
-                symbol = "<="
             actual = FIGURES[figure](report)
             holds = _COMPARISONS[symbol](actual, bound)
             claim = f"{symbol} {bound:,}".strip()
@@ -142,16 +146,28 @@ def _bounds(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[Che
 
 
 def _bound(written: Any, *, in_bytes: bool) -> tuple[str, int]:
-    """A comparison and its number, from `5`, `"< 5M"` or `40MB`."""
+    """A comparison and its number, from `5`, `4.1e9`, `"< 5M"` or `40MB`."""
     if isinstance(written, int) and not isinstance(written, bool):
         return "", written
+    if isinstance(written, float) and written.is_integer():
+        return "", int(written)
     match = _BOUND.fullmatch(written) if isinstance(written, str) else None
     suffixes = {**_BYTES, "": 1} if in_bytes else _SUFFIXES
     if match is None or match[3].upper() not in suffixes:
         units = "KB, MB, GB, KiB, MiB, GiB" if in_bytes else "K, M, G"
         help_ = f'a number, or a comparison as "< 5M"; units: {units}'
-        raise Problem("value", f"`{written}` is no bound", help=help_)
+        shown = written if isinstance(written, str) else show(written)
+        raise Problem("value", f"`{shown}` is no bound", help=help_)
     number = match[2].replace("_", "").replace(",", "")
     whole, _, fraction = number.partition(".")
     scale = suffixes[match[3].upper()]
     return match[1], int(whole) * scale + int(fraction or 0) * scale // 10 ** len(fraction)
+
+
+def _at_most(symbol: str, written: Any) -> str:
+    """The comparison of a budget: a bare number is the most that is allowed."""
+    if symbol in ("", "<", "<="):
+        return symbol or "<="
+    raise Problem(
+        "value", f"`{written}` is no budget: that is the most a figure may be", help="use `expect`"
+    )
