@@ -39,6 +39,9 @@ class Element(BaseModel):
     main: ClassVar[str | None] = None
     """The field that `kind: scalar` sets."""
 
+    most_inputs: ClassVar[int] = 1
+    """How many inputs a step may have; a merge's has any number, and two at least."""
+
     hints: ClassVar[dict[str, str]] = {}
     """Help for arguments that people write here by mistake."""
 

@@ -237,8 +237,11 @@ class _Run:
             if len(nodes) < 2:
                 help_ = f"as `{step.kind}: name` or `{step.kind}: [a, b]`"
                 raise Problem("shape", f"`{step.kind}` needs two inputs at least", help=help_)
-        elif len(nodes) > 1:
-            raise Problem("shape", f"`{step.kind}` takes one input, not {len(nodes)}")
+        elif len(nodes) > element.most_inputs:
+            most = (
+                "one input" if element.most_inputs == 1 else f"at most {element.most_inputs} inputs"
+            )
+            raise Problem("shape", f"`{step.kind}` takes {most}, not {len(nodes)}")
         return self.builder.place(element, path, nodes)
 
     def _spec_block(

@@ -23,6 +23,9 @@ def kinds(graph: Graph) -> list[str]:
     return [node.op.kind for node in graph.nodes[1:]]
 
 
+PRE_ACTIVATION = "norm: batch, activation: relu, order: norm-act-conv"
+FRACTAL_UNIT = "kernel: 3, padding: 1, norm: batch, activation: relu"
+
 SAME = {
     "conv": (
         "- conv: {filters: 4, padding: same, activation: relu}",
@@ -330,6 +333,77 @@ SAME = {
   merge: add
 """,
     ),
+    "pre-activation as in keras.applications": (
+        """
+- residual:
+    {filters: 8, style: bottleneck, order: norm-act-conv, bias: outer}
+- residual:
+    {filters: 8, style: bottleneck, order: norm-act-conv, bias: outer, stride: 2, shortcut: pad}
+""",
+        """
+- batch_norm
+- activation: relu
+- branches:
+    - - conv: {filters: 8, kernel: 1, norm: batch, activation: relu}
+      - conv: {filters: 8, kernel: 3, padding: 1, norm: batch, activation: relu}
+      - convolution: {filters: 32, kernel: 1}
+    - - convolution: {filters: 32, kernel: 1}
+  merge: add
+- branches:
+    - - batch_norm
+      - activation: relu
+      - conv: {filters: 8, kernel: 1, norm: batch, activation: relu}
+      - conv: {filters: 8, kernel: 3, padding: 1, stride: 2, norm: batch, activation: relu}
+      - convolution: {filters: 32, kernel: 1}
+    - - max_pool: {size: 1, stride: 2}
+  merge: add
+""",
+    ),
+    "dual_path": (
+        "- dual_path: {layers: 2, filters: 8, growth: 2, width: 3, cardinality: 2, stride: 2}",
+        f"""
+- {{name: paths, conv: {{filters: 12, kernel: 1, stride: 2, {PRE_ACTIVATION}}}}}
+- {{name: residual, from: paths, slice: {{stop: 8}}}}
+- {{name: dense, from: paths, slice: {{start: 8}}}}
+- {{from: input, conv: {{filters: 6, kernel: 1, {PRE_ACTIVATION}}}}}
+- conv: {{filters: 6, kernel: 3, padding: 1, stride: 2, groups: 2, {PRE_ACTIVATION}}}
+- {{name: unit1, conv: {{filters: 10, kernel: 1, {PRE_ACTIVATION}}}}}
+- {{name: added1, slice: {{stop: 8}}}}
+- {{name: new1, from: unit1, slice: {{start: 8}}}}
+- {{name: sum1, add: [residual, added1]}}
+- concat: [sum1, dense, new1]
+- conv: {{filters: 6, kernel: 1, {PRE_ACTIVATION}}}
+- conv: {{filters: 6, kernel: 3, padding: 1, groups: 2, {PRE_ACTIVATION}}}
+- {{name: unit2, conv: {{filters: 10, kernel: 1, {PRE_ACTIVATION}}}}}
+- {{name: added2, slice: {{stop: 8}}}}
+- {{name: new2, from: unit2, slice: {{start: 8}}}}
+- {{name: sum2, add: [sum1, added2]}}
+- concat: [sum2, dense, new1, new2]
+""",
+    ),
+    "fractal of two columns": (
+        "- fractal: {filters: 4, columns: 2}",
+        f"""
+- {{conv: {{filters: 4, {FRACTAL_UNIT}}}}}
+- {{name: deep, conv: {{filters: 4, {FRACTAL_UNIT}}}}}
+- {{name: shallow, from: input, conv: {{filters: 4, {FRACTAL_UNIT}}}}}
+- mean: [deep, shallow]
+""",
+    ),
+    "fractal of three columns": (
+        "- fractal: {filters: 4, columns: 3, drop_path: 0.2}",
+        f"""
+- {{conv: {{filters: 4, {FRACTAL_UNIT}}}}}
+- {{name: deep1, conv: {{filters: 4, {FRACTAL_UNIT}}}}}
+- {{name: middle1, from: input, conv: {{filters: 4, {FRACTAL_UNIT}}}}}
+- {{name: joined, from: [deep1, middle1], join: {{rate: 0.2}}}}
+- {{conv: {{filters: 4, {FRACTAL_UNIT}}}}}
+- {{name: deep2, conv: {{filters: 4, {FRACTAL_UNIT}}}}}
+- {{name: middle2, from: joined, conv: {{filters: 4, {FRACTAL_UNIT}}}}}
+- {{name: shallow, from: input, conv: {{filters: 4, {FRACTAL_UNIT}}}}}
+- {{from: [deep2, middle2, shallow], join: {{rate: 0.2}}}}
+""",
+    ),
 }
 """A block, and the same written out."""
 
@@ -404,6 +478,39 @@ def test_a_block_by_eye(steps, input_, output, weights):
     assert found == weights
 
 
+def test_a_dual_path_appends_to_one_path_and_adds_to_the_other():
+    # 16 + 2 * 3 channels at first, 3 more for each of 4 units; the sum's extent never changes
+    graph = network("- dual_path: {layers: 4, filters: 16, growth: 3, width: 1, cardinality: 2}")
+    ends = [node for node in graph.nodes if node.op.kind == "concat"]
+    assert [node.channels for node in ends] == [25, 28, 31, 34]
+    assert {node.channels for node in graph.nodes if node.op.kind == "add"} == {16}
+
+
+@pytest.mark.parametrize(("columns", "deepest", "convolutions"), [(1, 1, 1), (3, 4, 7), (4, 8, 15)])
+def test_a_fractal_of_c_columns_is_two_to_the_c_minus_1_deep(columns, deepest, convolutions):
+    graph = network(f"- fractal: {{filters: 2, columns: {columns}}}", input="[4, 4, 2]")
+    depth = [0] * len(graph.nodes)
+    for node in graph.nodes[1:]:
+        before = max(depth[index] for index in node.inputs)
+        depth[node.index] = before + (node.op.kind == "convolution")
+    assert depth[-1] == deepest
+    assert kinds(graph).count("convolution") == convolutions
+
+
+def test_every_join_of_a_network_reads_the_one_draw():
+    graph = network("""
+- {name: paths, path_draw: 3}
+- from: input
+  repeat: 2
+  layers:
+    - {from: [input, paths], fractal: {filters: 4, columns: 3, drop_path: 0.1}}
+""")
+    joins = [node for node in graph.nodes if node.op.kind == "join"]
+    assert [node.op.columns for node in joins] == [(0, 1), (0, 1, 2)] * 2
+    assert {graph.nodes[node.inputs[-1]].name for node in joins} == {"paths"}
+    assert sum(node.op.kind == "path_draw" for node in graph.nodes) == 1
+
+
 def test_an_option_a_shortcut_has_no_weights():
     padded = network("- residual: {filters: 32, stride: 2, shortcut: pad}")
     assert kinds(padded)[-4:] == ["max_pool", "pad_channels", "add", "activation"]
@@ -464,6 +571,30 @@ def problem(step: str) -> Diagnostic:
             "missing",
             "`fire` needs `expand3x3`",
             "`expand3x3` is a whole number from 1 to 2147483647",
+        ),
+        (
+            "- {from: [input, input], fractal: {filters: 4}}",
+            "shape",
+            "the second input of `fractal` is 8x8x16, not a draw of its 3 columns",
+            "let it come from `path_draw: 3`",
+        ),
+        (
+            "- {from: [input, input, input], fractal: {filters: 4}}",
+            "shape",
+            "`fractal` takes at most 2 inputs, not 3",
+            None,
+        ),
+        (
+            "- {from: [input, input], join: {columns: [0]}}",
+            "shape",
+            "the last input of `join` is 8x8x16, which is no draw of so many columns",
+            "with `columns`, the last input is the output of `path_draw`",
+        ),
+        (
+            "- {from: [input, input], join: {columns: [0, 1]}}",
+            "shape",
+            "`join` says the columns of 2 inputs, but has 1",
+            None,
         ),
         (
             "- transition: 1.5",

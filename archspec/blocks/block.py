@@ -20,6 +20,9 @@ class Block(Element):
     def expand(self, b: Builder, x: Node) -> Node:
         """Add the block on `x`; give the node of its output.
 
+        A block of several inputs, as many as `most_inputs`, has more parameters after `x`, with
+        defaults.
+
         The spec's `defaults` fill whatever an element added here leaves unsaid. So that they can
         change what a block is made of but not its shape, blocks say every kernel, stride and
         padding.

@@ -46,8 +46,8 @@ class Residual(Block, kind="residual", main="filters"):
     """Post-activation, or the pre-activation of He et al. 2016."""
     preactivate: bool = True
     """Whether a pre-activation unit starts with norm and activation (not where the stem did)."""
-    bias: bool = False
-    """Whether every convolution has a bias, as in keras.applications."""
+    bias: bool | Literal["outer"] = False
+    """Whether convolutions have a bias: all, none, or `outer`, those whose outputs are added."""
     norm: Norm = "batch"
     """Normalisation of every convolution."""
     activation: Activation = "relu"
@@ -55,7 +55,7 @@ class Residual(Block, kind="residual", main="filters"):
     dropout: Rate = 0.0
     """Share dropped before the last convolution in training (Wide ResNet)."""
     drop_path: Rate = 0.0
-    """Share of examples whose residual branch is dropped in training (stochastic depth)."""
+    """How often the branch is dropped in training (stochastic depth); see `drop_path`."""
 
     def expand(self, b: Builder, x: Node) -> Node:
         post = self.order == "conv-norm-act"
@@ -73,9 +73,8 @@ class Residual(Block, kind="residual", main="filters"):
                     y = self._activated(b, y, str(number))
                     norm = activation = None
                 y = b(Dropout(rate=self.dropout), y, name="dropout")
-            conv = Conv(
-                norm=norm, activation=activation, order=self.order, bias=self.bias, **window
-            )
+            bias = number == last if self.bias == "outer" else self.bias
+            conv = Conv(norm=norm, activation=activation, order=self.order, bias=bias, **window)
             y = b(conv, y, name=f"conv{number}")
         if self.drop_path:
             y = b(DropPath(rate=self.drop_path), y, name="drop_path")
@@ -127,7 +126,7 @@ class Residual(Block, kind="residual", main="filters"):
                 kernel=1,
                 stride=self.stride,
                 padding="valid",
-                bias=self.bias,
+                bias=self.bias is not False,
                 norm=None if pre else self.norm,
                 activation=None,
             )

@@ -283,6 +283,116 @@ class LocalResponseNormalization(keras.layers.Layer):
         }
 
 
+@register
+class BatchDropPath(keras.layers.Layer):
+    """All of a batch or nothing of it in training; at inference the mean of both."""
+
+    def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.rate = rate
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        if not training:
+            return x * (1.0 - self.rate)
+        return x * ops.cast(_chances((), self.seed_generator) >= self.rate, x.dtype)
+
+    def compute_output_shape(self, input_shape: Extents) -> Extents:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@register
+class PathDraw(keras.layers.Layer):
+    """A 1 for the column that this training step keeps, or only zeros; alike for all examples."""
+
+    def __init__(
+        self, columns: int, global_share: float, seed: int | None = None, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.columns = columns
+        self.global_share = global_share
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        row = ops.zeros((self.columns,), dtype=self.compute_dtype)
+        if training:
+            share, column = ops.split(_chances((2,), self.seed_generator), 2)
+            kept = ops.floor(column * self.columns) == ops.arange(self.columns, dtype="float32")
+            row = ops.cast(ops.logical_and(share < self.global_share, kept), self.compute_dtype)
+        return ops.broadcast_to(row, (ops.shape(x)[0], self.columns))
+
+    def compute_output_shape(self, input_shape: Extents) -> Extents:
+        return (input_shape[0], self.columns)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "columns": self.columns,
+            "global_share": self.global_share,
+            "seed": self.seed,
+        }
+
+
+@register
+class Join(keras.layers.Layer):
+    """The mean of the inputs that survive drop-path; at inference, of all.
+
+    With `columns`, the last input is a PathDraw's output. Where it keeps a column that is among
+    `columns`, that input survives; where the column is not, all do: nobody reads this join.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        columns: Sequence[int] | None = None,
+        seed: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.rate = rate
+        self.columns = None if columns is None else tuple(columns)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs: Sequence[Any], training: bool | None = None) -> Any:
+        values = inputs if self.columns is None else inputs[:-1]
+        if not training:
+            return sum(values[1:], start=values[0]) / len(values)
+        alive = self._drawn(len(values))
+        if self.columns is not None:
+            draw = ops.cast(inputs[-1][0], "float32")
+            here = ops.take(draw, ops.convert_to_tensor(self.columns, "int32"))
+            chosen = ops.where(ops.sum(here) > 0, here, ops.ones_like(here))
+            alive = ops.where(ops.sum(draw) > 0, chosen, alive)
+        shares = ops.cast(alive / ops.sum(alive), values[0].dtype)
+        kept = [value * shares[number] for number, value in enumerate(values)]
+        return sum(kept[1:], start=kept[0])
+
+    def _drawn(self, number: int) -> Any:
+        """1 for each input that survives on its own, and for one of them if none does."""
+        *chances, revived = ops.unstack(_chances((number + 1,), self.seed_generator))
+        alive = ops.cast(ops.stack(chances) >= self.rate, "float32")
+        places = ops.arange(number, dtype="float32")
+        one = ops.cast(ops.floor(revived * number) == places, "float32")
+        return ops.where(ops.sum(alive) > 0, alive, one)
+
+    def compute_output_shape(self, input_shape: Sequence[Extents]) -> Extents:
+        return input_shape[0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "rate": self.rate,
+            "columns": self.columns,
+            "seed": self.seed,
+        }
+
+
 class Layers:
     """What `Op.emit` gets as `layers`: archspec's own, else `keras.layers`."""
 
@@ -296,11 +406,19 @@ class Layers:
             Scale,
             ChannelSlice,
             LocalResponseNormalization,
+            BatchDropPath,
+            PathDraw,
+            Join,
         )
     }
 
     def __getattr__(self, name: str) -> Any:
         return self.own.get(name) or getattr(keras.layers, name)
+
+
+def _chances(shape: tuple[int, ...], seed: Any) -> Any:
+    """Numbers from 0 up to, but not, 1: in float32, so that a narrow dtype biases no draw."""
+    return keras.random.uniform(shape, dtype="float32", seed=seed)
 
 
 def _sides(amounts: Sequence[Sequence[int]]) -> Sides:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from archspec.ops.fields import Activation, Number, Rate
 from archspec.ops.op import Elementwise, Saved, Weight, Work, needs_spatial
@@ -82,15 +82,26 @@ class SpatialDropout(_Drop, kind="spatial_dropout", main="rate"):
 
 
 class DropPath(_Drop, kind="drop_path", main="rate"):
-    """A whole example's branch is zeroed at random in training. (Huang et al. 2016)
+    """A residual branch is dropped at random in training. (Huang et al. 2016, arXiv:1603.09382)
 
-    Each example draws for itself, and survivors are scaled up, so inference needs no change.
+    `batch` is the paper's stochastic depth: one draw for the whole batch; at inference the branch
+    is multiplied by its chance of survival. With `sample`, as in timm, each example draws for
+    itself, and survivors are divided by that chance, so inference needs no change. A branch that
+    is dropped is computed all the same.
     """
+
+    mode: Literal["sample", "batch"] = "sample"
+    """What is dropped together: the branch of one example, or that of the whole batch."""
+
+    def work(self, x: Shape, y: Shape) -> Work:
+        return Work(0, y.size) if self.mode == "batch" else super().work(x, y)
 
     def saved_for_backward(self) -> Saved:
         return Saved()  # one value for an example
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        if self.mode == "batch":
+            return layers.BatchDropPath(self.rate, name=name)
         return layers.Dropout(self.rate, noise_shape=(None, *(1,) * len(x)), name=name)
 
 
