@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
+from textwrap import wrap
 
 from archspec.analysis.memory import bytes_of
 from archspec.analysis.report import Report, Row
@@ -26,7 +27,8 @@ def formulas(
     if width is not None and sum(widths) + len(GAP) * (len(widths) - 1) > width:
         for label, shape, *parts in lines:
             yield f"{label} {shape}".rstrip()
-            yield from (f"{GAP}{part}" for part in parts if part)
+            for part in parts:
+                yield from wrap(part, width, initial_indent=GAP, subsequent_indent=2 * GAP)
         return
     for cells in lines:
         padded = (cell.ljust(size) for cell, size in zip(cells, widths, strict=True))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
+
+from archspec.graph.graph import SEPARATOR
 
 GAP = "  "
 
 SHORTEST_NAME = 14
-"""A name is cut in the middle before the table loses another column, down to this width."""
+"""Names are shortened before the table loses another column, down to this width."""
 
 
 class Heading(Protocol):
@@ -63,8 +66,8 @@ def table(
 ) -> str:
     """Rows of cells below their titles, and the sums below a rule.
 
-    A `width` is kept by leaving out columns, unless `keep_all`, and by cutting what stands in the
-    column that is called `names`.
+    A `width` is kept by leaving out columns, unless `keep_all`, and by shortening what stands in
+    the column that is called `names`.
     """
     last = [] if sums is None else [sums]
     widths = {
@@ -73,14 +76,23 @@ def table(
     }
     chosen = list(columns)
     if width is not None:
+        longest = widths.get(names)
         _fit(chosen, widths, width, names, keep_all=keep_all)
+        if longest is not None and widths[names] < longest:
+            place = [column.name for column in columns].index(names)
+            short = [shorten(cells[place], widths[names]) for cells in rows]
+            rows = [
+                [*cells[:place], name, *cells[place + 1 :]]
+                for cells, name in zip(rows, short, strict=True)
+            ]
+            widths[names] = max(map(len, (columns[place].title, *short)))
     places = [(columns.index(column), column, widths[column.name]) for column in chosen]
 
     def line(cells: Sequence[str]) -> str:
-        padded = []
-        for place, column, room in places:
-            text = shorten(cells[place], room) if column.name == names else cells[place]
-            padded.append(text.ljust(room) if column.left else text.rjust(room))
+        padded = (
+            cells[place].ljust(room) if column.left else cells[place].rjust(room)
+            for place, column, room in places
+        )
         return GAP.join(padded).rstrip()
 
     rule = style.dim("-" * len(GAP.join("-" * room for *_, room in places)))
@@ -108,8 +120,11 @@ def _fit(
 
 
 def shorten(path: str, width: int) -> str:
-    """Cut the middle of a path; its end tells most."""
-    if len(path) <= width:
-        return path
+    """Abbreviate what stands before a layer's own name: stage2/unit1/conv1 becomes s2/u1/conv1."""
+    *outer, name = path.split(SEPARATOR)
+    outer = [re.sub(r"([A-Za-z])[A-Za-z_]*", r"\1", part) for part in outer]
+    short = SEPARATOR.join([*outer, name])
+    if len(short) <= width:
+        return short
     tail = (width - 2) * 2 // 3
-    return f"{path[: width - 2 - tail]}..{path[-tail:]}"
+    return f"{short[: width - 2 - tail]}..{short[-tail:]}"
