@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING, Any
 from archspec.emit.registration import install as _install
 
 if TYPE_CHECKING:
+    from archspec.analysis.compare import Comparison as Comparison
+    from archspec.analysis.compare import compare as compare
+    from archspec.analysis.difference import Difference as Difference
+    from archspec.analysis.difference import diff as diff
     from archspec.analysis.report import Report as Report
     from archspec.analysis.report import report as report
     from archspec.diagnostics import ArchspecError as ArchspecError
@@ -35,6 +39,10 @@ _install()  # that Keras, whenever it is imported, can load a saved model with a
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Comparison": "archspec.analysis.compare",
+    "compare": "archspec.analysis.compare",
+    "Difference": "archspec.analysis.difference",
+    "diff": "archspec.analysis.difference",
     "Report": "archspec.analysis.report",
     "report": "archspec.analysis.report",
     "ArchspecError": "archspec.diagnostics",

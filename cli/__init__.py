@@ -18,6 +18,7 @@ from archspec import __version__
 COMMANDS: Final[dict[str, str]] = {
     "build": "Show what a network costs; write it as a model or a report.",
     "check": "Prove a spec: every variant valid, its figures and budgets true.",
+    "compare": "Show networks side by side, or where two of them differ.",
     "fit": "Train a network, and keep all of the run in a folder.",
     "list": "List the networks that come with archspec, or the kinds of steps.",
     "show": "Explain a kind of step, or print a bundled spec.",

@@ -45,6 +45,13 @@ class Entry(NamedTuple):
     field: tuple[int | Fraction, ...] | None
     """Receptive field of the last layer before the main output that does not see everything."""
 
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            **self._asdict(),
+            "input": list(self.input),
+            "field": None if self.field is None else list(map(float_or_int, self.field)),
+        }
+
 
 FIGURES = Entry._fields[2:-1]
 """The whole numbers: what has a ratio."""
@@ -99,9 +106,7 @@ class Comparison:
             "baseline": self.baseline.name,
             "networks": [
                 {
-                    **each._asdict(),
-                    "input": list(each.input),
-                    "field": None if each.field is None else list(map(float_or_int, each.field)),
+                    **each.to_dict(),
                     "ratios": {figure: self.ratio(each, figure) for figure in FIGURES},
                 }
                 for each in self.entries
@@ -137,8 +142,9 @@ def compare(
 
 
 def distinct_names(reports: Sequence[Report]) -> tuple[str, ...]:
-    """What to call each network: its name, with its file where two have the same."""
-    often = Counter(costs.name for costs in reports)
+    """What to call each network: its name, with its file where files use the same name."""
+    files = {(costs.name, costs.spec.source.name if costs.spec else "") for costs in reports}
+    often = Counter(name for name, _ in files)
     return tuple(
         f"{costs.name} ({costs.spec.source.name})"
         if often[costs.name] > 1 and costs.spec

@@ -11,7 +11,7 @@ from typing import Any
 
 from archspec.analysis.compare import FIGURES, Comparison, Entry
 from archspec.analysis.report import CONVENTION, float_or_int
-from archspec.diagnostics import UsageError, suggestion
+from archspec.diagnostics import UsageError, nearest
 from archspec.render.columns import byte_size, thousands
 from archspec.render.diagnostics import printable
 from archspec.render.table import Style, table
@@ -100,13 +100,23 @@ COLUMNS = tuple(each for column in _FIGURES for each in _with_ratio(column))
 
 def find(name: str) -> Column:
     """The column that is called so, by name or title; `UsageError` for none."""
-    known = {column.title.lower(): column for column in _FIGURES}
-    known |= {column.name: column for column in COLUMNS}
-    column = known.get(name.strip().lower())
-    if column is None:
-        hint = suggestion(name, (each.name for each in COLUMNS), what="columns")
-        raise UsageError(f"there is no column `{name}`; {hint}")
-    return column
+    wanted = name.strip().lower()
+    for column in COLUMNS:
+        if wanted in (column.name, _title(column)):
+            return column
+    match = nearest(wanted, [each for c in COLUMNS for each in (c.name, _title(c))])
+    names = ", ".join(column.name for column in _FIGURES)
+    known = f"columns: {names}; a figure's ratio is called as in params{RATIO}"
+    raise UsageError(
+        f"there is no column `{name}`; " + (f"did you mean `{match}`?" if match else known)
+    )
+
+
+def _title(column: Column) -> str:
+    """A title as one may write it; a ratio's is its figure's, as in size_ratio."""
+    if column.name == column.figure:
+        return column.title.lower()
+    return next(_title(each) + RATIO for each in _FIGURES if each.name == column.figure)
 
 
 def text(
