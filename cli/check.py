@@ -31,39 +31,44 @@ def command(specs: tuple[str, ...], variant: str | None, settings: dict[str, Any
     archspec check vgg resnet50 densenet
     """
     from archspec.diagnostics import SpecError
-    from archspec.spec.document import choose
-    from archspec.spec.library import find
 
-    networks = claims = failures = 0
+    members: list[Spec] = []
+    claims = failures = 0
     for name in specs:
         try:
-            source, validated, named = find(name)
+            members += _members(name, variant, settings)
         except SpecError as error:
-            networks += 1
             failures += 1
             _complain(error)
-            continue
-        chosen = variant or named
-        members: list[str | None] = [chosen] if chosen else [*validated.document.variants]
-        known = [choose(validated, source, member, settings) for member in members or [None]]
-        width = max(len(spec.name) for spec in known)
-        said: set[str] = set()  # the same mistake in every variant is said once
-        for spec in known:
-            networks += 1
-            try:
-                line, proved = _prove(spec)
-                claims += proved
-            except SpecError as error:
-                failures += 1
-                line = _style("failed", fg="red", bold=True)
-                if str(error) not in said:
-                    _complain(error)
-                said.add(str(error))
-            click.echo(f"{spec.name:<{width}}  {line}")
+    networks = len(members) + failures
+    width = max((len(spec.name) for spec in members), default=0)
+    said: set[str] = set()  # the same mistake in every variant is said once
+    for spec in members:
+        try:
+            line, proved = _prove(spec)
+            claims += proved
+        except SpecError as error:
+            failures += 1
+            line = _style("failed", fg="red", bold=True)
+            if str(error) not in said:
+                _complain(error)
+            said.add(str(error))
+        click.echo(f"{spec.name:<{width}}  {line}")
     if failures:
         click.echo(f"{failures} of {_count(networks, 'network')} failed", err=True)
         raise click.exceptions.Exit(1)
     click.echo(f"{_count(networks, 'network')}, {_count(claims, 'claim')}: all hold")
+
+
+def _members(name: str, variant: str | None, settings: dict[str, Any]) -> list[Spec]:
+    """The networks that a SPEC stands for: all variants of a family, or the one named."""
+    from archspec.spec.document import choose
+    from archspec.spec.library import find
+
+    source, validated, named = find(name)
+    chosen = variant or named
+    variants: list[str | None] = [chosen] if chosen else [*validated.document.variants]
+    return [choose(validated, source, each, settings) for each in variants or [None]]
 
 
 def _prove(spec: Spec) -> tuple[str, int]:

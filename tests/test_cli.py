@@ -307,9 +307,12 @@ def test_check_goes_on_after_a_file_that_cannot_be_read(tmp_path):
     assert done.returncode == 1
     assert "broken.yaml:" in done.stderr
     assert done.stdout.startswith("lenet5  ok")
+    assert done.stderr.endswith("1 of 2 networks failed\n")
 
 
-@pytest.mark.parametrize("arguments", [[], ["vgg61"], ["vgg", "--variant", "vgg61"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["vgg61"], ["vgg", "vgg61"], ["vgg", "--variant", "vgg61"]]
+)
 def test_a_mistake_of_check(arguments):
     done = run("check", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
