@@ -26,11 +26,11 @@ Pair: TypeAlias = tuple[Row | None, Row | None]
 def align(before: Rows, after: Rows) -> Iterator[Pair]:
     """All rows in order, a row alone or beside its counterpart."""
     for gap, run in _anchored(before, after, _identity):
-        if _is_small(gap):
+        if len(gap[0]) * len(gap[1]) <= MOST_PAIRS:
             yield from _best(*gap)
         else:
             for part, anchors in _anchored(*gap, _path):
-                yield from _best(*part) if _is_small(part) else _apart(*part)
+                yield from _piecewise(*part)
                 yield from anchors
         yield from run
 
@@ -59,13 +59,15 @@ def _anchored(
         i, j = start + size, other + size
 
 
-def _is_small(gap: tuple[Rows, Rows]) -> bool:
-    return len(gap[0]) * len(gap[1]) <= MOST_PAIRS
-
-
-def _apart(before: Rows, after: Rows) -> Iterator[Pair]:
-    yield from ((row, None) for row in before)
-    yield from ((None, row) for row in after)
+def _piecewise(before: Rows, after: Rows) -> Iterator[Pair]:
+    """An alignment of stretches too long for the best one: the best of each of their pieces."""
+    pieces = len(before) * len(after) // MOST_PAIRS + 1
+    for piece in range(pieces):
+        parts = (
+            rows[len(rows) * piece // pieces : len(rows) * (piece + 1) // pieces]
+            for rows in (before, after)
+        )
+        yield from _best(*parts)
 
 
 def _best(before: Rows, after: Rows) -> Iterator[Pair]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from archspec.analysis.report import CONVENTION, Report, float_or_int, report
@@ -42,14 +43,14 @@ class Entry(NamedTuple):
     """The model's size: all its weights, and nothing of a file's format."""
     inference_bytes: int
     training_bytes: int
-    field: tuple[int | Fraction, ...] | None
+    field: tuple[int | Fraction, ...]
     """Receptive field of the last layer before the main output that does not see everything."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
             **self._asdict(),
             "input": list(self.input),
-            "field": None if self.field is None else list(map(float_or_int, self.field)),
+            "field": list(map(float_or_int, self.field)),
         }
 
 
@@ -81,13 +82,12 @@ class Comparison:
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """Every network, sorted; what has no receptive field comes last in an order by it."""
+        """Every network, sorted."""
         entries = list(map(entry, self.reports, distinct_names(self.reports)))
-        if self.sort is None:
-            return tuple(entries)
-        key = self.sort.removeprefix("-")
-        entries.sort(key=lambda each: getattr(each, key) or (), reverse=self.sort != key)
-        return tuple(sorted(entries, key=lambda each: getattr(each, key) is None))
+        if self.sort is not None:
+            key = attrgetter(self.sort.removeprefix("-"))
+            entries.sort(key=key, reverse=self.sort.startswith("-"))
+        return tuple(entries)
 
     def ratio(self, network: Entry, figure: str) -> float | None:
         """A figure in multiples of the first network's; None where that is 0."""
@@ -171,15 +171,13 @@ def _networks(spec: Spec | str | os.PathLike[str]) -> Iterator[Spec]:
     yield from (spec,) if isinstance(spec, Spec) else networks(spec)
 
 
-def _last_field(costs: Report) -> tuple[int | Fraction, ...] | None:
+def _last_field(costs: Report) -> tuple[int | Fraction, ...]:
     """The receptive field of the last layer on the way to the main output that has one."""
     graph = costs.graph
-    on_the_way = {next(iter(graph.outputs.values()))}
-    for node in reversed(graph.nodes):
-        if node.index not in on_the_way:
-            continue
-        field = costs.fields[node.index]
-        if field is not None:
-            return field.size
-        on_the_way.update(node.inputs)
-    return None
+    index = next(iter(graph.outputs.values()))
+    on_the_way = {index}
+    while (field := costs.fields[index]) is None:  # the input sees itself, at the latest
+        on_the_way.remove(index)
+        on_the_way.update(graph.nodes[index].inputs)
+        index = max(on_the_way)
+    return field.size

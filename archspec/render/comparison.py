@@ -50,9 +50,9 @@ class Column:
         return _extents(value) if self.name in {"input", "field"} else value
 
 
-def _extents(value: Sequence[Any] | None) -> str:
-    """224x224x3; one number for a square field, nothing where the whole input is seen."""
-    numbers = [str(float_or_int(number)) for number in value or ()]
+def _extents(value: Sequence[Any]) -> str:
+    """224x224x3; one number for a square field."""
+    numbers = [str(float_or_int(number)) for number in value]
     return numbers[0] if len(numbers) == 2 and numbers[0] == numbers[1] else "x".join(numbers)
 
 

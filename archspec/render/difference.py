@@ -124,7 +124,7 @@ def _collapsed(steps: Sequence[Step], style: Style) -> Iterator[str]:
     equal = sum(step.mark == "=" for step in steps)
     parts = [_count(equal, "equal row")] if equal else []
     if equal < len(steps):
-        parts.append(f"{_count(len(steps) - equal, 'row')} with nothing but what is said above")
+        parts.append(f"{_count(len(steps) - equal, 'row')} with nothing but the above")
     if parts:
         yield style.dim(f"... {', '.join(parts)}")
 
@@ -143,7 +143,7 @@ def _changes(step: Step, shared: Sequence[Shared]) -> list[str]:
     parts = [f"called {step.before.path} before"] if step.before and step.is_renamed else []
     parts += map(_change, inside[:MOST_CHANGES])
     if len(inside) > MOST_CHANGES:
-        parts.append(f"{len(inside) - MOST_CHANGES:,} more changes inside")
+        parts.append(f"{_count(len(inside) - MOST_CHANGES, 'more change')} inside")
     return [*parts, *map(_change, own)]
 
 
