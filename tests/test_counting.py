@@ -1,0 +1,81 @@
+"""docs/counting.md: its commands print what it shows, and its table is what the ops say."""
+
+import os
+import re
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from archspec import catalog
+from archspec.graph.graph import layer_at
+from archspec.ops.merge import Merge
+from archspec.ops.op import Op
+from archspec.ops.shape import Shape
+from archspec.spec.source import parse
+
+PAGE = (Path(__file__).parents[1] / "docs" / "counting.md").read_text(encoding="utf-8")
+
+IMAGE, VECTOR = Shape((8, 8, 4)), Shape((256,))
+
+
+def commands() -> list[tuple[str, str]]:
+    """Each command of the page, and the output that stands below it."""
+    found: list[tuple[str, str]] = []
+    for block in re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            found.append((command, output))
+    return found
+
+
+@pytest.mark.parametrize(("command", "output"), commands())
+def test_a_command_prints_what_the_page_shows(command, output):
+    path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PATH": path},
+    )
+    assert done.stdout == output
+
+
+def rows() -> list[list[str]]:
+    """The cells of the table of ops."""
+    lines = PAGE.partition("\n## What each op counts\n")[2].partition("\n## ")[0].splitlines()
+    table = [re.split(r" *\| *", line)[1:-1] for line in lines if line.startswith("| `")]
+    assert {len(cells) for cells in table} == {6}
+    return table
+
+
+@pytest.mark.parametrize(("step", "macs", "other_ops", "_words", "kept", "memory"), rows())
+def test_an_op_counts_what_the_page_says(step, macs, other_ops, _words, kept, memory):
+    op = op_of(step.strip("`"))
+    inputs = {True: (IMAGE, IMAGE), False: (IMAGE,)}[isinstance(op, Merge)]
+    layer = layer_at(op, (VECTOR,) if op.kind == "fully_connected" else inputs)
+    assert (f"{layer.macs:,}", f"{layer.other_ops:,}") == (macs, other_ops)
+    saved = [name for name in ("input", "output", "mask") if getattr(layer.saved, name)]
+    assert ", ".join(saved or ["nothing"]) == kept
+    assert ("view" if op.view else "in place" if op.in_place else "own") == memory
+
+
+def op_of(step: str) -> Op:
+    ((kind, given),) = parse(f"step: {{{step}}}").data["step"].items()
+    cls = catalog.find(kind)
+    arguments = given if isinstance(given, dict) else {} if given is None else {cls.main: given}
+    return cls.parse({k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()})
+
+
+def test_the_page_has_every_op():
+    listed = {op_of(cells[0].strip("`")).kind for cells in rows()}
+    assert listed == {kind for kind, cls in catalog.kinds().items() if issubclass(cls, Op)}
+
+
+def test_the_lectures_rows_add_up_on_the_page():
+    rows, _, result = PAGE.partition("\n150,528")[2].partition("\n```")[0].rpartition("\n= ")
+    terms = re.findall(r"\+ (?:(\d+) x )? *([\d,]+)", rows)
+    values = [int(times or 1) * int(value.replace(",", "")) for times, value in terms]
+    assert f"{150_528 + sum(values):,}" == result == "15,237,608"
