@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sysconfig
 from itertools import pairwise, permutations
@@ -29,6 +30,7 @@ from archspec.render.comparison import COLUMNS, find
 from archspec.spec.document import Spec
 from archspec.spec.library import load, networks
 
+ROOT = Path(__file__).parent.parent
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "archspec")
 
 
@@ -69,7 +71,7 @@ def sequence(*steps: str, name: str = "net", more: str = "") -> Spec:
 )
 def test_a_word_means_a_family_or_one_network(word, names):
     if word.startswith("specs/"):
-        word = str(Path(__file__).parent.parent / word)
+        word = str(ROOT / word)
     assert [spec.name for spec in networks(word)] == names
 
 
@@ -671,6 +673,14 @@ def test_columns_are_chosen_in_every_table(form):
     found = compare("lenet5", "alexnet")
     printed = output("compare", "lenet5", "alexnet", "--format", form, "--columns", "name,size")
     assert printed == getattr(render_comparison, form)(found, columns=["name", "weight_bytes"])
+
+
+def test_the_documentation_shows_what_is_printed():
+    page = (ROOT / "docs" / "comparing.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```\n\$ archspec (.*)\n([^`]*)```", page)
+    assert len(shown) == 3
+    for command, expected in shown:
+        assert output(*command.split()).startswith(expected)
 
 
 BROKEN = """\

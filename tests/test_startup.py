@@ -64,6 +64,8 @@ def third_party(modules: set[str]) -> set[str]:
         ["build", "resnet50", "--format", "json"],
         ["build", "vgg16", "--formulas"],
         ["check", "vgg"],
+        ["compare", "vgg", "lenet5"],
+        ["compare", "--diff", "vgg16", "vgg19"],
         ["list"],
         ["list", "--kinds"],
         ["show", "conv"],
