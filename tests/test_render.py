@@ -70,7 +70,9 @@ def test_a_report_prints_as_its_table(vgg):
     assert vgg._repr_markdown_() == markdown.render(vgg)
 
 
-@pytest.mark.parametrize("variant", ["vgg16", "resnet50", "googlenet_aux", "densenet_bc_190_40"])
+@pytest.mark.parametrize(
+    "variant", ["lenet5", "vgg16", "resnet50", "googlenet_aux", "fractalnet40"]
+)
 @pytest.mark.parametrize("depth", [None, 1, 2])
 @pytest.mark.parametrize("arithmetic", [False, True])
 def test_no_line_is_wider_than_the_terminal(variant, depth, arithmetic):

@@ -18,6 +18,9 @@ PAGE = 100
 NAMES = 13
 """Width of the names below the table."""
 
+NARROWEST = 30
+"""Room that prose needs to stand beside a figure."""
+
 
 def render(
     report: Report,
@@ -81,7 +84,7 @@ def _below(report: Report, style: Style, width: int) -> Iterator[str]:
     """The facts, their figures in a column where there is room for it."""
     found = list(facts(report))
     figures = max(len(fact.figure) for fact in found)
-    aligned = width >= 2 * (NAMES + figures)
+    aligned = width - NAMES - figures - len(GAP) >= NARROWEST
     name = ""
     for fact in found:
         indent = ""
