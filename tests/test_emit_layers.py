@@ -21,6 +21,7 @@ from archspec.ops.elementwise import DropPath, Rescale, Scale, SpatialDropout
 from archspec.ops.merge import Multiply
 from archspec.ops.normalization import LocalResponseNorm
 from archspec.ops.op import Op
+from archspec.ops.paths import Join, PathDraw
 from archspec.ops.pooling import AvgPool, L2Pool, MaxPool
 
 pytestmark = pytest.mark.keras
@@ -347,8 +348,11 @@ def every_own_layer() -> Graph:
         L2Pool(size=2, stride=1),
         PadChannels(to=6),
         Slice(start=1, stop=5),
+        DropPath(rate=0.5, mode="batch"),
     ):
         x = builder(op, x)
+    draw = builder(PathDraw(columns=2), x)
+    x = builder(Join(columns=(0, 1)), x, x, draw)
     graph = builder.finish("own", {"output": x}, {"output": 1.0})
     used = {type(layer) for layer in build(graph).layers}
     assert used >= set(Layers.own.values())
