@@ -3,6 +3,7 @@
     spec = archspec.load("vgg16")             # a path, a bundled family or variant
     print(archspec.report(spec))              # shapes, parameters, MACs, memory, line by line
     model = archspec.build(spec)              # an ordinary functional keras.Model
+    archspec.weights.copy("a.keras", model)   # with the weights of another, or of ImageNet
     run = archspec.fit(spec, epochs=20)       # a run folder that explains itself
 
 Everything is loaded on first use: importing archspec imports nothing heavier than itself.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from archspec.diagnostics import Diagnostic as Diagnostic
     from archspec.diagnostics import SpecError as SpecError
     from archspec.diagnostics import UsageError as UsageError
+    from archspec.emit import weights as weights
     from archspec.emit.model import build as build
     from archspec.emit.model import verify as verify
     from archspec.graph.graph import Graph as Graph
@@ -58,15 +60,19 @@ _HOMES = {
     "fit": "archspec.training.run",
 }
 
-__all__ = sorted(["__version__", *_HOMES])  # noqa: PLE0605
+_MODULES = {"weights": "archspec.emit.weights"}
+
+__all__ = sorted(["__version__", *_HOMES, *_MODULES])  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
-    try:
-        home = _HOMES[name]
-    except KeyError:
-        raise AttributeError(f"module 'archspec' has no attribute {name!r}") from None
-    value = getattr(importlib.import_module(home), name)
+    value: Any
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(_MODULES[name])
+    else:
+        raise AttributeError(f"module 'archspec' has no attribute {name!r}")
     globals()[name] = value
     return value
 

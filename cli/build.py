@@ -47,6 +47,12 @@ SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
     "its variables resolved). May be given several times.",
 )
 @click.option("--verify", is_flag=True, help="Build the Keras model and prove the table by it.")
+@click.option(
+    "--weights",
+    metavar="FILE",
+    help="Give the Keras model the weights of a .keras or .h5 file, or of keras.applications: "
+    "imagenet.",
+)
 def command(
     spec: str,
     variant: str | None,
@@ -61,6 +67,7 @@ def command(
     form: str,
     outputs: tuple[str, ...],
     verify: bool,
+    weights: str | None,
 ) -> None:
     """Show what a network costs; write it as a model or a report.
 
@@ -71,12 +78,15 @@ def command(
     archspec build resnet50 --depth 2 --batch 32
     archspec build vgg --variant vgg19 --set classes=10 --set input=[64,64,3]
     archspec build specs/mine.yaml -o mine.keras --verify
+    archspec build resnet50_keras --weights imagenet -o resnet50.keras
     """
     from archspec.analysis.report import report
 
     check_outputs(outputs, (".keras", ".yaml", *SUFFIXES))
     if formulas and form != "text":
         raise click.UsageError("--formulas goes with --format text")
+    if weights is not None and not (verify or any(path.endswith(".keras") for path in outputs)):
+        raise click.UsageError("--weights goes with a model: add -o NAME.keras, or --verify")
     loaded = load_spec(spec, variant, settings)
     costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer)
     names = [name.strip() for name in columns.split(",")] if columns else None
@@ -89,8 +99,10 @@ def command(
         click.echo(_rendered(costs, form, **layout), nl=False)
     sys.stdout.flush()  # the table comes first: what follows may take a while
     model = None
+    if verify or weights is not None:
+        model = _model(loaded, weights)
     if verify:
-        model = _verify(loaded)
+        _verify(loaded, model)
     for path in outputs:
         _write(path, loaded, costs, model, layout)
         click.echo(f"wrote {path}", err=True)
@@ -106,23 +118,30 @@ def _rendered(costs: Report, form: str, **layout: Any) -> str:
     return str(importlib.import_module(f"archspec.render.{form}").render(costs, **layout))
 
 
-def _verify(spec: Spec) -> Any:
-    from archspec.emit.model import build, verify
+def _model(spec: Spec, weights: str | None) -> Any:
+    from archspec.emit.model import build
 
     model = build(spec)
+    if weights is not None:
+        from archspec.emit.weights import copy
+
+        click.echo(f"{copy(weights, model)} from {weights}", err=True)
+    return model
+
+
+def _verify(spec: Spec, model: Any) -> None:
+    from archspec.emit.model import verify
+
     result = verify(spec, model)
     click.echo(str(result), err=True)
     if result.mismatches:
         raise click.exceptions.Exit(1)
-    return model
 
 
 def _write(path: str, spec: Spec, costs: Report, model: Any, layout: dict[str, Any]) -> None:
     suffix = Path(path).suffix
     if suffix == ".keras":
-        from archspec.emit.model import build
-
-        model = model or build(spec)
+        model = model or _model(spec, None)
         # Keras writes in place: a file that is half-written never gets the real name.
         with tempfile.TemporaryDirectory(dir=Path(path).parent, prefix=".archspec-") as folder:
             temporary = Path(folder, "model.keras")

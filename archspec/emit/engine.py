@@ -41,11 +41,15 @@ def _configured_backend() -> str:
     """The backend that Keras is going to choose, by Keras's own rules."""
     if "KERAS_BACKEND" in os.environ:
         return os.environ["KERAS_BACKEND"]
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     try:
-        return str(json.loads((home / "keras.json").read_text(encoding="utf-8"))["backend"])
+        return str(json.loads((keras_home() / "keras.json").read_text(encoding="utf-8"))["backend"])
     except (OSError, ValueError, LookupError, TypeError):
         return "tensorflow"
+
+
+def keras_home() -> Path:
+    """The folder of Keras's settings and of what it downloads."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from archspec.emit.engine import deep, load_keras
+from archspec.emit.weights import copy
 from archspec.expand import expand
 from archspec.graph.builder import MOST_NODES
 from archspec.graph.graph import SEPARATOR, Graph, Node
@@ -25,13 +26,15 @@ puts it before the name of each but the last: stage1/conv1 may have a stage1-con
 """
 
 
-def build(spec: Spec | Graph) -> Any:
+def build(spec: Spec | Graph, *, weights: Any = None) -> Any:
     """The network as an ordinary functional `keras.Model`.
 
     A layer is called like its node, with `-` for `/`. The output is a tensor; with heads, a dict
     by name, as are then the losses, metrics and targets that Keras takes. Its keys are sorted: in
-    that order Keras lists `model.outputs`. Raises `SpecError` for what is wrong in the spec and
-    `UsageError` where Keras's backend is not installed.
+    that order Keras lists `model.outputs`. `weights` are copied from another model of the network,
+    a `.keras` or `.h5` file, or keras.applications (`imagenet`). Raises `SpecError` for what is
+    wrong in the spec and `UsageError` where Keras's backend is not installed or the weights are
+    not the network's.
     """
     graph = _graph(spec)
     keras = load_keras()
@@ -45,7 +48,10 @@ def build(spec: Spec | Graph) -> Any:
         outputs = {name: tensors[index] for name, index in sorted(graph.outputs.items())}
         if len(outputs) == 1:
             (outputs,) = outputs.values()
-        return keras.Model(tensors[0], outputs, name=re.sub(r"[^A-Za-z0-9_-]", "_", graph.name))
+        model = keras.Model(tensors[0], outputs, name=re.sub(r"[^A-Za-z0-9_-]", "_", graph.name))
+    if weights is not None:
+        copy(weights, model)
+    return model
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:

@@ -1,0 +1,260 @@
+"""Two Keras models of one network: which layer of the one is which of the other.
+
+Keras lists a model's layers by their depth and otherwise as they come, so two descriptions of one
+network need not list them alike: beside a residual branch, either may name the projection first.
+Here a layer is found by what it is joined to. Both models become a graph of what must agree: the
+layers that have weights and the merges of several tensors. What has one input and no weights
+(activations, pools, padding, dropout) is passed over, but for the shapes that it leads to.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from archspec.diagnostics import UsageError
+
+COMMUTATIVE: Final = frozenset({"Add", "Average", "Maximum", "Minimum", "Multiply"})
+"""Merges whose inputs have no order that means something."""
+
+Weights: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
+"""Name and shape of each weight, sorted."""
+
+
+class Part(NamedTuple):
+    """A layer with weights, a merge, or the input: what it is, and the parts that it gets."""
+
+    layer: Any
+    sort: str
+    weights: Weights
+    shape: tuple[int | None, ...]
+    inputs: tuple[int, ...]
+
+    def __str__(self) -> str:
+        weights = ", ".join(f"{name} {list(shape)}" for name, shape in self.weights)
+        extent = "x".join(str(n or "?") for n in self.shape)
+        if not self.inputs:
+            return f"an input of {extent}"
+        return f"`{self.layer.name}` ({weights or self.sort}), which gives {extent}"
+
+
+class Parts(NamedTuple):
+    """A model as a graph: parts in an order in which inputs come first, and the outputs' parts."""
+
+    all: tuple[Part, ...]
+    outputs: Mapping[str, int]
+
+    @property
+    def weighted(self) -> list[Part]:
+        return [part for part in self.all if part.weights]
+
+    @property
+    def names(self) -> set[str]:
+        """The names of the layers that have weights."""
+        return {part.layer.name for part in self.weighted}
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether each part gets the one before it, so that there is but one order of layers."""
+        return all(part.inputs == (i - 1,) for i, part in enumerate(self.all) if i)
+
+
+def parts(model: Any) -> Parts:
+    """The parts of a functional or sequential model with one input."""
+    if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
+        raise UsageError(
+            f"the layers of `{model.name}` are not known: only a functional or sequential model "
+            "whose input shape is given says how its layers are joined"
+        )
+    if len(model.inputs) > 1:
+        raise UsageError(f"`{model.name}` has {len(model.inputs)} inputs instead of one")
+    found = [Part(_Input("input"), "input", (), tuple(model.inputs[0].shape[1:]), ())]
+    made = {id(model.inputs[0]): 0}
+
+    def maker(tensor: Any, of: Any) -> int:
+        if id(tensor) not in made:
+            raise UsageError(
+                f"`{of.name}` gets a tensor that no layer of `{model.name}` makes when it is first "
+                "used: a network that uses a layer again cannot be matched"
+            )
+        return made[id(tensor)]
+
+    for layer, got, given in _calls(model):
+        _check(layer)
+        if any(id(tensor) in made for tensor in given):  # the input, which is a layer as well
+            continue
+        inputs = tuple(maker(tensor, layer) for tensor in got)
+        weights = tuple(sorted((w.name, tuple(w.shape)) for w in getattr(layer, "weights", ())))
+        if weights or len(inputs) != 1:
+            sort = type(layer).__name__ if len(inputs) != 1 else "layer"
+            found.append(Part(layer, sort, weights, tuple(given[0].shape[1:]), inputs))
+            inputs = (len(found) - 1,)
+        made.update((id(tensor), inputs[0]) for tensor in given)
+    output = model.output if _is_functional(model) else model.layers[-1].output
+    named = output if isinstance(output, dict) else dict(enumerate(_tensors(output)))
+    return Parts(tuple(found), {str(name): maker(y, model) for name, y in named.items()})
+
+
+def _calls(model: Any) -> Iterator[tuple[Any, list[Any], list[Any]]]:
+    """Each layer, the tensors it gets and those it makes; layers come after what they need."""
+    if _is_functional(model):
+        for layer in model.operations:
+            yield layer, _tensors(layer.input), _tensors(layer.output)
+        return
+    # Keras may put a sequential model together twice; its layers tell of the first time.
+    last = model.inputs[0]
+    for layer in model.layers:
+        yield layer, [last], [layer.output]
+        last = layer.output
+
+
+def _is_functional(model: Any) -> bool:
+    return hasattr(model, "operations")
+
+
+class _Input(NamedTuple):
+    """Stands for the layer of a model's input, which a sequential model does not list."""
+
+    name: str
+
+
+def _check(layer: Any) -> None:
+    """Refuse what hides layers, or arranges values in another order."""
+    if getattr(layer, "layers", None):
+        raise UsageError(
+            f"`{layer.name}` is itself a model: pass that, or a model in which its layers stand "
+            "beside the others"
+        )
+    if getattr(layer, "data_format", None) == "channels_first":
+        raise UsageError(f"`{layer.name}` has its channels first, archspec has them last")
+
+
+def match(ours: Parts, theirs: Parts) -> list[tuple[Any, Any]]:
+    """The layers with weights of both, in pairs; raise `UsageError` if that is not certain.
+
+    Two parts are of one kind if their weights have the same names and shapes and their inputs are
+    of one kind; they give the same channels, and from the same image the same shape. The models'
+    outputs must be of one kind. From there inputs are paired backwards: by position, and where
+    their order means nothing, by kind.
+    """
+    outputs = _paired_outputs(ours, theirs)
+    known: dict[Any, int] = {}
+    with_shapes = ours.all[0].shape == theirs.all[0].shape
+    here, there = (_kinds(each, known, with_shapes=with_shapes) for each in (ours, theirs))
+    if any(here[a] != there[b] for a, b in outputs):
+        raise UsageError(_difference(ours, theirs, here, there))
+    pairs: dict[int, int] = {}
+    waiting = outputs
+    while waiting:
+        a, b = waiting.pop()
+        if a not in pairs:
+            pairs[a] = b
+            waiting += _paired_inputs(ours, theirs, here, there, a, b)
+        elif pairs[a] != b:
+            _refuse_ambiguous(theirs.all[pairs[a]], theirs.all[b])
+    if len(set(pairs.values())) < len(pairs):
+        raise UsageError("one layer there stands where several stand here")
+    layers = [(ours.all[a], theirs.all[b]) for a, b in sorted(pairs.items())]
+    return [(mine.layer, other.layer) for mine, other in layers if mine.weights]
+
+
+def _paired_outputs(ours: Parts, theirs: Parts) -> list[tuple[int, int]]:
+    here, there = ours.outputs, theirs.outputs
+    if len(here) == len(there) == 1:
+        return list(zip(here.values(), there.values(), strict=True))
+    if here.keys() != there.keys():
+        raise UsageError(
+            f"the outputs differ: {len(here)} here ({', '.join(here)}), "
+            f"{len(there)} there ({', '.join(there)})"
+        )
+    return [(here[name], there[name]) for name in here]
+
+
+def _kinds(graph: Parts, known: dict[Any, int], *, with_shapes: bool) -> list[int]:
+    """A number for each part, the same for all that are alike and made from what is alike."""
+    kinds: list[int] = []
+    for part in graph.all:
+        below = [kinds[index] for index in part.inputs]
+        if part.sort in COMMUTATIVE:
+            below.sort()
+        shape = part.shape if with_shapes else part.shape[-1:]
+        kind = known.setdefault((part.sort, part.weights, shape, *below), len(known))
+        kinds.append(kind)
+    return kinds
+
+
+def _paired_inputs(
+    ours: Parts, theirs: Parts, here: Sequence[int], there: Sequence[int], a: int, b: int
+) -> Iterator[tuple[int, int]]:
+    """The inputs of two parts of one kind, in pairs."""
+    mine, other = ours.all[a], theirs.all[b]
+    if mine.sort not in COMMUTATIVE:
+        yield from zip(mine.inputs, other.inputs, strict=True)
+        return
+    candidates = _by_kind(other.inputs, there)
+    for kind, indices in _by_kind(mine.inputs, here).items():
+        yield from _paired_alike(ours, theirs, indices, candidates[kind])
+
+
+def _by_kind(indices: Iterable[int], kinds: Sequence[int]) -> dict[int, list[int]]:
+    groups = defaultdict(list)
+    for index in dict.fromkeys(indices):
+        groups[kinds[index]].append(index)
+    return groups
+
+
+def _paired_alike(
+    ours: Parts, theirs: Parts, mine: list[int], others: list[int]
+) -> Iterator[tuple[int, int]]:
+    """Inputs of one kind, in pairs: only their names can tell them apart."""
+    if len(mine) > 1 or len(others) > 1:
+        by_name = {theirs.all[index].layer.name: index for index in others}
+        names = [ours.all[index].layer.name for index in mine]
+        if set(names) != set(by_name):
+            _refuse_ambiguous(*(theirs.all[index] for index in others[:2]))
+        others = [by_name[name] for name in names]
+    yield from zip(mine, others, strict=True)
+
+
+def _refuse_ambiguous(first: Part, *second: Part) -> None:
+    raise UsageError(
+        f"it is not certain which layer is which: {' and '.join(map(str, (first, *second)))} "
+        "stand side by side, made alike from the same input, and have other names here"
+    )
+
+
+def _difference(ours: Parts, theirs: Parts, here: Sequence[int], there: Sequence[int]) -> str:
+    """Where the two networks part: the first thing here that is not there, and what is instead."""
+    count = f"{len(ours.weighted)} layers with weights here, {len(theirs.weighted)} there"
+    for part in _new(ours, here, set(there)):
+        below = sorted(here[index] for index in part.inputs)
+        instead = [
+            other
+            for other in _new(theirs, there, set(here))
+            if sorted(there[index] for index in other.inputs) == below
+        ]
+        if instead:
+            # The same weights at another size, or the same size from other weights, say more.
+            alike = max(instead, key=lambda o: (o.weights == part.weights, o.shape == part.shape))
+            return f"the networks differ ({count}): here {part}; there {alike}"
+    for part in _new(ours, here, set(there)):
+        return f"the networks differ ({count}): nothing there is like {part}, here"
+    return f"the networks differ ({count}): what there follows after `{_end(ours)}` is not here"
+
+
+def _new(graph: Parts, kinds: Sequence[int], elsewhere: set[int]) -> Iterator[Part]:
+    """The first parts on each way from the input whose kind is not elsewhere."""
+    for part, kind in zip(graph.all, kinds, strict=True):
+        if kind not in elsewhere and all(kinds[index] in elsewhere for index in part.inputs):
+            yield part
+
+
+def _end(graph: Parts) -> str:
+    return str(graph.all[next(iter(graph.outputs.values()))].layer.name)
+
+
+def _tensors(one_or_many: Any) -> list[Any]:
+    if isinstance(one_or_many, dict):
+        return list(one_or_many.values())
+    return list(one_or_many) if isinstance(one_or_many, (list, tuple)) else [one_or_many]
