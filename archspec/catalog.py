@@ -10,10 +10,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
+from typing import TYPE_CHECKING
 
 from archspec import blocks, ops
 from archspec.diagnostics import Problem, suggestion
 from archspec.element import Element
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUPS = ("archspec.ops", "archspec.blocks")
 """Entry point groups in which third parties register kinds."""
@@ -21,6 +25,14 @@ GROUPS = ("archspec.ops", "archspec.blocks")
 
 def find(kind: str) -> type[Element]:
     """The class of a kind; raise `Problem` where there is none."""
+    found = get(kind)
+    if found is None:
+        raise unknown_kind(kind)
+    return found
+
+
+def get(kind: str) -> type[Element] | None:
+    """The class of a kind, or None where there is none."""
     _load("ops")
     if kind not in Element.kinds:
         # A block's file is called after it, so a spec pays for the blocks that it uses.
@@ -30,10 +42,7 @@ def find(kind: str) -> type[Element]:
             _load("blocks")
     if kind not in Element.kinds:
         _load_third_party(kind)
-    try:
-        return Element.kinds[kind]
-    except KeyError:
-        raise unknown_kind(kind) from None
+    return Element.kinds.get(kind)
 
 
 def unknown_kind(kind: str, more: tuple[str, ...] = ()) -> Problem:
@@ -87,12 +96,16 @@ def _load(package: str) -> None:
 
 
 def _load_third_party(kind: str | None = None) -> None:
+    for entry in _entries():
+        if kind is None or entry.name == kind:
+            _check(entry.name, entry.load())
+
+
+@cache
+def _entries() -> tuple[EntryPoint, ...]:
     from importlib.metadata import entry_points  # noqa: PLC0415  (slow, and rarely needed)
 
-    for group in GROUPS:
-        for entry in entry_points(group=group):
-            if kind is None or entry.name == kind:
-                _check(entry.name, entry.load())
+    return tuple(entry for group in GROUPS for entry in entry_points(group=group))
 
 
 def _check(name: str, loaded: object) -> None:

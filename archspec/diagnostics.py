@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 CODES: Final[dict[str, str]] = {
@@ -32,6 +33,15 @@ CODES: Final[dict[str, str]] = {
     "budget": "a figure outside the author's own bounds",
 }
 """Every code a diagnostic may carry, with its meaning."""
+
+MOST_CHARACTERS: Final = 2_000
+"""Of one message: what it quotes may be as long as a spec."""
+
+MOST_CANDIDATES: Final = 1_000
+"""How many names a misspelt one is compared with: each takes time."""
+
+MOST_LISTED: Final = 100
+"""How many names a help line lists."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -66,7 +76,7 @@ class Problem(Exception):  # noqa: N818  (it is not an error of the program)
     def __init__(self, code: str, message: str, *, help: str | None = None) -> None:  # noqa: A002
         super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = _cut(message)
         self.help = help
         self.path: str | None = None
         """Path of the layer inside the step that the user wrote, as stage1/unit2/conv1."""
@@ -100,9 +110,13 @@ class SpecError(ArchspecError):
         )
 
 
+def _cut(message: str) -> str:
+    return message if len(message) <= MOST_CHARACTERS else f"{message[:MOST_CHARACTERS]}..."
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `word` was most likely meant to be, or None."""
-    names = list(candidates)
+    names = list(islice(candidates, MOST_CANDIDATES))
     matches = difflib.get_close_matches(word[:80], names, n=1, cutoff=0.6)
     if matches:
         return matches[0]
@@ -118,4 +132,5 @@ def suggestion(word: str, candidates: Iterable[str], *, what: str) -> str:
         return f"did you mean `{match}`?"
     if not names:
         return f"there are no {what}"
-    return f"{what}: {', '.join(names)}"
+    more = ", ..." if len(names) > MOST_LISTED else ""
+    return _cut(f"{what}: {', '.join(names[:MOST_LISTED])}{more}")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
@@ -74,26 +75,37 @@ class Element(BaseModel):
 
     @classmethod
     def _problems(cls, error: ValidationError, arguments: Mapping[str, Any]) -> dict[str, Problem]:
-        problems: dict[str, Problem] = {}
-        for item in error.errors(include_url=False, include_context=False):
+        by_name: dict[str, list[Any]] = {}
+        for item in error.errors(include_url=False, include_context=False, include_input=False):
             # A check of the whole element (a model validator) has no field of its own.
-            name = str(item["loc"][0]) if item["loc"] else ""
-            if name in problems:
-                continue
-            if item["type"] == "missing":
+            by_name.setdefault(str(item["loc"][0]) if item["loc"] else "", []).append(item)
+        return {
+            name: cls._problem(name, items, arguments.get(name)) for name, items in by_name.items()
+        }
+
+    @classmethod
+    def _problem(cls, name: str, items: list[Any], value: object) -> Problem:
+        """One problem of all that pydantic says of a field: a union's members complain each."""
+        match items[0]["type"]:
+            case "missing":
                 what = expectation(cls.model_fields[name])
-                problems[name] = Problem(
+                return Problem(
                     "missing", f"`{cls.kind}` needs `{name}`", help=f"`{name}` is {what}"
                 )
-            elif item["type"] == "extra_forbidden":
-                problems[name] = unknown_argument(cls, name)
-            elif item["type"] == "value_error":
-                message = item["msg"].removeprefix("Value error, ")
+            case "extra_forbidden":
+                return unknown_argument(cls, name)
+            case "value_error":
+                message = items[0]["msg"].removeprefix("Value error, ")
                 where = f"`{name}` of `{cls.kind}`" if name else f"`{cls.kind}`"
-                problems[name] = Problem("value", f"{where}: {message}")
-            else:
-                problems[name] = wrong_value(cls, name, arguments.get(name))
-        return problems
+                return Problem("value", f"{where}: {message}")
+        code = wrong_code([item["type"] for item in items], value)
+        info = cls.model_fields[name]
+        match_ = nearest(value, _literals(info.annotation)) if isinstance(value, str) else None
+        return Problem(
+            code,
+            f"`{name}` of `{cls.kind}` must be {expectation(info)}, not {show(value)}",
+            help=f"did you mean `{match_}`?" if match_ else None,
+        )
 
 
 class ArgumentProblems(Exception):  # noqa: N818
@@ -114,15 +126,15 @@ def unknown_argument(cls: type[Element], name: str) -> Problem:
     )
 
 
-def wrong_value(cls: type[Element], name: str, value: object) -> Problem:
-    """The problem of a value that field `name` of `cls` does not accept."""
-    what = expectation(cls.model_fields[name])
-    shown = show(value)
-    code = "value" if isinstance(value, (int, float, str)) and "one of" in what else "type"
-    words = _literals(cls.model_fields[name].annotation) if isinstance(value, str) else []
-    match = nearest(value, words) if isinstance(value, str) else None
-    help_ = f"did you mean `{match}`?" if match else None
-    return Problem(code, f"`{name}` of `{cls.kind}` must be {what}, not {shown}", help=help_)
+def wrong_code(errors: Iterable[str], value: object) -> str:
+    """Whether a value is of the wrong type, or of the right one but not allowed.
+
+    `errors` are pydantic's names for what is wrong with it.
+    """
+    outside = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+    if isinstance(value, str):
+        outside.add("literal_error")
+    return "value" if outside.intersection(errors) else "type"
 
 
 def expectation(info: FieldInfo) -> str:
@@ -167,9 +179,7 @@ def _literals(annotation: Any) -> list[str]:
 
 def show(value: object) -> str:
     """A value as the user wrote it, shortened."""
-    if value is None or isinstance(value, bool):
-        return {True: "true", False: "false", None: "nothing"}[value]
-    text = repr(list(value) if isinstance(value, tuple) else value)
+    text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

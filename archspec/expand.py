@@ -6,14 +6,14 @@ arguments are still checked, but no problem is reported that is only a consequen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, TypeAlias
 
-from archspec import catalog
 from archspec.blocks.block import Block
-from archspec.diagnostics import Diagnostic, Problem, nearest
-from archspec.element import ArgumentProblems, Element
+from archspec.diagnostics import Problem, nearest
+from archspec.element import ArgumentProblems, Element, show
 from archspec.graph.builder import MOST_NODES, Builder
 from archspec.graph.graph import SEPARATOR, Graph, Node
 from archspec.ops.fields import LARGEST
@@ -21,300 +21,328 @@ from archspec.ops.merge import Merge
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 from archspec.plan import compile_plan
-from archspec.spec.document import Path, Spec, spec_error, variables
-from archspec.spec.expressions import Expression
-from archspec.step import (
-    Plan,
-    SpecBlock,
-    Step,
-    Template,
-    argument_places,
-    default_problems,
-    name_problem,
-)
+from archspec.spec.document import Path, Spec, name_problem
+from archspec.spec.findings import Findings
+from archspec.spec.template import BROKEN, Passed, Template, evaluate
+from archspec.spec.variables import variables
+from archspec.step import GROUPS, Plan, SpecBlock, Step, report_arguments, report_defaults
 
 MOST_REPEATS = 10_000
-"""The most that `repeat` and `for` may say."""
+"""The most that `repeat` may say."""
+
+MOST_STEPS = 50_000
+"""How many steps are carried out; one with much to evaluate counts as several."""
+
+DEEPEST = 64
+"""How deep steps may be nested, those of blocks included."""
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 """What `in.` calls the spatial axes, by their number."""
 
+_Env: TypeAlias = ChainMap[str, Any]
+"""The variables there are at a step."""
+
+_Inputs: TypeAlias = tuple[Node | None, ...]
+"""What comes into a step; None for what is missing because of a mistake."""
+
 
 def expand(spec: Spec) -> Graph:
     """The graph of a spec; raise `SpecError` with everything that is wrong with it."""
-    plan = compile_plan(spec)
-    values, broken = variables(spec)
-    found = [*spec.found, *plan.found, *broken]
-    graph = None
-    if not broken:
-        graph = _Run(spec, plan, values, found).graph()
-    if found or graph is None:
-        raise spec_error(spec.source, found)
-    return graph
-
-
-class _Passed(Exception):  # noqa: N818
-    """A step that cannot be carried out, for a reason that is reported already."""
+    findings = Findings(spec.source, spec.found)
+    plan = compile_plan(spec, findings)
+    values = variables(spec, findings)
+    if spec.lost:  # the steps may refer to it
+        raise findings.error()
+    return _Run(spec, plan, values, findings).graph()
 
 
 class _Run:
     """One walk over a plan."""
 
     def __init__(
-        self, spec: Spec, plan: Plan, values: Mapping[str, Any], found: list[Diagnostic]
+        self, spec: Spec, plan: Plan, values: Mapping[str, Any], findings: Findings
     ) -> None:
         self.spec = spec
         self.plan = plan
-        self.found = found
+        self.findings = findings
         self.variables = {name: value for name, value in values.items() if name != "input"}
-        self.shape = self._input_shape(values["input"])
-        self.builder = Builder(self.shape or (1, 1), self._defaults())
-        self.enclosing: Node | None = self.builder.input if self.shape else None
+        self.defaults = self._defaults()
+        shape = self._input_shape(values["input"])
+        sound = {
+            cls.kind: {name: v for name, v in values.items() if v is not BROKEN}
+            for cls, values in self.defaults.items()
+        }
+        self.builder = Builder(shape or (1, 1), sound)
+        self.enclosing = self.builder.input if shape else None
         self.floor = ""
-        self.named: dict[str, Node | None] = {}
-        self.parsed: dict[tuple[type[Element], str], Element] = {}
+        self.depth = 0
         self.carried = 0
+        self.parsed: dict[tuple[type[Element], str], Element] = {}
+        self.named: dict[str, Node | None] = {}
+        self.left_out: set[str] = set()
+        self.vague: set[str] = set()
+        """Paths of loops whose rounds nobody knows."""
+        self.nameless = False
+        """Whether there is a step of which nobody knows what it would be called."""
 
-    def graph(self) -> Graph | None:
-        """The whole network; None where something is wrong."""
-        try:
-            outputs = {"output": self._sequence(self.plan.layers, self.enclosing, self.variables)}
-            weights = {"output": 1.0}
-            for name, head in self.plan.heads.items():
-                if self._when(head, outputs["output"], self.variables):
-                    outputs[name] = self._step(head, outputs["output"], self.variables)
-                    weights[name] = self.spec.document.heads[name].loss_weight
-        except _Passed:
-            return None
+    def graph(self) -> Graph:
+        env: _Env = ChainMap(self.variables)
+        main = self._sequence(self.plan.layers, self.enclosing, env)
+        outputs, weights = {"output": main}, {"output": 1.0}
+        for name, head in self.plan.heads.items():
+            if self._when(head, main, env) is not False:
+                outputs[name] = self._step(head, main, env)
+                weights[name] = self.spec.document.heads[name].loss_weight
+        if self.findings.found:
+            raise self.findings.error()
         nodes = {name: node for name, node in outputs.items() if node is not None}
-        if self.found or len(nodes) < len(outputs):
-            return None
         return self.builder.finish(self.spec.name, nodes, weights)
 
     # What holds for the whole run.
 
     def _input_shape(self, extent: Any) -> tuple[int, ...] | None:
-        if extent is None:  # what was written is no input, and reported
+        if extent is None or extent is BROKEN:  # what was written is no input, and reported
             return None
-        right = isinstance(extent, tuple) and 2 <= len(extent) <= 4
-        path = self.spec.settings["input"][1]
-        if not right:
+        path = self.spec.settings["input"][1] or ()
+        if not (isinstance(extent, tuple) and 2 <= len(extent) <= 4):
             help_ = "as [height, width, channels]; one to three spatial axes, then the channels"
-            self._report(Problem("value", f"`input` cannot be {extent}", help=help_), path or ())
+            self.findings.report(
+                Problem("value", f"`input` cannot be {show(extent)}", help=help_), path
+            )
             return None
         for i, n in enumerate(extent):
             if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= LARGEST:
-                problem = Problem("value", f"`input` needs whole numbers from 1, not {n}")
-                self._report(problem, (*path, i) if path else ())
+                message = f"`input` needs whole numbers from 1 to {LARGEST}, not {show(n)}"
+                self.findings.report(Problem("value", message), (*path, i) if path else ())
                 return None
-        return tuple(extent)
+        return extent
 
-    def _defaults(self) -> dict[str, dict[str, Any]]:
-        defaults: dict[str, dict[str, Any]] = {}
-        for kind, arguments in self.plan.defaults.items():
-            for name, template in arguments.items():
+    def _defaults(self) -> dict[type[Element], dict[str, Any]]:
+        """The values of `defaults`, BROKEN where something is wrong."""
+        defaults = {}
+        for cls, templates in self.plan.defaults.items():
+            values = defaults[cls] = dict.fromkeys(templates, BROKEN)
+            for name, template in templates.items():
                 try:
-                    value = self._evaluate(template, self.variables, None)
+                    values[name] = evaluate(template, self.variables)
                 except Problem as problem:
-                    self._report(problem, ("defaults", kind, name))
-                except _Passed:
-                    senseless = Problem("expression", "`in` has no meaning in `defaults`")
-                    self._report(senseless, ("defaults", kind, name))
-                else:
-                    defaults.setdefault(kind, {})[name] = value
-            for name, wrong in self._default_problems(kind, defaults.get(kind, {})):
-                self._report(wrong, ("defaults", kind, name))
+                    self.findings.report(problem, ("defaults", cls.kind, name))
+                except Passed:
+                    continue
+            known = {name: value for name, value in values.items() if value is not BROKEN}
+            values |= dict.fromkeys(report_defaults(self.findings, cls, known), BROKEN)
         return defaults
-
-    def _default_problems(
-        self, kind: str, values: Mapping[str, Any]
-    ) -> Iterable[tuple[str, Problem]]:
-        try:
-            return default_problems(catalog.find(kind), values)
-        except Problem:
-            return ()  # a block of the spec's own: its steps say what is wrong
 
     # Steps.
 
-    def _sequence(
-        self, steps: tuple[Step, ...], x: Node | None, env: Mapping[str, Any]
-    ) -> Node | None:
+    def _sequence(self, steps: tuple[Step, ...], x: Node | None, env: _Env) -> Node | None:
         for step in steps:
             x = self._step(step, x, env)
         return x
 
-    def _step(self, step: Step, x: Node | None, env: Mapping[str, Any]) -> Node | None:
-        try:
-            inputs = self._inputs(step, x)
-            rounds = self._rounds(step, inputs[0], env)
-        except _Passed:
-            return None
-        looping = bool(step.loop) or step.repeat is not None
+    def _step(self, step: Step, x: Node | None, env: _Env) -> Node | None:
+        inputs = self._inputs(step, x)
+        rounds = self._rounds(step, inputs[0], env)
+        if rounds is None:  # one stands for all, so that the steps in it are checked as well
+            inputs = (None,) * len(inputs)
+            rounds = [dict.fromkeys([*step.loop, "index"], BROKEN)]
+            if isinstance(step.name, str):
+                self.vague.add(self.builder.prefix + step.name)
+        if not rounds:
+            self._count(step)
+            self._leave_out(step.name if isinstance(step.name, str) else None)
         for number, bindings in enumerate(rounds, start=1):
             self._count(step)
-            inner = {**env, **bindings} if bindings else env
+            inner = env.new_child(bindings) if bindings else env
+            when = self._when(step, inputs[0], inner)
+            if when is False:
+                self._leave_out(_numbered(step, number))
+                continue
+            if when is None:
+                inputs = (None,) * len(inputs)
+            name = self._name(step, number, inputs[0], inner)
             try:
-                if not self._when(step, inputs[0], inner):
-                    continue
-                name = step.name
-                if isinstance(name, Expression):
-                    name = self._named(step, inputs[0], inner)
-                elif name is not None and looping:
-                    name = f"{name}{number}"
                 x = self._once(step, inputs, inner, name)
             except Problem as problem:
+                self.findings.report(problem, (*step.path, step.kind), key=True)
                 if problem.code == "limit" and len(self.builder.nodes) >= MOST_NODES:
-                    self._stop(problem, step)
-                self._report(problem, (*step.path, step.kind), key=True)
+                    raise self.findings.error() from None
                 x = None
-            except _Passed:
+            except Passed:
                 x = None
-            inputs = (x,)
+            inputs = (x, *inputs[1:]) if step.with_previous else (x,)
         return x
 
-    def _once(
-        self, step: Step, inputs: tuple[Node | None, ...], env: Mapping[str, Any], name: str | None
-    ) -> Node | None:
+    def _once(self, step: Step, inputs: _Inputs, env: _Env, name: str | None) -> Node | None:
         """Carry a step out once."""
-        if step.kind == "layers" and not step.branches:
-            if len(inputs) > 1:
-                raise Problem("shape", "`layers` takes one input")
-            if name is None:  # only brackets: the steps belong to the scope around
-                with self._inside(inputs[0]):
-                    return self._sequence(step.body, inputs[0], env)
-        path = self.builder.claim(step.kind or "step", name)
+        if step.kind in GROUPS and len(inputs) > 1:
+            raise Problem("shape", f"`{step.kind}` takes one input, not {len(inputs)}")
+        if step.kind == "layers" and name is None:  # the steps belong to the scope around
+            with self._inside(inputs[0]):
+                y = self._sequence(step.body, inputs[0], env)
+            self.nameless |= not step.body
+            return None if step.broken else y
+        kind = step.kind if step.element or step.kind in GROUPS else "step"
+        path = self.builder.claim(kind, name)
         self.named[path] = None
-        if step.broken:
-            return None
         if step.kind == "layers":
             with self.builder.scope(path, "layers"), self._inside(inputs[0]):
                 y = self._sequence(step.body, inputs[0], env)
         elif step.kind == "branches":
-            y = self._branches(step, path, inputs, env)
+            y = self._branches(step, path, inputs[0], env)
+        elif step.element is None:
+            self.nameless = True
+            return None
         else:
-            y = self._element(step, path, inputs, env)
-        self.named[path] = y
-        return y
+            y = None if step.broken else self._element(step, path, inputs, env)
+        self.named[path] = None if step.broken else y
+        return self.named[path]
 
-    def _branches(
-        self,
-        step: Step,
-        path: str,
-        inputs: tuple[Node | None, ...],
-        env: Mapping[str, Any],
-    ) -> Node | None:
-        if len(inputs) > 1:
-            raise Problem("shape", "`branches` takes one input, which every branch sees")
+    def _branches(self, step: Step, path: str, x: Node | None, env: _Env) -> Node | None:
         ends: list[Node | None] = []
-        with self.builder.scope(path, "branches"), self._inside(inputs[0]):
+        with self.builder.scope(path, "branches"), self._inside(x):
             for name, steps in step.branches:
+                self._count(step)
                 branch = self.builder.claim("branch", name)
                 with self.builder.scope(branch, "branch"):
-                    end = self._sequence(steps, inputs[0], env)
+                    end = self._sequence(steps, x, env)
                 self.named[branch] = end
                 ends.append(end)
             nodes = [end for end in ends if end is not None]
-            if step.merge is None or len(nodes) < len(ends):
+            if step.merge is None or step.broken or len(nodes) < len(ends):
                 return None
             return self.builder(step.merge.parse({}), *nodes, name=step.merge.kind)
 
-    def _element(
-        self,
-        step: Step,
-        path: str,
-        inputs: tuple[Node | None, ...],
-        env: Mapping[str, Any],
-    ) -> Node | None:
+    def _element(self, step: Step, path: str, inputs: _Inputs, env: _Env) -> Node | None:
         element = step.constant or self._parse(step, inputs[0], env)
-        nodes = tuple(node for node in inputs if node is not None)
+        if isinstance(element, Merge):
+            if len(inputs) < 2:
+                help_ = f"as `{step.kind}: name` or `{step.kind}: [a, b]`"
+                raise Problem("shape", f"`{step.kind}` needs two inputs at least", help=help_)
+        elif len(inputs) > element.most_inputs:
+            most = (
+                "one input" if element.most_inputs == 1 else f"at most {element.most_inputs} inputs"
+            )
+            raise Problem("shape", f"`{step.kind}` takes {most}, not {len(inputs)}")
         if isinstance(element, SpecBlock):
-            return self._spec_block(element, path, inputs)
+            return self._spec_block(element, path, inputs[0])
+        nodes = tuple(node for node in inputs if node is not None)
         if len(nodes) < len(inputs):
             return None
         if not isinstance(element, (Op, Block)):
             raise TypeError(f"{step.kind} is neither an op nor a block")
-        if isinstance(element, Merge):
-            if len(nodes) < 2:
-                help_ = f"as `{step.kind}: name` or `{step.kind}: [a, b]`"
-                raise Problem("shape", f"`{step.kind}` needs two inputs at least", help=help_)
-        elif len(nodes) > element.most_inputs:
-            most = (
-                "one input" if element.most_inputs == 1 else f"at most {element.most_inputs} inputs"
-            )
-            raise Problem("shape", f"`{step.kind}` takes {most}, not {len(nodes)}")
         return self.builder.place(element, path, nodes)
 
-    def _spec_block(
-        self, element: SpecBlock, path: str, inputs: tuple[Node | None, ...]
-    ) -> Node | None:
-        if len(inputs) > 1:
-            raise Problem("shape", f"`{element.kind}` takes one input, not {len(inputs)}")
+    def _spec_block(self, element: SpecBlock, path: str, x: Node | None) -> Node | None:
         arguments = {name: getattr(element, name) for name in type(element).model_fields}
+        env: _Env = ChainMap({**element.lost, **arguments}, self.variables)
         floor, self.floor = self.floor, path
         try:
-            with self.builder.scope(path, element.kind), self._inside(inputs[0]):
-                return self._sequence(element.body, inputs[0], {**self.variables, **arguments})
+            with self.builder.scope(path, element.kind), self._inside(x):
+                return self._sequence(element.body, x, env)
         finally:
             self.floor = floor
 
     @contextmanager
     def _inside(self, x: Node | None) -> Iterator[None]:
         """Within a group or a block, `input` is what came in there."""
+        if self.depth == DEEPEST:
+            raise Problem("limit", f"steps are nested more than {DEEPEST} deep, with their blocks")
         outer, self.enclosing = self.enclosing, x
+        self.depth += 1
         try:
             yield
         finally:
             self.enclosing = outer
+            self.depth -= 1
 
     # What a step refers to.
 
-    def _inputs(self, step: Step, x: Node | None) -> tuple[Node | None, ...]:
+    def _inputs(self, step: Step, x: Node | None) -> _Inputs:
+        if step.sources is None:
+            return (None,)
         if not step.sources:
             return (x,)
-        try:
-            named = tuple(self._lookup(name) for name in step.sources)
-        except Problem as problem:
-            self._fail(problem, step, step.sources_key)
-        return (x, *named) if step.with_previous else named
+        found: list[Node | None] = [x] if step.with_previous else []
+        for i, name in enumerate(step.sources):
+            try:
+                found.append(self._lookup(name))
+            except Problem as problem:
+                self.findings.report(problem, (*step.path, step.sources_key, i))
+                found.append(None)
+        return tuple(found)
 
     def _lookup(self, name: str) -> Node | None:
         """The node of a name: of this scope, or of the nearest one around it."""
         if name == "input":
             return self.enclosing
-        prefix = self.builder.prefix
-        while True:
+        first = name.partition(SEPARATOR)[0]
+        for prefix in self._prefixes():
             if prefix + name in self.named:
                 return self.named[prefix + name]
-            if not prefix or prefix == self.floor + SEPARATOR:
-                break
-            prefix = prefix[: prefix.rstrip(SEPARATOR).rfind(SEPARATOR) + 1]
-        if name in self.plan.names:
-            raise Problem(
-                "circular",
-                f"`{name}` comes after this step, or is out of its sight",
-                help="a step may take from earlier ones of its own group and of those around it",
-            )
-        cut = len(self.builder.prefix)
-        within = [path[cut:] for path in self.named if path.startswith(self.builder.prefix)]
-        match = nearest(name, [*within, *self.named, "input"])
-        last = [path for path in within if SEPARATOR not in path][-8:]
-        help_ = f"did you mean `{match}`?" if match else f"before it: {', '.join([*last, 'input'])}"
-        raise Problem("unknown-name", f"no step before this one is called `{name}`", help=help_)
+            if self.named.get(prefix + first, self) is None or self._is_vague(prefix + first):
+                return None
+            if prefix + first in self.left_out:
+                help_ = "its `when` is false, or it is repeated 0 times"
+                raise Problem("unknown-name", f"`{name}` is left out of this network", help=help_)
+        if self.nameless:
+            return None
+        raise self._unknown(name)
 
-    def _rounds(self, step: Step, x: Node | None, env: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The loop variables of every round; one round without any for a plain step."""
+    def _unknown(self, name: str) -> Problem:
+        """The problem of a name that nothing before has."""
+        visible = [
+            path[len(prefix) :]
+            for prefix in self._prefixes()
+            for path in reversed(self.named)
+            if path.startswith(prefix)
+        ]
+        if name in self.plan.names and f"{name}1" in visible:
+            help_ = f"its rounds are called `{name}1`, `{name}2` and so on"
+            return Problem("unknown-name", f"`{name}` is a loop, no single step", help=help_)
+        if name in self.plan.names:
+            help_ = "a step may take from earlier ones of its own group and of those around it"
+            message = f"`{name}` comes after this step, or is out of its sight"
+            return Problem("circular", message, help=help_)
+        match = nearest(name, ["input", *visible])
+        near = [path for path in visible if SEPARATOR not in path][:8]
+        help_ = f"did you mean `{match}`?" if match else f"before it: {', '.join(['input', *near])}"
+        return Problem("unknown-name", f"no step before this one is called `{name}`", help=help_)
+
+    def _prefixes(self) -> Iterator[str]:
+        """The scopes in sight, from this one outwards."""
+        prefix = self.builder.prefix
+        yield prefix
+        while prefix and prefix != self.floor + SEPARATOR:
+            prefix = prefix[: prefix.rstrip(SEPARATOR).rfind(SEPARATOR) + 1]
+            yield prefix
+
+    def _is_vague(self, path: str) -> bool:
+        return path.rstrip("0123456789") in self.vague
+
+    def _leave_out(self, name: str | None) -> None:
+        if name is not None:
+            self.left_out.add(self.builder.prefix + name)
+
+    def _rounds(self, step: Step, x: Node | None, env: _Env) -> list[dict[str, Any]] | None:
+        """The loop variables of every round, one empty round for a plain step; None if unknown."""
         if step.loop:
             lists = {
                 name: self._value(step, ("for", name), template, x, env)
                 for name, template in step.loop.items()
             }
             for name, values in lists.items():
-                if not isinstance(values, tuple):
-                    self._fail(Problem("type", f"`{name}` must be a list here"), step, "for", name)
+                if not isinstance(values, (tuple, type(BROKEN))):
+                    message = f"`{name}` must be a list here, not {show(values)}"
+                    self._report(step, ("for", name), Problem("type", message))
+            if not all(isinstance(values, tuple) for values in lists.values()):
+                return None
             lengths = {name: len(values) for name, values in lists.items()}
             if len(set(lengths.values())) > 1:
                 said = ", ".join(f"`{name}` has {n}" for name, n in lengths.items())
-                self._fail(Problem("value", f"lists of unequal length: {said}"), step, "for")
+                problem = Problem("value", f"lists of unequal length: {said}")
+                self._report(step, ("for",), problem)
+                return None
             return [
                 dict(zip(lists, values, strict=True), index=index)
                 for index, values in enumerate(zip(*lists.values(), strict=True))
@@ -322,94 +350,90 @@ class _Run:
         if step.repeat is None:
             return [{}]
         times = self._value(step, ("repeat",), step.repeat, x, env)
+        if times is BROKEN:
+            return None
         if isinstance(times, bool) or not isinstance(times, int) or times < 0:
-            problem = Problem("value", f"`repeat` must be a whole number from 0, not {times}")
-            self._fail(problem, step, "repeat")
+            message = f"`repeat` must be a whole number from 0, not {show(times)}"
+            self._report(step, ("repeat",), Problem("value", message))
+            return None
         if times > MOST_REPEATS:
-            problem = Problem("limit", f"`repeat` of {times:,} is more than {MOST_REPEATS:,}")
-            self._fail(problem, step, "repeat")
+            message = f"`repeat` of {times:,} is more than {MOST_REPEATS:,}"
+            self._report(step, ("repeat",), Problem("limit", message))
+            return None
         return [{"index": index} for index in range(times)]
 
-    def _when(self, step: Step, x: Node | None, env: Mapping[str, Any]) -> bool:
-        if step.when is True:
-            return True
+    def _when(self, step: Step, x: Node | None, env: _Env) -> bool | None:
+        """Whether a step is to be carried out; None if that is unknown."""
         value = self._value(step, ("when",), step.when, x, env)
-        if not isinstance(value, bool):
-            self._fail(Problem("type", f"`when` must be true or false, not {value}"), step, "when")
-        return value
+        if isinstance(value, bool):
+            return value
+        if value is not BROKEN:
+            message = f"`when` must be true or false, not {show(value)}"
+            self._report(step, ("when",), Problem("type", message, help="as `when: =n > 1`"))
+        return None
 
-    def _named(self, step: Step, x: Node | None, env: Mapping[str, Any]) -> str:
+    def _name(self, step: Step, number: int, x: Node | None, env: _Env) -> str | None:
+        if step.name is None or isinstance(step.name, str):
+            return _numbered(step, number)
         value = self._value(step, ("name",), step.name, x, env)
-        problem = name_problem(value)
+        problem = None if value is BROKEN else name_problem(value, "a step")
         if problem:
-            self._fail(problem, step, "name")
+            self._report(step, ("name",), problem)
+        if problem or value is BROKEN:
+            self.nameless = True
+            return None
         return str(value)
 
     # Values.
 
-    def _parse(self, step: Step, x: Node | None, env: Mapping[str, Any]) -> Element:
+    def _parse(self, step: Step, x: Node | None, env: _Env) -> Element:
+        """The element of a step some of whose arguments are expressions."""
         if step.element is None:
-            raise _Passed
-        own = (*step.path, step.kind)
-        values = {}
-        for name, template in step.arguments.items():
-            try:
-                values[name] = self._evaluate(template, env, x)
-            except Problem as problem:
-                self._report(problem, (*own, name))
-                raise _Passed from None
+            raise Passed
+        values = dict(self.defaults.get(step.element, {}))
+        for name in step.given:
+            values[name] = self._value(step, (step.kind, name), step.arguments[name], x, env)
+        if BROKEN in values.values():
+            raise Passed
         key = (step.element, repr(values))
         element = self.parsed.get(key)
         if element is None:
             try:
                 element = self.parsed[key] = step.element.parse(values)
             except ArgumentProblems as problems:
-                for place, is_key, wrong in argument_places(step, problems, step.given):
-                    self._report(wrong, place, key=is_key)
-                raise _Passed from None
+                report_arguments(self.findings, step, problems.problems)
+                raise Passed from None
         return element
 
-    def _value(
-        self,
-        step: Step,
-        where: Path,
-        template: Template,
-        x: Node | None,
-        env: Mapping[str, Any],
-    ) -> Any:
+    def _value(self, step: Step, where: Path, template: Template, x: Node | None, env: _Env) -> Any:
+        """The value of what stands at `where` in a step; BROKEN if that is unknown."""
         try:
-            return self._evaluate(template, env, x)
+            return evaluate(template, env, None if x is None else _described(x.shape))
         except Problem as problem:
-            self._fail(problem, step, *where)
-
-    def _evaluate(self, template: Template, env: Mapping[str, Any], x: Node | None) -> Any:
-        if isinstance(template, Expression):
-            if not template.inputs:
-                return template.evaluate(env)
-            if x is None:
-                raise _Passed
-            return template.evaluate(env, _described(x.shape))
-        if isinstance(template, tuple):
-            return tuple(self._evaluate(item, env, x) for item in template)
-        return template
+            self._report(step, where, problem)
+        except Passed:
+            pass
+        return BROKEN
 
     # Problems.
 
     def _count(self, step: Step) -> None:
-        self.carried += 1
-        if self.carried > MOST_NODES:
-            self._stop(Problem("limit", f"the spec asks for more than {MOST_NODES:,} steps"), step)
+        self.carried += step.weight
+        if self.carried > MOST_STEPS:
+            if not self.findings.found:  # it may be their consequence
+                problem = Problem("limit", f"the spec asks for more than {MOST_STEPS:,} steps")
+                self.findings.report(problem, (*step.path, step.kind), key=True)
+            raise self.findings.error()
 
-    def _stop(self, problem: Problem, step: Step) -> NoReturn:
-        self._report(problem, (*step.path, step.kind), key=True)
-        raise spec_error(self.spec.source, self.found)
+    def _report(self, step: Step, where: Path, problem: Problem) -> None:
+        self.findings.report(problem, (*step.path, *where))
 
-    def _fail(self, problem: Problem, step: Step, *where: str | int) -> NoReturn:
-        self._report(problem, (*step.path, *where))
-        raise _Passed
 
-    def _report(self, problem: Problem, path: Path, *, key: bool = False) -> None:
-        self.found.append(problem.at(self.spec.source.span(path, key=key)))
+def _numbered(step: Step, number: int) -> str | None:
+    """The name that a step has in this round; None where it is an expression, or has none."""
+    if not isinstance(step.name, str):
+        return None
+    return f"{step.name}{number}" if step.looping else step.name
 
 
 def _described(shape: Shape) -> dict[str, int]:

@@ -6,472 +6,452 @@ is what lets one run report every mistake.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any
-
-from pydantic import ValidationError, create_model
+from typing import Any
 
 from archspec import catalog
-from archspec.diagnostics import Diagnostic, Problem, suggestion
-from archspec.element import ArgumentProblems, Element, Expect, unknown_argument
+from archspec.diagnostics import Problem, suggestion
+from archspec.element import ArgumentProblems, Element, show, unknown_argument
 from archspec.ops.merge import Merge
-from archspec.spec.document import NAME, RESERVED, Argument, Path, Spec
-from archspec.spec.expressions import Expression, is_expression
-from archspec.spec.source import Source
+from archspec.spec.document import Head, Mapped, Path, Spec, name_problem
+from archspec.spec.expressions import is_expression
+from archspec.spec.findings import Findings
+from archspec.spec.template import BROKEN, Template, compile_template, is_constant
 from archspec.step import (
     GROUPS,
     MODIFIERS,
     Plan,
     SpecBlock,
     Step,
-    Template,
-    argument_places,
-    default_problems,
-    has_expression,
-    name_problem,
+    declare,
+    report_arguments,
+    report_defaults,
 )
 
+MOST_BLOCKS = 1_000
+"""How many blocks of its own a spec may define: each becomes a class."""
 
-def compile_plan(spec: Spec) -> Plan:
-    """Compile all of a spec; what is wrong is in `found`, and the steps concerned are `broken`."""
-    compiler = _Compiler(spec.source, frozenset(spec.document.vars))
-    return compiler.compile(spec)
+_BESIDE = {*GROUPS["layers"], *GROUPS["branches"]}
+"""What may stand beside what a step is."""
+
+
+def compile_plan(spec: Spec, findings: Findings) -> Plan:
+    """Compile all of a spec. What is wrong is reported, and the steps concerned are `broken`."""
+    return _Compiler(spec, findings).plan()
 
 
 class _Compiler:
-    def __init__(self, source: Source, variables: frozenset[str]) -> None:
-        self.source = source
-        self.variables = variables
-        self.found: list[Diagnostic] = []
+    def __init__(self, spec: Spec, findings: Findings) -> None:
+        self.document = spec.document
+        self.lost = spec.lost
+        self.findings = findings
+        self.report = findings.report
+        self.variables = frozenset(spec.document.vars)
         self.names: set[str] = set()
         self.blocks: dict[str, type[SpecBlock]] = {}
-        self.defaults: dict[str, dict[str, Template]] = {}
+        self.defaults: dict[type[Element], dict[str, Template]] = {}
         self.uses: dict[str, dict[str, Path]] = {}
+        """Of each block, the blocks in it, and where."""
         self.inside: str | None = None
 
-    def compile(self, spec: Spec) -> Plan:
-        document = spec.document
-        for name, definition in document.blocks.items():
-            self._declare(name, definition.about, definition.args)
-        self._compile_defaults(document.defaults)
-        for name, definition in document.blocks.items():
+    def plan(self) -> Plan:
+        if len(self.document.blocks) > MOST_BLOCKS:
+            message = f"{len(self.document.blocks):,} blocks are more than {MOST_BLOCKS:,}"
+            self.report(Problem("limit", message), ("blocks",), key=True)
+            raise self.findings.error()
+        for name, definition in self.document.blocks.items():
+            self._check_block_name(name)
+            self.blocks[name] = declare(name, definition, self.findings)
+        self._compile_defaults(self.document.defaults)
+        for name, definition in self.document.blocks.items():
             self.inside = name
             known = self.variables | set(definition.args)
-            steps = self._steps(definition.layers, ("blocks", name, "layers"), known)
-            if name in self.blocks:
-                self.blocks[name].body = steps
-        self.inside = None
-        circular = self._circles()
-        layers = self._steps(document.layers, ("layers",), self.variables)
-        heads = {}
-        for name, head in document.heads.items():
-            self.names.add(name)
-            path: Path = ("heads", name)
-            heads[name] = Step(
-                path,
-                "layers",
-                name,
-                sources=() if head.source is None else (head.source,),
-                when=self._template(head.when, (*path, "when"), self.variables),
-                body=self._steps(head.layers, (*path, "layers"), self.variables),
+            self.blocks[name].body = self._steps(
+                definition.layers, ("blocks", name, "layers"), known
             )
-        if circular:
+        self.inside = None
+        layers = self._steps(self.document.layers, ("layers",), self.variables)
+        heads = {name: self._head(name, head) for name, head in self.document.heads.items()}
+        if self._report_circles():
             layers, heads = (), {}
-        return Plan(layers, heads, self.defaults, frozenset(self.names), tuple(self.found))
+        return Plan(layers, heads, self.defaults, frozenset(self.names))
 
-    # What a block of the spec's own is called and takes.
+    # Blocks of the spec's own, and heads.
 
-    def _declare(self, name: str, about: str, args: Mapping[str, Any]) -> None:
-        path: Path = ("blocks", name)
-        try:
-            catalog.find(name)
-        except Problem:
-            pass
-        else:
-            self._report(Problem("duplicate", f"archspec has a `{name}` already"), path, key=True)
-            return
-        fields: dict[str, Any] = {}
-        for arg, written in args.items():
-            if not NAME.fullmatch(arg) or arg in RESERVED or hasattr(SpecBlock, arg):
-                problem = Problem("value", f"an argument cannot be called `{arg}`")
-                self._report(problem, (*path, "args", arg), key=True)
-                continue
-            try:
-                argument = _argument(written)
-                kind = _TYPES[argument.type]
-                if argument.default is None:
-                    fields[arg] = (kind, ...)
-                else:
-                    fields[arg] = (kind, _frozen(argument.default))
-            except Problem as problem:
-                self._report(problem, (*path, "args", arg))
-        block = create_model(name, __base__=SpecBlock, **fields)
-        block.__doc__ = about
-        block.kind = name
-        block.main = next(iter(fields), None)
-        self.blocks[name] = block
+    def _check_block_name(self, name: str) -> None:
+        problem = None
+        if name in _BESIDE or name in GROUPS:
+            problem = Problem("value", f"`{name}` has a meaning of its own; choose another name")
+        elif catalog.get(name):
+            problem = Problem("duplicate", f"archspec has a `{name}` already")
+        if problem:
+            self.report(problem, ("blocks", name), key=True)
 
-    def _circles(self) -> bool:
-        """Report blocks that are made of themselves."""
+    def _report_circles(self) -> bool:
+        """Report blocks that are made of themselves; say whether there are any."""
         done: set[str] = set()
-
-        def visit(name: str, trail: tuple[str, ...]) -> bool:
-            for used, path in self.uses.get(name, {}).items():
-                if used in trail:
-                    circle = " -> ".join([*trail[trail.index(used) :], used])
+        circular = False
+        for first in self.uses:
+            trail = {first: iter(self.uses[first].items())}
+            while trail:
+                name = next(reversed(trail))
+                used, path = next(trail[name], ("", ()))
+                if not used:
+                    done.add(name)
+                    del trail[name]
+                elif used in trail:
+                    names = list(trail)
+                    circle = " -> ".join([*names[names.index(used) :], used])
                     problem = Problem("circular", f"blocks that are made of themselves: {circle}")
-                    self._report(problem, path, key=True)
-                    return True
-                if used not in done and len(trail) < 60 and visit(used, (*trail, used)):
-                    return True
-            done.add(name)
-            return False
+                    self.report(problem, path, key=True)
+                    circular = True
+                elif used not in done:
+                    trail[used] = iter(self.uses.get(used, {}).items())
+        return circular
 
-        circular = [visit(name, (name,)) for name in self.blocks]  # every one is reported
-        return any(circular)
+    def _head(self, name: str, head: Head) -> Step:
+        path: Path = ("heads", name)
+        self.names.add(name)
+        return Step(
+            path,
+            "layers",
+            name,
+            sources=() if head.source is None else (head.source,),
+            when=self._when(head.when, (*path, "when"), self.variables),
+            body=self._steps(head.layers, (*path, "layers"), self.variables),
+        )
 
     # Steps.
 
-    def _steps(self, data: Iterable[Any], path: Path, known: frozenset[str]) -> tuple[Step, ...]:
-        if not isinstance(data, list):
-            self._report(Problem("type", f"`{path[-1]}` must be a list of steps"), path)
-            return ()
-        return tuple(self._step(item, (*path, i), known) for i, item in enumerate(data))
+    def _steps(self, data: Any, path: Path, known: frozenset[str]) -> tuple[Step, ...]:
+        if isinstance(data, list):
+            return tuple(self._step(item, (*path, i), known) for i, item in enumerate(data))
+        what = f"`{path[-1]}`" if path[-1] == "layers" else "a branch"
+        self.report(Problem("type", f"{what} must be a list of steps, not {show(data)}"), path)
+        return ()
 
     def _step(self, data: Any, path: Path, known: frozenset[str]) -> Step:
-        before = len(self.found)
+        before = len(self.findings.found)
         if isinstance(data, str):
             data = {data: None}
         if not isinstance(data, dict) or not data:
             help_ = "a step is `- kind: arguments`, or `- kind` alone"
-            self._report(Problem("type", "this is not a step", help=help_), path)
+            self.report(Problem("type", f"this is not a step: {show(data)}", help=help_), path)
             return Step(path, "", broken=True)
         kind = self._kind(data, path)
         if kind is None:
-            return Step(path, "", broken=True)
+            return Step(path, "", name=self._name(data.get("name"), (*path, "name")), broken=True)
         step = self._modifiers(kind, data, path, known)
-        inner = (
-            known | set(step.loop) | ({"index"} if step.loop or step.repeat is not None else set())
-        )
+        if step.looping or "for" in data:
+            known = known | {*step.loop, "index"}
+        if "" in step.loop:  # who knows which variables there would be
+            return replace(step, broken=True)
         # A group with a broken step inside is not broken itself: the step passes that on.
         if kind == "layers":
-            broken = len(self.found) > before
-            body = self._steps(data[kind], (*path, kind), inner)
-            return replace(step, body=body, broken=broken or not body)
-        if kind == "branches":
-            broken = len(self.found) > before
-            return replace(self._branches(step, data, path, inner), broken=broken)
-        step = self._element(step, data[kind], path, inner)
-        return replace(step, broken=step.broken or len(self.found) > before)
+            broken = len(self.findings.found) > before
+            body = self._steps(data[kind], (*path, kind), known)
+            if data[kind] == []:
+                self.report(Problem("value", "`layers` is empty"), (*path, kind))
+            step = replace(step, body=body, broken=broken or not body)
+        elif kind == "branches":
+            step = self._branches(step, data, path, known)
+        else:
+            step = self._element(step, data[kind], path, known)
+            step = replace(step, broken=step.broken or len(self.findings.found) > before)
+        return step.weighed()
 
     def _kind(self, data: Mapping[str, Any], path: Path) -> str | None:
         """The one key that says what the step is; reports everything else that is not allowed."""
         group = next((word for word in GROUPS if word in data), None)
         allowed = GROUPS.get(group or "", MODIFIERS)
         others = [key for key in data if key != group and key not in allowed]
-        if group is None and len(others) == 1:
-            return others[0]
         if group is not None:
             for key in others:
+                hint = suggestion(key, allowed, what=f"beside `{group}` may stand")
                 problem = Problem(
-                    "unknown-key",
-                    f"`{key}` cannot stand beside `{group}`",
-                    help=suggestion(key, allowed, what=f"beside `{group}` may stand"),
+                    "unknown-key", f"`{key}` cannot stand beside `{group}`", help=hint
                 )
-                self._report(problem, (*path, key), key=True)
+                self.report(problem, (*path, key), key=True)
             return group
-        if not others:
+        possible = [key for key in others if key not in _BESIDE]
+        kinds = [key for key in possible if key in self.blocks or catalog.get(key)]
+        if not possible:
             help_ = "add the kind, as `conv: 64`, or `layers: [...]`"
-            self._report(Problem("missing", "this step has no kind", help=help_), path)
+            self.report(Problem("missing", "this step has no kind", help=help_), path)
             return None
-        kinds = [key for key in others if self._exists(key)]
-        kind = kinds[0] if kinds else others[0]
+        kind = kinds[0] if kinds else possible[0]
         for key in others:
             if key == kind:
                 continue
+            message, hint = f"`{key}` cannot stand beside a kind", self._mend(kind, key)
             if key in kinds:
-                problem = Problem(
-                    "unknown-key",
-                    f"a step has one kind, this one has `{kind}` and `{key}`",
-                    help=f"begin a new step: `- {key}: ...`",
-                )
-            else:
-                hint = suggestion(key, allowed, what="beside a kind may stand")
-                if kinds and key in catalog.find(kind).model_fields:
-                    hint = f"`{key}` is an argument: write `{kind}: {{..., {key}: ...}}`"
-                elif key == "for":
-                    hint = "`for` goes with `layers: [...]`"
-                problem = Problem("unknown-key", f"`{key}` cannot stand beside a kind", help=hint)
-            self._report(problem, (*path, key), key=True)
+                message = f"a step has one kind, this one has `{kind}` and `{key}`"
+                hint = f"begin a new step: `- {key}: ...`"
+            self.report(Problem("unknown-key", message, help=hint), (*path, key), key=True)
         return kind
 
-    def _exists(self, kind: str) -> bool:
-        if kind in self.blocks:
-            return True
-        try:
-            catalog.find(kind)
-        except Problem:
-            return False
-        return True
+    def _mend(self, kind: str, key: str) -> str:
+        """What to do with a key that cannot stand beside a kind."""
+        cls = self.blocks.get(kind) or catalog.get(kind)
+        if cls and key in cls.model_fields:
+            return f"`{key}` is an argument: write `{kind}: {{..., {key}: ...}}`"
+        if key == "for":
+            return "`for` goes with `layers: [...]`"
+        return suggestion(key, MODIFIERS, what="beside a kind may stand")
+
+    # Modifiers.
 
     def _modifiers(
         self, kind: str, data: Mapping[str, Any], path: Path, known: frozenset[str]
     ) -> Step:
-        step = Step(path, kind)
         loop: dict[str, Template] = {}
-        if "for" in data and kind in GROUPS:
+        if "for" in data:
             loop = self._loop(data["for"], (*path, "for"), known)
             if "repeat" in data:
                 problem = Problem("unknown-key", "`for` and `repeat` cannot stand together")
-                self._report(problem, (*path, "repeat"), key=True)
+                self.report(problem, (*path, "repeat"), key=True)
         repeat = data.get("repeat")
-        number = isinstance(repeat, int) and not isinstance(repeat, bool) and repeat >= 0
-        if repeat is not None and not (number or is_expression(repeat)):
-            problem = Problem("type", "`repeat` must be a whole number from 0")
-            self._report(problem, (*path, "repeat"))
-            repeat = None
-        inner = known | set(loop) | ({"index"} if loop or repeat is not None else set())
-        return replace(
-            step,
-            name=self._name(data.get("name"), (*path, "name"), inner),
+        whole = isinstance(repeat, int) and not isinstance(repeat, bool) and repeat >= 0
+        if repeat is None or whole or is_expression(repeat):
+            repeat = self._template(repeat, (*path, "repeat"), known)
+        else:
+            message = f"`repeat` must be a whole number from 0, not {show(repeat)}"
+            self.report(Problem("type", message), (*path, "repeat"))
+            repeat = BROKEN
+        if loop or repeat is not None:
+            known = known | {*loop, "index"}
+        return Step(
+            path,
+            kind,
+            name=self._name(data.get("name"), (*path, "name"), known),
             sources=self._sources(data.get("from"), (*path, "from")),
-            repeat=self._template(repeat, (*path, "repeat"), known),
+            repeat=repeat,
             loop=loop,
-            when=self._template(data.get("when", True), (*path, "when"), inner),
+            when=self._when(data.get("when", True), (*path, "when"), known),
         )
 
-    def _name(self, name: Any, path: Path, known: frozenset[str]) -> Template:
+    def _name(self, name: Any, path: Path, known: frozenset[str] = frozenset()) -> Template:
         if name is None:
             return None
         if is_expression(name):
             return self._template(name, path, known)
-        problem = name_problem(name)
+        problem = name_problem(name, "a step")
         if problem:
-            self._report(problem, path)
-            return None
+            self.report(problem, path)
+            return BROKEN
         self.names.add(name)
         return name
 
-    def _sources(self, data: Any, path: Path) -> tuple[str, ...]:
+    def _when(self, when: Any, path: Path, known: frozenset[str]) -> Template:
+        if isinstance(when, bool) or is_expression(when):
+            return self._template(when, path, known)
+        message = f"`when` must be true, false or an expression, not {show(when)}"
+        self.report(Problem("type", message, help="as `when: =wide`"), path)
+        return BROKEN
+
+    def _sources(self, data: Any, path: Path) -> tuple[str, ...] | None:
         if data is None:
             return ()
         names = [data] if isinstance(data, str) else data
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names) or not names:
-            self._report(Problem("type", "`from` must be a name or a list of names"), path)
-            return ()
+            message = f"`from` must be a name or a list of names, not {show(data)}"
+            self.report(Problem("type", message), path)
+            return None
         return tuple(names)
 
     def _loop(self, data: Any, path: Path, known: frozenset[str]) -> dict[str, Template]:
         if not isinstance(data, dict) or not data:
             help_ = "as `for: {filters: [64, 128], n: [1, 2]}`"
-            problem = Problem("type", "`for` must give names their lists", help=help_)
-            self._report(problem, path)
-            return {}
-        loop = {}
+            message = f"`for` must give names their lists, not {show(data)}"
+            self.report(Problem("type", message, help=help_), path)
+            return {"": BROKEN}
+        loop: dict[str, Template] = {}
         for name, values in data.items():
-            unfit = name_problem(name)
-            if unfit:
-                self._report(unfit, (*path, name), key=True)
+            loop[name] = BROKEN
+            problem = name_problem(name, "a loop's variable", variable=True)
+            if problem:
+                self.report(problem, (*path, name), key=True)
             elif not (isinstance(values, list) or is_expression(values)):
-                self._report(Problem("type", f"`{name}` must be a list here"), (*path, name))
+                message = f"`{name}` must be a list here, not {show(values)}"
+                self.report(Problem("type", message), (*path, name))
             else:
                 loop[name] = self._template(values, (*path, name), known)
         return loop
+
+    # Branches.
 
     def _branches(
         self, step: Step, data: Mapping[str, Any], path: Path, known: frozenset[str]
     ) -> Step:
         written = data["branches"]
         where = (*path, "branches")
+        named: dict[Any, Any] = {}
         if isinstance(written, list):
-            named: dict[Any, Any] = dict(enumerate(written))
+            named = {f"branch{i + 1}": steps for i, steps in enumerate(written)}
         elif isinstance(written, dict):
             named = written
         else:
-            self._report(Problem("type", "`branches` must be a list of lists of steps"), where)
-            return step
-        if len(named) < 2:
-            problem = Problem("value", "`branches` needs two branches at least; [] is the identity")
-            self._report(problem, where)
+            message = f"`branches` must be a list of lists of steps, not {show(written)}"
+            self.report(Problem("type", message), where)
+            step = replace(step, broken=True)
+        if isinstance(written, (list, dict)) and len(named) < 2:
+            help_ = "[] is the identity branch"
+            problem = Problem("value", "`branches` needs two branches at least", help=help_)
+            self.report(problem, where)
+            step = replace(step, broken=True)
         branches = []
-        for key, steps in named.items():
-            name = f"branch{key + 1}" if isinstance(key, int) else key
-            unfit = name_problem(name)
+        for i, (name, steps) in enumerate(named.items()):
+            key = name if isinstance(written, dict) else i
+            unfit = name_problem(name, "a branch")
             if unfit:
-                self._report(unfit, (*where, key), key=True)
+                self.report(unfit, (*where, key), key=True)
             self.names.add(name)
-            branches.append((name, self._steps(steps, (*where, key), known)))
+            before = len(self.findings.found)
+            body = self._steps(steps, (*where, key), known)
+            if not isinstance(steps, list) and len(self.findings.found) > before:
+                step = replace(step, broken=True)
+            branches.append((name, body))
         return replace(step, branches=tuple(branches), merge=self._merge(data, path))
 
     def _merge(self, data: Mapping[str, Any], path: Path) -> type[Merge] | None:
-        words = sorted(
-            kind for kind, cls in catalog.kinds().items() if issubclass(cls, Merge)
-        )  # third parties may add their own
+        """The class of the merge; None if it is broken."""
+        merges = {
+            kind: cls
+            for kind, cls in catalog.kinds().items()  # third parties may add their own
+            if issubclass(cls, Merge)
+            and not any(f.is_required() for f in cls.model_fields.values())
+        }
         word = data.get("merge")
         if word is None:
-            help_ = f"add `merge: concat` (or {', '.join(words)})"
-            problem = Problem("missing", "`branches` needs `merge`", help=help_)
-            self._report(problem, path)
+            help_ = f"add `merge: concat`, or another of {', '.join(sorted(merges))}"
+            self.report(Problem("missing", "`branches` needs `merge`", help=help_), path)
             return None
-        if word not in words:
-            hint = suggestion(str(word), words, what="merges")
-            problem = Problem("value", f"`merge` cannot be `{word}`", help=hint)
-            self._report(problem, (*path, "merge"))
+        if not isinstance(word, str) or word not in merges:
+            hint = suggestion(str(word), merges, what="merges")
+            problem = Problem("value", f"`merge` cannot be {show(word)}", help=hint)
+            self.report(problem, (*path, "merge"))
             return None
-        found = catalog.find(word)
-        return found if issubclass(found, Merge) else None
+        return merges[word]
+
+    # Ops and blocks.
 
     def _element(self, step: Step, data: Any, path: Path, known: frozenset[str]) -> Step:
         where = (*path, step.kind)
         cls = self._class(step.kind, where)
         if cls is None:
-            return step
-        step = replace(step, element=cls)
-        if issubclass(cls, Merge) and isinstance(data, (str, list)) and not is_expression(data):
-            return self._merge_step(step, data, where)
-        given = self._arguments(cls, data, where)
-        if given is None:
-            return step
-        before = len(self.found)
-        arguments = {}
-        for name, value in given.items():
-            scalar = not isinstance(data, dict)
-            place = where if scalar else (*where, name)
-            if name not in cls.model_fields:
-                self._report(unknown_argument(cls, name), place, key=not scalar)
-                continue
-            arguments[name] = self._template(value, place, known)
-        complete = {**self.defaults.get(step.kind, {}), **arguments}
-        step = replace(step, arguments=complete, given=frozenset(arguments))
-        if len(self.found) > before or any(map(has_expression, complete.values())):
-            return step
-        try:
-            return replace(step, constant=cls.parse(complete))
-        except ArgumentProblems as problems:
-            for place, key, problem in argument_places(step, problems, arguments):
-                self._report(problem, place, key=key)
             return replace(step, broken=True)
+        step = replace(step, element=cls)
+        if issubclass(cls, Merge) and not isinstance(data, dict) and data is not None:
+            return self._merge_step(step, cls, data, where)
+        if isinstance(data, dict) or data is None:
+            given = data or {}
+        elif cls.main is not None:
+            given = {cls.main: data}
+        else:
+            self.report(_no_single_value(cls), where)
+            return step
+        arguments: dict[str, Template] = {}
+        strange = [name for name in given if name not in cls.model_fields]
+        for name, value in given.items():
+            place = (*where, name) if isinstance(data, dict) else where
+            if name in cls.model_fields:
+                arguments[name] = self._template(value, place, known)
+            elif not (issubclass(cls, SpecBlock) and name in cls.lost):
+                self.report(unknown_argument(cls, name), place, key=isinstance(data, dict))
+        step = replace(
+            step,
+            arguments={**self.defaults.get(cls, {}), **arguments},
+            given=frozenset(arguments),
+        )
+        return self._checked(step, cls, strange=bool(strange))
+
+    def _checked(self, step: Step, cls: type[Element], *, strange: bool = False) -> Step:
+        """The step with its constant arguments checked; its element, if there are no others.
+
+        `strange`: it has an argument that does not exist. One that is missing may be that one.
+        """
+        constants = {name: v for name, v in step.arguments.items() if is_constant(v)}
+        complete = len(constants) == len(step.arguments)
+        excused = strange or {("defaults",), ("defaults", step.kind)} & self.lost
+        try:
+            element = cls.parse(constants)
+        except ArgumentProblems as problems:
+            wrong = {
+                name: problem
+                for name, problem in problems.problems.items()
+                if name in constants
+                or (problem.code == "missing" and name not in step.arguments and not excused)
+                or (not name and complete)
+            }
+            report_arguments(self.findings, step, wrong)
+            return replace(step, broken=complete or bool(wrong))
+        return replace(step, constant=element) if complete else step
 
     def _class(self, kind: str, where: Path) -> type[Element] | None:
         if kind in self.blocks:
             if self.inside is not None:
                 self.uses.setdefault(self.inside, {}).setdefault(kind, where)
             return self.blocks[kind]
-        try:
-            return catalog.find(kind)
-        except Problem:
-            problem = catalog.unknown_kind(kind, (*self.blocks, *GROUPS))
-            self._report(problem, where, key=True)
-            return None
+        cls = catalog.get(kind)
+        if cls is None and not self.lost & {("blocks",), ("blocks", kind)}:
+            groups = () if where[0] == "defaults" else tuple(GROUPS)
+            problem = catalog.unknown_kind(kind, (*self.blocks, *groups))
+            self.report(problem, where, key=True)
+        return cls
 
-    def _merge_step(self, step: Step, data: str | list[Any], where: Path) -> Step:
-        if step.sources:
-            problem = Problem("unknown-key", f"`{step.kind}` names its inputs already; drop `from`")
-            self._report(problem, (*step.path, "from"), key=True)
-        names = [data] if isinstance(data, str) else data
-        if isinstance(data, list) and len(data) < 2:
+    def _merge_step(self, step: Step, cls: type[Merge], data: Any, where: Path) -> Step:
+        """A merge that names its inputs itself: one beside the previous step, or all of them."""
+        names = data if isinstance(data, list) else [data]
+        problem = None
+        if not all(isinstance(name, str) and not is_expression(name) for name in names):
+            message = f"`{step.kind}` takes names of steps, not {show(data)}"
+            problem = Problem("type", message)
+        elif isinstance(data, list) and len(data) < 2:
             help_ = f"`{step.kind}: name` merges the previous step with the named one"
             problem = Problem("value", "a list names every input, two at least", help=help_)
-            self._report(problem, where)
-            return step
-        if not all(isinstance(name, str) for name in names):
-            self._report(Problem("type", f"`{step.kind}` takes names of steps"), where)
-            return step
-        element = step.element.parse({}) if step.element else None
-        previous = isinstance(data, str)
-        return replace(
+        if step.sources:
+            twice = Problem("unknown-key", f"`{step.kind}` names its inputs already; drop `from`")
+            self.report(twice, (*step.path, "from"), key=True)
+        if problem:
+            self.report(problem, where)
+            return replace(step, sources=None)
+        step = replace(
             step,
             sources=tuple(names),
             sources_key=step.kind,
-            with_previous=previous,
-            constant=element,
+            with_previous=isinstance(data, str),
+            arguments=dict(self.defaults.get(cls, {})),
         )
-
-    def _arguments(self, cls: type[Element], data: Any, where: Path) -> dict[str, Any] | None:
-        """A step's arguments by name, from a mapping, a scalar for the main field, or nothing."""
-        if isinstance(data, dict):
-            return data
-        if data is None:
-            return {}
-        if cls.main is None:
-            names = ", ".join(cls.model_fields) or "none"
-            help_ = f"its arguments: {names}; write them as `{cls.kind}: {{name: value}}`"
-            problem = Problem("type", f"`{cls.kind}` takes no single value", help=help_)
-            self._report(problem, where)
-            return None
-        return {cls.main: data}
+        return self._checked(step, cls)
 
     # Values and defaults.
 
     def _template(self, value: Any, path: Path, known: frozenset[str]) -> Template:
-        """Compile what may hold expressions; names that are not known are reported."""
-        if isinstance(value, list):
-            return tuple(self._template(v, (*path, i), known) for i, v in enumerate(value))
-        if isinstance(value, dict):
-            self._report(Problem("type", "a mapping cannot stand here"), path)
-            return None
-        if not is_expression(value):
-            return value
-        try:
-            expression = Expression.parse(value)
-        except Problem as problem:
-            self._report(problem, path)
-            return None
-        for name in sorted(expression.names - known):
-            hint = suggestion(name, known, what="variables")
-            self._report(Problem("unknown-name", f"`{name}` is not defined", help=hint), path)
-        return expression
+        return compile_template(value, path, known, self.findings)
 
-    def _compile_defaults(self, data: Mapping[str, Mapping[str, Any]]) -> None:
+    def _compile_defaults(self, data: Mapping[str, Mapped]) -> None:
         for kind, arguments in data.items():
             path: Path = ("defaults", kind)
             cls = self._class(kind, path)
             if cls is None:
                 continue
-            compiled = self.defaults.setdefault(kind, {})
+            compiled = self.defaults.setdefault(cls, {})
             for name, value in arguments.items():
-                if name in cls.model_fields:
-                    compiled[name] = self._template(value, (*path, name), self.variables)
-                else:
-                    self._report(unknown_argument(cls, name), (*path, name), key=True)
-            if any(map(has_expression, compiled.values())):
-                continue  # what they come to is only known when they are evaluated
-            for name, problem in default_problems(cls, compiled):
-                self._report(problem, (*path, name))
-
-    def _report(self, problem: Problem, path: Path, *, key: bool = False) -> None:
-        self.found.append(problem.at(self.source.span(path, key=key)))
+                if name not in cls.model_fields:
+                    self.report(unknown_argument(cls, name), (*path, name), key=True)
+                    continue
+                compiled[name] = compile_template(
+                    value, (*path, name), self.variables, self.findings, shaped=False
+                )
+            constants = {name: v for name, v in compiled.items() if is_constant(v)}
+            for name in report_defaults(self.findings, cls, constants):
+                compiled[name] = BROKEN
 
 
-_TYPES: dict[str, Any] = {
-    "int": Annotated[int, Expect("a whole number")],
-    "float": Annotated[float, Expect("a number")],
-    "bool": Annotated[bool, Expect("true or false")],
-    "str": Annotated[str, Expect("a word")],
-    "list": Annotated[tuple[Any, ...], Expect("a list")],
-}
-
-
-def _argument(written: Any) -> Argument:
-    """An argument's declaration, from its type, its default, or both in a mapping."""
-    if isinstance(written, dict):
-        try:
-            return Argument(**written)
-        except (ValidationError, TypeError):
-            help_ = f"type is one of {', '.join(_TYPES)}"
-            problem = Problem("type", "an argument is {type, default, about}", help=help_)
-            raise problem from None
-    if isinstance(written, str):
-        if written not in _TYPES:
-            hint = suggestion(written, _TYPES, what="types")
-            raise Problem("value", f"there is no type `{written}`", help=hint)
-        return Argument(type=written)  # type: ignore[arg-type]
-    for name, types in (("bool", bool), ("int", int), ("float", float), ("list", list)):
-        if isinstance(written, types):
-            return Argument(type=name, default=written)  # type: ignore[arg-type]
-    raise Problem("type", "an argument needs a type or a default value")
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+def _no_single_value(cls: type[Element]) -> Problem:
+    help_ = f"write `- {cls.kind}` alone: it has no arguments"
+    if cls.model_fields:
+        names = ", ".join(cls.model_fields)
+        help_ = f"its arguments: {names}; write them as `{cls.kind}: {{name: value}}`"
+    return Problem("type", f"`{cls.kind}` takes no single value", help=help_)

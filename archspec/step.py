@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar
 
-from archspec.diagnostics import Diagnostic, Problem
-from archspec.element import ArgumentProblems, Element
+from pydantic import ValidationError, create_model
+
+from archspec.diagnostics import Problem, suggestion
+from archspec.element import ArgumentProblems, Element, Expect, show
 from archspec.ops.merge import Merge
-from archspec.spec.document import NAME, RESERVED, Path
-from archspec.spec.expressions import Expression
-
-Template: TypeAlias = Any
-"""Plain data (tuples for lists) in which expressions may stand."""
+from archspec.spec.document import Argument, BlockDefinition, Path, name_problem
+from archspec.spec.findings import Findings
+from archspec.spec.template import BROKEN, Passed, Template, compile_template, evaluate, size
 
 MODIFIERS = ("name", "from", "repeat", "when")
 """What may stand beside the kind of any step."""
@@ -30,8 +30,8 @@ class Step:
     """Where it stands in the document."""
     kind: str
     name: Template = None
-    sources: tuple[str, ...] = ()
-    """Names it takes its inputs from; the previous step if empty."""
+    sources: tuple[str, ...] | None = ()
+    """Names it takes its inputs from; the previous step if empty; None if they are broken."""
     sources_key: str = "from"
     """The key under which they stand."""
     with_previous: bool = False
@@ -52,11 +52,29 @@ class Step:
     broken: bool = False
     """Whether something about it is wrong, so that it has no output to speak of."""
 
+    weight: int = 1
+    """How much work a round of it is, beside that of the steps in it: 1 for most."""
+
+    @property
+    def looping(self) -> bool:
+        return bool(self.loop) or self.repeat is not None
+
+    def weighed(self) -> Step:
+        """The same step, its weight known."""
+        templates = [self.name, self.repeat, self.when, *self.loop.values()]
+        if self.constant is None:
+            templates += self.arguments.values()
+        values = sum(map(size, templates)) + len(self.sources or ())
+        fields = len(self.element.model_fields) if self.element else 0
+        return replace(self, weight=1 + (values + fields) // 32)
+
 
 class SpecBlock(Element):
     """A block that a spec defines: its fields are the arguments, its body the steps."""
 
     body: ClassVar[tuple[Step, ...]] = ()
+    lost: ClassVar[Mapping[str, Any]] = {}
+    """Arguments whose declaration is wrong, each BROKEN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,50 +84,111 @@ class Plan:
     layers: tuple[Step, ...]
     heads: Mapping[str, Step]
     """Each a group of its own, called like the head."""
-    defaults: Mapping[str, Mapping[str, Template]]
+    defaults: Mapping[type[Element], Mapping[str, Template]]
     names: frozenset[str]
     """Every name that a step, a group or a head of the spec has."""
-    found: tuple[Diagnostic, ...]
 
 
-def argument_places(
-    step: Step, problems: ArgumentProblems, given: Iterable[str]
-) -> Iterable[tuple[Path, bool, Problem]]:
-    """Where the user wrote each argument that is wrong: path, whether its key, and the problem.
+def report_arguments(findings: Findings, step: Step, problems: Mapping[str, Problem]) -> None:
+    """Report what is wrong with a step's arguments where the user wrote each.
 
-    What is wrong in `defaults` is said there, once, and not at each step that it completes.
+    What is wrong in `defaults` is said there, and not at each step that they complete.
     """
     where = (*step.path, step.kind)
-    for name, problem in problems.problems.items():
+    for name, problem in problems.items():
         if problem.code == "missing" or not name:
-            yield where, True, problem
-        elif name in given:
-            yield (*where, name), False, problem
+            findings.report(problem, where, key=True)
+        elif name in step.given:
+            findings.report(problem, (*where, name))
 
 
-def default_problems(
-    cls: type[Element], values: Mapping[str, Any]
-) -> Iterable[tuple[str, Problem]]:
-    """What is wrong with some arguments of a kind, when others are yet to be given."""
+def report_defaults(
+    findings: Findings, cls: type[Element], values: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Report what is wrong with some defaults of a kind, others being unsaid; give their names."""
     try:
         cls.parse(values)
     except ArgumentProblems as problems:
-        for name, problem in problems.problems.items():
-            if name in values:
-                yield name, problem
+        wrong = {name: each for name, each in problems.problems.items() if name in values}
+        for name, problem in wrong.items():
+            findings.report(problem, ("defaults", cls.kind, name))
+        return tuple(wrong)
+    return ()
 
 
-def has_expression(template: Template) -> bool:
-    if isinstance(template, tuple):
-        return any(map(has_expression, template))
-    return isinstance(template, Expression)
+def declare(name: str, definition: BlockDefinition, findings: Findings) -> type[SpecBlock]:
+    """The class of a block that a spec defines, its body still empty."""
+    fields: dict[str, Any] = {}
+    lost = {}
+    for arg, written in definition.args.items():
+        path: Path = ("blocks", name, "args", arg)
+        problem = name_problem(arg, "an argument", variable=True)
+        if problem is None and hasattr(SpecBlock, arg):
+            help_ = "archspec has its own use for this name"
+            problem = Problem("value", f"an argument cannot be called `{arg}`", help=help_)
+        if problem:
+            findings.report(problem, path, key=True)
+            lost[arg] = BROKEN
+            continue
+        try:
+            fields[arg] = _field(written, path, findings)
+        except Problem as problem:
+            findings.report(problem, path)
+            lost[arg] = BROKEN
+        except Passed:
+            lost[arg] = BROKEN
+    block = create_model(name, __base__=SpecBlock, **fields)
+    block.__doc__ = definition.about
+    block.kind = name
+    block.main = next(iter(definition.args), None)
+    block.lost = lost
+    return block
 
 
-def name_problem(name: object) -> Problem | None:
-    """What is wrong with a name for a step, if anything is."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        help_ = "a name is a letter, then letters, digits and underscores"
-        return Problem("value", f"a step cannot be called `{name}`", help=help_)
-    if name in RESERVED:
-        return Problem("value", f"`{name}` has a meaning of its own; choose another name")
-    return None
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "a word"),
+    "list": ((tuple,), "a list"),
+}
+"""What an argument may be: the Python types of its values, and what they are in words."""
+
+_ANNOTATIONS = {"int": int, "float": float, "bool": bool, "str": str, "list": tuple[Any, ...]}
+
+
+def _field(written: Any, path: Path, findings: Findings) -> tuple[Any, Any]:
+    """An argument's annotation and default for pydantic, `...` for none."""
+    argument = _argument(written)
+    types, words = _TYPES[argument.type]
+    annotation: Any = Annotated[_ANNOTATIONS[argument.type], Expect(words)]
+    if "default" not in argument.model_fields_set:
+        return annotation, ...
+    where = (*path, "default") if isinstance(written, dict) else path
+    default = evaluate(compile_template(argument.default, where, (), findings, shaped=False), {})
+    if default is None:
+        return annotation | None, None
+    if not isinstance(default, types) or (isinstance(default, bool) and argument.type != "bool"):
+        raise Problem("type", f"the default of `{path[-1]}` must be {words}, not {show(default)}")
+    return annotation, default
+
+
+def _argument(written: Any) -> Argument:
+    """An argument's declaration, from its type, its default, or both in a mapping."""
+    if isinstance(written, dict):
+        try:
+            return Argument.model_validate(written)
+        except ValidationError:
+            help_ = f"type is one of {', '.join(_TYPES)}; default and about may be left out"
+            message = "an argument is {type: ..., default: ..., about: ...}"
+            raise Problem("type", message, help=help_) from None
+    if isinstance(written, str):
+        if written not in _TYPES:
+            hint = suggestion(written, _TYPES, what="types")
+            raise Problem("value", f"there is no type `{written}`", help=hint)
+        return Argument.model_validate({"type": written})
+    for name, types in (("bool", bool), ("int", int), ("float", float), ("list", list)):
+        if isinstance(written, types):
+            return Argument.model_validate({"type": name, "default": written})
+    help_ = "as `filters: int`, or `filters: 64`"
+    raise Problem("type", "an argument needs a type or a default value", help=help_)

@@ -74,7 +74,7 @@ def _members(name: str, variant: str | None, settings: dict[str, Any]) -> list[S
 def _prove(spec: Spec) -> tuple[str, int]:
     """What was proved, and how many claims; `SpecError` with every claim that does not hold."""
     from archspec.analysis.report import report
-    from archspec.spec.document import spec_error
+    from archspec.spec.findings import spec_error
 
     costs = report(spec)
     wrong = [check.diagnostic(spec) for check in costs.checks if not check.holds]

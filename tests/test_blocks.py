@@ -598,7 +598,7 @@ def problem(step: str) -> Diagnostic:
         ),
         (
             "- transition: 1.5",
-            "type",
+            "value",
             "`compression` of `transition` must be a number above 0, at most 1, not 1.5",
             None,
         ),

@@ -172,11 +172,11 @@ REFUSED = [
     ("=null < null", "`<` cannot be applied to null and null", ""),
     ("=[1] < ['a']", "cannot be applied", ""),
     ("=1 in 2", "`in` cannot be applied", ""),
-    ("=[0] * 10001", "more than 10,000 items", ""),
-    ("=[[0] * 100] * 101", "more than 10,000 items", ""),
-    ("=[0] * 9000 + [0] * 9000", "more than 10,000 items", ""),
-    ("=range(10001)", "more than 10,000 items", ""),
-    ("=range(2**63)", "more than 10,000 items", ""),
+    ("=[0] * 1001", "more than 1,000 items", ""),
+    ("=[[0] * 100] * 11", "more than 1,000 items", ""),
+    ("=[0] * 900 + [0] * 900", "more than 1,000 items", ""),
+    ("=range(1001)", "more than 1,000 items", ""),
+    ("=range(2**63)", "more than 1,000 items", ""),
     ("=range(0, 9, 0)", "a step other than 0", ""),
     ("=range(1.5)", "whole numbers, not 1.5", ""),
     ("=min()", "min takes 1 to", ""),
@@ -216,7 +216,7 @@ def test_the_input_has_no_value_outside_a_network():
 
 @pytest.mark.parametrize(
     ("text", "times", "message"),
-    [("=[a, a, a, a, a]", 10, "more than 10,000 items"), ("=[a]", 200, "more than 100 levels")],
+    [("=[a, a, a, a, a]", 10, "more than 1,000 items"), ("=[a]", 200, "more than 100 levels")],
 )
 def test_lists_are_bounded_through_variables(text, times, message):
     def nested() -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from archspec.diagnostics import Diagnostic, Problem, suggestion
 from archspec.element import show
 from archspec.graph.graph import Graph
-from archspec.spec.document import Path, Spec, spec_error
+from archspec.spec.document import Path, Spec
+from archspec.spec.findings import spec_error
 
 if TYPE_CHECKING:
     from archspec.analysis.report import Report

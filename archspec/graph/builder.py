@@ -16,8 +16,11 @@ from archspec.ops.shape import Shape
 if TYPE_CHECKING:
     from archspec.blocks.block import Block
 
-MOST_NODES = 200_000
+MOST_NODES = 50_000
 """A graph with more is refused."""
+
+LONGEST_PATH = 1_000
+"""In characters: every node below a scope has its path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,11 @@ class Builder:
         else:
             path = self.prefix + name
             if path in self._used:
-                raise Problem("duplicate", f"two steps are called `{path}`")
+                help_ = "give one of them another name; in a loop, a `name` of its own to the group"
+                raise Problem("duplicate", f"two steps are called `{path}`", help=help_)
+        if len(path) > LONGEST_PATH:
+            message = f"the path of a step is longer than {LONGEST_PATH:,} characters"
+            raise Problem("limit", message, help="use shorter names")
         self._used.add(path)
         return path
 
@@ -145,8 +152,12 @@ class Builder:
         if part is not None:
             return self._replay(part, path, inputs)
         start, place = len(self.nodes), len(self.scopes)
-        with self.scope(path, block.kind, block.label, row=block.row):
-            output = block.expand(self, *inputs)
+        try:
+            with self.scope(path, block.kind, block.label, row=block.row):
+                output = block.expand(self, *inputs)
+        except Problem as problem:
+            problem.path = problem.path or path
+            raise
         self._parts[key] = self._record(path, start, place, inputs, output)
         return output
 

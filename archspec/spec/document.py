@@ -5,25 +5,21 @@ What stands in `layers` is only known to be a list here; `archspec.plan` reads t
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from annotated_types import MinLen
+from annotated_types import Ge, MinLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from archspec.diagnostics import (
-    Diagnostic,
-    Problem,
-    Span,
-    SpecError,
-    UsageError,
-    suggestion,
-)
-from archspec.element import Expect
+from archspec.diagnostics import Diagnostic, Problem, UsageError, suggestion
+from archspec.element import Expect, expectation, show, wrong_code
 from archspec.spec.expressions import Expression, is_expression
+from archspec.spec.findings import Findings, spec_error
+from archspec.spec.operations import MAX_ITEMS
 from archspec.spec.source import Source
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -32,7 +28,7 @@ Path: TypeAlias = tuple[str | int, ...]
 Mapped: TypeAlias = dict[str, Any]
 Steps: TypeAlias = Annotated[list[Any], MinLen(1)]
 
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 """What a variable, a step, a block or a head may be called."""
 
 RESERVED = frozenset({"input", "output", "index", "in"})
@@ -42,9 +38,7 @@ ArgType = Literal["int", "float", "bool", "str", "list"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, defer_build=True, populate_by_name=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class Argument(_Section):
@@ -74,7 +68,7 @@ class Head(_Section):
 
     source: str | None = Field(default=None, alias="from")
     """The step it starts from; by default the last of `layers`."""
-    loss_weight: float = 1.0
+    loss_weight: Annotated[float, Ge(0), Expect("a number from 0")] = 1.0
     """Weight of its loss in training; the main output's is 1."""
     when: bool | str = True
     """Whether the network has it: true, false, or an expression such as `=auxiliary`."""
@@ -134,8 +128,7 @@ class Document(_Section):
     """The recipe that `archspec fit` follows."""
 
 
-_SECTIONS: dict[tuple[str, ...], type[_Section]] = {
-    (): Document,
+_SECTIONS: dict[Path, type[_Section]] = {
     ("blocks",): BlockDefinition,
     ("heads",): Head,
     ("published",): Published,
@@ -148,6 +141,8 @@ class Validated(NamedTuple):
 
     document: Document
     found: tuple[Diagnostic, ...]
+    lost: frozenset[Path] = frozenset()
+    """Places that steps may refer to and that are not in the document, being wrong."""
 
 
 def validate(source: Source) -> Validated:
@@ -155,157 +150,132 @@ def validate(source: Source) -> Validated:
 
     What is wrong beside the steps is left out of the document, so that the steps are checked too.
     """
-    found = list(source.diagnostics)
+    findings = Findings(source, source.diagnostics)
+    lost: frozenset[Path] = frozenset()
     try:
         document = Document.model_validate(source.data)
     except ValidationError as error:
-        found += _translate(source, error)
+        _translate(findings, error)
+        rest, lost = _without(source.data, error)
         try:
-            document = Document.model_validate(_without(source.data, error))
+            document = Document.model_validate(rest)
         except ValidationError:
-            raise spec_error(source, found) from None
-    found += [problem.at(source.span(path, key=key)) for path, key, problem in _names(document)]
-    return Validated(document, tuple(found))
+            raise findings.error() from None
+    _check_names(findings, document, lost)
+    return Validated(document, tuple(findings.found), lost - {("name",)})
 
 
-def _without(data: Any, error: ValidationError) -> dict[str, Any]:
-    """The data without what is wrong; a stand-in where something must be."""
+def _without(data: Any, error: ValidationError) -> tuple[dict[str, Any], frozenset[Path]]:
+    """The data without what is wrong, a stand-in where something must be; and what is lost."""
     rest = dict(data)
-    for item in error.errors(include_url=False, include_context=False):
-        key = str(item["loc"][0]) if item["loc"] else ""
-        if key in ("layers", ""):
-            continue
-        section = rest.pop(key, None)
-        if len(item["loc"]) > 1 and isinstance(section, dict):
-            rest[key] = {name: v for name, v in section.items() if name != item["loc"][1]}
+    lost: set[Path] = set()
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        key, *below = item["loc"]
+        section = rest.get(str(key))
+        if below and isinstance(section, dict):
+            without = {name: value for name, value in section.items() if name != below[0]}
+            # A variant must be there to be chosen, even if it changes nothing now.
+            rest[str(key)] = without | ({below[0]: None} if key == "variants" else {})
+        else:
+            below = []
+            rest.pop(str(key), None)
+        if key in ("name", "vars", "variants", "defaults", "blocks"):
+            lost.add((str(key), *map(str, below[:1])))
     rest.setdefault("name", "unnamed")
     rest.setdefault("input", None)
-    return rest
+    return rest, frozenset(lost)
 
 
-def spec_error(source: Source, found: list[Diagnostic]) -> SpecError:
-    """All that was found, each once, in the order of the text."""
-    unique = list(dict.fromkeys(found))
-    unique.sort(key=lambda d: d.span or Span(0, 0, 0, 0))
-    named = tuple(
-        Diagnostic(d.code, d.message, d.span, d.notes, d.help, d.file or source.name)
-        for d in unique
-    )
-    return SpecError(named, source.lines)
-
-
-_WORDS = {
-    "string_type": "a word",
-    "dict_type": "a mapping of names to values",
-    "model_type": "a mapping of names to values",
-    "list_type": "a list",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "literal_error": "one of int, float, bool, str, list",
-}
-
-
-def _translate(source: Source, error: ValidationError) -> list[Diagnostic]:
-    """Pydantic's findings in the language's own words."""
-    found = []
+def _translate(findings: Findings, error: ValidationError) -> None:
+    """Report what pydantic found in the language's own words."""
     for item in error.errors(include_url=False, include_context=False):
-        # A union's members stand in the location too; the user wrote no such key.
-        path: Path = tuple(p for p in item["loc"] if not str(p).startswith(("list[", "none")))
-        section = _SECTIONS[()] if len(path) == 1 else _SECTIONS.get((str(path[0]),), Document)
-        shown = "/".join(map(str, path)) or "a spec"
+        path = _written(findings.source.data, item["loc"], missing=item["type"] == "missing")
+        name = str(path[-1]) if path else ""
+        section = _SECTIONS[path[:1]] if len(path) > 2 else Document
+        shown = "/".join(map(str, path))
         match item["type"]:
             case "extra_forbidden":
-                problem = Problem(
-                    "unknown-key",
-                    f"`{path[-1]}` is not a key here",
-                    help=suggestion(str(path[-1]), _keys(section), what="keys"),
-                )
-                found.append(problem.at(source.span(path, key=True)))
+                keys = [info.alias or key for key, info in section.model_fields.items()]
+                hint = suggestion(name, keys, what="keys")
+                problem = Problem("unknown-key", f"`{name}` is not a key here", help=hint)
+                findings.report(problem, path, key=True)
             case "missing":
-                about = section.model_fields.get(str(path[-1]))
-                example = {"input": "input: [224, 224, 3]", "name": "name: mynet"}
-                problem = Problem(
-                    "missing",
-                    f"`{path[-1]}` is missing" + ("" if len(path) == 1 else f" in `{path[-2]}`"),
-                    help=example.get(str(path[-1])) if about else None,
-                )
-                found.append(problem.at(source.span(path)))
+                where = f" in `{'/'.join(map(str, path[:-1]))}`" if path[:-1] else ""
+                help_ = _EXAMPLES.get(name)
+                findings.report(Problem("missing", f"`{name}` is missing{where}", help=help_), path)
             case "too_short":
-                what = (
-                    "`input` needs an extent for each spatial axis and the channels, "
-                    "as [224, 224, 3]"
-                    if path == ("input",)
-                    else f"`{shown}` is empty"
-                )
-                found.append(Problem("value", what).at(source.span(path)))
+                help_ = _EXAMPLES.get(name)
+                findings.report(Problem("value", f"`{shown}` is too short", help=help_), path)
             case kind:
-                what = _WORDS.get(kind, "something else")
-                problem = Problem("type", f"`{shown}` must be {what}")
-                found.append(problem.at(source.span(path)))
-    return found
+                info = section.model_fields.get("source" if name == "from" else name)
+                what = expectation(info) if info and len(path) != 2 else "a mapping"
+                message = f"`{shown}` must be {what}, not {show(item['input'])}"
+                code = wrong_code([kind], item["input"])
+                findings.report(Problem(code, message, help=_EXAMPLES.get(name)), path)
 
 
-def _keys(section: type[_Section]) -> list[str]:
-    return [info.alias or name for name, info in section.model_fields.items()]
+_EXAMPLES = {
+    "name": "as `name: mynet`",
+    "input": "as `input: [224, 224, 3]`: one to three spatial axes, then the channels",
+    "layers": "as `layers: [conv: 64, flatten, fc: 10]`: a list of one step at least",
+    "source": "say where the figures are from, as `source: table 1`",
+}
+"""What a right value of a key looks like."""
 
 
-class _Found(NamedTuple):
-    path: Path
-    key: bool
-    problem: Problem
+def _written(data: Any, location: Path, *, missing: bool) -> Path:
+    """Pydantic's location without the parts that the user did not write: a union's members."""
+    path: Path = ()
+    for part in location:
+        if isinstance(data, dict) and part in data:
+            path, data = (*path, part), data[part]
+    return (*path, location[-1]) if missing else path
 
 
-def _names(document: Document) -> list[_Found]:
-    """What names break the rules for names, and what refers to a name that is not there."""
-    found = []
-
-    def bad(path: Path, what: str) -> None:
-        name = path[-1]
-        if not NAME.fullmatch(str(name)):
-            problem = Problem(
-                "value",
-                f"{what} cannot be called `{name}`",
-                help="a name is a letter, then letters, digits and underscores",
-            )
-            found.append(_Found(path, True, problem))
-        elif name in RESERVED:
-            problem = Problem("value", f"`{name}` has a meaning of its own; {what} needs another")
-            found.append(_Found(path, True, problem))
-
-    for name in document.vars:
-        bad(("vars", name), "a variable")
-    for name in document.blocks:
-        bad(("blocks", name), "a block")
-    for name in document.heads:
-        bad(("heads", name), "a head")
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", document.name):
-        problem = Problem(
-            "value",
-            f"a network cannot be called {document.name[:60]!r}",
-            help="use letters, digits, `_`, `-` and `.`: the name becomes a folder's",
-        )
-        found.append(_Found(("name",), False, problem))
+def _check_names(findings: Findings, document: Document, lost: frozenset[Path]) -> None:
+    """Report names that break the rules for names, and references to what is not there."""
+    sections = {"vars": "a variable", "blocks": "a block", "heads": "a head"}
+    for section, what in sections.items():
+        for name in getattr(document, section):
+            problem = name_problem(name, what, variable=section == "vars")
+            if problem:
+                findings.report(problem, (section, name), key=True)
+    networks: list[tuple[str, Path]] = [(document.name, ("name",))]
+    networks += [(variant, ("variants", variant)) for variant in document.variants]
+    for name, path in networks:
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", name):
+            message = f"a network cannot be called {show(name)}"
+            help_ = "use letters, digits, `_`, `-` and `.`: the name becomes a folder's"
+            findings.report(Problem("value", message, help=help_), path, key=len(path) > 1)
     known = (*document.vars, "input")
     for variant, values in document.variants.items():
         for name in values or {}:
-            if name not in known:
-                problem = Problem(
-                    "unknown-name",
-                    f"variant `{variant}` sets `{name}`, which is not a variable",
-                    help=suggestion(name, known, what="variables"),
-                )
-                found.append(_Found(("variants", variant, name), True, problem))
+            if name not in known and ("vars",) not in lost:
+                message = f"variant `{variant}` sets `{name}`, which is not a variable"
+                hint = suggestion(name, known, what="variables")
+                problem = Problem("unknown-name", message, help=hint)
+                findings.report(problem, ("variants", variant, name), key=True)
+    members = tuple(document.variants) or (document.name,)
     for name in document.published:
-        members = tuple(document.variants) or (document.name,)
-        if name not in members:
-            problem = Problem(
-                "unknown-name",
-                f"`published` speaks of `{name}`, which is not a variant",
-                help=suggestion(name, members, what="variants"),
-            )
-            found.append(_Found(("published", name), True, problem))
-    return found
+        if name not in members and lost.isdisjoint([("name",), ("variants",)]):
+            message = f"`published` speaks of `{name}`, which is not a variant"
+            hint = suggestion(name, members, what="variants")
+            problem = Problem("unknown-name", message, help=hint)
+            findings.report(problem, ("published", name), key=True)
+
+
+def name_problem(name: object, what: str, *, variable: bool = False) -> Problem | None:
+    """What is wrong with a name for a step, a variable or the like, if anything is."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        help_ = "a name is a letter, then at most 63 letters, digits and underscores"
+        return Problem("value", f"{what} cannot be called {show(name)}", help=help_)
+    if name in RESERVED or (variable and name.lower() in _WORDS_OF_EXPRESSIONS):
+        return Problem("value", f"`{name}` has a meaning of its own; choose another name")
+    return None
+
+
+_WORDS_OF_EXPRESSIONS = {*map(str.lower, keyword.kwlist), "null"}
+"""What an expression cannot use as a name: it is read by Python's parser."""
 
 
 @dataclass(frozen=True)
@@ -321,6 +291,8 @@ class Spec:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     found: tuple[Diagnostic, ...] = ()
     """Mistakes beside the steps, which `expand` reports together with those in them."""
+    lost: frozenset[Path] = frozenset()
+    """What is not in the document because of such a mistake."""
 
     @property
     def name(self) -> str:
@@ -373,8 +345,10 @@ def choose(
 
     Raises `UsageError` for a variant or a variable that the document does not have.
     """
-    document, found = validated
+    document, found, lost = validated
     variants = document.variants
+    if (variant is not None and ("variants",) in lost) or (overrides and ("vars",) in lost):
+        raise spec_error(source, found)
     if variant is None and variants:
         variant = document.name if document.name in variants else next(iter(variants))
     elif variant is not None and variant not in variants:
@@ -384,64 +358,26 @@ def choose(
         if name != "input" and name not in document.vars:
             hint = suggestion(name, (*document.vars, "input"), what="variables")
             raise UsageError(f"{source.name} has no variable `{name}`; {hint}")
-    return Spec(document, source, variant, dict(overrides), found)
+    given = {name: _given(name, value, document.vars) for name, value in overrides.items()}
+    return Spec(document, source, variant, given, found, lost)
 
 
-def variables(spec: Spec) -> tuple[dict[str, Any], list[Diagnostic]]:
-    """Every variable's value, and `input`, expressions evaluated; and what is wrong with them."""
-    values: dict[str, Any] = {}
-    found: list[Diagnostic] = []
-    underway: list[str] = []
-    failed: set[str] = set()
-
-    def place(name: str) -> Span | None:
-        path = spec.settings[name][1]
-        return None if path is None else spec.source.span(path)
-
-    def evaluate(template: Any) -> Any:
-        if is_expression(template):
-            expression = Expression.parse(template)
-            for name in sorted(expression.names):
-                resolve(name)
-            if expression.inputs:
-                raise Problem("expression", "`in` has no meaning in a variable")
-            return expression.evaluate(values)
-        if isinstance(template, (list, tuple)):
-            return tuple(evaluate(item) for item in template)
-        if isinstance(template, dict):
-            raise Problem("type", "a variable is a number, a word, a truth value or a list")
-        return template
-
-    def resolve(name: str) -> None:
-        if name in values or name not in spec.settings:
-            return  # an unknown name is the expression's own complaint
-        if name in failed:
-            raise _AlreadyReported
-        if name in underway:
-            circle = " -> ".join([*underway[underway.index(name) :], name])
-            raise Problem("circular", f"variables that need each other: {circle}")
-        if len(underway) >= 50:
-            raise Problem("limit", "variables that need more than 50 others, one after another")
-        underway.append(name)
+def _given(name: str, value: Any, known: Mapped) -> Any:
+    """A value from outside as plain data; `UsageError` if it is none."""
+    if isinstance(value, (list, tuple)) and len(value) <= MAX_ITEMS:
+        return [_given(name, item, known) for item in value]
+    if is_expression(value):
         try:
-            values[name] = evaluate(spec.settings[name][0])
+            expression = Expression.parse(value)
         except Problem as problem:
-            failed.add(name)
-            found.append(problem.at(place(name)))
-            raise _AlreadyReported from None
-        except _AlreadyReported:
-            failed.add(name)
-            raise
-        finally:
-            underway.pop()
-
-    for name in spec.settings:
-        try:
-            resolve(name)
-        except _AlreadyReported:
-            continue
-    return values, found
-
-
-class _AlreadyReported(Exception):  # noqa: N818
-    """A variable that needs a broken one: the broken one is what the user hears of."""
+            raise UsageError(f"`{name}` cannot be set to `{value}`: {problem.message}") from None
+        unknown = sorted(expression.names.difference(known))
+        if unknown or expression.inputs:
+            stranger = "in" if expression.inputs else unknown[0]
+            raise UsageError(f"`{name}` cannot be set to `{value}`: there is no `{stranger}`")
+    elif not isinstance(value, (bool, int, float, str, type(None))):
+        raise UsageError(
+            f"`{name}` cannot be set to a {type(value).__name__}: "
+            f"a variable is a number, a word, a truth value or a list of at most {MAX_ITEMS:,}"
+        )
+    return value

@@ -16,7 +16,7 @@ from archspec.diagnostics import Problem
 Value: TypeAlias = "int | float | bool | str | tuple[Value, ...] | None"
 
 MAX_NUMBER: Final = 2**63
-MAX_ITEMS: Final = 10_000
+MAX_ITEMS: Final = 1_000
 MAX_DEPTH: Final = 100
 """Of lists within lists, and of an expression's tree."""
 

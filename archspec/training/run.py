@@ -26,7 +26,8 @@ from archspec.emit.model import build
 from archspec.expand import expand
 from archspec.graph.graph import Graph
 from archspec.spec.document import Path as SpecPath
-from archspec.spec.document import Spec, spec_error
+from archspec.spec.document import Spec
+from archspec.spec.findings import spec_error
 from archspec.training import compilation, folder
 from archspec.training import data as training_data
 from archspec.training.callbacks import (

@@ -1,0 +1,49 @@
+"""What is wrong with a spec, gathered as it comes to light, and raised in the order of the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from archspec.diagnostics import Diagnostic, Problem, Span, SpecError
+from archspec.spec.source import Source
+
+MOST_FOUND: Final = 100
+"""After so many problems no more are looked for: each takes time, and nobody reads them all."""
+
+
+class Findings:
+    """The problems of one spec so far."""
+
+    def __init__(self, source: Source, found: Iterable[Diagnostic] = ()) -> None:
+        self.source = source
+        self.found = list(found)
+        self._said = {(diagnostic.message, diagnostic.span) for diagnostic in self.found}
+
+    def report(self, problem: Problem, path: tuple[str | int, ...], *, key: bool = False) -> None:
+        """Add a problem of the value at `path`, or of its key; `SpecError` when there are enough.
+
+        What is wrong in every round of a loop is said once, for the round where it is found first.
+        """
+        diagnostic = problem.at(self.source.span(path, key=key))
+        said = (diagnostic.message, diagnostic.span)
+        if said in self._said:
+            return
+        self._said.add(said)
+        self.found.append(diagnostic)
+        if len(self.found) >= MOST_FOUND:
+            raise self.error()
+
+    def error(self) -> SpecError:
+        return spec_error(self.source, self.found)
+
+
+def spec_error(source: Source, found: Iterable[Diagnostic]) -> SpecError:
+    """All that was found, each once, in the order of the text."""
+    unique = list(dict.fromkeys(found))
+    unique.sort(key=lambda d: d.span or Span(0, 0, 0, 0))
+    named = tuple(
+        Diagnostic(d.code, d.message, d.span, d.notes, d.help, d.file or source.name)
+        for d in unique
+    )
+    return SpecError(named, source.lines)

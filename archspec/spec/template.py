@@ -1,0 +1,121 @@
+"""Values in which expressions may stand: compiled once, evaluated wherever they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from archspec.diagnostics import Problem, suggestion
+from archspec.spec.expressions import Expression, is_expression
+from archspec.spec.findings import Findings
+from archspec.spec.operations import MAX_ITEMS
+
+
+class Broken:
+    """Stands where a value would, had the user written a right one: that is reported already."""
+
+
+BROKEN: Final = Broken()
+
+
+class Passed(Exception):  # noqa: N818
+    """Something cannot be known, for a reason that is reported already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list in which expressions stand. Lists without are tuples, and as good as evaluated."""
+
+    items: tuple[Template, ...]
+
+
+Template: TypeAlias = Any
+"""A constant, an `Expression`, a `Listing`, or `BROKEN`."""
+
+
+def compile_template(
+    value: Any,
+    path: tuple[str | int, ...],
+    known: Collection[str],
+    findings: Findings,
+    *,
+    shaped: bool = True,
+) -> Template:
+    """The template of a value that stands at `path`; what is wrong with it is reported.
+
+    `known` are the variables there. `shaped` says whether there is an input, so that `in` means
+    something.
+    """
+    if isinstance(value, (list, tuple)):
+        if len(value) > MAX_ITEMS:
+            problem = Problem("limit", f"a list of {len(value):,} is longer than {MAX_ITEMS:,}")
+            findings.report(problem, path)
+            return BROKEN
+        items = tuple(
+            compile_template(item, (*path, i), known, findings, shaped=shaped)
+            for i, item in enumerate(value)
+        )
+        return items if all(map(is_constant, items)) else Listing(items)
+    if isinstance(value, dict):
+        help_ = "a value is a number, a word, true, false, null, or a list of these"
+        findings.report(Problem("type", "a mapping cannot stand here", help=help_), path)
+        return BROKEN
+    if not is_expression(value):
+        return value
+    try:
+        expression = Expression.parse(value)
+    except Problem as problem:
+        findings.report(problem, path)
+        return BROKEN
+    unknown = sorted(expression.names.difference(known))
+    for name in unknown:
+        hint = suggestion(name, known, what="variables")
+        findings.report(Problem("unknown-name", f"`{name}` is not defined", help=hint), path)
+    if expression.inputs and not shaped:
+        help_ = "it is what comes into a step, and this is no step"
+        findings.report(Problem("expression", "`in` has no meaning here", help=help_), path)
+        return BROKEN
+    return BROKEN if unknown else expression
+
+
+def evaluate(
+    template: Template, variables: Mapping[str, Any], inputs: Mapping[str, int] | None = None
+) -> Any:
+    """The value of a template; `Passed` where it depends on something broken.
+
+    `inputs` is what `in` means; None where the step has no input because of a mistake before it.
+    """
+    if isinstance(template, Expression):
+        if template.inputs and inputs is None:
+            raise Passed
+        if any(variables[name] is BROKEN for name in template.names):
+            raise Passed
+        return template.evaluate(variables, inputs)
+    if isinstance(template, Listing):
+        return tuple(evaluate(item, variables, inputs) for item in template.items)
+    if template is BROKEN:
+        raise Passed
+    return template
+
+
+def is_constant(template: Template) -> bool:
+    return not isinstance(template, (Expression, Listing, Broken))
+
+
+def names_in(template: Template) -> Iterator[str]:
+    """The variables that a template needs."""
+    if isinstance(template, Expression):
+        yield from template.names
+    elif isinstance(template, Listing):
+        for item in template.items:
+            yield from names_in(item)
+
+
+def size(template: Template) -> int:
+    """How much there is to evaluate: values, and characters of expressions."""
+    if isinstance(template, Expression):
+        return len(template.text)
+    if isinstance(template, Listing):
+        return sum(map(size, template.items))
+    return len(template) if isinstance(template, tuple) else 1

@@ -1,0 +1,62 @@
+"""What every variable of a spec comes to, and its `input`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archspec.diagnostics import Problem, UsageError
+from archspec.spec.template import BROKEN, Passed, compile_template, evaluate, names_in
+
+if TYPE_CHECKING:
+    from archspec.spec.document import Spec
+    from archspec.spec.findings import Findings
+
+
+def variables(spec: Spec, findings: Findings) -> dict[str, Any]:
+    """Every variable's value, and `input`, expressions evaluated; BROKEN for what is reported.
+
+    Raises `UsageError` for what is wrong with a value that was set from outside.
+    """
+    known = [name for name in spec.settings if name != "input"]
+    templates = {
+        name: compile_template(value, path or (), known, findings, shaped=False)
+        for name, (value, path) in spec.settings.items()
+    }
+    values: dict[str, Any] = {}
+    for first in templates:
+        trail = dict.fromkeys([first])  # a set in order: each needs the one after it
+        while trail:
+            name = next(reversed(trail))
+            needed = next((n for n in names_in(templates[name]) if n not in values), None)
+            if needed is None:
+                values[name] = _value(spec, findings, name, templates[name], values)
+                del trail[name]
+            elif needed in trail:
+                _report_circle(spec, findings, [*trail], needed)
+                values[name] = BROKEN
+                del trail[name]
+            else:
+                trail[needed] = None
+    return values
+
+
+def _value(spec: Spec, findings: Findings, name: str, template: Any, values: dict[str, Any]) -> Any:
+    path = spec.settings[name][1]
+    try:
+        return evaluate(template, values)
+    except Problem as problem:
+        if path is None:
+            raise UsageError(f"`{name}`, as it was set: {problem.message}") from None
+        findings.report(problem, path)
+    except Passed:
+        pass
+    return BROKEN
+
+
+def _report_circle(spec: Spec, findings: Findings, trail: list[str], needed: str) -> None:
+    circle = [*trail[trail.index(needed) :], needed]
+    message = f"variables that need each other: {' -> '.join(circle)}"
+    path = spec.settings[trail[-1]][1]
+    if path is None:
+        raise UsageError(message)
+    findings.report(Problem("circular", message), path)
