@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from archspec.analysis.compare import compare as compare
     from archspec.analysis.difference import Difference as Difference
     from archspec.analysis.difference import diff as diff
+    from archspec.analysis.probe import Probe as Probe
     from archspec.analysis.report import Report as Report
     from archspec.analysis.report import report as report
     from archspec.diagnostics import ArchspecError as ArchspecError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from archspec.graph.graph import Graph as Graph
     from archspec.spec.document import Spec as Spec
     from archspec.spec.library import load as load
+    from archspec.training.probe import probe as probe
     from archspec.training.run import Run as Run
     from archspec.training.run import fit as fit
 
@@ -45,6 +47,7 @@ _HOMES = {
     "compare": "archspec.analysis.compare",
     "Difference": "archspec.analysis.difference",
     "diff": "archspec.analysis.difference",
+    "Probe": "archspec.analysis.probe",
     "Report": "archspec.analysis.report",
     "report": "archspec.analysis.report",
     "ArchspecError": "archspec.diagnostics",
@@ -56,6 +59,7 @@ _HOMES = {
     "Graph": "archspec.graph.graph",
     "Spec": "archspec.spec.document",
     "load": "archspec.spec.library",
+    "probe": "archspec.training.probe",
     "Run": "archspec.training.run",
     "fit": "archspec.training.run",
 }

@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, str]] = {
     "check": "Prove a spec: every variant valid, its figures and budgets true.",
     "compare": "Show networks side by side, or where two of them differ.",
     "fit": "Train a network, and keep all of the run in a folder.",
+    "probe": "Show activations and gradients at initialisation.",
     "list": "List the networks that come with archspec, or the kinds of steps.",
     "show": "Explain a kind of step, or print a bundled spec.",
     "schema": "Print the JSON Schema of specs, for editors.",

@@ -1,0 +1,248 @@
+"""Spec -> Probe: one training step on random labels, watched and not taken.
+
+Weights and examples come from numpy, so that a seed means the same on every backend; Keras's own
+initialisers alone draw from the backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.analysis.probe import Activity, Probe
+from archspec.analysis.report import report
+from archspec.diagnostics import UsageError
+from archspec.emit.engine import deep, load_keras
+from archspec.emit.model import build, layer_name
+from archspec.graph.graph import Graph, Layer, Node
+from archspec.ops.op import Op
+from archspec.ops.shape import Shape
+from archspec.spec.document import Spec
+from archspec.spec.findings import spec_error
+from archspec.training import data as training_data
+from archspec.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GAUSSIAN: Final = "gaussian"
+"""Data: every value of every example drawn from the unit gaussian."""
+
+KERAS: Final = "keras"
+"""Kernels as Keras draws them: Glorot's uniform distribution.
+
+Its variance is 2 / (fan in + fan out), where that of `xavier` is 1 / fan in, as in the lecture.
+"""
+
+BOUNDS: Final = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "softsign": (-1.0, 1.0)}
+"""Between what the outputs of a function lie that comes close to them and stays there."""
+
+CLOSE: Final = 0.005
+"""Share of the way between the bounds: of tanh, what is beyond 0.99 is saturated."""
+
+DYING: Final = frozenset({"relu", "relu6"})
+"""Functions that give 0, and no slope, to every number below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gaussian:
+    """Kernels drawn from a gaussian of mean 0; biases and everything else as Keras starts them."""
+
+    variance: float
+    per_input: bool
+    """Whether the variance is divided by the number of inputs that an output is a sum over."""
+
+    @classmethod
+    def read(cls, text: str) -> Gaussian | None:
+        """`xavier`, `he` or `normal:STD`; None for Keras's own. Raise `UsageError` for others."""
+        if text == KERAS:
+            return None
+        if text == "xavier":
+            return cls(1.0, per_input=True)
+        if text == "he":
+            return cls(2.0, per_input=True)
+        name, _, number = text.partition(":")
+        try:
+            std = float(number)
+        except ValueError:
+            std = -1.0
+        if name != "normal" or not 0 <= std < float("inf"):
+            raise UsageError(
+                f"there is no initialiser `{text}`; there are {KERAS}, xavier, he, and "
+                "normal:STD, such as normal:0.01"
+            )
+        return cls(std * std, per_input=False)
+
+    def std(self, layer: Layer) -> float:
+        """The standard deviation of a layer's kernel."""
+        if not self.per_input:
+            return sqrt(self.variance)
+        return sqrt(self.variance * layer.output.size / layer.macs)
+
+
+def probe(
+    spec: Spec, *, init: str = KERAS, data: str = GAUSSIAN, batch: int = 32, seed: int = 0
+) -> Probe:
+    """Feed a batch to a network at initialisation; see what each layer makes of it, and learns.
+
+    `init` is how kernels are drawn: `keras` (Keras's own), `normal:0.01` (a gaussian of that
+    standard deviation), `xavier` (of variance 1 / fan in) or `he` (2 / fan in). `data` is
+    `gaussian` or what a recipe may name. Layers do as in training: norms use the batch's own
+    statistics, dropout drops. The loss is the cross-entropy of each output with random labels;
+    an output that is no softmax is taken as logits, and of a single value it is the squared error.
+
+    Raises `SpecError` for what is wrong in the spec, and `UsageError` for what is wrong here or
+    where Keras's backend is not installed.
+    """
+    start = Gaussian.read(init)
+    costs = report(spec, batch=batch)
+    graph = costs.graph
+    if data != GAUSSIAN:
+        _check_input(spec, data, graph.input)
+    keras = load_keras()
+    import numpy as np  # noqa: PLC0415
+
+    keras.utils.set_random_seed(seed)
+    random = np.random.default_rng(seed)
+    examples = _examples(data, graph.input, batch, random)
+    model = build(graph)
+    if start is not None:
+        _draw_kernels(model, graph, start, random)
+    layers = [model.get_layer(layer_name(node)) for node in graph.nodes]
+    with deep(len(graph.nodes)):
+        watched = keras.Model(model.input, [layer.output for layer in layers])
+        outputs = watched(examples, training=True)
+        seen = [
+            _activity(node, keras.ops.convert_to_numpy(output))
+            for node, output in zip(graph.nodes, outputs, strict=True)
+        ]
+        del outputs
+        scores = {name: layers[index].output for name, index in _scores(graph).items()}
+        loss, gradients = _gradients(
+            keras, keras.Model(model.input, scores), graph.loss_weights, examples, random
+        )
+    return Probe(
+        report=costs,
+        data=data,
+        init=init,
+        seed=seed,
+        loss=loss,
+        activities=tuple(
+            activity._replace(gradient=_norm(gradients, layer))
+            for activity, layer in zip(seen, layers, strict=True)
+        ),
+    )
+
+
+def _check_input(spec: Spec, data: str, extent: Shape) -> None:
+    """Raise `SpecError` where such examples do not fit; what comes out does not matter here."""
+    source = Recipe.resolve({}, {"data": data}).data.source
+    problems = dict(training_data.misfits(source, extent, {}))
+    if problems:
+        place = spec.source.span(("input",))
+        raise spec_error(spec.source, [problem.at(place) for problem in problems.values()])
+
+
+def _examples(
+    data: str, extent: Shape, batch: int, random: np.random.Generator
+) -> NDArray[np.float32]:
+    if data == GAUSSIAN:
+        return random.standard_normal((batch, *extent), dtype="float32")
+    images = training_data.load(Recipe.resolve({}, {"data": data}).data, extent).x_train
+    if batch > len(images):
+        raise UsageError(f"{data} has {len(images):,} images to train on, not {batch:,}")
+    return images[random.choice(len(images), batch, replace=False)]
+
+
+def _draw_kernels(model: Any, graph: Graph, start: Gaussian, random: np.random.Generator) -> None:
+    for node in graph.nodes:
+        for weight in model.get_layer(layer_name(node)).weights:
+            if weight.name == "kernel":
+                values = random.standard_normal(weight.shape, dtype="float32")
+                weight.assign(values * start.std(node.layer))
+
+
+def _activity(node: Node, values: NDArray[Any]) -> Activity:
+    """What a node puts out for the whole batch, channels last."""
+    function = getattr(node.op, "function", None)
+    dead = saturated = None
+    if function in DYING:
+        units = values.reshape(-1, values.shape[-1])
+        dead = float((units == 0).all(axis=0).mean())
+    elif function in BOUNDS:
+        low, high = BOUNDS[function]
+        margin = CLOSE * (high - low)
+        saturated = float(((values < low + margin) | (values > high - margin)).mean())
+    # A sum over a batch of large maps needs more digits than the values have.
+    mean, std = values.mean(dtype="float64"), values.std(dtype="float64")
+    return Activity(float(mean), float(std), dead, saturated, None)
+
+
+def _scores(graph: Graph) -> dict[str, int]:
+    """The node of each output, or what its softmax is taken of.
+
+    From logits a cross-entropy has a slope however wrong they are, and the same on all backends.
+    """
+    return {
+        name: graph.nodes[index].inputs[0] if _is_softmax(graph.nodes[index].op) else index
+        for name, index in graph.outputs.items()
+    }
+
+
+def _is_softmax(op: Op) -> bool:
+    return op.kind == "softmax" or getattr(op, "function", None) == "softmax"
+
+
+def _gradients(
+    keras: Any,
+    model: Any,
+    loss_weights: Mapping[str, float],
+    examples: Any,
+    random: np.random.Generator,
+) -> tuple[float, dict[str, float]]:
+    """The loss, and the norm of its gradient by each weight, under the weight's path.
+
+    Keras's trainers know how each backend takes gradients. Here they do it for an optimiser that
+    keeps the gradients and leaves the weights as they are.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    gradients: list[Any] = []
+
+    class Keeper(keras.optimizers.Optimizer):  # type: ignore[misc]
+        def apply(self, grads: Any, trainable_variables: Any = None) -> None:  # noqa: ARG002
+            gradients.extend(grads)
+
+    losses, labels = {}, {}
+    for name, scores in model.output.items():
+        *extents, classes = scores.shape[1:]
+        losses[name] = (
+            keras.losses.MeanSquaredError()
+            if classes == 1
+            else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        )
+        labels[name] = random.integers(max(classes, 2), size=(len(examples), *extents))
+    model.compile(
+        Keeper(learning_rate=1.0),
+        loss=losses,
+        loss_weights={name: loss_weights.get(name, 1.0) for name in losses},
+        run_eagerly=True,  # compiled, the gradients would be symbols; and it is only one step
+        jit_compile=False,
+    )
+    step = model.train_on_batch if model.trainable_weights else model.test_on_batch
+    loss = float(np.ravel(step(examples, labels))[0])
+    norms = {
+        weight.path: float(np.linalg.norm(keras.ops.convert_to_numpy(gradient).ravel()))
+        for weight, gradient in zip(model.trainable_weights, gradients, strict=True)
+        if gradient is not None
+    }
+    return loss, norms
+
+
+def _norm(norms: dict[str, float], layer: Any) -> float | None:
+    """The gradient's norm by all weights of a layer."""
+    weights = layer.trainable_weights
+    return sqrt(sum(norms.get(w.path, 0.0) ** 2 for w in weights)) if weights else None
