@@ -79,6 +79,8 @@ class _Run:
         self.carried = 0
         self.parsed: dict[tuple[type[Element], str], Element] = {}
         self.named: dict[str, Node | None] = {}
+        self.failed: set[Path] = set()
+        """Steps of which it is said that they do not fit."""
         self.left_out: set[str] = set()
         self.vague: set[str] = set()
         """Paths of loops whose rounds nobody knows."""
@@ -89,7 +91,7 @@ class _Run:
         env: _Env = ChainMap(self.variables)
         main = self._sequence(self.plan.layers, self.enclosing, env)
         outputs, weights = {"output": main}, {"output": 1.0}
-        for name, head in self.plan.heads.items():
+        for name, head in () if self.spec.inference else self.plan.heads.items():
             if self._when(head, main, env) is not False:
                 outputs[name] = self._step(head, main, env)
                 weights[name] = self.spec.document.heads[name].loss_weight
@@ -164,7 +166,9 @@ class _Run:
             try:
                 x = self._once(step, inputs, inner, name)
             except Problem as problem:
-                self.findings.report(problem, (*step.path, step.kind), key=True)
+                if step.path not in self.failed:  # the rounds of a loop fail alike
+                    self.failed.add(step.path)
+                    self.findings.report(problem, (*step.path, step.kind), key=True)
                 if problem.code == "limit" and len(self.builder.nodes) >= MOST_NODES:
                     raise self.findings.error() from None
                 x = None

@@ -46,6 +46,7 @@ SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
     help="Write .keras (the model), .json, .csv, .md, .txt (the report) or .yaml (the spec, "
     "its variables resolved). May be given several times.",
 )
+@click.option("--inference", is_flag=True, help="Leave out the heads, which only help to train.")
 @click.option("--verify", is_flag=True, help="Build the Keras model and prove the table by it.")
 @click.option(
     "--weights",
@@ -66,6 +67,7 @@ def command(
     formulas: bool,
     form: str,
     outputs: tuple[str, ...],
+    inference: bool,
     verify: bool,
     weights: str | None,
 ) -> None:
@@ -80,6 +82,8 @@ def command(
     archspec build specs/mine.yaml -o mine.keras --verify
     archspec build resnet50_keras --weights imagenet -o resnet50.keras
     """
+    from dataclasses import replace
+
     from archspec.analysis.report import report
 
     check_outputs(outputs, (".keras", ".yaml", *SUFFIXES))
@@ -87,7 +91,7 @@ def command(
         raise click.UsageError("--formulas goes with --format text")
     if weights is not None and not (verify or any(path.endswith(".keras") for path in outputs)):
         raise click.UsageError("--weights goes with a model: add -o NAME.keras, or --verify")
-    loaded = load_spec(spec, variant, settings)
+    loaded = replace(load_spec(spec, variant, settings), inference=inference)
     costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer)
     names = [name.strip() for name in columns.split(",")] if columns else None
     layout: dict[str, Any] = {"depth": depth, "ops": ops, "columns": names}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -171,6 +172,14 @@ def test_a_module_of_googlenet(module, params, macs):
     layers = [node.layer for node in below("googlenet", f"inception_{module}")]
     assert sum(layer.params for layer in layers) == params
     assert sum(layer.macs for layer in layers) == macs
+
+
+def test_without_its_auxiliary_classifiers_googlenet_is_googlenet():
+    inference = expand(replace(load("googlenet_aux"), inference=True))
+    assert [*inference.outputs] == ["output"]
+    assert [(node.name, node.layer, node.inputs) for node in inference.nodes] == [
+        (node.name, node.layer, node.inputs) for node in graph("googlenet").nodes
+    ]
 
 
 def test_the_two_orders_of_alexnet():

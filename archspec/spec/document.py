@@ -70,7 +70,7 @@ class Head(_Section):
     """The step it starts from; by default the last of `layers`."""
     loss_weight: Annotated[float, Ge(0), Expect("a number from 0")] = 1.0
     """Weight of its loss in training; the main output's is 1."""
-    when: bool | str = True
+    when: Annotated[bool | str, Expect("true, false or an expression")] = True
     """Whether the network has it: true, false, or an expression such as `=auxiliary`."""
     layers: Steps
     """The steps from there to the output."""
@@ -204,8 +204,9 @@ def _translate(findings: Findings, error: ValidationError) -> None:
                 help_ = _EXAMPLES.get(name)
                 findings.report(Problem("missing", f"`{name}` is missing{where}", help=help_), path)
             case "too_short":
+                what = "too short" if item["input"] else "empty"
                 help_ = _EXAMPLES.get(name)
-                findings.report(Problem("value", f"`{shown}` is too short", help=help_), path)
+                findings.report(Problem("value", f"`{shown}` is {what}", help=help_), path)
             case kind:
                 info = section.model_fields.get("source" if name == "from" else name)
                 what = expectation(info) if info and len(path) != 2 else "a mapping"
@@ -289,6 +290,8 @@ class Spec:
     source: Source = field(repr=False)
     variant: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    inference: bool = False
+    """Whether the heads, which only help to train, are left out."""
     found: tuple[Diagnostic, ...] = ()
     """Mistakes beside the steps, which `expand` reports together with those in them."""
     lost: frozenset[Path] = frozenset()
@@ -309,8 +312,9 @@ class Spec:
 
     @property
     def published(self) -> Published | None:
-        """What the literature says of this network as it is: nothing once variables are set."""
-        return None if self.overrides else self.document.published.get(self.name)
+        """What the literature says of this network: nothing once it is made to be another."""
+        changed = self.overrides or (self.inference and self.document.heads)
+        return None if changed else self.document.published.get(self.name)
 
     @cached_property
     def settings(self) -> dict[str, tuple[Any, Path | None]]:
@@ -327,7 +331,8 @@ class Spec:
 
     def to_dict(self) -> dict[str, Any]:
         """The network as plain data, its variant and variables resolved: a spec of its own."""
-        data = {k: v for k, v in self.source.data.items() if k not in {"variants", "published"}}
+        dropped = {"variants", "published", *(("heads",) if self.inference else ())}
+        data = {k: v for k, v in self.source.data.items() if k not in dropped}
         data["name"] = self.name
         data["input"] = self.settings["input"][0]
         values = {name: value for name, (value, _) in self.settings.items() if name != "input"}
@@ -359,7 +364,7 @@ def choose(
             hint = suggestion(name, (*document.vars, "input"), what="variables")
             raise UsageError(f"{source.name} has no variable `{name}`; {hint}")
     given = {name: _given(name, value, document.vars) for name, value in overrides.items()}
-    return Spec(document, source, variant, given, found, lost)
+    return Spec(document, source, variant, given, found=found, lost=lost)
 
 
 def _given(name: str, value: Any, known: Mapped) -> Any:
