@@ -23,7 +23,7 @@ class Findings:
     def report(self, problem: Problem, path: tuple[str | int, ...], *, key: bool = False) -> None:
         """Add a problem of the value at `path`, or of its key; `SpecError` when there are enough.
 
-        What is wrong in every round of a loop is said once, for the round where it is found first.
+        The same again at the same place, as in the next round of a loop, is not added.
         """
         diagnostic = problem.at(self.source.span(path, key=key))
         said = (diagnostic.message, diagnostic.span)
