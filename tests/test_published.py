@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 from archspec.cli import main
+from helpers import spec_of
 
 from archspec.analysis.checks import check_graph
 from archspec.analysis.report import report
@@ -70,6 +71,16 @@ def test_every_bundled_network_says_what_is_published_and_it_holds(variant):
     assert spec.published.source
     checks = check_graph(spec, report(spec))
     assert {"params", "trainable"} & {check.figure for check in checks}
+    assert [check for check in checks if not check.holds] == []
+
+
+@pytest.mark.parametrize("variant", ["mobilenet", "mobilenet_half"])
+def test_the_family_that_a_page_adds_holds_too(variant):
+    page = Path(__file__).parent.parent / "docs" / "adding-a-family.md"
+    written = re.search(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    spec = spec_of(written[1], variant)
+    checks = check_graph(spec, report(spec))
+    assert checks
     assert [check for check in checks if not check.holds] == []
 
 
