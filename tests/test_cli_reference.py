@@ -11,10 +11,10 @@ from types import SimpleNamespace
 
 import click
 import pytest
-from archspec.cli import COMMANDS, main
 from click.testing import CliRunner
 
 from archspec import catalog
+from archspec.cli import COMMANDS, main
 from archspec.diagnostics import Diagnostic, SpecError, UsageError
 from archspec.spec.library import bundled, families
 

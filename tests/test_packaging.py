@@ -10,8 +10,9 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-import archspec.specs
 import pytest
+
+import archspec.specs
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

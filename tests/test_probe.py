@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from archspec.cli import main
 from click.testing import CliRunner
 from helpers import spec_of
 
+from archspec.cli import main
 from archspec.diagnostics import SpecError, UsageError
 from archspec.expand import expand
 from archspec.spec.library import load

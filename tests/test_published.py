@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 import pytest
-from archspec.cli import main
 from helpers import spec_of
 
 from archspec.analysis.checks import check_graph
 from archspec.analysis.report import report
+from archspec.cli import main
 from archspec.expand import expand
 from archspec.graph.graph import Graph, Node
 from archspec.spec.library import families, load

@@ -6,6 +6,7 @@ import sys
 
 import click
 import pytest
+
 from archspec.cli import COMMANDS, main
 
 HEAVY = {"keras", "tensorflow", "jax", "torch", "numpy", "scipy", "sklearn", "pandas", "h5py"}

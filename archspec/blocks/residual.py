@@ -55,7 +55,7 @@ class Residual(Block, kind="residual", main="filters"):
     dropout: Rate = 0.0
     """Share dropped before the last convolution in training (Wide ResNet)."""
     drop_path: Rate = 0.0
-    """How often the branch is dropped in training (stochastic depth); see `drop_path`."""
+    """Share dropped of the branch in training (stochastic depth); the kind `drop_path` says how."""
 
     def expand(self, b: Builder, x: Node) -> Node:
         post = self.order == "conv-norm-act"
