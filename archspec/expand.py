@@ -25,7 +25,15 @@ from archspec.spec.document import Path, Spec, name_problem
 from archspec.spec.findings import Findings
 from archspec.spec.template import BROKEN, Passed, Template, evaluate
 from archspec.spec.variables import variables
-from archspec.step import GROUPS, Plan, SpecBlock, Step, report_arguments, report_defaults
+from archspec.step import (
+    GROUPS,
+    Plan,
+    SpecBlock,
+    Step,
+    expression_meant,
+    report_arguments,
+    report_defaults,
+)
 
 MOST_REPEATS = 10_000
 """The most that `repeat` may say."""
@@ -115,7 +123,8 @@ class _Run:
         for i, n in enumerate(extent):
             if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= LARGEST:
                 message = f"`input` needs whole numbers from 1 to {LARGEST}, not {show(n)}"
-                self.findings.report(Problem("value", message), (*path, i) if path else ())
+                problem = Problem("value", message, help=expression_meant(n, self.variables))
+                self.findings.report(problem, (*path, i) if path else ())
                 return None
         return extent
 

@@ -25,6 +25,7 @@ from archspec.step import (
     SpecBlock,
     Step,
     declare,
+    expression_meant,
     report_arguments,
     report_defaults,
 )
@@ -84,7 +85,8 @@ class _Compiler:
         if name in _BESIDE or name in GROUPS:
             problem = Problem("value", f"`{name}` has a meaning of its own; choose another name")
         elif catalog.get(name):
-            problem = Problem("duplicate", f"archspec has a `{name}` already")
+            message = f"archspec has a `{name}` already"
+            problem = Problem("duplicate", message, help="choose another name")
         if problem:
             self.report(problem, ("blocks", name), key=True)
 
@@ -217,7 +219,8 @@ class _Compiler:
             repeat = self._template(repeat, (*path, "repeat"), known)
         else:
             message = f"`repeat` must be a whole number from 0, not {show(repeat)}"
-            self.report(Problem("type", message), (*path, "repeat"))
+            problem = Problem("type", message, help=expression_meant(repeat, known))
+            self.report(problem, (*path, "repeat"))
             repeat = BROKEN
         if loop or repeat is not None:
             known = known | {*loop, "index"}
@@ -364,9 +367,11 @@ class _Compiler:
             arguments={**self.defaults.get(cls, {}), **arguments},
             given=frozenset(arguments),
         )
-        return self._checked(step, cls, strange=bool(strange))
+        return self._checked(step, cls, known, strange=bool(strange))
 
-    def _checked(self, step: Step, cls: type[Element], *, strange: bool = False) -> Step:
+    def _checked(
+        self, step: Step, cls: type[Element], known: frozenset[str], *, strange: bool = False
+    ) -> Step:
         """The step with its constant arguments checked; its element, if there are no others.
 
         `strange`: it has an argument that does not exist. One that is missing may be that one.
@@ -384,6 +389,8 @@ class _Compiler:
                 or (problem.code == "missing" and name not in step.arguments and not excused)
                 or (not name and complete)
             }
+            for name in constants.keys() & wrong:
+                wrong[name].help = wrong[name].help or expression_meant(constants[name], known)
             report_arguments(self.findings, step, wrong)
             return replace(step, broken=complete or bool(wrong))
         return replace(step, constant=element) if complete else step
@@ -423,7 +430,7 @@ class _Compiler:
             with_previous=isinstance(data, str),
             arguments=dict(self.defaults.get(cls, {})),
         )
-        return self._checked(step, cls)
+        return self._checked(step, cls, frozenset())
 
     # Values and defaults.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar
 
@@ -102,6 +102,11 @@ def report_arguments(findings: Findings, step: Step, problems: Mapping[str, Prob
             findings.report(problem, (*where, name))
 
 
+def expression_meant(value: object, known: Collection[str]) -> str | None:
+    """A help line for the name of a variable where its value should stand."""
+    return f"did you mean `={value}`?" if isinstance(value, str) and value in known else None
+
+
 def report_defaults(
     findings: Findings, cls: type[Element], values: Mapping[str, Any]
 ) -> tuple[str, ...]:
@@ -119,29 +124,31 @@ def report_defaults(
 def declare(name: str, definition: BlockDefinition, findings: Findings) -> type[SpecBlock]:
     """The class of a block that a spec defines, its body still empty."""
     fields: dict[str, Any] = {}
-    lost = {}
     for arg, written in definition.args.items():
         path: Path = ("blocks", name, "args", arg)
-        problem = name_problem(arg, "an argument", variable=True)
-        if problem is None and hasattr(SpecBlock, arg):
+        unfit = name_problem(arg, "an argument", variable=True)
+        if unfit is None and hasattr(SpecBlock, arg):
             help_ = "archspec has its own use for this name"
-            problem = Problem("value", f"an argument cannot be called `{arg}`", help=help_)
-        if problem:
-            findings.report(problem, path, key=True)
-            lost[arg] = BROKEN
+            unfit = Problem("value", f"an argument cannot be called `{arg}`", help=help_)
+        if unfit:
+            findings.report(unfit, path, key=True)
             continue
         try:
-            fields[arg] = _field(written, path, findings)
+            argument = _argument(written)
         except Problem as problem:
             findings.report(problem, path)
-            lost[arg] = BROKEN
+            continue
+        try:
+            fields[arg] = _field(argument, (*path, "default"), findings)
+        except Problem as problem:
+            findings.report(problem, (*path, "default"))
         except Passed:
-            lost[arg] = BROKEN
+            continue
     block = create_model(name, __base__=SpecBlock, **fields)
     block.__doc__ = definition.about
     block.kind = name
     block.main = next(iter(definition.args), None)
-    block.lost = lost
+    block.lost = {arg: BROKEN for arg in definition.args if arg not in fields}
     return block
 
 
@@ -157,19 +164,17 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 _ANNOTATIONS = {"int": int, "float": float, "bool": bool, "str": str, "list": tuple[Any, ...]}
 
 
-def _field(written: Any, path: Path, findings: Findings) -> tuple[Any, Any]:
-    """An argument's annotation and default for pydantic, `...` for none."""
-    argument = _argument(written)
+def _field(argument: Argument, path: Path, findings: Findings) -> tuple[Any, Any]:
+    """An argument's annotation for pydantic and its default, `...` for none, which is at `path`."""
     types, words = _TYPES[argument.type]
     annotation: Any = Annotated[_ANNOTATIONS[argument.type], Expect(words)]
     if "default" not in argument.model_fields_set:
         return annotation, ...
-    where = (*path, "default") if isinstance(written, dict) else path
-    default = evaluate(compile_template(argument.default, where, (), findings, shaped=False), {})
+    default = evaluate(compile_template(argument.default, path, (), findings, shaped=False), {})
     if default is None:
         return annotation | None, None
     if not isinstance(default, types) or (isinstance(default, bool) and argument.type != "bool"):
-        raise Problem("type", f"the default of `{path[-1]}` must be {words}, not {show(default)}")
+        raise Problem("type", f"the default of `{path[-2]}` must be {words}, not {show(default)}")
     return annotation, default
 
 

@@ -41,7 +41,7 @@ Padding: TypeAlias = Annotated[
 ]
 """`same` (output = ceil(input / stride), odd pixel after), `valid` (none), or explicit zeros."""
 
-Rate: TypeAlias = Annotated[float, Ge(0), Lt(1), Expect("a number from 0 up to, but not, 1")]
+Rate: TypeAlias = Annotated[float, Ge(0), Lt(1), Expect("a number from 0 to below 1")]
 Positive: TypeAlias = Annotated[float, Gt(0), Lt(float("inf")), Expect("a number above 0")]
 Number: TypeAlias = Annotated[float, Gt(float("-inf")), Lt(float("inf")), Expect("a finite number")]
 
@@ -61,8 +61,8 @@ def per_axis(value: int | tuple[int, ...], rank: int, what: str) -> tuple[int, .
     if len(value) != rank:
         raise Problem(
             "shape",
-            f"`{what}` has {len(value)} numbers, but its input has {rank} spatial "
-            f"{'axis' if rank == 1 else 'axes'}",
+            f"`{what}` has {len(value)} {'number' if len(value) == 1 else 'numbers'}, "
+            f"but its input has {rank} spatial {'axis' if rank == 1 else 'axes'}",
         )
     return value
 

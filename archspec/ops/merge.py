@@ -83,7 +83,9 @@ class Multiply(Merge, kind="multiply"):
         for other in inputs:
             if any(n not in (1, most) for n, most in zip(other, widest, strict=True)):
                 raise Problem(
-                    "shape", f"`multiply` cannot combine {' and '.join(map(str, inputs))}"
+                    "shape",
+                    f"`multiply` cannot combine {' and '.join(map(str, inputs))}",
+                    help="extents must be equal, or 1: that is repeated",
                 )
         return widest
 

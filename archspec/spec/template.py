@@ -71,6 +71,8 @@ def compile_template(
     unknown = sorted(expression.names.difference(known))
     for name in unknown:
         hint = suggestion(name, known, what="variables")
+        if name == "index":
+            hint = "`index` counts the rounds of `for` and `repeat`: it is defined in them"
         findings.report(Problem("unknown-name", f"`{name}` is not defined", help=hint), path)
     if expression.inputs and not shaped:
         help_ = "it is what comes into a step, and this is no step"

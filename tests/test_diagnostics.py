@@ -1,0 +1,129 @@
+"""Every mistake and what is said of it. The cases stand in tests/diagnostics, one file a theme.
+
+A case is a title, a spec (or only its steps), `=>` and what is printed. After a change of words,
+`python tests/test_diagnostics.py` writes what is printed now; the difference wants to be read.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers import spec_of
+
+from archspec.diagnostics import CODES, SpecError
+from archspec.expand import expand
+from archspec.render.diagnostics import render
+
+FOLDER = Path(__file__).parent / "diagnostics"
+HEADER = "name: net\ninput: [8, 8, 3]\nlayers:\n"
+
+
+def read_cases(path: Path) -> dict[str, tuple[str, str]]:
+    """Title to spec and expected text."""
+    cases = {}
+    for case in path.read_text(encoding="utf-8").removeprefix("# ").split("\n\n# "):
+        title, _, rest = case.partition("\n")
+        spec, _, expected = rest.partition("\n=>\n")
+        cases[title] = (spec.strip("\n"), expected.strip("\n"))
+    return cases
+
+
+CASES = {
+    f"{path.stem}: {title}": case
+    for path in sorted(FOLDER.glob("*.txt"))
+    for title, case in read_cases(path).items()
+}
+
+
+def said(text: str) -> str:
+    """What is printed of a spec, which may be only its steps."""
+    text = HEADER + text if text.startswith("- ") else text
+    try:
+        expand(spec_of(text))
+    except SpecError as error:
+        return render(error)
+    return "nothing is wrong"
+
+
+@pytest.mark.parametrize("title", CASES)
+def test_what_is_said_of_a_mistake(title):
+    spec, expected = CASES[title]
+    assert said(spec) == expected
+
+
+def test_every_code_has_a_case():
+    shown = set(
+        re.findall(r"error\[([\w-]+)\]", "\n".join(expected for _, expected in CASES.values()))
+    )
+    elsewhere = {
+        "file",  # tests/test_source.py
+        "published",  # tests/test_published.py
+        "budget",
+    }
+    assert shown | elsewhere == set(CODES)
+
+
+MODULES = (
+    "plan.py",
+    "expand.py",
+    "step.py",
+    "element.py",
+    "spec/document.py",
+    "spec/template.py",
+    "spec/variables.py",
+    "graph/*.py",
+    "ops/*.py",
+    "blocks/*.py",
+)
+"""Where it is found out what is wrong with a spec. Texts and expressions have their own tests."""
+
+UNREACHED = {
+    "{}: {}",  # of a validator, which only kinds of third parties have
+    "the path of a step is longer than {} characters",  # below, it is too long for a table
+    "{} blocks are more than {}",
+    "a list of {} is longer than {}",
+}
+
+
+def messages(module: Path) -> Iterator[str]:
+    """The messages of all problems that a module makes, `{}` for what is put into them."""
+    for function in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        names: dict[str, list[ast.expr]] = {}
+        for node in ast.walk(function):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                names.setdefault(node.targets[0].id, []).append(node.value)
+        for node in ast.walk(function):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Problem":
+                message = node.args[1]
+                of_name = names.get(message.id, []) if isinstance(message, ast.Name) else []
+                yield from map(plain, of_name or [message])
+
+
+def plain(text: ast.expr) -> str:
+    if isinstance(text, ast.Constant):
+        return str(text.value)
+    if isinstance(text, ast.JoinedStr):
+        return "".join(plain(part) for part in text.values)
+    return "{}"
+
+
+def every_message() -> set[str]:
+    root = Path(__file__).parent.parent / "archspec"
+    return {text for module in MODULES for path in root.glob(module) for text in messages(path)}
+
+
+@pytest.mark.parametrize("message", sorted(every_message() - UNREACHED - {"{}"}))
+def test_every_message_has_a_case(message):
+    pattern = re.compile(".*".join(map(re.escape, message.split("{}"))))
+    assert any(pattern.search(expected) for _, expected in CASES.values())
+
+
+if __name__ == "__main__":
+    for path in sorted(FOLDER.glob("*.txt")):
+        cases = read_cases(path).items()
+        parts = [f"# {title}\n{spec}\n=>\n{said(spec)}\n" for title, (spec, _) in cases]
+        path.write_text("\n".join(parts), encoding="utf-8")
