@@ -92,7 +92,7 @@ def _published(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[
     if published is None:
         return
     path: Path = ("published", spec.name)
-    for figure in (name for name in FIGURES if name in published.model_fields_set):
+    for figure in (name for name in FIGURES if getattr(published, name, None) is not None):
         claim, actual = getattr(published, figure), FIGURES[figure](report)
         yield Check(
             "published",
