@@ -1,12 +1,9 @@
 """docs/counting.md: its commands print what it shows, and its table is what the ops say."""
 
-import os
 import re
-import subprocess
-import sysconfig
-from pathlib import Path
 
 import pytest
+from pages import ROOT, commands, run
 
 from archspec import catalog
 from archspec.graph.graph import layer_at
@@ -15,32 +12,14 @@ from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 from archspec.spec.source import parse
 
-PAGE = (Path(__file__).parents[1] / "docs" / "counting.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "counting.md").read_text(encoding="utf-8")
 
 IMAGE, VECTOR = Shape((8, 8, 4)), Shape((256,))
 
 
-def commands() -> list[tuple[str, str]]:
-    """Each command of the page, and the output that stands below it."""
-    found: list[tuple[str, str]] = []
-    for block in re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            found.append((command, output))
-    return found
-
-
-@pytest.mark.parametrize(("command", "output"), commands())
+@pytest.mark.parametrize(("command", "output"), commands(PAGE))
 def test_a_command_prints_what_the_page_shows(command, output):
-    path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["sh", "-c", command],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PATH": path},
-    )
-    assert done.stdout == output
+    assert run(command) == output
 
 
 def rows() -> list[list[str]]:
