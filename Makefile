@@ -5,13 +5,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint format types docs bench clean
+.PHONY: demo test test-all check lint format types docs faithful bench clean
 
 demo: $(VENV)/ready
 	$(BIN)/archspec build vgg16
 	$(BIN)/archspec fit lenet5
 
 test: check
+
+# Also what takes minutes, such as networks of 150 layers at full size. For a release.
+test-all: $(VENV)/dev lint types
+	$(BIN)/python -m pytest -m "slow or not slow"
 
 check: lint types pytest
 
@@ -33,6 +37,10 @@ format: $(VENV)/dev
 docs: $(VENV)/dev
 	$(BIN)/archspec schema -o archspec/spec/schema.json
 	$(BIN)/python -m archspec.reference > docs/reference.md
+
+# The table of docs/faithful.md.
+faithful: $(VENV)/dev
+	$(BIN)/python tests/faithful.py
 
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/run.py

@@ -1,6 +1,6 @@
 """Weights from elsewhere: another Keras model, a file, or keras.applications' for ImageNet.
 
-    model = archspec.build("resnet50_keras", weights="imagenet")
+    model = archspec.build(archspec.load("resnet50_keras"), weights="imagenet")
     archspec.weights.copy("trained.keras", model)
 
 A `.keras` file, and an `.h5` of a whole model, say how their layers are joined, and that decides
@@ -119,12 +119,15 @@ def _names_in(path: Path) -> list[str] | None:
     with h5py.File(path) as file:
         if "model_config" in file.attrs:
             return None
-        if "layer_names" in file.attrs:
-            groups = [(name, file[name]) for name in map(_text, file.attrs["layer_names"])]
-            return [name for name, group in groups if len(group.attrs["weight_names"])]
+        names = _listed(file, "layer_names")
+        new = path.name.endswith(".weights.h5")  # Keras goes by the name, not by what is inside
+        if new == bool(names) and (names or "layers" in file):
+            right = f"{path.stem.removesuffix('.weights')}{'.h5' if new else '.weights.h5'}"
+            raise UsageError(f"Keras can read {path} only under another name, such as {right}")
+        if names:
+            return [name for name in names if _listed(file[name], "weight_names")]
         if "layers" not in file:
             raise UsageError(f"{path} holds neither a Keras model nor a model's weights")
-        names: list[str] = []
 
         def visit(place: str, group: Any) -> None:
             if place.endswith("/vars") and len(group):
@@ -132,6 +135,14 @@ def _names_in(path: Path) -> list[str] | None:
 
         file["layers"].visititems(visit)
         return names
+
+
+def _listed(group: Any, attribute: str) -> list[str]:
+    """A list of names, which Keras cuts into numbered pieces where it is too long for HDF5."""
+    pieces = [attribute] if attribute in group.attrs else []
+    while f"{attribute}{len(pieces)}" in group.attrs:
+        pieces.append(f"{attribute}{len(pieces)}")
+    return [_text(name) for piece in pieces for name in group.attrs[piece]]
 
 
 def _text(name: str | bytes) -> str:
