@@ -29,6 +29,7 @@ CODES: Final[dict[str, str]] = {
     "value": "a value outside what is allowed",
     "expression": "an expression that cannot be evaluated",
     "shape": "layers that do not fit together",
+    "unused": "a step whose output nothing takes",
     "published": "a figure that differs from the published one",
     "budget": "a figure outside the author's own bounds",
 }

@@ -7,7 +7,7 @@ arguments are still checked, but no problem is reported that is only a consequen
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -15,7 +15,7 @@ from archspec.blocks.block import Block
 from archspec.diagnostics import Problem, nearest
 from archspec.element import ArgumentProblems, Element, show
 from archspec.graph.builder import MOST_NODES, Builder
-from archspec.graph.graph import SEPARATOR, Graph, Node
+from archspec.graph.graph import SEPARATOR, Graph, Node, reaching
 from archspec.ops.fields import LARGEST
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op
@@ -87,6 +87,8 @@ class _Run:
         self.carried = 0
         self.parsed: dict[tuple[type[Element], str], Element] = {}
         self.named: dict[str, Node | None] = {}
+        self.made: list[tuple[Step, int, int]] = []
+        """Each op and block that was added, with the nodes it became, from and up to."""
         self.failed: set[Path] = set()
         """Steps of which it is said that they do not fit."""
         self.left_out: set[str] = set()
@@ -103,10 +105,23 @@ class _Run:
             if self._when(head, main, env) is not False:
                 outputs[name] = self._step(head, main, env)
                 weights[name] = self.spec.document.heads[name].loss_weight
+        nodes = {name: node for name, node in outputs.items() if node is not None}
+        if not self.findings.found and not self.spec.inference:
+            self._report_unused(nodes.values())
         if self.findings.found:
             raise self.findings.error()
-        nodes = {name: node for name, node in outputs.items() if node is not None}
         return self.builder.finish(self.spec.name, nodes, weights)
+
+    def _report_unused(self, outputs: Iterable[Node]) -> None:
+        """Report steps that no output needs: what they cost, the network would not have."""
+        needed = reaching(self.builder.nodes, (node.index for node in outputs))
+        for step, start, stop in self.made:
+            if start < stop and not any(needed[start:stop]):
+                path = self.builder.nodes[stop - 1].name
+                help_ = "a later step takes it by `from: NAME`; or leave the step out"
+                problem = Problem("unused", "nothing takes the output of this step", help=help_)
+                problem.path = path
+                self.findings.report(problem, (*step.path, step.kind), key=True)
 
     # What holds for the whole run.
 
@@ -244,7 +259,10 @@ class _Run:
             return None
         if not isinstance(element, (Op, Block)):
             raise TypeError(f"{step.kind} is neither an op nor a block")
-        return self.builder.place(element, path, nodes)
+        start = len(self.builder.nodes)
+        y = self.builder.place(element, path, nodes)
+        self.made.append((step, start, len(self.builder.nodes)))
+        return y
 
     def _spec_block(self, element: SpecBlock, path: str, x: Node | None) -> Node | None:
         arguments = {name: getattr(element, name) for name in type(element).model_fields}

@@ -19,12 +19,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import archspec
+
 KERAS_SUMMARY = "import keras; keras.applications.VGG16(weights=None).summary()"
 ARCHSPEC = str(Path(sys.executable).parent / "archspec")
 ROUNDS = 5
 ENVIRONMENT = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
 ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # users have their byte code cached
-
 
 
 class Cost(NamedTuple):
@@ -62,14 +63,14 @@ def build() -> None:
     ours_mb, theirs_mb = (max(c.peak_mb for c in costs) for costs in (ours, theirs))
     print(f"build   archspec build vgg16         {ours_s:7.3f} s   {ours_mb:7.0f} MB")
     print(f"        keras VGG16().summary()      {theirs_s:7.3f} s   {theirs_mb:7.0f} MB")
-    print(f"        ratio                        {theirs_s / ours_s:7.1f} x   "
-          f"{theirs_mb / ours_mb:7.1f} x")
+    print(
+        f"        ratio                        {theirs_s / ours_s:7.1f} x   "
+        f"{theirs_mb / ours_mb:7.1f} x"
+    )
 
 
 def graphs() -> None:
     """ResNet-50 specs expanded and costed, row by row, in one process."""
-    import archspec
-
     spec = archspec.load("resnet50")
 
     def once() -> None:
@@ -79,7 +80,8 @@ def graphs() -> None:
     once()
     rates = [1 / median_seconds(once, 50) for _ in range(ROUNDS)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(f"graphs  resnet50 expanded and costed {statistics.median(rates):7.0f} /s  {peak:7.0f} MB")
+    rate = statistics.median(rates)
+    print(f"graphs  resnet50 expanded and costed {rate:7.0f} /s  {peak:7.0f} MB")
 
 
 def median_seconds(work: Callable[[], None], times: int) -> float:

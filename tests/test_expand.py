@@ -1,6 +1,7 @@
 """A whole spec and the network that it is: variables, variants, defaults, blocks, heads."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -364,3 +365,25 @@ def test_plain_data_keeps_what_was_set(variant):
     again = spec_of(json.dumps(spec.to_dict()))
     assert (again.name, expand(again)) == (variant, expand(spec))
     assert expand(again).input[:2] == (5, 5)
+
+
+def test_the_network_without_heads_has_nothing_that_only_they_need():
+    spec = spec_of(
+        """
+name: net
+input: [8, 8, 3]
+layers:
+  - {conv: 4, name: a}
+  - {conv: 6, name: side, from: a}
+  - {conv: 8, name: b, from: a}
+heads:
+  aux: {from: side, layers: [global_avg_pool]}
+"""
+    )
+    with_heads, without = expand(spec), expand(replace(spec, inference=True))
+    assert {"side", "aux"} <= set(with_heads.paths)
+    assert [node.name for node in without.nodes] == ["input", "a/convolution", "b/convolution"]
+    assert [(scope.name, scope.start, scope.stop) for scope in without.scopes] == [
+        ("a", 1, 2),
+        ("b", 2, 3),
+    ]

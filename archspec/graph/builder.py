@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from archspec.diagnostics import Problem
 from archspec.element import ArgumentProblems, Element
-from archspec.graph.graph import SEPARATOR, Graph, Input, Layer, Node, Scope, layer_at
+from archspec.graph.graph import SEPARATOR, Graph, Input, Layer, Node, Scope, layer_at, reaching
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 
@@ -128,8 +129,24 @@ class Builder:
     def finish(
         self, name: str, outputs: Mapping[str, Node], loss_weights: Mapping[str, float]
     ) -> Graph:
+        """The graph of all that an output needs, as a Keras model holds it."""
         indices = {output: node.index for output, node in outputs.items()}
-        return Graph(name, tuple(self.nodes), indices, tuple(self.scopes), dict(loss_weights))
+        needed = reaching(self.nodes, indices.values())
+        if all(needed):
+            return Graph(name, tuple(self.nodes), indices, tuple(self.scopes), dict(loss_weights))
+        before = list(accumulate(needed, initial=0))
+        nodes = tuple(
+            Node(before[n.index], n.name, n.layer, tuple(before[i] for i in n.inputs))
+            for n in self.nodes
+            if needed[n.index]
+        )
+        moved = (
+            replace(scope, start=before[scope.start], stop=before[scope.stop])
+            for scope in self.scopes
+        )
+        scopes = tuple(scope for scope in moved if scope.start < scope.stop)
+        indices = {output: before[index] for output, index in indices.items()}
+        return Graph(name, nodes, indices, scopes, dict(loss_weights))
 
     def _layer(self, op: Op, path: str, inputs: tuple[Node, ...]) -> Layer:
         try:

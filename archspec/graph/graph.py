@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from math import prod
@@ -118,6 +118,19 @@ class Scope:
     stop: int
     row: bool = False
     """Whether a table shows it as one row even where it shows every layer."""
+
+
+def reaching(nodes: Sequence[Node], outputs: Iterable[int]) -> list[bool]:
+    """Whether each node's output is needed for one of these; the input's always is."""
+    needed = [False] * len(nodes)
+    needed[0] = True
+    for index in outputs:
+        needed[index] = True
+    for node in reversed(nodes):
+        if needed[node.index]:
+            for index in node.inputs:
+                needed[index] = True
+    return needed
 
 
 @dataclass(frozen=True)
