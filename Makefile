@@ -33,10 +33,11 @@ format: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The pages and the schema that are made from the classes.
+# The pages and the schema that are made from the classes, and those that show what commands print.
 docs: $(VENV)/dev
 	$(BIN)/archspec schema -o archspec/spec/schema.json
 	$(BIN)/python -m archspec.reference > docs/reference.md
+	$(BIN)/python tests/pages.py docs/counting.md docs/lecture.md
 
 # The table of docs/faithful.md.
 faithful: $(VENV)/dev
