@@ -47,7 +47,7 @@ def get(kind: str) -> type[Element] | None:
 
 def unknown_kind(kind: str, more: tuple[str, ...] = ()) -> Problem:
     """The problem of a kind that does not exist; `more` are kinds that the spec itself defines."""
-    names = [*kinds(), *more]
+    names = {*kinds(), *more}
     return Problem(
         "unknown-kind",
         f"there is no kind of step called `{kind}`",

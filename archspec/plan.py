@@ -360,14 +360,23 @@ class _Compiler:
             place = (*where, name) if isinstance(data, dict) else where
             if name in cls.model_fields:
                 arguments[name] = self._template(value, place, known)
-            elif not (issubclass(cls, SpecBlock) and name in cls.lost):
-                self.report(unknown_argument(cls, name), place, key=isinstance(data, dict))
+            else:
+                self._report_strange(cls, name, place, key=isinstance(data, dict))
         step = replace(
             step,
             arguments={**self.defaults.get(cls, {}), **arguments},
             given=frozenset(arguments),
         )
         return self._checked(step, cls, known, strange=bool(strange))
+
+    def _report_strange(self, cls: type[Element], name: str, place: Path, *, key: bool) -> None:
+        """Report an argument that a kind does not have."""
+        if issubclass(cls, SpecBlock) and name in cls.lost:
+            return
+        problem = unknown_argument(cls, name)
+        if name in MODIFIERS and place[0] != "defaults":
+            problem.help = f"it stands beside the kind: `{{{cls.kind}: ..., {name}: ...}}`"
+        self.report(problem, place, key=key)
 
     def _checked(
         self, step: Step, cls: type[Element], known: frozenset[str], *, strange: bool = False
@@ -446,7 +455,7 @@ class _Compiler:
             compiled = self.defaults.setdefault(cls, {})
             for name, value in arguments.items():
                 if name not in cls.model_fields:
-                    self.report(unknown_argument(cls, name), (*path, name), key=True)
+                    self._report_strange(cls, name, (*path, name), key=True)
                     continue
                 compiled[name] = compile_template(
                     value, (*path, name), self.variables, self.findings, shaped=False

@@ -66,7 +66,7 @@ class Step:
             templates += self.arguments.values()
         values = sum(map(size, templates)) + len(self.sources or ())
         fields = len(self.element.model_fields) if self.element else 0
-        return replace(self, weight=1 + (values + fields) // 32)
+        return replace(self, weight=1 + (values + fields) // 16)
 
 
 class SpecBlock(Element):
@@ -170,7 +170,7 @@ def _field(argument: Argument, path: Path, findings: Findings) -> tuple[Any, Any
     annotation: Any = Annotated[_ANNOTATIONS[argument.type], Expect(words)]
     if "default" not in argument.model_fields_set:
         return annotation, ...
-    default = evaluate(compile_template(argument.default, path, (), findings, shaped=False), {})
+    default = evaluate(compile_template(argument.default, path, frozenset(), findings, shaped=False), {})
     if default is None:
         return annotation | None, None
     if not isinstance(default, types) or (isinstance(default, bool) and argument.type != "bool"):

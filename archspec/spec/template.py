@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -37,7 +37,7 @@ Template: TypeAlias = Any
 def compile_template(
     value: Any,
     path: tuple[str | int, ...],
-    known: Collection[str],
+    known: Set[str],
     findings: Findings,
     *,
     shaped: bool = True,
@@ -68,7 +68,7 @@ def compile_template(
     except Problem as problem:
         findings.report(problem, path)
         return BROKEN
-    unknown = sorted(expression.names.difference(known))
+    unknown = sorted(expression.names - known)
     for name in unknown:
         hint = suggestion(name, known, what="variables")
         if name == "index":

@@ -17,26 +17,28 @@ def variables(spec: Spec, findings: Findings) -> dict[str, Any]:
 
     Raises `UsageError` for what is wrong with a value that was set from outside.
     """
-    known = [name for name in spec.settings if name != "input"]
+    known = spec.settings.keys() - {"input"}
     templates = {
         name: compile_template(value, path or (), known, findings, shaped=False)
         for name, (value, path) in spec.settings.items()
     }
     values: dict[str, Any] = {}
     for first in templates:
-        trail = dict.fromkeys([first])  # a set in order: each needs the one after it
+        trail = [first]  # each needs the one after it
+        underway = {first}
         while trail:
-            name = next(reversed(trail))
+            name = trail[-1]
             needed = next((n for n in names_in(templates[name]) if n not in values), None)
+            if needed is not None and needed not in underway:
+                trail.append(needed)
+                underway.add(needed)
+                continue
             if needed is None:
                 values[name] = _value(spec, findings, name, templates[name], values)
-                del trail[name]
-            elif needed in trail:
-                _report_circle(spec, findings, [*trail], needed)
-                values[name] = BROKEN
-                del trail[name]
             else:
-                trail[needed] = None
+                _report_circle(spec, findings, trail, needed)
+                values[name] = BROKEN
+            trail.pop()
     return values
 
 
