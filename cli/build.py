@@ -91,6 +91,8 @@ def command(
         raise click.UsageError("--formulas goes with --format text")
     if weights is not None and not (verify or any(path.endswith(".keras") for path in outputs)):
         raise click.UsageError("--weights goes with a model: add -o NAME.keras, or --verify")
+    if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
+        raise click.BadParameter(f"there is no file {weights}", param_hint="--weights")
     loaded = replace(load_spec(spec, variant, settings), inference=inference)
     costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer)
     names = [name.strip() for name in columns.split(",")] if columns else None

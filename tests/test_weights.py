@@ -451,7 +451,14 @@ def test_imagenet_without_a_network_says_what_is_missing(tmp_path):
     assert f"{tmp_path}/models/mobilenet_1_0_224_tf.h5" in last
 
 
-def test_weights_without_a_model_are_a_mistake():
-    done = run("build", "vgg16", "--weights", "imagenet", "-o", "vgg16.json")
-    assert done.returncode == 2
-    assert "--weights goes with a model: add -o NAME.keras, or --verify" in done.stderr
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["imagenet"], "--weights goes with a model: add -o NAME.keras, or --verify"),
+        (["none.keras", "--verify"], "there is no file none.keras"),
+    ],
+)
+def test_a_mistake_in_the_command_is_told_before_the_table(arguments, message):
+    done = run("build", "vgg16", "--weights", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr

@@ -202,7 +202,10 @@ def _imagenet(keras: Any, model: Any) -> Any:
     except Exception as error:
         failed = re.match(r"URL fetch failure on (\S*/(\S+)): (?:None -- )?(.*)", str(error))
         if failed is None:
-            raise
+            raise UsageError(
+                f"Keras cannot load the ImageNet weights of {application.__name__}: "
+                f"{_first_line(error)}"
+            ) from error
         url, name, reason = failed.groups()
         raise UsageError(
             f"the ImageNet weights of {application.__name__} are not in "
