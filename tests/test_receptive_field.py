@@ -53,6 +53,7 @@ def test_a_chain_of_windows(layers, size, stride):
         "global_max_pool: {keep_axes: true}",
         "group_norm: {groups: 2}",
         "reshape: [16, 1024]",
+        "path_draw: 3, softmax",  # a vector that has no place
     ],
 )
 def test_what_mixes_all_places_sees_the_whole_input(layers):

@@ -35,9 +35,11 @@ def receptive_fields(graph: Graph) -> list[Field | None]:
         field = fields[node.inputs[0]]
         for index in node.inputs[1:]:
             field = _wider(field, fields[index])
-        if field is not None and reach is not None and field.size:
+        if field is None or reach is None or not field.size:
+            fields.append(None)
+        elif len(reach.window) == len(field.size):
             fields.append(_seen(field, reach))
-        else:
+        else:  # on the vector of a `path_draw`, which sees as little as its input
             fields.append(None)
     return fields
 
