@@ -73,14 +73,15 @@ def test_every_kind_alone_is_what_was_costed(kind):
             if len(scratch.nodes) <= room and y.shape.size <= MOST_VALUES:
                 outputs[f"y{number}"] = builder(KINDS[kind].parse(element), builder.input)
         assume(outputs)
-        tried += len(outputs)
         graph = builder.finish("alone", outputs, {})
         model = build(graph)
         verification = verify(graph, model)
         assert not verification.mismatches, str(verification)
-        made = model(np.ones((2, *x), "float32"))
-        shapes = [tuple(y.shape[1:]) for y in (made.values() if len(outputs) > 1 else [made])]
-        assert sorted(shapes) == sorted(node.shape for node in outputs.values())
+        if tried < 20:  # a few are run as well: JAX compiles every op for every shape
+            made = model(np.ones((2, *x), "float32"))
+            shapes = [tuple(y.shape[1:]) for y in (made.values() if len(outputs) > 1 else [made])]
+            assert sorted(shapes) == sorted(node.shape for node in outputs.values())
+        tried += len(outputs)
 
     several_on_one_input()
     assert tried >= 20
