@@ -1,0 +1,49 @@
+"""README.md: its table, its spec, its mistake and its Python are real."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from pages import ROOT, commands, run
+
+import archspec
+from archspec.render.diagnostics import render
+
+PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
+SPEC = re.search(r"```yaml\n# mine.yaml\n(.*?)```", PAGE, re.DOTALL)[1]
+MISTAKE = re.search(r"\$ archspec build mine.yaml\n(.*?)```", PAGE, re.DOTALL)[1]
+PYTHON = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
+
+
+@pytest.mark.parametrize(("command", "shown"), commands(PAGE))
+def test_a_command_prints_what_the_page_shows(command, shown):
+    assert run(command) == shown
+
+
+def test_the_spec_keeps_its_own_budget(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(SPEC)
+    checks = archspec.report(archspec.load(path)).checks
+    assert {check.figure for check in checks} == {"params", "macs"}
+    assert all(check.holds for check in checks)
+
+
+def test_the_mistake_is_shown_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wrong = SPEC.replace("residual: {filters:", "residual: {filter:")
+    (tmp_path / "mine.yaml").write_text("# mine.yaml\n" + wrong)
+    with pytest.raises(archspec.SpecError) as raised:
+        archspec.report(archspec.load("mine.yaml"))
+    assert render(raised.value) == MISTAKE.rstrip("\n")
+
+
+@pytest.mark.keras
+def test_the_python_runs(tmp_path):
+    (tmp_path / "mine.yaml").write_text(SPEC)
+    code = PYTHON.replace("epochs=5", "epochs=1, data='digits'").replace("mine.yaml", "lenet5")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "lenet5-1" / "summary.md").is_file()
