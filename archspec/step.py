@@ -170,7 +170,8 @@ def _field(argument: Argument, path: Path, findings: Findings) -> tuple[Any, Any
     annotation: Any = Annotated[_ANNOTATIONS[argument.type], Expect(words)]
     if "default" not in argument.model_fields_set:
         return annotation, ...
-    default = evaluate(compile_template(argument.default, path, frozenset(), findings, shaped=False), {})
+    template = compile_template(argument.default, path, frozenset(), findings, shaped=False)
+    default = evaluate(template, {})
     if default is None:
         return annotation | None, None
     if not isinstance(default, types) or (isinstance(default, bool) and argument.type != "bool"):

@@ -80,11 +80,11 @@ def value(random: Random) -> Any:
     """A value for anywhere: extreme, computed, or from somewhere in some spec."""
     kind = random.randrange(3)
     if kind == 0:
-        return random.choice(EXTREMES)
+        return copy.deepcopy(random.choice(EXTREMES))
     if kind == 1:
         return random.choice(EXPRESSIONS)
     container, key = random.choice(list(places(random.choice(DATA))))
-    return container[key]
+    return copy.deepcopy(container[key])
 
 
 def mutate(data: dict[str, Any], random: Random) -> None:
