@@ -91,6 +91,13 @@ def test_a_variant_changes_variables_and_what_needs_them(variant, extent, expect
     assert [node.channels for node in graph.nodes[1:]] == expected
 
 
+def nested(levels: int) -> list[Any]:
+    outer: list[Any] = []
+    for _ in range(levels):
+        outer = [outer]
+    return outer
+
+
 def test_without_a_variant_of_the_familys_name_the_first_is_meant():
     assert spec_of(FAMILY.replace("  family: {}\n", "")).name == "small"
 
@@ -132,6 +139,7 @@ def test_a_bundled_spec_takes_its_variant_and_variables(tmp_path):
         (None, {"width": {}}, "`width` cannot be set to a dict: a variable is a number"),
         (None, {"widths": [1, {2}]}, "`widths` cannot be set to a set"),
         (None, {"widths": [1] * 1_001}, "a list of at most 1,000"),
+        (None, {"widths": nested(1_000)}, "`widths` cannot be set to a list"),
         (None, {"width": b"3"}, "cannot be set to a bytes"),
         (None, {"width": "=3 +"}, "`width` cannot be set to `=3 +`: the expression cannot be read"),
         (None, {"width": "=hight"}, "cannot be set to `=hight`: there is no `hight`"),

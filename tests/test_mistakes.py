@@ -110,3 +110,9 @@ def test_a_kind_takes_no_argument_that_is_a_mapping(kind):
     for field in KINDS[kind].model_fields:
         found = problems(f"- {kind}: {{{field}: {{a: 1}}}}")
         assert "a mapping cannot stand here" in [diagnostic.message for diagnostic in found]
+
+
+def test_enough_mistakes_are_enough():
+    """Nobody reads more, and each takes its time."""
+    found = problems("\n".join(f"- kind{number}" for number in range(5_000)))
+    assert [d.message.split("`")[1] for d in found] == [f"kind{number}" for number in range(100)]

@@ -20,7 +20,7 @@ from archspec.element import Expect, expectation, show, wrong_code
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings, spec_error
 from archspec.spec.operations import MAX_ITEMS
-from archspec.spec.source import Source
+from archspec.spec.source import MAX_NESTING, Source
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where a value stands in a document: keys and list indices from the top."""
@@ -367,10 +367,10 @@ def choose(
     return Spec(document, source, variant, given, found=found, lost=lost)
 
 
-def _given(name: str, value: Any, known: Mapped) -> Any:
+def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:
     """A value from outside as plain data; `UsageError` if it is none."""
-    if isinstance(value, (list, tuple)) and len(value) <= MAX_ITEMS:
-        return [_given(name, item, known) for item in value]
+    if isinstance(value, (list, tuple)) and len(value) <= MAX_ITEMS and depth < MAX_NESTING:
+        return [_given(name, item, known, depth + 1) for item in value]
     if is_expression(value):
         try:
             expression = Expression.parse(value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -37,7 +38,7 @@ Template: TypeAlias = Any
 def compile_template(
     value: Any,
     path: tuple[str | int, ...],
-    known: Set[str],
+    known: AbstractSet[str],
     findings: Findings,
     *,
     shaped: bool = True,
