@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from archspec.blocks.block import Block
-from archspec.diagnostics import Problem, nearest
+from archspec.diagnostics import Problem, UsageError, nearest
 from archspec.element import ArgumentProblems, Element, show
 from archspec.graph.builder import MOST_NODES, Builder
 from archspec.graph.graph import SEPARATOR, Graph, Node, reaching
@@ -128,20 +128,22 @@ class _Run:
     def _input_shape(self, extent: Any) -> tuple[int, ...] | None:
         if extent is None or extent is BROKEN:  # what was written is no input, and reported
             return None
-        path = self.spec.settings["input"][1] or ()
+        place: Path = ()
         if not (isinstance(extent, tuple) and 2 <= len(extent) <= 4):
             help_ = "as [height, width, channels]; one to three spatial axes, then the channels"
-            self.findings.report(
-                Problem("value", f"`input` cannot be {show(extent)}", help=help_), path
-            )
-            return None
-        for i, n in enumerate(extent):
-            if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= LARGEST:
-                message = f"`input` needs whole numbers from 1 to {LARGEST}, not {show(n)}"
-                problem = Problem("value", message, help=expression_meant(n, self.variables))
-                self.findings.report(problem, (*path, i) if path else ())
-                return None
-        return extent
+            problem = Problem("value", f"`input` cannot be {show(extent)}", help=help_)
+        else:
+            wrong = [i for i, n in enumerate(extent) if type(n) is not int or not 1 <= n <= LARGEST]
+            if not wrong:
+                return extent
+            place, n = (wrong[0],), extent[wrong[0]]
+            message = f"`input` needs whole numbers from 1 to {LARGEST}, not {show(n)}"
+            problem = Problem("value", message, help=expression_meant(n, self.variables))
+        path = self.spec.settings["input"][1]
+        if path is None:
+            raise UsageError(f"`input`, as it was set: {problem.message}")
+        self.findings.report(problem, (*path, *place))
+        return None
 
     def _defaults(self) -> dict[type[Element], dict[str, Any]]:
         """The values of `defaults`, BROKEN where something is wrong."""

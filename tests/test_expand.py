@@ -145,6 +145,8 @@ def test_a_bundled_spec_takes_its_variant_and_variables(tmp_path):
         (None, {"width": "=hight"}, "cannot be set to `=hight`: there is no `hight`"),
         (None, {"width": "=in.channels"}, "cannot be set to `=in.channels`: there is no `in`"),
         (None, {"width": "=1 / 0"}, "`width`, as it was set: 1 / 0 divides by zero"),
+        (None, {"input": 3}, "`input`, as it was set: `input` cannot be 3"),
+        (None, {"input": [8, 0, 3]}, "`input` needs whole numbers from 1 to 2147483647, not 0"),
         (None, {"width": "=half"}, "variables that need each other: half -> width -> half"),
     ],
 )
