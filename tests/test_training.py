@@ -288,7 +288,19 @@ def test_keras_classes_have_the_names_of_a_recipe(keras, family, name):
         (
             {"sgd": {"learning_rate": "fast"}},
             ("optimizer", "sgd", "learning_rate"),
-            "must be a number, not 'fast'",
+            'must be a number, not "fast"',
+            None,
+        ),
+        (
+            {"sgd": {"weight_decay": "1e-4"}},
+            ("optimizer", "sgd", "weight_decay"),
+            'must be a number, not "1e-4"',
+            None,
+        ),
+        (
+            {"adam": {"clipnorm": True}},
+            ("optimizer", "adam", "clipnorm"),
+            "must be a number, not true",
             None,
         ),
         ({"sgd": {"momentum": 7}}, ("optimizer", "sgd"), "Keras refuses", None),
@@ -310,7 +322,7 @@ def test_what_keras_does_not_have_is_refused_at_its_place(keras, optimizer, path
     [
         (None, {0: 0.8, 100: 0.8}),
         ("plateau", {0: 0.8, 100: 0.8}),
-        ({"step": {"at": [2, 4], "factor": 0.5}}, {0: 0.8, 19: 0.8, 21: 0.4, 39: 0.4, 41: 0.2}),
+        ({"step": {"at": [2, 4], "factor": 0.5}}, {0: 0.8, 19: 0.8, 20: 0.4, 39: 0.4, 40: 0.2}),
         ("cosine", {0: 0.8, 50: 0.4, 100: 0.0}),
         ({"cosine": {"warmup": 2}}, {0: 0.0, 10: 0.4, 20: 0.8, 60: 0.4, 100: 0.0}),
     ],

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from archspec.diagnostics import Problem, suggestion
+from archspec.element import show
 from archspec.training.recipe import Named, Path, Recipe, RecipeError
 
 MAIN: Final = "output"
@@ -20,6 +21,24 @@ MAIN: Final = "output"
 
 SECONDS_PER_EXECUTION: Final = 0.25
 """How long TensorFlow may run steps without coming back to Python: the progress line's patience."""
+
+NUMBERS: Final = frozenset(
+    {
+        "baseline",
+        "clipnorm",
+        "clipvalue",
+        "ema_overwrite_frequency",
+        "global_clipnorm",
+        "gradient_accumulation_steps",
+        "ignore_class",
+        "loss_scale_factor",
+        "weight_decay",
+    }
+)
+"""Arguments that are numbers where they are not None, which their default does not show.
+
+Keras looks at most of them only in the middle of its first step.
+"""
 
 FLOPS_PER_SECOND: Final = {"cpu": 2e10, "gpu": 1e13}
 """Rough and low: only the order of magnitude matters, to choose the steps per execution."""
@@ -95,10 +114,14 @@ def _wrong(
         hint = suggestion(argument, parameters, what=f"arguments of `{owner}`")
         return Problem("unknown-key", f"`{owner}` has no argument `{argument}`", help=hint)
     default = parameters[argument].default
-    number = isinstance(default, (int, float)) and not isinstance(default, bool)
-    if number and (isinstance(value, bool) or not isinstance(value, (int, float))):
-        return Problem("type", f"`{argument}` of `{owner}` must be a number, not {value!r}")
-    return None
+    optional = default is None and argument in NUMBERS
+    if (optional and value is None) or not (optional or _is_number(default)) or _is_number(value):
+        return None
+    return Problem("type", f"`{argument}` of `{owner}` must be a number, not {show(value)}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def optimizer(keras: Any, recipe: Recipe, steps_per_epoch: int) -> Any:
@@ -121,7 +144,8 @@ def optimizer(keras: Any, recipe: Recipe, steps_per_epoch: int) -> Any:
     elif schedule.step is not None:
         at = sorted(schedule.step.at)
         rate = schedules.PiecewiseConstantDecay(
-            [epoch * steps_per_epoch for epoch in at],
+            # Keras's boundary is the last iteration of the old rate; iterations count from 0.
+            [epoch * steps_per_epoch - 1 for epoch in at],
             [peak * schedule.step.factor**n for n in range(len(at) + 1)],
         )
     else:
