@@ -81,6 +81,12 @@ def test_short_and_full_forms_are_equal(short, full):
         ({"callbacks": "early_stopping"}, "callbacks", "type", "must be a list"),
         ({"callbacks": ["early_stoping"]}, "callbacks", "value", "did you mean `early_stopping`?"),
         (
+            {"schedule": "cosine", "callbacks": [{"reduce_lr_on_plateau": {"factor": 0.5}}]},
+            "callbacks",
+            "value",
+            "write `schedule: {plateau: {factor: 0.1, patience: 5}}` instead",
+        ),
+        (
             {"callbacks": [{"model_checkpoint": {"filepath": "/"}}]},
             "callbacks",
             "value",

@@ -266,7 +266,6 @@ def keras():
         (compilation.LOSSES, "kl_divergence"),
         (compilation.METRICS, "top_k_categorical_accuracy"),
         (compilation.CALLBACKS, "early_stopping"),
-        (compilation.CALLBACKS, "reduce_lr_on_plateau"),
         (compilation.CALLBACKS, "swap_ema_weights"),
     ],
 )

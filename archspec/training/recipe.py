@@ -28,11 +28,17 @@ Path: TypeAlias = tuple[str | int, ...]
 SOURCES: Final = ("digits",)
 """Data that `archspec fit` can train on."""
 
-CALLBACKS: Final = ("early_stopping", "reduce_lr_on_plateau", "swap_ema_weights")
+CALLBACKS: Final = ("early_stopping", "swap_ema_weights")
 """Keras callbacks a recipe may name: those that write no files, call no code, open no connection.
 
-Checkpoints, logs and stopping at a loss that is not a number come with every run.
+Checkpoints, logs and stopping at a loss that is not a number come with every run. The learning
+rate is the schedule's alone.
 """
+
+_ELSEWHERE: Final = {
+    "reduce_lr_on_plateau": "write `schedule: {plateau: {factor: 0.1, patience: 5}}` instead"
+}
+"""Hints for callbacks that stand for something a recipe says otherwise."""
 
 Count = Annotated[int, Field(ge=1), Expect("a whole number, 1 or more")]
 NotNegative = Annotated[int, Field(ge=0), Expect("a whole number, 0 or more")]
@@ -162,7 +168,9 @@ class Recipe(_Part):
     def _are_allowed(cls, callbacks: tuple[Named, ...]) -> tuple[Named, ...]:
         for callback in callbacks:
             if callback.name not in CALLBACKS:
-                hint = suggestion(callback.name, CALLBACKS, what="callbacks")
+                hint = _ELSEWHERE.get(callback.name) or suggestion(
+                    callback.name, CALLBACKS, what="callbacks"
+                )
                 raise ValueError(f"there is no `{callback.name}`; {hint}")
         return callbacks
 
