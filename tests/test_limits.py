@@ -36,7 +36,7 @@ def many(text: str, number: int, between: str = "") -> str:
 
 
 STEPS = "limit: the spec asks for more than 50,000 steps"
-LAYERS = "limit: the network has more than 50,000 layers"
+LAYERS = "limit: the network has more than 50,000 layers, or 200,000 joints"
 
 REFUSED: dict[str, tuple[Callable[[], str], str]] = {
     "repeats in repeats": (
@@ -86,6 +86,10 @@ REFUSED: dict[str, tuple[Callable[[], str], str]] = {
         "circular: variables that need each other: v0 -> v1",
     ),
     "layers in a block": (lambda: net("- dense: {layers: 2147483647, growth: 1}"), LAYERS),
+    "joints in a block": (
+        lambda: net("- dual_path: {layers: 20000, filters: 4, growth: 1, width: 1}"),
+        LAYERS,
+    ),
     "columns": (lambda: net("- fractal: {filters: 4, columns: 16}"), LAYERS),
     "blocks in a loop": (
         lambda: net("- {repeat: 10000, fire: {squeeze: 1, expand1x1: 1, expand3x3: 1}}"),

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MOST_NODES = 50_000
 """A graph with more is refused."""
 
+MOST_EDGES = 200_000
+"""A graph whose nodes have more inputs is refused: a block may join each layer to all before it."""
+
 LONGEST_PATH = 1_000
 """In characters: every node below a scope has its path."""
 
@@ -47,6 +50,9 @@ class Builder:
         self.nodes: list[Node] = []
         self.scopes: list[Scope] = []
         self._defaults = dict(defaults or {})
+        self.edges = 0
+        self.full = False
+        """Whether something was refused because the graph is as large as it may be."""
         self.prefix = ""
         """Path of the scope in which things are added, with its separator."""
         self._used: set[str] = set()
@@ -157,8 +163,11 @@ class Builder:
 
     def _append(self, path: str, layer: Layer, inputs: tuple[int, ...]) -> Node:
         index = len(self.nodes)
-        if index >= MOST_NODES:
-            raise Problem("limit", f"the network has more than {MOST_NODES:,} layers")
+        self.edges += len(inputs)
+        self.full = index >= MOST_NODES or self.edges > MOST_EDGES
+        if self.full:
+            message = f"the network has more than {MOST_NODES:,} layers, or {MOST_EDGES:,} joints"
+            raise Problem("limit", message)
         node = Node(index, path, layer, inputs)
         self.nodes.append(node)
         return node
