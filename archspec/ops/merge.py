@@ -37,11 +37,27 @@ class Merge(Op):
         return pointwise(x)
 
 
+_STRIDES = "the strides and paddings on the two ways do not agree"
+
+
+def _axes(first: Shape, other: Shape) -> str:
+    """How inputs get as many axes as each other, nothing where they have."""
+    if first.rank == other.rank:
+        return ""
+    if 0 in (first.rank, other.rank):
+        return "`global_avg_pool: {keep_axes: true}` or `reshape` gives a vector spatial axes"
+    return "`reshape` makes the number of spatial axes equal"
+
+
 def _mend(first: Shape, other: Shape) -> str:
+    if axes := _axes(first, other):
+        return axes
+    if not first.rank:
+        return "`fc` on one of them makes them equally long; `concat` takes unequal ones"
     if first.spatial == other.spatial:
         return "a 1x1 `conv` on one of them makes the channels equal; `concat` takes unequal ones"
     if first.channels == other.channels:
-        return "the strides and paddings on the two ways do not agree"
+        return _STRIDES
     return "both the strides and the filters on the two ways differ"
 
 
@@ -105,8 +121,8 @@ class Concat(Merge, kind="concat"):
             if other.spatial != first.spatial:
                 raise Problem(
                     "shape",
-                    f"`concat` needs inputs of one height and width, not {first} and {other}",
-                    help="the strides and paddings on the two ways do not agree",
+                    f"`concat` needs inputs that differ in channels alone, not {first} and {other}",
+                    help=_axes(first, other) or _STRIDES,
                 )
         return Shape((*first.spatial, sum(x.channels for x in inputs)))
 
