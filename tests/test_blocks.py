@@ -237,7 +237,7 @@ SAME = {
       - convolution: {filters: 32, kernel: 3, padding: 1}
       - batch_norm
       - drop_path: 0.5
-    - [avg_pool: {size: 2, stride: 2}, pad_channels: 32]
+    - [avg_pool: {size: 2, stride: 2, ceil: true}, pad_channels: 32]
   merge: add
 - activation: relu
 """,
@@ -511,6 +511,23 @@ def test_every_join_of_a_network_reads_the_one_draw():
     assert sum(node.op.kind == "path_draw" for node in graph.nodes) == 1
 
 
+@pytest.mark.parametrize("style", ["basic", "bottleneck"])
+def test_an_averaging_shortcut_rounds_as_the_convolutions_do(style):
+    unit = f"{{filters: 4, style: {style}, stride: 2, shortcut: pad, subsample: average}}"
+    graph = expand(spec_of(f"{{name: net, input: [7, 9, 3], layers: [residual: {unit}]}}"))
+    assert graph.nodes[-1].shape.spatial == (4, 5)
+
+
+@pytest.mark.parametrize(
+    ("compression", "channels", "kept"),
+    [(0.29, 100, 29), (0.5, 5, 2), (0.1, 5, 1), ("'=1/3'", 9, 3)],
+)
+def test_a_transition_keeps_the_floor_of_what_is_written(compression, channels, kept):
+    layers = f"[transition: {compression}]"
+    graph = expand(spec_of(f"{{name: net, input: [4, 4, {channels}], layers: {layers}}}"))
+    assert graph.nodes[-1].shape == (2, 2, kept)
+
+
 def test_an_option_a_shortcut_has_no_weights():
     padded = network("- residual: {filters: 32, stride: 2, shortcut: pad}")
     assert kinds(padded)[-4:] == ["max_pool", "pad_channels", "add", "activation"]
@@ -585,6 +602,24 @@ def problem(step: str) -> Diagnostic:
             None,
         ),
         (
+            "- {branches: [[], [global_avg_pool, fc: 16]], merge: multiply}",
+            "shape",
+            "`multiply` needs inputs of one shape, not 8x8x16 and 16",
+            "`global_avg_pool: {keep_axes: true}` or `reshape` gives a vector spatial axes",
+        ),
+        (
+            "- {branches: [[global_avg_pool], [flatten]], merge: add}",
+            "shape",
+            "`add` needs inputs of one shape, not 16 and 1024",
+            "`fc` on one of them makes them equally long; `concat` takes unequal ones",
+        ),
+        (
+            "- {branches: [[], [global_avg_pool]], merge: concat}",
+            "shape",
+            "`concat` needs inputs that differ in channels alone, not 8x8x16 and 16",
+            "`global_avg_pool: {keep_axes: true}` or `reshape` gives a vector spatial axes",
+        ),
+        (
             "- {from: [input, input], join: {columns: [0]}}",
             "shape",
             "the last input of `join` is 8x8x16, which is no draw of so many columns",
@@ -594,6 +629,12 @@ def problem(step: str) -> Diagnostic:
             "- {from: [input, input], join: {columns: [0, 1]}}",
             "shape",
             "`join` says the columns of 2 inputs, but has 1",
+            None,
+        ),
+        (
+            "- mlpconv: {filters: [], kernel: 3}",
+            "type",
+            "`filters` of `mlpconv` must be a list of positive whole numbers, not []",
             None,
         ),
         (

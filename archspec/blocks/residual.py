@@ -133,7 +133,8 @@ class Residual(Block, kind="residual", main="filters"):
             return b(projection, entry, name="projection")
         if self.stride > 1:
             every = MaxPool(size=1, stride=self.stride, padding="valid")
-            mean = AvgPool(size=self.stride, stride=self.stride, padding="valid")
+            # Rounded up, as the convolutions beside it round.
+            mean = AvgPool(size=self.stride, stride=self.stride, padding="valid", ceil=True)
             x = b(every if self.subsample == "stride" else mean, x, name="subsample")
         if x.channels != y.channels:
             x = b(PadChannels(to=y.channels), x, name="pad_channels")

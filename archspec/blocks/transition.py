@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import Annotated
 
 from annotated_types import Gt, Le
@@ -28,7 +29,8 @@ class Transition(Block, kind="transition", main="compression"):
 
     def expand(self, b: Builder, x: Node) -> Node:
         conv = Conv(
-            filters=max(int(self.compression * x.channels), 1),
+            # Rounded before the floor: 0.29 * 100 is 28.999999999999996.
+            filters=max(floor(round(self.compression * x.channels, 9)), 1),
             kernel=1,
             stride=1,
             padding="valid",
