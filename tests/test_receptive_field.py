@@ -88,6 +88,11 @@ def test_every_axis_counts_for_itself(layers, extent, field):
     assert last_field(layers, extent) == Field(*field)
 
 
+def test_an_axis_that_is_not_upsampled_is_not_interpolated():
+    field = last_field("upsample: {factor: [2, 1], method: bilinear}")
+    assert field == Field((2, 1), (Fraction(1, 2), 1))
+
+
 def test_a_fraction_of_a_pixel_remains_exact():
     field = last_field(f"upsample: 3, {conv(3)}")
     assert field == Field((Fraction(5, 3),) * 2, (Fraction(1, 3),) * 2)

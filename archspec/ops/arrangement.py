@@ -108,9 +108,10 @@ class Upsample(Rearrangement, kind="upsample", main="factor"):
         return Work(0, 0 if self.method == "nearest" else 7 * y.size)
 
     def reach(self, x: Shape) -> Reach | None:
-        window = 1 if self.method == "nearest" else 2
         factors = per_axis(self.factor, x.rank, "factor")
-        return Reach((window,) * x.rank, tuple(Fraction(1, factor) for factor in factors))
+        # An axis that stays as long as it is has nothing to interpolate.
+        window = (2 if self.method == "bilinear" and factor > 1 else 1 for factor in factors)
+        return Reach(tuple(window), tuple(Fraction(1, factor) for factor in factors))
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
         factors = per_axis(self.factor, x.rank, "factor")
