@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -15,8 +16,12 @@ from archspec.ops.windows import Windowed, by_rank, padded
 class _Kernel(Windowed):
     """A family: a learned kernel slides over the input. Keeps its input for the backward pass."""
 
+    extent_field = "kernel"
+
     kernel: Window
     """Extent of the kernel, one number or one for each spatial axis."""
+    stride: Window = 1
+    """Step between windows, one number or one for each spatial axis."""
     dilation: Window = 1
     """Step between the taps of the kernel."""
     bias: bool = True
@@ -28,6 +33,9 @@ class _Kernel(Windowed):
     def window(self, rank: int) -> tuple[int, ...]:
         dilation = per_axis(self.dilation, rank, "dilation")
         return tuple((k - 1) * d + 1 for k, d in zip(self.taps(rank), dilation, strict=True))
+
+    def steps(self, rank: int) -> tuple[int, ...]:
+        return per_axis(self.stride, rank, "stride")
 
     def kernel_shape(self, x: Shape) -> tuple[int, ...]:
         raise NotImplementedError
@@ -174,8 +182,6 @@ class TransposedConv(_Kernel, kind="transposed_conv", main="filters"):
         return Work(prod(self.kernel_shape(x)) * places, y.size if self.bias else 0)
 
     def reach(self, x: Shape) -> Reach | None:
-        from fractions import Fraction  # noqa: PLC0415  (rarely needed, slow to import)
-
         steps, window = self.steps(x.rank), self.window(x.rank)
         seen = tuple(-(-w // s) for w, s in zip(window, steps, strict=True))
         return Reach(seen, tuple(Fraction(1, s) for s in steps))

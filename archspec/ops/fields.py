@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from archspec.diagnostics import Problem
 from archspec.element import Expect
 
 LARGEST = 2**31 - 1
@@ -54,8 +55,6 @@ Activation: TypeAlias = Literal[
 
 def per_axis(value: int | tuple[int, ...], rank: int, what: str) -> tuple[int, ...]:
     """One number for each of `rank` spatial axes."""
-    from archspec.diagnostics import Problem  # noqa: PLC0415
-
     if isinstance(value, int):
         return (value,) * rank
     if len(value) != rank:

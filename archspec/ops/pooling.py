@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, ClassVar
+from typing import Any
 
 from archspec.diagnostics import Problem
 from archspec.ops.fields import Window, per_axis, per_side
@@ -16,20 +16,23 @@ class _Pool(Windowed):
     """A family: each window of a channel becomes one value."""
 
     extent_field = "size"
-    ceil_mode = True
 
     size: Window
     """Extent of the window, one number or one for each spatial axis."""
     stride: Window | None = None
     """Step between windows; by default the size, so that windows do not overlap."""
     ceil: bool = False
-    """Round the output's extent up, so that a last window may hang over the edge (Caffe)."""
+    """Round up, so that a last window may hang over the edge (Caffe); `same` rounds up anyway."""
 
     def window(self, rank: int) -> tuple[int, ...]:
         return per_axis(self.size, rank, "size")
 
     def steps(self, rank: int) -> tuple[int, ...]:
         return per_axis(self.size if self.stride is None else self.stride, rank, "stride")
+
+    @property
+    def overhangs(self) -> bool:
+        return self.ceil
 
     def output_shape(self, x: Shape) -> Shape:
         slides = self.slides(x)
@@ -113,8 +116,6 @@ class AvgPool(_Pool, kind="avg_pool", main="size"):
 
 class L2Pool(_Pool, kind="l2_pool", main="size"):
     """Root of the sum of squares over a window. (Sermanet et al. 2012)"""
-
-    extent_field: ClassVar[str] = "size"
 
     def saved_for_backward(self) -> Saved:
         return Saved(input=True, output=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any, ClassVar, NamedTuple
 
 from archspec.diagnostics import Problem
-from archspec.ops.fields import Padding, Sides, Window, per_axis, per_side
+from archspec.ops.fields import Padding, Sides, per_side
 from archspec.ops.op import Op, Reach, needs_spatial
 from archspec.ops.shape import Shape
 
@@ -46,20 +45,24 @@ def slide(
 class Windowed(Op):
     """A family: each output place sees a window of the input."""
 
-    stride: Window | None = 1
-    """Step between windows, one number or one for each spatial axis."""
     padding: Padding = "valid"
     """Zeros around the input: same, valid, a number, one an axis, or [before, after] pairs."""
 
-    ceil_mode: ClassVar[bool] = False
-    extent_field: ClassVar[str] = "kernel"
+    extent_field: ClassVar[str]
+    """What the window's extent is called."""
 
     def window(self, rank: int) -> tuple[int, ...]:
         """The window's extent along each axis, dilation included."""
         raise NotImplementedError
 
     def steps(self, rank: int) -> tuple[int, ...]:
-        return per_axis(1 if self.stride is None else self.stride, rank, "stride")
+        """The step between windows along each axis."""
+        raise NotImplementedError
+
+    @property
+    def overhangs(self) -> bool:
+        """Whether a last window may hang over the end."""
+        return False
 
     def slides(self, x: Shape) -> tuple[Slide, ...]:
         """The places along each axis; raise `Problem` where the window does not fit."""
@@ -71,7 +74,7 @@ class Windowed(Op):
         else:
             sides = per_side(self.padding, x.rank, "padding")
         slides = tuple(
-            slide(*axis, ceil=self.ceil_mode and getattr(self, "ceil", False))
+            slide(*axis, ceil=self.overhangs)
             for axis in zip(x.spatial, window, self.steps(x.rank), sides, strict=True)
         )
         if any(place.fits < 1 for place in slides):
@@ -123,8 +126,3 @@ def zero_padding(layers: Any, amounts: tuple[tuple[int, int], ...], name: str) -
 def by_rank(layers: Any, name: str, rank: int) -> Any:
     """Keras's layer class for `rank` spatial axes, such as Conv2D."""
     return getattr(layers, f"{name}{rank}D")
-
-
-def volume(window: tuple[int, ...]) -> int:
-    """Number of places in a window."""
-    return prod(window)
