@@ -244,6 +244,19 @@ def test_the_arithmetic_is_right(variant, ops):
             "residual: {filters: 4}",
             "RESIDUAL: [8x8x4] memory: 768 params: 2 kernels = 288 (+32 norm) MACs: 18,432",
         ),
+        (
+            "transposed_conv: {filters: 8, kernel: 3, bias: false}",
+            "TRANSPOSED_CONV: [10x10x8] memory: 10*10*8 = 800 params: 3*3*8*4 = 288 "
+            "MACs: 288*64 = 18,432",
+        ),
+        (
+            "depthwise_conv: {kernel: 3, multiplier: 2, bias: false}",
+            "DEPTHWISE_CONV: [6x6x8] memory: 6*6*8 = 288 params: 3*3*4*2 = 72 MACs: 72*36 = 2,592",
+        ),
+        (
+            "local_conv: {filters: 2, kernel: 3, bias: false}",
+            "LOCAL_CONV: [6x6x2] memory: 6*6*2 = 72 params: 36*36*2 = 2,592 MACs: 2,592",
+        ),
         ("global_avg_pool", "GAP: [4] memory: 4 params: 0"),
         ("batch_norm", "BATCH_NORM: [8x8x4] memory: 8*8*4 = 256 params: 0 (+16 norm)"),
     ],

@@ -9,6 +9,7 @@ from textwrap import wrap
 from archspec.analysis.memory import bytes_of
 from archspec.analysis.report import Report, Row
 from archspec.graph.graph import Graph, Node
+from archspec.ops.convolution import Convolution
 from archspec.render.columns import byte_size
 
 GAP = "  "
@@ -90,8 +91,10 @@ def _params(graph: Graph, nodes: tuple[Node, ...]) -> str:
 
 def _product(graph: Graph, node: Node, kernel: tuple[int, ...]) -> str:
     """(3*3*3)*64: the values that one output sees, times the outputs."""
-    if len(kernel) > 2:
+    if isinstance(node.op, Convolution):
         return f"({'*'.join(map(str, kernel[:-1]))})*{kernel[-1]}"
+    if len(kernel) > 2:  # another layer's outputs are not its kernel's last axis, or not alone
+        return "*".join(map(str, kernel))
     # A fully connected layer sees every value of the tensor that was flattened for it.
     seen = graph.nodes[node.inputs[0]]
     while seen.op.view:
