@@ -5,6 +5,7 @@
     model = archspec.build(spec)              # an ordinary functional keras.Model
     archspec.weights.copy("a.keras", model)   # with the weights of another, or of ImageNet
     run = archspec.fit(spec, epochs=20)       # a run folder that explains itself
+    model = archspec.load_model("best.keras") # as Keras loads it, but of any depth
 
 Everything is loaded on first use: importing archspec imports nothing heavier than itself.
 """
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from archspec.diagnostics import UsageError as UsageError
     from archspec.emit import weights as weights
     from archspec.emit.model import build as build
+    from archspec.emit.model import load_model as load_model
     from archspec.emit.model import verify as verify
     from archspec.graph.graph import Graph as Graph
     from archspec.spec.document import Spec as Spec
@@ -55,6 +57,7 @@ _HOMES = {
     "SpecError": "archspec.diagnostics",
     "UsageError": "archspec.diagnostics",
     "build": "archspec.emit.model",
+    "load_model": "archspec.emit.model",
     "verify": "archspec.emit.model",
     "Graph": "archspec.graph.graph",
     "Spec": "archspec.spec.document",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from archspec.ops.shape import Shape
 from archspec.training import compilation, data, folder
 from archspec.training.callbacks import Interrupt, Progress, duration, fit_fields
 from archspec.training.recipe import DataRecipe, Recipe, RecipeError
+from archspec.training.run import Outcome, _Record, verdict
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -347,6 +350,19 @@ def test_logits_and_distributions_are_told_apart(keras):
 # Whole runs
 
 
+def a_run(folder: Path, outcome: Outcome = "finished", epochs: int = 1) -> archspec.Run:
+    """A run of so many epochs, without a test."""
+    return archspec.Run(
+        folder=folder,
+        outcome=outcome,
+        history=({"images_per_second": 1.0},) * epochs,
+        best_epoch=1,
+        test={},
+        test_accuracy=None,
+        seconds=1.0,
+    )
+
+
 @pytest.mark.keras
 def test_the_default_recipe_teaches_lenet_the_digits(tmp_path):
     lenet = archspec.load("lenet5")
@@ -390,6 +406,46 @@ def test_the_reported_score_is_the_loaded_models_own(load):
     digits = data.load(DataRecipe(), Shape((8, 8, 1)))
     predicted = run.model().predict(digits.x_test, verbose=0).argmax(axis=-1)
     assert (predicted == digits.y_test).mean() == pytest.approx(run.test_accuracy)
+
+
+@pytest.mark.keras
+def test_a_runs_model_may_be_deeper_than_pythons_stack(load, tmp_path):
+    deep = load(SMALL.replace("  - flatten\n", "  - activation: relu\n" * 1_200 + "  - flatten\n"))
+    archspec.build(deep).save(tmp_path / "best.keras")
+    assert len(a_run(tmp_path).model().layers) > 1_200
+
+
+@pytest.mark.parametrize(
+    ("outcome", "epochs", "words"),
+    [
+        ("finished", 1, "trained 1 epoch"),
+        ("finished", 2, "trained 2 epochs"),
+        ("stopped early", 1, "stopped early, after 1 epoch"),
+        ("interrupted", 1, "interrupted after 1 whole epoch: no test score"),
+        ("interrupted", 0, "interrupted after 0 whole epochs: no test score"),
+    ],
+)
+def test_the_verdict_counts_as_people_do(tmp_path, outcome, epochs, words):
+    assert verdict(a_run(tmp_path, outcome, epochs)) == words
+
+
+def test_a_loss_that_is_no_number_is_never_the_best(tmp_path):
+    class Model:
+        optimizer = SimpleNamespace(learning_rate=0.1)
+        save = Path.touch
+
+    objective = SimpleNamespace(accuracy="accuracy")
+    training = SimpleNamespace(objective=objective, model=Model, steps_per_epoch=1)
+    images = SimpleNamespace(y_train=[0] * 10, y_validation=[0] * 10)
+    record = _Record(training, images, tmp_path, Interrupt())
+    best = []
+    for epoch, loss in enumerate([math.nan, 0.5, math.nan, math.inf, 0.4], start=1):
+        logs = {"loss": 1.0, "accuracy": 0.5, "val_loss": loss, "val_accuracy": 0.5}
+        record.epoch_begins(epoch)
+        record.steps_done(1, logs)
+        record.epoch_ends(epoch, logs)
+        best.append(record.best_epoch)
+    assert best == [None, 2, 2, 2, 5]
 
 
 @pytest.mark.keras

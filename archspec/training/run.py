@@ -22,10 +22,9 @@ import yaml
 from archspec import __version__
 from archspec.diagnostics import Diagnostic, UsageError
 from archspec.emit.engine import load_keras
-from archspec.emit.model import build
+from archspec.emit.model import build, load_model
 from archspec.expand import expand
 from archspec.graph.graph import Graph
-from archspec.spec.document import Path as SpecPath
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 from archspec.training import compilation, folder
@@ -56,10 +55,10 @@ class Run:
     """A row for each completed epoch, as in `history.csv`."""
     best_epoch: int | None
     """The completed epoch of the highest validation accuracy, or of the lowest validation loss
-    among those that got at most one image less right."""
+    among those that got at most one image less right. None where no epoch's loss was a number."""
     test: Mapping[str, float]
-    """The best epoch's score on the test images; empty where the run was interrupted, or
-    diverged before its first epoch was complete."""
+    """The best epoch's score on the test images; empty where the run was interrupted, or has no
+    best epoch."""
     test_accuracy: float | None
     """The main output's, from 0 to 1."""
     seconds: float
@@ -72,7 +71,7 @@ class Run:
 
     @property
     def saved(self) -> str | None:
-        """The file of the best epoch's model, or of the last where no epoch was completed."""
+        """The file of the best epoch's model, or of the last where no epoch was a good one."""
         if self.best_epoch is not None:
             return "best.keras"
         return None if self.outcome == "diverged" else "final.keras"
@@ -81,7 +80,7 @@ class Run:
         """The Keras model in `saved`."""
         if self.saved is None:
             raise UsageError(f"{self.folder} holds no model: the run diverged in its first epoch")
-        return load_keras().saving.load_model(self.folder / self.saved)
+        return load_model(self.folder / self.saved)
 
 
 def fit(
@@ -93,7 +92,6 @@ def fit(
     optimizer: str | Mapping[str, Any] | None = None,
     learning_rate: float | None = None,
     seed: int | None = None,
-    loss_weights: Mapping[str, float] | None = None,
     out: str | PathLike[str] | None = None,
     progress: TextIO | None = None,
 ) -> Run:
@@ -123,8 +121,7 @@ def fit(
         keras = load_keras()
         images = training_data.load(recipe.data, graph.input)
         keras.utils.set_random_seed(recipe.seed)
-        weights = graph.loss_weights if loss_weights is None else loss_weights
-        training = _prepare(keras, graph, recipe, images, weights)
+        training = _prepare(keras, graph, recipe, images)
     home = folder.create(spec.name, out)
     folder.write_text(home / "spec.yaml", _yaml(spec.to_dict()))
     folder.write_text(home / "recipe.yaml", _yaml(recipe.to_dict()))
@@ -151,14 +148,13 @@ def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> None:
     """Raise `SpecError` where the network and the data do not go together."""
     outputs = {name: graph.nodes[index].shape for name, index in graph.outputs.items()}
     main = next(iter(outputs))
+    places: dict[str, tuple[str | int, ...]] = {
+        "input": ("input",),
+        main: ("layers", len(spec.document.layers) - 1),
+    }
     found: list[Diagnostic] = []
     for name, problem in training_data.misfits(recipe.data.source, graph.input, outputs):
-        path: SpecPath = ("heads", name)
-        if name == "input":
-            path = ("input",)
-        elif name == main:
-            path = ("layers", len(spec.document.layers) - 1)
-        found.append(problem.at(spec.source.span(path)))
+        found.append(problem.at(spec.source.span(places.get(name, ("heads", name)))))
     if found:
         raise spec_error(spec.source, found)
 
@@ -180,14 +176,12 @@ class _Training:
         return compilation.for_outputs(self.model, lambda *_: labels)
 
 
-def _prepare(
-    keras: Any, graph: Graph, recipe: Recipe, images: Data, loss_weights: Mapping[str, float]
-) -> _Training:
+def _prepare(keras: Any, graph: Graph, recipe: Recipe, images: Data) -> _Training:
     steps_per_epoch = math.ceil(len(images.y_train) / recipe.batch)
     optimizer = compilation.optimizer(keras, recipe, steps_per_epoch)
     callbacks = compilation.callbacks(keras, recipe)
     model = build(graph)
-    objective = compilation.objective(keras, recipe, model, loss_weights)
+    objective = compilation.objective(keras, recipe, model, graph.loss_weights)
     macs = recipe.batch * sum(node.layer.macs for node in graph.nodes)
     model.compile(
         optimizer,
@@ -323,6 +317,8 @@ class _Record:
         accuracy = self._training.objective.accuracy
         right = round(logs.get(f"val_{accuracy}", logs[accuracy]) * self._judged)
         loss = logs.get("val_loss", logs["loss"])
+        if not math.isfinite(loss):
+            return False
         self._most_right = max(self._most_right, right)
         if right < self._most_right - 1:
             return False
@@ -374,10 +370,11 @@ def _environment(keras: Any, recipe: Recipe) -> str:
 def verdict(run: Run) -> str:
     """One line: how the run ended, and its score."""
     done = len(run.history)
+    epochs = "epoch" if done == 1 else "epochs"
     ended = {
-        "finished": f"trained {done} epochs",
-        "stopped early": f"stopped early, after {done} epochs",
-        "interrupted": f"interrupted after {done} whole epochs: no test score",
+        "finished": f"trained {done} {epochs}",
+        "stopped early": f"stopped early, after {done} {epochs}",
+        "interrupted": f"interrupted after {done} whole {epochs}: no test score",
         "diverged": f"the loss became infinite or not a number in epoch {done + 1}: "
         "a lower learning rate may help",
     }[run.outcome]
@@ -410,11 +407,12 @@ _USE: Final = """
 `{saved}` is an ordinary Keras model:
 
 ```python
-import archspec  # knows the layers that Keras lacks
-import keras
+import archspec
 
-model = keras.saving.load_model("{saved}")
+model = archspec.load_model("{saved}")
 ```
+
+After that import `keras.saving.load_model` does the same, up to a depth of a thousand layers or so.
 
 `spec.yaml` and `recipe.yaml` say what was trained and how, `history.csv` how each epoch went, and
 `environment.json` on what.
