@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from archspec import blocks, ops
-from archspec.diagnostics import Problem, suggestion
+from archspec.diagnostics import Problem, UsageError, suggestion
 from archspec.element import Element
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _load(package: str) -> None:
 def _load_third_party(kind: str | None = None) -> None:
     for entry in _entries():
         if kind is None or entry.name == kind:
-            _check(entry.name, entry.load())
+            _check(entry)
 
 
 @cache
@@ -108,9 +108,14 @@ def _entries() -> tuple[EntryPoint, ...]:
     return tuple(entry for group in GROUPS for entry in entry_points(group=group))
 
 
-def _check(name: str, loaded: object) -> None:
-    if not (isinstance(loaded, type) and issubclass(loaded, Element) and loaded.kind == name):
-        raise Problem(
-            "unknown-kind",
-            f"the installed entry point `{name}` is not an op or block of kind `{name}`",
+def _check(entry: EntryPoint) -> None:
+    """Load a third party's kind; raise `UsageError` where its package is broken."""
+    try:
+        loaded = entry.load()
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        raise UsageError(f"the installed kind `{entry.name}` cannot be loaded: {what}") from error
+    if not (isinstance(loaded, type) and issubclass(loaded, Element) and loaded.kind == entry.name):
+        raise UsageError(
+            f"the installed entry point `{entry.name}` is not an op or block of that kind"
         )

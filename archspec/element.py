@@ -32,7 +32,9 @@ class Element(BaseModel):
     """A kind of step: its fields are its arguments, its docstring is its help."""
 
     # Schemas are built on first use: a run pays only for the kinds that its spec names.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, defer_build=True, protected_namespaces=()
+    )
 
     kind: ClassVar[str] = ""
     """The word a spec uses. Empty on the bases that are not kinds themselves."""

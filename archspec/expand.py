@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, TypeAlias
 
 from archspec.blocks.block import Block
-from archspec.diagnostics import Problem, UsageError, nearest
+from archspec.diagnostics import MOST_CANDIDATES, Problem, UsageError, nearest
 from archspec.element import ArgumentProblems, Element, show
-from archspec.graph.builder import MOST_NODES, Builder
+from archspec.graph.builder import Builder
 from archspec.graph.graph import SEPARATOR, Graph, Node, reaching
 from archspec.ops.fields import LARGEST
 from archspec.ops.merge import Merge
@@ -101,20 +102,27 @@ class _Run:
         env: _Env = ChainMap(self.variables)
         main = self._sequence(self.plan.layers, self.enclosing, env)
         outputs, weights = {"output": main}, {"output": 1.0}
-        for name, head in () if self.spec.inference else self.plan.heads.items():
-            if self._when(head, main, env) is not False:
+        spared: list[Node | None] = []
+        for name, head in self.plan.heads.items():
+            if self.spec.inference or self._when(head, main, env) is False:
+                spared += self._inputs(head, main)
+            else:
                 outputs[name] = self._step(head, main, env)
                 weights[name] = self.spec.document.heads[name].loss_weight
         nodes = {name: node for name, node in outputs.items() if node is not None}
-        if not self.findings.found and not self.spec.inference:
-            self._report_unused(nodes.values())
+        if not self.findings.found:
+            self._report_unused(node for node in (*nodes.values(), *spared) if node is not None)
         if self.findings.found:
             raise self.findings.error()
         return self.builder.finish(self.spec.name, nodes, weights)
 
-    def _report_unused(self, outputs: Iterable[Node]) -> None:
-        """Report steps that no output needs: what they cost, the network would not have."""
-        needed = reaching(self.builder.nodes, (node.index for node in outputs))
+    def _report_unused(self, ends: Iterable[Node]) -> None:
+        """Report steps that nothing needs: what they cost, the network would not have.
+
+        `ends` are the outputs, and where heads that are left out would start: what only those
+        need is left out with them, and no mistake.
+        """
+        needed = reaching(self.builder.nodes, (node.index for node in ends))
         for step, start, stop in self.made:
             if start < stop and not any(needed[start:stop]):
                 path = self.builder.nodes[stop - 1].name
@@ -126,8 +134,9 @@ class _Run:
     # What holds for the whole run.
 
     def _input_shape(self, extent: Any) -> tuple[int, ...] | None:
-        if extent is None or extent is BROKEN:  # what was written is no input, and reported
-            return None
+        written = self.spec.source.data.get("input", BROKEN)
+        if extent is BROKEN or (extent is None and written is not None):
+            return None  # what was written is no input, and reported
         place: Path = ()
         if not (isinstance(extent, tuple) and 2 <= len(extent) <= 4):
             help_ = "as [height, width, channels]; one to three spatial axes, then the channels"
@@ -195,7 +204,7 @@ class _Run:
                 if step.path not in self.failed:  # the rounds of a loop fail alike
                     self.failed.add(step.path)
                     self.findings.report(problem, (*step.path, step.kind), key=True)
-                if problem.code == "limit" and len(self.builder.nodes) >= MOST_NODES:
+                if self.builder.full:
                     raise self.findings.error() from None
                 x = None
             except Passed:
@@ -324,13 +333,14 @@ class _Run:
 
     def _unknown(self, name: str) -> Problem:
         """The problem of a name that nothing before has."""
+        latest = list(islice(reversed(self.named), MOST_CANDIDATES))
         visible = [
             path[len(prefix) :]
             for prefix in self._prefixes()
-            for path in reversed(self.named)
+            for path in latest
             if path.startswith(prefix)
         ]
-        if name in self.plan.names and f"{name}1" in visible:
+        if name in self.plan.names and any(f"{p}{name}1" in self.named for p in self._prefixes()):
             help_ = f"its rounds are called `{name}1`, `{name}2` and so on"
             return Problem("unknown-name", f"`{name}` is a loop, no single step", help=help_)
         if name in self.plan.names:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from archspec import catalog
 from archspec.diagnostics import Problem, suggestion
@@ -17,7 +17,7 @@ from archspec.ops.merge import Merge
 from archspec.spec.document import Head, Mapped, Path, Spec, name_problem
 from archspec.spec.expressions import is_expression
 from archspec.spec.findings import Findings
-from archspec.spec.template import BROKEN, Template, compile_template, is_constant
+from archspec.spec.template import BROKEN, Known, Template, compile_template, is_constant
 from archspec.step import (
     GROUPS,
     MODIFIERS,
@@ -32,6 +32,9 @@ from archspec.step import (
 
 MOST_BLOCKS = 1_000
 """How many blocks of its own a spec may define: each becomes a class."""
+
+NOTHING = Known()
+"""The variables where there are none."""
 
 _BESIDE = {*GROUPS["layers"], *GROUPS["branches"]}
 """What may stand beside what a step is."""
@@ -48,7 +51,7 @@ class _Compiler:
         self.lost = spec.lost
         self.findings = findings
         self.report = findings.report
-        self.variables = frozenset(spec.document.vars)
+        self.variables = Known(spec.document.vars)
         self.names: set[str] = set()
         self.blocks: dict[str, type[SpecBlock]] = {}
         self.defaults: dict[type[Element], dict[str, Template]] = {}
@@ -67,7 +70,7 @@ class _Compiler:
         self._compile_defaults(self.document.defaults)
         for name, definition in self.document.blocks.items():
             self.inside = name
-            known = self.variables | set(definition.args)
+            known = self.variables.inside(definition.args)
             self.blocks[name].body = self._steps(
                 definition.layers, ("blocks", name, "layers"), known
             )
@@ -126,14 +129,14 @@ class _Compiler:
 
     # Steps.
 
-    def _steps(self, data: Any, path: Path, known: frozenset[str]) -> tuple[Step, ...]:
+    def _steps(self, data: Any, path: Path, known: Known) -> tuple[Step, ...]:
         if isinstance(data, list):
             return tuple(self._step(item, (*path, i), known) for i, item in enumerate(data))
         what = f"`{path[-1]}`" if path[-1] == "layers" else "a branch"
         self.report(Problem("type", f"{what} must be a list of steps, not {show(data)}"), path)
         return ()
 
-    def _step(self, data: Any, path: Path, known: frozenset[str]) -> Step:
+    def _step(self, data: Any, path: Path, known: Known) -> Step:
         before = len(self.findings.found)
         if isinstance(data, str):
             data = {data: None}
@@ -146,7 +149,7 @@ class _Compiler:
             return Step(path, "", name=self._name(data.get("name"), (*path, "name")), broken=True)
         step = self._modifiers(kind, data, path, known)
         if step.looping or "for" in data:
-            known = known | {*step.loop, "index"}
+            known = known.inside({*step.loop, "index"})
         if "" in step.loop:  # who knows which variables there would be
             return replace(step, broken=True)
         # A group with a broken step inside is not broken itself: the step passes that on.
@@ -204,9 +207,7 @@ class _Compiler:
 
     # Modifiers.
 
-    def _modifiers(
-        self, kind: str, data: Mapping[str, Any], path: Path, known: frozenset[str]
-    ) -> Step:
+    def _modifiers(self, kind: str, data: Mapping[str, Any], path: Path, known: Known) -> Step:
         loop: dict[str, Template] = {}
         if "for" in data:
             loop = self._loop(data["for"], (*path, "for"), known)
@@ -223,7 +224,7 @@ class _Compiler:
             self.report(problem, (*path, "repeat"))
             repeat = BROKEN
         if loop or repeat is not None:
-            known = known | {*loop, "index"}
+            known = known.inside({*loop, "index"})
         return Step(
             path,
             kind,
@@ -234,7 +235,7 @@ class _Compiler:
             when=self._when(data.get("when", True), (*path, "when"), known),
         )
 
-    def _name(self, name: Any, path: Path, known: frozenset[str] = frozenset()) -> Template:
+    def _name(self, name: Any, path: Path, known: Known = NOTHING) -> Template:
         if name is None:
             return None
         if is_expression(name):
@@ -246,7 +247,7 @@ class _Compiler:
         self.names.add(name)
         return name
 
-    def _when(self, when: Any, path: Path, known: frozenset[str]) -> Template:
+    def _when(self, when: Any, path: Path, known: Known) -> Template:
         if isinstance(when, bool) or is_expression(when):
             return self._template(when, path, known)
         message = f"`when` must be true, false or an expression, not {show(when)}"
@@ -263,7 +264,7 @@ class _Compiler:
             return None
         return tuple(names)
 
-    def _loop(self, data: Any, path: Path, known: frozenset[str]) -> dict[str, Template]:
+    def _loop(self, data: Any, path: Path, known: Known) -> dict[str, Template]:
         if not isinstance(data, dict) or not data:
             help_ = "as `for: {filters: [64, 128], n: [1, 2]}`"
             message = f"`for` must give names their lists, not {show(data)}"
@@ -284,9 +285,7 @@ class _Compiler:
 
     # Branches.
 
-    def _branches(
-        self, step: Step, data: Mapping[str, Any], path: Path, known: frozenset[str]
-    ) -> Step:
+    def _branches(self, step: Step, data: Mapping[str, Any], path: Path, known: Known) -> Step:
         written = data["branches"]
         where = (*path, "branches")
         named: dict[Any, Any] = {}
@@ -319,27 +318,23 @@ class _Compiler:
 
     def _merge(self, data: Mapping[str, Any], path: Path) -> type[Merge] | None:
         """The class of the merge; None if it is broken."""
-        merges = {
-            kind: cls
-            for kind, cls in catalog.kinds().items()  # third parties may add their own
-            if issubclass(cls, Merge)
-            and not any(f.is_required() for f in cls.model_fields.values())
-        }
         word = data.get("merge")
+        cls = catalog.get(word) if isinstance(word, str) else None
+        if cls is not None and _merges_alone(cls):
+            return cls
+        merges = sorted(kind for kind, cls in catalog.kinds().items() if _merges_alone(cls))
         if word is None:
-            help_ = f"add `merge: concat`, or another of {', '.join(sorted(merges))}"
+            help_ = f"add `merge: concat`, or another of {', '.join(merges)}"
             self.report(Problem("missing", "`branches` needs `merge`", help=help_), path)
             return None
-        if not isinstance(word, str) or word not in merges:
-            hint = suggestion(str(word), merges, what="merges")
-            problem = Problem("value", f"`merge` cannot be {show(word)}", help=hint)
-            self.report(problem, (*path, "merge"))
-            return None
-        return merges[word]
+        hint = suggestion(str(word), merges, what="merges")
+        problem = Problem("value", f"`merge` cannot be {show(word)}", help=hint)
+        self.report(problem, (*path, "merge"))
+        return None
 
     # Ops and blocks.
 
-    def _element(self, step: Step, data: Any, path: Path, known: frozenset[str]) -> Step:
+    def _element(self, step: Step, data: Any, path: Path, known: Known) -> Step:
         where = (*path, step.kind)
         cls = self._class(step.kind, where)
         if cls is None:
@@ -379,7 +374,7 @@ class _Compiler:
         self.report(problem, place, key=key)
 
     def _checked(
-        self, step: Step, cls: type[Element], known: frozenset[str], *, strange: bool = False
+        self, step: Step, cls: type[Element], known: Known, *, strange: bool = False
     ) -> Step:
         """The step with its constant arguments checked; its element, if there are no others.
 
@@ -429,6 +424,10 @@ class _Compiler:
         if step.sources:
             twice = Problem("unknown-key", f"`{step.kind}` names its inputs already; drop `from`")
             self.report(twice, (*step.path, "from"), key=True)
+        if step.repeat is not None and isinstance(data, list):
+            help_ = f"`{step.kind}: name` can be repeated: it takes the previous step each time"
+            endless = Problem("unknown-key", "a list of names cannot be repeated", help=help_)
+            self.report(endless, (*step.path, "repeat"), key=True)
         if problem:
             self.report(problem, where)
             return replace(step, sources=None)
@@ -439,11 +438,11 @@ class _Compiler:
             with_previous=isinstance(data, str),
             arguments=dict(self.defaults.get(cls, {})),
         )
-        return self._checked(step, cls, frozenset())
+        return self._checked(step, cls, NOTHING)
 
     # Values and defaults.
 
-    def _template(self, value: Any, path: Path, known: frozenset[str]) -> Template:
+    def _template(self, value: Any, path: Path, known: Known) -> Template:
         return compile_template(value, path, known, self.findings)
 
     def _compile_defaults(self, data: Mapping[str, Mapped]) -> None:
@@ -463,6 +462,12 @@ class _Compiler:
             constants = {name: v for name, v in compiled.items() if is_constant(v)}
             for name in report_defaults(self.findings, cls, constants):
                 compiled[name] = BROKEN
+
+
+def _merges_alone(cls: type[Element]) -> TypeGuard[type[Merge]]:
+    """Whether a kind is a merge that needs no arguments, so that `merge` may name it."""
+    required = (field for field in cls.model_fields.values() if field.is_required())
+    return issubclass(cls, Merge) and not any(required)
 
 
 def _no_single_value(cls: type[Element]) -> Problem:

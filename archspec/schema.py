@@ -26,7 +26,8 @@ from archspec.ops.merge import Merge
 from archspec.reference import WORDS
 from archspec.spec.document import NAME, RESERVED, Argument, Document
 from archspec.step import GROUPS, MODIFIERS
-from archspec.training.recipe import CALLBACKS, SOURCES, Recipe
+from archspec.training.recipe import CALLBACKS, Recipe
+from archspec.training.sources import SOURCES
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -259,7 +260,7 @@ def _document(kinds: Mapping[str, type[Element]]) -> Schema:
     )
     _refine(
         described["properties"],
-        name={"pattern": r"^[A-Za-z0-9][\w.-]{0,99}$"},
+        name={"pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"},
         input={"type": "array", "items": extents, "minItems": 2, "maxItems": 4, "anyOf": None},
         vars={**_NAMED, "additionalProperties": _ref("value")},
         variants={

@@ -154,9 +154,9 @@ def _write(path: str, spec: Spec, costs: Report, model: Any, layout: dict[str, A
             model.save(temporary)
             temporary.replace(path)
     elif suffix == ".yaml":
-        import yaml
+        from archspec.spec.writing import to_yaml
 
-        write(yaml.safe_dump(spec.to_dict(), sort_keys=False, allow_unicode=True), path)
+        write(to_yaml(spec.to_dict()), path)
     else:
         form = SUFFIXES[suffix]
         options = {k: v for k, v in layout.items() if k != "arithmetic" or form == "text"}

@@ -244,7 +244,7 @@ def _check_names(findings: Findings, document: Document, lost: frozenset[Path]) 
     networks: list[tuple[str, Path]] = [(document.name, ("name",))]
     networks += [(variant, ("variants", variant)) for variant in document.variants]
     for name, path in networks:
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", name):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
             message = f"a network cannot be called {show(name)}"
             help_ = "use letters, digits, `_`, `-` and `.`: the name becomes a folder's"
             findings.report(Problem("value", message, help=help_), path, key=len(path) > 1)
@@ -331,8 +331,10 @@ class Spec:
 
     def to_dict(self) -> dict[str, Any]:
         """The network as plain data, its variant and variables resolved: a spec of its own."""
-        dropped = {"variants", "published", *(("heads",) if self.inference else ())}
+        dropped = {"variants", "published"}
         data = {k: v for k, v in self.source.data.items() if k not in dropped}
+        if self.inference and "heads" in data:
+            data["heads"] = {name: head | {"when": False} for name, head in data["heads"].items()}
         data["name"] = self.name
         data["input"] = self.settings["input"][0]
         values = {name: value for name, (value, _) in self.settings.items() if name != "input"}

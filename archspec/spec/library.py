@@ -24,10 +24,12 @@ def load(spec: str | os.PathLike[str], variant: str | None = None, /, **variable
     `UsageError` for a name, a variant or a variable that does not exist.
     """
     source, validated, named = find(spec)
+    if variant and named not in (None, variant):
+        raise UsageError(f"`{os.fspath(spec)}` is one network: it has no variant `{variant}`")
     return choose(validated, source, variant or named, variables)
 
 
-def networks(spec: str | os.PathLike[str], **variables: Any) -> tuple[Spec, ...]:
+def networks(spec: str | os.PathLike[str], /, **variables: Any) -> tuple[Spec, ...]:
     """All networks that a path or a name means: a family's variants, or the one that is named.
 
     A name that a family shares with one of its variants (`alexnet`) means that variant.

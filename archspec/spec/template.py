@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -35,10 +35,38 @@ Template: TypeAlias = Any
 """A constant, an `Expression`, a `Listing`, or `BROKEN`."""
 
 
+class Known(AbstractSet[str]):
+    """The variables that there are at a step: those around it, and its own loop's.
+
+    A chain, because a spec may have as many variables as it has loops.
+    """
+
+    __slots__ = ("_around", "_own")
+
+    def __init__(self, own: Collection[str] = (), around: Known | None = None) -> None:
+        self._own = own
+        self._around = around
+
+    def inside(self, own: Collection[str]) -> Known:
+        """What is known where these come in addition."""
+        return Known(own, self)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or (self._around is not None and name in self._around)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._own
+        if self._around is not None:
+            yield from (name for name in self._around if name not in self._own)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 def compile_template(
     value: Any,
     path: tuple[str | int, ...],
-    known: AbstractSet[str],
+    known: Collection[str],
     findings: Findings,
     *,
     shaped: bool = True,
@@ -69,7 +97,7 @@ def compile_template(
     except Problem as problem:
         findings.report(problem, path)
         return BROKEN
-    unknown = sorted(expression.names - known)
+    unknown = sorted(name for name in expression.names if name not in known)
     for name in unknown:
         hint = suggestion(name, known, what="variables")
         if name == "index":

@@ -17,8 +17,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO, TypeAlias
 
-import yaml
-
 from archspec import __version__
 from archspec.diagnostics import Diagnostic, UsageError
 from archspec.emit.engine import load_keras
@@ -27,6 +25,7 @@ from archspec.expand import expand
 from archspec.graph.graph import Graph
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
+from archspec.spec.writing import to_yaml
 from archspec.training import compilation, folder
 from archspec.training import data as training_data
 from archspec.training.callbacks import (
@@ -123,8 +122,8 @@ def fit(
         keras.utils.set_random_seed(recipe.seed)
         training = _prepare(keras, graph, recipe, images)
     home = folder.create(spec.name, out)
-    folder.write_text(home / "spec.yaml", _yaml(spec.to_dict()))
-    folder.write_text(home / "recipe.yaml", _yaml(recipe.to_dict()))
+    folder.write_text(home / "spec.yaml", to_yaml(spec.to_dict()))
+    folder.write_text(home / "recipe.yaml", to_yaml(recipe.to_dict()))
     folder.write_text(home / "environment.json", _environment(keras, recipe))
     run = _train(training, recipe, images, home, progress)
     folder.write_text(home / "summary.md", summary(spec.name, training.model, images, run))
@@ -333,19 +332,6 @@ class _Record:
             self.diverged = True
         if self.diverged or self._interrupt.requested:
             self._training.model.stop_training = True
-
-
-def _yaml(data: Any) -> str:
-    return yaml.safe_dump(_plain(data), sort_keys=False, allow_unicode=True)
-
-
-def _plain(data: Any) -> Any:
-    """Without tuples, and without the sharing that YAML would write as anchors."""
-    if isinstance(data, Mapping):
-        return {key: _plain(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [_plain(value) for value in data]
-    return data
 
 
 def _environment(keras: Any, recipe: Recipe) -> str:

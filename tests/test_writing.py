@@ -1,0 +1,50 @@
+"""YAML that archspec writes is read back as what it was."""
+
+from dataclasses import replace
+
+import pytest
+from helpers import spec_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archspec.expand import expand
+from archspec.spec.source import parse
+from archspec.spec.writing import to_yaml
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**63),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn"]), max_size=20),
+)
+
+
+@pytest.mark.parametrize(
+    "text", ["1e3", "1e-3", "0o17", "0x1F", ".5", "-1", "no", "true", "~", "", "=x", "a: b", "2x"]
+)
+def test_text_stays_text(text):
+    assert parse(to_yaml({"key": text})).data == {"key": text}
+
+
+@given(st.lists(SCALARS, max_size=5))
+def test_values_stay_themselves(values):
+    assert parse(to_yaml({"key": values, "again": values})).data == {"key": values, "again": values}
+
+
+def test_a_network_without_its_heads_is_a_spec_of_its_own():
+    spec = spec_of(
+        """
+name: net
+input: [8, 8, 3]
+layers:
+  - {conv: 4, name: a}
+  - {conv: 6, name: side, from: a}
+  - {conv: 8, name: b, from: a}
+heads:
+  aux: {from: side, layers: [global_avg_pool]}
+"""
+    )
+    without = replace(spec, inference=True)
+    again = spec_of(to_yaml(without.to_dict()))
+    assert expand(again).nodes == expand(without).nodes
