@@ -128,6 +128,15 @@ BYTES = 'a number, or a comparison as "< 5M"; units: KB, MB, GB, KiB, MiB, GiB'
             "there is no step `sten`",
             "did you mean `stem`?",
         ),
+        *(
+            (
+                f"published: {{small: {{stages: {{stem: {shape}}}, source: here}}}}",
+                (6, 36),
+                f"`{shape}` is no shape",
+                "whole numbers, channels last, such as [56, 56, 256]",
+            )
+            for shape in ("[null, true]", '{"b": 1}', "[]", "[6, 6, 4.0]", "true")
+        ),
     ],
 )
 def test_a_claim_that_says_nothing(claims, place, message, help_):

@@ -23,6 +23,7 @@ FIGURES: Mapping[str, Callable[[Report], int]] = {
     "non_trainable": lambda report: report.totals.non_trainable,
     "macs": lambda report: report.totals.macs,
     "flops": lambda report: report.totals.flops,
+    "other_ops": lambda report: report.totals.other_ops,
     "weight_layers": lambda report: report.totals.weight_layers,
     "layers": lambda report: report.totals.layers,
     "activations": lambda report: report.totals.activations,
@@ -112,6 +113,11 @@ def _published(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[
             found.append(problem.at(spec.source.span(where, key=True)))
             continue
         claimed = shape if isinstance(shape, list) else [shape]  # a vector needs no brackets
+        if not claimed or any(type(extent) is not int for extent in claimed):
+            help_ = "whole numbers, channels last, such as [56, 56, 256]"
+            problem = Problem("type", f"`{show(shape)}` is no shape", help=help_)
+            found.append(problem.at(spec.source.span(where)))
+            continue
         yield Check(
             "published",
             f"stage {stage}",

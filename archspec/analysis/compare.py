@@ -11,6 +11,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from archspec.analysis import checks
 from archspec.analysis.report import CONVENTION, Report, float_or_int, report
 from archspec.diagnostics import UsageError, suggestion
 from archspec.ops.shape import Shape
@@ -155,16 +156,8 @@ def distinct_names(reports: Sequence[Report]) -> tuple[str, ...]:
 
 def entry(costs: Report, name: str) -> Entry:
     """The figures of one network, to be called `name`."""
-    totals, memory = costs.totals, costs.memory
-    return Entry(
-        name,
-        costs.graph.input,
-        *totals,  # an entry begins with them, in their order
-        weight_bytes=memory.weights,
-        inference_bytes=memory.inference,
-        training_bytes=memory.training,
-        field=_last_field(costs),
-    )
+    figures = {figure: value(costs) for figure, value in checks.FIGURES.items()}
+    return Entry(name, costs.graph.input, field=_last_field(costs), **figures)
 
 
 def _networks(spec: Spec | str | os.PathLike[str]) -> Iterator[Spec]:
