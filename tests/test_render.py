@@ -126,12 +126,13 @@ def test_plain_without_colour_and_the_same_words_with_it(vgg):
     assert ESCAPE.sub("", text.render(vgg, width=100, color=True)) == plain
 
 
-def test_what_a_spec_says_of_itself_cannot_drive_the_terminal():
+@pytest.mark.parametrize("render", [text.render, markdown.render])
+def test_what_a_spec_says_of_itself_cannot_drive_the_terminal(render):
     spec = spec_of(
         '{name: net, about: "red \\e[31m", input: [8, 3], layers: [flatten],'
         ' published: {net: {params: 0, source: "\\e]0;title\\a"}}}'
     )
-    shown = text.render(report(spec), width=80)
+    shown = render(report(spec))
     assert "\x1b" not in shown
     assert "red \\x1b[31m" in shown
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspec.analysis.memory import bytes_of
-from archspec.analysis.report import Report, Row
+from archspec.analysis.report import Report, Row, float_or_int
 from archspec.diagnostics import UsageError, suggestion
 
 
@@ -31,12 +31,8 @@ def _field(row: Row, size: bool) -> Any:
         return "all"
     values = row.field.size if size else row.field.stride
     if len(set(values)) == 1:
-        return _number(values[0])
-    return "x".join(str(_number(value)) for value in values)
-
-
-def _number(value: Any) -> Any:
-    return int(value) if value == int(value) else float(value)
+        return float_or_int(values[0])
+    return "x".join(str(float_or_int(value)) for value in values)
 
 
 def _activation_bytes(row: Row, report: Report) -> int:

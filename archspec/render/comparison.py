@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv as csv_format
-import io
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from typing import Any
 from archspec.analysis.compare import FIGURES, Comparison, Entry
 from archspec.analysis.report import CONVENTION, float_or_int
 from archspec.diagnostics import UsageError, nearest
+from archspec.render import table as tables
 from archspec.render.columns import byte_size, thousands
 from archspec.render.diagnostics import printable
 from archspec.render.table import Style, table
@@ -138,24 +137,15 @@ def text(
 def markdown(comparison: Comparison, *, columns: Sequence[str] | None = None) -> str:
     """The table for a README, an issue or a notebook."""
     chosen = _choose(columns, comparison)
-    lines = [
-        [column.title for column in chosen],
-        ["---" if column.left else "---:" for column in chosen],
-        *_cells(chosen, comparison),
-    ]
-    body = [f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines]
+    body = tables.markdown(chosen, _cells(chosen, comparison))
     return "\n".join([*body, "", f"At {_setting(comparison)}.", "", CONVENTION]) + "\n"
 
 
 def csv(comparison: Comparison, *, columns: Sequence[str] | None = None) -> str:
     """A header and a line for every network, plain numbers; all columns unless some are named."""
     chosen = _choose(columns, comparison) if columns else COLUMNS
-    out = io.StringIO()
-    writer = csv_format.writer(out, lineterminator="\n")
-    writer.writerow([column.name for column in chosen])
-    for network in comparison.entries:
-        writer.writerow([column.value(network, comparison) for column in chosen])
-    return out.getvalue()
+    entries = comparison.entries
+    return tables.csv(chosen, ([each.value(net, comparison) for each in chosen] for net in entries))
 
 
 def _choose(names: Sequence[str] | None, comparison: Comparison) -> list[Column]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 from archspec.analysis.report import Report
 from archspec.render.columns import COLUMNS, choose
+from archspec.render.table import csv
 
 
 def render(
@@ -19,9 +18,5 @@ def render(
 ) -> str:
     """A header and a line for every row; all columns unless some are named."""
     chosen = choose(columns, report) if columns else COLUMNS
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([column.name for column in chosen])
-    for row in report.rows(depth, ops=ops):
-        writer.writerow([column.value(row, report) for column in chosen])
-    return out.getvalue()
+    rows = report.rows(depth, ops=ops)
+    return csv(chosen, ([column.value(row, report) for column in chosen] for row in rows))

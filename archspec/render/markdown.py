@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from archspec.analysis.report import Report
 from archspec.render.columns import choose, total
+from archspec.render.diagnostics import printable
 from archspec.render.summary import UNBROKEN, Fact, facts
+from archspec.render.table import markdown as table
 
 
 def render(
@@ -24,30 +26,24 @@ def render(
         for column, value in zip(chosen, sums, strict=True)
     ]
     totals[0] = totals[0] or "**total**"
+    rows = [
+        [column.text(column.value(row, report)) for column in chosen]
+        for row in report.rows(depth, ops=ops)
+    ]
     lines = [
-        f"### {report.name}",
+        f"### {printable(report.name)}",
         "",
-        *([report.about, ""] if report.about else []),
+        *([printable(report.about), ""] if report.about else []),
         f"Input {report.graph.input}, batch {report.batch}, {report.dtype}.",
         "",
-        _row([column.title or column.name for column in chosen]),
-        _row(["---" if column.left else "---:" for column in chosen]),
-        *(
-            _row([column.text(column.value(row, report)) for column in chosen])
-            for row in report.rows(depth, ops=ops)
-        ),
-        _row(totals),
+        *table(chosen, rows, totals),
         "",
         *map(_item, facts(report)),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
 def _item(fact: Fact) -> str:
     name = f"**{fact.name}:** " if fact.name else ""
     detail = f" ({fact.detail})" if fact.figure and fact.detail else fact.detail
-    return f"- {name}{fact.figure}{detail}".replace(UNBROKEN, " ")
+    return printable(f"- {name}{fact.figure}{detail}", indent=2).replace(UNBROKEN, " ")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv as csv_format
-import io
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from archspec.analysis.probe import CONVENTION, Probe, Reading
+from archspec.render import table as tables
 from archspec.render.diagnostics import printable
 from archspec.render.table import Style, table
 
@@ -95,25 +94,16 @@ def text(
 def markdown(probe: Probe, *, depth: int | None = None, ops: bool = False) -> str:
     """The table for a README, an issue or a notebook."""
     columns, cells = _table(probe.rows(depth, ops=ops))
-    lines = [
-        [column.title for column in columns],
-        ["---" if column.left else "---:" for column in columns],
-        *cells,
-    ]
-    body = [f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines]
+    body = tables.markdown(columns, cells)
     return "\n".join(
-        [f"### {probe.name}", "", f"{_setting(probe)}.", "", *body, "", CONVENTION, ""]
+        [f"### {printable(probe.name)}", "", f"{_setting(probe)}.", "", *body, "", CONVENTION, ""]
     )
 
 
 def csv(probe: Probe, *, depth: int | None = None, ops: bool = False) -> str:
     """A header and a line for every row, plain numbers."""
-    out = io.StringIO()
-    writer = csv_format.writer(out, lineterminator="\n")
-    writer.writerow([column.name for column in COLUMNS])
-    for reading in probe.rows(depth, ops=ops):
-        writer.writerow([column.value(reading) for column in COLUMNS])
-    return out.getvalue()
+    readings = probe.rows(depth, ops=ops)
+    return tables.csv(COLUMNS, ([each.value(reading) for each in COLUMNS] for reading in readings))
 
 
 def _setting(probe: Probe) -> str:

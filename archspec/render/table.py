@@ -1,12 +1,15 @@
-"""Aligned columns for a terminal: plain in a pipe, narrower where the terminal is."""
+"""Tables: aligned for a terminal, narrower where the terminal is; in Markdown; as CSV."""
 
 from __future__ import annotations
 
+import csv as csv_format
+import io
 import re
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 from archspec.graph.graph import SEPARATOR
+from archspec.render.diagnostics import printable
 
 GAP = "  "
 
@@ -99,6 +102,32 @@ def table(
     lines = [style.bold(line([column.title for column in columns])), rule, *map(line, rows)]
     lines += [rule, style.bold(line(sums))] if sums is not None else []
     return "\n".join(lines)
+
+
+def markdown(
+    columns: Sequence[Heading], rows: Iterable[Sequence[str]], sums: Sequence[str] | None = None
+) -> list[str]:
+    """The lines of a table in Markdown."""
+    lines = [
+        [column.title or column.name for column in columns],
+        ["---" if column.left else "---:" for column in columns],
+        *rows,
+        *([] if sums is None else [sums]),
+    ]
+    return [f"| {' | '.join(map(_cell, line))} |" for line in lines]
+
+
+def _cell(text: str) -> str:
+    return printable(text).replace("|", "&#124;").replace("\n", " ")
+
+
+def csv(columns: Iterable[Heading], rows: Iterable[Iterable[Any]]) -> str:
+    """A header of names, and a line for every row."""
+    out = io.StringIO()
+    writer = csv_format.writer(out, lineterminator="\n")
+    writer.writerow([column.name for column in columns])
+    writer.writerows(rows)
+    return out.getvalue()
 
 
 def _fit(

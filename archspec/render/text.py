@@ -46,7 +46,7 @@ def render(
 def _head(report: Report, style: Style, width: int | None) -> str:
     setting = f"input {report.graph.input}, batch {report.batch}, {report.dtype}"
     about = _wrap(report.about, width or PAGE) if report.about else []
-    return "\n".join([style.bold(report.name), *about, style.dim(setting)])
+    return "\n".join([style.bold(printable(report.name)), *about, style.dim(setting)])
 
 
 def _table(
