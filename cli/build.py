@@ -89,6 +89,10 @@ def command(
     check_outputs(outputs, (".keras", ".yaml", *SUFFIXES))
     if formulas and form != "text":
         raise click.UsageError("--formulas goes with --format text")
+    if formulas and columns:
+        raise click.UsageError("--columns does not go with --formulas, which has its own")
+    if columns and "json" in {form, *(SUFFIXES.get(Path(path).suffix) for path in outputs)}:
+        raise click.UsageError("--columns does not go with JSON, which has every figure")
     if weights is not None and not (verify or any(path.endswith(".keras") for path in outputs)):
         raise click.UsageError("--weights goes with a model: add -o NAME.keras, or --verify")
     if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
@@ -118,7 +122,8 @@ def _rendered(costs: Report, form: str, **layout: Any) -> str:
     if form == "json":
         import json
 
-        return json.dumps(costs.to_dict(), indent=2, allow_nan=False) + "\n"
+        rows = {"depth": layout["depth"], "ops": layout["ops"]}
+        return json.dumps(costs.to_dict(**rows), indent=2, allow_nan=False) + "\n"
     import importlib
 
     return str(importlib.import_module(f"archspec.render.{form}").render(costs, **layout))
@@ -149,10 +154,15 @@ def _write(path: str, spec: Spec, costs: Report, model: Any, layout: dict[str, A
     if suffix == ".keras":
         model = model or _model(spec, None)
         # Keras writes in place: a file that is half-written never gets the real name.
-        with tempfile.TemporaryDirectory(dir=Path(path).parent, prefix=".archspec-") as folder:
-            temporary = Path(folder, "model.keras")
-            model.save(temporary)
-            temporary.replace(path)
+        try:
+            with tempfile.TemporaryDirectory(dir=Path(path).parent, prefix=".archspec-") as folder:
+                temporary = Path(folder, "model.keras")
+                model.save(temporary)
+                temporary.replace(path)
+        except OSError as error:
+            from archspec.diagnostics import UsageError
+
+            raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
     elif suffix == ".yaml":
         from archspec.spec.writing import to_yaml
 

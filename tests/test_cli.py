@@ -129,6 +129,12 @@ def test_a_format_stands_alone_on_standard_output(form):
         assert "61,706" in done.stdout
 
 
+def test_json_has_the_rows_that_are_asked_for():
+    done = run("build", "lenet5", "--format", "json", "--ops")
+    assert json.loads(done.stdout) == report(load("lenet5")).to_dict(ops=True)
+    assert json.loads(done.stdout)["rows"] != report(load("lenet5")).to_dict()["rows"]
+
+
 def test_what_is_published_and_wrong_is_in_the_table(tmp_path):
     claims = "published: {narrow: {params: 5, weight_layers: 2, source: nowhere}}\n"
     done = run("build", mine(tmp_path, MINE + claims))
@@ -200,6 +206,9 @@ def test_a_model_is_written_whole_and_verified(tmp_path):
         (["vgg16", "--optimizer", "adm"], 2, "optimizer `adm` is not known; did you mean `adam`?"),
         (["vgg16", "--format", "pdf"], 2, "'pdf' is not one of 'text', 'json', 'csv', 'markdown'"),
         (["vgg16", "--formulas", "--format", "csv"], 2, "--formulas goes with --format text"),
+        (["vgg16", "--formulas", "--columns", "layer"], 2, "--columns does not go with --formulas"),
+        (["vgg16", "--format", "json", "--columns", "macs"], 2, "does not go with JSON"),
+        (["vgg16", "--columns", "macs", "-o", "vgg.json"], 2, "does not go with JSON"),
         (["vgg16", "--set", "classes"], 2, "is not name=value"),
         (["vgg16", "--set", "clases=5"], 2, "did you mean `classes`?"),
         (["vgg16", "--set", "classes=x"], 1, "error[type] `units` of `fc` must be a whole number"),

@@ -228,8 +228,11 @@ class Report:
             )
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain data: the JSON form, versioned by `schema_version`."""
+    def to_dict(self, depth: int | None = None, *, ops: bool = False) -> dict[str, Any]:
+        """Everything, as plain data: the JSON form, versioned by `schema_version`.
+
+        `depth` and `ops` say what has a row, as in `rows`; its layers are always all there.
+        """
         value_bytes = bytes_of(self.dtype)[1]
         return {
             "schema_version": SCHEMA_VERSION,
@@ -259,7 +262,7 @@ class Report:
                 "activation_bytes_per_value": value_bytes,
             },
             "checks": [check.to_dict() for check in self.checks],
-            "rows": [_row_dict(row) for row in self.rows()],
+            "rows": [_row_dict(row) for row in self.rows(depth, ops=ops)],
             "layers": [self._layer_dict(node) for node in self.graph.nodes],
             "blocks": [
                 {
