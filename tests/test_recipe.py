@@ -64,8 +64,9 @@ def test_short_and_full_forms_are_equal(short, full):
     ("section", "path", "code", "words"),
     [
         ({"epoch": 3}, "epoch", "unknown-key", "`epoch` is not a key here"),
-        ({"epochs": 0}, "epochs", "value", "must be a whole number, 1 or more, not 0"),
-        ({"epochs": 2.5}, "epochs", "type", "must be a whole number, 1 or more, not 2.5"),
+        ({"epochs": 0}, "epochs", "value", "must be a whole number from 1 to 2147483647, not 0"),
+        ({"epochs": 2.5}, "epochs", "type", "must be a whole number from 1 to 2147483647, not 2.5"),
+        ({"batch": 10**30}, "batch", "value", "must be a whole number from 1 to 2147483647"),
         ({"epochs": True}, "epochs", "type", "not true"),
         ({"epochs": "20"}, "epochs", "type", 'not "20"'),
         ({"epochs": None}, "epochs", "type", "not null"),

@@ -26,6 +26,7 @@ from archspec.training import compilation, data, folder
 from archspec.training.callbacks import Interrupt, Progress, duration, fit_fields
 from archspec.training.recipe import DataRecipe, Recipe, RecipeError
 from archspec.training.run import Outcome, _Record, verdict
+from archspec.training.sources import Source
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -100,6 +101,19 @@ def test_digits_are_resized_standardised_and_repeated_for_three_channels():
         "digits: 1,259 images to train on, 179 to validate, 359 to test, "
         "10 classes, 8x8x1, resized to 16x12x3"
     )
+
+
+def test_what_a_recipe_names_is_what_is_loaded(monkeypatch):
+    stripes = np.tile(np.array([[0, 1], [1, 0]], np.float32), (40, 1, 1))
+    labels = np.repeat(np.arange(2, dtype=np.int32), 20)
+    source = Source(("a", "b", "c"), lambda: (stripes, labels))
+    monkeypatch.setitem(data.SOURCES, "stripes", source)
+    loaded = data.load(DataRecipe(source="stripes"), Shape((2, 2, 1)))
+    assert loaded.describe() == (
+        "stripes: 28 images to train on, 4 to validate, 8 to test, 3 classes, 2x2x1"
+    )
+    (misfit,) = data.misfits("stripes", Shape((2, 2, 1)), {"output": Shape((10,))})
+    assert "stripes has 3 classes" in misfit[1].message
 
 
 @pytest.mark.parametrize(
@@ -576,6 +590,10 @@ def test_the_command_ends_with_the_result_and_the_folder(tmp_path):
     assert progress[1].startswith("epoch 1/1  ")
     assert len(progress) == 2
     assert "\r" not in done.stderr
+
+
+def test_the_help_names_all_that_can_be_trained_on(tmp_path):
+    assert f"What to train on: {', '.join(data.SOURCES)}." in fit_command(tmp_path, "--help").stdout
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from archspec.diagnostics import Problem, suggestion
 from archspec.element import show
-from archspec.training.recipe import Named, Path, Recipe, RecipeError
+from archspec.spec.document import Path
+from archspec.training.recipe import Named, Recipe, RecipeError
 
 MAIN: Final = "output"
 """What a graph calls the output of its `layers`, beside which heads stand."""

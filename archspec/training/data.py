@@ -1,6 +1,6 @@
 """Images and labels for training: split, resized to the network's input, standardised.
 
-numpy and scikit-learn are imported where they are needed: what is wrong with a spec or a recipe
+numpy is imported where it is needed: what is wrong with a spec or a recipe
 is said before that.
 """
 
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.diagnostics import Problem
 from archspec.ops.shape import Shape
 from archspec.training.recipe import DataRecipe
+from archspec.training.sources import SOURCES
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-DIGITS: Final = tuple("0123456789")
 TEST_SHARE: Final = 0.2
 """Share of the images held out for the final score; the same images whatever the recipe says."""
 
@@ -65,7 +65,7 @@ def misfits(
                 help="use [height, width, 1] or [height, width, 3]",
             ),
         )
-    classes = len(DIGITS)
+    classes = len(SOURCES[source].class_names)
     for name, shape in outputs.items():
         if shape.rank != 0:
             message = f"the output is {shape}, but {source} needs one number for each class"
@@ -78,18 +78,17 @@ def misfits(
 
 
 def load(recipe: DataRecipe, input_shape: Shape) -> Data:
-    """scikit-learn's digits, 8x8, split by `recipe` and made to fit `input_shape`.
+    """The images that `recipe` names, split by it and made to fit `input_shape`.
 
-    A fifth of each class is for the test. Pixels are scaled to [0, 1], then standardised by the
-    mean and the deviation of the training images.
+    A fifth of each class is for the test. Pixels are standardised by the mean and the deviation
+    of the training images.
     """
     import numpy as np  # noqa: PLC0415
-    from sklearn.datasets import load_digits  # noqa: PLC0415
 
-    digits = load_digits()
-    labels = digits.target.astype(np.int32)
+    source = SOURCES[recipe.source]
+    originals, labels = source.load()
     train, validation, test = split(labels, recipe.validation, recipe.seed)
-    images = resize(digits.images.astype(np.float32) / 16, input_shape.spatial)
+    images = resize(originals, input_shape.spatial)
     mean, deviation = images[train].mean(), images[train].std()
     images = ((images - mean) / deviation)[..., np.newaxis]
 
@@ -97,9 +96,9 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Data:
         return np.repeat(images[chosen], input_shape.channels, axis=-1)
 
     return Data(
-        name="digits",
-        class_names=DIGITS,
-        original=Shape((8, 8, 1)),
+        name=recipe.source,
+        class_names=source.class_names,
+        original=Shape((*originals.shape[1:], 1)),
         x_train=select(train),
         y_train=labels[train],
         x_validation=select(validation),

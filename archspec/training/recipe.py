@@ -1,13 +1,13 @@
 """The recipe: a spec's `train:` section as a value, checked before anything heavy is imported.
 
 What only Keras knows, the names of its optimisers and their arguments, is checked by
-`archspec.training.engine` once Keras is there.
+`archspec.training.compilation` once Keras is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, TypeAlias, get_args
+from typing import Annotated, Any, Final, get_args
 
 from pydantic import (
     BaseModel,
@@ -21,12 +21,9 @@ from pydantic import (
 
 from archspec.diagnostics import ArchspecError, Problem, UsageError, suggestion
 from archspec.element import Expect, expectation, show
-
-Path: TypeAlias = tuple[str | int, ...]
-"""Where a value stands inside `train:`: keys and list indices."""
-
-SOURCES: Final = ("digits",)
-"""Data that `archspec fit` can train on."""
+from archspec.ops.fields import Count, Index
+from archspec.spec.document import Path
+from archspec.training.sources import SOURCES
 
 CALLBACKS: Final = ("early_stopping", "swap_ema_weights")
 """Keras callbacks a recipe may name: those that write no files, call no code, open no connection.
@@ -40,15 +37,13 @@ _ELSEWHERE: Final = {
 }
 """Hints for callbacks that stand for something a recipe says otherwise."""
 
-Count = Annotated[int, Field(ge=1), Expect("a whole number, 1 or more")]
-NotNegative = Annotated[int, Field(ge=0), Expect("a whole number, 0 or more")]
 Seed = Annotated[int, Field(ge=0, lt=2**32), Expect("a whole number from 0 to 4294967295")]
 Share = Annotated[float, Field(ge=0, le=0.5), Expect("a number from 0 to 0.5")]
 Fraction = Annotated[float, Field(gt=0, lt=1), Expect("a number between 0 and 1")]
 
 
 class RecipeError(ArchspecError):
-    """All that is wrong with a recipe, each with its path inside `train:`."""
+    """All that is wrong with a recipe, each with its path, which starts inside `train:`."""
 
     def __init__(self, problems: Iterable[tuple[Path, Problem]]) -> None:
         self.problems = tuple(problems)
@@ -84,7 +79,7 @@ class Named(_Part):
 class DataRecipe(_Part):
     """What to train on."""
 
-    source: str = SOURCES[0]
+    source: str = next(iter(SOURCES))
     """`digits`: 1,797 handwritten digits, bundled with scikit-learn."""
     validation: Share = 0.1
     """Share of all images held out to choose the best epoch. Another fifth is for the test."""
@@ -123,7 +118,7 @@ class Step(_Part):
 class Cosine(_Part):
     """Half a cosine down to zero (Loshchilov & Hutter 2017, arXiv:1608.03983), no restarts."""
 
-    warmup: NotNegative = 0
+    warmup: Index = 0
     """Epochs of linear increase from zero before it."""
 
 
