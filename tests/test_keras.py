@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import sys
 from dataclasses import replace
 
@@ -215,6 +216,21 @@ def test_a_users_channels_first_is_his_own():
         assert keras.config.image_data_format() == "channels_first"
     finally:
         keras.config.set_image_data_format(before)
+
+
+@pytest.mark.parametrize(
+    ("backend", "hint"),
+    [
+        ("tensorflw", "did you mean `tensorflow`?"),
+        ("foo", "backends: jax, tensorflow, torch"),
+        ("numpy", "backends: jax, tensorflow, torch"),
+    ],
+)
+def test_an_unknown_backend_is_said_with_the_known_ones(monkeypatch, backend, hint):
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    monkeypatch.delitem(sys.modules, "keras")
+    with pytest.raises(UsageError, match=f"called `{backend}`; {re.escape(hint)}"):
+        load_keras()
 
 
 def test_a_missing_backend_is_said_with_its_remedy(monkeypatch):

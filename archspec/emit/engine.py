@@ -12,15 +12,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.diagnostics import UsageError
+from archspec.diagnostics import UsageError, suggestion
 
 BACKENDS: Final = ("tensorflow", "jax", "torch")
 
 
 def load_keras() -> Any:
-    """The keras module; raise `UsageError` where the backend it is set to is not installed."""
+    """The keras module; raise `UsageError` where its backend is not installed, or is none of ours.
+
+    Keras once imported is taken as it is.
+    """
     backend = "" if "keras" in sys.modules else _configured_backend()
-    if backend in BACKENDS and importlib.util.find_spec(backend) is None:
+    if backend and backend not in BACKENDS:
+        hint = suggestion(backend, BACKENDS, what="backends")
+        raise UsageError(f"archspec knows no backend of Keras called `{backend}`; {hint}")
+    if backend and importlib.util.find_spec(backend) is None:
         raise UsageError(_advice(backend))
     with _quiet_start() if backend == "tensorflow" else contextlib.nullcontext():
         import keras  # noqa: PLC0415  (seconds, which only a model is worth)
@@ -39,7 +45,7 @@ def _advice(backend: str) -> str:
 
 def _configured_backend() -> str:
     """The backend that Keras is going to choose, by Keras's own rules."""
-    if "KERAS_BACKEND" in os.environ:
+    if os.environ.get("KERAS_BACKEND"):
         return os.environ["KERAS_BACKEND"]
     try:
         return str(json.loads((keras_home() / "keras.json").read_text(encoding="utf-8"))["backend"])
