@@ -63,7 +63,7 @@ REFUSED: dict[str, tuple[Callable[[], str], str]] = {
     ),
     "names for a merge, in a loop": (
         lambda: net(f"- {{repeat: 9000, layers: [{{add: [{'input, ' * 9000}input]}}]}}"),
-        STEPS,
+        LAYERS,
     ),
     "blocks in blocks that double": (
         lambda: net("- b40", blocks(many("  b^: {layers: [b@, b@]}\n", 40))),
