@@ -463,6 +463,14 @@ def test_a_loss_that_is_no_number_is_never_the_best(tmp_path):
 
 
 @pytest.mark.keras
+def test_the_history_has_the_learning_rate_that_an_epoch_began_with(load):
+    recipe = "{epochs: 2, batch: 2000, optimizer: {sgd: {learning_rate: 0.5}}, "
+    recipe += "schedule: {step: {at: [1]}}}"
+    run = archspec.fit(load(SMALL.replace("{epochs: 2}", recipe)))
+    assert [row["learning_rate"] for row in run.history] == pytest.approx([0.5, 0.05])
+
+
+@pytest.mark.keras
 def test_a_run_is_repeated_by_its_seed(load):
     def losses(seed: int) -> list[float]:
         return [row["loss"] for row in archspec.fit(load(), seed=seed).history]

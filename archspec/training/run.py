@@ -275,10 +275,12 @@ class _Record:
         self._best = (-math.inf, math.inf)
         self._home = home
         self._interrupt = interrupt
-        self._started = self._seconds = 0.0
+        self._rate = self._started = self._seconds = 0.0
         self._steps = 0
 
     def epoch_begins(self, epoch: int) -> None:  # noqa: ARG002  (the watcher's face)
+        # At its end a schedule gives the next epoch's already.
+        self._rate = float(self._training.model.optimizer.learning_rate)
         self._started = time.monotonic()
         self._steps = 0
 
@@ -291,12 +293,11 @@ class _Record:
         self._stop_if_needed(logs)
         if self.diverged or self._steps < self._training.steps_per_epoch:
             return  # not a whole epoch
-        rate = float(self._training.model.optimizer.learning_rate)
         self.rows.append(
             {
                 "epoch": epoch,
                 **logs,
-                "learning_rate": rate,
+                "learning_rate": self._rate,
                 "seconds": round(self._seconds, 4),
                 "images_per_second": round(self._images / self._seconds, 1),
             }
