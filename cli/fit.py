@@ -36,10 +36,7 @@ def command(
     from archspec.training.run import fit, verdict
 
     network = load_spec(spec, variant, settings)
-    progress = None if quiet else sys.stderr
-    if progress:  # Keras takes seconds to start, in which nothing else is seen
-        click.echo(f"training {network.name}", file=progress)
-    run = fit(network, progress=progress, **options)
+    run = fit(network, progress=None if quiet else sys.stderr, **options)
     click.echo(verdict(run))
     if run.history:
         click.echo(f"{run.seconds:,.1f} s, {run.images_per_second:,.0f} images/s")

@@ -137,7 +137,17 @@ def test_what_is_given_outside_goes_before_the_section(section, overrides, chang
     assert {name: resolved[name] for name in changed} == changed
 
 
-@pytest.mark.parametrize("overrides", [{"epochs": 0}, {"data": "cifar10"}, {"optimizer": 3}])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"epochs": 0},
+        {"data": "cifar10"},
+        {"optimizer": 3},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"learning_rate": float("inf")},
+    ],
+)
 def test_what_is_wrong_outside_is_no_problem_of_the_spec(overrides):
     with pytest.raises(UsageError):
         Recipe.resolve({}, overrides)

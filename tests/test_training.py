@@ -178,6 +178,23 @@ def test_a_terminal_shows_one_line_rewritten_ten_times_a_second(monkeypatch):
     assert "[#####" in text
 
 
+def test_an_epoch_that_was_stopped_within_says_so():
+    stream = io.StringIO()
+    progress = Progress(stream, epochs=2, images=64, batch=32)
+    progress.epoch_begins(1)
+    progress.steps_done(1, {"loss": 1.5})
+    progress.epoch_ends(1, {"loss": 1.5})
+    assert stream.getvalue().endswith("(stopped within)\n")
+
+
+def test_a_reader_who_goes_away_ends_no_training():
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    assert show(Closed()) == ""
+
+
 @pytest.mark.parametrize("columns", [10, 40, 80, 200])
 def test_the_line_is_never_wider_than_the_terminal(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -550,6 +567,42 @@ def test_recipes_that_train(load, train):
     run = archspec.fit(load(SMALL.replace("{epochs: 2}", train)))
     assert run.outcome == "finished"
     assert 0 < run.test_accuracy <= 1
+
+
+@pytest.mark.keras
+def test_a_metric_with_a_value_for_each_class_is_averaged(load):
+    run = archspec.fit(load(SMALL.replace("epochs: 2", "epochs: 1, metrics: [f1_score]")))
+    assert 0 <= run.test["f1_score"] <= 1
+    assert 0 <= run.history[0]["val_f1_score"] <= 1
+    assert (run.folder / "summary.md").exists()
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize(
+    ("train", "message", "hint"),
+    [
+        ("callbacks: [{early_stopping: {monitor: val_los}}]", "no `val_los`", "`val_loss`?"),
+        (
+            "loss: sparse_categorical_crossentropy, metrics: [top_k_categorical_accuracy]",
+            "Keras cannot measure with this loss and these metrics: ",
+            "",
+        ),
+    ],
+)
+def test_what_keras_cannot_measure_is_refused_before_a_folder_is_made(load, train, message, hint):
+    with pytest.raises(SpecError) as caught:
+        archspec.fit(load(SMALL.replace("epochs: 2", train)))
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.span.line == 9
+    assert message in diagnostic.message
+    assert hint in (diagnostic.help or "")
+    assert not Path("runs").exists()
+
+
+@pytest.mark.keras
+def test_an_optimizer_given_outside_is_no_problem_of_the_spec(load):
+    with pytest.raises(UsageError, match="--optimizer: Keras has no optimizer `adma`"):
+        archspec.fit(load(SMALL.replace("epochs: 2", "optimizer: sgd")), optimizer="adma")
 
 
 # What is wrong is said before Keras is imported

@@ -53,9 +53,21 @@ def as_keras_callback(keras: Any, watcher: Watcher) -> Any:
                     watcher.steps_done(self.steps, logs or {})
 
         def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-            watcher.epoch_ends(epoch + 1, logs or {})
+            watcher.epoch_ends(epoch + 1, averages(keras, logs or {}))
 
     return Watching()
+
+
+def averages(keras: Any, logs: Mapping[str, Any]) -> dict[str, float]:
+    """A number for each measure: of a metric with a value for each class, their mean."""
+    return {name: float(keras.ops.convert_to_numpy(v).mean()) for name, v in logs.items()}
+
+
+def tell(stream: TextIO, text: str) -> None:
+    """Write `text` at once; a reader who went away is no reason to end a training."""
+    with contextlib.suppress(OSError):
+        stream.write(text)
+        stream.flush()
 
 
 class Progress:
@@ -88,7 +100,7 @@ class Progress:
         self._validation = ""
 
     def epoch_begins(self, epoch: int) -> None:
-        self._epoch = epoch
+        self._epoch, self._seen = epoch, 0
         self._epoch_started = self._clock()
 
     def steps_done(self, steps: int, logs: Logs) -> None:
@@ -104,15 +116,15 @@ class Progress:
         self._logs = logs
         self._validation = self._measures("val_")
         if not self._live:
-            self._stream.write("  ".join(filter(None, self._fields(bar=False))) + "\n")
-            self._stream.flush()
+            stopped = "" if self._seen == self._images else "(stopped within)"
+            fields = [*self._fields(bar=False), stopped]
+            tell(self._stream, "  ".join(filter(None, fields)) + "\n")
 
     def close(self) -> None:
         """Show where the run ended, and leave the cursor on a line of its own."""
         if self._live and self._epoch:
             self._redraw()
-            self._stream.write("\n")
-            self._stream.flush()
+            tell(self._stream, "\n")
 
     def _redraw(self) -> None:
         columns = shutil.get_terminal_size().columns - 1  # a full line would wrap
@@ -121,8 +133,7 @@ class Progress:
         self._width = len(text)
         if self._colour:
             text = text.replace("#", "\x1b[32m#", 1).replace("]", "\x1b[0m]", 1)
-        self._stream.write(f"\r{text}{padding}")
-        self._stream.flush()
+        tell(self._stream, f"\r{text}{padding}")
 
     def _fields(self, *, bar: bool) -> list[str]:
         """Most important first: a narrow terminal shows as many as fit."""

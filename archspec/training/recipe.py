@@ -6,6 +6,7 @@ What only Keras knows, the names of its optimisers and their arguments, is check
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, get_args
 
@@ -185,6 +186,9 @@ class Recipe(_Part):
         given = {name: _plain(v) for name, v in (overrides or {}).items() if v is not None}
         if not given:
             return recipe
+        rate = given.get("learning_rate", 1.0)
+        if not isinstance(rate, (int, float)) or not 0 < rate < math.inf:
+            raise UsageError(f"the learning rate must be a finite number above 0, not {rate}")
         try:
             return cls.model_validate(_changed(recipe, given))
         except ValidationError as error:

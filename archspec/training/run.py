@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TextIO, TypeAlias
 
 from archspec import __version__
-from archspec.diagnostics import Diagnostic, UsageError
+from archspec.diagnostics import Diagnostic, Problem, UsageError, suggestion
 from archspec.emit.engine import load_keras
 from archspec.emit.model import build, load_model
 from archspec.expand import expand
@@ -34,7 +34,9 @@ from archspec.training.callbacks import (
     Progress,
     Watcher,
     as_keras_callback,
+    averages,
     duration,
+    tell,
 )
 from archspec.training.data import Data
 from archspec.training.recipe import Recipe, RecipeError
@@ -117,10 +119,14 @@ def fit(
         recipe = Recipe.resolve(spec.train, overrides)
         graph = expand(spec)
         _check_fit(spec, graph, recipe)
+        if progress:  # Keras takes seconds to start, in which nothing else is seen
+            tell(progress, f"training {spec.name}\n")
         keras = load_keras()
         images = training_data.load(recipe.data, graph.input)
         keras.utils.set_random_seed(recipe.seed)
-        training = _prepare(keras, graph, recipe, images)
+        with _given(spec, optimizer):
+            training = _prepare(keras, graph, recipe, images)
+        _try_out(training, recipe, images)
     home = folder.create(spec.name, out)
     folder.write_text(home / "spec.yaml", to_yaml(spec.to_dict()))
     folder.write_text(home / "recipe.yaml", to_yaml(recipe.to_dict()))
@@ -192,6 +198,50 @@ def _prepare(keras: Any, graph: Graph, recipe: Recipe, images: Data) -> _Trainin
     return _Training(keras, model, objective, callbacks, steps_per_epoch)
 
 
+@contextmanager
+def _given(spec: Spec, optimizer: str | Mapping[str, Any] | None) -> Iterator[None]:
+    """Make the problems of an `optimizer` given in place of the spec's no fault of the text."""
+    try:
+        yield
+    except RecipeError as error:
+        own = Recipe.resolve(spec.train).optimizer
+        used = Recipe.resolve(spec.train, {"optimizer": optimizer}).optimizer
+        if used == own or any(path[0] != "optimizer" for path, _ in error.problems):
+            raise
+        said = [f"{p.message}; {p.help}" if p.help else p.message for _, p in error.problems]
+        raise UsageError(f"--optimizer: {'; '.join(said)}") from None
+
+
+def _try_out(training: _Training, recipe: Recipe, images: Data) -> None:
+    """Measure one batch, for what Keras says of loss, metrics and monitors only in use."""
+    x, y = images.x_train[: recipe.batch], images.y_train[: recipe.batch]
+    labels = training.labels(y, len(images.class_names))
+    try:
+        measured = training.model.evaluate(
+            *compilation.feed(training.keras, x, labels, batch=recipe.batch),
+            batch_size=recipe.batch,
+            verbose=0,
+            return_dict=True,
+        )
+    except (TypeError, ValueError) as error:
+        place = "metrics" if recipe.metrics else "loss"
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        refused = f"Keras cannot measure with this loss and these metrics: {reason}"
+        raise RecipeError([((place,), Problem("value", refused))]) from None
+    names = {name for name, value in measured.items() if isinstance(value, float)}
+    if len(images.y_validation):
+        names |= {f"val_{name}" for name in names}
+    problems: list[tuple[tuple[str | int, ...], Problem]] = []
+    for index, callback in enumerate(recipe.callbacks):
+        monitor = callback.arguments.get("monitor")
+        if "monitor" in callback.arguments and monitor not in names:
+            hint = suggestion(str(monitor), names, what="measures")
+            unknown = Problem("value", f"there is no `{monitor}` to monitor", help=hint)
+            problems.append((("callbacks", index, callback.name, "monitor"), unknown))
+    if problems:
+        raise RecipeError(problems)
+
+
 def _train(
     training: _Training, recipe: Recipe, images: Data, home: Path, progress: TextIO | None
 ) -> Run:
@@ -255,7 +305,7 @@ def _train(
         outcome=outcome,
         history=tuple(record.rows),
         best_epoch=record.best_epoch,
-        test={name: float(value) for name, value in test.items()},
+        test=averages(keras, test),
         test_accuracy=float(test[accuracy]) if test else None,
         seconds=seconds,
     )
