@@ -59,7 +59,7 @@ FOREIGN = {
     name: f"archspec says `{ours}`"
     for ours, theirs in {
         "conv": "conv1d conv2d conv3d",
-        "fc": "linear inner_product affine",
+        "fc": "linear inner_product affine dense",
         "batch_norm": "bn batchnorm batchnorm2d batchnormalization batch_normalization",
         "max_pool": "maxpool maxpool2d maxpooling maxpooling2d max_pooling pool",
         "avg_pool": "avgpool avgpool2d average_pool averagepooling2d",

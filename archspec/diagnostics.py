@@ -31,7 +31,8 @@ CODES: Final[dict[str, str]] = {
     "shape": "layers that do not fit together",
     "unused": "a step whose output nothing takes",
     "published": "a figure that differs from the published one",
-    "budget": "a figure outside the author's own bounds",
+    "expect": "a figure that is not what the author expects",
+    "budget": "a figure over what the author allows",
 }
 """Every code a diagnostic may carry, with its meaning."""
 

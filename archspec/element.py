@@ -46,7 +46,7 @@ class Element(BaseModel):
     """How many inputs a step may have; a merge's has any number, and two at least."""
 
     hints: ClassVar[dict[str, str]] = {}
-    """Help for arguments that people write here by mistake."""
+    """Help for arguments that people write here by mistake; '' for a value that is no argument."""
 
     kinds: ClassVar[dict[str, type[Element]]] = {}
     """Every kind whose class has been imported."""

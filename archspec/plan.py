@@ -55,6 +55,8 @@ class _Compiler:
         self.names: set[str] = set()
         self.blocks: dict[str, type[SpecBlock]] = {}
         self.defaults: dict[type[Element], dict[str, Template]] = {}
+        self.taken: set[str] = set()
+        """Blocks of the spec's own that are called like a kind there is: nobody knows which."""
         self.uses: dict[str, dict[str, Path]] = {}
         """Of each block, the blocks in it, and where."""
         self.inside: str | None = None
@@ -65,7 +67,8 @@ class _Compiler:
             self.report(Problem("limit", message), ("blocks",), key=True)
             raise self.findings.error()
         for name, definition in self.document.blocks.items():
-            self._check_block_name(name)
+            if not self._is_free(name):
+                self.taken.add(name)
             self.blocks[name] = declare(name, definition, self.findings)
         self._compile_defaults(self.document.defaults)
         for name, definition in self.document.blocks.items():
@@ -83,7 +86,8 @@ class _Compiler:
 
     # Blocks of the spec's own, and heads.
 
-    def _check_block_name(self, name: str) -> None:
+    def _is_free(self, name: str) -> bool:
+        """Whether a block may be called so; reported if not."""
         problem = None
         if name in _BESIDE or name in GROUPS:
             problem = Problem("value", f"`{name}` has a meaning of its own; choose another name")
@@ -92,6 +96,7 @@ class _Compiler:
             problem = Problem("duplicate", message, help="choose another name")
         if problem:
             self.report(problem, ("blocks", name), key=True)
+        return problem is None
 
     def _report_circles(self) -> bool:
         """Report blocks that are made of themselves; say whether there are any."""
@@ -337,7 +342,7 @@ class _Compiler:
     def _element(self, step: Step, data: Any, path: Path, known: Known) -> Step:
         where = (*path, step.kind)
         cls = self._class(step.kind, where)
-        if cls is None:
+        if cls is None or step.kind in self.taken:
             return replace(step, broken=True)
         step = replace(step, element=cls)
         if issubclass(cls, Merge) and not isinstance(data, dict) and data is not None:
@@ -471,8 +476,8 @@ def _merges_alone(cls: type[Element]) -> TypeGuard[type[Merge]]:
 
 
 def _no_single_value(cls: type[Element]) -> Problem:
-    help_ = f"write `- {cls.kind}` alone: it has no arguments"
-    if cls.model_fields:
+    help_ = cls.hints.get("", f"write `- {cls.kind}` alone: it has no arguments")
+    if cls.model_fields and "" not in cls.hints:
         names = ", ".join(cls.model_fields)
         help_ = f"its arguments: {names}; write them as `{cls.kind}: {{name: value}}`"
     return Problem("type", f"`{cls.kind}` takes no single value", help=help_)

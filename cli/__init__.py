@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 something is wrong with a spec, 2 something is wrong with 
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import sys
@@ -84,6 +85,9 @@ def _report(error: Exception) -> int | None:
 
         click.echo(f"error: {printable(str(error))}", err=True)
         return 2
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        click.echo(f"error: cannot write: {error.strerror}", err=True)
+        return 1
     return None
 
 

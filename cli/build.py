@@ -97,6 +97,9 @@ def command(
         raise click.UsageError("--weights goes with a model: add -o NAME.keras, or --verify")
     if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
         raise click.BadParameter(f"there is no file {weights}", param_hint="--weights")
+    for path in outputs:
+        if Path(path).is_file() and Path(spec).is_file() and Path(path).samefile(spec):
+            raise click.BadParameter(f"{path} is the spec itself", param_hint="-o")
     loaded = replace(load_spec(spec, variant, settings), inference=inference)
     costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer)
     names = [name.strip() for name in columns.split(",")] if columns else None
@@ -107,7 +110,6 @@ def command(
         click.echo(_rendered(costs, form, **layout, **screen), nl=False)
     else:
         click.echo(_rendered(costs, form, **layout), nl=False)
-    sys.stdout.flush()  # the table comes first: what follows may take a while
     model = None
     if verify or weights is not None:
         model = _model(loaded, weights)

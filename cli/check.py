@@ -74,10 +74,17 @@ def _members(name: str, variant: str | None, settings: dict[str, Any]) -> list[S
 def _prove(spec: Spec) -> tuple[str, int]:
     """What was proved, and how many claims; `SpecError` with every claim that does not hold."""
     from archspec.analysis.report import report
+    from archspec.diagnostics import SpecError
     from archspec.spec.findings import spec_error
+    from archspec.training.recipe import Recipe, places
 
     costs = report(spec)
     wrong = [check.diagnostic(spec) for check in costs.checks if not check.holds]
+    try:
+        with places(spec):
+            Recipe.resolve(spec.train)
+    except SpecError as error:
+        wrong += error.diagnostics
     if wrong:
         raise spec_error(spec.source, wrong)
     totals, proved = costs.totals, len(costs.checks)

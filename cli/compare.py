@@ -94,7 +94,6 @@ def command(
     if render:
         screen = {"width": terminal_width(sys.stdout), "color": has_color(sys.stdout)}
         click.echo(render(form, **(screen if form == "text" else {})), nl=False)
-        sys.stdout.flush()  # what could be compared comes first
         for path in outputs:
             write(render(SUFFIXES[Path(path).suffix]), path)
             click.echo(f"wrote {path}", err=True)

@@ -13,16 +13,17 @@ import click
 from archspec.diagnostics import UsageError
 
 
-def has_color(stream: TextIO) -> bool:
+def has_color(stream: TextIO | None) -> bool:
     """Whether to colour what is written there: on a terminal, unless NO_COLOR is set."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
-    return stream.isatty()
+    return stream is not None and stream.isatty()
 
 
-def terminal_width(stream: TextIO) -> int | None:
+def terminal_width(stream: TextIO | None) -> int | None:
     """Columns of the terminal behind a stream; None where there is no terminal."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None
+    terminal = stream is not None and stream.isatty()
+    return shutil.get_terminal_size().columns if terminal else None
 
 
 def write(text: str, path: str | None) -> None:

@@ -286,7 +286,7 @@ def test_what_check_looks_at(arguments, names, tmp_path):
         ),
         (
             "expect: {macs: '< 5K'}",
-            "mine.yaml:9:16: error[budget] macs of wide is 7,856, not < 5,000",
+            "mine.yaml:9:16: error[expect] macs of wide is 7,856, not < 5,000",
         ),
     ],
 )
@@ -364,3 +364,31 @@ def test_a_table_fits_its_terminal(columns):
 def test_a_pipe_gets_the_whole_table_whatever_the_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     assert run("build", "resnet50").stdout == str(report(load("resnet50")))
+
+
+def test_a_recipe_is_checked_with_the_rest(tmp_path):
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "name: net\ninput: [8, 8, 3]\nlayers: [flatten]\n"
+        "train: {epochs: 0, optimiser: adam}\nexpect: {params: 3}\n"
+    )
+    done = run("check", str(path))
+    assert done.returncode == 1
+    for said in ("`train.epochs` must be", "did you mean `optimizer`?", "error[expect]"):
+        assert said in done.stderr
+
+
+def test_a_spec_is_not_written_over(tmp_path):
+    path = tmp_path / "net.yaml"
+    path.write_text("name: net\ninput: [8, 8, 3]\nlayers: [flatten]  # mine\n")
+    done = run("build", str(path), "-o", str(path))
+    assert done.returncode == 2
+    assert "is the spec itself" in done.stderr
+    assert "# mine" in path.read_text()
+
+
+def test_a_full_disk_is_said_in_a_line():
+    command = [COMMAND, "build", "lenet5"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: cannot write: No space left on device\n")

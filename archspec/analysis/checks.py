@@ -68,9 +68,10 @@ class Check:
 
     def diagnostic(self, spec: Spec) -> Diagnostic:
         """The problem that a claim which does not hold is."""
-        code = "published" if self.section == "published" else "budget"
         message = f"{self.figure} of {spec.name} is {self.found}, not {self.claim}"
-        problem = Problem(code, message, help=f"claimed by {self.source}" if self.source else None)
+        problem = Problem(
+            self.section, message, help=f"claimed by {self.source}" if self.source else None
+        )
         return problem.at(spec.source.span(self.path))
 
 

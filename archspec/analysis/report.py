@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, groupby
+from os import PathLike
 from typing import Any, NamedTuple, TypeAlias
 
 from archspec.analysis.checks import Check, check_graph, weight_layers
@@ -17,6 +18,7 @@ from archspec.expand import expand
 from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
+from archspec.spec.library import as_spec
 
 SCHEMA_VERSION = 1
 """Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""
@@ -300,12 +302,18 @@ class Report:
 
 
 def report(
-    spec: Spec, *, batch: int = 1, dtype: str = "float32", optimizer: str = "adam"
+    spec: Spec | str | PathLike[str],
+    *,
+    batch: int = 1,
+    dtype: str = "float32",
+    optimizer: str = "adam",
 ) -> Report:
     """The costs of a spec for a batch size, a Keras dtype policy and an optimiser.
 
-    Raises `SpecError` for what is wrong with the spec, `UsageError` for a wrong argument.
+    `spec` may be a path or a name, as `load` takes them. Raises `SpecError` for what is wrong with
+    the spec, `UsageError` for a wrong argument.
     """
+    spec = as_spec(spec)
     costs = Report(expand(spec), spec, batch, dtype, optimizer)
     _ = costs.checks  # a claim that says nothing is a mistake of the spec, to be heard of now
     return costs

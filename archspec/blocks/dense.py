@@ -20,6 +20,7 @@ class Dense(Block, kind="dense"):
     """
 
     hints: ClassVar[dict[str, str]] = {
+        "": "`dense` is DenseNet's block; the fully connected layer is `fc`, as `fc: 10`",
         "units": "`dense` is DenseNet's block; the fully connected layer is `fc`",
     }
 

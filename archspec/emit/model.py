@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
+from os import PathLike
 from typing import Any, NamedTuple
 
 from archspec.emit.engine import deep, load_keras
@@ -17,6 +18,7 @@ from archspec.graph.builder import MOST_NODES
 from archspec.graph.graph import SEPARATOR, Graph, Node
 from archspec.ops.merge import Merge
 from archspec.spec.document import Spec
+from archspec.spec.library import as_spec
 
 PART = "-"
 """Stands for the graph's separator in the names of Keras's layers, where `/` is refused.
@@ -26,7 +28,7 @@ puts it before the name of each but the last: stage1/conv1 may have a stage1-con
 """
 
 
-def build(spec: Spec | Graph, *, weights: Any = None) -> Any:
+def build(spec: Spec | Graph | str | PathLike[str], *, weights: Any = None) -> Any:
     """The network as an ordinary functional `keras.Model`.
 
     A layer is called like its node, with `-` for `/`. The output is a tensor; with heads, a dict
@@ -192,8 +194,8 @@ def _differing(where: str, what: str, static: Any, emitted: Any) -> list[Mismatc
     return [] if static == emitted else [Mismatch(where, what, static, emitted)]
 
 
-def _graph(spec: Spec | Graph) -> Graph:
-    return spec if isinstance(spec, Graph) else expand(spec)
+def _graph(spec: Spec | Graph | str | PathLike[str]) -> Graph:
+    return spec if isinstance(spec, Graph) else expand(as_spec(spec))
 
 
 @contextlib.contextmanager

@@ -165,7 +165,7 @@ def _name(change: Change) -> str:
 def _value(what: str, value: Any) -> str:
     if value is None:
         return "none"
-    if what == "output":
+    if what == "output" and not isinstance(value, str):
         return "x".join(map(str, value))
     if what == "inputs":
         return " and ".join(value)

@@ -29,6 +29,15 @@ def load(spec: str | os.PathLike[str], variant: str | None = None, /, **variable
     return choose(validated, source, variant or named, variables)
 
 
+def as_spec(spec: Spec | str | os.PathLike[str]) -> Spec:
+    """A spec as it is, or the one that a path or a name means; `UsageError` for anything else."""
+    if isinstance(spec, Spec):
+        return spec
+    if isinstance(spec, (str, os.PathLike)):
+        return load(spec)
+    raise UsageError(f"a spec is a path, a name or what `load` gives, not {type(spec).__name__}")
+
+
 def networks(spec: str | os.PathLike[str], /, **variables: Any) -> tuple[Spec, ...]:
     """All networks that a path or a name means: a family's variants, or the one that is named.
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.analysis.probe import Activity, Probe
 from archspec.analysis.report import report
-from archspec.diagnostics import UsageError
+from archspec.diagnostics import UsageError, suggestion
 from archspec.emit.engine import deep, load_keras
 from archspec.emit.model import build, layer_name
 from archspec.graph.graph import Graph, Layer, Node
@@ -21,8 +22,10 @@ from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
+from archspec.spec.library import as_spec
 from archspec.training import data as training_data
 from archspec.training.recipe import Recipe
+from archspec.training.sources import SOURCES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +87,12 @@ class Gaussian:
 
 
 def probe(
-    spec: Spec, *, init: str = KERAS, data: str = GAUSSIAN, batch: int = 32, seed: int = 0
+    spec: Spec | str | PathLike[str],
+    *,
+    init: str = KERAS,
+    data: str = GAUSSIAN,
+    batch: int = 32,
+    seed: int = 0,
 ) -> Probe:
     """Feed a batch to a network at initialisation; see what each layer makes of it, and learns.
 
@@ -98,6 +106,10 @@ def probe(
     where Keras's backend is not installed.
     """
     start = Gaussian.read(init)
+    if data not in (GAUSSIAN, *SOURCES):
+        hint = suggestion(data, (GAUSSIAN, *SOURCES), what="data")
+        raise UsageError(f"there is no data `{data}` to feed; {hint}")
+    spec = as_spec(spec)
     costs = report(spec, batch=batch)
     graph = costs.graph
     if data != GAUSSIAN:

@@ -7,7 +7,8 @@ What only Keras knows, the names of its optimisers and their arguments, is check
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Final, get_args
 
 from pydantic import (
@@ -23,7 +24,8 @@ from pydantic import (
 from archspec.diagnostics import ArchspecError, Problem, UsageError, suggestion
 from archspec.element import Expect, expectation, show
 from archspec.ops.fields import Count, Index
-from archspec.spec.document import Path
+from archspec.spec.document import Path, Spec
+from archspec.spec.findings import spec_error
 from archspec.training.sources import SOURCES
 
 CALLBACKS: Final = ("early_stopping", "swap_ema_weights")
@@ -272,3 +274,16 @@ def _expected(part: type[_Part], name: str) -> str:
     if str(info.annotation).startswith("tuple") and not info.metadata:
         return "a list"
     return expectation(info)
+
+
+@contextmanager
+def places(spec: Spec) -> Iterator[None]:
+    """Make a recipe's problems the spec's, each at its place in the text."""
+    try:
+        yield
+    except RecipeError as error:
+        found = [
+            problem.at(spec.source.span(("train", *path), key=problem.code == "unknown-key"))
+            for path, problem in error.problems
+        ]
+        raise spec_error(spec.source, found) from None

@@ -25,6 +25,7 @@ from archspec.expand import expand
 from archspec.graph.graph import Graph
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
+from archspec.spec.library import as_spec
 from archspec.spec.writing import to_yaml
 from archspec.training import compilation, folder
 from archspec.training import data as training_data
@@ -39,7 +40,7 @@ from archspec.training.callbacks import (
     tell,
 )
 from archspec.training.data import Data
-from archspec.training.recipe import Recipe, RecipeError
+from archspec.training.recipe import Recipe, RecipeError, places
 
 Outcome: TypeAlias = Literal["finished", "stopped early", "interrupted", "diverged"]
 
@@ -85,7 +86,7 @@ class Run:
 
 
 def fit(
-    spec: Spec,
+    spec: Spec | str | PathLike[str],
     *,
     data: str | None = None,
     epochs: int | None = None,
@@ -115,7 +116,8 @@ def fit(
     }
     if out is not None:
         folder.check_free(out)
-    with _places(spec):
+    spec = as_spec(spec)
+    with places(spec):
         recipe = Recipe.resolve(spec.train, overrides)
         graph = expand(spec)
         _check_fit(spec, graph, recipe)
@@ -134,19 +136,6 @@ def fit(
     run = _train(training, recipe, images, home, progress)
     folder.write_text(home / "summary.md", summary(spec.name, training.model, images, run))
     return run
-
-
-@contextmanager
-def _places(spec: Spec) -> Iterator[None]:
-    """Make a recipe's problems the spec's, each at its place in the text."""
-    try:
-        yield
-    except RecipeError as error:
-        found = [
-            problem.at(spec.source.span(("train", *path), key=problem.code == "unknown-key"))
-            for path, problem in error.problems
-        ]
-        raise spec_error(spec.source, found) from None
 
 
 def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> None:
