@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from archspec.emit.model import verify as verify
     from archspec.graph.graph import Graph as Graph
     from archspec.spec.document import Spec as Spec
-    from archspec.spec.library import load as load
+    from archspec.spec.loading import load as load
     from archspec.training.probe import probe as probe
     from archspec.training.run import Run as Run
     from archspec.training.run import fit as fit
@@ -61,7 +61,7 @@ _HOMES = {
     "verify": "archspec.emit.model",
     "Graph": "archspec.graph.graph",
     "Spec": "archspec.spec.document",
-    "load": "archspec.spec.library",
+    "load": "archspec.spec.loading",
     "probe": "archspec.training.probe",
     "Run": "archspec.training.run",
     "fit": "archspec.training.run",

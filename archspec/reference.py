@@ -24,7 +24,7 @@ from archspec.ops.merge import Merge
 from archspec.ops.op import Op
 from archspec.spec.document import Argument, BlockDefinition, Document, Head, Path, Published
 from archspec.spec.expressions import INPUTS
-from archspec.spec.library import bundled
+from archspec.spec.loading import bundled
 from archspec.spec.operations import FUNCTIONS
 from archspec.spec.source import read
 from archspec.training.recipe import Recipe

@@ -63,7 +63,7 @@ def command(specs: tuple[str, ...], variant: str | None, settings: dict[str, Any
 def _members(name: str, variant: str | None, settings: dict[str, Any]) -> list[Spec]:
     """The networks that a SPEC stands for: all variants of a family, or the one named."""
     from archspec.spec.document import choose
-    from archspec.spec.library import find
+    from archspec.spec.loading import find
 
     source, validated, named = find(name)
     chosen = variant or named

@@ -120,7 +120,7 @@ def _reports(
     """What every network costs, and what is wrong with those that cannot be costed."""
     from archspec.analysis.report import report
     from archspec.diagnostics import SpecError
-    from archspec.spec.library import networks
+    from archspec.spec.loading import networks
 
     reports, errors = [], []
     for name in names:

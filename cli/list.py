@@ -35,7 +35,7 @@ def command(kinds: bool, form: str) -> None:
 
 
 def _families() -> list[dict[str, Any]]:
-    from archspec.spec.library import families
+    from archspec.spec.loading import families
 
     found = []
     for _, document in families():

@@ -102,6 +102,6 @@ def rows_options(command: Command) -> Command:
 
 def load_spec(spec: str, variant: str | None, settings: Mapping[str, Any]) -> Spec:
     """The spec that the parameters of `spec_options` mean."""
-    from archspec.spec.library import load
+    from archspec.spec.loading import load
 
     return load(spec, variant, **settings)

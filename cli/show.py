@@ -32,7 +32,7 @@ def command(word: str) -> None:
     """
     lines = _explained(word)
     if lines is None:
-        from archspec.spec.library import find
+        from archspec.spec.loading import find
 
         source, *_ = find(word)
         lines = source.lines
@@ -45,7 +45,7 @@ def _explained(word: str) -> Sequence[str] | None:
     from archspec.diagnostics import Problem, UsageError
     from archspec.reference import SECTIONS, WORDS, entries
     from archspec.spec.document import Document
-    from archspec.spec.library import bundled, families
+    from archspec.spec.loading import bundled, families
     from archspec.spec.operations import FUNCTIONS
 
     if word in WORDS:

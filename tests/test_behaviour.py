@@ -24,7 +24,7 @@ from archspec.ops.merge import Concat
 from archspec.ops.normalization import BatchNorm
 from archspec.ops.op import Op
 from archspec.ops.paths import Join, PathDraw
-from archspec.spec.library import load
+from archspec.spec.loading import load
 
 pytestmark = pytest.mark.keras
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from archspec.analysis.report import report
-from archspec.spec.library import load
+from archspec.spec.loading import load
 
 COMMAND = str(Path(sysconfig.get_path("scripts"), "archspec"))
 

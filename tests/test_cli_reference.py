@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from archspec import catalog
 from archspec.cli import COMMANDS, main
 from archspec.diagnostics import Diagnostic, SpecError, UsageError
-from archspec.spec.library import bundled, families
+from archspec.spec.loading import bundled, families
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "archspec")
 

@@ -28,7 +28,7 @@ from archspec.render import comparison as render_comparison
 from archspec.render import difference as render_difference
 from archspec.render.comparison import COLUMNS, find
 from archspec.spec.document import Spec
-from archspec.spec.library import load, networks
+from archspec.spec.loading import load, networks
 
 ROOT = Path(__file__).parent.parent
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "archspec")

@@ -12,7 +12,7 @@ from archspec.diagnostics import SpecError, UsageError
 from archspec.expand import expand
 from archspec.graph.graph import Graph
 from archspec.spec.document import choose, validate
-from archspec.spec.library import bundled, load, networks
+from archspec.spec.loading import bundled, load, networks
 from archspec.spec.source import parse
 
 

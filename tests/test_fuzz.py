@@ -22,7 +22,7 @@ from archspec.expand import expand
 from archspec.graph.graph import Graph
 from archspec.render.diagnostics import render
 from archspec.spec.document import Spec
-from archspec.spec.library import bundled
+from archspec.spec.loading import bundled
 from archspec.spec.source import parse
 from archspec.step import GROUPS
 

@@ -24,7 +24,7 @@ from archspec.ops.convolution import Convolution
 from archspec.ops.elementwise import Activate
 from archspec.ops.op import Weight
 from archspec.ops.shape import Shape
-from archspec.spec.library import bundled, load
+from archspec.spec.loading import bundled, load
 
 pytestmark = pytest.mark.keras
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from pages import ROOT, commands, run
 
-from archspec.spec.library import load
+from archspec.spec.loading import load
 from archspec.training.recipe import Recipe
 from archspec.training.run import fit
 

@@ -14,7 +14,7 @@ from helpers import spec_of
 
 from archspec.diagnostics import SpecError
 from archspec.expand import DEEPEST, MOST_REPEATS, expand
-from archspec.spec.library import load
+from archspec.spec.loading import load
 
 MOST_MEGABYTES = 200
 MOST_SECONDS = 60

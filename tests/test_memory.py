@@ -20,7 +20,7 @@ from archspec.analysis.report import Report
 from archspec.diagnostics import UsageError
 from archspec.expand import expand
 from archspec.graph.graph import Graph
-from archspec.spec.library import load
+from archspec.spec.loading import load
 
 IMAGE = 8 * 8 * 4
 """Values of the input of `graph_of`, and of most tensors here."""

@@ -10,7 +10,7 @@ from helpers import spec_of
 from archspec.cli import main
 from archspec.diagnostics import SpecError, UsageError
 from archspec.expand import expand
-from archspec.spec.library import load
+from archspec.spec.loading import load
 from archspec.training.probe import Gaussian, probe
 
 LECTURE = {

@@ -16,7 +16,7 @@ from archspec.analysis.report import report
 from archspec.cli import main
 from archspec.expand import expand
 from archspec.graph.graph import Graph, Node
-from archspec.spec.library import families, load
+from archspec.spec.loading import families, load
 
 FIGURES = json.loads((Path(__file__).parent / "figures.json").read_text(encoding="utf-8"))
 """Counted from other definitions of the same networks: torchvision, keras.applications, Caffe."""

@@ -7,7 +7,7 @@ from helpers import graph_of
 
 from archspec.analysis.receptive_field import Field, receptive_fields
 from archspec.expand import expand
-from archspec.spec.library import load
+from archspec.spec.loading import load
 
 
 def last_field(layers: str, extent: str = "[64, 64, 4]") -> Field | None:

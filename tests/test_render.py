@@ -13,7 +13,7 @@ from archspec.render import csv as csv_table
 from archspec.render import markdown, text
 from archspec.render.columns import COLUMNS, byte_size
 from archspec.render.formulas import formulas
-from archspec.spec.library import load
+from archspec.spec.loading import load
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -11,7 +11,7 @@ from archspec.analysis.report import CONVENTION, Report, report
 from archspec.diagnostics import SpecError, UsageError
 from archspec.expand import expand
 from archspec.spec.document import choose
-from archspec.spec.library import bundled, find, load
+from archspec.spec.loading import bundled, find, load
 
 VARIANTS = [
     (family, variant)

@@ -14,7 +14,7 @@ from archspec.analysis.checks import check_graph
 from archspec.analysis.report import report
 from archspec.diagnostics import ArchspecError
 from archspec.schema import schema
-from archspec.spec.library import bundled
+from archspec.spec.loading import bundled
 from archspec.spec.source import parse, read
 from archspec.training.recipe import Recipe
 

@@ -16,7 +16,7 @@ from archspec.analysis.report import CONVENTION, Report, float_or_int, report
 from archspec.diagnostics import UsageError, suggestion
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
-from archspec.spec.library import networks
+from archspec.spec.loading import networks
 
 SCHEMA_VERSION = 1
 """Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""

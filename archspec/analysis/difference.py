@@ -14,7 +14,7 @@ from archspec.analysis.changes import Change, Pairing, Together
 from archspec.analysis.compare import FIGURES, Entry, distinct_names, entry
 from archspec.analysis.report import CONVENTION, Report, Row, report
 from archspec.spec.document import Spec
-from archspec.spec.library import load
+from archspec.spec.loading import load
 
 SCHEMA_VERSION = 1
 """Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""

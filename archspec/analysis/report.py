@@ -18,7 +18,7 @@ from archspec.expand import expand
 from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
-from archspec.spec.library import as_spec
+from archspec.spec.loading import as_spec
 
 SCHEMA_VERSION = 1
 """Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""

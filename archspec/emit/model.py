@@ -18,7 +18,7 @@ from archspec.graph.builder import MOST_NODES
 from archspec.graph.graph import SEPARATOR, Graph, Node
 from archspec.ops.merge import Merge
 from archspec.spec.document import Spec
-from archspec.spec.library import as_spec
+from archspec.spec.loading import as_spec
 
 PART = "-"
 """Stands for the graph's separator in the names of Keras's layers, where `/` is refused.

@@ -24,7 +24,7 @@ from archspec.diagnostics import UsageError
 from archspec.emit.engine import deep, keras_home, load_keras
 from archspec.emit.matching import Parts, match, parts
 from archspec.graph.builder import MOST_NODES
-from archspec.spec.library import find
+from archspec.spec.loading import find
 
 IMAGENET: Final = "imagenet"
 """Instead of a file: keras.applications' weights of the network that is called like the model."""

@@ -22,7 +22,7 @@ from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
-from archspec.spec.library import as_spec
+from archspec.spec.loading import as_spec
 from archspec.training import data as training_data
 from archspec.training.recipe import Recipe
 from archspec.training.sources import SOURCES

@@ -25,7 +25,7 @@ from archspec.expand import expand
 from archspec.graph.graph import Graph
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
-from archspec.spec.library import as_spec
+from archspec.spec.loading import as_spec
 from archspec.spec.writing import to_yaml
 from archspec.training import compilation, folder
 from archspec.training import data as training_data
