@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from archspec.diagnostics import Problem
 from archspec.element import ArgumentProblems, Element
 from archspec.graph.graph import SEPARATOR, Graph, Input, Layer, Node, Scope, layer_at, reaching
+from archspec.ops.fields import LARGEST
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 
@@ -184,6 +187,14 @@ class Builder:
         except Problem as problem:
             problem.path = problem.path or path
             raise
+        except ValidationError as error:
+            item = error.errors(include_url=False, include_context=False)[0]
+            if item["type"] != "less_than_equal":  # no user's mistake, but the block's
+                raise
+            message = f"a layer in `{block.kind}` would have {item['loc'][-1]}: {item['input']:,}"
+            excess = Problem("limit", message, help=f"at most {LARGEST:,} are possible")
+            excess.path = path
+            raise excess from None
         self._parts[key] = self._record(path, start, place, inputs, output)
         return output
 
