@@ -175,5 +175,5 @@ def test_an_entry_point_that_is_no_kind_is_refused(third_party, tmp_path):
     (info / "entry_points.txt").write_text(points, encoding="utf-8")
     (tmp_path / "twice.py").write_text(BLOCK, encoding="utf-8")
     done = archspec_command("build", str(third_party / "two.yaml"), path=tmp_path, cwd=tmp_path)
-    assert done.returncode == 1
-    assert "the installed entry point `twice` is not an op or block of kind `twice`" in done.stderr
+    assert done.returncode == 2
+    assert "the installed entry point `twice` is not an op or block of that kind" in done.stderr
