@@ -168,7 +168,7 @@ def test_an_initialiser_that_is_none_is_refused(init):
 def test_data_that_do_not_fit_are_refused():
     with pytest.raises(SpecError, match="do not fit an input of 1x500"):
         probe(load("lecture_tanh"), data="digits")
-    with pytest.raises(UsageError, match="`nonsense` is not available"):
+    with pytest.raises(UsageError, match="there is no data `nonsense` to feed"):
         probe(load("lenet5"), data="nonsense")
 
 
