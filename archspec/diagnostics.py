@@ -9,7 +9,6 @@ Exception
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -118,6 +117,8 @@ def _cut(message: str) -> str:
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `word` was most likely meant to be, or None."""
+    import difflib  # noqa: PLC0415  (only where something is wrong)
+
     names = list(islice(candidates, MOST_CANDIDATES))
     matches = difflib.get_close_matches(word[:80], names, n=1, cutoff=0.6)
     if matches:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import errno
 import importlib
 import io
+import os
 import sys
 from typing import Any, Final
 
 import click
 
 from archspec import __version__
+
+# Pydantic would look through every installed package for plugins before it checks anything.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 COMMANDS: Final[dict[str, str]] = {
     "build": "Show what a network costs; write it as a model or a report.",

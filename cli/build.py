@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +154,8 @@ def _write(path: str, spec: Spec, costs: Report, model: Any, layout: dict[str, A
     suffix = Path(path).suffix
     if suffix == ".keras":
         model = model or _model(spec, None)
+        import tempfile
+
         # Keras writes in place: a file that is half-written never gets the real name.
         try:
             with tempfile.TemporaryDirectory(dir=Path(path).parent, prefix=".archspec-") as folder:

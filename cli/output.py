@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
@@ -22,8 +21,11 @@ def has_color(stream: TextIO | None) -> bool:
 
 def terminal_width(stream: TextIO | None) -> int | None:
     """Columns of the terminal behind a stream; None where there is no terminal."""
-    terminal = stream is not None and stream.isatty()
-    return shutil.get_terminal_size().columns if terminal else None
+    if stream is None or not stream.isatty():
+        return None
+    import shutil  # slow to import, and not needed in a pipe
+
+    return shutil.get_terminal_size().columns
 
 
 def write(text: str, path: str | None) -> None:
