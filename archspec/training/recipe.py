@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -23,7 +23,7 @@ from pydantic import (
 
 from archspec.diagnostics import ArchspecError, Problem, UsageError, suggestion
 from archspec.element import Expect, expectation, show
-from archspec.ops.fields import Count, Index
+from archspec.ops.fields import Count, Index, Positive
 from archspec.spec.document import Path, Spec
 from archspec.spec.findings import spec_error
 from archspec.training.sources import SOURCES
@@ -42,6 +42,7 @@ _ELSEWHERE: Final = {
 
 Seed = Annotated[int, Field(ge=0, lt=2**32), Expect("a whole number from 0 to 4294967295")]
 Share = Annotated[float, Field(ge=0, le=0.5), Expect("a number from 0 to 0.5")]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
 Fraction = Annotated[float, Field(gt=0, lt=1), Expect("a number between 0 and 1")]
 
 
@@ -142,6 +143,28 @@ class Schedule(_Part):
         return {name: {} if arguments is None else arguments for name, arguments in value.items()}
 
 
+class Thaw(_Part):
+    """From an epoch on, train more of a network that was frozen."""
+
+    epoch: Count
+    """The first epoch, counted from 1, that trains it."""
+    freeze: str = "none"
+    """What stays frozen: the network up to this step, or `none`."""
+    learning_rate: Positive | None = None
+    """The learning rate from then on; as it was unless said otherwise."""
+
+
+class Transfer(_Part):
+    """Start from weights that were trained before, and which of them to train further."""
+
+    source: Annotated[str, Field(alias="from", min_length=1), Expect("a run, a file or imagenet")]
+    """Whose weights: a run's folder, a `.keras` file, or `imagenet` (keras.applications)."""
+    freeze: str = "none"
+    """What is not trained: `all` but the new head, the network up to a step, or `none`."""
+    unfreeze: tuple[Thaw, ...] = ()
+    """When to train more of it."""
+
+
 class Recipe(_Part):
     """How to train: everything `archspec fit` needs beside the network."""
 
@@ -157,9 +180,34 @@ class Recipe(_Part):
     """Keras's metrics to record beside the accuracy."""
     schedule: Schedule | None = None
     """How the learning rate changes; constant unless said otherwise."""
+    warmup: Index = 0
+    """Epochs in which the learning rate first rises from zero, in a line."""
     callbacks: tuple[Named, ...] = ()
+    augment: tuple[Named, ...] = ()
+    """What is done to the training images, at random, in this order."""
+    class_weights: Annotated[
+        Literal["balanced"] | dict[str, Positive] | None,
+        Expect("balanced, or a number above 0 for classes by name"),
+    ] = None
+    """How much an image of each class counts; `balanced`: as if there were as many of each."""
     seed: Seed = 0
     """Of the initial weights, the order of the images, and dropout."""
+    deterministic: bool = False
+    """Whether the same run gives the same bits again, at some cost in speed."""
+    precision: Precision = "float32"
+    """Keras's dtype policy; with `mixed_`, weights stay float32."""
+    jit: Annotated[Literal["auto"] | bool, Expect("auto, true or false")] = "auto"
+    """Whether XLA (for PyTorch, its own compiler) compiles the step."""
+    steps_per_execution: Annotated[Literal["auto"] | Count, Expect("auto or a whole number")] = (
+        "auto"
+    )
+    """Steps between two visits to Python."""
+    devices: Annotated[Literal["all"] | Count | None, Expect("a whole number, all or null")] = None
+    """How many devices share each batch; one unless said otherwise."""
+    tensorboard: bool = False
+    """Whether to write logs for TensorBoard."""
+    transfer: Transfer | None = None
+    """What to start from instead of random weights."""
 
     @field_validator("callbacks")
     @classmethod
@@ -199,7 +247,7 @@ class Recipe(_Part):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `resolve` reads back as the same recipe."""
-        return self.model_dump(mode="json", exclude_none=True)
+        return self.model_dump(mode="json", exclude_none=True, by_alias=True)
 
 
 def _changed(recipe: Recipe, given: dict[str, Any]) -> dict[str, Any]:
