@@ -29,17 +29,9 @@ from archspec.spec.loading import as_spec
 from archspec.spec.writing import to_yaml
 from archspec.training import compilation, folder
 from archspec.training import data as training_data
-from archspec.training.callbacks import (
-    Interrupt,
-    Logs,
-    Progress,
-    Watcher,
-    as_keras_callback,
-    averages,
-    duration,
-    tell,
-)
+from archspec.training.callbacks import Interrupt, Logs, Watcher, as_keras_callback, averages
 from archspec.training.data import Data
+from archspec.training.progress import Progress, duration, tell
 from archspec.training.recipe import Recipe, RecipeError, places
 
 Outcome: TypeAlias = Literal["finished", "stopped early", "interrupted", "diverged"]
