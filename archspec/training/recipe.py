@@ -81,14 +81,42 @@ class Named(_Part):
 
 
 class DataRecipe(_Part):
-    """What to train on."""
+    """What to train on, what of it for what, and how it is made to fit the network."""
 
     source: str = next(iter(SOURCES))
-    """`digits`: 1,797 handwritten digits, bundled with scikit-learn."""
+    """`digits`: 1,797 handwritten digits, bundled with scikit-learn. `folder`: your own images."""
+    path: Annotated[str, Field(min_length=1)] | None = None
+    """Of `folder` and `arrays`, relative to the working directory."""
+    name: Annotated[str, Field(min_length=1)] | None = None
+    """Of `tfds`: a data set of TensorFlow Datasets."""
+    images: Annotated[str, Field(min_length=1)] | None = None
+    """Of `arrays`: the key in an .npz file, or the stem of an .npy file. Else x or images."""
+    labels: Annotated[str, Field(min_length=1)] | None = None
+    """Of `arrays`, likewise. Else y or labels."""
+    classes: (
+        Annotated[tuple[str, ...], Field(min_length=2), Expect("a list of two or more names")]
+        | None
+    ) = None
+    """Names of the classes to use, in the order of the network's outputs; all unless given."""
+    per_class: Count | None = None
+    """At most so many training images of each class."""
     validation: Share = 0.1
-    """Share of all images held out to choose the best epoch. Another fifth is for the test."""
+    """Share of the images held out to choose the best epoch, where the source holds none out."""
+    test: Share = 0.2
+    """Share of the images held out for the final score, where the source holds none out."""
     seed: Seed = 0
     """Of the split. It is not the run's, so that runs with other seeds share their test images."""
+    stratify: bool = True
+    """Whether each class is split in the same shares."""
+    resize: Literal["stretch", "pad", "crop"] = "stretch"
+    """How an image of other proportions fits: distorted, with black bars, or cut at the sides."""
+    normalize: Literal["standardize", "unit", "symmetric", "torch", "caffe", "none"] = "standardize"
+    """`standardize` by the training images' mean and deviation, to [0, 1], to [-1, 1], or as the
+    published weights of torchvision or Caffe want it."""
+    on_error: Literal["stop", "skip"] = "stop"
+    """What to do about image files that cannot be read."""
+    cache: Annotated[Literal["auto", True, False], Expect("auto, true or false")] = "auto"
+    """Whether decoded images are kept in memory; `auto` where they fit."""
 
     @model_validator(mode="before")
     @classmethod
@@ -102,6 +130,42 @@ class DataRecipe(_Part):
             available = ", ".join(SOURCES)
             raise ValueError(f"`{source}` is not available; available: {available}")
         return source
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _may_be_numbers(cls, classes: Any) -> Any:
+        """Digits are called by their numbers."""
+        if not isinstance(classes, (list, tuple)):
+            return classes
+        return tuple(str(name) if type(name) is int else name for name in classes)
+
+    @field_validator("classes")
+    @classmethod
+    def _differ(cls, classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        seen: set[str] = set()
+        for name in classes or ():
+            if name in seen:
+                raise ValueError(f"`{name}` stands twice")
+            seen.add(name)
+        return classes
+
+    @model_validator(mode="after")
+    def _has_what_its_source_needs(self) -> DataRecipe:
+        needed = SOURCES[self.source].needs
+        for option in ("path", "name"):
+            given = getattr(self, option) is not None
+            if given and option != needed:
+                raise ValueError(f"`{self.source}` takes no `{option}`")
+            if not given and option == needed:
+                raise ValueError(f"`{self.source}` needs `{option}`")
+        for option in ("images", "labels"):
+            if getattr(self, option) is not None and self.source != "arrays":
+                raise ValueError(f"`{option}` is of `arrays`, not of `{self.source}`")
+        if self.path is not None and "\0" in self.path:
+            raise ValueError("`path` has a null character in it")
+        if self.validation + self.test >= 1:
+            raise ValueError("`validation` and `test` leave nothing to train on")
+        return self
 
 
 class Plateau(_Part):

@@ -18,6 +18,8 @@ class Source:
     class_names: tuple[str, ...]
     load: Callable[[], tuple[NDArray[np.float32], NDArray[np.int32]]]
     """Gives (images, height, width) from 0 to 1, and a whole number as each one's class."""
+    needs: str | None = None
+    """What a recipe must say beside the source's name: `path`, `name`, or nothing."""
 
 
 def _digits() -> tuple[NDArray[np.float32], NDArray[np.int32]]:
