@@ -1,86 +1,40 @@
 """The recipe: a spec's `train:` section as a value, checked before anything heavy is imported.
 
-What only Keras knows, the names of its optimisers and their arguments, is checked by
-`archspec.training.compilation` once Keras is there.
+What only Keras knows, the arguments of its optimisers and all else that it calls by name, is
+checked by `archspec.training.compilation` once Keras is there.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Annotated, Any, Final, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from archspec.diagnostics import ArchspecError, Problem, UsageError, suggestion
-from archspec.element import Expect, expectation, show
+from archspec.element import Expect
 from archspec.ops.fields import Count, Index, Positive
-from archspec.spec.document import Path, Spec
-from archspec.spec.findings import spec_error
+from archspec.training import overrides as outside
+from archspec.training.mistakes import RecipeError, places, problems
+from archspec.training.parts import (
+    Callback,
+    Loss,
+    Metric,
+    Named,
+    Optimizer,
+    Schedule,
+    Section,
+    Seed,
+    Share,
+    Transfer,
+)
 from archspec.training.sources import SOURCES
 
-CALLBACKS: Final = ("early_stopping", "swap_ema_weights")
-"""Keras callbacks a recipe may name: those that write no files, call no code, open no connection.
+__all__ = ["DataRecipe", "Named", "Recipe", "RecipeError", "places"]
 
-Checkpoints, logs and stopping at a loss that is not a number come with every run. The learning
-rate is the schedule's alone.
-"""
-
-_ELSEWHERE: Final = {
-    "reduce_lr_on_plateau": "write `schedule: {plateau: {factor: 0.1, patience: 5}}` instead"
-}
-"""Hints for callbacks that stand for something a recipe says otherwise."""
-
-Seed = Annotated[int, Field(ge=0, lt=2**32), Expect("a whole number from 0 to 4294967295")]
-Share = Annotated[float, Field(ge=0, le=0.5), Expect("a number from 0 to 0.5")]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
-Fraction = Annotated[float, Field(gt=0, lt=1), Expect("a number between 0 and 1")]
 
 
-class RecipeError(ArchspecError):
-    """All that is wrong with a recipe, each with its path, which starts inside `train:`."""
-
-    def __init__(self, problems: Iterable[tuple[Path, Problem]]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(problem.message for _, problem in self.problems))
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Named(_Part):
-    """Something of Keras by name: `adam`, or `{sgd: {learning_rate: 0.1}}`."""
-
-    name: str
-    arguments: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        if isinstance(value, str) and value:
-            return {"name": value}
-        if isinstance(value, dict) and len(value) == 1:
-            (name, arguments) = next(iter(value.items()))
-            if isinstance(name, str) and (arguments is None or isinstance(arguments, dict)):
-                return {"name": name, "arguments": arguments or {}}
-        raise ValueError("write a name, or one name with its arguments, as `{adam: {...}}`")
-
-    @model_serializer
-    def _write(self) -> str | dict[str, Any]:
-        return {self.name: self.arguments} if self.arguments else self.name
-
-
-class DataRecipe(_Part):
+class DataRecipe(Section):
     """What to train on, what of it for what, and how it is made to fit the network."""
 
     source: str = next(iter(SOURCES))
@@ -168,85 +122,30 @@ class DataRecipe(_Part):
         return self
 
 
-class Plateau(_Part):
-    """Lower the learning rate when the validation loss stops falling."""
-
-    factor: Fraction = 0.1
-    patience: Count = 5
-    """Epochs without progress."""
-
-
-class Step(_Part):
-    """Multiply the learning rate by `factor` after each of the epochs `at`."""
-
-    at: Annotated[tuple[Count, ...], Field(min_length=1), Expect("a list of epochs, as [80, 120]")]
-    factor: Fraction = 0.1
-
-
-class Cosine(_Part):
-    """Half a cosine down to zero (Loshchilov & Hutter 2017, arXiv:1608.03983), no restarts."""
-
-    warmup: Index = 0
-    """Epochs of linear increase from zero before it."""
-
-
-class Schedule(_Part):
-    """How the learning rate changes: exactly one of these."""
-
-    plateau: Plateau | None = None
-    step: Step | None = None
-    cosine: Cosine | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = {value: None}
-        if not isinstance(value, dict) or len(value) != 1:
-            raise ValueError(f"write one of {', '.join(cls.model_fields)}")
-        return {name: {} if arguments is None else arguments for name, arguments in value.items()}
-
-
-class Thaw(_Part):
-    """From an epoch on, train more of a network that was frozen."""
-
-    epoch: Count
-    """The first epoch, counted from 1, that trains it."""
-    freeze: str = "none"
-    """What stays frozen: the network up to this step, or `none`."""
-    learning_rate: Positive | None = None
-    """The learning rate from then on; as it was unless said otherwise."""
-
-
-class Transfer(_Part):
-    """Start from weights that were trained before, and which of them to train further."""
-
-    source: Annotated[str, Field(alias="from", min_length=1), Expect("a run, a file or imagenet")]
-    """Whose weights: a run's folder, a `.keras` file, or `imagenet` (keras.applications)."""
-    freeze: str = "none"
-    """What is not trained: `all` but the new head, the network up to a step, or `none`."""
-    unfreeze: tuple[Thaw, ...] = ()
-    """When to train more of it."""
-
-
-class Recipe(_Part):
+class Recipe(Section):
     """How to train: everything `archspec fit` needs beside the network."""
 
     data: DataRecipe = DataRecipe()
+    """What to train on: a mapping, or only the source, as `data: digits`."""
     batch: Count = 32
     """Images per step."""
     epochs: Count = 30
-    optimizer: Named = Named.model_validate("adam")
-    """One of Keras's optimisers."""
-    loss: Named = Named.model_validate({"categorical_crossentropy": {"label_smoothing": 0.1}})
+    """How often to see all training images."""
+    optimizer: Optimizer = Named.model_validate("adam")
+    """One of Keras's optimisers. Its `weight_decay` takes that share, times the learning rate, of
+    each kernel at every update, and nothing of biases and norms: decay apart from the gradient
+    (Loshchilov & Hutter 2019, arXiv:1711.05101), also under SGD."""
+    loss: Loss = Named.model_validate({"categorical_crossentropy": {"label_smoothing": 0.1}})
     """One of Keras's losses. Smoothed labels (Szegedy et al. 2016, section 7) suit small data."""
-    metrics: tuple[Named, ...] = ()
+    metrics: tuple[Metric, ...] = ()
     """Keras's metrics to record beside the accuracy."""
     schedule: Schedule | None = None
     """How the learning rate changes; constant unless said otherwise."""
     warmup: Index = 0
-    """Epochs in which the learning rate first rises from zero, in a line."""
-    callbacks: tuple[Named, ...] = ()
+    """Epochs in which the learning rate first rises in a line from zero, step by step, to where
+    the schedule then is. With `plateau` it rises epoch by epoch, each at the mean of its steps."""
+    callbacks: tuple[Callback, ...] = ()
+    """Keras's callbacks. What they write goes to the folder `callbacks` of the run."""
     augment: tuple[Named, ...] = ()
     """What is done to the training images, at random, in this order."""
     class_weights: Annotated[
@@ -259,30 +158,29 @@ class Recipe(_Part):
     deterministic: bool = False
     """Whether the same run gives the same bits again, at some cost in speed."""
     precision: Precision = "float32"
-    """Keras's dtype policy; with `mixed_`, weights stay float32."""
+    """Keras's dtype policy. With `mixed_`, weights stay float32, and so does the output."""
     jit: Annotated[Literal["auto"] | bool, Expect("auto, true or false")] = "auto"
     """Whether XLA (for PyTorch, its own compiler) compiles the step."""
-    steps_per_execution: Annotated[Literal["auto"] | Count, Expect("auto or a whole number")] = (
-        "auto"
-    )
+    steps_per_execution: Annotated[
+        Literal["auto"] | Count, Expect("auto or a whole number from 1 to 2147483647")
+    ] = "auto"
     """Steps between two visits to Python."""
-    devices: Annotated[Literal["all"] | Count | None, Expect("a whole number, all or null")] = None
+    devices: Annotated[
+        Literal["all"] | Count | None, Expect("all, a whole number from 1 to 2147483647, or null")
+    ] = None
     """How many devices share each batch; one unless said otherwise."""
     tensorboard: bool = False
     """Whether to write logs for TensorBoard."""
     transfer: Transfer | None = None
     """What to start from instead of random weights."""
 
-    @field_validator("callbacks")
+    @field_validator("class_weights", mode="before")
     @classmethod
-    def _are_allowed(cls, callbacks: tuple[Named, ...]) -> tuple[Named, ...]:
-        for callback in callbacks:
-            if callback.name not in CALLBACKS:
-                hint = _ELSEWHERE.get(callback.name) or suggestion(
-                    callback.name, CALLBACKS, what="callbacks"
-                )
-                raise ValueError(f"there is no `{callback.name}`; {hint}")
-        return callbacks
+    def _may_be_numbered(cls, weights: Any) -> Any:
+        """Digits are called by their numbers."""
+        if not isinstance(weights, Mapping):
+            return weights
+        return {str(name) if type(name) is int else name: w for name, w in weights.items()}
 
     @classmethod
     def resolve(
@@ -290,44 +188,27 @@ class Recipe(_Part):
     ) -> Recipe:
         """The recipe of a `train:` section, changed by what was given outside of it.
 
-        `overrides` may set `data`, `batch`, `epochs`, `optimizer`, `learning_rate` and `seed`;
-        None changes nothing. Raises `RecipeError` for the section, `UsageError` for an override.
+        `overrides` are values by dotted keys: `batch`, `data.resize`, `optimizer.sgd.momentum`,
+        `augment.random_crop.padding`; and `learning_rate`, which is the optimizer's. Raises
+        `RecipeError` for the section, `UsageError` for an override.
         """
-        try:
-            recipe = cls.model_validate(_plain(section))
-        except ValidationError as error:
-            raise RecipeError(_problems(error)) from None
-        given = {name: _plain(v) for name, v in (overrides or {}).items() if v is not None}
+        recipe = cls._read(_plain(section))
+        given = outside.given(_plain(overrides or {}))
         if not given:
             return recipe
-        rate = given.get("learning_rate", 1.0)
-        if not isinstance(rate, (int, float)) or not 0 < rate < math.inf:
-            raise UsageError(f"the learning rate must be a finite number above 0, not {rate}")
+        with outside.blamed(given, recipe.optimizer.name):
+            return cls._read(outside.changed(_plain(recipe.to_dict()), given))
+
+    @classmethod
+    def _read(cls, data: Any) -> Recipe:
         try:
-            return cls.model_validate(_changed(recipe, given))
+            return cls.model_validate(data)
         except ValidationError as error:
-            messages = [problem.message for _, problem in _problems(error)]
-            raise UsageError("; ".join(messages)) from None
+            raise RecipeError(problems(error, cls, data)) from None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `resolve` reads back as the same recipe."""
-        return self.model_dump(mode="json", exclude_none=True, by_alias=True)
-
-
-def _changed(recipe: Recipe, given: dict[str, Any]) -> dict[str, Any]:
-    """The recipe as plain data, with what was given from outside in its place."""
-    changed: dict[str, Any] = _plain(recipe.to_dict())
-    if isinstance(given.get("data"), str):
-        given["data"] = {**changed["data"], "source": given["data"]}
-    if given.get("optimizer") == recipe.optimizer.name:
-        del given["optimizer"]  # its arguments stay
-    learning_rate = given.pop("learning_rate", None)
-    changed |= given
-    if learning_rate is not None:
-        optimizer = Named.model_validate(changed["optimizer"])
-        arguments = {**optimizer.arguments, "learning_rate": learning_rate}
-        changed["optimizer"] = {optimizer.name: arguments}
-    return changed
+        return self.model_dump(mode="json", by_alias=True)
 
 
 def _plain(value: Any) -> Any:
@@ -337,65 +218,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(_plain(item) for item in value)
     return value
-
-
-def _problems(error: ValidationError) -> list[tuple[Path, Problem]]:
-    """Pydantic's findings in archspec's own words."""
-    found: dict[Path, Problem] = {}
-    for item in error.errors(include_url=False, include_context=False):
-        path: Path = item["loc"]
-        if any(other[: len(path)] == path for other in found):
-            continue  # a list is wrong because an item of it is
-        label = ".".join(map(str, ("train", *path)))
-        part, name = _field(path)
-        match item["type"]:
-            case "extra_forbidden" | "invalid_key":
-                hint = suggestion(str(path[-1]), part.model_fields, what="keys")
-                found[path] = Problem("unknown-key", f"`{path[-1]}` is not a key here", help=hint)
-            case "missing":
-                what = _expected(part, name)
-                found[path] = Problem("missing", f"`{label}` is missing", help=f"it is {what}")
-            case "value_error":
-                message = item["msg"].removeprefix("Value error, ")
-                found[path] = Problem("value", f"`{label}`: {message}")
-            case kind:
-                code = "value" if kind.startswith(("greater", "less", "too_")) else "type"
-                what = "a mapping" if kind in {"model_type", "dict_type"} else _expected(part, name)
-                message = f"`{label}` must be {what}, not {show(item['input'])}"
-                found[path] = Problem(code, message)
-    return list(found.items())
-
-
-def _field(path: Path) -> tuple[type[_Part], str]:
-    """The part of the recipe that `path` leads into, and the name of its field there."""
-    part: type[_Part] = Recipe
-    name = ""
-    for key in path:
-        if name in part.model_fields:
-            annotation = part.model_fields[name].annotation
-            inner = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type)]
-            part = next((a for a in inner if issubclass(a, _Part)), part)
-        name = key if isinstance(key, str) else name
-    return part, name
-
-
-def _expected(part: type[_Part], name: str) -> str:
-    info = part.model_fields.get(name)
-    if info is None:
-        return "something else"
-    if str(info.annotation).startswith("tuple") and not info.metadata:
-        return "a list"
-    return expectation(info)
-
-
-@contextmanager
-def places(spec: Spec) -> Iterator[None]:
-    """Make a recipe's problems the spec's, each at its place in the text."""
-    try:
-        yield
-    except RecipeError as error:
-        found = [
-            problem.at(spec.source.span(("train", *path), key=problem.code == "unknown-key"))
-            for path, problem in error.problems
-        ]
-        raise spec_error(spec.source, found) from None
