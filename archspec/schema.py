@@ -4,7 +4,8 @@
 
 It refuses nothing that archspec accepts. What depends on other parts of a spec is left to
 `archspec check`: arguments that `defaults` may give, names of steps, shapes. A spec with `blocks`
-may use kinds that no schema can know, so there, and only there, a kind may be any word.
+may use kinds that no schema can know, so there, and only there, a kind may be any word. What a
+recipe names of Keras is what Keras has that archspec was written with; a newer one may have more.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from archspec.ops.merge import Merge
 from archspec.reference import WORDS
 from archspec.spec.document import NAME, RESERVED, Argument, Document
 from archspec.step import GROUPS, MODIFIERS
-from archspec.training.recipe import CALLBACKS, Recipe
+from archspec.training import names
+from archspec.training.parts import OWN
+from archspec.training.recipe import Recipe
 from archspec.training.sources import SOURCES
 
 Schema: TypeAlias = dict[str, Any]
@@ -317,18 +320,40 @@ def _train() -> Schema:
     """The recipe, and the short forms that its parts may also be written in."""
     recipe = _described(Recipe, "train.")
     parts: Schema = recipe.pop("$defs")
-    arguments = {"type": ["object", "null"]}
-    called = {"type": "object", "additionalProperties": arguments, "maxProperties": 1}
-    parts["Named"] = {
-        "description": parts["Named"]["description"],
-        "anyOf": [{"type": "string", "minLength": 1}, {**called, "minProperties": 1}],
-    }
+    del parts["Named"]
+    properties = recipe["properties"]
     source = {"description": "What to train on.", **_one_of(SOURCES)}
     parts["DataRecipe"]["properties"]["source"] |= source
     parts["DataRecipe"] = {"anyOf": [source, parts["DataRecipe"]]}
-    schedules = _one_of(parts["Schedule"]["properties"])
-    one = {"minProperties": 1, "maxProperties": 1}
-    parts["Schedule"] = {"anyOf": [schedules, {**parts["Schedule"], **one}]}
-    callbacks = {"anyOf": [_one_of(CALLBACKS), {**called, "propertyNames": _one_of(CALLBACKS)}]}
-    recipe["properties"]["callbacks"]["items"] = callbacks
+    own = {name: _ref(f"train.{name.capitalize()}") for name in OWN}
+    parts["Schedule"] = {
+        "description": parts["Schedule"]["description"],
+        **_named({**own, **dict.fromkeys(names.SCHEDULES.names, _ARGUMENTS)}),
+    }
+    for family in (names.OPTIMIZERS, names.LOSSES, names.METRICS, names.CALLBACKS):
+        parts[family.word] = _named(dict.fromkeys(family.names, _ARGUMENTS))
+    for key, family in (("optimizer", names.OPTIMIZERS), ("loss", names.LOSSES)):
+        properties[key] |= _ref(f"train.{family.word}")
+    for key, family in (("metrics", names.METRICS), ("callbacks", names.CALLBACKS)):
+        properties[key]["items"] = _ref(f"train.{family.word}")
     return {"Recipe": recipe, **parts}
+
+
+_ARGUMENTS: Final = {"type": "object"}
+
+
+def _named(arguments: Mapping[str, Schema]) -> Schema:
+    """A name, or one name with its arguments or nothing."""
+    nothing = {"type": "null"}
+    return {
+        "anyOf": [
+            _one_of(arguments),
+            {
+                "type": "object",
+                "properties": {name: {"anyOf": [one, nothing]} for name, one in arguments.items()},
+                "additionalProperties": False,
+                "minProperties": 1,
+                "maxProperties": 1,
+            },
+        ]
+    }
