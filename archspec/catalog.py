@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from archspec import blocks, ops
 from archspec.diagnostics import Problem, UsageError, suggestion
-from archspec.element import Element
+from archspec.element import KINDS, Element
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -34,15 +34,15 @@ def find(kind: str) -> type[Element]:
 def get(kind: str) -> type[Element] | None:
     """The class of a kind, or None where there is none."""
     _load("ops")
-    if kind not in Element.kinds:
+    if kind not in KINDS:
         # A block's file is called after it, so a spec pays for the blocks that it uses.
         if kind in _modules("blocks"):
             importlib.import_module(f"archspec.blocks.{kind}")
         else:
             _load("blocks")
-    if kind not in Element.kinds:
+    if kind not in KINDS:
         _load_third_party(kind)
-    return Element.kinds.get(kind)
+    return KINDS.get(kind)
 
 
 def unknown_kind(kind: str, more: tuple[str, ...] = ()) -> Problem:
@@ -80,7 +80,7 @@ def kinds() -> dict[str, type[Element]]:
     _load("ops")
     _load("blocks")
     _load_third_party()
-    return dict(Element.kinds)
+    return dict(KINDS)
 
 
 @cache

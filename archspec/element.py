@@ -2,9 +2,11 @@
 
 Ops (primitives) and blocks (compositions) share this face, so that a spec, the help, the JSON
 Schema, the reference pages and the tests read both in the same way.
-"""
 
-from __future__ import annotations
+Where pydantic models are defined, here and in `ops`, `blocks`, `graph.graph` and `spec.document`,
+there is no `from __future__ import annotations`: pydantic would parse the annotations of all bases,
+then strings, again for each class, which takes as long as all else that it does for one.
+"""
 
 import ast
 import inspect
@@ -28,6 +30,10 @@ class Expect:
     text: str
 
 
+KINDS: dict[str, "type[Element]"] = {}
+"""Every kind whose class has been imported."""
+
+
 class Element(BaseModel):
     """A kind of step: its fields are its arguments, its docstring is its help."""
 
@@ -48,9 +54,6 @@ class Element(BaseModel):
     hints: ClassVar[dict[str, str]] = {}
     """Help for arguments that people write here by mistake; '' for a value that is no argument."""
 
-    kinds: ClassVar[dict[str, type[Element]]] = {}
-    """Every kind whose class has been imported."""
-
     def __init_subclass__(cls, *, kind: str = "", main: str | None = None, **config: Any) -> None:
         super().__init_subclass__(**config)
         cls.kind = kind
@@ -58,7 +61,7 @@ class Element(BaseModel):
             cls.main = main
         if not kind:
             return
-        known = Element.kinds.setdefault(kind, cls)
+        known = KINDS.setdefault(kind, cls)
         if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise ValueError(f"kind {kind!r} is defined by both {known!r} and {cls!r}")
 

@@ -1,7 +1,5 @@
 """What every block is: fields, and one method that adds ops to the builder."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """The convolutional layer as papers speak of it: convolution, normalisation, activation."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from archspec.blocks.block import Block

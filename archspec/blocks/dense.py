@@ -1,7 +1,5 @@
 """DenseNet's dense block and the transition between two of them."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from archspec.blocks.block import Block

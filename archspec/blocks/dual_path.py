@@ -1,7 +1,5 @@
 """The dual path: a residual path and a densely connected one, grown by the same units."""
 
-from __future__ import annotations
-
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.graph.builder import Builder

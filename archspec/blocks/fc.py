@@ -1,7 +1,5 @@
 """The fully connected layer as papers speak of it: with its activation."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from archspec.blocks.block import Block

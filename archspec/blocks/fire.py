@@ -1,7 +1,5 @@
 """SqueezeNet's fire module."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from archspec.blocks.block import Block

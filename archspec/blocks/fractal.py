@@ -1,7 +1,5 @@
 """FractalNet's block: columns of 1, 2, 4, ... convolutions that meet again and again."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le

@@ -1,7 +1,5 @@
 """GoogLeNet's Inception module, with its reductions or naive."""
 
-from __future__ import annotations
-
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.graph.builder import Builder

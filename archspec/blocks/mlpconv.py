@@ -1,7 +1,5 @@
 """Network in Network: a small perceptron slides over the image instead of a linear filter."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from annotated_types import MinLen

@@ -1,7 +1,5 @@
 """Residual units: basic and bottleneck, post- and pre-activation, wide, grouped."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from archspec.blocks.block import Block

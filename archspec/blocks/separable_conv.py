@@ -1,7 +1,5 @@
 """A convolution factored into one over space and one over channels."""
 
-from __future__ import annotations
-
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv, Norm
 from archspec.graph.builder import Builder

@@ -1,7 +1,5 @@
 """What stands between two dense blocks."""
 
-from __future__ import annotations
-
 from math import floor
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The graph: what a spec expands to, and all that the analysis and the emitter read."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache

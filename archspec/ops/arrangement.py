@@ -1,7 +1,5 @@
 """Values moved, repeated or dropped, none computed."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from math import prod
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Convolutions, and the fully connected layer."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from math import prod
 from typing import Any

@@ -1,7 +1,5 @@
 """Activations, regularisers and scalings: the shape stays."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from archspec.ops.fields import Activation, Number, Rate

@@ -1,7 +1,5 @@
 """The types of arguments, each with the words that say what a right value is."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt

@@ -1,7 +1,5 @@
 """Merges: several tensors become one."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from archspec.diagnostics import Problem

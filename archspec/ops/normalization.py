@@ -1,7 +1,5 @@
 """Normalisations: values are centred and scaled by statistics of their neighbours."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from archspec.diagnostics import Problem

@@ -4,8 +4,6 @@ Nothing here is a default that could be wrong in silence: an op without a rule f
 work or what training must keep does not load. The families below each state those rules once.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple

@@ -1,7 +1,5 @@
 """Drop-path: in training a network of parallel columns loses some, at random. (FractalNet)"""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le

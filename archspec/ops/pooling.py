@@ -1,7 +1,5 @@
 """Pools: a window, or the whole plane, becomes one value in each channel."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 

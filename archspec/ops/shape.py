@@ -1,7 +1,5 @@
 """Shapes: channels last, without the batch."""
 
-from __future__ import annotations
-
 from math import prod
 
 

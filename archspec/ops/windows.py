@@ -1,7 +1,5 @@
 """Windows that slide over the spatial axes: what convolutions and pools have in common."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, NamedTuple
 
 from archspec.diagnostics import Problem

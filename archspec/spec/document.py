@@ -3,8 +3,6 @@
 What stands in `layers` is only known to be a list here; `archspec.plan` reads the steps.
 """
 
-from __future__ import annotations
-
 import keyword
 import re
 from collections.abc import Mapping
