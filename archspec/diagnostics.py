@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 CODES: Final[dict[str, str]] = {
     "file": "the spec cannot be read",
@@ -45,8 +45,7 @@ MOST_LISTED: Final = 100
 """How many names a help line lists."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of text: 1-based lines and columns; the end column is exclusive."""
 
     line: int

@@ -13,9 +13,8 @@ import inspect
 import json
 import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
@@ -23,8 +22,7 @@ from pydantic.fields import FieldInfo
 from archspec.diagnostics import Problem, nearest, suggestion
 
 
-@dataclass(frozen=True, slots=True)
-class Expect:
+class Expect(NamedTuple):
     """Metadata of a field's type: what a right value is, to be said when a wrong one is given."""
 
     text: str

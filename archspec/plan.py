@@ -7,7 +7,6 @@ is what lets one run report every mistake.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, TypeGuard
 
 from archspec import catalog
@@ -156,19 +155,19 @@ class _Compiler:
         if step.looping or "for" in data:
             known = known.inside({*step.loop, "index"})
         if "" in step.loop:  # who knows which variables there would be
-            return replace(step, broken=True)
+            return step._replace(broken=True)
         # A group with a broken step inside is not broken itself: the step passes that on.
         if kind == "layers":
             broken = len(self.findings.found) > before
             body = self._steps(data[kind], (*path, kind), known)
             if data[kind] == []:
                 self.report(Problem("value", "`layers` is empty"), (*path, kind))
-            step = replace(step, body=body, broken=broken or not body)
+            step = step._replace(body=body, broken=broken or not body)
         elif kind == "branches":
             step = self._branches(step, data, path, known)
         else:
             step = self._element(step, data[kind], path, known)
-            step = replace(step, broken=step.broken or len(self.findings.found) > before)
+            step = step._replace(broken=step.broken or len(self.findings.found) > before)
         return step.weighed()
 
     def _kind(self, data: Mapping[str, Any], path: Path) -> str | None:
@@ -301,12 +300,12 @@ class _Compiler:
         else:
             message = f"`branches` must be a list of lists of steps, not {show(written)}"
             self.report(Problem("type", message), where)
-            step = replace(step, broken=True)
+            step = step._replace(broken=True)
         if isinstance(written, (list, dict)) and len(named) < 2:
             help_ = "[] is the identity branch"
             problem = Problem("value", "`branches` needs two branches at least", help=help_)
             self.report(problem, where)
-            step = replace(step, broken=True)
+            step = step._replace(broken=True)
         branches = []
         for i, (name, steps) in enumerate(named.items()):
             key = name if isinstance(written, dict) else i
@@ -317,9 +316,9 @@ class _Compiler:
             before = len(self.findings.found)
             body = self._steps(steps, (*where, key), known)
             if not isinstance(steps, list) and len(self.findings.found) > before:
-                step = replace(step, broken=True)
+                step = step._replace(broken=True)
             branches.append((name, body))
-        return replace(step, branches=tuple(branches), merge=self._merge(data, path))
+        return step._replace(branches=tuple(branches), merge=self._merge(data, path))
 
     def _merge(self, data: Mapping[str, Any], path: Path) -> type[Merge] | None:
         """The class of the merge; None if it is broken."""
@@ -343,8 +342,8 @@ class _Compiler:
         where = (*path, step.kind)
         cls = self._class(step.kind, where)
         if cls is None or step.kind in self.taken:
-            return replace(step, broken=True)
-        step = replace(step, element=cls)
+            return step._replace(broken=True)
+        step = step._replace(element=cls)
         if issubclass(cls, Merge) and not isinstance(data, dict) and data is not None:
             return self._merge_step(step, cls, data, where)
         if isinstance(data, dict) or data is None:
@@ -362,8 +361,7 @@ class _Compiler:
                 arguments[name] = self._template(value, place, known)
             else:
                 self._report_strange(cls, name, place, key=isinstance(data, dict))
-        step = replace(
-            step,
+        step = step._replace(
             arguments={**self.defaults.get(cls, {}), **arguments},
             given=frozenset(arguments),
         )
@@ -401,8 +399,8 @@ class _Compiler:
             for name in constants.keys() & wrong:
                 wrong[name].help = wrong[name].help or expression_meant(constants[name], known)
             report_arguments(self.findings, step, wrong)
-            return replace(step, broken=complete or bool(wrong))
-        return replace(step, constant=element) if complete else step
+            return step._replace(broken=complete or bool(wrong))
+        return step._replace(constant=element) if complete else step
 
     def _class(self, kind: str, where: Path) -> type[Element] | None:
         if kind in self.blocks:
@@ -435,9 +433,8 @@ class _Compiler:
             self.report(endless, (*step.path, "repeat"), key=True)
         if problem:
             self.report(problem, where)
-            return replace(step, sources=None)
-        step = replace(
-            step,
+            return step._replace(sources=None)
+        step = step._replace(
             sources=tuple(names),
             sources_key=step.kind,
             with_previous=isinstance(data, str),

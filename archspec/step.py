@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import ValidationError, create_model
 
@@ -22,8 +22,7 @@ GROUPS = {"layers": (*MODIFIERS, "for"), "branches": (*MODIFIERS, "for", "merge"
 """What is a step of steps, and what may stand beside it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One compiled step. Exactly one of `element`, `body` and `branches` says what it is."""
 
     path: Path
@@ -37,10 +36,10 @@ class Step:
     with_previous: bool = False
     """Whether the previous step comes before the named ones, as in `add: shortcut`."""
     repeat: Template = None
-    loop: Mapping[str, Template] = field(default_factory=dict)
+    loop: Mapping[str, Template] = MappingProxyType({})
     when: Template = True
     element: type[Element] | None = None
-    arguments: Mapping[str, Template] = field(default_factory=dict)
+    arguments: Mapping[str, Template] = MappingProxyType({})
     """What it is given, completed by the spec's `defaults`."""
     given: frozenset[str] = frozenset()
     """Which of them stand at the step itself."""
@@ -66,7 +65,7 @@ class Step:
             templates += self.arguments.values()
         values = sum(map(size, templates)) + len(self.sources or ())
         fields = len(self.element.model_fields) if self.element else 0
-        return replace(self, weight=1 + (values + fields) // 16)
+        return self._replace(weight=1 + (values + fields) // 16)
 
 
 class SpecBlock(Element):
@@ -77,8 +76,7 @@ class SpecBlock(Element):
     """Arguments whose declaration is wrong, each BROKEN."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """A spec's steps, compiled."""
 
     layers: tuple[Step, ...]

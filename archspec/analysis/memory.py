@@ -7,9 +7,8 @@ backward pass reads, each tensor once. What an engine allocates beside it is the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from archspec.diagnostics import UsageError, suggestion
 from archspec.graph.graph import Graph
@@ -44,8 +43,7 @@ OPTIMIZER_SLOTS: Mapping[str, int] = MappingProxyType(
 """Values that an optimiser keeps for each trainable weight. `momentum` is SGD with momentum."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """The five parts, in bytes."""
 
     weights: int
@@ -67,12 +65,10 @@ class Parts:
         return self.weights + self.forward_peak
 
     def to_dict(self) -> dict[str, int]:
-        parts = {field.name: getattr(self, field.name) for field in fields(self)}
-        return parts | {"training": self.training, "inference": self.inference}
+        return self._asdict() | {"training": self.training, "inference": self.inference}
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """What a graph keeps, in values; `at` gives bytes."""
 
     params: int

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -30,8 +29,7 @@ LONGEST_PATH = 1_000
 """In characters: every node below a scope has its path."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """What a block expanded to, relative to the node and the path where it began."""
 
     layers: tuple[tuple[str, Layer, tuple[int, ...]], ...]
@@ -150,7 +148,7 @@ class Builder:
             if needed[n.index]
         )
         moved = (
-            replace(scope, start=before[scope.start], stop=before[scope.stop])
+            scope._replace(start=before[scope.start], stop=before[scope.stop])
             for scope in self.scopes
         )
         scopes = tuple(scope for scope in moved if scope.start < scope.stop)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from archspec.diagnostics import Problem
 from archspec.ops.fields import LARGEST
@@ -105,8 +105,7 @@ class Node:
         return self.layer.output[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """A block, a group or a branch that became nodes: nodes[start:stop] stand below its path."""
 
     name: str

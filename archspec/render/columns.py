@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from archspec.analysis.memory import bytes_of
 from archspec.analysis.report import Report, Row, float_or_int
 from archspec.diagnostics import UsageError, suggestion
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One column: `value` is its plain value, `text` how a person reads it."""
 
     name: str

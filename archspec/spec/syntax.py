@@ -67,7 +67,7 @@ def explain(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Diagnostic:
         return syntax(f"this `{rest[0]}` closes nothing", "leave it out, or open it before")
     if "mapping values are not allowed" in problem:
         if key := re.fullmatch(r"[\s-]*(\S+)", before):
-            at = replace(span, column=key.start(1) + 1, end_column=span.column)
+            at = span._replace(column=key.start(1) + 1, end_column=span.column)
             return syntax(
                 f"no key can stand here: `{key[1]}`",
                 "line it up with the keys that it belongs to; the line above it must be complete",
@@ -77,7 +77,7 @@ def explain(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Diagnostic:
     if "cannot start any token" in problem:
         return syntax(f"an unquoted text cannot start with `{rest[:1]}`", _QUOTES_HELP)
     if "expected ':'" in problem:
-        at = replace(start, end_column=len(lines[start.line - 1].rstrip()) + 1)
+        at = start._replace(end_column=len(lines[start.line - 1].rstrip()) + 1)
         return syntax("this is neither `key: value` nor `- item`", "is a `:` missing?", at)
     if any(part in problem for part in ("expected key", "<block end>", "'-' indicator")):
         if before.rstrip().endswith(("'", '"')):
