@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,10 +84,6 @@ def command(
     archspec build specs/mine.yaml -o mine.keras --verify
     archspec build resnet50_keras --weights imagenet -o resnet50.keras
     """
-    from dataclasses import replace
-
-    from archspec.analysis.report import report
-
     check_outputs(outputs, (".keras", ".yaml", *SUFFIXES))
     if formulas and form != "text":
         raise click.UsageError("--formulas goes with --format text")
@@ -99,16 +98,21 @@ def command(
     for path in outputs:
         if Path(path).is_file() and Path(spec).is_file() and Path(path).samefile(spec):
             raise click.BadParameter(f"{path} is the spec itself", param_hint="-o")
-    loaded = replace(load_spec(spec, variant, settings), inference=inference)
-    costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer)
     names = [name.strip() for name in columns.split(",")] if columns else None
     layout: dict[str, Any] = {"depth": depth, "ops": ops, "columns": names}
-    if form == "text":
-        layout["arithmetic"] = formulas
-        screen = {"width": terminal_width(sys.stdout), "color": has_color(sys.stdout)}
-        click.echo(_rendered(costs, form, **layout, **screen), nl=False)
-    else:
-        click.echo(_rendered(costs, form, **layout), nl=False)
+    with _uncollected():
+        from dataclasses import replace
+
+        from archspec.analysis.report import report
+
+        loaded = replace(load_spec(spec, variant, settings), inference=inference)
+        costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer)
+        if form == "text":
+            layout["arithmetic"] = formulas
+            screen = {"width": terminal_width(sys.stdout), "color": has_color(sys.stdout)}
+            click.echo(_rendered(costs, form, **layout, **screen), nl=False)
+        else:
+            click.echo(_rendered(costs, form, **layout), nl=False)
     model = None
     if verify or weights is not None:
         model = _model(loaded, weights)
@@ -117,6 +121,21 @@ def command(
     for path in outputs:
         _write(path, loaded, costs, model, layout)
         click.echo(f"wrote {path}", err=True)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave the garbage collector out: what a table is made of is needed until it is there.
+
+    What has been made by then, modules and classes for the most part, stays in use. Frozen, it is
+    not looked through again, not even when the process ends.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _rendered(costs: Report, form: str, **layout: Any) -> str:

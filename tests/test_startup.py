@@ -7,6 +7,7 @@ import sys
 import click
 import pytest
 
+from archspec import catalog
 from archspec.cli import COMMANDS, main
 
 HEAVY = {"keras", "tensorflow", "jax", "torch", "numpy", "scipy", "sklearn", "pandas", "h5py"}
@@ -97,6 +98,21 @@ def test_the_help_of_a_command_imports_that_command_alone(command):
     own = {name for name in imported(command, "--help") if name.startswith("archspec")}
     shared = {"archspec.cli", "archspec.cli.options", "archspec.cli.output", "archspec.diagnostics"}
     assert own - shared - BASE == {f"archspec.cli.{command}"}
+
+
+@pytest.mark.parametrize("kind", catalog.kinds())
+def test_annotations_of_a_kind_are_types(kind):
+    """Pydantic would parse strings, those of all bases too, again for each class."""
+    own = [base for base in catalog.find(kind).__mro__ if base.__module__.startswith("archspec.")]
+    found = {value for base in own for value in vars(base).get("__annotations__", {}).values()}
+    assert {value for value in found if isinstance(value, str)} == set()
+
+
+def test_garbage_is_collected_again_after_a_table():
+    code = RUN + "import gc; print(gc.isenabled(), gc.get_freeze_count() > 0, file=sys.stderr)"
+    command = [sys.executable, "-c", code, "build", "vgg16"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.split()[-2:] == ["True", "True"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
