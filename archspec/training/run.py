@@ -27,9 +27,16 @@ from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 from archspec.spec.loading import as_spec
 from archspec.spec.writing import to_yaml
-from archspec.training import compilation, folder
+from archspec.training import compilation, folder, machine
 from archspec.training import data as training_data
-from archspec.training.callbacks import Interrupt, Logs, Watcher, as_keras_callback, averages
+from archspec.training.callbacks import (
+    Facts,
+    Interrupt,
+    Logs,
+    Watcher,
+    as_keras_callback,
+    averages,
+)
 from archspec.training.data import Data
 from archspec.training.progress import Progress, duration, tell
 from archspec.training.recipe import Recipe, RecipeError, places
@@ -235,14 +242,19 @@ def _train(
     validation = feed(images.x_validation, images.y_validation)
     interrupt = Interrupt()
     record = _Record(training, images, home, interrupt)
-    line = progress and Progress(
-        progress,
-        epochs=recipe.epochs,
-        images=len(images.y_train),
-        batch=recipe.batch,
-        accuracy=accuracy,
-    )
+    line = progress and Progress(progress)
     watchers: list[Watcher] = [record, line] if line else [record]
+    facts = Facts(
+        model.name,
+        recipe.epochs,
+        len(images.y_train),
+        recipe.batch,
+        validation_images=len(images.y_validation),
+        accuracy=accuracy,
+        memory=lambda: machine.memory(keras),
+    )
+    for watcher in watchers:
+        watcher.begins(facts)
     started = time.monotonic()
     try:
         with interrupt.caught():
@@ -292,7 +304,7 @@ def _train(
     )
 
 
-class _Record:
+class _Record(Watcher):
     """Writes each epoch down, keeps the best one's model, and stops a run that must not go on."""
 
     def __init__(self, training: _Training, images: Data, home: Path, interrupt: Interrupt) -> None:

@@ -1,0 +1,238 @@
+"""The machine that a run computes on: its devices, the memory in use, the rate that it reaches."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+GAUGE_SECONDS: Final = 1.0
+"""How often a gauge looks again."""
+
+MEASURING_SECONDS: Final = 0.25
+SMALLEST: Final = 256
+LARGEST: Final = 8192
+"""Rows of the square matrices that are multiplied: at most 0.8 GB of them, in float32."""
+
+TRIES: Final = 3
+"""Of each size: another process that computes must not make a small one seem large enough."""
+
+IN_A_ROW: Final = 4
+"""Multiplications between two waits for the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """Bytes in use, and the most there ever were."""
+
+    used: int
+    peak: int
+    device: bool
+    """Whether it is the accelerators' own memory; otherwise the process's, data included."""
+
+
+def devices(keras: Any) -> list[str]:
+    """What Keras computes on, as `gpu:0`."""
+    if keras.backend.backend() == "torch":
+        import torch  # noqa: PLC0415  (of the three, only the backend in use is there)
+
+        count = torch.cuda.device_count()
+        return [f"gpu:{index}" for index in range(count)] or ["cpu:0"]
+    return [str(name).lower() for name in keras.distribution.list_devices()]
+
+
+def memory(keras: Any) -> MemoryUse:
+    """The accelerators' memory where the backend tells, else the process's; 0 where nobody does."""
+    with contextlib.suppress(RuntimeError, ValueError, KeyError, AttributeError):
+        found = _device_memory(keras)
+        if found:
+            used, peak = (sum(values) for values in zip(*found, strict=True))
+            return MemoryUse(used, peak, device=True)
+    used, peak = _process_memory()
+    return MemoryUse(used, peak, device=False)
+
+
+def _device_memory(keras: Any) -> list[tuple[int, int]]:
+    """Bytes in use and their peak, of each accelerator that the backend keeps count of."""
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch  # noqa: PLC0415
+
+        count = range(torch.cuda.device_count())
+        return [(torch.cuda.memory_allocated(i), torch.cuda.max_memory_allocated(i)) for i in count]
+    if backend == "jax":
+        import jax  # noqa: PLC0415
+
+        stats = [d.memory_stats() for d in jax.local_devices() if d.platform != "cpu"]
+        return [(s["bytes_in_use"], s["peak_bytes_in_use"]) for s in stats if s]
+    import tensorflow as tf  # noqa: PLC0415
+
+    names = [d.name.removeprefix("/device:") for d in tf.config.list_logical_devices("GPU")]
+    infos = [tf.config.experimental.get_memory_info(name) for name in names]
+    return [(info["current"], info["peak"]) for info in infos]
+
+
+def _process_memory() -> tuple[int, int]:
+    """The process's resident bytes, and their peak."""
+    with contextlib.suppress(OSError, ValueError):
+        lines = Path("/proc/self/status").read_text(encoding="utf-8")
+        found = dict(re.findall(r"^(VmRSS|VmHWM):\s*(\d+) kB", lines, re.MULTILINE))
+        if len(found) == 2:
+            return int(found["VmRSS"]) * 1024, int(found["VmHWM"]) * 1024
+    with contextlib.suppress(ImportError):
+        import resource  # noqa: PLC0415  (not on every system)
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        most *= 1 if platform.system() == "Darwin" else 1024
+        return most, most
+    return 0, 0
+
+
+class Gauge:
+    """Bytes of memory to show: the device's peak, or what the process has now."""
+
+    def __init__(self, measure: Callable[[], MemoryUse] | None, clock: Callable[[], float]) -> None:
+        self._measure = measure
+        self._clock = clock
+        self._next = float("-inf")
+        self._bytes = 0
+
+    def read(self) -> int:
+        now = self._clock()
+        if self._measure is not None and now >= self._next:
+            self._next = now + GAUGE_SECONDS
+            found = self._measure()
+            self._bytes = found.peak if found.device else found.used
+        return self._bytes
+
+
+def peak_flops(
+    keras: Any, dtype: str = "float32", clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """FLOPs a second of the best of a few large matrix multiplications, on one device.
+
+    `dtype` is what is computed in, or a policy such as mixed_bfloat16. It takes about 0.3 s. What
+    cannot be measured is 0.
+    """
+    best = 0.0
+    try:
+        end = clock() + MEASURING_SECONDS
+        size = SMALLEST
+        while True:
+            multiply = _multiplication(keras, size, dtype.removeprefix("mixed_"))
+            multiply(1)  # compiles
+            seconds = min(_timed(multiply, 1, clock) for _ in range(TRIES))
+            best = max(best, 2 * size**3 / seconds)
+            # Of twice the size it is 8 times the work.
+            if size == LARGEST or clock() + 8 * TRIES * seconds > end:
+                break
+            size *= 2
+        while clock() + IN_A_ROW * seconds < end:
+            best = max(best, IN_A_ROW * 2 * size**3 / _timed(multiply, IN_A_ROW, clock))
+    except Exception:  # noqa: BLE001  (out of memory and an unknown dtype have no class in common)
+        return best
+    return best
+
+
+def _multiplication(keras: Any, size: int, dtype: str) -> Callable[[int], None]:
+    """Multiplies two square matrices so many times, and waits for the last."""
+    import numpy as np  # noqa: PLC0415
+
+    # Zeros would draw less power, and be faster than what training multiplies.
+    block = np.random.default_rng(0).standard_normal((SMALLEST, SMALLEST), dtype=np.float32)
+    times = size // SMALLEST
+    matrix = keras.ops.tile(keras.ops.convert_to_tensor(block, dtype=dtype), (times, times))
+
+    def multiply(times: int) -> None:
+        for _ in range(times):
+            product = keras.ops.matmul(matrix, matrix)
+        if hasattr(product, "block_until_ready"):
+            product.block_until_ready()
+        else:
+            keras.ops.convert_to_numpy(keras.ops.cast(product[0, 0], "float32"))
+
+    return multiply
+
+
+def _timed(multiply: Callable[[int], None], times: int, clock: Callable[[], float]) -> float:
+    start = clock()
+    multiply(times)
+    return max(clock() - start, 1e-9)
+
+
+def describe(keras: Any) -> dict[str, Any]:
+    """What a run's folder tells of the machine; what cannot be found out is left out."""
+    found: dict[str, Any] = {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "cpu": _cpu(),
+        "cores": cores(),
+        "ram_bytes": ram_bytes(),
+        "backend": keras.backend.backend(),
+        "devices": devices(keras),
+    }
+    if any(name.startswith("gpu") for name in found["devices"]):
+        found["gpus"] = gpus()
+    return {name: value for name, value in found.items() if value}
+
+
+def cores() -> int:
+    """That this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def ram_bytes() -> int:
+    """The machine's, or what the container may have of it; 0 where unknown."""
+    found = 0
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # "max" is no number
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8"))
+        found = min(found or limit, limit)
+    return found
+
+
+def _cpu() -> str:
+    with contextlib.suppress(OSError, ValueError):
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        named = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+        if named:
+            return named[1].strip()
+    if platform.system() == "Darwin":
+        return _said("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
+    return platform.processor() or platform.machine()
+
+
+def gpus() -> list[dict[str, Any]]:
+    """Name and memory of each of the machine's NVIDIA GPUs, as its driver tells."""
+    lines = _said("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
+    rows = [line.rsplit(",", 1) for line in lines.splitlines()]
+    return [
+        {"name": name.strip(), "memory_bytes": int(mebibytes) * 2**20}
+        for name, mebibytes in rows
+        if mebibytes.strip().isdigit()
+    ]
+
+
+def _said(command: str, *arguments: str) -> str:
+    """What a command prints; nothing where there is none, or it fails or hangs."""
+    path = shutil.which(command)
+    if path is None:
+        return ""
+    try:
+        done = subprocess.run(  # noqa: S603  (no word of it comes from a user)
+            [path, *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
