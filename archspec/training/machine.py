@@ -216,10 +216,10 @@ def _cpu() -> str:
 def gpus() -> list[dict[str, Any]]:
     """Name and memory of each of the machine's NVIDIA GPUs, as its driver tells."""
     lines = _said("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
-    rows = [line.rsplit(",", 1) for line in lines.splitlines()]
+    rows = (line.rpartition(",") for line in lines.splitlines())
     return [
         {"name": name.strip(), "memory_bytes": int(mebibytes) * 2**20}
-        for name, mebibytes in rows
+        for name, _, mebibytes in rows
         if mebibytes.strip().isdigit()
     ]
 
