@@ -76,13 +76,10 @@ def _report(error: Exception) -> int | None:
     """Say what the user did wrong; give the exit code, or None for what is no user's mistake."""
     from archspec.diagnostics import SpecError, UsageError
 
-    from .output import has_color, terminal_width
-
     if isinstance(error, SpecError):
-        from archspec.render.diagnostics import render
+        from .output import complain
 
-        width = terminal_width(sys.stderr) or 100
-        click.echo(render(error, color=has_color(sys.stderr), width=width), err=True)
+        complain([error])
         return 1
     if isinstance(error, UsageError):
         from archspec.render.diagnostics import printable

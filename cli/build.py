@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,16 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import load_spec, memory_options, rows_options, spec_options
-from .output import check_outputs, has_color, terminal_width, write
+from .options import format_option, load_spec, memory_options, rows_options, spec_options
+from .output import SUFFIXES, as_json, check_outputs, screen, write
 
 if TYPE_CHECKING:
     from archspec.analysis.report import Report
     from archspec.spec.document import Spec
-
-FORMATS = ("text", "json", "csv", "markdown")
-SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
-"""What `-o` writes, by the file's suffix; beside these, .keras and .yaml."""
 
 
 @click.command(
@@ -31,14 +26,7 @@ SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
 @rows_options
 @click.option("--columns", metavar="A,B,..", help="Columns to show, such as layer,params,macs.")
 @click.option("--formulas", is_flag=True, help="Show how each number comes about.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    metavar="FORMAT",
-    default="text",
-    help=f"{', '.join(FORMATS)}.  [text]",
-)
+@format_option
 @click.option(
     "-o",
     "--output",
@@ -109,8 +97,7 @@ def command(
         costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer)
         if form == "text":
             layout["arithmetic"] = formulas
-            screen = {"width": terminal_width(sys.stdout), "color": has_color(sys.stdout)}
-            click.echo(_rendered(costs, form, **layout, **screen), nl=False)
+            click.echo(_rendered(costs, form, **layout, **screen()), nl=False)
         else:
             click.echo(_rendered(costs, form, **layout), nl=False)
     model = None
@@ -140,10 +127,7 @@ def _uncollected() -> Iterator[None]:
 
 def _rendered(costs: Report, form: str, **layout: Any) -> str:
     if form == "json":
-        import json
-
-        rows = {"depth": layout["depth"], "ops": layout["ops"]}
-        return json.dumps(costs.to_dict(**rows), indent=2, allow_nan=False) + "\n"
+        return as_json(costs.to_dict(depth=layout["depth"], ops=layout["ops"]))
     import importlib
 
     return str(importlib.import_module(f"archspec.render.{form}").render(costs, **layout))

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import set_option, variant_option
-from .output import has_color, terminal_width
+from .output import complain, has_color
 
 if TYPE_CHECKING:
-    from archspec.diagnostics import SpecError
     from archspec.spec.document import Spec
 
 
@@ -39,7 +38,7 @@ def command(specs: tuple[str, ...], variant: str | None, settings: dict[str, Any
             members += _members(name, variant, settings)
         except SpecError as error:
             failures += 1
-            _complain(error)
+            complain([error])
     networks = len(members) + failures
     width = max((len(spec.name) for spec in members), default=0)
     said: set[str] = set()  # the same mistake in every variant is said once
@@ -51,7 +50,7 @@ def command(specs: tuple[str, ...], variant: str | None, settings: dict[str, Any
             failures += 1
             line = _style("failed", fg="red", bold=True)
             if str(error) not in said:
-                _complain(error)
+                complain([error])
             said.add(str(error))
         click.echo(f"{spec.name:<{width}}  {line}")
     if failures:
@@ -93,13 +92,6 @@ def _prove(spec: Spec) -> tuple[str, int]:
         f"{_count(proved, 'claim')}"
     )
     return line, proved
-
-
-def _complain(error: SpecError) -> None:
-    from archspec.render.diagnostics import render
-
-    color, width = has_color(sys.stderr), terminal_width(sys.stderr) or 100
-    click.echo(render(error, color=color, width=width), err=True)
 
 
 def _count(number: int, what: str) -> str:

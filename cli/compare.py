@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from .options import memory_options, rows_options, set_option
-from .output import check_outputs, has_color, terminal_width, write
+from .options import format_option, memory_options, rows_options, set_option
+from .output import SUFFIXES, as_json, check_outputs, complain, screen, write
 
 if TYPE_CHECKING:
     from archspec.analysis.report import Report
     from archspec.diagnostics import SpecError
-
-FORMATS = ("text", "json", "csv", "markdown")
-SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
-"""What `-o` writes, by the file's suffix."""
 
 Renderer: TypeAlias = Callable[..., str]
 """Text in a format, for what a terminal is like where the format is text."""
@@ -36,14 +31,7 @@ Renderer: TypeAlias = Callable[..., str]
 @click.option("--columns", metavar="A,B,..", help="Columns to show, such as name,params,flops.")
 @click.option("--diff", is_flag=True, help="Show where two networks differ, row by row.")
 @rows_options
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    metavar="FORMAT",
-    default="text",
-    help=f"{', '.join(FORMATS)}.  [text]",
-)
+@format_option
 @click.option(
     "-o",
     "--output",
@@ -92,13 +80,12 @@ def command(
     else:
         render = _comparison(reports, order, names)
     if render:
-        screen = {"width": terminal_width(sys.stdout), "color": has_color(sys.stdout)}
-        click.echo(render(form, **(screen if form == "text" else {})), nl=False)
+        click.echo(render(form, **(screen() if form == "text" else {})), nl=False)
         for path in outputs:
             write(render(SUFFIXES[Path(path).suffix]), path)
             click.echo(f"wrote {path}", err=True)
     if errors:
-        _complain(errors)
+        complain(errors)
         raise click.exceptions.Exit(1)
 
 
@@ -149,7 +136,7 @@ def _comparison(
 
     def render(form: str, **screen: Any) -> str:
         if form == "json":
-            return _json(found.to_dict())
+            return as_json(found.to_dict())
         text: str = getattr(comparison, form)(found, columns=columns, **screen)
         return text
 
@@ -174,23 +161,8 @@ def _difference(
 
     def render(form: str, **screen: Any) -> str:
         if form == "json":
-            return _json(found.to_dict())
+            return as_json(found.to_dict())
         text: str = getattr(difference, form)(found, **screen)
         return text
 
     return render
-
-
-def _json(data: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(data, indent=2, allow_nan=False) + "\n"
-
-
-def _complain(errors: Sequence[SpecError]) -> None:
-    """Say what is wrong; the same mistake in every variant is said once."""
-    from archspec.render.diagnostics import render
-
-    color, width = has_color(sys.stderr), terminal_width(sys.stderr) or 100
-    for text in dict.fromkeys(render(error, color=color, width=width) for error in errors):
-        click.echo(text, err=True)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from .output import FORMATS
+
 if TYPE_CHECKING:
     from archspec.spec.document import Spec
 
@@ -98,6 +100,17 @@ def rows_options(command: Command) -> Command:
     )
     ops = click.option("--ops", is_flag=True, help="A line for every primitive op.")
     return depth(ops(command))
+
+
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    metavar="FORMAT",
+    default="text",
+    help=f"{', '.join(FORMATS)}.  [text]",
+)
+"""`--format`: parameter `form`."""
 
 
 def load_spec(spec: str, variant: str | None, settings: Mapping[str, Any]) -> Spec:

@@ -1,15 +1,22 @@
-"""Where output goes: what a stream can show, and files."""
+"""Where output goes: what a stream can show, files, and what goes wrong."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
-from archspec.diagnostics import UsageError
+from archspec.diagnostics import SpecError, UsageError
+
+FORMATS = ("text", "json", "csv", "markdown")
+"""What `--format` may say."""
+
+SUFFIXES: Mapping[str, str] = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
+"""The format that a file's suffix asks of `-o`."""
 
 
 def has_color(stream: TextIO | None) -> bool:
@@ -26,6 +33,32 @@ def terminal_width(stream: TextIO | None) -> int | None:
     import shutil  # slow to import, and not needed in a pipe
 
     return shutil.get_terminal_size().columns
+
+
+def screen() -> dict[str, Any]:
+    """What a renderer of text must know of standard output."""
+    return {"width": terminal_width(sys.stdout), "color": has_color(sys.stdout)}
+
+
+def bold(text: str) -> str:
+    """Bold where standard output shows colours."""
+    return click.style(text, bold=True) if has_color(sys.stdout) else text
+
+
+def as_json(data: Any) -> str:
+    """Plain data as JSON that any encoding can carry."""
+    import json
+
+    return json.dumps(data, indent=2, allow_nan=False) + "\n"
+
+
+def complain(errors: Sequence[SpecError]) -> None:
+    """Say on standard error what is wrong; the same mistake in every variant is said once."""
+    from archspec.render.diagnostics import render
+
+    color, width = has_color(sys.stderr), terminal_width(sys.stderr) or 100
+    for text in dict.fromkeys(render(error, color=color, width=width) for error in errors):
+        click.echo(text, err=True)
 
 
 def write(text: str, path: str | None) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import load_spec, spec_options
-from .output import has_color, terminal_width
+from .options import format_option, load_spec, rows_options, spec_options
+from .output import as_json, screen
 
 if TYPE_CHECKING:
     from archspec.analysis.probe import Probe
-
-FORMATS = ("text", "json", "csv", "markdown")
 
 
 @click.command("probe")
@@ -28,16 +25,8 @@ FORMATS = ("text", "json", "csv", "markdown")
     default=0,
     help="Of weights, data, labels.  [0]",
 )
-@click.option("--depth", type=click.IntRange(1), metavar="N", help="Group what lies deeper.")
-@click.option("--ops", is_flag=True, help="A line for every primitive op.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    metavar="FORMAT",
-    default="text",
-    help=f"{', '.join(FORMATS)}.  [text]",
-)
+@rows_options
+@format_option
 def command(
     spec: str,
     variant: str | None,
@@ -72,13 +61,10 @@ def _rendered(probe: Probe, form: str, **rows: Any) -> str:
 
     match form:
         case "json":
-            import json
-
-            return json.dumps(probe.to_dict(**rows), indent=2, allow_nan=False) + "\n"
+            return as_json(probe.to_dict(**rows))
         case "csv":
             return render.csv(probe, **rows)
         case "markdown":
             return render.markdown(probe, **rows)
         case _:
-            width, color = terminal_width(sys.stdout), has_color(sys.stdout)
-            return render.text(probe, **rows, width=width, color=color)
+            return render.text(probe, **rows, **screen())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .output import write
+from .output import as_json, write
 
 
 @click.command(name="schema")
@@ -19,8 +19,6 @@ def command(output: str | None) -> None:
     archspec schema -o archspec.json
     # yaml-language-server: $schema=archspec.json
     """
-    import json
-
     from archspec.schema import schema
 
-    write(json.dumps(schema(), indent=2, ensure_ascii=False) + "\n", output)
+    write(as_json(schema()), output)
