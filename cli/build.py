@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import format_option, load_spec, memory_options, rows_options, spec_options
-from .output import SUFFIXES, as_json, check_outputs, screen, write
+from .output import SUFFIXES, as_json, check_outputs, echo, screen, write
 
 if TYPE_CHECKING:
     from archspec.analysis.report import Report
@@ -97,9 +97,9 @@ def command(
         costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer)
         if form == "text":
             layout["arithmetic"] = formulas
-            click.echo(_rendered(costs, form, **layout, **screen()), nl=False)
+            echo(_rendered(costs, form, **layout, **screen()))
         else:
-            click.echo(_rendered(costs, form, **layout), nl=False)
+            echo(_rendered(costs, form, **layout))
     model = None
     if verify or weights is not None:
         model = _model(loaded, weights)
@@ -107,7 +107,7 @@ def command(
         _verify(loaded, model)
     for path in outputs:
         _write(path, loaded, costs, model, layout)
-        click.echo(f"wrote {path}", err=True)
+        echo(f"wrote {path}", err=True)
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def _model(spec: Spec, weights: str | None) -> Any:
     if weights is not None:
         from archspec.emit.weights import copy
 
-        click.echo(f"{copy(weights, model)} from {weights}", err=True)
+        echo(f"{copy(weights, model)} from {weights}", err=True)
     return model
 
 
@@ -148,7 +148,7 @@ def _verify(spec: Spec, model: Any) -> None:
     from archspec.emit.model import verify
 
     result = verify(spec, model)
-    click.echo(str(result), err=True)
+    echo(str(result), err=True)
     if result.mismatches:
         raise click.exceptions.Exit(1)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from .options import format_option, memory_options, rows_options, set_option
-from .output import SUFFIXES, as_json, check_outputs, complain, screen, write
+from .output import SUFFIXES, as_json, check_outputs, complain, echo, screen, write
 
 if TYPE_CHECKING:
     from archspec.analysis.report import Report
@@ -80,10 +80,10 @@ def command(
     else:
         render = _comparison(reports, order, names)
     if render:
-        click.echo(render(form, **(screen() if form == "text" else {})), nl=False)
+        echo(render(form, **(screen() if form == "text" else {})))
         for path in outputs:
             write(render(SUFFIXES[Path(path).suffix]), path)
-            click.echo(f"wrote {path}", err=True)
+            echo(f"wrote {path}", err=True)
     if errors:
         complain(errors)
         raise click.exceptions.Exit(1)

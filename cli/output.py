@@ -61,10 +61,22 @@ def complain(errors: Sequence[SpecError]) -> None:
         click.echo(text, err=True)
 
 
+def echo(text: str, *, err: bool = False) -> None:
+    """Print lines. That the reader has gone, as `head` does, keeps no other work from being done."""
+    try:
+        click.echo(text, nl=not text.endswith("\n"), err=err)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(
+            nowhere, (sys.stderr if err else sys.stdout).fileno()
+        )  # what is buffered goes there
+        os.close(nowhere)
+
+
 def write(text: str, path: str | None) -> None:
     """Write to a file, or to standard output where `path` is None or `-`."""
     if path is None or path == "-":
-        click.echo(text, nl=not text.endswith("\n"))
+        echo(text)
         return
     try:
         Path(path).write_text(text, encoding="utf-8", newline="\n")

@@ -341,6 +341,25 @@ def test_a_pipe_may_be_closed_early(arguments):
     assert len(done.stdout.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", ["build", "compare"])
+def test_files_are_written_though_nobody_reads_what_is_printed(command, tmp_path):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    files = ["a.json", "b.csv", "c.md"]
+    outputs = [part for file in files for part in ("-o", file)]
+    done = subprocess.run(
+        [COMMAND, command, "vgg16", *outputs],
+        stdout=theirs,
+        stderr=theirs,
+        check=False,
+        cwd=tmp_path,
+        timeout=120,
+    )
+    os.close(theirs)
+    assert done.returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == files
+
+
 def test_a_terminal_shows_colours():
     shown = terminal("build", "vgg16", columns=100)
     assert shown.startswith("\x1b[1mvgg16\x1b[0m\n")
