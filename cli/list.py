@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import has_color, write
+from .output import WIDEST, as_json, bold, terminal_width, wrapped, write
 
 if TYPE_CHECKING:
     from archspec.spec.document import Published
@@ -27,7 +26,7 @@ def command(kinds: bool, form: str) -> None:
     """
     found = _kinds() if kinds else _families()
     if form == "json":
-        write(json.dumps(found, indent=2, ensure_ascii=False) + "\n", None)
+        write(as_json(found), None)
     elif kinds:
         write(_kinds_text(found), None)
     else:
@@ -63,19 +62,28 @@ def _families_text(families: list[dict[str, Any]]) -> str:
             for each in family["variants"]
         ]
         return _tabbed(rows)
-    width = max(len(each["name"]) for family in families for each in family["variants"])
+    longest = max(len(each["name"]) for family in families for each in family["variants"])
+    figures = _figures((terminal_width(sys.stdout) or WIDEST) - len("  ") - longest)
     lines = []
     for family in families:
-        lines.append(f"{_bold(family['family'])}: {family['about']}")
+        first, *more = wrapped(f"{family['family']}: {family['about']}")
+        lines += [first.replace(family["family"], bold(family["family"]), 1), *more]
         for each in family["variants"]:
-            params = _figure(each["params"], "parameters", 24)
-            macs = _figure(each["macs"], "MACs", 20)
-            lines.append(f"  {each['name']:<{width}}  {params}  {macs}".rstrip())
+            cells = [_figure(each[key], unit).rjust(width) for key, unit, width in figures]
+            lines.append("  ".join([f"  {each['name']:<{longest}}", *cells]).rstrip())
     return "\n".join(lines) + "\n"
 
 
-def _figure(value: int | None, unit: str, width: int) -> str:
-    return f"{f'{value:,} {unit}' if value is not None else '':>{width}}"
+def _figures(room: int) -> list[tuple[str, str, int]]:
+    """The figures that fit beside a name: their keys, units and widths."""
+    figures = [("params", "parameters", 24), ("macs", "MACs", 20)]
+    while figures and sum(len("  ") + width for *_, width in figures) > room:
+        figures.pop()
+    return figures
+
+
+def _figure(value: int | None, unit: str) -> str:
+    return "" if value is None else f"{value:,} {unit}"
 
 
 def _kinds() -> list[dict[str, str]]:
@@ -104,13 +112,14 @@ TITLES = {
 def _kinds_text(kinds: list[dict[str, str]]) -> str:
     if not sys.stdout.isatty():
         return _tabbed([(each["kind"], each["sort"], each["about"]) for each in kinds])
-    width = max(len(each["kind"]) for each in kinds)
+    indent = max(len(each["kind"]) for each in kinds) + len("    ")
     lines = []
     for sort, title in TITLES.items():
-        lines += ["", _bold(title)]
-        lines += [
-            f"  {each['kind']:<{width}}  {each['about']}" for each in kinds if each["sort"] == sort
-        ]
+        lines += ["", *map(bold, wrapped(title))]
+        for each in (each for each in kinds if each["sort"] == sort):
+            first, *more = wrapped(each["about"], indent) or [""]
+            lines.append(f"  {each['kind']}".ljust(indent) + first)
+            lines += [" " * indent + line for line in more]
     return "\n".join([*lines[1:], "", "archspec show KIND explains one.", ""])
 
 
@@ -118,7 +127,3 @@ def _tabbed(rows: list[tuple[Any, ...]]) -> str:
     return "".join(
         "\t".join("" if value is None else str(value) for value in row) + "\n" for row in rows
     )
-
-
-def _bold(text: str) -> str:
-    return click.style(text, bold=True) if has_color(sys.stdout) else text

@@ -18,6 +18,9 @@ FORMATS = ("text", "json", "csv", "markdown")
 SUFFIXES: Mapping[str, str] = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
 """The format that a file's suffix asks of `-o`."""
 
+WIDEST = 100
+"""Prose is no wider, whatever the terminal."""
+
 
 def has_color(stream: TextIO | None) -> bool:
     """Whether to colour what is written there: on a terminal, unless NO_COLOR is set."""
@@ -45,6 +48,19 @@ def bold(text: str) -> str:
     return click.style(text, bold=True) if has_color(sys.stdout) else text
 
 
+def wrapped(text: str, indent: int = 0) -> list[str]:
+    """The lines of a text that is to stand `indent` columns from the left of standard output."""
+    import textwrap
+
+    width = min(terminal_width(sys.stdout) or WIDEST, WIDEST) - indent
+    lines: list[str] = []
+    for paragraph in filter(None, text.split("\n\n")):
+        if lines:
+            lines.append("")
+        lines += textwrap.wrap(paragraph, max(width, 1), break_on_hyphens=False)
+    return lines
+
+
 def as_json(data: Any) -> str:
     """Plain data as JSON that any encoding can carry."""
     import json
@@ -62,14 +78,13 @@ def complain(errors: Sequence[SpecError]) -> None:
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print lines. That the reader has gone, as `head` does, keeps no other work from being done."""
+    """Print lines. That nobody reads them any more, as after `head`, stops no other work."""
     try:
         click.echo(text, nl=not text.endswith("\n"), err=err)
     except BrokenPipeError:
+        # What is still buffered would fail again when the process ends.
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(
-            nowhere, (sys.stderr if err else sys.stdout).fileno()
-        )  # what is buffered goes there
+        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
         os.close(nowhere)
 
 

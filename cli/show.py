@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import sys
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from .output import has_color, terminal_width, write
+from .output import bold, wrapped, write
 
 if TYPE_CHECKING:
     from archspec.element import Element
     from archspec.reference import Entry, Word
-
-WIDEST = 100
 
 
 @click.command(name="show")
@@ -56,7 +52,7 @@ def _explained(word: str) -> Sequence[str] | None:
         pass
     if word in FUNCTIONS:
         function = FUNCTIONS[word]
-        return [_bold(f"={function.usage}"), *_wrapped(function.about)]
+        return [bold(f"={function.usage}"), *wrapped(function.about)]
     sections = {entry.name: entry for entry in entries(Document)}
     if word in sections:
         return _section(sections[word], entries(SECTIONS[word]) if word in SECTIONS else ())
@@ -73,50 +69,36 @@ def _kind(cls: type[Element]) -> list[str]:
     from archspec.reference import entries, example
 
     sort = "op" if issubclass(cls, Op) else "block"
-    lines = [f"{_bold(cls.kind)} ({sort})", *_wrapped(inspect.getdoc(cls) or ""), ""]
+    lines = [f"{bold(cls.kind)} ({sort})", *wrapped(inspect.getdoc(cls) or ""), ""]
     lines += _entries("Arguments", entries(cls))
     if cls.main:
         lines += [f"`{cls.kind}: x` is short for `{cls.kind}: {{{cls.main}: x}}`.", ""]
     text, family = example(cls)
     title = f"Example, from {family}" if family else "Example"
-    return [*lines, _bold(title), *_indented(text.splitlines())]
+    return [*lines, bold(title), *_indented(text.splitlines())]
 
 
 def _word(name: str, word: Word) -> list[str]:
-    lines = [_bold(name), *_wrapped(f"{word.about}\n\n{word.text}")]
-    return [*lines, "", _bold("Example"), *_indented(word.example.splitlines())]
+    lines = [bold(name), *wrapped(f"{word.about}\n\n{word.text}")]
+    return [*lines, "", bold("Example"), *_indented(word.example.splitlines())]
 
 
 def _section(entry: Entry, parts: Sequence[Entry]) -> list[str]:
-    lines = [f"{_bold(entry.name)} (section of a spec)", *_wrapped(entry.about), ""]
+    lines = [f"{bold(entry.name)} (section of a spec)", *wrapped(entry.about), ""]
     return lines + _entries("Keys", parts)
 
 
 def _entries(title: str, entries: Sequence[Entry]) -> list[str]:
     if not entries:
         return []
-    lines = [_bold(title)]
+    lines = [bold(title)]
     for entry in entries:
         default = "required" if entry.default is None else f"default {entry.default}"
-        lines.append(f"  {_bold(entry.name)}  [{default}]")
-        lines += _indented(_wrapped(entry.about, 6), 6)
-        lines += _indented(_wrapped(f"Value: {entry.type}.", 6), 6)
+        lines.append(f"  {bold(entry.name)}  [{default}]")
+        lines += _indented(wrapped(entry.about, 6), 6)
+        lines += _indented(wrapped(f"Value: {entry.type}.", 6), 6)
     return [*lines, ""]
-
-
-def _wrapped(text: str, indent: int = 0) -> list[str]:
-    width = min(terminal_width(sys.stdout) or WIDEST, WIDEST) - indent
-    lines: list[str] = []
-    for paragraph in filter(None, text.split("\n\n")):
-        if lines:
-            lines.append("")
-        lines += textwrap.wrap(paragraph, width, break_on_hyphens=False)
-    return lines
 
 
 def _indented(lines: Iterable[str], by: int = 2) -> list[str]:
     return [" " * by + line if line else "" for line in lines]
-
-
-def _bold(text: str) -> str:
-    return click.style(text, bold=True) if has_color(sys.stdout) else text

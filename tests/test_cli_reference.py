@@ -56,7 +56,7 @@ def params(*arguments: str) -> int:
 
 
 def on_terminal(*arguments: str, **environment: str) -> str:
-    """What the command writes to a terminal of 80 columns."""
+    """What the command writes to a terminal of 80 columns, or of what COLUMNS says."""
     ours, theirs = pty.openpty()
     variables = {**os.environ, "TERM": "xterm", "COLUMNS": "80", **environment}
     variables = {name: value for name, value in variables.items() if value}
@@ -101,6 +101,26 @@ def test_list_on_a_terminal_has_columns():
     figures = [line for line in lines if line.startswith("  ") and line.endswith("MACs")]
     assert len({len(line) for line in figures}) == 1
     assert len({line.index(" parameters") for line in figures if " parameters" in line}) == 1
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 80])
+@pytest.mark.parametrize("options", [[], ["--kinds"]], ids=["networks", "kinds"])
+def test_list_fits_its_terminal(columns, options):
+    lines = on_terminal("list", *options, NO_COLOR="1", COLUMNS=str(columns)).splitlines()
+    assert max(map(len, lines)) <= max(columns, 40)
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (80, ["vgg16", "138,357,544", "parameters", "15,470,264,320", "MACs"]),
+        (60, ["vgg16", "138,357,544", "parameters"]),
+        (40, ["vgg16"]),
+    ],
+)
+def test_list_leaves_out_the_figures_that_do_not_fit(columns, shown):
+    lines = on_terminal("list", NO_COLOR="1", COLUMNS=str(columns)).splitlines()
+    assert [line.split() for line in lines if line.split()[:1] == ["vgg16"]] == [shown]
 
 
 def test_list_kinds_has_a_line_for_each_kind():
