@@ -18,8 +18,8 @@ from archspec.diagnostics import UsageError
 COMMUTATIVE: Final = frozenset({"Add", "Average", "Maximum", "Minimum", "Multiply"})
 """Merges whose inputs have no order that means something."""
 
-Weights: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
-"""Name and shape of each weight, sorted."""
+Weights: TypeAlias = tuple[tuple[str, tuple[int | None, ...]], ...]
+"""Name and shape of each weight, sorted; None stands for any number of classes."""
 
 
 class Part(NamedTuple):
@@ -32,8 +32,8 @@ class Part(NamedTuple):
     inputs: tuple[int, ...]
 
     def __str__(self) -> str:
-        weights = ", ".join(f"{name} {list(shape)}" for name, shape in self.weights)
-        extent = "x".join(str(n or "?") for n in self.shape)
+        weights = ", ".join(f"{name} [{_extents(shape, ', ')}]" for name, shape in self.weights)
+        extent = _extents(self.shape, "x")
         if not self.inputs:
             return f"an input of {extent}"
         return f"`{self.layer.name}` ({weights or self.sort}), which gives {extent}"
@@ -58,6 +58,21 @@ class Parts(NamedTuple):
     def is_chain(self) -> bool:
         """Whether each part gets the one before it, so that there is but one order of layers."""
         return all(part.inputs == (i - 1,) for i, part in enumerate(self.all) if i)
+
+    def towards(self, outputs: Mapping[str, int]) -> Parts:
+        """Only what these outputs need."""
+        needed = {0, *outputs.values()}
+        for index in range(len(self.all) - 1, -1, -1):
+            if index in needed:
+                needed.update(self.all[index].inputs)
+        place = {index: new for new, index in enumerate(sorted(needed))}
+        return Parts(
+            tuple(
+                self.all[index]._replace(inputs=tuple(place[i] for i in self.all[index].inputs))
+                for index in place
+            ),
+            {name: place[index] for name, index in outputs.items()},
+        )
 
 
 def parts(model: Any) -> Parts:
@@ -139,9 +154,7 @@ def match(ours: Parts, theirs: Parts) -> list[tuple[Any, Any]]:
     their order means nothing, by kind.
     """
     outputs = _paired_outputs(ours, theirs)
-    known: dict[Any, int] = {}
-    with_shapes = ours.all[0].shape == theirs.all[0].shape
-    here, there = (_kinds(each, known, with_shapes=with_shapes) for each in (ours, theirs))
+    here, there = kinds(ours, theirs)
     if any(here[a] != there[b] for a, b in outputs):
         raise UsageError(_difference(ours, theirs, here, there))
     pairs: dict[int, int] = {}
@@ -171,17 +184,28 @@ def _paired_outputs(ours: Parts, theirs: Parts) -> list[tuple[int, int]]:
     return [(here[name], there[name]) for name in here]
 
 
+def kinds(ours: Parts, theirs: Parts) -> tuple[list[int], list[int]]:
+    """For each part of both a number, the same for all that are alike and made from what is alike.
+
+    From the same image they give the same shape, from another one the same channels.
+    """
+    known: dict[Any, int] = {}
+    with_shapes = ours.all[0].shape == theirs.all[0].shape
+    return (
+        _kinds(ours, known, with_shapes=with_shapes),
+        _kinds(theirs, known, with_shapes=with_shapes),
+    )
+
+
 def _kinds(graph: Parts, known: dict[Any, int], *, with_shapes: bool) -> list[int]:
-    """A number for each part, the same for all that are alike and made from what is alike."""
-    kinds: list[int] = []
+    numbers: list[int] = []
     for part in graph.all:
-        below = [kinds[index] for index in part.inputs]
+        below = [numbers[index] for index in part.inputs]
         if part.sort in COMMUTATIVE:
             below.sort()
         shape = part.shape if with_shapes else part.shape[-1:]
-        kind = known.setdefault((part.sort, part.weights, shape, *below), len(known))
-        kinds.append(kind)
-    return kinds
+        numbers.append(known.setdefault((part.sort, part.weights, shape, *below), len(known)))
+    return numbers
 
 
 def _paired_inputs(
@@ -197,10 +221,10 @@ def _paired_inputs(
         yield from _paired_alike(ours, theirs, indices, candidates[kind])
 
 
-def _by_kind(indices: Iterable[int], kinds: Sequence[int]) -> dict[int, list[int]]:
+def _by_kind(indices: Iterable[int], numbers: Sequence[int]) -> dict[int, list[int]]:
     groups = defaultdict(list)
     for index in dict.fromkeys(indices):
-        groups[kinds[index]].append(index)
+        groups[numbers[index]].append(index)
     return groups
 
 
@@ -252,6 +276,10 @@ def _new(graph: Parts, kinds: Sequence[int], elsewhere: set[int]) -> Iterator[Pa
 
 def _end(graph: Parts) -> str:
     return str(graph.all[next(iter(graph.outputs.values()))].layer.name)
+
+
+def _extents(shape: Sequence[int | None], between: str) -> str:
+    return between.join(str(extent or "?") for extent in shape)
 
 
 def _tensors(one_or_many: Any) -> list[Any]:

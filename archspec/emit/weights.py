@@ -15,6 +15,7 @@ import os
 import re
 import sys
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any, Final
 
 from archspec.diagnostics import UsageError
 from archspec.emit.engine import deep, keras_home, load_keras
+from archspec.emit.heads import head_layers
 from archspec.emit.matching import Parts, match, parts
 from archspec.graph.builder import MOST_NODES
 from archspec.spec.loading import find
@@ -51,7 +53,7 @@ def copy(source: Any, model: Any) -> Copied:
     """
     keras = load_keras()
     with deep(MOST_NODES):
-        there = _source(keras, source, model)
+        there = source_model(keras, source, model)
         try:
             pairs = match(parts(model), parts(there))
         except UsageError as error:
@@ -60,6 +62,11 @@ def copy(source: Any, model: Any) -> Copied:
             raise UsageError(
                 f"the weights {of}are not those of `{model.name}`: {error}{hint}"
             ) from None
+    return assign(keras, pairs)
+
+
+def assign(keras: Any, pairs: Sequence[tuple[Any, Any]]) -> Copied:
+    """Give the first layer of each pair the second one's weights."""
     params = 0
     for mine, other in pairs:
         for ours, theirs in zip(_sorted(mine), _sorted(other), strict=True):
@@ -73,8 +80,8 @@ def _sorted(layer: Any) -> list[Any]:
     return sorted(layer.weights, key=lambda w: (w.name, tuple(w.shape)))
 
 
-def _source(keras: Any, source: Any, model: Any) -> Any:
-    """The model whose weights are meant."""
+def source_model(keras: Any, source: Any, model: Any) -> Any:
+    """The model whose weights are meant by `source`, wanted for `model`."""
     if isinstance(source, keras.Model):
         return source
     if not isinstance(source, (str, os.PathLike)):
@@ -91,10 +98,15 @@ def _source(keras: Any, source: Any, model: Any) -> Any:
         if not zipfile.is_zipfile(path):
             raise UsageError(f"{path} is not a Keras model: it is damaged, or something else")
         return _loaded(path, lambda: keras.saving.load_model(path, compile=False))
-    names = _names_in(path)
-    if names is None:
+    held = _weights_in(path)
+    if held is None:
         return _loaded(path, lambda: keras.saving.load_model(path, compile=False))
-    written_from = _written_from(keras, path, names, model)
+    written_from = _written_from(keras, path, list(held), model)
+    other = _with_classes(keras, written_from, held)
+    if other is not None:
+        with contextlib.suppress(Exception):  # it was only a guess, and Keras says of the other
+            other.load_weights(path)
+            return other
     _loaded(path, lambda: written_from.load_weights(path))
     return written_from
 
@@ -110,8 +122,11 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _names_in(path: Path) -> list[str] | None:
-    """The names of a weights file's layers that have weights; None for a whole model."""
+def _weights_in(path: Path) -> dict[str, tuple[int, ...]] | None:
+    """The layers that have weights in a file of weights, by name; None for a whole model.
+
+    With each layer stands the last extent of its first weight: of a kernel, the channels it makes.
+    """
     import h5py  # noqa: PLC0415  (Keras needs it as well)
 
     if not h5py.is_hdf5(path):
@@ -125,16 +140,23 @@ def _names_in(path: Path) -> list[str] | None:
             right = f"{path.stem.removesuffix('.weights')}{'.h5' if new else '.weights.h5'}"
             raise UsageError(f"Keras can read {path} only under another name, such as {right}")
         if names:
-            return [name for name in names if _listed(file[name], "weight_names")]
+            weights = {name: _listed(file[name], "weight_names") for name in names}
+            return {name: _channels(file[name], of[0]) for name, of in weights.items() if of}
         if "layers" not in file:
             raise UsageError(f"{path} holds neither a Keras model nor a model's weights")
+        held: dict[str, tuple[int, ...]] = {}
 
         def visit(place: str, group: Any) -> None:
             if place.endswith("/vars") and len(group):
-                names.append(_text(group.attrs.get("name", "")))
+                held[_text(group.attrs.get("name", ""))] = _channels(group, "0")
 
         file["layers"].visititems(visit)
-        return names
+        return held
+
+
+def _channels(group: Any, name: str) -> tuple[int, ...]:
+    """The last extent of a weight, or nothing where the file is not as Keras writes it."""
+    return tuple(getattr(group.get(name), "shape", ())[-1:])
 
 
 def _listed(group: Any, attribute: str) -> list[str]:
@@ -171,6 +193,25 @@ def _written_from(keras: Any, path: Path, names: list[str], model: Any) -> Any:
         f"not called like the {len(graph.weighted)} of `{model.name}`: save the model that they "
         "belong to as a whole, as model.save('NAME.keras')"
     )
+
+
+def _with_classes(keras: Any, model: Any, held: Mapping[str, tuple[int, ...]]) -> Any:
+    """The same network for as many classes as a file of weights has; None where it has as many."""
+    graph = parts(model)
+    last = head_layers(graph)
+    renamed = [name for name in held if name not in graph.names]
+    classes = {held[name] for name in [*(last.keys() & held.keys()), *renamed[-1:]]} - {()}
+    if len(classes) != 1 or classes == {(number,) for number in last.values()}:
+        return None
+    ((number,),) = classes
+
+    def clone(layer: Any) -> Any:
+        config = layer.get_config()
+        if layer.name in last:
+            config |= dict.fromkeys({"units", "filters"} & config.keys(), number)
+        return type(layer).from_config(config)
+
+    return keras.models.clone_model(model, clone_function=clone)
 
 
 def _are_names_of(names: list[str], graph: Parts) -> bool:
