@@ -1,0 +1,247 @@
+"""Transfer learning: start from weights that were trained before, and train only some of them.
+
+    begun = begin(keras, model, graph, "runs/lenet5-1")     # all but the head
+    for stage in stages(recipe.transfer, recipe.epochs):
+        freeze(model, graph, stage.freeze, begun.new)       # then compile, and fit until the next
+
+The lecture's advice (CS231n 2016, lecture 7) is in docs/transfer.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.diagnostics import Problem, UsageError, nearest, suggestion
+from archspec.emit import weights
+from archspec.emit.engine import deep
+from archspec.emit.heads import head_layers, match_bodies
+from archspec.emit.matching import parts
+from archspec.emit.model import PART, layer_name
+from archspec.graph.builder import MOST_NODES
+from archspec.graph.graph import SEPARATOR, Graph
+from archspec.spec.document import Path as Place
+from archspec.training.mistakes import RecipeError
+from archspec.training.parts import Transfer
+
+ALL: Final = "all"
+NONE: Final = "none"
+
+MODELS: Final = ("best.keras", "final.keras")
+"""The models of a run's folder, the better first."""
+
+MOST_NAMED: Final = 6
+"""How many new steps a line names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a network began with."""
+
+    source: str
+    layers: tuple[tuple[str, str], ...]
+    """The names of the layers that were copied, here and there."""
+    params: int
+    """How many parameters these have."""
+    new: tuple[str, ...]
+    """The layers with weights that keep their initial ones."""
+    new_params: int
+    steps: tuple[str, ...]
+    """What a table calls the new layers."""
+
+    def __str__(self) -> str:
+        copied = f"copied {self.params:,} parameters of {len(self.layers):,} layers"
+        named = ", ".join(self.steps[:MOST_NAMED])
+        more = f" and {len(self.steps) - MOST_NAMED:,} more" if self.steps[MOST_NAMED:] else ""
+        new = f"new: {named}{more} ({self.new_params:,} parameters)" if self.new else "nothing new"
+        return f"{copied} from {self.source}; {new}"
+
+
+def begin(keras: Any, model: Any, graph: Graph, source: str, *, keep_head: bool = False) -> Begun:
+    """Give `model`, freshly built from `graph`, the weights of `source`, all but the head's.
+
+    `source` is a run's folder, a `.keras` or `.h5` file, or `imagenet`. The head is copied as well
+    where `keep_head` says that the classes are the same ones, in the same order. Weights include a
+    norm's moving statistics, and no random state. Raises `UsageError` where the source is not this
+    network but for its head and its classes, and then `model` is as it was.
+    """
+    with deep(MOST_NODES):
+        there = weights.source_model(keras, _file(source), model)
+        ours = parts(model)
+        try:
+            bodies = match_bodies(ours, parts(there))
+        except UsageError as error:
+            raise UsageError(f"{source} is not a `{graph.name}`: {error}") from None
+    if not bodies.before:
+        raise UsageError(
+            f"{source} has no layer in common with `{graph.name}` but the head, which is new"
+        )
+    pairs = bodies.before
+    if keep_head:
+        pairs = pairs + [pair for pair in bodies.heads if _shapes(pair[0]) == _shapes(pair[1])]
+    copied = weights.assign(keras, pairs)
+    names = {mine for mine, _ in copied.layers}
+    left = [part.layer for part in ours.weighted if part.layer.name not in names]
+    return Begun(
+        source,
+        copied.layers,
+        copied.params,
+        new=tuple(layer.name for layer in left),
+        new_params=sum(prod(w.shape) for layer in left for w in layer.weights),
+        steps=tuple(dict.fromkeys(_steps(graph, {layer.name for layer in left}))),
+    )
+
+
+def _file(source: str) -> str | Path:
+    """The file that holds a run's model; what is not a folder is taken as it is."""
+    path = Path(source)
+    if source == weights.IMAGENET or not path.is_dir():
+        return source
+    for name in MODELS:
+        if (path / name).is_file():
+            return path / name
+    raise UsageError(f"{path} holds no trained model: neither {' nor '.join(MODELS)} is there")
+
+
+def _shapes(layer: Any) -> list[tuple[str, tuple[int, ...]]]:
+    return sorted((w.name, tuple(w.shape)) for w in layer.weights)
+
+
+def _steps(graph: Graph, layers: Collection[str]) -> Iterator[str]:
+    """What a table calls the rows of these layers."""
+    rows = [scope for scope in graph.scopes if scope.row]
+    for node in graph.nodes:
+        if layer_name(node) in layers:
+            inside = (row.name for row in rows if row.start <= node.index < row.stop)
+            yield next(inside, node.name)
+
+
+def freeze(model: Any, graph: Graph, until: str, new: Collection[str]) -> int:
+    """Let `model` train only what comes after a step; give the parameters that are kept from it.
+
+    `until` is `none`, `all` (but what is `new` and the head), or the path of a step, as a table
+    shows it: then what the step consists of is frozen, and all that it depends on. The rest is
+    trained, whatever was frozen before. A frozen batch norm uses its moving statistics and leaves
+    them as they are; frozen dropout still drops. Compile the model afterwards: a compiled one goes
+    on as before. Raises `UsageError` for an unknown step, where a `new` layer would be frozen with
+    its random weights, and where nothing would be left to train.
+    """
+    try:
+        frozen = _frozen(graph, until, {*new, *_heads(model)} if until == ALL else (), new)
+    except Problem as problem:
+        hint = f"; {problem.help}" if problem.help else ""
+        raise UsageError(f"{problem.message}{hint}") from None
+    names = {layer_name(node): node.index in frozen for node in graph.nodes}
+    for layer in model.layers:
+        name = layer.name if layer.name in names else layer.name.rpartition(PART)[0]
+        layer.trainable = not names.get(name, False)
+    return sum(graph.nodes[index].layer.trainable for index in frozen)
+
+
+def _heads(model: Any) -> set[str]:
+    with deep(MOST_NODES):
+        return set(head_layers(parts(model)))
+
+
+def _frozen(graph: Graph, until: str, kept: Collection[str], new: Collection[str]) -> set[int]:
+    """The nodes that a stage freezes; `kept` are the layers that `all` leaves out."""
+    if until == NONE:
+        return set()
+    if until == ALL:
+        frozen = {node.index for node in graph.nodes if layer_name(node) not in kept}
+    else:
+        frozen = _up_to(graph, until)
+    random = [node.name for node in graph.nodes if node.index in frozen and layer_name(node) in new]
+    if random:
+        message = f"`{until}` cannot be frozen: `{random[0]}` is new, its weights are random"
+        raise Problem("value", message, help="freeze a step before it, or `all` that is not new")
+    if not any(node.layer.trainable for node in graph.nodes if node.index not in frozen):
+        raise Problem("value", f"nothing is left to train after `{until}`")
+    return frozen
+
+
+def _up_to(graph: Graph, step: str) -> set[int]:
+    """The nodes of a step and all that they depend on."""
+    path = step.replace(PART, SEPARATOR)
+    waiting = [
+        node.index
+        for node in graph.nodes
+        if node.name == path or node.name.startswith(f"{path}{SEPARATOR}")
+    ]
+    if not waiting:
+        unknown = f"`{graph.name}` has no step `{step}`"
+        raise Problem("unknown-name", unknown, help=_suggestion(graph, step))
+    found: set[int] = set()
+    while waiting:
+        index = waiting.pop()
+        if index not in found:
+            found.add(index)
+            waiting += graph.nodes[index].inputs
+    return found
+
+
+def _suggestion(graph: Graph, step: str) -> str:
+    """The nearest path, or the steps that stand in none."""
+    tops = list(dict.fromkeys(path.partition(SEPARATOR)[0] for path in graph.paths))
+    near = nearest(step, [*tops, ALL, NONE, *graph.paths])
+    return suggestion(step, [near] if near else tops, what="steps")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Epochs in which the same layers are trained."""
+
+    first_epoch: int
+    """Counted from 1."""
+    last_epoch: int
+    freeze: str
+    """As `freeze` takes it."""
+    learning_rate: float | None
+    """None for the recipe's."""
+
+
+def stages(transfer: Transfer | None, epochs: int) -> tuple[Stage, ...]:
+    """What is frozen when; the first stage begins with epoch 1.
+
+    Raises `RecipeError` where the stages' epochs do not rise or come after the last.
+    """
+    begins = [1]
+    problems: list[tuple[Place, Problem]] = []
+    thaws = transfer.unfreeze if transfer else ()
+    for index, thaw in enumerate(thaws):
+        label = f"`train.transfer.unfreeze.{index}.epoch` is {thaw.epoch}"
+        if thaw.epoch <= begins[-1]:
+            message = f"{label}, but the stage before it begins with epoch {begins[-1]}"
+        elif thaw.epoch > epochs:
+            message = f"{label}, but the last epoch is {epochs}"
+        else:
+            begins.append(thaw.epoch)
+            continue
+        problems.append((("transfer", "unfreeze", index, "epoch"), Problem("value", message)))
+    if problems:
+        raise RecipeError(problems)
+    ends = [*(epoch - 1 for epoch in begins[1:]), epochs]
+    steps = [transfer.freeze if transfer else NONE, *(thaw.freeze for thaw in thaws)]
+    rates = [None, *(thaw.learning_rate for thaw in thaws)]
+    return tuple(map(Stage, begins, ends, steps, rates))
+
+
+def check_steps(transfer: Transfer | None, graph: Graph, new: Collection[str] = ()) -> None:
+    """Raise `RecipeError` for each stage that names no step, or would freeze what is new."""
+    if transfer is None:
+        return
+    ends: dict[Place, str] = {("transfer", "freeze"): transfer.freeze}
+    for index, thaw in enumerate(transfer.unfreeze):
+        ends["transfer", "unfreeze", index, "freeze"] = thaw.freeze
+    problems = []
+    for path, until in ends.items():
+        try:
+            if until != ALL:
+                _frozen(graph, until, (), new)
+        except Problem as problem:
+            problems.append((path, problem))
+    if problems:
+        raise RecipeError(problems)
