@@ -60,7 +60,7 @@ class Progress(Watcher):
             self._pace.epoch_begins(epoch)
             self._epoch_started = self._clock()
             self._under_way, self._ended = True, False
-            self._rate = self._validated = None
+            self._logs, self._rate, self._validated = {}, None, None
             self._redraw()
 
     def rate_changes(self, rate: float) -> None:
@@ -94,6 +94,7 @@ class Progress(Watcher):
             if self._ended:
                 self._settle()
             self._write_line(text)
+            self._drawn = float("-inf")
             self._redraw()
 
     def warns(self, text: str) -> None:
@@ -115,9 +116,10 @@ class Progress(Watcher):
 
     def _write_line(self, text: str) -> None:
         """A line that stands, in place of the one under way."""
-        tell(self._stream, f"\r{text.ljust(self._width)}\n" if self._width else f"{text}\n")
+        if self._width:
+            text = f"\r{text.ljust(min(self._width, self._columns()))}"
+        tell(self._stream, f"{text}\n")
         self._width = 0
-        self._drawn = float("-inf")
 
     def _redraw(self) -> None:
         now = self._clock()
@@ -140,16 +142,12 @@ class Progress(Watcher):
 
     def _text(self, columns: int | None) -> str:
         """Of the epoch under way, or just over."""
-        if self._ended:
-            return fit_fields(self._epoch_fields(), columns)
-        text = fit_fields(self._live_fields(SHORTEST_BAR), columns)
-        if columns is None or "[" not in text:
-            return text
-        room = SHORTEST_BAR + columns - len(text)
-        return fit_fields(self._live_fields(min(LONGEST_BAR, room)), columns)
+        fields = self._epoch_fields() if self._ended else self._live_fields(columns or 0)
+        return fit_fields(fields, columns)
 
-    def _live_fields(self, bar: int) -> list[Field]:
+    def _live_fields(self, columns: int) -> list[Field]:
         facts, pace = self._facts, self._pace
+        bar = min(LONGEST_BAR, max(SHORTEST_BAR, round(columns / 10)))
         filled = min(bar, bar * pace.steps // facts.steps)
         where = f"step {pace.steps:>{len(str(facts.steps))}}/{facts.steps}"
         if self._validated is not None:
@@ -159,7 +157,7 @@ class Progress(Watcher):
             Field(3, where),
             Field(5, f"[{'#' * filled}{'.' * (bar - filled)}]"),
             self._eta_field(),
-            *self._measures(validation=False),
+            *self._measures(1, validation=False),
             *self._rates(),
         ]
 
@@ -170,10 +168,11 @@ class Progress(Watcher):
         return [
             self._epoch_field(),
             Field(6, duration(self._epoch_seconds)),
-            *self._measures(validation=False),
-            *self._measures(validation=True),
+            *self._measures(4, validation=False),
+            *self._measures(1, validation=True),
             *self._rates(),
-            self._eta_field() if pace.epoch < facts.epochs else Field(2, ""),
+            # On a terminal the line below says it, and goes on to.
+            Field(2, "") if self._live or pace.epoch == facts.epochs else self._eta_field(),
             Field(2, "best" if self._best == pace.epoch else ""),
             Field(1, "" if whole else steps),
         ]
@@ -186,7 +185,7 @@ class Progress(Watcher):
         left = self._pace.seconds_left
         return Field(2, "" if left is None else f"ETA {duration(left)}")
 
-    def _measures(self, *, validation: bool) -> list[Field]:
+    def _measures(self, rank: int, *, validation: bool) -> list[Field]:
         """The loss and the main measure first, then the others in Keras's order."""
         prefix = "val_" if validation else ""
         first = ["loss", self._facts.accuracy]
@@ -196,8 +195,8 @@ class Progress(Watcher):
         for index, name in enumerate(names):
             said = "accuracy" if name == self._facts.accuracy else name.replace("_", " ")
             word = "validation " if validation and index == 0 else ""
-            rank = (4 if validation else 1) if name in first else 10
-            fields.append(Field(rank, f"{word}{said} {number(name, self._logs[prefix + name])}"))
+            value = number(name, self._logs[prefix + name])
+            fields.append(Field(rank if name in first else 10, f"{word}{said} {value}"))
         return fields
 
     def _rates(self) -> list[Field]:
