@@ -418,6 +418,7 @@ def test_a_run_is_told_as_a_json_object_a_line():
         "best_epoch": 1,
         "test": {"loss": 1.0},
         "seconds": 5.0,
+        "advice": None,
     }
 
 

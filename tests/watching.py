@@ -53,5 +53,6 @@ def run(
         best_epoch=facts.first_epoch,
         test={"loss": 1.0},
         seconds=clock.now,
+        advice="",
     )
     watcher.ends(ending)

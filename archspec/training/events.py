@@ -13,7 +13,8 @@ epoch    epoch, step (its last), whole (whether none is missing), measures (thos
 saved    epoch, path, best
 message  text
 warning  text
-end      outcome, folder, best_epoch, test (measures), seconds
+end      outcome, folder, best_epoch, test (measures), seconds, advice (why the loss became no
+         number, where it did)
 
 Keys may be added, but none changes its meaning or goes away.
 """
@@ -118,6 +119,7 @@ class Events(Watcher):
             best_epoch=ending.best_epoch,
             test=dict(ending.test),
             seconds=ending.seconds,
+            advice=ending.advice or None,
         )
 
     def _rates(self) -> dict[str, Any]:
