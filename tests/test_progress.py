@@ -142,6 +142,29 @@ def test_what_is_said_stands_on_a_line_of_its_own(stream):
     assert len(lines) == 3
 
 
+def test_steps_that_are_told_in_bunches_do_not_pass_the_end():
+    """As TensorFlow does, eight at a time: the second time has room for sixteen."""
+    clock, shown, events = Clock(), Terminal(), io.StringIO()
+    for watcher in Progress(shown, clock=clock), Events(events, clock=clock):
+        watcher.begins(TEN_STEPS)
+        watcher.epoch_begins(1)
+        for steps in (8, 16):
+            clock.now += 1
+            watcher.steps_done(steps, {"loss": 1.5})
+        clock.now += 1
+        watcher.validated(8)
+        watcher.epoch_ends(1, {"loss": 1.5})
+    assert "step 10/10" in shown.getvalue()
+    assert "validating 2/2" in shown.getvalue()
+    assert "stopped" not in shown.getvalue()
+    assert [json.loads(line).get("step") for line in events.getvalue().splitlines()] == [
+        None,
+        8,
+        10,
+        10,
+    ]
+
+
 def test_a_crash_leaves_the_cursor_on_a_line_of_its_own():
     stream = Terminal()
     progress = Progress(stream)

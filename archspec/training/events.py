@@ -86,8 +86,9 @@ class Events(Watcher):
             now = self._clock()
             if now - self._told >= STEP_SECONDS:
                 self._told = now
-                epoch = self._pace.epoch
-                self._write("step", epoch=epoch, step=steps, measures=dict(logs), **self._rates())
+                pace = self._pace
+                known = {"epoch": pace.epoch, "step": pace.steps, "measures": dict(logs)}
+                self._write("step", **known, **self._rates())
 
     def epoch_ends(self, epoch: int, logs: Logs) -> None:
         with self._lock:

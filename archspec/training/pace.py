@@ -51,6 +51,8 @@ class Pace:
         self.epoch, self.steps, self._last = epoch, 0, now
 
     def steps_done(self, steps: int) -> None:
+        # Told of several at once, TensorFlow counts those that the last time had room for.
+        steps = min(steps, self._facts.steps)
         now = self._clock()
         seconds, new = now - self._last, steps - self.steps
         self._last, self.steps = now, steps

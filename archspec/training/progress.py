@@ -75,7 +75,7 @@ class Progress(Watcher):
 
     def validated(self, steps: int) -> None:
         with self._lock:
-            self._validated = steps
+            self._validated = min(steps, self._facts.validation_steps)
             self._redraw()
 
     def epoch_ends(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002
