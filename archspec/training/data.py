@@ -1,151 +1,252 @@
-"""Images and labels for training: split, resized to the network's input, standardised.
+"""Images and labels for training: chosen, split, made to fit the network.
 
-numpy is imported where it is needed: what is wrong with a spec or a recipe
-is said before that.
+A source gives labelled images; what becomes of them is the recipe's `data`. numpy is imported
+where it is needed: what is wrong with a spec or a recipe is said before that.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from archspec.diagnostics import Problem
+from archspec.diagnostics import Problem, UsageError, suggestion
 from archspec.ops.shape import Shape
-from archspec.training.recipe import DataRecipe
+from archspec.training import preprocessing as preprocessings
+from archspec.training.examples import EncodedImages, Loaded, Skipped
+from archspec.training.pixels import MEMORY_SHARE, Files, Kept, Pixels, Stored, at_once, free_memory
+from archspec.training.preprocessing import NEEDS_COLOUR, Preprocessing
+from archspec.training.recipe import DataRecipe, RecipeError
 from archspec.training.sources import SOURCES
+from archspec.training.splitting import check_parts, chosen_classes, labels_of, split
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-TEST_SHARE: Final = 0.2
-"""Share of the images held out for the final score; the same images whatever the recipe says."""
+__all__ = [
+    "SOURCES",
+    "Data",
+    "Part",
+    "Pixels",
+    "Preprocessing",
+    "class_weights",
+    "load",
+    "misfits",
+    "split",
+]
+
+SMALL_BYTES: Final = 2**28
+"""Of arrays that are resized at once, before training, so that batches are only looked up."""
+
+MOST_DIGESTED_BYTES: Final = 2**30
+"""Of an array's pixels in the fingerprint; of a larger one, so much evenly spread."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some of the examples: which images, and a whole number from 0 as each one's class."""
+
+    pixels: Pixels
+    indices: NDArray[np.intp]
+    labels: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.indices)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
-    """Images as float32, (images, height, width, channels), and a whole number as each's label."""
+    """What a run learns from, chooses its best epoch by, and is judged on."""
 
     name: str
     class_names: tuple[str, ...]
-    original: Shape
-    """Extent of an image before it was resized."""
-    x_train: NDArray[np.float32]
-    y_train: NDArray[np.int32]
-    x_validation: NDArray[np.float32]
-    y_validation: NDArray[np.int32]
-    x_test: NDArray[np.float32]
-    y_test: NDArray[np.int32]
+    original: Shape | None
+    """Of an image before it was resized; None where they differ."""
+    train: Part
+    validation: Part
+    test: Part
+    preprocessing: Preprocessing
+    fingerprint: str
+    """SHA-256 over the names of the classes, the labels, and what `covers` says."""
+    covers: str
+    unread: list[Skipped]
+    """Grows where an image turns out to be damaged when it is decoded."""
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """Files that were left out, and why."""
+        return tuple(self.unread)
 
     def describe(self) -> str:
         """One line: how many images for what, and their extents."""
-        shape = Shape(self.x_train.shape[1:])
-        resized = "" if shape == self.original else f", resized to {shape}"
+        shape = self.train.pixels.shape
+        extents = f", {self.original}" if self.original else ", image files"
+        if shape != self.original:
+            extents += f", resized to {shape}"
+        skipped = f", {len(self.unread):,} files skipped" if self.unread else ""
         return (
-            f"{self.name}: {len(self.y_train):,} images to train on, "
-            f"{len(self.y_validation):,} to validate, {len(self.y_test):,} to test, "
-            f"{len(self.class_names)} classes, {self.original}{resized}"
+            f"{self.name}: {len(self.train):,} images to train on, "
+            f"{len(self.validation):,} to validate, {len(self.test):,} to test, "
+            f"{len(self.class_names)} classes{extents}{skipped}"
         )
 
 
 def misfits(
-    source: str, input_shape: Shape, outputs: Mapping[str, Shape]
+    recipe: DataRecipe, input_shape: Shape, outputs: Mapping[str, Shape]
 ) -> Iterator[tuple[str, Problem]]:
-    """Why a network of these shapes cannot learn `source`: "input" or an output's name, and what.
+    """Why a network of these shapes cannot learn this: "input" or an output's name, and what.
 
-    Loads nothing.
+    Loads no pixels. Raises `UsageError` for files that cannot be read, and `RecipeError` for
+    classes that are not there.
     """
-    if input_shape.rank != 2 or input_shape.channels not in {1, 3}:
-        yield (
-            "input",
-            Problem(
-                "shape",
-                f"{source} is images, which do not fit an input of {input_shape}",
-                help="use [height, width, 1] or [height, width, 3]",
-            ),
+    facts = SOURCES[recipe.source].look(recipe, input_shape)
+    classes = len(facts.class_names if recipe.classes is None else chosen_classes(recipe, facts))
+    problem = _misfit(recipe.source, facts.shape, input_shape)
+    if problem is None and recipe.normalize in NEEDS_COLOUR and input_shape.channels != 3:
+        problem = Problem(
+            "shape",
+            f"`normalize: {recipe.normalize}` is for 3 channels, but the input is {input_shape}",
+            help="use standardize, unit or symmetric",
         )
-    classes = len(SOURCES[source].class_names)
+    if problem is not None:
+        yield "input", problem
     for name, shape in outputs.items():
         if shape.rank != 0:
-            message = f"the output is {shape}, but {source} needs one number for each class"
+            message = f"the output is {shape}, but {recipe.source} needs one number for each class"
             hint = "end with `flatten` or `global_avg_pool`, then `fc`"
             yield name, Problem("shape", message, help=hint)
         elif shape.size != classes:
-            message = f"the output has {shape.size:,} values, but {source} has {classes} classes"
+            message = (
+                f"the output has {shape.size:,} values, but {recipe.source} has {classes:,} classes"
+            )
             hint = f"give the last layer {classes} units; `--set` does it where a variable says it"
             yield name, Problem("shape", message, help=hint)
+
+
+def _misfit(source: str, image: Shape | None, wanted: Shape) -> Problem | None:
+    """Why images of a shape, or files, cannot become what a network takes."""
+    if image is None or (image.rank == 2 and image.channels in {1, 3}):
+        if wanted.rank == 2 and wanted.channels in {1, 3}:
+            return None
+        if image != wanted:
+            return Problem(
+                "shape",
+                f"{source} is images, which do not fit an input of {wanted}",
+                help="use [height, width, 1] or [height, width, 3]",
+            )
+    elif image != wanted and not (
+        image.rank == wanted.rank == 2 and image.channels == wanted.channels
+    ):
+        return Problem(
+            "shape",
+            f"{source} has examples of {image}, which do not fit an input of {wanted}",
+            help=f"use an input of {list(image)}",
+        )
+    return None
 
 
 def load(recipe: DataRecipe, input_shape: Shape) -> Data:
     """The images that `recipe` names, split by it and made to fit `input_shape`.
 
-    A fifth of each class is for the test. Pixels are standardised by the mean and the deviation
-    of the training images.
+    Raises `UsageError` for files, a network out of reach, and parts left empty; `RecipeError`
+    for classes that are not there.
     """
-    import numpy as np  # noqa: PLC0415
-
-    source = SOURCES[recipe.source]
-    originals, labels = source.load()
-    train, validation, test = split(labels, recipe.validation, recipe.seed)
-    images = resize(originals, input_shape.spatial)
-    mean, deviation = images[train].mean(), images[train].std()
-    images = ((images - mean) / deviation)[..., np.newaxis]
-
-    def select(chosen: NDArray[np.intp]) -> Any:
-        return np.repeat(images[chosen], input_shape.channels, axis=-1)
-
+    loaded = SOURCES[recipe.source].load(recipe, input_shape)
+    labels, class_names = labels_of(recipe, loaded)
+    images = loaded.images
+    original = None if isinstance(images, EncodedImages) else Shape(images.shape[1:])
+    if problem := _misfit(recipe.source, original, input_shape):
+        raise UsageError(f"{problem.message}; {problem.help}")
+    parts = split(labels, recipe, loaded.parts)
+    check_parts(recipe, loaded, labels, parts, class_names)
+    unread = list(loaded.skipped)
+    kin = labels * 3
+    for number, indices in enumerate(parts):
+        kin[indices] += number
+    pixels = _pixels(recipe, loaded, input_shape, kin, unread)
+    train, validation, test = (Part(pixels, part, labels[part]) for part in parts)
+    fingerprint, covers = _fingerprint(loaded, labels, class_names)
     return Data(
-        name=recipe.source,
-        class_names=source.class_names,
-        original=Shape((*originals.shape[1:], 1)),
-        x_train=select(train),
-        y_train=labels[train],
-        x_validation=select(validation),
-        y_validation=labels[validation],
-        x_test=select(test),
-        y_test=labels[test],
+        name=loaded.name,
+        class_names=class_names,
+        original=original,
+        train=train,
+        validation=validation,
+        test=test,
+        preprocessing=preprocessings.fit(recipe.normalize, recipe.resize, pixels, train.indices),
+        fingerprint=fingerprint,
+        covers=covers,
+        unread=unread,
     )
 
 
-def split(
-    labels: NDArray[np.int32], validation: float, seed: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Indices to train on, to validate and to test: each class in the same shares.
+def _pixels(
+    recipe: DataRecipe, loaded: Loaded, shape: Shape, kin: NDArray[np.int32], unread: list[Skipped]
+) -> Pixels:
+    """Where the pixels come from, as the network takes them."""
+    store: Stored | Files
+    if isinstance(loaded.images, EncodedImages):
+        skip = recipe.on_error == "skip"
+        store = Files(loaded.images, shape, recipe.resize, kin=kin, skip=skip, skipped=unread)
+    else:
+        store = Stored(loaded.images, shape, recipe.resize, scale=loaded.scale)
+    if store.array is not None or recipe.cache is False:
+        return store
+    needed = int((kin >= 0).sum()) * shape.size * (1 if store.dtype == "uint8" else 4)
+    free = free_memory()
+    if recipe.cache is True and needed > free:
+        raise UsageError(
+            f"`cache: true` needs {needed / 2**30:,.1f} GiB of memory, "
+            f"but {free / 2**30:,.1f} GiB are free; say `cache: auto`"
+        )
+    if recipe.cache == "auto" and needed > MEMORY_SHARE * free:
+        return store
+    kept = Kept(store, len(loaded.labels))
+    if isinstance(store, Stored) and needed <= SMALL_BYTES:
+        kept.fill()
+    return kept
 
-    The test images depend on `seed` alone, not on the share to validate.
+
+def _fingerprint(
+    loaded: Loaded, labels: NDArray[np.int32], class_names: tuple[str, ...]
+) -> tuple[str, str]:
+    """A digest of what is trained on, and what it covers."""
+    import numpy as np  # noqa: PLC0415
+
+    digest = hashlib.sha256("\0".join(class_names).encode())
+    digest.update(np.ascontiguousarray(labels, "<i4").data)
+    if isinstance(loaded.images, EncodedImages):
+        digest.update(loaded.digest.encode())
+        return digest.hexdigest(), f"classes, labels, {loaded.covers}"
+    images = loaded.images
+    digest.update(f"{images.shape} {images.dtype.str}".encode())
+    size = images.dtype.itemsize * int(np.prod(images.shape, dtype=np.int64))
+    every = -(-size // MOST_DIGESTED_BYTES)
+    step = at_once(images)
+    for start in range(0, len(images), step * every):
+        digest.update(np.ascontiguousarray(images[start : start + step]).data)
+    pixels = "pixels" if every == 1 else f"one pixel in {every}"
+    return digest.hexdigest(), f"classes, labels, {pixels}"
+
+
+def class_weights(
+    setting: Literal["balanced"] | Mapping[str, float], data: Data
+) -> dict[int, float]:
+    """What an example of each class weighs in the loss; a class that is not named weighs 1.
+
+    `balanced` gives every class the same sum over the training images.
     """
     import numpy as np  # noqa: PLC0415
 
-    random = np.random.default_rng(seed)
-    parts: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
-    for label in np.unique(labels):
-        members = random.permutation(np.flatnonzero(labels == label))
-        tested = round(len(members) * TEST_SHARE)
-        held_out = tested + round(len(members) * validation)
-        parts[0].append(members[held_out:])
-        parts[1].append(members[tested:held_out])
-        parts[2].append(members[:tested])
-    train, validate, test = (np.sort(np.concatenate(part)) for part in parts)
-    return train, validate, test
-
-
-def resize(images: NDArray[np.float32], extent: tuple[int, ...]) -> NDArray[np.float32]:
-    """Bilinear interpolation of (images, height, width), pixel centres aligned.
-
-    Its own few lines, because the backends' resizing differs in the last digits.
-    """
-    height, width = images.shape[1:]
-    rows, columns = _weights(height, extent[0]), _weights(width, extent[1])
-    return (rows @ images @ columns.T).astype(images.dtype, copy=False)
-
-
-def _weights(old: int, new: int) -> NDArray[np.float32]:
-    """(new, old): how much of each old pixel of a line is in each new one."""
-    import numpy as np  # noqa: PLC0415
-
-    position = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-    # A new pixel takes from the old ones less than one pixel away, the nearer the more.
-    distance = np.abs(position[:, np.newaxis] - np.arange(old))
-    weights: NDArray[np.float32] = np.clip(1 - distance, 0, 1).astype(np.float32)
-    return weights
+    classes = len(data.class_names)
+    if setting == "balanced":
+        counts = np.bincount(data.train.labels, minlength=classes)
+        return {label: len(data.train) / (classes * int(n)) for label, n in enumerate(counts)}
+    for name in setting:
+        if name not in data.class_names:
+            hint = suggestion(name, data.class_names, what="classes")
+            problem = Problem("unknown-name", f"the data has no class `{name}`", help=hint)
+            raise RecipeError([(("class_weights", name), problem)])
+    return {label: float(setting.get(name, 1)) for label, name in enumerate(data.class_names)}

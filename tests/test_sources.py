@@ -1,0 +1,502 @@
+"""What can be trained on: folders of images, arrays, and sets that others publish."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import zipfile
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from archspec.diagnostics import UsageError
+from archspec.ops.shape import Shape
+from archspec.training import imagefolder
+from archspec.training.examples import TEST, TRAIN, VALIDATION
+from archspec.training.recipe import DataRecipe
+from archspec.training.sources import CIFAR100, SOURCES
+
+GREY = Shape((4, 4, 1))
+
+
+def load(recipe: DataRecipe, shape: Shape = GREY):
+    return SOURCES[recipe.source].load(recipe, shape)
+
+
+def picture(path: Path, level: int = 0, size: tuple[int, int] = (4, 4)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, level).save(path)
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """A folder of two classes."""
+    for name in ("cats/a.png", "cats/b.JPG", "dogs/a.bmp", "dogs/young/b.gif", "dogs/c.Jpeg"):
+        picture(tmp_path / name)
+    return tmp_path
+
+
+def a_folder(path: Path, **options) -> DataRecipe:
+    return DataRecipe(source="folder", path=str(path), **options)
+
+
+def names(loaded, root: Path) -> list[str]:
+    return [Path(name).relative_to(root).as_posix() for name in loaded.images.names]
+
+
+def names_of(paths, root: Path) -> list[str]:
+    return [Path(name).relative_to(root).as_posix() for name, _ in paths]
+
+
+# folder
+
+
+def test_a_folder_has_a_class_for_each_directory_and_looks_into_inner_ones(pets):
+    loaded = load(a_folder(pets))
+    assert loaded.class_names == ("cats", "dogs")
+    files = ["cats/a.png", "cats/b.JPG", "dogs/a.bmp", "dogs/c.Jpeg", "dogs/young/b.gif"]
+    assert names(loaded, pets) == files
+    assert loaded.labels.tolist() == [0, 0, 1, 1, 1]
+    assert loaded.parts is None
+    assert SOURCES["folder"].look(a_folder(pets), GREY) == (("cats", "dogs"), None)
+
+
+def test_hidden_files_are_ignored_and_strange_ones_listed(pets):
+    (pets / ".git").mkdir()
+    (pets / "README.md").touch()
+    (pets / "cats" / ".DS_Store").touch()
+    (pets / "cats" / "notes.txt").touch()
+    loaded = load(a_folder(pets))
+    assert len(loaded.labels) == 5
+    assert names_of(loaded.skipped, pets) == ["cats/notes.txt"]
+
+
+def test_parts_that_lie_apart_stay_apart(tmp_path):
+    for part in ("Train", "validation", "test"):
+        for name in ("cats", "dogs"):
+            picture(tmp_path / part / name / "a.png")
+    loaded = load(a_folder(tmp_path))
+    assert len(loaded.parts) == 6
+    by_name = dict(zip(names(loaded, tmp_path), loaded.parts.tolist(), strict=True))
+    assert by_name["Train/cats/a.png"] == TRAIN
+    assert by_name["validation/dogs/a.png"] == VALIDATION
+    assert by_name["test/dogs/a.png"] == TEST
+
+
+def test_a_train_is_a_class_among_vehicles(tmp_path):
+    for name in ("bus", "car", "train"):
+        picture(tmp_path / name / "a.png")
+    assert load(a_folder(tmp_path)).class_names == ("bus", "car", "train")
+
+
+def test_links_are_followed_but_not_in_circles(pets, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    picture(elsewhere / "far.png")
+    (pets / "cats" / "linked").symlink_to(elsewhere)
+    (pets / "cats" / "loop").symlink_to(pets / "cats")
+    (pets / "cats" / "self").symlink_to(pets / "cats" / "self")
+    loaded = load(a_folder(pets))
+    assert names(loaded, pets)[:3] == ["cats/a.png", "cats/b.JPG", "cats/linked/far.png"]
+    assert names_of(loaded.skipped, pets) == ["cats/self"]
+
+
+def spoil(root: Path) -> None:
+    """Files that are called images and are not whole ones."""
+    (root / "cats" / "empty.jpg").touch()
+    (root / "cats" / "text.png").write_text("no image", encoding="utf-8")
+    (root / "dogs" / "gone.png").symlink_to(root / "nowhere.png")
+    content = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(content, "JPEG")
+    (root / "dogs" / "cut.jpg").write_bytes(content.getvalue()[:-200])
+
+
+@pytest.mark.parametrize("most_digested", [2**30, 0])
+def test_broken_files_are_counted_and_named_or_skipped(pets, monkeypatch, most_digested):
+    monkeypatch.setattr(imagefolder, "MOST_DIGESTED_BYTES", most_digested)
+    spoil(pets)
+    with pytest.raises(UsageError, match=r"4 of 9 image files in .* cannot be read: ") as caught:
+        load(a_folder(pets))
+    assert "empty.jpg (empty); " in str(caught.value)
+    assert "say `on_error: skip`" in str(caught.value)
+    loaded = load(a_folder(pets, on_error="skip"))
+    assert len(loaded.labels) == len(loaded.images.names) == len(loaded.images.sizes) == 5
+    broken = ["cats/empty.jpg", "cats/text.png", "dogs/cut.jpg", "dogs/gone.png"]
+    assert names_of(loaded.skipped, pets) == broken
+    assert [why for _, why in loaded.skipped][3] == "a link to nothing"
+
+
+def test_an_error_names_a_few_of_many_files(pets):
+    for number in range(20):
+        (pets / "cats" / f"{number:02}.png").touch()
+    with pytest.raises(UsageError, match=r"20 of 25 .*04\.png \(empty\); and 15 more\."):
+        load(a_folder(pets))
+
+
+def test_names_of_files_drive_no_terminal(pets):
+    (pets / "cats" / "\x1b[2J.png").touch()
+    with pytest.raises(UsageError) as caught:
+        load(a_folder(pets))
+    assert "\x1b" not in str(caught.value)
+    (pets / "\x1b[2J").mkdir()
+    with pytest.raises(UsageError, match="cannot be shown"):
+        load(a_folder(pets))
+
+
+def no_images(root: Path) -> None:
+    for name in ("cats", "dogs"):
+        (root / name).mkdir()
+
+
+def one_class(root: Path) -> None:
+    picture(root / "cats" / "a.png")
+
+
+def in_the_root(root: Path) -> None:
+    no_images(root)
+    picture(root / "a.png")
+
+
+def an_empty_class(root: Path) -> None:
+    picture(root / "cats" / "a.png")
+    (root / "dogs").mkdir()
+
+
+def other_classes(root: Path) -> None:
+    for name in ("train/cats", "train/dogs", "val/cats", "val/wolves"):
+        picture(root / name / "a.png")
+
+
+def no_train(root: Path) -> None:
+    for name in ("val/cats", "test/cats"):
+        picture(root / name / "a.png")
+
+
+def a_stranger(root: Path) -> None:
+    for name in ("train/cats", "val/cats", "models/old"):
+        picture(root / name / "a.png")
+
+
+def two_validations(root: Path) -> None:
+    for name in ("train/cats", "val/cats", "validation/cats"):
+        picture(root / name / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda root: root.rmdir(), "cannot read the folder .*: No such file"),
+        (lambda root: (root.rmdir(), root.touch()), "cannot read the folder .*: Not a directory"),
+        (lambda _: None, "two classes or more; there is none"),
+        (one_class, "two classes or more; there is only `cats`"),
+        (no_images, "there are no images in "),
+        (in_the_root, "an image lies directly in .*, in no class's directory: a.png"),
+        (an_empty_class, "no image to train on is in `dogs`"),
+        (other_classes, "the class `dogs` is in .*train, but not in .*val, and 1 more differ"),
+        (no_train, "has test/, val/, but no train/"),
+        (a_stranger, "`models` stands beside train/"),
+        (two_validations, "has both val/ and validation/"),
+    ],
+)
+def test_a_folder_of_another_kind_is_told_why(tmp_path, make, message):
+    root = tmp_path / "images"
+    root.mkdir()
+    make(root)
+    with pytest.raises(UsageError, match=message):
+        load(a_folder(root))
+
+
+def test_a_directory_that_may_not_be_read_is_named(pets, monkeypatch):
+    def scandir(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(UsageError, match=r"cannot read the folder .*: Permission denied"):
+        load(a_folder(pets))
+
+
+def test_the_digest_is_of_names_and_contents_and_not_of_the_place(pets, tmp_path_factory):
+    first = load(a_folder(pets)).digest
+    moved = tmp_path_factory.mktemp("moved") / "pets"
+    pets.rename(moved)
+    assert load(a_folder(moved)).digest == first
+    picture(moved / "cats" / "a.png", level=1)
+    assert load(a_folder(moved)).digest != first
+
+
+# arrays
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Writes arrays to an .npz file, or to a directory of .npy files; gives its path."""
+
+    def write(*, mapped: bool = False, **arrays) -> Path:
+        if not mapped:
+            np.savez(tmp_path / "data.npz", **arrays)
+            return tmp_path / "data.npz"
+        for name, values in arrays.items():
+            np.save(tmp_path / f"{name}.npy", values)
+        return tmp_path
+
+    return write
+
+
+def arrays(path: Path, **options) -> DataRecipe:
+    return DataRecipe(source="arrays", path=str(path), **options)
+
+
+IMAGES = np.arange(6 * 4 * 4, dtype=np.uint8).reshape(6, 4, 4, 1)
+LABELS = np.array([0, 1, 2, 0, 1, 2])
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize(
+    ("keys", "options"),
+    [
+        (("x", "y"), {}),
+        (("images", "labels"), {}),
+        (("pixels", "classes"), {"images": "pixels", "labels": "classes"}),
+    ],
+)
+def test_arrays_go_by_their_names(archive, keys, options, mapped):
+    path = archive(mapped=mapped, **dict(zip(keys, (IMAGES, LABELS), strict=True)))
+    loaded = load(arrays(path, **options))
+    assert np.array_equal(loaded.images, IMAGES)
+    assert isinstance(loaded.images, np.memmap) is mapped
+    assert loaded.labels.tolist() == LABELS.tolist()
+    assert loaded.class_names == ("0", "1", "2")
+    assert SOURCES["arrays"].look(arrays(path, **options), GREY) == (("0", "1", "2"), (4, 4, 1))
+
+
+@pytest.mark.parametrize(
+    ("labels", "numbers", "class_names"),
+    [
+        (LABELS[:, np.newaxis], LABELS, "012"),
+        (LABELS.astype(float), LABELS, "012"),
+        (np.eye(4)[LABELS], LABELS, "0123"),
+        (np.array(list("baabab")), [1, 0, 0, 1, 0, 1], "ab"),
+    ],
+    ids=["column", "floats", "one-hot", "names"],
+)
+def test_labels_may_be_written_in_several_ways(archive, labels, numbers, class_names):
+    loaded = load(arrays(archive(x=IMAGES, y=labels)))
+    assert loaded.labels.tolist() == list(numbers)
+    assert loaded.class_names == tuple(class_names)
+
+
+def test_grey_images_need_no_axis_for_their_channel(archive):
+    path = archive(x=IMAGES[..., 0], y=LABELS)
+    assert load(arrays(path)).images.shape == (6, 4, 4, 1)
+    # To a network on sequences, the same array is six of 4 steps and 4 channels.
+    assert load(arrays(path), Shape((4, 4))).images.shape == (6, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("images", "white"),
+    [
+        (IMAGES, 255),
+        (IMAGES / 255, 1),
+        (IMAGES.astype(np.float32), 255),
+        (IMAGES.astype(np.uint16) * 256, 95 * 256),
+    ],
+)
+def test_the_value_of_white_is_guessed_from_the_largest(archive, images, white):
+    assert load(arrays(archive(x=images, y=LABELS))).scale == white
+
+
+def with_value(value: float) -> np.ndarray:
+    images = IMAGES.astype(float)
+    images[3, 0, 0, 0] = value
+    return images
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (IMAGES, LABELS[:5], "has 6 images in `x`, but 5 labels in `y`"),
+        (with_value(np.nan), LABELS, "image 3 has a value that is nan"),
+        (with_value(-np.inf), LABELS, "image 3 has a value that is -inf"),
+        (with_value(1e300), LABELS, "image 3 has a value that is inf"),
+        (IMAGES, LABELS - 1, "the label of image 0 is -1, but must be a whole number from 0"),
+        (IMAGES, LABELS / 2, "the label of image 1 is 0.5, .*; 2 are not"),
+        (IMAGES, LABELS * 10**9, "the label of image 1 is 1000000000"),
+        (IMAGES, np.full(6, np.nan), "the label of image 0 is nan"),
+        (IMAGES, np.eye(3)[LABELS] / 2, "must be a row with one 1 and else 0; 6 are not"),
+        (IMAGES, np.zeros((6, 2, 2)), "`y` in .* must be whole numbers from 0"),
+        (IMAGES, np.array(7), "`y` in .* is a single value"),
+        (IMAGES, np.array([None] * 6), "`y` in .* holds Python objects"),
+        (np.array([None] * 6), LABELS, "`x` in .* holds Python objects"),
+        (IMAGES.astype(complex), LABELS, "must be numbers, not complex128"),
+        (IMAGES[:0], LABELS[:0], "`y` in .* is empty"),
+    ],
+)
+def test_wrong_arrays_are_told_what_is_wrong_with_them(archive, images, labels, message, mapped):
+    with pytest.raises(UsageError, match=message):
+        load(arrays(archive(mapped=mapped, x=images, y=labels)))
+
+
+def test_a_missing_array_is_named_with_what_there_is(archive):
+    path = archive(picture=IMAGES, y=LABELS)
+    with pytest.raises(UsageError, match=r"has no `x` or `images`.*it has: picture, y"):
+        load(arrays(path))
+    with pytest.raises(UsageError, match="no array `pictures`; did you mean `picture`"):
+        load(arrays(path, images="pictures"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("data.npz", None, "there is no file"),
+        ("data.npz", b"", "damaged, or no file of NumPy's"),
+        ("data.npz", b"PK nonsense", "damaged, or no file of NumPy's"),
+        ("data.csv", b"1,2", "neither an .npz file nor a directory of .npy files"),
+        ("x.npy", b"\x93NUMPY\x01", "damaged, or no file of NumPy's"),
+        ("x.npy", b"", "damaged, or no file of NumPy's"),
+    ],
+)
+def test_a_broken_file_of_arrays_is_no_traceback(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    path = tmp_path / name
+    if name == "x.npy":
+        np.save(tmp_path / "y.npy", LABELS)
+        path = tmp_path
+    with pytest.raises(UsageError, match=message):
+        load(arrays(path))
+
+
+def test_an_archive_that_unpacks_to_more_than_memory_is_refused_unread(tmp_path):
+    header = "{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000, 1000, 1000, 1), }"
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+    with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+        labels = io.BytesIO()
+        np.save(labels, LABELS)
+        archive.writestr("y.npy", labels.getvalue())
+    with pytest.raises(UsageError, match=r"takes 931,322\.6 GiB, .* save it as an \.npy file"):
+        load(arrays(tmp_path / "data.npz"))
+
+
+# Sets that Keras downloads
+
+
+@pytest.fixture
+def keras_datasets(monkeypatch):
+    """Stands in for keras.datasets.NAME; takes what `load_data` is to do."""
+
+    def stand_in(name: str, load_data) -> None:
+        keras = ModuleType("keras")
+        keras.config = SimpleNamespace(keras_home=lambda: "/home/me/.keras")
+        module = ModuleType(f"keras.datasets.{name}")
+        module.load_data = load_data
+        monkeypatch.setitem(sys.modules, "keras", keras)
+        monkeypatch.setitem(sys.modules, "keras.datasets", ModuleType("keras.datasets"))
+        monkeypatch.setitem(sys.modules, f"keras.datasets.{name}", module)
+
+    return stand_in
+
+
+@pytest.mark.parametrize(
+    ("name", "extent", "classes"),
+    [
+        ("mnist", (28, 28), 10),
+        ("fashion_mnist", (28, 28), 10),
+        ("cifar10", (32, 32, 3), 10),
+        ("cifar100", (32, 32, 3), 100),
+    ],
+)
+def test_published_sets_keep_their_own_test_images(keras_datasets, capsys, name, extent, classes):
+    def load_data():
+        sys.stdout.write("Downloading data")
+        train, test = (np.zeros((count, *extent), np.uint8) for count in (7, 3))
+        return (train, np.zeros((7, 1), np.uint8)), (test, np.ones((3, 1), np.uint8))
+
+    keras_datasets(name, load_data)
+    recipe = DataRecipe(source=name)
+    loaded = load(recipe)
+    facts = SOURCES[name].look(recipe, GREY)
+    assert loaded.parts.tolist() == [TRAIN] * 7 + [TEST] * 3
+    assert loaded.labels.tolist() == [0] * 7 + [1] * 3
+    assert loaded.images.shape == (10, *facts.shape)
+    assert loaded.class_names == facts.class_names
+    assert len(set(facts.class_names)) == classes
+    assert capsys.readouterr().out == ""  # which is the command's
+
+
+def test_without_a_network_the_message_says_what_to_put_where(keras_datasets):
+    def load_data():
+        raise Exception("URL fetch failure on https://a.test/mnist.npz: None -- unreachable")  # noqa: TRY002
+
+    keras_datasets("mnist", load_data)
+    with pytest.raises(UsageError) as caught:
+        load(DataRecipe(source="mnist"))
+    message = str(caught.value)
+    assert "https://a.test/mnist.npz" in message
+    assert message.endswith("put mnist.npz into /home/me/.keras/datasets")
+
+
+def test_cifar100_has_its_names_in_the_order_of_its_labels():
+    assert (CIFAR100[0], CIFAR100[23], CIFAR100[99]) == ("apple", "cloud", "worm")
+
+
+# tfds
+
+
+@pytest.fixture
+def library(monkeypatch):
+    """Stands in for TensorFlow Datasets, with one set of six 4x4 images."""
+    content = io.BytesIO()
+    Image.new("L", (4, 4), 9).save(content, "PNG")
+
+    def examples(*labels):
+        return [{"image": content.getvalue(), "label": label} for label in labels]
+
+    splits = {"train": examples(0, 1, 0), "test": examples(1, 0), "unlabeled": examples(-1)}
+    image = SimpleNamespace(shape=(None, None, 3), encoding_format="png")
+    features = {"image": image, "label": SimpleNamespace(names=["cat", "dog"])}
+    library = ModuleType("tensorflow_datasets")
+    library.decode = SimpleNamespace(SkipDecoding=object)
+    library.builder = lambda _: SimpleNamespace(info=SimpleNamespace(features=features))
+    library.data_source = lambda *_, **__: splits
+    library.features = features
+    library.splits = splits
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", library)
+    return library
+
+
+def test_tfds_gives_encoded_images_by_number(library):
+    recipe = DataRecipe(source="tfds", name="pets:1.0.0")
+    assert SOURCES["tfds"].look(recipe, GREY) == (("cat", "dog"), None)
+    loaded = load(recipe)
+    assert loaded.labels.tolist() == [0, 1, 0, 1, 0]
+    assert loaded.parts.tolist() == [TRAIN] * 3 + [TEST] * 2
+    library.splits["test"][1]["image"] = b"the last"
+    assert loaded.images.get(4) == b"the last"
+
+
+def test_a_test_split_without_labels_is_left_out(library):
+    library.splits["test"][0]["label"] = -1
+    assert load(DataRecipe(source="tfds", name="pets")).parts is None
+
+
+def test_tfds_says_what_is_wrong_with_a_name(library, monkeypatch):
+    for name in ("../pets", "huggingface:pets", "pets;rm"):
+        with pytest.raises(UsageError, match="is no name of TensorFlow Datasets"):
+            load(DataRecipe(source="tfds", name=name))
+    del library.features["label"]
+    with pytest.raises(UsageError, match="no such `label`"):
+        load(DataRecipe(source="tfds", name="pets"))
+    monkeypatch.setattr(library, "builder", lambda name: {}[name])
+    with pytest.raises(UsageError, match="TensorFlow Datasets cannot give pets: 'pets'"):
+        load(DataRecipe(source="tfds", name="pets"))
+
+
+def test_tfds_is_an_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(UsageError, match=r"pip install 'keras-archspec\[tfds\]'"):
+        SOURCES["tfds"].look(DataRecipe(source="tfds", name="pets"), GREY)
