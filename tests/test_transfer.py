@@ -135,12 +135,25 @@ def test_one_line_says_what_was_copied(keras, tmp_path):
 
 
 @keras_test
-@pytest.mark.parametrize("keep_head", [False, True])
-def test_the_head_comes_along_only_where_the_classes_are_the_same_ones(keras, tmp_path, keep_head):
-    theirs = randomized(build(graph()))
-    path = saved(theirs, tmp_path / "a.keras")
-    begun = begin(keras, ours := build(graph()), graph(), path, keep_head=keep_head)
-    new = set() if keep_head else {"fc1-fully_connected"}
+@pytest.mark.parametrize(
+    ("told", "asked", "kept"),
+    [
+        ('{"class_names": ["a", "b", "c", "d"]}', "abcd", True),
+        ('{"class_names": ["a", "b", "c", "d"]}', "abdc", False),
+        ('{"class_names": ["a", "b", "c", "d"]}', "efgh", False),
+        ("{}", "abcd", False),
+        ("[", "abcd", False),
+        (None, "abcd", False),
+    ],
+)
+def test_the_head_comes_along_only_from_a_run_of_the_same_classes(
+    keras, tmp_path, told, asked, kept
+):
+    saved(theirs := randomized(build(graph())), tmp_path / "best.keras")
+    if told is not None:
+        (tmp_path / "data.json").write_text(told, encoding="utf-8")
+    begun = begin(keras, ours := build(graph()), graph(), str(tmp_path), tuple(asked))
+    new = set() if kept else {"fc1-fully_connected"}
     assert changed(values(theirs), ours) == new == set(begun.new)
 
 

@@ -9,7 +9,8 @@ The lecture's advice (CS231n 2016, lecture 7) is in docs/transfer.md.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import json
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -32,6 +33,9 @@ NONE: Final = "none"
 
 MODELS: Final = ("best.keras", "final.keras")
 """The models of a run's folder, the better first."""
+
+DATA: Final = "data.json"
+"""What a run's folder says of the data."""
 
 MOST_NAMED: Final = 6
 """How many new steps a line names."""
@@ -60,11 +64,13 @@ class Begun:
         return f"{copied} from {self.source}; {new}"
 
 
-def begin(keras: Any, model: Any, graph: Graph, source: str, *, keep_head: bool = False) -> Begun:
+def begin(
+    keras: Any, model: Any, graph: Graph, source: str, class_names: Sequence[str] = ()
+) -> Begun:
     """Give `model`, freshly built from `graph`, the weights of `source`, all but the head's.
 
     `source` is a run's folder, a `.keras` or `.h5` file, or `imagenet`. The head is copied as well
-    where `keep_head` says that the classes are the same ones, in the same order. Weights include a
+    from a run that tells the same classes apart, `class_names` in this order. Weights include a
     norm's moving statistics, and no random state. Raises `UsageError` where the source is not this
     network but for its head and its classes, and then `model` is as it was.
     """
@@ -80,7 +86,7 @@ def begin(keras: Any, model: Any, graph: Graph, source: str, *, keep_head: bool 
             f"{source} has no layer in common with `{graph.name}` but the head, which is new"
         )
     pairs = bodies.before
-    if keep_head:
+    if class_names and _classes(source) == list(class_names):
         pairs = pairs + [pair for pair in bodies.heads if _shapes(pair[0]) == _shapes(pair[1])]
     copied = weights.assign(keras, pairs)
     names = {mine for mine, _ in copied.layers}
@@ -104,6 +110,14 @@ def _file(source: str) -> str | Path:
         if (path / name).is_file():
             return path / name
     raise UsageError(f"{path} holds no trained model: neither {' nor '.join(MODELS)} is there")
+
+
+def _classes(source: str) -> Any:
+    """The names of a run's classes; None where the source does not say them."""
+    try:
+        return json.loads((Path(source) / DATA).read_text(encoding="utf-8"))["class_names"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _shapes(layer: Any) -> list[tuple[str, tuple[int, ...]]]:
