@@ -100,7 +100,10 @@ def test_the_first_layer_that_is_broken_is_named_as_in_the_spec(keras, network):
 def test_weights_that_are_too_large_to_learn_are_shown(keras, network):
     model = network()
     fill(model, "fc", 3e9)
-    assert "All weights are finite, but those of fc reach 3e+09." in said(keras, model, x=X, y=Y)
+    text = said(keras, model, learning_rate=2.0, x=X, y=Y)
+    assert (
+        "The weights of fc have grown to 3e+09. The learning rate of 2 is too high: try 0.2"
+    ) in text
 
 
 def test_images_that_are_not_finite_are_to_blame_and_nothing_else(keras, network):
@@ -143,7 +146,13 @@ def test_probabilities_of_exactly_0_are_told(keras, network):
     fill(model, "fc", 0)
     layer = model.get_layer("fc")
     layer.set_weights([layer.get_weights()[0], np.array([500, 0, 0], np.float32)])
-    assert "16 of the batch's probabilities are exactly 0" in said(keras, model, x=X, y=Y)
+    text = said(keras, model, x=X, y=Y)
+    assert "16 of the batch's probabilities are exactly 0" in text
+    assert "learning rate" not in text
+    # They are what a rate leads to, where that was too high.
+    grown = said(keras, model, x=X, y=Y, losses=[1, 9])
+    assert "exactly 0" not in grown
+    assert "learning rate is too high" in grown
 
 
 def test_float16_overflows_where_bfloat16_does_not(keras, network):

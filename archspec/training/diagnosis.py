@@ -13,6 +13,9 @@ from archspec.emit.engine import deep
 from archspec.emit.model import PART
 from archspec.graph.graph import SEPARATOR
 
+MAIN: Final = "output"
+"""What the labels of a network's only output are called here."""
+
 GROWN: Final = 1.5
 """A loss this many times the lowest before it was growing; less is chance."""
 
@@ -45,21 +48,23 @@ def diagnose(
     wrong_data = [*_images(x), *_labels(model, y)]
     if wrong_data:
         return " ".join([*said, *wrong_data])
-    said += _weights(keras, model)
+    said += _broken(keras, model)
     mismatch = list(_mismatch(keras, model))
-    overflow = [] if mismatch else list(_overflow(keras, model, precision, x))
-    growth = list(_growth(losses))
-    said += [*mismatch, *overflow, *growth]
     if mismatch:
-        return " ".join(said)
+        return " ".join([*said, *mismatch])
+    overflow = list(_overflow(keras, model, precision, x))
+    growth = list(_growth(losses))
+    too_fast = [*_exploded(keras, model), *growth]
+    said += [*overflow, *too_fast]
+    zeros = [] if overflow or too_fast else list(_zeros(keras, model, x))
     if _is_float16(precision) and not growth:
         said.append(
             f"float16 holds no number over {FLOAT16_LARGEST:,}: `precision: mixed_bfloat16` is as "
             "small and has the range of float32."
         )
-    elif not overflow or growth:
-        said.append(_rate(model, learning_rate, sure=bool(growth)))
-    return " ".join(said)
+    elif too_fast or not (overflow or zeros):
+        said.append(_rate(model, learning_rate, sure=bool(too_fast)))
+    return " ".join([*said, *zeros])
 
 
 def _images(x: Any) -> Iterator[str]:
@@ -95,8 +100,8 @@ def _labels(model: Any, y: Any) -> Iterator[str]:
                 )
 
 
-def _weights(keras: Any, model: Any) -> Iterator[str]:
-    """What the weights look like by now: the failed step has often spoilt them all."""
+def _broken(keras: Any, model: Any) -> Iterator[str]:
+    """Which weights are no numbers by now: the failed step has often spoilt them all."""
     layers = [layer for layer in model.layers if layer.weights]
     broken = [layer for layer in layers if not all(_is_finite(keras, w) for w in layer.weights)]
     if len(broken) == len(layers) > 1:
@@ -106,11 +111,14 @@ def _weights(keras: Any, model: Any) -> Iterator[str]:
             f"The first layer with weights that are not finite is {_path(broken[0])} "
             f"({len(broken)} of {len(layers)})."
         )
-    else:
-        reached = {layer: _largest(keras, layer) for layer in layers}
-        most = max(layers, key=reached.__getitem__, default=None)
-        if most is not None and reached[most] > HUGE:
-            yield f"All weights are finite, but those of {_path(most)} reach {reached[most]:.1g}."
+
+
+def _exploded(keras: Any, model: Any) -> Iterator[str]:
+    reached = {layer: _largest(keras, layer) for layer in model.layers}
+    known = {layer: value for layer, value in reached.items() if math.isfinite(value)}
+    most = max(known, key=known.__getitem__, default=None)
+    if most is not None and known[most] > HUGE:
+        yield f"The weights of {_path(most)} have grown to {known[most]:.1g}."
 
 
 def _is_finite(keras: Any, variable: Any) -> bool:
@@ -159,36 +167,44 @@ def _is_bounded(keras: Any, output: Any) -> bool:
 
 
 def _overflow(keras: Any, model: Any, precision: str, x: Any) -> Iterator[str]:
-    """The first layer to give what is no number; then, probabilities of exactly 0."""
+    """The first layer to give what is no number, though all weights are."""
     if x is None or not all(_is_finite(keras, weight) for weight in model.weights):
         return
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    outputs = _outputs(model)
     try:
-        wanted = [layer.output for layer in layers], outputs
+        outputs = [layer.output for layer in layers]
     except (AttributeError, ValueError):  # a layer that is used twice has no one output
-        wanted = [], outputs
+        return
     with deep(len(layers)):
-        seen = keras.Model(model.inputs, wanted)
-    zeros = 0
-    for start in range(0, len(x), EXAMPLES):
-        some = keras.ops.convert_to_tensor(x[start : start + EXAMPLES])
-        values, ends = seen(some, training=False)
-        for layer, value in zip(layers, values, strict=False):
+        seen = keras.Model(model.inputs, outputs)
+    for some in _parts(keras, x):
+        for layer, value in zip(layers, seen(some, training=False), strict=True):
             if not _is_finite(keras, value):
                 kind = f" in {precision}" if _is_float16(precision) else ""
                 yield f"The first layer whose output is not finite{kind} is {_path(layer)}."
                 return
-        zeros += sum(
-            int(_number(keras, keras.ops.sum(keras.ops.cast(ends[name] == 0, "int32"))))
-            for name, output in outputs.items()
-            if _is_bounded(keras, output)
-        )
-    if zeros and not _from_logits(model):
+
+
+def _zeros(keras: Any, model: Any, x: Any) -> Iterator[str]:
+    bounded = [name for name, output in _outputs(model).items() if _is_bounded(keras, output)]
+    if x is None or not bounded or _from_logits(model):
+        return
+    zeros = 0
+    for some in _parts(keras, x):
+        given = model(some, training=False)
+        values = given if isinstance(given, Mapping) else {MAIN: given}
+        for name in bounded:
+            zeros += int(_number(keras, keras.ops.sum(keras.ops.cast(values[name] == 0, "int32"))))
+    if zeros:
         yield (
             f"{zeros:,} of the batch's probabilities are exactly 0, and the logarithm of 0 is "
             "infinite: end the network without softmax, and the loss is taken from its logits."
         )
+
+
+def _parts(keras: Any, x: Any) -> Iterator[Any]:
+    for start in range(0, len(x), EXAMPLES):
+        yield keras.ops.convert_to_tensor(x[start : start + EXAMPLES])
 
 
 def _from_logits(model: Any) -> bool:
@@ -223,7 +239,7 @@ def _is_float16(precision: str) -> bool:
 
 def _outputs(model: Any) -> dict[str, Any]:
     output = model.output
-    return dict(output) if isinstance(output, Mapping) else {"output": output}
+    return dict(output) if isinstance(output, Mapping) else {MAIN: output}
 
 
 def _path(layer: Any) -> str:
