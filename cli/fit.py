@@ -4,16 +4,50 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import load_spec, spec_options
+from .options import Setting, collect, load_spec, set_option, variant_option
+
+if TYPE_CHECKING:
+    from archspec.spec.document import Spec
+    from archspec.training.callbacks import Watcher
+    from archspec.training.run import Run
+
+
+class _Thaw(click.ParamType):  # type: ignore[type-arg]
+    """`epoch:step` or `epoch:step:rate`."""
+
+    name = "epoch:step[:rate]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        epoch, *rest = str(value).split(":")
+        if not epoch.isdecimal() or len(rest) not in {1, 2} or not rest[0]:
+            self.fail(f"{value!r} is not EPOCH:STEP or EPOCH:STEP:RATE, such as 5:stage3:1e-4")
+        thaw: dict[str, Any] = {"epoch": int(epoch), "freeze": rest[0]}
+        if rest[1:]:
+            try:
+                thaw["learning_rate"] = float(rest[1])
+            except ValueError:
+                self.fail(f"{rest[1]!r} is not a learning rate", param, ctx)
+        return thaw
 
 
 @click.command("fit")
-@spec_options
-@click.option("--data", metavar="SOURCE", help="What to train on: digits.")
+@click.argument("spec", required=False)
+@variant_option
+@set_option
+@click.option(
+    "--data",
+    metavar="SOURCE",
+    help="What to train on: digits, mnist, fashion_mnist, cifar10, cifar100; a folder of images, "
+    "or arrays in an .npz file, by its path.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="How often to see all.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Images per step.")
 @click.option("--optimizer", metavar="NAME", help="One of Keras's: adam, sgd, rmsprop, ...")
@@ -24,24 +58,156 @@ from .options import load_spec, spec_options
     help="The optimizer's, at its highest.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Repeats a run.")
+@click.option(
+    "--train",
+    "others",
+    type=Setting("schedule=cosine or data.resize=crop", mappings=True),
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=collect,
+    help="Set any other value of the recipe: schedule=cosine, data.resize=crop, "
+    "optimizer.sgd.momentum=0.9, augment=[horizontal_flip].",
+)
+@click.option("--devices", metavar="N", help="How many devices share a batch; or `all`.")
+@click.option(
+    "--from",
+    "source",
+    metavar="RUN",
+    help="Start from its weights: a run, a .keras file, imagenet.",
+)
+@click.option(
+    "--freeze",
+    metavar="STEP",
+    help="With --from: what not to train: up to STEP, or `all` but the head.",
+)
+@click.option(
+    "--unfreeze",
+    type=_Thaw(),
+    metavar="EPOCH:STEP[:RATE]",
+    multiple=True,
+    help="With --from: from EPOCH on freeze only up to STEP (or `none`), at learning rate RATE.",
+)
 @click.option("--out", metavar="DIR", help="The run's folder, a new one.  [default: runs/NAME-N]")
+@click.option("--resume", metavar="RUN", help="Go on with a run that was stopped; no SPEC.")
+@click.option(
+    "--find-lr", is_flag=True, help="Do not train: try learning rates, and say which is good."
+)
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
+@click.option("--json", "as_json", is_flag=True, help="Progress as JSON, an event a line.")
 def command(
-    spec: str, variant: str | None, settings: Mapping[str, Any], quiet: bool, **options: Any
+    spec: str | None,
+    variant: str | None,
+    settings: Mapping[str, Any],
+    resume: str | None,
+    find_lr: bool,
+    quiet: bool,
+    as_json: bool,
+    out: str | None,
+    **options: Any,
 ) -> None:
     """Train a network, and keep all of the run in a folder.
 
-    The spec's `train:` section is the recipe; options go before it. Ctrl-C stops and saves.
-    """
-    from archspec.training.run import fit, verdict
+    The spec's `train:` section is the recipe; options go before it. Ctrl-C stops and saves;
+    `--resume RUN` goes on from there, or from where the machine died.
 
-    network = load_spec(spec, variant, settings)
-    run = fit(network, progress=None if quiet else sys.stderr, **options)
-    click.echo(verdict(run))
-    if run.history:
-        click.echo(f"{run.seconds:,.1f} s, {run.images_per_second:,.0f} images/s")
-    click.echo(str(run.folder))
+    \b
+      archspec fit lenet5
+      archspec fit resnet18 --data photos/ --set classes=5 --epochs 30
+      archspec fit lenet5 --from runs/lenet5-1 --freeze s4 --unfreeze 5:none:1e-4
+      archspec fit --resume runs/lenet5-2
+    """
+    from archspec.training import run as training
+
+    recipe = _recipe(**options)
+    watchers = _watchers(quiet, as_json)
+    if resume is not None:
+        _check_alone(spec, variant, settings, recipe, out, find_lr)
+        run = training.resume(resume, watchers=watchers, epochs=recipe.get("epochs"))
+    else:
+        if spec is None:
+            raise click.UsageError(
+                "Missing argument 'SPEC': a file, a network's name, or --resume RUN."
+            )
+        network = load_spec(spec, variant, settings)
+        if find_lr:
+            _find_lr(network, recipe, out)
+            return
+        run = training.fit(network, out=out, watchers=watchers, **recipe)
+    if not as_json:
+        _tell(run)
     if run.outcome == "interrupted":
         raise click.exceptions.Exit(130)
     if run.outcome == "diverged":
         raise click.exceptions.Exit(1)
+
+
+def _recipe(
+    others: Mapping[str, Any],
+    devices: str | None,
+    source: str | None,
+    freeze: str | None,
+    unfreeze: tuple[dict[str, Any], ...],
+    **options: Any,
+) -> dict[str, Any]:
+    """What the options change in the recipe, by its keys."""
+    if source is None and (freeze is not None or unfreeze):
+        raise click.UsageError("--freeze and --unfreeze go with --from.")
+    recipe = {name: value for name, value in options.items() if value is not None}
+    if devices is not None:
+        recipe["devices"] = int(devices) if devices.isdecimal() else devices
+    if source is not None:
+        recipe["transfer"] = {
+            "from": source,
+            "freeze": freeze or "none",
+            "unfreeze": list(unfreeze),
+        }
+    return {**recipe, **others}
+
+
+def _check_alone(
+    spec: str | None,
+    variant: str | None,
+    settings: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    out: str | None,
+    find_lr: bool,
+) -> None:
+    """A run that goes on is what it was, but for how long."""
+    given = spec or variant or settings or out or find_lr or recipe.keys() - {"epochs"}
+    if given:
+        raise click.UsageError("--resume goes with --epochs, --quiet and --json, and nothing else.")
+
+
+def _watchers(quiet: bool, as_json: bool) -> list[Watcher]:
+    from archspec.training.events import Events
+    from archspec.training.progress import Progress
+
+    if as_json:
+        return [Events(sys.stdout)]
+    return [] if quiet else [Progress(sys.stderr)]
+
+
+def _tell(run: Run) -> None:
+    from archspec.training.summary import verdict
+
+    click.echo(verdict(run))
+    if run.advice:
+        click.echo(run.advice)
+    if run.history:
+        click.echo(f"{run.seconds:,.1f} s, {run.images_per_second:,.0f} images/s")
+    click.echo(str(run.folder))
+
+
+def _find_lr(network: Spec, recipe: Mapping[str, Any], out: str | None) -> None:
+    from pathlib import Path
+
+    from archspec.training import folder, pictures, rates
+
+    if out is not None:
+        folder.check_free(out)
+    found = rates.find(network, **recipe)
+    home = folder.create(f"{network.name}-rates", out, Path("runs"))
+    shown = found.rates, found.losses, found.chosen, network.name
+    pictures.write_rates(*shown, home / "rates.svg", home / "rates.png")
+    folder.write_rows(home / "rates.csv", found.rows())
+    click.echo(f"{found}\n{home}")

@@ -17,10 +17,14 @@ Command: TypeAlias = Callable[..., Any]
 AT_LEAST_1 = click.IntRange(1)
 
 
-class _Setting(click.ParamType):  # type: ignore[type-arg]
-    """`name=value`, where the value is what it would be in a spec."""
+class Setting(click.ParamType):  # type: ignore[type-arg]
+    """`name=value`, where the value is what it would be in a spec; no mapping unless asked for."""
 
     name = "name=value"
+
+    def __init__(self, examples: str, *, mappings: bool = False) -> None:
+        self.examples = examples
+        self.mappings = mappings
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -29,7 +33,7 @@ class _Setting(click.ParamType):  # type: ignore[type-arg]
             return value
         name, equals, text = str(value).partition("=")
         if not equals or not name.strip():
-            self.fail(f"{value!r} is not name=value, such as classes=10 or depth=[1,2]", param, ctx)
+            self.fail(f"{value!r} is not name=value, such as {self.examples}", param, ctx)
         return name.strip(), self.parse(text, param, ctx)
 
     def parse(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -45,16 +49,17 @@ class _Setting(click.ParamType):  # type: ignore[type-arg]
             hint = f"; {problem.help}" if problem.help else ""
             self.fail(f"`{text}` is not a value: {problem.message}{hint}", param, ctx)
         value = data["value"]
-        if len(data) > 1 or isinstance(value, dict):
+        if len(data) > 1 or (isinstance(value, dict) and not self.mappings):
             self.fail(f"`{text}` is not a number, a word, a truth value or a list", param, ctx)
         return value
 
 
-def _collect(
+def collect(
     ctx: click.Context,  # noqa: ARG001
     param: click.Parameter,  # noqa: ARG001
     pairs: tuple[tuple[str, Any], ...],
 ) -> dict[str, Any]:
+    """A mapping of an option's names and values; of a name given twice, the last."""
     return dict(pairs)
 
 
@@ -66,10 +71,10 @@ variant_option = click.option("--variant", metavar="NAME", help="Which member of
 set_option = click.option(
     "--set",
     "settings",
-    type=_Setting(),
+    type=Setting("classes=10 or depth=[1,2]"),
     metavar="NAME=VALUE",
     multiple=True,
-    callback=_collect,
+    callback=collect,
     help="Set a variable of the spec, or its input: classes=10, depth=[1,2], input=[32,32,3].",
 )
 

@@ -46,6 +46,25 @@ def check_free(out: str | os.PathLike[str]) -> None:
         raise UsageError(f"{Path(out)} exists already: each run has a folder of its own")
 
 
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Let no other process train in a folder meanwhile; raise `UsageError` where one does.
+
+    The claim is the operating system's: it ends with the process, however that ends.
+    """
+    with (folder / ".claimed").open("a") as file:
+        try:
+            import fcntl  # noqa: PLC0415  (not on Windows, where nothing is claimed)
+        except ImportError:
+            yield
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"another process trains in {folder}") from None
+        yield
+
+
 def _numbers(parent: Path, stem: str) -> Iterator[int]:
     for entry in parent.iterdir():
         if found := re.fullmatch(re.escape(stem) + r"-([1-9][0-9]{0,8})", entry.name):
@@ -56,11 +75,14 @@ def _numbers(parent: Path, stem: str) -> Iterator[int]:
 def whole(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; it becomes `path` when all went well.
 
-    The suffix stays, because Keras goes by it.
+    What stands at `path` is whole even after the power failed. The suffix stays, because Keras
+    goes by it.
     """
     partial = path.with_name(f".partial-{path.name}")
     try:
         yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

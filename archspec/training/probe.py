@@ -151,8 +151,8 @@ def probe(
 
 def _check_input(spec: Spec, data: str, extent: Shape) -> None:
     """Raise `SpecError` where such examples do not fit; what comes out does not matter here."""
-    source = Recipe.resolve({}, {"data": data}).data.source
-    problems = dict(training_data.misfits(source, extent, {}))
+    recipe = Recipe.resolve({}, {"data": data}).data
+    problems = dict(training_data.misfits(recipe, extent, {}))
     if problems:
         place = spec.source.span(("input",))
         raise spec_error(spec.source, [problem.at(place) for problem in problems.values()])
@@ -163,10 +163,12 @@ def _examples(
 ) -> NDArray[np.float32]:
     if data == GAUSSIAN:
         return random.standard_normal((batch, *extent), dtype="float32")
-    images = training_data.load(Recipe.resolve({}, {"data": data}).data, extent).x_train
-    if batch > len(images):
-        raise UsageError(f"{data} has {len(images):,} images to train on, not {batch:,}")
-    return images[random.choice(len(images), batch, replace=False)]
+    images = training_data.load(Recipe.resolve({}, {"data": data}).data, extent)
+    part = images.train
+    if batch > len(part):
+        raise UsageError(f"{data} has {len(part):,} images to train on, not {batch:,}")
+    chosen = part.indices[random.choice(len(part), batch, replace=False)]
+    return images.preprocessing(part.pixels.read(chosen))
 
 
 def _draw_kernels(model: Any, graph: Graph, start: Gaussian, random: np.random.Generator) -> None:

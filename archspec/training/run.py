@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import math
-import platform
 import statistics
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Literal, TextIO, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from archspec import __version__
-from archspec.diagnostics import Diagnostic, Problem, UsageError, suggestion
-from archspec.emit.engine import load_keras
-from archspec.emit.model import build, load_model
-from archspec.expand import expand
-from archspec.graph.graph import Graph
+from archspec.diagnostics import UsageError
+from archspec.emit.model import load_model
 from archspec.spec.document import Spec
-from archspec.spec.findings import spec_error
-from archspec.spec.loading import as_spec
+from archspec.spec.loading import as_spec, load
 from archspec.spec.writing import to_yaml
-from archspec.training import compilation, folder, machine
-from archspec.training import data as training_data
-from archspec.training.callbacks import (
-    Facts,
-    Interrupt,
-    Logs,
-    Watcher,
-    as_keras_callback,
-    averages,
-)
-from archspec.training.data import Data
-from archspec.training.progress import Progress, duration, tell
-from archspec.training.recipe import Recipe, RecipeError, places
+from archspec.training import checkpoint, folder, machine, pictures, score_pictures, scores, summary
+from archspec.training.callbacks import Interrupt, Watcher, as_keras_callback, averages
+from archspec.training.diagnosis import diagnose
+from archspec.training.inference import scores_of
+from archspec.training.record import Memory, Record
+from archspec.training.session import Session, plan, prepare
 
 Outcome: TypeAlias = Literal["finished", "stopped early", "interrupted", "diverged"]
 
-VERSIONS: Final = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn")
+SPEC: Final = "spec.yaml"
+"""The network with its variables, and the whole recipe: `archspec fit RUN/spec.yaml` repeats it."""
+
+DATA: Final = "data.json"
+RESULT: Final = "run.json"
+
+VERSIONS: Final = ("keras", "tensorflow", "jax", "torch", "numpy", "pillow", "scikit-learn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +44,7 @@ class Run:
     """What came of a training run, and the folder that holds it."""
 
     folder: Path
+    name: str
     outcome: Outcome
     history: tuple[Mapping[str, float], ...]
     """A row for each completed epoch, as in `history.csv`."""
@@ -64,6 +58,22 @@ class Run:
     """The main output's, from 0 to 1."""
     seconds: float
     """Training and validation, without imports and without the test."""
+    params: int
+    advice: str = ""
+    """Why the loss became no number, if it did, and what may help."""
+
+    @classmethod
+    def read(cls, home: str | PathLike[str]) -> Run:
+        """The run that a folder holds; raise `UsageError` where it holds none that has ended."""
+        home = Path(home)
+        try:
+            held = json.loads((home / RESULT).read_text(encoding="utf-8"))
+            held["history"] = tuple(held["history"])
+            return cls(folder=home, **held)
+        except FileNotFoundError:
+            raise UsageError(_no_run(home)) from None
+        except (OSError, ValueError, TypeError, LookupError) as error:
+            raise UsageError(f"{home / RESULT} cannot be read: {error}") from None
 
     @property
     def images_per_second(self) -> float:
@@ -83,367 +93,272 @@ class Run:
             raise UsageError(f"{self.folder} holds no model: the run diverged in its first epoch")
         return load_model(self.folder / self.saved)
 
+    def write(self) -> None:
+        held = {name: value for name, value in asdict(self).items() if name != "folder"}
+        folder.write_text(self.folder / RESULT, json.dumps(held, indent=2) + "\n")
+
+
+def _no_run(home: Path) -> str:
+    if not home.is_dir():
+        return f"there is no folder {home}"
+    if (home / SPEC).is_file():
+        return f"the run in {home} has not ended: archspec fit --resume {home} goes on with it"
+    return f"{home} is not the folder of a run"
+
 
 def fit(
     spec: Spec | str | PathLike[str],
     *,
-    data: str | None = None,
-    epochs: int | None = None,
-    batch: int | None = None,
-    optimizer: str | Mapping[str, Any] | None = None,
-    learning_rate: float | None = None,
-    seed: int | None = None,
     out: str | PathLike[str] | None = None,
-    progress: TextIO | None = None,
+    watchers: Sequence[Watcher] = (),
+    **recipe: Any,
 ) -> Run:
     """Train a spec's network by its recipe.
 
-    What is given here goes before what the spec says. `out` is the run's folder, which must not
-    exist; without it, runs/NAME-N with the next free N. `progress` is where to show a live line.
+    What is given here as `recipe` goes before what the spec's `train:` says: epochs=3,
+    data="digits", learning_rate=0.1, and any other of its keys. `out` is the run's folder, which
+    must not exist; without it, runs/NAME-N with the next free N. `watchers` are told how it goes.
     Ctrl-C stops after the step under way and saves.
 
     Raises `SpecError` for what is wrong in the spec, and `UsageError` for what is wrong here or
     where Keras's backend is not installed.
     """
-    overrides = {
-        "data": data,
-        "epochs": epochs,
-        "batch": batch,
-        "optimizer": optimizer,
-        "learning_rate": learning_rate,
-        "seed": seed,
-    }
     if out is not None:
         folder.check_free(out)
     spec = as_spec(spec)
-    with places(spec):
-        recipe = Recipe.resolve(spec.train, overrides)
-        graph = expand(spec)
-        _check_fit(spec, graph, recipe)
-        if progress:  # Keras takes seconds to start, in which nothing else is seen
-            tell(progress, f"training {spec.name}\n")
-        keras = load_keras()
-        images = training_data.load(recipe.data, graph.input)
-        keras.utils.set_random_seed(recipe.seed)
-        with _given(spec, optimizer):
-            training = _prepare(keras, graph, recipe, images)
-        _try_out(training, recipe, images)
+    session = prepare(plan(spec, recipe))
     home = folder.create(spec.name, out)
-    folder.write_text(home / "spec.yaml", to_yaml(spec.to_dict()))
-    folder.write_text(home / "recipe.yaml", to_yaml(recipe.to_dict()))
-    folder.write_text(home / "environment.json", _environment(keras, recipe))
-    run = _train(training, recipe, images, home, progress)
-    folder.write_text(home / "summary.md", summary(spec.name, training.model, images, run))
-    return run
+    with folder.claimed(home):
+        folder.write_text(home / DATA, _data(session))
+        return _train(session, home, watchers)
 
 
-def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> None:
-    """Raise `SpecError` where the network and the data do not go together."""
-    outputs = {name: graph.nodes[index].shape for name, index in graph.outputs.items()}
-    main = next(iter(outputs))
-    places: dict[str, tuple[str | int, ...]] = {
-        "input": ("input",),
-        main: ("layers", len(spec.document.layers) - 1),
-    }
-    found: list[Diagnostic] = []
-    for name, problem in training_data.misfits(recipe.data.source, graph.input, outputs):
-        found.append(problem.at(spec.source.span(places.get(name, ("heads", name)))))
-    if found:
-        raise spec_error(spec.source, found)
+def resume(
+    home: str | PathLike[str], *, watchers: Sequence[Watcher] = (), epochs: int | None = None
+) -> Run:
+    """Go on with a run that was stopped, from its last whole epoch; or for more `epochs` in all.
+
+    With `deterministic`, what comes out is what would have come without the stop, bit for bit.
+    Raises `UsageError` where the folder holds no run, another process trains in it, or its data
+    are not any more what they were.
+    """
+    home = Path(home)
+    if not (home / SPEC).is_file():
+        raise UsageError(_no_run(home))
+    with folder.claimed(home):
+        held, damaged = checkpoint.latest(home)
+        if (home / RESULT).is_file():
+            ended = Run.read(home)
+            if ended.outcome != "interrupted" and not (epochs or 0) > len(ended.history):
+                raise UsageError(
+                    f"the run in {home} has ended ({summary.verdict(ended)}); "
+                    f"--epochs with more than {len(ended.history)} goes on with it"
+                )
+        session = prepare(plan(load(home / SPEC), {"epochs": epochs}))
+        _check_same_data(session, home)
+        for path in damaged:
+            for watcher in watchers:
+                watcher.warns(f"{path} is damaged: going on from the checkpoint before it")
+        return _train(session, home, watchers, held)
 
 
-@dataclass(frozen=True, slots=True)
-class _Training:
-    """A compiled model and what it is to be trained with."""
-
-    keras: Any
-    model: Any
-    objective: compilation.Objective
-    callbacks: list[Any]
-    steps_per_epoch: int
-
-    def labels(self, labels: Any, classes: int) -> Any:
-        """As the loss wants them, for each of the model's outputs."""
-        if self.objective.one_hot:
-            labels = self.keras.utils.to_categorical(labels, classes)
-        return compilation.for_outputs(self.model, lambda *_: labels)
-
-
-def _prepare(keras: Any, graph: Graph, recipe: Recipe, images: Data) -> _Training:
-    steps_per_epoch = math.ceil(len(images.y_train) / recipe.batch)
-    optimizer = compilation.optimizer(keras, recipe, steps_per_epoch)
-    callbacks = compilation.callbacks(keras, recipe)
-    model = build(graph)
-    objective = compilation.objective(keras, recipe, model, graph.loss_weights)
-    macs = recipe.batch * sum(node.layer.macs for node in graph.nodes)
-    model.compile(
-        optimizer,
-        loss=objective.loss,
-        loss_weights=objective.loss_weights,
-        metrics=objective.metrics,
-        steps_per_execution=compilation.steps_per_execution(keras, macs, steps_per_epoch),
-    )
-    return _Training(keras, model, objective, callbacks, steps_per_epoch)
-
-
-@contextmanager
-def _given(spec: Spec, optimizer: str | Mapping[str, Any] | None) -> Iterator[None]:
-    """Make the problems of an `optimizer` given in place of the spec's no fault of the text."""
+def _check_same_data(session: Session, home: Path) -> None:
     try:
-        yield
-    except RecipeError as error:
-        own = Recipe.resolve(spec.train).optimizer
-        used = Recipe.resolve(spec.train, {"optimizer": optimizer}).optimizer
-        if used == own or any(path[0] != "optimizer" for path, _ in error.problems):
-            raise
-        said = [f"{p.message}; {p.help}" if p.help else p.message for _, p in error.problems]
-        raise UsageError(f"--optimizer: {'; '.join(said)}") from None
-
-
-def _try_out(training: _Training, recipe: Recipe, images: Data) -> None:
-    """Measure one batch, for what Keras says of loss, metrics and monitors only in use."""
-    x, y = images.x_train[: recipe.batch], images.y_train[: recipe.batch]
-    labels = training.labels(y, len(images.class_names))
-    try:
-        measured = training.model.evaluate(
-            *compilation.feed(training.keras, x, labels, batch=recipe.batch),
-            batch_size=recipe.batch,
-            verbose=0,
-            return_dict=True,
+        before = json.loads((home / DATA).read_text(encoding="utf-8"))["fingerprint"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UsageError(f"{home / DATA} cannot be read: {error}") from None
+    if before != session.data.fingerprint:
+        raise UsageError(
+            f"the data are not those that {home} began with: their fingerprint was {before[:12]} "
+            f"and is {session.data.fingerprint[:12]}; start a new run with --from {home}"
         )
-    except (TypeError, ValueError) as error:
-        place = "metrics" if recipe.metrics else "loss"
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        refused = f"Keras cannot measure with this loss and these metrics: {reason}"
-        raise RecipeError([((place,), Problem("value", refused))]) from None
-    names = {name for name, value in measured.items() if isinstance(value, float)}
-    if len(images.y_validation):
-        names |= {f"val_{name}" for name in names}
-    problems: list[tuple[tuple[str | int, ...], Problem]] = []
-    for index, callback in enumerate(recipe.callbacks):
-        monitor = callback.arguments.get("monitor")
-        if "monitor" in callback.arguments and monitor not in names:
-            hint = suggestion(str(monitor), names, what="measures")
-            unknown = Problem("value", f"there is no `{monitor}` to monitor", help=hint)
-            problems.append((("callbacks", index, callback.name, "monitor"), unknown))
-    if problems:
-        raise RecipeError(problems)
 
 
 def _train(
-    training: _Training, recipe: Recipe, images: Data, home: Path, progress: TextIO | None
+    session: Session,
+    home: Path,
+    watchers: Sequence[Watcher],
+    held: checkpoint.Checkpoint | None = None,
 ) -> Run:
-    keras, model, accuracy = training.keras, training.model, training.objective.accuracy
-
-    def feed(x: Any, y: Any, shuffle_seed: int | None = None) -> tuple[Any, Any]:
-        labels = training.labels(y, len(images.class_names))
-        return compilation.feed(keras, x, labels, batch=recipe.batch, shuffle_seed=shuffle_seed)
-
-    validation = feed(images.x_validation, images.y_validation)
+    keras, model = session.keras, session.model
+    spec = session.plan.spec.to_dict() | {"train": session.recipe.to_dict()}
+    folder.write_text(home / SPEC, to_yaml(spec))
+    folder.write_text(home / "environment.json", _environment(session, home))
+    done = held.epoch if held else 0
     interrupt = Interrupt()
-    record = _Record(training, images, home, interrupt)
-    line = progress and Progress(progress)
-    watchers: list[Watcher] = [record, line] if line else [record]
-    facts = Facts(
-        model.name,
-        recipe.epochs,
-        len(images.y_train),
-        recipe.batch,
-        validation_images=len(images.y_validation),
-        accuracy=accuracy,
-        memory=lambda: machine.memory(keras),
+    record = Record(
+        keras,
+        model,
+        session.train,
+        home,
+        judged=len(session.data.validation) or len(session.train.part),
+        accuracy=session.objective.accuracy,
+        interrupt=interrupt,
+        memory=Memory(**held.facts["record"]) if held else Memory(),
+        watchers=watchers,
     )
-    for watcher in watchers:
-        watcher.begins(facts)
-    started = time.monotonic()
-    try:
-        with interrupt.caught():
-            x, y = feed(images.x_train, images.y_train, recipe.seed)
+    with interrupt.caught(), _full_disk_explained(home):
+        if held:
+            checkpoint.restore(keras, model, held)
+            record.publish(done)
+        facts = session.facts(done, watchers)
+        for watcher in watchers:
+            watcher.begins(facts)
+        for stage in () if record.memory.stopped else session.stages():
+            if stage.last_epoch <= done:
+                continue
+            callbacks = session.compile(stage, home)
+            record.callbacks = tuple(callbacks)
+            if held and stage.first_epoch <= done:
+                checkpoint.restore(keras, model.optimizer, held)
+                callbacks.append(_reminded(keras, record.callbacks, held))
             model.fit(
-                x,
-                y,
-                batch_size=recipe.batch,
-                epochs=recipe.epochs,
-                shuffle=y is not None,  # a pipeline does it itself
-                validation_data=validation if len(images.y_validation) else None,
-                callbacks=[*(as_keras_callback(keras, w) for w in watchers), *training.callbacks],
+                session.train.for_keras(keras),
+                initial_epoch=done,
+                epochs=stage.last_epoch,
+                validation_data=session.validation and session.validation.for_keras(keras),
+                shuffle=False,  # that is the feed's
+                callbacks=callbacks + [as_keras_callback(keras, w) for w in (*watchers, record)],
                 verbose=0,
             )
-    finally:
-        if line:
-            line.close()
-    seconds = time.monotonic() - started
+            if model.stop_training:
+                break
+            done = stage.last_epoch
+        run = _finish(session, home, record, interrupt)
+    for watcher in watchers:
+        watcher.ends(run)
+    return run
 
+
+@contextmanager
+def _full_disk_explained(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise UsageError(
+            f"{home} cannot be written: {error.strerror}; make room, and "
+            f"`archspec fit --resume {home}` goes on from the last whole epoch"
+        ) from None
+
+
+def _reminded(keras: Any, callbacks: Sequence[Any], held: checkpoint.Checkpoint) -> Any:
+    """A callback that lets the others remember; Keras lets them forget when a training begins."""
+
+    class Reminded(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+            checkpoint.restore_memory(callbacks, held.facts["callbacks"], held.arrays)
+
+    return Reminded()
+
+
+def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) -> Run:
+    """Save what was reached, score the best epoch on the test images, and tell of it all."""
+    model, memory = session.model, record.memory
     outcome: Outcome = "finished"
+    advice = ""
     if record.diverged:
         outcome = "diverged"
+        advice = _advice(session, record)
     elif interrupt.requested:
         outcome = "interrupted"
-    elif len(record.rows) < recipe.epochs:
+    elif len(memory.rows) < session.recipe.epochs:
         outcome = "stopped early"
     if outcome != "diverged":
         with folder.whole(home / "final.keras") as partial:
             model.save(partial)
     test: Mapping[str, float] = {}
-    if outcome != "interrupted" and record.best_epoch is not None:
+    if outcome != "interrupted" and memory.best_epoch is not None:
         model.load_weights(home / "best.keras")
-        test = model.evaluate(
-            *feed(images.x_test, images.y_test),
-            batch_size=recipe.batch,
-            verbose=0,
-            return_dict=True,
-        )
-    return Run(
+        test = _test(session, home)
+    run = Run(
         folder=home,
+        name=session.plan.spec.name,
         outcome=outcome,
-        history=tuple(record.rows),
-        best_epoch=record.best_epoch,
-        test=averages(keras, test),
-        test_accuracy=float(test[accuracy]) if test else None,
-        seconds=seconds,
+        history=tuple(memory.rows),
+        best_epoch=memory.best_epoch,
+        test=test,
+        test_accuracy=test[session.objective.accuracy] if test else None,
+        seconds=memory.seconds,
+        params=model.count_params(),
+        advice=advice,
+    )
+    if run.history:
+        files = home / "curves.svg", home / "curves.png"
+        accuracy = session.objective.accuracy
+        pictures.write_curves(run.history, run.best_epoch, run.name, *files, accuracy=accuracy)
+    folder.write_text(home / "summary.md", summary.page(run, session.data.describe()))
+    run.write()
+    return run
+
+
+def _advice(session: Session, record: Record) -> str:
+    """Why the loss became no number, as far as the model and its batch show."""
+    train = session.train
+    train.epoch = record.epoch
+    x, y, *_ = train.batch_at(record.step - 1)
+    return diagnose(
+        session.keras,
+        session.model,
+        epoch=record.epoch,
+        step=record.step,
+        losses=[row["loss"] for row in record.memory.rows] + record.losses,
+        learning_rate=record.rate,
+        precision=session.recipe.precision,
+        x=x,
+        y=y,
     )
 
 
-class _Record(Watcher):
-    """Writes each epoch down, keeps the best one's model, and stops a run that must not go on."""
-
-    def __init__(self, training: _Training, images: Data, home: Path, interrupt: Interrupt) -> None:
-        self.rows: list[dict[str, float]] = []
-        self.best_epoch: int | None = None
-        self.diverged = False
-        self._training = training
-        self._images = len(images.y_train)
-        self._judged = len(images.y_validation) or self._images
-        self._most_right = 0
-        self._best = (-math.inf, math.inf)
-        self._home = home
-        self._interrupt = interrupt
-        self._rate = self._started = self._seconds = 0.0
-        self._steps = 0
-
-    def epoch_begins(self, epoch: int) -> None:  # noqa: ARG002  (the watcher's face)
-        # At its end a schedule gives the next epoch's already.
-        self._rate = float(self._training.model.optimizer.learning_rate)
-        self._started = time.monotonic()
-        self._steps = 0
-
-    def steps_done(self, steps: int, logs: Logs) -> None:
-        self._steps = steps
-        self._seconds = time.monotonic() - self._started
-        self._stop_if_needed(logs)
-
-    def epoch_ends(self, epoch: int, logs: Logs) -> None:
-        self._stop_if_needed(logs)
-        if self.diverged or self._steps < self._training.steps_per_epoch:
-            return  # not a whole epoch
-        self.rows.append(
-            {
-                "epoch": epoch,
-                **logs,
-                "learning_rate": self._rate,
-                "seconds": round(self._seconds, 4),
-                "images_per_second": round(self._images / self._seconds, 1),
-            }
-        )
-        folder.write_rows(self._home / "history.csv", self.rows)
-        if self._is_best(logs):
-            self.best_epoch = epoch
-            with folder.whole(self._home / "best.keras") as partial:
-                self._training.model.save(partial)
-
-    def _is_best(self, logs: Logs) -> bool:
-        """Whether this epoch beats the best so far.
-
-        On a small validation set one image more is luck: of the accuracies next to the highest,
-        the lowest loss wins. Without a validation set the training images must do.
-        """
-        accuracy = self._training.objective.accuracy
-        right = round(logs.get(f"val_{accuracy}", logs[accuracy]) * self._judged)
-        loss = logs.get("val_loss", logs["loss"])
-        if not math.isfinite(loss):
-            return False
-        self._most_right = max(self._most_right, right)
-        if right < self._most_right - 1:
-            return False
-        best_right, best_loss = self._best
-        if best_right >= self._most_right - 1 and best_loss <= loss:
-            return False
-        self._best = (right, loss)
-        return True
-
-    def _stop_if_needed(self, logs: Logs) -> None:
-        if not math.isfinite(logs.get("loss", 0.0)):
-            self.diverged = True
-        if self.diverged or self._interrupt.requested:
-            self._training.model.stop_training = True
+def _test(session: Session, home: Path) -> Mapping[str, float]:
+    """What Keras measures on the test images; how each class fared is written beside it."""
+    keras, model, part = session.keras, session.model, session.data.test
+    feed = session.feed(part)
+    measured = averages(keras, model.evaluate(feed.for_keras(keras), verbose=0, return_dict=True))
+    found = scores_of(keras, model, feed, session.data.class_names)
+    scores.write(found, home)
+    name = session.plan.spec.name
+    score_pictures.write_confusion(found, name, home / "confusion.svg", home / "confusion.png")
+    return measured
 
 
-def _environment(keras: Any, recipe: Recipe) -> str:
-    versions = {"archspec": __version__, "python": platform.python_version()}
+def _data(session: Session) -> str:
+    """On what a run learns; enough to prepare another image in the same way."""
+    data = session.data
+    held = {
+        "source": data.name,
+        "description": data.describe(),
+        "images": {
+            "train": len(data.train),
+            "validation": len(data.validation),
+            "test": len(data.test),
+        },
+        "class_names": data.class_names,
+        "preprocessing": data.preprocessing.to_dict(),
+        "fingerprint": data.fingerprint,
+        "fingerprint_covers": data.covers,
+        "skipped": data.skipped,
+    }
+    return json.dumps(held, indent=2, ensure_ascii=False) + "\n"
+
+
+def _environment(session: Session, home: Path) -> str:
+    """On what each sitting of a run computes; a run that goes on has another sitting."""
+    versions = {"archspec": __version__}
     for name in VERSIONS:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    environment = {
+    sitting = {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": sys.argv,
-        "backend": keras.backend.backend(),
-        "devices": compilation.devices(keras),
-        "platform": platform.platform(),
-        "seed": recipe.seed,
+        "backend": session.keras.backend.backend(),
+        "seed": session.recipe.seed,
+        "machine": machine.describe(session.keras),
         "versions": versions,
     }
-    return json.dumps(environment, indent=2) + "\n"
-
-
-def verdict(run: Run) -> str:
-    """One line: how the run ended, and its score."""
-    done = len(run.history)
-    epochs = "epoch" if done == 1 else "epochs"
-    ended = {
-        "finished": f"trained {done} {epochs}",
-        "stopped early": f"stopped early, after {done} {epochs}",
-        "interrupted": f"interrupted after {done} whole {epochs}: no test score",
-        "diverged": f"the loss became infinite or not a number in epoch {done + 1}: "
-        "a lower learning rate may help",
-    }[run.outcome]
-    if run.test_accuracy is None:
-        return ended
-    return f"test accuracy {run.test_accuracy:.2%} (epoch {run.best_epoch}); {ended}"
-
-
-def summary(name: str, model: Any, images: Data, run: Run) -> str:
-    """`summary.md`: what was trained, what came of it, how to use it."""
-    speed = f", {run.images_per_second:,.0f} images/s" if run.history else ""
-    rows = [
-        ("result", verdict(run)),
-        ("data", images.describe()),
-        ("parameters", f"{model.count_params():,}"),
-        ("time", duration(run.seconds) + speed),
-    ]
-    if run.best_epoch is not None:
-        best = run.history[run.best_epoch - 1]
-        measures = ", ".join(f"{key} {best[key]:.4f}" for key in best if key.startswith("val_"))
-        rows.append(("best epoch", f"{run.best_epoch}" + (f": {measures}" if measures else "")))
-    table = "\n".join(f"| {key} | {value} |" for key, value in rows)
-    text = f"# {name}\n\n| | |\n|---|---|\n{table}\n"
-    if run.saved is not None:
-        text += _USE.format(saved=run.saved)
-    return text
-
-
-_USE: Final = """
-`{saved}` is an ordinary Keras model:
-
-```python
-import archspec
-
-model = archspec.load_model("{saved}")
-```
-
-After that import `keras.saving.load_model` does the same, up to a depth of a thousand layers or so.
-
-`spec.yaml` and `recipe.yaml` say what was trained and how, `history.csv` how each epoch went, and
-`environment.json` on what.
-"""
+    path = home / "environment.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return json.dumps([*before, sitting], indent=2) + "\n"

@@ -1,0 +1,165 @@
+"""All that a training is at the end of an epoch, in one file: enough to go on as if never stopped.
+
+A checkpoint holds every variable of the model and of its optimiser, the states of their random
+numbers among them, what the callbacks remember, and what the run has recorded. Data needs no
+state: it is a function of seed, epoch and step (see `feeding`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.diagnostics import UsageError
+from archspec.training import folder
+
+FOLDER: Final = "checkpoints"
+KEPT: Final = 2
+"""The newest checkpoint may be damaged by a failing disk: the one before it is still there."""
+
+_FACTS: Final = "facts"
+_NAME: Final = re.compile(r"epoch-(\d{4,})\.npz")
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """What was saved after so many epochs: plain `facts`, and arrays by name."""
+
+    epoch: int
+    facts: dict[str, Any]
+    arrays: dict[str, Any] = field(default_factory=dict)
+
+
+def save(home: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint into a run's folder, and remove the oldest of more than `KEPT`."""
+    import numpy as np  # noqa: PLC0415
+
+    places = home / FOLDER
+    places.mkdir(exist_ok=True)
+    path = places / f"epoch-{checkpoint.epoch:04}.npz"
+    facts = json.dumps(checkpoint.facts).encode()
+    with folder.whole(path) as partial, partial.open("wb") as file:
+        arrays: dict[str, Any] = {_FACTS: np.frombuffer(facts, np.uint8), **checkpoint.arrays}
+        np.savez(file, **arrays)
+    for _, old in _saved(home)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def latest(home: Path) -> tuple[Checkpoint | None, tuple[Path, ...]]:
+    """The newest checkpoint that can be read whole, and those newer that cannot."""
+    damaged: list[Path] = []
+    for epoch, path in _saved(home):
+        try:
+            return _read(epoch, path), tuple(damaged)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            damaged.append(path)
+    return None, tuple(damaged)
+
+
+def _saved(home: Path) -> list[tuple[int, Path]]:
+    """Epochs and files of a run's checkpoints, newest first."""
+    places = home / FOLDER
+    if not places.is_dir():
+        return []
+    found = ((_NAME.fullmatch(path.name), path) for path in places.iterdir())
+    return sorted(((int(name[1]), path) for name, path in found if name), reverse=True)
+
+
+def _read(epoch: int, path: Path) -> Checkpoint:
+    """Every array is read, and so its checksum compared, before any of them is used."""
+    import numpy as np  # noqa: PLC0415
+
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
+        arrays = {name: held[name] for name in held.files}
+    return Checkpoint(epoch, json.loads(arrays.pop(_FACTS).tobytes()), arrays)
+
+
+def variables_of(keras: Any, model: Any) -> dict[str, Any]:
+    """Every number that training changes in a compiled model and its optimiser, by name."""
+    return {
+        name: keras.ops.convert_to_numpy(variable)
+        for owner in (model, model.optimizer)
+        for name, variable in _variables(keras, owner)
+    }
+
+
+def restore(keras: Any, owner: Any, checkpoint: Checkpoint) -> None:
+    """Give a model, or its built optimiser, the numbers that it had.
+
+    Raises `UsageError` where they are another's.
+    """
+    wanted = dict(_variables(keras, owner))
+    prefix = _prefix(keras, owner)
+    held = {name: a for name, a in checkpoint.arrays.items() if name.startswith(prefix)}
+    shapes = {name: tuple(variable.shape) for name, variable in wanted.items()}
+    if shapes != {name: array.shape for name, array in held.items()}:
+        raise UsageError("the checkpoint is not of this network, or not of this optimizer")
+    for name, array in held.items():
+        # A file knows no bfloat16, only its two bytes.
+        known = keras.ops.convert_to_numpy(wanted[name]).dtype if array.dtype.kind == "V" else None
+        wanted[name].assign(array if known is None else array.view(known))
+
+
+def _variables(keras: Any, owner: Any) -> Iterator[tuple[str, Any]]:
+    """By number: Keras's own names count everything that a process has made.
+
+    The states of random numbers are among a model's variables, but not among its weights.
+    """
+    for index, variable in enumerate(owner.variables):
+        yield f"{_prefix(keras, owner)}{index:05}", variable
+
+
+def _prefix(keras: Any, owner: Any) -> str:
+    return "model/" if isinstance(owner, keras.Model) else "optimizer/"
+
+
+def memory_of(callbacks: Sequence[Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """What Keras's callbacks remember from epoch to epoch: plain values, and lists of arrays.
+
+    None of them says what it remembers; it is their attributes.
+    """
+    plain: list[dict[str, Any]] = []
+    arrays: dict[str, Any] = {}
+    for index, callback in enumerate(callbacks):
+        values = {}
+        for name, value in vars(callback).items():
+            if _is_plain(value):
+                values[name] = value.item() if hasattr(value, "item") else value
+            elif _is_arrays(value):
+                for number, array in enumerate(value):
+                    arrays[f"callback/{index}/{name}/{number:05}"] = array
+        plain.append(values)
+    return plain, arrays
+
+
+def restore_memory(
+    callbacks: Sequence[Any], plain: Sequence[Mapping[str, Any]], arrays: Mapping[str, Any]
+) -> None:
+    """Let callbacks remember again what `memory_of` saved."""
+    lists: dict[tuple[int, str], list[Any]] = {}
+    for name in sorted(arrays):
+        if name.startswith("callback/"):
+            _, index, attribute, _ = name.split("/")
+            lists.setdefault((int(index), attribute), []).append(arrays[name])
+    for callback, values in zip(callbacks, plain, strict=True):
+        vars(callback).update(values)
+    for (number, attribute), held in lists.items():
+        setattr(callbacks[number], attribute, held)
+
+
+def _is_plain(value: Any) -> bool:
+    import numpy as np  # noqa: PLC0415
+
+    return value is None or isinstance(value, (bool, int, float, str, np.number, np.bool_))
+
+
+def _is_arrays(value: Any) -> bool:
+    import numpy as np  # noqa: PLC0415
+
+    return isinstance(value, list) and bool(value) and all(isinstance(v, np.ndarray) for v in value)

@@ -1,0 +1,160 @@
+"""Data -> batches, in the form that feeds each of Keras's backends fastest.
+
+What is in a batch depends on the seed, the epoch and the step alone. Nothing here keeps a state,
+so a resumed run sees the batches that it would have seen.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.training.augment import Augmentation, augment
+from archspec.training.data import Part, Preprocessing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+READERS: Final = 4
+"""Threads that prepare batches ahead, where preparing one takes more than a look into memory."""
+
+_ORDER, _AUGMENT = range(2)
+"""What random numbers are for: each purpose has a stream of its own."""
+
+
+@dataclass(eq=False)
+class Feed:
+    """The batches of a part of the data, of the epoch that `epoch` says."""
+
+    part: Part
+    preprocessing: Preprocessing
+    batch: int
+    classes: int
+    one_hot: bool
+    """Whether a label becomes a vector of classes."""
+    outputs: tuple[str, ...] | None = None
+    """The names of the outputs that each want the labels; None where there is but one."""
+    seed: int | None = None
+    """Of the order and of the augmentations; None keeps the order."""
+    augmentations: tuple[Augmentation, ...] = ()
+    weights: NDArray[np.float32] | None = None
+    """Of each class in the loss."""
+    epoch: int = 1
+    _ordered: tuple[int, NDArray[np.int64]] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def steps(self) -> int:
+        return math.ceil(len(self.part) / self.batch)
+
+    def order(self) -> NDArray[np.int64]:
+        """The epoch's examples, by their places in the part."""
+        import numpy as np  # noqa: PLC0415
+
+        epoch, count = self.epoch, len(self.part)
+        if self.seed is None:
+            return np.arange(count)
+        if self._ordered is None or self._ordered[0] != epoch:
+            random = np.random.default_rng((self.seed, epoch, _ORDER))
+            self._ordered = epoch, random.permutation(count)
+        return self._ordered[1]
+
+    def batch_at(self, step: int) -> tuple[Any, ...]:
+        """What Keras takes for a step of the epoch, from 0: images, labels, perhaps weights."""
+        positions = self.order()[step * self.batch : (step + 1) * self.batch]
+        return self._spread(*self._examples(step, positions))
+
+    def for_keras(self, keras: Any) -> Any:
+        """The epoch's batches as Keras's `fit`, `evaluate` and `predict` take them.
+
+        Gone through again, they are those of what `epoch` says by then.
+        """
+        if keras.backend.backend() == "tensorflow":
+            return self._pipeline()
+        return _sequence(keras, self)
+
+    @property
+    def _is_looked_up(self) -> bool:
+        """Whether a batch is only taken from memory."""
+        return self.part.pixels.array is not None and not self.augmentations
+
+    def _examples(self, step: int, positions: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+        import numpy as np  # noqa: PLC0415
+
+        pixels = self.part.pixels.read(self.part.indices[positions])
+        labels: NDArray[Any] = self.part.labels[positions]
+        if self.one_hot:
+            labels = np.eye(self.classes, dtype=np.float32)[labels]
+        if self.augmentations:
+            random = np.random.default_rng((self.seed or 0, self.epoch, _AUGMENT, step))
+            scale = self.part.pixels.scale
+            pixels, labels = augment(pixels, labels, self.augmentations, random, scale=scale)
+        images = self.preprocessing(pixels)
+        if self.weights is None:
+            return images, labels
+        # A mixed label weighs what its shares do.
+        return images, labels, labels @ self.weights if self.one_hot else self.weights[labels]
+
+    def _spread(self, images: Any, *targets: Any) -> tuple[Any, ...]:
+        """Labels and weights for each output by its name, or for the only one."""
+        if self.outputs is None:
+            return images, *targets
+        return images, *(dict.fromkeys(self.outputs, target) for target in targets)
+
+    def _pipeline(self) -> Any:
+        """TensorFlow's own, which prepares batches while a step runs."""
+        import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
+
+        label = tf.TensorSpec((None, self.classes), "float32")
+        if not self.one_hot:
+            label = tf.TensorSpec((None,), "int32")
+        image = tf.TensorSpec((None, *self.part.pixels.shape), "float32")
+        weight = tf.TensorSpec((None,), "float32")
+        specs = (image, label) if self.weights is None else (image, label, weight)
+
+        def examples(step: Any, positions: Any) -> Any:
+            types = [spec.dtype for spec in specs]
+            tensors = tf.numpy_function(self._examples, [step, positions], types)
+            return self._spread(*map(tf.ensure_shape, tensors, [spec.shape for spec in specs]))
+
+        if self._is_looked_up and self.weights is None:
+            examples = self._look_up(tf)
+        order = tf.data.Dataset.from_tensors(0).flat_map(
+            lambda _: tf.data.Dataset.from_tensor_slices(
+                tf.ensure_shape(tf.numpy_function(self.order, [], "int64"), (len(self.part),))
+            )
+        )
+        batches = order.batch(self.batch).enumerate()
+        batches = batches.map(examples, num_parallel_calls=tf.data.AUTOTUNE)
+        counted = tf.data.experimental.assert_cardinality(self.steps)
+        return batches.apply(counted).prefetch(tf.data.AUTOTUNE)
+
+    def _look_up(self, tf: Any) -> Any:
+        """A step's examples without a visit to Python, which a small network would wait for."""
+        with tf.device("CPU"):
+            stored = tf.convert_to_tensor(self.part.pixels.array)
+            indices = tf.convert_to_tensor(self.part.indices)
+            classes = tf.convert_to_tensor(self.part.labels)
+
+        def examples(_: Any, positions: Any) -> Any:
+            images = self.preprocessing(tf.gather(stored, tf.gather(indices, positions)))
+            labels = tf.gather(classes, positions)
+            return self._spread(
+                images, tf.one_hot(labels, self.classes) if self.one_hot else labels
+            )
+
+        return examples
+
+
+def _sequence(keras: Any, feed: Feed) -> Any:
+    """A feed as Keras's own kind of data set, for JAX and torch."""
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return feed.steps
+
+        def __getitem__(self, step: int) -> tuple[Any, ...]:
+            return feed.batch_at(step)
+
+    return Batches(workers=1 if feed._is_looked_up else READERS)  # noqa: SLF001

@@ -1,0 +1,102 @@
+"""A learning rate to begin with: the loss while the rate rises (Smith 2017, arXiv:1506.01186, 3.3).
+
+A good highest rate is where the loss falls fastest, well before it is lowest: there it already
+rises again between the steps that were looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.diagnostics import UsageError
+from archspec.spec.document import Spec
+from archspec.spec.loading import as_spec
+from archspec.training.session import Session, plan, prepare
+
+LOWEST: Final = 1e-6
+HIGHEST: Final = 10.0
+STEPS: Final = 100
+
+BLOWN_UP: Final = 4.0
+"""Times its lowest value at which the smoothed loss is not going to come back."""
+
+SMOOTHING: Final = 0.8
+"""Share of what was smoothed before in each smoothed loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The learning rates that were tried, in rising order, and the loss after each."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    """Of each step's batch, smoothed."""
+    chosen: float
+    """Where the loss falls fastest, to two digits."""
+
+    def rows(self) -> list[dict[str, float]]:
+        """A row for each step, for a table."""
+        pairs = zip(self.rates, self.losses, strict=True)
+        return [{"learning_rate": rate, "loss": loss} for rate, loss in pairs]
+
+    def __str__(self) -> str:
+        return f"learning rate {self.chosen:g}: there the loss falls fastest"
+
+
+def find(spec: Spec | str | PathLike[str], **recipe: Any) -> Rates:
+    """Train for `STEPS` steps with a rate that rises from `LOWEST` to `HIGHEST`.
+
+    `recipe` changes the spec's, as for `fit`; its schedule and its warm-up are left out. Ends
+    where the loss blows up. Raises `UsageError` where it never falls.
+    """
+    without = {"schedule": None, "warmup": 0, "learning_rate": LOWEST}
+    session = prepare(plan(as_spec(spec), recipe | without))
+    rates: list[float] = []
+    losses: list[float] = []
+    for rate, loss in _steps(session):
+        if not math.isfinite(loss):
+            break
+        rates.append(rate)
+        losses.append(loss)
+        if smoothed(losses)[-1] > BLOWN_UP * min(smoothed(losses)):
+            break
+    return Rates(tuple(rates), tuple(smoothed(losses)), chosen(rates, smoothed(losses)))
+
+
+def smoothed(losses: Sequence[float]) -> list[float]:
+    """Exponential moving averages, unbiased at their beginning."""
+    average, share, averages = 0.0, 0.0, []
+    for loss in losses:
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        share = SMOOTHING * share + 1 - SMOOTHING
+        averages.append(average / share)
+    return averages
+
+
+def chosen(rates: Sequence[float], losses: Sequence[float]) -> float:
+    """The rate at which the loss falls fastest, of those up to the lowest loss."""
+    lowest = min(range(len(losses)), key=losses.__getitem__, default=0)
+    falls = [losses[n + 1] - losses[n - 1] for n in range(1, lowest)]
+    if not falls or min(falls) >= 0:
+        raise UsageError(
+            "the loss falls at no learning rate: the labels or the network must be looked at first"
+        )
+    return float(f"{rates[1 + falls.index(min(falls))]:.1e}")
+
+
+def _steps(session: Session) -> Iterator[tuple[float, Any]]:
+    """Learning rates, and the loss of the step that each was used for."""
+    model, feed = session.model, session.train
+    session.compile(session.stages()[0], Path())
+    for number in range(STEPS):
+        rate = LOWEST * (HIGHEST / LOWEST) ** (number / (STEPS - 1))
+        feed.epoch = 1 + number // feed.steps
+        model.optimizer.learning_rate = rate
+        model.reset_metrics()  # else the loss is an average with those before
+        measured = model.train_on_batch(*feed.batch_at(number % feed.steps), return_dict=True)
+        yield rate, float(measured["loss"])

@@ -1,0 +1,142 @@
+"""What a run writes down while it trains: its history, its best model, what it can go on from."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from archspec.training import checkpoint, folder
+from archspec.training.callbacks import Interrupt, Logs, Watcher
+from archspec.training.checkpoint import Checkpoint
+from archspec.training.feeding import Feed
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a record must know again when a run goes on: plain data, kept in each checkpoint."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    """The run's history: a row for each whole epoch."""
+    best_epoch: int | None = None
+    most_right: int = 0
+    best_right: float = -math.inf
+    best_loss: float = math.inf
+    seconds: float = 0.0
+    """Of training and validation, over all sittings."""
+    stopped: bool = False
+    """Whether a callback ended the run before its last epoch."""
+
+    def judge(self, epoch: int, logs: Logs, accuracy: str, images: int) -> None:
+        """Make an epoch the best if it beats those before; `images` are those that it is judged by.
+
+        On a small validation set one image more is luck: of the accuracies next to the highest,
+        the lowest loss wins. Without a validation set the training images must do.
+        """
+        right = round(logs.get(f"val_{accuracy}", logs.get(accuracy, 0.0)) * images)
+        loss = logs.get("val_loss", logs.get("loss", math.inf))
+        if not math.isfinite(loss):
+            return
+        self.most_right = max(self.most_right, right)
+        high = self.most_right - 1
+        if right >= high and not (self.best_right >= high and self.best_loss <= loss):
+            self.best_epoch, self.best_right, self.best_loss = epoch, right, loss
+
+
+class Record(Watcher):
+    """A watcher that writes each epoch down, and stops a run that must not go on.
+
+    It is the last of a model's callbacks, so that a checkpoint holds what the others remember.
+    """
+
+    def __init__(
+        self,
+        keras: Any,
+        model: Any,
+        train: Feed,
+        home: Path,
+        *,
+        judged: int,
+        accuracy: str,
+        interrupt: Interrupt,
+        memory: Memory,
+        watchers: Sequence[Watcher] = (),
+    ) -> None:
+        self.memory = memory
+        self.diverged = False
+        """Whether the loss was no number any more."""
+        self.losses: list[float] = []
+        """Of the epoch under way, each the mean so far."""
+        self.rate = 0.0
+        """The learning rate that the epoch began with."""
+        self.callbacks: Sequence[Any] = ()
+        """Keras's of the recipe, for what they remember."""
+        self.epoch = self.step = 0
+        self._keras = keras
+        self._model = model
+        self._train = train
+        self._home = home
+        self._judged = judged
+        self._accuracy = accuracy
+        self._interrupt = interrupt
+        self._watchers = watchers
+        self._started = self._seconds = 0.0
+
+    def epoch_begins(self, epoch: int) -> None:
+        # At its end a schedule gives the next epoch's already.
+        self.rate = float(self._model.optimizer.learning_rate)
+        self._started = time.monotonic()
+        self.epoch, self.step, self.losses = epoch, 0, []
+        self._train.epoch = epoch
+
+    def steps_done(self, steps: int, logs: Logs) -> None:
+        self.step = min(steps, self._train.steps)
+        self._seconds = time.monotonic() - self._started
+        self._stop_if_needed(logs)
+
+    def epoch_ends(self, epoch: int, logs: Logs) -> None:
+        self._stop_if_needed(logs)
+        if self.diverged or self.step < self._train.steps:
+            return  # not a whole epoch
+        memory, images = self.memory, len(self._train.part)
+        memory.rows.append(
+            {
+                "epoch": epoch,
+                **logs,
+                "learning_rate": self.rate,
+                "seconds": round(self._seconds, 4),
+                "images_per_second": round(images / self._seconds, 1),
+            }
+        )
+        memory.judge(epoch, logs, self._accuracy, self._judged)
+        memory.seconds += time.monotonic() - self._started
+        memory.stopped = bool(self._model.stop_training) and not self._interrupt.requested
+        plain, arrays = checkpoint.memory_of(self.callbacks)
+        arrays |= checkpoint.variables_of(self._keras, self._model)
+        facts = {"record": asdict(memory), "callbacks": plain}
+        path = checkpoint.save(self._home, Checkpoint(epoch, facts, arrays))
+        self.publish(epoch)
+        for watcher in self._watchers:
+            watcher.saved(path, epoch, best=memory.best_epoch == epoch)
+
+    def publish(self, epoch: int) -> None:
+        """Write what people read of an epoch whose checkpoint is safe.
+
+        That comes first, and a run that goes on from it does this again: else one that was killed
+        in between would show another epoch than it remembers.
+        """
+        folder.write_rows(self._home / "history.csv", self.memory.rows)
+        if self.memory.best_epoch == epoch:
+            with folder.whole(self._home / "best.keras") as partial:
+                self._model.save(partial)
+
+    def _stop_if_needed(self, logs: Logs) -> None:
+        if math.isfinite(loss := logs.get("loss", 0.0)):
+            self.losses.append(loss)
+        else:
+            self.diverged = True
+        if self.diverged or self._interrupt.requested:
+            self._model.stop_training = True

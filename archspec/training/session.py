@@ -1,0 +1,235 @@
+"""Spec, recipe and data -> all that a training needs, found right before its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.diagnostics import Diagnostic, Problem
+from archspec.emit.engine import load_keras
+from archspec.emit.model import build, layer_name
+from archspec.expand import expand
+from archspec.graph.graph import Graph
+from archspec.spec.document import Spec
+from archspec.spec.findings import spec_error
+from archspec.training import augment, compilation, machine, pace, transfer
+from archspec.training import data as training_data
+from archspec.training import overrides as outside
+from archspec.training.callbacks import Facts, Watcher
+from archspec.training.data import Data, Part
+from archspec.training.feeding import Feed
+from archspec.training.mistakes import RecipeError, places
+from archspec.training.recipe import Recipe
+
+SAMPLE: Final = 1_000
+"""Training images from which augmentations learn what they need to know of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A spec and a recipe that go together, as far as can be known without Keras."""
+
+    spec: Spec
+    graph: Graph
+    recipe: Recipe
+    overrides: Mapping[str, Any]
+
+
+def plan(spec: Spec, overrides: Mapping[str, Any]) -> Plan:
+    """Raise `SpecError` or `UsageError` for what is wrong that can be known without Keras."""
+    with _explained(spec, overrides):
+        recipe = Recipe.resolve(spec.train, overrides)
+        graph = expand(spec)
+        _check_fit(spec, graph, recipe)
+    return Plan(spec, graph, recipe, overrides)
+
+
+@contextmanager
+def _explained(spec: Spec, overrides: Mapping[str, Any]) -> Iterator[None]:
+    """Make a recipe's problems those of an option, or of the spec at their places in its text."""
+    with places(spec):
+        own = Recipe.resolve(spec.train).optimizer.name
+        with outside.blamed(outside.given(overrides), own):
+            yield
+
+
+def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> None:
+    """Raise where the network, the data and what is done to them do not go together."""
+    outputs = {name: graph.nodes[index].shape for name, index in graph.outputs.items()}
+    main = next(iter(outputs))
+    spans: dict[str, tuple[str | int, ...]] = {
+        "input": ("input",),
+        main: ("layers", len(spec.document.layers) - 1),
+    }
+    found: list[Diagnostic] = []
+    for name, misfit in training_data.misfits(recipe.data, graph.input, outputs):
+        found.append(misfit.at(spec.source.span(spans.get(name, ("heads", name)))))
+    if found:
+        raise spec_error(spec.source, found)
+    wrong = [
+        (("augment", index), problem)
+        for index, augmentation in enumerate(recipe.augment)
+        if (problem := augmentation.misfit(graph.input, outputs[main].size)) is not None
+    ]
+    if wrong:
+        raise RecipeError(wrong)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Session:
+    """A network built for its recipe, and the data that it is to learn."""
+
+    keras: Any
+    plan: Plan
+    data: Data
+    model: Any
+    objective: compilation.Objective
+    train: Feed
+    validation: Feed | None
+    begun: transfer.Begun | None
+    """What the network started with, where that was not chance."""
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.plan.recipe
+
+    def feed(self, part: Part) -> Feed:
+        """The batches of images that are only looked at, in their own order."""
+        return replace(self.train, part=part, seed=None, augmentations=(), weights=None, epoch=1)
+
+    def stages(self) -> tuple[transfer.Stage, ...]:
+        return transfer.stages(self.recipe.transfer, self.recipe.epochs)
+
+    def compile(self, stage: transfer.Stage, home: Path) -> list[Any]:
+        """Make the model ready for a stage's epochs; give Keras's callbacks for them.
+
+        What the stage freezes is frozen; the optimiser and its schedule begin anew.
+        """
+        epochs = stage.last_epoch + 1 - stage.first_epoch
+        recipe = self.recipe.for_stage(epochs, stage.learning_rate)
+        transfer.freeze(
+            self.model, self.plan.graph, stage.freeze, self.begun.new if self.begun else ()
+        )
+        self._compile(recipe)
+        self.model.optimizer.build(self.model.trainable_variables)
+        compilation.spare_from_decay(self.model)
+        return compilation.callbacks(self.keras, recipe, home)
+
+    def _compile(self, recipe: Recipe) -> Mapping[str, Any]:
+        """Compile the model, and give what Keras measures of made-up predictions.
+
+        That makes the metrics' variables. Made within the first step, as Keras does, TensorFlow
+        counts that step twice.
+        """
+        keras, steps, objective, model = self.keras, self.train.steps, self.objective, self.model
+        macs = recipe.batch * sum(node.layer.macs for node in self.plan.graph.nodes)
+        model.compile(
+            compilation.optimizer(keras, recipe, steps),
+            loss=objective.loss,
+            loss_weights=objective.loss_weights,
+            metrics=objective.metrics,
+            jit_compile=compilation.jit(keras, recipe),
+            steps_per_execution=compilation.steps_per_execution(keras, recipe, macs, steps),
+        )
+        _, y, *_ = self.feed(self.data.train).batch_at(0)
+        images = min(recipe.batch, len(self.train.part))
+
+        def predict(_: str, output: Any) -> Any:
+            return keras.ops.full((images, output.shape[-1]), 1 / output.shape[-1])
+
+        predictions = compilation.for_outputs(model, predict)
+        model.compute_loss(y=y, y_pred=predictions)
+        model.compute_metrics(None, y, predictions)
+        measured: Mapping[str, Any] = model.get_metrics_result()
+        model.reset_metrics()
+        return measured
+
+    def facts(self, done: int, watchers: Sequence[Watcher]) -> Facts:
+        """What watchers are told of a run of which so many epochs are done."""
+        nodes = self.plan.graph.nodes
+        trained = {layer.name for layer in self.model.layers if layer.trainable_weights}
+        flags = [layer_name(node) in trained for node in nodes]
+        return Facts(
+            self.plan.spec.name,
+            self.recipe.epochs,
+            len(self.train.part),
+            self.recipe.batch,
+            first_epoch=done + 1,
+            validation_images=len(self.data.validation),
+            accuracy=self.objective.accuracy,
+            flops_per_image=pace.training_flops([node.layer.macs for node in nodes], flags),
+            peak_flops=machine.peak_flops(self.keras, self.recipe.precision) if watchers else 0.0,
+            memory=partial(machine.memory, self.keras),
+        )
+
+
+def prepare(plan: Plan) -> Session:
+    """Load Keras and the data, build the network, and try one batch.
+
+    Raises `SpecError` and `UsageError` for what only Keras and the data can tell.
+    """
+    graph, recipe = plan.graph, plan.recipe
+    keras = load_keras()
+    with _explained(plan.spec, plan.overrides):
+        compilation.set_up(keras, recipe)
+        data = training_data.load(recipe.data, graph.input)
+        keras.utils.set_random_seed(recipe.seed)
+        with compilation.precision(keras, recipe):
+            model = build(graph)
+        begun = None
+        if recipe.transfer is not None:
+            begun = transfer.begin(keras, model, graph, recipe.transfer.source)
+            transfer.check_steps(recipe.transfer, graph, begun.new)
+        objective = compilation.objective(keras, recipe, model, graph.loss_weights)
+        train = Feed(
+            data.train,
+            data.preprocessing,
+            batch=recipe.batch,
+            classes=len(data.class_names),
+            one_hot=objective.one_hot,
+            outputs=tuple(graph.outputs) if len(graph.outputs) > 1 else None,
+            seed=recipe.seed,
+            augmentations=augment.fit(recipe.augment, _sample(data)) if recipe.augment else (),
+            weights=_class_weights(recipe, data),
+        )
+        session = Session(keras, plan, data, model, objective, train, None, begun)
+        if len(data.validation):
+            session = replace(session, validation=session.feed(data.validation))
+        _try_out(session)
+    return session
+
+
+def _class_weights(recipe: Recipe, data: Data) -> Any:
+    """(classes,) or None."""
+    import numpy as np  # noqa: PLC0415
+
+    if recipe.class_weights is None:
+        return None
+    weights = training_data.class_weights(recipe.class_weights, data)
+    return np.array([weights[index] for index in range(len(data.class_names))], np.float32)
+
+
+def _sample(data: Data) -> Any:
+    part = data.train
+    every = -(-len(part) // SAMPLE)
+    return part.pixels.read(part.indices[::every])
+
+
+def _try_out(session: Session) -> None:
+    """Raise `RecipeError` for what Keras says of losses, metrics and monitors only in use."""
+    recipe = session.recipe
+    try:
+        measured = session._compile(recipe)  # noqa: SLF001
+    except Exception as error:  # each backend raises its own
+        place = "metrics" if recipe.metrics else "loss"
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        refused = f"Keras cannot measure with this loss and these metrics: {reason}"
+        raise RecipeError([((place,), Problem("value", refused))]) from None
+    names = {name for name, value in measured.items() if not len(getattr(value, "shape", ()))}
+    if session.validation:
+        names |= {f"val_{name}" for name in names}
+    compilation.check_measures(recipe, {*names, "learning_rate"})

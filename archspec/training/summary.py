@@ -1,0 +1,70 @@
+"""Run -> the words in which it is told: a line, and the page `summary.md`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from archspec.training.progress import duration
+
+if TYPE_CHECKING:
+    from archspec.training.run import Run
+
+
+def verdict(run: Run) -> str:
+    """One line: how the run ended, and its score."""
+    done = len(run.history)
+    epochs = "epoch" if done == 1 else "epochs"
+    ended = {
+        "finished": f"trained {done} {epochs}",
+        "stopped early": f"stopped early, after {done} {epochs}",
+        "interrupted": f"interrupted after {done} whole {epochs}: no test score",
+        "diverged": f"the loss became infinite or not a number in epoch {done + 1}",
+    }[run.outcome]
+    if run.test_accuracy is None:
+        return ended
+    return f"test accuracy {run.test_accuracy:.2%} (epoch {run.best_epoch}); {ended}"
+
+
+def page(run: Run, data: str) -> str:
+    """`summary.md`: what was trained, what came of it, how to use it and how to go on."""
+    speed = f", {run.images_per_second:,.0f} images/s" if run.history else ""
+    rows = [
+        ("result", verdict(run)),
+        ("data", data),
+        ("parameters", f"{run.params:,}"),
+        ("time", duration(run.seconds) + speed),
+    ]
+    if run.best_epoch is not None:
+        best = run.history[run.best_epoch - 1]
+        measures = ", ".join(f"{key} {best[key]:.4f}" for key in best if key.startswith("val_"))
+        rows.append(("best epoch", f"{run.best_epoch}" + (f": {measures}" if measures else "")))
+    table = "\n".join(f"| {key} | {value} |" for key, value in rows)
+    text = f"# {run.name}\n\n| | |\n|---|---|\n{table}\n"
+    if run.advice:
+        text += f"\n{run.advice}\n"
+    if run.history:
+        text += "\n![curves](curves.svg)\n"
+    if run.test_accuracy is not None:
+        text += "\n![confusion matrix](confusion.svg)\n"
+    if run.saved is not None:
+        text += _USE.format(saved=run.saved)
+    return text + _FILES.format(folder=run.folder)
+
+
+_USE: Final = """
+`{saved}` is an ordinary Keras model:
+
+```python
+import archspec
+
+model = archspec.load_model("{saved}")
+```
+
+After that import `keras.saving.load_model` does the same, up to a depth of a thousand layers or so.
+"""
+
+_FILES: Final = """
+`spec.yaml` says what was trained and how, `data.json` on which images, `environment.json` on what
+machine, and `history.csv` how each epoch went. `archspec fit --resume {folder}` goes on from
+`checkpoints`; `archspec fit {folder}/spec.yaml` repeats the run.
+"""

@@ -1,0 +1,254 @@
+"""A run survives: killed, cut off, out of disk, it goes on and ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import archspec
+from archspec.diagnostics import UsageError
+from archspec.training import checkpoint, folder
+from archspec.training.callbacks import Watcher
+from archspec.training.run import Run, fit, resume
+
+pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+
+SPEC = """
+name: frail
+input: [8, 8, 1]
+layers:
+  - conv: {filters: 4, kernel: 3, padding: same, norm: batch, activation: relu}
+  - dropout: 0.3
+  - flatten
+  - fc: 10
+train:
+  batch: 100
+  epochs: 6
+  deterministic: true
+  optimizer: {sgd: {learning_rate: 0.1, momentum: 0.9}}
+  schedule: {plateau: {patience: 1}}
+  augment: [{random_crop: {padding: 1}}]
+  callbacks: [{early_stopping: {patience: 5, restore_best_weights: true}}]
+"""
+"""Everything random at once, and callbacks with a memory."""
+
+
+class Stop(Exception):  # noqa: N818
+    """A run that ends where nobody is prepared for it."""
+
+
+class StopsAt(Watcher):
+    """Raises at a step of an epoch, or when an epoch was saved."""
+
+    def __init__(self, epoch: int, step: int) -> None:
+        self.at = (epoch, step)
+        self.epoch = 0
+
+    def epoch_begins(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def steps_done(self, steps: int, logs: object) -> None:  # noqa: ARG002
+        if (self.epoch, steps) >= self.at:
+            raise Stop
+
+
+class Interrupts(Watcher):
+    """Presses Ctrl-C within an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def epoch_begins(self, epoch: int) -> None:
+        if epoch == self.epoch:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+class Hears(Watcher):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warns(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder that holds the spec and a run of it that nothing disturbed."""
+    place = tmp_path_factory.mktemp("frail")
+    (place / "frail.yaml").write_text(SPEC, encoding="utf-8")
+    fit(place / "frail.yaml", out=place / "whole")
+    return place
+
+
+@pytest.fixture
+def spec(place, tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return place / "frail.yaml"
+
+
+@pytest.fixture
+def whole(place) -> Path:
+    return place / "whole"
+
+
+def outcome(home: Path) -> tuple[list[np.ndarray], list[dict[str, float]], dict[str, float]]:
+    """All that must be the same: weights, history but for its times, and the score."""
+    run = Run.read(home)
+    weights = [np.array(w) for w in archspec.load_model(home / "final.keras").get_weights()]
+    timed = {"seconds", "images_per_second"}
+    rows = [{k: v for k, v in row.items() if k not in timed} for row in run.history]
+    return weights, rows, dict(run.test)
+
+
+def assert_same(home: Path, other: Path) -> None:
+    weights, rows, test = outcome(home)
+    others, other_rows, other_test = outcome(other)
+    assert rows == other_rows
+    assert test == other_test
+    assert all(np.array_equal(a, b) for a, b in zip(weights, others, strict=True))
+
+
+@pytest.mark.parametrize("at", [(1, 2), (2, 1), (4, 3)])
+def test_a_run_that_was_stopped_ends_as_if_it_never_was(spec, whole, at):
+    with pytest.raises(Stop):
+        fit(spec, out="stopped", watchers=[StopsAt(*at)], steps_per_execution=1)
+    resume("stopped")
+    assert_same(whole, Path("stopped"))
+
+
+def test_ctrl_c_keeps_the_whole_epochs_and_the_run_goes_on_from_them(spec, whole):
+    stopped = fit(spec, out="stopped", watchers=[Interrupts(epoch=3)], steps_per_execution=1)
+    assert (stopped.outcome, len(stopped.history)) == ("interrupted", 2)
+    resume("stopped")
+    assert_same(whole, Path("stopped"))
+
+
+def test_a_stage_that_begins_where_a_run_was_stopped_begins_anew(spec):
+    fit(spec, out="base", epochs=1)
+    transfer = {"from": "base", "freeze": "conv1", "unfreeze": [{"epoch": 3, "freeze": "none"}]}
+    recipe = {"transfer": transfer, "epochs": 4, "steps_per_execution": 1}
+    fit(spec, out="whole", **recipe)
+    for epoch in (3, 4):  # at the border of the stages, and within the second
+        with pytest.raises(Stop):
+            fit(spec, out=f"stopped{epoch}", watchers=[StopsAt(epoch, 1)], **recipe)
+        resume(f"stopped{epoch}")
+        assert_same(Path("whole"), Path(f"stopped{epoch}"))
+
+
+def test_of_a_damaged_checkpoint_the_one_before_takes_the_place(spec, whole):
+    with pytest.raises(Stop):
+        fit(spec, out="stopped", watchers=[StopsAt(4, 1)], steps_per_execution=1)
+    newest = Path("stopped/checkpoints/epoch-0003.npz")
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    told = Hears()
+    resume("stopped", watchers=[told])
+    assert "epoch-0003.npz is damaged" in told.warnings[0]
+    assert_same(whole, Path("stopped"))
+
+
+def test_a_run_without_a_checkpoint_begins_again(spec, whole):
+    with pytest.raises(Stop):
+        fit(spec, out="stopped", watchers=[StopsAt(1, 1)], steps_per_execution=1)
+    assert not list(Path("stopped").glob("checkpoints/*"))
+    resume("stopped")
+    assert_same(whole, Path("stopped"))
+
+
+def test_a_finished_run_goes_on_for_more_epochs_only(spec):
+    fit(spec, out="run", epochs=2)
+    with pytest.raises(UsageError, match=r"has ended .*trained 2 epochs.*--epochs"):
+        resume("run")
+    assert len(resume("run", epochs=3).history) == 3
+    assert len(Run.read("run").history) == 3
+
+
+def test_early_stopping_is_not_undone_by_resuming(spec):
+    impatient = [{"early_stopping": {"monitor": "loss", "patience": 1, "min_delta": 100.0}}]
+    run = fit(spec, out="run", callbacks=impatient)
+    assert run.outcome == "stopped early"
+    Path("run/run.json").unlink()  # killed before it could say so
+    assert resume("run") == Run.read("run")
+    assert Run.read("run").history == run.history
+
+
+def test_other_data_are_refused(spec, tmp_path):
+    x = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 1), np.uint8)
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(60) % 10)
+    data = {"source": "arrays", "path": str(tmp_path / "data.npz")}
+    fit(spec, out="run", data=data, epochs=1, batch=10)
+    np.savez(tmp_path / "data.npz", x=x + 1, y=np.arange(60) % 10)
+    with pytest.raises(UsageError, match=r"data are not those .* fingerprint"):
+        resume("run", epochs=2)
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [("nowhere", "there is no folder"), (".", "is not the folder of a run")],
+)
+def test_what_is_no_run_is_refused(folder, words):
+    with pytest.raises(UsageError, match=words):
+        resume(folder)
+
+
+def test_two_processes_never_train_in_one_folder(spec):
+    with pytest.raises(Stop):
+        fit(spec, out="run", watchers=[StopsAt(2, 1)], steps_per_execution=1)
+    home = Path("run")
+    with folder.claimed(home), pytest.raises(UsageError, match="another process trains in run"):
+        resume(home)
+    assert resume(home).outcome == "finished"  # the claim ends with its holder
+
+
+def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(spec, whole, monkeypatch):
+    save = checkpoint.save
+
+    def full(home, held):
+        if held.epoch == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return save(home, held)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", full)
+        with pytest.raises(UsageError, match=r"No space left on device.*--resume stopped"):
+            fit(spec, out="stopped")
+    resume("stopped")
+    assert_same(whole, Path("stopped"))
+
+
+def sittings(home: Path) -> int:
+    """How many processes have begun to train in a run's folder."""
+    environment = home / "environment.json"
+    return len(json.loads(environment.read_text())) if environment.exists() else 0
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(25, marks=pytest.mark.slow)])
+def test_a_run_survives_kill_9_at_any_moment(spec, kills):
+    home, moments = Path("killed"), random.Random(kills)  # noqa: S311
+    fit(spec, out="whole", epochs=25)
+    archspec = [sys.executable, "-m", "archspec.cli", "fit", "--quiet"]
+    command = [*archspec, str(spec), "--epochs", "25", "--out", str(home)]
+    for number in range(1, kills + 1):
+        with subprocess.Popen(command) as process:
+            while sittings(home) < number and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(moments.uniform(0, 3))
+            process.kill()
+        if process.returncode != -signal.SIGKILL:
+            break  # it was over before it was killed
+        command = [*archspec, "--resume", str(home)]
+    if process.returncode:
+        subprocess.run(command, check=True)
+    assert_same(Path("whole"), home)
