@@ -44,9 +44,11 @@ def build(spec: Spec | Graph | str | PathLike[str], *, weights: Any = None) -> A
 
     layers = Layers()
     tensors: list[Any] = []
+    ends = set(graph.outputs.values())
     with deep(len(graph.nodes)), _channels_last(keras):
         for node in graph.nodes:
-            tensors.append(_apply(layers, node, [tensors[index] for index in node.inputs]))
+            inputs = [tensors[index] for index in node.inputs]
+            tensors.append(_apply(layers, node, inputs, exact=node.index in ends))
         outputs = {name: tensors[index] for name, index in sorted(graph.outputs.items())}
         if len(outputs) == 1:
             (outputs,) = outputs.values()
@@ -67,14 +69,19 @@ def load_model(path: str | os.PathLike[str]) -> Any:
         return keras.saving.load_model(path)
 
 
-def _apply(layers: Any, node: Node, inputs: list[Any]) -> Any:
-    """The tensor that a node's layers make of its inputs'."""
+def _apply(layers: Any, node: Node, inputs: list[Any], *, exact: bool) -> Any:
+    """The tensor that a node's layers make of its inputs'; if exact, in their weights' dtype.
+
+    In Keras's mixed precision an output is to be so, because the loss is computed of it.
+    """
     shapes = node.layer.inputs
     emitted = node.op.emit(layers, layer_name(node), *shapes[:1] or (node.shape,))
     if not inputs:
         return emitted
     y = inputs if isinstance(node.op, Merge) else inputs[0]
     for layer in emitted if isinstance(emitted, tuple) else (emitted,):
+        if exact and layer.compute_dtype != layer.variable_dtype:
+            layer.dtype_policy = layer.variable_dtype
         y = layer(y)
     return y
 
