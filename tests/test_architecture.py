@@ -37,8 +37,9 @@ ON_DEMAND = {
 """What a room may import against the order, inside the function that needs it."""
 
 AT_LAST = {
-    # Layers are subclasses of Keras's: whoever imports this module has asked for a model.
+    # Subclasses of Keras's layers and schedules: whoever imports these has asked for a model.
     "archspec/emit/layers.py": {"keras"},
+    "archspec/emit/schedules.py": {"keras"},
 }
 """What is imported early where it is the point of the module."""
 

@@ -1,10 +1,10 @@
 """Keras learns of archspec's own layers, whichever of the two is imported first.
 
-A saved model names its layers' classes, and Keras looks a name that is not its own up in a
-registry: it imports no third party's module on a file's word. archspec's few layers register
-themselves when `archspec.emit.layers` is imported, which imports Keras, which takes seconds. So
-`import archspec` only leaves word: when somebody imports Keras, the layers are imported right
-after, and `keras.models.load_model` knows them.
+A saved model names the classes of its layers and of its learning-rate schedule, and Keras looks a
+name that is not its own up in a registry: it imports no third party's module on a file's word.
+archspec's few register themselves when `archspec.emit.layers` and `archspec.emit.schedules` are
+imported, which imports Keras, which takes seconds. So `import archspec` only leaves word: when
+somebody imports Keras, the two are imported right after, and `keras.models.load_model` knows them.
 
 The word is left in `sys.meta_path`, where Python asks each finder in turn for a module. Ours
 answers for `keras` alone, with what the other finders say, and stays there for good: taking it
@@ -32,7 +32,8 @@ def install() -> None:
 
 
 def _register() -> None:
-    import archspec.emit.layers  # noqa: F401, PLC0415
+    import archspec.emit.layers  # noqa: PLC0415
+    import archspec.emit.schedules  # noqa: F401, PLC0415
 
 
 class _Finder:
