@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import yaml
 
 from archspec.diagnostics import UsageError
+from archspec.training import names, recipe, sources
 from archspec.training.recipe import Recipe, RecipeError
 
 DESIGN = {
@@ -22,13 +24,13 @@ DESIGN = {
 
 
 def test_a_recipe_says_all_it_was_told():
-    recipe = Recipe.resolve(DESIGN)
-    assert (recipe.batch, recipe.epochs) == (128, 20)
-    assert recipe.optimizer.name == "sgd"
-    assert recipe.optimizer.arguments["momentum"] == 0.9
-    assert recipe.schedule.plateau.patience == 5
-    assert recipe.schedule.cosine is None
-    assert recipe.callbacks[0].arguments == {"patience": 10}
+    said = Recipe.resolve(DESIGN)
+    assert (said.batch, said.epochs) == (128, 20)
+    assert said.optimizer.name == "sgd"
+    assert said.optimizer.arguments["momentum"] == 0.9
+    assert said.schedule.plateau.patience == 5
+    assert said.schedule.cosine is None
+    assert said.callbacks[0].arguments == {"patience": 10}
 
 
 @pytest.mark.parametrize(
@@ -37,13 +39,19 @@ def test_a_recipe_says_all_it_was_told():
         {},
         DESIGN,
         {"schedule": "cosine", "metrics": ["top_k_categorical_accuracy"]},
-        {"schedule": {"step": {"at": [80, 120]}}},
+        {"schedule": {"step": {"at": [80, 120]}}, "warmup": 5},
+        {"schedule": {"exponential_decay": {"decay_steps": 100, "decay_rate": 0.9}}},
+        {"optimizer": {"muon": {"rms_rate": None}}},
+        {"optimizer": {"lossscaleoptimizer": {"inner_optimizer": {"sgd": {"momentum": 0.9}}}}},
+        {"augment": ["horizontal_flip", {"random_crop": {"padding": 4}}]},
+        {"class_weights": {0: 2, "1": 0.5}, "devices": "all", "jit": False},
+        {"transfer": {"from": "runs/a", "freeze": "all", "unfreeze": [{"epoch": 3}]}},
     ],
 )
 def test_what_is_written_is_read_back_as_the_same_recipe(section):
-    recipe = Recipe.resolve(section)
-    written = yaml.safe_dump(recipe.to_dict())
-    assert Recipe.resolve(yaml.safe_load(written)) == recipe
+    resolved = Recipe.resolve(section)
+    written = yaml.safe_dump(resolved.to_dict())
+    assert Recipe.resolve(yaml.safe_load(written)) == resolved
 
 
 @pytest.mark.parametrize(
@@ -53,7 +61,13 @@ def test_what_is_written_is_read_back_as_the_same_recipe(section):
         ({"optimizer": "adam"}, {"optimizer": {"adam": {}}}),
         ({"optimizer": "adam"}, {"optimizer": {"adam": None}}),
         ({"schedule": "plateau"}, {"schedule": {"plateau": {"factor": 0.1, "patience": 5}}}),
+        ({"schedule": "cosine_decay"}, {"schedule": {"cosine_decay": None}}),
         ({"callbacks": ["early_stopping"]}, {"callbacks": ({"early_stopping": {}},)}),
+        (
+            {"augment": ["horizontal_flip"]},
+            {"augment": [{"horizontal_flip": {"probability": 0.5}}]},
+        ),
+        ({"class_weights": {3: 2}}, {"class_weights": {"3": 2.0}}),
     ],
 )
 def test_short_and_full_forms_are_equal(short, full):
@@ -70,28 +84,41 @@ def test_short_and_full_forms_are_equal(short, full):
         ({"epochs": True}, "epochs", "type", "not true"),
         ({"epochs": "20"}, "epochs", "type", 'not "20"'),
         ({"epochs": None}, "epochs", "type", "not null"),
-        ({"data": "cifar10"}, "data.source", "value", "is not available; available: digits"),
+        ({"data": "cats"}, "data", "value", "`cats` is not available; available: digits"),
+        ({"data": {"source": "cats"}}, "data.source", "value", "`cats` is not available"),
         ({"data": 3}, "data", "type", "must be a mapping, not 3"),
         ({"data": {"validation": 0.9}}, "data.validation", "value", "a number from 0 to 0.5"),
         ({"optimizer": 3}, "optimizer", "value", "write a name, or one name with its arguments"),
         ({"optimizer": {"adam": {}, "sgd": {}}}, "optimizer", "value", "write a name"),
-        ({"schedule": "plato"}, "schedule.plato", "unknown-key", "`plato` is not a key here"),
+        ({"schedule": {"keras": {}}}, "schedule.keras", "unknown-name", "no schedule `keras`"),
+        ({"schedule": {"cosine": {}, "step": {}}}, "schedule", "value", "write one of plateau, "),
         ({"schedule": {"step": {}}}, "schedule.step.at", "missing", "is missing"),
         ({"schedule": {"step": {"at": [0]}}}, "schedule.step.at.0", "value", "not 0"),
         ({"schedule": {"step": {"at": []}}}, "schedule.step.at", "value", "a list of epochs"),
         ({"callbacks": "early_stopping"}, "callbacks", "type", "must be a list"),
-        ({"callbacks": ["early_stoping"]}, "callbacks", "value", "did you mean `early_stopping`?"),
+        ({"augment": "mixup"}, "augment", "type", "must be a list"),
+        ({"augment": ["mixup", "flip"]}, "augment.1", "value", "there is no augmentation `flip`"),
+        ({"class_weights": "balance"}, "class_weights", "type", "must be balanced, or a number "),
+        ({"class_weights": {"a": -1}}, "class_weights", "type", 'not {"a": -1}'),
+        ({"class_weights": {True: 1}}, "class_weights", "type", "for classes by name"),
+        ({"precision": "half"}, "precision", "type", "must be one of float32, mixed_bfloat16, "),
+        ({"jit": 1.5}, "jit", "type", "must be auto, true or false, not 1.5"),
+        ({"devices": 0}, "devices", "type", "must be all, a whole number from 1 to 2147483647"),
+        ({"steps_per_execution": "many"}, "steps_per_execution", "type", "must be auto or a whole"),
+        ({"warmup": -1}, "warmup", "value", "must be a whole number from 0 to 2147483647, not -1"),
+        ({"transfer": {}}, "transfer.from", "missing", "`train.transfer.from` is missing"),
+        ({"transfer": "runs/a"}, "transfer", "type", 'must be a mapping, not "runs/a"'),
         (
-            {"schedule": "cosine", "callbacks": [{"reduce_lr_on_plateau": {"factor": 0.5}}]},
-            "callbacks",
+            {"transfer": {"from": "a", "unfreeze": [{"epoch": 0}]}},
+            "transfer.unfreeze.0.epoch",
             "value",
-            "write `schedule: {plateau: {factor: 0.1, patience: 5}}` instead",
+            "must be a whole number from 1 to 2147483647, not 0",
         ),
         (
-            {"callbacks": [{"model_checkpoint": {"filepath": "/"}}]},
-            "callbacks",
+            {"augment": ["mixup"], "loss": "sparse_categorical_crossentropy"},
+            "loss",
             "value",
-            "there is no",
+            "`mixup` mixes classes, and `sparse_categorical_crossentropy` takes one for each image",
         ),
         ({1: 2}, "1", "unknown-key", "`1` is not a key here"),
     ],
@@ -106,6 +133,48 @@ def test_what_is_wrong_is_said_with_its_place(section, path, code, words):
     assert "pydantic" not in problem.message.lower()
 
 
+@pytest.mark.parametrize(
+    ("section", "path", "message", "hint"),
+    [
+        ({"optimizer": "adan"}, "optimizer", "no optimizer `adan`", "did you mean `adam`?"),
+        ({"optimizer": "Adam"}, "optimizer", "no optimizer `Adam`", "did you mean `adam`?"),
+        ({"optimizer": "multioptimizer"}, "optimizer", "takes no", "trained by one optimizer"),
+        ({"loss": "cross_entropy"}, "loss", "no loss `cross_entropy`", "_cross"),
+        ({"loss": "ctc"}, "loss", "a recipe takes no loss `ctc`", "an image here has one class"),
+        ({"metrics": ["auc", "f1_scor"]}, "metrics.1", "no metric `f1_scor`", "`f1_score`?"),
+        ({"metrics": ["accuracy"]}, "metrics.0", "takes no", "recorded of every run"),
+        ({"schedule": "plato"}, "schedule", "there is no schedule `plato`", "`plateau`?"),
+        ({"schedule": "exp_decay"}, "schedule", "no schedule", "`exponential_decay`?"),
+        ({"callbacks": ["early_stoping"]}, "callbacks.0", "no callback", "`early_stopping`?"),
+        ({"callbacks": ["learning_rate_schedule"]}, "callbacks.0", "no", "write `schedule:`"),
+        (
+            {"callbacks": [{"reduce_lr_on_plateau": {"factor": 0.5}}]},
+            "callbacks.0",
+            "a recipe takes no callback `reduce_lr_on_plateau`",
+            "write `schedule: {plateau: {factor: 0.1, patience: 5}}` instead",
+        ),
+        ({"callbacks": ["backup_and_restore"]}, "callbacks.0", "takes no", "--resume RUN"),
+        ({"callbacks": ["lambda_callback"]}, "callbacks.0", "takes no", "runs no code"),
+        ({"callbacks": ["remote_monitor"]}, "callbacks.0", "takes no", "opens no connection"),
+        ({"callbacks": ["terminate_on_nan"]}, "callbacks.0", "takes no", "that is no number"),
+    ],
+)
+def test_a_name_that_keras_does_not_have_is_found_without_keras(section, path, message, hint):
+    with pytest.raises(RecipeError) as caught:
+        Recipe.resolve(section)
+    ((where, problem),) = caught.value.problems
+    assert (".".join(map(str, where)), problem.code) == (path, "unknown-name")
+    assert message in problem.message
+    assert hint in problem.help
+
+
+def test_a_newer_keras_may_have_more_names_but_no_more_callbacks(monkeypatch):
+    monkeypatch.setattr(names, "KERAS", (0, 0))
+    assert Recipe.resolve({"optimizer": "newest"}).optimizer.name == "newest"
+    with pytest.raises(RecipeError):
+        Recipe.resolve({"callbacks": ["newest"]})
+
+
 def test_all_problems_are_found_at_once():
     with pytest.raises(RecipeError) as caught:
         Recipe.resolve({"epochs": 0, "schedule": {"plateau": {"factor": 2, "patiense": 1}}})
@@ -113,44 +182,160 @@ def test_all_problems_are_found_at_once():
     assert paths == ["epochs", "schedule.plateau.factor", "schedule.plateau.patiense"]
 
 
+def test_a_wrong_schedule_hides_no_wrong_name():
+    with pytest.raises(RecipeError) as caught:
+        Recipe.resolve({"schedule": {"step": {}}, "optimizer": "adma", "metrics": ["auk"]})
+    paths = [path for path, _ in caught.value.problems]
+    assert paths == [("optimizer",), ("metrics", 0), ("schedule", "step", "at")]
+
+
+# What is given outside of the spec
+
+SGD = {"sgd": {"learning_rate": 0.1, "momentum": 0.9}}
+
+
 @pytest.mark.parametrize(
     ("section", "overrides", "changed"),
     [
         ({"epochs": 5}, {"epochs": 9}, {"epochs": 9}),
         ({"epochs": 5}, {"epochs": None}, {"epochs": 5}),
+        ({"schedule": "cosine"}, {"schedule": "plateau"}, {"schedule": "plateau"}),
+        ({"warmup": 3}, {"warmup": 0, "jit": True}, {"warmup": 0, "jit": True}),
         ({}, {"learning_rate": 0.5}, {"optimizer": {"adam": {"learning_rate": 0.5}}}),
-        ({"optimizer": {"sgd": {"momentum": 0.9}}}, {"optimizer": "adam"}, {"optimizer": "adam"}),
+        ({"optimizer": SGD}, {"optimizer": "adam"}, {"optimizer": "adam"}),
         (
-            {"optimizer": {"sgd": {"momentum": 0.9}}},
-            {"optimizer": "sgd", "learning_rate": 0.1},
-            {"optimizer": {"sgd": {"momentum": 0.9, "learning_rate": 0.1}}},
+            {"optimizer": SGD},
+            {"optimizer": "sgd", "learning_rate": 1},
+            {"optimizer": {"sgd": {"learning_rate": 1, "momentum": 0.9}}},
+        ),
+        (
+            {"optimizer": SGD},
+            {"optimizer.sgd.momentum": 0.8, "optimizer.sgd.nesterov": True},
+            {"optimizer": {"sgd": {"learning_rate": 0.1, "momentum": 0.8, "nesterov": True}}},
+        ),
+        (
+            {"optimizer": SGD},
+            {"optimizer.adam.beta_1": 0.8},
+            {"optimizer": {"adam": {"beta_1": 0.8}}},
+        ),
+        (
+            {"optimizer": SGD},
+            {"optimizer.sgd.learning_rate.cosine_decay.decay_steps": 9},
+            {
+                "optimizer": {
+                    "sgd": {"learning_rate": {"cosine_decay": {"decay_steps": 9}}, "momentum": 0.9}
+                }
+            },
+        ),
+        (
+            {"optimizer": {"lossscaleoptimizer": {"inner_optimizer": SGD}}},
+            {"learning_rate": 0.5},
+            {
+                "optimizer": {
+                    "lossscaleoptimizer": {
+                        "inner_optimizer": {"sgd": {"learning_rate": 0.5, "momentum": 0.9}}
+                    }
+                }
+            },
+        ),
+        (
+            {"schedule": "cosine"},
+            {"schedule.plateau.patience": 2},
+            {"schedule": {"plateau": {"patience": 2}}},
+        ),
+        ({"schedule": "cosine"}, {"schedule": None}, {"schedule": None}),
+        (
+            {"augment": ["horizontal_flip", {"random_crop": {"padding": 4}}]},
+            {"augment.random_crop.padding": 2, "augment.mixup.alpha": 0.3},
+            {
+                "augment": [
+                    "horizontal_flip",
+                    {"random_crop": {"padding": 2}},
+                    {"mixup": {"alpha": 0.3}},
+                ]
+            },
+        ),
+        (
+            {"callbacks": ["early_stopping"]},
+            {"callbacks.0.early_stopping.patience": 7},
+            {"callbacks": [{"early_stopping": {"patience": 7}}]},
         ),
         (
             {"data": {"source": "digits", "validation": 0.2}},
-            {"data": "digits"},
-            {"data": {"source": "digits", "validation": 0.2, "seed": 0}},
+            {"data": "digits", "data.resize": "crop"},
+            {"data": {"source": "digits", "validation": 0.2, "resize": "crop"}},
         ),
+        (
+            {"class_weights": {"0": 2}},
+            {"class_weights.1": 3},
+            {"class_weights": {"0": 2, "1": 3}},
+        ),
+        (
+            {"transfer": {"from": "a"}},
+            {"transfer.from": "b", "transfer.freeze": "all"},
+            {"transfer": {"from": "b", "freeze": "all"}},
+        ),
+        ({}, {"transfer.from": "b"}, {"transfer": {"from": "b"}}),
     ],
 )
 def test_what_is_given_outside_goes_before_the_section(section, overrides, changed):
-    resolved = Recipe.resolve(section, overrides).to_dict()
-    assert {name: resolved[name] for name in changed} == changed
+    assert Recipe.resolve(section, overrides) == Recipe.resolve({**section, **changed})
 
 
 @pytest.mark.parametrize(
-    "overrides",
+    ("overrides", "words"),
     [
-        {"epochs": 0},
-        {"data": "cifar10"},
-        {"optimizer": 3},
-        {"learning_rate": 0.0},
-        {"learning_rate": float("nan")},
-        {"learning_rate": float("inf")},
+        ({"epochs": 0}, "--epochs: `train.epochs` must be a whole number from 1"),
+        ({"data": "cats"}, "--data: "),
+        ({"optimizer": 3}, "--optimizer: `train.optimizer`: write a name"),
+        ({"optimizer": "adan"}, "--optimizer: Keras has no optimizer `adan`; did you mean `adam`?"),
+        ({"learning_rate": 0.0}, "the learning rate must be a finite number above 0, not 0.0"),
+        ({"learning_rate": float("nan")}, "the learning rate"),
+        ({"learning_rate": float("inf")}, "the learning rate"),
+        (
+            {"learning_rate": "high"},
+            'the learning rate must be a finite number above 0, not "high"',
+        ),
+        ({"schedul": "cosine"}, "--train schedul: `schedul` is not a key here; did you mean `sch"),
+        ({"schedule": "plato"}, "--train schedule: there is no schedule `plato`; did you mean"),
+        ({"schedule.plateau.factor": 3}, "--train schedule.plateau.factor: "),
+        ({"data.resize": "shrink"}, "--train data.resize: `train.data.resize` must be one of"),
+        ({"epochs.a": 3}, "--train epochs.a: `train.epochs` must be a whole number"),
+        ({"data..a": 3}, "`data..a` is not a key of a recipe"),
+        ({"augment.3": "mixup"}, "there is no item 3 in a list of 0"),
+        ({"augment.random_crop.size": 3}, "--train augment.random_crop.size: "),
+        ({"epochs": 0, "batch": 0}, "--batch: "),
     ],
 )
-def test_what_is_wrong_outside_is_no_problem_of_the_spec(overrides):
-    with pytest.raises(UsageError):
+def test_what_is_wrong_outside_is_said_of_its_option(overrides, words):
+    with pytest.raises(UsageError) as caught:
         Recipe.resolve({}, overrides)
+    assert words in str(caught.value)
+
+
+def test_what_is_wrong_in_the_section_is_no_fault_of_what_is_given_outside():
+    with pytest.raises(RecipeError):
+        Recipe.resolve({"epochs": 0}, {"batch": 3})
+
+
+def test_other_data_takes_the_split_but_not_what_was_said_of_the_first(monkeypatch):
+    """As `--data digits` for a recipe that trains on a folder of its own."""
+    folder = replace(sources.SOURCES["digits"], needs="path")
+    monkeypatch.setattr(recipe, "SOURCES", {**sources.SOURCES, "folder": folder})
+    section = {"data": {"source": "folder", "path": "cats", "per_class": 9, "validation": 0.3}}
+    resolved = Recipe.resolve(section, {"data": "digits"})
+    assert (resolved.data.path, resolved.data.per_class, resolved.data.validation) == (
+        None,
+        None,
+        0.3,
+    )
+
+
+def test_a_stage_has_its_own_epochs_and_learning_rate():
+    section = {"optimizer": SGD, "epochs": 90, "schedule": "cosine"}
+    stage = Recipe.resolve(section).for_stage(10, 0.01)
+    assert stage == Recipe.resolve(section, {"epochs": 10, "learning_rate": 0.01})
+    assert Recipe.resolve(section).for_stage(90, None) == Recipe.resolve(section)
 
 
 def test_a_recipe_is_checked_without_anything_heavy():

@@ -26,6 +26,8 @@ class Family:
     names: tuple[str, ...]
     refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Names that a recipe may not give, with what to write instead."""
+    own: tuple[str, ...] = ()
+    """Names beside Keras's that are archspec's."""
     closed: bool = False
     """Whether no newer Keras adds a name that a recipe may give."""
 
@@ -37,8 +39,14 @@ class Family:
             return self.refused[name]
         if not self.closed and _is_newer():
             return None
-        refused = nearest(name, (*self.names, *self.refused))
-        return self.refused.get(refused or "") or suggestion(name, self.names, what=f"{self.word}s")
+        meant = nearest(name, (*self.own, *self.names, *self.refused))
+        if meant is not None and meant in self.refused:
+            return self.refused[meant]
+        return suggestion(name, (*self.own, *self.names), what=self.plural)
+
+    @property
+    def plural(self) -> str:
+        return f"{self.word}es" if self.word.endswith("s") else f"{self.word}s"
 
 
 def _is_newer() -> bool:
@@ -87,7 +95,6 @@ LOSSES: Final = Family(
         "kl_divergence",
         "log_cosh",
         "mean_absolute_error",
-        "mean_absolute_percentage_error",
         "mean_squared_error",
         "mean_squared_logarithmic_error",
         "poisson",
@@ -98,6 +105,7 @@ LOSSES: Final = Family(
     {
         "circle": "it compares embeddings, and a network here gives a score for each class",
         "ctc": "it is for sequences, and an image here has one class",
+        "mean_absolute_percentage_error": "it divides by labels, and most of them are 0",
     },
 )
 
@@ -114,9 +122,9 @@ METRICS: Final = Family(
         "concordance_correlation",
         "cosine_similarity",
         "f1_score",
+        "f_beta_score",
         "false_negatives",
         "false_positives",
-        "fbeta_score",
         "hinge",
         "io_u",
         "kl_divergence",
@@ -164,7 +172,9 @@ SCHEDULES: Final = Family(
         "piecewise_constant_decay",
         "polynomial_decay",
     ),
+    own=("plateau", "step", "cosine"),
 )
+"""Those of Keras count steps, archspec's own epochs."""
 
 _RESUMES: Final = "a run resumes by itself: `archspec fit --resume RUN`"
 _SCHEDULE: Final = "write `schedule:` instead: plateau, step, cosine or one of Keras's"

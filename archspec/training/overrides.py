@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
 from archspec.diagnostics import UsageError
@@ -128,10 +129,11 @@ def blamed(given: Mapping[Keys, Any], optimizer: str) -> Iterator[None]:
 
 def _culprit(path: Path, given: Mapping[Keys, Any], optimizer: str) -> str | None:
     """The option that put there what is wrong at `path`, if one did."""
+    path = tuple(takewhile(lambda key: isinstance(key, str), path))  # items have names outside
     for keys, value in given.items():
         place: Path = keys
         if keys == ("learning_rate",):
-            if path[0] == "optimizer" and path[-1] == "learning_rate":
+            if path[:1] == ("optimizer",) and path[-1] == "learning_rate":
                 return "--learning-rate"
             continue
         whole = isinstance(value, (Mapping, list, tuple)) or value != optimizer

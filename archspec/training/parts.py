@@ -54,7 +54,9 @@ class Named(_Part):
             (name, arguments) = next(iter(value.items()))
             if isinstance(name, str) and (arguments is None or isinstance(arguments, Mapping)):
                 return {"name": name, "arguments": dict(arguments or {})}
-        raise ValueError("write a name, or one name with its arguments, as `{adam: {...}}`")
+        raise ValueError(
+            "write a name, or one name with its arguments, as `{name: {argument: value}}`"
+        )
 
     @model_serializer
     def _write(self) -> Any:
@@ -65,7 +67,7 @@ def _known(family: names.Family) -> AfterValidator:
     def check(named: Named) -> Named:
         hint = family.refusal(named.name)
         if hint is not None:
-            message = f"Keras has no {family.word} `{named.name}`"
+            message = f"{'there is' if family.own else 'Keras has'} no {family.word} `{named.name}`"
             if named.name in family.refused:
                 message = f"a recipe takes no {family.word} `{named.name}`"
             raise PydanticCustomError(
@@ -126,9 +128,10 @@ class Schedule(_Part):
         if isinstance(value, str):
             value = {value: None}
         if not isinstance(value, Mapping) or len(value) != 1:
-            raise ValueError(f"write one of {', '.join((*OWN, *names.SCHEDULES.names))}")
+            known = ", ".join((*names.SCHEDULES.own, *names.SCHEDULES.names))
+            raise ValueError(f"write one of {known}")
         ((name, arguments),) = value.items()
-        if name in OWN:
+        if name in names.SCHEDULES.own:
             return {name: {} if arguments is None else arguments}
         return {"keras": {name: arguments}}
 
@@ -136,12 +139,8 @@ class Schedule(_Part):
     def _write(self) -> Any:
         if self.keras is not None:
             return self.keras.model_dump(mode="json")
-        (said,) = (name for name in OWN if getattr(self, name) is not None)
+        (said,) = (name for name in names.SCHEDULES.own if getattr(self, name) is not None)
         return {said: getattr(self, said).model_dump(mode="json")}
-
-
-OWN = tuple(name for name in Schedule.model_fields if name != "keras")
-"""Schedules that are archspec's own: they know of epochs."""
 
 
 class Thaw(Section):

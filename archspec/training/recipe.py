@@ -7,13 +7,15 @@ checked by `archspec.training.compilation` once Keras is there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from archspec.diagnostics import Problem
 from archspec.element import Expect
 from archspec.ops.fields import Count, Index, Positive
 from archspec.training import overrides as outside
+from archspec.training.augment import Augment
 from archspec.training.mistakes import RecipeError, places, problems
 from archspec.training.parts import (
     Callback,
@@ -30,6 +32,11 @@ from archspec.training.parts import (
 from archspec.training.sources import SOURCES
 
 __all__ = ["DataRecipe", "Named", "Recipe", "RecipeError", "places"]
+
+OF_INDICES: Final = frozenset(
+    {"categorical_generalized_cross_entropy", "sparse_categorical_crossentropy"}
+)
+"""Losses whose labels are the numbers of classes; the others' are vectors, 1 for the class."""
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
 
@@ -146,7 +153,7 @@ class Recipe(Section):
     the schedule then is. With `plateau` it rises epoch by epoch, each at the mean of its steps."""
     callbacks: tuple[Callback, ...] = ()
     """Keras's callbacks. What they write goes to the folder `callbacks` of the run."""
-    augment: tuple[Named, ...] = ()
+    augment: tuple[Augment, ...] = ()
     """What is done to the training images, at random, in this order."""
     class_weights: Annotated[
         Literal["balanced"] | dict[str, Positive] | None,
@@ -202,9 +209,24 @@ class Recipe(Section):
     @classmethod
     def _read(cls, data: Any) -> Recipe:
         try:
-            return cls.model_validate(data)
+            recipe = cls.model_validate(data)
         except ValidationError as error:
             raise RecipeError(problems(error, cls, data)) from None
+        mixing = next((one.name for one in recipe.augment if one.mixes_labels), None)
+        if mixing and recipe.loss.name in OF_INDICES:
+            message = f"`{mixing}` mixes classes, and `{recipe.loss.name}` takes one for each image"
+            hint = "write `loss: categorical_crossentropy`"
+            raise RecipeError([(("loss",), Problem("value", message, help=hint))])
+        return recipe
+
+    def for_stage(self, epochs: int, learning_rate: float | None) -> Recipe:
+        """The recipe of a stage of a training, whose optimiser and schedule begin anew.
+
+        None leaves the learning rate as it is.
+        """
+        rate = outside.given({"learning_rate": learning_rate})
+        data = outside.changed(_plain(self.to_dict()), {**rate, ("epochs",): epochs})
+        return self._read(data)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `resolve` reads back as the same recipe."""
