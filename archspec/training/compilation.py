@@ -5,17 +5,21 @@ Every function gets the `keras` module as an argument, so that importing this on
 
 from __future__ import annotations
 
-import inspect
 import math
-import re
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
-from archspec.diagnostics import Problem, suggestion
-from archspec.element import show
-from archspec.spec.document import Path
-from archspec.training.recipe import Named, Recipe, RecipeError
+from archspec.diagnostics import Problem
+from archspec.training import callback_files, schedules
+from archspec.training.families import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, together
+from archspec.training.mistakes import RecipeError
+from archspec.training.parts import Named
+from archspec.training.recipe import OF_INDICES, Recipe
 
 MAIN: Final = "output"
 """What a graph calls the output of its `layers`, beside which heads stand."""
@@ -23,154 +27,138 @@ MAIN: Final = "output"
 SECONDS_PER_EXECUTION: Final = 0.25
 """How long TensorFlow may run steps without coming back to Python: the progress line's patience."""
 
-NUMBERS: Final = frozenset(
-    {
-        "baseline",
-        "clipnorm",
-        "clipvalue",
-        "ema_overwrite_frequency",
-        "global_clipnorm",
-        "gradient_accumulation_steps",
-        "ignore_class",
-        "loss_scale_factor",
-        "weight_decay",
-    }
-)
-"""Arguments that are numbers where they are not None, which their default does not show.
-
-Keras looks at most of them only in the middle of its first step.
-"""
-
 FLOPS_PER_SECOND: Final = {"cpu": 2e10, "gpu": 1e13}
 """Rough and low: only the order of magnitude matters, to choose the steps per execution."""
 
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """One of Keras's families of classes, and how a recipe spells their names."""
-
-    word: str
-    module: str
-    base: str
-
-    def classes(self, keras: Any) -> dict[str, Any]:
-        module = getattr(keras, self.module)
-        base = getattr(module, self.base)
-        return {
-            self._spell(name): cls
-            for name, cls in vars(module).items()
-            if inspect.isclass(cls) and issubclass(cls, base) and cls is not base
-        }
-
-    def _spell(self, name: str) -> str:
-        """As Keras itself does: optimisers in lower case, the others in snake case."""
-        if self.module == "optimizers":
-            return name.lower()
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-    def make(self, keras: Any, named: Named, path: Path, **extra: Any) -> Any:
-        """An instance with the recipe's arguments; `extra` gives way to them.
-
-        Raises `RecipeError` for a name or an argument that Keras does not have.
-        """
-        classes = self.classes(keras)
-        if named.name not in classes:
-            hint = suggestion(named.name, classes, what=f"{self.word}s")
-            unknown = f"Keras has no {self.word} `{named.name}`"
-            raise RecipeError([(path, Problem("unknown-name", unknown, help=hint))])
-        cls = classes[named.name]
-        parameters = _parameters(cls)
-        inside = (*path, named.name)
-        problems = [
-            ((*inside, argument), problem)
-            for argument, value in named.arguments.items()
-            if (problem := _wrong(named.name, parameters, argument, value)) is not None
-        ]
-        if problems:
-            raise RecipeError(problems)
-        given = {name: value for name, value in extra.items() if name in parameters}
-        try:
-            return cls(**(given | named.arguments))
-        except (TypeError, ValueError) as error:
-            refused = f"Keras refuses these arguments of `{named.name}`: {error}"
-            raise RecipeError([(inside, Problem("value", refused))]) from None
+OF_DISTRIBUTIONS: Final = frozenset(
+    {"categorical_generalized_cross_entropy", "dice", "kl_divergence", "poisson", "tversky"}
+)
+"""Losses that take an output for probabilities, and cannot be told that it is not."""
 
 
-OPTIMIZERS: Final = Family("optimizer", "optimizers", "Optimizer")
-LOSSES: Final = Family("loss", "losses", "Loss")
-METRICS: Final = Family("metric", "metrics", "Metric")
-CALLBACKS: Final = Family("callback", "callbacks", "Callback")
+DETERMINISTIC_XLA: Final = "--xla_gpu_deterministic_ops=true"
 
 
-def _parameters(cls: Any) -> dict[str, inspect.Parameter]:
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    found = inspect.signature(cls).parameters
-    return {name: parameter for name, parameter in found.items() if parameter.kind in named}
+def set_up(keras: Any, recipe: Recipe) -> None:
+    """Raise `RecipeError` for all that Keras finds wrong; make the process do what was asked.
+
+    Determinism holds for the whole process, and Keras's random seed must be set after it. XLA
+    reads its flags when JAX computes for the first time.
+    """
+    check(keras, recipe)
+    if recipe.deterministic:
+        _make_deterministic(keras.backend.backend())
 
 
-def _wrong(
-    owner: str, parameters: Mapping[str, inspect.Parameter], argument: str, value: Any
-) -> Problem | None:
-    if argument not in parameters:
-        hint = suggestion(argument, parameters, what=f"arguments of `{owner}`")
-        return Problem("unknown-key", f"`{owner}` has no argument `{argument}`", help=hint)
-    default = parameters[argument].default
-    optional = default is None and argument in NUMBERS
-    if (optional and value is None) or not (optional or _is_number(default)) or _is_number(value):
-        return None
-    return Problem("type", f"`{argument}` of `{owner}` must be a number, not {show(value)}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def check(keras: Any, recipe: Recipe) -> None:
+    """Raise `RecipeError` for all that Keras, or its backend, finds wrong with a recipe."""
+    together(
+        partial(schedules.check, recipe),
+        partial(optimizer, keras, recipe, 1),
+        partial(LOSSES.make, keras, recipe.loss, ("loss",)),
+        partial(_metrics, keras, recipe, logits=False),
+        partial(_callbacks, keras, recipe, Path()),
+        partial(steps_per_execution, keras, recipe, 1, 1),
+        partial(_check_precision, keras, recipe),
+    )
 
 
 def optimizer(keras: Any, recipe: Recipe, steps_per_epoch: int) -> Any:
     """The recipe's optimiser, its learning rate following the recipe's schedule."""
-    path = ("optimizer",)
-    made = OPTIMIZERS.make(keras, recipe.optimizer, path)
-    schedule = recipe.schedule
-    if schedule is None:
-        return made
-    peak = float(made.learning_rate)
-    schedules = keras.optimizers.schedules
-    if schedule.cosine is not None:
-        warmup = schedule.cosine.warmup
-        rate = schedules.CosineDecay(
-            0.0 if warmup else peak,
-            decay_steps=max(1, recipe.epochs - warmup) * steps_per_epoch,
-            warmup_target=peak if warmup else None,
-            warmup_steps=warmup * steps_per_epoch,
-        )
-    elif schedule.step is not None:
-        at = sorted(schedule.step.at)
-        rate = schedules.PiecewiseConstantDecay(
-            # Keras's boundary is the last iteration of the old rate; iterations count from 0.
-            [epoch * steps_per_epoch - 1 for epoch in at],
-            [peak * schedule.step.factor**n for n in range(len(at) + 1)],
-        )
-    else:
-        return made  # a plateau's callback changes it
-    arguments = {**recipe.optimizer.arguments, "learning_rate": rate}
-    cls = OPTIMIZERS.classes(keras)[recipe.optimizer.name]
-    return cls(**arguments)
+    made = OPTIMIZERS.make(keras, recipe.optimizer, ("optimizer",))
+    core = _core(made)
+    core.learning_rate = schedules.rate(
+        keras,
+        recipe,
+        _peak(keras, core),
+        steps_per_epoch=steps_per_epoch,
+        steps_per_update=core.gradient_accumulation_steps or 1,
+    )
+    return made
 
 
-def callbacks(keras: Any, recipe: Recipe) -> list[Any]:
-    """Keras callbacks of the recipe, and the one that its schedule may need."""
-    monitor = "val_loss" if recipe.data.validation else "loss"
-    made = [
-        CALLBACKS.make(keras, named, ("callbacks", index), monitor=monitor)
-        for index, named in enumerate(recipe.callbacks)
+def _core(optimizer: Any) -> Any:
+    """The optimiser that changes the weights, where another one scales the loss for it."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _peak(keras: Any, core: Any) -> Any:
+    """The highest learning rate: a number, or the optimiser's own schedule."""
+    config = core.get_config()["learning_rate"]
+    if isinstance(config, dict):
+        return keras.optimizers.schedules.deserialize(config)
+    return float(config)
+
+
+def spare_from_decay(model: Any) -> None:
+    """Take weight decay away from what is no kernel: biases, and the scales and offsets of norms.
+
+    To be done after each `compile`: an optimiser does not save it.
+    """
+    spared = [weight for weight in model.weights if len(weight.shape) < 2 or weight.name == "bias"]
+    _core(model.optimizer).exclude_from_weight_decay(var_list=spared)
+
+
+def callbacks(keras: Any, recipe: Recipe, home: Path) -> list[Any]:
+    """Keras's callbacks of the recipe, and those that its schedule needs.
+
+    What they write goes to a folder inside `home`. They are to be called before whoever records
+    the learning rate of an epoch, and before whoever saves the optimiser.
+    """
+    made = _callbacks(keras, recipe, home)
+    callback_files.make_folders(recipe.callbacks, home)
+    core = _core(OPTIMIZERS.make(keras, recipe.optimizer, ("optimizer",)))
+    return made + schedules.callbacks(
+        keras,
+        recipe,
+        _peak(keras, core),
+        steps_per_update=core.gradient_accumulation_steps or 1,
+        monitor=_monitor(recipe),
+    )
+
+
+def _callbacks(keras: Any, recipe: Recipe, home: Path) -> list[Any]:
+    made: list[Any] = []
+
+    def make(index: int, named: Named) -> None:
+        path = ("callbacks", index)
+        if named.name == "swap_ema_weights":
+            _check_average(recipe, (*path, named.name))
+        inside = callback_files.rewritten(named, path, home)
+        made.append(CALLBACKS.make(keras, inside, path, monitor=_monitor(recipe)))
+
+    together(*(partial(make, index, named) for index, named in enumerate(recipe.callbacks)))
+    return made
+
+
+def _monitor(recipe: Recipe) -> str:
+    return "val_loss" if recipe.data.validation else "loss"
+
+
+def _check_average(recipe: Recipe, path: tuple[str | int, ...]) -> None:
+    named = schedules.innermost(recipe.optimizer)
+    if named.arguments.get("use_ema") is not True:
+        message = "`swap_ema_weights` needs an optimizer that averages the weights"
+        hint = f"write `optimizer: {{{named.name}: {{use_ema: true}}}}`"
+        raise RecipeError([(path, Problem("value", message, help=hint))])
+
+
+def check_measures(recipe: Recipe, measures: Collection[str]) -> None:
+    """Raise `RecipeError` for what callbacks watch and no epoch of this recipe measures.
+
+    `measures` are the names in Keras's logs at the end of an epoch, such as val_loss.
+    """
+    found = [
+        problem
+        for index, callback in enumerate(recipe.callbacks)
+        for problem in callback_files.unknown_measures(callback, ("callbacks", index), measures)
     ]
     plateau = recipe.schedule.plateau if recipe.schedule else None
-    if plateau is not None:
-        made.append(
-            keras.callbacks.ReduceLROnPlateau(
-                monitor=monitor, factor=plateau.factor, patience=plateau.patience
-            )
-        )
-    return made
+    if plateau is not None and plateau.monitor is not None and plateau.monitor not in measures:
+        unknown = callback_files.unknown(plateau.monitor, measures)
+        found.append((("schedule", "plateau", "monitor"), unknown))
+    if found:
+        raise RecipeError(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,17 +182,19 @@ def objective(
     An output without its weight in `loss_weights` weighs 1.
     """
 
-    def loss(_: str, output: Any) -> Any:
-        logits = not ends_in_softmax(keras, output)
+    def loss(name: str, output: Any) -> Any:
+        logits = not gives_probabilities(keras, output)
+        if logits and recipe.loss.name in OF_DISTRIBUTIONS:
+            message = f"`{recipe.loss.name}` compares probabilities, but `{name}` gives scores"
+            hint = "end it with a softmax, or use another loss"
+            raise RecipeError([(("loss",), Problem("value", message, help=hint))])
         return LOSSES.make(keras, recipe.loss, ("loss",), from_logits=logits)
 
-    def metrics(*_: Any) -> list[Any]:
-        made = [
-            METRICS.make(keras, named, ("metrics", index))
-            for index, named in enumerate(recipe.metrics)
-        ]
-        return ["accuracy", *made]
+    def metrics(_: str, output: Any) -> list[Any]:
+        logits = not gives_probabilities(keras, output)
+        return [_accuracy(keras, one_hot), *_metrics(keras, recipe, logits)]
 
+    one_hot = recipe.loss.name not in OF_INDICES
     heads = isinstance(model.output, dict)
     return Objective(
         loss=for_outputs(model, loss),
@@ -213,8 +203,37 @@ def objective(
         if heads
         else None,
         accuracy=f"{MAIN}_accuracy" if heads else "accuracy",
-        one_hot=not recipe.loss.name.startswith("sparse_"),
+        one_hot=one_hot,
     )
+
+
+def _accuracy(keras: Any, one_hot: bool) -> Any:
+    """The share of images whose class has the highest score, whatever the loss.
+
+    Keras's own choice by the word `accuracy` is, for some losses, how many scores are right.
+    """
+    metrics = keras.metrics
+    cls = metrics.CategoricalAccuracy if one_hot else metrics.SparseCategoricalAccuracy
+    return cls(name="accuracy")
+
+
+def _metrics(keras: Any, recipe: Recipe, logits: bool) -> list[Any]:
+    """The recipe's metrics, each of another name."""
+    made: list[Any] = []
+    taken = {"accuracy", "loss"}
+
+    def make(index: int, named: Named) -> None:
+        path = ("metrics", index)
+        metric = METRICS.make(keras, named, path, name=named.name, from_logits=logits)
+        if metric.name in taken:
+            message = f"there is a measure `{metric.name}` already"
+            hint = f"give this one another, as `{{{named.name}: {{name: other}}}}`"
+            raise RecipeError([(path, Problem("duplicate", message, help=hint))])
+        taken.add(metric.name)
+        made.append(metric)
+
+    together(*(partial(make, index, named) for index, named in enumerate(recipe.metrics)))
+    return made
 
 
 def for_outputs(model: Any, make: Callable[[str, Any], Any]) -> Any:
@@ -224,43 +243,67 @@ def for_outputs(model: Any, make: Callable[[str, Any], Any]) -> Any:
     return make(MAIN, model.output)
 
 
-def ends_in_softmax(keras: Any, output: Any) -> bool:
-    """Whether a model's output is a distribution over classes; otherwise it is logits."""
+def gives_probabilities(keras: Any, output: Any) -> bool:
+    """Whether a model's output lies between 0 and 1; otherwise it is logits."""
     layer = output._keras_history.operation  # noqa: SLF001  (Keras has no public way)
+    functions = (keras.activations.softmax, keras.activations.sigmoid)
     activation = getattr(layer, "activation", None)
-    return isinstance(layer, keras.layers.Softmax) or activation is keras.activations.softmax
+    return isinstance(layer, keras.layers.Softmax) or activation in functions
 
 
-def feed(
-    keras: Any, images: Any, labels: Any, *, batch: int, shuffle_seed: int | None = None
-) -> tuple[Any, Any]:
-    """Keras's `x` and `y`, in the form that feeds this backend fastest.
-
-    For TensorFlow that is its own pipeline, which prepares batches while a step runs; its `y` is
-    None. Keras shuffles arrays itself.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return images, labels
-    import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
-
-    examples = tf.data.Dataset.from_tensor_slices((images, labels))
-    if shuffle_seed is not None:
-        examples = examples.shuffle(len(images), seed=shuffle_seed, reshuffle_each_iteration=True)
-    return examples.batch(batch).prefetch(tf.data.AUTOTUNE), None
+@contextmanager
+def precision(keras: Any, recipe: Recipe) -> Iterator[None]:
+    """What layers are made inside this have the recipe's dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(recipe.precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
-def steps_per_execution(keras: Any, macs_per_step: int, steps_per_epoch: int) -> int:
+def _check_precision(keras: Any, recipe: Recipe) -> None:
+    if recipe.precision == "float64" and keras.backend.backend() == "jax":
+        import jax  # noqa: PLC0415  (loaded already, by Keras)
+
+        if not jax.config.jax_enable_x64:
+            message = "JAX computes in float64 only where it was told so at its start"
+            hint = "set the environment variable JAX_ENABLE_X64=1"
+            raise RecipeError([(("precision",), Problem("value", message, help=hint))])
+
+
+def jit(keras: Any, recipe: Recipe) -> Any:
+    """Keras's `jit_compile`. On a CPU TensorFlow is slower with XLA, so `auto` leaves it out."""
+    if recipe.jit == "auto" and _is_tensorflow_on_cpu(keras):
+        return False
+    return recipe.jit
+
+
+def steps_per_execution(
+    keras: Any, recipe: Recipe, macs_per_step: int, steps_per_epoch: int
+) -> int:
     """How many steps to run between two visits to Python.
 
     A step costs TensorFlow half a millisecond in Python, more than a small network's arithmetic.
-    Torch refuses any number but 1; JAX gains nothing.
+    PyTorch refuses any number but 1; JAX gains nothing.
     """
-    if keras.backend.backend() != "tensorflow":
+    backend = keras.backend.backend()
+    if recipe.steps_per_execution != "auto":
+        if backend == "torch" and recipe.steps_per_execution > 1:
+            message = "with PyTorch, Keras runs one step per execution"
+            hint = "leave it out, or write auto"
+            raise RecipeError([(("steps_per_execution",), Problem("value", message, help=hint))])
+        return min(recipe.steps_per_execution, steps_per_epoch)
+    if backend != "tensorflow":
         return 1
-    kind = "gpu" if devices(keras)[0].startswith("gpu") else "cpu"
+    kind = "cpu" if _is_tensorflow_on_cpu(keras) else "gpu"
     # Forward and backward are three passes of two operations a multiply-add.
     seconds = max(5e-4, 6 * macs_per_step / FLOPS_PER_SECOND[kind])
     return max(1, min(steps_per_epoch, math.floor(SECONDS_PER_EXECUTION / seconds)))
+
+
+def _is_tensorflow_on_cpu(keras: Any) -> bool:
+    return keras.backend.backend() == "tensorflow" and not devices(keras)[0].startswith("gpu")
 
 
 def devices(keras: Any) -> list[str]:
@@ -271,3 +314,22 @@ def devices(keras: Any) -> list[str]:
         count = torch.cuda.device_count()
         return [f"gpu:{index}" for index in range(count)] or ["cpu:0"]
     return [str(name).lower() for name in keras.distribution.list_devices()]
+
+
+def _make_deterministic(backend: str) -> None:
+    """Each backend's own switch, for what it computes in no fixed order otherwise."""
+    match backend:
+        case "tensorflow":
+            import tensorflow as tf  # noqa: PLC0415
+
+            tf.config.experimental.enable_op_determinism()
+        case "torch":
+            import torch  # noqa: PLC0415
+
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as PyTorch asks for
+            torch.use_deterministic_algorithms(True)
+            torch.backends.cudnn.benchmark = False
+        case "jax":
+            flags = os.environ.get("XLA_FLAGS", "")
+            if DETERMINISTIC_XLA not in flags:
+                os.environ["XLA_FLAGS"] = f"{flags} {DETERMINISTIC_XLA}".strip()

@@ -1,0 +1,741 @@
+"""A recipe as Keras's objects: every name, every argument, and what they do to a training."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import graph_of, spec_of
+
+import archspec
+from archspec.emit.model import build, load_model
+from archspec.expand import expand
+from archspec.spec.loading import bundled
+from archspec.training import compilation, families, names
+from archspec.training.recipe import Recipe, RecipeError
+
+pytestmark = [
+    pytest.mark.keras,
+    # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+
+FAMILIES = (
+    families.OPTIMIZERS,
+    families.LOSSES,
+    families.METRICS,
+    families.SCHEDULES,
+    families.CALLBACKS,
+)
+STEPS = 4
+"""In an epoch of the trainings below."""
+
+
+@pytest.fixture(scope="module")
+def keras():
+    from archspec.emit.engine import load_keras
+
+    return load_keras()
+
+
+def backend() -> str:
+    import keras
+
+    return keras.backend.backend()
+
+
+def examples(count: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """Images of 6x6 with one channel, and one of three classes for each."""
+    random = np.random.default_rng(0)
+    images = random.standard_normal((count, 6, 6, 1), dtype="float32")
+    return images, np.eye(3, dtype="float32")[random.integers(3, size=count)]
+
+
+def network(keras, recipe: Recipe, end: str = "fc: {units: 3, activation: softmax}"):
+    """A small network with every sort of weight, and always the same ones."""
+    keras.utils.set_random_seed(1)
+    with compilation.precision(keras, recipe):
+        return build(
+            graph_of(f"conv: {{filters: 2, norm: batch, bias: true}}, flatten, {end}", "[6, 6, 1]")
+        )
+
+
+def compiled(keras, train: dict, *, steps: int = STEPS):
+    """The small network, ready to be trained by a recipe."""
+    recipe = Recipe.resolve({"batch": 4, **train})
+    compilation.set_up(keras, recipe)
+    model = network(keras, recipe)
+    objective = compilation.objective(keras, recipe, model, {})
+    model.compile(
+        compilation.optimizer(keras, recipe, steps),
+        loss=objective.loss,
+        metrics=objective.metrics,
+        jit_compile=compilation.jit(keras, recipe),
+        steps_per_execution=compilation.steps_per_execution(keras, recipe, 1, steps),
+    )
+    model.optimizer.build(model.trainable_variables)
+    compilation.spare_from_decay(model)
+    return model
+
+
+def trained(keras, train: dict, *, epochs: int = 1, **options):
+    """The small network, after so many epochs of four steps."""
+    model = compiled(keras, train)
+    images, labels = examples()
+    model.fit(images, labels, batch_size=4, epochs=epochs, shuffle=False, verbose=0, **options)
+    return model
+
+
+def weights(model) -> dict[str, np.ndarray]:
+    return {weight.path: np.asarray(weight.numpy()) for weight in model.trainable_variables}
+
+
+def distance(one, other) -> float:
+    """How far two networks' weights are from each other."""
+    first, second = weights(one), weights(other)
+    return sum(float(np.abs(first[path] - second[path]).sum()) for path in first)
+
+
+def problems(keras, train: dict) -> dict[str, tuple[str, str | None]]:
+    """What is wrong with a recipe in Keras's eyes: message and help by place."""
+    with pytest.raises(RecipeError) as caught:
+        compilation.check(keras, Recipe.resolve(train))
+    return {
+        ".".join(map(str, path)): (problem.message, problem.help)
+        for path, problem in caught.value.problems
+    }
+
+
+# Names
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.known.word)
+def test_the_names_known_without_keras_are_those_that_it_has(keras, family):
+    version = tuple(int(part) for part in keras.__version__.split(".")[:2])
+    if version != names.KERAS:
+        pytest.skip(f"the names are those of Keras {names.KERAS}")
+    assert set(family.classes(keras)) == {*family.known.names, *family.known.refused}
+
+
+@pytest.mark.parametrize("name", sorted({*names.OPTIMIZERS.names} - {"lossscaleoptimizer"}))
+def test_every_optimizer_trains_after_a_warmup_and_decays_kernels_alone(keras, name):
+    def without_gradients(decay: float):
+        arguments = {"learning_rate": 0.1, "weight_decay": decay}
+        if name == "muon":
+            arguments["adam_weight_decay"] = decay
+        model = compiled(keras, {"optimizer": {name: arguments}, "warmup": 1, "epochs": 3})
+        variables = model.trainable_variables
+        for _ in range(2 * STEPS):
+            model.optimizer.apply([keras.ops.zeros(v.shape) for v in variables], variables)
+        return model
+
+    plain, decayed = without_gradients(0.0), without_gradients(0.1)
+    for path, value in weights(plain).items():
+        shrunk = np.abs(weights(decayed)[path]).sum() < 0.99 * np.abs(value).sum()
+        # Ftrl computes its weights anew from sums of gradients, which there were none of.
+        assert shrunk == (path.endswith("kernel") and name != "ftrl"), path
+    images, labels = examples()
+    decayed.fit(images, labels, batch_size=4, verbose=0)
+    assert all(np.isfinite(value).all() for value in weights(decayed).values())
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"precision": "mixed_float16"},
+        {"optimizer": {"lossscaleoptimizer": {"inner_optimizer": {"sgd": {"weight_decay": 0.5}}}}},
+    ],
+    ids=["in mixed precision", "by its name"],
+)
+def test_where_the_loss_is_scaled_decay_spares_biases_too(keras, train):
+    section = {"optimizer": {"sgd": {"weight_decay": 0.5}}, **train}
+    model = compiled(keras, Recipe.resolve(section, {"learning_rate": 0.1}).to_dict())
+    assert type(model.optimizer).__name__ == "LossScaleOptimizer"
+    before = weights(model)
+    images, labels = examples()
+    model.fit(images, labels, batch_size=16, sample_weight=np.zeros(16), verbose=0)
+    after = weights(model)
+    for path in before:
+        share = 0.95 if path.endswith("kernel") else 1.0  # 1 - decay x learning rate
+        assert after[path] == pytest.approx(share * before[path], rel=1e-5), path
+
+
+@pytest.mark.parametrize("name", names.LOSSES.names)
+def test_every_loss_can_be_minimised(keras, name):
+    recipe = Recipe.resolve({"loss": name})
+    model = network(keras, recipe)
+    objective = compilation.objective(keras, recipe, model, {})
+    images, labels = examples()
+    model.compile("sgd", loss=objective.loss, metrics=objective.metrics)
+    targets = labels if objective.one_hot else labels.argmax(axis=-1)
+    losses = [model.train_on_batch(images, targets)[0] for _ in range(3)]
+    assert losses[0] > losses[1] > losses[2]
+    accuracy = model.test_on_batch(images, targets, return_dict=True)["accuracy"]
+    right = model.predict_on_batch(images).argmax(axis=-1) == labels.argmax(axis=-1)
+    assert accuracy == pytest.approx(right.mean())
+
+
+@pytest.mark.parametrize(
+    ("end", "logits"),
+    [
+        ("fc: {units: 3, activation: softmax}", False),
+        ("fc: {units: 3, activation: sigmoid}", False),
+        ("fc: 3, softmax", False),
+        ("fc: 3", True),
+        ("fc: {units: 3, activation: relu}", True),
+    ],
+)
+def test_a_loss_is_told_whether_it_gets_probabilities(keras, end, logits):
+    recipe = Recipe.resolve({"metrics": ["auc", "categorical_crossentropy"]})
+    objective = compilation.objective(keras, recipe, network(keras, recipe, end), {})
+    assert objective.loss.get_config()["from_logits"] == logits
+    assert [metric.get_config().get("from_logits") for metric in objective.metrics] == [
+        None,
+        logits,
+        logits,
+    ]
+
+
+def test_a_loss_of_probabilities_refuses_scores(keras):
+    recipe = Recipe.resolve({"loss": "kl_divergence"})
+    with pytest.raises(RecipeError, match="compares probabilities, but `output` gives scores"):
+        compilation.objective(keras, recipe, network(keras, recipe, "fc: 3"), {})
+
+
+def test_each_head_has_its_own_loss_and_metrics(keras):
+    graph = expand(
+        spec_of(
+            "{name: net, input: [6, 6, 1], layers: [flatten, {fc: 8, name: a}, fc: 3, softmax],"
+            " heads: {aux: {from: a, loss_weight: 0.3, layers: [fc: 3]}}}"
+        )
+    )
+    recipe = Recipe.resolve({"metrics": ["auc"]})
+    objective = compilation.objective(keras, recipe, build(graph), graph.loss_weights)
+    assert {name: loss.get_config()["from_logits"] for name, loss in objective.loss.items()} == {
+        "aux": True,
+        "output": False,
+    }
+    assert [metric.name for metric in objective.metrics["aux"]] == ["accuracy", "auc"]
+    assert objective.loss_weights == {"aux": 0.3, "output": 1.0}
+    assert objective.accuracy == "output_accuracy"
+
+
+# The learning rate
+
+
+def rate_at(optimizer, step: int) -> float:
+    optimizer.variables[0].assign(step)  # how many there were
+    return float(optimizer.learning_rate)
+
+
+@pytest.mark.parametrize(
+    ("train", "rates"),
+    [
+        ({}, {0: 0.8, 100: 0.8}),
+        ({"schedule": "plateau"}, {0: 0.8, 100: 0.8}),
+        ({"warmup": 2}, {0: 0.04, 9: 0.4, 19: 0.8, 100: 0.8}),
+        (
+            {"schedule": {"step": {"at": [4, 2], "factor": 0.5}}},
+            {0: 0.8, 19: 0.8, 20: 0.4, 39: 0.4, 40: 0.2},
+        ),
+        (
+            {"schedule": {"step": {"at": [1, 4], "factor": 0.5}}, "warmup": 2},
+            {9: 0.2, 19: 0.4, 39: 0.4, 40: 0.2},
+        ),
+        ({"schedule": "cosine"}, {0: 0.8, 50: 0.4, 100: 0.0}),
+        ({"schedule": "cosine", "warmup": 2}, {0: 0.04, 19: 0.8, 20: 0.8, 60: 0.4, 100: 0.0}),
+        (
+            {"schedule": {"exponential_decay": {"decay_steps": 10, "decay_rate": 0.5}}},
+            {0: 0.8, 10: 0.4, 30: 0.1},
+        ),
+        (
+            {
+                "schedule": {"exponential_decay": {"decay_steps": 10, "decay_rate": 0.5}},
+                "warmup": 1,
+            },
+            {0: 0.04, 8: 0.36, 10: 0.4, 30: 0.1},
+        ),
+        (
+            {"schedule": {"piecewise_constant_decay": {"boundaries": [9], "values": [1, 0.5]}}},
+            {0: 1.0, 9: 1.0, 10: 0.5},
+        ),
+    ],
+)
+def test_the_learning_rate_follows_the_schedule(keras, train, rates):
+    said = {} if "piecewise_constant_decay" in str(train) else {"learning_rate": 0.8}
+    recipe = Recipe.resolve({"epochs": 10, "optimizer": {"sgd": said}, **train})
+    optimizer = compilation.optimizer(keras, recipe, 10)
+    found = {step: rate_at(optimizer, step) for step in rates}
+    assert found == pytest.approx(rates, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("train", "rates"),
+    [
+        # Keras's own schedules count updates, archspec's epochs: 20 steps are 5 updates, 2 epochs.
+        ({"schedule": {"exponential_decay": {"decay_steps": 5, "decay_rate": 0.5}}}, {20: 0.4}),
+        ({"schedule": {"step": {"at": [2], "factor": 0.5}}}, {19: 0.8, 20: 0.4}),
+        ({"schedule": "cosine"}, {50: 0.4, 100: 0.0}),
+        ({"warmup": 2}, {9: 0.4, 19: 0.8}),
+    ],
+)
+def test_with_gathered_gradients_an_epoch_is_as_long_as_ever(keras, train, rates):
+    arguments = {"learning_rate": 0.8, "gradient_accumulation_steps": 4}
+    recipe = Recipe.resolve({"epochs": 10, "optimizer": {"sgd": arguments}, **train})
+    optimizer = compilation.optimizer(keras, recipe, 10)
+    assert {step: rate_at(optimizer, step) for step in rates} == pytest.approx(rates, abs=1e-6)
+
+
+def test_a_schedule_may_be_said_as_the_optimizers_rate(keras):
+    decay = {"exponential_decay": {"initial_learning_rate": 1, "decay_steps": 4, "decay_rate": 0.5}}
+    optimizer = {"lossscaleoptimizer": {"inner_optimizer": {"sgd": {"learning_rate": decay}}}}
+    made = compilation.optimizer(keras, Recipe.resolve({"optimizer": optimizer, "warmup": 1}), 2)
+    inner = made.inner_optimizer
+    assert [rate_at(inner, step) for step in (0, 4, 8)] == pytest.approx([0.5**1.5, 0.5, 0.25])
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"warmup": 1},
+        {"warmup": 1, "schedule": "cosine"},
+        {
+            "optimizer": {"adam": {"gradient_accumulation_steps": 2}},
+            "schedule": {"exponential_decay": {"decay_steps": 5, "decay_rate": 0.5}},
+        },
+    ],
+)
+def test_a_saved_model_has_its_schedule(keras, tmp_path, train):
+    model = compiled(keras, train)
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    steps = range(0, 100, 7)
+    rates = [rate_at(model.optimizer, step) for step in steps]
+    assert [rate_at(loaded.optimizer, step) for step in steps] == pytest.approx(rates)
+
+
+class Rates:
+    """What the learning rate is in each epoch: to be called after the recipe's callbacks."""
+
+    def __init__(self, keras) -> None:
+        self.seen: list[float] = []
+        self.callback = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda *_: self.seen.append(
+                float(self.callback.model.optimizer.learning_rate)
+            )
+        )
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_plateau_lowers_the_rate_after_a_rise_epoch_by_epoch(keras, tmp_path, precision):
+    train = {
+        "optimizer": {"sgd": {"learning_rate": 0.8}},
+        "warmup": 2,
+        "schedule": {"plateau": {"patience": 2, "min_delta": 100, "factor": 0.5}},
+        "data": {"validation": 0},
+        "precision": precision,
+    }
+    model = compiled(keras, train)
+    rates = Rates(keras)
+    callbacks = [*compilation.callbacks(keras, Recipe.resolve(train), tmp_path), rates.callback]
+    images, labels = examples()
+    model.fit(images, labels, batch_size=4, epochs=6, callbacks=callbacks, verbose=0)
+    assert rates.seen == pytest.approx([0.2, 0.6, 0.8, 0.4, 0.4, 0.2])
+
+
+# What arguments do
+
+
+def test_gradients_are_gathered_before_an_update(keras):
+    gathered = {"sgd": {"learning_rate": 0.1, "gradient_accumulation_steps": 2}}
+    model = compiled(keras, {"optimizer": gathered})
+    before = weights(model)
+    images, labels = examples(8)
+    model.train_on_batch(images[:4], labels[:4])
+    moved = [path for path in before if (weights(model)[path] != before[path]).any()]
+    assert moved == []
+    model.train_on_batch(images[4:], labels[4:])
+    moved = [path for path in before if (weights(model)[path] != before[path]).any()]
+    assert len(moved) >= len(before) - 1  # the bias before a norm has no gradient to speak of
+
+
+@pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm", "clipvalue"])
+def test_clipped_gradients_move_less(keras, clip):
+    still = compiled(keras, {})
+    free = trained(keras, {"optimizer": "sgd"})
+    clipped = trained(keras, {"optimizer": {"sgd": {clip: 1e-6}}})
+    assert distance(clipped, still) < 1e-3 * distance(free, still)
+
+
+def test_averaged_weights_take_the_place_of_the_last(keras):
+    """An average that moves by a thousandth stays where the first step led."""
+    said = {"learning_rate": 0.5, "use_ema": True, "ema_momentum": 0.999}
+    averaged = trained(keras, {"optimizer": {"sgd": {**said, "ema_overwrite_frequency": 1}}})
+    free = trained(keras, {"optimizer": {"sgd": {"learning_rate": 0.5}}})
+    first = compiled(keras, {"optimizer": {"sgd": {"learning_rate": 0.5}}})
+    images, labels = examples()
+    first.train_on_batch(images[:4], labels[:4])
+    assert distance(averaged, first) < 0.02 * distance(free, first)
+
+
+def test_averaged_weights_are_those_that_are_judged(keras, tmp_path):
+    average = {"sgd": {"learning_rate": 0.5, "use_ema": True, "ema_momentum": 0.999}}
+    recipe = Recipe.resolve({"optimizer": average, "callbacks": ["swap_ema_weights"]})
+    callbacks = compilation.callbacks(keras, recipe, tmp_path)
+    model = compiled(keras, recipe.to_dict())
+    images, labels = examples()
+    plain = model.fit(images, labels, batch_size=4, verbose=0, validation_data=(images, labels))
+    model = compiled(keras, recipe.to_dict())
+    swapped = model.fit(
+        images,
+        labels,
+        batch_size=4,
+        verbose=0,
+        validation_data=(images, labels),
+        callbacks=callbacks,
+    )
+    assert swapped.history["val_loss"] != plain.history["val_loss"]
+
+
+def test_smoothed_labels_bound_the_loss_from_below(keras):
+    recipe = Recipe.resolve({"loss": {"categorical_crossentropy": {"label_smoothing": 0.3}}})
+    loss = compilation.objective(keras, recipe, network(keras, recipe), {}).loss
+    sure = np.array([[1.0, 0.0, 0.0]], "float32")
+    smoothed = np.array([[0.8, 0.1, 0.1]], "float32")
+    entropy = -(0.8 * np.log(0.8) + 0.2 * np.log(0.1))
+    assert float(loss(sure, smoothed)) == pytest.approx(entropy, rel=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("end", ["fc: {units: 3, activation: softmax}", "fc: 3"])
+def test_in_mixed_precision_the_output_is_exact(keras, tmp_path, precision, end):
+    recipe = Recipe.resolve({"precision": precision})
+    model = network(keras, recipe, end)
+    images, _ = examples()
+    inside = model.get_layer("conv1-convolution")
+    assert keras.backend.standardize_dtype(inside.compute_dtype) == precision[len("mixed_") :]
+    assert {keras.backend.standardize_dtype(weight.dtype) for weight in model.weights} == {
+        "float32"
+    }
+    assert keras.backend.standardize_dtype(model(images).dtype) == "float32"
+    model.save(tmp_path / "model.keras")
+    assert (
+        load_model(tmp_path / "model.keras").predict(images, verbose=0)
+        == model.predict(images, verbose=0)
+    ).all()
+    assert keras.config.dtype_policy().name == "float32"  # as it was before
+
+
+# Callbacks
+
+
+def test_what_callbacks_write_stays_inside_the_runs_folder(keras, tmp_path):
+    recipe = Recipe.resolve(
+        {
+            "callbacks": [
+                {"csv_logger": {"filename": "logs/all.csv"}},
+                {
+                    "model_checkpoint": {
+                        "filepath": "{epoch:02d}-{val_loss:.1f}.weights.h5",
+                        "save_weights_only": True,
+                    }
+                },
+                "model_checkpoint",
+            ]
+        }
+    )
+    images, labels = examples()
+    trained(
+        keras,
+        {},
+        epochs=2,
+        validation_data=(images, labels),
+        callbacks=compilation.callbacks(keras, recipe, tmp_path),
+    )
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert {
+        "callbacks/logs/all.csv",
+        "callbacks/epoch001.keras",
+        "callbacks/epoch002.keras",
+    } < files
+    assert {path.partition("-")[0] for path in files if path.endswith(".h5")} == {
+        "callbacks/01",
+        "callbacks/02",
+    }
+    assert len(files) == 5
+
+
+@pytest.mark.parametrize("path", ["/x.csv", "../x.csv", "a/../../x", "C:\\x", "\\x", "", "a\nb", 3])
+@pytest.mark.parametrize("callback", ["csv_logger", "model_checkpoint", "tensor_board"])
+def test_no_callback_writes_outside_the_runs_folder(keras, callback, path):
+    argument = {
+        "csv_logger": "filename",
+        "model_checkpoint": "filepath",
+        "tensor_board": "log_dir",
+    }[callback]
+    found = problems(keras, {"callbacks": [{callback: {argument: path}}]})
+    message, hint = found[f"callbacks.0.{callback}.{argument}"]
+    assert "must be a path inside the run's folder" in message
+    assert "it is written to RUN/callbacks" in hint
+
+
+@pytest.mark.parametrize("name", ["{epoch.real}.keras", "{0}.keras", "{.keras", "{epoch:q}.keras"])
+def test_a_files_name_is_made_of_numbers_alone(keras, name):
+    found = problems(keras, {"callbacks": [{"model_checkpoint": {"filepath": name}}]})
+    (((message, hint)),) = found.values()
+    assert "is not a name with measures in it" in message
+    assert "{epoch:03d}" in hint
+
+
+def test_a_callback_watches_the_validation_loss_where_there_is_one(keras):
+    def watched(train: dict) -> str:
+        recipe = Recipe.resolve({"callbacks": ["early_stopping"], **train})
+        return compilation.callbacks(keras, recipe, Path())[0].monitor
+
+    assert watched({}) == "val_loss"
+    assert watched({"data": {"validation": 0}}) == "loss"
+
+
+@pytest.mark.parametrize(
+    ("train", "path", "message"),
+    [
+        (
+            {"callbacks": [{"early_stopping": {"monitor": "val_los"}}]},
+            "early_stopping.monitor",
+            "val_los",
+        ),
+        (
+            {"callbacks": [{"model_checkpoint": {"filepath": "{f1:.2f}.keras"}}]},
+            "model_checkpoint.filepath",
+            "f1",
+        ),
+        ({"schedule": {"plateau": {"monitor": "val_acc"}}}, "plateau.monitor", "val_acc"),
+    ],
+)
+def test_what_no_epoch_measures_cannot_be_watched(train, path, message):
+    with pytest.raises(RecipeError) as caught:
+        compilation.check_measures(Recipe.resolve(train), {"loss", "val_loss", "val_accuracy"})
+    ((where, problem),) = caught.value.problems
+    assert ".".join(map(str, where)).endswith(path)
+    assert problem.message == f"there is no `{message}` to monitor"
+
+
+# What is wrong
+
+WRONG = [
+    ({"optimizer": {"sgd": {"momentun": 0.9}}}, "optimizer.sgd.momentun", "has no argument"),
+    (
+        {"optimizer": {"sgd": {"learning_rate": -1}}},
+        "optimizer.sgd.learning_rate",
+        "a number above 0",
+    ),
+    ({"optimizer": {"sgd": {"learning_rate": None}}}, "optimizer.sgd.learning_rate", "not null"),
+    ({"optimizer": {"sgd": {"weight_decay": "1e-4"}}}, "optimizer.sgd.weight_decay", 'not "1e-4"'),
+    ({"optimizer": {"sgd": {"momentum": 7}}}, "optimizer.sgd.momentum", "from 0 to below 1, not 7"),
+    ({"optimizer": {"sgd": {"nesterov": 1}}}, "optimizer.sgd.nesterov", "true or false, not 1"),
+    ({"optimizer": {"adam": {"clipnorm": True}}}, "optimizer.adam.clipnorm", "not true"),
+    ({"optimizer": {"adam": {"beta_1": math.nan}}}, "optimizer.adam.beta_1", "not NaN"),
+    ({"optimizer": {"adam": {"name": "a b"}}}, "optimizer.adam.name", "a name of letters"),
+    (
+        {"optimizer": {"adam": {"gradient_accumulation_steps": 1}}},
+        "optimizer.adam.gradient_accumulation_steps",
+        "a whole number from 2, not 1",
+    ),
+    ({"optimizer": {"adam": {"clipnorm": 1, "clipvalue": 1}}}, "optimizer.adam", "Keras refuses"),
+    (
+        {"optimizer": "lossscaleoptimizer"},
+        "optimizer.lossscaleoptimizer",
+        "needs `inner_optimizer`",
+    ),
+    (
+        {"optimizer": {"lossscaleoptimizer": {"inner_optimizer": "adan"}}},
+        "optimizer.lossscaleoptimizer.inner_optimizer",
+        "Keras has no optimizer `adan`",
+    ),
+    (
+        {"optimizer": {"lossscaleoptimizer": {"inner_optimizer": {"lossscaleoptimizer": {}}}}},
+        "optimizer.lossscaleoptimizer.inner_optimizer",
+        "Keras has no optimizer `lossscaleoptimizer`",
+    ),
+    (
+        {"optimizer": {"sgd": {"learning_rate": {"cosine_decay": {"decay_step": 3}}}}},
+        "optimizer.sgd.learning_rate.cosine_decay.decay_step",
+        "`cosine_decay` has no argument `decay_step`",
+    ),
+    (
+        {"optimizer": {"sgd": {"learning_rate": {"cosine_decay": {}}}}, "schedule": "cosine"},
+        "schedule",
+        "`optimizer` has a schedule of its learning rate already",
+    ),
+    (
+        {"schedule": "exponential_decay"},
+        "schedule.exponential_decay",
+        "needs `decay_steps` and `decay_rate`",
+    ),
+    (
+        {"schedule": {"cosine_decay": {"decay_steps": 0}}},
+        "schedule.cosine_decay.decay_steps",
+        "a whole number from 1",
+    ),
+    (
+        {
+            "schedule": {"cosine_decay": {"decay_steps": 9, "initial_learning_rate": 1}},
+            "optimizer": {"sgd": {"learning_rate": 0.1}},
+        },
+        "schedule.cosine_decay.initial_learning_rate",
+        "beside the `learning_rate` of `optimizer`",
+    ),
+    (
+        {"schedule": {"cosine_decay": {"decay_steps": 9, "warmup_steps": 3}}, "warmup": 1},
+        "schedule.cosine_decay.warmup_steps",
+        "beside `warmup`",
+    ),
+    (
+        {"loss": {"categorical_crossentropy": {"label_smoothing": "0.1"}}},
+        "loss.categorical_crossentropy.label_smoothing",
+        'a number from 0 to 1, not "0.1"',
+    ),
+    ({"loss": {"hinge": {"reduction": "none"}}}, "loss.hinge.reduction", "one of sum_over_batch"),
+    ({"loss": {"huber": {"delta": "x"}}}, "loss.huber.delta", 'a finite number, not "x"'),
+    ({"loss": {"huber": {"dtype": "float"}}}, "loss.huber.dtype", "one of float16, bfloat16"),
+    (
+        {"metrics": [{"top_k_categorical_accuracy": {"k": 0}}]},
+        "metrics.0.top_k_categorical_accuracy.k",
+        "from 1",
+    ),
+    (
+        {"metrics": [{"precision": {"thresholds": [0.1, "x"]}}]},
+        "metrics.0.precision.thresholds",
+        "a list",
+    ),
+    ({"metrics": ["io_u"]}, "metrics.0.io_u", "needs `num_classes` and `target_class_ids`"),
+    ({"metrics": ["auc", {"recall": {"name": "auc"}}]}, "metrics.1", "a measure `auc` already"),
+    ({"metrics": [{"auc": {"name": "accuracy"}}]}, "metrics.0", "a measure `accuracy` already"),
+    (
+        {"callbacks": [{"early_stopping": {"patience": 1.5}}]},
+        "callbacks.0.early_stopping.patience",
+        "1.5",
+    ),
+    (
+        {"callbacks": [{"early_stopping": {"mode": "up"}}]},
+        "callbacks.0.early_stopping.mode",
+        "auto, min",
+    ),
+    ({"callbacks": ["swap_ema_weights"]}, "callbacks.0.swap_ema_weights", "averages the weights"),
+    (
+        {"callbacks": [{"model_checkpoint": {"filepath": "a"}}]},
+        "callbacks.0.model_checkpoint",
+        "Keras refuses",
+    ),
+]
+
+
+@pytest.mark.parametrize(("train", "place", "message"), WRONG)
+def test_what_keras_would_find_late_is_refused_at_its_place(keras, train, place, message):
+    found = problems(keras, train)
+    assert place in found
+    assert message in found[place][0]
+
+
+def test_a_wrong_argument_has_its_suggestion(keras):
+    found = problems(keras, {"optimizer": {"sgd": {"momentun": 0.9}}})
+    assert found["optimizer.sgd.momentun"][1] == "did you mean `momentum`?"
+
+
+def test_all_that_keras_finds_wrong_is_said_at_once(keras):
+    train = {
+        "optimizer": {"sgd": {"momentun": 0.9, "learning_rate": "x"}},
+        "loss": {"hinge": {"alpha": 1}},
+        "metrics": ["auc", {"recall": {"top_k": -1}}],
+        "callbacks": [{"early_stopping": {"patients": 3}}, {"csv_logger": {"filename": "/x"}}],
+    }
+    assert list(problems(keras, train)) == [
+        "optimizer.sgd.momentun",
+        "optimizer.sgd.learning_rate",
+        "loss.hinge.alpha",
+        "metrics.1.recall.top_k",
+        "callbacks.0.early_stopping.patients",
+        "callbacks.1.csv_logger.filename",
+    ]
+
+
+# What the backends differ in
+
+
+def test_how_a_step_is_compiled(keras):
+    auto = False if backend() == "tensorflow" else "auto"  # XLA makes it slower on a CPU
+    asked = {word: compilation.jit(keras, Recipe.resolve({"jit": word})) for word in (True, False)}
+    assert asked == {True: True, False: False}
+    if compilation.devices(keras)[0].startswith("cpu"):
+        assert compilation.jit(keras, Recipe()) == auto
+
+
+@pytest.mark.parametrize(
+    ("train", "macs", "steps", "expected"),
+    [
+        ({}, 10**6, 1000, {"tensorflow": 500, "jax": 1, "torch": 1}),
+        ({}, 10**6, 7, {"tensorflow": 7, "jax": 1, "torch": 1}),
+        ({}, 10**12, 1000, {"tensorflow": 1, "jax": 1, "torch": 1}),
+        ({"steps_per_execution": 5}, 1, 1000, {"tensorflow": 5, "jax": 5}),
+        ({"steps_per_execution": 5}, 1, 3, {"tensorflow": 3, "jax": 3}),
+    ],
+)
+def test_how_many_steps_run_at_once(keras, train, macs, steps, expected):
+    recipe = Recipe.resolve(train)
+    if backend() in expected:
+        assert compilation.steps_per_execution(keras, recipe, macs, steps) == expected[backend()]
+    else:
+        assert problems(keras, train) == {
+            "steps_per_execution": (
+                "with PyTorch, Keras runs one step per execution",
+                "leave it out, or write auto",
+            )
+        }
+
+
+DETERMINISTIC = """
+from archspec.emit.engine import load_keras
+from archspec.training import compilation
+from archspec.training.recipe import Recipe
+keras = load_keras()
+compilation.set_up(keras, Recipe.resolve({"deterministic": True}))
+match keras.backend.backend():
+    case "tensorflow":
+        from tensorflow.python.framework.config import is_op_determinism_enabled
+        print(is_op_determinism_enabled())
+    case "torch":
+        import torch
+        print(torch.are_deterministic_algorithms_enabled())
+    case "jax":
+        import os
+        print("--xla_gpu_deterministic_ops=true" in os.environ["XLA_FLAGS"])
+"""
+
+
+def test_determinism_is_asked_of_the_backend():
+    """In a process of its own, because it holds for all that follows."""
+    done = subprocess.run(
+        [sys.executable, "-c", DETERMINISTIC], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["True"]
+
+
+# The recipes that come with archspec
+
+
+@pytest.mark.parametrize("family", bundled())
+def test_every_bundled_recipe_trains(keras, tmp_path, family):
+    """By its optimiser, loss, schedule and callbacks; on other data, and a small network."""
+    section = archspec.load(family).train
+    recipe = Recipe.resolve(section)
+    callbacks = compilation.callbacks(keras, recipe, tmp_path)
+    images, labels = examples()
+    model = compiled(keras, recipe.to_dict())
+    history = model.fit(
+        images, labels, epochs=2, verbose=0, callbacks=callbacks, validation_data=(images, labels)
+    ).history
+    assert np.isfinite(history["loss"]).all()
