@@ -224,7 +224,7 @@ def _try_out(session: Session) -> None:
     recipe = session.recipe
     try:
         measured = session._compile(recipe)  # noqa: SLF001
-    except Exception as error:  # each backend raises its own
+    except Exception as error:  # noqa: BLE001  (each backend raises its own)
         place = "metrics" if recipe.metrics else "loss"
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         refused = f"Keras cannot measure with this loss and these metrics: {reason}"
