@@ -331,7 +331,10 @@ def test_arrays_of_the_networks_shape_are_used_where_they_lie():
     images = noise(4, 3, 3, 1)
     assert Stored(images, Shape((3, 3, 1)), "stretch", scale=255).array is images
     assert Stored(images, Shape((4, 4, 1)), "stretch", scale=255).array is None
-    assert Stored(images / 2, Shape((3, 3, 1)), "stretch", scale=255).array is None
+    for kind in (np.float64, ">f4"):
+        other = Stored(images.astype(kind), Shape((3, 3, 1)), "stretch", scale=255)
+        assert other.array is None
+        assert other.read(np.arange(4)).dtype == np.dtype(np.float32)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,10 @@ def test_cropping_keeps_proportions_and_shows_the_middle():
     assert resize(image[np.newaxis], (2, 2), "crop").ravel().tolist() == [100] * 4
 
 
+def test_no_images_are_resized_to_none():
+    assert resize(np.empty((0, 4, 4, 3), np.uint8), (2, 2)).shape == (0, 2, 2, 3)
+
+
 def test_whole_numbers_stay_whole_and_are_rounded():
     image = np.array([0, 1], np.uint8).reshape(1, 1, 2, 1)
     assert resize(image, (1, 5))[0, 0, :, 0].tolist() == [0, 0, 0, 1, 1]

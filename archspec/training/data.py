@@ -203,7 +203,10 @@ def _pixels(
         )
     if recipe.cache == "auto" and needed > MEMORY_SHARE * free:
         return store
-    kept = Kept(store, len(loaded.labels))
+    try:
+        kept = Kept(store, len(loaded.labels))
+    except MemoryError:  # a few images of very many
+        return store
     if isinstance(store, Stored) and needed <= SMALL_BYTES:
         kept.fill()
     return kept

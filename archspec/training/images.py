@@ -220,8 +220,13 @@ def resize(images: NDArray[Any], extent: tuple[int, ...], how: str = "stretch") 
     inner, bars = placement(tuple(old), extent, how)
     region = shown(tuple(old), extent, how)
     rows, columns = (_weights(o, i, r) for o, i, r in zip(old, inner, region, strict=True))
-    values = images.astype(np.float32, copy=False).reshape(count, old[0], -1)
-    values = columns @ (rows @ values).reshape(count, inner[0], old[1], channels)
+    values = images.astype(np.float32, copy=False).reshape(count, old[0], old[1] * channels)
+    values = (rows @ values).reshape(count, inner[0], old[1], channels)
+    # One large product instead of many small ones.
+    values = (values.swapaxes(2, 3).reshape(-1, old[1]) @ columns.T).reshape(
+        count, inner[0], channels, inner[1]
+    )
+    values = values.swapaxes(2, 3)
     if images.dtype.kind in "iu":
         values = np.clip(np.rint(values), 0, np.iinfo(images.dtype).max)
     values = values.astype(images.dtype, copy=False)
@@ -251,5 +256,6 @@ def match_channels(images: NDArray[Any], channels: int) -> NDArray[Any]:
         return images
     if images.shape[-1] == 1:
         return np.repeat(images, channels, axis=-1)
-    grey = images.astype(np.float32, copy=False) @ np.array(LUMINANCE, np.float32)[:, np.newaxis]
+    grey = images.reshape(-1, 3).astype(np.float32, copy=False) @ np.array(LUMINANCE, np.float32)
+    grey = grey.reshape(*images.shape[:-1], 1)
     return (np.rint(grey) if images.dtype.kind in "iu" else grey).astype(images.dtype, copy=False)

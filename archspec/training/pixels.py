@@ -60,7 +60,7 @@ class Stored:
         self.scale = scale
         self._images = images
         self._how = how
-        plain = images.dtype.name in {"uint8", "float32"}
+        plain = images.dtype in (np.dtype("uint8"), np.dtype("float32"))
         here = not isinstance(images, np.memmap)
         as_it_is = here and plain and images.shape[1:] == shape
         self.array: NDArray[Any] | None = images if as_it_is else None
