@@ -220,13 +220,12 @@ def resize(images: NDArray[Any], extent: tuple[int, ...], how: str = "stretch") 
     inner, bars = placement(tuple(old), extent, how)
     region = shown(tuple(old), extent, how)
     rows, columns = (_weights(o, i, r) for o, i, r in zip(old, inner, region, strict=True))
-    values = images.astype(np.float32, copy=False).reshape(count, old[0], old[1] * channels)
-    values = (rows @ values).reshape(count, inner[0], old[1], channels)
+    values: NDArray[Any] = images.astype(np.float32, copy=False)
+    values = rows @ values.reshape(count, old[0], old[1] * channels)
     # One large product instead of many small ones.
-    values = (values.swapaxes(2, 3).reshape(-1, old[1]) @ columns.T).reshape(
-        count, inner[0], channels, inner[1]
-    )
-    values = values.swapaxes(2, 3)
+    values = values.reshape(count, inner[0], old[1], channels).swapaxes(2, 3)
+    values = values.reshape(-1, old[1]) @ columns.T
+    values = values.reshape(count, inner[0], channels, inner[1]).swapaxes(2, 3)
     if images.dtype.kind in "iu":
         values = np.clip(np.rint(values), 0, np.iinfo(images.dtype).max)
     values = values.astype(images.dtype, copy=False)
