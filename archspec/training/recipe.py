@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from archspec.diagnostics import Problem
+from archspec.diagnostics import Problem, nearest
 from archspec.element import Expect
 from archspec.ops.fields import Count, Index, Positive
 from archspec.training import overrides as outside
@@ -88,8 +88,9 @@ class DataRecipe(Section):
     @classmethod
     def _is_available(cls, source: str) -> str:
         if source not in SOURCES:
-            available = ", ".join(SOURCES)
-            raise ValueError(f"`{source}` is not available; available: {available}")
+            near = nearest(source, SOURCES)
+            hint = f"did you mean `{near}`?" if near else f"available: {', '.join(SOURCES)}"
+            raise ValueError(f"`{source}` is not available; {hint}")
         return source
 
     @field_validator("classes", mode="before")
@@ -141,7 +142,8 @@ class Recipe(Section):
     optimizer: Optimizer = Named.model_validate("adam")
     """One of Keras's optimisers. Its `weight_decay` takes that share, times the learning rate, of
     each kernel at every update, and nothing of biases and norms: decay apart from the gradient
-    (Loshchilov & Hutter 2019, arXiv:1711.05101), also under SGD."""
+    (Loshchilov & Hutter 2019, arXiv:1711.05101), also under SGD. Added to the gradient, as in many
+    papers, the same number decays 1 / (1 - momentum) times as fast."""
     loss: Loss = Named.model_validate({"categorical_crossentropy": {"label_smoothing": 0.1}})
     """One of Keras's losses. Smoothed labels (Szegedy et al. 2016, section 7) suit small data."""
     metrics: tuple[Metric, ...] = ()
