@@ -67,6 +67,20 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Loaded:
     )
 
 
+def unlabelled(path: Path) -> NDArray[Any]:
+    """The array in an .npy file, or the images in an .npz file: the only array of one, or x."""
+    if path.suffix == ".npy":
+        if not path.is_file():
+            raise UsageError(f"there is no file {path}")
+        return _read(path.parent, path.stem)
+    found = _names(path)
+    keys = found if len(found) == 1 else [key for key in NAMES["images"] if key in found]
+    if not keys:
+        hint = suggestion("", found, what="it has")
+        raise UsageError(f"{path} has no `{'` or `'.join(NAMES['images'])}`; {hint}")
+    return _read(path, keys[0])
+
+
 def _with_channels(shape: tuple[int, ...], wanted: Shape) -> tuple[int, ...]:
     """Grey images may be stored without an axis for their one channel."""
     return (*shape, 1) if len(shape) == len(wanted) else shape
