@@ -27,7 +27,10 @@ from archspec.spec.expressions import INPUTS
 from archspec.spec.loading import bundled
 from archspec.spec.operations import FUNCTIONS
 from archspec.spec.source import read
-from archspec.training.recipe import Recipe
+from archspec.training import names
+from archspec.training.augment import AUGMENTATIONS
+from archspec.training.parts import Cosine, Plateau, Schedule, Step, Thaw, Transfer
+from archspec.training.recipe import DataRecipe, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +217,8 @@ def _reference() -> Iterator[str]:
     for key, model in SECTIONS.items():
         yield from (f"### `{key}`", "", _paragraph(model), "")
         yield from _table("key", entries(model))
+        if model is Recipe:
+            yield from _recipe()
     yield from ("### Figures of `expect` and `budget`", "", _list(FIGURES), "")
     yield from ("## Steps", "", STEP, "")
     for name, word in WORDS.items():
@@ -230,6 +235,48 @@ def _reference() -> Iterator[str]:
                 yield from (f"`{cls.kind}: x` is short for `{cls.kind}: {{{cls.main}: x}}`.", "")
             yield from _table("argument", entries(cls))
 
+
+def _recipe() -> Iterator[str]:
+    """What the keys of `train` hold."""
+    for key, model in RECIPE.items():
+        yield from (f"#### `train.{key}`", "", _paragraph(model), "")
+        if model is not Schedule:  # each of its keys is a section
+            yield from _table("key", entries(model))
+    yield from ("#### `train.augment`", "", AUGMENT, "")
+    for name, augmentation in AUGMENTATIONS.items():
+        yield from (f"##### `{name}`", "", _paragraph(augmentation), "")
+        yield from _table("argument", entries(augmentation))
+    yield from ("#### What `train` names of Keras", "", KERAS, "")
+    families = (names.OPTIMIZERS, names.LOSSES, names.METRICS, names.SCHEDULES, names.CALLBACKS)
+    for family in families:
+        yield from (f"{family.plural.capitalize()}: {_list(family.names)}", "")
+    yield from ("| not in a recipe | because |", "|---|---|")
+    for family in families:
+        yield from (f"| `{name}` | {_cell(why)} |" for name, why in family.refused.items())
+    yield ""
+
+
+RECIPE: Final[Mapping[str, type[BaseModel]]] = {
+    "data": DataRecipe,
+    "schedule": Schedule,
+    "schedule.plateau": Plateau,
+    "schedule.step": Step,
+    "schedule.cosine": Cosine,
+    "transfer": Transfer,
+    "transfer.unfreeze": Thaw,
+}
+"""The sections of `train`; of a list, an item."""
+
+AUGMENT: Final = """\
+A list: each is a name, as `horizontal_flip`, or one name with its arguments, as
+`{random_crop: {padding: 4}}`."""
+
+_VERSION: Final = ".".join(map(str, names.KERAS))
+
+KERAS: Final = f"""\
+An optimizer, a loss, a metric, a schedule or a callback is a name, or one name with the arguments
+of Keras's class, as `{{sgd: {{learning_rate: 0.1}}}}`. These are the names of Keras {_VERSION}. Where
+a newer one is installed, its own may be named too, but for callbacks."""
 
 STEP: Final = """\
 A step is `- kind: arguments`, where the arguments are a mapping, a single value for the kind's main

@@ -28,7 +28,7 @@ from archspec.reference import WORDS
 from archspec.spec.document import NAME, RESERVED, Argument, Document
 from archspec.step import GROUPS, MODIFIERS
 from archspec.training import names
-from archspec.training.parts import OWN
+from archspec.training.augment import AUGMENTATIONS
 from archspec.training.recipe import Recipe
 from archspec.training.sources import SOURCES
 
@@ -325,11 +325,13 @@ def _train() -> Schema:
     source = {"description": "What to train on.", **_one_of(SOURCES)}
     parts["DataRecipe"]["properties"]["source"] |= source
     parts["DataRecipe"] = {"anyOf": [source, parts["DataRecipe"]]}
-    own = {name: _ref(f"train.{name.capitalize()}") for name in OWN}
+    own = {name: _ref(f"train.{name.capitalize()}") for name in names.SCHEDULES.own}
     parts["Schedule"] = {
         "description": parts["Schedule"]["description"],
         **_named({**own, **dict.fromkeys(names.SCHEDULES.names, _ARGUMENTS)}),
     }
+    augmentations = {name: _described(cls) for name, cls in AUGMENTATIONS.items()}
+    parts["Augmentation"] = _named(augmentations)
     for family in (names.OPTIMIZERS, names.LOSSES, names.METRICS, names.CALLBACKS):
         parts[family.word] = _named(dict.fromkeys(family.names, _ARGUMENTS))
     for key, family in (("optimizer", names.OPTIMIZERS), ("loss", names.LOSSES)):

@@ -78,6 +78,16 @@ ACCEPTED = {
         "layers: [conv]\ntrain: {data: digits, batch: 8, optimizer: {sgd: {learning_rate: 0.1}}, "
         "schedule: {step: {at: [3]}}, callbacks: [{early_stopping: {patience: 3}}]}"
     ),
+    "a recipe of every sort": (
+        "layers: [conv]\ntrain: {schedule: {exponential_decay: {decay_steps: 9, decay_rate: 1}}, "
+        "metrics: [auc, {recall: {top_k: 3}}], augment: [mixup, {random_crop: {padding: 2}}], "
+        "class_weights: {cat: 2, dog: 1.5}, jit: false, devices: all, steps_per_execution: 3, "
+        "transfer: {from: runs/a, freeze: all, unfreeze: [{epoch: 3, learning_rate: 0.1}]}}"
+    ),
+    "arguments that are nothing": (
+        "layers: [conv]\ntrain: {optimizer: {sgd: }, schedule: {cosine: }, callbacks: "
+        "[{early_stopping: }], augment: [{mixup: }], transfer: }"
+    ),
     "a short recipe": "layers: [conv]\ntrain: {data: {source: digits}, schedule: cosine}",
 }
 
@@ -126,6 +136,17 @@ REFUSED = {
     "a misspelt key of the recipe": "layers: [conv]\ntrain: {epoch: 3}",
     "two schedules": "layers: [conv]\ntrain: {schedule: {cosine: {}, plateau: {}}}",
     "an unknown callback": "layers: [conv]\ntrain: {callbacks: [lambda]}",
+    "an unknown optimizer": "layers: [conv]\ntrain: {optimizer: adan}",
+    "an unknown schedule": "layers: [conv]\ntrain: {schedule: plato}",
+    "two optimizers": "layers: [conv]\ntrain: {optimizer: {adam: {}, sgd: {}}}",
+    "an argument that a schedule has not": (
+        "layers: [conv]\ntrain: {schedule: {plateau: {patiense: 3}}}"
+    ),
+    "an argument that an augmentation has not": (
+        "layers: [conv]\ntrain: {augment: [{random_crop: {size: 3}}]}"
+    ),
+    "weights of nothing": "layers: [conv]\ntrain: {transfer: {freeze: all}}",
+    "a negative class weight": "layers: [conv]\ntrain: {class_weights: {cat: -1}}",
 }
 
 

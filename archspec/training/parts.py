@@ -78,16 +78,18 @@ def _known(family: names.Family) -> AfterValidator:
     return AfterValidator(check)
 
 
-Optimizer = Annotated[Named, _known(names.OPTIMIZERS)]
-Loss = Annotated[Named, _known(names.LOSSES)]
-Metric = Annotated[Named, _known(names.METRICS)]
-Callback = Annotated[Named, _known(names.CALLBACKS)]
+_A_NAME = Expect("a name, or one name with its arguments")
+Optimizer = Annotated[Named, _known(names.OPTIMIZERS), _A_NAME]
+Loss = Annotated[Named, _known(names.LOSSES), _A_NAME]
+Metric = Annotated[Named, _known(names.METRICS), _A_NAME]
+Callback = Annotated[Named, _known(names.CALLBACKS), _A_NAME]
 
 
 class Plateau(Section):
     """Lower the learning rate when the validation loss stops falling."""
 
     factor: Fraction = 0.1
+    """What the learning rate is multiplied by."""
     patience: Count = 5
     """Epochs without progress."""
     monitor: Word | None = None
@@ -104,7 +106,9 @@ class Step(Section):
     """Multiply the learning rate by `factor` after each of the epochs `at`."""
 
     at: Annotated[tuple[Count, ...], Field(min_length=1), Expect("a list of epochs, as [80, 120]")]
+    """How many epochs have passed."""
     factor: Fraction = 0.1
+    """What the learning rate is multiplied by, each time."""
 
 
 class Cosine(Section):
@@ -112,9 +116,10 @@ class Cosine(Section):
 
 
 class Schedule(_Part):
-    """How the learning rate changes: one of these, in epochs, or one of Keras's, in updates.
+    """How the learning rate changes: `plateau`, `step` or `cosine`, in epochs, or as in Keras.
 
-    Keras's take the optimiser's learning rate as `initial_learning_rate` unless they say one.
+    One of Keras's counts updates, and begins with the optimiser's learning rate unless it says an
+    `initial_learning_rate`.
     """
 
     plateau: Plateau | None = None
@@ -162,4 +167,4 @@ class Transfer(Section):
     freeze: Word = "none"
     """What is not trained: `all` but the new head, the network up to a step, or `none`."""
     unfreeze: tuple[Thaw, ...] = ()
-    """When to train more of it."""
+    """When to train more of it. Each time the optimiser and its schedule begin anew."""
