@@ -275,8 +275,8 @@ _VERSION: Final = ".".join(map(str, names.KERAS))
 
 KERAS: Final = f"""\
 An optimizer, a loss, a metric, a schedule or a callback is a name, or one name with the arguments
-of Keras's class, as `{{sgd: {{learning_rate: 0.1}}}}`. These are the names of Keras {_VERSION}. Where
-a newer one is installed, its own may be named too, but for callbacks."""
+of Keras's class, as `{{sgd: {{learning_rate: 0.1}}}}`. These are the names of Keras {_VERSION}.
+Where a newer one is installed, its own may be named too, but for callbacks."""
 
 STEP: Final = """\
 A step is `- kind: arguments`, where the arguments are a mapping, a single value for the kind's main
