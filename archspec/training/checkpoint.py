@@ -23,6 +23,7 @@ KEPT: Final = 2
 """The newest checkpoint may be damaged by a failing disk: the one before it is still there."""
 
 _FACTS: Final = "facts"
+_RANDOM: Final = "random/"
 _NAME: Final = re.compile(r"epoch-(\d{4,})\.npz")
 
 
@@ -117,6 +118,31 @@ def _variables(keras: Any, owner: Any) -> Iterator[tuple[str, Any]]:
 
 def _prefix(keras: Any, owner: Any) -> str:
     return "model/" if isinstance(owner, keras.Model) else "optimizer/"
+
+
+def random_state(keras: Any) -> dict[str, Any]:
+    """The states of a backend's own random numbers, by name: on torch, dropout draws from them.
+
+    The others draw from their variables alone.
+    """
+    if keras.backend.backend() != "torch":
+        return {}
+    import torch  # noqa: PLC0415  (loaded already, by Keras)
+
+    states = [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
+    return {f"{_RANDOM}{number}": state.numpy() for number, state in enumerate(states)}
+
+
+def restore_random_state(checkpoint: Checkpoint) -> None:
+    """Let a backend draw the random numbers that it would have drawn."""
+    held = [array for name, array in sorted(checkpoint.arrays.items()) if name.startswith(_RANDOM)]
+    if held:
+        import torch  # noqa: PLC0415
+
+        first, *others = (torch.from_numpy(state) for state in held)
+        torch.set_rng_state(first)
+        if len(others) == torch.cuda.device_count():  # another machine may have other devices
+            torch.cuda.set_rng_state_all(others)
 
 
 def memory_of(callbacks: Sequence[Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:

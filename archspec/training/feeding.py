@@ -7,6 +7,7 @@ so a resumed run sees the batches that it would have seen.
 from __future__ import annotations
 
 import math
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +27,7 @@ _ORDER, _AUGMENT = range(2)
 
 @dataclass(eq=False)
 class Feed:
-    """The batches of a part of the data, of the epoch that `epoch` says."""
+    """The batches of a part of the data."""
 
     part: Part
     preprocessing: Preprocessing
@@ -42,17 +43,18 @@ class Feed:
     weights: NDArray[np.float32] | None = None
     """Of each class in the loss."""
     epoch: int = 1
+    """The one that Keras goes through next."""
     _ordered: tuple[int, NDArray[np.int64]] | None = field(default=None, init=False, repr=False)
 
     @property
     def steps(self) -> int:
         return math.ceil(len(self.part) / self.batch)
 
-    def order(self) -> NDArray[np.int64]:
-        """The epoch's examples, by their places in the part."""
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """An epoch's examples, by their places in the part."""
         import numpy as np  # noqa: PLC0415
 
-        epoch, count = self.epoch, len(self.part)
+        count = len(self.part)
         if self.seed is None:
             return np.arange(count)
         if self._ordered is None or self._ordered[0] != epoch:
@@ -60,15 +62,16 @@ class Feed:
             self._ordered = epoch, random.permutation(count)
         return self._ordered[1]
 
-    def batch_at(self, step: int) -> tuple[Any, ...]:
-        """What Keras takes for a step of the epoch, from 0: images, labels, perhaps weights."""
-        positions = self.order()[step * self.batch : (step + 1) * self.batch]
-        return self._spread(*self._examples(step, positions))
+    def batch_at(self, epoch: int, step: int) -> tuple[Any, ...]:
+        """What Keras takes for a step, from 0: images, labels, and perhaps their weights."""
+        positions = self.order(epoch)[step * self.batch : (step + 1) * self.batch]
+        return self._spread(*self._examples(epoch, step, positions))
 
     def for_keras(self, keras: Any) -> Any:
         """The epoch's batches as Keras's `fit`, `evaluate` and `predict` take them.
 
-        Gone through again, they are those of what `epoch` says by then.
+        Gone through again, they are those of what `epoch` says by then. That is not changed while
+        Keras goes through them.
         """
         if keras.backend.backend() == "tensorflow":
             return self._pipeline()
@@ -79,7 +82,9 @@ class Feed:
         """Whether a batch is only taken from memory."""
         return self.part.pixels.array is not None and not self.augmentations
 
-    def _examples(self, step: int, positions: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+    def _examples(
+        self, epoch: int, step: int, positions: NDArray[np.int64]
+    ) -> tuple[NDArray[Any], ...]:
         import numpy as np  # noqa: PLC0415
 
         pixels = self.part.pixels.read(self.part.indices[positions])
@@ -87,7 +92,7 @@ class Feed:
         if self.one_hot:
             labels = np.eye(self.classes, dtype=np.float32)[labels]
         if self.augmentations:
-            random = np.random.default_rng((self.seed or 0, self.epoch, _AUGMENT, step))
+            random = np.random.default_rng((self.seed or 0, epoch, _AUGMENT, step))
             scale = self.part.pixels.scale
             pixels, labels = augment(pixels, labels, self.augmentations, random, scale=scale)
         images = self.preprocessing(pixels)
@@ -113,19 +118,23 @@ class Feed:
         weight = tf.TensorSpec((None,), "float32")
         specs = (image, label) if self.weights is None else (image, label, weight)
 
-        def examples(step: Any, positions: Any) -> Any:
+        def examples(epoch: Any, step: Any, positions: Any) -> Any:
             types = [spec.dtype for spec in specs]
-            tensors = tf.numpy_function(self._examples, [step, positions], types)
+            tensors = tf.numpy_function(self._examples, [epoch, step, positions], types)
             return self._spread(*map(tf.ensure_shape, tensors, [spec.shape for spec in specs]))
+
+        def steps(_: Any) -> Any:
+            epoch = tf.numpy_function(lambda: self.epoch, [], "int64")
+            order = tf.numpy_function(self.order, [epoch], "int64")
+            positions = tf.data.Dataset.from_tensor_slices(
+                tf.ensure_shape(order, (len(self.part),))
+            )
+            numbered = positions.batch(self.batch).enumerate()
+            return numbered.map(lambda step, positions: (epoch, step, positions))
 
         if self._is_looked_up and self.weights is None:
             examples = self._look_up(tf)
-        order = tf.data.Dataset.from_tensors(0).flat_map(
-            lambda _: tf.data.Dataset.from_tensor_slices(
-                tf.ensure_shape(tf.numpy_function(self.order, [], "int64"), (len(self.part),))
-            )
-        )
-        batches = order.batch(self.batch).enumerate()
+        batches = tf.data.Dataset.from_tensors(0).flat_map(steps)
         batches = batches.map(examples, num_parallel_calls=tf.data.AUTOTUNE)
         counted = tf.data.experimental.assert_cardinality(self.steps)
         return batches.apply(counted).prefetch(tf.data.AUTOTUNE)
@@ -137,7 +146,7 @@ class Feed:
             indices = tf.convert_to_tensor(self.part.indices)
             classes = tf.convert_to_tensor(self.part.labels)
 
-        def examples(_: Any, positions: Any) -> Any:
+        def examples(_: Any, __: Any, positions: Any) -> Any:
             images = self.preprocessing(tf.gather(stored, tf.gather(indices, positions)))
             labels = tf.gather(classes, positions)
             return self._spread(
@@ -148,13 +157,30 @@ class Feed:
 
 
 def _sequence(keras: Any, feed: Feed) -> Any:
-    """A feed as Keras's own kind of data set, for JAX and torch."""
+    """A feed as Keras's own kind of data set, for JAX and torch.
+
+    It reads ahead by itself: Keras's way of doing it may begin with an epoch before it is told
+    which one that is.
+    """
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.pool = ThreadPoolExecutor(READERS, thread_name_prefix="batches")
+            self.waiting: dict[tuple[int, int], Future[tuple[Any, ...]]] = {}
+
         def __len__(self) -> int:
             return feed.steps
 
         def __getitem__(self, step: int) -> tuple[Any, ...]:
-            return feed.batch_at(step)
+            epoch = feed.epoch
+            if feed._is_looked_up:  # noqa: SLF001
+                return feed.batch_at(epoch, step)
+            wanted = [(epoch, number) for number in range(step, min(step + READERS, feed.steps))]
+            self.waiting = {
+                place: self.waiting.get(place) or self.pool.submit(feed.batch_at, *place)
+                for place in wanted
+            }
+            return self.waiting[epoch, step].result()
 
-    return Batches(workers=1 if feed._is_looked_up else READERS)  # noqa: SLF001
+    return Batches()

@@ -95,8 +95,8 @@ def _steps(session: Session) -> Iterator[tuple[float, Any]]:
     session.compile(session.stages()[0], Path())
     for number in range(STEPS):
         rate = LOWEST * (HIGHEST / LOWEST) ** (number / (STEPS - 1))
-        feed.epoch = 1 + number // feed.steps
         model.optimizer.learning_rate = rate
         model.reset_metrics()  # else the loss is an average with those before
-        measured = model.train_on_batch(*feed.batch_at(number % feed.steps), return_dict=True)
+        epoch, step = divmod(number, feed.steps)
+        measured = model.train_on_batch(*feed.batch_at(epoch + 1, step), return_dict=True)
         yield rate, float(measured["loss"])

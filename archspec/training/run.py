@@ -212,6 +212,9 @@ def _train(
             if held and stage.first_epoch <= done:
                 checkpoint.restore(keras, model.optimizer, held)
                 callbacks.append(_reminded(keras, record.callbacks, held))
+            if held:
+                checkpoint.restore_random_state(held)
+                held = None
             model.fit(
                 session.train.for_keras(keras),
                 initial_epoch=done,
@@ -295,9 +298,7 @@ def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) 
 
 def _advice(session: Session, record: Record) -> str:
     """Why the loss became no number, as far as the model and its batch show."""
-    train = session.train
-    train.epoch = record.epoch
-    x, y, *_ = train.batch_at(record.step - 1)
+    x, y, *_ = session.train.batch_at(record.epoch, record.step - 1)
     return diagnose(
         session.keras,
         session.model,

@@ -135,7 +135,7 @@ class Session:
             jit_compile=compilation.jit(keras, recipe),
             steps_per_execution=compilation.steps_per_execution(keras, recipe, macs, steps),
         )
-        _, y, *_ = self.feed(self.data.train).batch_at(0)
+        _, y, *_ = self.feed(self.data.train).batch_at(1, 0)
         images = min(recipe.batch, len(self.train.part))
 
         def predict(_: str, output: Any) -> Any:
