@@ -1,0 +1,122 @@
+"""`archspec export`: a trained model for other programs, proven by running it there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from .output import echo
+
+MODELS = ("best", "final")
+"""The models of a run's folder, the first that there is being meant."""
+
+
+@click.command("export")
+@click.argument("run")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    required=True,
+    metavar="PATH",
+    help="Write .onnx, .tflite, .keras, .weights.h5, or a SavedModel (a folder: no suffix). May be "
+    "given several times.",
+)
+@click.option("--which", type=click.Choice(MODELS), help="The run's model.  [best]")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    metavar="X",
+    help="By how much an output may differ.  [1e-5]",
+)
+@click.option("--force", is_flag=True, help="Replace what is there.")
+def command(
+    run: str, outputs: tuple[str, ...], which: str | None, tolerance: float | None, force: bool
+) -> None:
+    """Write a trained model for other programs, each file proven by running it.
+
+    RUN is a run's folder, or a .keras file. What is written takes batches of any size, and has to
+    give what the model gives, or it is not kept.
+
+    \b
+    archspec export runs/lenet-1 -o lenet.onnx
+    archspec export runs/lenet-1 -o serving/lenet/1/ -o lenet.tflite
+    KERAS_BACKEND=tensorflow archspec export best.keras -o lenet.tflite
+    """
+    from archspec.emit.export import TOLERANCE, UnequalError, check_target, export, load
+    from archspec.render.columns import byte_size
+
+    for path in outputs:
+        check_target(path, force=force)
+    saved = _saved(run, which)
+    for path in outputs:
+        if Path(path).exists() and saved.samefile(path):
+            raise click.BadParameter(f"{path} is the model itself", param_hint="-o")
+    if "keras" not in sys.modules:
+        # A GPU multiplies what it has rounded to ten bits, so that nothing could be compared.
+        os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
+    model = load(saved)
+    failed = False
+    for path in outputs:
+        try:
+            done = export(
+                model,
+                path,
+                tolerance=TOLERANCE if tolerance is None else tolerance,
+                force=force,
+            )
+        except UnequalError as error:
+            echo(f"error: {error}; --tolerance accepts more", err=True)
+            failed = True
+            continue
+        difference = f"{done.largest_difference:.1e}" if done.largest_difference else "0"
+        echo(
+            f"{path}: {byte_size(done.bytes)}, largest difference to the model {difference} "
+            f"over {done.images} random images: equal within {done.tolerance:g}"
+        )
+        if done.widened:
+            echo(f"{path}: computes in float32, the model in {done.widened}")
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _saved(run: str, which: str | None) -> Path:
+    """The .keras file that is meant."""
+    from archspec.diagnostics import UsageError
+
+    place = Path(run)
+    if place.is_dir():
+        names = [f"{name}.keras" for name in ([which] if which else MODELS)]
+        for name in names:
+            if (place / name).is_file():
+                return place / name
+        raise UsageError(f"{run} holds no {' and no '.join(names)}: no run saved a model there")
+    if place.suffix == ".keras" and place.is_file():
+        if which:
+            raise click.UsageError(f"--which goes with a run's folder, and {run} is a file")
+        return place
+    if place.exists():
+        raise UsageError(f"{run} is neither a run's folder nor a .keras file")
+    raise UsageError(f"there is no run {run}{_hint(run)}")
+
+
+def _hint(run: str) -> str:
+    """What may be meant by a run that is not there."""
+    from archspec.diagnostics import UsageError, nearest
+    from archspec.spec.loading import find
+
+    place = Path(run)
+    siblings = [each.name for each in place.parent.iterdir()] if place.parent.is_dir() else []
+    if match := nearest(place.name, siblings):
+        return f"; did you mean `{place.with_name(match)}`?"
+    if not run.isidentifier():
+        return ""
+    try:
+        find(run)
+    except UsageError:
+        return ""
+    return f"; it is a network, which `archspec fit {run}` trains"

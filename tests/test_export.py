@@ -1,0 +1,569 @@
+"""Exporting: what is written gives the model's outputs wherever it is run, or is not kept."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from helpers import graph_of, spec_of
+
+import archspec
+from archspec.cli.export import command
+from archspec.diagnostics import UsageError
+from archspec.emit import formats
+from archspec.emit.engine import load_keras
+from archspec.emit.export import Exported, UnequalError, check_target, export, load
+from archspec.emit.formats import FORMATS, format_of
+from archspec.emit.model import build
+from archspec.graph.graph import Graph
+from archspec.spec.document import Spec
+
+# Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+keras_test = pytest.mark.keras
+
+SMALL = graph_of(
+    "{conv: {filters: 4, kernel: 3, activation: relu}}, "
+    "flatten, {fc: {units: 3, activation: softmax}}"
+)
+
+HEADS = """
+name: heads
+input: [12, 12, 3]
+layers:
+  - {name: stem, conv: {filters: 4, kernel: 3, activation: relu}}
+  - global_avg_pool
+  - fc: {units: 5, activation: softmax}
+heads:
+  side: {from: stem, layers: [flatten, fc: 5]}
+  early: {from: stem, layers: [global_max_pool, fc: 2]}
+"""
+
+OWN_LAYERS = """
+name: own
+input: [16, 16, 4]
+layers:
+  - {name: paths, path_draw: 3}
+  - {from: [input, paths], fractal: {filters: 6, columns: 3, dropout: 0.1, drop_path: 0.15}}
+  - lrn: {}
+  - avg_pool: {size: 3, stride: 2, padding: 1}
+  - residual: {filters: 8, shortcut: pad, stride: 2, drop_path: 0.5}
+  - drop_path: {rate: 0.3, mode: batch}
+  - l2_pool: 2
+  - scale: {}
+  - {slice: {start: 1, stop: 5}}
+  - local_conv: {filters: 3, kernel: 2}
+  - flatten
+  - fc: 4
+"""
+
+
+def model_of(network: Graph | Spec | str = SMALL):
+    """A network with weights that tell its outputs, its channels and its places apart."""
+    model = build(spec_of(network) if isinstance(network, str) else network)
+    random = np.random.default_rng(1)
+    for weight in model.weights:
+        if "variance" in weight.path:
+            weight.assign(random.uniform(0.5, 2, weight.shape))
+        elif "seed" not in weight.path:
+            weight.assign(weight + random.normal(0, 0.1, weight.shape).astype("float32"))
+    return model
+
+
+def images(model, number: int) -> np.ndarray:
+    shape = (number, *model.input_shape[1:])
+    return np.random.default_rng(2).normal(size=shape).astype("float32")
+
+
+def outputs(model, x: np.ndarray) -> dict[str, np.ndarray]:
+    found = model.predict(x, verbose=0)
+    return found if isinstance(found, dict) else {"output": found}
+
+
+def run_keras(path, x, _):
+    return outputs(archspec.load_model(path), x)
+
+
+def run_weights(path, x, model):
+    import keras
+
+    fresh = keras.models.clone_model(model)
+    fresh.load_weights(path)
+    return outputs(fresh, x)
+
+
+def run_onnx(path, x, _):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path)
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"input": x}), strict=True))
+
+
+def run_saved_model(path, x, _):
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(path)
+    found = loaded.serve(x)
+    return found if isinstance(found, dict) else {"output": found}
+
+
+def run_tflite(path, x, _):
+    import tensorflow as tf
+
+    with pytest.warns(UserWarning, match="deprecated"):
+        runner = tf.lite.Interpreter(model_path=str(path)).get_signature_runner()
+    found = runner(input=x)
+    return found if len(found) > 1 else {"output": found["output_0"]}
+
+
+RUN = {
+    "x.keras": run_keras,
+    "x.weights.h5": run_weights,
+    "x.onnx": run_onnx,
+    "x.tflite": run_tflite,
+    "saved": run_saved_model,
+}
+"""What other programs do with a file: they know its format, not archspec."""
+
+
+def skip_what_is_not_here(path: str) -> None:
+    try:
+        format_of(path).check(path, load_keras().backend.backend())
+    except UsageError as error:
+        pytest.skip(str(error))
+
+
+def check(model, folder: Path, path: str) -> Exported:
+    """Export, and have others run what was written, for batches of 1 and of 3."""
+    skip_what_is_not_here(path)
+    done = export(model, folder / path)
+    x = images(model, 3)
+    for batch in (x, x[:1]):
+        expected, found = outputs(model, batch), RUN[path](folder / path, batch, model)
+        assert set(found) == set(expected)
+        for name, y in expected.items():
+            np.testing.assert_allclose(found[name], y, atol=1e-5)
+    return done
+
+
+every_format = pytest.mark.parametrize("path", RUN)
+
+
+@keras_test
+@every_format
+def test_a_small_network(tmp_path, path):
+    done = check(model_of(), tmp_path, path)
+    assert done.path == tmp_path / path
+    assert done.images == 32
+    assert done.largest_difference <= 1e-5
+    assert done.bytes >= 4 * (4 * 3 * 3 * 4 + 6 * 6 * 4 * 3)  # the kernels
+
+
+@keras_test
+@every_format
+def test_several_outputs_keep_their_names(tmp_path, path):
+    check(model_of(HEADS), tmp_path, path)
+
+
+@keras_test
+@every_format
+def test_own_layers_do_what_they_do_at_inference(tmp_path, path):
+    if load_keras().backend.backend() == "jax" and path == "x.onnx":
+        pytest.skip("jax2onnx refuses `lrn`")
+    check(model_of(OWN_LAYERS), tmp_path, path)
+
+
+@pytest.mark.slow
+@keras_test
+@every_format
+@pytest.mark.parametrize(
+    ("network", "variables"),
+    [
+        ("lenet5", {}),
+        ("cifar_resnet20", {}),
+        ("alexnet_grouped", {"input": [99, 99, 3], "classes": 10}),
+        ("squeezenet_v1_1", {"input": [64, 64, 3]}),
+        ("googlenet_aux", {"input": [128, 128, 3], "classes": 10}),
+        ("fractalnet20", {"columns": 2}),
+        ("stochastic_depth_110", {"depth": 20}),
+        ("resnet50", {"input": [64, 64, 3], "classes": 10}),
+    ],
+)
+def test_networks_of_the_literature(tmp_path, network, variables, path):
+    if load_keras().backend.backend() == "jax" and path == "x.onnx":
+        pytest.skip("jax2onnx refuses `lrn` and writes max pooling that nobody runs")
+    check(model_of(archspec.load(network, **variables)), tmp_path, path)
+
+
+@keras_test
+def test_an_onnx_file_says_what_goes_in_and_out(tmp_path):
+    """In the same words on each backend, and nothing of the machine that wrote it."""
+    skip_what_is_not_here("x.onnx")
+    import onnx
+
+    export(model_of(HEADS), tmp_path / "x.onnx")
+    graph = onnx.load(tmp_path / "x.onnx").graph
+    assert [tensor.name for tensor in graph.input] == ["input"]
+    assert [tensor.name for tensor in graph.output] == ["early", "output", "side"]
+    dims = [t.type.tensor_type.shape.dim[0].dim_param for t in (*graph.input, *graph.output)]
+    assert dims == ["batch"] * 4
+    assert b".py" not in (tmp_path / "x.onnx").read_bytes()
+
+
+@keras_test
+@pytest.mark.parametrize("path", ["x.onnx", "x.tflite"])
+def test_a_grouped_convolution(tmp_path, path):
+    """On a CPU TensorFlow has XLA compile it, which converters do not know."""
+    check(model_of(graph_of("{convolution: {filters: 4, kernel: 3, groups: 2}}")), tmp_path, path)
+
+
+@keras_test
+@pytest.mark.parametrize("path", ["x.onnx", "x.tflite", "saved"])
+def test_mixed_precision_is_exported_in_float32(tmp_path, path):
+    skip_what_is_not_here(path)
+    import keras
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = model_of()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    done = export(mixed, tmp_path / path)
+    assert done.widened == "mixed_bfloat16"
+    exact = model_of()
+    exact.set_weights(mixed.get_weights())
+    x = images(exact, 3)
+    found = RUN[path](tmp_path / path, x, exact)["output"]
+    np.testing.assert_allclose(found, exact.predict(x, verbose=0), atol=1e-5)
+
+
+@keras_test
+def test_a_keras_file_keeps_its_precision(tmp_path):
+    import keras
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = model_of()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert export(mixed, tmp_path / "x.keras").widened is None
+    assert archspec.load_model(tmp_path / "x.keras").layers[1].compute_dtype == "bfloat16"
+
+
+@keras_test
+def test_inputs_that_are_given_are_what_is_tried(tmp_path):
+    model = model_of()
+    assert export(model, tmp_path / "x.keras", inputs=images(model, 5)).images == 5
+
+
+@keras_test
+@pytest.mark.parametrize("shape", [(8, 8, 4), (2, 8, 8, 3), (0, 8, 8, 4)])
+def test_inputs_that_do_not_fit_are_refused(tmp_path, shape):
+    with pytest.raises(UsageError, match=r"are no images of \(8, 8, 4\)"):
+        export(model_of(), tmp_path / "x.keras", inputs=np.zeros(shape))
+    assert list(tmp_path.iterdir()) == []
+
+
+def noisy():
+    """A model that never gives the same twice, so that nothing can be proven of it."""
+    import keras
+
+    @keras.saving.register_keras_serializable(package="test_export")
+    class Noise(keras.layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.seed = keras.random.SeedGenerator()
+
+        def call(self, x):
+            return x + keras.random.normal(keras.ops.shape(x), seed=self.seed)
+
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+    x = keras.Input((4,))
+    return keras.Model(x, Noise()(x), name="noisy")
+
+
+@keras_test
+def test_what_gives_something_else_is_not_kept(tmp_path):
+    with pytest.raises(UnequalError, match=r"x\.keras was not written.*more than 1e-05") as caught:
+        export(noisy(), tmp_path / "x.keras")
+    assert caught.value.exported.largest_difference > 0.1
+    assert list(tmp_path.iterdir()) == []
+
+
+@keras_test
+def test_a_model_that_gives_no_numbers_is_refused(tmp_path):
+    model = model_of()
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    with pytest.raises(UsageError, match="gives no finite numbers"):
+        export(model, tmp_path / "x.keras")
+    assert list(tmp_path.iterdir()) == []
+
+
+@keras_test
+def test_a_model_of_two_inputs_is_refused(tmp_path):
+    import keras
+
+    a, b = keras.Input((4,)), keras.Input((4,))
+    with pytest.raises(UsageError, match="one input can be exported, not one with 2"):
+        export(keras.Model([a, b], keras.layers.Add()([a, b])), tmp_path / "x.keras")
+
+
+@keras_test
+def test_a_model_that_is_not_archspec_s(tmp_path):
+    import keras
+
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
+    model.save(tmp_path / "other.keras")
+    done = export(load(tmp_path / "other.keras"), tmp_path / "x.keras")
+    assert done.largest_difference == 0
+
+
+@keras_test
+def test_what_stands_there_survives_a_failure(tmp_path, monkeypatch):
+    """With its name on it from the start, or not at all."""
+    model = model_of()
+    export(model, tmp_path / "x.keras")
+    before = (tmp_path / "x.keras").read_bytes()
+
+    def broken(_, path):
+        Path(path).write_bytes(before[:100])
+        raise ValueError("half-way\nand a long story")
+
+    monkeypatch.setattr(type(model), "save", broken)
+    with pytest.raises(UsageError, match=r"cannot export `net` to \.keras: half-way$"):
+        export(model, tmp_path / "x.keras", force=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.keras"]
+    assert (tmp_path / "x.keras").read_bytes() == before
+
+
+@keras_test
+def test_force_replaces_a_saved_model_as_a_whole(tmp_path):
+    skip_what_is_not_here("saved")
+    export(model_of(), tmp_path / "saved")
+    (tmp_path / "saved" / "stale").touch()
+    with pytest.raises(UsageError, match="exists already; --force"):
+        export(model_of(), tmp_path / "saved")
+    export(model_of(HEADS), tmp_path / "saved", force=True)
+    assert not (tmp_path / "saved" / "stale").exists()
+    assert set(run_saved_model(tmp_path / "saved", images(model_of(HEADS), 1), None)) == {
+        "early",
+        "output",
+        "side",
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a.keras", ".keras"),
+        ("runs/x-1/best.keras", ".keras"),
+        ("a.weights.h5", "weights"),
+        ("v1.2.onnx", "ONNX"),
+        ("a.tflite", "TFLite"),
+        ("a", "a SavedModel"),
+        ("serving/1/", "a SavedModel"),
+        ("model.v2/", "a SavedModel"),
+    ],
+)
+def test_the_suffix_says_the_format(path, name):
+    assert format_of(path).name == name
+
+
+@pytest.mark.parametrize("path", ["a.h5", "a.pb", "a.onnxx", "model.v2"])
+def test_a_suffix_that_says_none_is_refused(path):
+    known = r"\.keras, \.weights\.h5, \.onnx, \.tflite; without one, a SavedModel's folder"
+    with pytest.raises(UsageError, match=known):
+        format_of(path)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_not_an_export_is_never_replaced(tmp_path, force):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "x.onnx").mkdir()
+    (tmp_path / "notes").touch()
+    for name in ("photos", "x.onnx", "notes"):
+        with pytest.raises(UsageError):
+            check_target(tmp_path / name, force=force)
+
+
+def test_a_file_is_replaced_only_by_force(tmp_path):
+    (tmp_path / "x.onnx").touch()
+    with pytest.raises(UsageError, match=r"x\.onnx exists already; --force"):
+        check_target(tmp_path / "x.onnx")
+    assert check_target(tmp_path / "x.onnx", force=True).name == "ONNX"
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"there is no folder .*nowhere"):
+        check_target(tmp_path / "nowhere" / "x.onnx")
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("path", ["x.tflite", "saved/"])
+def test_another_backend_that_does_it_is_named(path, backend):
+    does = f"Keras writes .* on tensorflow, not on {backend}; .*KERAS_BACKEND=tensorflow archspec"
+    with pytest.raises(UsageError, match=does):
+        format_of(path).check(path, backend)
+
+
+@pytest.mark.parametrize(
+    ("backend", "converter", "install"),
+    [
+        ("tensorflow", "tf2onnx", r"pip install 'keras-archspec\[onnx\]'$"),
+        ("torch", "onnxscript", r"pip install 'keras-archspec\[onnx\]'$"),
+        ("jax", "jax2onnx", r"pip install 'keras-archspec\[onnx\]' jax2onnx$"),
+    ],
+)
+def test_a_package_that_is_missing_is_named(monkeypatch, backend, converter, install):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == converter else real(name)
+    )
+    with pytest.raises(UsageError, match=f"x.onnx: .*Keras needs {converter}.*: {install}"):
+        format_of("x.onnx").check("x.onnx", backend)
+
+
+@keras_test
+def test_weights_that_no_file_of_the_format_holds_are_refused_at_once(tmp_path, monkeypatch):
+    skip_what_is_not_here("x.onnx")
+    monkeypatch.setattr("archspec.emit.export.MOST_BYTES", 100)
+    with pytest.raises(UsageError, match="holds at most 100 bytes"):
+        export(model_of(), tmp_path / "x.onnx")
+
+
+def test_keras_s_own_formats_need_nothing():
+    for form in FORMATS:
+        if form.suffix in {".keras", ".weights.h5"}:
+            assert form.is_keras
+            form.check("x", "jax")
+    assert formats.MOST_BYTES < 2**31
+
+
+# The command
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A run's folder, as far as exporting looks into it."""
+    folder = tmp_path_factory.mktemp("runs") / "net-1"
+    folder.mkdir()
+    for name in ("best.keras", "final.keras"):
+        build(SMALL).save(folder / name)
+    return folder
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+@keras_test
+def test_the_command_says_what_it_wrote_and_how_near_it_comes(run_folder, tmp_path):
+    done = invoke(run_folder, "-o", tmp_path / "x.keras", "-o", tmp_path / "x.weights.h5")
+    assert done.exit_code == 0, done.output
+    first, second = done.stdout.splitlines()
+    assert first.startswith(f"{tmp_path / 'x.keras'}: ")
+    said = r": [0-9.]+ kB, largest difference to the model \S+ over 32 random images: "
+    assert re.search(said + r"equal within 1e-05$", second)
+
+
+@keras_test
+@pytest.mark.parametrize(("options", "meant"), [([], "best"), (["--which", "final"], "final")])
+def test_the_best_epoch_is_meant_unless_another_is_named(run_folder, tmp_path, options, meant):
+    assert invoke(run_folder, "-o", tmp_path / "x.keras", *options).exit_code == 0
+    exported, original = load(tmp_path / "x.keras"), load(run_folder / f"{meant}.keras")
+    for ours, theirs in zip(exported.get_weights(), original.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@keras_test
+def test_a_file_that_differs_ends_the_command_with_1_and_the_others_are_written(tmp_path):
+    noisy().save(tmp_path / "noisy.keras")
+    done = invoke(tmp_path / "noisy.keras", "-o", tmp_path / "x.keras")
+    assert done.exit_code == 1
+    assert re.search(r"error: .*x\.keras was not written.*--tolerance accepts more", done.stderr)
+    assert not (tmp_path / "x.keras").exists()
+    accepted = invoke(tmp_path / "noisy.keras", "-o", tmp_path / "x.keras", "--tolerance", "100")
+    assert accepted.exit_code == 0
+
+
+@keras_test
+def test_only_the_result_is_said(run_folder, tmp_path):
+    """Whatever TensorFlow, torch, JAX and the converters have to say, at whatever level."""
+    skip_what_is_not_here("x.onnx")
+    paths = ["x.onnx", "x.keras"]
+    paths += ["x.tflite", "saved/"] if load_keras().backend.backend() == "tensorflow" else []
+    arguments = [argument for path in paths for argument in ("-o", path)]
+    code = "from archspec.cli.export import command; command()"
+    unset = {"TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(run_folder), *arguments],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name not in unset},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == paths
+
+
+def message(*arguments: object) -> str:
+    """What is wrong with a command line: said before anything heavy is imported."""
+    error = invoke(*arguments).exception
+    assert isinstance(error, UsageError), error
+    return str(error)
+
+
+def test_a_run_that_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("runs/lenet-1").mkdir(parents=True)
+    assert message("runs/lenet-2", "-o", "x.onnx") == (
+        "there is no run runs/lenet-2; did you mean `runs/lenet-1`?"
+    )
+    assert message("lenet5", "-o", "x.onnx") == (
+        "there is no run lenet5; it is a network, which `archspec fit lenet5` trains"
+    )
+    assert message("nowhere/at/all", "-o", "x.onnx") == "there is no run nowhere/at/all"
+
+
+def test_a_run_that_saved_no_model(tmp_path):
+    said = message(tmp_path, "-o", tmp_path / "x.onnx")
+    assert "holds no best.keras and no final.keras" in said
+    (tmp_path / "best.keras").touch()
+    assert "holds no final.keras" in message(
+        tmp_path, "-o", tmp_path / "x.onnx", "--which", "final"
+    )
+
+
+def test_a_file_that_is_no_model(tmp_path):
+    (tmp_path / "spec.yaml").touch()
+    (tmp_path / "best.keras").write_bytes(b"PK\x03\x04 and no more")
+    assert "neither a run's folder nor a .keras file" in message(
+        tmp_path / "spec.yaml", "-o", tmp_path / "x.onnx"
+    )
+    said = message(tmp_path / "best.keras", "-o", tmp_path / "x.onnx")
+    assert "is not a Keras model: it is damaged, or something else" in said
+
+
+def test_a_command_line_that_makes_no_sense(tmp_path):
+    (tmp_path / "a.keras").touch()
+    for arguments in (
+        [tmp_path],
+        [tmp_path, "-o", tmp_path / "x.onnx", "--which", "first"],
+        [tmp_path / "a.keras", "-o", tmp_path / "x.onnx", "--which", "best"],
+        [tmp_path / "a.keras", "-o", tmp_path / "a.keras", "--force"],
+        [tmp_path / "a.keras", "-o", tmp_path / "x.onnx", "--tolerance", "-1"],
+    ):
+        assert invoke(*arguments).exit_code == 2
