@@ -44,7 +44,7 @@ NORMALIZE: Final = ("unit", "symmetric", "torch", "caffe", "none")
 """How the images of a .keras file may have been prepared: all that needs no training images."""
 
 BRIGHTER: Final = 1.5
-"""How much above white an array's values may be: the brightest image may not have been seen."""
+"""How far from white an array's largest value may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +196,16 @@ class Network:
 
     def white_of(self, largest: float, where: str) -> float:
         """The value of white in arrays: what it was in training, which `largest` must allow."""
-        trained = self.preprocessing.scale
-        if largest > BRIGHTER * trained or largest <= 1 < trained:
+        white = self.preprocessing.scale
+        too_dark = largest <= 1 < white
+        if self.trained.preprocessing is None:  # then it is a mere guess
+            too_dark = largest < white / BRIGHTER
+        if too_dark or largest > BRIGHTER * white:
             raise UsageError(
-                f"{where} has values up to {largest:g}, and {self.name} takes {trained:g} for "
+                f"{where} has values up to {largest:g}, and {self.name} takes {white:g} for "
                 "white: say with --white what white is there"
             )
-        return trained
+        return white
 
 
 def load(trained: Trained, normalize: str | None = None) -> Network:
