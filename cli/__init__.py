@@ -25,6 +25,8 @@ COMMANDS: Final[dict[str, str]] = {
     "check": "Prove a spec: every variant valid, its figures and budgets true.",
     "compare": "Show networks side by side, or where two of them differ.",
     "fit": "Train a network, and keep all of the run in a folder.",
+    "evaluate": "Judge trained networks on images that they have not learnt from.",
+    "predict": "Say what images show, by a trained network.",
     "probe": "Show activations and gradients at initialisation.",
     "list": "List the networks that come with archspec, or the kinds of steps.",
     "show": "Explain a kind of step, or print a bundled spec.",

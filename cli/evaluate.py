@@ -1,0 +1,50 @@
+"""`archspec evaluate`: how well trained networks tell images apart, alone and together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .options import AT_LEAST_1
+from .output import as_json, echo, screen
+from .trained import counter, images_options
+
+PARTS = ("test", "validation", "train", "all")
+
+
+@click.command("evaluate")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "--data", metavar="SOURCE", help="Other data: digits, cifar10, .., a folder, an .npz."
+)
+@click.option(
+    "--part",
+    type=click.Choice(PARTS),
+    metavar="PART",
+    help=f"{', '.join(PARTS)}.  [test; of other data without test images all]",
+)
+@click.option("--top", type=AT_LEAST_1, metavar="K", help="The k of top-k accuracy.  [5]")
+@images_options
+@click.option("--json", "is_json", is_flag=True, help="Print every figure as JSON.")
+def command(runs: tuple[str, ...], is_json: bool, quiet: bool, **options: Any) -> None:
+    """Judge trained networks on images that they have not learnt from.
+
+    RUN is a run's folder, or a .keras file. Several runs are judged each by itself, and together
+    by the mean of their probabilities. They must tell the same classes apart; each gets the images
+    as it was trained on them.
+
+    \b
+    archspec evaluate runs/lenet5-1
+    archspec evaluate runs/lenet5-1 runs/lenet5-2 runs/resnet20-1 --flip
+    archspec evaluate runs/lenet5-1 --data photos/ --json
+    archspec evaluate best.keras --data cifar10 --normalize unit
+    """
+    from archspec.training.evaluation import evaluate
+    from archspec.training.evaluation_tables import text
+
+    with counter(quiet=quiet) as progress:
+        found = evaluate(runs, progress=progress, **options)
+    for note in found.notes:
+        echo(f"note: {note}", err=True)
+    echo(as_json(found.to_dict()) if is_json else text(found, **screen()))
