@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -40,7 +41,7 @@ def command(
     """Write a trained model for other programs, each file proven by running it.
 
     RUN is a run's folder, or a .keras file. What is written takes batches of any size, and has to
-    give what the model gives, or it is not kept.
+    give what the model gives for images of the run's test, or random ones, or it is not kept.
 
     \b
     archspec export runs/lenet-1 -o lenet.onnx
@@ -60,12 +61,14 @@ def command(
         # A GPU multiplies what it has rounded to ten bits, so that nothing could be compared.
         os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
     model = load(saved)
+    images, kind = _images(saved)
     failed = False
     for path in outputs:
         try:
             done = export(
                 model,
                 path,
+                inputs=images,
                 tolerance=TOLERANCE if tolerance is None else tolerance,
                 force=force,
             )
@@ -76,7 +79,7 @@ def command(
         difference = f"{done.largest_difference:.1e}" if done.largest_difference else "0"
         echo(
             f"{path}: {byte_size(done.bytes)}, largest difference to the model {difference} "
-            f"over {done.images} random images: equal within {done.tolerance:g}"
+            f"over {done.images} {kind} images: equal within {done.tolerance:g}"
         )
         if done.widened:
             echo(f"{path}: computes in float32, the model in {done.widened}")
@@ -102,6 +105,28 @@ def _saved(run: str, which: str | None) -> Path:
     if place.exists():
         raise UsageError(f"{run} is neither a run's folder nor a .keras file")
     raise UsageError(f"there is no run {run}{_hint(run)}")
+
+
+def _images(saved: Path) -> tuple[Any, str]:
+    """Images that the model's run held out, as the network sees them; None for random ones."""
+    from archspec.diagnostics import ArchspecError
+    from archspec.emit.export import enough
+    from archspec.training import data, trained
+
+    if not (saved.parent / trained.DATA).is_file():
+        return None, "random"
+    try:
+        (run,) = trained.find(saved)
+        if not (run.recipe and run.input_shape and run.preprocessing):
+            return None, "random"
+        recipe = run.recipe.data.model_copy(update={"cache": False})
+        found = data.load(recipe, run.input_shape)
+        kind, part = ("test", found.test) if len(found.test) else ("training", found.train)
+        pixels = part.pixels.read(part.indices[: enough(run.input_shape.size)])
+        return run.preprocessing(pixels), kind
+    except (ArchspecError, OSError) as error:
+        echo(f"note: tried with random images, not with the run's: {error}", err=True)
+        return None, "random"
 
 
 def _hint(run: str) -> str:

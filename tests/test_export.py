@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -24,6 +25,7 @@ from archspec.emit.formats import FORMATS, format_of
 from archspec.emit.model import build
 from archspec.graph.graph import Graph
 from archspec.spec.document import Spec
+from archspec.training.preprocessing import Preprocessing
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -476,6 +478,42 @@ def test_the_command_says_what_it_wrote_and_how_near_it_comes(run_folder, tmp_pa
     assert first.startswith(f"{tmp_path / 'x.keras'}: ")
     said = r": [0-9.]+ kB, largest difference to the model \S+ over 32 random images: "
     assert re.search(said + r"equal within 1e-05$", second)
+
+
+LEARNT_DIGITS = """
+name: net
+input: [8, 8, 1]
+layers: [{conv: {filters: 4, kernel: 3}}, flatten, fc: 10]
+train: {data: {source: SOURCE, path: PATH}}
+"""
+
+
+def digits_run(folder: Path, source: str = "digits", path: str = "null") -> Path:
+    """A run's folder that says what was learnt, and how images were prepared."""
+    text = LEARNT_DIGITS.replace("SOURCE", source).replace("PATH", path)
+    (folder / "spec.yaml").write_text(text, encoding="utf-8")
+    prepared = Preprocessing(mean=(5.0,), deviation=(6.0,), scale=16.0).to_dict()
+    held = {"class_names": [*"0123456789"], "preprocessing": prepared, "fingerprint": "none"}
+    (folder / "data.json").write_text(json.dumps(held), encoding="utf-8")
+    build(spec_of(text)).save(folder / "best.keras")
+    return folder
+
+
+@keras_test
+def test_a_run_is_tried_with_images_that_it_held_out(tmp_path):
+    done = invoke(digits_run(tmp_path), "-o", tmp_path / "x.weights.h5")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert " over 32 test images: " in done.stdout
+
+
+@keras_test
+def test_a_run_whose_data_are_gone_is_tried_with_random_images(tmp_path):
+    gone = tmp_path / "gone.npz"
+    run = digits_run(tmp_path, "arrays", str(gone))
+    done = invoke(run, "-o", tmp_path / "x.weights.h5")
+    assert done.exit_code == 0
+    assert done.stderr.startswith("note: tried with random images, not with the run's: ")
+    assert " over 32 random images: " in done.stdout
 
 
 @keras_test

@@ -165,8 +165,8 @@ def _inputs(model: Any, inputs: Any) -> NDArray[Any]:
     if inputs is None:
         if None in extents:
             raise UsageError(f"`{model.name}` takes any of {extents}: give `inputs` to try")
-        images = max(2, min(IMAGES, MOST_VALUES // max(1, math.prod(extents))))
-        return np.random.default_rng(0).normal(size=(images, *extents)).astype(dtype)
+        size = (enough(math.prod(extents)), *extents)
+        return np.random.default_rng(0).normal(size=size).astype(dtype)
     given = np.asarray(inputs, dtype)
     fits = given.ndim == 1 + len(extents) and all(
         wanted in {None, found} for wanted, found in zip(extents, given.shape[1:], strict=True)
@@ -174,6 +174,11 @@ def _inputs(model: Any, inputs: Any) -> NDArray[Any]:
     if not fits or not len(given):
         raise UsageError(f"`inputs` of {given.shape} are no images of {extents}, one or more")
     return given
+
+
+def enough(values: int) -> int:
+    """How many inputs of so many values are tried where it is not said."""
+    return max(2, min(IMAGES, MOST_VALUES // max(1, values)))
 
 
 def _policy(model: Any) -> str | None:
