@@ -121,10 +121,7 @@ class Files:
         return ThreadPoolExecutor(cores(), thread_name_prefix="decode")
 
     def read(self, indices: NDArray[np.intp]) -> NDArray[np.uint8]:
-        import numpy as np  # noqa: PLC0415
-
-        images = np.empty((len(indices), *self.shape), np.uint8)
-        left = self._in_one_call(indices, images)
+        images, left = self._in_one_call(indices)
 
         def fill(start: int) -> None:
             for position in left[start::step]:
@@ -137,25 +134,27 @@ class Files:
             fill(0)
         return images
 
-    def _in_one_call(
-        self, indices: NDArray[np.intp], images: NDArray[np.uint8]
-    ) -> NDArray[np.intp]:
-        """Fill in what a faster decoder can; give the positions that it has left."""
+    def _in_one_call(self, indices: NDArray[np.intp]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+        """The images, filled in by a faster decoder; and the positions that it has left."""
         import numpy as np  # noqa: PLC0415
 
+        images = np.empty((len(indices), *self.shape), np.uint8)
         everything = np.arange(len(indices))
         if self._decode_batch is None or self._halvings is None:
-            return everything
+            return images, everything
         times = self._halvings[indices]
         chosen = np.flatnonzero(times >= 0)
         if not len(chosen):
-            return everything
+            return images, everything
         paths = [self._images.names[index] for index in indices[chosen]]
         try:
-            images[chosen] = self._decode_batch(paths, times[chosen])
+            decoded = self._decode_batch(paths, times[chosen])
         except Exception:  # noqa: BLE001  (one is damaged: Pillow finds out which, and why)
-            return everything
-        return np.flatnonzero(times < 0)
+            return images, everything
+        if len(chosen) == len(indices):
+            return decoded, everything[:0]
+        images[chosen] = decoded
+        return images, np.flatnonzero(times < 0)
 
     def _image(self, index: int) -> NDArray[np.uint8]:
         if index not in self._bad:
