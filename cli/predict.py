@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -80,7 +81,8 @@ def _paths(images: Sequence[str]) -> Iterator[str]:
         raise click.UsageError("standard input can be read only once: give `-` once")
     for path in images:
         if path == "-":
-            lines = (line.rstrip(b"\r\n") for line in click.get_binary_stream("stdin"))
-            yield from map(os.fsdecode, filter(None, lines))
+            for line in sys.stdin.buffer:
+                if name := line.rstrip(b"\r\n"):
+                    yield os.fsdecode(name)
         else:
             yield path

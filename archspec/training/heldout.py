@@ -190,13 +190,12 @@ def load(
         notes.append(f"{len(skipped):,} files of {data.name} were left out, as {skipped[0][0]}")
     numbers = np.array([class_names.index(name) for name in data.class_names], np.int32)
     stores = tuple(each.train.pixels for each in every)
-    whites = []
-    for network, store in zip(networks, stores, strict=True):
-        if white is not None or recipe.source != "arrays" or network.name in splits:
-            whites.append(white or store.scale)
-            continue
-        seen = store.read(chosen[:: -(-len(chosen) // LOOKED_AT)])
-        whites.append(network.white_of(float(seen.max()), data.name))
+    whites = [
+        _white(network, store, chosen, data.name, white, known=network.name in splits)
+        if recipe.source == "arrays"
+        else store.scale
+        for network, store in zip(networks, stores, strict=True)
+    ]
     return Images(
         name=data.name,
         part=part,
@@ -207,6 +206,22 @@ def load(
         whites=tuple(whites),
         notes=tuple(notes),
     )
+
+
+def _white(
+    network: Network,
+    store: Pixels,
+    chosen: NDArray[np.intp],
+    name: str,
+    given: float | None,
+    *,
+    known: bool,
+) -> float:
+    """The value of white in arrays; what it was in training where they are `known` from there."""
+    if given is not None or known:
+        return given or network.preprocessing.scale
+    seen = store.read(chosen[:: -(-len(chosen) // LOOKED_AT)])
+    return network.white_of(float(seen.max()), name)
 
 
 def _loaded(networks: Sequence[Network], recipe: DataRecipe) -> list[Data]:
