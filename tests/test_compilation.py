@@ -15,7 +15,7 @@ import archspec
 from archspec.emit.model import build, load_model
 from archspec.expand import expand
 from archspec.spec.loading import bundled
-from archspec.training import compilation, families, names
+from archspec.training import callback_files, compilation, families, names
 from archspec.training.recipe import Recipe, RecipeError
 
 pytestmark = [
@@ -471,7 +471,8 @@ def test_what_callbacks_write_stays_inside_the_runs_folder(keras, tmp_path):
 
 @pytest.mark.parametrize("path", ["/x.csv", "../x.csv", "a/../../x", "C:\\x", "\\x", "", "a\nb", 3])
 @pytest.mark.parametrize("callback", ["csv_logger", "model_checkpoint", "tensor_board"])
-def test_no_callback_writes_outside_the_runs_folder(keras, callback, path):
+def test_no_callback_writes_outside_the_runs_folder(keras, monkeypatch, callback, path):
+    monkeypatch.setattr(callback_files, "find_spec", lambda _: "there")
     argument = {
         "csv_logger": "filename",
         "model_checkpoint": "filepath",
@@ -639,6 +640,13 @@ def test_what_keras_would_find_late_is_refused_at_its_place(keras, train, place,
     found = problems(keras, train)
     assert place in found
     assert message in found[place][0]
+
+
+def test_what_tensorboard_needs_is_missed_before_it_writes(keras, monkeypatch):
+    monkeypatch.setattr(callback_files, "find_spec", {"tensorflow": "there"}.get)
+    ((message, hint),) = problems(keras, {"callbacks": ["tensor_board"]}).values()
+    assert message == "`tensor_board` needs tensorboard, which is not installed"
+    assert "`tensorboard: true`" in hint
 
 
 def test_a_wrong_argument_has_its_suggestion(keras):

@@ -1,17 +1,26 @@
-"""Where Keras's callbacks write: in a folder of the run's own, whatever a recipe calls the file."""
+"""Keras's callbacks of a recipe, which write in a folder of the run's own and nowhere else.
+
+Every function gets the `keras` module as an argument, so that importing this one costs nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from string import Formatter
 from typing import Any, Final
 
 from archspec.diagnostics import Problem, suggestion
 from archspec.element import show
+from archspec.spec.document import Path as Place
+from archspec.training import schedules
+from archspec.training.families import CALLBACKS, together
 from archspec.training.mistakes import RecipeError
 from archspec.training.parts import Named
+from archspec.training.recipe import Recipe
 
 FOLDER: Final = "callbacks"
 """Inside the run's folder: what stands beside it is the run's."""
@@ -37,7 +46,39 @@ WRITTEN: Final[Mapping[str, Written]] = {
 }
 
 
-def rewritten(callback: Named, path: tuple[str | int, ...], home: Path) -> Named:
+def make(keras: Any, recipe: Recipe, home: Path, *, monitor: str) -> list[Any]:
+    """The callbacks, each watching `monitor` unless it says what; makes no folder."""
+    made: list[Any] = []
+
+    def one(index: int, named: Named) -> None:
+        path = ("callbacks", index)
+        if named.name == "swap_ema_weights":
+            _check_average(recipe, (*path, named.name))
+        if named.name == "tensor_board":
+            _check_writers((*path, named.name))
+        made.append(CALLBACKS.make(keras, rewritten(named, path, home), path, monitor=monitor))
+
+    together(*(partial(one, index, named) for index, named in enumerate(recipe.callbacks)))
+    return made
+
+
+def _check_average(recipe: Recipe, path: Place) -> None:
+    named = schedules.innermost(recipe.optimizer)
+    if named.arguments.get("use_ema") is not True:
+        message = "`swap_ema_weights` needs an optimizer that averages the weights"
+        hint = f"write `optimizer: {{{named.name}: {{use_ema: true}}}}`"
+        raise RecipeError([(path, Problem("value", message, help=hint))])
+
+
+def _check_writers(path: Place) -> None:
+    missing = [name for name in ("tensorflow", "tensorboard") if find_spec(name) is None]
+    if missing:
+        message = f"`tensor_board` needs {' and '.join(missing)}, which is not installed"
+        hint = "`tensorboard: true` writes logs without TensorFlow"
+        raise RecipeError([(path, Problem("value", message, help=hint))])
+
+
+def rewritten(callback: Named, path: Place, home: Path) -> Named:
     """The callback with its file inside the folder of the run at `home`."""
     written = WRITTEN.get(callback.name)
     if written is None:
@@ -75,7 +116,7 @@ def _is_inside(path: str) -> bool:
     )
 
 
-def fields(template: str, place: tuple[str | int, ...]) -> set[str]:
+def fields(template: str, place: Place) -> set[str]:
     """The measures that a file's name is made of."""
     try:
         named = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
@@ -89,26 +130,30 @@ def fields(template: str, place: tuple[str | int, ...]) -> set[str]:
     raise RecipeError([(place, Problem("value", message, help=hint))]) from None
 
 
-def unknown_measures(
-    callback: Named, path: tuple[str | int, ...], measures: Collection[str]
-) -> list[tuple[tuple[str | int, ...], Problem]]:
-    """What a callback is to watch, or to put into a file's name, and no run of this recipe has."""
-    asked: list[tuple[str, str]] = []
-    if "monitor" in callback.arguments:
-        asked.append(("monitor", str(callback.arguments["monitor"])))
-    written = WRITTEN.get(callback.name)
-    if written is not None and written.template:
-        template = str(callback.arguments.get(written.argument, written.default))
-        place = (*path, callback.name, written.argument)
-        asked += [(written.argument, name) for name in sorted(fields(template, place))]
-    found: list[tuple[tuple[str | int, ...], Problem]] = []
-    for argument, name in asked:
-        if name not in measures:
-            found.append(((*path, callback.name, argument), unknown(name, measures)))
-    return found
+def unknown_measures(recipe: Recipe, measures: Collection[str]) -> list[tuple[Place, Problem]]:
+    """What callbacks and the schedule watch, or put into a file's name, and is no measure."""
+    asked: list[tuple[Place, str]] = []
+    for index, callback in enumerate(recipe.callbacks):
+        path = ("callbacks", index, callback.name)
+        if "monitor" in callback.arguments:
+            asked.append(((*path, "monitor"), callback.arguments["monitor"]))
+        written = WRITTEN.get(callback.name)
+        if written is not None and written.template:
+            place = (*path, written.argument)
+            template = callback.arguments.get(written.argument, written.default)
+            asked += [(place, name) for name in sorted(fields(template, place))]
+    plateau = recipe.schedule.plateau if recipe.schedule else None
+    if plateau is not None and plateau.monitor is not None:
+        asked.append((("schedule", "plateau", "monitor"), plateau.monitor))
+    return [
+        (
+            place,
+            Problem("value", f"there is no `{name}` to monitor", help=_measures(name, measures)),
+        )
+        for place, name in asked
+        if name not in measures
+    ]
 
 
-def unknown(measure: str, measures: Collection[str]) -> Problem:
-    """The problem of a measure that is to be watched and is none."""
-    hint = suggestion(measure, measures, what="measures")
-    return Problem("value", f"there is no `{measure}` to monitor", help=hint)
+def _measures(name: str, measures: Collection[str]) -> str:
+    return suggestion(name, measures, what="measures")

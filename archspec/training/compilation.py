@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from archspec.diagnostics import Problem
 from archspec.training import callback_files, schedules
-from archspec.training.families import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, together
+from archspec.training.families import LOSSES, METRICS, OPTIMIZERS, together
 from archspec.training.mistakes import RecipeError
 from archspec.training.parts import Named
 from archspec.training.recipe import OF_INDICES, Recipe
@@ -57,7 +57,7 @@ def check(keras: Any, recipe: Recipe) -> None:
         partial(optimizer, keras, recipe, 1),
         partial(LOSSES.make, keras, recipe.loss, ("loss",)),
         partial(_metrics, keras, recipe, logits=False),
-        partial(_callbacks, keras, recipe, Path()),
+        partial(callback_files.make, keras, recipe, Path(), monitor=_monitor(recipe)),
         partial(steps_per_execution, keras, recipe, 1, 1),
         partial(_check_precision, keras, recipe),
     )
@@ -105,7 +105,7 @@ def callbacks(keras: Any, recipe: Recipe, home: Path) -> list[Any]:
     What they write goes to a folder inside `home`. They are to be called before whoever records
     the learning rate of an epoch, and before whoever saves the optimiser.
     """
-    made = _callbacks(keras, recipe, home)
+    made = callback_files.make(keras, recipe, home, monitor=_monitor(recipe))
     callback_files.make_folders(recipe.callbacks, home)
     core = _core(OPTIMIZERS.make(keras, recipe.optimizer, ("optimizer",)))
     return made + schedules.callbacks(
@@ -117,46 +117,16 @@ def callbacks(keras: Any, recipe: Recipe, home: Path) -> list[Any]:
     )
 
 
-def _callbacks(keras: Any, recipe: Recipe, home: Path) -> list[Any]:
-    made: list[Any] = []
-
-    def make(index: int, named: Named) -> None:
-        path = ("callbacks", index)
-        if named.name == "swap_ema_weights":
-            _check_average(recipe, (*path, named.name))
-        inside = callback_files.rewritten(named, path, home)
-        made.append(CALLBACKS.make(keras, inside, path, monitor=_monitor(recipe)))
-
-    together(*(partial(make, index, named) for index, named in enumerate(recipe.callbacks)))
-    return made
-
-
 def _monitor(recipe: Recipe) -> str:
     return "val_loss" if recipe.data.validation else "loss"
 
 
-def _check_average(recipe: Recipe, path: tuple[str | int, ...]) -> None:
-    named = schedules.innermost(recipe.optimizer)
-    if named.arguments.get("use_ema") is not True:
-        message = "`swap_ema_weights` needs an optimizer that averages the weights"
-        hint = f"write `optimizer: {{{named.name}: {{use_ema: true}}}}`"
-        raise RecipeError([(path, Problem("value", message, help=hint))])
-
-
 def check_measures(recipe: Recipe, measures: Collection[str]) -> None:
-    """Raise `RecipeError` for what callbacks watch and no epoch of this recipe measures.
+    """Raise `RecipeError` for what is to be watched, and no epoch of this recipe measures.
 
     `measures` are the names in Keras's logs at the end of an epoch, such as val_loss.
     """
-    found = [
-        problem
-        for index, callback in enumerate(recipe.callbacks)
-        for problem in callback_files.unknown_measures(callback, ("callbacks", index), measures)
-    ]
-    plateau = recipe.schedule.plateau if recipe.schedule else None
-    if plateau is not None and plateau.monitor is not None and plateau.monitor not in measures:
-        unknown = callback_files.unknown(plateau.monitor, measures)
-        found.append((("schedule", "plateau", "monitor"), unknown))
+    found = callback_files.unknown_measures(recipe, measures)
     if found:
         raise RecipeError(found)
 
