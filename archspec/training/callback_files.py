@@ -145,15 +145,10 @@ def unknown_measures(recipe: Recipe, measures: Collection[str]) -> list[tuple[Pl
     plateau = recipe.schedule.plateau if recipe.schedule else None
     if plateau is not None and plateau.monitor is not None:
         asked.append((("schedule", "plateau", "monitor"), plateau.monitor))
-    return [
-        (
-            place,
-            Problem("value", f"there is no `{name}` to monitor", help=_measures(name, measures)),
-        )
-        for place, name in asked
-        if name not in measures
-    ]
-
-
-def _measures(name: str, measures: Collection[str]) -> str:
-    return suggestion(name, measures, what="measures")
+    found: list[tuple[Place, Problem]] = []
+    for place, name in asked:
+        if name not in measures:
+            hint = suggestion(name, measures, what="measures")
+            unknown = Problem("value", f"there is no `{name}` to monitor", help=hint)
+            found.append((place, unknown))
+    return found
