@@ -146,9 +146,9 @@ def unknown_measures(recipe: Recipe, measures: Collection[str]) -> list[tuple[Pl
     if plateau is not None and plateau.monitor is not None:
         asked.append((("schedule", "plateau", "monitor"), plateau.monitor))
     found: list[tuple[Place, Problem]] = []
-    for place, name in asked:
+    for where, name in asked:
         if name not in measures:
             hint = suggestion(name, measures, what="measures")
             unknown = Problem("value", f"there is no `{name}` to monitor", help=hint)
-            found.append((place, unknown))
+            found.append((where, unknown))
     return found
