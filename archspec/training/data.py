@@ -121,7 +121,10 @@ def misfits(
             message = (
                 f"the output has {shape.size:,} values, but {recipe.source} has {classes:,} classes"
             )
-            hint = f"give the last layer {classes} units; `--set` does it where a variable says it"
+            hint = (
+                "say other data by `--data`, as a folder of images; or give the last layer "
+                f"{classes} units, by `--set` where a variable says it"
+            )
             yield name, Problem("shape", message, help=hint)
 
 
