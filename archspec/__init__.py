@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from archspec.training.probe import probe as probe
     from archspec.training.run import Run as Run
     from archspec.training.run import fit as fit
+    from archspec.training.run import resume as resume
 
 _install()  # that Keras, whenever it is imported, can load a saved model with archspec's layers
 
@@ -73,6 +74,7 @@ _HOMES = {
     "predict": "archspec.training.prediction",
     "Run": "archspec.training.run",
     "fit": "archspec.training.run",
+    "resume": "archspec.training.run",
 }
 
 _MODULES = {"weights": "archspec.emit.weights"}

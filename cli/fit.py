@@ -45,8 +45,8 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--data",
     metavar="SOURCE",
-    help="What to train on: digits, mnist, fashion_mnist, cifar10, cifar100; a folder of images, "
-    "or arrays in an .npz file, by its path.",
+    help="What to train on: digits, mnist, fashion_mnist, cifar10, cifar100, tfds; or the path of "
+    "a folder of images, or of arrays (.npz, .npy).",
 )
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="How often to see all.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Images per step.")

@@ -23,6 +23,7 @@ KEPT: Final = 2
 """The newest checkpoint may be damaged by a failing disk: the one before it is still there."""
 
 _FACTS: Final = "facts"
+_VARIABLES: Final = ("model/", "optimizer/")
 _RANDOM: Final = "random/"
 _NAME: Final = re.compile(r"epoch-(\d{4,})\.npz")
 
@@ -83,21 +84,17 @@ def _read(epoch: int, path: Path) -> Checkpoint:
 
 def variables_of(keras: Any, model: Any) -> dict[str, Any]:
     """Every number that training changes in a compiled model and its optimiser, by name."""
-    return {
-        name: keras.ops.convert_to_numpy(variable)
-        for owner in (model, model.optimizer)
-        for name, variable in _variables(keras, owner)
-    }
+    arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model)}
+    return arrays | _random_state(keras)
 
 
-def restore(keras: Any, owner: Any, checkpoint: Checkpoint) -> None:
-    """Give a model, or its built optimiser, the numbers that it had.
+def restore(keras: Any, model: Any, checkpoint: Checkpoint) -> None:
+    """Give a compiled model and its built optimiser the numbers that they had.
 
     Raises `UsageError` where they are another's.
     """
-    wanted = dict(_variables(keras, owner))
-    prefix = _prefix(keras, owner)
-    held = {name: a for name, a in checkpoint.arrays.items() if name.startswith(prefix)}
+    wanted = dict(_variables(model))
+    held = {name: a for name, a in checkpoint.arrays.items() if name.startswith(_VARIABLES)}
     shapes = {name: tuple(variable.shape) for name, variable in wanted.items()}
     if shapes != {name: array.shape for name, array in held.items()}:
         raise UsageError("the checkpoint is not of this network, or not of this optimizer")
@@ -105,22 +102,20 @@ def restore(keras: Any, owner: Any, checkpoint: Checkpoint) -> None:
         # A file knows no bfloat16, only its two bytes.
         known = keras.ops.convert_to_numpy(wanted[name]).dtype if array.dtype.kind == "V" else None
         wanted[name].assign(array if known is None else array.view(known))
+    _restore_random_state(checkpoint)
 
 
-def _variables(keras: Any, owner: Any) -> Iterator[tuple[str, Any]]:
+def _variables(model: Any) -> Iterator[tuple[str, Any]]:
     """By number: Keras's own names count everything that a process has made.
 
     The states of random numbers are among a model's variables, but not among its weights.
     """
-    for index, variable in enumerate(owner.variables):
-        yield f"{_prefix(keras, owner)}{index:05}", variable
+    for prefix, owner in zip(_VARIABLES, (model, model.optimizer), strict=True):
+        for index, variable in enumerate(owner.variables):
+            yield f"{prefix}{index:05}", variable
 
 
-def _prefix(keras: Any, owner: Any) -> str:
-    return "model/" if isinstance(owner, keras.Model) else "optimizer/"
-
-
-def random_state(keras: Any) -> dict[str, Any]:
+def _random_state(keras: Any) -> dict[str, Any]:
     """The states of a backend's own random numbers, by name: on torch, dropout draws from them.
 
     The others draw from their variables alone.
@@ -133,7 +128,7 @@ def random_state(keras: Any) -> dict[str, Any]:
     return {f"{_RANDOM}{number}": state.numpy() for number, state in enumerate(states)}
 
 
-def restore_random_state(checkpoint: Checkpoint) -> None:
+def _restore_random_state(checkpoint: Checkpoint) -> None:
     """Let a backend draw the random numbers that it would have drawn."""
     held = [array for name, array in sorted(checkpoint.arrays.items()) if name.startswith(_RANDOM)]
     if held:

@@ -7,10 +7,13 @@ so a resumed run sees the batches that it would have seen.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from archspec.diagnostics import UsageError
 from archspec.training.augment import Augmentation, augment
 from archspec.training.data import Part, Preprocessing
 
@@ -45,6 +48,11 @@ class Feed:
     epoch: int = 1
     """The one that Keras goes through next."""
     _ordered: tuple[int, NDArray[np.int64]] | None = field(default=None, init=False, repr=False)
+    _failure: UsageError | None = field(default=None, init=False, repr=False)
+
+    def looking_at(self, part: Part) -> Feed:
+        """Of a part of the data that is only looked at: in its own order, as it is."""
+        return replace(self, part=part, seed=None, augmentations=(), weights=None, epoch=1)
 
     @property
     def steps(self) -> int:
@@ -82,12 +90,26 @@ class Feed:
         """Whether a batch is only taken from memory."""
         return self.part.pixels.array is not None and not self.augmentations
 
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Raise what went wrong in reading, where TensorFlow says only that something did."""
+        try:
+            yield
+        except Exception:
+            if self._failure is not None:
+                raise self._failure from None
+            raise
+
     def _examples(
         self, epoch: int, step: int, positions: NDArray[np.int64]
     ) -> tuple[NDArray[Any], ...]:
         import numpy as np  # noqa: PLC0415
 
-        pixels = self.part.pixels.read(self.part.indices[positions])
+        try:
+            pixels = self.part.pixels.read(self.part.indices[positions])
+        except UsageError as error:
+            self._failure = error
+            raise
         labels: NDArray[Any] = self.part.labels[positions]
         if self.one_hot:
             labels = np.eye(self.classes, dtype=np.float32)[labels]

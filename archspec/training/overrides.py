@@ -12,6 +12,7 @@ from archspec.diagnostics import UsageError
 from archspec.element import show
 from archspec.spec.document import Path
 from archspec.training.mistakes import RecipeError
+from archspec.training.sources import meant
 
 Keys: TypeAlias = tuple[str, ...]
 
@@ -60,7 +61,7 @@ def _data(data: Mapping[str, Any], source: str) -> dict[str, Any]:
     if source == data["source"]:
         return dict(data)
     kept = {key: value for key, value in data.items() if key not in OF_A_SOURCE}
-    return {**kept, "source": source}
+    return {**kept, **meant(source)}
 
 
 def _name(named: Any) -> Any:

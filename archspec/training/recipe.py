@@ -15,6 +15,7 @@ from archspec.diagnostics import Problem, nearest
 from archspec.element import Expect
 from archspec.ops.fields import Count, Index, Positive
 from archspec.training import overrides as outside
+from archspec.training import sources
 from archspec.training.augment import Augment
 from archspec.training.mistakes import RecipeError, places, problems
 from archspec.training.parts import (
@@ -82,7 +83,7 @@ class DataRecipe(Section):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
-        return {"source": value} if isinstance(value, str) else value
+        return sources.meant(value) if isinstance(value, str) else value
 
     @field_validator("source")
     @classmethod

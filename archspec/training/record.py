@@ -116,7 +116,6 @@ class Record(Watcher):
         memory.stopped = bool(self._model.stop_training) and not self._interrupt.requested
         plain, arrays = checkpoint.memory_of(self.callbacks)
         arrays |= checkpoint.variables_of(self._keras, self._model)
-        arrays |= checkpoint.random_state(self._keras)
         facts = {"record": asdict(memory), "callbacks": plain}
         path = checkpoint.save(self._home, Checkpoint(epoch, facts, arrays))
         self.publish(epoch)

@@ -6,6 +6,7 @@ import errno
 import json
 import statistics
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -52,8 +53,8 @@ class Run:
     """The completed epoch of the highest validation accuracy, or of the lowest validation loss
     among those that got at most one image less right. None where no epoch's loss was a number."""
     test: Mapping[str, float]
-    """The best epoch's score on the test images; empty where the run was interrupted, or has no
-    best epoch."""
+    """The best epoch's score on the test images; empty where the run was interrupted, has no best
+    epoch, or no test images."""
     test_accuracy: float | None
     """The main output's, from 0 to 1."""
     seconds: float
@@ -198,35 +199,37 @@ def _train(
         watchers=watchers,
     )
     with interrupt.caught(), _full_disk_explained(home):
+        stages = deque(stage for stage in session.stages() if stage.last_epoch >= max(done, 1))
+        stage = stages.popleft()
+        callbacks = session.compile(stage, home)
+        reminded = []
         if held:
             checkpoint.restore(keras, model, held)
             record.publish(done)
+            reminded = [_reminded(keras, callbacks, held)]
         facts = session.facts(done, watchers)
         for watcher in watchers:
             watcher.begins(facts)
-        for stage in () if record.memory.stopped else session.stages():
-            if stage.last_epoch <= done:
-                continue
-            callbacks = session.compile(stage, home)
-            record.callbacks = tuple(callbacks)
-            if held and stage.first_epoch <= done:
-                checkpoint.restore(keras, model.optimizer, held)
-                callbacks.append(_reminded(keras, record.callbacks, held))
-            if held:
-                checkpoint.restore_random_state(held)
-                held = None
-            model.fit(
-                session.train.for_keras(keras),
-                initial_epoch=done,
-                epochs=stage.last_epoch,
-                validation_data=session.validation and session.validation.for_keras(keras),
-                shuffle=False,  # that is the feed's
-                callbacks=callbacks + [as_keras_callback(keras, w) for w in (*watchers, record)],
-                verbose=0,
-            )
-            if model.stop_training:
+        while not record.memory.stopped:
+            record.callbacks = callbacks
+            watching = [as_keras_callback(keras, watcher) for watcher in (*watchers, record)]
+            with session.train.heard(), session.validation.heard():
+                model.fit(
+                    session.train.for_keras(keras),
+                    initial_epoch=done,
+                    epochs=stage.last_epoch,
+                    validation_data=session.validation.for_keras(keras)
+                    if session.validation.steps
+                    else None,
+                    shuffle=False,  # that is the feed's
+                    callbacks=[*callbacks, *reminded, *watching],
+                    verbose=0,
+                )
+            if model.stop_training or not stages:
                 break
             done = stage.last_epoch
+            stage, reminded = stages.popleft(), []
+            callbacks = session.compile(stage, home)
         run = _finish(session, home, record, interrupt)
     for watcher in watchers:
         watcher.ends(run)
@@ -272,7 +275,7 @@ def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) 
         with folder.whole(home / "final.keras") as partial:
             model.save(partial)
     test: Mapping[str, float] = {}
-    if outcome != "interrupted" and memory.best_epoch is not None:
+    if outcome != "interrupted" and memory.best_epoch is not None and len(session.data.test):
         model.load_weights(home / "best.keras")
         test = _test(session, home)
     run = Run(
@@ -315,13 +318,14 @@ def _advice(session: Session, record: Record) -> str:
 def _test(session: Session, home: Path) -> Mapping[str, float]:
     """What Keras measures on the test images; how each class fared is written beside it."""
     keras, model, part = session.keras, session.model, session.data.test
-    feed = session.feed(part)
-    measured = averages(keras, model.evaluate(feed.for_keras(keras), verbose=0, return_dict=True))
-    found = scores_of(keras, model, feed, session.data.class_names)
+    feed = session.train.looking_at(part)
+    with feed.heard():
+        measured = model.evaluate(feed.for_keras(keras), verbose=0, return_dict=True)
+        found = scores_of(keras, model, feed, session.data.class_names)
     scores.write(found, home)
     name = session.plan.spec.name
     score_pictures.write_confusion(found, name, home / "confusion.svg", home / "confusion.png")
-    return measured
+    return averages(keras, measured)
 
 
 def _data(session: Session) -> str:

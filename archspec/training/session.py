@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from archspec.training import augment, compilation, machine, pace, transfer
 from archspec.training import data as training_data
 from archspec.training import overrides as outside
 from archspec.training.callbacks import Facts, Watcher
-from archspec.training.data import Data, Part
+from archspec.training.data import Data
 from archspec.training.feeding import Feed
 from archspec.training.mistakes import RecipeError, places
 from archspec.training.recipe import Recipe
@@ -89,17 +89,13 @@ class Session:
     model: Any
     objective: compilation.Objective
     train: Feed
-    validation: Feed | None
+    validation: Feed
     begun: transfer.Begun | None
     """What the network started with, where that was not chance."""
 
     @property
     def recipe(self) -> Recipe:
         return self.plan.recipe
-
-    def feed(self, part: Part) -> Feed:
-        """The batches of images that are only looked at, in their own order."""
-        return replace(self.train, part=part, seed=None, augmentations=(), weights=None, epoch=1)
 
     def stages(self) -> tuple[transfer.Stage, ...]:
         return transfer.stages(self.recipe.transfer, self.recipe.epochs)
@@ -135,7 +131,7 @@ class Session:
             jit_compile=compilation.jit(keras, recipe),
             steps_per_execution=compilation.steps_per_execution(keras, recipe, macs, steps),
         )
-        _, y, *_ = self.feed(self.data.train).batch_at(1, 0)
+        _, y, *_ = self.train.looking_at(self.data.train).batch_at(1, 0)
         images = min(recipe.batch, len(self.train.part))
 
         def predict(_: str, output: Any) -> Any:
@@ -196,9 +192,8 @@ def prepare(plan: Plan) -> Session:
             augmentations=augment.fit(recipe.augment, _sample(data)) if recipe.augment else (),
             weights=_class_weights(recipe, data),
         )
-        session = Session(keras, plan, data, model, objective, train, None, begun)
-        if len(data.validation):
-            session = replace(session, validation=session.feed(data.validation))
+        validation = train.looking_at(data.validation)
+        session = Session(keras, plan, data, model, objective, train, validation, begun)
         _try_out(session)
     return session
 
@@ -230,6 +225,6 @@ def _try_out(session: Session) -> None:
         refused = f"Keras cannot measure with this loss and these metrics: {reason}"
         raise RecipeError([((place,), Problem("value", refused))]) from None
     names = {name for name, value in measured.items() if not len(getattr(value, "shape", ()))}
-    if session.validation:
+    if session.validation.steps:
         names |= {f"val_{name}" for name in names}
     compilation.check_measures(recipe, {*names, "learning_rate"})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import UsageError
@@ -158,3 +159,15 @@ SOURCES: Final[Mapping[str, Source]] = {
     "arrays": _of_room("archspec.training.arrayfiles", needs="path"),
     "tfds": _of_room("archspec.training.tfdssource", needs="name"),
 }
+
+
+def meant(text: str) -> dict[str, str]:
+    """The keys of a recipe's `data` that a word stands for: a source, or a path to images.
+
+    A path is told by what is in it, a folder by being there.
+    """
+    path = Path(text)
+    if text in SOURCES or not (path.suffix or len(path.parts) > 1 or "/" in text or path.is_dir()):
+        return {"source": text}
+    holds_arrays = path.suffix in {".npz", ".npy"} or any(path.glob("*.npy"))
+    return {"source": "arrays" if holds_arrays else "folder", "path": text}
