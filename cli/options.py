@@ -1,4 +1,4 @@
-"""What several commands take: SPEC and what goes with it, what memory is for, a table's rows."""
+"""What several commands take: SPEC and its settings, what memory is for, rows, images."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Command: TypeAlias = Callable[..., Any]
 
 AT_LEAST_1 = click.IntRange(1)
+
+NORMALIZE = ("unit", "symmetric", "torch", "caffe", "none")
+"""What `--normalize` may say."""
 
 
 class Setting(click.ParamType):  # type: ignore[type-arg]
@@ -116,6 +119,26 @@ format_option = click.option(
     help=f"{', '.join(FORMATS)}.  [text]",
 )
 """`--format`: parameter `form`."""
+
+
+def images_options(command: Command) -> Command:
+    """How images are given: parameters `flip`, `batch`, `normalize`, `white` and `quiet`."""
+    flip = click.option("--flip", is_flag=True, help="Take the mean over an image and its mirror.")
+    batch = click.option("--batch", type=AT_LEAST_1, metavar="N", help="Images at a time.")
+    normalize = click.option(
+        "--normalize",
+        type=click.Choice(NORMALIZE),
+        metavar="HOW",
+        help=f"How the images of a .keras file were prepared: {', '.join(NORMALIZE)}.",
+    )
+    white = click.option(
+        "--white",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="X",
+        help="The value of white in arrays.  [as in training]",
+    )
+    quiet = click.option("--quiet", is_flag=True, help="No count of images, only the result.")
+    return flip(batch(normalize(white(quiet(command)))))
 
 
 def load_spec(spec: str, variant: str | None, settings: Mapping[str, Any]) -> Spec:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -111,3 +112,23 @@ def check_outputs(paths: Sequence[str], suffixes: Sequence[str]) -> None:
             raise click.BadParameter(f"{path}: there is no folder {folder}", param_hint="-o")
         if Path(path).is_dir() or not os.access(folder, os.W_OK):
             raise click.BadParameter(f"{path} cannot be written", param_hint="-o")
+
+
+@contextmanager
+def counter(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Counts images on standard error, in a line that is gone in the end; only on a terminal."""
+    if quiet or terminal_width(sys.stderr) is None:
+        yield None
+        return
+    longest = 0
+
+    def show(text: str) -> None:
+        nonlocal longest
+        longest = max(longest, len(text))
+        click.echo(f"\r{text.ljust(longest)}", nl=False, err=True)
+
+    show("loading ..")
+    try:
+        yield lambda done, total: show(f"{done:,} of {total:,} images")
+    finally:
+        click.echo(f"\r{' ' * longest}\r", nl=False, err=True)

@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 
-from .options import AT_LEAST_1
-from .output import as_json, echo, screen
-from .trained import counter, images_options
+from .options import AT_LEAST_1, images_options
+from .output import as_json, counter, echo, screen
 
 
 @click.command("predict")

@@ -21,9 +21,11 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import archspec
+from archspec.cli import evaluate as cli_evaluate
 from archspec.cli import main
+from archspec.cli import options as cli_options
 from archspec.diagnostics import UsageError
-from archspec.training import evaluation_tables, prediction_tables, scores
+from archspec.training import evaluation_tables, heldout, prediction_tables, scores, trained
 from archspec.training.evaluation import Evaluation, evaluate
 from archspec.training.prediction import Predictions, predict
 from archspec.training.preprocessing import Preprocessing
@@ -211,7 +213,7 @@ def test_a_moved_folder_is_still_what_was_trained_on(tmp_path, monkeypatch):
             shown(Path("photos", "ab"[DIGITS.target[number]], f"{number}.png"), number)
     Path("small.yaml").write_text(SMALL, encoding="utf-8")
     data = {"data": {"source": "folder", "path": "photos"}}
-    archspec.fit(archspec.load("small.yaml", classes=2), out="run", epochs=1, **data)
+    archspec.fit(archspec.load("small.yaml", classes=2), out="run", epochs=1, metrics=[], **data)
     before = evaluate("run")
     Path("photos").rename("moved")
     with pytest.raises(UsageError, match="photos"):
@@ -491,6 +493,11 @@ def test_preprocessing_is_the_same_at_any_scale():
     pixels = np.random.default_rng(0).uniform(0, 16, (5, 4, 4, 3)).astype(np.float32)
     brighter = _at_scale(colour, 255.0)
     np.testing.assert_allclose(brighter(pixels * 255 / 16), colour(pixels), rtol=1e-4, atol=1e-5)
+
+
+def test_the_commands_offer_what_the_library_takes():
+    assert cli_evaluate.PARTS == (*reversed(heldout.PARTS), heldout.ALL)
+    assert cli_options.NORMALIZE == trained.NORMALIZE
 
 
 def test_importing_loads_nothing_heavy():
