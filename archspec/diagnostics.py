@@ -119,7 +119,14 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     import difflib  # noqa: PLC0415  (only where something is wrong)
 
     names = list(islice(candidates, MOST_CANDIDATES))
-    matches = difflib.get_close_matches(word[:80], names, n=1, cutoff=0.6)
+    word = word[:80]
+    swapped = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
+    for name in names:
+        if (
+            name in swapped
+        ):  # two letters in the wrong order are one slip, which difflib counts as two
+            return name
+    matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if matches:
         return matches[0]
     folded = {name.replace("_", "").lower(): name for name in names}

@@ -333,7 +333,7 @@ def test_what_keras_cannot_measure_is_refused_before_a_folder_is_made(load, trai
 
 @pytest.mark.keras
 def test_an_optimizer_given_outside_is_no_problem_of_the_spec(load):
-    with pytest.raises(UsageError, match="--optimizer: Keras has no optimizer `adma`"):
+    with pytest.raises(UsageError, match="--optimizer: Keras has no optimizer `adma`; did you mean `adam`"):
         archspec.fit(load(SMALL.replace("epochs: 2", "optimizer: sgd")), optimizer="adma")
 
 
