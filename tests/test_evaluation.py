@@ -496,7 +496,7 @@ def test_preprocessing_is_the_same_at_any_scale():
 
 
 def test_the_commands_offer_what_the_library_takes():
-    assert cli_evaluate.PARTS == (*reversed(heldout.PARTS), heldout.ALL)
+    assert (*reversed(heldout.PARTS), heldout.ALL) == cli_evaluate.PARTS
     assert cli_options.NORMALIZE == trained.NORMALIZE
 
 

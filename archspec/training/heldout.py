@@ -16,7 +16,7 @@ from archspec.training.examples import TEST, TRAIN, VALIDATION
 from archspec.training.mistakes import RecipeError
 from archspec.training.pixels import Pixels
 from archspec.training.recipe import DataRecipe
-from archspec.training.sources import SOURCES
+from archspec.training.sources import SOURCES, meant
 from archspec.training.splitting import split
 from archspec.training.trained import Network, Trained, listed
 
@@ -52,7 +52,11 @@ def choose(trained: Sequence[Trained], data: str | PathLike[str] | None) -> Choi
         fields = _source(fspath(data))
         own = next((recipe for _, recipe in runs if _is_there(recipe, fields)), None)
         on_error = runs[0][1].on_error if runs else "stop"
-        return Choice(own or DataRecipe(**fields, on_error=on_error), own is not None, True)
+        return Choice(
+            own or DataRecipe.model_validate({**fields, "on_error": on_error}),
+            own is not None,
+            True,
+        )
     if not runs:
         raise UsageError(f"{trained[0].name} does not say what it was trained on: say --data")
     first, recipe = runs[0]
@@ -65,26 +69,25 @@ def choose(trained: Sequence[Trained], data: str | PathLike[str] | None) -> Choi
     return Choice(recipe, True, False)
 
 
-def _source(given: str) -> dict[str, Any]:
-    """What a recipe says of the data that a name or a path means."""
-    path = Path(given)
-    if given in SOURCES and not path.exists():
-        if SOURCES[given].needs is None:
-            return {"source": given}
+def _source(given: str) -> dict[str, str]:
+    """What a recipe says of the data that a name or a path means; it must be there."""
+    fields, path = meant(given), Path(given)
+    source = fields["source"]
+    if "path" in fields:
+        if not path.exists():
+            raise UsageError(f"--data {given}: there is no such folder or .npz file")
+        if not path.is_dir() and path.suffix.lower() != ".npz":
+            raise UsageError(f"--data {given} is neither a folder nor an .npz file")
+    elif source not in SOURCES:
+        named = [name for name, each in SOURCES.items() if each.needs is None]
+        hint = suggestion(given, named, what="sources")
+        raise UsageError(f"--data {given}: there is no such source, folder or .npz file; {hint}")
+    elif needed := SOURCES[source].needs:
         hint = "name the folder or the .npz file itself"
-        if SOURCES[given].needs == "name":
+        if needed == "name":
             hint = "which only a run's recipe can say"
-        raise UsageError(f"--data {given} needs a {SOURCES[given].needs}: {hint}")
-    if path.is_dir():
-        is_arrays = any(path.glob("*.npy"))
-        return {"source": "arrays" if is_arrays else "folder", "path": given}
-    if path.is_file() and path.suffix.lower() == ".npz":
-        return {"source": "arrays", "path": given}
-    if path.exists():
-        raise UsageError(f"--data {given} is neither a folder nor an .npz file")
-    named = [name for name, source in SOURCES.items() if source.needs is None]
-    hint = suggestion(given, named, what="sources")
-    raise UsageError(f"--data {given}: there is no such source, folder or .npz file; {hint}")
+        raise UsageError(f"--data {given} needs a {needed}: {hint}")
+    return fields
 
 
 def _is_there(recipe: DataRecipe, fields: dict[str, Any]) -> bool:
