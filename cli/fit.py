@@ -205,6 +205,7 @@ def _find_lr(network: Spec, recipe: Mapping[str, Any], out: str | None) -> None:
 
     if out is not None:
         folder.check_free(out)
+    click.echo(f"trying learning rates from {rates.LOWEST:g} to {rates.HIGHEST:g}", err=True)
     found = rates.find(network, **recipe)
     home = folder.create(f"{network.name}-rates", out, Path("runs"))
     shown = found.rates, found.losses, found.chosen, network.name

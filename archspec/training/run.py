@@ -127,7 +127,10 @@ def fit(
     if out is not None:
         folder.check_free(out)
     spec = as_spec(spec)
-    session = prepare(plan(spec, recipe))
+    planned = plan(spec, recipe)
+    for watcher in watchers:  # Keras takes seconds to start, in which nothing else is seen
+        watcher.says(f"training {spec.name}")
+    session = prepare(planned)
     home = folder.create(spec.name, out)
     with folder.claimed(home):
         folder.write_text(home / DATA, _data(session))
@@ -155,7 +158,10 @@ def resume(
                     f"the run in {home} has ended ({summary.verdict(ended)}); "
                     f"--epochs with more than {len(ended.history)} goes on with it"
                 )
-        session = prepare(plan(load(home / SPEC), {"epochs": epochs}))
+        planned = plan(load(home / SPEC), {"epochs": epochs})
+        for watcher in watchers:
+            watcher.says(f"going on with {home} after epoch {held.epoch if held else 0}")
+        session = prepare(planned)
         _check_same_data(session, home)
         for path in damaged:
             for watcher in watchers:
@@ -209,6 +215,8 @@ def _train(
             reminded = [_reminded(keras, callbacks, held)]
         facts = session.facts(done, watchers)
         for watcher in watchers:
+            for line in session.describe():
+                watcher.says(line)
             watcher.begins(facts)
         while not record.memory.stopped:
             record.callbacks = callbacks

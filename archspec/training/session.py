@@ -144,6 +144,12 @@ class Session:
         model.reset_metrics()
         return measured
 
+    def describe(self) -> Iterator[str]:
+        """Lines that say what is learned from what."""
+        yield self.data.describe()
+        if self.begun:
+            yield str(self.begun)
+
     def facts(self, done: int, watchers: Sequence[Watcher]) -> Facts:
         """What watchers are told of a run of which so many epochs are done."""
         nodes = self.plan.graph.nodes
