@@ -232,6 +232,17 @@ def test_the_history_has_the_learning_rate_that_an_epoch_began_with(load):
 
 
 @pytest.mark.keras
+def test_tensorboard_shows_each_epochs_measures(load):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run = archspec.fit(load(), tensorboard=True)
+    for part, prefix in [("training", ""), ("validation", "val_")]:
+        shown = accumulator.EventAccumulator(str(run.folder / "tensorboard" / part))
+        shown.Reload()
+        losses = [(event.step, event.value) for event in shown.Scalars("loss")]
+        assert losses == [(row["epoch"], row[f"{prefix}loss"]) for row in run.history]
+
+
+@pytest.mark.keras
 def test_a_run_is_repeated_by_its_seed(load):
     def losses(seed: int) -> list[float]:
         return [row["loss"] for row in archspec.fit(load(), seed=seed).history]
@@ -333,7 +344,7 @@ def test_what_keras_cannot_measure_is_refused_before_a_folder_is_made(load, trai
 
 @pytest.mark.keras
 def test_an_optimizer_given_outside_is_no_problem_of_the_spec(load):
-    with pytest.raises(UsageError, match="--optimizer: Keras has no optimizer `adma`; did you mean `adam`"):
+    with pytest.raises(UsageError, match="--optimizer: Keras has no .* did you mean `adam`"):
         archspec.fit(load(SMALL.replace("epochs: 2", "optimizer: sgd")), optimizer="adma")
 
 

@@ -28,6 +28,7 @@ from archspec.training.diagnosis import diagnose
 from archspec.training.inference import scores_of
 from archspec.training.record import Memory, Record
 from archspec.training.session import Session, plan, prepare
+from archspec.training.tensorboard import TensorBoard
 
 Outcome: TypeAlias = Literal["finished", "stopped early", "interrupted", "diverged"]
 
@@ -188,6 +189,8 @@ def _train(
     held: checkpoint.Checkpoint | None = None,
 ) -> Run:
     keras, model = session.keras, session.model
+    if session.recipe.tensorboard:
+        watchers = [*watchers, TensorBoard(home)]
     spec = session.plan.spec.to_dict() | {"train": session.recipe.to_dict()}
     folder.write_text(home / SPEC, to_yaml(spec))
     folder.write_text(home / "environment.json", _environment(session, home))

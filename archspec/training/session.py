@@ -16,7 +16,7 @@ from archspec.expand import expand
 from archspec.graph.graph import Graph
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
-from archspec.training import augment, compilation, machine, pace, transfer
+from archspec.training import augment, compilation, machine, pace, tensorboard, transfer
 from archspec.training import data as training_data
 from archspec.training import overrides as outside
 from archspec.training.callbacks import Facts, Watcher
@@ -43,6 +43,8 @@ def plan(spec: Spec, overrides: Mapping[str, Any]) -> Plan:
     """Raise `SpecError` or `UsageError` for what is wrong that can be known without Keras."""
     with _explained(spec, overrides):
         recipe = Recipe.resolve(spec.train, overrides)
+        if recipe.tensorboard:
+            tensorboard.check()
         graph = expand(spec)
         _check_fit(spec, graph, recipe)
     return Plan(spec, graph, recipe, overrides)
