@@ -140,6 +140,18 @@ def test_an_ensemble_takes_the_mean_of_probabilities(runs):
 
 
 @pytest.mark.keras
+def test_of_a_network_with_heads_the_main_output_counts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    heads = "heads: {aux: {from: conv1, layers: [flatten, fc: 10]}}\n"
+    Path("spec.yaml").write_text(SMALL + heads, encoding="utf-8")
+    ended = archspec.fit("spec.yaml", out="run", epochs=1, metrics=[]).test
+    found = evaluate("run").result
+    assert found.scores.accuracy == pytest.approx(ended["output_accuracy"])
+    assert found.measures == pytest.approx({"loss": ended["output_loss"]}, rel=1e-4)
+    assert len(predict("run", DIGITS.images[:2])) == 2
+
+
+@pytest.mark.keras
 def test_the_size_of_a_batch_changes_no_score(runs):
     found = [evaluate(runs / "one", batch=batch).result for batch in (1, 37, 1000)]
     assert found[0].scores.cells == found[1].scores.cells == found[2].scores.cells

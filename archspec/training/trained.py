@@ -7,6 +7,7 @@ not. What is wrong with either is found, as far as that goes, before Keras is lo
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -211,6 +212,8 @@ class Network:
 def load(trained: Trained, normalize: str | None = None) -> Network:
     """Load a network. Raises `UsageError` for a model that does not tell classes of images."""
     keras = load_keras()
+    # Of five networks that each trace a function TensorFlow takes that for one traced five times.
+    logging.getLogger("tensorflow").addFilter(_is_not_of_tracing)
     model = load_file(trained.file)
     shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or ()]
     if len(shapes) != 1 or not shapes[0] or None in shapes[0]:
@@ -231,6 +234,10 @@ def load(trained: Trained, normalize: str | None = None) -> Network:
     shape = Shape(shapes[0])
     prepared = trained.preprocessing or _fixed(trained.name, normalize or "none", shape)
     return Network(trained, keras, model, shape, prepared, output[0])
+
+
+def _is_not_of_tracing(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def check_together(networks: Sequence[Network], *, flip: bool) -> None:
