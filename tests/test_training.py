@@ -344,7 +344,7 @@ def test_what_keras_cannot_measure_is_refused_before_a_folder_is_made(load, trai
 
 @pytest.mark.keras
 def test_an_optimizer_given_outside_is_no_problem_of_the_spec(load):
-    with pytest.raises(UsageError, match="--optimizer: Keras has no .* did you mean `adam`"):
+    with pytest.raises(UsageError, match=r"--optimizer: Keras has no .* did you mean `adam`"):
         archspec.fit(load(SMALL.replace("epochs: 2", "optimizer: sgd")), optimizer="adma")
 
 
