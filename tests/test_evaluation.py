@@ -147,7 +147,8 @@ def test_of_a_network_with_heads_the_main_output_counts(tmp_path, monkeypatch):
     ended = archspec.fit("spec.yaml", out="run", epochs=1, metrics=[]).test
     found = evaluate("run").result
     assert found.scores.accuracy == pytest.approx(ended["output_accuracy"])
-    assert found.measures == pytest.approx({"loss": ended["output_loss"]}, rel=1e-4)
+    # Keras takes an output's mean over batches, of which the last is smaller.
+    assert found.measures == pytest.approx({"loss": ended["output_loss"]}, rel=2e-2)
     assert len(predict("run", DIGITS.images[:2])) == 2
 
 
