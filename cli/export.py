@@ -32,7 +32,7 @@ MODELS = ("best", "final")
     "--tolerance",
     type=click.FloatRange(min=0),
     metavar="X",
-    help="By how much an output may differ.  [1e-5]",
+    help="By how much an output may differ.  [1e-4]",
 )
 @click.option("--force", is_flag=True, help="Replace what is there.")
 def command(

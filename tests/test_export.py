@@ -76,7 +76,9 @@ def model_of(network: Graph | Spec | str = SMALL):
         if "variance" in weight.path:
             weight.assign(random.uniform(0.5, 2, weight.shape))
         elif "seed" not in weight.path:
-            weight.assign(weight + random.normal(0, 0.1, weight.shape).astype("float32"))
+            # Around what it is, for kernels: a network that amplifies amplifies rounding too.
+            spread = np.abs(weight) if len(weight.shape) > 1 else 1
+            weight.assign(weight + spread * random.normal(0, 0.1, weight.shape))
     return model
 
 
@@ -166,7 +168,7 @@ def test_a_small_network(tmp_path, path):
     done = check(model_of(), tmp_path, path)
     assert done.path == tmp_path / path
     assert done.images == 32
-    assert done.largest_difference <= 1e-5
+    assert done.largest_difference < 1e-6
     assert done.bytes >= 4 * (4 * 3 * 3 * 4 + 6 * 6 * 4 * 3)  # the kernels
 
 
@@ -297,7 +299,7 @@ def noisy():
 
 @keras_test
 def test_what_gives_something_else_is_not_kept(tmp_path):
-    with pytest.raises(UnequalError, match=r"x\.keras was not written.*more than 1e-05") as caught:
+    with pytest.raises(UnequalError, match=r"x\.keras was not written.*more than 0.0001") as caught:
         export(noisy(), tmp_path / "x.keras")
     assert caught.value.exported.largest_difference > 0.1
     assert list(tmp_path.iterdir()) == []
@@ -477,7 +479,7 @@ def test_the_command_says_what_it_wrote_and_how_near_it_comes(run_folder, tmp_pa
     first, second = done.stdout.splitlines()
     assert first.startswith(f"{tmp_path / 'x.keras'}: ")
     said = r": [0-9.]+ kB, largest difference to the model \S+ over 32 random images: "
-    assert re.search(said + r"equal within 1e-05$", second)
+    assert re.search(said + r"equal within 0.0001$", second)
 
 
 LEARNT_DIGITS = """
