@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     from archspec.graph.graph import Graph as Graph
     from archspec.spec.document import Spec as Spec
     from archspec.spec.loading import load as load
-    from archspec.training.evaluation import Evaluation as Evaluation
-    from archspec.training.evaluation import evaluate as evaluate
-    from archspec.training.prediction import Predictions as Predictions
-    from archspec.training.prediction import predict as predict
     from archspec.training.probe import probe as probe
     from archspec.training.run import Run as Run
     from archspec.training.run import fit as fit
     from archspec.training.run import resume as resume
+    from archspec.training.scoring.evaluation import Evaluation as Evaluation
+    from archspec.training.scoring.evaluation import evaluate as evaluate
+    from archspec.training.scoring.prediction import Predictions as Predictions
+    from archspec.training.scoring.prediction import predict as predict
 
 _install()  # that Keras, whenever it is imported, can load a saved model with archspec's layers
 
@@ -68,10 +68,10 @@ _HOMES = {
     "Spec": "archspec.spec.document",
     "load": "archspec.spec.loading",
     "probe": "archspec.training.probe",
-    "Evaluation": "archspec.training.evaluation",
-    "evaluate": "archspec.training.evaluation",
-    "Predictions": "archspec.training.prediction",
-    "predict": "archspec.training.prediction",
+    "Evaluation": "archspec.training.scoring.evaluation",
+    "evaluate": "archspec.training.scoring.evaluation",
+    "Predictions": "archspec.training.scoring.prediction",
+    "predict": "archspec.training.scoring.prediction",
     "Run": "archspec.training.run",
     "fit": "archspec.training.run",
     "resume": "archspec.training.run",

@@ -27,10 +27,10 @@ from archspec.spec.expressions import INPUTS
 from archspec.spec.loading import bundled
 from archspec.spec.operations import FUNCTIONS
 from archspec.spec.source import read
-from archspec.training import names
-from archspec.training.augment import AUGMENTATIONS
-from archspec.training.parts import Cosine, Plateau, Schedule, Step, Thaw, Transfer
-from archspec.training.recipe import DataRecipe, Recipe
+from archspec.training.data.augment import AUGMENTATIONS
+from archspec.training.recipe import names
+from archspec.training.recipe.parts import Cosine, Plateau, Schedule, Step, Thaw, Transfer
+from archspec.training.recipe.recipe import DataRecipe, Recipe
 
 
 @dataclass(frozen=True, slots=True)

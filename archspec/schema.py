@@ -27,10 +27,10 @@ from archspec.ops.merge import Merge
 from archspec.reference import WORDS
 from archspec.spec.document import NAME, RESERVED, Argument, Document
 from archspec.step import GROUPS, MODIFIERS
-from archspec.training import names
-from archspec.training.augment import AUGMENTATIONS
-from archspec.training.recipe import Recipe
-from archspec.training.sources import SOURCES
+from archspec.training.data.augment import AUGMENTATIONS
+from archspec.training.data.sources import SOURCES
+from archspec.training.recipe import names
+from archspec.training.recipe.recipe import Recipe
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -27,9 +27,9 @@ import numpy as np
 from PIL import Image
 
 from archspec.ops.shape import Shape
-from archspec.training import decoding
-from archspec.training.data import Data, load
-from archspec.training.recipe import DataRecipe
+from archspec.training.data import decoding
+from archspec.training.data.data import Data, load
+from archspec.training.recipe.recipe import DataRecipe
 
 FILES = 2_000
 CLASSES = 4

@@ -75,7 +75,7 @@ def _prove(spec: Spec) -> tuple[str, int]:
     from archspec.analysis.report import report
     from archspec.diagnostics import SpecError
     from archspec.spec.findings import spec_error
-    from archspec.training.recipe import Recipe, places
+    from archspec.training.recipe.recipe import Recipe, places
 
     costs = report(spec)
     wrong = [check.diagnostic(spec) for check in costs.checks if not check.holds]

@@ -39,8 +39,8 @@ def command(runs: tuple[str, ...], is_json: bool, quiet: bool, **options: Any) -
     archspec evaluate runs/lenet5-1 --data photos/ --json
     archspec evaluate best.keras --data cifar10 --normalize unit
     """
-    from archspec.training.evaluation import evaluate
-    from archspec.training.evaluation_tables import text
+    from archspec.training.scoring.evaluation import evaluate
+    from archspec.training.scoring.evaluation_tables import text
 
     with counter(quiet=quiet) as progress:
         found = evaluate(runs, progress=progress, **options)

@@ -111,7 +111,8 @@ def _images(saved: Path) -> tuple[Any, str]:
     """Images that the model's run held out, as the network sees them; None for random ones."""
     from archspec.diagnostics import ArchspecError
     from archspec.emit.export import enough
-    from archspec.training import data, trained
+    from archspec.training.data import data
+    from archspec.training.scoring import trained
 
     if not (saved.parent / trained.DATA).is_file():
         return None, "random"

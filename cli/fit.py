@@ -12,8 +12,8 @@ from .options import Setting, collect, load_spec, set_option, variant_option
 
 if TYPE_CHECKING:
     from archspec.spec.document import Spec
-    from archspec.training.callbacks import Watcher
     from archspec.training.run import Run
+    from archspec.training.watching.callbacks import Watcher
 
 
 class _Thaw(click.ParamType):  # type: ignore[type-arg]
@@ -179,8 +179,8 @@ def _check_alone(
 
 
 def _watchers(quiet: bool, as_json: bool) -> list[Watcher]:
-    from archspec.training.events import Events
-    from archspec.training.progress import Progress
+    from archspec.training.watching.events import Events
+    from archspec.training.watching.progress import Progress
 
     if as_json:
         return [Events(sys.stdout)]
@@ -201,7 +201,8 @@ def _tell(run: Run) -> None:
 def _find_lr(network: Spec, recipe: Mapping[str, Any], out: str | None) -> None:
     from pathlib import Path
 
-    from archspec.training import folder, pictures, rates
+    from archspec.training import folder, rates
+    from archspec.training.pictures import curves as pictures
 
     if out is not None:
         folder.check_free(out)

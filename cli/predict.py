@@ -48,7 +48,7 @@ def command(
     archspec predict runs/lenet5-1 --with runs/lenet5-2 digits.npy --top 1 --csv
     find . -name '*.png' | archspec predict runs/lenet5-1 -
     """
-    from archspec.training import prediction, prediction_tables
+    from archspec.training.scoring import prediction, prediction_tables
 
     if is_json and is_csv:
         raise click.UsageError("--json and --csv are two formats: choose one")

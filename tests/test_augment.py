@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from archspec.element import field_docs
 from archspec.ops.shape import Shape
-from archspec.training.augment import (
+from archspec.training.data.augment import (
     AUGMENTATIONS,
     Augment,
     Augmentation,
@@ -19,9 +19,9 @@ from archspec.training.augment import (
     augmentations,
     fit,
 )
-from archspec.training.augment.colour import LUMA, covariance, recolour
-from archspec.training.augment.geometry import flip, rotate
-from archspec.training.augment.sampling import interpolate, pad, rectangles, windows
+from archspec.training.data.augment.colour import LUMA, covariance, recolour
+from archspec.training.data.augment.geometry import flip, rotate
+from archspec.training.data.augment.sampling import interpolate, pad, rectangles, windows
 
 NEEDED = {"color_jitter": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.5}}
 """What cannot be left out."""

@@ -15,8 +15,9 @@ import archspec
 from archspec.emit.model import build, load_model
 from archspec.expand import expand
 from archspec.spec.loading import bundled
-from archspec.training import callback_files, compilation, families, names
-from archspec.training.recipe import Recipe, RecipeError
+from archspec.training.compilation import callback_files, compilation, families
+from archspec.training.recipe import names
+from archspec.training.recipe.recipe import Recipe, RecipeError
 
 pytestmark = [
     pytest.mark.keras,
@@ -707,8 +708,8 @@ def test_how_many_steps_run_at_once(keras, train, macs, steps, expected):
 
 DETERMINISTIC = """
 from archspec.emit.engine import load_keras
-from archspec.training import compilation
-from archspec.training.recipe import Recipe
+from archspec.training.compilation import compilation
+from archspec.training.recipe.recipe import Recipe
 keras = load_keras()
 compilation.set_up(keras, Recipe.resolve({"deterministic": True}))
 match keras.backend.backend():

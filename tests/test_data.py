@@ -12,11 +12,11 @@ from PIL import Image
 
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
-from archspec.training import data, decoding, pixels, preprocessing
-from archspec.training.data import Preprocessing
-from archspec.training.examples import TEST, TRAIN, VALIDATION, EncodedImages
-from archspec.training.pixels import Files, Kept, Stored
-from archspec.training.recipe import DataRecipe, RecipeError
+from archspec.training.data import data, decoding, pixels, preprocessing
+from archspec.training.data.data import Preprocessing
+from archspec.training.data.examples import TEST, TRAIN, VALIDATION, EncodedImages
+from archspec.training.data.pixels import Files, Kept, Stored
+from archspec.training.recipe.recipe import DataRecipe, RecipeError
 
 LABELS = np.repeat(np.arange(3, dtype=np.int32), [100, 50, 10])
 

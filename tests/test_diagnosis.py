@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from archspec.training.diagnosis import diagnose
+from archspec.training.watching.diagnosis import diagnose
 
 pytestmark = pytest.mark.keras
 

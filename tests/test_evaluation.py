@@ -25,11 +25,11 @@ from archspec.cli import evaluate as cli_evaluate
 from archspec.cli import main
 from archspec.cli import options as cli_options
 from archspec.diagnostics import UsageError
-from archspec.training import evaluation_tables, heldout, prediction_tables, scores, trained
-from archspec.training.evaluation import Evaluation, evaluate
-from archspec.training.prediction import Predictions, predict
-from archspec.training.preprocessing import Preprocessing
-from archspec.training.trained import _at_scale
+from archspec.training.data.preprocessing import Preprocessing
+from archspec.training.scoring import evaluation_tables, heldout, prediction_tables, scores, trained
+from archspec.training.scoring.evaluation import Evaluation, evaluate
+from archspec.training.scoring.prediction import Predictions, predict
+from archspec.training.scoring.trained import _at_scale
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -462,7 +462,7 @@ def test_a_wrong_wish_is_refused(here, monkeypatch, line, said):
     def load(*_: object):
         raise AssertionError("Keras would have been loaded")
 
-    monkeypatch.setattr("archspec.training.trained.load_keras", load)
+    monkeypatch.setattr("archspec.training.scoring.trained.load_keras", load)
     found = run(*line.split(), input="")
     assert found.exit_code == 2, found.output
     assert said in found.stderr

@@ -25,7 +25,7 @@ from archspec.emit.formats import FORMATS, format_of
 from archspec.emit.model import build
 from archspec.graph.graph import Graph
 from archspec.spec.document import Spec
-from archspec.training.preprocessing import Preprocessing
+from archspec.training.data.preprocessing import Preprocessing
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from archspec.ops.shape import Shape
-from archspec.training.images import (
+from archspec.training.data.images import (
     MOST_PIXELS,
     UnreadableError,
     check,

@@ -6,7 +6,7 @@ import pytest
 from pages import ROOT, commands, run
 
 from archspec.spec.loading import load
-from archspec.training.recipe import Recipe
+from archspec.training.recipe.recipe import Recipe
 from archspec.training.run import fit
 
 PAGE = (ROOT / "docs" / "lecture.md").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from archspec.training import machine
-from archspec.training.machine import Gauge, MemoryUse
+from archspec.training.watching import machine
+from archspec.training.watching.machine import Gauge, MemoryUse
 
 
 def keras_on(backend: str, **more) -> SimpleNamespace:

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from archspec.diagnostics import UsageError
-from archspec.training import names, recipe, sources
-from archspec.training.recipe import Recipe, RecipeError
+from archspec.training.data import sources
+from archspec.training.recipe import names, recipe
+from archspec.training.recipe.recipe import Recipe, RecipeError
 
 DESIGN = {
     "data": {"source": "digits"},
@@ -340,7 +341,7 @@ def test_a_stage_has_its_own_epochs_and_learning_rate():
 
 def test_a_recipe_is_checked_without_anything_heavy():
     code = (
-        "import sys; from archspec.training.recipe import Recipe; Recipe.resolve({}); "
+        "import sys; from archspec.training.recipe.recipe import Recipe; Recipe.resolve({}); "
         "print({'keras', 'numpy', 'sklearn', 'tensorflow'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

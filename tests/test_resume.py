@@ -18,8 +18,8 @@ import pytest
 import archspec
 from archspec.diagnostics import UsageError
 from archspec.training import checkpoint, folder
-from archspec.training.callbacks import Watcher
 from archspec.training.run import Run, fit, resume
+from archspec.training.watching.callbacks import Watcher
 
 pytestmark = [
     pytest.mark.keras,

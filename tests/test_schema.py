@@ -16,7 +16,7 @@ from archspec.diagnostics import ArchspecError
 from archspec.schema import schema
 from archspec.spec.loading import bundled
 from archspec.spec.source import parse, read
-from archspec.training.recipe import Recipe
+from archspec.training.recipe.recipe import Recipe
 
 SCHEMA = schema()
 VALIDATOR = Draft202012Validator(SCHEMA)

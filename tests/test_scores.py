@@ -12,10 +12,10 @@ import pytest
 from sklearn import metrics
 
 from archspec.diagnostics import UsageError
-from archspec.training import scores as files
-from archspec.training.score_tables import headline, markdown, text
-from archspec.training.scores import Cell, ClassScore, Scores
-from archspec.training.tally import Tally, measure
+from archspec.training.scoring import scores as files
+from archspec.training.scoring.score_tables import headline, markdown, text
+from archspec.training.scoring.scores import Cell, ClassScore, Scores
+from archspec.training.scoring.tally import Tally, measure
 
 ANIMALS = ("cat", "dog", "eel")
 

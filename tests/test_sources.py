@@ -15,10 +15,10 @@ from PIL import Image
 
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
-from archspec.training import imagefolder
-from archspec.training.examples import TEST, TRAIN, VALIDATION
-from archspec.training.recipe import DataRecipe
-from archspec.training.sources import CIFAR100, SOURCES
+from archspec.training.data import imagefolder
+from archspec.training.data.examples import TEST, TRAIN, VALIDATION
+from archspec.training.data.sources import CIFAR100, SOURCES
+from archspec.training.recipe.recipe import DataRecipe
 
 GREY = Shape((4, 4, 1))
 

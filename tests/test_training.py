@@ -18,12 +18,14 @@ import archspec
 from archspec.diagnostics import SpecError, UsageError
 from archspec.expand import expand
 from archspec.ops.shape import Shape
-from archspec.training import data, folder, scores
-from archspec.training.callbacks import Interrupt
-from archspec.training.recipe import DataRecipe, Recipe
+from archspec.training import folder
+from archspec.training.data import data
+from archspec.training.recipe.recipe import DataRecipe, Recipe
 from archspec.training.record import Memory
 from archspec.training.run import Outcome
+from archspec.training.scoring import scores
 from archspec.training.summary import verdict
+from archspec.training.watching.callbacks import Interrupt
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -12,8 +12,8 @@ from archspec.emit.engine import load_keras
 from archspec.emit.model import build
 from archspec.expand import expand
 from archspec.graph.graph import Graph
-from archspec.training.mistakes import RecipeError
-from archspec.training.parts import Transfer
+from archspec.training.recipe.mistakes import RecipeError
+from archspec.training.recipe.parts import Transfer
 from archspec.training.transfer import Stage, begin, check_steps, freeze, stages
 
 keras_test = pytest.mark.keras

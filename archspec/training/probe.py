@@ -23,9 +23,9 @@ from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 from archspec.spec.loading import as_spec
-from archspec.training import data as training_data
-from archspec.training.recipe import Recipe
-from archspec.training.sources import SOURCES
+from archspec.training.data import data as training_data
+from archspec.training.data.sources import SOURCES
+from archspec.training.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     import numpy as np

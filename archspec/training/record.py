@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from archspec.training import checkpoint, folder
-from archspec.training.callbacks import Interrupt, Logs, Watcher
 from archspec.training.checkpoint import Checkpoint
-from archspec.training.feeding import Feed
+from archspec.training.data.feeding import Feed
+from archspec.training.watching.callbacks import Interrupt, Logs, Watcher
 
 
 @dataclass(slots=True)

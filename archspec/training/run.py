@@ -22,13 +22,17 @@ from archspec.emit.model import load_model
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec, load
 from archspec.spec.writing import to_yaml
-from archspec.training import checkpoint, folder, machine, pictures, score_pictures, scores, summary
-from archspec.training.callbacks import Interrupt, Watcher, as_keras_callback, averages
-from archspec.training.diagnosis import diagnose
-from archspec.training.inference import scores_of
+from archspec.training import checkpoint, folder, summary
+from archspec.training.pictures import confusion as score_pictures
+from archspec.training.pictures import curves as pictures
 from archspec.training.record import Memory, Record
+from archspec.training.scoring import scores
+from archspec.training.scoring.inference import scores_of
 from archspec.training.session import Session, plan, prepare
-from archspec.training.tensorboard import TensorBoard
+from archspec.training.watching import machine
+from archspec.training.watching.callbacks import Interrupt, Watcher, as_keras_callback, averages
+from archspec.training.watching.diagnosis import diagnose
+from archspec.training.watching.tensorboard import TensorBoard
 
 Outcome: TypeAlias = Literal["finished", "stopped early", "interrupted", "diverged"]
 

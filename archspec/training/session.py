@@ -16,14 +16,17 @@ from archspec.expand import expand
 from archspec.graph.graph import Graph
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
-from archspec.training import augment, compilation, machine, pace, tensorboard, transfer
-from archspec.training import data as training_data
-from archspec.training import overrides as outside
-from archspec.training.callbacks import Facts, Watcher
-from archspec.training.data import Data
-from archspec.training.feeding import Feed
-from archspec.training.mistakes import RecipeError, places
-from archspec.training.recipe import Recipe
+from archspec.training import transfer
+from archspec.training.compilation import compilation
+from archspec.training.data import augment
+from archspec.training.data import data as training_data
+from archspec.training.data.data import Data
+from archspec.training.data.feeding import Feed
+from archspec.training.recipe import overrides as outside
+from archspec.training.recipe.mistakes import RecipeError, places
+from archspec.training.recipe.recipe import Recipe
+from archspec.training.watching import machine, pace, tensorboard
+from archspec.training.watching.callbacks import Facts, Watcher
 
 SAMPLE: Final = 1_000
 """Training images from which augmentations learn what they need to know of all."""

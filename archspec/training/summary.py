@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from archspec.training.progress import duration
+from archspec.training.watching.progress import duration
 
 if TYPE_CHECKING:
     from archspec.training.run import Run

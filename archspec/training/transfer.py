@@ -25,8 +25,8 @@ from archspec.emit.model import PART, layer_name
 from archspec.graph.builder import MOST_NODES
 from archspec.graph.graph import SEPARATOR, Graph
 from archspec.spec.document import Path as Place
-from archspec.training.mistakes import RecipeError
-from archspec.training.parts import Transfer
+from archspec.training.recipe.mistakes import RecipeError
+from archspec.training.recipe.parts import Transfer
 
 ALL: Final = "all"
 NONE: Final = "none"

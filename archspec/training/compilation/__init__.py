@@ -1,0 +1,1 @@
+"""Recipe -> Keras's objects: optimisers, losses, metrics, schedules, callbacks."""

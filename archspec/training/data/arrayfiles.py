@@ -1,0 +1,248 @@
+"""`arrays`: images and labels as NumPy keeps them, in an .npz file or in a directory of .npy files.
+
+An .npz is read into memory, only what is named; an .npy is mapped, and may be larger than that.
+Pickles are refused: to read one is to run it.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+from archspec.diagnostics import UsageError, suggestion
+from archspec.ops.shape import Shape
+from archspec.training.data.examples import BYTE_WHITE, Facts, Loaded
+from archspec.training.data.pixels import at_once, free_memory
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from archspec.training.recipe.recipe import DataRecipe
+
+NAMES: Final = {"images": ("x", "images"), "labels": ("y", "labels")}
+"""What arrays are called unless the recipe says."""
+
+MOST_CLASSES: Final = 100_000
+
+
+class _Header(NamedTuple):
+    shape: tuple[int, ...]
+    dtype: Any
+
+
+def look(recipe: DataRecipe, input_shape: Shape) -> Facts:
+    """The classes, and the extent of an image."""
+    path = Path(recipe.path or "")
+    keys = _keys(path, recipe)
+    header = _header(path, keys["images"])
+    _, class_names = _labels(_read(path, keys["labels"]), f"`{keys['labels']}` in {path}")
+    return Facts(class_names, Shape(_with_channels(header.shape, input_shape)[1:]))
+
+
+def load(recipe: DataRecipe, input_shape: Shape) -> Loaded:
+    """The images, of which every value has been looked at, and the labels."""
+    import numpy as np  # noqa: PLC0415
+
+    path = Path(recipe.path or "")
+    keys = _keys(path, recipe)
+    images = _read(path, keys["images"])
+    if _with_channels(images.shape, input_shape) != images.shape:
+        images = images[..., np.newaxis]
+    labels, class_names = _labels(_read(path, keys["labels"]), f"`{keys['labels']}` in {path}")
+    if len(images) != len(labels):
+        raise UsageError(
+            f"{path} has {len(images):,} images in `{keys['images']}`, "
+            f"but {len(labels):,} labels in `{keys['labels']}`"
+        )
+    return Loaded(
+        name=f"arrays {path}",
+        class_names=class_names,
+        labels=labels,
+        images=images,
+        scale=_white(images, f"`{keys['images']}` in {path}"),
+    )
+
+
+def unlabelled(path: Path) -> NDArray[Any]:
+    """The array in an .npy file, or the images in an .npz file: the only array of one, or x."""
+    if path.suffix == ".npy":
+        if not path.is_file():
+            raise UsageError(f"there is no file {path}")
+        return _read(path.parent, path.stem)
+    found = _names(path)
+    keys = found if len(found) == 1 else [key for key in NAMES["images"] if key in found]
+    if not keys:
+        hint = suggestion("", found, what="it has")
+        raise UsageError(f"{path} has no `{'` or `'.join(NAMES['images'])}`; {hint}")
+    return _read(path, keys[0])
+
+
+def _with_channels(shape: tuple[int, ...], wanted: Shape) -> tuple[int, ...]:
+    """Grey images may be stored without an axis for their one channel."""
+    return (*shape, 1) if len(shape) == len(wanted) else shape
+
+
+def _keys(path: Path, recipe: DataRecipe) -> dict[str, str]:
+    """What images and labels are called."""
+    found = _names(path)
+    keys = {}
+    for role, defaults in NAMES.items():
+        given: str | None = getattr(recipe, role)
+        key = given or next((name for name in defaults if name in found), None)
+        if key is None:
+            hint = suggestion("", found, what="it has")
+            raise UsageError(
+                f"{path} has no `{'` or `'.join(defaults)}`; say which array is the {role}, "
+                f"as `{role}: NAME`; {hint}"
+            )
+        if key not in found:
+            hint = suggestion(key, found, what="it has")
+            raise UsageError(f"{path} has no array `{key}`; {hint}")
+        keys[role] = key
+    return keys
+
+
+def _names(path: Path) -> list[str]:
+    with _explained(path):
+        if path.is_dir():
+            return sorted(file.stem for file in path.glob("*.npy"))
+        if not path.exists():
+            raise UsageError(f"there is no file {path}")
+        if path.suffix.lower() != ".npz":
+            raise UsageError(f"{path} is neither an .npz file nor a directory of .npy files")
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+        return sorted(name.removesuffix(".npy") for name in names if name.endswith(".npy"))
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Make what a file's readers raise an error that says which file."""
+    import zlib  # noqa: PLC0415
+
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        # RuntimeError: what zipfile says of an encrypted file.
+        raise UsageError(f"{path} is damaged, or no file of NumPy's: {error}") from None
+    except (NotImplementedError, MemoryError, OverflowError) as error:
+        raise UsageError(f"{path} cannot be read: {error or 'too large'}") from None
+
+
+def _header(path: Path, key: str) -> _Header:
+    """The shape and the type of an array, of which nothing more is read."""
+    from numpy.lib import format as npy  # noqa: PLC0415
+
+    with _explained(path), ExitStack() as stack:
+        if path.is_dir():
+            file: Any = stack.enter_context((path / f"{key}.npy").open("rb"))
+        else:
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            file = stack.enter_context(archive.open(f"{key}.npy"))
+        version = npy.read_magic(file)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read(file)
+    if dtype.hasobject:
+        raise UsageError(
+            f"`{key}` in {path} holds Python objects, which are not read; "
+            "save an array of numbers, with one shape for all images"
+        )
+    return _Header(shape, dtype)
+
+
+def _read(path: Path, key: str) -> NDArray[Any]:
+    """An array of an .npz file, or one that stays in its .npy file."""
+    import numpy as np  # noqa: PLC0415
+
+    header = _header(path, key)
+    if not header.shape:
+        raise UsageError(f"`{key}` in {path} is a single value, not one for each image")
+    if path.is_dir():
+        with _explained(path / f"{key}.npy"):
+            if 0 in header.shape:  # nothing to map
+                return np.empty(header.shape, header.dtype)
+            return cast("NDArray[Any]", np.load(path / f"{key}.npy", mmap_mode="r"))
+    size = header.dtype.itemsize
+    for extent in header.shape:
+        size *= extent
+    if size > (free := free_memory()):
+        raise UsageError(
+            f"`{key}` in {path} takes {size / 2**30:,.1f} GiB, but {free / 2**30:,.1f} GiB of "
+            "memory are free; save it as an .npy file, which is read where it lies"
+        )
+    with _explained(path), np.load(path, allow_pickle=False) as archive:
+        return cast("NDArray[Any]", archive[key])
+
+
+def _labels(values: NDArray[Any], where: str) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """A number from 0 for each example, and the names of the classes.
+
+    From numbers, names, or a row for each example with a single 1 in it.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if len(values) == 0:
+        raise UsageError(f"{where} is empty")
+    if values.dtype.kind == "U" and values.ndim == 1:
+        names, numbers = np.unique(values, return_inverse=True)
+        return numbers.astype(np.int32), tuple(map(str, names))
+    if values.ndim not in {1, 2} or values.dtype.kind not in "biuf":
+        raise UsageError(
+            f"{where} must be whole numbers from 0, (n,) or (n, 1), or one-hot rows (n, classes), "
+            f"not {values.dtype} of {'x'.join(map(str, values.shape))}"
+        )
+    if values.ndim == 2:
+        right = ((values == 0) | (values == 1)).all(axis=1) & ((values == 1).sum(axis=1) == 1)
+        _all_right(right, values, where, "a row with one 1 and else 0")
+        numbers, count = values.argmax(axis=1), values.shape[1]
+    else:
+        right = (values >= 0) & (values < MOST_CLASSES) & (values == np.floor(values))
+        _all_right(right, values, where, f"a whole number from 0 to {MOST_CLASSES - 1:,}")
+        numbers = values.astype(np.int64)
+        count = int(numbers.max()) + 1
+    return numbers.astype(np.int32), tuple(map(str, range(count)))
+
+
+def _all_right(right: NDArray[np.bool_], values: NDArray[Any], where: str, what: str) -> None:
+    if right.all():
+        return
+    wrong = int((~right).sum())
+    first = int(right.argmin())
+    shown = f"{values[first]}"[:60]
+    count = f"; {wrong:,} are not" if wrong > 1 else ""
+    raise UsageError(f"{where}: the label of image {first} is {shown}, but must be {what}{count}")
+
+
+def _white(images: NDArray[Any], where: str) -> float:
+    """The value of white, guessed from the largest; raises `UsageError` where one is no number."""
+    import numpy as np  # noqa: PLC0415
+
+    if images.dtype.kind not in "biuf":
+        raise UsageError(f"{where} must be numbers, not {images.dtype}")
+    if images.ndim < 2 or images.size == 0:
+        raise UsageError(f"{where} is {'x'.join(map(str, images.shape))}: there are no images")
+    if images.dtype == np.uint8:
+        return BYTE_WHITE
+    largest = 0.0
+    step = at_once(images)
+    for start in range(0, len(images), step):
+        chunk = images[start : start + step]
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+            chunk = chunk.astype(np.float32)
+        bad = ~np.isfinite(chunk.reshape(len(chunk), -1)).all(axis=1)
+        if bad.any():
+            index = int(bad.argmax())
+            value = chunk[index][~np.isfinite(chunk[index])][0]
+            raise UsageError(f"{where}: image {start + index} has a value that is {value}")
+        largest = max(largest, float(chunk.max()))
+    if largest <= 1:
+        return 1.0
+    return max(largest, BYTE_WHITE)

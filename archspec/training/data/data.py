@@ -1,0 +1,266 @@
+"""Images and labels for training: chosen, split, made to fit the network.
+
+A source gives labelled images; what becomes of them is the recipe's `data`. numpy is imported
+where it is needed: what is wrong with a spec or a recipe is said before that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from archspec.diagnostics import Problem, UsageError, suggestion
+from archspec.ops.shape import Shape
+from archspec.training.data import preprocessing as preprocessings
+from archspec.training.data.examples import EncodedImages, Loaded, Skipped
+from archspec.training.data.pixels import (
+    MEMORY_SHARE,
+    Files,
+    Kept,
+    Pixels,
+    Stored,
+    at_once,
+    free_memory,
+)
+from archspec.training.data.preprocessing import NEEDS_COLOUR, Preprocessing
+from archspec.training.data.sources import SOURCES
+from archspec.training.data.splitting import check_parts, chosen_classes, labels_of, split
+from archspec.training.recipe.recipe import DataRecipe, RecipeError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "SOURCES",
+    "Data",
+    "Part",
+    "Pixels",
+    "Preprocessing",
+    "class_weights",
+    "load",
+    "misfits",
+    "split",
+]
+
+SMALL_BYTES: Final = 2**28
+"""Of arrays that are resized at once, before training, so that batches are only looked up."""
+
+MOST_DIGESTED_BYTES: Final = 2**30
+"""Of an array's pixels in the fingerprint; of a larger one, so much evenly spread."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some of the examples: which images, and a whole number from 0 as each one's class."""
+
+    pixels: Pixels
+    indices: NDArray[np.intp]
+    labels: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """What a run learns from, chooses its best epoch by, and is judged on."""
+
+    name: str
+    class_names: tuple[str, ...]
+    original: Shape | None
+    """Of an image before it was resized; None where they differ."""
+    train: Part
+    validation: Part
+    test: Part
+    preprocessing: Preprocessing
+    fingerprint: str
+    """SHA-256 over the names of the classes, the labels, and what `covers` says."""
+    covers: str
+    unread: list[Skipped]
+    """Grows where an image turns out to be damaged when it is decoded."""
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """Files that were left out, and why."""
+        return tuple(self.unread)
+
+    def describe(self) -> str:
+        """One line: how many images for what, and their extents."""
+        shape = self.train.pixels.shape
+        extents = f", {self.original}" if self.original else ", image files"
+        if shape != self.original:
+            extents += f", resized to {shape}"
+        skipped = f", {len(self.unread):,} files skipped" if self.unread else ""
+        return (
+            f"{self.name}: {len(self.train):,} images to train on, "
+            f"{len(self.validation):,} to validate, {len(self.test):,} to test, "
+            f"{len(self.class_names)} classes{extents}{skipped}"
+        )
+
+
+def misfits(
+    recipe: DataRecipe, input_shape: Shape, outputs: Mapping[str, Shape]
+) -> Iterator[tuple[str, Problem]]:
+    """Why a network of these shapes cannot learn this: "input" or an output's name, and what.
+
+    Loads no pixels. Raises `UsageError` for files that cannot be read, and `RecipeError` for
+    classes that are not there.
+    """
+    facts = SOURCES[recipe.source].look(recipe, input_shape)
+    classes = len(facts.class_names if recipe.classes is None else chosen_classes(recipe, facts))
+    problem = _misfit(recipe.source, facts.shape, input_shape)
+    if problem is None and recipe.normalize in NEEDS_COLOUR and input_shape.channels != 3:
+        problem = Problem(
+            "shape",
+            f"`normalize: {recipe.normalize}` is for 3 channels, but the input is {input_shape}",
+            help="use standardize, unit or symmetric",
+        )
+    if problem is not None:
+        yield "input", problem
+    for name, shape in outputs.items():
+        if shape.rank != 0:
+            message = f"the output is {shape}, but {recipe.source} needs one number for each class"
+            hint = "end with `flatten` or `global_avg_pool`, then `fc`"
+            yield name, Problem("shape", message, help=hint)
+        elif shape.size != classes:
+            message = (
+                f"the output has {shape.size:,} values, but {recipe.source} has {classes:,} classes"
+            )
+            hint = (
+                "say other data by `--data`, as a folder of images; or give the last layer "
+                f"{classes} units, by `--set` where a variable says it"
+            )
+            yield name, Problem("shape", message, help=hint)
+
+
+def _misfit(source: str, image: Shape | None, wanted: Shape) -> Problem | None:
+    """Why images of a shape, or files, cannot become what a network takes."""
+    if image is None or (image.rank == 2 and image.channels in {1, 3}):
+        if wanted.rank == 2 and wanted.channels in {1, 3}:
+            return None
+        if image != wanted:
+            return Problem(
+                "shape",
+                f"{source} is images, which do not fit an input of {wanted}",
+                help="use [height, width, 1] or [height, width, 3]",
+            )
+    elif image != wanted and not (
+        image.rank == wanted.rank == 2 and image.channels == wanted.channels
+    ):
+        return Problem(
+            "shape",
+            f"{source} has examples of {image}, which do not fit an input of {wanted}",
+            help=f"use an input of {list(image)}",
+        )
+    return None
+
+
+def load(recipe: DataRecipe, input_shape: Shape) -> Data:
+    """The images that `recipe` names, split by it and made to fit `input_shape`.
+
+    Raises `UsageError` for files, a network out of reach, and parts left empty; `RecipeError`
+    for classes that are not there.
+    """
+    loaded = SOURCES[recipe.source].load(recipe, input_shape)
+    labels, class_names = labels_of(recipe, loaded)
+    images = loaded.images
+    original = None if isinstance(images, EncodedImages) else Shape(images.shape[1:])
+    if problem := _misfit(recipe.source, original, input_shape):
+        raise UsageError(f"{problem.message}; {problem.help}")
+    parts = split(labels, recipe, loaded.parts)
+    check_parts(recipe, loaded, labels, parts, class_names)
+    unread = list(loaded.skipped)
+    kin = labels * 3
+    for number, indices in enumerate(parts):
+        kin[indices] += number
+    pixels = _pixels(recipe, loaded, input_shape, kin, unread)
+    train, validation, test = (Part(pixels, part, labels[part]) for part in parts)
+    fingerprint, covers = _fingerprint(loaded, labels, class_names)
+    return Data(
+        name=loaded.name,
+        class_names=class_names,
+        original=original,
+        train=train,
+        validation=validation,
+        test=test,
+        preprocessing=preprocessings.fit(recipe.normalize, recipe.resize, pixels, train.indices),
+        fingerprint=fingerprint,
+        covers=covers,
+        unread=unread,
+    )
+
+
+def _pixels(
+    recipe: DataRecipe, loaded: Loaded, shape: Shape, kin: NDArray[np.int32], unread: list[Skipped]
+) -> Pixels:
+    """Where the pixels come from, as the network takes them."""
+    store: Stored | Files
+    if isinstance(loaded.images, EncodedImages):
+        skip = recipe.on_error == "skip"
+        store = Files(loaded.images, shape, recipe.resize, kin=kin, skip=skip, skipped=unread)
+    else:
+        store = Stored(loaded.images, shape, recipe.resize, scale=loaded.scale)
+    if store.array is not None or recipe.cache is False:
+        return store
+    needed = int((kin >= 0).sum()) * shape.size * (1 if store.dtype == "uint8" else 4)
+    free = free_memory()
+    if recipe.cache is True and needed > free:
+        raise UsageError(
+            f"`cache: true` needs {needed / 2**30:,.1f} GiB of memory, "
+            f"but {free / 2**30:,.1f} GiB are free; say `cache: auto`"
+        )
+    if recipe.cache == "auto" and needed > MEMORY_SHARE * free:
+        return store
+    try:
+        kept = Kept(store, len(loaded.labels))
+    except MemoryError:  # a few images of very many
+        return store
+    if isinstance(store, Stored) and needed <= SMALL_BYTES:
+        kept.fill()
+    return kept
+
+
+def _fingerprint(
+    loaded: Loaded, labels: NDArray[np.int32], class_names: tuple[str, ...]
+) -> tuple[str, str]:
+    """A digest of what is trained on, and what it covers."""
+    import numpy as np  # noqa: PLC0415
+
+    digest = hashlib.sha256("\0".join(class_names).encode())
+    digest.update(np.ascontiguousarray(labels, "<i4").data)
+    if isinstance(loaded.images, EncodedImages):
+        digest.update(loaded.digest.encode())
+        return digest.hexdigest(), f"classes, labels, {loaded.covers}"
+    images = loaded.images
+    digest.update(f"{images.shape} {images.dtype.str}".encode())
+    size = images.dtype.itemsize * int(np.prod(images.shape, dtype=np.int64))
+    every = -(-size // MOST_DIGESTED_BYTES)
+    step = at_once(images)
+    for start in range(0, len(images), step * every):
+        digest.update(np.ascontiguousarray(images[start : start + step]).data)
+    pixels = "pixels" if every == 1 else f"one pixel in {every}"
+    return digest.hexdigest(), f"classes, labels, {pixels}"
+
+
+def class_weights(
+    setting: Literal["balanced"] | Mapping[str, float], data: Data
+) -> dict[int, float]:
+    """What an example of each class weighs in the loss; a class that is not named weighs 1.
+
+    `balanced` gives every class the same sum over the training images.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    classes = len(data.class_names)
+    if setting == "balanced":
+        counts = np.bincount(data.train.labels, minlength=classes)
+        return {label: len(data.train) / (classes * int(n)) for label, n in enumerate(counts)}
+    for name in setting:
+        if name not in data.class_names:
+            hint = suggestion(name, data.class_names, what="classes")
+            problem = Problem("unknown-name", f"the data has no class `{name}`", help=hint)
+            raise RecipeError([(("class_weights", name), problem)])
+    return {label: float(setting.get(name, 1)) for label, name in enumerate(data.class_names)}

@@ -1,0 +1,64 @@
+"""What a source gives: labelled images as they are stored, not yet split, resized or normalised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from archspec.ops.shape import Shape
+from archspec.training.data.images import Encoded
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+TRAIN, VALIDATION, TEST = range(3)
+
+BYTE_WHITE: Final = 255.0
+"""The value of white where a channel is a byte."""
+
+Skipped: TypeAlias = tuple[str, str]
+"""A file that is left out, and why."""
+
+
+class Facts(NamedTuple):
+    """What is known of a source before its pixels are loaded."""
+
+    class_names: tuple[str, ...]
+    shape: Shape | None
+    """Of one image; None where they differ: files, which are grey or in colour as is wanted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedImages:
+    """Images in files or in records, to be decoded one by one."""
+
+    names: Sequence[str]
+    get: Callable[[int], Encoded]
+    sizes: NDArray[np.int32] | None = None
+    """(images, 2): height and width of each plain JPEG, 0 of others; None where nobody looked."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """All examples of a source."""
+
+    name: str
+    class_names: tuple[str, ...]
+    labels: NDArray[np.int32]
+    images: NDArray[Any] | EncodedImages
+    """(images, *extent, channels), in memory or mapped from a file; or encoded."""
+    scale: float = BYTE_WHITE
+    parts: NDArray[np.int8] | None = None
+    """TRAIN, VALIDATION or TEST for each, where the source comes split."""
+    skipped: tuple[Skipped, ...] = ()
+    digest: str = ""
+    """SHA-256 of the pixels, where reading them has given it already."""
+    covers: str = ""
+    """What `digest` is of."""
+
+
+def legible(path: str) -> str:
+    """A file's name as it can be written to a terminal."""
+    return path if path.isprintable() else ascii(path)

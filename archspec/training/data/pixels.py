@@ -1,0 +1,260 @@
+"""Where the pixels of a run come from: an array, image files, or memory that keeps either.
+
+A store is read by number, from any thread, and gives what the network takes: resized, with the
+network's channels, on the images' own scale.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from archspec.diagnostics import UsageError
+from archspec.ops.shape import Shape
+from archspec.training.data import decoding
+from archspec.training.data.examples import BYTE_WHITE, EncodedImages, Skipped, legible
+from archspec.training.data.images import UnreadableError, decode, match_channels, resize
+from archspec.training.watching.machine import cores
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MEMORY_SHARE: Final = 0.3
+"""Of the memory that is free, what images may be kept in: training needs some as well."""
+
+CHUNK_BYTES: Final = 2**24
+"""How much of a large array is worked on at a time."""
+
+
+class Pixels(Protocol):
+    """Images by number, as a network takes them."""
+
+    @property
+    def shape(self) -> Shape:
+        """Of one image."""
+
+    @property
+    def scale(self) -> float:
+        """The value of white."""
+
+    @property
+    def array(self) -> NDArray[Any] | None:
+        """All of them, where they lie in memory in this form."""
+
+    def read(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """(k, *extent, channels), uint8 or float32."""
+
+
+class Stored:
+    """Images of an array, which may lie on a disk; resized when they are read."""
+
+    def __init__(self, images: NDArray[Any], shape: Shape, how: str, *, scale: float) -> None:
+        import numpy as np  # noqa: PLC0415
+
+        self.shape = shape
+        self.scale = scale
+        self._images = images
+        self._how = how
+        plain = images.dtype in (np.dtype("uint8"), np.dtype("float32"))
+        here = not isinstance(images, np.memmap)
+        as_it_is = here and plain and images.shape[1:] == shape
+        self.array: NDArray[Any] | None = images if as_it_is else None
+
+    @property
+    def dtype(self) -> str:
+        return "uint8" if self._images.dtype.name == "uint8" else "float32"
+
+    def read(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        images = self._images[indices].astype(self.dtype, copy=False)
+        if images.shape[1:] == self.shape:
+            return images
+        # Of three channels and one, resize the one.
+        if self.shape.channels < images.shape[-1]:
+            images = match_channels(images, self.shape.channels)
+        images = resize(images, self.shape.spatial, self._how)
+        return match_channels(images, self.shape.channels)
+
+
+class Files:
+    """Encoded images, decoded by several threads when they are read.
+
+    `kin` says which images may stand in for each other: those of a class and of a part of the
+    data. Where a file turns out to be damaged within, under `skip` the next of its kin takes its
+    place, and `skipped` lists it.
+    """
+
+    dtype: Final = "uint8"
+    scale: Final = BYTE_WHITE
+    array: Final = None
+
+    def __init__(
+        self,
+        images: EncodedImages,
+        shape: Shape,
+        how: str,
+        *,
+        kin: NDArray[Any],
+        skip: bool,
+        skipped: list[Skipped],
+    ) -> None:
+        self.shape = shape
+        self.skipped = skipped
+        self._images = images
+        self._how = how
+        self._kin = kin
+        self._skip = skip
+        self._bad: set[int] = set()
+        self._lock = threading.Lock()
+        self._halvings: NDArray[np.int32] | None = None
+        self._decode_batch: decoding.BatchDecoder | None = None
+        if images.sizes is not None and how == "stretch" and decoding.is_at_hand():
+            self._halvings = decoding.halvings(images.sizes, shape)
+            self._decode_batch = decoding.batch_decoder(shape)
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(cores(), thread_name_prefix="decode")
+
+    def read(self, indices: NDArray[np.intp]) -> NDArray[np.uint8]:
+        images, left = self._in_one_call(indices)
+
+        def fill(start: int) -> None:
+            for position in left[start::step]:
+                images[position] = self._image(int(indices[position]))
+
+        step = min(cores(), len(left))
+        if step > 1:
+            list(self._pool.map(fill, range(step)))
+        elif step:
+            fill(0)
+        return images
+
+    def _in_one_call(self, indices: NDArray[np.intp]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+        """The images, filled in by a faster decoder; and the positions that it has left."""
+        import numpy as np  # noqa: PLC0415
+
+        images = np.empty((len(indices), *self.shape), np.uint8)
+        everything = np.arange(len(indices))
+        if self._decode_batch is None or self._halvings is None:
+            return images, everything
+        times = self._halvings[indices]
+        chosen = np.flatnonzero(times >= 0)
+        if not len(chosen):
+            return images, everything
+        paths = [self._images.names[index] for index in indices[chosen]]
+        try:
+            decoded = self._decode_batch(paths, times[chosen])
+        except Exception:  # noqa: BLE001  (one is damaged: Pillow finds out which, and why)
+            return images, everything
+        if len(chosen) == len(indices):
+            return decoded, everything[:0]
+        images[chosen] = decoded
+        return images, np.flatnonzero(times < 0)
+
+    def _image(self, index: int) -> NDArray[np.uint8]:
+        if index not in self._bad:
+            try:
+                return decode(self._images.get(index), self.shape, self._how)
+            except UnreadableError as error:
+                self._damaged(index, str(error))
+        return self._stand_in(index)
+
+    def _damaged(self, index: int, reason: str) -> None:
+        name = legible(self._images.names[index])
+        if not self._skip:
+            raise UsageError(
+                f"`{name}` cannot be read: {reason}; mend or remove it, or say `on_error: skip`"
+            )
+        with self._lock:
+            if index not in self._bad:
+                self._bad.add(index)
+                self.skipped.append((name, reason))
+                if self._halvings is not None:
+                    self._halvings[index] = -1
+
+    def _stand_in(self, index: int) -> NDArray[np.uint8]:
+        import numpy as np  # noqa: PLC0415
+
+        kin = np.flatnonzero(self._kin == self._kin[index])
+        for other in np.roll(kin, -int(np.searchsorted(kin, index)) - 1):
+            if int(other) in self._bad:
+                continue
+            try:
+                return decode(self._images.get(int(other)), self.shape, self._how)
+            except UnreadableError as error:
+                self._damaged(int(other), str(error))
+        name = legible(self._images.names[index])
+        raise UsageError(f"`{name}` cannot be read, nor can any other image of its class")
+
+
+class Kept:
+    """What another store gave once, kept in memory."""
+
+    def __init__(self, inner: Stored | Files, count: int) -> None:
+        import numpy as np  # noqa: PLC0415
+
+        self.shape = inner.shape
+        self.scale = inner.scale
+        self._inner = inner
+        self._images = np.empty((count, *inner.shape), inner.dtype)
+        self._is_here = np.zeros(count, bool)
+
+    @property
+    def array(self) -> NDArray[Any] | None:
+        return self._images if self._is_here.all() else None
+
+    def read(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        missing = indices[~self._is_here[indices]]
+        if len(missing):
+            # Two threads may do the same work, and then write the same pixels.
+            self._images[missing] = self._inner.read(missing)
+            self._is_here[missing] = True
+        return self._images[indices]
+
+    def fill(self) -> None:
+        """Read all of them now."""
+        import numpy as np  # noqa: PLC0415
+
+        step = at_once(self._images)
+        for start in range(0, len(self._images), step):
+            chosen = np.arange(start, min(start + step, len(self._images)))
+            self._images[chosen] = self._inner.read(chosen)
+        self._is_here[:] = True
+
+
+def at_once(images: NDArray[Any]) -> int:
+    """How many of them are worked on at a time."""
+    return max(1, CHUNK_BYTES // max(1, int(images[0].nbytes)))
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take, of its container's if that has a limit."""
+    free = _of_machine()
+    try:
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text(encoding="ascii"))
+        used = int((group / "memory.current").read_text(encoding="ascii"))
+        statistics = (group / "memory.stat").read_text(encoding="ascii").split()
+        # Files that were read count as used until somebody else needs the memory.
+        files = int(statistics[statistics.index("inactive_file") + 1])
+    except (OSError, ValueError):  # no limit is the word "max"
+        return free
+    return max(0, min(free, limit - used + files))
+
+
+def _of_machine() -> int:
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:  # where that is not told apart, half of what there is
+        return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+    except (AttributeError, ValueError, OSError):
+        return 2**31

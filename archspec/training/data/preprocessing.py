@@ -1,0 +1,145 @@
+"""Pixels -> what a network sees: one affine map, the same in training and for a single new file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from archspec.ops.shape import Shape
+from archspec.training.data.examples import BYTE_WHITE
+from archspec.training.data.images import Encoded, decode
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from archspec.training.data.pixels import Pixels
+
+Tensor = TypeVar("Tensor")
+
+TORCH: Final = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and deviation of ImageNet's RGB, white being 1, as torchvision's weights want them."""
+
+CAFFE_MEAN: Final = (103.939, 116.779, 123.68)
+"""Of ImageNet's BGR, white being 255, which VGG's and the first ResNets' weights want taken off."""
+
+MEASURED: Final = 2_000
+"""Images that mean and deviation are estimated from, where not all of them are in memory."""
+
+NEEDS_COLOUR: Final = ("torch", "caffe")
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """(pixels - mean) / deviation, for each channel, on the pixels' own scale."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    reverse_channels: bool = False
+    """Whether RGB becomes BGR first."""
+    resize: str = "stretch"
+    """How an image of other proportions was made to fit."""
+    scale: float = BYTE_WHITE
+    """The value of white in the pixels that it was made for."""
+    measured: int = 0
+    """How many training images mean and deviation are of; 0 where they are published or fixed."""
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """As float32: an array, or a tensor inside tf.data."""
+        import numpy as np  # noqa: PLC0415
+
+        values: Any = pixels
+        if isinstance(values, np.ndarray):
+            values = values.astype(np.float32)
+        else:
+            import tensorflow as tf  # noqa: PLC0415  (whose tensor it is)
+
+            values = tf.cast(values, "float32")
+        if self.reverse_channels:
+            values = values[..., ::-1]
+        mean, deviation = (np.array(of, np.float32) for of in (self.mean, self.deviation))
+        result: Tensor = (values - mean) / deviation
+        return result
+
+    def read(self, encoded: Encoded, input_shape: Shape) -> NDArray[Any]:
+        """The pixels of a new image file, (height, width, channels), on the scale of the others.
+
+        Raises `UnreadableError`.
+        """
+        import numpy as np  # noqa: PLC0415
+
+        pixels = decode(encoded, input_shape, self.resize)
+        if self.scale == BYTE_WHITE:
+            return pixels
+        return pixels * np.float32(self.scale / BYTE_WHITE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `from_dict` reads back as the same."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Preprocessing:
+        """What `to_dict` wrote."""
+        lists = {name: tuple(map(float, data[name])) for name in ("mean", "deviation")}
+        return cls(**{**data, **lists})
+
+
+def fit(how: str, resize: str, pixels: Pixels, train: NDArray[np.intp]) -> Preprocessing:
+    """The preprocessing that a recipe's `normalize` names; `train` are the training images."""
+    channels, scale = pixels.shape.channels, pixels.scale
+    mean, deviation, measured = (0.0,) * channels, (1.0,) * channels, 0
+    match how:
+        case "standardize":
+            chosen = _sample(pixels, train)
+            mean, deviation = _statistics(pixels, chosen)
+            measured = len(chosen)
+        case "unit":
+            deviation = (scale,) * channels
+        case "symmetric":
+            mean = deviation = (scale / 2,) * channels
+        case "torch":
+            mean, deviation = (tuple(value * scale for value in of) for of in TORCH)
+        case "caffe":
+            mean = tuple(value * scale / BYTE_WHITE for value in CAFFE_MEAN)
+            deviation = (scale / BYTE_WHITE,) * channels
+    return Preprocessing(mean, deviation, how == "caffe", resize, scale, measured)
+
+
+def _sample(pixels: Pixels, train: NDArray[np.intp]) -> NDArray[np.intp]:
+    """All training images where they are in memory, else some, always the same."""
+    import numpy as np  # noqa: PLC0415
+
+    if pixels.array is not None or len(train) <= MEASURED:
+        return train
+    return np.sort(np.random.default_rng(0).choice(train, MEASURED, replace=False))
+
+
+def _statistics(
+    pixels: Pixels, chosen: NDArray[np.intp]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel; a channel without any keeps its values."""
+    import numpy as np  # noqa: PLC0415
+
+    channels, size = pixels.shape.channels, pixels.shape.size
+    step = max(1, 2**20 // size)
+    batches = [chosen[start : start + step] for start in range(0, len(chosen), step)]
+    # Off a value near the mean, little is lost to rounding.
+    origin = pixels.read(batches[0]).reshape(-1, channels).mean(axis=0, dtype=np.float64)
+    everywhere = np.tile(origin, size // channels)
+    sums = np.zeros((2, size))  # for each place at first, which is faster
+    for batch in batches:
+        values = pixels.read(batch).reshape(len(batch), size) - everywhere
+        sums[0] += values.sum(axis=0)
+        sums[1] += np.square(values, out=values).sum(axis=0)
+    sums = sums.reshape(2, -1, channels).sum(axis=1)
+    count = len(chosen) * (size // channels)
+    shift, squares = sums / count
+    deviation = np.sqrt(np.maximum(squares - shift**2, 0))
+    mean = origin + shift
+    # A single level everywhere leaves no more than rounding.
+    deviation[deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-30)] = 1
+    return tuple(map(float, mean)), tuple(map(float, deviation))

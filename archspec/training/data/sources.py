@@ -1,0 +1,173 @@
+"""What can be trained on, by the name that a recipe gives; nothing is loaded before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.diagnostics import UsageError
+from archspec.ops.shape import Shape
+from archspec.training.data.examples import TEST, TRAIN, Facts, Loaded
+
+if TYPE_CHECKING:
+    from archspec.training.recipe.recipe import DataRecipe
+
+WAIT_SECONDS: Final = 30
+"""For an answer of a server, before a download is given up."""
+
+DIGITS: Final = tuple("0123456789")
+
+FASHION: Final = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+
+CIFAR10: Final = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+
+CIFAR100: Final = (
+    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle",
+    "bottle", "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle",
+    "caterpillar", "cattle", "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch",
+    "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish", "forest", "fox",
+    "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard",
+    "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain", "mouse",
+    "mushroom", "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck",
+    "pine_tree", "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray",
+    "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail",
+    "snake", "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank",
+    "telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle",
+    "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A way to labelled images."""
+
+    load: Callable[[DataRecipe, Shape], Loaded]
+    """All examples. The network's input says how an array's axes are to be read."""
+    look: Callable[[DataRecipe, Shape], Facts]
+    """What is known without loading pixels."""
+    needs: str | None = None
+    """What a recipe must say beside the source's name: `path`, `name`, or nothing."""
+
+
+def _digits(*_: Any) -> Loaded:
+    """1,797 handwritten digits of 8x8 and 17 levels, bundled with scikit-learn."""
+    import numpy as np  # noqa: PLC0415
+    from sklearn.datasets import load_digits  # noqa: PLC0415
+
+    digits = load_digits()
+    return Loaded(
+        name="digits",
+        class_names=DIGITS,
+        labels=digits.target.astype(np.int32),
+        images=digits.images[..., np.newaxis].astype(np.float32),
+        scale=16.0,
+    )
+
+
+def _of_keras(name: str, class_names: tuple[str, ...], shape: Shape, files: str) -> Source:
+    """One of keras.datasets, with its own test images; `files` is where Keras keeps it."""
+
+    def load(*_: Any) -> Loaded:
+        import numpy as np  # noqa: PLC0415
+
+        with _download(name, files):
+            dataset = import_module(f"keras.datasets.{name}")
+            (x_train, y_train), (x_test, y_test) = dataset.load_data()
+        images = np.concatenate([x_train, x_test])
+        parts = np.full(len(images), TRAIN, np.int8)
+        parts[len(x_train) :] = TEST
+        return Loaded(
+            name=name,
+            class_names=class_names,
+            labels=np.concatenate([y_train, y_test]).ravel().astype(np.int32),
+            images=images.reshape(-1, *shape),
+            parts=parts,
+        )
+
+    return Source(load, lambda *_: Facts(class_names, shape))
+
+
+@contextmanager
+def _download(name: str, files: str) -> Iterator[None]:
+    """Let Keras download without a word on standard output, and not wait for ever."""
+    import socket  # noqa: PLC0415
+    import sys  # noqa: PLC0415
+
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(WAIT_SECONDS)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except Exception as error:  # Keras raises plain exceptions for a server out of reach
+        import keras  # noqa: PLC0415
+
+        reason = str(error).strip().partition("\n")[0][:500]
+        home = f"{keras.config.keras_home()}/datasets"
+        raise UsageError(
+            f"{name} could not be downloaded or read: {reason}. "
+            f"Without a network, put {files} into {home}"
+        ) from error
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _of_room(name: str, needs: str) -> Source:
+    """A source with a module of its own, imported when it is used."""
+
+    def load(recipe: DataRecipe, input_shape: Shape) -> Loaded:
+        loaded: Loaded = import_module(name).load(recipe, input_shape)
+        return loaded
+
+    def look(recipe: DataRecipe, input_shape: Shape) -> Facts:
+        facts: Facts = import_module(name).look(recipe, input_shape)
+        return facts
+
+    return Source(load, look, needs)
+
+
+_GREY, _COLOUR = Shape((28, 28, 1)), Shape((32, 32, 3))
+
+SOURCES: Final[Mapping[str, Source]] = {
+    "digits": Source(_digits, lambda *_: Facts(DIGITS, Shape((8, 8, 1)))),
+    "mnist": _of_keras("mnist", DIGITS, _GREY, "mnist.npz"),
+    "fashion_mnist": _of_keras(
+        "fashion_mnist",
+        FASHION,
+        _GREY,
+        "fashion-mnist/train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
+        "t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz",
+    ),
+    "cifar10": _of_keras(
+        "cifar10",
+        CIFAR10,
+        _COLOUR,
+        "cifar-10-python.tar.gz as cifar-10-batches-py-target_archive",
+    ),
+    "cifar100": _of_keras(
+        "cifar100", CIFAR100, _COLOUR, "cifar-100-python.tar.gz as cifar-100-python-target_archive"
+    ),
+    "folder": _of_room("archspec.training.data.imagefolder", needs="path"),
+    "arrays": _of_room("archspec.training.data.arrayfiles", needs="path"),
+    "tfds": _of_room("archspec.training.data.tfdssource", needs="name"),
+}
+
+
+def meant(text: str) -> dict[str, str]:
+    """The keys of a recipe's `data` that a word stands for: a source, or a path to images.
+
+    A path is told by what is in it, a folder by being there.
+    """
+    path = Path(text)
+    if text in SOURCES or not (path.suffix or len(path.parts) > 1 or "/" in text or path.is_dir()):
+        return {"source": text}
+    holds_arrays = path.suffix in {".npz", ".npy"} or any(path.glob("*.npy"))
+    return {"source": "arrays" if holds_arrays else "folder", "path": text}

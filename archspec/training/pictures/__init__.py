@@ -1,0 +1,1 @@
+"""Curves, confusion matrices: SVG and PNG."""

@@ -1,0 +1,1 @@
+"""What a spec's `train:` section says, as a value."""

@@ -1,0 +1,245 @@
+"""The recipe: a spec's `train:` section as a value, checked before anything heavy is imported.
+
+What only Keras knows, the arguments of its optimisers and all else that it calls by name, is
+checked by `archspec.training.compilation.compilation` once Keras is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from archspec.diagnostics import Problem, nearest
+from archspec.element import Expect
+from archspec.ops.fields import Count, Index, Positive
+from archspec.training.data import sources
+from archspec.training.data.augment import Augment
+from archspec.training.data.sources import SOURCES
+from archspec.training.recipe import overrides as outside
+from archspec.training.recipe.mistakes import RecipeError, places, problems
+from archspec.training.recipe.parts import (
+    Callback,
+    Loss,
+    Metric,
+    Named,
+    Optimizer,
+    Schedule,
+    Section,
+    Seed,
+    Share,
+    Transfer,
+)
+
+__all__ = ["DataRecipe", "Named", "Recipe", "RecipeError", "places"]
+
+OF_INDICES: Final = frozenset(
+    {"categorical_generalized_cross_entropy", "sparse_categorical_crossentropy"}
+)
+"""Losses whose labels are the numbers of classes; the others' are vectors, 1 for the class."""
+
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
+
+
+class DataRecipe(Section):
+    """What to train on, what of it for what, and how it is made to fit the network."""
+
+    source: str = next(iter(SOURCES))
+    """`digits`: 1,797 handwritten digits, bundled with scikit-learn. `folder`: your own images."""
+    path: Annotated[str, Field(min_length=1)] | None = None
+    """Of `folder` and `arrays`, relative to the working directory."""
+    name: Annotated[str, Field(min_length=1)] | None = None
+    """Of `tfds`: a data set of TensorFlow Datasets."""
+    images: Annotated[str, Field(min_length=1)] | None = None
+    """Of `arrays`: the key in an .npz file, or the stem of an .npy file. Else x or images."""
+    labels: Annotated[str, Field(min_length=1)] | None = None
+    """Of `arrays`, likewise. Else y or labels."""
+    classes: (
+        Annotated[tuple[str, ...], Field(min_length=2), Expect("a list of two or more names")]
+        | None
+    ) = None
+    """Names of the classes to use, in the order of the network's outputs; all unless given."""
+    per_class: Count | None = None
+    """At most so many training images of each class."""
+    validation: Share = 0.1
+    """Share of the images held out to choose the best epoch, where the source holds none out."""
+    test: Share = 0.2
+    """Share of the images held out for the final score, where the source holds none out."""
+    seed: Seed = 0
+    """Of the split. It is not the run's, so that runs with other seeds share their test images."""
+    stratify: bool = True
+    """Whether each class is split in the same shares."""
+    resize: Literal["stretch", "pad", "crop"] = "stretch"
+    """How an image of other proportions fits: distorted, with black bars, or cut at the sides."""
+    normalize: Literal["standardize", "unit", "symmetric", "torch", "caffe", "none"] = "standardize"
+    """`standardize` by the training images' mean and deviation, to [0, 1], to [-1, 1], or as the
+    published weights of torchvision or Caffe want it."""
+    on_error: Literal["stop", "skip"] = "stop"
+    """What to do about image files that cannot be read."""
+    cache: Annotated[Literal["auto", True, False], Expect("auto, true or false")] = "auto"
+    """Whether decoded images are kept in memory; `auto` where they fit."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        return sources.meant(value) if isinstance(value, str) else value
+
+    @field_validator("source")
+    @classmethod
+    def _is_available(cls, source: str) -> str:
+        if source not in SOURCES:
+            near = nearest(source, SOURCES)
+            hint = f"did you mean `{near}`?" if near else f"available: {', '.join(SOURCES)}"
+            raise ValueError(f"`{source}` is not available; {hint}")
+        return source
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _may_be_numbers(cls, classes: Any) -> Any:
+        """Digits are called by their numbers."""
+        if not isinstance(classes, (list, tuple)):
+            return classes
+        return tuple(str(name) if type(name) is int else name for name in classes)
+
+    @field_validator("classes")
+    @classmethod
+    def _differ(cls, classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        seen: set[str] = set()
+        for name in classes or ():
+            if name in seen:
+                raise ValueError(f"`{name}` stands twice")
+            seen.add(name)
+        return classes
+
+    @model_validator(mode="after")
+    def _has_what_its_source_needs(self) -> DataRecipe:
+        needed = SOURCES[self.source].needs
+        for option in ("path", "name"):
+            given = getattr(self, option) is not None
+            if given and option != needed:
+                raise ValueError(f"`{self.source}` takes no `{option}`")
+            if not given and option == needed:
+                raise ValueError(f"`{self.source}` needs `{option}`")
+        for option in ("images", "labels"):
+            if getattr(self, option) is not None and self.source != "arrays":
+                raise ValueError(f"`{option}` is of `arrays`, not of `{self.source}`")
+        if self.path is not None and "\0" in self.path:
+            raise ValueError("`path` has a null character in it")
+        if self.validation + self.test >= 1:
+            raise ValueError("`validation` and `test` leave nothing to train on")
+        return self
+
+
+class Recipe(Section):
+    """How to train: everything `archspec fit` needs beside the network."""
+
+    data: DataRecipe = DataRecipe()
+    """What to train on: a mapping, or only the source, as `data: digits`."""
+    batch: Count = 32
+    """Images per step."""
+    epochs: Count = 30
+    """How often to see all training images."""
+    optimizer: Optimizer = Named.model_validate("adam")
+    """One of Keras's optimisers. Its `weight_decay` takes that share, times the learning rate, of
+    each kernel at every update, and nothing of biases and norms: decay apart from the gradient
+    (Loshchilov & Hutter 2019, arXiv:1711.05101), also under SGD. Added to the gradient, as in many
+    papers, the same number decays 1 / (1 - momentum) times as fast."""
+    loss: Loss = Named.model_validate({"categorical_crossentropy": {"label_smoothing": 0.1}})
+    """One of Keras's losses. Smoothed labels (Szegedy et al. 2016, section 7) suit small data."""
+    metrics: tuple[Metric, ...] = ()
+    """Keras's metrics to record beside the accuracy."""
+    schedule: Schedule | None = None
+    """How the learning rate changes; constant unless said otherwise."""
+    warmup: Index = 0
+    """Epochs in which the learning rate first rises in a line from zero, step by step, to where
+    the schedule then is. With `plateau` it rises epoch by epoch, each at the mean of its steps."""
+    callbacks: tuple[Callback, ...] = ()
+    """Keras's callbacks. What they write goes to the folder `callbacks` of the run."""
+    augment: tuple[Augment, ...] = ()
+    """What is done to the training images, at random, in this order."""
+    class_weights: Annotated[
+        Literal["balanced"] | dict[str, Positive] | None,
+        Expect("balanced, or a number above 0 for classes by name"),
+    ] = None
+    """How much an image of each class counts; `balanced`: as if there were as many of each."""
+    seed: Seed = 0
+    """Of the initial weights, the order of the images, and dropout."""
+    deterministic: bool = False
+    """Whether the same run gives the same bits again, at some cost in speed."""
+    precision: Precision = "float32"
+    """Keras's dtype policy. With `mixed_`, weights stay float32, and so does the output."""
+    jit: Annotated[Literal["auto"] | bool, Expect("auto, true or false")] = "auto"
+    """Whether XLA (for PyTorch, its own compiler) compiles the step."""
+    steps_per_execution: Annotated[
+        Literal["auto"] | Count, Expect("auto or a whole number from 1 to 2147483647")
+    ] = "auto"
+    """Steps between two visits to Python."""
+    devices: Annotated[
+        Literal["all"] | Count | None, Expect("all, a whole number from 1 to 2147483647, or null")
+    ] = None
+    """How many devices share each batch; one unless said otherwise."""
+    tensorboard: bool = False
+    """Whether to write logs for TensorBoard."""
+    transfer: Transfer | None = None
+    """What to start from instead of random weights."""
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _may_be_numbered(cls, weights: Any) -> Any:
+        """Digits are called by their numbers."""
+        if not isinstance(weights, Mapping):
+            return weights
+        return {str(name) if type(name) is int else name: w for name, w in weights.items()}
+
+    @classmethod
+    def resolve(
+        cls, section: Mapping[str, Any], overrides: Mapping[str, Any] | None = None
+    ) -> Recipe:
+        """The recipe of a `train:` section, changed by what was given outside of it.
+
+        `overrides` are values by dotted keys: `batch`, `data.resize`, `optimizer.sgd.momentum`,
+        `augment.random_crop.padding`; and `learning_rate`, which is the optimizer's. Raises
+        `RecipeError` for the section, `UsageError` for an override.
+        """
+        recipe = cls._read(_plain(section))
+        given = outside.given(_plain(overrides or {}))
+        if not given:
+            return recipe
+        with outside.blamed(given, recipe.optimizer.name):
+            return cls._read(outside.changed(_plain(recipe.to_dict()), given))
+
+    @classmethod
+    def _read(cls, data: Any) -> Recipe:
+        try:
+            recipe = cls.model_validate(data)
+        except ValidationError as error:
+            raise RecipeError(problems(error, cls, data)) from None
+        mixing = next((one.name for one in recipe.augment if one.mixes_labels), None)
+        if mixing and recipe.loss.name in OF_INDICES:
+            message = f"`{mixing}` mixes classes, and `{recipe.loss.name}` takes one for each image"
+            hint = "write `loss: categorical_crossentropy`"
+            raise RecipeError([(("loss",), Problem("value", message, help=hint))])
+        return recipe
+
+    def for_stage(self, epochs: int, learning_rate: float | None) -> Recipe:
+        """The recipe of a stage of a training, whose optimiser and schedule begin anew.
+
+        None leaves the learning rate as it is.
+        """
+        rate = outside.given({"learning_rate": learning_rate})
+        data = outside.changed(_plain(self.to_dict()), {**rate, ("epochs",): epochs})
+        return self._read(data)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `resolve` reads back as the same recipe."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def _plain(value: Any) -> Any:
+    """Dictionaries and tuples all the way down, whatever mappings and lists there were."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(_plain(item) for item in value)
+    return value

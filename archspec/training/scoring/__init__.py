@@ -1,0 +1,1 @@
+"""What a trained network takes images for, and how well it does."""

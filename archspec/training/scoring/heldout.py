@@ -1,0 +1,290 @@
+"""The images that trained networks are judged on: the same for all, none that one learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.diagnostics import UsageError, suggestion
+from archspec.ops.shape import Shape
+from archspec.training.data import data as training_data
+from archspec.training.data.data import Data
+from archspec.training.data.examples import TEST, TRAIN, VALIDATION
+from archspec.training.data.pixels import Pixels
+from archspec.training.data.sources import SOURCES, meant
+from archspec.training.data.splitting import split
+from archspec.training.recipe.mistakes import RecipeError
+from archspec.training.recipe.recipe import DataRecipe
+from archspec.training.scoring.trained import Network, Trained, listed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PARTS: Final = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+ALL: Final = "all"
+
+LOOKED_AT: Final = 1_000
+"""Images of an array that are looked at for its largest value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which data, before any of it is loaded."""
+
+    recipe: DataRecipe
+    is_own: bool
+    """Whether it is where the networks' own training images came from."""
+    is_given: bool
+    """Whether the user named it."""
+
+
+def choose(trained: Sequence[Trained], data: str | PathLike[str] | None) -> Choice:
+    """The data to judge on: what is given, a source's name or a path; else the runs' own.
+
+    Raises `UsageError`.
+    """
+    runs = [(each, each.recipe.data) for each in trained if each.recipe is not None]
+    if data is not None:
+        fields = _source(fspath(data))
+        own = next((recipe for _, recipe in runs if _is_there(recipe, fields)), None)
+        on_error = runs[0][1].on_error if runs else "stop"
+        return Choice(
+            own or DataRecipe.model_validate({**fields, "on_error": on_error}),
+            own is not None,
+            True,
+        )
+    if not runs:
+        raise UsageError(f"{trained[0].name} does not say what it was trained on: say --data")
+    first, recipe = runs[0]
+    for other, theirs in runs[1:]:
+        if not _is_there(theirs, recipe.model_dump()):
+            raise UsageError(
+                f"{first.name} was trained on {_where(recipe)} and {other.name} on "
+                f"{_where(theirs)}: say with --data on which to judge them"
+            )
+    return Choice(recipe, True, False)
+
+
+def _source(given: str) -> dict[str, str]:
+    """What a recipe says of the data that a name or a path means; it must be there."""
+    fields, path = meant(given), Path(given)
+    source = fields["source"]
+    if "path" in fields:
+        if not path.exists():
+            raise UsageError(f"--data {given}: there is no such folder or .npz file")
+        if not path.is_dir() and path.suffix.lower() != ".npz":
+            raise UsageError(f"--data {given} is neither a folder nor an .npz file")
+    elif source not in SOURCES:
+        named = [name for name, each in SOURCES.items() if each.needs is None]
+        hint = suggestion(given, named, what="sources")
+        raise UsageError(f"--data {given}: there is no such source, folder or .npz file; {hint}")
+    elif needed := SOURCES[source].needs:
+        hint = "name the folder or the .npz file itself"
+        if needed == "name":
+            hint = "which only a run's recipe can say"
+        raise UsageError(f"--data {given} needs a {needed}: {hint}")
+    return fields
+
+
+def _is_there(recipe: DataRecipe, fields: dict[str, Any]) -> bool:
+    """Whether a recipe's images are where these fields say."""
+    for field in ("source", "name", "path", "images", "labels"):
+        here, there = getattr(recipe, field), fields.get(field)
+        if field == "path" and here and there:
+            here, there = Path(here).resolve(), Path(there).resolve()
+        if here != there:
+            return False
+    return True
+
+
+def _where(recipe: DataRecipe) -> str:
+    return " ".join(filter(None, (recipe.source, recipe.path or recipe.name)))
+
+
+def with_known_classes(
+    choice: Choice, name: str, class_names: tuple[str, ...] | None, shape: Shape
+) -> DataRecipe:
+    """The recipe for the data's images of classes that a network knows, none of others.
+
+    Loads no pixels. Raises `UsageError` where there are others.
+    """
+    recipe = choice.recipe
+    try:
+        problems = [p for at, p in training_data.misfits(recipe, shape, {}) if at == "input"]
+        facts = SOURCES[recipe.source].look(recipe, shape)
+    except RecipeError as error:
+        raise UsageError(str(error)) from None
+    if problems:
+        raise UsageError(f"{name}: {problems[0].message}")
+    there = recipe.classes or facts.class_names
+    if class_names is None:
+        return recipe
+    if strange := [each for each in there if each not in class_names]:
+        raise UsageError(
+            f"{_where(recipe)} has {listed(strange)}, which {name} does not "
+            f"know; it knows {listed(class_names)}"
+        )
+    found = tuple(each for each in class_names if each in there)
+    return recipe if found == there else recipe.model_copy(update={"classes": found})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Images:
+    """Images of known classes, as each of several networks takes them."""
+
+    name: str
+    part: str
+    class_names: tuple[str, ...]
+    indices: NDArray[np.intp]
+    labels: NDArray[np.int32]
+    stores: tuple[Pixels, ...]
+    """For each network; the same one for those that take the same pixels."""
+    whites: tuple[float, ...]
+    """For each network, the value of white in its store."""
+    notes: tuple[str, ...]
+    """What else is to be known of what is judged."""
+
+
+def load(
+    networks: Sequence[Network],
+    choice: Choice,
+    recipe: DataRecipe,
+    *,
+    part: str | None = None,
+    white: float | None = None,
+) -> Images:
+    """The images of a part, or of the part that is usual: the test's, or of foreign data all.
+
+    Raises `UsageError` where there are none, or where one of the networks learnt from them.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    recipe = recipe.model_copy(
+        update={"validation": 0.0, "test": 0.0, "per_class": None, "normalize": "none"}
+    )
+    every = _loaded(networks, recipe)
+    data = every[0]
+    class_names = networks[0].trained.class_names or data.class_names
+    if networks[0].classes != len(class_names):
+        raise UsageError(
+            f"{networks[0].name} tells {networks[0].classes} classes apart, and {data.name} has "
+            f"{len(class_names)}"
+        )
+    labels, own = _whole(data)
+    splits = {
+        network.name: split(labels, network.trained.recipe.data, own)
+        for network in networks
+        if network.trained.recipe is not None and network.trained.fingerprint == data.fingerprint
+    }
+    notes = _changed(networks, choice, data)
+    held_out = dict(zip(PARTS, [*splits.values(), split(labels, recipe, own)][0], strict=True))
+    if part is None:
+        part = "test" if splits or len(held_out["test"]) else ALL
+    chosen = np.flatnonzero(labels >= 0) if part == ALL else held_out[part]
+    if not len(chosen):
+        others = [name for name, indices in held_out.items() if len(indices)]
+        raise UsageError(f"{data.name} has no {part} images: say --part {' or '.join(others)}")
+    notes += _learnt(splits, chosen, part)
+    if skipped := data.skipped:
+        notes.append(f"{len(skipped):,} files of {data.name} were left out, as {skipped[0][0]}")
+    numbers = np.array([class_names.index(name) for name in data.class_names], np.int32)
+    stores = tuple(each.train.pixels for each in every)
+    whites = [
+        _white(network, store, chosen, data.name, white, known=network.name in splits)
+        if recipe.source == "arrays"
+        else store.scale
+        for network, store in zip(networks, stores, strict=True)
+    ]
+    return Images(
+        name=data.name,
+        part=part,
+        class_names=class_names,
+        indices=chosen,
+        labels=numbers[labels[chosen]],
+        stores=stores,
+        whites=tuple(whites),
+        notes=tuple(notes),
+    )
+
+
+def _white(
+    network: Network,
+    store: Pixels,
+    chosen: NDArray[np.intp],
+    name: str,
+    given: float | None,
+    *,
+    known: bool,
+) -> float:
+    """The value of white in arrays; what it was in training where they are `known` from there."""
+    if given is not None or known:
+        return given or network.preprocessing.scale
+    seen = store.read(chosen[:: -(-len(chosen) // LOOKED_AT)])
+    return network.white_of(float(seen.max()), name)
+
+
+def _loaded(networks: Sequence[Network], recipe: DataRecipe) -> list[Data]:
+    """The data for each network, loaded once for those that take the same pixels."""
+    known: dict[tuple[str, Shape], Data] = {}
+    for network in networks:
+        key = network.preprocessing.resize, network.input_shape
+        if key not in known:
+            fitting = recipe.model_copy(update={"resize": key[0], "cache": False})
+            known[key] = training_data.load(fitting, network.input_shape)
+    return [known[each.preprocessing.resize, each.input_shape] for each in networks]
+
+
+def _whole(data: Data) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """Of every example of a source its class, -1 for none, and the part that it comes in."""
+    import numpy as np  # noqa: PLC0415
+
+    parts = (data.train, data.validation, data.test)
+    size = 1 + max(int(part.indices.max()) for part in parts if len(part))
+    labels, own = np.full(size, -1, np.int32), np.full(size, TRAIN, np.int8)
+    for number, part in zip((TRAIN, VALIDATION, TEST), parts, strict=True):
+        labels[part.indices] = part.labels
+        own[part.indices] = number
+    return labels, own
+
+
+def _changed(networks: Sequence[Network], choice: Choice, data: Data) -> list[str]:
+    """Say that images changed since they were trained on; where they were not asked for, refuse."""
+    notes = []
+    for network in networks:
+        recipe, before = network.trained.recipe, network.trained.fingerprint
+        if recipe is None or before == data.fingerprint:
+            continue
+        if not choice.is_own or not _is_there(recipe.data, choice.recipe.model_dump()):
+            continue
+        changed = f"{data.name} is not what it was when {network.name} was trained on it"
+        if not choice.is_given:
+            there = recipe.data.path or recipe.data.source
+            raise UsageError(
+                f"{changed}, so which images it learnt is not known: "
+                f"--data {there} judges it nevertheless"
+            )
+        notes.append(f"{changed}: it may have learnt some of these images")
+    return notes
+
+
+def _learnt(splits: Mapping[str, Sequence[Any]], chosen: NDArray[np.intp], part: str) -> list[str]:
+    """Say how many of the images were trained on; where they were to be held out, refuse."""
+    import numpy as np  # noqa: PLC0415
+
+    notes = []
+    for name, (train, _, _) in splits.items():
+        learnt = int(np.isin(chosen, train).sum())
+        if learnt and part not in {ALL, "train"}:
+            first = next(iter(splits))
+            raise UsageError(
+                f"{name} learnt from {learnt:,} of the {len(chosen):,} {part} images of {first}: "
+                "their recipes split the data differently (data.seed, data.test, "
+                "data.validation); judge them apart, or train them alike"
+            )
+        if learnt:
+            notes.append(f"{name} learnt from {learnt:,} of these {len(chosen):,} images")
+    return notes

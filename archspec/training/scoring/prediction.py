@@ -1,0 +1,206 @@
+"""Trained networks and new images -> the classes that these likely show.
+
+Several networks answer together, by the mean of their probabilities.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from archspec.diagnostics import UsageError
+from archspec.ops.shape import Shape
+from archspec.training.data import newimages
+from archspec.training.data.examples import BYTE_WHITE
+from archspec.training.data.newimages import Chunk
+from archspec.training.scoring import trained
+from archspec.training.scoring.evaluation import Progress, check_numbers
+from archspec.training.scoring.inference import ahead
+from archspec.training.scoring.trained import Network, Place
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TOP: Final = 3
+"""How many classes of an image are told."""
+
+BATCH: Final = 32
+"""Images at a time."""
+
+
+class Guess(NamedTuple):
+    """A class that an image may show."""
+
+    class_name: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What networks take an image for."""
+
+    image: str
+    """Its file, or its place in an array, as photos.npy[3]."""
+    guesses: tuple[Guess, ...]
+    """The likeliest first; none where the image cannot be read."""
+    error: str | None = None
+    """Why it cannot be read."""
+
+    def to_dict(self) -> dict[str, Any]:
+        said: dict[str, Any] = {"image": self.image}
+        if self.error is not None:
+            return {**said, "error": self.error}
+        guesses = [{"class": name, "probability": share} for name, share in self.guesses]
+        return {**said, "predictions": guesses}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Prediction:
+        guesses = [
+            Guess(str(guess["class"]), float(guess["probability"]))
+            for guess in data.get("predictions", ())
+        ]
+        error = data.get("error")
+        return cls(str(data["image"]), tuple(guesses), None if error is None else str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions(Sequence[Prediction]):
+    """What networks take some images for, in the order in which these were given."""
+
+    runs: tuple[str, ...]
+    """Which networks, as they were given; several answer together."""
+    images: tuple[Prediction, ...]
+    notes: tuple[str, ...] = ()
+    """What else is to be known, as that classes have no names."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.images[index]
+
+    @property
+    def unread(self) -> tuple[Prediction, ...]:
+        """The images that could not be read."""
+        return tuple(image for image in self.images if image.error is not None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `from_dict` reads back as the same."""
+        return {
+            "runs": list(self.runs),
+            "images": [image.to_dict() for image in self.images],
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Predictions:
+        """What `to_dict` gave. Raises `UsageError` for anything else."""
+        try:
+            return cls(
+                tuple(map(str, data["runs"])),
+                tuple(map(Prediction.from_dict, data["images"])),
+                tuple(map(str, data["notes"])),
+            )
+        except (AttributeError, LookupError, TypeError, ValueError):
+            raise UsageError("these are no predictions as archspec writes them") from None
+
+
+def predict(
+    runs: Place | Sequence[Place],
+    images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | NDArray[Any],
+    *,
+    top: int = TOP,
+    flip: bool = False,
+    batch: int = BATCH,
+    normalize: str | None = None,
+    white: float | None = None,
+    progress: Progress | None = None,
+) -> Predictions:
+    """What trained networks take images for: files, folders of them, .npy and .npz arrays.
+
+    `runs` are runs, their folders, or .keras files, whose images were prepared as `normalize`
+    says. An image is prepared as those that a network was trained on; in an array `white` is the
+    value of white, without it what it was in training. Of each image the `top` likeliest classes
+    are told, or why it cannot be read.
+
+    Raises `UsageError` for what is wrong with anything but single images.
+    """
+    check_numbers(batch, top, white)
+    chosen = trained.find(runs, normalize)
+    if isinstance(images, (str, os.PathLike)):
+        images = [images]
+    if len(images) == 0:
+        raise UsageError("there is no image: name files, folders, or .npy and .npz arrays")
+    networks = [trained.load(each, normalize) for each in chosen]
+    trained.check_together(networks, flip=flip)
+    chunks = newimages.chunks(images, networks[0].input_shape, batch)
+    if white is not None and all(chunk.largest is None for chunk in chunks):
+        raise UsageError("--white is for arrays; of image files white is known")
+    # All of them first: before much is computed it is known that none is refused.
+    whites = [[_white(network, chunk, white) for network in networks] for chunk in chunks]
+    names, notes = chosen[0].class_names, []
+    if names is None:
+        names = tuple(map(str, range(networks[0].classes)))
+        notes.append(f"{chosen[0].name} does not name its classes: they are numbers, from 0")
+    counts = [len(chunk.names) for chunk in chunks]
+    found: list[Prediction] = []
+    pixels = ahead(lambda index: _read(chunks[index], networks), len(chunks))
+    for chunk, white_of, read in zip(chunks, whites, pixels, strict=True):
+        answers = _answers(networks, read, white_of, min(batch, max(counts)), flip)
+        found += (
+            Prediction(image, *_guesses(answer, names, top))
+            for image, answer in zip(chunk.names, answers, strict=True)
+        )
+        if progress:
+            progress(len(found), sum(counts))
+    return Predictions(tuple(each.name for each in chosen), tuple(found), tuple(notes))
+
+
+def _white(network: Network, chunk: Chunk, white: float | None) -> float:
+    if chunk.largest is None:
+        return BYTE_WHITE
+    return white or network.white_of(chunk.largest, chunk.where)
+
+
+def _read(chunk: Chunk, networks: Sequence[Network]) -> list[list[Any]]:
+    """For each network, of each image the pixels, or why there are none."""
+    known: dict[tuple[Shape, str], list[Any]] = {}
+    for network in networks:
+        key = network.input_shape, network.preprocessing.resize
+        if key not in known:
+            known[key] = chunk.read(*key)
+    return [known[each.input_shape, each.preprocessing.resize] for each in networks]
+
+
+def _answers(
+    networks: Sequence[Network],
+    read: Sequence[Sequence[Any]],
+    whites: Sequence[float],
+    batch: int,
+    flip: bool,
+) -> list[Any]:
+    """Of each image the mean probabilities, or why it cannot be read."""
+    import numpy as np  # noqa: PLC0415
+
+    answers = [next((p for p in of if isinstance(p, str)), None) for of in zip(*read, strict=True)]
+    right = [index for index, reason in enumerate(answers) if reason is None]
+    if not right:
+        return answers
+    total: Any = 0
+    for network, pixels, white in zip(networks, read, whites, strict=True):
+        given = np.stack([pixels[index] for index in right])
+        total = total + network.probabilities(given, white=white, batch=batch, flip=flip)
+    if not np.isfinite(total).all():
+        names = " or ".join(network.name for network in networks)
+        raise UsageError(f"{names} answers with infinity or no number: its weights are no good")
+    mean = dict(zip(right, total / len(networks), strict=True))
+    return [mean.get(index, reason) for index, reason in enumerate(answers)]
+
+
+def _guesses(answer: Any, names: Sequence[str], top: int) -> tuple[tuple[Guess, ...], str | None]:
+    if isinstance(answer, str):
+        return (), answer
+    likeliest = (-answer).argsort(kind="stable")[:top]
+    return tuple(Guess(names[number], float(answer[number])) for number in likeliest), None

@@ -1,0 +1,57 @@
+"""`Predictions` as a table for a terminal, and as CSV."""
+
+from __future__ import annotations
+
+import csv as csv_format
+import io
+from typing import TYPE_CHECKING, Final
+
+from archspec.render import table as tables
+from archspec.render.table import Style
+from archspec.training.scoring.score_tables import Column, label
+
+if TYPE_CHECKING:
+    from archspec.training.scoring.prediction import Guess, Predictions
+
+COLUMNS: Final = (
+    Column("image", "image", left=True),
+    Column("class", "class", left=True),
+    Column("probability", "probability"),
+    Column("next", "next", left=True, rank=1),
+)
+
+LONGEST: Final = 60
+"""Characters of a file's name that are shown."""
+
+
+def text(predictions: Predictions, *, width: int | None = None, color: bool = False) -> str:
+    """A line for each image that could be read."""
+    rows = [
+        [label(image.image, LONGEST), *_likeliest(image.guesses)]
+        for image in predictions
+        if image.error is None
+    ]
+    if not rows:
+        return ""
+    columns = COLUMNS if any(row[-1] for row in rows) else COLUMNS[:-1]
+    return tables.table(columns, rows, Style(color), names="image", width=width) + "\n"
+
+
+def _likeliest(guesses: tuple[Guess, ...]) -> list[str]:
+    (name, share), *others = guesses
+    rest = ", ".join(f"{label(other)} {share:.1%}" for other, share in others)
+    return [label(name), f"{share:.1%}", rest]
+
+
+def csv(predictions: Predictions) -> str:
+    """A line for each image: its classes, the likeliest first, or why it could not be read."""
+    most = max((len(image.guesses) for image in predictions), default=1)
+    out = io.StringIO()
+    writer = csv_format.writer(out, lineterminator="\n")
+    numbered = [(f"class_{n}", f"probability_{n}") for n in range(1, most + 1)]
+    writer.writerow(["image", *(name for pair in numbered for name in pair), "error"])
+    for image in predictions:
+        cells = [cell for name, share in image.guesses for cell in (name, f"{share:.6f}")]
+        empty = [""] * (2 * most - len(cells))
+        writer.writerow([image.image, *cells, *empty, image.error or ""])
+    return out.getvalue()

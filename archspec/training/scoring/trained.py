@@ -1,0 +1,285 @@
+"""A run's folder, or a .keras file -> a network that says what images show.
+
+A run's folder says what its classes are and how its images were prepared; a file of its own does
+not. What is wrong with either is found, as far as that goes, before Keras is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from archspec.diagnostics import UsageError, nearest
+from archspec.emit.engine import load_keras
+from archspec.emit.export import load as load_file
+from archspec.expand import expand
+from archspec.ops.shape import Shape
+from archspec.spec.loading import load as load_spec
+from archspec.training.compilation import compilation
+from archspec.training.data import preprocessing
+from archspec.training.data.examples import BYTE_WHITE
+from archspec.training.data.pixels import Stored
+from archspec.training.data.preprocessing import NEEDS_COLOUR, Preprocessing
+from archspec.training.recipe.recipe import Recipe, places
+from archspec.training.scoring.inference import main_output, probabilities
+from archspec.training.transfer import MODELS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from archspec.training.run import Run
+
+Place: TypeAlias = "str | PathLike[str] | Run"
+"""A run, its folder, or a .keras file."""
+
+SPEC: Final = "spec.yaml"
+DATA: Final = "data.json"
+"""What of a run's folder says how its network is to be used."""
+
+NORMALIZE: Final = ("unit", "symmetric", "torch", "caffe", "none")
+"""How the images of a .keras file may have been prepared: all that needs no training images."""
+
+BRIGHTER: Final = 1.5
+"""How far from white an array's largest value may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained network that is not loaded yet. What a .keras file does not say is None."""
+
+    name: str
+    """As the user calls it."""
+    file: Path
+    class_names: tuple[str, ...] | None = None
+    preprocessing: Preprocessing | None = None
+    input_shape: Shape | None = None
+    recipe: Recipe | None = None
+    fingerprint: str | None = None
+    """Of the data that it was trained on."""
+
+
+def find(runs: Place | Sequence[Place], normalize: str | None = None) -> tuple[Trained, ...]:
+    """The trained networks that are meant, of which all that say their classes say the same ones.
+
+    `normalize` is how the images of those that are files were prepared. Raises `UsageError`.
+    """
+    if isinstance(runs, (str, PathLike)) or not isinstance(runs, Sequence):
+        runs = [runs]
+    if not runs:
+        raise UsageError("there is no run to take: name its folder, or a .keras file")
+    found = [_find(Path(run if isinstance(run, (str, PathLike)) else run.folder)) for run in runs]
+    seen: set[Path] = set()
+    for each in found:
+        if each.file.resolve() in seen:
+            raise UsageError(f"{each.name} stands twice: an ensemble takes each run once")
+        seen.add(each.file.resolve())
+    named = [each for each in found if each.class_names is not None]
+    for each in named[1:]:
+        _check_same_classes(named[0], each)
+    bare = [each for each in found if each.preprocessing is None]
+    if bare and normalize is None:
+        raise UsageError(
+            f"{bare[0].name} does not say how its images were prepared: "
+            f"say --normalize, one of {', '.join(NORMALIZE)}"
+        )
+    if normalize is not None and normalize not in NORMALIZE:
+        raise UsageError(f"--normalize is one of {', '.join(NORMALIZE)}, not `{normalize}`")
+    if normalize is not None and not bare:
+        raise UsageError(
+            f"--normalize is for .keras files: {found[0].name} says how its images were prepared"
+        )
+    class_names = named[0].class_names if named else None
+    return tuple(replace(each, class_names=class_names) for each in found)
+
+
+def _find(place: Path) -> Trained:
+    if place.is_dir():
+        if not (place / SPEC).is_file():
+            raise UsageError(f"{place} is not the folder of a run")
+        for name in MODELS:
+            if (place / name).is_file():
+                return _of_run(str(place), place, place / name)
+        raise UsageError(
+            f"{place} holds no trained model: neither {' nor '.join(MODELS)} is there; "
+            f"`archspec fit --resume {place}` goes on with a run that was stopped"
+        )
+    if place.suffix == ".keras" and place.is_file():
+        home = place.parent
+        if place.name in MODELS and (home / SPEC).is_file() and (home / DATA).is_file():
+            return _of_run(str(place), home, place)
+        return Trained(str(place), place)
+    if place.exists():
+        raise UsageError(f"{place} is neither a run's folder nor a .keras file")
+    beside = [each.name for each in place.parent.iterdir()] if place.parent.is_dir() else []
+    match = nearest(place.name, beside)
+    hint = f"; did you mean `{place.with_name(match)}`?" if match else ""
+    raise UsageError(f"there is no run {place}{hint}")
+
+
+def _of_run(name: str, home: Path, file: Path) -> Trained:
+    spec = load_spec(home / SPEC)
+    with places(spec):
+        recipe = Recipe.resolve(spec.train)
+    try:
+        held = json.loads((home / DATA).read_text(encoding="utf-8"))
+        return Trained(
+            name,
+            file,
+            class_names=tuple(map(str, held["class_names"])),
+            preprocessing=Preprocessing.from_dict(held["preprocessing"]),
+            input_shape=expand(spec).input,
+            recipe=recipe,
+            fingerprint=str(held["fingerprint"]),
+        )
+    except OSError as error:
+        raise UsageError(f"cannot read {home / DATA}: {error.strerror}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise UsageError(
+            f"{home / DATA} is damaged: it is not what `archspec fit` writes"
+        ) from None
+
+
+def _check_same_classes(one: Trained, other: Trained) -> None:
+    here, there = one.class_names or (), other.class_names or ()
+    if here == there:
+        return
+    only = [name for name in here if name not in there]
+    others = [name for name in there if name not in here]
+    if only or others:
+        apart = "; ".join(
+            f"only {each.name} has {listed(names)}"
+            for each, names in ((one, only), (other, others))
+            if names
+        )
+    else:
+        apart = "they are the same ones in another order"
+    raise UsageError(
+        f"{one.name} tells {len(here)} classes apart and {other.name} {len(there)}, "
+        f"which are not the same: {apart}"
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A trained network, and how images are prepared for it."""
+
+    trained: Trained
+    keras: Any
+    model: Any
+    input_shape: Shape
+    preprocessing: Preprocessing
+    classes: int
+
+    @property
+    def name(self) -> str:
+        return self.trained.name
+
+    def probabilities(
+        self, pixels: NDArray[Any], *, white: float, batch: int, flip: bool = False
+    ) -> NDArray[np.float64]:
+        """(images, classes) for (images, *input) pixels of which `white` is the value of white.
+
+        With `flip`, their mean over an image and its mirror image.
+        """
+        import numpy as np  # noqa: PLC0415
+
+        images = _at_scale(self.preprocessing, white)(pixels)
+        found = probabilities(self.keras, self.model, images, batch=batch)
+        if not flip:
+            return found
+        mirrored = np.ascontiguousarray(images[..., ::-1, :])  # PyTorch takes no other
+        return (found + probabilities(self.keras, self.model, mirrored, batch=batch)) / 2
+
+    def white_of(self, largest: float, where: str) -> float:
+        """The value of white in arrays: what it was in training, which `largest` must allow."""
+        white = self.preprocessing.scale
+        too_dark = largest <= 1 < white
+        if self.trained.preprocessing is None:  # then it is a mere guess
+            too_dark = largest < white / BRIGHTER
+        if too_dark or largest > BRIGHTER * white:
+            raise UsageError(
+                f"{where} has values up to {largest:g}, and {self.name} takes {white:g} for "
+                "white: say with --white what white is there"
+            )
+        return white
+
+
+def load(trained: Trained, normalize: str | None = None) -> Network:
+    """Load a network. Raises `UsageError` for a model that does not tell classes of images."""
+    keras = load_keras()
+    # Of five networks that each trace a function TensorFlow takes that for one traced five times.
+    logging.getLogger("tensorflow").addFilter(_is_not_of_tracing)
+    model = load_file(trained.file)
+    shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or ()]
+    if len(shapes) != 1 or not shapes[0] or None in shapes[0]:
+        raise UsageError(f"{trained.name} does not take single images of a fixed extent: {shapes}")
+    outputs = model.outputs
+    if len(outputs) > 1 and not (isinstance(model.output, dict) and "output" in model.output):
+        raise UsageError(f"{trained.name} has {len(outputs)} outputs, and none is called `output`")
+    output = tuple(main_output(model).shape[1:])
+    if len(output) != 1 or output[0] is None or output[0] < 2:
+        raise UsageError(
+            f"{trained.name} does not give one number for each of several classes, but {output}"
+        )
+    names = trained.class_names
+    if names is not None and len(names) != output[0]:
+        raise UsageError(f"{trained.name} tells {output[0]} classes apart, not {len(names)}")
+    if compilation.jit(keras, trained.recipe or Recipe()) is False:
+        model.jit_compile = False
+    shape = Shape(shapes[0])
+    prepared = trained.preprocessing or _fixed(trained.name, normalize or "none", shape)
+    return Network(trained, keras, model, shape, prepared, output[0])
+
+
+def _is_not_of_tracing(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in record.getMessage()
+
+
+def check_together(networks: Sequence[Network], *, flip: bool) -> None:
+    """Raise `UsageError` where networks cannot answer together, or not to mirror images."""
+    first = networks[0]
+    for network in networks:
+        if network.classes != first.classes:
+            raise UsageError(
+                f"{first.name} tells {first.classes} classes apart and {network.name} "
+                f"{network.classes}"
+            )
+        if flip and network.input_shape.rank != 2:
+            raise UsageError(
+                f"--flip mirrors images of height and width; {network.name} takes "
+                f"{network.input_shape}"
+            )
+
+
+def _fixed(name: str, how: str, shape: Shape) -> Preprocessing:
+    """A preprocessing that needs no training images, for bytes."""
+    import numpy as np  # noqa: PLC0415
+
+    if how in NEEDS_COLOUR and shape.channels != 3:
+        raise UsageError(f"--normalize {how} is for 3 channels, and {name} takes {shape}")
+    none = np.empty((0, *shape), np.uint8)
+    bytes_ = Stored(none, shape, "stretch", scale=BYTE_WHITE)
+    return preprocessing.fit(how, "stretch", bytes_, np.empty(0, np.intp))
+
+
+def _at_scale(prepared: Preprocessing, white: float) -> Preprocessing:
+    """The same for pixels of another white: what it does is linear."""
+    share = white / prepared.scale
+    return replace(
+        prepared,
+        mean=tuple(value * share for value in prepared.mean),
+        deviation=tuple(value * share for value in prepared.deviation),
+        scale=white,
+    )
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(f"`{name}`" for name in names[:most]) + more
