@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from archspec.diagnostics import SpecError as SpecError
     from archspec.diagnostics import UsageError as UsageError
     from archspec.emit import weights as weights
+    from archspec.emit.export import Exported as Exported
+    from archspec.emit.export import export as export
     from archspec.emit.model import build as build
     from archspec.emit.model import load_model as load_model
     from archspec.emit.model import verify as verify
@@ -61,6 +63,8 @@ _HOMES = {
     "Diagnostic": "archspec.diagnostics",
     "SpecError": "archspec.diagnostics",
     "UsageError": "archspec.diagnostics",
+    "Exported": "archspec.emit.export",
+    "export": "archspec.emit.export",
     "build": "archspec.emit.model",
     "load_model": "archspec.emit.model",
     "verify": "archspec.emit.model",

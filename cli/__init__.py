@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "fit": "Train a network, and keep all of the run in a folder.",
     "evaluate": "Judge trained networks on images that they have not learnt from.",
     "predict": "Say what images show, by a trained network.",
+    "export": "Write a trained model for other programs, each file proven by running it.",
     "probe": "Show activations and gradients at initialisation.",
     "list": "List the networks that come with archspec, or the kinds of steps.",
     "show": "Explain a kind of step, or print a bundled spec.",
