@@ -1,11 +1,15 @@
 """Transfer learning: what is copied, what is new, what is frozen, and that it helps."""
 
+import re
+import subprocess
+import sysconfig
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from helpers import spec_of
+from pages import ROOT
 
 from archspec.diagnostics import UsageError
 from archspec.emit.engine import load_keras
@@ -17,6 +21,8 @@ from archspec.training.recipe.parts import Transfer
 from archspec.training.transfer import Stage, begin, check_steps, freeze, stages
 
 keras_test = pytest.mark.keras
+
+COMMAND = str(Path(sysconfig.get_path("scripts"), "archspec"))
 
 RESIDUAL = """
 name: small
@@ -461,3 +467,26 @@ def test_every_stage_is_looked_at_before_the_first():
         (0, "`small` has no step `stage3`"),
         (1, "`fc1` cannot be frozen: `fc1/fully_connected` is new, its weights are random"),
     ]
+
+
+# What it is good for
+
+
+@keras_test
+def test_the_page_s_digits_are_learned_sooner_than_from_scratch(tmp_path):
+    """The page's own commands; the least gain that it reports is 20 points."""
+    page = (ROOT / "docs" / "transfer.md").read_text(encoding="utf-8")
+    accuracy = {}
+    for command in re.findall(r"^archspec fit docs/transfer/.*$", page, re.MULTILINE):
+        _, *arguments = command.replace("docs/", f"{ROOT}/docs/").split()
+        done = subprocess.run(
+            [COMMAND, *arguments, "--quiet"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stderr
+        accuracy[arguments[-1]] = float(re.search(r"test accuracy (\S+)%", done.stdout)[1])
+    assert accuracy["runs/low"] > 95
+    assert accuracy["runs/high"] > accuracy["runs/scratch"] + 10

@@ -4,7 +4,7 @@
     for stage in stages(recipe.transfer, recipe.epochs):
         freeze(model, graph, stage.freeze, begun.new)       # then compile, and fit until the next
 
-The lecture's advice (CS231n 2016, lecture 7) is in docs/transfer.md.
+What to freeze when is CS231n's advice, in docs/transfer.md.
 """
 
 from __future__ import annotations
