@@ -12,6 +12,7 @@ from .options import Setting, collect, load_spec, set_option, variant_option
 
 if TYPE_CHECKING:
     from archspec.spec.document import Spec
+    from archspec.training.hosts import Hosts
     from archspec.training.run import Run
     from archspec.training.watching.callbacks import Watcher
 
@@ -70,6 +71,26 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option("--devices", metavar="N", help="How many devices share a batch; or `all`.")
 @click.option(
+    "--hosts",
+    type=click.IntRange(min=1),
+    metavar="N",
+    envvar="KERAS_DISTRIBUTION_NUM_PROCESSES",
+    help="How many hosts share a batch, each running this command (with JAX).",
+)
+@click.option(
+    "--host",
+    type=click.IntRange(min=0),
+    metavar="I",
+    envvar="KERAS_DISTRIBUTION_PROCESS_ID",
+    help="Which of the --hosts this is, from 0; that one keeps the run.",
+)
+@click.option(
+    "--coordinator",
+    metavar="ADDRESS:PORT",
+    envvar="KERAS_DISTRIBUTION_JOB_ADDRESSES",
+    help="Of host 0, and a free port there, where the --hosts meet.",
+)
+@click.option(
     "--from",
     "source",
     metavar="RUN",
@@ -103,6 +124,9 @@ def command(
     quiet: bool,
     as_json: bool,
     out: str | None,
+    hosts: int | None,
+    host: int | None,
+    coordinator: str | None,
     **options: Any,
 ) -> None:
     """Train a network, and keep all of the run in a folder.
@@ -119,21 +143,27 @@ def command(
     from archspec.training import run as training
 
     recipe = _recipe(**options)
+    together = _hosts(hosts, host, coordinator)
+    if together.count > 1:
+        _join(together, quiet)
     watchers = _watchers(quiet, as_json)
     if resume is not None:
         _check_alone(spec, variant, settings, recipe, out, find_lr)
-        run = training.resume(resume, watchers=watchers, epochs=recipe.get("epochs"))
+        run = training.resume(resume, watchers=watchers, hosts=together, **recipe)
     else:
         if spec is None:
             raise click.UsageError(
                 "Missing argument 'SPEC': a file, a network's name, or --resume RUN."
             )
-        network = load_spec(spec, variant, settings)
+        with together.together():
+            network = load_spec(spec, variant, settings)
         if find_lr:
+            if together.count > 1:
+                raise click.UsageError("--find-lr is done on one host.")
             _find_lr(network, recipe, out)
             return
-        run = training.fit(network, out=out, watchers=watchers, **recipe)
-    if not as_json:
+        run = training.fit(network, out=out, watchers=watchers, hosts=together, **recipe)
+    if together.leads and not as_json:
         _tell(run)
     if run.outcome == "interrupted":
         raise click.exceptions.Exit(130)
@@ -164,6 +194,27 @@ def _recipe(
     return {**recipe, **others}
 
 
+def _hosts(count: int | None, index: int | None, coordinator: str | None) -> Hosts:
+    from archspec.training.hosts import ALONE, Hosts
+
+    if count is None:
+        if index is not None or coordinator is not None:
+            raise click.UsageError("--host and --coordinator go with --hosts.")
+        return ALONE
+    if index is None and count > 1:
+        raise click.UsageError("--hosts needs --host: which of them this is, from 0.")
+    return Hosts(count, index or 0, coordinator)
+
+
+def _join(hosts: Hosts, quiet: bool) -> None:
+    from archspec.emit.engine import load_keras
+
+    if not quiet:
+        meeting = f"host {hosts.index} of {hosts.count} meets the others at {hosts.coordinator}"
+        click.echo(f"{meeting}, and waits 5 minutes for them", err=True)
+    hosts.join(load_keras())
+
+
 def _check_alone(
     spec: str | None,
     variant: str | None,
@@ -172,10 +223,12 @@ def _check_alone(
     out: str | None,
     find_lr: bool,
 ) -> None:
-    """A run that goes on is what it was, but for how long."""
-    given = spec or variant or settings or out or find_lr or recipe.keys() - {"epochs"}
+    """A run that goes on is what it was, but for how long and on what."""
+    given = spec or variant or settings or out or find_lr or recipe.keys() - {"epochs", "devices"}
     if given:
-        raise click.UsageError("--resume goes with --epochs, --quiet and --json, and nothing else.")
+        raise click.UsageError(
+            "--resume goes with --epochs, --devices, --hosts, --quiet and --json, and nothing else."
+        )
 
 
 def _watchers(quiet: bool, as_json: bool) -> list[Watcher]:

@@ -51,10 +51,10 @@ class Rates:
 def find(spec: Spec | str | PathLike[str], **recipe: Any) -> Rates:
     """Train for `STEPS` steps with a rate that rises from `LOWEST` to `HIGHEST`.
 
-    `recipe` changes the spec's, as for `fit`; its schedule and its warm-up are left out. Ends
-    where the loss blows up. Raises `UsageError` where it never falls.
+    `recipe` changes the spec's, as for `fit`; its schedule and its warm-up are left out, and
+    one device computes. Ends where the loss blows up. Raises `UsageError` where it never falls.
     """
-    without = {"schedule": None, "warmup": 0, "learning_rate": LOWEST}
+    without = {"schedule": None, "warmup": 0, "learning_rate": LOWEST, "devices": 1}
     session = prepare(plan(as_spec(spec), recipe | without))
     rates: list[float] = []
     losses: list[float] = []

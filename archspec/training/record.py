@@ -12,7 +12,8 @@ from typing import Any
 from archspec.training import checkpoint, folder
 from archspec.training.checkpoint import Checkpoint
 from archspec.training.data.feeding import Feed
-from archspec.training.watching.callbacks import Interrupt, Logs, Watcher
+from archspec.training.hosts import ALONE, Hosts
+from archspec.training.watching.callbacks import Interrupt, Logs, Watcher, learning_rate
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ class Record(Watcher):
         interrupt: Interrupt,
         memory: Memory,
         watchers: Sequence[Watcher] = (),
+        hosts: Hosts = ALONE,
     ) -> None:
         self.memory = memory
         self.diverged = False
@@ -83,11 +85,12 @@ class Record(Watcher):
         self._accuracy = accuracy
         self._interrupt = interrupt
         self._watchers = watchers
+        self._hosts = hosts
         self._started = self._seconds = 0.0
 
     def epoch_begins(self, epoch: int) -> None:
         # At its end a schedule gives the next epoch's already.
-        self.rate = float(self._model.optimizer.learning_rate)
+        self.rate = learning_rate(self._keras, self._model)
         self._started = time.monotonic()
         self.epoch, self.step, self.losses = epoch, 0, []
         self._train.epoch = epoch
@@ -95,13 +98,17 @@ class Record(Watcher):
     def steps_done(self, steps: int, logs: Logs) -> None:
         self.step = min(steps, self._train.steps)
         self._seconds = time.monotonic() - self._started
-        self._stop_if_needed(logs)
+        self._hear(logs)
+        if self._hosts.count == 1:  # others would wait for ever in a step that this one leaves out
+            self._stop_if_needed()
 
     def epoch_ends(self, epoch: int, logs: Logs) -> None:
-        self._stop_if_needed(logs)
+        self._hear(logs)
+        self._interrupt.requested = self._hosts.any(self._interrupt.requested)
+        self._stop_if_needed()
         if self.diverged or self.step < self._train.steps:
             return  # not a whole epoch
-        memory, images = self.memory, len(self._train.part)
+        memory, images = self.memory, self._train.images
         memory.rows.append(
             {
                 "epoch": epoch,
@@ -114,13 +121,18 @@ class Record(Watcher):
         memory.judge(epoch, logs, self._accuracy, self._judged)
         memory.seconds += time.monotonic() - self._started
         memory.stopped = bool(self._model.stop_training) and not self._interrupt.requested
+        with self._hosts.together():
+            if self._hosts.leads:
+                self._save(epoch)
+
+    def _save(self, epoch: int) -> None:
         plain, arrays = checkpoint.memory_of(self.callbacks)
         arrays |= checkpoint.variables_of(self._keras, self._model)
-        facts = {"record": asdict(memory), "callbacks": plain}
+        facts = {"record": asdict(self.memory), "callbacks": plain}
         path = checkpoint.save(self._home, Checkpoint(epoch, facts, arrays))
         self.publish(epoch)
         for watcher in self._watchers:
-            watcher.saved(path, epoch, best=memory.best_epoch == epoch)
+            watcher.saved(path, epoch, best=self.memory.best_epoch == epoch)
 
     def publish(self, epoch: int) -> None:
         """Write what people read of an epoch whose checkpoint is safe.
@@ -133,10 +145,12 @@ class Record(Watcher):
             with folder.whole(self._home / "best.keras") as partial:
                 self._model.save(partial)
 
-    def _stop_if_needed(self, logs: Logs) -> None:
+    def _hear(self, logs: Logs) -> None:
         if math.isfinite(loss := logs.get("loss", 0.0)):
             self.losses.append(loss)
         else:
             self.diverged = True
+
+    def _stop_if_needed(self) -> None:
         if self.diverged or self._interrupt.requested:
             self._model.stop_training = True

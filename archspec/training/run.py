@@ -7,22 +7,25 @@ import json
 import statistics
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal, TypeAlias
 
 from archspec import __version__
 from archspec.diagnostics import UsageError
+from archspec.emit.engine import load_keras
 from archspec.emit.model import load_model
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec, load
 from archspec.spec.writing import to_yaml
 from archspec.training import checkpoint, folder, summary
+from archspec.training.hosts import ALONE, Hosts
 from archspec.training.pictures import confusion as score_pictures
 from archspec.training.pictures import curves as pictures
 from archspec.training.record import Memory, Record
@@ -117,6 +120,7 @@ def fit(
     *,
     out: str | PathLike[str] | None = None,
     watchers: Sequence[Watcher] = (),
+    hosts: Hosts = ALONE,
     **recipe: Any,
 ) -> Run:
     """Train a spec's network by its recipe.
@@ -126,52 +130,92 @@ def fit(
     must not exist; without it, runs/NAME-N with the next free N. `watchers` are told how it goes.
     Ctrl-C stops after the step under way and saves.
 
+    Where `hosts` are several, each of them calls this with the same recipe. The first alone has the
+    folder and tells the watchers; Ctrl-C on any stops them all after the epoch under way.
+
     Raises `SpecError` for what is wrong in the spec, and `UsageError` for what is wrong here or
     where Keras's backend is not installed.
     """
-    if out is not None:
-        folder.check_free(out)
-    spec = as_spec(spec)
-    planned = plan(spec, recipe)
+    if hosts.count > 1:
+        hosts.join(load_keras())
+    with hosts.together():
+        if out is not None and hosts.leads:
+            folder.check_free(out)
+        spec = as_spec(spec)
+        planned = plan(spec, recipe)
+    watchers = watchers if hosts.leads else ()
     for watcher in watchers:  # Keras takes seconds to start, in which nothing else is seen
         watcher.says(f"training {spec.name}")
-    session = prepare(planned)
-    home = folder.create(spec.name, out)
-    with folder.claimed(home):
+    session = prepare(planned, hosts)
+    with _kept(hosts, lambda: folder.create(planned.spec.name, out)) as home:
         folder.write_text(home / DATA, _data(session))
         return _train(session, home, watchers)
 
 
 def resume(
-    home: str | PathLike[str], *, watchers: Sequence[Watcher] = (), epochs: int | None = None
+    home: str | PathLike[str],
+    *,
+    watchers: Sequence[Watcher] = (),
+    epochs: int | None = None,
+    devices: int | Literal["all"] | None = None,
+    hosts: Hosts = ALONE,
 ) -> Run:
     """Go on with a run that was stopped, from its last whole epoch; or for more `epochs` in all.
 
-    With `deterministic`, what comes out is what would have come without the stop, bit for bit.
-    Raises `UsageError` where the folder holds no run, another process trains in it, or its data
-    are not any more what they were.
+    With `deterministic`, and on as many devices as before, what comes out is what would have come
+    without the stop, bit for bit. Of several `hosts`, each must see the folder. Raises `UsageError`
+    where the folder holds no run, another process trains in it, or its data are not any more what
+    they were.
     """
     home = Path(home)
-    if not (home / SPEC).is_file():
-        raise UsageError(_no_run(home))
-    with folder.claimed(home):
-        held, damaged = checkpoint.latest(home)
-        if (home / RESULT).is_file():
-            ended = Run.read(home)
-            if ended.outcome != "interrupted" and not (epochs or 0) > len(ended.history):
-                raise UsageError(
-                    f"the run in {home} has ended ({summary.verdict(ended)}); "
-                    f"--epochs with more than {len(ended.history)} goes on with it"
-                )
-        planned = plan(load(home / SPEC), {"epochs": epochs})
+    watchers = watchers if hosts.leads else ()
+    if hosts.count > 1:
+        hosts.join(load_keras())
+    with hosts.together():
+        if not (home / SPEC).is_file():
+            raise UsageError(_no_run(home) + ("" if hosts.leads else f" on host {hosts.index}"))
+    with _kept(hosts, lambda: home) as kept:
+        with hosts.together():
+            held, damaged = checkpoint.latest(home)
+            _check_unended(home, epochs)
+            planned = plan(load(home / SPEC), {"epochs": epochs, "devices": devices})
+        done = held.epoch if held else 0
+        hosts.agree("checkpoint in this folder", str(done))
         for watcher in watchers:
-            watcher.says(f"going on with {home} after epoch {held.epoch if held else 0}")
-        session = prepare(planned)
-        _check_same_data(session, home)
+            watcher.says(f"going on with {home} after epoch {done}")
+        session = prepare(planned, hosts)
+        with hosts.together():
+            _check_same_data(session, home)
         for path in damaged:
             for watcher in watchers:
                 watcher.warns(f"{path} is damaged: going on from the checkpoint before it")
-        return _train(session, home, watchers, held)
+        return _train(session, kept, watchers, held)
+
+
+@contextmanager
+def _kept(hosts: Hosts, make: Callable[[], Path]) -> Iterator[Path]:
+    """The run's folder, on the host that leads; on another, one that is thrown away.
+
+    Keras's callbacks write there.
+    """
+    with ExitStack() as stack:
+        with hosts.together():
+            if hosts.leads:
+                home = make()
+                stack.enter_context(folder.claimed(home))
+            else:
+                home = Path(stack.enter_context(TemporaryDirectory(prefix="archspec-")))
+        yield home
+
+
+def _check_unended(home: Path, epochs: int | None) -> None:
+    if (home / RESULT).is_file():
+        ended = Run.read(home)
+        if ended.outcome != "interrupted" and not (epochs or 0) > len(ended.history):
+            raise UsageError(
+                f"the run in {home} has ended ({summary.verdict(ended)}); "
+                f"--epochs with more than {len(ended.history)} goes on with it"
+            )
 
 
 def _check_same_data(session: Session, home: Path) -> None:
@@ -192,8 +236,8 @@ def _train(
     watchers: Sequence[Watcher],
     held: checkpoint.Checkpoint | None = None,
 ) -> Run:
-    keras, model = session.keras, session.model
-    if session.recipe.tensorboard:
+    keras, model, hosts = session.keras, session.model, session.devices.hosts
+    if session.recipe.tensorboard and hosts.leads:
         watchers = [*watchers, TensorBoard(home)]
     spec = session.plan.spec.to_dict() | {"train": session.recipe.to_dict()}
     folder.write_text(home / SPEC, to_yaml(spec))
@@ -205,13 +249,15 @@ def _train(
         model,
         session.train,
         home,
-        judged=len(session.data.validation) or len(session.train.part),
+        judged=len(session.data.validation) or session.train.images,
         accuracy=session.objective.accuracy,
         interrupt=interrupt,
         memory=Memory(**held.facts["record"]) if held else Memory(),
         watchers=watchers,
+        hosts=hosts,
     )
     with interrupt.caught(), _full_disk_explained(home):
+        aligning = session.devices.aligning(keras)
         stages = deque(stage for stage in session.stages() if stage.last_epoch >= max(done, 1))
         stage = stages.popleft()
         callbacks = session.compile(stage, home)
@@ -237,7 +283,7 @@ def _train(
                     if session.validation.steps
                     else None,
                     shuffle=False,  # that is the feed's
-                    callbacks=[*callbacks, *reminded, *watching],
+                    callbacks=[*aligning, *callbacks, *reminded, *watching],
                     verbose=0,
                 )
             if model.stop_training or not stages:
@@ -245,7 +291,8 @@ def _train(
             done = stage.last_epoch
             stage, reminded = stages.popleft(), []
             callbacks = session.compile(stage, home)
-        run = _finish(session, home, record, interrupt)
+        with hosts.together():
+            run = _finish(session, home, record, interrupt)
     for watcher in watchers:
         watcher.ends(run)
     return run
@@ -275,24 +322,29 @@ def _reminded(keras: Any, callbacks: Sequence[Any], held: checkpoint.Checkpoint)
 
 
 def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) -> Run:
-    """Save what was reached, score the best epoch on the test images, and tell of it all."""
-    model, memory = session.model, record.memory
+    """Save what was reached, score the best epoch on the test images, and tell of it all.
+
+    A host that does not lead only knows.
+    """
+    model, memory, leads = session.model, record.memory, session.devices.hosts.leads
     outcome: Outcome = "finished"
     advice = ""
     if record.diverged:
         outcome = "diverged"
-        advice = _advice(session, record)
+        advice = _advice(session.alone(), record) if leads else ""
     elif interrupt.requested:
         outcome = "interrupted"
     elif len(memory.rows) < session.recipe.epochs:
         outcome = "stopped early"
-    if outcome != "diverged":
+    if outcome != "diverged" and leads:
         with folder.whole(home / "final.keras") as partial:
             model.save(partial)
     test: Mapping[str, float] = {}
-    if outcome != "interrupted" and memory.best_epoch is not None and len(session.data.test):
-        model.load_weights(home / "best.keras")
-        test = _test(session, home)
+    best = memory.best_epoch is not None and len(session.data.test)
+    if outcome != "interrupted" and best and leads:
+        alone = session.alone()
+        alone.model.load_weights(home / "best.keras")
+        test = _test(alone, home)
     run = Run(
         folder=home,
         name=session.plan.spec.name,
@@ -305,6 +357,8 @@ def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) 
         params=model.count_params(),
         advice=advice,
     )
+    if not leads:
+        return run
     if run.history:
         files = home / "curves.svg", home / "curves.png"
         accuracy = session.objective.accuracy

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,8 @@ from archspec.training.data import augment
 from archspec.training.data import data as training_data
 from archspec.training.data.data import Data
 from archspec.training.data.feeding import Feed
+from archspec.training.distribution import Devices, choose
+from archspec.training.hosts import ALONE, Hosts
 from archspec.training.recipe import overrides as outside
 from archspec.training.recipe.mistakes import RecipeError, places
 from archspec.training.recipe.recipe import Recipe
@@ -97,6 +100,7 @@ class Session:
     validation: Feed
     begun: transfer.Begun | None
     """What the network started with, where that was not chance."""
+    devices: Devices
 
     @property
     def recipe(self) -> Recipe:
@@ -115,10 +119,34 @@ class Session:
         transfer.freeze(
             self.model, self.plan.graph, stage.freeze, self.begun.new if self.begun else ()
         )
-        self._compile(recipe)
-        self.model.optimizer.build(self.model.trainable_variables)
+        with self.devices.scope():
+            self._compile(recipe)
+            self.model.optimizer.build(self.model.trainable_variables)
         compilation.spare_from_decay(self.model)
+        self.devices.make_steps(self.model)
         return compilation.callbacks(self.keras, recipe, home)
+
+    def alone(self) -> Session:
+        """The same with its present weights, on one device of this host: for what is no training.
+
+        Where that is so already, it is this one itself.
+        """
+        if self.devices.count == 1:
+            return self
+        model, objective = _network(self.keras, self.plan, Devices())
+        model.set_weights(self.model.get_weights())
+        train = replace(self.train, devices=Devices())
+        session = replace(
+            self,
+            model=model,
+            objective=objective,
+            train=train,
+            validation=train.looking_at(self.data.validation),
+            devices=Devices(),
+        )
+        session._compile(self.recipe)  # noqa: SLF001
+        model.optimizer.build(model.trainable_variables)  # saved weights have its state with them
+        return session
 
     def _compile(self, recipe: Recipe) -> Mapping[str, Any]:
         """Compile the model, and give what Keras measures of made-up predictions.
@@ -128,19 +156,19 @@ class Session:
         """
         keras, steps, objective, model = self.keras, self.train.steps, self.objective, self.model
         macs = recipe.batch * sum(node.layer.macs for node in self.plan.graph.nodes)
+        per_execution = compilation.steps_per_execution(keras, recipe, macs, steps)
         model.compile(
             compilation.optimizer(keras, recipe, steps),
             loss=objective.loss,
             loss_weights=objective.loss_weights,
             metrics=objective.metrics,
             jit_compile=compilation.jit(keras, recipe),
-            steps_per_execution=compilation.steps_per_execution(keras, recipe, macs, steps),
+            steps_per_execution=self.devices.steps_per_execution(per_execution),
         )
-        _, y, *_ = self.train.looking_at(self.data.train).batch_at(1, 0)
-        images = min(recipe.batch, len(self.train.part))
+        x, y, *_ = self.train.looking_at(self.data.train).batch_at(1, 0)
 
         def predict(_: str, output: Any) -> Any:
-            return keras.ops.full((images, output.shape[-1]), 1 / output.shape[-1])
+            return keras.ops.full((len(x), output.shape[-1]), 1 / output.shape[-1])
 
         predictions = compilation.for_outputs(model, predict)
         model.compute_loss(y=y, y_pred=predictions)
@@ -163,35 +191,42 @@ class Session:
         return Facts(
             self.plan.spec.name,
             self.recipe.epochs,
-            len(self.train.part),
+            self.train.images,
             self.recipe.batch,
             first_epoch=done + 1,
             validation_images=len(self.data.validation),
             accuracy=self.objective.accuracy,
             flops_per_image=pace.training_flops([node.layer.macs for node in nodes], flags),
-            peak_flops=machine.peak_flops(self.keras, self.recipe.precision) if watchers else 0.0,
+            peak_flops=self._peak_flops() if watchers else 0.0,
             memory=partial(machine.memory, self.keras),
         )
 
+    def _peak_flops(self) -> float:
+        """Of all devices together; what is made several of one CPU is no faster than it."""
+        cpu = machine.devices(self.keras)[0].startswith("cpu")
+        count = self.devices.hosts.count if cpu else self.devices.count
+        return count * machine.peak_flops(self.keras, self.recipe.precision)
 
-def prepare(plan: Plan) -> Session:
+
+def prepare(plan: Plan, hosts: Hosts = ALONE) -> Session:
     """Load Keras and the data, build the network, and try one batch.
 
-    Raises `SpecError` and `UsageError` for what only Keras and the data can tell.
+    Raises `SpecError` and `UsageError` for what only Keras and the data can tell. Several hosts
+    must do this together.
     """
     graph, recipe = plan.graph, plan.recipe
     keras = load_keras()
-    with _explained(plan.spec, plan.overrides):
+    hosts.join(keras)
+    with hosts.together(), _explained(plan.spec, plan.overrides):
         compilation.set_up(keras, recipe)
+        devices = choose(keras, recipe, hosts)
         data = training_data.load(recipe.data, graph.input)
         keras.utils.set_random_seed(recipe.seed)
-        with compilation.precision(keras, recipe):
-            model = build(graph)
+        model, objective = _network(keras, plan, devices)
         begun = None
         if recipe.transfer is not None:
             begun = transfer.begin(keras, model, graph, recipe.transfer.source)
             transfer.check_steps(recipe.transfer, graph, begun.new)
-        objective = compilation.objective(keras, recipe, model, graph.loss_weights)
         train = Feed(
             data.train,
             data.preprocessing,
@@ -202,11 +237,22 @@ def prepare(plan: Plan) -> Session:
             seed=recipe.seed,
             augmentations=augment.fit(recipe.augment, _sample(data)) if recipe.augment else (),
             weights=_class_weights(recipe, data),
+            devices=devices,
         )
         validation = train.looking_at(data.validation)
-        session = Session(keras, plan, data, model, objective, train, validation, begun)
+        session = Session(keras, plan, data, model, objective, train, validation, begun, devices)
         _try_out(session)
+    said = [plan.spec.to_dict(), recipe.to_dict(), data.fingerprint]
+    hosts.agree("network, recipe or data", json.dumps(said, sort_keys=True, default=str))
     return session
+
+
+def _network(keras: Any, plan: Plan, devices: Devices) -> tuple[Any, compilation.Objective]:
+    """The network, and what it is to learn, on the devices."""
+    with devices.scope(), compilation.precision(keras, plan.recipe):
+        model = build(plan.graph)
+    with devices.scope():
+        return model, compilation.objective(keras, plan.recipe, model, plan.graph.loss_weights)
 
 
 def _class_weights(recipe: Recipe, data: Data) -> Any:
@@ -229,7 +275,8 @@ def _try_out(session: Session) -> None:
     """Raise `RecipeError` for what Keras says of losses, metrics and monitors only in use."""
     recipe = session.recipe
     try:
-        measured = session._compile(recipe)  # noqa: SLF001
+        with session.devices.scope():
+            measured = session._compile(recipe)  # noqa: SLF001
     except Exception as error:  # noqa: BLE001  (each backend raises its own)
         place = "metrics" if recipe.metrics else "loss"
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,7 +1,7 @@
 """Data -> batches, in the form that feeds each of Keras's backends fastest.
 
-What is in a batch depends on the seed, the epoch and the step alone. Nothing here keeps a state,
-so a resumed run sees the batches that it would have seen.
+What is in a batch depends on the seed, the epoch and the step alone, and of several hosts on which
+one it is. Nothing here keeps a state, so a resumed run sees the batches that it would have seen.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.diagnostics import UsageError
 from archspec.training.data.augment import Augmentation, augment
 from archspec.training.data.data import Part, Preprocessing
+from archspec.training.distribution import Devices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +46,8 @@ class Feed:
     augmentations: tuple[Augmentation, ...] = ()
     weights: NDArray[np.float32] | None = None
     """Of each class in the loss."""
+    devices: Devices = field(default_factory=Devices)
+    """That share each batch."""
     epoch: int = 1
     """The one that Keras goes through next."""
     _ordered: tuple[int, NDArray[np.int64]] | None = field(default=None, init=False, repr=False)
@@ -52,11 +55,24 @@ class Feed:
 
     def looking_at(self, part: Part) -> Feed:
         """Of a part of the data that is only looked at: in its own order, as it is."""
-        return replace(self, part=part, seed=None, augmentations=(), weights=None, epoch=1)
+        multiple = self.devices.multiple
+        batch = min(self.batch, max(1, len(part) // multiple) * multiple)
+        return replace(
+            self, part=part, batch=batch, seed=None, augmentations=(), weights=None, epoch=1
+        )
+
+    @property
+    def images(self) -> int:
+        """That an epoch goes through. Of those that it trains on, chance leaves the odd ones out.
+
+        That is where devices cannot share them rightly (see `Devices.multiple`).
+        """
+        count = len(self.part)
+        return count if self.seed is None else count - count % self.devices.multiple
 
     @property
     def steps(self) -> int:
-        return math.ceil(len(self.part) / self.batch)
+        return math.ceil(self.images / self.batch)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """An epoch's examples, by their places in the part."""
@@ -67,13 +83,18 @@ class Feed:
             return np.arange(count)
         if self._ordered is None or self._ordered[0] != epoch:
             random = np.random.default_rng((self.seed, epoch, _ORDER))
-            self._ordered = epoch, random.permutation(count)
+            self._ordered = epoch, random.permutation(count)[: self.images]
         return self._ordered[1]
 
     def batch_at(self, epoch: int, step: int) -> tuple[Any, ...]:
-        """What Keras takes for a step, from 0: images, labels, and perhaps their weights."""
+        """What Keras takes for a step, from 0: images, labels, and perhaps their weights.
+
+        Of several hosts each has its share.
+        """
         positions = self.order(epoch)[step * self.batch : (step + 1) * self.batch]
-        return self._spread(*self._examples(epoch, step, positions))
+        mine = positions[self.devices.mine(len(positions))]
+        host = None if len(mine) == len(positions) else self.devices.hosts.index
+        return self._spread(*self._examples(epoch, step, mine, host))
 
     def for_keras(self, keras: Any) -> Any:
         """The epoch's batches as Keras's `fit`, `evaluate` and `predict` take them.
@@ -101,7 +122,7 @@ class Feed:
             raise
 
     def _examples(
-        self, epoch: int, step: int, positions: NDArray[np.int64]
+        self, epoch: int, step: int, positions: NDArray[np.int64], host: int | None = None
     ) -> tuple[NDArray[Any], ...]:
         import numpy as np  # noqa: PLC0415
 
@@ -114,7 +135,8 @@ class Feed:
         if self.one_hot:
             labels = np.eye(self.classes, dtype=np.float32)[labels]
         if self.augmentations:
-            random = np.random.default_rng((self.seed or 0, epoch, _AUGMENT, step))
+            purpose = (_AUGMENT, step) if host is None else (_AUGMENT, step, host)
+            random = np.random.default_rng((self.seed or 0, epoch, *purpose))
             scale = self.part.pixels.scale
             pixels, labels = augment(pixels, labels, self.augmentations, random, scale=scale)
         images = self.preprocessing(pixels)
@@ -148,9 +170,7 @@ class Feed:
         def steps(_: Any) -> Any:
             epoch = tf.numpy_function(lambda: self.epoch, [], "int64")
             order = tf.numpy_function(self.order, [epoch], "int64")
-            positions = tf.data.Dataset.from_tensor_slices(
-                tf.ensure_shape(order, (len(self.part),))
-            )
+            positions = tf.data.Dataset.from_tensor_slices(tf.ensure_shape(order, (self.images,)))
             numbered = positions.batch(self.batch).enumerate()
             return numbered.map(lambda step, positions: (epoch, step, positions))
 
@@ -195,7 +215,10 @@ def _sequence(keras: Any, feed: Feed) -> Any:
             return feed.steps
 
         def __getitem__(self, step: int) -> tuple[Any, ...]:
-            epoch = feed.epoch
+            images = min(feed.batch, feed.images - step * feed.batch)
+            return feed.devices.lay_out(keras, self.read(feed.epoch, step), images)
+
+        def read(self, epoch: int, step: int) -> tuple[Any, ...]:
             if feed._is_looked_up:  # noqa: SLF001
                 return feed.batch_at(epoch, step)
             wanted = [(epoch, number) for number in range(step, min(step + READERS, feed.steps))]

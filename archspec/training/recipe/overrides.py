@@ -16,7 +16,7 @@ from archspec.training.recipe.mistakes import RecipeError
 
 Keys: TypeAlias = tuple[str, ...]
 
-OPTIONS: Final = ("data", "batch", "epochs", "optimizer", "learning_rate", "seed")
+OPTIONS: Final = ("data", "batch", "epochs", "optimizer", "learning_rate", "seed", "devices")
 """Keys that are options of their own. Where an option's value is None, it was not given."""
 
 CALLED: Final = frozenset({"optimizer", "loss", "schedule", "inner_optimizer", "learning_rate"})

@@ -116,7 +116,7 @@ def as_keras_callback(keras: Any, watcher: Watcher) -> Any:
         def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
             self.steps = 0
             watcher.epoch_begins(epoch + 1)
-            rate = float(self.model.optimizer.learning_rate)
+            rate = learning_rate(keras, self.model)
             if rate != self.rate:
                 self.rate = rate
                 watcher.rate_changes(rate)
@@ -142,6 +142,11 @@ def as_keras_callback(keras: Any, watcher: Watcher) -> Any:
             watcher.epoch_ends(epoch + 1, averages(keras, logs or {}))
 
     return Watching()
+
+
+def learning_rate(keras: Any, model: Any) -> float:
+    """The one of the next step."""
+    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
 
 
 def averages(keras: Any, logs: Mapping[str, Any]) -> dict[str, float]:

@@ -1,0 +1,148 @@
+"""Several hosts that train one network together: a process on each, of which the first leads.
+
+JAX's multi-process runtime carries what they share. Before each thing that they must do together
+they tell each other whether they can, so that what is wrong on one ends the others too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.diagnostics import ArchspecError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """The hosts that share each batch, and which of them this process is."""
+
+    count: int = 1
+    index: int = 0
+    coordinator: str | None = None
+    """ADDRESS:PORT of the first of them, where it waits for the others."""
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise UsageError(f"--hosts must be 1 or more, not {self.count}")
+        if not 0 <= self.index < self.count:
+            last = self.count - 1
+            raise UsageError(f"--host must be from 0 to {last} of {self.count}, not {self.index}")
+        if self.count > 1:
+            _check_address(self.coordinator)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this one keeps the run's folder, and says how it goes."""
+        return self.index == 0
+
+    def join(self, keras: Any) -> None:
+        """Wait for all the others; raise `UsageError` where they do not come, or Keras cannot.
+
+        To be done before Keras computes anything.
+        """
+        if self.count == 1:
+            return
+        backend = keras.backend.backend()
+        if backend != "jax":
+            raise UsageError(_no_hosts(backend))
+        import jax  # noqa: PLC0415  (loaded already, by Keras)
+
+        if jax.distributed.is_initialized():
+            self._check_joined(jax)
+            return
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        keras.utils.set_random_seed(0)  # else Keras would compute, to agree on one
+        try:
+            keras.distribution.initialize(self.coordinator, self.count, self.index)
+        except (RuntimeError, ValueError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UsageError(
+                f"host {self.index} of {self.count} did not meet the others at "
+                f"{self.coordinator}: {reason}"
+            ) from None
+        with _hushed():
+            self._told((0,))
+
+    def _check_joined(self, jax: Any) -> None:
+        if (jax.process_count(), jax.process_index()) != (self.count, self.index):
+            raise UsageError(
+                f"this process is host {jax.process_index()} of {jax.process_count()} already, "
+                f"and cannot be {self.index} of {self.count}"
+            )
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is done inside was done by all of them, or is an error on each of them."""
+        try:
+            yield
+        except (ArchspecError, OSError):
+            self._told((1,))
+            raise
+        failed = [str(host) for host, (flag,) in enumerate(self._told((0,))) if flag]
+        if failed:
+            raise UsageError(f"host {', '.join(failed)} could not go on, and says why")
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is so on any of them."""
+        return any(flag for (flag,) in self._told((int(flag),)))
+
+    def agree(self, what: str, value: str) -> None:
+        """Raise `UsageError` where another one has another `value`."""
+        digest = hashlib.sha256(value.encode()).digest()
+        words = tuple(int.from_bytes(digest[at : at + 3]) for at in range(0, 24, 3))
+        told = self._told(words)
+        others = [str(host) for host, other in enumerate(told) if other != told[0]]
+        if others:
+            raise UsageError(f"host {', '.join(others)} has another {what} than host 0")
+
+    def _told(self, words: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """What each of them tells."""
+        if self.count == 1:
+            return [words]
+        import numpy as np  # noqa: PLC0415
+        from jax.experimental import multihost_utils  # noqa: PLC0415
+
+        told = multihost_utils.process_allgather(np.array(words, np.int32))
+        return [tuple(map(int, row)) for row in told]
+
+
+ALONE: Final = Hosts()
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Hold standard output back: the first time, gloo's C++ says there whom it met."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    original = os.dup(1)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        yield
+    finally:
+        os.dup2(original, 1)
+        os.close(original)
+
+
+def _check_address(address: str | None) -> None:
+    if address is None:
+        raise UsageError("--hosts needs --coordinator: the ADDRESS:PORT of the first host")
+    name, colon, port = address.rpartition(":")
+    if not (name and colon and port.isdecimal() and 0 < int(port) < 2**16):
+        raise UsageError(f"--coordinator must be ADDRESS:PORT, as 10.0.0.1:1234, not {address}")
+
+
+def _no_hosts(backend: str) -> str:
+    reason = ""
+    if backend == "tensorflow":
+        reason = " (its MultiWorkerMirroredStrategy fails in fit: keras-team/keras#20585)"
+    return (
+        f"on {backend}, Keras cannot train on several hosts{reason}; "
+        "on JAX it can: set KERAS_BACKEND=jax on each"
+    )
