@@ -295,6 +295,14 @@ def test_another_network_is_refused_with_what_differs(keras, tmp_path, case):
 
 
 @keras_test
+def test_the_extent_is_not_blamed_where_the_first_layer_differs(keras, tmp_path):
+    path = saved(foreign(keras, filters=5), tmp_path / "a.keras")
+    with pytest.raises(UsageError) as refused:
+        begin(keras, build(graph(FLAT, input=(8, 8, 1))), graph(FLAT, input=(8, 8, 1)), path)
+    assert "extent" not in str(refused.value)
+
+
+@keras_test
 def test_a_head_alone_is_no_transfer(keras, tmp_path):
     text = "{name: line, input: [4, 1], vars: {n: 3}, layers: [flatten, {fc: =n}]}"
     path = saved(build(graph(text, n=2)), tmp_path / "a.keras")

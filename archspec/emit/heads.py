@@ -84,9 +84,13 @@ def _check_images(ours: Parts, theirs: Parts) -> None:
 
 
 def _extents(ours: Parts, theirs: Parts) -> str:
-    """What else may be the reason where images are of another extent."""
+    """What else may be the reason where images are of another extent and the networks begin alike.
+
+    The second part is the first layer.
+    """
     here, there = ours.all[0], theirs.all[0]
-    if here.shape == there.shape:
+    first = [[part.weights for part in graph.all[1:2]] for graph in (ours, theirs)]
+    if here.shape == there.shape or first[0] != first[1]:
         return ""
     return f"; it has {there}, here it is {here}, and what follows `flatten` fits one extent only"
 
