@@ -53,6 +53,8 @@ def plan(spec: Spec, overrides: Mapping[str, Any]) -> Plan:
             tensorboard.check()
         graph = expand(spec)
         _check_fit(spec, graph, recipe)
+        transfer.stages(recipe.transfer, recipe.epochs)
+        transfer.check_steps(recipe.transfer, graph)
     return Plan(spec, graph, recipe, overrides)
 
 
@@ -225,7 +227,8 @@ def prepare(plan: Plan, hosts: Hosts = ALONE) -> Session:
         model, objective = _network(keras, plan, devices)
         begun = None
         if recipe.transfer is not None:
-            begun = transfer.begin(keras, model, graph, recipe.transfer.source)
+            source = recipe.transfer.source
+            begun = transfer.begin(keras, model, graph, source, data.class_names)
             transfer.check_steps(recipe.transfer, graph, begun.new)
         train = Feed(
             data.train,
