@@ -162,21 +162,27 @@ class Feed:
         weight = tf.TensorSpec((None,), "float32")
         specs = (image, label) if self.weights is None else (image, label, weight)
 
-        def examples(epoch: Any, step: Any, positions: Any) -> Any:
+        def at_epoch(step: Any, positions: Any) -> Any:
+            return self._examples(self.epoch, step, positions)
+
+        def examples(step: Any, positions: Any) -> Any:
             types = [spec.dtype for spec in specs]
-            tensors = tf.numpy_function(self._examples, [epoch, step, positions], types)
+            tensors = tf.numpy_function(at_epoch, [step, positions], types)
             return self._spread(*map(tf.ensure_shape, tensors, [spec.shape for spec in specs]))
 
+        whole = self.images - self.images % self.batch
+
         def steps(_: Any) -> Any:
-            epoch = tf.numpy_function(lambda: self.epoch, [], "int64")
-            order = tf.numpy_function(self.order, [epoch], "int64")
-            positions = tf.data.Dataset.from_tensor_slices(tf.ensure_shape(order, (self.images,)))
-            numbered = positions.batch(self.batch).enumerate()
-            return numbered.map(lambda step, positions: (epoch, step, positions))
+            """Of each step, the positions; taken one by one, they would take longer than images."""
+            order = tf.numpy_function(lambda: self.order(self.epoch), [], "int64")
+            order = tf.ensure_shape(order, (self.images,))
+            steps = tf.data.Dataset.from_tensor_slices(tf.reshape(order[:whole], (-1, self.batch)))
+            odd = tf.data.Dataset.from_tensors(order[whole:])
+            return steps.concatenate(odd) if whole < self.images else steps
 
         if self._is_looked_up and self.weights is None:
             examples = self._look_up(tf)
-        batches = tf.data.Dataset.from_tensors(0).flat_map(steps)
+        batches = tf.data.Dataset.from_tensors(0).flat_map(steps).enumerate()
         batches = batches.map(examples, num_parallel_calls=tf.data.AUTOTUNE)
         counted = tf.data.experimental.assert_cardinality(self.steps)
         return batches.apply(counted).prefetch(tf.data.AUTOTUNE)
@@ -188,7 +194,7 @@ class Feed:
             indices = tf.convert_to_tensor(self.part.indices)
             classes = tf.convert_to_tensor(self.part.labels)
 
-        def examples(_: Any, __: Any, positions: Any) -> Any:
+        def examples(_: Any, positions: Any) -> Any:
             images = self.preprocessing(tf.gather(stored, tf.gather(indices, positions)))
             labels = tf.gather(classes, positions)
             return self._spread(
