@@ -271,7 +271,7 @@ def _train(
             for line in session.describe():
                 watcher.says(line)
             watcher.begins(facts)
-        while not record.memory.stopped:
+        while True:
             record.callbacks = callbacks
             watching = [as_keras_callback(keras, watcher) for watcher in (*watchers, record)]
             with session.train.heard(), session.validation.heard():
@@ -279,6 +279,7 @@ def _train(
                     session.train.for_keras(keras),
                     initial_epoch=done,
                     epochs=stage.last_epoch,
+                    steps_per_epoch=_steps_per_epoch(session),
                     validation_data=session.validation.for_keras(keras)
                     if session.validation.steps
                     else None,
@@ -286,7 +287,7 @@ def _train(
                     callbacks=[*aligning, *callbacks, *reminded, *watching],
                     verbose=0,
                 )
-            if model.stop_training or not stages:
+            if model.stop_training or record.memory.stopped or not stages:
                 break
             done = stage.last_epoch
             stage, reminded = stages.popleft(), []
@@ -296,6 +297,15 @@ def _train(
     for watcher in watchers:
         watcher.ends(run)
     return run
+
+
+def _steps_per_epoch(session: Session) -> int | None:
+    """What Keras is told: of TensorFlow's iterators it then makes one an epoch, and not two.
+
+    That of several devices may begin to read before its epoch does.
+    """
+    alone = session.devices.count == 1 and session.keras.backend.backend() == "tensorflow"
+    return session.train.steps if alone else None
 
 
 @contextmanager
