@@ -78,7 +78,7 @@ def test_a_word_means_a_family_or_one_network(word, names):
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("vgg:vgg9", "has no variant `vgg9`; did you mean `vgg19`?"),
+        ("vgg:vgg9", "has no variant `vgg9`; did you mean `vgg16`?"),
         ("vgg16:vgg19", "`vgg16` is one network: it has no variant `vgg19`"),
         ("vgg:", "there is no spec called `vgg:`; did you mean `vgg`?"),
         ("nothing:at_all", "there is no spec called `nothing`"),
@@ -722,7 +722,7 @@ def test_two_broken_specs_are_both_reported_and_not_compared(tmp_path):
     ("arguments", "message"),
     [
         ([], "Missing argument 'SPEC...'"),
-        (["vgg61"], "there is no spec called `vgg61`; did you mean `vgg19`?"),
+        (["vgg61"], "there is no spec called `vgg61`; did you mean `vgg16`?"),
         (["vgg", "--set", "clases=10"], "has no variable `clases`; did you mean `classes`?"),
         (["vgg", "--sort", "parms"], "there is no column `parms`; did you mean `params`?"),
         (["vgg", "--columns", "name,makks"], "there is no column `makks`"),

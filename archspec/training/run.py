@@ -278,7 +278,8 @@ def _train(
                 model.fit(
                     session.train.for_keras(keras),
                     initial_epoch=done,
-                    epochs=stage.last_epoch,
+                    # Of one that had stopped early none, but callbacks have their last word.
+                    epochs=done if record.memory.stopped else stage.last_epoch,
                     steps_per_epoch=_steps_per_epoch(session),
                     validation_data=session.validation.for_keras(keras)
                     if session.validation.steps
@@ -289,6 +290,8 @@ def _train(
                 )
             if model.stop_training or record.memory.stopped or not stages:
                 break
+            if hosts.leads:
+                record.write_best()  # the next stage's optimizer holds other variables
             done = stage.last_epoch
             stage, reminded = stages.popleft(), []
             callbacks = session.compile(stage, home)
@@ -337,6 +340,8 @@ def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) 
     A host that does not lead only knows.
     """
     model, memory, leads = session.model, record.memory, session.devices.hosts.leads
+    if leads:
+        record.write_best()
     outcome: Outcome = "finished"
     advice = ""
     if record.diverged:
