@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -146,10 +147,10 @@ def command(
     together = _hosts(hosts, host, coordinator)
     if together.count > 1:
         _join(together, quiet)
-    watchers = _watchers(quiet, as_json)
     if resume is not None:
         _check_alone(spec, variant, settings, recipe, out, find_lr)
-        run = training.resume(resume, watchers=watchers, hosts=together, **recipe)
+        with _watching(quiet, as_json) as watchers:
+            run = training.resume(resume, watchers=watchers, hosts=together, **recipe)
     else:
         if spec is None:
             raise click.UsageError(
@@ -162,7 +163,8 @@ def command(
                 raise click.UsageError("--find-lr is done on one host.")
             _find_lr(network, recipe, out)
             return
-        run = training.fit(network, out=out, watchers=watchers, hosts=together, **recipe)
+        with _watching(quiet, as_json) as watchers:
+            run = training.fit(network, out=out, watchers=watchers, hosts=together, **recipe)
     if together.leads and not as_json:
         _tell(run)
     if run.outcome == "interrupted":
@@ -186,11 +188,9 @@ def _recipe(
     if devices is not None:
         recipe["devices"] = int(devices) if devices.isdecimal() else devices
     if source is not None:
-        recipe["transfer"] = {
-            "from": source,
-            "freeze": freeze or "none",
-            "unfreeze": list(unfreeze),
-        }
+        recipe["transfer.from"] = source
+        recipe["transfer.freeze"] = "none" if freeze is None else freeze
+        recipe["transfer.unfreeze"] = list(unfreeze)
     return {**recipe, **others}
 
 
@@ -231,13 +231,19 @@ def _check_alone(
         )
 
 
-def _watchers(quiet: bool, as_json: bool) -> list[Watcher]:
+@contextmanager
+def _watching(quiet: bool, as_json: bool) -> Iterator[list[Watcher]]:
+    """Who is told of the run; what is said after it, an error too, has a line of its own."""
     from archspec.training.watching.events import Events
     from archspec.training.watching.progress import Progress
 
     if as_json:
-        return [Events(sys.stdout)]
-    return [] if quiet else [Progress(sys.stderr)]
+        yield [Events(sys.stdout)]
+    elif quiet:
+        yield []
+    else:
+        with closing(Progress(sys.stderr)) as progress:
+            yield [progress]
 
 
 def _tell(run: Run) -> None:

@@ -306,6 +306,11 @@ def test_what_is_given_outside_goes_before_the_section(section, overrides, chang
         ({"augment.3": "mixup"}, "there is no item 3 in a list of 0"),
         ({"augment.random_crop.size": 3}, "--train augment.random_crop.size: "),
         ({"epochs": 0, "batch": 0}, "--batch: "),
+        ({"transfer.from": ""}, "--from: `train.transfer.from` must be a run, a file or imagenet"),
+        (
+            {"transfer.from": "imagenet", "transfer.unfreeze": [{"epoch": 0}]},
+            "--unfreeze: `train.transfer.unfreeze.0.epoch` must be a whole number from 1",
+        ),
     ],
 )
 def test_what_is_wrong_outside_is_said_of_its_option(overrides, words):

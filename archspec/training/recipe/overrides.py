@@ -19,6 +19,9 @@ Keys: TypeAlias = tuple[str, ...]
 OPTIONS: Final = ("data", "batch", "epochs", "optimizer", "learning_rate", "seed", "devices")
 """Keys that are options of their own. Where an option's value is None, it was not given."""
 
+OF_TRANSFER: Final = ("from", "freeze", "unfreeze")
+"""Keys of `transfer` that are options of their own."""
+
 CALLED: Final = frozenset({"optimizer", "loss", "schedule", "inner_optimizer", "learning_rate"})
 """Keys whose value is a name, or one name with its arguments: another name takes its place."""
 
@@ -139,6 +142,14 @@ def _culprit(path: Path, given: Mapping[Keys, Any], optimizer: str) -> str | Non
             continue
         whole = isinstance(value, (Mapping, list, tuple)) or value != optimizer
         if path == place or (path[: len(place)] == place and whole) or place[: len(path)] == path:
-            name = ".".join(keys)
-            return f"--{name}" if name in OPTIONS else f"--train {name}"
+            return _option(keys)
     return None
+
+
+def _option(keys: Keys) -> str:
+    """What gives these keys, shortly said."""
+    if keys[0] in OPTIONS and not keys[1:]:
+        return f"--{keys[0]}"
+    if keys[0] == "transfer" and len(keys) == 2 and keys[1] in OF_TRANSFER:
+        return f"--{keys[1]}"
+    return f"--train {'.'.join(keys)}"
