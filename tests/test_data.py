@@ -246,7 +246,7 @@ def test_arrays_and_folders_are_known_before_they_are_loaded(arrays, folder):
         data.load(recipe, Shape((5, 5, 3)))
     assert messages(a_folder(folder), (9, 9, 3)) == ""
     assert "do not fit an input of 9x9x4" in messages(a_folder(folder), (9, 9, 4))
-    assert "but folder has 2 classes" in messages(a_folder(folder), (9, 9, 3), 3)
+    assert f"{folder} has 2 classes" in messages(a_folder(folder), (9, 9, 3), 3)
 
 
 def test_published_colours_are_for_three_channels():

@@ -111,7 +111,8 @@ def misfits(
     """
     facts = SOURCES[recipe.source].look(recipe, input_shape)
     classes = len(facts.class_names if recipe.classes is None else chosen_classes(recipe, facts))
-    problem = _misfit(recipe.source, facts.shape, input_shape)
+    source = recipe.source if recipe.path is None else recipe.path
+    problem = _misfit(source, facts.shape, input_shape)
     if problem is None and recipe.normalize in NEEDS_COLOUR and input_shape.channels != 3:
         problem = Problem(
             "shape",
@@ -122,13 +123,11 @@ def misfits(
         yield "input", problem
     for name, shape in outputs.items():
         if shape.rank != 0:
-            message = f"the output is {shape}, but {recipe.source} needs one number for each class"
+            message = f"the output is {shape}, but {source} needs one number for each class"
             hint = "end with `flatten` or `global_avg_pool`, then `fc`"
             yield name, Problem("shape", message, help=hint)
         elif shape.size != classes:
-            message = (
-                f"the output has {shape.size:,} values, but {recipe.source} has {classes:,} classes"
-            )
+            message = f"the output has {shape.size:,} values, but {source} has {classes:,} classes"
             hint = (
                 "say other data by `--data`, as a folder of images; or give the last layer "
                 f"{classes} units, by `--set` where a variable says it"
