@@ -70,6 +70,11 @@ def test_a_rate_that_makes_a_network_diverge_is_blamed(keras, network):
     assert "try 1e+29, or clip" in text
 
 
+def test_a_rate_beyond_float32_is_not_named_as_infinite(keras, network):
+    text = said(keras, network(), learning_rate=float("inf"))
+    assert "The learning rate is most likely too high: try a tenth of it" in text
+
+
 def test_who_clips_already_is_not_told_to(keras, network):
     text = said(keras, network(clipnorm=1.0), learning_rate=0.5)
     assert text.endswith("The learning rate of 0.5 is most likely too high: try 0.05.")

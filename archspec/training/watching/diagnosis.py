@@ -225,8 +225,9 @@ def _rate(model: Any, rate: float | None, *, sure: bool) -> str:
     clips = [
         getattr(optimizer, name, None) for name in ("clipnorm", "global_clipnorm", "clipvalue")
     ]
-    value = "" if rate is None else f" of {rate:.3g}"
-    tenth = "a tenth of it" if rate is None else f"{rate / 10:.3g}"
+    known = None if rate is None or math.isinf(rate) else rate  # beyond float32 it is infinite
+    value = "" if known is None else f" of {known:.3g}"
+    tenth = "a tenth of it" if known is None else f"{known / 10:.3g}"
     clip = "" if any(clips) else ", or clip the gradients with the optimizer's `clipnorm: 1.0`"
     return (
         f"The learning rate{value} is {'' if sure else 'most likely '}too high: try {tenth}{clip}."
