@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from archspec.diagnostics import Problem
-from archspec.training.hosts import ALONE, Hosts
+from archspec.training.hosts import ALONE, Hosts, hushed
 from archspec.training.recipe.mistakes import RecipeError
 from archspec.training.recipe.recipe import Recipe
 from archspec.training.watching import machine
@@ -52,6 +53,13 @@ class Devices:
         """
         return self.count if self.backend == "tensorflow" else 1
 
+    def check_images(self, train: int, validation: int) -> None:
+        """Raise `RecipeError` where each device cannot have one."""
+        for what, images in {"training": train, "validation": validation or train}.items():
+            if images < self.multiple:
+                message = f"{self.count} devices cannot share {images} {what} images"
+                raise RecipeError([(("devices",), Problem("value", message))])
+
     def steps_per_execution(self, steps: int) -> int:
         """Of so many as one device would run; a strategy fails within TensorFlow's own loop."""
         return 1 if self.backend == "tensorflow" else steps
@@ -82,6 +90,15 @@ class Devices:
 
         laid_out: tuple[Any, ...] = keras.tree.map_structure(put, batch)
         return laid_out
+
+    def meet(self, keras: Any) -> None:
+        """Compute something together, before what is said meanwhile could disturb anybody."""
+        import numpy as np  # noqa: PLC0415
+
+        ones = np.ones(self.count // self.hosts.count, np.float32)
+        with hushed():
+            (shared,) = self.lay_out(keras, (ones,), self.count)
+            keras.ops.convert_to_numpy(keras.ops.sum(shared))
 
     def make_steps(self, model: Any) -> None:
         """Make a compiled model's steps, whose results are to be laid out as its variables are.
@@ -148,10 +165,19 @@ def choose(keras: Any, recipe: Recipe, hosts: Hosts) -> Devices:
         engine = keras.distribution.DataParallel(devices=chosen, auto_shard_dataset=False)
     else:
         _check_for_tensorflow(recipe)
-        import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
+        engine = _strategy(tuple(chosen))
+    devices = Devices(count, hosts, engine, backend)
+    if hosts.count > 1:
+        devices.meet(keras)
+    return devices
 
-        engine = tf.distribute.MirroredStrategy(chosen)
-    return Devices(count, hosts, engine, backend)
+
+@cache
+def _strategy(devices: tuple[str, ...]) -> Any:
+    """One for all runs of a process: of two, TensorFlow takes what one adds up for the other's."""
+    import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
+
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def _names(keras: Any, hosts: Hosts) -> list[list[str]]:

@@ -18,6 +18,21 @@ from typing import Any, Final
 from archspec.diagnostics import ArchspecError, UsageError
 
 
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Hold standard output back: where devices meet first, gloo's C++ says there whom it met."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    original = os.dup(1)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        yield
+    finally:
+        os.dup2(original, 1)
+        os.close(original)
+
+
 @dataclass(frozen=True, slots=True)
 class Hosts:
     """The hosts that share each batch, and which of them this process is."""
@@ -66,7 +81,7 @@ class Hosts:
                 f"host {self.index} of {self.count} did not meet the others at "
                 f"{self.coordinator}: {reason}"
             ) from None
-        with _hushed():
+        with hushed():
             self._told((0,))
 
     def _check_joined(self, jax: Any) -> None:
@@ -113,21 +128,6 @@ class Hosts:
 
 
 ALONE: Final = Hosts()
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Hold standard output back: the first time, gloo's C++ says there whom it met."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
-    original = os.dup(1)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-        yield
-    finally:
-        os.dup2(original, 1)
-        os.close(original)
 
 
 def _check_address(address: str | None) -> None:

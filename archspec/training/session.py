@@ -219,34 +219,42 @@ def prepare(plan: Plan, hosts: Hosts = ALONE) -> Session:
     graph, recipe = plan.graph, plan.recipe
     keras = load_keras()
     hosts.join(keras)
-    with hosts.together(), _explained(plan.spec, plan.overrides):
-        compilation.set_up(keras, recipe)
-        devices = choose(keras, recipe, hosts)
-        data = training_data.load(recipe.data, graph.input)
-        keras.utils.set_random_seed(recipe.seed)
-        model, objective = _network(keras, plan, devices)
-        begun = None
-        if recipe.transfer is not None:
-            source = recipe.transfer.source
-            begun = transfer.begin(keras, model, graph, source, data.class_names)
-            transfer.check_steps(recipe.transfer, graph, begun.new)
-        train = Feed(
-            data.train,
-            data.preprocessing,
-            batch=recipe.batch,
-            classes=len(data.class_names),
-            one_hot=objective.one_hot,
-            outputs=tuple(graph.outputs) if len(graph.outputs) > 1 else None,
-            seed=recipe.seed,
-            augmentations=augment.fit(recipe.augment, _sample(data)) if recipe.augment else (),
-            weights=_class_weights(recipe, data),
-            devices=devices,
-        )
-        validation = train.looking_at(data.validation)
-        session = Session(keras, plan, data, model, objective, train, validation, begun, devices)
-        _try_out(session)
-    said = [plan.spec.to_dict(), recipe.to_dict(), data.fingerprint]
-    hosts.agree("network, recipe or data", json.dumps(said, sort_keys=True, default=str))
+    with _explained(plan.spec, plan.overrides):
+        with hosts.together():
+            compilation.set_up(keras, recipe)
+            devices = choose(keras, recipe, hosts)
+            data = training_data.load(recipe.data, graph.input)
+            devices.check_images(len(data.train), len(data.validation))
+        said = [plan.spec.to_dict(), recipe.to_dict(), data.fingerprint]
+        hosts.agree("network, recipe or data", json.dumps(said, sort_keys=True, default=str))
+        with hosts.together():
+            return _session(keras, plan, data, devices)
+
+
+def _session(keras: Any, plan: Plan, data: Data, devices: Devices) -> Session:
+    graph, recipe = plan.graph, plan.recipe
+    keras.utils.set_random_seed(recipe.seed)
+    model, objective = _network(keras, plan, devices)
+    begun = None
+    if recipe.transfer is not None:
+        source = recipe.transfer.source
+        begun = transfer.begin(keras, model, graph, source, data.class_names)
+        transfer.check_steps(recipe.transfer, graph, begun.new)
+    train = Feed(
+        data.train,
+        data.preprocessing,
+        batch=recipe.batch,
+        classes=len(data.class_names),
+        one_hot=objective.one_hot,
+        outputs=tuple(graph.outputs) if len(graph.outputs) > 1 else None,
+        seed=recipe.seed,
+        augmentations=augment.fit(recipe.augment, _sample(data)) if recipe.augment else (),
+        weights=_class_weights(recipe, data),
+        devices=devices,
+    )
+    validation = train.looking_at(data.validation)
+    session = Session(keras, plan, data, model, objective, train, validation, begun, devices)
+    _try_out(session)
     return session
 
 
