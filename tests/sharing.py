@@ -1,0 +1,64 @@
+"""A program that trains as its argument says, for tests of what several devices or hosts share.
+
+python sharing.py '[[SPEC, FOLDER, RECIPE, LEFT], ..]' [HOSTS HOST PORT]: each run begins in a
+folder, by its recipe, and is left in the epoch LEFT, if that is not 0, to be taken up again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from archspec.diagnostics import UsageError
+from archspec.training.hosts import ALONE, Hosts
+from archspec.training.run import fit, resume
+from archspec.training.watching.callbacks import Watcher
+
+DEVICES = 2
+
+
+class Leaves(Watcher):
+    """Presses Ctrl-C in an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def epoch_begins(self, epoch: int) -> None:
+        if epoch == self.epoch:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def make_devices() -> None:
+    """Make several of the CPU; on JAX the environment has done so."""
+    if os.environ["KERAS_BACKEND"] == "tensorflow":
+        import tensorflow as tf
+
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        several = [tf.config.LogicalDeviceConfiguration()] * DEVICES
+        tf.config.set_logical_device_configuration(cpu, several)
+
+
+def train(spec: str, home: str, recipe: dict[str, Any], left: int, hosts: Hosts) -> None:
+    run = fit(spec, out=home, watchers=[Leaves(left)], hosts=hosts, **recipe)
+    if left:
+        assert run.outcome == "interrupted"
+        resume(home, hosts=hosts)
+
+
+def main(jobs: str, *hosts: str) -> None:
+    make_devices()
+    together = ALONE
+    if hosts:
+        count, index, port = map(int, hosts)
+        together = Hosts(count, index, f"127.0.0.1:{port}")
+    for spec, home, recipe, left in json.loads(jobs):
+        try:
+            train(spec, home, recipe, left, together)
+        except UsageError as error:
+            sys.stdout.write(f"{home}: {error}\n")
+
+
+main(*sys.argv[1:])

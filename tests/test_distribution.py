@@ -1,0 +1,359 @@
+"""Several devices, and several hosts, train as one device would; what cannot be shared is said."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import archspec
+from archspec.cli import main
+from archspec.diagnostics import UsageError
+from archspec.ops.shape import Shape
+from archspec.training.data import data
+from archspec.training.data.feeding import Feed
+from archspec.training.distribution import Devices, choose
+from archspec.training.hosts import Hosts
+from archspec.training.recipe.mistakes import RecipeError
+from archspec.training.recipe.recipe import DataRecipe, Recipe
+from archspec.training.run import Run
+
+PROGRAM = Path(__file__).with_name("sharing.py")
+
+PLAIN = """
+name: plain
+input: [8, 8, 1]
+layers:
+  - conv: {filters: 4, kernel: 3, padding: same, activation: relu}
+  - flatten
+  - fc: 10
+"""
+THREE = PLAIN.replace("plain", "three").replace("fc: 10", "fc: 3")
+NORMED = """
+name: normed
+input: [8, 8, 1]
+layers:
+  - conv: {filters: 4, kernel: 3, padding: same, norm: batch, activation: relu}
+  - dropout: 0.3
+  - flatten
+  - fc: 10
+"""
+
+EVEN = {
+    "data": {"source": "digits", "per_class": 12},
+    "batch": 32,
+    "epochs": 3,
+    "optimizer": {"sgd": {"learning_rate": 0.1, "momentum": 0.9}},
+}
+"""120 training images, in batches of 32 and a last one of 24; 179 for the validation."""
+
+ODD = EVEN | {"data": {"source": "digits", "classes": [1, 2, 3], "per_class": 15}, "batch": 64}
+"""45 training images, and 54 for the validation: each less than a batch."""
+
+RATES = {"jax": 0.1, "tensorflow": 1e-9}
+"""With 45 images TensorFlow leaves one out; without learning that is not to be seen."""
+
+
+# Whole runs
+
+
+def start(place: Path, jobs: list[Any], backend: str, *hosts: int) -> Any:
+    """A process that makes two devices of the CPU and does what `sharing` says, in a place."""
+    for text in (PLAIN, THREE, NORMED):
+        (place / f"{text.split()[1]}.yaml").write_text(text, encoding="utf-8")
+    flags = "--xla_force_host_platform_device_count=2"
+    chosen = {"KERAS_BACKEND": backend, "XLA_FLAGS": flags, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAM), json.dumps(jobs), *map(str, hosts)],
+        cwd=place,
+        env=os.environ | chosen,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """What a process said to standard output, when all went well."""
+    said, complaints = process.communicate(timeout=300)
+    assert process.returncode == 0, complaints
+    return said
+
+
+@pytest.fixture(scope="module", params=["tensorflow", "jax"])
+def backend(request) -> str:
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def place(backend, tmp_path_factory) -> Path:
+    """Runs on one and on two devices."""
+    place = tmp_path_factory.mktemp(backend)
+    still = ODD | {"optimizer": {"sgd": {"learning_rate": RATES[backend]}}}
+    exact = EVEN | {"deterministic": True, "augment": ["horizontal_flip"]}
+    jobs = [
+        ["plain.yaml", "one", EVEN, 0],
+        ["plain.yaml", "two", EVEN | {"devices": 2}, 0],
+        ["three.yaml", "odd-one", still, 0],
+        ["three.yaml", "odd-two", still | {"devices": "all"}, 0],
+        ["normed.yaml", "normed-one", exact, 0],
+        ["normed.yaml", "normed-two", exact | {"devices": 2}, 0],
+        ["normed.yaml", "normed-left", exact | {"devices": 2}, 2],
+    ]
+    assert finish(start(place, jobs, backend)) == ""
+    return place
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory) -> Path:
+    """Runs on two hosts, of one device each or of two, and what the hosts said."""
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    place = tmp_path_factory.mktemp("hosts")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    cosine = EVEN | {"schedule": "cosine", "callbacks": ["csv_logger"]}
+    started = []
+    for host in range(2):
+        jobs = [
+            ["plain.yaml", "quarrel", EVEN | {"seed": host}, 0],
+            ["plain.yaml", "four", EVEN | {"devices": "all"}, 0],
+            ["plain.yaml", "cosine", cosine, 0],
+            ["plain.yaml", "left", cosine, 2],
+        ]
+        started.append(start(place, jobs, "jax", 2, host, port))
+    try:
+        for host, process in enumerate(started):
+            (place / f"said-{host}").write_text(finish(process))
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
+    return place
+
+
+def measures(home: Path) -> list[dict[str, float]]:
+    """Of each epoch; last, on the test images."""
+    run = Run.read(home)
+    timed = {"seconds", "images_per_second"}
+    return [*({k: v for k, v in row.items() if k not in timed} for row in run.history), run.test]
+
+
+def assert_like(home: Path, other: Path) -> None:
+    for row, another in zip(measures(home), measures(other), strict=True):
+        assert row == pytest.approx(another, rel=2e-5)
+
+
+def assert_same(home: Path, other: Path) -> None:
+    assert measures(home) == measures(other)
+    one, two = (archspec.load_model(run / "final.keras").get_weights() for run in (home, other))
+    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+@pytest.mark.keras
+def test_two_devices_train_as_one_does(place):
+    assert_like(place / "two", place / "one")
+
+
+@pytest.mark.keras
+def test_every_image_counts_once_where_devices_cannot_share_them_evenly(place, backend):
+    odd = [measures(place / name) for name in ("odd-one", "odd-two")]
+    if backend == "tensorflow":
+        odd = [
+            [{k: v for k, v in row.items() if k.startswith("val_")} for row in run] for run in odd
+        ]
+    for row, another in zip(*odd, strict=True):
+        assert row == pytest.approx(another, rel=2e-5)
+
+
+@pytest.mark.keras
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_run_on_two_devices_goes_on_as_if_it_had_not_been_stopped(place):
+    assert_same(place / "normed-left", place / "normed-two")
+
+
+@pytest.mark.keras
+def test_batch_norm_and_dropout_are_of_the_whole_batch_on_jax_only(place, backend):
+    one, two = measures(place / "normed-one")[0], measures(place / "normed-two")[0]
+    assert (one["loss"] == pytest.approx(two["loss"], rel=2e-5)) == (backend == "jax")
+
+
+@pytest.mark.keras
+def test_two_hosts_train_as_one_device_does(hosts, place, backend):
+    if backend != "jax":
+        pytest.skip("only JAX has several hosts")
+    assert_like(hosts / "four", place / "one")
+
+
+@pytest.mark.keras
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_run_on_two_hosts_goes_on_as_if_it_had_not_been_stopped(hosts):
+    assert_same(hosts / "left", hosts / "cosine")
+
+
+@pytest.mark.keras
+def test_one_host_keeps_the_run_and_each_says_what_is_wrong(hosts):
+    assert not (hosts / "quarrel").exists()
+    quarrel = "quarrel: host 1 has another network, recipe or data than host 0\n"
+    assert [(hosts / f"said-{host}").read_text() for host in range(2)] == [quarrel, quarrel]
+    lines = (hosts / "cosine/callbacks/log.csv").read_text().splitlines()
+    assert len(lines) == 1 + EVEN["epochs"]
+    assert not list(hosts.glob("*/.partial*"))
+
+
+# What is in a batch
+
+
+@pytest.fixture(scope="module")
+def feed() -> Feed:
+    recipe = DataRecipe.model_validate({"source": "digits", "per_class": 10, "classes": [1, 2, 3]})
+    loaded = data.load(recipe, Shape((8, 8, 1)))
+    return Feed(loaded.train, loaded.preprocessing, 8, 3, one_hot=False, seed=3)
+
+
+def test_each_host_reads_its_share_of_each_batch_and_all_of_one_that_cannot_be_shared(feed):
+    hosts = [replace(feed, devices=Devices(4, Hosts(2, n, "a:1"), None, "jax")) for n in range(2)]
+    for step in range(3):
+        whole, _ = feed.batch_at(1, step)
+        shares = [host.batch_at(1, step)[0] for host in hosts]
+        assert np.array_equal(np.concatenate(shares), whole)
+    last, _ = feed.batch_at(1, 3)
+    assert len(last) == 6
+    assert all(np.array_equal(host.batch_at(1, 3)[0], last) for host in hosts)
+
+
+def test_tensorflow_leaves_other_odd_images_out_in_each_epoch_and_none_of_a_validation(feed):
+    shared = replace(feed, devices=Devices(4, backend="tensorflow"))
+    assert (shared.images, shared.steps) == (28, 4)
+    out = [set(range(30)) - set(shared.order(epoch).tolist()) for epoch in range(1, 5)]
+    assert {len(images) for images in out} == {2}
+    assert len(set.union(*out)) > 2
+    looked_at = shared.looking_at(feed.part)
+    assert (looked_at.images, looked_at.batch) == (30, 8)
+    assert (
+        replace(shared, batch=64).looking_at(feed.part).batch == 28
+    )  # Keras begins with an even one
+
+
+# What cannot be
+
+
+def keras(backend: str, *devices: str) -> Any:
+    """As much of Keras as says what there is."""
+    return SimpleNamespace(
+        backend=SimpleNamespace(backend=lambda: backend),
+        distribution=SimpleNamespace(list_devices=lambda: list(devices)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("backend", "there", "recipe", "path", "words"),
+    [
+        ("jax", ["cpu:0"], {"devices": 2}, ("devices",), "there is 1 of the 2 devices: cpu:0"),
+        ("jax", ["gpu:0", "gpu:1"], {"devices": 3}, ("devices",), "there are 2 of the 3 devices"),
+        ("jax", ["cpu:0"] * 4, {"devices": 4, "batch": 30}, ("batch",), "batch of 30 images"),
+        ("tensorflow", ["cpu:0"] * 2, {"devices": "all", "batch": 1}, ("batch",), "a batch of 1"),
+        ("tensorflow", ["gpu:0"] * 2, {"devices": 2, "jit": True}, ("jit",), "XLA compiles no"),
+        (
+            "tensorflow",
+            ["gpu:0"] * 2,
+            {"devices": 2, "steps_per_execution": 8},
+            ("steps_per_execution",),
+            "one step per execution",
+        ),
+        (
+            "tensorflow",
+            ["gpu:0"] * 2,
+            {"devices": 2, "optimizer": {"adam": {"clipnorm": 1.0}}},
+            ("optimizer", "adam", "clipnorm"),
+            "clip its own share of a gradient",
+        ),
+    ],
+)
+def test_what_devices_cannot_share_is_said_at_its_place(backend, there, recipe, path, words):
+    with pytest.raises(RecipeError) as caught:
+        choose(keras(backend, *there), Recipe.resolve(recipe), Hosts())
+    ((place, problem),) = caught.value.problems
+    assert place == path
+    assert words in problem.message
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"),
+    [
+        ("jax", "XLA_FLAGS=--xla_force_host_platform_device_count=3"),
+        ("tensorflow", "tf.config.set_logical_device_configuration makes 3 of it"),
+    ],
+)
+def test_where_there_are_only_cpus_the_help_says_how_to_make_several_of_one(backend, words):
+    with pytest.raises(RecipeError) as caught:
+        choose(keras(backend, "cpu:0"), Recipe.resolve({"devices": 3}), Hosts())
+    assert words in caught.value.problems[0][1].help
+
+
+@pytest.mark.parametrize(("batch", "near"), [(30, 28), (31, 32), (3, 4), (2, 4)])
+def test_the_nearest_batch_that_can_be_shared_is_named(batch, near):
+    with pytest.raises(RecipeError) as caught:
+        choose(
+            keras("jax", *["gpu:0"] * 4), Recipe.resolve({"devices": 4, "batch": batch}), Hosts()
+        )
+    assert caught.value.problems[0][1].help == f"the nearest that they can share is {near}"
+
+
+def test_tensorflow_wants_an_image_for_each_device():
+    shared = Devices(4, backend="tensorflow")
+    shared.check_images(4, 0)
+    with pytest.raises(RecipeError, match="4 devices cannot share 3 training images"):
+        shared.check_images(3, 10)
+    with pytest.raises(RecipeError, match="4 devices cannot share 1 validation images"):
+        shared.check_images(10, 1)
+    Devices(4, backend="jax").check_images(1, 1)
+
+
+def test_without_a_wish_there_is_one_device_however_many_there_are():
+    devices = choose(keras("jax", "gpu:0", "gpu:1"), Recipe.resolve({"batch": 31}), Hosts())
+    assert (devices.count, devices.engine) == (1, None)
+
+
+def test_on_pytorch_there_is_one_device(monkeypatch):
+    monkeypatch.setattr("archspec.training.watching.machine.devices", lambda _: ["gpu:0", "gpu:1"])
+    with pytest.raises(RecipeError, match="with PyTorch, Keras computes on one device"):
+        choose(keras("torch"), Recipe.resolve({"devices": 2}), Hosts())
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "torch"])
+def test_only_jax_has_several_hosts(backend):
+    with pytest.raises(UsageError, match=rf"on {backend}, Keras cannot .*KERAS_BACKEND=jax"):
+        Hosts(2, 0, "127.0.0.1:1234").join(keras(backend))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--hosts 2", "--hosts needs --host"),
+        ("--host 1", "go with --hosts"),
+        ("--hosts 2 --host 2 --coordinator a:1", "--host must be from 0 to 1 of 2, not 2"),
+        ("--hosts 2 --host 0", "--hosts needs --coordinator"),
+        ("--hosts 2 --host 0 --coordinator localhost", "must be ADDRESS:PORT"),
+        ("--hosts 2 --host 0 --coordinator a:99999", "must be ADDRESS:PORT"),
+        ("--hosts 0", "--hosts"),
+    ],
+)
+def test_hosts_that_do_not_exist_are_refused(options, words):
+    result = CliRunner().invoke(main, ["fit", "lenet5", *options.split()])
+    assert result.exit_code == 2
+    assert words in result.output
