@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import random
 import shutil
@@ -18,7 +19,7 @@ import pytest
 
 import archspec
 from archspec.diagnostics import UsageError
-from archspec.training import checkpoint, folder
+from archspec.training import checkpoint, folder, record
 from archspec.training.run import Run, fit, resume
 from archspec.training.watching.callbacks import Watcher
 
@@ -149,6 +150,26 @@ def test_a_stage_that_begins_where_a_run_was_stopped_begins_anew(spec):
         assert_same(Path("whole"), Path(f"stopped{epoch}"))
 
 
+def test_a_best_model_that_came_too_soon_is_there_when_the_run_has_ended(spec, monkeypatch):
+    def weights(home: str, name: str = "best") -> list[np.ndarray]:
+        return [np.array(w) for w in archspec.load_model(f"{home}/{name}.keras").get_weights()]
+
+    recipe = {"seed": 3, "steps_per_execution": 1}  # of 6 epochs the second is the best
+    monkeypatch.setattr(record, "BEST_SHARE", math.inf)
+    assert fit(spec, out="at_once", **recipe).best_epoch == 2
+    monkeypatch.setattr(record, "BEST_SHARE", 1e-9)
+    fit(spec, out="late", **recipe)
+    with pytest.raises(Stop):
+        fit(spec, out="stopped", watchers=[StopsAt(5, 1)], **recipe)
+    kept = sorted(path.stem for path in Path("stopped").glob("checkpoints/*"))
+    assert kept == ["epoch-0002", "epoch-0003", "epoch-0004"]
+    assert not all(map(np.array_equal, weights("at_once"), weights("stopped")))  # the first's
+    resume("stopped")
+    for home in ("late", "stopped"):
+        assert all(map(np.array_equal, weights("at_once"), weights(home)))
+        assert all(map(np.array_equal, weights("at_once", "final"), weights(home, "final")))
+
+
 def test_of_a_damaged_checkpoint_the_one_before_takes_the_place(spec, whole):
     with pytest.raises(Stop):
         fit(spec, out="stopped", watchers=[StopsAt(4, 1)], steps_per_execution=1)
@@ -216,17 +237,20 @@ def test_two_processes_never_train_in_one_folder(spec):
     assert resume(home).outcome == "finished"  # the claim ends with its holder
 
 
-def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(spec, whole, monkeypatch):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
+def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(
+    spec, whole, monkeypatch, number
+):
     save = checkpoint.save
 
     def full(home, held):
         if held.epoch == 3:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise OSError(number, os.strerror(number))
         return save(home, held)
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", full)
-        with pytest.raises(UsageError, match=r"No space left on device.*--resume stopped"):
+        with pytest.raises(UsageError, match=rf"{os.strerror(number)}.*--resume stopped"):
             fit(spec, out="stopped")
     resume("stopped")
     assert_same(whole, Path("stopped"))
@@ -238,22 +262,23 @@ def sittings(home: Path) -> int:
     return len(json.loads(environment.read_text())) if environment.exists() else 0
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(25, marks=pytest.mark.slow)])
-def test_a_run_survives_kill_9_at_any_moment(spec, kills):
+@pytest.mark.parametrize(
+    ("kills", "epochs"), [(2, 25), pytest.param(25, 300, marks=pytest.mark.slow)]
+)
+def test_a_run_survives_kill_9_at_any_moment(spec, kills, epochs):
     home, moments = Path("killed"), random.Random(kills)  # noqa: S311
-    fit(spec, out="whole", epochs=25)
+    patient = "callbacks.early_stopping.patience"
+    fit(spec, out="whole", epochs=epochs, **{patient: 1000})
     archspec = [sys.executable, "-m", "archspec.cli", "fit", "--quiet"]
-    command = [*archspec, str(spec), "--epochs", "25", "--out", str(home)]
+    options = ["--epochs", str(epochs), "--train", f"{patient}=1000", "--out", str(home)]
+    command = [*archspec, str(spec), *options]
     for number in range(1, kills + 1):
         with subprocess.Popen(command) as process:
             while sittings(home) < number and process.poll() is None:
                 time.sleep(0.01)
-            time.sleep(moments.uniform(0, 3))
+            time.sleep(moments.uniform(0, 2))
             process.kill()
-        if (home / "run.json").exists():
-            break  # it was over before it was killed
-        assert process.returncode == -signal.SIGKILL
+        assert process.returncode == -signal.SIGKILL, "it was over before it was killed"
         command = [*archspec, "--resume", str(home)]
-    else:
-        subprocess.run(command, check=True)
+    subprocess.run(command, check=True)
     assert_same(Path("whole"), home)
