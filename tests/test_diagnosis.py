@@ -45,7 +45,7 @@ Y = np.arange(8) % 3
 
 
 def said(keras, model, **known) -> str:
-    return diagnose(keras, model, epoch=3, step=120, **known)
+    return diagnose(keras, model, **{"epoch": 3, "steps": range(120, 121), **known})
 
 
 def fill(model, name: str, value: float) -> None:
@@ -59,6 +59,11 @@ def test_the_place_is_named_and_without_evidence_the_rate_is_suspected(keras, ne
         "likely too high: try a tenth of it, or clip the gradients with the optimizer's "
         "`clipnorm: 1.0`."
     )
+
+
+def test_steps_that_were_told_of_together_are_named_together(keras, network):
+    """As TensorFlow runs several before it comes back to Python."""
+    assert "in epoch 3, steps 5 to 8." in said(keras, network(), steps=range(5, 9))
 
 
 def test_a_rate_that_makes_a_network_diverge_is_blamed(keras, network):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,7 +22,7 @@ from archspec.ops.shape import Shape
 from archspec.training import folder
 from archspec.training.data import data
 from archspec.training.recipe.recipe import DataRecipe, Recipe
-from archspec.training.record import Memory
+from archspec.training.record import Memory, Record
 from archspec.training.run import Outcome
 from archspec.training.scoring import scores
 from archspec.training.summary import verdict
@@ -285,6 +286,17 @@ def test_a_run_that_diverges_says_so_and_keeps_no_broken_model(load):
     assert "not a number" in (run.folder / "summary.md").read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="holds no model"):
         run.model()
+
+
+def test_the_steps_since_the_loss_was_a_number_are_remembered(tmp_path):
+    """However many steps come after, or are told of at once."""
+    model, train = SimpleNamespace(stop_training=False), SimpleNamespace(steps=12)
+    kept = {"interrupt": Interrupt(), "memory": Memory()}
+    record = Record(None, model, train, tmp_path, judged=1, accuracy="accuracy", **kept)
+    for steps, loss in [(4, 1.0), (8, math.nan), (12, math.nan)]:
+        record.steps_done(steps, {"loss": loss})
+    assert record.failed == range(5, 9)
+    assert model.stop_training
 
 
 @pytest.mark.keras

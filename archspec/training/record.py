@@ -70,6 +70,8 @@ class Record(Watcher):
         self.memory = memory
         self.diverged = False
         """Whether the loss was no number any more."""
+        self.failed = range(0)
+        """The steps of the epoch, one or more told of together, in which that came about."""
         self.losses: list[float] = []
         """Of the epoch under way, each the mean so far."""
         self.rate = 0.0
@@ -96,14 +98,14 @@ class Record(Watcher):
         self._train.epoch = epoch
 
     def steps_done(self, steps: int, logs: Logs) -> None:
-        self.step = min(steps, self._train.steps)
+        before, self.step = self.step, min(steps, self._train.steps)
         self._seconds = time.monotonic() - self._started
-        self._hear(logs)
+        self._hear(logs, before)
         if self._hosts.count == 1:  # others would wait for ever in a step that this one leaves out
             self._stop_if_needed()
 
     def epoch_ends(self, epoch: int, logs: Logs) -> None:
-        self._hear(logs)
+        self._hear(logs, self.step - 1)
         self._interrupt.requested = self._hosts.any(self._interrupt.requested)
         self._stop_if_needed()
         if self.diverged or self.step < self._train.steps:
@@ -145,11 +147,12 @@ class Record(Watcher):
             with folder.whole(self._home / "best.keras") as partial:
                 self._model.save(partial)
 
-    def _hear(self, logs: Logs) -> None:
+    def _hear(self, logs: Logs, before: int) -> None:
+        """The mean loss so far; after so many steps it was still a number."""
         if math.isfinite(loss := logs.get("loss", 0.0)):
             self.losses.append(loss)
-        else:
-            self.diverged = True
+        elif not self.diverged:
+            self.diverged, self.failed = True, range(before + 1, self.step + 1)
 
     def _stop_if_needed(self) -> None:
         if self.diverged or self._interrupt.requested:

@@ -34,7 +34,7 @@ from archspec.training.scoring.inference import scores_of
 from archspec.training.session import Session, plan, prepare
 from archspec.training.watching import machine
 from archspec.training.watching.callbacks import Interrupt, Watcher, as_keras_callback, averages
-from archspec.training.watching.diagnosis import diagnose
+from archspec.training.watching.diagnosis import diagnose, wrong_data
 from archspec.training.watching.tensorboard import TensorBoard
 
 Outcome: TypeAlias = Literal["finished", "stopped early", "interrupted", "diverged"]
@@ -385,12 +385,17 @@ def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) 
 
 def _advice(session: Session, record: Record) -> str:
     """Why the loss became no number, as far as the model and its batch show."""
-    x, y, *_ = session.train.batch_at(record.epoch, record.step - 1)
+    steps = record.failed
+    for step in steps:
+        x, y, *_ = session.train.batch_at(record.epoch, step - 1)
+        if wrong_data(session.model, x, y):
+            steps = range(step, step + 1)
+            break
     return diagnose(
         session.keras,
         session.model,
         epoch=record.epoch,
-        step=record.step,
+        steps=steps,
         losses=[row["loss"] for row in record.memory.rows] + record.losses,
         learning_rate=record.rate,
         precision=session.recipe.precision,

@@ -32,7 +32,7 @@ def diagnose(
     model: Any,
     *,
     epoch: int,
-    step: int,
+    steps: range,
     losses: Sequence[float] = (),
     learning_rate: float | None = None,
     precision: str = "float32",
@@ -41,13 +41,14 @@ def diagnose(
 ) -> str:
     """A few sentences: where the loss failed, what shows why, and what may help.
 
-    `losses` are those measured before, oldest first; `learning_rate` is the one in use; `x` and `y`
-    are the batch, where it is at hand. The model is only looked at.
+    In one of `steps` it was, which count from 1. `losses` are those measured before, oldest first;
+    `learning_rate` is the one in use; `x` and `y` are a batch of these steps, where one is at hand.
+    The model is only looked at.
     """
-    said = [f"The loss became infinite or not a number in epoch {epoch}, step {step}."]
-    wrong_data = [*_images(x), *_labels(model, y)]
-    if wrong_data:
-        return " ".join([*said, *wrong_data])
+    where = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
+    said = [f"The loss became infinite or not a number in epoch {epoch}, {where}."]
+    if wrong := wrong_data(model, x, y):
+        return " ".join([*said, *wrong])
     said += _broken(keras, model)
     mismatch = list(_mismatch(keras, model))
     if mismatch:
@@ -65,6 +66,11 @@ def diagnose(
     elif too_fast or not (overflow or zeros):
         said.append(_rate(model, learning_rate, sure=bool(too_fast)))
     return " ".join([*said, *zeros])
+
+
+def wrong_data(model: Any, x: Any, y: Any) -> list[str]:
+    """What is wrong with a batch: sentences."""
+    return [*_images(x), *_labels(model, y)]
 
 
 def _images(x: Any) -> Iterator[str]:
