@@ -95,6 +95,12 @@ def test_the_measures_of_the_recipe_are_shown_and_the_main_one_first():
     )
 
 
+def test_a_learning_rate_among_the_measures_is_not_said_twice():
+    """Keras's ReduceLROnPlateau puts it there."""
+    text = show(io.StringIO(), logs={"loss": 1.5, "learning_rate": 0.1})
+    assert text.splitlines()[0].count("learning rate") == 1
+
+
 def test_speed_is_shown_as_a_share_of_the_machines_peak_and_memory_as_the_backend_tells():
     def line(used: MemoryUse) -> str:
         facts = Facts(

@@ -190,6 +190,7 @@ class Progress(Watcher):
         prefix = "val_" if validation else ""
         first = ["loss", self._facts.accuracy]
         own = [n.removeprefix(prefix) for n in self._logs if n.startswith("val_") == validation]
+        own = [name for name in own if name != "learning_rate"]  # a callback's; it is said below
         names = [*(n for n in first if n in own), *(n for n in own if n not in first)]
         fields = []
         for index, name in enumerate(names):
