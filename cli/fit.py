@@ -161,7 +161,9 @@ def command(
         if find_lr:
             if together.count > 1:
                 raise click.UsageError("--find-lr is done on one host.")
-            _find_lr(network, recipe, out)
+            if as_json:
+                raise click.UsageError("--json is of a training; --find-lr writes rates.csv.")
+            _find_lr(network, recipe, out, quiet)
             return
         with _watching(quiet, as_json) as watchers:
             run = training.fit(network, out=out, watchers=watchers, hosts=together, **recipe)
@@ -257,7 +259,7 @@ def _tell(run: Run) -> None:
     click.echo(str(run.folder))
 
 
-def _find_lr(network: Spec, recipe: Mapping[str, Any], out: str | None) -> None:
+def _find_lr(network: Spec, recipe: Mapping[str, Any], out: str | None, quiet: bool) -> None:
     from pathlib import Path
 
     from archspec.training import folder, rates
@@ -265,7 +267,8 @@ def _find_lr(network: Spec, recipe: Mapping[str, Any], out: str | None) -> None:
 
     if out is not None:
         folder.check_free(out)
-    click.echo(f"trying learning rates from {rates.LOWEST:g} to {rates.HIGHEST:g}", err=True)
+    if not quiet:
+        click.echo(f"trying learning rates from {rates.LOWEST:g} to {rates.HIGHEST:g}", err=True)
     found = rates.find(network, **recipe)
     home = folder.create(f"{network.name}-rates", out, Path("runs"))
     shown = found.rates, found.losses, found.chosen, network.name
