@@ -316,7 +316,7 @@ def _full_disk_explained(home: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise
         raise UsageError(
             f"{home} cannot be written: {error.strerror}; make room, and "
