@@ -65,6 +65,9 @@ RATES = {"jax": 0.1, "tensorflow": 1e-9}
 """With 45 images TensorFlow leaves one out; without learning that is not to be seen."""
 
 
+INNER = ("optimizer", "lossscaleoptimizer", "inner_optimizer", "adam")
+
+
 # Whole runs
 
 
@@ -281,6 +284,20 @@ def keras(backend: str, *devices: str) -> Any:
             {"devices": 2, "optimizer": {"adam": {"clipnorm": 1.0}}},
             ("optimizer", "adam", "clipnorm"),
             "clip its own share of a gradient",
+        ),
+        (
+            "tensorflow",
+            ["gpu:0"] * 2,
+            {
+                "devices": 2,
+                "optimizer": {
+                    "lossscaleoptimizer": {
+                        "inner_optimizer": {"adam": {"gradient_accumulation_steps": 4}}
+                    }
+                },
+            },
+            (*INNER, "gradient_accumulation_steps"),
+            "together they do at each step",
         ),
     ],
 )

@@ -8,6 +8,7 @@ epoch the layout of the first, which it may not have.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Any, Final
 from archspec.diagnostics import Problem
 from archspec.training.hosts import ALONE, Hosts, hushed
 from archspec.training.recipe.mistakes import RecipeError
+from archspec.training.recipe.parts import Named
 from archspec.training.recipe.recipe import Recipe
 from archspec.training.watching import machine
 
@@ -26,8 +28,16 @@ HOW_TO_MAKE_MORE: Final = {
     "{count} of it, before anything is computed",
 }
 
-CLIPPING: Final = ("clipnorm", "clipvalue", "global_clipnorm")
-"""Arguments of optimisers."""
+CLIPS: Final = "each device would clip its own share of a gradient"
+NOT_AT_EACH_STEP: Final = "what devices do together they do at each step"
+NOT_ON_TENSORFLOW: Final = {
+    "clipnorm": CLIPS,
+    "clipvalue": CLIPS,
+    "global_clipnorm": CLIPS,
+    "ema_overwrite_frequency": NOT_AT_EACH_STEP,
+    "gradient_accumulation_steps": NOT_AT_EACH_STEP,
+}
+"""Arguments of optimisers, and why they cannot be where devices share a batch."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,14 +233,14 @@ def _check_for_tensorflow(recipe: Recipe) -> None:
         message = "with TensorFlow, what devices share runs one step per execution"
         problem = Problem("value", message, help="leave it out, or write auto")
         found.append((("steps_per_execution",), problem))
-    name, arguments = recipe.optimizer.name, recipe.optimizer.arguments
-    for argument in CLIPPING:
-        if arguments.get(argument) is not None:
-            message = (
-                f"with TensorFlow, each device would clip its own share of a gradient "
-                f"(`{argument}`), not their sum"
-            )
+    path: tuple[str, ...] = ("optimizer",)
+    named = recipe.optimizer
+    while isinstance(inner := named.arguments.get("inner_optimizer"), Mapping):
+        path, named = (*path, named.name, "inner_optimizer"), Named.model_validate(inner)
+    for argument, reason in NOT_ON_TENSORFLOW.items():
+        if named.arguments.get(argument) is not None:
+            message = f"with TensorFlow, {reason}, so `{argument}` would not do what it says"
             problem = Problem("value", message, help="leave it out, or set KERAS_BACKEND=jax")
-            found.append((("optimizer", name, argument), problem))
+            found.append(((*path, named.name, argument), problem))
     if found:
         raise RecipeError(found)

@@ -113,7 +113,7 @@ def _rise(keras: Any, warmup: int, peak: float, steps_per_update: int) -> Any:
     class Rise(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
             optimizer = self.model.optimizer
-            steps = int(optimizer.iterations) * steps_per_update
+            steps = int(keras.ops.convert_to_numpy(optimizer.iterations)) * steps_per_update
             done = round(steps / self.params["steps"])
             if done <= warmup:
                 optimizer.learning_rate = peak * min(1.0, (done + 0.5) / warmup)
