@@ -418,7 +418,7 @@ def test_the_help_names_all_that_can_be_trained_on(tmp_path):
     [
         (["lenet5", "--epochs", "0"], 2, "--epochs"),
         (["lenet5", "--data", "cifar"], 2, "did you mean `cifar10`?"),
-        (["lenet5", "--data", "nowhere/"], 2, "nowhere"),
+        (["lenet5", "--data", "nowhere/"], 2, "folder nowhere (looked for in /"),
         (["lenet5", "--train", "bach=3"], 2, "did you mean `batch`?"),
         (["lenet5", "--freeze", "s4"], 2, "go with --from"),
         (["lenet5", "--unfreeze", "five"], 2, "EPOCH:STEP"),

@@ -166,7 +166,8 @@ def _directories(root: Path) -> dict[str, Path]:
                 elif entry.name.lower().endswith(SUFFIXES):
                     astray.append(entry.name)
     except OSError as error:
-        raise UsageError(f"cannot read the folder {root}: {error.strerror}") from None
+        here = "" if root.is_absolute() else f" (looked for in {Path.cwd()})"
+        raise UsageError(f"cannot read the folder {root}{here}: {error.strerror}") from None
     if astray:
         count = f"{len(astray):,} images lie" if len(astray) > 1 else "an image lies"
         raise UsageError(
