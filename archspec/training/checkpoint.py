@@ -37,8 +37,11 @@ class Checkpoint:
     arrays: dict[str, Any] = field(default_factory=dict)
 
 
-def save(home: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint into a run's folder, and remove the oldest of more than `KEPT`."""
+def save(home: Path, checkpoint: Checkpoint, *, spared: int | None = None) -> Path:
+    """Write a checkpoint into a run's folder, and remove the oldest of more than `KEPT`.
+
+    That of the epoch `spared` stays.
+    """
     import numpy as np  # noqa: PLC0415
 
     places = home / FOLDER
@@ -48,19 +51,25 @@ def save(home: Path, checkpoint: Checkpoint) -> Path:
     with folder.whole(path) as partial, partial.open("wb") as file:
         arrays: dict[str, Any] = {_FACTS: np.frombuffer(facts, np.uint8), **checkpoint.arrays}
         np.savez(file, **arrays)
-    for _, old in _saved(home)[KEPT:]:
-        old.unlink(missing_ok=True)
+    for epoch, old in _saved(home)[KEPT:]:
+        if epoch != spared:
+            old.unlink(missing_ok=True)
     return path
+
+
+def of_epoch(home: Path, epoch: int) -> Checkpoint | None:
+    """None where there is none, or it cannot be read whole."""
+    places = [path for saved, path in _saved(home) if saved == epoch]
+    return next((held for path in places if (held := _whole(epoch, path))), None)
 
 
 def latest(home: Path) -> tuple[Checkpoint | None, tuple[Path, ...]]:
     """The newest checkpoint that can be read whole, and those newer that cannot."""
     damaged: list[Path] = []
     for epoch, path in _saved(home):
-        try:
-            return _read(epoch, path), tuple(damaged)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            damaged.append(path)
+        if held := _whole(epoch, path):
+            return held, tuple(damaged)
+        damaged.append(path)
     return None, tuple(damaged)
 
 
@@ -73,13 +82,16 @@ def _saved(home: Path) -> list[tuple[int, Path]]:
     return sorted(((int(name[1]), path) for name, path in found if name), reverse=True)
 
 
-def _read(epoch: int, path: Path) -> Checkpoint:
+def _whole(epoch: int, path: Path) -> Checkpoint | None:
     """Every array is read, and so its checksum compared, before any of them is used."""
     import numpy as np  # noqa: PLC0415
 
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
-        arrays = {name: held[name] for name in held.files}
-    return Checkpoint(epoch, json.loads(arrays.pop(_FACTS).tobytes()), arrays)
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
+            arrays = {name: held[name] for name in held.files}
+        return Checkpoint(epoch, json.loads(arrays.pop(_FACTS).tobytes()), arrays)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
 
 
 def variables_of(keras: Any, model: Any) -> dict[str, Any]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from archspec.training import checkpoint, folder
 from archspec.training.checkpoint import Checkpoint
 from archspec.training.data.feeding import Feed
 from archspec.training.hosts import ALONE, Hosts
 from archspec.training.watching.callbacks import Interrupt, Logs, Watcher, learning_rate
+
+BEST_SHARE: Final = 0.02
+"""Of the time, at most, goes into best.keras: a small network's epoch is over before it is written.
+A best epoch that came too soon after the one before is in its checkpoint, which stays meanwhile."""
 
 
 @dataclass(slots=True)
@@ -23,6 +28,8 @@ class Memory:
     rows: list[dict[str, float]] = field(default_factory=list)
     """The run's history: a row for each whole epoch."""
     best_epoch: int | None = None
+    written_epoch: int | None = None
+    """The one that best.keras is of."""
     most_right: int = 0
     best_right: float = -math.inf
     best_loss: float = math.inf
@@ -89,6 +96,7 @@ class Record(Watcher):
         self._watchers = watchers
         self._hosts = hosts
         self._started = self._seconds = 0.0
+        self._best_is_due = -math.inf
 
     def epoch_begins(self, epoch: int) -> None:
         # At its end a schedule gives the next epoch's already.
@@ -130,22 +138,56 @@ class Record(Watcher):
     def _save(self, epoch: int) -> None:
         plain, arrays = checkpoint.memory_of(self.callbacks)
         arrays |= checkpoint.variables_of(self._keras, self._model)
-        facts = {"record": asdict(self.memory), "callbacks": plain}
-        path = checkpoint.save(self._home, Checkpoint(epoch, facts, arrays))
-        self.publish(epoch)
+        memory = self.memory
+        facts = {"record": asdict(memory), "callbacks": plain}
+        behind = memory.best_epoch if memory.best_epoch != memory.written_epoch else None
+        path = checkpoint.save(self._home, Checkpoint(epoch, facts, arrays), spared=behind)
+        self.publish(epoch, at_once=self._hosts.count > 1)
         for watcher in self._watchers:
-            watcher.saved(path, epoch, best=self.memory.best_epoch == epoch)
+            watcher.saved(path, epoch, best=memory.best_epoch == epoch)
 
-    def publish(self, epoch: int) -> None:
+    def publish(self, epoch: int, *, at_once: bool = True) -> None:
         """Write what people read of an epoch whose checkpoint is safe.
 
         That comes first, and a run that goes on from it does this again: else one that was killed
-        in between would show another epoch than it remembers.
+        in between would show another epoch than it remembers. Unless `at_once`, the best model
+        waits until it is due.
         """
         folder.write_rows(self._home / "history.csv", self.memory.rows)
-        if self.memory.best_epoch == epoch:
-            with folder.whole(self._home / "best.keras") as partial:
-                self._model.save(partial)
+        if at_once or time.monotonic() >= self._best_is_due:
+            self.write_best(epoch)
+
+    def write_best(self, epoch: int | None = None) -> None:
+        """Bring best.keras up to date, from a checkpoint unless the model is just after `epoch`."""
+        memory = self.memory
+        best = memory.best_epoch
+        if best is None or best == memory.written_epoch:
+            return
+        began = time.monotonic()
+        held = None
+        if best != epoch and (held := checkpoint.of_epoch(self._home, best)) is None:
+            memory.best_epoch = memory.written_epoch  # a damaged disk
+            return
+        path = self._home / "best.keras"
+        with self._as_it_was(held), folder.whole(path) as partial:
+            self._model.save(partial)
+        memory.written_epoch = best
+        now = time.monotonic()
+        self._best_is_due = now + (now - began) / BEST_SHARE
+
+    @contextmanager
+    def _as_it_was(self, held: Checkpoint | None) -> Iterator[None]:
+        """The model as a checkpoint holds it, and then as it is; as it is for None."""
+        if held is None:
+            yield
+            return
+        now = checkpoint.variables_of(self._keras, self._model)
+        now = {name: array.copy() for name, array in now.items()}  # torch's are the variables' own
+        try:
+            checkpoint.restore(self._keras, self._model, held)
+            yield
+        finally:
+            checkpoint.restore(self._keras, self._model, Checkpoint(self.epoch, {}, now))
 
     def _hear(self, logs: Logs, before: int) -> None:
         """The mean loss so far; after so many steps it was still a number."""
