@@ -149,7 +149,7 @@ def command(
         _join(together, quiet)
     if resume is not None:
         _check_alone(spec, variant, settings, recipe, out, find_lr)
-        with _watching(quiet, as_json) as watchers:
+        with watching(quiet, as_json) as watchers:
             run = training.resume(resume, watchers=watchers, hosts=together, **recipe)
     else:
         if spec is None:
@@ -165,7 +165,7 @@ def command(
                 raise click.UsageError("--json is of a training; --find-lr writes rates.csv.")
             _find_lr(network, recipe, out, quiet)
             return
-        with _watching(quiet, as_json) as watchers:
+        with watching(quiet, as_json) as watchers:
             run = training.fit(network, out=out, watchers=watchers, hosts=together, **recipe)
     if together.leads and not as_json:
         _tell(run)
@@ -234,7 +234,7 @@ def _check_alone(
 
 
 @contextmanager
-def _watching(quiet: bool, as_json: bool) -> Iterator[list[Watcher]]:
+def watching(quiet: bool, as_json: bool) -> Iterator[list[Watcher]]:
     """Who is told of the run; what is said after it, an error too, has a line of its own."""
     from archspec.training.watching.events import Events
     from archspec.training.watching.progress import Progress

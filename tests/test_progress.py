@@ -13,10 +13,13 @@ import struct
 import subprocess
 import sys
 import termios
+from contextlib import suppress
 
 import pytest
 from watching import Clock, run
 
+from archspec.cli import fit
+from archspec.diagnostics import UsageError
 from archspec.training.watching.callbacks import Facts, as_keras_callback
 from archspec.training.watching.events import Events
 from archspec.training.watching.machine import MemoryUse
@@ -78,6 +81,16 @@ def test_a_terminal_shows_where_in_the_epoch_a_run_is():
 def test_a_terminal_keeps_a_line_of_each_epoch_that_is_over():
     plain = show(io.StringIO()).replace("  ETA 0:06", "")
     assert standing(show(Terminal())) == plain.splitlines()
+
+
+def test_an_error_in_the_middle_of_an_epoch_has_a_line_of_its_own(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with suppress(UsageError), fit.watching(quiet=False, as_json=False) as (watcher,):
+        watcher.begins(TEN_STEPS)
+        watcher.epoch_begins(1)
+        raise UsageError("an image cannot be read")
+    assert "epoch 1/2" in sys.stderr.getvalue()
+    assert sys.stderr.getvalue().endswith("\n")
 
 
 def test_a_line_is_rewritten_at_most_ten_times_a_second():
