@@ -256,6 +256,8 @@ def _tell(run: Run) -> None:
         click.echo(run.advice)
     if run.history:
         click.echo(f"{run.seconds:,.1f} s, {run.images_per_second:,.0f} images/s")
+    if run.outcome == "interrupted":
+        click.echo(f"archspec fit --resume {run.folder} goes on")
     click.echo(str(run.folder))
 
 

@@ -223,6 +223,15 @@ def test_other_data_are_refused(spec, tmp_path):
         resume("run", epochs=2)
 
 
+def test_data_of_a_relative_path_are_found_from_elsewhere(spec, tmp_path, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 1), np.uint8)
+    np.savez("data.npz", x=pixels, y=np.arange(60) % 10)
+    fit(spec, out="run", data="data.npz", epochs=1, batch=10)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert len(resume("../run", epochs=2).history) == 2
+
+
 @pytest.mark.parametrize(
     ("folder", "words"),
     [("nowhere", "there is no folder"), (".", "is not the folder of a run")],

@@ -59,15 +59,16 @@ def load(tmp_path, monkeypatch):
 # A stop by Ctrl-C
 
 
-def test_the_first_ctrl_c_asks_and_the_second_insists():
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_ctrl_c_asks_and_the_second_insists(number):
+    before = signal.getsignal(number)
     interrupt = Interrupt()
     with interrupt.caught():
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
         assert interrupt.requested
         with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+            signal.raise_signal(number)
+    assert signal.getsignal(number) is before
 
 
 # The run folder

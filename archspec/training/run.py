@@ -239,7 +239,10 @@ def _train(
     keras, model, hosts = session.keras, session.model, session.devices.hosts
     if session.recipe.tensorboard and hosts.leads:
         watchers = [*watchers, TensorBoard(home)]
-    spec = session.plan.spec.to_dict() | {"train": session.recipe.to_dict()}
+    recipe = session.recipe.to_dict()
+    if recipe["data"].get("path"):  # the run may be gone on with from elsewhere
+        recipe["data"]["path"] = str(Path(recipe["data"]["path"]).resolve())
+    spec = session.plan.spec.to_dict() | {"train": recipe}
     folder.write_text(home / SPEC, to_yaml(spec))
     folder.write_text(home / "environment.json", _environment(session, home))
     done = held.epoch if held else 0

@@ -158,10 +158,11 @@ def averages(keras: Any, logs: Mapping[str, Any]) -> dict[str, float]:
 
 
 class Interrupt:
-    """Whether Ctrl-C was pressed, which asks for a stop after the step under way.
+    """Whether Ctrl-C was pressed, or the process asked to end, as by a scheduler.
 
-    Left to itself it is raised anywhere, with the weights of some backends half-way between two
-    steps. Pressed again it raises KeyboardInterrupt as ever.
+    Either asks for a stop after the step under way: left to itself it would come anywhere, with
+    the weights of some backends half-way between two steps. The second time it is a
+    KeyboardInterrupt as ever.
     """
 
     requested = False
@@ -171,11 +172,13 @@ class Interrupt:
         if threading.current_thread() is not threading.main_thread():
             yield  # only the main thread is ever interrupted
             return
-        previous = signal.signal(signal.SIGINT, self._handle)
+        asked = (signal.SIGINT, signal.SIGTERM)
+        previous = [signal.signal(number, self._handle) for number in asked]
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, previous)
+            for number, handler in zip(asked, previous, strict=True):
+                signal.signal(number, handler)
 
     def _handle(self, *_: object) -> None:
         if self.requested:
