@@ -173,7 +173,8 @@ def resume(
         hosts.join(load_keras())
     with hosts.together():
         if not (home / SPEC).is_file():
-            raise UsageError(_no_run(home) + ("" if hosts.leads else f" on host {hosts.index}"))
+            where = f" on host {hosts.index}; all hosts must see the same one"
+            raise UsageError(_no_run(home) + (where if hosts.count > 1 else ""))
     with _kept(hosts, lambda: home) as kept:
         with hosts.together():
             held, damaged = checkpoint.latest(home)
@@ -239,11 +240,7 @@ def _train(
     keras, model, hosts = session.keras, session.model, session.devices.hosts
     if session.recipe.tensorboard and hosts.leads:
         watchers = [*watchers, TensorBoard(home)]
-    recipe = session.recipe.to_dict()
-    if recipe["data"].get("path"):  # the run may be gone on with from elsewhere
-        recipe["data"]["path"] = str(Path(recipe["data"]["path"]).resolve())
-    spec = session.plan.spec.to_dict() | {"train": recipe}
-    folder.write_text(home / SPEC, to_yaml(spec))
+    folder.write_text(home / SPEC, _spec(session))
     folder.write_text(home / "environment.json", _environment(session, home))
     done = held.epoch if held else 0
     interrupt = Interrupt()
@@ -420,6 +417,16 @@ def _test(session: Session, home: Path) -> Mapping[str, float]:
     return averages(keras, measured)
 
 
+def _spec(session: Session) -> str:
+    """The network and the recipe; its paths are whole, for a run that goes on from elsewhere."""
+    recipe = session.recipe.to_dict()
+    for section, key in (("data", "path"), ("transfer", "from")):
+        held = recipe.get(section) or {}
+        if held.get(key) and Path(held[key]).exists():
+            held[key] = str(Path(held[key]).resolve())
+    return to_yaml(session.plan.spec.to_dict() | {"train": recipe})
+
+
 def _data(session: Session) -> str:
     """On what a run learns; enough to prepare another image in the same way."""
     data = session.data
@@ -453,6 +460,8 @@ def _environment(session: Session, home: Path) -> str:
         "command": sys.argv,
         "backend": session.keras.backend.backend(),
         "seed": session.recipe.seed,
+        "devices": session.devices.count,
+        "hosts": session.devices.hosts.count,
         "machine": machine.describe(session.keras),
         "versions": versions,
     }
