@@ -28,6 +28,8 @@ from archspec.training.hosts import Hosts
 from archspec.training.recipe.mistakes import RecipeError
 from archspec.training.recipe.recipe import DataRecipe, Recipe
 from archspec.training.run import Run
+from archspec.training.session import Session
+from archspec.training.watching import machine
 
 PROGRAM = Path(__file__).with_name("sharing.py")
 
@@ -213,9 +215,25 @@ def test_one_host_keeps_the_run_and_each_says_what_is_wrong(hosts):
     assert not (hosts / "quarrel").exists()
     quarrel = "quarrel: host 1 has another network, recipe or data than host 0\n"
     assert [(hosts / f"said-{host}").read_text() for host in range(2)] == [quarrel, quarrel]
+    (sitting,) = json.loads((hosts / "four/environment.json").read_text())
+    assert (sitting["devices"], sitting["hosts"]) == (4, 2)
     lines = (hosts / "cosine/callbacks/log.csv").read_text().splitlines()
     assert len(lines) == 1 + EVEN["epochs"]
     assert not list(hosts.glob("*/.partial*"))
+
+
+# What is told of a run
+
+
+@pytest.mark.parametrize(("kind", "times"), [("gpu", 8), ("cpu", 2)])
+def test_the_peak_is_of_all_devices_but_a_cpu_counts_once_on_each_host(monkeypatch, kind, times):
+    monkeypatch.setattr(machine, "peak_flops", lambda *_: 1e12)
+    four_of_each = SimpleNamespace(
+        keras=keras("jax", f"{kind}:0"),
+        recipe=Recipe.resolve({}),
+        devices=Devices(8, Hosts(2, 0, "a:1"), None, "jax"),
+    )
+    assert Session._peak_flops(four_of_each) == times * 1e12  # noqa: SLF001
 
 
 # What is in a batch

@@ -178,7 +178,7 @@ class Recipe(Section):
     devices: Annotated[
         Literal["all"] | Count | None, Expect("all, a whole number from 1 to 2147483647, or null")
     ] = None
-    """How many devices share each batch; one unless said otherwise."""
+    """How many devices (of each host) share a batch; one unless said otherwise."""
     tensorboard: bool = False
     """Whether to write logs for TensorBoard."""
     transfer: Transfer | None = None
