@@ -14,7 +14,7 @@ from .options import Setting, collect, load_spec, set_option, variant_option
 if TYPE_CHECKING:
     from archspec.spec.document import Spec
     from archspec.training.hosts import Hosts
-    from archspec.training.run import Run
+    from archspec.training.outcome import Run
     from archspec.training.watching.callbacks import Watcher
 
 

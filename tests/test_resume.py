@@ -20,7 +20,8 @@ import pytest
 import archspec
 from archspec.diagnostics import UsageError
 from archspec.training import checkpoint, folder, record
-from archspec.training.run import Run, fit, resume
+from archspec.training.outcome import Run
+from archspec.training.run import fit, resume
 from archspec.training.watching.callbacks import Watcher
 
 pytestmark = [

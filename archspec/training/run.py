@@ -4,115 +4,31 @@ from __future__ import annotations
 
 import errno
 import json
-import statistics
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal
 
-from archspec import __version__
 from archspec.diagnostics import UsageError
 from archspec.emit.engine import load_keras
-from archspec.emit.model import load_model
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec, load
-from archspec.spec.writing import to_yaml
-from archspec.training import checkpoint, folder, summary
+from archspec.training import beginnings, checkpoint, folder, summary
+from archspec.training.beginnings import DATA, SPEC
 from archspec.training.hosts import ALONE, Hosts
+from archspec.training.outcome import RESULT, Outcome, Run, no_run
 from archspec.training.pictures import confusion as score_pictures
 from archspec.training.pictures import curves as pictures
 from archspec.training.record import Memory, Record
 from archspec.training.scoring import scores
 from archspec.training.scoring.inference import scores_of
 from archspec.training.session import Session, plan, prepare
-from archspec.training.watching import machine
 from archspec.training.watching.callbacks import Interrupt, Watcher, as_keras_callback, averages
 from archspec.training.watching.diagnosis import diagnose, wrong_data
 from archspec.training.watching.tensorboard import TensorBoard
-
-Outcome: TypeAlias = Literal["finished", "stopped early", "interrupted", "diverged"]
-
-SPEC: Final = "spec.yaml"
-"""The network with its variables, and the whole recipe: `archspec fit RUN/spec.yaml` repeats it."""
-
-DATA: Final = "data.json"
-RESULT: Final = "run.json"
-
-VERSIONS: Final = ("keras", "tensorflow", "jax", "torch", "numpy", "pillow", "scikit-learn")
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What came of a training run, and the folder that holds it."""
-
-    folder: Path
-    name: str
-    outcome: Outcome
-    history: tuple[Mapping[str, float], ...]
-    """A row for each completed epoch, as in `history.csv`."""
-    best_epoch: int | None
-    """The completed epoch of the highest validation accuracy, or of the lowest validation loss
-    among those that got at most one image less right. None where no epoch's loss was a number."""
-    test: Mapping[str, float]
-    """The best epoch's score on the test images; empty where the run was interrupted, has no best
-    epoch, or no test images."""
-    test_accuracy: float | None
-    """The main output's, from 0 to 1."""
-    seconds: float
-    """Training and validation, without imports and without the test."""
-    params: int
-    advice: str = ""
-    """Why the loss became no number, if it did, and what may help."""
-
-    @classmethod
-    def read(cls, home: str | PathLike[str]) -> Run:
-        """The run that a folder holds; raise `UsageError` where it holds none that has ended."""
-        home = Path(home)
-        try:
-            held = json.loads((home / RESULT).read_text(encoding="utf-8"))
-            held["history"] = tuple(held["history"])
-            return cls(folder=home, **held)
-        except FileNotFoundError:
-            raise UsageError(_no_run(home)) from None
-        except (OSError, ValueError, TypeError, LookupError) as error:
-            raise UsageError(f"{home / RESULT} cannot be read: {error}") from None
-
-    @property
-    def images_per_second(self) -> float:
-        """Training throughput: the median epoch's, which the first one's start-up cannot spoil."""
-        return statistics.median([row["images_per_second"] for row in self.history] or [0.0])
-
-    @property
-    def saved(self) -> str | None:
-        """The file of the best epoch's model, or of the last where no epoch was a good one."""
-        if self.best_epoch is not None:
-            return "best.keras"
-        return None if self.outcome == "diverged" else "final.keras"
-
-    def model(self) -> Any:
-        """The Keras model in `saved`."""
-        if self.saved is None:
-            raise UsageError(f"{self.folder} holds no model: the run diverged in its first epoch")
-        return load_model(self.folder / self.saved)
-
-    def write(self) -> None:
-        held = {name: value for name, value in asdict(self).items() if name != "folder"}
-        folder.write_text(self.folder / RESULT, json.dumps(held, indent=2) + "\n")
-
-
-def _no_run(home: Path) -> str:
-    if not home.is_dir():
-        return f"there is no folder {home}"
-    if (home / SPEC).is_file():
-        return f"the run in {home} has not ended: archspec fit --resume {home} goes on with it"
-    return f"{home} is not the folder of a run"
 
 
 def fit(
@@ -148,7 +64,6 @@ def fit(
         watcher.says(f"training {spec.name}")
     session = prepare(planned, hosts)
     with _kept(hosts, lambda: folder.create(planned.spec.name, out)) as home:
-        folder.write_text(home / DATA, _data(session))
         return _train(session, home, watchers)
 
 
@@ -174,7 +89,7 @@ def resume(
     with hosts.together():
         if not (home / SPEC).is_file():
             where = f" on host {hosts.index}; all hosts must see the same one"
-            raise UsageError(_no_run(home) + (where if hosts.count > 1 else ""))
+            raise UsageError(no_run(home) + (where if hosts.count > 1 else ""))
     with _kept(hosts, lambda: home) as kept:
         with hosts.together():
             held, damaged = checkpoint.latest(home)
@@ -240,8 +155,7 @@ def _train(
     keras, model, hosts = session.keras, session.model, session.devices.hosts
     if session.recipe.tensorboard and hosts.leads:
         watchers = [*watchers, TensorBoard(home)]
-    folder.write_text(home / SPEC, _spec(session))
-    folder.write_text(home / "environment.json", _environment(session, home))
+    beginnings.write(session, home)
     done = held.epoch if held else 0
     interrupt = Interrupt()
     record = Record(
@@ -415,56 +329,3 @@ def _test(session: Session, home: Path) -> Mapping[str, float]:
     name = session.plan.spec.name
     score_pictures.write_confusion(found, name, home / "confusion.svg", home / "confusion.png")
     return averages(keras, measured)
-
-
-def _spec(session: Session) -> str:
-    """The network and the recipe; its paths are whole, for a run that goes on from elsewhere."""
-    recipe = session.recipe.to_dict()
-    for section, key in (("data", "path"), ("transfer", "from")):
-        held = recipe.get(section) or {}
-        if held.get(key) and Path(held[key]).exists():
-            held[key] = str(Path(held[key]).resolve())
-    return to_yaml(session.plan.spec.to_dict() | {"train": recipe})
-
-
-def _data(session: Session) -> str:
-    """On what a run learns; enough to prepare another image in the same way."""
-    data = session.data
-    held = {
-        "source": data.name,
-        "description": data.describe(),
-        "images": {
-            "train": len(data.train),
-            "validation": len(data.validation),
-            "test": len(data.test),
-        },
-        "class_names": data.class_names,
-        "preprocessing": data.preprocessing.to_dict(),
-        "fingerprint": data.fingerprint,
-        "fingerprint_covers": data.covers,
-        "skipped": data.skipped,
-    }
-    return json.dumps(held, indent=2, ensure_ascii=False) + "\n"
-
-
-def _environment(session: Session, home: Path) -> str:
-    """On what each sitting of a run computes; a run that goes on has another sitting."""
-    versions = {"archspec": __version__}
-    for name in VERSIONS:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    sitting = {
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": sys.argv,
-        "backend": session.keras.backend.backend(),
-        "seed": session.recipe.seed,
-        "devices": session.devices.count,
-        "hosts": session.devices.hosts.count,
-        "machine": machine.describe(session.keras),
-        "versions": versions,
-    }
-    path = home / "environment.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    return json.dumps([*before, sitting], indent=2) + "\n"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from archspec.training.watching.progress import duration
 
 if TYPE_CHECKING:
-    from archspec.training.run import Run
+    from archspec.training.outcome import Run
 
 
 def verdict(run: Run) -> str:

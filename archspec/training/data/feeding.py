@@ -81,10 +81,11 @@ class Feed:
         count = len(self.part)
         if self.seed is None:
             return np.arange(count)
-        if self._ordered is None or self._ordered[0] != epoch:
+        ordered = self._ordered  # another thread may be reading ahead into the next epoch
+        if ordered is None or ordered[0] != epoch:
             random = np.random.default_rng((self.seed, epoch, _ORDER))
-            self._ordered = epoch, random.permutation(count)[: self.images]
-        return self._ordered[1]
+            self._ordered = ordered = epoch, random.permutation(count)[: self.images]
+        return ordered[1]
 
     def batch_at(self, epoch: int, step: int) -> tuple[Any, ...]:
         """What Keras takes for a step, from 0: images, labels, and perhaps their weights.
@@ -96,14 +97,14 @@ class Feed:
         host = None if len(mine) == len(positions) else self.devices.hosts.index
         return self._spread(*self._examples(epoch, step, mine, host))
 
-    def for_keras(self, keras: Any) -> Any:
+    def for_keras(self, keras: Any, *, endless: bool = False) -> Any:
         """The epoch's batches as Keras's `fit`, `evaluate` and `predict` take them.
 
-        Gone through again, they are those of what `epoch` says by then. That is not changed while
-        Keras goes through them.
+        Gone through again, they are those of what `epoch` says by then. If `endless`, which is for
+        TensorFlow, those of the epochs after it follow: they are read ahead of their epoch.
         """
         if keras.backend.backend() == "tensorflow":
-            return self._pipeline()
+            return self._pipeline(endless=endless)
         return _sequence(keras, self)
 
     @property
@@ -151,7 +152,7 @@ class Feed:
             return images, *targets
         return images, *(dict.fromkeys(self.outputs, target) for target in targets)
 
-    def _pipeline(self) -> Any:
+    def _pipeline(self, *, endless: bool) -> Any:
         """TensorFlow's own, which prepares batches while a step runs."""
         import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
 
@@ -161,30 +162,35 @@ class Feed:
         image = tf.TensorSpec((None, *self.part.pixels.shape), "float32")
         weight = tf.TensorSpec((None,), "float32")
         specs = (image, label) if self.weights is None else (image, label, weight)
+        make = tf.data.Dataset
 
-        def at_epoch(step: Any, positions: Any) -> Any:
-            return self._examples(self.epoch, step, positions)
-
-        def examples(step: Any, positions: Any) -> Any:
+        def examples(epoch: Any, step: Any, positions: Any) -> Any:
             types = [spec.dtype for spec in specs]
-            tensors = tf.numpy_function(at_epoch, [step, positions], types)
+            tensors = tf.numpy_function(self._examples, [epoch, step, positions], types)
             return self._spread(*map(tf.ensure_shape, tensors, [spec.shape for spec in specs]))
 
-        whole = self.images - self.images % self.batch
-
-        def steps(_: Any) -> Any:
+        def steps(epoch: Any) -> Any:
             """Of each step, the positions; taken one by one, they would take longer than images."""
-            order = tf.numpy_function(lambda: self.order(self.epoch), [], "int64")
+            order = tf.numpy_function(self.order, [epoch], "int64")
             order = tf.ensure_shape(order, (self.images,))
-            steps = tf.data.Dataset.from_tensor_slices(tf.reshape(order[:whole], (-1, self.batch)))
-            odd = tf.data.Dataset.from_tensors(order[whole:])
-            return steps.concatenate(odd) if whole < self.images else steps
+            whole = self.images - self.images % self.batch
+            steps = make.from_tensor_slices(tf.reshape(order[:whole], (-1, self.batch)))
+            if whole < self.images:
+                steps = steps.concatenate(make.from_tensors(order[whole:]))
+            return make.zip(make.from_tensors(epoch).repeat(), steps.enumerate())
+
+        def epochs(_: Any) -> Any:
+            epoch = tf.numpy_function(lambda: self.epoch, [], "int64")
+            return make.range(epoch, tf.int64.max).flat_map(steps) if endless else steps(epoch)
 
         if self._is_looked_up and self.weights is None:
             examples = self._look_up(tf)
-        batches = tf.data.Dataset.from_tensors(0).flat_map(steps).enumerate()
-        batches = batches.map(examples, num_parallel_calls=tf.data.AUTOTUNE)
-        counted = tf.data.experimental.assert_cardinality(self.steps)
+        batches = make.from_tensors(0).flat_map(epochs)
+        batches = batches.map(
+            lambda epoch, planned: examples(epoch, *planned), num_parallel_calls=tf.data.AUTOTUNE
+        )
+        count = tf.data.INFINITE_CARDINALITY if endless else self.steps
+        counted = tf.data.experimental.assert_cardinality(count)
         return batches.apply(counted).prefetch(tf.data.AUTOTUNE)
 
     def _look_up(self, tf: Any) -> Any:
@@ -194,7 +200,7 @@ class Feed:
             indices = tf.convert_to_tensor(self.part.indices)
             classes = tf.convert_to_tensor(self.part.labels)
 
-        def examples(_: Any, positions: Any) -> Any:
+        def examples(_: Any, __: Any, positions: Any) -> Any:
             images = self.preprocessing(tf.gather(stored, tf.gather(indices, positions)))
             labels = tf.gather(classes, positions)
             return self._spread(

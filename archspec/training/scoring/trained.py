@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from archspec.training.run import Run
+    from archspec.training.outcome import Run
 
 Place: TypeAlias = "str | PathLike[str] | Run"
 """A run, its folder, or a .keras file."""
