@@ -78,7 +78,7 @@ def test_a_word_means_a_family_or_one_network(word, names):
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("vgg:vgg9", "has no variant `vgg9`; did you mean `vgg16`?"),
+        ("vgg:vgg9", "has no variant `vgg9`; did you mean `vgg19`?"),
         ("vgg16:vgg19", "`vgg16` is one network: it has no variant `vgg19`"),
         ("vgg:", "there is no spec called `vgg:`; did you mean `vgg`?"),
         ("nothing:at_all", "there is no spec called `nothing`"),

@@ -277,7 +277,7 @@ def sittings(home: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("kills", "epochs"), [(2, 25), pytest.param(25, 300, marks=pytest.mark.slow)]
+    ("kills", "epochs"), [(2, 100), pytest.param(25, 1_250, marks=pytest.mark.slow)]
 )
 def test_a_run_survives_kill_9_at_any_moment(spec, kills, epochs):
     home, moments = Path("killed"), random.Random(kills)  # noqa: S311
