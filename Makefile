@@ -45,6 +45,8 @@ faithful: $(VENV)/dev
 
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/data.py
+	$(BIN)/python benchmarks/training.py
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
