@@ -190,11 +190,10 @@ def _train(
             watching = [as_keras_callback(keras, watcher) for watcher in (*watchers, record)]
             with session.train.heard(), session.validation.heard():
                 model.fit(
-                    session.train.for_keras(keras),
+                    **_fed(session),
                     initial_epoch=done,
                     # Of one that had stopped early none, but callbacks have their last word.
                     epochs=done if record.memory.stopped else stage.last_epoch,
-                    steps_per_epoch=_steps_per_epoch(session),
                     validation_data=session.validation.for_keras(keras)
                     if session.validation.steps
                     else None,
@@ -216,13 +215,19 @@ def _train(
     return run
 
 
-def _steps_per_epoch(session: Session) -> int | None:
-    """What Keras is told: of TensorFlow's iterators it then makes one an epoch, and not two.
+def _fed(session: Session) -> dict[str, Any]:
+    """What Keras's `fit` is told of the training images, by its arguments.
 
-    That of several devices may begin to read before its epoch does.
+    For each epoch it makes an iterator of TensorFlow's, which takes as long as a few steps of a
+    small network, and a second one unless it is told how many steps there are. One that is endless
+    serves all epochs, if no execution of several steps reaches from one into the next. That of
+    several devices may begin to read before its epoch does.
     """
-    alone = session.devices.count == 1 and session.keras.backend.backend() == "tensorflow"
-    return session.train.steps if alone else None
+    keras, train = session.keras, session.train
+    if session.devices.count > 1 or keras.backend.backend() != "tensorflow":
+        return {"x": train.for_keras(keras)}
+    endless = train.steps % session.model.steps_per_execution == 0
+    return {"x": train.for_keras(keras, endless=endless), "steps_per_epoch": train.steps}
 
 
 @contextmanager
