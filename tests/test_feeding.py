@@ -1,0 +1,50 @@
+"""What is in a batch depends on seed, epoch and step, however and how far ahead it is read."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from archspec.ops.shape import Shape
+from archspec.training.data.data import Part, load
+from archspec.training.data.feeding import Feed
+from archspec.training.recipe.recipe import DataRecipe
+
+pytestmark = pytest.mark.keras
+
+BATCH = 32
+
+
+@pytest.fixture(scope="module")
+def feed() -> Feed:
+    data = load(DataRecipe(), Shape((8, 8, 1)))
+    return Feed(data.train, data.preprocessing, batch=BATCH, classes=10, one_hot=True, seed=1)
+
+
+def equal(batch, wanted) -> bool:
+    return all(np.array_equal(np.asarray(a), b) for a, b in zip(batch, wanted, strict=True))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("count", [1, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH])
+def test_tensorflow_reads_the_batches_that_are_meant(feed, count, weighted):
+    pytest.importorskip("tensorflow")
+    part = Part(feed.part.pixels, feed.part.indices[:count], feed.part.labels[:count])
+    weights = np.arange(1, 11, dtype=np.float32) if weighted else None
+    feed = replace(feed, part=part, weights=weights)
+    batches = feed._pipeline(endless=False)  # noqa: SLF001
+    for epoch in (1, 2):
+        feed.epoch = epoch
+        wanted = [feed.batch_at(epoch, step) for step in range(feed.steps)]
+        assert all(equal(*pair) for pair in zip(batches, wanted, strict=True))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_read_without_an_end_each_epoch_has_its_own_order(feed, weighted):
+    pytest.importorskip("tensorflow")
+    feed = replace(feed, weights=np.ones(10, np.float32) if weighted else None)
+    feed.epoch = 3
+    batches = iter(feed._pipeline(endless=True))  # noqa: SLF001
+    for epoch in (3, 4):
+        for step in range(feed.steps):
+            assert equal(next(batches), feed.batch_at(epoch, step))
