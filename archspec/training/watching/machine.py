@@ -119,27 +119,36 @@ def peak_flops(
 ) -> float:
     """FLOPs a second of the best of a few large matrix multiplications, on one device.
 
-    `dtype` is what is computed in, or a policy such as mixed_bfloat16. It takes about 0.3 s. What
-    cannot be measured is 0.
+    `dtype` is what is computed in, or a policy such as mixed_bfloat16. They take about 0.3 s, and
+    what is compiled for them its own time. What cannot be measured is 0.
     """
-    best = 0.0
+    best, left, size = 0.0, MEASURING_SECONDS, SMALLEST
     try:
-        end = clock() + MEASURING_SECONDS
-        size = SMALLEST
         while True:
             multiply = _multiplication(keras, size, dtype.removeprefix("mixed_"))
-            multiply(1)  # compiles
-            seconds = min(_timed(multiply, 1, clock) for _ in range(TRIES))
-            best = max(best, 2 * size**3 / seconds)
-            # Of twice the size it is 8 times the work.
-            if size == LARGEST or clock() + 8 * TRIES * seconds > end:
+            multiply(1)  # compiles, and wakes up what has not been used yet
+            tries = [_timed(multiply, 1, clock) for _ in range(TRIES)]
+            best = max(best, 2 * size**3 / min(tries))
+            left -= sum(tries)
+            larger = _larger(size, TRIES * min(tries), left)
+            if larger == size:
                 break
-            size *= 2
-        while clock() + IN_A_ROW * seconds < end:
-            best = max(best, IN_A_ROW * 2 * size**3 / _timed(multiply, IN_A_ROW, clock))
+            size = larger
+        while IN_A_ROW * min(tries) < left:
+            seconds = _timed(multiply, IN_A_ROW, clock)
+            best = max(best, IN_A_ROW * 2 * size**3 / seconds)
+            left -= seconds
     except Exception:  # noqa: BLE001  (out of memory and an unknown dtype have no class in common)
         return best
     return best
+
+
+def _larger(size: int, seconds: float, left: float) -> int:
+    """The next size to try, where this one takes so many seconds: the same one if that is all."""
+    for times in (4, 2):  # for each there is something to compile
+        if size * times <= LARGEST and times**3 * seconds <= left:
+            return size * times
+    return size
 
 
 def _multiplication(keras: Any, size: int, dtype: str) -> Callable[[int], None]:
