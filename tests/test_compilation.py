@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from archspec.spec.loading import bundled
 from archspec.training.compilation import callback_files, compilation, families
 from archspec.training.recipe import names
 from archspec.training.recipe.recipe import Recipe, RecipeError
+from archspec.training.watching import machine
 
 pytestmark = [
     pytest.mark.keras,
@@ -679,7 +681,7 @@ def test_how_a_step_is_compiled(keras):
     auto = False if backend() == "tensorflow" else "auto"  # XLA makes it slower on a CPU
     asked = {word: compilation.jit(keras, Recipe.resolve({"jit": word})) for word in (True, False)}
     assert asked == {True: True, False: False}
-    if compilation.devices(keras)[0].startswith("cpu"):
+    if machine.devices(keras)[0].startswith("cpu"):
         assert compilation.jit(keras, Recipe()) == auto
 
 
@@ -707,10 +709,14 @@ def test_how_many_steps_run_at_once(keras, train, macs, steps, expected):
 
 
 DETERMINISTIC = """
+import sys
+from pathlib import Path
 from archspec.emit.engine import load_keras
 from archspec.training.compilation import compilation
 from archspec.training.recipe.recipe import Recipe
 keras = load_keras()
+flag = compilation.DETERMINISTIC_XLA
+compilation.DETERMINISTIC_XLA = f"--xla_dump_to={sys.argv[1]}"  # one that can be seen on a CPU
 compilation.set_up(keras, Recipe.resolve({"deterministic": True}))
 match keras.backend.backend():
     case "tensorflow":
@@ -720,17 +726,27 @@ match keras.backend.backend():
         import torch
         print(torch.are_deterministic_algorithms_enabled())
     case "jax":
-        import os
-        print("--xla_gpu_deterministic_ops=true" in os.environ["XLA_FLAGS"])
+        keras.ops.convert_to_numpy(keras.ops.ones(2) + 1)
+        print(flag == "--xla_gpu_deterministic_ops=true" and any(Path(sys.argv[1]).iterdir()))
 """
 
 
-def test_determinism_is_asked_of_the_backend():
+def test_determinism_is_asked_of_the_backend(tmp_path):
     """In a process of its own, because it holds for all that follows."""
-    done = subprocess.run(
-        [sys.executable, "-c", DETERMINISTIC], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", DETERMINISTIC, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True"]
+
+
+def test_a_gpu_on_which_jax_has_computed_cannot_be_made_deterministic(keras, monkeypatch):
+    if backend() != "jax":
+        pytest.skip("only XLA reads its flags once")
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    monkeypatch.setattr(machine, "devices", lambda _: ["gpu:0"])
+    keras.ops.ones(1)
+    with pytest.raises(RecipeError, match="JAX has computed already"):
+        compilation.set_up(keras, Recipe.resolve({"deterministic": True}))
+    assert "XLA_FLAGS" not in os.environ  # it would look as if it had been heard
 
 
 # The recipes that come with archspec

@@ -20,6 +20,7 @@ from archspec.training.compilation.families import LOSSES, METRICS, OPTIMIZERS, 
 from archspec.training.recipe.mistakes import RecipeError
 from archspec.training.recipe.parts import Named
 from archspec.training.recipe.recipe import OF_INDICES, Recipe
+from archspec.training.watching import machine
 
 MAIN: Final = "output"
 """What a graph calls the output of its `layers`, beside which heads stand."""
@@ -42,12 +43,12 @@ DETERMINISTIC_XLA: Final = "--xla_gpu_deterministic_ops=true"
 def set_up(keras: Any, recipe: Recipe) -> None:
     """Raise `RecipeError` for all that Keras finds wrong; make the process do what was asked.
 
-    Determinism holds for the whole process, and Keras's random seed must be set after it. XLA
-    reads its flags when JAX computes for the first time.
+    Determinism holds for the whole process, and Keras's random seed must be set after it. It comes
+    first because XLA reads its flags when JAX computes for the first time, as an optimiser does.
     """
-    check(keras, recipe)
     if recipe.deterministic:
-        _make_deterministic(keras.backend.backend())
+        _make_deterministic(keras)
+    check(keras, recipe)
 
 
 def check(keras: Any, recipe: Recipe) -> None:
@@ -273,22 +274,14 @@ def steps_per_execution(
 
 
 def _is_tensorflow_on_cpu(keras: Any) -> bool:
-    return keras.backend.backend() == "tensorflow" and not devices(keras)[0].startswith("gpu")
+    return keras.backend.backend() == "tensorflow" and not machine.devices(keras)[0].startswith(
+        "gpu"
+    )
 
 
-def devices(keras: Any) -> list[str]:
-    """What Keras computes on, as `gpu:0`."""
-    if keras.backend.backend() == "torch":
-        import torch  # noqa: PLC0415  (of the three, only the backend in use is there)
-
-        count = torch.cuda.device_count()
-        return [f"gpu:{index}" for index in range(count)] or ["cpu:0"]
-    return [str(name).lower() for name in keras.distribution.list_devices()]
-
-
-def _make_deterministic(backend: str) -> None:
+def _make_deterministic(keras: Any) -> None:
     """Each backend's own switch, for what it computes in no fixed order otherwise."""
-    match backend:
+    match keras.backend.backend():
         case "tensorflow":
             import tensorflow as tf  # noqa: PLC0415
 
@@ -300,6 +293,14 @@ def _make_deterministic(backend: str) -> None:
             torch.use_deterministic_algorithms(True)
             torch.backends.cudnn.benchmark = False
         case "jax":
+            from jax._src.xla_bridge import backends_are_initialized  # noqa: PLC0415
+
             flags = os.environ.get("XLA_FLAGS", "")
-            if DETERMINISTIC_XLA not in flags:
+            if DETERMINISTIC_XLA in flags:
+                return
+            if not backends_are_initialized():
                 os.environ["XLA_FLAGS"] = f"{flags} {DETERMINISTIC_XLA}".strip()
+            elif machine.devices(keras)[0].startswith("gpu"):  # a CPU needs no switch
+                message = "JAX has computed already, and cannot be made deterministic any more"
+                hint = f"set the environment variable XLA_FLAGS={DETERMINISTIC_XLA}"
+                raise RecipeError([(("deterministic",), Problem("value", message, help=hint))])
