@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from archspec.ops.shape import Shape
 from archspec.training.data.examples import BYTE_WHITE
@@ -50,17 +51,22 @@ class Preprocessing:
         import numpy as np  # noqa: PLC0415
 
         values: Any = pixels
+        if self.reverse_channels:
+            values = values[..., ::-1]
+        result: Any
         if isinstance(values, np.ndarray):
-            values = values.astype(np.float32)
+            # Line by line: along the few channels alone NumPy takes several times as long.
+            *outer, width, channels = values.shape
+            result = values.reshape(*outer, width * channels).astype(np.float32)
+            result -= _line(self.mean, width)
+            result /= _line(self.deviation, width)
+            result = result.reshape(values.shape)
         else:
             import tensorflow as tf  # noqa: PLC0415  (whose tensor it is)
 
-            values = tf.cast(values, "float32")
-        if self.reverse_channels:
-            values = values[..., ::-1]
-        mean, deviation = (np.array(of, np.float32) for of in (self.mean, self.deviation))
-        result: Tensor = (values - mean) / deviation
-        return result
+            result = tf.cast(values, "float32") - _line(self.mean, 1)
+            result /= _line(self.deviation, 1)
+        return cast("Tensor", result)
 
     def read(self, encoded: Encoded, input_shape: Shape) -> NDArray[Any]:
         """The pixels of a new image file, (height, width, channels), on the scale of the others.
@@ -86,6 +92,14 @@ class Preprocessing:
         """What `to_dict` wrote."""
         lists = {name: tuple(map(float, data[name])) for name in ("mean", "deviation")}
         return cls(**{**data, **lists})
+
+
+@lru_cache(maxsize=16)
+def _line(channels: tuple[float, ...], width: int) -> NDArray[np.float32]:
+    """A value for each channel, for so many pixels in a row."""
+    import numpy as np  # noqa: PLC0415
+
+    return np.tile(np.array(channels, np.float32), width)
 
 
 def fit(how: str, resize: str, pixels: Pixels, train: NDArray[np.intp]) -> Preprocessing:
