@@ -1,11 +1,13 @@
 """What is in a batch depends on seed, epoch and step, however and how far ahead it is read."""
 
-from dataclasses import replace
+import threading
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from archspec.ops.shape import Shape
+from archspec.training.data import feeding
 from archspec.training.data.data import Part, load
 from archspec.training.data.feeding import Feed
 from archspec.training.recipe.recipe import DataRecipe
@@ -48,3 +50,24 @@ def test_read_without_an_end_each_epoch_has_its_own_order(feed, weighted):
     for epoch in (3, 4):
         for step in range(feed.steps):
             assert equal(next(batches), feed.batch_at(epoch, step))
+
+
+@pytest.mark.parametrize("cheap", [BATCH * 64, BATCH * 64 - 1])
+def test_threads_read_ahead_what_takes_longer_than_asking_them(feed, monkeypatch, cheap):
+    from archspec.emit.engine import load_keras
+
+    readers = set()
+
+    class Watched(Feed):
+        def batch_at(self, epoch, step):
+            readers.add(threading.current_thread())
+            return super().batch_at(epoch, step)
+
+    monkeypatch.setattr(feeding, "CHEAP", cheap)
+    watched = Watched(**{f.name: getattr(feed, f.name) for f in fields(feed) if f.init})
+    batches = feeding._sequence(load_keras(), watched)  # noqa: SLF001
+    for epoch in (1, 2):
+        watched.epoch = epoch
+        for step in range(len(batches)):
+            assert equal(batches[step], feed.batch_at(epoch, step))
+    assert (threading.current_thread() in readers) == (cheap == BATCH * 64)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 READERS: Final = 4
-"""Threads that prepare batches ahead, where preparing one takes more than a look into memory."""
+"""Threads that prepare batches ahead."""
+
+CHEAP: Final = 2**17
+"""Values of a batch that are taken from memory as fast as a thread is asked for them."""
 
 _ORDER, _AUGMENT = range(2)
 """What random numbers are for: each purpose has a stream of its own."""
@@ -111,6 +114,11 @@ class Feed:
     def _is_looked_up(self) -> bool:
         """Whether a batch is only taken from memory."""
         return self.part.pixels.array is not None and not self.augmentations
+
+    @property
+    def _is_cheap(self) -> bool:
+        """Whether preparing a batch is not worth a thread."""
+        return self._is_looked_up and self.batch * self.part.pixels.shape.size <= CHEAP
 
     @contextmanager
     def heard(self) -> Iterator[None]:
@@ -231,7 +239,7 @@ def _sequence(keras: Any, feed: Feed) -> Any:
             return feed.devices.lay_out(keras, self.read(feed.epoch, step), images)
 
         def read(self, epoch: int, step: int) -> tuple[Any, ...]:
-            if feed._is_looked_up:  # noqa: SLF001
+            if feed._is_cheap:  # noqa: SLF001
                 return feed.batch_at(epoch, step)
             wanted = [(epoch, number) for number in range(step, min(step + READERS, feed.steps))]
             self.waiting = {
