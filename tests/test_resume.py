@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -268,6 +269,38 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(
             fit(spec, out="stopped")
     resume("stopped")
     assert_same(whole, Path("stopped"))
+
+
+class Generators:
+    """As much of torch as keeps random numbers: a state for the CPU, and one for each GPU."""
+
+    def __init__(self, gpus: int, first: int) -> None:
+        self.cpu = np.array([first])
+        self.gpus = [np.array([first + gpu]) for gpu in range(1, gpus + 1)]
+        self.cuda = SimpleNamespace(
+            device_count=lambda: gpus,
+            get_rng_state_all=lambda: [SimpleNamespace(numpy=gpu.copy) for gpu in self.gpus],
+            set_rng_state_all=lambda states: setattr(self, "gpus", states),
+        )
+
+    def get_rng_state(self) -> SimpleNamespace:
+        return SimpleNamespace(numpy=self.cpu.copy)
+
+    def set_rng_state(self, state) -> None:
+        self.cpu = state
+
+    from_numpy = staticmethod(np.copy)
+
+
+@pytest.mark.parametrize("gpus", [0, 1, 16])
+def test_each_of_pytorchs_devices_draws_its_own_random_numbers_again(monkeypatch, gpus):
+    keras = SimpleNamespace(backend=SimpleNamespace(backend=lambda: "torch"))
+    monkeypatch.setitem(sys.modules, "torch", Generators(gpus, first=100))
+    held = checkpoint.Checkpoint(1, {}, checkpoint._random_state(keras))  # noqa: SLF001
+    after = Generators(gpus, first=0)
+    monkeypatch.setitem(sys.modules, "torch", after)
+    checkpoint._restore_random_state(held)  # noqa: SLF001
+    assert [int(state[0]) for state in (after.cpu, *after.gpus)] == [*range(100, 101 + gpus)]
 
 
 def sittings(home: Path) -> int:

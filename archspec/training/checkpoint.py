@@ -137,7 +137,7 @@ def _random_state(keras: Any) -> dict[str, Any]:
     import torch  # noqa: PLC0415  (loaded already, by Keras)
 
     states = [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
-    return {f"{_RANDOM}{number}": state.numpy() for number, state in enumerate(states)}
+    return {f"{_RANDOM}{number:05}": state.numpy() for number, state in enumerate(states)}
 
 
 def _restore_random_state(checkpoint: Checkpoint) -> None:
