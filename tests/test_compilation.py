@@ -599,6 +599,14 @@ WRONG = [
         "beside `warmup`",
     ),
     (
+        {
+            "schedule": {"piecewise_constant_decay": {"boundaries": [9], "values": [1, 0.1]}},
+            "transfer": {"from": "run", "unfreeze": [{"epoch": 3, "learning_rate": 1e-4}]},
+        },
+        "transfer.unfreeze.0.learning_rate",
+        "`learning_rate` beside the `values` of `schedule`",
+    ),
+    (
         {"loss": {"categorical_crossentropy": {"label_smoothing": "0.1"}}},
         "loss.categorical_crossentropy.label_smoothing",
         'a number from 0 to 1, not "0.1"',

@@ -438,10 +438,11 @@ def test_without_transfer_all_is_trained_all_the_time():
 
 def test_stages_follow_one_another():
     thaws = ({"epoch": 5, "freeze": "stage2", "learning_rate": 1e-4}, {"epoch": 9})
-    assert stages(transfer(*thaws), 9) == (
-        Stage(1, 4, "all", None),
+    assert stages(transfer({"epoch": 3, "freeze": "stage3"}, *thaws), 9) == (
+        Stage(1, 2, "all", None),
+        Stage(3, 4, "stage3", None),
         Stage(5, 8, "stage2", 1e-4),
-        Stage(9, 9, "none", None),
+        Stage(9, 9, "none", 1e-4),
     )
 
 

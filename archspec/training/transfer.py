@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
 from pathlib import Path
 from typing import Any, Final
@@ -214,7 +215,7 @@ class Stage:
     freeze: str
     """As `freeze` takes it."""
     learning_rate: float | None
-    """None for the recipe's."""
+    """That of the stage before unless another was said; None for the recipe's."""
 
 
 def stages(transfer: Transfer | None, epochs: int) -> tuple[Stage, ...]:
@@ -239,7 +240,8 @@ def stages(transfer: Transfer | None, epochs: int) -> tuple[Stage, ...]:
         raise RecipeError(problems)
     ends = [*(epoch - 1 for epoch in begins[1:]), epochs]
     steps = [transfer.freeze if transfer else NONE, *(thaw.freeze for thaw in thaws)]
-    rates = [None, *(thaw.learning_rate for thaw in thaws)]
+    said = [None, *(thaw.learning_rate for thaw in thaws)]
+    rates = accumulate(said, lambda before, now: now or before)
     return tuple(map(Stage, begins, ends, steps, rates))
 
 

@@ -21,24 +21,32 @@ SAYS_A_RATE = ("initial_learning_rate", "values")
 def check(recipe: Recipe) -> None:
     """Raise `RecipeError` where a recipe says a learning rate, or a warm-up, twice."""
     schedule, said = recipe.schedule, innermost(recipe.optimizer).arguments.get("learning_rate")
-    problems: list[tuple[Path, Problem]] = []
+    twice: list[tuple[Path, str]] = []
     if schedule is not None and isinstance(said, (str, dict)):
-        twice = "`optimizer` has a schedule of its learning rate already"
-        problems.append((("schedule",), Problem("value", twice, help="say it in one place")))
+        twice.append((("schedule",), "`optimizer` has a schedule of its learning rate already"))
     if schedule is not None and schedule.keras is not None:
         named = schedule.keras
         path = ("schedule", named.name)
-        for argument in SAYS_A_RATE:
-            if argument in named.arguments and said is not None:
-                twice = f"`{argument}` beside the `learning_rate` of `optimizer`"
-                place = (*path, argument)
-                problems.append((place, Problem("value", twice, help="say it in one place")))
+        thaws = recipe.transfer.unfreeze if recipe.transfer else ()
+        for argument in filter(named.arguments.__contains__, SAYS_A_RATE):
+            if said is not None:
+                message = f"`{argument}` beside the `learning_rate` of `optimizer`"
+                twice.append(((*path, argument), message))
+            message = f"`learning_rate` beside the `{argument}` of `schedule`"
+            twice += [
+                (("transfer", "unfreeze", index, "learning_rate"), message)
+                for index, thaw in enumerate(thaws)
+                if thaw.learning_rate is not None
+            ]
         if recipe.warmup and named.arguments.get("warmup_steps"):
-            twice = "`warmup_steps` beside `warmup`"
-            place = (*path, "warmup_steps")
-            problems.append((place, Problem("value", twice, help="say it in one place")))
-    if problems:
-        raise RecipeError(problems)
+            twice.append(((*path, "warmup_steps"), "`warmup_steps` beside `warmup`"))
+    if twice:
+        raise RecipeError(
+            [
+                (place, Problem("value", message, help="say it in one place"))
+                for place, message in twice
+            ]
+        )
 
 
 def innermost(optimizer: Named) -> Named:

@@ -156,7 +156,7 @@ class Thaw(Section):
     freeze: Word = "none"
     """What stays frozen: the network up to this step, or `none`."""
     learning_rate: Positive | None = None
-    """The learning rate from then on; as it was unless said otherwise."""
+    """The learning rate from then on; that of the stage before unless said otherwise."""
 
 
 class Transfer(Section):
