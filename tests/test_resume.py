@@ -152,6 +152,37 @@ def test_a_stage_that_begins_where_a_run_was_stopped_begins_anew(spec):
         assert_same(Path("whole"), Path(f"stopped{epoch}"))
 
 
+def test_a_run_goes_on_without_what_it_began_with(spec):
+    fit(spec, out="base", epochs=1)
+    transfer = {"from": "base", "freeze": "conv1", "unfreeze": [{"epoch": 3, "freeze": "none"}]}
+    recipe = {"transfer": transfer, "epochs": 4, "steps_per_execution": 1}
+    whole = fit(spec, out="whole", **recipe)
+    with pytest.raises(Stop):
+        fit(spec, out="stopped", watchers=[StopsAt(2, 1)], **recipe)
+    shutil.rmtree("base")
+    resume("stopped")
+    assert_same(Path("whole"), Path("stopped"))
+    began = json.loads(Path("stopped/transfer.json").read_text(encoding="utf-8"))
+    assert (began["source"].endswith("base"), began["params"]) == (True, whole.params)
+    assert f"copied {whole.params:,} parameters" in Path("stopped/summary.md").read_text("utf-8")
+    Path("stopped/transfer.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"there is no file .*base"):
+        resume("stopped", epochs=5)
+
+
+@pytest.mark.filterwarnings("error:Skipping variable loading")
+def test_the_best_epoch_may_be_of_an_earlier_stage(spec, monkeypatch):
+    def judge(memory: record.Memory, epoch: int, *_: object) -> None:
+        memory.best_epoch = min(epoch, 2)
+
+    fit(spec, out="base", epochs=1)
+    monkeypatch.setattr(record.Memory, "judge", judge)
+    transfer = {"from": "base", "freeze": "conv1", "unfreeze": [{"epoch": 3, "freeze": "none"}]}
+    run = fit(spec, out="stages", epochs=4, transfer=transfer)
+    assert run.best_epoch == 2
+    assert archspec.evaluate(run.folder).result.scores.accuracy == pytest.approx(run.test_accuracy)
+
+
 def test_a_best_model_that_came_too_soon_is_there_when_the_run_has_ended(spec, monkeypatch):
     def weights(home: str, name: str = "best") -> list[np.ndarray]:
         return [np.array(w) for w in archspec.load_model(f"{home}/{name}.keras").get_weights()]

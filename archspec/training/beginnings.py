@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,6 +14,7 @@ from archspec import __version__
 from archspec.spec.writing import to_yaml
 from archspec.training import folder
 from archspec.training.session import Session
+from archspec.training.transfer import Begun
 from archspec.training.watching import machine
 
 SPEC: Final = "spec.yaml"
@@ -20,6 +22,8 @@ SPEC: Final = "spec.yaml"
 
 DATA: Final = "data.json"
 ENVIRONMENT: Final = "environment.json"
+TRANSFER: Final = "transfer.json"
+"""From which weights a run began that did not begin with random ones."""
 
 VERSIONS: Final = ("keras", "tensorflow", "jax", "torch", "numpy", "pillow", "scikit-learn")
 
@@ -29,6 +33,18 @@ def write(session: Session, home: Path) -> None:
     folder.write_text(home / DATA, _data(session))
     folder.write_text(home / SPEC, _spec(session))
     folder.write_text(home / ENVIRONMENT, _environment(session, home))
+    if session.begun is not None:
+        folder.write_text(home / TRANSFER, json.dumps(asdict(session.begun), indent=2) + "\n")
+
+
+def begun(home: Path) -> Begun | None:
+    """What a run began with, from its folder; None where that does not say."""
+    try:
+        held = json.loads((home / TRANSFER).read_text(encoding="utf-8"))
+        held["layers"] = tuple(map(tuple, held["layers"]))
+        return Begun(**{**held, "new": tuple(held["new"]), "steps": tuple(held["steps"])})
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _spec(session: Session) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from archspec.diagnostics import UsageError
 from archspec.emit.engine import load_keras
+from archspec.emit.export import load as load_model
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec, load
 from archspec.training import beginnings, checkpoint, folder, summary
@@ -99,7 +100,7 @@ def resume(
         hosts.agree("checkpoint in this folder", str(done))
         for watcher in watchers:
             watcher.says(f"going on with {home} after epoch {done}")
-        session = prepare(planned, hosts)
+        session = prepare(planned, hosts, beginnings.begun(home) if held else None)
         with hosts.together():
             _check_same_data(session, home)
         for path in damaged:
@@ -277,7 +278,8 @@ def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) 
     best = memory.best_epoch is not None and len(session.data.test)
     if outcome != "interrupted" and best and leads:
         alone = session.alone()
-        alone.model.load_weights(home / "best.keras")
+        # Its optimizer is another than this one, where a stage of other layers has followed.
+        alone.model.set_weights(load_model(home / "best.keras").get_weights())
         test = _test(alone, home)
     run = Run(
         folder=home,
@@ -297,7 +299,9 @@ def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) 
         files = home / "curves.svg", home / "curves.png"
         accuracy = session.objective.accuracy
         pictures.write_curves(run.history, run.best_epoch, run.name, *files, accuracy=accuracy)
-    folder.write_text(home / "summary.md", summary.page(run, session.data.describe()))
+    folder.write_text(
+        home / "summary.md", summary.page(run, session.data.describe(), session.begun)
+    )
     run.write()
     return run
 

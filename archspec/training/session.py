@@ -147,7 +147,6 @@ class Session:
             devices=Devices(),
         )
         session._compile(self.recipe)  # noqa: SLF001
-        model.optimizer.build(model.trainable_variables)  # saved weights have its state with them
         return session
 
     def _compile(self, recipe: Recipe) -> Mapping[str, Any]:
@@ -210,11 +209,12 @@ class Session:
         return count * machine.peak_flops(self.keras, self.recipe.precision)
 
 
-def prepare(plan: Plan, hosts: Hosts = ALONE) -> Session:
+def prepare(plan: Plan, hosts: Hosts = ALONE, begun: transfer.Begun | None = None) -> Session:
     """Load Keras and the data, build the network, and try one batch.
 
-    Raises `SpecError` and `UsageError` for what only Keras and the data can tell. Several hosts
-    must do this together.
+    A run that goes on tells what it has `begun` with, which need not be there any more. Several
+    hosts must do this together. Raises `SpecError` and `UsageError` for what only Keras and the
+    data can tell.
     """
     graph, recipe = plan.graph, plan.recipe
     keras = load_keras()
@@ -228,17 +228,19 @@ def prepare(plan: Plan, hosts: Hosts = ALONE) -> Session:
         said = [plan.spec.to_dict(), recipe.to_dict(), data.fingerprint]
         hosts.agree("network, recipe or data", json.dumps(said, sort_keys=True, default=str))
         with hosts.together():
-            return _session(keras, plan, data, devices)
+            return _session(keras, plan, data, devices, begun)
 
 
-def _session(keras: Any, plan: Plan, data: Data, devices: Devices) -> Session:
+def _session(
+    keras: Any, plan: Plan, data: Data, devices: Devices, begun: transfer.Begun | None
+) -> Session:
     graph, recipe = plan.graph, plan.recipe
     keras.utils.set_random_seed(recipe.seed)
     model, objective = _network(keras, plan, devices)
-    begun = None
     if recipe.transfer is not None:
-        source = recipe.transfer.source
-        begun = transfer.begin(keras, model, graph, source, data.class_names)
+        if begun is None:
+            source = recipe.transfer.source
+            begun = transfer.begin(keras, model, graph, source, data.class_names)
         transfer.check_steps(recipe.transfer, graph, begun.new)
     train = Feed(
         data.train,

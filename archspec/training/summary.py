@@ -8,6 +8,7 @@ from archspec.training.watching.progress import duration
 
 if TYPE_CHECKING:
     from archspec.training.outcome import Run
+    from archspec.training.transfer import Begun
 
 
 def verdict(run: Run) -> str:
@@ -25,7 +26,7 @@ def verdict(run: Run) -> str:
     return f"test accuracy {run.test_accuracy:.2%} (epoch {run.best_epoch}); {ended}"
 
 
-def page(run: Run, data: str) -> str:
+def page(run: Run, data: str, begun: Begun | None = None) -> str:
     """`summary.md`: what was trained, what came of it, how to use it and how to go on."""
     speed = f", {run.images_per_second:,.0f} images/s" if run.history else ""
     rows = [
@@ -34,6 +35,8 @@ def page(run: Run, data: str) -> str:
         ("parameters", f"{run.params:,}"),
         ("time", duration(run.seconds) + speed),
     ]
+    if begun is not None:
+        rows.insert(2, ("began with", str(begun)))
     if run.best_epoch is not None:
         best = run.history[run.best_epoch - 1]
         measures = ", ".join(f"{key} {best[key]:.4f}" for key in best if key.startswith("val_"))
