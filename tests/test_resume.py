@@ -246,6 +246,36 @@ def test_early_stopping_is_not_undone_by_resuming(spec):
     assert_same(Path("whole"), Path("killed"))
 
 
+def test_what_counts_as_better_stays_so_when_a_run_goes_on(spec):
+    """Keras turns the sign of `min_delta` about in each training."""
+    early = {"monitor": "loss", "patience": 3, "min_delta": 100.0}
+    recipe = {"callbacks": [{"early_stopping": early}], "steps_per_execution": 1}
+    with pytest.raises(Stop):
+        fit(spec, out="stopped", watchers=[StopsAt(3, 1)], **recipe)
+    assert len(resume("stopped").history) == 4
+
+
+def test_callbacks_write_on_where_they_wrote_wherever_a_run_goes_on(spec, tmp_path, monkeypatch):
+    fit(spec, out="run", epochs=2, callbacks=["csv_logger", "model_checkpoint"])
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    Path("../run").rename("moved")
+    resume("moved", epochs=3)
+    assert [path.name for path in Path().iterdir()] == ["moved"]
+    assert len(list(Path("moved/callbacks").glob("epoch*.keras"))) == 3
+    rows = Path("moved/callbacks/log.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["epoch", "0", "1", "2"]
+
+
+def test_best_weights_in_a_precision_that_numpy_does_not_know_come_back(spec):
+    recipe = {"precision": "bfloat16", "steps_per_execution": 1}
+    fit(spec, out="whole", **recipe)
+    with pytest.raises(Stop):
+        fit(spec, out="stopped", watchers=[StopsAt(4, 1)], **recipe)
+    resume("stopped")
+    assert_same(Path("whole"), Path("stopped"))
+
+
 def test_other_data_are_refused(spec, tmp_path):
     x = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 1), np.uint8)
     np.savez(tmp_path / "data.npz", x=x, y=np.arange(60) % 10)

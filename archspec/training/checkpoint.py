@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from archspec.diagnostics import UsageError
+from archspec.emit.engine import load_keras
 from archspec.training import folder
 
 FOLDER: Final = "checkpoints"
@@ -23,6 +24,7 @@ KEPT: Final = 2
 """The newest checkpoint may be damaged by a failing disk: the one before it is still there."""
 
 _FACTS: Final = "facts"
+_DTYPES: Final = "dtypes"
 _VARIABLES: Final = ("model/", "optimizer/")
 _RANDOM: Final = "random/"
 _NAME: Final = re.compile(r"epoch-(\d{4,})\.npz")
@@ -47,7 +49,9 @@ def save(home: Path, checkpoint: Checkpoint, *, spared: int | None = None) -> Pa
     places = home / FOLDER
     places.mkdir(exist_ok=True)
     path = places / f"epoch-{checkpoint.epoch:04}.npz"
-    facts = json.dumps(checkpoint.facts).encode()
+    # A file knows no bfloat16, only its two bytes.
+    unknown = {name: a.dtype.name for name, a in checkpoint.arrays.items() if a.dtype.kind == "V"}
+    facts = json.dumps(checkpoint.facts | {_DTYPES: unknown}).encode()
     with folder.whole(path) as partial, partial.open("wb") as file:
         arrays: dict[str, Any] = {_FACTS: np.frombuffer(facts, np.uint8), **checkpoint.arrays}
         np.savez(file, **arrays)
@@ -89,7 +93,13 @@ def _whole(epoch: int, path: Path) -> Checkpoint | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             arrays = {name: held[name] for name in held.files}
-        return Checkpoint(epoch, json.loads(arrays.pop(_FACTS).tobytes()), arrays)
+        facts = json.loads(arrays.pop(_FACTS).tobytes())
+        unknown = facts.pop(_DTYPES)
+        if unknown:
+            load_keras()  # with it comes what teaches numpy these names
+        for name, dtype in unknown.items():
+            arrays[name] = arrays[name].view(dtype)
+        return Checkpoint(epoch, facts, arrays)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
@@ -100,7 +110,7 @@ def variables_of(keras: Any, model: Any) -> dict[str, Any]:
     return arrays | _random_state(keras)
 
 
-def restore(keras: Any, model: Any, checkpoint: Checkpoint) -> None:
+def restore(model: Any, checkpoint: Checkpoint) -> None:
     """Give a compiled model and its built optimiser the numbers that they had.
 
     Raises `UsageError` where they are another's.
@@ -111,9 +121,7 @@ def restore(keras: Any, model: Any, checkpoint: Checkpoint) -> None:
     if shapes != {name: array.shape for name, array in held.items()}:
         raise UsageError("the checkpoint is not of this network, or not of this optimizer")
     for name, array in held.items():
-        # A file knows no bfloat16, only its two bytes.
-        known = keras.ops.convert_to_numpy(wanted[name]).dtype if array.dtype.kind == "V" else None
-        wanted[name].assign(array if known is None else array.view(known))
+        wanted[name].assign(array)
     _restore_random_state(checkpoint)
 
 
@@ -150,49 +158,3 @@ def _restore_random_state(checkpoint: Checkpoint) -> None:
         torch.set_rng_state(first)
         if len(others) == torch.cuda.device_count():  # another machine may have other devices
             torch.cuda.set_rng_state_all(others)
-
-
-def memory_of(callbacks: Sequence[Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """What Keras's callbacks remember from epoch to epoch: plain values, and lists of arrays.
-
-    None of them says what it remembers; it is their attributes.
-    """
-    plain: list[dict[str, Any]] = []
-    arrays: dict[str, Any] = {}
-    for index, callback in enumerate(callbacks):
-        values = {}
-        for name, value in vars(callback).items():
-            if _is_plain(value):
-                values[name] = value.item() if hasattr(value, "item") else value
-            elif _is_arrays(value):
-                for number, array in enumerate(value):
-                    arrays[f"callback/{index}/{name}/{number:05}"] = array
-        plain.append(values)
-    return plain, arrays
-
-
-def restore_memory(
-    callbacks: Sequence[Any], plain: Sequence[Mapping[str, Any]], arrays: Mapping[str, Any]
-) -> None:
-    """Let callbacks remember again what `memory_of` saved."""
-    lists: dict[tuple[int, str], list[Any]] = {}
-    for name in sorted(arrays):
-        if name.startswith("callback/"):
-            _, index, attribute, _ = name.split("/")
-            lists.setdefault((int(index), attribute), []).append(arrays[name])
-    for callback, values in zip(callbacks, plain, strict=True):
-        vars(callback).update(values)
-    for (number, attribute), held in lists.items():
-        setattr(callbacks[number], attribute, held)
-
-
-def _is_plain(value: Any) -> bool:
-    import numpy as np  # noqa: PLC0415
-
-    return value is None or isinstance(value, (bool, int, float, str, np.number, np.bool_))
-
-
-def _is_arrays(value: Any) -> bool:
-    import numpy as np  # noqa: PLC0415
-
-    return isinstance(value, list) and bool(value) and all(isinstance(v, np.ndarray) for v in value)

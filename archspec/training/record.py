@@ -83,8 +83,8 @@ class Record(Watcher):
         """Of the epoch under way, each the mean so far."""
         self.rate = 0.0
         """The learning rate that the epoch began with."""
-        self.callbacks: Sequence[Any] = ()
-        """Keras's of the recipe, for what they remember."""
+        self.remembering: Any = None
+        """Knows what Keras's callbacks remember, of the stage under way."""
         self.epoch = self.step = 0
         self._keras = keras
         self._model = model
@@ -136,7 +136,7 @@ class Record(Watcher):
                 self._save(epoch)
 
     def _save(self, epoch: int) -> None:
-        plain, arrays = checkpoint.memory_of(self.callbacks)
+        plain, arrays = self.remembering.memory()
         arrays |= checkpoint.variables_of(self._keras, self._model)
         memory = self.memory
         facts = {"record": asdict(memory), "callbacks": plain}
@@ -184,10 +184,10 @@ class Record(Watcher):
         now = checkpoint.variables_of(self._keras, self._model)
         now = {name: array.copy() for name, array in now.items()}  # torch's are the variables' own
         try:
-            checkpoint.restore(self._keras, self._model, held)
+            checkpoint.restore(self._model, held)
             yield
         finally:
-            checkpoint.restore(self._keras, self._model, Checkpoint(self.epoch, {}, now))
+            checkpoint.restore(self._model, Checkpoint(self.epoch, {}, now))
 
     def _hear(self, logs: Logs, before: int) -> None:
         """The mean loss so far; after so many steps it was still a number."""

@@ -24,6 +24,7 @@ from archspec.training.outcome import RESULT, Outcome, Run, no_run
 from archspec.training.pictures import confusion as score_pictures
 from archspec.training.pictures import curves as pictures
 from archspec.training.record import Memory, Record
+from archspec.training.remembering import remembering
 from archspec.training.scoring import scores
 from archspec.training.scoring.inference import scores_of
 from archspec.training.session import Session, plan, prepare
@@ -176,18 +177,16 @@ def _train(
         stages = deque(stage for stage in session.stages() if stage.last_epoch >= max(done, 1))
         stage = stages.popleft()
         callbacks = session.compile(stage, home)
-        reminded = []
+        record.remembering = remembering(keras, callbacks, held)
         if held:
-            checkpoint.restore(keras, model, held)
+            checkpoint.restore(model, held)
             record.publish(done)
-            reminded = [_reminded(keras, callbacks, held)]
         facts = session.facts(done, watchers)
         for watcher in watchers:
             for line in session.describe():
                 watcher.says(line)
             watcher.begins(facts)
         while True:
-            record.callbacks = callbacks
             watching = [as_keras_callback(keras, watcher) for watcher in (*watchers, record)]
             with session.train.heard(), session.validation.heard():
                 model.fit(
@@ -199,7 +198,7 @@ def _train(
                     if session.validation.steps
                     else None,
                     shuffle=False,  # that is the feed's
-                    callbacks=[*aligning, *callbacks, *reminded, *watching],
+                    callbacks=[*aligning, *callbacks, record.remembering, *watching],
                     verbose=0,
                 )
             if model.stop_training or record.memory.stopped or not stages:
@@ -207,8 +206,9 @@ def _train(
             if hosts.leads:
                 record.write_best()  # the next stage's optimizer holds other variables
             done = stage.last_epoch
-            stage, reminded = stages.popleft(), []
+            stage = stages.popleft()
             callbacks = session.compile(stage, home)
+            record.remembering = remembering(keras, callbacks)
         with hosts.together():
             run = _finish(session, home, record, interrupt)
     for watcher in watchers:
@@ -242,16 +242,6 @@ def _full_disk_explained(home: Path) -> Iterator[None]:
             f"{home} cannot be written: {error.strerror}; make room, and "
             f"`archspec fit --resume {home}` goes on from the last whole epoch"
         ) from None
-
-
-def _reminded(keras: Any, callbacks: Sequence[Any], held: checkpoint.Checkpoint) -> Any:
-    """A callback that lets the others remember; Keras lets them forget when a training begins."""
-
-    class Reminded(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-            checkpoint.restore_memory(callbacks, held.facts["callbacks"], held.arrays)
-
-    return Reminded()
 
 
 def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) -> Run:
