@@ -189,6 +189,28 @@ def test_the_reported_score_is_the_loaded_models_own(load):
 
 
 @pytest.mark.keras
+def test_averaged_weights_are_judged_and_saved_and_training_goes_on_without_them(load):
+    """An average that hardly moves is what the first step led to, which learned next to nothing."""
+
+    def fit(average: str, epochs: int):
+        optimizer = f"{{sgd: {{learning_rate: 0.1, momentum: 0.9, {average}}}}}"
+        recipe = f"train: {{epochs: {epochs}, deterministic: true, optimizer: {optimizer}}}"
+        return archspec.fit(load(SMALL.replace("train: {epochs: 2}", recipe)))
+
+    plain = fit("nesterov: false", 3)
+    run = fit("use_ema: true, ema_momentum: 0.999999", 2)
+    run = archspec.resume(run.folder, epochs=3)
+    assert [row["loss"] for row in run.history] == [row["loss"] for row in plain.history]
+    assert max(row["val_accuracy"] for row in run.history) < 0.5 < plain.test_accuracy
+    digits = data.load(DataRecipe(), Shape((8, 8, 1)))
+    images = digits.preprocessing(digits.validation.pixels.read(digits.validation.indices))
+    predicted = run.model().predict(images, verbose=0).argmax(axis=-1)
+    right = (predicted == digits.validation.labels).mean()
+    assert right == pytest.approx(run.history[run.best_epoch - 1]["val_accuracy"])
+    assert run.test_accuracy < 0.5
+
+
+@pytest.mark.keras
 def test_a_runs_model_may_be_deeper_than_pythons_stack(load, tmp_path):
     deep = load(SMALL.replace("  - flatten\n", "  - activation: relu\n" * 1_200 + "  - flatten\n"))
     archspec.build(deep).save(tmp_path / "best.keras")

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from archspec.training import checkpoint, folder
 from archspec.training.checkpoint import Checkpoint
+from archspec.training.compilation.averaging import averaged
 from archspec.training.data.feeding import Feed
 from archspec.training.hosts import ALONE, Hosts
 from archspec.training.watching.callbacks import Interrupt, Logs, Watcher, learning_rate
@@ -169,7 +170,8 @@ class Record(Watcher):
             memory.best_epoch = memory.written_epoch  # a damaged disk
             return
         path = self._home / "best.keras"
-        with self._as_it_was(held), folder.whole(path) as partial:
+        averages = averaged(self._keras, self._model)
+        with self._as_it_was(held), averages, folder.whole(path) as partial:
             self._model.save(partial)
         memory.written_epoch = best
         now = time.monotonic()

@@ -16,7 +16,6 @@ from typing import Any, Final
 from archspec.diagnostics import Problem, suggestion
 from archspec.element import show
 from archspec.spec.document import Path as Place
-from archspec.training.compilation import schedules
 from archspec.training.compilation.families import CALLBACKS, together
 from archspec.training.recipe.mistakes import RecipeError
 from archspec.training.recipe.parts import Named
@@ -52,22 +51,12 @@ def make(keras: Any, recipe: Recipe, home: Path, *, monitor: str) -> list[Any]:
 
     def one(index: int, named: Named) -> None:
         path = ("callbacks", index)
-        if named.name == "swap_ema_weights":
-            _check_average(recipe, (*path, named.name))
         if named.name == "tensor_board":
             _check_writers((*path, named.name))
         made.append(CALLBACKS.make(keras, rewritten(named, path, home), path, monitor=monitor))
 
     together(*(partial(one, index, named) for index, named in enumerate(recipe.callbacks)))
     return made
-
-
-def _check_average(recipe: Recipe, path: Place) -> None:
-    named = schedules.innermost(recipe.optimizer)
-    if named.arguments.get("use_ema") is not True:
-        message = "`swap_ema_weights` needs an optimizer that averages the weights"
-        hint = f"write `optimizer: {{{named.name}: {{use_ema: true}}}}`"
-        raise RecipeError([(path, Problem("value", message, help=hint))])
 
 
 def _check_writers(path: Place) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from archspec.diagnostics import Problem
 from archspec.training.compilation import callback_files, schedules
+from archspec.training.compilation.averaging import core, seeing_averages
 from archspec.training.compilation.families import LOSSES, METRICS, OPTIMIZERS, together
 from archspec.training.recipe.mistakes import RecipeError
 from archspec.training.recipe.parts import Named
@@ -67,25 +68,20 @@ def check(keras: Any, recipe: Recipe) -> None:
 def optimizer(keras: Any, recipe: Recipe, steps_per_epoch: int) -> Any:
     """The recipe's optimiser, its learning rate following the recipe's schedule."""
     made = OPTIMIZERS.make(keras, recipe.optimizer, ("optimizer",))
-    core = _core(made)
-    core.learning_rate = schedules.rate(
+    inner = core(made)
+    inner.learning_rate = schedules.rate(
         keras,
         recipe,
-        _peak(keras, core),
+        _peak(keras, inner),
         steps_per_epoch=steps_per_epoch,
-        steps_per_update=core.gradient_accumulation_steps or 1,
+        steps_per_update=inner.gradient_accumulation_steps or 1,
     )
     return made
 
 
-def _core(optimizer: Any) -> Any:
-    """The optimiser that changes the weights, where another one scales the loss for it."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
-
-
-def _peak(keras: Any, core: Any) -> Any:
+def _peak(keras: Any, optimizer: Any) -> Any:
     """The highest learning rate: a number, or the optimiser's own schedule."""
-    config = core.get_config()["learning_rate"]
+    config = optimizer.get_config()["learning_rate"]
     if isinstance(config, dict):
         return keras.optimizers.schedules.deserialize(config)
     return float(config)
@@ -97,7 +93,7 @@ def spare_from_decay(model: Any) -> None:
     To be done after each `compile`: an optimiser does not save it.
     """
     spared = [weight for weight in model.weights if len(weight.shape) < 2 or weight.name == "bias"]
-    _core(model.optimizer).exclude_from_weight_decay(var_list=spared)
+    core(model.optimizer).exclude_from_weight_decay(var_list=spared)
 
 
 def callbacks(keras: Any, recipe: Recipe, home: Path) -> list[Any]:
@@ -108,12 +104,14 @@ def callbacks(keras: Any, recipe: Recipe, home: Path) -> list[Any]:
     """
     made = callback_files.make(keras, recipe, home, monitor=_monitor(recipe))
     callback_files.make_folders(recipe.callbacks, home)
-    core = _core(OPTIMIZERS.make(keras, recipe.optimizer, ("optimizer",)))
+    inner = core(OPTIMIZERS.make(keras, recipe.optimizer, ("optimizer",)))
+    if inner.use_ema:
+        made = seeing_averages(keras, made)
     return made + schedules.callbacks(
         keras,
         recipe,
-        _peak(keras, core),
-        steps_per_update=core.gradient_accumulation_steps or 1,
+        _peak(keras, inner),
+        steps_per_update=inner.gradient_accumulation_steps or 1,
         monitor=_monitor(recipe),
     )
 

@@ -182,7 +182,7 @@ _SHOWN: Final = "every run shows its progress and records its history"
 
 CALLBACKS: Final = Family(
     "callback",
-    ("csv_logger", "early_stopping", "model_checkpoint", "swap_ema_weights", "tensor_board"),
+    ("csv_logger", "early_stopping", "model_checkpoint", "tensor_board"),
     {
         "backup_and_restore": _RESUMES,
         "callback_list": "write the callbacks themselves",
@@ -193,6 +193,7 @@ CALLBACKS: Final = Family(
         "progbar_logger": _SHOWN,
         "reduce_lr_on_plateau": "write `schedule: {plateau: {factor: 0.1, patience: 5}}` instead",
         "remote_monitor": "a recipe opens no connection; write `csv_logger` or `tensor_board`",
+        "swap_ema_weights": "the averages of an optimizer with `use_ema` are judged and saved anyway",
         "terminate_on_nan": "every run stops at a loss that is no number",
     },
     closed=True,

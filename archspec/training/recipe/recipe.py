@@ -144,7 +144,8 @@ class Recipe(Section):
     """One of Keras's optimisers. Its `weight_decay` takes that share, times the learning rate, of
     each kernel at every update, and nothing of biases and norms: decay apart from the gradient
     (Loshchilov & Hutter 2019, arXiv:1711.05101), also under SGD. Added to the gradient, as in many
-    papers, the same number decays 1 / (1 - momentum) times as fast."""
+    papers, the same number decays 1 / (1 - momentum) times as fast. With `use_ema`, averages of the
+    weights over the steps are judged and saved in the weights' place."""
     loss: Loss = Named.model_validate({"categorical_crossentropy": {"label_smoothing": 0.1}})
     """One of Keras's losses. Smoothed labels (Szegedy et al. 2016, section 7) suit small data."""
     metrics: tuple[Metric, ...] = ()
