@@ -395,6 +395,21 @@ def test_an_optimizer_given_outside_is_no_problem_of_the_spec(load):
         (SMALL.replace("[8, 8, 1]", "[8, 8, 5]"), {}, 3, "do not fit an input of 8x8x5"),
         (SMALL.replace("epochs: 2", "epochs: no"), {}, 9, "`train.epochs` must be a whole number"),
         (SMALL.replace("epochs: 2", "epoch: 2"), {}, 9, "`epoch` is not a key here"),
+        (
+            SMALL.replace("epochs: 2", "epochs: 2, warmup: 3"),
+            {},
+            9,
+            "`warmup` is 3 epochs long, and a training 2",
+        ),
+        (
+            SMALL.replace(
+                "epochs: 2",
+                "epochs: 9, warmup: 3, transfer: {from: a, unfreeze: [{epoch: 8}]}",
+            ),
+            {},
+            9,
+            "`warmup` is 3 epochs long, and a stage 2",
+        ),
     ],
 )
 def test_a_spec_that_cannot_be_trained_is_refused_at_its_line(

@@ -53,9 +53,20 @@ def plan(spec: Spec, overrides: Mapping[str, Any]) -> Plan:
             tensorboard.check()
         graph = expand(spec)
         _check_fit(spec, graph, recipe)
-        transfer.stages(recipe.transfer, recipe.epochs)
+        _check_warmup(recipe)
         transfer.check_steps(recipe.transfer, graph)
     return Plan(spec, graph, recipe, overrides)
+
+
+def _check_warmup(recipe: Recipe) -> None:
+    """Raise where the learning rate would still be rising when a stage's epochs are over."""
+    for stage in transfer.stages(recipe.transfer, recipe.epochs):
+        epochs = stage.last_epoch + 1 - stage.first_epoch
+        if recipe.warmup > epochs:
+            which = "stage" if recipe.transfer and recipe.transfer.unfreeze else "training"
+            message = f"`warmup` is {recipe.warmup:,} epochs long, and a {which} {epochs:,}"
+            hint = "each stage has a warm-up of its own" if which == "stage" else None
+            raise RecipeError([(("warmup",), Problem("value", message, help=hint))])
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """An optimiser's averages of the weights, in the place of the weights where those are judged.
 
-An optimizer with `use_ema` keeps an average of each weight over the steps. Keras trains on with the
-weights themselves and gives the model their averages when `fit` ends. What comes before, validation
-and saving the best epoch, must see the averages as well: else another model is chosen than is saved.
+An optimizer with `use_ema` keeps an average of each weight over the steps. Keras trains on with
+the weights themselves and gives the model their averages when `fit` ends. What comes before,
+validation and saving the best epoch, must see the averages as well: else another model is chosen
+than is saved.
 """
 
 from __future__ import annotations
