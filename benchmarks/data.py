@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from PIL import Image
+from photos import photos
 
 from archspec.ops.shape import Shape
 from archspec.training.data import decoding
@@ -36,19 +36,6 @@ CLASSES = 4
 BATCH = 32
 THREADS = 2
 ROUNDS = 7
-
-
-def photos(root: Path, width: int, height: int) -> None:
-    """JPEGs with the shapes, the edges and the noise of photographs."""
-    random = np.random.default_rng(0)
-    for index in range(FILES):
-        folder = root / f"class{index % CLASSES}"
-        folder.mkdir(exist_ok=True)
-        coarse = random.integers(0, 256, (height // 8 + 2, width // 8 + 2, 3), np.uint8)
-        smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
-        noisy = np.asarray(smooth) + random.integers(-6, 7, (height, width, 3))
-        image = Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
-        image.save(folder / f"{index}.jpg", quality=88)
 
 
 def a_folder(root: Path, extent: int) -> Data:
@@ -100,8 +87,9 @@ def main() -> None:
     print(f"{FILES:,} JPEGs, batches of {BATCH}, {os.cpu_count()} cores; images/s")
     for width, height, extent in ((320, 240, 224), (500, 375, 224), (64, 64, 64)):
         with tempfile.TemporaryDirectory() as folder:
-            photos(Path(folder), width, height)
-            rates = compare(Path(folder), extent)
+            root = Path(folder, "photos")
+            photos(root, FILES, CLASSES, width, height)
+            rates = compare(root, extent)
         print(f"{width}x{height} to {extent}x{extent}")
         for name, found in rates.items():
             ratio = statistics.median(a / b for a, b in zip(found, rates["keras"], strict=True))
