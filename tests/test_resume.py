@@ -218,10 +218,56 @@ def test_of_a_damaged_checkpoint_the_one_before_takes_the_place(spec, whole):
     assert_same(whole, Path("stopped"))
 
 
+def test_no_flipped_bit_makes_another_checkpoint_of_one(tmp_path):
+    arrays = {f"model/{size}": np.arange(size, dtype=np.float32) for size in (3, 40)}
+    path = checkpoint.save(tmp_path, checkpoint.Checkpoint(1, {"callbacks": []}, arrays))
+    whole, results = path.read_bytes(), []
+    for place in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        held, damaged = checkpoint.latest(tmp_path)
+        results.append(held is None)
+        if held is None:
+            assert damaged == (path,)
+        else:  # of what means nothing, such as when the file was written
+            assert held.arrays.keys() == arrays.keys()
+            assert all(np.array_equal(held.arrays[name], arrays[name]) for name in arrays)
+    assert {True, False} == set(results)
+
+
+def test_a_run_of_which_no_checkpoint_can_be_read_is_left_as_it_is(spec):
+    fit(spec, out="run", epochs=2)
+    for path in Path("run/checkpoints").iterdir():
+        path.write_bytes(path.read_bytes()[:1000])
+    best = Path("run/best.keras").read_bytes()
+    with pytest.raises(UsageError, match=r"no checkpoint in run can be read: .*--from run"):
+        resume("run", epochs=3)
+    assert Path("run/best.keras").read_bytes() == best
+
+
+@pytest.mark.parametrize("name", ["run.json", "environment.json", "history.csv", "best.keras"])
+def test_what_is_damaged_beside_a_checkpoint_is_written_again(spec, whole, name):
+    with pytest.raises(Stop):
+        fit(spec, out="run", watchers=[StopsAt(4, 1)], steps_per_execution=1)
+    Path("run", name).write_bytes(b"")
+    resume("run")
+    assert_same(whole, Path("run"))
+    assert len(json.loads(Path("run/environment.json").read_text())) in {1, 2}
+
+
+def test_a_run_that_was_killed_before_it_began_says_so(tmp_path):
+    with folder.claimed(tmp_path):
+        pass
+    with pytest.raises(UsageError, match=r"holds no spec\.yaml.* start it again elsewhere"):
+        resume(tmp_path)
+
+
 def test_a_run_without_a_checkpoint_begins_again(spec, whole):
     with pytest.raises(Stop):
         fit(spec, out="stopped", watchers=[StopsAt(1, 1)], steps_per_execution=1)
     assert not list(Path("stopped").glob("checkpoints/*"))
+    Path("stopped/data.json").unlink()  # as if killed between the first files
     resume("stopped")
     assert_same(whole, Path("stopped"))
 
@@ -311,6 +357,24 @@ def test_two_processes_never_train_in_one_folder(spec):
     with folder.claimed(home), pytest.raises(UsageError, match="another process trains in run"):
         resume(home)
     assert resume(home).outcome == "finished"  # the claim ends with its holder
+
+
+def test_a_folder_that_can_no_longer_be_written_is_said(spec, monkeypatch):
+    """A full disk at the first file, and a folder that somebody has removed."""
+
+    class Removes(Watcher):
+        def epoch_begins(self, epoch: int) -> None:  # noqa: ARG002
+            shutil.rmtree("gone")
+
+    with pytest.raises(UsageError, match=r"gone cannot be written: No such file .*--resume gone"):
+        fit(spec, out="gone", watchers=[Removes()])
+
+    def full(path: Path, text: str) -> None:  # noqa: ARG001
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(folder, "write_text", full)
+    with pytest.raises(UsageError, match=r"No space left on device; make room"):
+        fit(spec, out="run")
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])

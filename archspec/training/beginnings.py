@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -30,8 +31,8 @@ VERSIONS: Final = ("keras", "tensorflow", "jax", "torch", "numpy", "pillow", "sc
 
 def write(session: Session, home: Path) -> None:
     """Write all that is known before the first step; a run that goes on adds a sitting."""
+    folder.write_text(home / SPEC, _spec(session))  # with it a run can go on
     folder.write_text(home / DATA, _data(session))
-    folder.write_text(home / SPEC, _spec(session))
     folder.write_text(home / ENVIRONMENT, _environment(session, home))
     if session.begun is not None:
         folder.write_text(home / TRANSFER, json.dumps(asdict(session.begun), indent=2) + "\n")
@@ -95,6 +96,7 @@ def _environment(session: Session, home: Path) -> str:
         "machine": machine.describe(session.keras),
         "versions": versions,
     }
-    path = home / ENVIRONMENT
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    before = []
+    with suppress(OSError, ValueError):  # there is none yet, or it is damaged
+        before = json.loads((home / ENVIRONMENT).read_text(encoding="utf-8"))
     return json.dumps([*before, sitting], indent=2) + "\n"

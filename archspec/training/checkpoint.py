@@ -49,9 +49,9 @@ def save(home: Path, checkpoint: Checkpoint, *, spared: int | None = None) -> Pa
     places = home / FOLDER
     places.mkdir(exist_ok=True)
     path = places / f"epoch-{checkpoint.epoch:04}.npz"
-    # A file knows no bfloat16, only its two bytes.
-    unknown = {name: a.dtype.name for name, a in checkpoint.arrays.items() if a.dtype.kind == "V"}
-    facts = json.dumps(checkpoint.facts | {_DTYPES: unknown}).encode()
+    # A file knows no bfloat16, only its two bytes; and these are the arrays that must be in it.
+    dtypes = {name: array.dtype.name for name, array in checkpoint.arrays.items()}
+    facts = json.dumps(checkpoint.facts | {_DTYPES: dtypes}).encode()
     with folder.whole(path) as partial, partial.open("wb") as file:
         arrays: dict[str, Any] = {_FACTS: np.frombuffer(facts, np.uint8), **checkpoint.arrays}
         np.savez(file, **arrays)
@@ -94,14 +94,12 @@ def _whole(epoch: int, path: Path) -> Checkpoint | None:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             arrays = {name: held[name] for name in held.files}
         facts = json.loads(arrays.pop(_FACTS).tobytes())
-        unknown = facts.pop(_DTYPES)
-        if unknown:
-            load_keras()  # with it comes what teaches numpy these names
-        for name, dtype in unknown.items():
-            arrays[name] = arrays[name].view(dtype)
-        return Checkpoint(epoch, facts, arrays)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
+        if any(array.dtype.kind == "V" for array in arrays.values()):
+            load_keras()  # with it comes what teaches numpy bfloat16
+        dtypes = facts.pop(_DTYPES)
+        return Checkpoint(epoch, facts, {name: arrays[name].view(dtypes[name]) for name in dtypes})
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
+        return None  # a RuntimeError where a flipped bit says that the file is encrypted
 
 
 def variables_of(keras: Any, model: Any) -> dict[str, Any]:

@@ -7,10 +7,14 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Final, TextIO
 
 from archspec.diagnostics import UsageError
+
+CLAIM: Final = ".claimed"
+"""Who trains in a folder holds this file in it locked."""
 
 
 def create(name: str, out: str | os.PathLike[str] | None, parent: Path = Path("runs")) -> Path:
@@ -52,17 +56,23 @@ def claimed(folder: Path) -> Iterator[None]:
 
     The claim is the operating system's: it ends with the process, however that ends.
     """
-    with (folder / ".claimed").open("a") as file:
+    with ExitStack() as stack:
         try:
-            import fcntl  # noqa: PLC0415  (not on Windows, where nothing is claimed)
-        except ImportError:
-            yield
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file = stack.enter_context((folder / CLAIM).open("a"))
+            _lock(file)
         except BlockingIOError:
             raise UsageError(f"another process trains in {folder}") from None
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
         yield
+
+
+def _lock(file: TextIO) -> None:
+    try:
+        import fcntl  # noqa: PLC0415  (not on Windows, where nothing is claimed)
+    except ImportError:
+        return
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _numbers(parent: Path, stem: str) -> Iterator[int]:

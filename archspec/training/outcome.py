@@ -85,4 +85,6 @@ def no_run(home: Path) -> str:
         return f"there is no folder {home}"
     if (home / SPEC).is_file():
         return f"the run in {home} has not ended: archspec fit --resume {home} goes on with it"
+    if (home / folder.CLAIM).exists():
+        return f"{home} holds no {SPEC}, with which a run begins: start it again elsewhere"
     return f"{home} is not the folder of a run"

@@ -20,7 +20,7 @@ from archspec.spec.loading import as_spec, load
 from archspec.training import beginnings, checkpoint, folder, summary
 from archspec.training.beginnings import DATA, SPEC
 from archspec.training.hosts import ALONE, Hosts
-from archspec.training.outcome import RESULT, Outcome, Run, no_run
+from archspec.training.outcome import Outcome, Run, no_run
 from archspec.training.pictures import confusion as score_pictures
 from archspec.training.pictures import curves as pictures
 from archspec.training.record import Memory, Record
@@ -95,6 +95,8 @@ def resume(
     with _kept(hosts, lambda: home) as kept:
         with hosts.together():
             held, damaged = checkpoint.latest(home)
+            if damaged and not held:
+                raise UsageError(f"no checkpoint in {home} can be read: {_anew(home)}")
             _check_unended(home, epochs)
             planned = plan(load(home / SPEC), {"epochs": epochs, "devices": devices})
         done = held.epoch if held else 0
@@ -102,8 +104,9 @@ def resume(
         for watcher in watchers:
             watcher.says(f"going on with {home} after epoch {done}")
         session = prepare(planned, hosts, beginnings.begun(home) if held else None)
-        with hosts.together():
-            _check_same_data(session, home)
+        if held:
+            with hosts.together():
+                _check_same_data(session, home)
         for path in damaged:
             for watcher in watchers:
                 watcher.warns(f"{path} is damaged: going on from the checkpoint before it")
@@ -127,25 +130,31 @@ def _kept(hosts: Hosts, make: Callable[[], Path]) -> Iterator[Path]:
 
 
 def _check_unended(home: Path, epochs: int | None) -> None:
-    if (home / RESULT).is_file():
+    try:
         ended = Run.read(home)
-        if ended.outcome != "interrupted" and not (epochs or 0) > len(ended.history):
-            raise UsageError(
-                f"the run in {home} has ended ({summary.verdict(ended)}); "
-                f"--epochs with more than {len(ended.history)} goes on with it"
-            )
+    except UsageError:
+        return  # there is none, or a damaged one, which is written again
+    if ended.outcome != "interrupted" and not (epochs or 0) > len(ended.history):
+        raise UsageError(
+            f"the run in {home} has ended ({summary.verdict(ended)}); "
+            f"--epochs with more than {len(ended.history)} goes on with it"
+        )
 
 
 def _check_same_data(session: Session, home: Path) -> None:
     try:
         before = json.loads((home / DATA).read_text(encoding="utf-8"))["fingerprint"]
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UsageError(f"{home / DATA} cannot be read: {error}") from None
+        raise UsageError(f"{home / DATA} cannot be read ({error}): {_anew(home)}") from None
     if before != session.data.fingerprint:
         raise UsageError(
             f"the data are not those that {home} began with: their fingerprint was {before[:12]} "
-            f"and is {session.data.fingerprint[:12]}; start a new run with --from {home}"
+            f"and is {session.data.fingerprint[:12]}: {_anew(home)}"
         )
+
+
+def _anew(home: Path) -> str:
+    return f"start a new run with --from {home}"
 
 
 def _train(
@@ -155,9 +164,10 @@ def _train(
     held: checkpoint.Checkpoint | None = None,
 ) -> Run:
     keras, model, hosts = session.keras, session.model, session.devices.hosts
-    if session.recipe.tensorboard and hosts.leads:
-        watchers = [*watchers, TensorBoard(home)]
-    beginnings.write(session, home)
+    with _explained_if_unwritable(home):
+        beginnings.write(session, home)
+        if session.recipe.tensorboard and hosts.leads:
+            watchers = [*watchers, TensorBoard(home)]
     done = held.epoch if held else 0
     interrupt = Interrupt()
     record = Record(
@@ -172,7 +182,7 @@ def _train(
         watchers=watchers,
         hosts=hosts,
     )
-    with interrupt.caught(), _full_disk_explained(home):
+    with interrupt.caught(), _explained_if_unwritable(home):
         aligning = session.devices.aligning(keras)
         stages = deque(stage for stage in session.stages() if stage.last_epoch >= max(done, 1))
         stage = stages.popleft()
@@ -232,14 +242,16 @@ def _fed(session: Session) -> dict[str, Any]:
 
 
 @contextmanager
-def _full_disk_explained(home: Path) -> Iterator[None]:
+def _explained_if_unwritable(home: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        if not full and not Path(str(error.filename)).is_relative_to(home):
             raise
+        mend = "make room, and" if full else "once that is mended,"
         raise UsageError(
-            f"{home} cannot be written: {error.strerror}; make room, and "
+            f"{home} cannot be written: {error.strerror}; {mend} "
             f"`archspec fit --resume {home}` goes on from the last whole epoch"
         ) from None
 
