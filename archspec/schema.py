@@ -29,7 +29,7 @@ from archspec.spec.document import NAME, RESERVED, Argument, Document
 from archspec.step import GROUPS, MODIFIERS
 from archspec.training.data.augment import AUGMENTATIONS
 from archspec.training.data.sources import SOURCES
-from archspec.training.recipe import names
+from archspec.training.recipe import arguments, names
 from archspec.training.recipe.recipe import Recipe
 
 Schema: TypeAlias = dict[str, Any]
@@ -328,12 +328,14 @@ def _train() -> Schema:
     own = {name: _ref(f"train.{name.capitalize()}") for name in names.SCHEDULES.own}
     parts["Schedule"] = {
         "description": parts["Schedule"]["description"],
-        **_named({**own, **dict.fromkeys(names.SCHEDULES.names, _ARGUMENTS)}),
+        **_named({**own, **_classes(names.SCHEDULES)}),
     }
     augmentations = {name: _described(cls) for name, cls in AUGMENTATIONS.items()}
     parts["Augmentation"] = _named(augmentations)
     for family in (names.OPTIMIZERS, names.LOSSES, names.METRICS, names.CALLBACKS):
-        parts[family.word] = _named(dict.fromkeys(family.names, _ARGUMENTS))
+        parts[family.word] = _named(_classes(family))
+        for inner in family.objects.values():
+            parts.setdefault(inner.word, _named(_classes(inner)))
     for key, family in (("optimizer", names.OPTIMIZERS), ("loss", names.LOSSES)):
         properties[key] |= _ref(f"train.{family.word}")
     for key, family in (("metrics", names.METRICS), ("callbacks", names.CALLBACKS)):
@@ -341,7 +343,33 @@ def _train() -> Schema:
     return {"Recipe": recipe, **parts}
 
 
-_ARGUMENTS: Final = {"type": "object"}
+def _classes(family: names.Family) -> Mapping[str, Schema]:
+    """The arguments of each class of Keras's in a family."""
+    return {name: _keras(family, parameters) for name, parameters in family.classes.items()}
+
+
+def _keras(family: names.Family, parameters: names.Parameters) -> Schema:
+    """A mapping of the arguments of a class of Keras's."""
+    needed = [name for name, default in parameters.items() if not default]
+    return {
+        "type": "object",
+        "properties": {
+            name: _argument_of(family, name, default) for name, default in parameters.items()
+        },
+        "required": [name for name in needed if name not in family.given],
+        "additionalProperties": False,
+    }
+
+
+def _argument_of(family: names.Family, name: str, default: tuple[()] | tuple[Any]) -> Schema:
+    kind = arguments.kind_of(name, default)
+    options = [] if kind is None else [TypeAdapter(kind).json_schema(schema_generator=_Described)]
+    if name in family.objects:
+        options.append(_ref(f"train.{family.objects[name].word}"))
+    if default == (None,) and options:
+        options.append({"type": "null"})
+    said = {"default": default[0]} if default and default != (None,) else {}
+    return said | (options[0] if len(options) == 1 else {"anyOf": options} if options else {})
 
 
 def _named(arguments: Mapping[str, Schema]) -> Schema:

@@ -62,7 +62,7 @@ def test_what_is_written_is_read_back_as_the_same_recipe(section):
         ({"optimizer": "adam"}, {"optimizer": {"adam": {}}}),
         ({"optimizer": "adam"}, {"optimizer": {"adam": None}}),
         ({"schedule": "plateau"}, {"schedule": {"plateau": {"factor": 0.1, "patience": 5}}}),
-        ({"schedule": "cosine_decay"}, {"schedule": {"cosine_decay": None}}),
+        ({"loss": "huber"}, {"loss": {"huber": None}}),
         ({"callbacks": ["early_stopping"]}, {"callbacks": ({"early_stopping": {}},)}),
         (
             {"augment": ["horizontal_flip"]},
@@ -169,6 +169,62 @@ def test_a_name_that_keras_does_not_have_is_found_without_keras(section, path, m
     assert hint in problem.help
 
 
+@pytest.mark.parametrize(
+    ("section", "path", "message", "hint"),
+    [
+        (
+            {"optimizer": {"sgd": {"momentun": 0.9}}},
+            "optimizer.sgd.momentun",
+            "`sgd` has no argument `momentun`",
+            "did you mean `momentum`?",
+        ),
+        (
+            {"optimizer": {"sgd": {"momentum": 2}}},
+            "optimizer.sgd.momentum",
+            "`momentum` of `sgd` must be a number from 0 to below 1, not 2",
+            None,
+        ),
+        (
+            {"optimizer": {"lossscaleoptimizer": {"inner_optimizer": 5}}},
+            "optimizer.lossscaleoptimizer.inner_optimizer",
+            "`inner_optimizer` of `lossscaleoptimizer` must be a name",
+            None,
+        ),
+        (
+            {"optimizer": {"sgd": {"learning_rate": {"cosine_decay": {"decay_steps": 9}}}}},
+            "optimizer.sgd.learning_rate.cosine_decay",
+            "`cosine_decay` needs `initial_learning_rate`",
+            "`initial_learning_rate` is a number from 0",
+        ),
+        (
+            {"schedule": {"exponential_decay": {"decay_steps": 9}}},
+            "schedule.exponential_decay",
+            "`exponential_decay` needs `decay_rate`",
+            "`decay_rate` is a number above 0",
+        ),
+        (
+            {"callbacks": [{"csv_logger": {"apend": True}}]},
+            "callbacks.0.csv_logger.apend",
+            "`csv_logger` has no argument `apend`",
+            "did you mean `append`?",
+        ),
+        (
+            {"schedule": "cosine", "optimizer": {"sgd": {"learning_rate": "cosine"}}},
+            "optimizer.sgd.learning_rate",
+            "Keras has no schedule `cosine`",
+            "did you mean `cosine_decay`?",
+        ),
+    ],
+)
+def test_a_wrong_argument_is_found_without_keras(section, path, message, hint):
+    with pytest.raises(RecipeError) as caught:
+        Recipe.resolve(section)
+    where, problem = caught.value.problems[0]
+    assert ".".join(map(str, where)) == path
+    assert message in problem.message
+    assert problem.help == hint
+
+
 def test_a_newer_keras_may_have_more_names_but_no_more_callbacks(monkeypatch):
     monkeypatch.setattr(names, "KERAS", (0, 0))
     assert Recipe.resolve({"optimizer": "newest"}).optimizer.name == "newest"
@@ -192,6 +248,7 @@ def test_a_wrong_schedule_hides_no_wrong_name():
 
 # What is given outside of the spec
 
+DECAY = {"initial_learning_rate": 0.1, "decay_steps": 9}
 SGD = {"sgd": {"learning_rate": 0.1, "momentum": 0.9}}
 
 
@@ -221,12 +278,8 @@ SGD = {"sgd": {"learning_rate": 0.1, "momentum": 0.9}}
         ),
         (
             {"optimizer": SGD},
-            {"optimizer.sgd.learning_rate.cosine_decay.decay_steps": 9},
-            {
-                "optimizer": {
-                    "sgd": {"learning_rate": {"cosine_decay": {"decay_steps": 9}}, "momentum": 0.9}
-                }
-            },
+            {"optimizer.sgd.learning_rate": {"cosine_decay": DECAY}},
+            {"optimizer": {"sgd": {"learning_rate": {"cosine_decay": DECAY}, "momentum": 0.9}}},
         ),
         (
             {"optimizer": {"lossscaleoptimizer": {"inner_optimizer": SGD}}},

@@ -18,7 +18,7 @@ from archspec.graph.graph import Graph
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 from archspec.training import transfer
-from archspec.training.compilation import compilation
+from archspec.training.compilation import callback_files, compilation
 from archspec.training.data import augment
 from archspec.training.data import data as training_data
 from archspec.training.data.data import Data
@@ -49,22 +49,23 @@ def plan(spec: Spec, overrides: Mapping[str, Any]) -> Plan:
     """Raise `SpecError` or `UsageError` for what is wrong that can be known without Keras."""
     with _explained(spec, overrides):
         recipe = Recipe.resolve(spec.train, overrides)
+        callback_files.check(recipe)
         if recipe.tensorboard:
             tensorboard.check()
         graph = expand(spec)
         _check_fit(spec, graph, recipe)
-        _check_warmup(recipe)
+        _check_stages(recipe)
         transfer.check_steps(recipe.transfer, graph)
     return Plan(spec, graph, recipe, overrides)
 
 
-def _check_warmup(recipe: Recipe) -> None:
-    """Raise where the learning rate would still be rising when a stage's epochs are over."""
+def _check_stages(recipe: Recipe) -> None:
+    """Raise where a stage's recipe is wrong, or its learning rate still rises when it is over."""
     for stage in transfer.stages(recipe.transfer, recipe.epochs):
-        epochs = stage.last_epoch + 1 - stage.first_epoch
-        if recipe.warmup > epochs:
+        staged = recipe.for_stage(stage.epochs, stage.learning_rate)
+        if staged.warmup > staged.epochs:
             which = "stage" if recipe.transfer and recipe.transfer.unfreeze else "training"
-            message = f"`warmup` is {recipe.warmup:,} epochs long, and a {which} {epochs:,}"
+            message = f"`warmup` is {staged.warmup:,} epochs long, and a {which} {staged.epochs:,}"
             hint = "each stage has a warm-up of its own" if which == "stage" else None
             raise RecipeError([(("warmup",), Problem("value", message, help=hint))])
 
@@ -127,8 +128,7 @@ class Session:
 
         What the stage freezes is frozen; the optimiser and its schedule begin anew.
         """
-        epochs = stage.last_epoch + 1 - stage.first_epoch
-        recipe = self.recipe.for_stage(epochs, stage.learning_rate)
+        recipe = self.recipe.for_stage(stage.epochs, stage.learning_rate)
         transfer.freeze(
             self.model, self.plan.graph, stage.freeze, self.begun.new if self.begun else ()
         )

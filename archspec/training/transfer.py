@@ -217,6 +217,10 @@ class Stage:
     learning_rate: float | None
     """That of the stage before unless another was said; None for the recipe's."""
 
+    @property
+    def epochs(self) -> int:
+        return self.last_epoch + 1 - self.first_epoch
+
 
 def stages(transfer: Transfer | None, epochs: int) -> tuple[Stage, ...]:
     """What is frozen when; the first stage begins with epoch 1.

@@ -16,8 +16,8 @@ from typing import Any, Final
 from archspec.diagnostics import Problem, suggestion
 from archspec.element import show
 from archspec.spec.document import Path as Place
-from archspec.training.compilation.families import CALLBACKS, together
-from archspec.training.recipe.mistakes import RecipeError
+from archspec.training.compilation.families import CALLBACKS
+from archspec.training.recipe.mistakes import RecipeError, together
 from archspec.training.recipe.parts import Named
 from archspec.training.recipe.recipe import Recipe
 
@@ -43,6 +43,12 @@ WRITTEN: Final[Mapping[str, Written]] = {
     "model_checkpoint": Written("filepath", "epoch{epoch:03d}.keras", template=True),
     "tensor_board": Written("log_dir", "tensorboard"),
 }
+
+
+def check(recipe: Recipe) -> None:
+    """Raise `RecipeError` for each file that would not be in the run's folder; needs no Keras."""
+    callbacks = enumerate(recipe.callbacks)
+    together(*(partial(rewritten, one, ("callbacks", i), Path()) for i, one in callbacks))
 
 
 def make(keras: Any, recipe: Recipe, home: Path, *, monitor: str) -> list[Any]:

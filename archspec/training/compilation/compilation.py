@@ -17,8 +17,8 @@ from typing import Any, Final
 from archspec.diagnostics import Problem
 from archspec.training.compilation import callback_files, schedules
 from archspec.training.compilation.averaging import core, seeing_averages
-from archspec.training.compilation.families import LOSSES, METRICS, OPTIMIZERS, together
-from archspec.training.recipe.mistakes import RecipeError
+from archspec.training.compilation.families import LOSSES, METRICS, OPTIMIZERS
+from archspec.training.recipe.mistakes import RecipeError, together
 from archspec.training.recipe.parts import Named
 from archspec.training.recipe.recipe import OF_INDICES, Recipe
 from archspec.training.watching import machine
@@ -55,7 +55,6 @@ def set_up(keras: Any, recipe: Recipe) -> None:
 def check(keras: Any, recipe: Recipe) -> None:
     """Raise `RecipeError` for all that Keras, or its backend, finds wrong with a recipe."""
     together(
-        partial(schedules.check, recipe),
         partial(optimizer, keras, recipe, 1),
         partial(LOSSES.make, keras, recipe.loss, ("loss",)),
         partial(_metrics, keras, recipe, logits=False),

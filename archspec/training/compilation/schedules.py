@@ -7,52 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from archspec.diagnostics import Problem
-from archspec.spec.document import Path
 from archspec.training.compilation.families import SCHEDULES
-from archspec.training.recipe.mistakes import RecipeError
-from archspec.training.recipe.parts import Named
 from archspec.training.recipe.recipe import Recipe
-
-SAYS_A_RATE = ("initial_learning_rate", "values")
-"""Arguments of Keras's schedules that are learning rates."""
-
-
-def check(recipe: Recipe) -> None:
-    """Raise `RecipeError` where a recipe says a learning rate, or a warm-up, twice."""
-    schedule, said = recipe.schedule, innermost(recipe.optimizer).arguments.get("learning_rate")
-    twice: list[tuple[Path, str]] = []
-    if schedule is not None and isinstance(said, (str, dict)):
-        twice.append((("schedule",), "`optimizer` has a schedule of its learning rate already"))
-    if schedule is not None and schedule.keras is not None:
-        named = schedule.keras
-        path = ("schedule", named.name)
-        thaws = recipe.transfer.unfreeze if recipe.transfer else ()
-        for argument in filter(named.arguments.__contains__, SAYS_A_RATE):
-            if said is not None:
-                message = f"`{argument}` beside the `learning_rate` of `optimizer`"
-                twice.append(((*path, argument), message))
-            message = f"`learning_rate` beside the `{argument}` of `schedule`"
-            twice += [
-                (("transfer", "unfreeze", index, "learning_rate"), message)
-                for index, thaw in enumerate(thaws)
-                if thaw.learning_rate is not None
-            ]
-        if recipe.warmup and named.arguments.get("warmup_steps"):
-            twice.append(((*path, "warmup_steps"), "`warmup_steps` beside `warmup`"))
-    if twice:
-        raise RecipeError(
-            [
-                (place, Problem("value", message, help="say it in one place"))
-                for place, message in twice
-            ]
-        )
-
-
-def innermost(optimizer: Named) -> Named:
-    """The optimiser that a recipe's wraps, or else that itself."""
-    inner = optimizer.arguments.get("inner_optimizer")
-    return optimizer if inner is None else Named.model_validate(inner)
 
 
 def rate(

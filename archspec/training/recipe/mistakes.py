@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -20,6 +20,18 @@ class RecipeError(ArchspecError):
     def __init__(self, problems: Iterable[tuple[Path, Problem]]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(problem.message for _, problem in self.problems))
+
+
+def together(*checks: Callable[[], object]) -> None:
+    """Do each, and raise one `RecipeError` of what all of them find."""
+    problems: list[tuple[Path, Problem]] = []
+    for check in checks:
+        try:
+            check()
+        except RecipeError as error:
+            problems += error.problems
+    if problems:
+        raise RecipeError(problems)
 
 
 @contextmanager

@@ -1,21 +1,44 @@
-"""The names that Keras 3.15 has for its classes, as a recipe spells them, and those refused.
+"""The names that Keras has for its classes, as a recipe spells them, and those that it may not say.
+
+The names and their arguments are those of Keras 3.15, from `keras.json`:
+
+    python -m archspec.training.compilation.families > archspec/training/recipe/keras.json
 
 Known without Keras, so that a misspelt one is found at once, with all else that is wrong in a
 recipe, and so that an editor can complete them. Where a newer Keras is installed, it is asked
-itself (`archspec.training.compilation.families`); `tests/test_compilation.py` compares the two.
+itself (`archspec.training.compilation.families`).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.resources import files
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, TypeAlias
 
-from archspec.diagnostics import nearest, suggestion
+from archspec.diagnostics import Problem, nearest, suggestion
 
 KERAS: Final = (3, 15)
 """The version whose names these are."""
+
+Parameters: TypeAlias = Mapping[str, tuple[()] | tuple[Any]]
+"""The arguments of a class by name, each with its default, or with nothing if it has none."""
+
+
+@cache
+def _keras() -> Mapping[str, Mapping[str, Parameters]]:
+    """The arguments of each class of each family."""
+    text = files(__package__).joinpath("keras.json").read_text(encoding="utf-8")
+    return {
+        word: {
+            name: {argument: tuple(default) for argument, default in arguments.items()}
+            for name, arguments in classes.items()
+        }
+        for word, classes in json.loads(text).items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +46,36 @@ class Family:
     """One of Keras's families of classes."""
 
     word: str
-    names: tuple[str, ...]
     refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Names that a recipe may not give, with what to write instead."""
     own: tuple[str, ...] = ()
     """Names beside Keras's that are archspec's."""
     closed: bool = False
     """Whether no newer Keras adds a name that a recipe may give."""
+    objects: Mapping[str, Family] = field(default_factory=lambda: MappingProxyType({}))
+    """Arguments that are themselves named, each with its family."""
+    given: tuple[str, ...] = ()
+    """Arguments that archspec gives where a recipe does not."""
+
+    @property
+    def classes(self) -> Mapping[str, Parameters]:
+        """The classes that a recipe may name, each with its arguments."""
+        known = _keras()[self.word].items()
+        return {name: arguments for name, arguments in known if name not in self.refused}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.classes)
+
+    def problem(self, name: str) -> Problem | None:
+        """What is wrong with a name, if anything is."""
+        hint = self.refusal(name)
+        if hint is None:
+            return None
+        message = f"{'there is' if self.own else 'Keras has'} no {self.word} `{name}`"
+        if name in self.refused:
+            message = f"a recipe takes no {self.word} `{name}`"
+        return Problem("unknown-name", message, help=hint)
 
     def refusal(self, name: str) -> str | None:
         """A help line where `name` is none that a recipe may give, else None."""
@@ -37,7 +83,7 @@ class Family:
             return None
         if name in self.refused:
             return self.refused[name]
-        if not self.closed and _is_newer():
+        if not self.closed and is_newer():
             return None
         meant = nearest(name, (*self.own, *self.names, *self.refused))
         if meant is not None and meant in self.refused:
@@ -49,7 +95,7 @@ class Family:
         return f"{self.word}es" if self.word.endswith("s") else f"{self.word}s"
 
 
-def _is_newer() -> bool:
+def is_newer() -> bool:
     """Whether the Keras that is installed may have more names."""
     from importlib.metadata import version  # noqa: PLC0415  (only where something may be wrong)
 
@@ -57,51 +103,26 @@ def _is_newer() -> bool:
     return (int(major), int(minor)) > KERAS
 
 
+SCHEDULES: Final = Family(
+    "schedule", own=("plateau", "step", "cosine"), given=("initial_learning_rate",)
+)
+"""Those of Keras count steps, archspec's own epochs."""
+
+_OF_SEVERAL: Final = {"multioptimizer": "all weights are trained by one optimizer"}
+_RATE: Final = {"learning_rate": replace(SCHEDULES, own=(), given=())}
 OPTIMIZERS: Final = Family(
     "optimizer",
-    (
-        "adadelta",
-        "adafactor",
-        "adagrad",
-        "adam",
-        "adamax",
-        "adamw",
-        "ftrl",
-        "lamb",
-        "lion",
-        "lossscaleoptimizer",
-        "muon",
-        "nadam",
-        "rmsprop",
-        "schedulefreeadamw",
-        "sgd",
-    ),
-    {"multioptimizer": "all weights are trained by one optimizer"},
+    _OF_SEVERAL,
+    objects={
+        **_RATE,
+        "inner_optimizer": Family(
+            "optimizer", {**_OF_SEVERAL, "lossscaleoptimizer": "one is enough"}, objects=_RATE
+        ),
+    },
 )
 
 LOSSES: Final = Family(
     "loss",
-    (
-        "binary_crossentropy",
-        "binary_focal_crossentropy",
-        "categorical_crossentropy",
-        "categorical_focal_crossentropy",
-        "categorical_generalized_cross_entropy",
-        "categorical_hinge",
-        "cosine_similarity",
-        "dice",
-        "hinge",
-        "huber",
-        "kl_divergence",
-        "log_cosh",
-        "mean_absolute_error",
-        "mean_squared_error",
-        "mean_squared_logarithmic_error",
-        "poisson",
-        "sparse_categorical_crossentropy",
-        "squared_hinge",
-        "tversky",
-    ),
     {
         "circle": "it compares embeddings, and a network here gives a score for each class",
         "ctc": "it is for sequences, and an image here has one class",
@@ -111,49 +132,6 @@ LOSSES: Final = Family(
 
 METRICS: Final = Family(
     "metric",
-    (
-        "auc",
-        "binary_accuracy",
-        "binary_crossentropy",
-        "binary_io_u",
-        "categorical_accuracy",
-        "categorical_crossentropy",
-        "categorical_hinge",
-        "concordance_correlation",
-        "cosine_similarity",
-        "f1_score",
-        "f_beta_score",
-        "false_negatives",
-        "false_positives",
-        "hinge",
-        "io_u",
-        "kl_divergence",
-        "log_cosh_error",
-        "mean_absolute_error",
-        "mean_absolute_percentage_error",
-        "mean_io_u",
-        "mean_squared_error",
-        "mean_squared_logarithmic_error",
-        "one_hot_io_u",
-        "one_hot_mean_io_u",
-        "pearson_correlation",
-        "poisson",
-        "precision",
-        "precision_at_recall",
-        "r2_score",
-        "recall",
-        "recall_at_precision",
-        "root_mean_squared_error",
-        "sensitivity_at_specificity",
-        "sparse_categorical_accuracy",
-        "sparse_categorical_crossentropy",
-        "sparse_top_k_categorical_accuracy",
-        "specificity_at_sensitivity",
-        "squared_hinge",
-        "top_k_categorical_accuracy",
-        "true_negatives",
-        "true_positives",
-    ),
     {
         "accuracy": "the accuracy is recorded of every run",
         "mean": "it is of values, not of labels and predictions",
@@ -162,27 +140,12 @@ METRICS: Final = Family(
     },
 )
 
-SCHEDULES: Final = Family(
-    "schedule",
-    (
-        "cosine_decay",
-        "cosine_decay_restarts",
-        "exponential_decay",
-        "inverse_time_decay",
-        "piecewise_constant_decay",
-        "polynomial_decay",
-    ),
-    own=("plateau", "step", "cosine"),
-)
-"""Those of Keras count steps, archspec's own epochs."""
-
 _RESUMES: Final = "a run resumes by itself: `archspec fit --resume RUN`"
 _SCHEDULE: Final = "write `schedule:` instead: plateau, step, cosine or one of Keras's"
 _SHOWN: Final = "every run shows its progress and records its history"
 
 CALLBACKS: Final = Family(
     "callback",
-    ("csv_logger", "early_stopping", "model_checkpoint", "tensor_board"),
     {
         "backup_and_restore": _RESUMES,
         "callback_list": "write the callbacks themselves",
@@ -197,5 +160,6 @@ CALLBACKS: Final = Family(
         "terminate_on_nan": "every run stops at a loss that is no number",
     },
     closed=True,
+    given=("filename", "filepath"),
 )
 """A callback may write files, in the run's folder, but calls no code and opens no connection."""

@@ -65,14 +65,10 @@ class Named(_Part):
 
 def _known(family: names.Family) -> AfterValidator:
     def check(named: Named) -> Named:
-        hint = family.refusal(named.name)
-        if hint is not None:
-            message = f"{'there is' if family.own else 'Keras has'} no {family.word} `{named.name}`"
-            if named.name in family.refused:
-                message = f"a recipe takes no {family.word} `{named.name}`"
-            raise PydanticCustomError(
-                "unknown_name", "{message}", {"message": message, "help": hint}
-            )
+        problem = family.problem(named.name)
+        if problem is not None:
+            words = {"message": problem.message, "help": problem.help}
+            raise PydanticCustomError("unknown_name", "{message}", words)
         return named
 
     return AfterValidator(check)

@@ -1,12 +1,13 @@
 """The recipe: a spec's `train:` section as a value, checked before anything heavy is imported.
 
-What only Keras knows, the arguments of its optimisers and all else that it calls by name, is
-checked by `archspec.training.compilation.compilation` once Keras is there.
+What only the Keras that is installed knows, and its backend, is checked by
+`archspec.training.compilation.compilation` once Keras is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -14,11 +15,13 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from archspec.diagnostics import Problem, nearest
 from archspec.element import Expect
 from archspec.ops.fields import Count, Index, Positive
+from archspec.spec.document import Path
 from archspec.training.data import sources
 from archspec.training.data.augment import Augment
 from archspec.training.data.sources import SOURCES
+from archspec.training.recipe import arguments, names
 from archspec.training.recipe import overrides as outside
-from archspec.training.recipe.mistakes import RecipeError, places, problems
+from archspec.training.recipe.mistakes import RecipeError, places, problems, together
 from archspec.training.recipe.parts import (
     Callback,
     Loss,
@@ -38,6 +41,9 @@ OF_INDICES: Final = frozenset(
     {"categorical_generalized_cross_entropy", "sparse_categorical_crossentropy"}
 )
 """Losses whose labels are the numbers of classes; the others' are vectors, 1 for the class."""
+
+SAYS_A_RATE: Final[tuple[str, ...]] = ("initial_learning_rate", "values")
+"""Arguments of Keras's schedules that are learning rates."""
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
 
@@ -216,11 +222,8 @@ class Recipe(Section):
             recipe = cls.model_validate(data)
         except ValidationError as error:
             raise RecipeError(problems(error, cls, data)) from None
-        mixing = next((one.name for one in recipe.augment if one.mixes_labels), None)
-        if mixing and recipe.loss.name in OF_INDICES:
-            message = f"`{mixing}` mixes classes, and `{recipe.loss.name}` takes one for each image"
-            hint = "write `loss: categorical_crossentropy`"
-            raise RecipeError([(("loss",), Problem("value", message, help=hint))])
+        checks = (_check_arguments, _check_mixing, _check_rates)
+        together(*(partial(check, recipe) for check in checks))
         return recipe
 
     def for_stage(self, epochs: int, learning_rate: float | None) -> Recipe:
@@ -235,6 +238,67 @@ class Recipe(Section):
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `resolve` reads back as the same recipe."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+def _check_arguments(recipe: Recipe) -> None:
+    """Raise for all that is wrong with the arguments of what is Keras's, where they are known."""
+    schedule = recipe.schedule.keras if recipe.schedule else None
+    named = [
+        (names.OPTIMIZERS, ("optimizer",), recipe.optimizer),
+        (names.LOSSES, ("loss",), recipe.loss),
+        *((names.METRICS, ("metrics", i), metric) for i, metric in enumerate(recipe.metrics)),
+        *([(names.SCHEDULES, ("schedule",), schedule)] if schedule else []),
+        *((names.CALLBACKS, ("callbacks", i), each) for i, each in enumerate(recipe.callbacks)),
+    ]
+    together(*(partial(arguments.check, family, one, path) for family, path, one in named))
+
+
+def _check_mixing(recipe: Recipe) -> None:
+    """Raise where labels are mixed that the loss takes for numbers of classes."""
+    mixing = next((one.name for one in recipe.augment if one.mixes_labels), None)
+    if mixing and recipe.loss.name in OF_INDICES:
+        message = f"`{mixing}` mixes classes, and `{recipe.loss.name}` takes one for each image"
+        hint = "write `loss: categorical_crossentropy`"
+        raise RecipeError([(("loss",), Problem("value", message, help=hint))])
+
+
+def _check_rates(recipe: Recipe) -> None:
+    """Raise `RecipeError` where a recipe says a learning rate, or a warm-up, twice."""
+    schedule, said = recipe.schedule, _innermost(recipe.optimizer).arguments.get("learning_rate")
+    twice: list[tuple[Path, str]] = []
+    if schedule is not None and isinstance(said, (str, dict)):
+        twice.append((("schedule",), "`optimizer` has a schedule of its learning rate already"))
+    if schedule is not None and schedule.keras is not None:
+        named = schedule.keras
+        path = ("schedule", named.name)
+        thaws = recipe.transfer.unfreeze if recipe.transfer else ()
+        for argument in filter(named.arguments.__contains__, SAYS_A_RATE):
+            if said is not None:
+                message = f"`{argument}` beside the `learning_rate` of `optimizer`"
+                twice.append(((*path, argument), message))
+            message = f"`learning_rate` beside the `{argument}` of `schedule`"
+            twice += [
+                (("transfer", "unfreeze", index, "learning_rate"), message)
+                for index, thaw in enumerate(thaws)
+                if thaw.learning_rate is not None
+            ]
+        if recipe.warmup and named.arguments.get("warmup_steps"):
+            twice.append(((*path, "warmup_steps"), "`warmup_steps` beside `warmup`"))
+    if twice:
+        raise RecipeError(
+            [
+                (place, Problem("value", message, help="say it in one place"))
+                for place, message in twice
+            ]
+        )
+
+
+def _innermost(optimizer: Named) -> Named:
+    """The optimiser that a recipe's wraps, or else that itself."""
+    try:
+        return Named.model_validate(optimizer.arguments.get("inner_optimizer"))
+    except ValidationError:
+        return optimizer
 
 
 def _plain(value: Any) -> Any:
