@@ -122,6 +122,24 @@ def test_short_and_full_forms_are_equal(short, full):
             "`mixup` mixes classes, and `sparse_categorical_crossentropy` takes one for each image",
         ),
         ({1: 2}, "1", "unknown-key", "`1` is not a key here"),
+        (
+            {"loss": {"output": "hinge", "side": "huber"}},
+            "loss",
+            "value",
+            "write one loss, a name or one name with its arguments: it is that of every head",
+        ),
+        (
+            {"metrics": ["auc", "sparse_categorical_accuracy"]},
+            "metrics.1",
+            "value",
+            "`sparse_categorical_accuracy` wants of an image the number of its class",
+        ),
+        (
+            {"metrics": ["auc"], "loss": "sparse_categorical_crossentropy"},
+            "metrics.0",
+            "value",
+            "`auc` wants of an image a value for each class",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(section, path, code, words):
@@ -213,6 +231,24 @@ def test_a_name_that_keras_does_not_have_is_found_without_keras(section, path, m
             "optimizer.sgd.learning_rate",
             "Keras has no schedule `cosine`",
             "did you mean `cosine_decay`?",
+        ),
+        (
+            {"schedule": {"piecewise_constant_decay": {"boundaries": [5, 3], "values": [1, 2, 3]}}},
+            "schedule.piecewise_constant_decay.boundaries",
+            "must be a list of rising steps, as [100, 200], not [5, 3]",
+            None,
+        ),
+        (
+            {"optimizer": {"muon": {"exclude_layers": ["("]}}},
+            "optimizer.muon.exclude_layers",
+            "must be a list of regular expressions",
+            None,
+        ),
+        (
+            {"weight_decay": 1e-4},
+            "weight_decay",
+            "`weight_decay` is not a key here",
+            "it is the optimizer's, as `optimizer: {sgd: {weight_decay: 0.0001}}`",
         ),
     ],
 )

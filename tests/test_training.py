@@ -331,6 +331,21 @@ def test_early_stopping_is_an_outcome(load):
 
 
 @pytest.mark.keras
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
+def test_an_intersection_over_union_is_that_of_classes(load, loss):
+    metrics = "metrics: [{mean_io_u: {num_classes: 10}}], batch: 1437"  # all in one step
+    run = archspec.fit(load(SMALL.replace("epochs: 2", f"epochs: 20, loss: {loss}, {metrics}")))
+    digits = data.load(DataRecipe(), Shape((8, 8, 1)))
+    images = digits.preprocessing(digits.test.pixels.read(digits.test.indices))
+    predicted = run.model().predict(images, verbose=0).argmax(axis=-1)
+    shares = []
+    for digit in range(10):
+        found, true = predicted == digit, digits.test.labels == digit
+        shares.append((found & true).sum() / (found | true).sum())
+    assert run.test["mean_io_u"] == pytest.approx(sum(shares) / 10, abs=1e-4)
+
+
+@pytest.mark.keras
 @pytest.mark.parametrize(
     "train",
     [
@@ -363,7 +378,7 @@ def test_a_metric_with_a_value_for_each_class_is_averaged(load):
     [
         ("callbacks: [{early_stopping: {monitor: val_los}}]", "no `val_los`", "`val_loss`?"),
         (
-            "loss: sparse_categorical_crossentropy, metrics: [top_k_categorical_accuracy]",
+            "metrics: [{auc: {multi_label: true, num_labels: 3}}]",
             "Keras cannot measure with this loss and these metrics: ",
             "",
         ),

@@ -189,10 +189,15 @@ def _metrics(keras: Any, recipe: Recipe, logits: bool) -> list[Any]:
     """The recipe's metrics, each of another name."""
     made: list[Any] = []
     taken = {"accuracy", "loss"}
+    said = {
+        "from_logits": logits,
+        "sparse_y_true": recipe.loss.name in OF_INDICES,
+        "sparse_y_pred": False,
+    }
 
     def make(index: int, named: Named) -> None:
         path = ("metrics", index)
-        metric = METRICS.make(keras, named, path, name=named.name, from_logits=logits)
+        metric = METRICS.make(keras, named, path, name=named.name, **said)
         if metric.name in taken:
             message = f"there is a measure `{metric.name}` already"
             hint = f"give this one another, as `{{{named.name}: {{name: other}}}}`"

@@ -7,12 +7,14 @@ its class, and against what its name means wherever Keras has it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cache, partial
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal
 
 from annotated_types import Ge, Le
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from archspec.diagnostics import Problem, suggestion
@@ -23,11 +25,36 @@ from archspec.training.recipe.mistakes import RecipeError, together
 from archspec.training.recipe.names import Family, Parameters, is_newer
 from archspec.training.recipe.parts import Named, NotNegative
 
+
+def _rise(steps: tuple[int, ...]) -> tuple[int, ...]:
+    if any(later <= step for step, later in pairwise(steps)):
+        raise ValueError
+    return steps
+
+
+def _compile(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError from error
+    return pattern
+
+
 Proportion = Annotated[float, Ge(0), Le(1), Expect("a number from 0 to 1")]
 Several = Annotated[int, Ge(2), Expect("a whole number from 2")]
 Whole = Annotated[int, Expect("a whole number")]
 Numbers = Annotated[tuple[Number, ...], Field(min_length=1), Expect("a list of numbers")]
+Rates = Annotated[tuple[NotNegative, ...], Field(min_length=1), Expect("a list of numbers from 0")]
 Indices = Annotated[tuple[Index, ...], Field(min_length=1), Expect("a list of whole numbers")]
+Rising = Annotated[
+    tuple[Index, ...],
+    Field(min_length=1),
+    AfterValidator(_rise),
+    Expect("a list of rising steps, as [100, 200]"),
+]
+Patterns = Annotated[
+    tuple[Annotated[str, AfterValidator(_compile)], ...], Expect("a list of regular expressions")
+]
 Label = Annotated[
     str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$"), Expect("a name of letters and digits")
 ]
@@ -60,8 +87,11 @@ MEANINGS: Final[Mapping[str, Any]] = {
         ("class_id", "histogram_freq", "patience", "start_from_epoch", "verbose", "warmup_steps"),
         Index,
     ),
-    **dict.fromkeys(("boundaries", "target_class_ids"), Indices),
-    **dict.fromkeys(("label_weights", "values"), Numbers),
+    "boundaries": Rising,
+    "exclude_layers": Patterns,
+    "label_weights": Numbers,
+    "target_class_ids": Indices,
+    "values": Rates,
     "average": Literal["micro", "macro", "weighted"],
     "axis": Annotated[Whole | Indices, Expect("a whole number or a list of them")],
     "class_aggregation": Literal["uniform_average", "variance_weighted_average"],

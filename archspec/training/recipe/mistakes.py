@@ -60,7 +60,9 @@ def problems(
         name = next((key for key in reversed(path) if isinstance(key, str)), "")
         match item["type"]:
             case "extra_forbidden" | "invalid_key":
-                hint = suggestion(str(path[-1]), _keys(owner), what="keys")
+                key = str(path[-1])
+                hints: Mapping[str, str] = getattr(owner, "hints", {})
+                hint = hints.get(key) or suggestion(key, _keys(owner), what="keys")
                 found[path] = Problem("unknown-key", f"`{path[-1]}` is not a key here", help=hint)
             case "missing":
                 what = _expected(owner, name)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -33,6 +35,9 @@ class _Part(BaseModel):
 
 class Section(_Part):
     """A mapping of a recipe. Written, it leaves out what is null."""
+
+    hints: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Keys that it does not have and people look for here, with where they are."""
 
     @model_serializer(mode="wrap")
     def _write(self, write: SerializerFunctionWrapHandler) -> Any:
@@ -74,9 +79,19 @@ def _known(family: names.Family) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _one_loss(value: Any) -> Any:
+    """Many libraries take a loss for each head."""
+    if isinstance(value, (list, tuple)) or (isinstance(value, Mapping) and len(value) > 1):
+        raise ValueError(
+            "write one loss, a name or one name with its arguments: it is that of every head, "
+            "which counts as much as its `loss_weight` in `heads` says"
+        )
+    return value
+
+
 _A_NAME = Expect("a name, or one name with its arguments")
 Optimizer = Annotated[Named, _known(names.OPTIMIZERS), _A_NAME]
-Loss = Annotated[Named, _known(names.LOSSES), _A_NAME]
+Loss = Annotated[Named, _known(names.LOSSES), BeforeValidator(_one_loss), _A_NAME]
 Metric = Annotated[Named, _known(names.METRICS), _A_NAME]
 Callback = Annotated[Named, _known(names.CALLBACKS), _A_NAME]
 

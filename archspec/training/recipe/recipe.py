@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -42,10 +42,34 @@ OF_INDICES: Final = frozenset(
 )
 """Losses whose labels are the numbers of classes; the others' are vectors, 1 for the class."""
 
+OF_NUMBERS: Final = "sparse_"
+"""How the names of metrics begin whose labels are the numbers of classes."""
+
+OF_ANY_LABELS: Final = frozenset({"io_u", "mean_io_u"})
+"""Metrics that are told which labels they get."""
+
 SAYS_A_RATE: Final[tuple[str, ...]] = ("initial_learning_rate", "values")
 """Arguments of Keras's schedules that are learning rates."""
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
+
+
+_OF_THE_OPTIMIZER: Final = "it is the optimizer's, as `optimizer: {{sgd: {{{}: {}}}}}`"
+_OF_THE_LOSS: Final = (
+    "it is the loss's, as `loss: {categorical_crossentropy: {label_smoothing: 0.1}}`"
+)
+
+HINTS: Final = {
+    "clipnorm": _OF_THE_OPTIMIZER.format("clipnorm", 1.0),
+    "gradient_accumulation_steps": _OF_THE_OPTIMIZER.format("gradient_accumulation_steps", 4),
+    "label_smoothing": _OF_THE_LOSS,
+    "learning_rate": _OF_THE_OPTIMIZER.format("learning_rate", 0.1),
+    "lr": _OF_THE_OPTIMIZER.format("learning_rate", 0.1),
+    "momentum": _OF_THE_OPTIMIZER.format("momentum", 0.9),
+    "use_ema": _OF_THE_OPTIMIZER.format("use_ema", "true"),
+    "weight_decay": _OF_THE_OPTIMIZER.format("weight_decay", 1e-4),
+}
+"""What is said of a recipe's parts, where others say it of the training."""
 
 
 class DataRecipe(Section):
@@ -140,6 +164,8 @@ class DataRecipe(Section):
 class Recipe(Section):
     """How to train: everything `archspec fit` needs beside the network."""
 
+    hints: ClassVar[Mapping[str, str]] = HINTS
+
     data: DataRecipe = DataRecipe()
     """What to train on: a mapping, or only the source, as `data: digits`."""
     batch: Count = 32
@@ -153,7 +179,8 @@ class Recipe(Section):
     papers, the same number decays 1 / (1 - momentum) times as fast. With `use_ema`, averages of the
     weights over the steps are judged and saved in the weights' place."""
     loss: Loss = Named.model_validate({"categorical_crossentropy": {"label_smoothing": 0.1}})
-    """One of Keras's losses. Smoothed labels (Szegedy et al. 2016, section 7) suit small data."""
+    """One of Keras's losses, which every head has; how much a head counts is its `loss_weight`.
+    Smoothed labels (Szegedy et al. 2016, section 7) suit small data."""
     metrics: tuple[Metric, ...] = ()
     """Keras's metrics to record beside the accuracy."""
     schedule: Schedule | None = None
@@ -222,7 +249,7 @@ class Recipe(Section):
             recipe = cls.model_validate(data)
         except ValidationError as error:
             raise RecipeError(problems(error, cls, data)) from None
-        checks = (_check_arguments, _check_mixing, _check_rates)
+        checks = (_check_arguments, _check_labels, _check_rates)
         together(*(partial(check, recipe) for check in checks))
         return recipe
 
@@ -253,13 +280,28 @@ def _check_arguments(recipe: Recipe) -> None:
     together(*(partial(arguments.check, family, one, path) for family, path, one in named))
 
 
-def _check_mixing(recipe: Recipe) -> None:
-    """Raise where labels are mixed that the loss takes for numbers of classes."""
+def _check_labels(recipe: Recipe) -> None:
+    """Raise where augmentations or metrics want other labels than the loss takes."""
+    loss, numbers = recipe.loss.name, recipe.loss.name in OF_INDICES
+    problems: list[tuple[Path, Problem]] = []
     mixing = next((one.name for one in recipe.augment if one.mixes_labels), None)
-    if mixing and recipe.loss.name in OF_INDICES:
-        message = f"`{mixing}` mixes classes, and `{recipe.loss.name}` takes one for each image"
+    if mixing and numbers:
+        message = f"`{mixing}` mixes classes, and `{loss}` takes one for each image"
         hint = "write `loss: categorical_crossentropy`"
-        raise RecipeError([(("loss",), Problem("value", message, help=hint))])
+        problems.append((("loss",), Problem("value", message, help=hint)))
+    for index, metric in enumerate(recipe.metrics):
+        name = metric.name
+        if name in OF_ANY_LABELS or name.startswith(OF_NUMBERS) == numbers:
+            continue
+        other = f"{OF_NUMBERS}{name}" if numbers else name.removeprefix(OF_NUMBERS)
+        known = other in names.METRICS.classes
+        hint = f"write `{other}`" if known else "write `loss: categorical_crossentropy`"
+        forms = ("the number of its class", "a value for each class")
+        wants, takes = forms if not numbers else forms[::-1]
+        message = f"`{name}` wants of an image {wants}, and `{loss}` takes {takes}"
+        problems.append((("metrics", index), Problem("value", message, help=hint)))
+    if problems:
+        raise RecipeError(problems)
 
 
 def _check_rates(recipe: Recipe) -> None:
