@@ -249,13 +249,13 @@ def watching(quiet: bool, as_json: bool) -> Iterator[list[Watcher]]:
 
 
 def _tell(run: Run) -> None:
-    from archspec.training.summary import verdict
+    from archspec.training.summary import speed, verdict
 
     click.echo(verdict(run))
     if run.advice:
         click.echo(run.advice)
     if run.history:
-        click.echo(f"{run.seconds:,.1f} s, {run.images_per_second:,.0f} images/s")
+        click.echo(f"{run.seconds:,.1f} s, {speed(run)}")
     if run.outcome == "interrupted":
         click.echo(f"archspec fit --resume {run.folder} goes on")
     click.echo(str(run.folder))

@@ -58,8 +58,9 @@ class Run:
 
     @property
     def images_per_second(self) -> float:
-        """Training throughput: the median epoch's, which the first one's start-up cannot spoil."""
-        return statistics.median([row["images_per_second"] for row in self.history] or [0.0])
+        """Training throughput: the median epoch's, without the first, which holds compilations."""
+        rows = self.history[1:] or self.history
+        return statistics.median([row["images_per_second"] for row in rows] or [0.0])
 
     @property
     def saved(self) -> str | None:

@@ -26,14 +26,19 @@ def verdict(run: Run) -> str:
     return f"test accuracy {run.test_accuracy:.2%} (epoch {run.best_epoch}); {ended}"
 
 
+def speed(run: Run) -> str:
+    """How many images a second a run with whole epochs trained on."""
+    compiling = ", compilation included" if len(run.history) == 1 else ""
+    return f"{run.images_per_second:,.0f} images/s{compiling}"
+
+
 def page(run: Run, data: str, begun: Begun | None = None) -> str:
     """`summary.md`: what was trained, what came of it, how to use it and how to go on."""
-    speed = f", {run.images_per_second:,.0f} images/s" if run.history else ""
     rows = [
         ("result", verdict(run)),
         ("data", data),
         ("parameters", f"{run.params:,}"),
-        ("time", duration(run.seconds) + speed),
+        ("time", duration(run.seconds) + (f", {speed(run)}" if run.history else "")),
     ]
     if begun is not None:
         rows.insert(2, ("began with", str(begun)))

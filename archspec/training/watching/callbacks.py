@@ -145,8 +145,8 @@ def as_keras_callback(keras: Any, watcher: Watcher) -> Any:
 
 
 def learning_rate(keras: Any, model: Any) -> float:
-    """The one of the next step."""
-    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    """The one of the next step, in the digits that a float32 has: 0.1, not 0.10000000149011612."""
+    return float(f"{float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)):.7g}")
 
 
 def averages(keras: Any, logs: Mapping[str, Any]) -> dict[str, float]:
