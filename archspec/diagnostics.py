@@ -12,7 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CODES: Final[dict[str, str]] = {
     "file": "the spec cannot be read",
@@ -131,6 +134,13 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
         return matches[0]
     folded = {name.replace("_", "").lower(): name for name in names}
     return folded.get(word.replace("_", "").replace("-", "").lower())
+
+
+def beside(path: Path) -> str:
+    """The end of a sentence about a path that is not there: what stands there of a name like it."""
+    siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+    match = nearest(path.name, siblings)
+    return f"; did you mean `{path.with_name(match)}`?" if match else ""
 
 
 def suggestion(word: str, candidates: Iterable[str], *, what: str) -> str:

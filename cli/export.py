@@ -48,7 +48,8 @@ def command(
     archspec export runs/lenet-1 -o serving/lenet/1/ -o lenet.tflite
     KERAS_BACKEND=tensorflow archspec export best.keras -o lenet.tflite
     """
-    from archspec.emit.export import TOLERANCE, UnequalError, check_target, export, load
+    from archspec.emit.engine import load_file
+    from archspec.emit.export import TOLERANCE, UnequalError, check_target, export
     from archspec.render.columns import byte_size
 
     for path in outputs:
@@ -60,7 +61,7 @@ def command(
     if "keras" not in sys.modules:
         # A GPU multiplies what it has rounded to ten bits, so that nothing could be compared.
         os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
-    model = load(saved)
+    model = load_file(saved)
     images, kind = _images(saved)
     failed = False
     for path in outputs:
@@ -132,15 +133,11 @@ def _images(saved: Path) -> tuple[Any, str]:
 
 def _hint(run: str) -> str:
     """What may be meant by a run that is not there."""
-    from archspec.diagnostics import UsageError, nearest
+    from archspec.diagnostics import UsageError, beside
     from archspec.spec.loading import find
 
-    place = Path(run)
-    siblings = [each.name for each in place.parent.iterdir()] if place.parent.is_dir() else []
-    if match := nearest(place.name, siblings):
-        return f"; did you mean `{place.with_name(match)}`?"
-    if not run.isidentifier():
-        return ""
+    if (near := beside(Path(run))) or not run.isidentifier():
+        return near
     try:
         find(run)
     except UsageError:

@@ -19,8 +19,8 @@ import archspec
 from archspec.cli.export import command
 from archspec.diagnostics import UsageError
 from archspec.emit import formats
-from archspec.emit.engine import load_keras
-from archspec.emit.export import Exported, UnequalError, check_target, export, load
+from archspec.emit.engine import load_file, load_keras
+from archspec.emit.export import Exported, UnequalError, check_target, export
 from archspec.emit.formats import FORMATS, format_of
 from archspec.emit.model import build
 from archspec.graph.graph import Graph
@@ -329,7 +329,7 @@ def test_a_model_that_is_not_archspec_s(tmp_path):
 
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
     model.save(tmp_path / "other.keras")
-    done = export(load(tmp_path / "other.keras"), tmp_path / "x.keras")
+    done = export(load_file(tmp_path / "other.keras"), tmp_path / "x.keras")
     assert done.largest_difference == 0
 
 
@@ -522,7 +522,7 @@ def test_a_run_whose_data_are_gone_is_tried_with_random_images(tmp_path):
 @pytest.mark.parametrize(("options", "meant"), [([], "best"), (["--which", "final"], "final")])
 def test_the_best_epoch_is_meant_unless_another_is_named(run_folder, tmp_path, options, meant):
     assert invoke(run_folder, "-o", tmp_path / "x.keras", *options).exit_code == 0
-    exported, original = load(tmp_path / "x.keras"), load(run_folder / f"{meant}.keras")
+    exported, original = load_file(tmp_path / "x.keras"), load_file(run_folder / f"{meant}.keras")
     for ours, theirs in zip(exported.get_weights(), original.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

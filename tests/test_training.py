@@ -490,6 +490,7 @@ def test_the_help_names_all_that_can_be_trained_on(tmp_path):
         (["lenet5", "--freeze", "s4"], 2, "go with --from"),
         (["lenet5", "--unfreeze", "five"], 2, "EPOCH:STEP"),
         (["lenet5", "--from", ""], 2, "--from: "),
+        (["lenet5", "--from", "nowhere"], 2, "--from: there is no run or file nowhere"),
         (["lenet5", "--from", "imagenet", "--freeze", "s9"], 2, "--freeze: `lenet5` has no step"),
         (["lenet5", "--from", "a", "--unfreeze", "99:none"], 2, "--unfreeze: "),
         (["lenet5", "--resume", "run"], 2, "--resume goes with"),

@@ -314,7 +314,7 @@ def test_a_head_alone_is_no_transfer(keras, tmp_path):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("nowhere", "there is no file nowhere"),
+        ("nowhere", "there is no run or file nowhere"),
         (".", "holds no trained model: neither best.keras nor final.keras is there"),
         ("imagenet", "there are no ImageNet weights for `small`"),
     ],

@@ -8,11 +8,13 @@ import json
 import os
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from archspec.diagnostics import UsageError, suggestion
+from archspec.graph.builder import MOST_NODES
 
 BACKENDS: Final = ("tensorflow", "jax", "torch")
 
@@ -90,6 +92,32 @@ def _standard_error_to(descriptor: int) -> Iterator[int]:
     finally:
         os.dup2(original, 2)
         os.close(original)
+
+
+def load_file(path: Path) -> Any:
+    """The model of a .keras file, or of an .h5 one, without what only training needs.
+
+    Raises `UsageError` where the file holds none.
+    """
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise UsageError(f"{path} is not a Keras model: it is damaged, or something else")
+    keras = load_keras()
+    with loading(path), deep(MOST_NODES):
+        return keras.saving.load_model(path, compile=False)
+
+
+@contextlib.contextmanager
+def loading(path: Path) -> Iterator[None]:
+    """Make what Keras raises while it loads a file a `UsageError`, which names the file."""
+    try:
+        yield
+    except Exception as error:  # what Keras raises on a foreign file, it does not say
+        raise UsageError(f"Keras cannot load {path}: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, or else what it is."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextlib.contextmanager

@@ -15,14 +15,13 @@ import os
 import sys
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import ArchspecError, UsageError
-from archspec.emit.engine import deep, load_keras
+from archspec.emit.engine import deep, first_line, load_keras
 from archspec.emit.formats import MOST_BYTES, Format, format_of, runner
 from archspec.graph.builder import MOST_NODES
 
@@ -118,19 +117,6 @@ def export(
     return exported
 
 
-def load(path: str | os.PathLike[str]) -> Any:
-    """The model of a .keras file, without what only training needs; Keras's or archspec's own."""
-    path = Path(path)
-    if not zipfile.is_zipfile(path):
-        raise UsageError(f"{path} is not a Keras model: it is damaged, or something else")
-    keras = load_keras()
-    try:
-        with deep(MOST_NODES):
-            return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # what Keras raises on a foreign file, it does not say
-        raise UsageError(f"Keras cannot load {path}: {_first_line(error)}") from error
-
-
 def check_target(path: str | os.PathLike[str], *, force: bool = False) -> Format:
     """The format of a path that can be written; raise `UsageError` before any work is done."""
     form = format_of(path)
@@ -222,7 +208,7 @@ def _largest_difference(
         hint = f"; {form.elsewhere(backend)}" if len(form.packages) > 1 else ""
         raise UsageError(
             f"{path}: Keras on {backend} cannot export `{model.name}` to {form.name}: "
-            f"{_first_line(error)}{hint}"
+            f"{first_line(error)}{hint}"
         ) from error
 
 
@@ -261,10 +247,6 @@ def _place(built: Path, target: Path, replaced: Path) -> None:
     except OSError:
         replaced.rename(target)
         raise
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextlib.contextmanager

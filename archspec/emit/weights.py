@@ -14,7 +14,6 @@ import contextlib
 import os
 import re
 import sys
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec.diagnostics import UsageError
-from archspec.emit.engine import deep, keras_home, load_keras
+from archspec.emit.engine import deep, first_line, keras_home, load_file, load_keras, loading
 from archspec.emit.heads import head_layers
 from archspec.emit.matching import Parts, match, parts
 from archspec.graph.builder import MOST_NODES
@@ -94,32 +93,18 @@ def source_model(keras: Any, source: Any, model: Any) -> Any:
         raise UsageError(f"there is no file {path}" if not path.is_dir() else f"{path} is a folder")
     if path.suffix not in SUFFIXES:
         raise UsageError(f"{path}: weights come from a file that ends in {', '.join(SUFFIXES)}")
-    if path.suffix == ".keras":
-        if not zipfile.is_zipfile(path):
-            raise UsageError(f"{path} is not a Keras model: it is damaged, or something else")
-        return _loaded(path, lambda: keras.saving.load_model(path, compile=False))
-    held = _weights_in(path)
+    held = None if path.suffix == ".keras" else _weights_in(path)
     if held is None:
-        return _loaded(path, lambda: keras.saving.load_model(path, compile=False))
+        return load_file(path)
     written_from = _written_from(keras, path, list(held), model)
     other = _with_classes(keras, written_from, held)
     if other is not None:
         with contextlib.suppress(Exception):  # it was only a guess, and Keras says of the other
             other.load_weights(path)
             return other
-    _loaded(path, lambda: written_from.load_weights(path))
+    with loading(path):
+        written_from.load_weights(path)
     return written_from
-
-
-def _loaded(path: Path, load: Any) -> Any:
-    try:
-        return load()
-    except Exception as error:  # what Keras raises on a foreign file, it does not say
-        raise UsageError(f"Keras cannot load {path}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _weights_in(path: Path) -> dict[str, tuple[int, ...]] | None:
@@ -245,7 +230,7 @@ def _imagenet(keras: Any, model: Any) -> Any:
         if failed is None:
             raise UsageError(
                 f"Keras cannot load the ImageNet weights of {application.__name__}: "
-                f"{_first_line(error)}"
+                f"{first_line(error)}"
             ) from error
         url, name, reason = failed.groups()
         raise UsageError(

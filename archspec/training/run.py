@@ -13,8 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from archspec.diagnostics import UsageError
-from archspec.emit.engine import load_keras
-from archspec.emit.export import load as load_model
+from archspec.emit.engine import load_file, load_keras
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec, load
 from archspec.training import beginnings, checkpoint, folder, summary
@@ -281,7 +280,7 @@ def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) 
     if outcome != "interrupted" and best and leads:
         alone = session.alone()
         # Its optimizer is another than this one, where a stage of other layers has followed.
-        alone.model.set_weights(load_model(home / "best.keras").get_weights())
+        alone.model.set_weights(load_file(home / "best.keras").get_weights())
         test = _test(alone, home)
     run = Run(
         folder=home,

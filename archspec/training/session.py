@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.diagnostics import Diagnostic, Problem
+from archspec.diagnostics import Diagnostic, Problem, UsageError
 from archspec.emit.engine import load_keras
 from archspec.emit.model import build, layer_name
 from archspec.expand import expand
@@ -228,9 +228,12 @@ def prepare(plan: Plan, hosts: Hosts = ALONE, begun: transfer.Begun | None = Non
     data can tell.
     """
     graph, recipe = plan.graph, plan.recipe
-    keras = load_keras()
-    hosts.join(keras)
     with _explained(plan.spec, plan.overrides):
+        if recipe.transfer is not None and begun is None:
+            with hosts.together(), _of_source():
+                transfer.file_of(recipe.transfer.source)
+        keras = load_keras()
+        hosts.join(keras)
         with hosts.together():
             compilation.set_up(keras, recipe)
             devices = choose(keras, recipe, hosts)
@@ -251,7 +254,8 @@ def _session(
     if recipe.transfer is not None:
         if begun is None:
             source = recipe.transfer.source
-            begun = transfer.begin(keras, model, graph, source, data.class_names)
+            with _of_source():
+                begun = transfer.begin(keras, model, graph, source, data.class_names)
         transfer.check_steps(recipe.transfer, graph, begun.new)
     train = Feed(
         data.train,
@@ -269,6 +273,15 @@ def _session(
     session = Session(keras, plan, data, model, objective, train, validation, begun, devices)
     _try_out(session)
     return session
+
+
+@contextmanager
+def _of_source() -> Iterator[None]:
+    """Make what is wrong with a source a problem of the recipe that names it."""
+    try:
+        yield
+    except UsageError as error:
+        raise RecipeError([(("transfer", "from"), Problem("value", str(error)))]) from None
 
 
 def _network(keras: Any, plan: Plan, devices: Devices) -> tuple[Any, compilation.Objective]:

@@ -12,12 +12,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from math import prod
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.diagnostics import Problem, UsageError, nearest, suggestion
+from archspec.diagnostics import Problem, UsageError, beside, nearest, suggestion
 from archspec.emit import weights
 from archspec.emit.engine import deep
 from archspec.emit.heads import head_layers, match_bodies
@@ -76,7 +75,7 @@ def begin(
     network but for its head and its classes, and then `model` is as it was.
     """
     with deep(MOST_NODES):
-        there = weights.source_model(keras, _file(source), model)
+        there = weights.source_model(keras, file_of(source), model)
         ours = parts(model)
         try:
             bodies = match_bodies(ours, parts(there))
@@ -102,11 +101,13 @@ def begin(
     )
 
 
-def _file(source: str) -> str | Path:
-    """The file that holds a run's model; what is not a folder is taken as it is."""
+def file_of(source: str) -> str | Path:
+    """The file that holds a source's model; raise `UsageError` where there is none."""
     path = Path(source)
-    if source == weights.IMAGENET or not path.is_dir():
+    if source == weights.IMAGENET or path.is_file():
         return source
+    if not path.is_dir():
+        raise UsageError(f"there is no run or file {path}{beside(path)}")
     for name in MODELS:
         if (path / name).is_file():
             return path / name
@@ -244,8 +245,9 @@ def stages(transfer: Transfer | None, epochs: int) -> tuple[Stage, ...]:
         raise RecipeError(problems)
     ends = [*(epoch - 1 for epoch in begins[1:]), epochs]
     steps = [transfer.freeze if transfer else NONE, *(thaw.freeze for thaw in thaws)]
-    said = [None, *(thaw.learning_rate for thaw in thaws)]
-    rates = accumulate(said, lambda before, now: now or before)
+    rates: list[float | None] = [None]
+    for thaw in thaws:
+        rates.append(thaw.learning_rate or rates[-1])
     return tuple(map(Stage, begins, ends, steps, rates))
 
 

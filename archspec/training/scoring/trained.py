@@ -14,9 +14,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from archspec.diagnostics import UsageError, nearest
-from archspec.emit.engine import load_keras
-from archspec.emit.export import load as load_file
+from archspec.diagnostics import UsageError, beside
+from archspec.emit.engine import load_file, load_keras
 from archspec.expand import expand
 from archspec.ops.shape import Shape
 from archspec.spec.loading import load as load_spec
@@ -116,10 +115,7 @@ def _find(place: Path) -> Trained:
         return Trained(str(place), place)
     if place.exists():
         raise UsageError(f"{place} is neither a run's folder nor a .keras file")
-    beside = [each.name for each in place.parent.iterdir()] if place.parent.is_dir() else []
-    match = nearest(place.name, beside)
-    hint = f"; did you mean `{place.with_name(match)}`?" if match else ""
-    raise UsageError(f"there is no run {place}{hint}")
+    raise UsageError(f"there is no run {place}{beside(place)}")
 
 
 def _of_run(name: str, home: Path, file: Path) -> Trained:
