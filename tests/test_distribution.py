@@ -364,8 +364,9 @@ def test_without_a_wish_there_is_one_device_however_many_there_are():
     assert (devices.count, devices.engine) == (1, None)
 
 
-def test_on_pytorch_there_is_one_device(monkeypatch):
-    monkeypatch.setattr("archspec.training.watching.machine.devices", lambda _: ["gpu:0", "gpu:1"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_on_pytorch_there_is_one_device_however_many_there_are(monkeypatch, count):
+    monkeypatch.setattr(machine, "devices", lambda _: [f"gpu:{n}" for n in range(count)])
     with pytest.raises(RecipeError, match="with PyTorch, Keras computes on one device"):
         choose(keras("torch"), Recipe.resolve({"devices": 2}), Hosts())
 

@@ -160,15 +160,15 @@ def choose(keras: Any, recipe: Recipe, hosts: Hosts) -> Devices:
     names = _names(keras, hosts)
     there = min(map(len, names))
     wanted = there if recipe.devices == "all" else recipe.devices or 1
+    if backend == "torch" and wanted > 1:
+        message = "with PyTorch, Keras computes on one device"
+        hint = "set KERAS_BACKEND=jax or KERAS_BACKEND=tensorflow"
+        raise RecipeError([(("devices",), Problem("value", message, help=hint))])
     if wanted > there:
         raise RecipeError([(("devices",), _too_many(wanted, names, backend))])
     count = wanted * hosts.count
     if count == 1:
         return Devices()
-    if backend == "torch":
-        message = "with PyTorch, Keras computes on one device"
-        hint = "set KERAS_BACKEND=jax or KERAS_BACKEND=tensorflow"
-        raise RecipeError([(("devices",), Problem("value", message, help=hint))])
     _check_batch(recipe, count)
     chosen = [name for host in names for name in host[:wanted]]
     if backend == "jax":
