@@ -12,7 +12,7 @@ from PIL import Image
 
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import data, decoding, pixels, preprocessing
+from archspec.training.data import data, pixels, preprocessing
 from archspec.training.data.data import Preprocessing
 from archspec.training.data.examples import TEST, TRAIN, VALIDATION, EncodedImages
 from archspec.training.data.pixels import Files, Kept, Stored
@@ -417,39 +417,6 @@ def test_an_image_without_any_that_could_stand_in_is_an_error():
 
 def test_free_memory_is_the_machines_or_the_containers():
     assert 2**20 < pixels.free_memory() < 2**50
-
-
-# TensorFlow's decoder
-
-
-def test_jpegs_are_halved_while_they_are_large_enough_and_odd_ones_are_left_to_pillow():
-    sizes = np.array([(224, 224), (447, 800), (448, 448), (4000, 3000), (100, 100), (0, 0)])
-    assert decoding.halvings(sizes, Shape((224, 224, 3))).tolist() == [0, -1, 1, 3, 0, -1]
-
-
-@pytest.mark.keras
-@pytest.mark.parametrize("channels", [1, 3])
-def test_tensorflow_decodes_what_pillow_does(tmp_path, monkeypatch, channels):
-    pytest.importorskip("tensorflow")
-    for number in range(12):
-        path = tmp_path / "ab"[number % 2] / f"{number}.jpg"
-        path.parent.mkdir(exist_ok=True)
-        coarse = Image.fromarray(noise(1, 4, 5, 3)[0]).rotate(30 * number)
-        size = (40 + 30 * number, 32 + 24 * number)
-        image = coarse.resize(size, Image.Resampling.BICUBIC)
-        image.convert("CMYK" if number == 5 else "RGB").save(path, quality=95)
-    shape = Shape((32, 40, channels))
-    recipe = a_folder(tmp_path, normalize="unit", cache=False, on_error="skip")
-    found = []
-    for at_hand in (False, True):
-        monkeypatch.setattr(decoding, "is_at_hand", lambda at_hand=at_hand: at_hand)
-        loaded = data.load(recipe, shape)
-        found.append(loaded.train.pixels.read(np.arange(12)).astype(int))
-    assert np.abs(found[0] - found[1]).mean(axis=(1, 2, 3)).max() < 3
-    # A file that has changed since it was looked at is Pillow's to explain.
-    (tmp_path / "a" / "0.jpg").write_bytes(b"no image")
-    loaded.train.pixels.read(np.arange(12))
-    assert [name for name, _ in loaded.skipped] == [str(tmp_path / "a" / "0.jpg")]
 
 
 # Class weights

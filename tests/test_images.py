@@ -188,7 +188,7 @@ def test_an_animation_is_its_first_frame():
 
 
 def test_a_large_jpeg_is_decoded_smaller_to_much_the_same_pixels():
-    coarse = Image.fromarray(a_photo(10, 15)).resize((600, 400), Image.Resampling.BICUBIC)
+    coarse = Image.fromarray(a_photo(4, 6)).resize((600, 400), Image.Resampling.BICUBIC)
     shape = Shape((32, 32, 3))
     fast = decode(encoded(coarse, "JPEG", quality=95), shape, "stretch")
     slow = decode(encoded(coarse), shape, "stretch")
@@ -238,20 +238,20 @@ def test_a_broken_file_is_never_pixels(name):
 
 def test_an_image_with_something_behind_its_end_is_one():
     content = encoded(a_photo(6, 4), "JPEG") + b"left by an editor"
-    assert check(content, content)[:2] == (6, 4)
+    assert check(content, content) == (6, 4)
 
 
 @pytest.mark.parametrize(
-    ("content", "is_plain"),
+    ("content", "plain"),
     [
-        (encoded(a_photo(4, 4), "JPEG"), True),
-        (encoded(a_photo(4, 4)), False),
-        (cmyk(), False),
+        (encoded(a_photo(4, 6), "JPEG"), (4, 6)),
+        (encoded(a_photo(4, 6)), None),
+        (cmyk(), None),
     ],
     ids=["rgb", "png", "cmyk"],
 )
-def test_plain_jpegs_are_told_from_others(content, is_plain):
-    assert check(content, content).is_plain is is_plain
+def test_plain_jpegs_are_told_from_others(content, plain):
+    assert check(content, content) == plain
 
 
 def test_damage_at_random_is_pixels_or_a_reason():

@@ -123,7 +123,7 @@ def test_broken_files_are_counted_and_named_or_skipped(pets, monkeypatch, most_d
     assert "empty.jpg (empty); " in str(caught.value)
     assert "say `on_error: skip`" in str(caught.value)
     loaded = load(a_folder(pets, on_error="skip"))
-    assert len(loaded.labels) == len(loaded.images.names) == len(loaded.images.sizes) == 5
+    assert len(loaded.labels) == len(loaded.images.names) == len(loaded.images.plain) == 5
     broken = ["cats/empty.jpg", "cats/text.png", "dogs/cut.jpg", "dogs/gone.png"]
     assert names_of(loaded.skipped, pets) == broken
     assert [why for _, why in loaded.skipped][3] == "a link to nothing"

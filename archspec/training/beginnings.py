@@ -26,7 +26,10 @@ ENVIRONMENT: Final = "environment.json"
 TRANSFER: Final = "transfer.json"
 """From which weights a run began that did not begin with random ones."""
 
-VERSIONS: Final = ("keras", "tensorflow", "jax", "torch", "numpy", "pillow", "scikit-learn")
+VERSIONS: Final = (
+    "keras", "tensorflow", "jax", "torch",
+    "numpy", "pillow", "opencv-python-headless", "scikit-learn",
+)  # fmt: skip
 
 
 def write(session: Session, home: Path) -> None:

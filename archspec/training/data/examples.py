@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from archspec.ops.shape import Shape
-from archspec.training.data.images import Encoded
+from archspec.training.data.decoding import Encoded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,8 +36,8 @@ class EncodedImages:
 
     names: Sequence[str]
     get: Callable[[int], Encoded]
-    sizes: NDArray[np.int32] | None = None
-    """(images, 2): height and width of each plain JPEG, 0 of others; None where nobody looked."""
+    plain: Sequence[tuple[int, int] | None] | None = None
+    """Height and width of each plain JPEG, None of others; None where nobody looked."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,9 +29,6 @@ from archspec.training.data.images import SUFFIXES, UnreadableError, check
 from archspec.training.watching.machine import cores
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from archspec.training.recipe.recipe import DataRecipe
 
 PARTS: Final = {
@@ -103,7 +100,7 @@ def load(recipe: DataRecipe, _: Shape) -> Loaded:
         name=f"folder {root}",
         class_names=layout.class_names,
         labels=np.array([file.label for file in kept], np.int32),
-        images=EncodedImages(paths, lambda i: Path(paths[i]), seen.sizes[good]),
+        images=EncodedImages(paths, lambda i: Path(paths[i]), [seen.plain[i] for i in good]),
         parts=np.array([file.part for file in kept], np.int8) if _is_split(layout) else None,
         skipped=(*strangers, *damaged),
         digest=seen.digest,
@@ -215,7 +212,8 @@ def _walk(top: Path) -> Iterator[str]:
 class _Inspection(NamedTuple):
     """What looking at files has shown, for each of them."""
 
-    sizes: NDArray[np.int32]
+    plain: list[tuple[int, int] | None]
+    """Height and width of a plain JPEG, or None."""
     reasons: list[str | None]
     """Why it cannot be read, or None."""
     digest: str
@@ -223,11 +221,10 @@ class _Inspection(NamedTuple):
 
 
 def _inspect(root: Path, paths: list[str]) -> _Inspection:
-    import numpy as np  # noqa: PLC0415
 
     lengths = [_length(path) for path in paths]
     whole = sum(lengths) <= MOST_DIGESTED_BYTES
-    sizes = np.zeros((len(paths), 2), np.int32)
+    plain: list[tuple[int, int] | None] = [None] * len(paths)
     reasons: list[str | None] = [None] * len(paths)
     digests = [b""] * len(paths)
 
@@ -236,15 +233,13 @@ def _inspect(root: Path, paths: list[str]) -> _Inspection:
             path = Path(paths[i])
             try:
                 content = _content(path, None if whole else ENDS_BYTES)
-                header = check(content, content if whole else path)
+                plain[i] = check(content, content if whole else path)
             except UnreadableError as error:
                 reasons[i] = str(error)
                 continue
             except OSError as error:
                 reasons[i] = error.strerror or "unreadable"
                 continue
-            if header.is_plain:
-                sizes[i] = header.height, header.width
             if whole:
                 digests[i] = hashlib.sha256(content).digest()
 
@@ -256,7 +251,7 @@ def _inspect(root: Path, paths: list[str]) -> _Inspection:
         digest.update(os.fsencode(Path(path).relative_to(root)))
         digest.update(b"\0%d\0" % length + of_content)
     covers = "names, sizes and contents of the files" if whole else "names and sizes of the files"
-    return _Inspection(sizes, reasons, digest.hexdigest(), covers)
+    return _Inspection(plain, reasons, digest.hexdigest(), covers)
 
 
 def _length(path: str) -> int:

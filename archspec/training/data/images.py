@@ -3,22 +3,21 @@
 Files go through Pillow, arrays through a few lines of NumPy, by the same definitions: bilinear,
 each new pixel a mean over what it covers where an image shrinks, pixel centres aligned. (The
 backends' resizing differs from each other's in the last digits, or does not smooth at all.)
+Most JPEGs take a faster way to much the same pixels, `decoding`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from archspec.ops.shape import Shape
+from archspec.training.data.decoding import Encoded, interpolated
+from archspec.training.data.placing import placement, shown
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
-
-Encoded: TypeAlias = Path | bytes
-"""An image as it is stored: a file, or what would be in one."""
 
 FORMATS: Final = ("JPEG", "PNG", "BMP", "GIF")
 SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
@@ -43,25 +42,31 @@ _END: Final = {
 }
 """How a whole file of a kind ends, by how it starts."""
 
-Region: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
-"""(start, end) along the height and along the width."""
-
 
 class UnreadableError(Exception):
     """Why an image cannot be had from its file."""
 
 
-def decode(encoded: Encoded, shape: Shape, how: str) -> NDArray[np.uint8]:
+def decode(
+    encoded: Encoded, shape: Shape, how: str, plain: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
     """An image file's pixels, (height, width, channels) as `shape` says, which has 1 or 3 channels.
 
     The first frame, held as the camera's EXIF says. What is transparent shows white paper; 16 bits
-    become 8; CMYK and palettes become RGB. Raises `UnreadableError`.
+    become 8; CMYK and palettes become RGB. `plain` is what `check` said, which then need not be
+    found out. Raises `UnreadableError`.
     """
     import numpy as np  # noqa: PLC0415
 
+    pixels = interpolated(encoded, plain, shape, how) if plain is not None else None
+    if pixels is not None:
+        return pixels
     try:
         with _open(encoded) as image:
-            pixels = np.asarray(_fitted(image, shape, how))
+            found = _plain(image) if plain is None else None
+            pixels = interpolated(encoded, found, shape, how) if found is not None else None
+            if pixels is None:
+                pixels = np.asarray(_fitted(image, shape, how))
     except UnreadableError:
         raise
     except Exception as error:  # noqa: BLE001  (Pillow lets through what a broken file leads to)
@@ -69,20 +74,11 @@ def decode(encoded: Encoded, shape: Shape, how: str) -> NDArray[np.uint8]:
     return pixels.reshape(shape)
 
 
-class Header(NamedTuple):
-    """What the start of an image file says."""
+def check(content: bytes, encoded: Encoded) -> tuple[int, int] | None:
+    """Look whether a file is whole; its height and width if it is a plain JPEG.
 
-    height: int
-    width: int
-    is_plain: bool
-    """A JPEG, grey or RGB, held upright: what every decoder reads alike."""
-
-
-def check(content: bytes, encoded: Encoded) -> Header:
-    """The header of a file that looks whole; it is decoded only where looks do not tell.
-
-    `content` is the file, or its start and its end. What is damaged in between is found when it
-    is decoded. Raises `UnreadableError`.
+    `content` is the file, or its start and its end. It is decoded only where looks do not tell:
+    what is damaged in between is found when it is decoded. Raises `UnreadableError`.
     """
     if not content:
         raise UnreadableError("empty")
@@ -92,12 +88,18 @@ def check(content: bytes, encoded: Encoded) -> Header:
             # Cameras and editors leave things behind the end: only a decoder can tell.
             if end is None or not content.endswith(end):
                 image.load()
-            is_plain = image.format == "JPEG" and image.mode in {"L", "RGB"} and _turned(image) == 1
-            return Header(image.size[1], image.size[0], is_plain)
+            return _plain(image)
     except UnreadableError:
         raise
     except Exception as error:  # noqa: BLE001
         raise UnreadableError(_reason(error)) from None
+
+
+def _plain(image: Image) -> tuple[int, int] | None:
+    """The height and width of a JPEG, grey or RGB, held upright: what decoders read alike."""
+    if image.format != "JPEG" or image.mode not in {"L", "RGB"} or _turned(image) != 1:
+        return None
+    return image.size[1], image.size[0]
 
 
 def _open(encoded: Encoded) -> Image:
@@ -186,28 +188,6 @@ def _in_mode(image: Image, mode: str) -> Image:
     elif image.mode not in {"1", "L", "RGB"}:
         image = image.convert("RGB")
     return image.convert(mode)
-
-
-def placement(
-    old: tuple[int, ...], new: tuple[int, ...], how: str
-) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
-    """The extent that an image is resized to, and the bars (before, after) that fill the rest."""
-    if how != "pad":
-        return new, ((0, 0),) * len(new)
-    scale = min(n / o for n, o in zip(new, old, strict=True))
-    inner = tuple(max(1, min(n, round(o * scale))) for n, o in zip(new, old, strict=True))
-    rest = [n - i for n, i in zip(new, inner, strict=True)]
-    return inner, tuple((r // 2, r - r // 2) for r in rest)
-
-
-def shown(old: tuple[int, ...], new: tuple[int, ...], how: str) -> Region:
-    """The part of an image that is shown: all of it, or under `crop` its middle."""
-    if how != "crop":
-        return (0.0, float(old[0])), (0.0, float(old[1]))
-    scale = max(n / o for n, o in zip(new, old, strict=True))
-    extents = [min(float(o), n / scale) for n, o in zip(new, old, strict=True)]
-    margins = [(o - e) / 2 for o, e in zip(old, extents, strict=True)]
-    return (margins[0], margins[0] + extents[0]), (margins[1], margins[1] + extents[1])
 
 
 def resize(images: NDArray[Any], extent: tuple[int, ...], how: str = "stretch") -> NDArray[Any]:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import decoding
 from archspec.training.data.examples import BYTE_WHITE, EncodedImages, Skipped, legible
 from archspec.training.data.images import UnreadableError, decode, match_channels, resize
 from archspec.training.watching.machine import cores
@@ -110,59 +109,38 @@ class Files:
         self._skip = skip
         self._bad: set[int] = set()
         self._lock = threading.Lock()
-        self._halvings: NDArray[np.int32] | None = None
-        self._decode_batch: decoding.BatchDecoder | None = None
-        if images.sizes is not None and how == "stretch" and decoding.is_at_hand():
-            self._halvings = decoding.halvings(images.sizes, shape)
-            self._decode_batch = decoding.batch_decoder(shape)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(cores(), thread_name_prefix="decode")
 
     def read(self, indices: NDArray[np.intp]) -> NDArray[np.uint8]:
-        images, left = self._in_one_call(indices)
+        import numpy as np  # noqa: PLC0415
+
+        images = np.empty((len(indices), *self.shape), np.uint8)
 
         def fill(start: int) -> None:
-            for position in left[start::step]:
+            for position in range(start, len(indices), step):
                 images[position] = self._image(int(indices[position]))
 
-        step = min(cores(), len(left))
+        step = min(cores(), len(indices))
         if step > 1:
             list(self._pool.map(fill, range(step)))
         elif step:
             fill(0)
         return images
 
-    def _in_one_call(self, indices: NDArray[np.intp]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-        """The images, filled in by a faster decoder; and the positions that it has left."""
-        import numpy as np  # noqa: PLC0415
-
-        images = np.empty((len(indices), *self.shape), np.uint8)
-        everything = np.arange(len(indices))
-        if self._decode_batch is None or self._halvings is None:
-            return images, everything
-        times = self._halvings[indices]
-        chosen = np.flatnonzero(times >= 0)
-        if not len(chosen):
-            return images, everything
-        paths = [self._images.names[index] for index in indices[chosen]]
-        try:
-            decoded = self._decode_batch(paths, times[chosen])
-        except Exception:  # noqa: BLE001  (one is damaged: Pillow finds out which, and why)
-            return images, everything
-        if len(chosen) == len(indices):
-            return decoded, everything[:0]
-        images[chosen] = decoded
-        return images, np.flatnonzero(times < 0)
-
     def _image(self, index: int) -> NDArray[np.uint8]:
         if index not in self._bad:
             try:
-                return decode(self._images.get(index), self.shape, self._how)
+                return self._decode(index)
             except UnreadableError as error:
                 self._damaged(index, str(error))
         return self._stand_in(index)
+
+    def _decode(self, index: int) -> NDArray[np.uint8]:
+        plain = None if self._images.plain is None else self._images.plain[index]
+        return decode(self._images.get(index), self.shape, self._how, plain)
 
     def _damaged(self, index: int, reason: str) -> None:
         name = legible(self._images.names[index])
@@ -174,8 +152,6 @@ class Files:
             if index not in self._bad:
                 self._bad.add(index)
                 self.skipped.append((name, reason))
-                if self._halvings is not None:
-                    self._halvings[index] = -1
 
     def _stand_in(self, index: int) -> NDArray[np.uint8]:
         import numpy as np  # noqa: PLC0415
@@ -185,7 +161,7 @@ class Files:
             if int(other) in self._bad:
                 continue
             try:
-                return decode(self._images.get(int(other)), self.shape, self._how)
+                return self._decode(int(other))
             except UnreadableError as error:
                 self._damaged(int(other), str(error))
         name = legible(self._images.names[index])

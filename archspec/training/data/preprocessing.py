@@ -8,8 +8,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from archspec.ops.shape import Shape
+from archspec.training.data.decoding import Encoded
 from archspec.training.data.examples import BYTE_WHITE
-from archspec.training.data.images import Encoded, decode
+from archspec.training.data.images import decode
 
 if TYPE_CHECKING:
     import numpy as np
