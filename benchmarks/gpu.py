@@ -6,7 +6,7 @@
 ResNet-50 at 224x224 in mixed_bfloat16 by SGD with momentum, on images that lie in memory (`arrays`)
 and on JPEGs of 500x375 (`folder`). By hand are PyTorch, channels last and compiled, and JAX
 (`resnets.py`), each where it is installed; both get batches that threads have prepared, decoded by
-Pillow as archspec's are. TensorFlow takes no part.
+OpenCV as archspec's are. TensorFlow takes no part.
 
 Each side is a process of its own, one after the other. Images/s are the median of the rounds, each
 an epoch, of which the first, which compiles, does not count. `share` is what three forward passes
@@ -33,10 +33,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import yaml
 from photos import photos
-from PIL import Image
 from resnets import MOMENTUM, TRAININGS, ResNet, described
 
 import archspec
@@ -195,9 +195,7 @@ def folder(task: Task) -> Read:
     pool = ThreadPoolExecutor(os.cpu_count())
 
     def decode(place: int) -> Any:
-        with Image.open(files[place]) as image:
-            image.draft("RGB", (2 * width, 2 * height))
-            return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+        return cv2.resize(cv2.imread(str(files[place]), cv2.IMREAD_COLOR_RGB), (width, height))
 
     return lambda places: (np.stack(list(pool.map(decode, places))), labels[places])
 
