@@ -390,11 +390,9 @@ def keras_datasets(monkeypatch):
     """Stands in for keras.datasets.NAME; takes what `load_data` is to do."""
 
     def stand_in(name: str, load_data) -> None:
-        keras = ModuleType("keras")
-        keras.config = SimpleNamespace(keras_home=lambda: "/home/me/.keras")
         module = ModuleType(f"keras.datasets.{name}")
         module.load_data = load_data
-        monkeypatch.setitem(sys.modules, "keras", keras)
+        monkeypatch.setitem(sys.modules, "keras", ModuleType("keras"))
         monkeypatch.setitem(sys.modules, "keras.datasets", ModuleType("keras.datasets"))
         monkeypatch.setitem(sys.modules, f"keras.datasets.{name}", module)
 
@@ -428,7 +426,9 @@ def test_published_sets_keep_their_own_test_images(keras_datasets, capsys, name,
     assert capsys.readouterr().out == ""  # which is the command's
 
 
-def test_without_a_network_the_message_says_what_to_put_where(keras_datasets):
+def test_without_a_network_the_message_says_what_to_put_where(keras_datasets, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", "/home/me/.keras")
+
     def load_data():
         raise Exception("URL fetch failure on https://a.test/mnist.npz: None -- unreachable")  # noqa: TRY002
 

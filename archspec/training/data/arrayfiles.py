@@ -153,6 +153,8 @@ def _header(path: Path, key: str) -> _Header:
             f"`{key}` in {path} holds Python objects, which are not read; "
             "save an array of numbers, with one shape for all images"
         )
+    if not shape:
+        raise UsageError(f"`{key}` in {path} is a single value, not one for each image")
     return _Header(shape, dtype)
 
 
@@ -161,8 +163,6 @@ def _read(path: Path, key: str) -> NDArray[Any]:
     import numpy as np  # noqa: PLC0415
 
     header = _header(path, key)
-    if not header.shape:
-        raise UsageError(f"`{key}` in {path} is a single value, not one for each image")
     if path.is_dir():
         with _explained(path / f"{key}.npy"):
             if 0 in header.shape:  # nothing to map

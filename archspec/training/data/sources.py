@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import UsageError
+from archspec.emit.engine import keras_home
 from archspec.ops.shape import Shape
 from archspec.training.data.examples import TEST, TRAIN, Facts, Loaded
 
@@ -108,10 +109,8 @@ def _download(name: str, files: str) -> Iterator[None]:
         with redirect_stdout(sys.stderr):
             yield
     except Exception as error:  # Keras raises plain exceptions for a server out of reach
-        import keras  # noqa: PLC0415
-
         reason = str(error).strip().partition("\n")[0][:500]
-        home = f"{keras.config.keras_home()}/datasets"
+        home = keras_home() / "datasets"
         raise UsageError(
             f"{name} could not be downloaded or read: {reason}. "
             f"Without a network, put {files} into {home}"
