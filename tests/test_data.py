@@ -433,7 +433,17 @@ def test_balanced_weights_give_each_class_the_same_sum(arrays):
 
 
 def test_a_weight_of_a_class_that_is_not_there_is_refused_at_its_place():
-    digits = data.load(DataRecipe(), Shape((8, 8, 1)))
-    with pytest.raises(RecipeError) as caught:
-        data.class_weights({"eleven": 2.0}, digits)
-    assert caught.value.problems[0][0] == ("class_weights", "eleven")
+    recipe = DataRecipe(classes=("1", "3"))
+    outputs = {"output": Shape((2,))}
+    assert not list(data.misfits(recipe, Shape((8, 8, 1)), outputs, ["3", "1"]))
+    with pytest.raises(RecipeError, match="no class `2`") as caught:
+        list(data.misfits(recipe, Shape((8, 8, 1)), outputs, ["3", "2"]))
+    assert caught.value.problems[0][0] == ("class_weights", "2")
+
+
+def test_one_class_is_nothing_to_learn(arrays):
+    recipe = arrays(noise(6, 4, 4, 1), np.zeros(6, int))
+    with pytest.raises(UsageError, match="has one class only, `0`: nothing to tell apart"):
+        list(data.misfits(recipe, Shape((4, 4, 1)), {"output": Shape((10,))}))
+    with pytest.raises(UsageError, match="has one class only, `0`: nothing to tell apart"):
+        data.load(recipe, Shape((4, 4, 1)))

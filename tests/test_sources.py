@@ -340,6 +340,11 @@ def test_wrong_arrays_are_told_what_is_wrong_with_them(archive, images, labels, 
         load(arrays(archive(mapped=mapped, x=images, y=labels)))
 
 
+def test_a_single_value_is_no_images_even_at_a_glance(archive):
+    with pytest.raises(UsageError, match=r"`x` in .* is a single value"):
+        SOURCES["arrays"].look(arrays(archive(x=np.array(7), y=LABELS)), GREY)
+
+
 def test_a_missing_array_is_named_with_what_there_is(archive):
     path = archive(picture=IMAGES, y=LABELS)
     with pytest.raises(UsageError, match=r"has no `x` or `images`.*it has: picture, y"):

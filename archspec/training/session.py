@@ -88,7 +88,8 @@ def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> None:
         main: ("layers", len(spec.document.layers) - 1),
     }
     found: list[Diagnostic] = []
-    for name, misfit in training_data.misfits(recipe.data, graph.input, outputs):
+    weighted = recipe.class_weights if isinstance(recipe.class_weights, dict) else ()
+    for name, misfit in training_data.misfits(recipe.data, graph.input, outputs, weighted):
         found.append(misfit.at(spec.source.span(spans.get(name, ("heads", name)))))
     if found:
         raise spec_error(spec.source, found)

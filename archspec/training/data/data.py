@@ -7,7 +7,7 @@ where it is needed: what is wrong with a spec or a recipe is said before that.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -26,7 +26,13 @@ from archspec.training.data.pixels import (
 )
 from archspec.training.data.preprocessing import NEEDS_COLOUR, Preprocessing
 from archspec.training.data.sources import SOURCES
-from archspec.training.data.splitting import check_parts, chosen_classes, labels_of, split
+from archspec.training.data.splitting import (
+    check_parts,
+    check_several,
+    chosen_classes,
+    labels_of,
+    split,
+)
 from archspec.training.recipe.recipe import DataRecipe, RecipeError
 
 if TYPE_CHECKING:
@@ -102,16 +108,27 @@ class Data:
 
 
 def misfits(
-    recipe: DataRecipe, input_shape: Shape, outputs: Mapping[str, Shape]
+    recipe: DataRecipe,
+    input_shape: Shape,
+    outputs: Mapping[str, Shape],
+    weighted: Iterable[str] = (),
 ) -> Iterator[tuple[str, Problem]]:
     """Why a network of these shapes cannot learn this: "input" or an output's name, and what.
 
-    Loads no pixels. Raises `UsageError` for files that cannot be read, and `RecipeError` for
-    classes that are not there.
+    Loads no pixels. Raises `UsageError` for files that cannot be read or hold one class, and
+    `RecipeError` for classes, also `weighted` ones, that are not there.
     """
     facts = SOURCES[recipe.source].look(recipe, input_shape)
-    classes = len(facts.class_names if recipe.classes is None else chosen_classes(recipe, facts))
+    class_names = [facts.class_names[number] for number in chosen_classes(recipe, facts)]
+    classes = len(class_names)
     source = recipe.source if recipe.path is None else recipe.path
+    if outputs:
+        check_several(source, class_names)
+    for name in weighted:
+        if name not in class_names:
+            hint = suggestion(name, class_names, what="classes")
+            unknown = Problem("unknown-name", f"the data has no class `{name}`", help=hint)
+            raise RecipeError([(("class_weights", name), unknown)])
     problem = _misfit(source, facts.shape, input_shape)
     if problem is None and recipe.normalize in NEEDS_COLOUR and input_shape.channels != 3:
         problem = Problem(
@@ -257,9 +274,4 @@ def class_weights(
     if setting == "balanced":
         counts = np.bincount(data.train.labels, minlength=classes)
         return {label: len(data.train) / (classes * int(n)) for label, n in enumerate(counts)}
-    for name in setting:
-        if name not in data.class_names:
-            hint = suggestion(name, data.class_names, what="classes")
-            problem = Problem("unknown-name", f"the data has no class `{name}`", help=hint)
-            raise RecipeError([(("class_weights", name), problem)])
     return {label: float(setting.get(name, 1)) for label, name in enumerate(data.class_names)}

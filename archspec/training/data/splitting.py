@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from archspec.diagnostics import Problem, UsageError, suggestion
@@ -29,6 +30,12 @@ def chosen_classes(recipe: DataRecipe, facts: Facts) -> list[int]:
     return [numbers[name] for name in recipe.classes]
 
 
+def check_several(source: str, class_names: Sequence[str]) -> None:
+    """Raise `UsageError` where there is only one class."""
+    if len(class_names) < 2:
+        raise UsageError(f"{source} has one class only, `{class_names[0]}`: nothing to tell apart")
+
+
 def labels_of(recipe: DataRecipe, loaded: Loaded) -> tuple[NDArray[np.int32], tuple[str, ...]]:
     """Each example's place among the classes to use, -1 for none of them; and their names."""
     import numpy as np  # noqa: PLC0415
@@ -38,8 +45,7 @@ def labels_of(recipe: DataRecipe, loaded: Loaded) -> tuple[NDArray[np.int32], tu
     places = np.full(len(loaded.class_names), -1, np.int32)
     places[chosen] = np.arange(len(chosen))
     labels = places[loaded.labels]
-    if len(names) < 2:
-        raise UsageError(f"{loaded.name} has one class only, `{names[0]}`: nothing to tell apart")
+    check_several(loaded.name, names)
     counts = np.bincount(labels[labels >= 0], minlength=len(names))
     if not counts.all():
         empty = [names[number] for number in np.flatnonzero(counts == 0)]
