@@ -67,8 +67,8 @@ def command(
         echo(as_json(found.to_dict()))
     elif is_csv:
         echo(prediction_tables.csv(found))
-    else:
-        echo(prediction_tables.text(found, **screen()))
+    elif table := prediction_tables.text(found, **screen()):
+        echo(table)
     for image in found.unread:
         echo(f"error: {image.image}: {image.error}", err=True)
     if found.unread:

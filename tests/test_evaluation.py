@@ -412,6 +412,7 @@ def test_the_commands_print_what_the_library_gives(here):
         ["one", "wide"], ["a.png", "not.png"]
     )
     assert "a.png" in run("predict", "one", "a.png").stdout
+    assert run("predict", "one", "not.png").stdout == ""
 
 
 REFUSED = [
