@@ -96,6 +96,13 @@ def finish(process: subprocess.Popen[str]) -> str:
     return said
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 @pytest.fixture(scope="module", params=["tensorflow", "jax"])
 def backend(request) -> str:
     if importlib.util.find_spec(request.param) is None:
@@ -128,9 +135,7 @@ def hosts(tmp_path_factory) -> Path:
     if importlib.util.find_spec("jax") is None:
         pytest.skip("jax is not installed")
     place = tmp_path_factory.mktemp("hosts")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     cosine = EVEN | {"schedule": "cosine", "callbacks": ["csv_logger"]}
     started = []
     for host in range(2):
@@ -375,6 +380,34 @@ def test_on_pytorch_there_is_one_device_however_many_there_are(monkeypatch, coun
 def test_only_jax_has_several_hosts(backend):
     with pytest.raises(UsageError, match=rf"on {backend}, Keras cannot .*KERAS_BACKEND=jax"):
         Hosts(2, 0, "127.0.0.1:1234").join(keras(backend))
+
+
+ALONE = """
+import sys
+from archspec.cli import main
+from archspec.training import hosts
+hosts.PATIENCE_SECONDS = 3
+main(["fit", "lenet5", "--hosts", "2", "--host", sys.argv[1], "--coordinator", sys.argv[2]])
+"""
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("host", [0, 1])
+def test_a_host_that_nobody_joins_says_so(host):
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    address = f"127.0.0.1:{free_port()}"
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(host), address],
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 2, done.stderr
+    assert f"error: host {host} of 2 did not meet the others at {address}: " in done.stderr
+    assert "each is to be started" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec.diagnostics import ArchspecError, UsageError
+
+PATIENCE_SECONDS: Final = 300
+"""How long hosts wait for each other to start."""
+
+FOREVER_SECONDS: Final = 10**6
 
 
 @contextmanager
@@ -72,17 +78,37 @@ class Hosts:
             self._check_joined(jax)
             return
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
-        keras.utils.set_random_seed(0)  # else Keras would compute, to agree on one
-        try:
-            keras.distribution.initialize(self.coordinator, self.count, self.index)
-        except (RuntimeError, ValueError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UsageError(
-                f"host {self.index} of {self.count} did not meet the others at "
-                f"{self.coordinator}: {reason}"
-            ) from None
+        self._meet(jax)
         with hushed():
             self._told((0,))
+
+    def _meet(self, jax: Any) -> None:
+        """Have JAX wait in a thread: it hears no Ctrl-C, and ends a process that waited in vain."""
+        address = str(self.coordinator).partition(",")[0]  # Keras's variable may name all hosts
+        failed: list[Exception] = []
+
+        def meet() -> None:
+            try:
+                jax.distributed.initialize(
+                    address, self.count, self.index, initialization_timeout=FOREVER_SECONDS
+                )
+            except Exception as error:  # noqa: BLE001  (told by the thread that waits)
+                failed.append(error)
+
+        meeting = threading.Thread(target=meet, daemon=True)
+        meeting.start()
+        meeting.join(PATIENCE_SECONDS)
+        if not meeting.is_alive() and not failed:
+            return
+        reason = (
+            f"they were not all there in {PATIENCE_SECONDS / 60:g} minutes; each is to be started, "
+            "with a --host of its own, and must reach that address"
+        )
+        if failed:
+            reason = (str(failed[0]).strip().splitlines() or [type(failed[0]).__name__])[0]
+        raise UsageError(
+            f"host {self.index} of {self.count} did not meet the others at {address}: {reason}"
+        )
 
     def _check_joined(self, jax: Any) -> None:
         if (jax.process_count(), jax.process_index()) != (self.count, self.index):
