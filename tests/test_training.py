@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 import archspec
 from archspec.diagnostics import SpecError, UsageError
@@ -405,6 +406,23 @@ def test_what_keras_cannot_measure_is_refused_before_a_folder_is_made(load, trai
     assert diagnostic.span.line == 9
     assert message in diagnostic.message
     assert hint in (diagnostic.help or "")
+    assert not Path("runs").exists()
+
+
+@pytest.mark.keras
+def test_an_image_of_the_first_batch_that_is_damaged_within_is_named(load, tmp_path):
+    for name in ("cats", "dogs"):
+        for number in range(4):
+            path = tmp_path / "pets" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8)).save(path)
+            content = path.read_bytes()
+            middle = content.index(b"IDAT") + 8
+            path.write_bytes(content[:middle] + b"\xff" * 4 + content[middle + 4 :])
+    with pytest.raises(UsageError, match=r"^`.*\.png` cannot be read: .*`on_error: skip`$"):
+        archspec.fit(
+            load(classes=2), data={"source": "folder", "path": "pets", "normalize": "unit"}
+        )
     assert not Path("runs").exists()
 
 

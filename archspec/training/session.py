@@ -315,6 +315,8 @@ def _try_out(session: Session) -> None:
     try:
         with session.devices.scope():
             measured = session._compile(recipe)  # noqa: SLF001
+    except UsageError:  # of an image file, which is of the first batch by chance
+        raise
     except Exception as error:  # noqa: BLE001  (each backend raises its own)
         place = "metrics" if recipe.metrics else "loss"
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
