@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import archspec
-from archspec.diagnostics import UsageError
+from archspec.diagnostics import SpecError, UsageError
 from archspec.training import checkpoint, folder, record
 from archspec.training.outcome import Run
 from archspec.training.run import fit, resume
@@ -166,7 +166,7 @@ def test_a_run_goes_on_without_what_it_began_with(spec):
     assert (began["source"].endswith("base"), began["params"]) == (True, whole.params)
     assert f"copied {whole.params:,} parameters" in Path("stopped/summary.md").read_text("utf-8")
     Path("stopped/transfer.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"there is no run or file .*base"):
+    with pytest.raises(SpecError, match=r"spec.yaml:.* there is no run or file .*base"):
         resume("stopped", epochs=5)
 
 
