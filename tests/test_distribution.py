@@ -391,23 +391,36 @@ main(["fit", "lenet5", "--hosts", "2", "--host", sys.argv[1], "--coordinator", s
 """
 
 
+def join_alone(host: int, address: str) -> subprocess.Popen[str]:
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    return subprocess.Popen(
+        [sys.executable, "-c", ALONE, str(host), address],
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @pytest.mark.keras
 @pytest.mark.parametrize("host", [0, 1])
 def test_a_host_that_nobody_joins_says_so(host):
-    if importlib.util.find_spec("jax") is None:
-        pytest.skip("jax is not installed")
     address = f"127.0.0.1:{free_port()}"
-    done = subprocess.run(
-        [sys.executable, "-c", ALONE, str(host), address],
-        env=os.environ | {"KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 2, done.stderr
-    assert f"error: host {host} of 2 did not meet the others at {address}: " in done.stderr
-    assert "each is to be started" in done.stderr
+    with join_alone(host, address) as process:
+        _, complaints = process.communicate(timeout=300)
+    assert process.returncode == 2, complaints
+    assert f"error: host {host} of 2 did not meet the others at {address}: " in complaints
+    assert "each is to be started" in complaints
+
+
+@pytest.mark.keras
+def test_a_port_that_is_taken_is_said():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with join_alone(0, f"127.0.0.1:{port}") as process:
+            _, complaints = process.communicate(timeout=300)
+    assert process.returncode == 2, complaints
+    assert f"error: host 0 cannot wait at port {port}: Address already in use" in complaints
 
 
 @pytest.mark.parametrize(

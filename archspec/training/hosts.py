@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -85,6 +86,8 @@ class Hosts:
     def _meet(self, jax: Any) -> None:
         """Have JAX wait in a thread: it hears no Ctrl-C, and ends a process that waited in vain."""
         address = str(self.coordinator).partition(",")[0]  # Keras's variable may name all hosts
+        if self.leads:
+            _check_port(address)
         failed: list[Exception] = []
 
         def meet() -> None:
@@ -162,6 +165,16 @@ def _check_address(address: str | None) -> None:
     name, colon, port = address.rpartition(":")
     if not (name and colon and port.isdecimal() and 0 < int(port) < 2**16):
         raise UsageError(f"--coordinator must be ADDRESS:PORT, as 10.0.0.1:1234, not {address}")
+
+
+def _check_port(address: str) -> None:
+    """Raise `UsageError` where another process listens: JAX would crash, or share the port."""
+    port = int(address.rpartition(":")[2])
+    try:
+        socket.create_server(("", port)).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"host 0 cannot wait at port {port}: {reason}; take another") from None
 
 
 def _no_hosts(backend: str) -> str:
