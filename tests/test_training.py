@@ -412,7 +412,7 @@ def test_what_keras_cannot_measure_is_refused_before_a_folder_is_made(load, trai
 @pytest.mark.keras
 def test_an_image_of_the_first_batch_that_is_damaged_within_is_named(load, tmp_path):
     for name in ("cats", "dogs"):
-        for number in range(4):
+        for number in range(8):
             path = tmp_path / "pets" / name / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("L", (8, 8)).save(path)
