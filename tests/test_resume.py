@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import math
+import multiprocessing
 import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -434,23 +433,35 @@ def sittings(home: Path) -> int:
     return len(json.loads(environment.read_text())) if environment.exists() else 0
 
 
-@pytest.mark.parametrize(
-    ("kills", "epochs"), [(2, 100), pytest.param(25, 1_250, marks=pytest.mark.slow)]
-)
-def test_a_run_survives_kill_9_at_any_moment(spec, kills, epochs):
-    home, moments = Path("killed"), random.Random(kills)  # noqa: S311
-    patient = "callbacks.early_stopping.patience"
-    fit(spec, out="whole", epochs=epochs, **{patient: 1000})
-    archspec = [sys.executable, "-m", "archspec.cli", "fit", "--quiet"]
-    options = ["--epochs", str(epochs), "--train", f"{patient}=1000", "--out", str(home)]
-    command = [*archspec, str(spec), *options]
+def done(home: Path) -> int:
+    held, _ = checkpoint.latest(home)
+    return held.epoch if held else 0
+
+
+@pytest.mark.parametrize("kills", [10, pytest.param(40, marks=pytest.mark.slow)])
+def test_a_run_survives_kill_9_at_any_moment(spec, kills):
+    """Processes are forked off one that has imported Keras, which is what takes time."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["keras", "archspec.training.run"])
+    home, moments = Path("killed").absolute(), random.Random(kills)  # noqa: S311
+    recipe = {"callbacks.early_stopping.patience": 1_000_000}
+    endless = {"out": home, "epochs": 1_000_000, **recipe}
+    process = processes.Process(target=fit, args=(spec,), kwargs=endless)
+    first_epoch = 0.0
     for number in range(1, kills + 1):
-        with subprocess.Popen(command) as process:
-            while sittings(home) < number and process.poll() is None:
-                time.sleep(0.01)
-            time.sleep(moments.uniform(0, 2))
-            process.kill()
-        assert process.returncode == -signal.SIGKILL, "it was over before it was killed"
-        command = [*archspec, "--resume", str(home)]
-    subprocess.run(command, check=True)
+        process.start()
+        while sittings(home) < number and process.is_alive():
+            time.sleep(0.01)
+        began = time.monotonic()
+        while not done(home) and process.is_alive():
+            time.sleep(0.01)
+        first_epoch = first_epoch or time.monotonic() - began
+        time.sleep(moments.uniform(0, 2 * first_epoch))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        process = processes.Process(target=resume, args=(home,))
+    epochs = done(home) + 1
+    resume(home, epochs=epochs)
+    fit(spec, out="whole", epochs=epochs, **recipe)
     assert_same(Path("whole"), home)
