@@ -316,6 +316,18 @@ def test_a_new_file_is_seen_on_the_scale_of_the_training_images():
     assert digits(seen[np.newaxis]) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("extent", [(), (5,), (4, 3), (2, 3, 4)])
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_each_channel_has_its_own_map_on_any_axes_and_the_pixels_stay(extent, kind):
+    images = noise(6, *extent, 2).astype(kind)
+    before = images.copy()
+    found = Preprocessing((1.5, 2.5), (7.0, 8.0))(images)
+    for channel, (mean, deviation) in enumerate([(1.5, 7.0), (2.5, 8.0)]):
+        wanted = (images[..., channel].astype(np.float32) - mean) / deviation
+        assert found[..., channel] == pytest.approx(wanted)
+    assert np.array_equal(images, before)
+
+
 @pytest.mark.keras
 def test_a_tensor_is_preprocessed_as_an_array_is():
     tf = pytest.importorskip("tensorflow")
