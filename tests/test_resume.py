@@ -275,6 +275,7 @@ def test_a_finished_run_goes_on_for_more_epochs_only(spec):
     fit(spec, out="run", epochs=2)
     with pytest.raises(UsageError, match=r"has ended .*trained 2 epochs.*--epochs"):
         resume("run")
+    assert "--resume run --epochs 4" in Path("run/summary.md").read_text()
     assert len(resume("run", epochs=3).history) == 3
     assert len(Run.read("run").history) == 3
 
@@ -289,6 +290,9 @@ def test_early_stopping_is_not_undone_by_resuming(spec):
     resume("killed")
     assert Run.read("killed").outcome == "stopped early"
     assert_same(Path("whole"), Path("killed"))
+    with pytest.raises(UsageError, match=r"has ended \(.*stopped early.*; .*--from whole"):
+        resume("whole", epochs=9)
+    assert "--resume" not in Path("whole/summary.md").read_text()
 
 
 def test_what_counts_as_better_stays_so_when_a_run_goes_on(spec):

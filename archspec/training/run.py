@@ -133,11 +133,16 @@ def _check_unended(home: Path, epochs: int | None) -> None:
         ended = Run.read(home)
     except UsageError:
         return  # there is none, or a damaged one, which is written again
-    if ended.outcome != "interrupted" and not (epochs or 0) > len(ended.history):
-        raise UsageError(
-            f"the run in {home} has ended ({summary.verdict(ended)}); "
-            f"--epochs with more than {len(ended.history)} goes on with it"
-        )
+    more = (epochs or 0) > len(ended.history)
+    if ended.outcome == "interrupted" or (ended.outcome == "finished" and more):
+        return
+    # What made one stop early, or diverge, would do so again.
+    mend = _anew(home)
+    if ended.outcome == "finished":
+        mend = f"--epochs with more than {len(ended.history)} goes on with it"
+    elif ended.saved is None:
+        mend = "start a new run with another recipe"
+    raise UsageError(f"the run in {home} has ended ({summary.verdict(ended)}); {mend}")
 
 
 def _check_same_data(session: Session, home: Path) -> None:

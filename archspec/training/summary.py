@@ -56,7 +56,11 @@ def page(run: Run, data: str, begun: Begun | None = None) -> str:
         text += "\n![confusion matrix](confusion.svg)\n"
     if run.saved is not None:
         text += _USE.format(saved=run.saved)
-    return text + _FILES.format(folder=run.folder)
+    again = f"`archspec fit {run.folder}/spec.yaml` repeats the run."
+    if run.outcome in {"finished", "interrupted"}:
+        more = f" --epochs {2 * len(run.history)}" if run.outcome == "finished" else ""
+        again = f"`archspec fit --resume {run.folder}{more}` goes on from `checkpoints`; {again}"
+    return f"{text}{_FILES}{again}\n"
 
 
 _USE: Final = """
@@ -73,6 +77,5 @@ After that import `keras.saving.load_model` does the same, up to a depth of a th
 
 _FILES: Final = """
 `spec.yaml` says what was trained and how, `data.json` on which images, `environment.json` on what
-machine, and `history.csv` how each epoch went. `archspec fit --resume {folder}` goes on from
-`checkpoints`; `archspec fit {folder}/spec.yaml` repeats the run.
+machine, and `history.csv` how each epoch went.
 """
