@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec.diagnostics import ArchspecError, UsageError
+from archspec.emit.engine import first_line
 
 PATIENCE_SECONDS: Final = 300
 """How long hosts wait for each other to start."""
@@ -108,7 +109,7 @@ class Hosts:
             "with a --host of its own, and must reach that address"
         )
         if failed:
-            reason = (str(failed[0]).strip().splitlines() or [type(failed[0]).__name__])[0]
+            reason = first_line(failed[0])
         raise UsageError(
             f"host {self.index} of {self.count} did not meet the others at {address}: {reason}"
         )

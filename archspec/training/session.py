@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec.diagnostics import Diagnostic, Problem, UsageError
-from archspec.emit.engine import load_keras
+from archspec.emit.engine import first_line, load_keras
 from archspec.emit.model import build, layer_name
 from archspec.expand import expand
 from archspec.graph.graph import Graph
@@ -319,8 +319,7 @@ def _try_out(session: Session) -> None:
         raise
     except Exception as error:  # noqa: BLE001  (each backend raises its own)
         place = "metrics" if recipe.metrics else "loss"
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        refused = f"Keras cannot measure with this loss and these metrics: {reason}"
+        refused = f"Keras cannot measure with this loss and these metrics: {first_line(error)}"
         raise RecipeError([((place,), Problem("value", refused))]) from None
     names = {name for name, value in measured.items() if not len(getattr(value, "shape", ()))}
     if session.validation.steps:

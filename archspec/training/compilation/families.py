@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Final
 
 from archspec.diagnostics import Problem, suggestion
+from archspec.emit.engine import first_line
 from archspec.spec.document import Path
 from archspec.training.recipe import arguments, names
 from archspec.training.recipe.mistakes import RecipeError
@@ -129,11 +130,6 @@ def page(keras: Any) -> str:
         for word, classes in signatures(keras).items()
     )
     return "{\n" + ",\n".join(families) + "\n}\n"
-
-
-def first_line(error: Exception) -> str:
-    """What Keras says of an argument, in one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 if __name__ == "__main__":
