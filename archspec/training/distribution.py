@@ -103,12 +103,13 @@ class Devices:
 
     def meet(self, keras: Any) -> None:
         """Compute something together, before what is said meanwhile could disturb anybody."""
+        import jax  # noqa: PLC0415  (loaded already, by Keras)
         import numpy as np  # noqa: PLC0415
 
         ones = np.ones(self.count // self.hosts.count, np.float32)
         with hushed():
             (shared,) = self.lay_out(keras, (ones,), self.count)
-            keras.ops.convert_to_numpy(keras.ops.sum(shared))
+            jax.block_until_ready(keras.ops.sum(shared))
 
     def make_steps(self, model: Any) -> None:
         """Make a compiled model's steps, whose results are to be laid out as its variables are.
