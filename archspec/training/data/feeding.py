@@ -195,11 +195,13 @@ class Feed:
             examples = self._look_up(tf)
         batches = make.from_tensors(0).flat_map(epochs)
         batches = batches.map(
-            lambda epoch, planned: examples(epoch, *planned), num_parallel_calls=tf.data.AUTOTUNE
+            lambda epoch, planned: examples(epoch, *planned), num_parallel_calls=READERS
         )
         count = tf.data.INFINITE_CARDINALITY if endless else self.steps
         counted = tf.data.experimental.assert_cardinality(count)
-        return batches.apply(counted).prefetch(tf.data.AUTOTUNE)
+        options = tf.data.Options()
+        options.autotune.enabled = False  # its thread may sleep for a minute before it ends
+        return batches.apply(counted).prefetch(READERS).with_options(options)
 
     def _look_up(self, tf: Any) -> Any:
         """A step's examples without a visit to Python, which a small network would wait for."""
