@@ -9,6 +9,7 @@ noise.
 from __future__ import annotations
 
 import math
+import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -49,7 +50,7 @@ def interpolated(
     reduction = getattr(cv2, f"IMREAD_REDUCED_GRAYSCALE_{2**times}") if times else 0
     flags = colours | reduction | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        content = encoded if isinstance(encoded, bytes) else encoded.read_bytes()
+        content = encoded if isinstance(encoded, bytes) else _content(encoded)
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except (OSError, cv2.error):
         return None
@@ -58,10 +59,19 @@ def interpolated(
         return None
     if how == "crop":
         pixels = _cut_out(pixels, inner, region, 2**times)
-    else:
+    elif pixels.shape[:2] != inner:
         pixels = cv2.resize(pixels, inner[::-1])
     resized: NDArray[np.uint8] = pixels.reshape(*inner, shape.channels)
     return resized if inner == shape.spatial else np.pad(resized, (*bars, (0, 0)))
+
+
+def _content(path: Path) -> bytes:
+    """As `read_bytes` has it, in a third of its calls: threads wait for each other at each."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        return os.read(descriptor, os.fstat(descriptor).st_size)
+    finally:
+        os.close(descriptor)
 
 
 def halvings(region: Region, extent: tuple[int, ...]) -> int | None:

@@ -6,6 +6,7 @@ network's channels, on the images' own scale.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,9 @@ MEMORY_SHARE: Final = 0.3
 
 CHUNK_BYTES: Final = 2**24
 """How much of a large array is worked on at a time."""
+
+SMALL: Final = 2**13
+"""Pixels of a JPEG that is decoded so soon that threads would rather wait for each other."""
 
 
 class Pixels(Protocol):
@@ -80,7 +84,7 @@ class Stored:
 
 
 class Files:
-    """Encoded images, decoded by several threads when they are read.
+    """Encoded images, decoded by several threads when they are read, small ones by one at a time.
 
     `kin` says which images may stand in for each other: those of a class and of a part of the
     data. Where a file turns out to be damaged within, under `skip` the next of its kin takes its
@@ -109,6 +113,7 @@ class Files:
         self._skip = skip
         self._bad: set[int] = set()
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -120,15 +125,22 @@ class Files:
         images = np.empty((len(indices), *self.shape), np.uint8)
 
         def fill(start: int) -> None:
-            for position in range(start, len(indices), step):
+            for position in range(start, len(indices), workers):
                 images[position] = self._image(int(indices[position]))
 
-        step = min(cores(), len(indices))
-        if step > 1:
-            list(self._pool.map(fill, range(step)))
-        elif step:
-            fill(0)
+        workers = 1 if self._are_small(indices) else cores()
+        if workers > 1:
+            list(self._pool.map(fill, range(min(workers, len(indices)))))
+        else:
+            with self._turn:
+                fill(0)
         return images
+
+    def _are_small(self, indices: NDArray[np.intp]) -> bool:
+        if self._images.plain is None:
+            return False
+        extents = (self._images.plain[index] for index in indices)
+        return all(extent and math.prod(extent) <= SMALL for extent in extents)
 
     def _image(self, index: int) -> NDArray[np.uint8]:
         if index not in self._bad:
