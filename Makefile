@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Each file's tests in one process: they share what it makes once.
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all check lint format types docs faithful bench clean
 
@@ -15,12 +17,12 @@ test: check
 
 # Also what takes minutes, such as networks of 150 layers at full size. For a release.
 test-all: $(VENV)/dev lint types
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 check: lint types pytest
 
 pytest: $(VENV)/dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -293,7 +293,7 @@ def test_local_response_normalization_in_both_conventions(shape, size, divide):
         (Rescale(scale=2.0, offset=-1.0), lambda x: 2 * x - 1),
         (Scale(initial=3.0), lambda x: 3 * x),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_values_are_moved_and_scaled(op, right):
     x = random(2, 7, 6, 3)
