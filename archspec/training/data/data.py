@@ -99,7 +99,8 @@ class Data:
         extents = f", {self.original}" if self.original else ", image files"
         if shape != self.original:
             extents += f", resized to {shape}"
-        skipped = f", {len(self.unread):,} files skipped" if self.unread else ""
+        files = "file" if len(self.unread) == 1 else "files"
+        skipped = f", {len(self.unread):,} {files} skipped" if self.unread else ""
         return (
             f"{self.name}: {len(self.train):,} images to train on, "
             f"{len(self.validation):,} to validate, {len(self.test):,} to test, "
