@@ -4,7 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Each file's tests in one process: they share what it makes once.
+# Each file's tests in one process: they share what it makes once. The order of the files' names
+# puts none of the long ones last.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all check lint format types docs faithful bench clean

@@ -66,7 +66,7 @@ def interpolated(
 
 
 def _content(path: Path) -> bytes:
-    """As `read_bytes` has it, in a third of its calls: threads wait for each other at each."""
+    """As `read_bytes` has it, in half of its system calls: at each, threads change over."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         return os.read(descriptor, os.fstat(descriptor).st_size)

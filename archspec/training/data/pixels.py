@@ -31,7 +31,7 @@ CHUNK_BYTES: Final = 2**24
 """How much of a large array is worked on at a time."""
 
 SMALL: Final = 2**13
-"""Pixels of a JPEG that is decoded so soon that threads would rather wait for each other."""
+"""Pixels of a JPEG so soon decoded that threads would mostly wait for the interpreter."""
 
 
 class Pixels(Protocol):
