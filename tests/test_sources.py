@@ -15,7 +15,7 @@ from PIL import Image
 
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import imagefolder
+from archspec.training.data import inspection
 from archspec.training.data.examples import TEST, TRAIN, VALIDATION
 from archspec.training.data.sources import CIFAR100, SOURCES
 from archspec.training.recipe.recipe import DataRecipe
@@ -116,7 +116,7 @@ def spoil(root: Path) -> None:
 
 @pytest.mark.parametrize("most_digested", [2**30, 0])
 def test_broken_files_are_counted_and_named_or_skipped(pets, monkeypatch, most_digested):
-    monkeypatch.setattr(imagefolder, "MOST_DIGESTED_BYTES", most_digested)
+    monkeypatch.setattr(inspection, "MOST_DIGESTED_BYTES", most_digested)
     spoil(pets)
     with pytest.raises(UsageError, match=r"4 of 9 image files in .* cannot be read: ") as caught:
         load(a_folder(pets))
