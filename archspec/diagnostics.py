@@ -5,10 +5,15 @@ Exception
 │   ├── SpecError      one or more diagnostics, each at a place in a spec
 │   └── UsageError     a wrong argument of a command or a function: no place in a file
 └── Problem            raised where no place is known; whoever knows the place makes it a diagnostic
+
+Messages quote Python in backticks: an argument as `epochs=3`, or `epochs=` whatever its value; a
+key of a recipe as `data.path=`; a call as `archspec.resume('runs/a')`. On the command line
+`archspec.cli.spelling` shows these as options and commands, so no message names an option.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -134,6 +139,22 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
         return matches[0]
     folded = {name.replace("_", "").lower(): name for name in names}
     return folded.get(word.replace("_", "").replace("-", "").lower())
+
+
+def call(function: str, *arguments: object, **named: object) -> str:
+    """A call of a public function as messages quote it: `archspec.resume('runs/a', epochs=3)`.
+
+    Paths and strings are shown as strings; `...` stands for what the reader is to fill in.
+    """
+    words = [_literal(value) for value in arguments]
+    words += [f"{name}={_literal(value)}" for name, value in named.items()]
+    return f"`archspec.{function}({', '.join(words)})`"
+
+
+def _literal(value: object) -> str:
+    if value is ...:
+        return "..."
+    return repr(os.fspath(value) if isinstance(value, os.PathLike) else value)
 
 
 def beside(path: Path) -> str:

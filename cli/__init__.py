@@ -87,7 +87,9 @@ def _report(error: Exception) -> int | None:
     if isinstance(error, UsageError):
         from archspec.render.diagnostics import printable
 
-        click.echo(f"error: {printable(str(error))}", err=True)
+        from .spelling import spelled
+
+        click.echo(f"error: {printable(spelled(str(error)))}", err=True)
         return 2
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         click.echo(f"error: cannot write: {error.strerror}", err=True)

@@ -8,6 +8,7 @@ import click
 
 from .options import AT_LEAST_1, images_options
 from .output import as_json, counter, echo, screen
+from .spelling import spelled
 
 PARTS = ("test", "validation", "train", "all")
 
@@ -45,5 +46,5 @@ def command(runs: tuple[str, ...], is_json: bool, quiet: bool, **options: Any) -
     with counter(quiet=quiet) as progress:
         found = evaluate(runs, progress=progress, **options)
     for note in found.notes:
-        echo(f"note: {note}", err=True)
+        echo(f"note: {spelled(note)}", err=True)
     echo(as_json(found.to_dict()) if is_json else text(found, **screen()))

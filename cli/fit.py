@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import Setting, collect, load_spec, set_option, variant_option
+from .spelling import spelled
 
 if TYPE_CHECKING:
     from archspec.spec.document import Spec
@@ -62,7 +63,6 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Repeats a run.")
 @click.option(
     "--train",
-    "others",
     type=Setting("schedule=cosine or data.resize=crop", mappings=True),
     metavar="KEY=VALUE",
     multiple=True,
@@ -73,6 +73,7 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 @click.option("--devices", metavar="N", help="How many devices share a batch; or `all`.")
 @click.option(
     "--hosts",
+    "hosts_count",
     type=click.IntRange(min=1),
     metavar="N",
     envvar="KERAS_DISTRIBUTION_NUM_PROCESSES",
@@ -80,6 +81,7 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option(
     "--host",
+    "hosts_index",
     type=click.IntRange(min=0),
     metavar="I",
     envvar="KERAS_DISTRIBUTION_PROCESS_ID",
@@ -87,23 +89,26 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option(
     "--coordinator",
+    "hosts_coordinator",
     metavar="ADDRESS:PORT",
     envvar="KERAS_DISTRIBUTION_JOB_ADDRESSES",
     help="Of host 0, and a free port there, where the --hosts meet.",
 )
 @click.option(
     "--from",
-    "source",
+    "transfer_from",
     metavar="RUN",
     help="Start from its weights: a run, a .keras file, imagenet.",
 )
 @click.option(
     "--freeze",
+    "transfer_freeze",
     metavar="STEP",
     help="With --from: what not to train: up to STEP, or `all` but the head.",
 )
 @click.option(
     "--unfreeze",
+    "transfer_unfreeze",
     type=_Thaw(),
     metavar="EPOCH:STEP[:RATE]",
     multiple=True,
@@ -125,9 +130,9 @@ def command(
     quiet: bool,
     as_json: bool,
     out: str | None,
-    hosts: int | None,
-    host: int | None,
-    coordinator: str | None,
+    hosts_count: int | None,
+    hosts_index: int | None,
+    hosts_coordinator: str | None,
     **options: Any,
 ) -> None:
     """Train a network, and keep all of the run in a folder.
@@ -144,7 +149,7 @@ def command(
     from archspec.training import run as training
 
     recipe = _recipe(**options)
-    together = _hosts(hosts, host, coordinator)
+    together = _hosts(hosts_count, hosts_index, hosts_coordinator)
     if together.count > 1:
         _join(together, quiet)
     if resume is not None:
@@ -176,24 +181,24 @@ def command(
 
 
 def _recipe(
-    others: Mapping[str, Any],
+    train: Mapping[str, Any],
     devices: str | None,
-    source: str | None,
-    freeze: str | None,
-    unfreeze: tuple[dict[str, Any], ...],
+    transfer_from: str | None,
+    transfer_freeze: str | None,
+    transfer_unfreeze: tuple[dict[str, Any], ...],
     **options: Any,
 ) -> dict[str, Any]:
     """What the options change in the recipe, by its keys."""
-    if source is None and (freeze is not None or unfreeze):
+    if transfer_from is None and (transfer_freeze is not None or transfer_unfreeze):
         raise click.UsageError("--freeze and --unfreeze go with --from.")
     recipe = {name: value for name, value in options.items() if value is not None}
     if devices is not None:
         recipe["devices"] = int(devices) if devices.isdecimal() else devices
-    if source is not None:
-        recipe["transfer.from"] = source
-        recipe["transfer.freeze"] = "none" if freeze is None else freeze
-        recipe["transfer.unfreeze"] = list(unfreeze)
-    return {**recipe, **others}
+    if transfer_from is not None:
+        recipe["transfer.from"] = transfer_from
+        recipe["transfer.freeze"] = "none" if transfer_freeze is None else transfer_freeze
+        recipe["transfer.unfreeze"] = list(transfer_unfreeze)
+    return {**recipe, **train}
 
 
 def _hosts(count: int | None, index: int | None, coordinator: str | None) -> Hosts:
@@ -244,20 +249,21 @@ def watching(quiet: bool, as_json: bool) -> Iterator[list[Watcher]]:
     elif quiet:
         yield []
     else:
-        with closing(Progress(sys.stderr)) as progress:
+        with closing(Progress(sys.stderr, say=spelled)) as progress:
             yield [progress]
 
 
 def _tell(run: Run) -> None:
+    from archspec.diagnostics import call
     from archspec.training.summary import speed, verdict
 
     click.echo(verdict(run))
     if run.advice:
-        click.echo(run.advice)
+        click.echo(spelled(run.advice))
     if run.history:
         click.echo(f"{run.seconds:,.1f} s, {speed(run)}")
     if run.outcome == "interrupted":
-        click.echo(f"archspec fit --resume {run.folder} goes on")
+        click.echo(spelled(f"{call('resume', run.folder)} goes on"))
     click.echo(str(run.folder))
 
 

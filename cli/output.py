@@ -73,8 +73,11 @@ def complain(errors: Sequence[SpecError]) -> None:
     """Say on standard error what is wrong; the same mistake in every variant is said once."""
     from archspec.render.diagnostics import render
 
+    from .spelling import spelled
+
     color, width = has_color(sys.stderr), terminal_width(sys.stderr) or 100
-    for text in dict.fromkeys(render(error, color=color, width=width) for error in errors):
+    texts = (render(error, color=color, width=width, say=spelled) for error in errors)
+    for text in dict.fromkeys(texts):
         click.echo(text, err=True)
 
 

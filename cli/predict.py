@@ -11,6 +11,7 @@ import click
 
 from .options import AT_LEAST_1, images_options
 from .output import as_json, counter, echo, screen
+from .spelling import spelled
 
 
 @click.command("predict")
@@ -62,7 +63,7 @@ def command(
             **options,
         )
     for note in found.notes:
-        echo(f"note: {note}", err=True)
+        echo(f"note: {spelled(note)}", err=True)
     if is_json:
         echo(as_json(found.to_dict()))
     elif is_csv:

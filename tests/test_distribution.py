@@ -428,8 +428,8 @@ def test_a_port_that_is_taken_is_said():
     [
         ("--hosts 2", "--hosts needs --host"),
         ("--host 1", "go with --hosts"),
-        ("--hosts 2 --host 2 --coordinator a:1", "--host must be from 0 to 1 of 2, not 2"),
-        ("--hosts 2 --host 0", "--hosts needs --coordinator"),
+        ("--hosts 2 --host 2 --coordinator a:1", "`--host 2`: it must be from 0 to 1 of 2"),
+        ("--hosts 2 --host 0", "`--coordinator` is missing"),
         ("--hosts 2 --host 0 --coordinator localhost", "must be ADDRESS:PORT"),
         ("--hosts 2 --host 0 --coordinator a:99999", "must be ADDRESS:PORT"),
         ("--hosts 0", "--hosts"),

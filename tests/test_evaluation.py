@@ -247,7 +247,7 @@ def test_arrays_are_as_bright_as_in_training_or_as_said(runs, tmp_path):
     assert same.result.scores.cells == evaluate(runs / "one").result.scores.cells
     assert judged("unit.npz", DIGITS.images / 16, white=1).result.scores.cells == expected
     with pytest.raises(
-        UsageError, match=r"values up to 1, .* takes 16 for white: say with --white"
+        UsageError, match=r"values up to 1, .* takes 16 for white: say with `white=`"
     ):
         judged("unit.npz", DIGITS.images / 16)
     with pytest.raises(UsageError, match=r"values up to 255, .* takes 16"):
@@ -376,7 +376,7 @@ def test_a_file_of_its_own_numbers_its_classes(runs):
     found = predict(runs / "bare.keras", DIGITS.images[:2], normalize="unit", white=16)
     assert found[0].guesses[0].class_name.isdecimal()
     assert "does not name its classes" in found.notes[0]
-    with pytest.raises(UsageError, match=r"up to 15, .* say with --white"):
+    with pytest.raises(UsageError, match=r"up to 15, .* say with `white=`"):
         predict(runs / "bare.keras", DIGITS.images[:1], normalize="unit")
 
 
@@ -424,19 +424,19 @@ REFUSED = [
     ("evaluate damaged", "data.json is damaged"),
     ("evaluate one one", "one stands twice"),
     ("evaluate one half", "one tells 10 classes apart and half 5"),
-    ("evaluate one --data nothing", "--data nothing: there is no such source"),
+    ("evaluate one --data nothing", "`--data nothing`: there is no such source"),
     ("evaluate one --data mnits", "did you mean `mnist`?"),
-    ("evaluate one --data folder", "--data folder needs a path"),
+    ("evaluate one --data folder", "`--data folder` needs a path"),
     ("evaluate one --data small.yaml", "neither a folder nor an .npz file"),
     ("evaluate half --data mnist", "mnist has `0`, `1`, `2`, `3`, `4`, which half does not know"),
     ("evaluate one --part valid", "'valid' is not one of"),
-    ("evaluate one --top 10", "--top 10: of 10 classes"),
+    ("evaluate one --top 10", "`--top 10`: of 10 classes"),
     ("evaluate one --top 0", "0 is not in the range"),
     ("evaluate one --batch 0", "0 is not in the range"),
-    ("evaluate one --white 1", "--white is for arrays"),
-    ("evaluate one --normalize unit", "--normalize is for .keras files"),
-    ("evaluate bare.keras", "say --normalize, one of unit, symmetric"),
-    ("evaluate bare.keras --normalize unit", "say --data"),
+    ("evaluate one --white 1", "`--white` is for arrays"),
+    ("evaluate one --normalize unit", "`--normalize` is for .keras files"),
+    ("evaluate bare.keras", "say `--normalize`, one of unit, symmetric"),
+    ("evaluate bare.keras --normalize unit", "give `--data`"),
     ("evaluate bare.keras --normalize standardize", "'standardize' is not one of"),
     ("predict one", "Missing argument 'IMAGE...'"),
     ("predict one -", "there is no image"),
@@ -445,7 +445,7 @@ REFUSED = [
     ("predict one a.png --with one", "one stands twice"),
     ("predict one a.png --top 0", "0 is not in the range"),
     ("predict one a.png --white 0", "0.0 is not in the range"),
-    ("predict bare.keras a.png", "say --normalize"),
+    ("predict bare.keras a.png", "say `--normalize`"),
 ]
 
 
@@ -473,11 +473,11 @@ def test_a_wrong_wish_is_refused(here, monkeypatch, line, said):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("predict flat.keras a.npy --normalize unit --flip", "--flip mirrors images of height"),
+        ("predict flat.keras a.npy --normalize unit --flip", "`--flip` mirrors images of height"),
         ("predict two.keras a.npy --normalize unit", "does not take single images"),
         ("predict map.keras a.npy --normalize unit", "does not give one number for each"),
         ("predict torn.keras a.npy --normalize unit", "damaged, or something else"),
-        ("predict bare.keras a.npy --normalize torch", "torch is for 3 channels"),
+        ("predict bare.keras a.npy --normalize torch", "torch` is for 3 channels"),
         ("predict one --with flat.keras a.npy --normalize unit", "tells 4 classes apart, not 10"),
         ("evaluate flat.keras --normalize unit --data digits", "do not fit an input of"),
     ],

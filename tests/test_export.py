@@ -356,7 +356,7 @@ def test_force_replaces_a_saved_model_as_a_whole(tmp_path):
     skip_what_is_not_here("saved")
     export(model_of(), tmp_path / "saved")
     (tmp_path / "saved" / "stale").touch()
-    with pytest.raises(UsageError, match="exists already; --force"):
+    with pytest.raises(UsageError, match="exists already; `force=True`"):
         export(model_of(), tmp_path / "saved")
     export(model_of(HEADS), tmp_path / "saved", force=True)
     assert not (tmp_path / "saved" / "stale").exists()
@@ -404,7 +404,7 @@ def test_what_is_not_an_export_is_never_replaced(tmp_path, force):
 
 def test_a_file_is_replaced_only_by_force(tmp_path):
     (tmp_path / "x.onnx").touch()
-    with pytest.raises(UsageError, match=r"x\.onnx exists already; --force"):
+    with pytest.raises(UsageError, match=r"x\.onnx exists already; `force=True`"):
         check_target(tmp_path / "x.onnx")
     assert check_target(tmp_path / "x.onnx", force=True).name == "ONNX"
 

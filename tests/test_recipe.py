@@ -172,7 +172,7 @@ def test_what_is_wrong_is_said_with_its_place(section, path, code, words):
             "a recipe takes no callback `reduce_lr_on_plateau`",
             "write `schedule: {plateau: {factor: 0.1, patience: 5}}` instead",
         ),
-        ({"callbacks": ["backup_and_restore"]}, "callbacks.0", "takes no", "--resume RUN"),
+        ({"callbacks": ["backup_and_restore"]}, "callbacks.0", "takes no", "archspec.resume(...)"),
         ({"callbacks": ["lambda_callback"]}, "callbacks.0", "takes no", "runs no code"),
         ({"callbacks": ["remote_monitor"]}, "callbacks.0", "takes no", "opens no connection"),
         ({"callbacks": ["terminate_on_nan"]}, "callbacks.0", "takes no", "that is no number"),
@@ -375,30 +375,33 @@ def test_what_is_given_outside_goes_before_the_section(section, overrides, chang
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ({"epochs": 0}, "--epochs: `train.epochs` must be a whole number from 1"),
-        ({"data": "cats"}, "--data: "),
-        ({"optimizer": 3}, "--optimizer: `train.optimizer`: write a name"),
-        ({"optimizer": "adan"}, "--optimizer: Keras has no optimizer `adan`; did you mean `adam`?"),
-        ({"learning_rate": 0.0}, "the learning rate must be a finite number above 0, not 0.0"),
-        ({"learning_rate": float("nan")}, "the learning rate"),
-        ({"learning_rate": float("inf")}, "the learning rate"),
+        ({"epochs": 0}, "`epochs=`: `train.epochs` must be a whole number from 1"),
+        ({"data": "cats"}, "`data=`: "),
+        ({"optimizer": 3}, "`optimizer=`: `train.optimizer`: write a name"),
         (
-            {"learning_rate": "high"},
-            'the learning rate must be a finite number above 0, not "high"',
+            {"optimizer": "adan"},
+            "`optimizer=`: Keras has no optimizer `adan`; did you mean `adam`?",
         ),
-        ({"schedul": "cosine"}, "--train schedul: `schedul` is not a key here; did you mean `sch"),
-        ({"schedule": "plato"}, "--train schedule: there is no schedule `plato`; did you mean"),
-        ({"schedule.plateau.factor": 3}, "--train schedule.plateau.factor: "),
-        ({"data.resize": "shrink"}, "--train data.resize: `train.data.resize` must be one of"),
-        ({"epochs.a": 3}, "--train epochs.a: `train.epochs` must be a whole number"),
+        ({"learning_rate": 0.0}, "`learning_rate=0.0`: it must be a finite number above 0"),
+        ({"learning_rate": float("nan")}, "`learning_rate="),
+        ({"learning_rate": float("inf")}, "`learning_rate="),
+        ({"learning_rate": "high"}, "`learning_rate='high'`: it must be a finite number above 0"),
+        ({"schedul": "cosine"}, "`schedul=`: `schedul` is not a key here; did you mean `sch"),
+        ({"schedule": "plato"}, "`schedule=`: there is no schedule `plato`; did you mean"),
+        ({"schedule.plateau.factor": 3}, "`schedule.plateau.factor=`: "),
+        ({"data.resize": "shrink"}, "`data.resize=`: `train.data.resize` must be one of"),
+        ({"epochs.a": 3}, "`epochs.a=`: `train.epochs` must be a whole number"),
         ({"data..a": 3}, "`data..a` is not a key of a recipe"),
         ({"augment.3": "mixup"}, "there is no item 3 in a list of 0"),
-        ({"augment.random_crop.size": 3}, "--train augment.random_crop.size: "),
-        ({"epochs": 0, "batch": 0}, "--batch: "),
-        ({"transfer.from": ""}, "--from: `train.transfer.from` must be a run, a file or imagenet"),
+        ({"augment.random_crop.size": 3}, "`augment.random_crop.size=`: "),
+        ({"epochs": 0, "batch": 0}, "`batch=`: "),
+        (
+            {"transfer.from": ""},
+            "`transfer.from=`: `train.transfer.from` must be a run, a file or imagenet",
+        ),
         (
             {"transfer.from": "imagenet", "transfer.unfreeze": [{"epoch": 0}]},
-            "--unfreeze: `train.transfer.unfreeze.0.epoch` must be a whole number from 1",
+            "`transfer.unfreeze=`: `train.transfer.unfreeze.0.epoch` must be a whole number from 1",
         ),
     ],
 )
@@ -414,7 +417,7 @@ def test_what_is_wrong_in_the_section_is_no_fault_of_what_is_given_outside():
 
 
 def test_other_data_takes_the_split_but_not_what_was_said_of_the_first(monkeypatch):
-    """As `--data digits` for a recipe that trains on a folder of its own."""
+    """As `data="digits"` for a recipe that trains on a folder of its own."""
     folder = replace(sources.SOURCES["digits"], needs="path")
     monkeypatch.setattr(recipe, "SOURCES", {**sources.SOURCES, "folder": folder})
     section = {"data": {"source": "folder", "path": "cats", "per_class": 9, "validation": 0.3}}

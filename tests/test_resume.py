@@ -241,7 +241,9 @@ def test_a_run_of_which_no_checkpoint_can_be_read_is_left_as_it_is(spec):
     for path in Path("run/checkpoints").iterdir():
         path.write_bytes(path.read_bytes()[:1000])
     best = Path("run/best.keras").read_bytes()
-    with pytest.raises(UsageError, match=r"no checkpoint in run can be read: .*--from run"):
+    with pytest.raises(
+        UsageError, match=r"no checkpoint in run can be read: .*transfer.from='run'"
+    ):
         resume("run", epochs=3)
     assert Path("run/best.keras").read_bytes() == best
 
@@ -274,7 +276,7 @@ def test_a_run_without_a_checkpoint_begins_again(spec, whole):
 
 def test_a_finished_run_goes_on_for_more_epochs_only(spec):
     fit(spec, out="run", epochs=2)
-    with pytest.raises(UsageError, match=r"has ended .*trained 2 epochs.*--epochs"):
+    with pytest.raises(UsageError, match=r"has ended .*trained 2 epochs.*`epochs=`"):
         resume("run")
     assert "--resume run --epochs 4" in Path("run/summary.md").read_text()
     assert len(resume("run", epochs=3).history) == 3
@@ -291,7 +293,7 @@ def test_early_stopping_is_not_undone_by_resuming(spec):
     resume("killed")
     assert Run.read("killed").outcome == "stopped early"
     assert_same(Path("whole"), Path("killed"))
-    with pytest.raises(UsageError, match=r"has ended \(.*stopped early.*; .*--from whole"):
+    with pytest.raises(UsageError, match=r"has ended \(.*stopped early.*; .*transfer.from='whole'"):
         resume("whole", epochs=9)
     assert "--resume" not in Path("whole/summary.md").read_text()
 

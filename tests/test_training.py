@@ -428,7 +428,7 @@ def test_an_image_of_the_first_batch_that_is_damaged_within_is_named(load, tmp_p
 
 @pytest.mark.keras
 def test_an_optimizer_given_outside_is_no_problem_of_the_spec(load):
-    with pytest.raises(UsageError, match=r"--optimizer: Keras has no .* did you mean `adam`"):
+    with pytest.raises(UsageError, match=r"`optimizer=`: Keras has no .* did you mean `adam`"):
         archspec.fit(load(SMALL.replace("epochs: 2", "optimizer: sgd")), optimizer="adma")
 
 
@@ -507,10 +507,10 @@ def test_the_help_names_all_that_can_be_trained_on(tmp_path):
         (["lenet5", "--train", "bach=3"], 2, "did you mean `batch`?"),
         (["lenet5", "--freeze", "s4"], 2, "go with --from"),
         (["lenet5", "--unfreeze", "five"], 2, "EPOCH:STEP"),
-        (["lenet5", "--from", ""], 2, "--from: "),
-        (["lenet5", "--from", "nowhere"], 2, "--from: there is no run or file nowhere"),
-        (["lenet5", "--from", "imagenet", "--freeze", "s9"], 2, "--freeze: `lenet5` has no step"),
-        (["lenet5", "--from", "a", "--unfreeze", "99:none"], 2, "--unfreeze: "),
+        (["lenet5", "--from", ""], 2, "`--from`: "),
+        (["lenet5", "--from", "nowhere"], 2, "`--from`: there is no run or file nowhere"),
+        (["lenet5", "--from", "imagenet", "--freeze", "s9"], 2, "`--freeze`: `lenet5` has no step"),
+        (["lenet5", "--from", "a", "--unfreeze", "99:none"], 2, "`--unfreeze`: "),
         (["lenet5", "--resume", "run"], 2, "--resume goes with"),
         (["lenet5", "--find-lr", "--json"], 2, "--json is of a training"),
         (["--resume", "nowhere"], 2, "there is no folder nowhere"),

@@ -131,7 +131,7 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> Format
         if not form.suffix and not (target / "saved_model.pb").is_file():
             raise UsageError(f"{path} exists already, and is no SavedModel to replace")
         if not force:
-            raise UsageError(f"{path} exists already; --force (force=True) replaces it")
+            raise UsageError(f"{path} exists already; `force=True` replaces it")
     return form
 
 

@@ -78,8 +78,7 @@ def _check_images(ours: Parts, theirs: Parts) -> None:
     if here.shape[-1] != there.shape[-1]:
         raise UsageError(
             f"it has {there}, here it is {here}: the first layer's weights are for "
-            f"{there.shape[-1]} channels, and `--set input=[.., .., {there.shape[-1]}]` gives as "
-            "many here"
+            f"{there.shape[-1]} channels: give the network here an `input` of as many"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from archspec.diagnostics import Diagnostic, Span, SpecError
@@ -21,14 +21,21 @@ _RED: Final = "\x1b[1;31m"
 _CYAN: Final = "\x1b[36m"
 
 
-def render(error: SpecError, *, color: bool = False, width: int = 100) -> str:
+def render(
+    error: SpecError,
+    *,
+    color: bool = False,
+    width: int = 100,
+    say: Callable[[str], str] = str,
+) -> str:
     """All problems of `error`, without a newline at the end.
 
-    Source lines are cut to `width` columns around the place; messages are not wrapped.
+    Source lines are cut to `width` columns around the place; messages are not wrapped. `say` gives
+    each message and help line in the words of whoever reads it.
     """
     total = len(error.diagnostics)
     blocks = [
-        _diagnostic(diagnostic, error.lines, color, width)
+        _diagnostic(diagnostic, error.lines, color, width, say)
         for diagnostic in error.diagnostics[:MAX_SHOWN]
     ]
     if total > MAX_SHOWN:
@@ -37,14 +44,22 @@ def render(error: SpecError, *, color: bool = False, width: int = 100) -> str:
     return "\n".join(blocks)
 
 
-def _diagnostic(diagnostic: Diagnostic, source: Sequence[str], color: bool, width: int) -> str:
+def _diagnostic(
+    diagnostic: Diagnostic,
+    source: Sequence[str],
+    color: bool,
+    width: int,
+    say: Callable[[str], str],
+) -> str:
     def paint(code: str, text: str) -> str:
         return f"{code}{text}{_RESET}" if color else text
 
     span = diagnostic.span
     place = printable(diagnostic.file or "<spec>") + (f":{span.line}:{span.column}" if span else "")
     label = paint(_RED, f"error[{diagnostic.code}]")
-    lines = [f"{paint(_BOLD, place + ':')} {label} {paint(_BOLD, printable(diagnostic.message))}"]
+    lines = [
+        f"{paint(_BOLD, place + ':')} {label} {paint(_BOLD, printable(say(diagnostic.message)))}"
+    ]
     if span is not None and span.line <= len(source):
         gutter = f"{span.line:>5} | "
         shown, marks = _snippet(source[span.line - 1], span, max(width - len(gutter), 20))
@@ -53,7 +68,7 @@ def _diagnostic(diagnostic: Diagnostic, source: Sequence[str], color: bool, widt
     notes = [("note", note) for note in diagnostic.notes]
     for kind, text in [*notes, ("help", diagnostic.help)]:
         if text is not None:
-            lines.append(f"{paint(_CYAN, kind + ':')} {printable(text, indent=len(kind) + 2)}")
+            lines.append(f"{paint(_CYAN, kind + ':')} {printable(say(text), indent=len(kind) + 2)}")
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -105,7 +105,7 @@ class Document(_Section):
     input: Annotated[Annotated[list[Any], MinLen(2)] | None, Expect("a list of whole numbers")]
     """Extent of one example, channels last: [height, width, channels], or one or three axes."""
     vars: Mapped = Field(default_factory=dict)
-    """Variables for expressions, `=name`; variants and `--set` may change them."""
+    """Variables for expressions, `=name`; variants and values from outside may change them."""
     variants: dict[str, Mapped | None] = Field(default_factory=dict)
     """Members of the family: the variables (or `input`) in which each differs."""
     defaults: dict[str, Mapped] = Field(default_factory=dict)
@@ -281,7 +281,7 @@ _WORDS_OF_EXPRESSIONS = {*map(str.lower, keyword.kwlist), "null"}
 class Spec:
     """A document with a variant chosen and variables set: one network.
 
-    Make one with `archspec.load`. `overrides` are the values given from outside, as by `--set`.
+    Make one with `archspec.load`. `overrides` are the values given from outside, as to `load`.
     """
 
     document: Document

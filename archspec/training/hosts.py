@@ -52,10 +52,12 @@ class Hosts:
 
     def __post_init__(self) -> None:
         if self.count < 1:
-            raise UsageError(f"--hosts must be 1 or more, not {self.count}")
+            raise UsageError(f"`hosts.count={self.count}`: there must be 1 or more")
         if not 0 <= self.index < self.count:
             last = self.count - 1
-            raise UsageError(f"--host must be from 0 to {last} of {self.count}, not {self.index}")
+            raise UsageError(
+                f"`hosts.index={self.index}`: it must be from 0 to {last} of {self.count}"
+            )
         if self.count > 1:
             _check_address(self.coordinator)
 
@@ -106,7 +108,7 @@ class Hosts:
             return
         reason = (
             f"they were not all there in {PATIENCE_SECONDS / 60:g} minutes; each is to be started, "
-            "with a --host of its own, and must reach that address"
+            "with a `hosts.index=` of its own, and must reach that address"
         )
         if failed:
             reason = first_line(failed[0])
@@ -174,10 +176,12 @@ ALONE: Final = Hosts()
 
 def _check_address(address: str | None) -> None:
     if address is None:
-        raise UsageError("--hosts needs --coordinator: the ADDRESS:PORT of the first host")
+        raise UsageError("`hosts.coordinator=` is missing: the ADDRESS:PORT of the first host")
     name, colon, port = address.rpartition(":")
     if not (name and colon and port.isdecimal() and 0 < int(port) < 2**16):
-        raise UsageError(f"--coordinator must be ADDRESS:PORT, as 10.0.0.1:1234, not {address}")
+        raise UsageError(
+            f"`hosts.coordinator={address!r}` must be ADDRESS:PORT, such as 10.0.0.1:1234"
+        )
 
 
 def _check_port(address: str) -> None:

@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from archspec.diagnostics import UsageError
+from archspec.diagnostics import UsageError, call
 from archspec.emit.model import load_model
 from archspec.training import folder
 from archspec.training.beginnings import SPEC
@@ -85,7 +85,7 @@ def no_run(home: Path) -> str:
     if not home.is_dir():
         return f"there is no folder {home}"
     if (home / SPEC).is_file():
-        return f"the run in {home} has not ended: archspec fit --resume {home} goes on with it"
+        return f"the run in {home} has not ended: {call('resume', home)} goes on with it"
     if (home / folder.CLAIM).exists():
         return f"{home} holds no {SPEC}, with which a run begins: start it again elsewhere"
     return f"{home} is not the folder of a run"

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from archspec.diagnostics import UsageError
+from archspec.diagnostics import UsageError, call
 from archspec.emit.engine import load_file, load_keras
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec, load
@@ -139,7 +139,7 @@ def _check_unended(home: Path, epochs: int | None) -> None:
     # What made one stop early, or diverge, would do so again.
     mend = _anew(home)
     if ended.outcome == "finished":
-        mend = f"--epochs with more than {len(ended.history)} goes on with it"
+        mend = f"`epochs=` with more than {len(ended.history)} goes on with it"
     elif ended.saved is None:
         mend = "start a new run with another recipe"
     raise UsageError(f"the run in {home} has ended ({summary.verdict(ended)}); {mend}")
@@ -158,7 +158,7 @@ def _check_same_data(session: Session, home: Path) -> None:
 
 
 def _anew(home: Path) -> str:
-    return f"start a new run with --from {home}"
+    return f"start a new run with `transfer.from={str(home)!r}`"
 
 
 def _train(
@@ -256,7 +256,7 @@ def _explained_if_unwritable(home: Path) -> Iterator[None]:
         mend = "make room, and" if full else "once that is mended,"
         raise UsageError(
             f"{home} cannot be written: {error.strerror}; {mend} "
-            f"`archspec fit --resume {home}` goes on from the last whole epoch"
+            f"{call('resume', home)} goes on from the last whole epoch"
         ) from None
 
 

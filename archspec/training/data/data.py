@@ -147,8 +147,8 @@ def misfits(
         elif shape.size != classes:
             message = f"the output has {shape.size:,} values, but {source} has {classes:,} classes"
             hint = (
-                "say other data by `--data`, as a folder of images; or give the last layer "
-                f"{classes} units, by `--set` where a variable says it"
+                "give other data with `data=`, such as a folder of images; or give the last layer "
+                f"{classes} units"
             )
             yield name, Problem("shape", message, help=hint)
 

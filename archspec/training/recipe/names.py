@@ -19,7 +19,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from archspec.diagnostics import Problem, nearest, suggestion
+from archspec.diagnostics import Problem, call, nearest, suggestion
 
 KERAS: Final = (3, 15)
 """The version whose names these are."""
@@ -140,7 +140,7 @@ METRICS: Final = Family(
     },
 )
 
-_RESUMES: Final = "a run resumes by itself: `archspec fit --resume RUN`"
+_RESUMES: Final = f"a run resumes by itself: {call('resume', ...)}"
 _SCHEDULE: Final = "write `schedule:` instead: plateau, step, cosine or one of Keras's"
 _SHOWN: Final = "every run shows its progress and records its history"
 

@@ -1,4 +1,4 @@
-"""What is given beside a spec, as `--train optimizer.sgd.momentum=0.8`, put into its recipe."""
+"""What is given beside a spec, as optimizer.sgd.momentum=0.8, put into its recipe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
 from archspec.diagnostics import UsageError
-from archspec.element import show
 from archspec.spec.document import Path
 from archspec.training.data.sources import meant
 from archspec.training.recipe.mistakes import RecipeError
@@ -17,10 +16,7 @@ from archspec.training.recipe.mistakes import RecipeError
 Keys: TypeAlias = tuple[str, ...]
 
 OPTIONS: Final = ("data", "batch", "epochs", "optimizer", "learning_rate", "seed", "devices")
-"""Keys that are options of their own. Where an option's value is None, it was not given."""
-
-OF_TRANSFER: Final = ("from", "freeze", "unfreeze")
-"""Keys of `transfer` that are options of their own."""
+"""Keys whose value is not given where it is None."""
 
 CALLED: Final = frozenset({"optimizer", "loss", "schedule", "inner_optimizer", "learning_rate"})
 """Keys whose value is a name, or one name with its arguments: another name takes its place."""
@@ -41,7 +37,7 @@ def given(overrides: Mapping[str, Any]) -> dict[Keys, Any]:
         found[keys] = value
     rate = found.get(("learning_rate",), 1.0)
     if not isinstance(rate, (int, float)) or isinstance(rate, bool) or not 0 < rate < math.inf:
-        raise UsageError(f"the learning rate must be a finite number above 0, not {show(rate)}")
+        raise UsageError(f"`learning_rate={rate!r}`: it must be a finite number above 0")
     return found
 
 
@@ -113,7 +109,7 @@ def _put_in_list(items: list[Any], key: str, rest: Keys, new: Any) -> tuple[Any,
 
 @contextmanager
 def blamed(given: Mapping[Keys, Any], optimizer: str) -> Iterator[None]:
-    """Make the problems of what was given a `UsageError`, which names the option of each.
+    """Make the problems of what was given a `UsageError`, which names the key of each.
 
     `optimizer` is the name of the spec's own.
     """
@@ -122,34 +118,25 @@ def blamed(given: Mapping[Keys, Any], optimizer: str) -> Iterator[None]:
     except RecipeError as error:
         said = []
         for path, problem in error.problems:
-            option = _culprit(path, given, optimizer)
-            if option is not None:
+            culprit = _culprit(path, given, optimizer)
+            if culprit is not None:
                 words = f"{problem.message}; {problem.help}" if problem.help else problem.message
-                said.append(f"{option}: {words}")
+                said.append(f"`{culprit}=`: {words}")
         if said:
             raise UsageError("; ".join(said)) from None
         raise
 
 
 def _culprit(path: Path, given: Mapping[Keys, Any], optimizer: str) -> str | None:
-    """The option that put there what is wrong at `path`, if one did."""
+    """The key that put there what is wrong at `path`, if one did."""
     path = tuple(takewhile(lambda key: isinstance(key, str), path))  # items have names outside
     for keys, value in given.items():
         place: Path = keys
         if keys == ("learning_rate",):
             if path[:1] == ("optimizer",) and path[-1] == "learning_rate":
-                return "--learning-rate"
+                return "learning_rate"
             continue
         whole = isinstance(value, (Mapping, list, tuple)) or value != optimizer
         if path == place or (path[: len(place)] == place and whole) or place[: len(path)] == path:
-            return _option(keys)
+            return ".".join(keys)
     return None
-
-
-def _option(keys: Keys) -> str:
-    """What gives these keys, shortly said."""
-    if keys[0] in OPTIONS and not keys[1:]:
-        return f"--{keys[0]}"
-    if keys[0] == "transfer" and len(keys) == 2 and keys[1] in OF_TRANSFER:
-        return f"--{keys[1]}"
-    return f"--train {'.'.join(keys)}"

@@ -139,12 +139,12 @@ def evaluate(
     """
     parts = (*heldout.PARTS, heldout.ALL)
     if part is not None and part not in parts:
-        raise UsageError(f"--part is one of {', '.join(parts)}, not `{part}`")
+        raise UsageError(f"`part={part!r}` is not one of {', '.join(parts)}")
     check_numbers(batch, top, white)
     chosen = trained.find(runs, normalize)
     choice = heldout.choose(chosen, data)
     if white is not None and choice.recipe.source != "arrays":
-        raise UsageError("--white is for arrays; of other data white is known")
+        raise UsageError("`white=` is for arrays; of other data white is known")
     # Keras takes seconds to load: where a run says what it takes, its data are looked at first.
     known = next((each for each in chosen if each.class_names and each.input_shape), None)
     if known and known.class_names and known.input_shape:
@@ -167,16 +167,16 @@ def evaluate(
 
 def check_numbers(batch: int | None, top: int | None, white: float | None) -> None:
     """Raise `UsageError` for a number that cannot be."""
-    for name, number in (("--batch", batch), ("--top", top)):
+    for name, number in (("batch", batch), ("top", top)):
         if number is not None and number < 1:
-            raise UsageError(f"{name} must be a whole number from 1, not {number}")
+            raise UsageError(f"`{name}={number}`: it must be a whole number from 1")
     if white is not None and not 0 < white < math.inf:
-        raise UsageError(f"--white must be a finite number above 0, not {white:g}")
+        raise UsageError(f"`white={white:g}`: it must be a finite number above 0")
 
 
 def _check_top(top: int | None, classes: int) -> None:
     if top is not None and top >= classes:
-        raise UsageError(f"--top {top}: of {classes} classes, one of the {classes} is always right")
+        raise UsageError(f"`top={top}`: of {classes} classes, one of the {classes} is always right")
 
 
 def _judge(

@@ -58,13 +58,13 @@ def choose(trained: Sequence[Trained], data: str | PathLike[str] | None) -> Choi
             True,
         )
     if not runs:
-        raise UsageError(f"{trained[0].name} does not say what it was trained on: say --data")
+        raise UsageError(f"{trained[0].name} does not say what it was trained on: give `data=`")
     first, recipe = runs[0]
     for other, theirs in runs[1:]:
         if not _is_there(theirs, recipe.model_dump()):
             raise UsageError(
                 f"{first.name} was trained on {_where(recipe)} and {other.name} on "
-                f"{_where(theirs)}: say with --data on which to judge them"
+                f"{_where(theirs)}: say with `data=` on which to judge them"
             )
     return Choice(recipe, True, False)
 
@@ -75,18 +75,18 @@ def _source(given: str) -> dict[str, str]:
     source = fields["source"]
     if "path" in fields:
         if not path.exists():
-            raise UsageError(f"--data {given}: there is no such folder or .npz file")
+            raise UsageError(f"`data={given!r}`: there is no such folder or .npz file")
         if not path.is_dir() and path.suffix.lower() != ".npz":
-            raise UsageError(f"--data {given} is neither a folder nor an .npz file")
+            raise UsageError(f"`data={given!r}` is neither a folder nor an .npz file")
     elif source not in SOURCES:
         named = [name for name, each in SOURCES.items() if each.needs is None]
         hint = suggestion(given, named, what="sources")
-        raise UsageError(f"--data {given}: there is no such source, folder or .npz file; {hint}")
+        raise UsageError(f"`data={given!r}`: there is no such source, folder or .npz file; {hint}")
     elif needed := SOURCES[source].needs:
         hint = "name the folder or the .npz file itself"
         if needed == "name":
             hint = "which only a run's recipe can say"
-        raise UsageError(f"--data {given} needs a {needed}: {hint}")
+        raise UsageError(f"`data={given!r}` needs a {needed}: {hint}")
     return fields
 
 
@@ -187,7 +187,7 @@ def load(
     chosen = np.flatnonzero(labels >= 0) if part == ALL else held_out[part]
     if not len(chosen):
         others = [name for name, indices in held_out.items() if len(indices)]
-        raise UsageError(f"{data.name} has no {part} images: say --part {' or '.join(others)}")
+        raise UsageError(f"{data.name} has no {part} images: say `part=` {' or '.join(others)}")
     notes += _learnt(splits, chosen, part)
     if skipped := data.skipped:
         notes.append(f"{len(skipped):,} files of {data.name} were left out, as {skipped[0][0]}")
@@ -265,7 +265,7 @@ def _changed(networks: Sequence[Network], choice: Choice, data: Data) -> list[st
             there = recipe.data.path or recipe.data.source
             raise UsageError(
                 f"{changed}, so which images it learnt is not known: "
-                f"--data {there} judges it nevertheless"
+                f"`data={there!r}` judges it nevertheless"
             )
         notes.append(f"{changed}: it may have learnt some of these images")
     return notes

@@ -137,7 +137,7 @@ def predict(
     trained.check_together(networks, flip=flip)
     chunks = newimages.chunks(images, networks[0].input_shape, batch)
     if white is not None and all(chunk.largest is None for chunk in chunks):
-        raise UsageError("--white is for arrays; of image files white is known")
+        raise UsageError("`white=` is for arrays; of image files white is known")
     # All of them first: before much is computed it is known that none is refused.
     whites = [[_white(network, chunk, white) for network in networks] for chunk in chunks]
     names, notes = chosen[0].class_names, []

@@ -14,7 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from archspec.diagnostics import UsageError, beside
+from archspec.diagnostics import UsageError, beside, call
 from archspec.emit.engine import load_file, load_keras
 from archspec.expand import expand
 from archspec.ops.shape import Shape
@@ -85,13 +85,13 @@ def find(runs: Place | Sequence[Place], normalize: str | None = None) -> tuple[T
     if bare and normalize is None:
         raise UsageError(
             f"{bare[0].name} does not say how its images were prepared: "
-            f"say --normalize, one of {', '.join(NORMALIZE)}"
+            f"say `normalize=`, one of {', '.join(NORMALIZE)}"
         )
     if normalize is not None and normalize not in NORMALIZE:
-        raise UsageError(f"--normalize is one of {', '.join(NORMALIZE)}, not `{normalize}`")
+        raise UsageError(f"`normalize={normalize!r}` is not one of {', '.join(NORMALIZE)}")
     if normalize is not None and not bare:
         raise UsageError(
-            f"--normalize is for .keras files: {found[0].name} says how its images were prepared"
+            f"`normalize=` is for .keras files: {found[0].name} says how its images were prepared"
         )
     class_names = named[0].class_names if named else None
     return tuple(replace(each, class_names=class_names) for each in found)
@@ -106,7 +106,7 @@ def _find(place: Path) -> Trained:
                 return _of_run(str(place), place, place / name)
         raise UsageError(
             f"{place} holds no trained model: neither {' nor '.join(MODELS)} is there; "
-            f"`archspec fit --resume {place}` goes on with a run that was stopped"
+            f"{call('resume', place)} goes on with a run that was stopped"
         )
     if place.suffix == ".keras" and place.is_file():
         home = place.parent
@@ -136,9 +136,7 @@ def _of_run(name: str, home: Path, file: Path) -> Trained:
     except OSError as error:
         raise UsageError(f"cannot read {home / DATA}: {error.strerror}") from None
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise UsageError(
-            f"{home / DATA} is damaged: it is not what `archspec fit` writes"
-        ) from None
+        raise UsageError(f"{home / DATA} is damaged: it is not what a run writes") from None
 
 
 def _check_same_classes(one: Trained, other: Trained) -> None:
@@ -201,7 +199,7 @@ class Network:
         if too_dark or largest > BRIGHTER * white:
             raise UsageError(
                 f"{where} has values up to {largest:g}, and {self.name} takes {white:g} for "
-                "white: say with --white what white is there"
+                "white: say with `white=` what white is there"
             )
         return white
 
@@ -248,7 +246,7 @@ def check_together(networks: Sequence[Network], *, flip: bool) -> None:
             )
         if flip and network.input_shape.rank != 2:
             raise UsageError(
-                f"--flip mirrors images of height and width; {network.name} takes "
+                f"`flip=True` mirrors images of height and width; {network.name} takes "
                 f"{network.input_shape}"
             )
 
@@ -258,7 +256,7 @@ def _fixed(name: str, how: str, shape: Shape) -> Preprocessing:
     import numpy as np  # noqa: PLC0415
 
     if how in NEEDS_COLOUR and shape.channels != 3:
-        raise UsageError(f"--normalize {how} is for 3 channels, and {name} takes {shape}")
+        raise UsageError(f"`normalize={how!r}` is for 3 channels, and {name} takes {shape}")
     none = np.empty((0, *shape), np.uint8)
     bytes_ = Stored(none, shape, "stretch", scale=BYTE_WHITE)
     return preprocessing.fit(how, "stretch", bytes_, np.empty(0, np.intp))

@@ -31,12 +31,20 @@ class Field(NamedTuple):
 class Progress(Watcher):
     """A line for each epoch; on a terminal the one under way is rewritten as it goes on.
 
-    Close it however the run ends, for the cursor's sake.
+    Close it however the run ends, for the cursor's sake. `say` gives each line in the words of
+    whoever reads it.
     """
 
-    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        say: Callable[[str], str] = str,
+    ) -> None:
         self._stream = stream
         self._clock = clock
+        self._say = say
         self._live = stream.isatty() and os.environ.get("TERM") != "dumb"
         self._colour = self._live and not os.environ.get("NO_COLOR")
         self._lock = threading.RLock()  # some backends tell of steps in a thread of their own
@@ -93,7 +101,7 @@ class Progress(Watcher):
         with self._lock:
             if self._ended:
                 self._settle()
-            self._write_line(text)
+            self._write_line(self._say(text))
             self._drawn = float("-inf")
             self._redraw()
 

@@ -1,0 +1,101 @@
+"""A message of the library as the command line spells it.
+
+The library quotes its own Python in backticks (see `archspec.diagnostics`): an argument as
+`epochs=3`, a call as `archspec.resume('runs/a')`. Here they become `--epochs 3` and
+`archspec fit --resume runs/a`. Which option an argument has is read off the command that runs: the
+option's parameter has the argument's name, with `_` for `.`. Other keys of a recipe are
+`--train KEY=VALUE`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from typing import Any, Final
+
+import click
+
+CALLS: Final = {
+    "resume": "fit --resume",
+    "diff": "compare --diff",
+}
+"""Public functions whose command has another name than they."""
+
+_QUOTED: Final = re.compile(r"`([^`\n]+)`")
+_ARGUMENT: Final = re.compile(r"([a-z_]+(?:\.\w+)*)=(.*)", re.DOTALL)
+_CALL: Final = re.compile(r"archspec\.(\w+)\(.*\)", re.DOTALL)
+
+
+def spelled(text: str) -> str:
+    """A message of the library with options for arguments, and commands for calls."""
+
+    def spell(match: re.Match[str]) -> str:
+        said = _option(match[1]) or _command(match[1]) or match[1]
+        return f"`{said}`"
+
+    return _QUOTED.sub(spell, text)
+
+
+def current() -> click.Command | None:
+    """The command that runs."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return None
+    group, name = context.command, context.invoked_subcommand
+    return group.get_command(context, name) if isinstance(group, click.Group) and name else group
+
+
+def _option(code: str) -> str | None:
+    """The option for `name=value`; None where the command has none."""
+    match = _ARGUMENT.fullmatch(code)
+    if match is None:
+        return None
+    name, value = match[1], "" if match[2] == "..." else _word(match[2])
+    options = _options(current())
+    option = options.get(name.replace(".", "_"))
+    if option is not None:
+        flag = option.opts[-1]
+        return flag if option.is_flag or not value else f"{flag} {shlex.quote(value)}"
+    if "train" in options:
+        return f"--train {shlex.quote(f'{name}={value}')}" if value else f"--train {name}=..."
+    return None
+
+
+def _options(command: click.Command | None) -> dict[str, click.Option]:
+    """The options of a command, by the name of the argument that each one gives."""
+    params = command.params if command is not None else []
+    return {str(each.name): each for each in params if isinstance(each, click.Option)}
+
+
+def _command(code: str) -> str | None:
+    """The command for a call of a public function; None where it has none."""
+    from . import COMMANDS
+
+    match = _CALL.fullmatch(code)
+    name = match[1] if match else ""
+    if name not in CALLS and name not in COMMANDS:
+        return None
+    try:
+        call = ast.parse(code, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    if not isinstance(call, ast.Call):
+        return None
+    words = ["archspec", CALLS.get(name, name)]
+    words += [shlex.quote(_word(ast.unparse(each))) for each in call.args]
+    for each in call.keywords:
+        words += [
+            f"--{str(each.arg).replace('_', '-')}",
+            shlex.quote(_word(ast.unparse(each.value))),
+        ]
+    return " ".join(words)
+
+
+def _word(text: str) -> str:
+    """A Python value as a word of a command; what is no literal stays, such as `...`."""
+    try:
+        value: Any = ast.literal_eval(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return text
+    return value if isinstance(value, str) else text

@@ -1,0 +1,120 @@
+"""Messages name arguments to whoever calls the library, options to whoever types a command."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+import archspec
+from archspec.cli import COMMANDS, main, spelling
+from archspec.diagnostics import call
+from archspec.training.recipe.recipe import Recipe
+
+ROOT = Path(__file__).parent.parent
+
+PAGES = {
+    "archspec/training/summary.py",  # of a run's folder, for whoever opens it
+}
+"""Modules that write documentation, in which commands stand as they are typed."""
+
+OPTION = re.compile(r"(?:^|[\s`(])--[a-z][a-z-]+")
+
+
+def texts(path: Path) -> list[tuple[int, str]]:
+    """What the string literals of a module say, docstrings of modules left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    about = ast.get_docstring(tree, clean=False)
+    return [
+        (node.lineno, node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value != about
+    ]
+
+
+def test_no_message_of_the_library_names_an_option() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {text}"
+        for path in sorted((ROOT / "archspec").rglob("*.py"))
+        if str(path.relative_to(ROOT)) not in PAGES
+        for line, text in texts(path)
+        if OPTION.search(text)
+        and "xla" not in text.lower()  # a flag of XLA's own
+        and not text.startswith("--")  # an argument of another program
+    ]
+    assert found == []
+
+
+def command(name: str) -> click.Command:
+    found = main.get_command(click.Context(main), name)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "expected"),
+    [
+        ("fit", "`epochs=`: wrong", "`--epochs`: wrong"),
+        ("fit", "`epochs=3` and more", "`--epochs 3` and more"),
+        ("fit", "`learning_rate=-1`", "`--learning-rate -1`"),
+        ("fit", "`transfer.from='my runs/a'`", "`--from 'my runs/a'`"),
+        ("fit", "`transfer.freeze=`", "`--freeze`"),
+        ("fit", "`hosts.count=0`", "`--hosts 0`"),
+        ("fit", "`data.path=`", "`--train data.path=...`"),
+        ("fit", "`optimizer.sgd.momentum=2`", "`--train optimizer.sgd.momentum=2`"),
+        ("fit", "`schedule=`", "`--train schedule=...`"),
+        ("fit", "`schedul=`", "`--train schedul=...`"),
+        ("fit", "`=filters * 2`", "`=filters * 2`"),
+        ("fit", "`stage1/conv`", "`stage1/conv`"),
+        ("evaluate", "`part='half'` is not one", "`--part half` is not one"),
+        ("evaluate", "`flip=True`", "`--flip`"),
+        ("evaluate", "`epochs=3`", "`epochs=3`"),
+        ("export", "`force=True` replaces it", "`--force` replaces it"),
+        ("build", "`batch=0`", "`--batch 0`"),
+        ("fit", "`archspec.resume('my runs/a')`", "`archspec fit --resume 'my runs/a'`"),
+        ("build", "`archspec.resume(..., epochs=9)`", "`archspec fit --resume ... --epochs 9`"),
+        ("build", "`archspec.diff('a', 'b')`", "`archspec compare --diff a b`"),
+        ("build", "`archspec.load_model('a')`", "`archspec.load_model('a')`"),
+        ("build", "`archspec.report(" + "(" * 500 + ")`", "`archspec.report(" + "(" * 500 + ")`"),
+    ],
+)
+def test_a_command_shows_its_own_options(name: str, said: str, expected: str) -> None:
+    with click.Context(command(name)):
+        assert spelling.spelled(said) == expected
+
+
+def test_calls_are_shown_as_python() -> None:
+    assert call("resume", Path("runs/a"), epochs=3) == "`archspec.resume('runs/a', epochs=3)`"
+    assert call("export", ..., ...) == "`archspec.export(..., ...)`"
+
+
+def test_every_function_with_a_command_of_another_name_is_public() -> None:
+    for function, words in spelling.CALLS.items():
+        assert function in archspec.__all__
+        name, *options = words.split()
+        known = {flag for param in command(name).params for flag in param.opts}
+        assert set(options) <= known
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("fit", "fit"), ("evaluate", "evaluate"), ("predict", "predict"), ("export", "export")],
+)
+def test_options_have_the_names_of_arguments(name: str, function: str) -> None:
+    """What `spelled` goes by; an option beside these is about the command's own output."""
+    arguments = set(inspect.signature(getattr(archspec, function)).parameters)
+    recipe = {*Recipe.model_fields, "learning_rate", "transfer_from", "transfer_freeze"}
+    recipe.add("transfer_unfreeze")
+    hosts = {"hosts_count", "hosts_index", "hosts_coordinator"}
+    own = {
+        *("variant", "settings", "train", "resume", "find_lr", "quiet", "form", "outputs"),
+        *("others", "which", "out", "is_json", "is_csv", "as_json"),
+    }
+    options = {param.name for param in command(name).params if isinstance(param, click.Option)}
+    assert options <= arguments | recipe | hosts | own
+
+
+def test_every_command_is_a_command() -> None:
+    assert all(command(name).name == name for name in COMMANDS)
