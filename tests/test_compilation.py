@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -353,8 +354,30 @@ def test_a_plateau_lowers_the_rate_after_a_rise_epoch_by_epoch(keras, tmp_path, 
     rates = Rates(keras)
     callbacks = [*compilation.callbacks(keras, Recipe.resolve(train), tmp_path), rates.callback]
     images, labels = examples()
-    model.fit(images, labels, batch_size=4, epochs=6, callbacks=callbacks, verbose=0)
-    assert rates.seen == pytest.approx([0.2, 0.6, 0.8, 0.4, 0.4, 0.2])
+    model.fit(images, labels, batch_size=4, epochs=7, callbacks=callbacks, verbose=0)
+    assert rates.seen == pytest.approx([0.2, 0.6, 0.8, 0.8, 0.4, 0.4, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("cooldown", "steps_down"), [(0, [2, 4, 6]), (1, [2, 5, 8]), (2, [2, 6, 10])]
+)
+def test_no_epoch_of_a_cooldown_or_a_warmup_counts_as_one_without_progress(
+    keras, tmp_path, cooldown, steps_down
+):
+    """None but the first progresses: after each step down come a cooldown and the patience."""
+    for warmup in (0, 1, 3):
+        plateau = {"patience": 2, "cooldown": cooldown, "min_delta": 100}
+        recipe = Recipe.resolve({"warmup": warmup, "schedule": {"plateau": plateau}})
+        lower = compilation.callbacks(keras, recipe, tmp_path)[0]
+        lower.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=1.0)))
+        lower.on_train_begin()
+        before, found = 1.0, []
+        for epoch in range(1, 15):
+            lower.on_epoch_end(epoch - 1, {"val_loss": 1.0})
+            if lower.model.optimizer.learning_rate < before:
+                before = lower.model.optimizer.learning_rate
+                found.append(epoch - max(warmup, 1))
+        assert found[:3] == steps_down
 
 
 # What arguments do

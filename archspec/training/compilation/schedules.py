@@ -61,11 +61,28 @@ def callbacks(
     plateau = recipe.schedule.plateau if recipe.schedule else None
     if plateau is None:
         return []
-    said = plateau.model_dump()
-    lower = keras.callbacks.ReduceLROnPlateau(**{"monitor": monitor, **said})
+    lower = _lower(keras, recipe.warmup, {"monitor": monitor, **plateau.model_dump()})
     return (
         [lower, _rise(keras, recipe.warmup, peak, steps_per_update)] if recipe.warmup else [lower]
     )
+
+
+def _lower(keras: Any, warmup: int, said: dict[str, Any]) -> Any:
+    """Keras's callback for a plateau, its cooldowns as long as the recipe says.
+
+    Keras counts the last epoch of a cooldown as one without progress. A warm-up is a cooldown, too.
+    """
+
+    class Lower(keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
+        def on_train_begin(self, logs: Any = None) -> None:
+            super().on_train_begin(logs)
+            self.cooldown_counter = _keras_cooldown(warmup)
+
+    return Lower(**{**said, "cooldown": _keras_cooldown(said["cooldown"])})
+
+
+def _keras_cooldown(epochs: int) -> int:
+    return epochs + 1 if epochs else 0
 
 
 def _rise(keras: Any, warmup: int, peak: float, steps_per_update: int) -> Any:

@@ -102,13 +102,13 @@ class Plateau(Section):
     factor: Fraction = 0.1
     """What the learning rate is multiplied by."""
     patience: Count = 5
-    """Epochs without progress."""
+    """Epochs without progress; those of the warm-up are not counted."""
     monitor: Word | None = None
     """What has to improve; the validation loss, or without validation images the loss."""
     min_delta: NotNegative = 1e-4
     """Progress is more than this."""
     cooldown: Index = 0
-    """Epochs after a step down in which nothing is counted."""
+    """Epochs after a step down that are not counted either."""
     min_lr: NotNegative = 0.0
     """The learning rate is never lower."""
 
