@@ -172,8 +172,8 @@ def test_a_run_goes_on_without_what_it_began_with(spec):
 
 @pytest.mark.filterwarnings("error:Skipping variable loading")
 def test_the_best_epoch_may_be_of_an_earlier_stage(spec, monkeypatch):
-    def judge(memory: record.Memory, epoch: int, *_: object) -> None:
-        memory.best_epoch = min(epoch, 2)
+    def judge(memory: record.Memory, *_: object) -> None:
+        memory.best_epoch = min(len(memory.rows), 2)
 
     fit(spec, out="base", epochs=1)
     monkeypatch.setattr(record.Memory, "judge", judge)
@@ -187,8 +187,8 @@ def test_a_best_model_that_came_too_soon_is_there_when_the_run_has_ended(spec, m
     def weights(home: str, name: str = "best") -> list[np.ndarray]:
         return [np.array(w) for w in archspec.load_model(f"{home}/{name}.keras").get_weights()]
 
-    def judge(memory: record.Memory, epoch: int, *_: object) -> None:
-        memory.best_epoch = min(epoch, 2)
+    def judge(memory: record.Memory, *_: object) -> None:
+        memory.best_epoch = min(len(memory.rows), 2)
 
     recipe = {"steps_per_execution": 1}
     monkeypatch.setattr(record.Memory, "judge", judge)

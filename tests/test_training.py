@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -246,22 +247,36 @@ def test_the_speed_of_a_run_is_without_its_start(tmp_path, measured, words):
     assert speed(replace(a_run(tmp_path), history=history)) == words
 
 
+def best_epochs(epochs: Iterable[tuple[int, float]], images: int) -> list[int | None]:
+    """The best epoch after each of them: images right, and the loss."""
+    memory, best = Memory(), []
+    for epoch, (right, loss) in enumerate(epochs, start=1):
+        row = {"loss": 1.0, "accuracy": 0.5, "val_loss": loss, "val_accuracy": right / images}
+        memory.rows.append({"epoch": epoch, **row})
+        memory.judge("accuracy", images)
+        best.append(memory.best_epoch)
+    return best
+
+
 def test_a_loss_that_is_no_number_is_never_the_best():
-    memory, best = Memory(), []
-    for epoch, loss in enumerate([math.nan, 0.5, math.nan, math.inf, 0.4], start=1):
-        logs = {"loss": 1.0, "accuracy": 0.5, "val_loss": loss, "val_accuracy": 0.5}
-        memory.judge(epoch, logs, "accuracy", images=10)
-        best.append(memory.best_epoch)
-    assert best == [None, 2, 2, 2, 5]
+    losses = [math.nan, 0.5, math.nan, math.inf, 0.4]
+    assert best_epochs([(5, loss) for loss in losses], images=10) == [None, 2, 2, 2, 5]
 
 
-def test_of_accuracies_an_image_apart_the_lowest_loss_is_the_best():
-    memory, best = Memory(), []
-    for epoch, (right, loss) in enumerate([(8, 0.5), (9, 0.6), (8, 0.4), (10, 0.9)], start=1):
-        logs = {"val_loss": loss, "val_accuracy": right / 10}
-        memory.judge(epoch, logs, "accuracy", images=10)
-        best.append(memory.best_epoch)
-    assert best == [1, 1, 3, 4]
+@pytest.mark.parametrize(
+    ("epochs", "best"),
+    [
+        ([(100, 0.5), (99, 0.4), (101, 0.6)], [1, 1, 3]),
+        ([(101, 0.6), (99, 0.4), (100, 0.5)], [1, 1, 1]),
+        ([(0, 9.0), (0, 8.0)], [1, 2]),
+    ],
+)
+def test_the_best_epoch_has_the_most_images_right(epochs, best):
+    assert best_epochs(epochs, images=200) == best
+
+
+def test_of_epochs_with_as_many_images_right_the_lowest_loss_is_the_best_and_then_the_first():
+    assert best_epochs([(9, 0.5), (9, 0.4), (9, 0.4), (8, 0.1)], images=10) == [1, 2, 2, 2]
 
 
 @pytest.mark.keras

@@ -30,8 +30,9 @@ class Run:
     history: tuple[Mapping[str, float], ...]
     """A row for each completed epoch, as in `history.csv`."""
     best_epoch: int | None
-    """The completed epoch of the highest validation accuracy, or of the lowest validation loss
-    among those that got at most one image less right. None where no epoch's loss was a number."""
+    """The completed epoch with the highest validation accuracy; of several, the one with the lowest
+    validation loss, and then the first. Without validation images, the training's accuracy and loss
+    decide. None where no epoch's loss was finite."""
     test: Mapping[str, float]
     """The best epoch's score on the test images; empty where the run was interrupted, has no best
     epoch, or no test images."""

@@ -31,28 +31,34 @@ class Memory:
     best_epoch: int | None = None
     written_epoch: int | None = None
     """The one that best.keras is of."""
-    most_right: int = 0
-    best_right: float = -math.inf
-    best_loss: float = math.inf
     seconds: float = 0.0
     """Of training and validation, over all sittings."""
     stopped: bool = False
     """Whether a callback ended the run before its last epoch."""
 
-    def judge(self, epoch: int, logs: Logs, accuracy: str, images: int) -> None:
-        """Make an epoch the best if it beats those before; `images` are those that it is judged by.
+    def judge(self, accuracy: str, images: int) -> None:
+        """Make the newest epoch the best if it ranks higher than the best before it.
 
-        On a small validation set one image more is luck: of the accuracies next to the highest,
-        the lowest loss wins. Without a validation set the training images must do.
+        Only then are its weights at hand. As ranks are a total order, the best of all epochs is
+        what remains: nothing but `rows` decides. `images` are those that an epoch is judged by.
         """
-        right = round(logs.get(f"val_{accuracy}", logs.get(accuracy, 0.0)) * images)
-        loss = logs.get("val_loss", logs.get("loss", math.inf))
-        if not math.isfinite(loss):
+        newest = self.rows[-1]
+        rank = _rank(newest, accuracy, images)
+        if rank is None:
             return
-        self.most_right = max(self.most_right, right)
-        high = self.most_right - 1
-        if right >= high and not (self.best_right >= high and self.best_loss <= loss):
-            self.best_epoch, self.best_right, self.best_loss = epoch, right, loss
+        best = self.best_epoch and _rank(self.rows[self.best_epoch - 1], accuracy, images)
+        if not best or rank > best:
+            self.best_epoch = len(self.rows)
+
+
+def _rank(row: Logs, accuracy: str, images: int) -> tuple[int, float] | None:
+    """Images right, then the loss, the lower the better; None where the loss is not finite.
+
+    Of the validation; without validation images, of the training.
+    """
+    loss = row.get("val_loss", row.get("loss", math.inf))
+    right = round(row.get(f"val_{accuracy}", row.get(accuracy, 0.0)) * images)
+    return (right, -loss) if math.isfinite(loss) else None
 
 
 class Record(Watcher):
@@ -129,7 +135,7 @@ class Record(Watcher):
                 "images_per_second": round(images / self._seconds, 1),
             }
         )
-        memory.judge(epoch, logs, self._accuracy, self._judged)
+        memory.judge(self._accuracy, self._judged)
         memory.seconds += time.monotonic() - self._started
         memory.stopped = bool(self._model.stop_training) and not self._interrupt.requested
         with self._hosts.together():
