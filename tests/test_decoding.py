@@ -11,7 +11,7 @@ from PIL import Image
 from archspec.ops.shape import Shape
 from archspec.training.data import decoding
 from archspec.training.data.decoding import halvings
-from archspec.training.data.images import UnreadableError, check, decode
+from archspec.training.data.images import UnreadableError, decode, look
 
 RESIZES = ("stretch", "pad", "crop")
 
@@ -55,7 +55,7 @@ def test_opencv_decodes_what_pillow_does(by_pillow, how, mode, channels, extent)
     found = decode(content, shape, how)
     assert found.shape == shape
     assert found.dtype == np.uint8
-    assert np.array_equal(found, decode(content, shape, how, check(content, content)))
+    assert np.array_equal(found, decode(content, shape, how, look(content, content).plain))
     off = np.abs(found.astype(int) - by_pillow(content, shape, how))
     assert off.mean() < 2  # levels
     assert off.max() < 12
@@ -91,7 +91,7 @@ def turned() -> bytes:
 )
 def test_of_other_files_the_pixels_are_pillows(by_pillow, content):
     shape = Shape((32, 32, 3))
-    found = decode(content, shape, "stretch", check(content, content))
+    found = decode(content, shape, "stretch", look(content, content).plain)
     assert np.abs(found.astype(int) - by_pillow(content, shape, "stretch")).mean() < 1
 
 

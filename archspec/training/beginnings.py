@@ -77,6 +77,7 @@ def _data(session: Session) -> str:
         "fingerprint": data.fingerprint,
         "fingerprint_covers": data.covers,
         "skipped": data.skipped,
+        "notes": data.notes,
     }
     return json.dumps(held, indent=2, ensure_ascii=False) + "\n"
 

@@ -193,6 +193,7 @@ class Session:
     def describe(self) -> Iterator[str]:
         """Lines that say what is learned from what."""
         yield self.data.describe()
+        yield from self.data.notes
         if self.begun:
             yield str(self.begun)
 

@@ -87,6 +87,8 @@ class Data:
     covers: str
     unread: list[Skipped]
     """Grows where an image turns out to be damaged when it is decoded."""
+    notes: tuple[str, ...] = ()
+    """Lines to be said once, before training."""
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
@@ -207,6 +209,7 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Data:
         fingerprint=fingerprint,
         covers=covers,
         unread=unread,
+        notes=loaded.notes,
     )
 
 
@@ -217,7 +220,15 @@ def _pixels(
     store: Stored | Files
     if isinstance(loaded.images, EncodedImages):
         skip = recipe.on_error == "skip"
-        store = Files(loaded.images, shape, recipe.resize, kin=kin, skip=skip, skipped=unread)
+        store = Files(
+            loaded.images,
+            shape,
+            recipe.resize,
+            scale=loaded.scale,
+            kin=kin,
+            skip=skip,
+            skipped=unread,
+        )
     else:
         store = Stored(loaded.images, shape, recipe.resize, scale=loaded.scale)
     if store.array is not None or recipe.cache is False:

@@ -38,6 +38,8 @@ class EncodedImages:
     get: Callable[[int], Encoded]
     plain: Sequence[tuple[int, int] | None] | None = None
     """Height and width of each plain JPEG, None of others; None where nobody looked."""
+    unstated: float | None = None
+    """The value of white in files that do not state it: floats and signed numbers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +59,8 @@ class Loaded:
     """SHA-256 of the pixels, where reading them has given it already."""
     covers: str = ""
     """What `digest` is of."""
+    notes: tuple[str, ...] = ()
+    """Lines to be said once, as that files are of different depths."""
 
 
 def legible(path: str) -> str:

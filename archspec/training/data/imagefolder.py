@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import inspection
+from archspec.training.data import filetypes, inspection
 from archspec.training.data.examples import (
     TEST,
     TRAIN,
@@ -19,7 +19,6 @@ from archspec.training.data.examples import (
     Skipped,
     legible,
 )
-from archspec.training.data.images import SUFFIXES
 
 if TYPE_CHECKING:
     from archspec.training.recipe.recipe import DataRecipe
@@ -65,10 +64,10 @@ def load(recipe: DataRecipe, _: Shape) -> Loaded:
     for part, classes in layout.directories.items():
         for label, name in enumerate(layout.class_names):
             for path in _walk(classes[name]):
-                if path.lower().endswith(SUFFIXES):
+                if _is_picture(path):
                     files.append(_File(path, label, part))
                 else:
-                    strangers.append((legible(path), "not a .jpg, .jpeg, .png, .bmp or .gif file"))
+                    strangers.append((legible(path), "not a picture"))
     paths = [file.path for file in files]
     listing = inspection.Listing(
         name=f"folder {root}",
@@ -83,6 +82,17 @@ def load(recipe: DataRecipe, _: Shape) -> Loaded:
         strangers=tuple(strangers),
     )
     return inspection.load(recipe, listing)
+
+
+def _is_picture(path: str) -> bool:
+    """Whether a file is a picture by its name, or else by its first bytes."""
+    if filetypes.by_suffix(path):
+        return True
+    try:
+        with Path(path).open("rb") as file:
+            return filetypes.by_content(file.read(filetypes.HEAD_BYTES)) is not None
+    except OSError:  # a link to nothing
+        return False
 
 
 def _layout(root: Path) -> _Layout:
@@ -133,7 +143,7 @@ def _directories(root: Path) -> dict[str, Path]:
                     continue
                 if _is_directory(entry):
                     found[entry.name] = Path(entry.path)
-                elif entry.name.lower().endswith(SUFFIXES):
+                elif filetypes.by_suffix(entry.name):
                     astray.append(entry.name)
     except OSError as error:
         here = "" if root.is_absolute() else f" (looked for in {Path.cwd()})"
@@ -148,6 +158,10 @@ def _directories(root: Path) -> dict[str, Path]:
         if not name.isprintable():  # it goes to tables, files and terminals
             raise UsageError(f"a directory in {root} has a name that cannot be shown: {name!a}")
     return found
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in filetypes.JUNK
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:
@@ -171,7 +185,7 @@ def _walk(top: Path) -> Iterator[str]:
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(directory) as entries:
                 for entry in sorted(entries, key=lambda entry: entry.name):
-                    if entry.name.startswith("."):
+                    if _is_hidden(entry.name):
                         continue
                     if _is_directory(entry):
                         inner.append(Path(entry.path))

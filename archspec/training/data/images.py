@@ -3,15 +3,21 @@
 Files go through Pillow, arrays through a few lines of NumPy, by the same definitions: bilinear,
 each new pixel a mean over what it covers where an image shrinks, pixel centres aligned. (The
 backends' resizing differs from each other's in the last digits, or does not smooth at all.)
-Most JPEGs take a faster way to much the same pixels, `decoding`.
+Most JPEGs take a faster way to much the same pixels, `decoding`; files of more than 8 bits a
+sample keep their values, `depth`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.ops.shape import Shape
+from archspec.training.data import depth, filetypes, pngrows
 from archspec.training.data.decoding import Encoded, interpolated
+from archspec.training.data.depth import BYTE, BYTES, Layout, UnreadableError
+from archspec.training.data.filetypes import FileType
 from archspec.training.data.placing import placement, shown
 
 if TYPE_CHECKING:
@@ -19,8 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-FORMATS: Final = ("JPEG", "PNG", "BMP", "GIF")
-SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+__all__ = ["Look", "UnreadableError", "decode", "look", "match_channels", "resize"]
+
+FORMATS: Final = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+"""What Pillow calls the types that are read; the frequent ones first, which it tries in order."""
 
 MOST_PIXELS: Final = 2**26
 """Of one image. A file of a few kilobytes may claim more than any memory holds."""
@@ -36,63 +44,129 @@ ORIENTATION: Final = 0x0112
 """The EXIF tag that says how a camera was held."""
 
 _END: Final = {
-    b"\xff\xd8": b"\xff\xd9",
-    b"\x89PNG": b"IEND\xaeB`\x82",
-    b"GIF8": b";",
+    filetypes.JPEG: b"\xff\xd9",
+    filetypes.PNG: b"IEND\xaeB`\x82",
+    filetypes.GIF: b";",
 }
-"""How a whole file of a kind ends, by how it starts."""
+"""How a whole file of a type ends."""
 
 
-class UnreadableError(Exception):
-    """Why an image cannot be had from its file."""
+class Look(NamedTuple):
+    """What a look at an image file has shown."""
+
+    file_type: FileType
+    plain: tuple[int, int] | None
+    """Height and width of a plain JPEG; None of others."""
+    layout: Layout
+    extremes: tuple[float, float] | None
+    """The least and the largest value where the file does not state its white; else None."""
+    has_more: bool
+    """Whether pages or frames follow the first."""
 
 
 def decode(
-    encoded: Encoded, shape: Shape, how: str, plain: tuple[int, int] | None = None
-) -> NDArray[np.uint8]:
-    """An image file's pixels, (height, width, channels) as `shape` says, which has 1 or 3 channels.
+    encoded: Encoded,
+    shape: Shape,
+    how: str,
+    plain: tuple[int, int] | None = None,
+    white: float = BYTE,
+    unstated: float | None = None,
+) -> NDArray[Any]:
+    """Return an image file's pixels, (height, width, channels), fitted to `shape`.
 
-    The first frame, held as the camera's EXIF says. What is transparent shows white paper; 16 bits
-    become 8; CMYK and palettes become RGB. `plain` is what `check` said, which then need not be
-    found out. Raises `UnreadableError`.
+    The first page or frame, turned upright as EXIF says. What is transparent shows white paper;
+    CMYK and palettes become RGB.
+
+    Args:
+        encoded: A file's path, or its content.
+        shape: What the pixels are resized to; 1 or 3 channels.
+        how: "stretch", "pad" or "crop".
+        plain: What `look` said, which then need not be found out.
+        white: The value of white in the result. Under 255, the scale of bytes, the result is
+            uint8; else it is float32, and has the precision that the file has.
+        unstated: The value of white in a file that does not state it (floats, signed numbers).
+            None guesses it: 1 where no value is above 1, else `white`.
+
+    Raises:
+        UnreadableError: The file is damaged, too large, or of a type that is not read.
+
     """
     import numpy as np  # noqa: PLC0415
 
-    pixels = interpolated(encoded, plain, shape, how) if plain is not None else None
-    if pixels is not None:
+    pixels: NDArray[Any] | None = None
+    own = BYTE
+    if plain is not None:
+        pixels = interpolated(encoded, plain, shape, how)
+    if pixels is None:
+        with _explained(), _open(encoded) as image:
+            found = depth.layout(image)
+            if found is BYTES:
+                pixels = _of_bytes(image, encoded, shape, how, plain)
+            else:
+                values = _of_values(image, encoded, found)
+                own = found.white or unstated or (1.0 if values.max() <= 1 else white)
+                values = match_channels(values, shape.channels)
+                pixels = resize(values[np.newaxis], shape.spatial, how)[0]
+    pixels = pixels.reshape(shape)
+    if white == BYTE and pixels.dtype == np.uint8:
         return pixels
+    scaled: NDArray[Any] = pixels * np.float32(white / own)
+    return scaled if white != BYTE else np.clip(np.rint(scaled), 0, BYTE).astype(np.uint8)
+
+
+def look(content: bytes, encoded: Encoded) -> Look:
+    """Return what an image file is and whether it is whole.
+
+    It is decoded only where its ends do not tell: what is damaged in between is found when it is
+    decoded.
+
+    Args:
+        content: The file, or its start and its end.
+        encoded: The file's path, or its content.
+
+    Raises:
+        UnreadableError: It is damaged, too large, or of a type that is not read.
+
+    """
+    if not content:
+        raise UnreadableError("empty")
+    kind = filetypes.by_content(content[: filetypes.HEAD_BYTES])
+    if kind is None or not kind.is_read:
+        raise UnreadableError(f"not a {filetypes.NAMES} image")
+    with _explained(), _open(encoded) as image:
+        found = depth.layout(image)
+        extremes = None
+        if found.white is None:
+            values = _of_values(image, encoded, found)
+            extremes = float(values.min()), float(values.max())
+        # Cameras and editors leave things behind the end: only a decoder can tell.
+        elif kind not in _END or not content.endswith(_END[kind]):
+            image.load()
+        if kind is filetypes.PNG and isinstance(encoded, bytes):
+            pngrows.check(encoded)
+        plain = _plain(image)
+        return Look(kind, plain, found, extremes, _has_more(image))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Make whatever a broken file leads to an `UnreadableError`."""
     try:
-        with _open(encoded) as image:
-            found = _plain(image) if plain is None else None
-            pixels = interpolated(encoded, found, shape, how) if found is not None else None
-            if pixels is None:
-                pixels = np.asarray(_fitted(image, shape, how))
+        yield
     except UnreadableError:
         raise
     except Exception as error:  # noqa: BLE001  (Pillow lets through what a broken file leads to)
         raise UnreadableError(_reason(error)) from None
-    return pixels.reshape(shape)
 
 
-def check(content: bytes, encoded: Encoded) -> tuple[int, int] | None:
-    """Look whether a file is whole; its height and width if it is a plain JPEG.
-
-    `content` is the file, or its start and its end. It is decoded only where looks do not tell:
-    what is damaged in between is found when it is decoded. Raises `UnreadableError`.
-    """
-    if not content:
-        raise UnreadableError("empty")
-    end = next((end for start, end in _END.items() if content.startswith(start)), None)
+def _has_more(image: Image) -> bool:
+    if image.format not in {"TIFF", "GIF", "WEBP", "PNG"}:
+        return False
     try:
-        with _open(encoded) as image:
-            # Cameras and editors leave things behind the end: only a decoder can tell.
-            if end is None or not content.endswith(end):
-                image.load()
-            return _plain(image)
-    except UnreadableError:
-        raise
-    except Exception as error:  # noqa: BLE001
-        raise UnreadableError(_reason(error)) from None
+        image.seek(1)
+    except Exception:  # noqa: BLE001  (EOFError, or what a damaged second page leads to)
+        return False
+    return True
 
 
 def _plain(image: Image) -> tuple[int, int] | None:
@@ -120,12 +194,44 @@ def _reason(error: Exception) -> str:
     from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
 
     if isinstance(error, UnidentifiedImageError):
-        return "not a JPEG, PNG, BMP or GIF image"
+        return f"not a {filetypes.NAMES} image, or damaged"
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return f"more than {MOST_PIXELS:,} pixels"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return f"damaged ({error})" if str(error) else "damaged"
+
+
+def _of_bytes(
+    image: Image, encoded: Encoded, shape: Shape, how: str, plain: tuple[int, int] | None
+) -> NDArray[np.uint8]:
+    """The pixels of a file of 8 bits a sample or fewer."""
+    import numpy as np  # noqa: PLC0415
+
+    found = _plain(image) if plain is None else None
+    pixels = interpolated(encoded, found, shape, how) if found is not None else None
+    if pixels is not None:
+        return pixels
+    if image.format == "PNG":  # what says how it is held may follow its pixels
+        _load_png(image, encoded)
+    return np.asarray(_fitted(image, shape, how))
+
+
+def _of_values(image: Image, encoded: Encoded, found: Layout) -> NDArray[np.float32]:
+    """The upright values of a file of more than bytes, (height, width, 1 or 3)."""
+    if image.format == "PNG":
+        _load_png(image, encoded)
+    values = depth.read(image, encoded, found)
+    # Pillow and OpenCV turn a TIFF themselves.
+    return values if image.format == "TIFF" else _upright(values, _turned(image))
+
+
+def _load_png(image: Image, encoded: Encoded) -> None:
+    """Decode a PNG. Pillow leaves rows black that are not there, and says nothing."""
+    image.load()
+    width, height = image.size
+    if image.crop((0, height - 1, width, height)).getbbox(alpha_only=False) is None:
+        pngrows.check(depth.content_of(encoded))
 
 
 def _fitted(image: Image, shape: Shape, how: str) -> Image:
@@ -163,31 +269,48 @@ _SIDEWAYS: Final = {5, 6, 7, 8}
 
 
 def _turned(image: Image) -> int:
-    """How the camera was held: 1 is upright."""
+    """How the camera was held: 1 is upright. Pillow turns a TIFF itself."""
     if "exif" not in image.info and "Raw profile type exif" not in image.info:
         return 1
     turned = image.getexif().get(ORIENTATION, 1)
-    return turned if turned in _TURNS else 1
+    return turned if turned in _TURNS and image.format != "TIFF" else 1
+
+
+def _upright(values: NDArray[Any], turned: int) -> NDArray[Any]:
+    """The same for an array: EXIF's orientations are mirrored in every second place."""
+    import numpy as np  # noqa: PLC0415
+
+    if turned in {2, 4, 5, 7}:
+        values = values[:, ::-1]
+    quarters = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}[turned]
+    return np.rot90(values, quarters)
 
 
 def _in_mode(image: Image, mode: str) -> Image:
     """As RGB or grey, of 8 bits, on white."""
     from PIL import Image as Images  # noqa: PLC0415
 
-    if image.mode == mode:
+    is_clear = "transparency" in image.info
+    if image.mode == mode and not is_clear:
         return image
-    if image.mode.startswith("I"):  # grey of 16 bits, which Pillow would cut off at 255
-        import numpy as np  # noqa: PLC0415
-
-        levels = np.asarray(image).astype(np.float32) / 257
-        image = Images.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))
-    elif image.mode in {"LA", "PA", "RGBA", "La", "RGBa"} or "transparency" in image.info:
+    if is_clear or image.mode in {"LA", "PA", "RGBA", "La", "RGBa"}:
+        if is_clear:
+            image = _with_scaled_key(image)
         image = image.convert("RGBA")
         paper = Images.new("RGBA", image.size, "white")
         image = Images.alpha_composite(paper, image).convert("RGB")
     elif image.mode not in {"1", "L", "RGB"}:
         image = image.convert("RGB")
     return image.convert(mode)
+
+
+def _with_scaled_key(image: Image) -> Image:
+    """A grey image of 2 or 4 bits has its transparent level in these, its pixels in 8 bits."""
+    factor = {"L;2": 85, "L;4": 17}.get(depth.raw_mode(image))
+    key = image.info["transparency"]
+    if factor and isinstance(key, int):
+        image.info["transparency"] = key * factor
+    return image
 
 
 def resize(images: NDArray[Any], extent: tuple[int, ...], how: str = "stretch") -> NDArray[Any]:

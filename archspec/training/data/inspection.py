@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from archspec.diagnostics import UsageError
+from archspec.training.data import filetypes
 from archspec.training.data.decoding import Encoded
-from archspec.training.data.examples import TRAIN, EncodedImages, Loaded, Skipped, legible
-from archspec.training.data.images import SUFFIXES, UnreadableError, check
+from archspec.training.data.examples import (
+    BYTE_WHITE,
+    TRAIN,
+    EncodedImages,
+    Loaded,
+    Skipped,
+    legible,
+)
+from archspec.training.data.filetypes import FileType
+from archspec.training.data.images import Look, UnreadableError, look
 from archspec.training.watching.machine import cores
 
 if TYPE_CHECKING:
@@ -54,7 +64,7 @@ class Listing:
     missing: tuple[Skipped, ...] = ()
     """Images that the source names and does not have: errors, as damaged files are."""
     strangers: tuple[Skipped, ...] = ()
-    """What else lies there and is left out."""
+    """What else lies there, is no picture, and is left out."""
 
 
 def load(recipe: DataRecipe, listing: Listing) -> Loaded:
@@ -66,17 +76,18 @@ def load(recipe: DataRecipe, listing: Listing) -> Loaded:
     import numpy as np  # noqa: PLC0415
 
     seen = _inspect(listing)
-    damaged = [
-        *listing.missing,
-        *(
-            (legible(name), reason)
-            for name, reason in zip(listing.names, seen.reasons, strict=True)
-            if reason is not None
-        ),
-    ]
-    if damaged and recipe.on_error == "stop":
-        raise _unreadable(listing.where, damaged, len(listing.names) + len(listing.missing))
-    good = [i for i, reason in enumerate(seen.reasons) if reason is None]
+    damaged, others = list(listing.missing), list[tuple[str, FileType]]()
+    for name, found in zip(listing.names, seen.findings, strict=True):
+        if isinstance(found, str):
+            damaged.append((legible(name), found))
+        elif isinstance(found, FileType):
+            others.append((legible(name), found))
+    if (damaged or others) and recipe.on_error == "stop":
+        total = len(listing.names) + len(listing.missing)
+        raise _unreadable(listing.where, damaged, others, total)
+    looks = {i: found for i, found in enumerate(seen.findings) if isinstance(found, Look)}
+    good = list(looks)
+    scale, unstated = _scale(list(looks.values()))
     parts = None if listing.parts is None else [listing.parts[i] for i in good]
     labels = [listing.labels[i] for i in good]
     _check_classes(listing, labels, parts)
@@ -87,22 +98,73 @@ def load(recipe: DataRecipe, listing: Listing) -> Loaded:
         images=EncodedImages(
             [listing.names[i] for i in good],
             lambda i: listing.get(good[i]),
-            [seen.plain[i] for i in good],
+            [found.plain for found in looks.values()],
+            unstated,
         ),
+        scale=scale,
         parts=None if parts is None else np.array(parts, np.int8),
-        skipped=(*listing.strangers, *damaged),
+        skipped=(
+            *listing.strangers,
+            *((name, f"{kind.name}, which is not read") for name, kind in others),
+            *damaged,
+        ),
         digest=seen.digest,
         covers=seen.covers,
+        notes=tuple(_notes(listing, looks, others, scale)),
     )
 
 
-class _Inspection(NamedTuple):
-    """What looking at images has shown, for each of them."""
+def _scale(looks: Sequence[Look]) -> tuple[float, float | None]:
+    """The value of white that all images are given, and the one in those that state none.
 
-    plain: list[tuple[int, int] | None]
-    """Height and width of a plain JPEG, or None."""
-    reasons: list[str | None]
-    """Why it cannot be read, or None."""
+    The deepest file's; of floats alone 1, or the largest value where that is above 1. Floats
+    among other files have their white at 1 where none is above, else where the others have it.
+    """
+    stated = [found.layout.white for found in looks if found.layout.white is not None]
+    high = max((found.extremes[1] for found in looks if found.extremes), default=None)
+    if high is None:
+        return max(stated, default=BYTE_WHITE), None
+    scale = max(stated, default=max(high, 1.0))
+    return scale, 1.0 if high <= 1 else scale
+
+
+def _notes(
+    listing: Listing,
+    looks: Mapping[int, Look],
+    others: Sequence[tuple[str, FileType]],
+    scale: float,
+) -> Iterator[str]:
+    """What is to be known of the images that are read, and of pictures that are not."""
+    if others:
+        kinds = filetypes.counted(kind.name for _, kind in others)
+        pictures = "picture" if len(others) == 1 else "pictures"
+        yield f"{len(others):,} {pictures} left out: {kinds}"
+    misnamed = [
+        (i, found.file_type.name)
+        for i, found in looks.items()
+        if (called := filetypes.by_suffix(listing.names[i])) and called is not found.file_type
+    ]
+    if misnamed:
+        example, kind = legible(listing.names[misnamed[0][0]]), misnamed[0][1]
+        yield f"{_files(len(misnamed))} of another type than their names say, as {example} ({kind})"
+    if several := [i for i, found in looks.items() if found.has_more]:
+        example, pages = legible(listing.names[several[0]]), "several pages or frames"
+        yield f"{_files(len(several))} of {pages}, of which the first is read, as {example}"
+    depths = Counter(str(found.layout) for found in looks.values())
+    if len(depths) > 1:
+        counts = ", ".join(f"{count:,} of {depth}" for depth, count in depths.most_common())
+        yield f"files of different depths: {counts}; all are scaled so that white is {scale:,g}"
+
+
+def _files(count: int) -> str:
+    return "1 file is" if count == 1 else f"{count:,} files are"
+
+
+class _Inspection(NamedTuple):
+    """What looking at images has shown."""
+
+    findings: list[Look | FileType | str]
+    """Of each: what it is, its type where that is not read, or why it cannot be read."""
     digest: str
     covers: str
 
@@ -110,8 +172,7 @@ class _Inspection(NamedTuple):
 def _inspect(listing: Listing) -> _Inspection:
     count = len(listing.names)
     whole = sum(listing.lengths) <= MOST_DIGESTED_BYTES
-    plain: list[tuple[int, int] | None] = [None] * count
-    reasons: list[str | None] = [None] * count
+    findings: list[Look | FileType | str] = [""] * count
     digests = [b""] * count
 
     def inspect(start: int) -> None:
@@ -122,12 +183,16 @@ def _inspect(listing: Listing) -> _Inspection:
                     content = encoded
                 else:
                     content = _content(encoded, None if whole else ENDS_BYTES)
-                plain[i] = check(content, content if whole else encoded)
+                kind = filetypes.tell(listing.names[i], content[: filetypes.HEAD_BYTES])
+                if kind is None or kind.is_read:
+                    findings[i] = look(content, content if whole else encoded)
+                else:
+                    findings[i] = kind
             except UnreadableError as error:
-                reasons[i] = str(error)
+                findings[i] = str(error)
                 continue
             except OSError as error:
-                reasons[i] = error.strerror or "unreadable"
+                findings[i] = error.strerror or "unreadable"
                 continue
             if whole:
                 digests[i] = hashlib.sha256(content).digest()
@@ -140,7 +205,7 @@ def _inspect(listing: Listing) -> _Inspection:
         digest.update(os.fsencode(name))
         digest.update(b"\0%d\0" % length + of_content)
     covers = "names, sizes and contents of the files" if whole else "names and sizes of the files"
-    return _Inspection(plain, reasons, digest.hexdigest(), covers)
+    return _Inspection(findings, digest.hexdigest(), covers)
 
 
 def length(path: str) -> int:
@@ -164,12 +229,19 @@ def _content(path: Path, ends: int | None) -> bytes:
         return start + file.read()
 
 
-def _unreadable(where: str, damaged: list[Skipped], total: int) -> UsageError:
-    named = "; ".join(f"{path} ({why})" for path, why in damaged[:MOST_NAMED])
-    more = f"; and {len(damaged) - MOST_NAMED:,} more" if len(damaged) > MOST_NAMED else ""
+def _unreadable(
+    where: str, damaged: list[Skipped], others: list[tuple[str, FileType]], total: int
+) -> UsageError:
+    reasons = [*damaged, *((name, kind.name) for name, kind in others)]
+    named = "; ".join(f"{path} ({why})" for path, why in reasons[:MOST_NAMED])
+    more = f"; and {len(reasons) - MOST_NAMED:,} more" if len(reasons) > MOST_NAMED else ""
+    mends = ["Mend or remove them"] if damaged else []
+    if others:
+        kinds = filetypes.counted(kind.name for _, kind in others)
+        mends.append(f"{'C' if not mends else 'c'}onvert what is not read ({kinds}) to PNG")
     return UsageError(
-        f"{len(damaged):,} of {total:,} image files in {where} cannot be read: {named}{more}. "
-        "Mend or remove them, or say `on_error: skip`"
+        f"{len(reasons):,} of {total:,} image files in {where} cannot be read: {named}{more}. "
+        f"{', '.join(mends)}, or say `on_error: skip`"
     )
 
 
@@ -183,7 +255,7 @@ def _check_classes(listing: Listing, labels: list[int], parts: list[int] | None)
     if not empty:
         return
     if len(empty) == len(listing.class_names):
-        raise UsageError(f"there are no images in {listing.where}: no {', '.join(SUFFIXES)} file")
+        raise UsageError(f"there are no images in {listing.where}: no {filetypes.NAMES} file")
     named = ", ".join(f"`{name}`" for name in empty[:MOST_NAMED])
     more = f" and {len(empty) - MOST_NAMED:,} more" if len(empty) > MOST_NAMED else ""
     raise UsageError(f"no image to train on is in {named}{more}, in {listing.where}")

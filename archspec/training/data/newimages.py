@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import arrayfiles
+from archspec.training.data import arrayfiles, filetypes
 from archspec.training.data.examples import BYTE_WHITE, legible
-from archspec.training.data.images import SUFFIXES, UnreadableError, decode
+from archspec.training.data.images import UnreadableError, decode
 from archspec.training.data.pixels import Stored
 from archspec.training.watching.machine import cores
 
@@ -81,7 +81,7 @@ def _walk(top: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(top):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if filetypes.by_suffix(name) and not name.startswith("."):
                 yield Path(place, name)
 
 
@@ -89,7 +89,7 @@ def _of_files(paths: Sequence[Path]) -> Chunk:
     def read(shape: Shape, how: str) -> list[Any]:
         def one(path: Path) -> Any:
             if path.is_dir():
-                return f"there is no {', '.join(SUFFIXES)} file in it"
+                return f"there is no {filetypes.NAMES} file in it"
             if shape.rank != 2 or shape.channels not in {1, 3}:
                 return f"an image file does not fit an input of {shape}; save arrays as .npy"
             try:

@@ -91,8 +91,6 @@ class Files:
     place, and `skipped` lists it.
     """
 
-    dtype: Final = "uint8"
-    scale: Final = BYTE_WHITE
     array: Final = None
 
     def __init__(
@@ -101,11 +99,14 @@ class Files:
         shape: Shape,
         how: str,
         *,
+        scale: float = BYTE_WHITE,
         kin: NDArray[Any],
         skip: bool,
         skipped: list[Skipped],
     ) -> None:
         self.shape = shape
+        self.scale = scale
+        self.dtype = "uint8" if scale == BYTE_WHITE else "float32"
         self.skipped = skipped
         self._images = images
         self._how = how
@@ -119,10 +120,10 @@ class Files:
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(cores(), thread_name_prefix="decode")
 
-    def read(self, indices: NDArray[np.intp]) -> NDArray[np.uint8]:
+    def read(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         import numpy as np  # noqa: PLC0415
 
-        images = np.empty((len(indices), *self.shape), np.uint8)
+        images = np.empty((len(indices), *self.shape), self.dtype)
 
         def fill(start: int) -> None:
             for position in range(start, len(indices), workers):
@@ -142,7 +143,7 @@ class Files:
         extents = (self._images.plain[index] for index in indices)
         return all(extent and math.prod(extent) <= SMALL for extent in extents)
 
-    def _image(self, index: int) -> NDArray[np.uint8]:
+    def _image(self, index: int) -> NDArray[Any]:
         if index not in self._bad:
             try:
                 return self._decode(index)
@@ -150,9 +151,11 @@ class Files:
                 self._damaged(index, str(error))
         return self._stand_in(index)
 
-    def _decode(self, index: int) -> NDArray[np.uint8]:
-        plain = None if self._images.plain is None else self._images.plain[index]
-        return decode(self._images.get(index), self.shape, self._how, plain)
+    def _decode(self, index: int) -> NDArray[Any]:
+        images = self._images
+        plain = None if images.plain is None else images.plain[index]
+        encoded = images.get(index)
+        return decode(encoded, self.shape, self._how, plain, self.scale, images.unstated)
 
     def _damaged(self, index: int, reason: str) -> None:
         name = legible(self._images.names[index])
@@ -165,7 +168,7 @@ class Files:
                 self._bad.add(index)
                 self.skipped.append((name, reason))
 
-    def _stand_in(self, index: int) -> NDArray[np.uint8]:
+    def _stand_in(self, index: int) -> NDArray[Any]:
         import numpy as np  # noqa: PLC0415
 
         kin = np.flatnonzero(self._kin == self._kin[index])

@@ -74,12 +74,7 @@ class Preprocessing:
 
         Raises `UnreadableError`.
         """
-        import numpy as np  # noqa: PLC0415
-
-        pixels = decode(encoded, input_shape, self.resize)
-        if self.scale == BYTE_WHITE:
-            return pixels
-        return pixels * np.float32(self.scale / BYTE_WHITE)
+        return decode(encoded, input_shape, self.resize, white=self.scale)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `from_dict` reads back as the same."""
