@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from archspec.graph.graph import Graph as Graph
     from archspec.spec.document import Spec as Spec
     from archspec.spec.loading import load as load
-    from archspec.training.outcome import Run as Run
     from archspec.training.probe import probe as probe
     from archspec.training.run import fit as fit
     from archspec.training.run import resume as resume
+    from archspec.training.runs.outcome import Run as Run
     from archspec.training.scoring.evaluation import Evaluation as Evaluation
     from archspec.training.scoring.evaluation import evaluate as evaluate
     from archspec.training.scoring.prediction import Predictions as Predictions
@@ -76,7 +76,7 @@ _HOMES = {
     "evaluate": "archspec.training.scoring.evaluation",
     "Predictions": "archspec.training.scoring.prediction",
     "predict": "archspec.training.scoring.prediction",
-    "Run": "archspec.training.outcome",
+    "Run": "archspec.training.runs.outcome",
     "fit": "archspec.training.run",
     "resume": "archspec.training.run",
 }

@@ -113,9 +113,10 @@ def _images(saved: Path) -> tuple[Any, str]:
     from archspec.diagnostics import ArchspecError
     from archspec.emit.export import enough
     from archspec.training.data import data
+    from archspec.training.runs.files import DATA
     from archspec.training.scoring import trained
 
-    if not (saved.parent / trained.DATA).is_file():
+    if not (saved.parent / DATA).is_file():
         return None, "random"
     try:
         (run,) = trained.find(saved)

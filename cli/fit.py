@@ -15,7 +15,7 @@ from .spelling import spelled
 if TYPE_CHECKING:
     from archspec.spec.document import Spec
     from archspec.training.hosts import Hosts
-    from archspec.training.outcome import Run
+    from archspec.training.runs.outcome import Run
     from archspec.training.watching.callbacks import Watcher
 
 
@@ -270,8 +270,9 @@ def _tell(run: Run) -> None:
 def _find_lr(network: Spec, recipe: Mapping[str, Any], out: str | None, quiet: bool) -> None:
     from pathlib import Path
 
-    from archspec.training import folder, rates
+    from archspec.training import rates
     from archspec.training.pictures import curves as pictures
+    from archspec.training.runs import folder
 
     if out is not None:
         folder.check_free(out)

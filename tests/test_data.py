@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from archspec.training.data.data import Preprocessing
 from archspec.training.data.examples import TEST, TRAIN, VALIDATION, EncodedImages
 from archspec.training.data.pixels import Files, Kept, Stored
 from archspec.training.recipe.recipe import DataRecipe, RecipeError
+from archspec.training.runs import reading
 
 LABELS = np.repeat(np.arange(3, dtype=np.int32), [100, 50, 10])
 
@@ -304,7 +306,7 @@ def test_of_images_that_are_not_in_memory_a_sample_is_measured(monkeypatch, fold
 
 def test_preprocessing_is_written_and_read_back():
     fitted = Preprocessing((1.5, 2.0), (3.0, 4.0), True, "crop", 16.0, 12)
-    assert Preprocessing.from_dict(json.loads(json.dumps(fitted.to_dict()))) == fitted
+    assert reading.parse(json.dumps(asdict(fitted)), Preprocessing, "") == fitted
 
 
 def test_a_new_file_is_seen_on_the_scale_of_the_training_images():

@@ -25,9 +25,9 @@ from archspec.training.data import data
 from archspec.training.data.feeding import Feed
 from archspec.training.distribution import Devices, choose
 from archspec.training.hosts import Hosts
-from archspec.training.outcome import Run
 from archspec.training.recipe.mistakes import RecipeError
 from archspec.training.recipe.recipe import DataRecipe, Recipe
+from archspec.training.runs.outcome import Run
 from archspec.training.session import Session
 from archspec.training.watching import machine
 

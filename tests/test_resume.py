@@ -20,9 +20,10 @@ import pytest
 
 import archspec
 from archspec.diagnostics import SpecError, UsageError
-from archspec.training import checkpoint, folder, record
-from archspec.training.outcome import Run
+from archspec.training import record
 from archspec.training.run import fit, resume
+from archspec.training.runs import checkpoint, folder
+from archspec.training.runs.outcome import Run
 from archspec.training.watching.callbacks import Watcher
 
 pytestmark = [
@@ -166,6 +167,9 @@ def test_a_run_goes_on_without_what_it_began_with(spec):
     assert (began["source"].endswith("base"), began["params"]) == (True, whole.params)
     assert f"copied {whole.params:,} parameters" in Path("stopped/summary.md").read_text("utf-8")
     Path("stopped/transfer.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"stopped/transfer.json is damaged .*`source` is missing"):
+        resume("stopped", epochs=5)
+    Path("stopped/transfer.json").unlink()
     with pytest.raises(SpecError, match=r"spec.yaml:.* there is no run or file .*base"):
         resume("stopped", epochs=5)
 

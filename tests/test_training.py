@@ -22,11 +22,11 @@ import archspec
 from archspec.diagnostics import SpecError, UsageError
 from archspec.expand import expand
 from archspec.ops.shape import Shape
-from archspec.training import folder
 from archspec.training.data import data
-from archspec.training.outcome import Outcome
 from archspec.training.recipe.recipe import DataRecipe, Recipe
 from archspec.training.record import Memory, Record
+from archspec.training.runs import folder
+from archspec.training.runs.outcome import Outcome
 from archspec.training.scoring import scores
 from archspec.training.summary import speed, verdict
 from archspec.training.watching.callbacks import Interrupt

@@ -1,30 +1,21 @@
-"""What a run's folder says of its beginnings: on what is trained what, and where."""
+"""Session -> what a run's folder says before the first step: on what is trained what, and where."""
 
 from __future__ import annotations
 
-import json
 import sys
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from archspec import __version__
 from archspec.spec.writing import to_yaml
-from archspec.training import folder
+from archspec.training.runs import folder, records
+from archspec.training.runs.files import SPEC
+from archspec.training.runs.records import DataRecord, PartSizes
 from archspec.training.session import Session
-from archspec.training.transfer import Begun
 from archspec.training.watching import machine
-
-SPEC: Final = "spec.yaml"
-"""The network with its variables, and the whole recipe: `archspec fit RUN/spec.yaml` repeats it."""
-
-DATA: Final = "data.json"
-ENVIRONMENT: Final = "environment.json"
-TRANSFER: Final = "transfer.json"
-"""From which weights a run began that did not begin with random ones."""
 
 VERSIONS: Final = (
     "keras", "tensorflow", "jax", "torch",
@@ -35,20 +26,10 @@ VERSIONS: Final = (
 def write(session: Session, home: Path) -> None:
     """Write all that is known before the first step; a run that goes on adds a sitting."""
     folder.write_text(home / SPEC, _spec(session))  # with it a run can go on
-    folder.write_text(home / DATA, _data(session))
-    folder.write_text(home / ENVIRONMENT, _environment(session, home))
+    data_record(session).write(home)
+    records.add_sitting(home, _sitting(session))
     if session.begun is not None:
-        folder.write_text(home / TRANSFER, json.dumps(asdict(session.begun), indent=2) + "\n")
-
-
-def begun(home: Path) -> Begun | None:
-    """What a run began with, from its folder; None where that does not say."""
-    try:
-        held = json.loads((home / TRANSFER).read_text(encoding="utf-8"))
-        held["layers"] = tuple(map(tuple, held["layers"]))
-        return Begun(**{**held, "new": tuple(held["new"]), "steps": tuple(held["steps"])})
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
+        session.begun.write(home)
 
 
 def _spec(session: Session) -> str:
@@ -61,36 +42,32 @@ def _spec(session: Session) -> str:
     return to_yaml(session.plan.spec.to_dict() | {"train": recipe})
 
 
-def _data(session: Session) -> str:
-    """On what a run learns; enough to prepare another image in the same way."""
+def data_record(session: Session) -> DataRecord:
+    """Return what `data.json` is to hold."""
     data = session.data
-    held = {
-        "source": data.name,
-        "description": data.describe(),
-        "images": {
-            "train": len(data.train),
-            "validation": len(data.validation),
-            "test": len(data.test),
-        },
-        "class_names": data.class_names,
-        "preprocessing": data.preprocessing.to_dict(),
-        "fingerprint": data.fingerprint,
-        "fingerprint_covers": data.covers,
-        "skipped": data.skipped,
-        "notes": data.notes,
-    }
-    return json.dumps(held, indent=2, ensure_ascii=False) + "\n"
+    return DataRecord(
+        source=data.name,
+        description=data.describe(),
+        images=PartSizes(len(data.train), len(data.validation), len(data.test)),
+        class_names=data.class_names,
+        preprocessing=data.preprocessing,
+        fingerprint=data.fingerprint,
+        fingerprint_covers=data.covers,
+        skipped=data.skipped,
+        notes=tuple(data.notes),
+        version=records.VERSION,
+    )
 
 
-def _environment(session: Session, home: Path) -> str:
-    """On what each sitting of a run computes; a run that goes on has another sitting."""
+def _sitting(session: Session) -> Mapping[str, Any]:
+    """On what this process computes."""
     versions = {"archspec": __version__}
     for name in VERSIONS:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    sitting = {
+    return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": sys.argv,
         "backend": session.keras.backend.backend(),
@@ -100,7 +77,3 @@ def _environment(session: Session, home: Path) -> str:
         "machine": machine.describe(session.keras),
         "versions": versions,
     }
-    before = []
-    with suppress(OSError, ValueError):  # there is none yet, or it is damaged
-        before = json.loads((home / ENVIRONMENT).read_text(encoding="utf-8"))
-    return json.dumps([*before, sitting], indent=2) + "\n"

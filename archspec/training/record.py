@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.training import checkpoint, folder
-from archspec.training.checkpoint import Checkpoint
 from archspec.training.compilation.averaging import averaged
 from archspec.training.data.feeding import Feed
 from archspec.training.hosts import ALONE, Hosts
+from archspec.training.runs import checkpoint, folder
+from archspec.training.runs.checkpoint import Checkpoint
+from archspec.training.runs.files import BEST, HISTORY
 from archspec.training.watching.callbacks import Interrupt, Logs, Watcher, learning_rate
 
 BEST_SHARE: Final = 0.02
@@ -160,7 +161,7 @@ class Record(Watcher):
         in between would show another epoch than it remembers. Unless `at_once`, the best model
         waits until it is due.
         """
-        folder.write_rows(self._home / "history.csv", self.memory.rows)
+        folder.write_rows(self._home / HISTORY, self.memory.rows)
         if at_once or time.monotonic() >= self._best_is_due:
             self.write_best(epoch)
 
@@ -175,7 +176,7 @@ class Record(Watcher):
         if best != epoch and (held := checkpoint.of_epoch(self._home, best)) is None:
             memory.best_epoch = memory.written_epoch  # a damaged disk
             return
-        path = self._home / "best.keras"
+        path = self._home / BEST
         averages = averaged(self._keras, self._model)
         with self._as_it_was(held), averages, folder.whole(path) as partial:
             self._model.save(partial)

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from archspec.training.checkpoint import Checkpoint
+from archspec.training.runs.checkpoint import Checkpoint
 
 ARRAYS: Final = "callback/"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,14 +15,16 @@ from archspec.diagnostics import UsageError, call
 from archspec.emit.engine import load_file, load_keras
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec, load
-from archspec.training import beginnings, checkpoint, folder, summary
-from archspec.training.beginnings import DATA, SPEC
+from archspec.training import beginnings, summary
 from archspec.training.hosts import ALONE, Hosts
-from archspec.training.outcome import Outcome, Run, no_run
 from archspec.training.pictures import confusion as score_pictures
 from archspec.training.pictures import curves as pictures
 from archspec.training.record import Memory, Record
 from archspec.training.remembering import remembering
+from archspec.training.runs import checkpoint, folder, reading
+from archspec.training.runs.files import BEST, CONFUSION_PICTURES, CURVES, FINAL, SPEC, SUMMARY
+from archspec.training.runs.outcome import Outcome, Run, no_run
+from archspec.training.runs.records import Begun, DataRecord
 from archspec.training.scoring import scores
 from archspec.training.scoring.inference import scores_of
 from archspec.training.session import Session, plan, prepare
@@ -88,7 +89,7 @@ def resume(
     if hosts.count > 1:
         hosts.join(load_keras())
     with hosts.together():
-        if not (home / SPEC).is_file():
+        if not reading.exists(home / SPEC):
             where = f" on host {hosts.index}; all hosts must see the same one"
             raise UsageError(no_run(home) + (where if hosts.count > 1 else ""))
     with _kept(hosts, lambda: home) as kept:
@@ -102,7 +103,7 @@ def resume(
         hosts.agree("checkpoint in this folder", str(done))
         for watcher in watchers:
             watcher.says(f"going on with {home} after epoch {done}")
-        session = prepare(planned, hosts, beginnings.begun(home) if held else None)
+        session = prepare(planned, hosts, Begun.read(home) if held else None)
         if held:
             with hosts.together():
                 _check_same_data(session, home)
@@ -146,10 +147,7 @@ def _check_unended(home: Path, epochs: int | None) -> None:
 
 
 def _check_same_data(session: Session, home: Path) -> None:
-    try:
-        before = json.loads((home / DATA).read_text(encoding="utf-8"))["fingerprint"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UsageError(f"{home / DATA} cannot be read ({error}): {_anew(home)}") from None
+    before = DataRecord.read(home).fingerprint
     if before != session.data.fingerprint:
         raise UsageError(
             f"the data are not those that {home} began with: their fingerprint was {before[:12]} "
@@ -278,14 +276,14 @@ def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) 
     elif len(memory.rows) < session.recipe.epochs:
         outcome = "stopped early"
     if outcome != "diverged" and leads:
-        with folder.whole(home / "final.keras") as partial:
+        with folder.whole(home / FINAL) as partial:
             model.save(partial)
     test: Mapping[str, float] = {}
     best = memory.best_epoch is not None and len(session.data.test)
     if outcome != "interrupted" and best and leads:
         alone = session.alone()
         # Its optimizer is another than this one, where a stage of other layers has followed.
-        alone.model.set_weights(load_file(home / "best.keras").get_weights())
+        alone.model.set_weights(load_file(home / BEST).get_weights())
         test = _test(alone, home)
     run = Run(
         folder=home,
@@ -302,12 +300,10 @@ def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) 
     if not leads:
         return run
     if run.history:
-        files = home / "curves.svg", home / "curves.png"
+        files = [home / name for name in CURVES]
         accuracy = session.objective.accuracy
         pictures.write_curves(run.history, run.best_epoch, run.name, *files, accuracy=accuracy)
-    folder.write_text(
-        home / "summary.md", summary.page(run, session.data.describe(), session.begun)
-    )
+    folder.write_text(home / SUMMARY, summary.page(run, session.data.describe(), session.begun))
     run.write()
     return run
 
@@ -342,5 +338,5 @@ def _test(session: Session, home: Path) -> Mapping[str, float]:
         found = scores_of(keras, model, feed, session.data.class_names)
     scores.write(found, home)
     name = session.plan.spec.name
-    score_pictures.write_confusion(found, name, home / "confusion.svg", home / "confusion.png")
+    score_pictures.write_confusion(found, name, *(home / each for each in CONFUSION_PICTURES))
     return averages(keras, measured)

@@ -28,6 +28,7 @@ from archspec.training.hosts import ALONE, Hosts
 from archspec.training.recipe import overrides as outside
 from archspec.training.recipe.mistakes import RecipeError, places
 from archspec.training.recipe.recipe import Recipe
+from archspec.training.runs.records import Begun
 from archspec.training.watching import machine, pace, tensorboard
 from archspec.training.watching.callbacks import Facts, Watcher
 
@@ -113,7 +114,7 @@ class Session:
     objective: compilation.Objective
     train: Feed
     validation: Feed
-    begun: transfer.Begun | None
+    begun: Begun | None
     """What the network started with, where that was not chance."""
     devices: Devices
 
@@ -222,7 +223,7 @@ class Session:
         return count * machine.peak_flops(self.keras, self.recipe.precision)
 
 
-def prepare(plan: Plan, hosts: Hosts = ALONE, begun: transfer.Begun | None = None) -> Session:
+def prepare(plan: Plan, hosts: Hosts = ALONE, begun: Begun | None = None) -> Session:
     """Load Keras and the data, build the network, and try one batch.
 
     A run that goes on tells what it has `begun` with, which need not be there any more. Several
@@ -247,9 +248,7 @@ def prepare(plan: Plan, hosts: Hosts = ALONE, begun: transfer.Begun | None = Non
             return _session(keras, plan, data, devices, begun)
 
 
-def _session(
-    keras: Any, plan: Plan, data: Data, devices: Devices, begun: transfer.Begun | None
-) -> Session:
+def _session(keras: Any, plan: Plan, data: Data, devices: Devices, begun: Begun | None) -> Session:
     graph, recipe = plan.graph, plan.recipe
     keras.utils.set_random_seed(recipe.seed)
     model, objective = _network(keras, plan, devices)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING, Final
 
+from archspec.training.runs.files import (
+    CHECKPOINTS,
+    CONFUSION_PICTURES,
+    CURVES,
+    DATA,
+    ENVIRONMENT,
+    HISTORY,
+    SPEC,
+)
 from archspec.training.watching.progress import duration
 
 if TYPE_CHECKING:
-    from archspec.training.outcome import Run
-    from archspec.training.transfer import Begun
+    from archspec.training.runs.outcome import Run
+    from archspec.training.runs.records import Begun
 
 
 def verdict(run: Run) -> str:
@@ -51,16 +62,22 @@ def page(run: Run, data: str, begun: Begun | None = None) -> str:
     if run.advice:
         text += f"\n{run.advice}\n"
     if run.history:
-        text += "\n![curves](curves.svg)\n"
+        text += f"\n![curves]({CURVES[0]})\n"
     if run.test_accuracy is not None:
-        text += "\n![confusion matrix](confusion.svg)\n"
+        text += f"\n![confusion matrix]({CONFUSION_PICTURES[0]})\n"
     if run.saved is not None:
         text += _USE.format(saved=run.saved)
-    again = f"`archspec fit {run.folder}/spec.yaml` repeats the run."
+    again = f"`{_command('fit', run.folder / SPEC)}` repeats the run."
     if run.outcome in {"finished", "interrupted"}:
-        more = f" --epochs {2 * len(run.history)}" if run.outcome == "finished" else ""
-        again = f"`archspec fit --resume {run.folder}{more}` goes on from `checkpoints`; {again}"
+        more = ["--epochs", str(2 * len(run.history))] if run.outcome == "finished" else []
+        resume = _command("fit", "--resume", run.folder, *more)
+        again = f"`{resume}` goes on from `{CHECKPOINTS}`; {again}"
     return f"{text}{_FILES}{again}\n"
+
+
+def _command(*words: str | os.PathLike[str]) -> str:
+    """A command to paste into a shell."""
+    return shlex.join(["archspec", *(os.fspath(word) for word in words)])
 
 
 _USE: Final = """
@@ -75,7 +92,7 @@ model = archspec.load_model("{saved}")
 After that import `keras.saving.load_model` does the same, up to a depth of a thousand layers or so.
 """
 
-_FILES: Final = """
-`spec.yaml` says what was trained and how, `data.json` on which images, `environment.json` on what
-machine, and `history.csv` how each epoch went.
+_FILES: Final = f"""
+`{SPEC}` says what was trained and how, `{DATA}` on which images, `{ENVIRONMENT}` on what
+machine, and `{HISTORY}` how each epoch went.
 """

@@ -9,7 +9,6 @@ What to freeze when is CS231n's advice, in docs/transfer.md.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -27,41 +26,11 @@ from archspec.graph.graph import SEPARATOR, Graph
 from archspec.spec.document import Path as Place
 from archspec.training.recipe.mistakes import RecipeError
 from archspec.training.recipe.parts import Transfer
+from archspec.training.runs.files import MODELS
+from archspec.training.runs.records import Begun, DataRecord
 
 ALL: Final = "all"
 NONE: Final = "none"
-
-MODELS: Final = ("best.keras", "final.keras")
-"""The models of a run's folder, the better first."""
-
-DATA: Final = "data.json"
-"""What a run's folder says of the data."""
-
-MOST_NAMED: Final = 6
-"""How many new steps a line names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """What a network began with."""
-
-    source: str
-    layers: tuple[tuple[str, str], ...]
-    """The names of the layers that were copied, here and there."""
-    params: int
-    """How many parameters these have."""
-    new: tuple[str, ...]
-    """The layers with weights that keep their initial ones."""
-    new_params: int
-    steps: tuple[str, ...]
-    """What a table calls the new layers."""
-
-    def __str__(self) -> str:
-        copied = f"copied {self.params:,} parameters of {len(self.layers):,} layers"
-        named = ", ".join(self.steps[:MOST_NAMED])
-        more = f" and {len(self.steps) - MOST_NAMED:,} more" if self.steps[MOST_NAMED:] else ""
-        new = f"new: {named}{more} ({self.new_params:,} parameters)" if self.new else "nothing new"
-        return f"{copied} from {self.source}; {new}"
 
 
 def begin(
@@ -86,7 +55,7 @@ def begin(
             f"{source} has no layer in common with `{graph.name}` but the head, which is new"
         )
     pairs = bodies.before
-    if class_names and _classes(source) == list(class_names):
+    if class_names and _classes(source) == tuple(class_names):
         pairs = pairs + [pair for pair in bodies.heads if _shapes(pair[0]) == _shapes(pair[1])]
     copied = weights.assign(keras, pairs)
     names = {mine for mine, _ in copied.layers}
@@ -114,11 +83,11 @@ def file_of(source: str) -> str | Path:
     raise UsageError(f"{path} holds no trained model: neither {' nor '.join(MODELS)} is there")
 
 
-def _classes(source: str) -> Any:
+def _classes(source: str) -> tuple[str, ...] | None:
     """The names of a run's classes; None where the source does not say them."""
     try:
-        return json.loads((Path(source) / DATA).read_text(encoding="utf-8"))["class_names"]
-    except (OSError, ValueError, LookupError, TypeError):
+        return DataRecord.read(Path(source)).class_names
+    except UsageError:
         return None
 
 

@@ -20,9 +20,7 @@ from archspec.training.compilation.families import CALLBACKS
 from archspec.training.recipe.mistakes import RecipeError, together
 from archspec.training.recipe.parts import Named
 from archspec.training.recipe.recipe import Recipe
-
-FOLDER: Final = "callbacks"
-"""Inside the run's folder: what stands beside it is the run's."""
+from archspec.training.runs.files import CALLBACKS as CALLBACK_FILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +80,15 @@ def rewritten(callback: Named, path: Place, home: Path) -> Named:
     place = (*path, callback.name, written.argument)
     if not isinstance(said, str) or not _is_inside(said):
         message = f"`{written.argument}` must be a path inside the run's folder, not {show(said)}"
-        hint = f"as {written.default}: it is written to RUN/{FOLDER}"
+        hint = f"as {written.default}: it is written to RUN/{CALLBACK_FILES}"
         raise RecipeError([(place, Problem("value", message, help=hint))])
     if written.template:
         fields(said, place)
-    arguments = {**written.more, **callback.arguments, written.argument: str(home / FOLDER / said)}
+    arguments = {
+        **written.more,
+        **callback.arguments,
+        written.argument: str(home / CALLBACK_FILES / said),
+    }
     return callback.model_copy(update={"arguments": arguments})
 
 
@@ -96,7 +98,7 @@ def make_folders(callbacks: Iterable[Named], home: Path) -> None:
         written = WRITTEN.get(callback.name)
         if written is not None:
             said = callback.arguments.get(written.argument, written.default)
-            (home / FOLDER / said).parent.mkdir(parents=True, exist_ok=True)
+            (home / CALLBACK_FILES / said).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _is_inside(path: str) -> bool:

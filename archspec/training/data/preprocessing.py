@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, cast
+
+from pydantic import Field, FiniteFloat, NonNegativeInt
 
 from archspec.ops.shape import Shape
 from archspec.training.data.decoding import Encoded
@@ -31,20 +32,23 @@ MEASURED: Final = 2_000
 
 NEEDS_COLOUR: Final = ("torch", "caffe")
 
+Resize = Literal["stretch", "pad", "crop"]
+PositiveFinite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
     """(pixels - mean) / deviation, for each channel, on the pixels' own scale."""
 
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
+    mean: tuple[FiniteFloat, ...]
+    deviation: tuple[PositiveFinite, ...]
     reverse_channels: bool = False
     """Whether RGB becomes BGR first."""
-    resize: str = "stretch"
+    resize: Resize = "stretch"
     """How an image of other proportions was made to fit."""
-    scale: float = BYTE_WHITE
+    scale: PositiveFinite = BYTE_WHITE
     """The value of white in the pixels that it was made for."""
-    measured: int = 0
+    measured: NonNegativeInt = 0
     """How many training images mean and deviation are of; 0 where they are published or fixed."""
 
     def __call__(self, pixels: Tensor) -> Tensor:
@@ -76,19 +80,6 @@ class Preprocessing:
         """
         return decode(encoded, input_shape, self.resize, white=self.scale)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data that `from_dict` reads back as the same."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Preprocessing:
-        """What `to_dict` wrote."""
-        lists = {name: tuple(map(float, data[name])) for name in ("mean", "deviation")}
-        return cls(**{**data, **lists})
-
 
 @lru_cache(maxsize=16)
 def _line(channels: tuple[float, ...], width: int) -> NDArray[np.float32]:
@@ -98,7 +89,7 @@ def _line(channels: tuple[float, ...], width: int) -> NDArray[np.float32]:
     return np.tile(np.array(channels, np.float32), width)
 
 
-def fit(how: str, resize: str, pixels: Pixels, train: NDArray[np.intp]) -> Preprocessing:
+def fit(how: str, resize: Resize, pixels: Pixels, train: NDArray[np.intp]) -> Preprocessing:
     """The preprocessing that a recipe's `normalize` names; `train` are the training images."""
     channels, scale = pixels.shape.channels, pixels.scale
     mean, deviation, measured = (0.0,) * channels, (1.0,) * channels, 0

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from archspec.training import folder
+from archspec.training.runs import folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from archspec.diagnostics import UsageError
-from archspec.training import folder
+from archspec.training.runs import folder
+from archspec.training.runs.files import CONFUSION, PER_CLASS, SCORES
 
 DENSE: Final = 1_000
 """Most classes whose confusion matrix is written with its zeros."""
@@ -235,9 +236,9 @@ def _csv(lines: Iterable[Sequence[Any]]) -> str:
 
 def write(scores: Scores, home: Path) -> None:
     """`scores.json`, `per_class.csv` and `confusion.csv` in a run's folder."""
-    folder.write_text(home / "scores.json", json.dumps(scores.to_dict(), indent=2) + "\n")
-    folder.write_text(home / "per_class.csv", scores.per_class_csv())
-    folder.write_text(home / "confusion.csv", scores.confusion_csv())
+    folder.write_text(home / SCORES, json.dumps(scores.to_dict(), indent=2) + "\n")
+    folder.write_text(home / PER_CLASS, scores.per_class_csv())
+    folder.write_text(home / CONFUSION, scores.confusion_csv())
 
 
 def read(path: Path) -> Scores:

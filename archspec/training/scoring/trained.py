@@ -6,7 +6,6 @@ not. What is wrong with either is found, as far as that goes, before Keras is lo
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,21 +24,19 @@ from archspec.training.data.examples import BYTE_WHITE
 from archspec.training.data.pixels import Stored
 from archspec.training.data.preprocessing import NEEDS_COLOUR, Preprocessing
 from archspec.training.recipe.recipe import Recipe, places
+from archspec.training.runs import reading
+from archspec.training.runs.files import DATA, MODELS, SPEC
+from archspec.training.runs.records import DataRecord
 from archspec.training.scoring.inference import main_output, probabilities
-from archspec.training.transfer import MODELS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from archspec.training.outcome import Run
+    from archspec.training.runs.outcome import Run
 
 Place: TypeAlias = "str | PathLike[str] | Run"
 """A run, its folder, or a .keras file."""
-
-SPEC: Final = "spec.yaml"
-DATA: Final = "data.json"
-"""What of a run's folder says how its network is to be used."""
 
 NORMALIZE: Final = ("unit", "symmetric", "torch", "caffe", "none")
 """How the images of a .keras file may have been prepared: all that needs no training images."""
@@ -99,10 +96,10 @@ def find(runs: Place | Sequence[Place], normalize: str | None = None) -> tuple[T
 
 def _find(place: Path) -> Trained:
     if place.is_dir():
-        if not (place / SPEC).is_file():
+        if not reading.exists(place / SPEC):
             raise UsageError(f"{place} is not the folder of a run")
         for name in MODELS:
-            if (place / name).is_file():
+            if reading.exists(place / name):
                 return _of_run(str(place), place, place / name)
         raise UsageError(
             f"{place} holds no trained model: neither {' nor '.join(MODELS)} is there; "
@@ -122,21 +119,16 @@ def _of_run(name: str, home: Path, file: Path) -> Trained:
     spec = load_spec(home / SPEC)
     with places(spec):
         recipe = Recipe.resolve(spec.train)
-    try:
-        held = json.loads((home / DATA).read_text(encoding="utf-8"))
-        return Trained(
-            name,
-            file,
-            class_names=tuple(map(str, held["class_names"])),
-            preprocessing=Preprocessing.from_dict(held["preprocessing"]),
-            input_shape=expand(spec).input,
-            recipe=recipe,
-            fingerprint=str(held["fingerprint"]),
-        )
-    except OSError as error:
-        raise UsageError(f"cannot read {home / DATA}: {error.strerror}") from None
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise UsageError(f"{home / DATA} is damaged: it is not what a run writes") from None
+    record = DataRecord.read(home)
+    return Trained(
+        name,
+        file,
+        class_names=record.class_names,
+        preprocessing=record.preprocessing,
+        input_shape=expand(spec).input,
+        recipe=recipe,
+        fingerprint=record.fingerprint,
+    )
 
 
 def _check_same_classes(one: Trained, other: Trained) -> None:

@@ -9,9 +9,8 @@ from typing import Any
 
 from archspec.diagnostics import Problem
 from archspec.training.recipe.mistakes import RecipeError
+from archspec.training.runs.files import TENSORBOARD
 from archspec.training.watching.callbacks import Ending, Logs, Watcher
-
-FOLDER = "tensorboard"
 
 
 def check() -> None:
@@ -36,7 +35,7 @@ class TensorBoard(Watcher):
             EventFileWriter,
         )
 
-        self._writers = {part: EventFileWriter(str(home / FOLDER / part)) for part in _PARTS}
+        self._writers = {part: EventFileWriter(str(home / TENSORBOARD / part)) for part in _PARTS}
 
     def rate_changes(self, rate: float) -> None:
         self._rate = rate

@@ -2,60 +2,76 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field
 
 from archspec.diagnostics import UsageError, call
 from archspec.emit.model import load_model
-from archspec.training import folder
-from archspec.training.beginnings import SPEC
+from archspec.training.runs import reading
+from archspec.training.runs.files import BEST, CLAIM, FINAL, RESULT, SPEC
+from archspec.training.runs.reading import STRICT, Amount, Count, Number
 
 Outcome: TypeAlias = Literal["finished", "stopped early", "interrupted", "diverged"]
 
-RESULT: Final = "run.json"
+Row: TypeAlias = Mapping[str, Number]
+"""The measures of an epoch."""
+
+Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """What came of a training run, and the folder that holds it."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
     folder: Path
     name: str
     outcome: Outcome
-    history: tuple[Mapping[str, float], ...]
+    history: tuple[Row, ...]
     """A row for each completed epoch, as in `history.csv`."""
     best_epoch: int | None
     """The completed epoch with the highest validation accuracy; of several, the one with the lowest
     validation loss, and then the first. Without validation images, the training's accuracy and loss
     decide. None where no epoch's loss was finite."""
-    test: Mapping[str, float]
+    test: Row
     """The best epoch's score on the test images; empty where the run was interrupted, has no best
     epoch, or no test images."""
-    test_accuracy: float | None
+    test_accuracy: Fraction | None
     """The main output's, from 0 to 1."""
-    seconds: float
+    seconds: Amount
     """Training and validation, without imports and without the test."""
-    params: int
+    params: Count
     advice: str = ""
     """Why the loss became no number, if it did, and what may help."""
 
+    def __post_init__(self) -> None:
+        for epoch, row in enumerate(self.history, 1):
+            if row.get("epoch") != epoch:
+                raise ValueError(f"row {epoch} of `history` is not of epoch {epoch}")
+            if not {"seconds", "images_per_second"} <= row.keys():
+                raise ValueError(f"row {epoch} of `history` does not say how fast it was")
+        if self.best_epoch is not None and not 1 <= self.best_epoch <= len(self.history):
+            raise ValueError(f"`best_epoch` is {self.best_epoch}, which `history` does not have")
+
     @classmethod
     def read(cls, home: str | PathLike[str]) -> Run:
-        """The run that a folder holds; raise `UsageError` where it holds none that has ended."""
+        """Return the run that a folder holds.
+
+        Raises:
+            UsageError: The folder holds no run that has ended.
+        """
         home = Path(home)
         try:
-            held = json.loads((home / RESULT).read_text(encoding="utf-8"))
-            held["history"] = tuple(held["history"])
-            return cls(folder=home, **held)
+            return replace(reading.read(home / RESULT, cls, folder="."), folder=home)
         except FileNotFoundError:
             raise UsageError(no_run(home)) from None
-        except (OSError, ValueError, TypeError, LookupError) as error:
-            raise UsageError(f"{home / RESULT} cannot be read: {error}") from None
 
     @property
     def images_per_second(self) -> float:
@@ -67,8 +83,8 @@ class Run:
     def saved(self) -> str | None:
         """The file of the best epoch's model, or of the last where no epoch was a good one."""
         if self.best_epoch is not None:
-            return "best.keras"
-        return None if self.outcome == "diverged" else "final.keras"
+            return BEST
+        return None if self.outcome == "diverged" else FINAL
 
     def model(self) -> Any:
         """The Keras model in `saved`."""
@@ -77,16 +93,16 @@ class Run:
         return load_model(self.folder / self.saved)
 
     def write(self) -> None:
-        held = {name: value for name, value in asdict(self).items() if name != "folder"}
-        folder.write_text(self.folder / RESULT, json.dumps(held, indent=2) + "\n")
+        """Write `run.json`."""
+        reading.write(self.folder / RESULT, self, without=("folder",))
 
 
 def no_run(home: Path) -> str:
     """Why a folder holds no run that has ended."""
-    if not home.is_dir():
+    if not reading.exists(home):
         return f"there is no folder {home}"
-    if (home / SPEC).is_file():
+    if reading.exists(home / SPEC):
         return f"the run in {home} has not ended: {call('resume', home)} goes on with it"
-    if (home / folder.CLAIM).exists():
+    if reading.exists(home / CLAIM):
         return f"{home} holds no {SPEC}, with which a run begins: start it again elsewhere"
     return f"{home} is not the folder of a run"

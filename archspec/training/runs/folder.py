@@ -9,13 +9,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TextIO
 
 from archspec.diagnostics import UsageError
-
-CLAIM: Final = ".claimed"
-"""Who trains in a folder holds this file in it locked."""
-
+from archspec.training.runs.files import CLAIM
 
 def create(name: str, out: str | os.PathLike[str] | None, parent: Path = Path("runs")) -> Path:
     """Make the folder `out`, which must not exist, or `parent`/name-n with the next free n."""
@@ -91,7 +88,7 @@ def whole(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".partial-{path.name}")
     try:
         yield partial
-        with partial.open("rb") as file:
+        with partial.open("r+b") as file:  # Windows writes back only what may be written
             os.fsync(file.fileno())
         partial.replace(path)
     finally:

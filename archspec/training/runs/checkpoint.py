@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from archspec.diagnostics import UsageError
 from archspec.emit.engine import load_keras
-from archspec.training import folder
+from archspec.training.runs import folder
+from archspec.training.runs.files import CHECKPOINTS
 
-FOLDER: Final = "checkpoints"
 KEPT: Final = 2
 """The newest checkpoint may be damaged by a failing disk: the one before it is still there."""
 
@@ -46,7 +46,7 @@ def save(home: Path, checkpoint: Checkpoint, *, spared: int | None = None) -> Pa
     """
     import numpy as np  # noqa: PLC0415
 
-    places = home / FOLDER
+    places = home / CHECKPOINTS
     places.mkdir(exist_ok=True)
     path = places / f"epoch-{checkpoint.epoch:04}.npz"
     # A file knows no bfloat16, only its two bytes; and these are the arrays that must be in it.
@@ -79,7 +79,7 @@ def latest(home: Path) -> tuple[Checkpoint | None, tuple[Path, ...]]:
 
 def _saved(home: Path) -> list[tuple[int, Path]]:
     """Epochs and files of a run's checkpoints, newest first."""
-    places = home / FOLDER
+    places = home / CHECKPOINTS
     if not places.is_dir():
         return []
     found = ((_NAME.fullmatch(path.name), path) for path in places.iterdir())
