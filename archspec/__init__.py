@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from archspec.spec.document import Spec as Spec
     from archspec.spec.loading import load as load
     from archspec.training.probe import probe as probe
+    from archspec.training.rates import Rates as Rates
+    from archspec.training.rates import find_lr as find_lr
     from archspec.training.run import fit as fit
     from archspec.training.run import resume as resume
     from archspec.training.runs.outcome import Run as Run
@@ -77,6 +79,8 @@ _HOMES = {
     "Predictions": "archspec.training.scoring.prediction",
     "predict": "archspec.training.scoring.prediction",
     "Run": "archspec.training.runs.outcome",
+    "Rates": "archspec.training.rates",
+    "find_lr": "archspec.training.rates",
     "fit": "archspec.training.run",
     "resume": "archspec.training.run",
 }

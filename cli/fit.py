@@ -255,13 +255,13 @@ def watching(quiet: bool, as_json: bool) -> Iterator[list[Watcher]]:
 
 def _tell(run: Run) -> None:
     from archspec.diagnostics import call
-    from archspec.training.summary import speed, verdict
+    from archspec.training.summary import time_taken, verdict
 
     click.echo(verdict(run))
     if run.advice:
         click.echo(spelled(run.advice))
     if run.history:
-        click.echo(f"{run.seconds:,.1f} s, {speed(run)}")
+        click.echo(time_taken(run, f"{run.seconds:,.1f} s"))
     if run.outcome == "interrupted":
         click.echo(spelled(f"{call('resume', run.folder)} goes on"))
     click.echo(str(run.folder))
@@ -278,7 +278,7 @@ def _find_lr(network: Spec, recipe: Mapping[str, Any], out: str | None, quiet: b
         folder.check_free(out)
     if not quiet:
         click.echo(f"trying learning rates from {rates.LOWEST:g} to {rates.HIGHEST:g}", err=True)
-    found = rates.find(network, **recipe)
+    found = rates.find_lr(network, **recipe)
     home = folder.create(f"{network.name}-rates", out, Path("runs"))
     shown = found.rates, found.losses, found.chosen, network.name
     pictures.write_rates(*shown, home / "rates.svg", home / "rates.png")

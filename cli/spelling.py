@@ -19,6 +19,7 @@ import click
 CALLS: Final = {
     "resume": "fit --resume",
     "diff": "compare --diff",
+    "find_lr": "fit --find-lr",
 }
 """Public functions whose command has another name than they."""
 

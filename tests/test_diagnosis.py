@@ -56,8 +56,8 @@ def fill(model, name: str, value: float) -> None:
 def test_the_place_is_named_and_without_evidence_the_rate_is_suspected(keras, network):
     assert said(keras, network()) == (
         "The loss became infinite or not a number in epoch 3, step 120. The learning rate is most "
-        "likely too high: try a tenth of it, or clip the gradients with the optimizer's "
-        "`clipnorm: 1.0`."
+        "likely too high: try a tenth of it, or one that `archspec.find_lr(...)` finds, or clip "
+        "the gradients with the optimizer's `clipnorm: 1.0`."
     )
 
 
@@ -71,18 +71,43 @@ def test_a_rate_that_makes_a_network_diverge_is_blamed(keras, network):
     model.fit(X, Y, epochs=3, verbose=0)
     text = said(keras, model, learning_rate=1e30, losses=[1.1, 40.0, 1e9], x=X, y=Y)
     assert "The step has left no layer with finite weights." in text
-    assert "It was growing before: 1.1, 40, 1e+09. The learning rate of 1e+30 is too high" in text
-    assert "try 1e+29, or clip" in text
+    assert text.endswith(
+        "It was growing before: 1.1, 40, 1e+09. The learning rate of 1e+30 is too high: "
+        "`archspec.find_lr(...)` finds one that suits."
+    )
 
 
 def test_a_rate_beyond_float32_is_not_named_as_infinite(keras, network):
     text = said(keras, network(), learning_rate=float("inf"))
-    assert "The learning rate is most likely too high: try a tenth of it" in text
+    assert text.endswith(
+        "The learning rate is too high: `archspec.find_lr(...)` finds one that suits."
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "advice"),
+    [
+        (1e8, "is too high: `archspec.find_lr(...)` finds one that suits."),
+        (2.0, "is too high: `archspec.find_lr(...)` finds one that suits."),
+        (1.0, "is most likely too high: try 0.1, or one that `archspec.find_lr(...)` finds, or"),
+    ],
+)
+def test_a_rate_far_too_high_is_to_be_looked_for_not_divided(keras, network, rate, advice):
+    assert advice in said(keras, network(), learning_rate=rate)
+
+
+def test_a_rate_far_too_high_is_to_blame_in_any_precision(keras, network):
+    text = said(keras, network(), learning_rate=1e8, precision="mixed_float16")
+    assert "The learning rate of 1e+08 is too high" in text
+    assert "bfloat16" not in text
 
 
 def test_who_clips_already_is_not_told_to(keras, network):
     text = said(keras, network(clipnorm=1.0), learning_rate=0.5)
-    assert text.endswith("The learning rate of 0.5 is most likely too high: try 0.05.")
+    assert text.endswith(
+        "The learning rate of 0.5 is most likely too high: try 0.05, or one that "
+        "`archspec.find_lr(...)` finds."
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,9 +135,9 @@ def test_the_first_layer_that_is_broken_is_named_as_in_the_spec(keras, network):
 def test_weights_that_are_too_large_to_learn_are_shown(keras, network):
     model = network()
     fill(model, "fc", 3e9)
-    text = said(keras, model, learning_rate=2.0, x=X, y=Y)
+    text = said(keras, model, learning_rate=0.2, x=X, y=Y)
     assert (
-        "The weights of fc have grown to 3e+09. The learning rate of 2 is too high: try 0.2"
+        "The weights of fc have grown to 3e+09. The learning rate of 0.2 is too high: try 0.02"
     ) in text
 
 

@@ -28,7 +28,7 @@ from archspec.training.record import Memory, Record
 from archspec.training.runs import folder
 from archspec.training.runs.outcome import Outcome
 from archspec.training.scoring import scores
-from archspec.training.summary import speed, verdict
+from archspec.training.summary import time_taken, verdict
 from archspec.training.watching.callbacks import Interrupt
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
@@ -115,6 +115,15 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
         die_half_way()
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_synced_by_a_descriptor_that_may_write(tmp_path, monkeypatch):
+    """Windows refuses any other."""
+    fcntl = pytest.importorskip("fcntl")
+    modes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: modes.append(fcntl.fcntl(file, fcntl.F_GETFL)))
+    folder.write_text(tmp_path / "a.txt", "text")
+    assert [mode & os.O_ACCMODE for mode in modes] == [os.O_RDWR]
 
 
 # Whole runs
@@ -237,14 +246,27 @@ def test_the_verdict_counts_as_people_do(tmp_path, outcome, epochs, words):
 @pytest.mark.parametrize(
     ("measured", "words"),
     [
-        ([50.0], "50 images/s, compilation included"),
-        ([50.0, 7_000.0], "7,000 images/s"),
-        ([50.0, 7_000.0, 8_000.0, 1.0], "7,000 images/s"),
+        ([], "9 s"),
+        ([0.0, 0.0], "9 s"),
+        ([50.0], "9 s, 50 images/s, compilation included"),
+        ([50.0, 7_000.0], "9 s, 7,000 images/s"),
+        ([50.0, 7_000.0, 0.0, 0.0], "9 s, 7,000 images/s"),
+        ([50.0, 7_000.0, 8_000.0, 1.0], "9 s, 7,000 images/s"),
     ],
 )
-def test_the_speed_of_a_run_is_without_its_start(tmp_path, measured, words):
+def test_the_speed_of_a_run_is_without_its_start_and_only_what_a_clock_could_tell(
+    tmp_path, measured, words
+):
     history = tuple({"images_per_second": value} for value in measured)
-    assert speed(replace(a_run(tmp_path), history=history)) == words
+    assert time_taken(replace(a_run(tmp_path), history=history), "9 s") == words
+
+
+@pytest.mark.keras
+def test_a_clock_may_be_coarser_than_an_epoch_is_long(load, monkeypatch):
+    monkeypatch.setattr("archspec.training.record.time.monotonic", lambda: 100.0)
+    run = archspec.fit(load(), epochs=1)
+    assert (run.outcome, run.seconds, run.images_per_second) == ("finished", 0.0, 0.0)
+    assert "| time | 0:00 |" in (run.folder / "summary.md").read_text(encoding="utf-8")
 
 
 def best_epochs(epochs: Iterable[tuple[int, float]], images: int) -> list[int | None]:

@@ -48,11 +48,28 @@ class Rates:
         return f"learning rate {self.chosen:g}: there the loss falls fastest"
 
 
-def find(spec: Spec | str | PathLike[str], **recipe: Any) -> Rates:
-    """Train for `STEPS` steps with a rate that rises from `LOWEST` to `HIGHEST`.
+def find_lr(spec: Spec | str | PathLike[str], **recipe: Any) -> Rates:
+    """Find a learning rate to begin with: train a few steps while the rate rises.
 
-    `recipe` changes the spec's, as for `fit`; its schedule and its warm-up are left out, and
-    one device computes. Ends where the loss blows up. Raises `UsageError` where it never falls.
+    The rate rises from 1e-6 to 10 over 100 steps, or until the loss blows up. Nothing is kept.
+
+        rates = archspec.find_lr("lenet5", data="digits")
+        run = archspec.fit("lenet5", data="digits", learning_rate=rates.chosen)
+
+    Args:
+        spec: A spec, a path, or a name that comes with archspec.
+        recipe: Keys that change the spec's recipe, as for `fit`. Its schedule and its warm-up are
+            left out, and one device computes.
+
+    Returns:
+        The rates that were tried, the smoothed loss after each, and the rate at which it fell
+        fastest.
+
+    Raises:
+        SpecError: Something is wrong in the spec.
+        UsageError: An argument is wrong, Keras's backend is not installed, or the loss falls at
+            no rate.
+
     """
     without = {"schedule": None, "warmup": 0, "learning_rate": LOWEST, "devices": 1}
     session = prepare(plan(as_spec(spec), recipe | without))

@@ -62,6 +62,11 @@ def _rank(row: Logs, accuracy: str, images: int) -> tuple[int, float] | None:
     return (right, -loss) if math.isfinite(loss) else None
 
 
+def images_per_second(images: int, seconds: float) -> float:
+    """Images a second; 0 where the clock is too coarse to tell."""
+    return round(images / seconds, 1) if seconds > 0 else 0.0
+
+
 class Record(Watcher):
     """A watcher that writes each epoch down, and stops a run that must not go on.
 
@@ -133,7 +138,7 @@ class Record(Watcher):
                 **logs,
                 "learning_rate": self.rate,
                 "seconds": round(self._seconds, 4),
-                "images_per_second": round(images / self._seconds, 1),
+                "images_per_second": images_per_second(images, self._seconds),
             }
         )
         memory.judge(self._accuracy, self._judged)

@@ -37,10 +37,12 @@ def verdict(run: Run) -> str:
     return f"test accuracy {run.test_accuracy:.2%} (epoch {run.best_epoch}); {ended}"
 
 
-def speed(run: Run) -> str:
-    """How many images a second a run with whole epochs trained on."""
+def time_taken(run: Run, seconds: str) -> str:
+    """The time that a run took, and its images a second where a whole epoch could be measured."""
+    if not run.images_per_second:
+        return seconds
     compiling = ", compilation included" if len(run.history) == 1 else ""
-    return f"{run.images_per_second:,.0f} images/s{compiling}"
+    return f"{seconds}, {run.images_per_second:,.0f} images/s{compiling}"
 
 
 def page(run: Run, data: str, begun: Begun | None = None) -> str:
@@ -49,7 +51,7 @@ def page(run: Run, data: str, begun: Begun | None = None) -> str:
         ("result", verdict(run)),
         ("data", data),
         ("parameters", f"{run.params:,}"),
-        ("time", duration(run.seconds) + (f", {speed(run)}" if run.history else "")),
+        ("time", time_taken(run, duration(run.seconds))),
     ]
     if begun is not None:
         rows.insert(2, ("began with", str(begun)))

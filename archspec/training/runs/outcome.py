@@ -75,9 +75,12 @@ class Run:
 
     @property
     def images_per_second(self) -> float:
-        """Training throughput: the median epoch's, without the first, which holds compilations."""
-        rows = self.history[1:] or self.history
-        return statistics.median([row["images_per_second"] for row in rows] or [0.0])
+        """Training throughput: the median epoch's, without the first, which holds compilations.
+
+        0 where no epoch lasted long enough for the clock to tell.
+        """
+        rates = [row["images_per_second"] for row in self.history[1:] or self.history]
+        return statistics.median([rate for rate in rates if rate] or [0.0])
 
     @property
     def saved(self) -> str | None:

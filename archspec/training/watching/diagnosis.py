@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from archspec.diagnostics import call
 from archspec.emit.engine import deep
 from archspec.emit.model import PART
 from archspec.graph.graph import SEPARATOR
@@ -21,6 +22,10 @@ GROWN: Final = 1.5
 
 HUGE: Final = 1e4
 """No weight of a network that learns is so large."""
+
+HIGHEST_USUAL_RATE: Final = 1.0
+"""No optimizer trains at a higher learning rate but by way of exception; nor does at a tenth of
+one that is many times too high, so there the rate is to be looked for, not lowered."""
 
 FLOAT16_LARGEST: Final = 65_504
 EXAMPLES: Final = 32
@@ -50,13 +55,13 @@ def diagnose(
     if wrong := wrong_data(model, x, y):
         return " ".join([*said, *wrong])
     said += _broken(keras, model)
-    mismatch = list(_mismatch(keras, model))
-    if mismatch:
+    if mismatch := list(_mismatch(keras, model)):
         return " ".join([*said, *mismatch])
-    overflow = list(_overflow(keras, model, precision, x))
-    growth = list(_growth(losses))
+    overflow, growth = list(_overflow(keras, model, precision, x)), list(_growth(losses))
     too_fast = [*_exploded(keras, model), *growth]
     said += [*overflow, *too_fast]
+    if learning_rate is not None and learning_rate > HIGHEST_USUAL_RATE:
+        return " ".join([*said, _unusual_rate(learning_rate)])
     zeros = [] if overflow or too_fast else list(_zeros(keras, model, x))
     if _is_float16(precision) and not growth:
         said.append(
@@ -231,13 +236,18 @@ def _rate(model: Any, rate: float | None, *, sure: bool) -> str:
     clips = [
         getattr(optimizer, name, None) for name in ("clipnorm", "global_clipnorm", "clipvalue")
     ]
-    known = None if rate is None or math.isinf(rate) else rate  # beyond float32 it is infinite
-    value = "" if known is None else f" of {known:.3g}"
-    tenth = "a tenth of it" if known is None else f"{known / 10:.3g}"
+    value = "" if rate is None else f" of {rate:.3g}"
+    tenth = "a tenth of it" if rate is None else f"{rate / 10:.3g}"
     clip = "" if any(clips) else ", or clip the gradients with the optimizer's `clipnorm: 1.0`"
     return (
-        f"The learning rate{value} is {'' if sure else 'most likely '}too high: try {tenth}{clip}."
+        f"The learning rate{value} is {'' if sure else 'most likely '}too high: try {tenth}, or "
+        f"one that {call('find_lr', ...)} finds{clip}."
     )
+
+
+def _unusual_rate(rate: float) -> str:
+    value = "" if math.isinf(rate) else f" of {rate:.3g}"  # beyond float32 it is infinite
+    return f"The learning rate{value} is too high: {call('find_lr', ...)} finds one that suits."
 
 
 def _is_float16(precision: str) -> bool:
