@@ -14,6 +14,7 @@ from typing import TextIO
 from archspec.diagnostics import UsageError
 from archspec.training.runs.files import CLAIM
 
+
 def create(name: str, out: str | os.PathLike[str] | None, parent: Path = Path("runs")) -> Path:
     """Make the folder `out`, which must not exist, or `parent`/name-n with the next free n."""
     if out is not None:

@@ -66,6 +66,7 @@ class Run:
 
         Raises:
             UsageError: The folder holds no run that has ended.
+
         """
         home = Path(home)
         try:

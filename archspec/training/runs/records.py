@@ -1,0 +1,125 @@
+"""What the files of a run's beginning hold: its data, its weights' source, its sittings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import ConfigDict, Field
+
+from archspec.diagnostics import UsageError
+from archspec.training.data.preprocessing import Preprocessing
+from archspec.training.runs import reading
+from archspec.training.runs.files import DATA, ENVIRONMENT, TRANSFER
+from archspec.training.runs.reading import STRICT, Count, DamagedError
+
+VERSION: Final = 1
+"""Of `data.json`. A file without one is of archspec 0.1.0."""
+
+MOST_NAMED: Final = 6
+"""How many new steps a line names."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartSizes:
+    """How many images are for what."""
+
+    train: Count
+    validation: Count
+    test: Count
+
+
+@dataclass(frozen=True, slots=True)
+class DataRecord:
+    """`data.json`: what a run learns from; enough to prepare another image in the same way.
+
+    A field that older files lack has a default.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    source: str
+    description: str
+    images: PartSizes
+    class_names: Annotated[tuple[str, ...], Field(min_length=2)]
+    """In the order of the network's outputs."""
+    preprocessing: Preprocessing
+    fingerprint: str
+    """As in `Data`."""
+    fingerprint_covers: str
+    skipped: tuple[tuple[str, str], ...] = ()
+    """Files that were left out, and why."""
+    notes: tuple[str, ...] = ()
+    """What else was said of the data, a line each."""
+    version: Count = 0
+
+    def __post_init__(self) -> None:
+        if len(set(self.class_names)) < len(self.class_names):
+            raise ValueError("`class_names` has a name twice")
+        channels = len(self.preprocessing.mean), len(self.preprocessing.deviation)
+        if channels[0] != channels[1]:
+            raise ValueError("`preprocessing.mean` and `deviation` are not of as many channels")
+
+    @classmethod
+    def read(cls, home: Path) -> DataRecord:
+        """Return what a run's folder says; raise `UsageError` where it does not."""
+        try:
+            return reading.read(home / DATA, cls)
+        except FileNotFoundError:
+            raise UsageError(f"there is no {home / DATA}, which says what was learnt") from None
+
+    def write(self, home: Path) -> None:
+        """Write `data.json`."""
+        reading.write(home / DATA, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """`transfer.json`: what a network began with that did not begin with random weights."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    source: str
+    layers: tuple[tuple[str, str], ...]
+    """The names of the layers that were copied, here and there."""
+    params: Count
+    """How many parameters these have."""
+    new: tuple[str, ...]
+    """The layers with weights that keep their initial ones."""
+    new_params: Count
+    steps: tuple[str, ...]
+    """What a table calls the new layers."""
+
+    def __str__(self) -> str:
+        copied = f"copied {self.params:,} parameters of {len(self.layers):,} layers"
+        named = ", ".join(self.steps[:MOST_NAMED])
+        more = f" and {len(self.steps) - MOST_NAMED:,} more" if self.steps[MOST_NAMED:] else ""
+        new = f"new: {named}{more} ({self.new_params:,} parameters)" if self.new else "nothing new"
+        return f"{copied} from {self.source}; {new}"
+
+    @classmethod
+    def read(cls, home: Path) -> Begun | None:
+        """Return what a run's folder says, None where it says nothing; raise `UsageError`."""
+        try:
+            return reading.read(home / TRANSFER, cls)
+        except FileNotFoundError:
+            return None
+
+    def write(self, home: Path) -> None:
+        """Write `transfer.json`."""
+        reading.write(home / TRANSFER, self)
+
+
+def sittings(home: Path) -> tuple[Mapping[str, Any], ...]:
+    """Return what each process computed on that trained here; nothing of a damaged file."""
+    try:
+        return reading.read(home / ENVIRONMENT, tuple[dict[str, Any], ...])
+    except (FileNotFoundError, DamagedError):
+        return ()
+
+
+def add_sitting(home: Path, sitting: Mapping[str, Any]) -> None:
+    """Add this process to `environment.json`, which nothing but people reads."""
+    reading.write(home / ENVIRONMENT, [*sittings(home), sitting])
