@@ -16,7 +16,7 @@ PARTS = ("test", "validation", "train", "all")
 @click.command("evaluate")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option(
-    "--data", metavar="SOURCE", help="Other data: digits, cifar10, .., a folder, an .npz."
+    "--data", metavar="SOURCE", help="Other data: digits, cifar10, .., a folder, a table, an .npz."
 )
 @click.option(
     "--part",

@@ -427,7 +427,7 @@ REFUSED = [
     ("evaluate one --data nothing", "`--data nothing`: there is no such source"),
     ("evaluate one --data mnits", "did you mean `mnist`?"),
     ("evaluate one --data folder", "`--data folder` needs a path"),
-    ("evaluate one --data small.yaml", "neither a folder nor an .npz file"),
+    ("evaluate one --data small.yaml", "neither a folder of images nor a file of them"),
     ("evaluate half --data mnist", "mnist has `0`, `1`, `2`, `3`, `4`, which half does not know"),
     ("evaluate one --part valid", "'valid' is not one of"),
     ("evaluate one --top 10", "`--top 10`: of 10 classes"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from archspec.diagnostics import UsageError, suggestion
 from archspec.ops.shape import Shape
-from archspec.training.data.examples import BYTE_WHITE, Facts, Loaded
+from archspec.training.data.examples import BYTE_WHITE, MOST_CLASSES, Facts, Loaded
 from archspec.training.data.pixels import at_once, free_memory
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 NAMES: Final = {"images": ("x", "images"), "labels": ("y", "labels")}
 """What arrays are called unless the recipe says."""
-
-MOST_CLASSES: Final = 100_000
 
 
 class _Header(NamedTuple):

@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 
 TRAIN, VALIDATION, TEST = range(3)
 
+PARTS: Final = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "validation": VALIDATION,
+    "dev": VALIDATION,
+    "test": TEST,
+    "testing": TEST,
+}
+"""Names, in any case, of folders, files and rows that are parts of the data and no classes."""
+
+MOST_CLASSES: Final = 100_000
+
 BYTE_WHITE: Final = 255.0
 """The value of white where a channel is a byte."""
 

@@ -11,9 +11,8 @@ from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
 from archspec.training.data import filetypes, inspection
 from archspec.training.data.examples import (
-    TEST,
+    PARTS,
     TRAIN,
-    VALIDATION,
     Facts,
     Loaded,
     Skipped,
@@ -22,16 +21,6 @@ from archspec.training.data.examples import (
 
 if TYPE_CHECKING:
     from archspec.training.recipe.recipe import DataRecipe
-
-PARTS: Final = {
-    "train": TRAIN,
-    "training": TRAIN,
-    "val": VALIDATION,
-    "valid": VALIDATION,
-    "validation": VALIDATION,
-    "test": TEST,
-}
-"""Names of directories, in any case, that are parts of the data and no classes."""
 
 MOST_NAMED: Final = 5
 """How many files a message names."""

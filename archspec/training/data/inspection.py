@@ -246,7 +246,9 @@ def _unreadable(
 
 
 def _check_classes(listing: Listing, labels: list[int], parts: list[int] | None) -> None:
-    """Raise `UsageError` where a class has nothing to train on."""
+    """Raise `UsageError` where there is no class, or one has nothing to train on."""
+    if not listing.class_names:
+        raise UsageError(f"there are no images with a label in {listing.where}")
     if parts is None:
         present = set(labels)
     else:

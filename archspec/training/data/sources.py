@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -57,6 +58,13 @@ class Source:
     """What is known without loading pixels."""
     needs: str | None = None
     """What a recipe must say beside the source's name: `path`, `name`, or nothing."""
+    takes: tuple[str, ...] = ()
+    """What it may say as well: `path`, `images`, `labels`, `split`."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """All that a recipe may say beside the source's name."""
+        return (*([self.needs] if self.needs else []), *self.takes)
 
 
 def _digits(*_: Any) -> Loaded:
@@ -119,7 +127,7 @@ def _download(name: str, files: str) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _of_room(name: str, needs: str) -> Source:
+def _of_room(name: str, needs: str, takes: tuple[str, ...] = ()) -> Source:
     """A source with a module of its own, imported when it is used."""
 
     def load(recipe: DataRecipe, input_shape: Shape) -> Loaded:
@@ -130,7 +138,7 @@ def _of_room(name: str, needs: str) -> Source:
         facts: Facts = import_module(name).look(recipe, input_shape)
         return facts
 
-    return Source(load, look, needs)
+    return Source(load, look, needs, takes)
 
 
 _GREY, _COLOUR = Shape((28, 28, 1)), Shape((32, 32, 3))
@@ -155,18 +163,31 @@ SOURCES: Final[Mapping[str, Source]] = {
         "cifar100", CIFAR100, _COLOUR, "cifar-100-python.tar.gz as cifar-100-python-target_archive"
     ),
     "folder": _of_room("archspec.training.data.imagefolder", needs="path"),
-    "arrays": _of_room("archspec.training.data.arrayfiles", needs="path"),
+    "arrays": _of_room("archspec.training.data.arrayfiles", "path", ("images", "labels")),
+    "table": _of_room("archspec.training.data.tablesource", "path", ("images", "labels", "split")),
     "tfds": _of_room("archspec.training.data.tfdssource", needs="name"),
 }
+
+
+HOLDING: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "arrays": (("*.npz", "*.npy"), ("*.npy",)),
+    "table": (("*.csv", "*.tsv", "*.parquet"), ("*.parquet", "data/*.parquet", "train/*.parquet")),
+}
+"""Of a source that is told by its path: names of a file, and of files in a folder."""
 
 
 def meant(text: str) -> dict[str, str]:
     """The keys of a recipe's `data` that a word stands for: a source, or a path to images.
 
-    A path is told by what is in it, a folder by being there.
+    A path is told by its name, a folder by what is in it, or by being there.
     """
     path = Path(text)
     if text in SOURCES or not (path.suffix or len(path.parts) > 1 or "/" in text or path.is_dir()):
         return {"source": text}
-    holds_arrays = path.suffix in {".npz", ".npy"} or any(path.glob("*.npy"))
-    return {"source": "arrays" if holds_arrays else "folder", "path": text}
+    is_folder = path.is_dir()
+    for source, (files, inside) in HOLDING.items():
+        if is_folder and any(next(path.glob(pattern), None) for pattern in inside):
+            return {"source": source, "path": text}
+        if not is_folder and any(fnmatch(path.name.lower(), pattern) for pattern in files):
+            return {"source": source, "path": text}
+    return {"source": "folder", "path": text}

@@ -21,7 +21,7 @@ OPTIONS: Final = ("data", "batch", "epochs", "optimizer", "learning_rate", "seed
 CALLED: Final = frozenset({"optimizer", "loss", "schedule", "inner_optimizer", "learning_rate"})
 """Keys whose value is a name, or one name with its arguments: another name takes its place."""
 
-OF_A_SOURCE: Final = ("path", "name", "images", "labels", "classes", "per_class")
+OF_A_SOURCE: Final = ("path", "name", "images", "labels", "split", "classes", "per_class")
 """What a recipe says of its own data, and of no other."""
 
 

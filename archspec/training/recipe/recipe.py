@@ -78,13 +78,17 @@ class DataRecipe(Section):
     source: str = next(iter(SOURCES))
     """`digits`: 1,797 handwritten digits, bundled with scikit-learn. `folder`: your own images."""
     path: Annotated[str, Field(min_length=1)] | None = None
-    """Of `folder` and `arrays`, relative to the working directory."""
+    """A folder or a file, relative to the working directory; of a `table` also a pattern, as
+    `train-*.parquet`."""
     name: Annotated[str, Field(min_length=1)] | None = None
     """Of `tfds`: a data set of TensorFlow Datasets."""
     images: Annotated[str, Field(min_length=1)] | None = None
-    """Of `arrays`: the key in an .npz file, or the stem of an .npy file. Else x or images."""
+    """Of `arrays`: the key in an .npz file, or the stem of an .npy file, else x or images. Of a
+    `table`: the column of paths, or of encoded images, where its name is not obvious."""
     labels: Annotated[str, Field(min_length=1)] | None = None
-    """Of `arrays`, likewise. Else y or labels."""
+    """Of `arrays`, likewise, else y or labels. Of a `table`: the column of classes."""
+    split: Annotated[str, Field(min_length=1)] | None = None
+    """Of a `table`: the column that says train, validation or test, where that is not obvious."""
     classes: (
         Annotated[tuple[str, ...], Field(min_length=2), Expect("a list of two or more names")]
         | None
@@ -144,16 +148,16 @@ class DataRecipe(Section):
 
     @model_validator(mode="after")
     def _has_what_its_source_needs(self) -> DataRecipe:
-        needed = SOURCES[self.source].needs
-        for option in ("path", "name"):
+        source = SOURCES[self.source]
+        for option in ("path", "name", "images", "labels", "split"):
             given = getattr(self, option) is not None
-            if given and option != needed:
-                raise ValueError(f"`{self.source}` takes no `{option}`")
-            if not given and option == needed:
+            if given and option not in source.options:
+                takers = [name for name, each in SOURCES.items() if option in each.options]
+                raise ValueError(
+                    f"`{self.source}` takes no `{option}`; it is of {', '.join(takers)}"
+                )
+            if not given and option == source.needs:
                 raise ValueError(f"`{self.source}` needs `{option}`")
-        for option in ("images", "labels"):
-            if getattr(self, option) is not None and self.source != "arrays":
-                raise ValueError(f"`{option}` is of `arrays`, not of `{self.source}`")
         if self.path is not None and "\0" in self.path:
             raise ValueError("`path` has a null character in it")
         if self.validation + self.test >= 1:

@@ -71,28 +71,30 @@ def choose(trained: Sequence[Trained], data: str | PathLike[str] | None) -> Choi
 
 def _source(given: str) -> dict[str, str]:
     """What a recipe says of the data that a name or a path means; it must be there."""
-    fields, path = meant(given), Path(given)
+    fields = meant(given)
     source = fields["source"]
-    if "path" in fields:
-        if not path.exists():
-            raise UsageError(f"`data={given!r}`: there is no such folder or .npz file")
-        if not path.is_dir() and path.suffix.lower() != ".npz":
-            raise UsageError(f"`data={given!r}` is neither a folder nor an .npz file")
-    elif source not in SOURCES:
+    if source not in SOURCES:
         named = [name for name, each in SOURCES.items() if each.needs is None]
         hint = suggestion(given, named, what="sources")
-        raise UsageError(f"`data={given!r}`: there is no such source, folder or .npz file; {hint}")
-    elif needed := SOURCES[source].needs:
-        hint = "name the folder or the .npz file itself"
+        raise UsageError(f"`data={given!r}`: there is no such source, folder or file; {hint}")
+    needed = SOURCES[source].needs
+    if needed and needed not in fields:
+        hint = "name the folder or the file itself"
         if needed == "name":
             hint = "which only a run's recipe can say"
         raise UsageError(f"`data={given!r}` needs a {needed}: {hint}")
+    if "path" in fields:
+        path = Path(given)
+        if source in {"folder", "arrays"} and not path.exists():
+            raise UsageError(f"`data={given!r}`: there is no such folder or file")
+        if path.is_file() and (source == "folder" or path.suffix == ".npy"):
+            raise UsageError(f"`data={given!r}` is neither a folder of images nor a file of them")
     return fields
 
 
 def _is_there(recipe: DataRecipe, fields: dict[str, Any]) -> bool:
     """Whether a recipe's images are where these fields say."""
-    for field in ("source", "name", "path", "images", "labels"):
+    for field in ("source", "name", "path", "images", "labels", "split"):
         here, there = getattr(recipe, field), fields.get(field)
         if field == "path" and here and there:
             here, there = Path(here).resolve(), Path(there).resolve()

@@ -1,0 +1,397 @@
+"""`table`: images and labels by the rows of CSV, TSV and Parquet files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from archspec.diagnostics import UsageError
+from archspec.ops.shape import Shape
+from archspec.training.data import data as training_data
+from archspec.training.data import ranges
+from archspec.training.data.examples import TEST, TRAIN, VALIDATION
+from archspec.training.data.sources import SOURCES, meant
+from archspec.training.recipe.recipe import DataRecipe
+
+GREY = Shape((4, 4, 1))
+
+PETS = {"cats/1.png": "cat", "cats/2.png": "cat", "dogs/3.png": "dog", "dogs/4.png": "dog"}
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """Four pictures, each of a level of its own, in a folder for each class."""
+    for level, name in enumerate(PETS, start=1):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        Image.new("L", (4, 4), 10 * level).save(path)
+    return tmp_path
+
+
+def table(root: Path, *rows, header=("filename", "label"), name="labels.csv", **form) -> Path:
+    path = root / name
+    encoding = form.pop("encoding", "utf-8")
+    with path.open("w", encoding=encoding, newline="") as file:
+        csv.writer(file, **form).writerows([header, *rows])
+    return path
+
+
+def of(path: Path | str, **options) -> DataRecipe:
+    return DataRecipe(source="table", path=str(path), **options)
+
+
+def load(path: Path | str, **options):
+    recipe = of(path, **options)
+    loaded = SOURCES["table"].load(recipe, GREY)
+    assert SOURCES["table"].look(recipe, GREY).class_names == loaded.class_names
+    return loaded
+
+
+def fails(path: Path | str, words: str, **options) -> None:
+    with pytest.raises(UsageError) as caught:
+        SOURCES["table"].load(of(path, **options), GREY)
+    assert words in str(caught.value)
+
+
+def labels(loaded) -> list[str]:
+    return [loaded.class_names[number] for number in loaded.labels]
+
+
+def levels(images) -> list[int]:
+    """The level of each picture, which tells it from the others."""
+    pixels = [images.get(i) for i in range(len(images.names))]
+    opened = (Image.open(io.BytesIO(p) if isinstance(p, bytes) else p) for p in pixels)
+    return [image.getpixel((0, 0)) for image in opened]
+
+
+# CSV and TSV
+
+
+@pytest.mark.parametrize(
+    ("header", "form"),
+    [
+        (("filename", "label"), {}),
+        (("File Name", "Class"), {"delimiter": ";", "name": "labels.CSV"}),
+        (("image_path", "category"), {"delimiter": "\t", "name": "labels.tsv"}),
+        (("path", "label"), {"encoding": "utf-8-sig", "quoting": csv.QUOTE_ALL}),
+        (("img", "Target"), {"encoding": "utf-16", "delimiter": "\t"}),
+    ],
+)
+def test_a_table_is_read_as_people_write_it(pets, header, form):
+    loaded = load(table(pets, *PETS.items(), header=header, **form))
+    assert labels(loaded) == list(PETS.values())
+    assert levels(loaded.images) == [10, 20, 30, 40]
+    assert loaded.parts is None
+
+
+def test_the_rows_give_the_pixels_that_a_folder_of_the_same_files_gives(pets):
+    path = table(pets, *PETS.items())
+    every = {"validation": 0, "test": 0}
+    here = training_data.load(of(path, **every), GREY)
+    there = training_data.load(DataRecipe(source="folder", path=str(pets), **every), GREY)
+    everything = np.arange(4)
+    pixels = [data.train.pixels.read(everything) for data in (here, there)]
+    np.testing.assert_array_equal(*pixels)
+    assert here.train.labels.tolist() == there.train.labels.tolist()
+
+
+def test_other_columns_are_ignored_and_the_likelier_of_two_is_taken(pets):
+    rows = [(i, name, "x", label) for i, (name, label) in enumerate(PETS.items())]
+    loaded = load(table(pets, *rows, header=("id", "filename", "note", "label")))
+    assert levels(loaded.images) == [10, 20, 30, 40]
+
+
+def test_a_column_of_paths_is_known_by_its_values(pets):
+    assert labels(load(table(pets, *PETS.items(), header=("what", "label")))) == [*PETS.values()]
+
+
+def test_columns_can_be_named(pets):
+    rows = [
+        (name, label, "train" if "1" in name or "3" in name else "dev")
+        for name, label in PETS.items()
+    ]
+    path = table(pets, *rows, header=("a", "b", "c"))
+    loaded = load(path, images="a", labels="b", split="c")
+    assert loaded.parts.tolist() == [TRAIN, VALIDATION, TRAIN, VALIDATION]
+    fails(path, "no column `d`, which `labels` names; its columns: a, b, c", labels="d")
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (("x", "y2"), "which column holds the labels is not obvious; say it as `labels: COLUMN`"),
+        (("x", "label", "class"), "each of the columns `label`, `class` may be meant; say which"),
+        (("path", "file", "label"), "each of the columns `path`, `file` may be meant"),
+    ],
+)
+def test_what_is_not_obvious_is_asked_for(pets, header, words):
+    rows = [(name, "a", "b")[: len(header)] for name in PETS]
+    fails(table(pets, *rows, header=header), words)
+
+
+def test_no_column_that_could_be_images_is_asked_for(pets):
+    fails(table(pets, (1, "cat"), header=("a", "label")), "say it as `images: COLUMN`")
+
+
+def test_a_first_row_of_data_is_no_header(pets):
+    fails(
+        table(pets, *PETS.items(), header=("cats/0.png", "cat")), "write the columns' names above"
+    )
+
+
+@pytest.mark.parametrize("column", ["split", "Subset", "fold"])
+def test_a_column_of_parts_is_found(pets, column):
+    for name in ("5", "6"):
+        Image.new("L", (4, 4)).save(pets / f"{name}.png")
+    rows = [*((*pair, "Train") for pair in PETS.items()), ("5", "cat", "val"), ("6", "dog", "TEST")]
+    loaded = load(table(pets, *rows, header=("filename", "label", column)))
+    assert loaded.parts.tolist() == [TRAIN] * 4 + [VALIDATION, TEST]
+
+
+def test_numbered_folds_are_no_parts_unless_they_are_said_to_be(pets):
+    rows = [(*pair, i % 2) for i, pair in enumerate(PETS.items())]
+    path = table(pets, *rows, header=("filename", "label", "fold"))
+    assert load(path).parts is None
+    fails(path, "labels.csv:2: the column `fold` says `0`, but must say", split="fold")
+
+
+def test_a_row_of_no_known_part_is_named(pets):
+    parts = ("train", "train", "tset", "test")
+    rows = [(*pair, part) for pair, part in zip(PETS.items(), parts, strict=True)]
+    path = table(pets, *rows, header=("filename", "label", "split"))
+    fails(path, "labels.csv:4: the column `split` says `tset`")
+
+
+def test_a_missing_suffix_is_tried_and_the_folder_beside_the_table_found(pets):
+    (pets / "images").mkdir()
+    for number, name in enumerate(PETS, start=1):
+        (pets / name).rename(
+            pets / "images" / f"{number}.PNG" if number == 4 else pets / "images" / Path(name).name
+        )
+    loaded = load(table(pets, *enumerate(PETS.values(), start=1), header=("id", "label")))
+    assert levels(loaded.images) == [10, 20, 30, 40]
+    assert loaded.name.endswith(f"(images in {pets / 'images'})")
+
+
+def test_paths_may_be_absolute_or_of_windows(pets):
+    rows = [(pets / name, label) for name, label in [*PETS.items()][:2]]
+    rows += [(name.replace("/", "\\"), label) for name, label in [*PETS.items()][2:]]
+    assert levels(load(table(pets, *rows)).images) == [10, 20, 30, 40]
+
+
+def test_a_row_without_its_file_or_its_label_is_named(pets):
+    rows = [*PETS.items(), ("cats/5.png", "cat"), ("http://a.test/6.png", "cat"), ("", "dog")]
+    path = table(pets, *rows, ("dogs/4.png", ""))
+    fails(path, "4 of 8 image files")
+    fails(path, "labels.csv:6: cats/5.png (no such file in")
+    fails(path, "labels.csv:7: http://a.test/6.png (a URL: download the images)")
+    fails(path, "labels.csv:8 (no image)")
+    fails(path, "labels.csv:9: dogs/4.png (no label)")
+    loaded = load(path, on_error="skip")
+    assert len(loaded.labels) == 4
+    assert len(loaded.skipped) == 4
+
+
+def test_a_part_without_any_label_is_left_out(pets):
+    rows = [(*pair, "train") for pair in PETS.items()]
+    rows[1:2] = [("cats/2.png", "", "test")]
+    loaded = load(table(pets, *rows, header=("filename", "label", "split")))
+    assert labels(loaded) == ["cat", "dog", "dog"]
+    assert [reason for _, reason in loaded.skipped] == ["no label"]
+
+
+def test_two_rows_of_an_image_agree_or_are_an_error(pets):
+    again = load(table(pets, *PETS.items(), ("./cats/1.png", "cat")))
+    assert [reason.rsplit("/")[-1] for _, reason in again.skipped] == ["labels.csv:2 again"]
+    fails(table(pets, *PETS.items(), ("cats/1.png", "dog")), "has another class than in")
+
+
+@pytest.mark.parametrize(
+    ("written", "class_names"),
+    [
+        (["b", "a", "b", "C"], ("C", "a", "b")),
+        (["10", "9", "10", "9"], ("9", "10")),
+        (["1.0", "2.0", "1", "2"], ("1", "2")),
+        (["007", "008", "007", "008"], ("007", "008")),
+        (["NA", "None", "NA", "None"], ("NA", "None")),
+    ],
+)
+def test_classes_are_the_labels_that_occur_in_order(pets, written, class_names):
+    loaded = load(table(pets, *zip(PETS, written, strict=True)))
+    assert loaded.class_names == class_names
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("0.5", "the labels are numbers such as 0.5"),
+        ("a" * 201, "a label is a text, not a class's name"),
+        ("a\x1b[31m", "a class has a name that cannot be shown"),
+    ],
+)
+def test_what_is_no_class_is_said(pets, written, words):
+    fails(table(pets, *((name, written) for name in PETS)), words)
+
+
+def test_a_column_for_each_class_has_one_1_in_each_row(pets):
+    rows = [
+        (name, 33, *row, "0.0") for name, row in zip(PETS, ["10", "10", "01", "01"], strict=True)
+    ]
+    header = ("image", "age", "mel", "nv", "unk")
+    loaded = load(table(pets, *rows, header=header))
+    assert labels(loaded) == ["mel", "mel", "nv", "nv"]
+    rows[2] = (*rows[2][:2], 1, 1, 0)
+    fails(table(pets, *rows, header=header), "labels.csv:4: 2 of the columns `mel` ... `nv` are 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"", "is empty: it needs a header"),
+        (b"filename,label\n", "there are no images with a label in"),
+        (b"filename,label\na.png\n", "labels.csv:2 has 1 fields, but the header has 2"),
+        (b'filename,label\n"a.png,cat\n', "labels.csv:2 has 1 fields, but the header has 2"),
+        (b'filename,label\n"' + b"a" * 200_000, "is a quotation mark not closed?"),
+        (b"filename,label\n\xe9.png,cat\n", "is not UTF-8 text"),
+        (b"label,label,filename\na,b,c.png\n", "has two columns `label`: rename one of them"),
+        (b"filename,label\na\0.png,cat\n", "no such file in"),
+    ],
+)
+def test_a_broken_table_is_said_to_be_one(tmp_path, text, words):
+    path = tmp_path / "labels.csv"
+    path.write_bytes(text)
+    fails(path, words)
+
+
+def test_a_table_beyond_all_memory_is_not_begun(pets, monkeypatch):
+    path = table(pets, *PETS.items())
+    monkeypatch.setattr("archspec.training.data.csvtable.MOST_BYTES", 10)
+    fails(path, "save it as Parquet, or only its columns of paths and labels")
+
+
+def test_several_tables_are_the_parts_that_their_names_say(pets):
+    table(pets, *[*PETS.items()][::2], name="train.csv")
+    table(pets, *[*PETS.items()][1::2], name="test.csv")
+    assert load(pets).parts.tolist() == [TEST, TEST, TRAIN, TRAIN]
+    assert load(pets / "tr*.csv").parts is None
+    table(pets, *PETS.items(), name="other.csv")
+    fails(pets, "other.csv stands beside test.csv")
+    fails(pets / "valid*.csv", "there is no file")
+
+
+# Parquet
+
+pyarrow = pytest.importorskip("pyarrow")
+
+
+def parquet(path: Path, columns: dict, names: list[str] | None = None) -> Path:
+    from pyarrow import parquet
+
+    written = pyarrow.table(columns)
+    if names is not None:
+        features = {"label": {"names": names, "_type": "ClassLabel"}}
+        metadata = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+        written = written.replace_schema_metadata(metadata)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(written, path, row_group_size=2)
+    return path
+
+
+def encoded(root: Path) -> list[bytes]:
+    return [(root / name).read_bytes() for name in PETS]
+
+
+@pytest.fixture
+def published(pets):
+    """Image sets as Hugging Face writes them: two files to train on, one to test."""
+    files = ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001")
+    for number, file in enumerate(files):
+        images = [{"bytes": b, "path": "1.png"} for b in encoded(pets)]
+        columns = {"image": images, "label": [1, 1, 0, number % 2], "boxes": [[1, 2]] * 4}
+        parquet(pets / "hub" / "data" / f"{file}.parquet", columns, ["dog", "cat"])
+    return pets / "hub"
+
+
+def test_a_published_set_has_its_parts_and_the_names_of_its_classes(published):
+    loaded = load(published)
+    assert loaded.class_names == ("dog", "cat")
+    assert loaded.parts.tolist() == [TEST] * 4 + [TRAIN] * 8
+    assert loaded.labels.tolist() == [1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 1]
+    assert levels(loaded.images) == [10, 20, 30, 40] * 3
+    assert loaded.images.names[5].endswith("train-00000-of-00002.parquet, row 1")
+    assert meant(str(published)) == {"source": "table", "path": str(published)}
+
+
+def test_images_in_a_table_are_the_pixels_of_their_files(pets):
+    path = parquet(pets / "pets.parquet", {"img": encoded(pets), "class": [*PETS.values()]})
+    every = {"validation": 0, "test": 0, "resize": "crop"}
+    shape = Shape((3, 2, 3))
+    here = training_data.load(of(path, **every), shape)
+    there = training_data.load(DataRecipe(source="folder", path=str(pets), **every), shape)
+    everything = np.arange(4)
+    pixels = [data.train.pixels.read(everything) for data in (here, there)]
+    np.testing.assert_array_equal(*pixels)
+
+
+def test_paths_and_numbers_in_parquet_are_as_in_csv(pets):
+    columns = {"file_name": [*PETS], "label": pyarrow.array([2, 2, 1, 1], "int64")}
+    loaded = load(parquet(pets / "pets.parquet", columns))
+    assert loaded.class_names == ("1", "2")
+    assert levels(loaded.images) == [10, 20, 30, 40]
+
+
+def test_a_table_without_the_bytes_says_so_of_each_row(pets):
+    images = pyarrow.array(
+        [{"bytes": None, "path": "/home/me/1.png"}, {"bytes": None, "path": None}],
+        pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())]),
+    )
+    path = parquet(pets / "pets.parquet", {"image": images, "label": [0, 1]}, ["a", "b"])
+    fails(path, "row 0: /home/me/1.png (no bytes in the table, and no file at this path")
+    fails(path, "row 1 (no image)")
+
+
+@pytest.mark.parametrize(
+    ("column", "names", "words"),
+    [
+        ([[0], [1], [0], [1]], None, "holds list<"),
+        ([0, 1, 2, 0], ["a", "b"], "row 2: the label 2 is none of 2 classes"),
+        ([0, None, -1, 1], ["a", "b"], "2 of 4 image files"),
+    ],
+)
+def test_labels_that_are_none_are_said(pets, column, names, words):
+    columns = {"image": encoded(pets), "label": column}
+    fails(parquet(pets / "pets.parquet", columns, names), words)
+
+
+def test_a_damaged_image_in_a_table_is_named_by_its_row(pets):
+    images = [b"no image", *encoded(pets)[1:]]
+    path = parquet(pets / "pets.parquet", {"image": images, "label": [*PETS.values()]})
+    fails(path, "pets.parquet, row 0 (not a")
+    assert levels(load(path, on_error="skip").images) == [20, 30, 40]
+
+
+def test_a_damaged_parquet_file_is_said_to_be_one(pets):
+    path = parquet(pets / "pets.parquet", {"image": encoded(pets), "label": [0, 1, 0, 1]})
+    content = path.read_bytes()
+    for broken in (b"", b"PAR1", content[:-10], content[:20] + b"\xff" * 60 + content[80:]):
+        path.write_bytes(broken)
+        fails(path, "cannot read")
+
+
+def test_a_disk_without_room_for_the_images_is_said_to_be_full(pets, monkeypatch):
+    path = parquet(pets / "pets.parquet", {"image": encoded(pets), "label": [0, 1, 0, 1]})
+    monkeypatch.setattr(ranges, "DISK_KEPT", 2**80)
+    fails(path, "Let TMPDIR name a folder on a larger disk")
+
+
+def test_parquet_is_an_extra(pets, monkeypatch):
+    path = parquet(pets / "pets.parquet", {"image": encoded(pets), "label": [0, 1, 0, 1]})
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    fails(path, "pip install 'keras-archspec[parquet]'")
