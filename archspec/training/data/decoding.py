@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 Encoded: TypeAlias = Path | bytes
 """An image as it is stored: a file, or what would be in one."""
 
+
+class UnreadableError(Exception):
+    """Why an image cannot be had from its file."""
+
+
 HALVINGS: Final = 3
 """The most: a JPEG is made of blocks of eight pixels."""
 
@@ -50,7 +55,7 @@ def interpolated(
     reduction = getattr(cv2, f"IMREAD_REDUCED_GRAYSCALE_{2**times}") if times else 0
     flags = colours | reduction | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        content = encoded if isinstance(encoded, bytes) else _content(encoded)
+        content = content_of(encoded)
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except (OSError, cv2.error):
         return None
@@ -65,9 +70,14 @@ def interpolated(
     return resized if inner == shape.spatial else np.pad(resized, (*bars, (0, 0)))
 
 
-def _content(path: Path) -> bytes:
-    """As `read_bytes` has it, in half of its system calls: at each, threads change over."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+def content_of(encoded: Encoded) -> bytes:
+    """Return what is in a file.
+
+    As `read_bytes` has it, in half of its system calls: at each, threads change over.
+    """
+    if isinstance(encoded, bytes):
+        return encoded
+    descriptor = os.open(encoded, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         return os.read(descriptor, os.fstat(descriptor).st_size)
     finally:

@@ -1,16 +1,17 @@
 """Pictures of more than 8 bits a sample -> their values as they are stored.
 
 Pillow reads grey of 16 bits and floats; of colour it keeps the upper byte and says nothing, so
-that is OpenCV's. Where neither gives the values of a file, it is refused.
+that is OpenCV's and `tiff`'s. Where none gives the values of a file, it is refused.
 """
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from archspec.training.data.decoding import Encoded, opencv
+from archspec.training.data import tiff
+from archspec.training.data.decoding import Encoded, UnreadableError, content_of, opencv
+from archspec.training.data.tiff import Tags
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,15 +19,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 BYTE: Final = 255.0
-
-# Tags of TIFF.
-BITS, PHOTOMETRIC, SAMPLES, PLANAR, EXTRA, FORMAT = 258, 262, 277, 284, 338, 339
-WHITE_IS_ZERO: Final = 0
-UNSIGNED, SIGNED, FLOAT = 1, 2, 3
-
-
-class UnreadableError(Exception):
-    """Why an image cannot be had from its file."""
 
 
 class Layout(NamedTuple):
@@ -53,7 +45,7 @@ def layout(image: Image) -> Layout:
     if image.format == "PPM":
         return _layout_of_pnm(image)
     if image.format == "TIFF":
-        return _layout_of_tiff(image.tag_v2)  # type: ignore[attr-defined]
+        return layout_of_tiff(image.tag_v2)  # type: ignore[attr-defined]
     return BYTES
 
 
@@ -62,51 +54,41 @@ def read(image: Image, encoded: Encoded, found: Layout) -> NDArray[np.float32]:
 
     What is transparent shows white paper. Raises `UnreadableError`.
     """
-    import numpy as np  # noqa: PLC0415
-
     if image.format == "PNG":
         values = _of_png(image, encoded)
     elif image.format == "PPM":
         values = _of_pnm(image, encoded, found)
     else:
         values = _of_tiff(image, encoded, found)
-    values = np.asarray(values, np.float32)
+    return on_paper(values, found)
+
+
+def on_paper(values: NDArray[Any], found: Layout) -> NDArray[np.float32]:
+    """Return values as float32, (height, width, 1 or 3), what is transparent as white paper.
+
+    A second or fourth channel says how much covers the paper. Raises `UnreadableError` for
+    infinity and what is no number.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        values = values.astype(np.float32, copy=False)
     if values.ndim == 2:
         values = values[..., np.newaxis]
     if found.white is None and not np.isfinite(values).all():
         raise UnreadableError("it holds infinity or no number")
-    return _on_paper(values, found.white)
+    channels = values.shape[-1]
+    if channels in {1, 3}:
+        return values
+    paper = np.float32(1 if found.white is None else found.white)
+    colours, covers = np.split(values, [channels - 1], axis=-1)
+    covered = paper + (colours - paper) * (covers / paper)
+    return covered.astype(np.float32, copy=False)
 
 
 def raw_mode(image: Image) -> str:
     args = image.tile[0][3] if image.tile else ""  # type: ignore[attr-defined]
     return args if isinstance(args, str) else ""
-
-
-def content_of(encoded: Encoded) -> bytes:
-    return encoded if isinstance(encoded, bytes) else Path(encoded).read_bytes()
-
-
-def _by_opencv(encoded: Encoded, what: str) -> NDArray[Any]:
-    """Grey, RGB or RGBA as stored."""
-    import numpy as np  # noqa: PLC0415
-
-    cv2 = opencv()
-    if cv2 is None:
-        raise UnreadableError(
-            f"{what} needs OpenCV: pip install opencv-python-headless; "
-            "or save it with 8 bits a channel"
-        )
-    try:
-        pixels = cv2.imdecode(np.frombuffer(content_of(encoded), np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise UnreadableError(f"damaged, or {what} in a way that OpenCV does not read")
-    if pixels.ndim == 3 and pixels.shape[-1] >= 3:
-        pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[-1]]]
-    array: NDArray[Any] = pixels
-    return array
 
 
 # PNG
@@ -116,17 +98,32 @@ def _of_png(image: Image, encoded: Encoded) -> NDArray[Any]:
     """Grey, or with a channel of what covers the paper where something is transparent."""
     import numpy as np  # noqa: PLC0415
 
-    if raw_mode(image) == "I;16B":
+    if image.mode.startswith("I"):
         values = np.asarray(image)[..., np.newaxis]
     else:
-        values = _by_opencv(encoded, "a PNG of 16 bits a channel")
-        if values.dtype != np.uint16:
-            raise UnreadableError("OpenCV gives its 16 bits as 8")
+        values = _colour_of_png(encoded)
     key = image.info.get("transparency")
     if key is None or values.shape[-1] == 4:
         return values
     covers = (values != np.array(key)).any(axis=-1, keepdims=True)
     return np.concatenate([values, covers * np.uint16(65535)], axis=-1)
+
+
+def _colour_of_png(encoded: Encoded) -> NDArray[np.uint16]:
+    """RGB or RGBA of 16 bits; grey with alpha as RGBA, too."""
+    import numpy as np  # noqa: PLC0415
+
+    cv2 = opencv()
+    if cv2 is None:
+        raise UnreadableError(
+            "a PNG of 16 bits a channel in colour or with alpha needs OpenCV: "
+            "pip install opencv-python-headless; or save it with 8 bits"
+        )
+    pixels = cv2.imdecode(np.frombuffer(content_of(encoded), np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
+        raise UnreadableError("damaged")
+    colours: NDArray[np.uint16] = pixels[..., [2, 1, 0, 3][: pixels.shape[-1]]]
+    return colours
 
 
 # PNM
@@ -164,68 +161,25 @@ def _of_pnm(image: Image, encoded: Encoded, found: Layout) -> NDArray[Any]:
 # TIFF
 
 
-def _layout_of_tiff(tags: Any) -> Layout:
-    bits = max(_tuple(tags.get(BITS, 1)))
-    form = max(_tuple(tags.get(FORMAT, UNSIGNED)))
-    if form == FLOAT:
-        return Layout("float", None)
-    if form == SIGNED:
-        return Layout("signed", None)
-    return Layout("unsigned", float(2**bits - 1)) if bits > 8 else BYTES
-
-
-def _tuple(value: Any) -> tuple[int, ...]:
-    return value if isinstance(value, tuple) else (value,)
+def layout_of_tiff(tags: Tags) -> Layout:
+    """Return what a TIFF's page holds, by its tags."""
+    white = tiff.white(tags)
+    if white is None:
+        return Layout("float" if tiff.first(tags, tiff.FORMAT, 1) == tiff.FLOAT else "signed", None)
+    return Layout("unsigned", white) if white > BYTE else BYTES
 
 
 def _of_tiff(image: Image, encoded: Encoded, found: Layout) -> NDArray[Any]:
     import numpy as np  # noqa: PLC0415
 
     tags = image.tag_v2  # type: ignore[attr-defined]
-    samples = tags.get(SAMPLES, 1)
-    if samples == 1:
-        values = np.asarray(image)
-        if found.kind == "signed" and values.dtype == np.uint8:
-            values = values.view(np.int8)
-        elif found.kind == "unsigned" and values.dtype == np.int32:
-            values = values.view(np.uint32)
-        if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO and found.white is not None:
-            values = np.float32(found.white) - values
-        return values
-    if image.mode not in {"RGB", "RGBA", "RGBX"} or tags.get(PLANAR, 1) != 1:
-        bits = max(_tuple(tags.get(BITS, 1)))
-        raise UnreadableError(
-            f"a TIFF of {samples} channels of {bits} bits as {image.mode}, or in planes, "
-            "is not read; save it as RGB or grey, its channels together"
-        )
-    values = _by_opencv(encoded, "a TIFF in colour of more than 8 bits a channel")
-    if values.dtype == np.uint8 or values.ndim != 3:
-        raise UnreadableError("OpenCV gives it as 8 bits")
-    extra = _tuple(tags.get(EXTRA, ()))[:1]
-    if values.shape[-1] == 4 and extra == (0,):
-        values = values[..., :3]
-    elif values.shape[-1] == 4 and extra == (1,):
-        return _unmultiplied(values)
+    if tiff.first(tags, tiff.SAMPLES, 1) > 1:
+        return tiff.values(tags, encoded)
+    values = np.asarray(image)
+    if found.kind == "signed" and values.dtype == np.uint8:
+        values = values.view(np.int8)
+    elif found.kind == "unsigned" and values.dtype == np.int32:
+        values = values.view(np.uint32)
+    if found.white is not None and tiff.first(tags, tiff.PHOTOMETRIC, 1) == tiff.WHITE_IS_ZERO:
+        return np.float32(found.white) - values
     return values
-
-
-def _unmultiplied(values: NDArray[Any]) -> NDArray[Any]:
-    """RGBA of colours that were stored multiplied by what covers the paper."""
-    import numpy as np  # noqa: PLC0415
-
-    white = np.float32(np.iinfo(values.dtype).max) if values.dtype.kind == "u" else np.float32(1)
-    colours, covers = np.split(values.astype(np.float32), [3], axis=-1)
-    share = np.where(covers > 0, covers / white, 1)
-    return np.concatenate([np.minimum(colours / share, white), covers], axis=-1)
-
-
-def _on_paper(values: NDArray[np.float32], white: float | None) -> NDArray[np.float32]:
-    """Without a last channel that says how much covers the white paper."""
-    import numpy as np  # noqa: PLC0415
-
-    channels = values.shape[-1]
-    if channels in {1, 3}:
-        return values
-    paper = np.float32(1 if white is None else white)
-    colours, covers = np.split(values, [channels - 1], axis=-1)
-    return paper + (colours - paper) * (covers / paper)

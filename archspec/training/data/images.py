@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.ops.shape import Shape
-from archspec.training.data import depth, filetypes, pngrows
-from archspec.training.data.decoding import Encoded, interpolated
-from archspec.training.data.depth import BYTE, BYTES, Layout, UnreadableError
+from archspec.training.data import depth, filetypes, pngrows, tiff
+from archspec.training.data.decoding import Encoded, UnreadableError, content_of, interpolated
+from archspec.training.data.depth import BYTE, BYTES, Layout
 from archspec.training.data.filetypes import FileType
-from archspec.training.data.placing import placement, shown
+from archspec.training.data.placing import placement, shown, upright
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,20 +98,35 @@ def decode(
     if plain is not None:
         pixels = interpolated(encoded, plain, shape, how)
     if pixels is None:
-        with _explained(), _open(encoded) as image:
-            found = depth.layout(image)
-            if found is BYTES:
-                pixels = _of_bytes(image, encoded, shape, how, plain)
-            else:
-                values = _of_values(image, encoded, found)
-                own = found.white or unstated or (1.0 if values.max() <= 1 else white)
-                values = match_channels(values, shape.channels)
-                pixels = resize(values[np.newaxis], shape.spatial, how)[0]
+        with _explained():
+            found, pixels = _read(encoded, shape, how, plain)
+            own = found.white or unstated or (1.0 if pixels.max() <= 1 else white)
     pixels = pixels.reshape(shape)
     if white == BYTE and pixels.dtype == np.uint8:
         return pixels
     scaled: NDArray[Any] = pixels * np.float32(white / own)
     return scaled if white != BYTE else np.clip(np.rint(scaled), 0, BYTE).astype(np.uint8)
+
+
+def _read(
+    encoded: Encoded, shape: Shape, how: str, plain: tuple[int, int] | None
+) -> tuple[Layout, NDArray[Any]]:
+    """What a file holds, and its pixels fitted to `shape`: bytes, or float32 as in the file."""
+    import numpy as np  # noqa: PLC0415
+    from PIL import UnidentifiedImageError  # noqa: PLC0415
+
+    try:
+        image = _open(encoded)
+    except UnidentifiedImageError:
+        found, values = _of_tiff(encoded)
+    else:
+        with image:
+            found = depth.layout(image)
+            if found is BYTES:
+                return found, _of_bytes(image, encoded, shape, how, plain)
+            values = _of_values(image, encoded, found)
+    values = match_channels(values, shape.channels)
+    return found, resize(values[np.newaxis], shape.spatial, how)[0]
 
 
 def look(content: bytes, encoded: Encoded) -> Look:
@@ -133,19 +148,29 @@ def look(content: bytes, encoded: Encoded) -> Look:
     kind = filetypes.by_content(content[: filetypes.HEAD_BYTES])
     if kind is None or not kind.is_read:
         raise UnreadableError(f"not a {filetypes.NAMES} image")
-    with _explained(), _open(encoded) as image:
-        found = depth.layout(image)
-        extremes = None
-        if found.white is None:
-            values = _of_values(image, encoded, found)
-            extremes = float(values.min()), float(values.max())
-        # Cameras and editors leave things behind the end: only a decoder can tell.
-        elif kind not in _END or not content.endswith(_END[kind]):
-            image.load()
-        if kind is filetypes.PNG and isinstance(encoded, bytes):
-            pngrows.check(encoded)
-        plain = _plain(image)
-        return Look(kind, plain, found, extremes, _has_more(image))
+    from PIL import UnidentifiedImageError  # noqa: PLC0415
+
+    with _explained():
+        try:
+            image = _open(encoded)
+        except UnidentifiedImageError:
+            found, values = _of_tiff(encoded)
+            return Look(kind, None, found, _extremes(values, found), has_more=False)
+        with image:
+            found, extremes = depth.layout(image), None
+            if found is not BYTES and (found.white is None or isinstance(encoded, bytes)):
+                extremes = _extremes(_of_values(image, encoded, found), found)
+            # Cameras and editors leave things behind the end: only a decoder can tell.
+            elif kind not in _END or not content.endswith(_END[kind]):
+                image.load()
+            if kind is filetypes.PNG and isinstance(encoded, bytes):
+                pngrows.check(encoded)
+            plain = _plain(image)
+            return Look(kind, plain, found, extremes, _has_more(image))
+
+
+def _extremes(values: NDArray[np.float32], found: Layout) -> tuple[float, float] | None:
+    return None if found.white else (float(values.min()), float(values.max()))
 
 
 @contextmanager
@@ -183,11 +208,17 @@ def _open(encoded: Encoded) -> Image:
     from PIL import Image  # noqa: PLC0415
 
     image = Image.open(BytesIO(encoded) if isinstance(encoded, bytes) else encoded, formats=FORMATS)
-    width, height = image.size
-    if width * height > MOST_PIXELS:
+    try:
+        _check_extent(*image.size)
+    except UnreadableError:
         image.close()
-        raise UnreadableError(f"{width}x{height} pixels, more than {MOST_PIXELS:,}")
+        raise
     return image
+
+
+def _check_extent(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise UnreadableError(f"{width}x{height} pixels, more than {MOST_PIXELS:,}")
 
 
 def _reason(error: Exception) -> str:
@@ -223,15 +254,32 @@ def _of_values(image: Image, encoded: Encoded, found: Layout) -> NDArray[np.floa
         _load_png(image, encoded)
     values = depth.read(image, encoded, found)
     # Pillow and OpenCV turn a TIFF themselves.
-    return values if image.format == "TIFF" else _upright(values, _turned(image))
+    return values if image.format == "TIFF" else upright(values, _turned(image))
+
+
+def _of_tiff(encoded: Encoded) -> tuple[Layout, NDArray[np.float32]]:
+    """What a TIFF holds that Pillow does not open, and its upright values."""
+    from PIL import UnidentifiedImageError  # noqa: PLC0415
+
+    try:
+        tags = tiff.directory(encoded)
+    except Exception:  # noqa: BLE001  (it is no TIFF)
+        raise UnidentifiedImageError from None
+    _check_extent(tags[tiff.WIDTH], tags[tiff.HEIGHT])
+    found = depth.layout_of_tiff(tags)
+    return found, depth.on_paper(tiff.values(tags, encoded), found)
 
 
 def _load_png(image: Image, encoded: Encoded) -> None:
     """Decode a PNG. Pillow leaves rows black that are not there, and says nothing."""
+    # Of 2 or 4 bits Pillow makes 8, but leaves the grey that is transparent as it is written.
+    factor = {"L;2": 85, "L;4": 17}.get(depth.raw_mode(image))
+    if factor and "transparency" in image.info:
+        image.info["transparency"] *= factor
     image.load()
     width, height = image.size
     if image.crop((0, height - 1, width, height)).getbbox(alpha_only=False) is None:
-        pngrows.check(depth.content_of(encoded))
+        pngrows.check(content_of(encoded))
 
 
 def _fitted(image: Image, shape: Shape, how: str) -> Image:
@@ -276,16 +324,6 @@ def _turned(image: Image) -> int:
     return turned if turned in _TURNS and image.format != "TIFF" else 1
 
 
-def _upright(values: NDArray[Any], turned: int) -> NDArray[Any]:
-    """The same for an array: EXIF's orientations are mirrored in every second place."""
-    import numpy as np  # noqa: PLC0415
-
-    if turned in {2, 4, 5, 7}:
-        values = values[:, ::-1]
-    quarters = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}[turned]
-    return np.rot90(values, quarters)
-
-
 def _in_mode(image: Image, mode: str) -> Image:
     """As RGB or grey, of 8 bits, on white."""
     from PIL import Image as Images  # noqa: PLC0415
@@ -294,23 +332,12 @@ def _in_mode(image: Image, mode: str) -> Image:
     if image.mode == mode and not is_clear:
         return image
     if is_clear or image.mode in {"LA", "PA", "RGBA", "La", "RGBa"}:
-        if is_clear:
-            image = _with_scaled_key(image)
         image = image.convert("RGBA")
         paper = Images.new("RGBA", image.size, "white")
         image = Images.alpha_composite(paper, image).convert("RGB")
     elif image.mode not in {"1", "L", "RGB"}:
         image = image.convert("RGB")
     return image.convert(mode)
-
-
-def _with_scaled_key(image: Image) -> Image:
-    """A grey image of 2 or 4 bits has its transparent level in these, its pixels in 8 bits."""
-    factor = {"L;2": 85, "L;4": 17}.get(depth.raw_mode(image))
-    key = image.info["transparency"]
-    if factor and isinstance(key, int):
-        image.info["transparency"] = key * factor
-    return image
 
 
 def resize(images: NDArray[Any], extent: tuple[int, ...], how: str = "stretch") -> NDArray[Any]:

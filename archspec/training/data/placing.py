@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Region: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 """(start, end) along the height and along the width."""
@@ -28,3 +31,13 @@ def shown(old: tuple[int, ...], new: tuple[int, ...], how: str) -> Region:
     extents = [min(float(o), n / scale) for n, o in zip(new, old, strict=True)]
     margins = [(o - e) / 2 for o, e in zip(old, extents, strict=True)]
     return (margins[0], margins[0] + extents[0]), (margins[1], margins[1] + extents[1])
+
+
+def upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Return an array, (height, width, ...), as EXIF's orientation (1 to 8) has it."""
+    import numpy as np  # noqa: PLC0415
+
+    if orientation in {2, 4, 5, 7}:
+        values = values[:, ::-1]
+    quarters = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
+    return np.rot90(values, quarters)

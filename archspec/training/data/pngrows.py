@@ -6,7 +6,7 @@ import struct
 import zlib
 from typing import Final
 
-from archspec.training.data.depth import UnreadableError
+from archspec.training.data.decoding import UnreadableError
 
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples of a pixel, by the type of colour."""
