@@ -5,6 +5,7 @@ name that is not its own up in a registry: it imports no third party's module on
 archspec's few register themselves when `archspec.emit.layers` and `archspec.emit.schedules` are
 imported, which imports Keras, which takes seconds. So `import archspec` only leaves word: when
 somebody imports Keras, the two are imported right after, and `keras.models.load_model` knows them.
+The same goes for the optimizers that files of the torch backend name (see `optimizers`).
 
 The word is left in `sys.meta_path`, where Python asks each finder in turn for a module. Ours
 answers for `keras` alone, with what the other finders say, and stays there for good: taking it
@@ -34,6 +35,9 @@ def install() -> None:
 def _register() -> None:
     import archspec.emit.layers  # noqa: PLC0415
     import archspec.emit.schedules  # noqa: F401, PLC0415
+    from archspec.emit.optimizers import stand_in_for_torch  # noqa: PLC0415
+
+    stand_in_for_torch(sys.modules["keras"])
 
 
 class _Finder:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from archspec.diagnostics import Diagnostic, Problem, UsageError
 from archspec.emit.engine import first_line, load_keras
 from archspec.emit.model import build, layer_name
+from archspec.emit.optimizers import name_publicly
 from archspec.expand import expand
 from archspec.graph.graph import Graph
 from archspec.spec.document import Spec
@@ -179,6 +180,7 @@ class Session:
             jit_compile=compilation.jit(keras, recipe),
             steps_per_execution=self.devices.steps_per_execution(per_execution),
         )
+        name_publicly(keras, model)
         x, y, *_ = self.train.looking_at(self.data.train).batch_at(1, 0)
 
         def predict(_: str, output: Any) -> Any:
