@@ -323,7 +323,7 @@ def test_a_file_that_keras_cannot_load_is_refused(keras, tmp_path):
     with h5py.File(tmp_path / "empty.h5", "w"):
         pass
     ours = build(spec_of(CHAIN))
-    with pytest.raises(UsageError, match=r"Keras cannot load .*half.keras: "):
+    with pytest.raises(UsageError, match=r"half.keras is not a Keras model: the zip is damaged"):
         copy(tmp_path / "half.keras", ours)
     with pytest.raises(UsageError, match="holds neither a Keras model nor a model's weights"):
         copy(tmp_path / "empty.h5", ours)

@@ -6,15 +6,15 @@ import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from archspec.diagnostics import UsageError, suggestion
-from archspec.graph.builder import MOST_NODES
+from archspec.emit.modelfile import open_model
 
 BACKENDS: Final = ("tensorflow", "jax", "torch")
 
@@ -94,30 +94,65 @@ def _standard_error_to(descriptor: int) -> Iterator[int]:
         os.close(original)
 
 
-def load_file(path: Path) -> Any:
-    """The model of a .keras file, or of an .h5 one, without what only training needs.
+def load_file(path: str | os.PathLike[str], *, compile: bool = False) -> Any:  # noqa: A002
+    """Return the model of a `.keras` file, or of an `.h5` one, as Keras loads it, of any depth.
 
-    Raises `UsageError` where the file holds none.
+    Args:
+        path: the file; its first bytes tell its format.
+        compile: also load what training needs: optimizer, losses and metrics.
+
+    Raises:
+        UsageError: it holds no model, is not as Keras writes it, or Keras cannot load it.
+
     """
-    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
-        raise UsageError(f"{path} is not a Keras model: it is damaged, or something else")
+    with open_model(path) as file:
+        if file.config is None:
+            raise UsageError(
+                f"{path} holds a model's weights alone, not how its layers are joined: "
+                "give it as `weights` to the network that they belong to"
+            )
+        layers, writer = file.layer_count, file.writer
+        suffix = ".keras" if file.by_place else ".h5"
     keras = load_keras()
-    with loading(path), deep(MOST_NODES):
-        return keras.saving.load_model(path, compile=False)
+    with loading(Path(path), writer), deep(layers), _called(Path(path), suffix) as named:
+        return keras.saving.load_model(named, compile=compile)
 
 
 @contextlib.contextmanager
-def loading(path: Path) -> Iterator[None]:
-    """Make what Keras raises while it loads a file a `UsageError`, which names the file."""
+def _called(path: Path, suffix: str) -> Iterator[Path]:
+    """The same file under a name with the suffix by which Keras tells a format."""
+    if path.suffix == suffix or (suffix, path.suffix) == (".h5", ".hdf5"):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, path.stem + suffix)
+        try:
+            link.symlink_to(path.absolute())
+        except OSError:  # Windows lets few users make links
+            shutil.copyfile(path, link)
+        yield link
+
+
+@contextlib.contextmanager
+def loading(path: Path, writer: str) -> Iterator[None]:
+    """Make what Keras raises while it loads a file a `UsageError`: the file, its writer, a way."""
     try:
         yield
     except Exception as error:  # what Keras raises on a foreign file, it does not say
-        raise UsageError(f"Keras cannot load {path}: {first_line(error)}") from error
+        raise UsageError(
+            f"Keras cannot load {path}, written by {writer}: {shortened(first_line(error))}\n"
+            "`archspec build SPEC --weights FILE` takes its weights without loading it"
+        ) from error
 
 
 def first_line(error: Exception) -> str:
     """What an error says, or else what it is."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def shortened(line: str, most: int = 300) -> str:
+    """A line without what goes on for pages: Keras prints whole configurations."""
+    return line if len(line) <= most else f"{line[:most].rstrip()} ..."
 
 
 @contextlib.contextmanager

@@ -11,10 +11,9 @@ from math import prod
 from os import PathLike
 from typing import Any, NamedTuple
 
-from archspec.emit.engine import deep, load_keras
+from archspec.emit.engine import deep, load_file, load_keras
 from archspec.emit.weights import copy
 from archspec.expand import expand
-from archspec.graph.builder import MOST_NODES
 from archspec.graph.graph import SEPARATOR, Graph, Node
 from archspec.ops.merge import Merge
 from archspec.spec.document import Spec
@@ -58,15 +57,22 @@ def build(spec: Spec | Graph | str | PathLike[str], *, weights: Any = None) -> A
     return model
 
 
-def load_model(path: str | os.PathLike[str]) -> Any:
-    """A saved model, as Keras loads it, but of any depth.
+def load_model(path: str | os.PathLike[str], *, compile: bool = True) -> Any:  # noqa: A002
+    """Return a saved model, as Keras loads it, but of any depth, and looked through first.
 
     `keras.models.load_model` does the same where `archspec` is imported, as long as no way through
-    the network is longer than Python's recursion limit, which is 1,000.
+    the network is longer than Python's recursion limit, which is 1,000. Files of every backend load
+    on every other.
+
+    Args:
+        path: a `.keras` or `.h5` file.
+        compile: also load what training needs: optimizer, losses and metrics.
+
+    Raises:
+        UsageError: it holds no model, is not as Keras writes it, or Keras cannot load it.
+
     """
-    keras = load_keras()
-    with deep(MOST_NODES):
-        return keras.saving.load_model(path)
+    return load_file(path, compile=compile)
 
 
 def _apply(layers: Any, node: Node, inputs: list[Any], *, exact: bool) -> Any:

@@ -102,7 +102,7 @@ def source_model(keras: Any, source: Any, model: Any) -> Any:
         with contextlib.suppress(Exception):  # it was only a guess, and Keras says of the other
             other.load_weights(path)
             return other
-    with loading(path):
+    with loading(path, "an unknown version of Keras"):
         written_from.load_weights(path)
     return written_from
 
