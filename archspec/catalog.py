@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
 from archspec import blocks, ops
-from archspec.diagnostics import Problem, UsageError, suggestion
+from archspec.diagnostics import Problem, UsageError, nearest, suggestion
 from archspec.element import KINDS, Element
+from archspec.vocabulary import KIND_NOTES, folded, unseparated
+from archspec.vocabulary import KINDS as KIND_WORDS
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -47,32 +50,28 @@ def get(kind: str) -> type[Element] | None:
 
 def unknown_kind(kind: str, more: tuple[str, ...] = ()) -> Problem:
     """The problem of a kind that does not exist; `more` are kinds that the spec itself defines."""
-    names = {*kinds(), *more}
-    return Problem(
-        "unknown-kind",
-        f"there is no kind of step called `{kind}`",
-        help=FOREIGN.get(kind.lower()) or suggestion(kind, names, what="kinds"),
-    )
+    message = f"there is no kind of step called `{kind}`"
+    return Problem("unknown-kind", message, help=_meant(kind, {*kinds(), *more}))
 
 
-FOREIGN = {
-    name: f"archspec says `{ours}`"
-    for ours, theirs in {
-        "conv": "conv1d conv2d conv3d",
-        "fc": "linear inner_product affine dense",
-        "batch_norm": "bn batchnorm batchnorm2d batchnormalization batch_normalization",
-        "max_pool": "maxpool maxpool2d maxpooling maxpooling2d max_pooling pool",
-        "avg_pool": "avgpool avgpool2d average_pool averagepooling2d",
-        "global_avg_pool": "gap global_average_pool globalaveragepooling2d adaptive_avg_pool",
-        "transposed_conv": "deconv deconvolution conv_transpose conv2dtranspose",
-        "concat": "concatenate cat",
-        "activation: relu": "relu",
-        "activation: tanh": "tanh",
-        "activation: sigmoid": "sigmoid",
-    }.items()
-    for name in theirs.split()
-}
-"""The word for what other tools call otherwise."""
+_WITH_VALUE = re.compile(r"(?P<kind>\w+)\s*(?::|=|\(|\s)\s*(?P<value>[^()]+)\)?")
+"""A kind and its argument in one word, as `conv:64`, `conv 64`, `conv=64` and `conv(64)`."""
+
+
+def _meant(kind: str, names: set[str]) -> str:
+    """A help line for a word that is no kind."""
+    written = _WITH_VALUE.fullmatch(kind[:80])
+    if written and written["kind"] in names:
+        value = written["value"] + ": ...}" * written["value"].startswith("{")
+        return f"a colon and a space are missing: write `{written['kind']}: {value}`"
+    plain = {unseparated(name): name for name in names}
+    for word in (unseparated(kind), folded(kind)):
+        if word in KIND_NOTES:
+            return KIND_NOTES[word]
+        ours = KIND_WORDS.get(word) or plain.get(word)
+        if ours in names:
+            return f"archspec says `{ours}`"
+    return suggestion(kind, names, what="kinds", meant=nearest(folded(kind), sorted(names)))
 
 
 def kinds() -> dict[str, type[Element]]:

@@ -14,6 +14,7 @@ key of a recipe as `data.path=`; a call as `archspec.resume('runs/a')`. On the c
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -123,22 +124,70 @@ def _cut(message: str) -> str:
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that `word` was most likely meant to be, or None."""
-    import difflib  # noqa: PLC0415  (only where something is wrong)
+    """The candidate that `word` misspells, or None.
 
+    Case, separators and a plural's `s` count nothing. One letter in four may be missing, wrong, too
+    many or swapped with the next: with more, or in a word of two, another word is as likely. A word
+    may also be a short form: `cosine` of `cosine_decay`, `exp_decay` of `exponential_decay`.
+    """
     names = list(islice(candidates, MOST_CANDIDATES))
     word = word[:80]
-    swapped = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
+    plain = _plain(word)
     for name in names:
-        if (
-            name in swapped
-        ):  # two letters in the wrong order are one slip, which difflib counts as two
+        if plain and _alike(plain, _plain(name)):
             return name
-    matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if matches:
-        return matches[0]
-    folded = {name.replace("_", "").lower(): name for name in names}
-    return folded.get(word.replace("_", "").replace("-", "").lower())
+    for slips in range(1, min(len(word) // 4 or len(word) // 3, 3) + 1):
+        near = [name for name in names if _misspells(word, name, slips)]
+        if near:
+            from difflib import SequenceMatcher  # noqa: PLC0415  (only where something is wrong)
+
+            def likelihood(name: str) -> tuple[bool, float]:
+                swapped = sorted(name) == sorted(word)
+                return swapped, SequenceMatcher(None, word, name).ratio()
+
+            return max(near, key=likelihood)
+    longer = [name for name in names if _abbreviates(word, name)]
+    shortest = min(longer, key=len, default="")
+    return shortest if shortest and all(name.startswith(shortest) for name in longer) else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).lower()
+
+
+def _alike(word: str, name: str) -> bool:
+    """Whether two words are one, or its singular and plural."""
+    shorter, longer = sorted((word, name), key=len)
+    return longer in (shorter, f"{shorter}s", f"{shorter}es")
+
+
+def _abbreviates(word: str, name: str) -> bool:
+    """Whether each part of a word begins a part of the name, from the first on."""
+    parts, others = word.lower().split("_"), name.lower().split("_")
+    shortest = min(map(len, parts))
+    if shortest < 3 or len(parts) > len(others):
+        return False
+    return all(b.startswith(a) for a, b in zip(parts, others, strict=False))
+
+
+def _same_start(word: str, name: str) -> int:
+    """How many characters two words begin with alike."""
+    pairs = enumerate(zip(word, name, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(word), len(name)))
+
+
+def _misspells(word: str, name: str, slips: int) -> bool:
+    """Whether so many slips, or fewer, make `word` of `name`."""
+    if abs(len(word) - len(name)) > slips:
+        return False
+    same = _same_start(word, name)
+    word, name = word[same:], name[same:]
+    if not word or not name or not slips:
+        return len(word) + len(name) <= slips
+    ways = [(word[1:], name), (word, name[1:]), (word[1:], name[1:])]
+    if word[:2] == name[1::-1]:
+        ways.append((word[2:], name[2:]))
+    return any(_misspells(*way, slips - 1) for way in ways)
 
 
 def call(function: str, *arguments: object, **named: object) -> str:
@@ -164,10 +213,13 @@ def beside(path: Path) -> str:
     return f"; did you mean `{path.with_name(match)}`?" if match else ""
 
 
-def suggestion(word: str, candidates: Iterable[str], *, what: str) -> str:
-    """A help line: the nearest candidate, or the whole list where none is near."""
+def suggestion(word: str, candidates: Iterable[str], *, what: str, meant: str | None = None) -> str:
+    """A help line: the candidate that is `meant` or nearest, or the whole list where none is near.
+
+    `meant` is known from elsewhere, as from another tool's word for it.
+    """
     names = sorted(candidates)
-    match = nearest(word, names)
+    match = meant or nearest(word, names)
     if match is not None:
         return f"did you mean `{match}`?"
     if not names:

@@ -12,20 +12,30 @@ import ast
 import inspect
 import json
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from archspec.diagnostics import Problem, nearest, suggestion
+from archspec.diagnostics import Problem, nearest
+from archspec.vocabulary import folded, key_hint, readings, value_meant
 
 
 class Expect(NamedTuple):
     """Metadata of a field's type: what a right value is, to be said when a wrong one is given."""
 
     text: str
+
+
+@dataclass(frozen=True, eq=False)  # a type that has it must be hashable
+class Instead:
+    """Metadata of a field's type: what to write for words of other tools that it does not take."""
+
+    notes: Mapping[str, str]
+    """Help lines by the word, folded."""
 
 
 KINDS: dict[str, "type[Element]"] = {}
@@ -71,6 +81,7 @@ class Element(BaseModel):
     @classmethod
     def parse(cls, arguments: Mapping[str, Any]) -> Any:  # Self, which pydantic's plugin mangles
         """Build from plain data; raise `ArgumentProblems` in the language's own words."""
+        arguments = {name: whole(value) for name, value in arguments.items()}
         try:
             return cls(**arguments)
         except ValidationError as error:
@@ -103,12 +114,8 @@ class Element(BaseModel):
                 return Problem("value", f"{where}: {message}")
         code = wrong_code([item["type"] for item in items], value)
         info = cls.model_fields[name]
-        match_ = nearest(value, _literals(info.annotation)) if isinstance(value, str) else None
-        return Problem(
-            code,
-            f"`{name}` of `{cls.kind}` must be {expectation(info)}, not {show(value)}",
-            help=f"did you mean `{match_}`?" if match_ else None,
-        )
+        message = f"`{name}` of `{cls.kind}` must be {expectation(info)}, not {show(value)}"
+        return Problem(code, message, help=_mend(info, value))
 
 
 class ArgumentProblems(Exception):  # noqa: N818
@@ -125,8 +132,53 @@ def unknown_argument(cls: type[Element], name: str) -> Problem:
         "unknown-key",
         f"`{cls.kind}` has no argument `{name}`",
         help=cls.hints.get(name)
-        or suggestion(name, cls.model_fields, what=f"arguments of `{cls.kind}`"),
+        or key_hint(name, cls.model_fields, what=f"arguments of `{cls.kind}`"),
     )
+
+
+def _mend(info: FieldInfo, value: object) -> str | None:
+    """A help line for a value that a field does not take: what was probably meant, if that fits."""
+    words = _literals(info.annotation)
+    if isinstance(value, bool) and words:
+        return f"name it, as `{words[0]}`"
+    if isinstance(value, str):
+        note = _notes(info).get(folded(value))
+        if note:
+            return note
+        match = value_meant(value, words) or nearest(value, words) or nearest(folded(value), words)
+        if match:
+            return f"did you mean `{match}`?"
+    for reading in readings(value):
+        if accepts(info, reading):
+            return f"did you mean `{reading if isinstance(reading, str) else show(reading)}`?"
+    if isinstance(value, float) and accepts(info, max(int(value), 1)):
+        return "`=int(...)`, `=round(...)` and `=divisible(..., 8)` give whole numbers"
+    return None
+
+
+def accepts(info: FieldInfo, value: object) -> bool:
+    """Whether a field takes a value, given as plain data."""
+    annotation: Any = Annotated[(info.annotation, *info.metadata, Expect(""))]
+    try:
+        TypeAdapter(annotation).validate_python(_frozen(whole(value)), strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+
+
+def whole(value: Any) -> Any:
+    """The same value with an int for each float that is a whole number; also within lists.
+
+    A computed count such as `16 * 0.5` is a float. Beyond 2^53 a float stands for several whole
+    numbers, and stays what it is.
+    """
+    if isinstance(value, float):
+        return int(value) if abs(value) <= 2**53 and value.is_integer() else value
+    return tuple(map(whole, value)) if isinstance(value, tuple) else value
 
 
 def wrong_code(errors: Iterable[str], value: object) -> str:
@@ -171,6 +223,25 @@ def _words(annotation: Any) -> str:
     if get_args(annotation):  # a union
         return " or ".join(_words(part) for part in get_args(annotation))
     return "a value"
+
+
+def _notes(info: FieldInfo) -> Mapping[str, str]:
+    """What a field's type says of words that it does not take."""
+    return {
+        word: note
+        for part in _metadata(info)
+        if isinstance(part, Instead)
+        for word, note in part.notes.items()
+    }
+
+
+def _metadata(info: FieldInfo) -> Iterator[Any]:
+    """All metadata of a field, of the members of a union too."""
+    yield from info.metadata
+    parts = [info.annotation]
+    for part in parts:
+        yield from getattr(part, "__metadata__", ())
+        parts += get_args(part)
 
 
 def _literals(annotation: Any) -> list[str]:

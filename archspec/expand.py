@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from archspec.blocks.block import Block
 from archspec.diagnostics import MOST_CANDIDATES, Problem, UsageError, nearest
-from archspec.element import ArgumentProblems, Element, show
+from archspec.element import ArgumentProblems, Element, show, whole
 from archspec.graph.builder import Builder
 from archspec.graph.graph import SEPARATOR, Graph, Node, reaching
 from archspec.ops.fields import LARGEST
@@ -24,14 +24,16 @@ from archspec.ops.shape import Shape
 from archspec.plan import compile_plan
 from archspec.spec.document import Path, Spec, name_problem
 from archspec.spec.findings import Findings
-from archspec.spec.template import BROKEN, Passed, Template, evaluate
+from archspec.spec.template import BROKEN, Passed, Template, evaluate, expression_meant
 from archspec.spec.variables import variables
 from archspec.step import (
     GROUPS,
     Plan,
     SpecBlock,
     Step,
-    expression_meant,
+    is_count,
+    meant,
+    relative_meant,
     report_arguments,
     report_defaults,
 )
@@ -47,6 +49,11 @@ DEEPEST = 64
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 """What `in.` calls the spatial axes, by their number."""
+
+_KNOWN_EXTENT = (
+    "every figure depends on it, so it must be known: write the size you train at, as "
+    "`input: [224, 224, 3]`; a variant may set another"
+)
 
 _Env: TypeAlias = ChainMap[str, Any]
 """The variables there are at a step."""
@@ -105,7 +112,7 @@ class _Run:
         spared: list[Node | None] = []
         for name, head in self.plan.heads.items():
             if self.spec.inference or self._when(head, main, env) is False:
-                spared += self._inputs(head, main)
+                spared += self._inputs(head, main)[0]
             else:
                 outputs[name] = self._step(head, main, env)
                 weights[name] = self.spec.document.heads[name].loss_weight
@@ -138,6 +145,7 @@ class _Run:
         if extent is BROKEN or (extent is None and written is not None):
             return None  # what was written is no input, and reported
         place: Path = ()
+        extent = whole(extent)
         if not (isinstance(extent, tuple) and 2 <= len(extent) <= 4):
             help_ = "as [height, width, channels]; one to three spatial axes, then the channels"
             problem = Problem("value", f"`input` cannot be {show(extent)}", help=help_)
@@ -147,7 +155,9 @@ class _Run:
                 return extent
             place, n = (wrong[0],), extent[wrong[0]]
             message = f"`input` needs whole numbers from 1 to {LARGEST}, not {show(n)}"
-            problem = Problem("value", message, help=expression_meant(n, self.variables))
+            unknown = n is None or str(n).lower() in ("none", "null", "?", "-1", "any")
+            mend = _KNOWN_EXTENT if unknown else expression_meant(n, self.variables)
+            problem = Problem("value", message, help=mend or meant(n, is_count))
         path = self.spec.settings["input"][1]
         if path is None:
             raise UsageError(f"`input`, as it was set: {problem.message}")
@@ -178,7 +188,7 @@ class _Run:
         return x
 
     def _step(self, step: Step, x: Node | None, env: _Env) -> Node | None:
-        inputs = self._inputs(step, x)
+        inputs, missing = self._inputs(step, x)
         rounds = self._rounds(step, inputs[0], env)
         if rounds is None:  # one stands for all, so that the steps in it are checked as well
             inputs = (None,) * len(inputs)
@@ -193,8 +203,10 @@ class _Run:
             inner = env.new_child(bindings) if bindings else env
             when = self._when(step, inputs[0], inner)
             if when is False:
-                self._leave_out(_numbered(step, number))
+                self._leave_out(step.numbered(number))
                 continue
+            while missing:  # a step that is left out needs no inputs
+                self.findings.report(*missing.pop(0))
             if when is None:
                 inputs = (None,) * len(inputs)
             name = self._name(step, number, inputs[0], inner)
@@ -300,19 +312,21 @@ class _Run:
 
     # What a step refers to.
 
-    def _inputs(self, step: Step, x: Node | None) -> _Inputs:
+    def _inputs(self, step: Step, x: Node | None) -> tuple[_Inputs, list[tuple[Problem, Path]]]:
+        """What comes into a step, and the problems of inputs that there are not."""
         if step.sources is None:
-            return (None,)
+            return (None,), []
         if not step.sources:
-            return (x,)
-        found: list[Node | None] = [x] if step.with_previous else []
+            return (x,), []
+        inputs: list[Node | None] = [x] if step.with_previous else []
+        missing: list[tuple[Problem, Path]] = []
         for i, name in enumerate(step.sources):
             try:
-                found.append(self._lookup(name))
+                inputs.append(self._lookup(name))
             except Problem as problem:
-                self.findings.report(problem, (*step.path, step.sources_key, i))
-                found.append(None)
-        return tuple(found)
+                missing.append((problem, (*step.path, step.sources_key, i)))
+                inputs.append(None)
+        return tuple(inputs), missing
 
     def _lookup(self, name: str) -> Node | None:
         """The node of a name: of this scope, or of the nearest one around it."""
@@ -350,6 +364,7 @@ class _Run:
         match = nearest(name, ["input", *visible])
         near = [path for path in visible if SEPARATOR not in path][:8]
         help_ = f"did you mean `{match}`?" if match else f"before it: {', '.join(['input', *near])}"
+        help_ = relative_meant(name) or help_
         return Problem("unknown-name", f"no step before this one is called `{name}`", help=help_)
 
     def _prefixes(self) -> Iterator[str]:
@@ -392,10 +407,10 @@ class _Run:
             ]
         if step.repeat is None:
             return [{}]
-        times = self._value(step, ("repeat",), step.repeat, x, env)
+        times = whole(self._value(step, ("repeat",), step.repeat, x, env))
         if times is BROKEN:
             return None
-        if isinstance(times, bool) or not isinstance(times, int) or times < 0:
+        if not is_count(times):
             message = f"`repeat` must be a whole number from 0, not {show(times)}"
             self._report(step, ("repeat",), Problem("value", message))
             return None
@@ -417,7 +432,7 @@ class _Run:
 
     def _name(self, step: Step, number: int, x: Node | None, env: _Env) -> str | None:
         if step.name is None or isinstance(step.name, str):
-            return _numbered(step, number)
+            return step.numbered(number)
         value = self._value(step, ("name",), step.name, x, env)
         problem = None if value is BROKEN else name_problem(value, "a step")
         if problem:
@@ -470,13 +485,6 @@ class _Run:
 
     def _report(self, step: Step, where: Path, problem: Problem) -> None:
         self.findings.report(problem, (*step.path, *where))
-
-
-def _numbered(step: Step, number: int) -> str | None:
-    """The name that a step has in this round; None where it is an expression, or has none."""
-    if not isinstance(step.name, str):
-        return None
-    return f"{step.name}{number}" if step.looping else step.name
 
 
 def _described(shape: Shape) -> dict[str, int]:

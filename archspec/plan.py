@@ -11,12 +11,19 @@ from typing import Any, TypeGuard
 
 from archspec import catalog
 from archspec.diagnostics import Problem, suggestion
-from archspec.element import ArgumentProblems, Element, show, unknown_argument
+from archspec.element import ArgumentProblems, Element, show, unknown_argument, whole
 from archspec.ops.merge import Merge
 from archspec.spec.document import Head, Mapped, Path, Spec, name_problem
 from archspec.spec.expressions import is_expression
 from archspec.spec.findings import Findings
-from archspec.spec.template import BROKEN, Known, Template, compile_template, is_constant
+from archspec.spec.template import (
+    BROKEN,
+    Known,
+    Template,
+    compile_template,
+    expression_meant,
+    is_constant,
+)
 from archspec.step import (
     GROUPS,
     MODIFIERS,
@@ -24,10 +31,17 @@ from archspec.step import (
     SpecBlock,
     Step,
     declare,
-    expression_meant,
+    inline,
+    is_bool,
+    is_count,
+    meant,
+    misplaced,
+    no_single_value,
+    relative_meant,
     report_arguments,
     report_defaults,
 )
+from archspec.vocabulary import key_hint, value_meant
 
 MOST_BLOCKS = 1_000
 """How many blocks of its own a spec may define: each becomes a class."""
@@ -146,6 +160,8 @@ class _Compiler:
             data = {data: None}
         if not isinstance(data, dict) or not data:
             help_ = "a step is `- kind: arguments`, or `- kind` alone"
+            if isinstance(data, list) and len(data) == 2 and self._find(str(data[0])):
+                help_ = f"did you mean `{data[0]}: {inline(data[1])}`?"
             self.report(Problem("type", f"this is not a step: {show(data)}", help=help_), path)
             return Step(path, "", broken=True)
         kind = self._kind(data, path)
@@ -166,7 +182,8 @@ class _Compiler:
         elif kind == "branches":
             step = self._branches(step, data, path, known)
         else:
-            step = self._element(step, data[kind], path, known)
+            astray = any(self._is_argument(kind, key) for key in data.keys() - {kind})
+            step = self._element(step, data[kind], path, known, astray=astray)
             step = step._replace(broken=step.broken or len(self.findings.found) > before)
         return step.weighed()
 
@@ -177,7 +194,7 @@ class _Compiler:
         others = [key for key in data if key != group and key not in allowed]
         if group is not None:
             for key in others:
-                hint = suggestion(key, allowed, what=f"beside `{group}` may stand")
+                hint = key_hint(key, allowed, what=f"beside `{group}` may stand")
                 problem = Problem(
                     "unknown-key", f"`{key}` cannot stand beside `{group}`", help=hint
                 )
@@ -190,24 +207,27 @@ class _Compiler:
             self.report(Problem("missing", "this step has no kind", help=help_), path)
             return None
         kind = kinds[0] if kinds else possible[0]
+        if not kinds and isinstance(data[kind], str) and self._find(data[kind]):
+            others = [kind]  # as `type: conv`: what stands beside it are arguments
         for key in others:
             if key == kind:
                 continue
-            message, hint = f"`{key}` cannot stand beside a kind", self._mend(kind, key)
-            if key in kinds:
+            message, hint = f"`{key}` cannot stand beside a kind", ""
+            if key in kinds and not self._is_argument(kind, key):
                 message = f"a step has one kind, this one has `{kind}` and `{key}`"
                 hint = f"begin a new step: `- {key}: ...`"
+            elif key == "for":
+                hint = "`for` goes with `layers: [...]`"
+            hint = hint or misplaced(self._find(kind), data, key)
             self.report(Problem("unknown-key", message, help=hint), (*path, key), key=True)
         return kind
 
-    def _mend(self, kind: str, key: str) -> str:
-        """What to do with a key that cannot stand beside a kind."""
-        cls = self.blocks.get(kind) or catalog.get(kind)
-        if cls and key in cls.model_fields:
-            return f"`{key}` is an argument: write `{kind}: {{..., {key}: ...}}`"
-        if key == "for":
-            return "`for` goes with `layers: [...]`"
-        return suggestion(key, MODIFIERS, what="beside a kind may stand")
+    def _find(self, kind: str) -> type[Element] | None:
+        return self.blocks.get(kind) or catalog.get(kind)
+
+    def _is_argument(self, kind: str, key: str) -> bool:
+        cls = self._find(kind)
+        return cls is not None and key in cls.model_fields
 
     # Modifiers.
 
@@ -218,14 +238,13 @@ class _Compiler:
             if "repeat" in data:
                 problem = Problem("unknown-key", "`for` and `repeat` cannot stand together")
                 self.report(problem, (*path, "repeat"), key=True)
-        repeat = data.get("repeat")
-        whole = isinstance(repeat, int) and not isinstance(repeat, bool) and repeat >= 0
-        if repeat is None or whole or is_expression(repeat):
+        repeat = whole(data.get("repeat"))
+        if repeat is None or is_count(repeat) or is_expression(repeat):
             repeat = self._template(repeat, (*path, "repeat"), known)
         else:
             message = f"`repeat` must be a whole number from 0, not {show(repeat)}"
-            problem = Problem("type", message, help=expression_meant(repeat, known))
-            self.report(problem, (*path, "repeat"))
+            help_ = expression_meant(repeat, known) or meant(repeat, is_count)
+            self.report(Problem("type", message, help=help_), (*path, "repeat"))
             repeat = BROKEN
         if loop or repeat is not None:
             known = known.inside({*loop, "index"})
@@ -255,7 +274,8 @@ class _Compiler:
         if isinstance(when, bool) or is_expression(when):
             return self._template(when, path, known)
         message = f"`when` must be true, false or an expression, not {show(when)}"
-        self.report(Problem("type", message, help="as `when: =wide`"), path)
+        help_ = expression_meant(when, known) or meant(when, is_bool) or "as `when: =wide`"
+        self.report(Problem("type", message, help=help_), path)
         return BROKEN
 
     def _sources(self, data: Any, path: Path) -> tuple[str, ...] | None:
@@ -264,7 +284,7 @@ class _Compiler:
         names = [data] if isinstance(data, str) else data
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names) or not names:
             message = f"`from` must be a name or a list of names, not {show(data)}"
-            self.report(Problem("type", message), path)
+            self.report(Problem("type", message, help=relative_meant(data)), path)
             return None
         return tuple(names)
 
@@ -331,14 +351,17 @@ class _Compiler:
             help_ = f"add `merge: concat`, or another of {', '.join(merges)}"
             self.report(Problem("missing", "`branches` needs `merge`", help=help_), path)
             return None
-        hint = suggestion(str(word), merges, what="merges")
+        hint = suggestion(str(word), merges, what="merges", meant=value_meant(str(word), merges))
         problem = Problem("value", f"`merge` cannot be {show(word)}", help=hint)
         self.report(problem, (*path, "merge"))
         return None
 
     # Ops and blocks.
 
-    def _element(self, step: Step, data: Any, path: Path, known: Known) -> Step:
+    def _element(
+        self, step: Step, data: Any, path: Path, known: Known, *, astray: bool = False
+    ) -> Step:
+        """The step of a kind; `astray`: some of its arguments stand beside it, not below."""
         where = (*path, step.kind)
         cls = self._class(step.kind, where)
         if cls is None or step.kind in self.taken:
@@ -351,7 +374,7 @@ class _Compiler:
         elif cls.main is not None:
             given = {cls.main: data}
         else:
-            self.report(_no_single_value(cls), where)
+            self.report(no_single_value(cls), where)
             return step
         arguments: dict[str, Template] = {}
         strange = [name for name in given if name not in cls.model_fields]
@@ -365,7 +388,7 @@ class _Compiler:
             arguments={**self.defaults.get(cls, {}), **arguments},
             given=frozenset(arguments),
         )
-        return self._checked(step, cls, known, strange=bool(strange))
+        return self._checked(step, cls, known, strange=bool(strange) or astray)
 
     def _report_strange(self, cls: type[Element], name: str, place: Path, *, key: bool) -> None:
         """Report an argument that a kind does not have."""
@@ -397,7 +420,7 @@ class _Compiler:
                 or (not name and complete)
             }
             for name in constants.keys() & wrong:
-                wrong[name].help = wrong[name].help or expression_meant(constants[name], known)
+                wrong[name].help = expression_meant(constants[name], known) or wrong[name].help
             report_arguments(self.findings, step, wrong)
             return step._replace(broken=complete or bool(wrong))
         return step._replace(constant=element) if complete else step
@@ -420,7 +443,7 @@ class _Compiler:
         problem = None
         if not all(isinstance(name, str) and not is_expression(name) for name in names):
             message = f"`{step.kind}` takes names of steps, not {show(data)}"
-            problem = Problem("type", message)
+            problem = Problem("type", message, help=relative_meant(data))
         elif isinstance(data, list) and len(data) < 2:
             help_ = f"`{step.kind}: name` merges the previous step with the named one"
             problem = Problem("value", "a list names every input, two at least", help=help_)
@@ -470,11 +493,3 @@ def _merges_alone(cls: type[Element]) -> TypeGuard[type[Merge]]:
     """Whether a kind is a merge that needs no arguments, so that `merge` may name it."""
     required = (field for field in cls.model_fields.values() if field.is_required())
     return issubclass(cls, Merge) and not any(required)
-
-
-def _no_single_value(cls: type[Element]) -> Problem:
-    help_ = cls.hints.get("", f"write `- {cls.kind}` alone: it has no arguments")
-    if cls.model_fields and "" not in cls.hints:
-        names = ", ".join(cls.model_fields)
-        help_ = f"its arguments: {names}; write them as `{cls.kind}: {{name: value}}`"
-    return Problem("type", f"`{cls.kind}` takes no single value", help=help_)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import ValidationError, create_model
 
-from archspec.diagnostics import Problem, suggestion
-from archspec.element import ArgumentProblems, Element, Expect, show
+from archspec.diagnostics import Problem, nearest
+from archspec.element import ArgumentProblems, Element, Expect, show, whole
 from archspec.ops.merge import Merge
 from archspec.spec.document import Argument, BlockDefinition, Path, name_problem
+from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings
 from archspec.spec.template import BROKEN, Passed, Template, compile_template, evaluate, size
+from archspec.vocabulary import folded, key_hint, key_meant, readings, value_meant
 
 MODIFIERS = ("name", "from", "repeat", "when")
 """What may stand beside the kind of any step."""
@@ -58,6 +60,12 @@ class Step(NamedTuple):
     def looping(self) -> bool:
         return bool(self.loop) or self.repeat is not None
 
+    def numbered(self, number: int) -> str | None:
+        """The name in this round; None where it is an expression, or there is none."""
+        if not isinstance(self.name, str):
+            return None
+        return f"{self.name}{number}" if self.looping else self.name
+
     def weighed(self) -> Step:
         """The same step, its weight known."""
         templates = [self.name, self.repeat, self.when, *self.loop.values()]
@@ -100,9 +108,60 @@ def report_arguments(findings: Findings, step: Step, problems: Mapping[str, Prob
             findings.report(problem, (*where, name))
 
 
-def expression_meant(value: object, known: Collection[str]) -> str | None:
-    """A help line for the name of a variable where its value should stand."""
-    return f"did you mean `={value}`?" if isinstance(value, str) and value in known else None
+def is_count(value: object) -> bool:
+    """Whether a value is a whole number from 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def meant(value: object, fits: Callable[[Any], bool]) -> str | None:
+    """A help line for a value written in another way than archspec's, as `"3"` or `yes`."""
+    reading = next((each for each in readings(value) if fits(whole(each))), None)
+    return None if reading is None else f"did you mean `{show(whole(reading))}`?"
+
+
+def is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def inline(value: Any) -> str:
+    """A value as it may stand within `{}`; dots for a long one."""
+    return show(value).strip('"') if isinstance(value, (int, float, str)) else "..."
+
+
+def no_single_value(cls: type[Element]) -> Problem:
+    help_ = cls.hints.get("", f"write `- {cls.kind}` alone: it has no arguments")
+    if cls.model_fields and "" not in cls.hints:
+        names = ", ".join(cls.model_fields)
+        help_ = f"its arguments: {names}; write them as `{cls.kind}: {{name: value}}`"
+    return Problem("type", f"`{cls.kind}` takes no single value", help=help_)
+
+
+def misplaced(cls: type[Element] | None, data: Mapping[str, Any], key: str) -> str:
+    """A help line for a key that stands beside a kind and cannot."""
+    argument = None if cls is None else key if key in cls.model_fields else None
+    if cls is not None and argument is None:
+        argument = key_meant(key, cls.model_fields)
+    if cls is None or argument is None:
+        return key_hint(key, MODIFIERS, what="beside a kind may stand")
+    given = data[cls.kind]
+    if given is None and argument == key:
+        return f"`{key}` is an argument of `{cls.kind}`: indent it below `{cls.kind}:`"
+    single = cls.main not in (None, argument) and isinstance(given, (int, float, str))
+    first = f"{cls.main}: {given}, " if single else "..., "
+    right = f"{cls.kind}: {{{first}{argument}: {inline(data[key])}}}"
+    return f"`{argument}` is an argument: write `{right}`"
+
+
+def relative_meant(name: object) -> str | None:
+    """A help line for what other tools call the step before."""
+    before = name == -1 or (isinstance(name, str) and folded(name) in _BEFORE)
+    if before:
+        return "a step takes from the one before it without being told: leave this out"
+    counted = isinstance(name, int) and not isinstance(name, bool)
+    return "steps are referred to by name: give that step a `name`" if counted else None
+
+
+_BEFORE = frozenset({"previous", "prev", "last", "before", "1"})
 
 
 def report_defaults(
@@ -168,6 +227,7 @@ def _field(argument: Argument, path: Path, findings: Findings) -> tuple[Any, Any
     annotation: Any = Annotated[_ANNOTATIONS[argument.type], Expect(words)]
     if "default" not in argument.model_fields_set:
         return annotation, ...
+    _refuse_computed(argument.default)
     template = compile_template(argument.default, path, frozenset(), findings, shaped=False)
     default = evaluate(template, {})
     if default is None:
@@ -175,6 +235,17 @@ def _field(argument: Argument, path: Path, findings: Findings) -> tuple[Any, Any
     if not isinstance(default, types) or (isinstance(default, bool) and argument.type != "bool"):
         raise Problem("type", f"the default of `{path[-2]}` must be {words}, not {show(default)}")
     return annotation, default
+
+
+def _refuse_computed(default: Any) -> None:
+    """Raise `Problem` for a default that variables or other arguments enter."""
+    if isinstance(default, list):
+        for item in default:
+            _refuse_computed(item)
+    if is_expression(default) and (names := Expression.parse(default).names):
+        message = f"a default cannot be computed from other values, as from `{min(names)}`"
+        help_ = f"write `{default}` where the block is used, or in its `layers` for the argument"
+        raise Problem("value", message, help=help_)
 
 
 def _argument(written: Any) -> Argument:
@@ -187,8 +258,14 @@ def _argument(written: Any) -> Argument:
             message = "an argument is {type: ..., default: ..., about: ...}"
             raise Problem("type", message, help=help_) from None
     if isinstance(written, str):
+        if is_expression(written):
+            _refuse_computed(written)
+            help_ = f"as `{{type: int, default: {written}}}`"
+            raise Problem("missing", "a default that is computed needs its type", help=help_)
         if written not in _TYPES:
-            hint = suggestion(written, _TYPES, what="types")
+            meant = value_meant(written, _TYPES) or nearest(written, _TYPES)
+            word = f"a word is a default as `{{type: str, default: {written}}}`"
+            hint = f"did you mean `{meant}`?" if meant else f"{word}; types: {', '.join(_TYPES)}"
             raise Problem("value", f"there is no type `{written}`", help=hint)
         return Argument.model_validate({"type": written})
     for name, types in (("bool", bool), ("int", int), ("float", float), ("list", list)):

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 ROOMS = (
     "diagnostics",
+    "vocabulary",
     "element",
     "spec",
     "ops",

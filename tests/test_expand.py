@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from helpers import spec_of
+from helpers import graph_of, spec_of
 
 from archspec.diagnostics import SpecError, UsageError
 from archspec.expand import expand
@@ -397,3 +397,73 @@ heads:
         ("a", 1, 2),
         ("b", 2, 3),
     ]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "{softmax: {}, from: a, when: =wide}",
+        "{add: a, when: =wide}",
+        "{concat: [a, nowhere], when: false}",
+        "{layers: [softmax], from: a, when: =wide}",
+        "{softmax: {}, from: a, repeat: 3, when: =wide and index > 0}",
+        "{softmax: {}, from: a, repeat: 0}",
+    ],
+)
+def test_a_step_that_is_left_out_needs_no_input(step):
+    text = (
+        "{name: n, input: [4, 4, 3], vars: {wide: false}, "
+        f"layers: [{{softmax: {{}}, name: a, when: =wide}}, {step}, flatten]}}"
+    )
+    assert [node.name for node in expand(spec_of(text)).nodes] == ["input", "flatten1"]
+
+
+def test_a_head_that_is_left_out_needs_no_input():
+    text = (
+        "{name: n, input: [4, 4, 3], layers: [flatten], "
+        "heads: {aux: {from: nowhere, when: false, layers: [flatten]}}}"
+    )
+    assert len(expand(spec_of(text)).nodes) == 2
+
+
+@pytest.mark.parametrize(
+    ("layers", "plain"),
+    [
+        ("conv: =16 * 0.5", "conv: 8"),
+        ("conv: 8.0", "conv: 8"),
+        ("conv: {filters: 8, kernel: [3.0, =6 / 2.0]}", "conv: {filters: 8, kernel: [3, 3]}"),
+        ("{conv: 8, repeat: =4 * 0.5}", "{conv: 8, repeat: 2}"),
+        ("{conv: 8, repeat: 2.0}", "{conv: 8, repeat: 2}"),
+        ("conv: '=[4, 8][0.5 * 2]'", "conv: 8"),
+        ("{for: {n: '=range(4.0, 6.0)'}, layers: [conv: =n]}", "conv: 4, conv: 5"),
+        ("mlpconv: {kernel: 1, filters: '=[4, 8] * 1.0'}", "mlpconv: {kernel: 1, filters: [4, 8]}"),
+        ("pad: [[1.0, 0], [0, 1.0]]", "pad: [[1, 0], [0, 1]]"),
+    ],
+)
+def test_a_float_that_is_whole_is_a_whole_number(layers, plain):
+    found, expected = graph_of(layers, "[8.0, =4 * 2.0, 4]"), graph_of(plain, "[8, 8, 4]")
+    assert [node.layer.op for node in found.nodes] == [node.layer.op for node in expected.nodes]
+
+
+def test_an_argument_of_a_block_is_whole_or_not_as_its_type_says():
+    text = (
+        "{name: n, input: [4, 4, 3], "
+        "blocks: {b: {args: {n: int, rate: {type: float, default: 0}}, "
+        "layers: [conv: {filters: =n, kernel: 1, dropout: =rate}]}}, "
+        "layers: [b: {n: =16 * 0.5, rate: 0.25}, b: 8.0]}"
+    )
+    shapes = [node.shape for node in expand(spec_of(text)).nodes]
+    assert shapes[-1] == (4, 4, 8)
+
+
+@pytest.mark.parametrize("number", ["8.5", "=17 * 0.5", "1.0e+300", "9007199254740994.0"])
+def test_a_float_that_is_not_whole_or_not_exact_is_no_count(number):
+    with pytest.raises(SpecError, match="must be a whole number from 1"):
+        graph_of(f"conv: {number}")
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan"), 8.5])
+def test_a_number_from_outside_that_is_no_count_is_refused(number):
+    spec = spec_of("{name: n, input: [4, 4, 3], vars: {w: 8}, layers: [conv: =w]}", w=number)
+    with pytest.raises(SpecError):
+        expand(spec)

@@ -1,9 +1,9 @@
 """The convolutional layer as papers speak of it: convolution, normalisation, activation."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from archspec.blocks.block import Block
-from archspec.element import Element
+from archspec.element import Element, Instead
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import Convolution
@@ -11,7 +11,26 @@ from archspec.ops.elementwise import Activate, Dropout
 from archspec.ops.fields import Activation, Count, Padding, Rate, Window
 from archspec.ops.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 
-Norm = Literal["batch", "layer", "group", "lrn"]
+_AS_A_STEP = "archspec has no {} norm; a step of its own after the `conv`, {}"
+
+Norm = Annotated[
+    Literal["batch", "layer", "group", "lrn"],
+    Instead(
+        dict.fromkeys(
+            ("instance", "instancenorm", "instancenormalization", "in"),
+            _AS_A_STEP.format("instance", "`- group_norm: =in.channels`, computes the same"),
+        )
+        | dict.fromkeys(
+            ("rms", "rmsnorm", "rmsnormalization"),
+            _AS_A_STEP.format("RMS", "`- layer_norm: {center: false}`, is nearest to it"),
+        )
+        | dict.fromkeys(
+            ("weight", "weightnorm", "spectral", "spectralnorm", "unit", "l2"),
+            "archspec has no such norm",
+        )
+        | dict.fromkeys(("none", "no", "off", "false"), "for no norm write `null`")
+    ),
+]
 Order = Literal["conv-norm-act", "norm-act-conv"]
 
 NORMS: dict[str, type[Element]] = {
@@ -23,6 +42,19 @@ NORMS: dict[str, type[Element]] = {
 """What `norm:` may say. Their details are set by `defaults`, as `batch_norm: {epsilon: 1e-5}`."""
 
 
+NORM_HINTS = {
+    name: f"it belongs to the norm: set it for all, as `defaults: {{batch_norm: {{{ours}: ...}}}}`"
+    for name, ours in {
+        "epsilon": "epsilon",
+        "eps": "epsilon",
+        "bn_epsilon": "epsilon",
+        "momentum": "momentum",
+        "bn_momentum": "momentum",
+    }.items()
+}
+"""Help for a norm's arguments where people write them: in the layer that the norm belongs to."""
+
+
 class Conv(Block, kind="conv", main="filters"):
     """Convolution, then optional normalisation and activation, or these before it.
 
@@ -30,6 +62,11 @@ class Conv(Block, kind="conv", main="filters"):
     """
 
     row: ClassVar[bool] = True
+
+    hints: ClassVar[dict[str, str]] = NORM_HINTS | dict.fromkeys(
+        ("in_channels", "input_channels", "in_filters", "input_shape"),
+        "a convolution takes its input channels from the step before: leave it out",
+    )
 
     filters: Count
     """Number of output channels."""

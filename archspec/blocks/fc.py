@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from archspec.blocks.block import Block
-from archspec.blocks.conv import NORMS, Norm
+from archspec.blocks.conv import NORM_HINTS, NORMS, Norm
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import FullyConnected
@@ -15,6 +15,11 @@ class Fc(Block, kind="fc", main="units"):
     """Fully connected layer, then optional normalisation and activation. Its input is a vector."""
 
     row: ClassVar[bool] = True
+
+    hints: ClassVar[dict[str, str]] = NORM_HINTS | dict.fromkeys(
+        ("in_features", "input_dim", "in_channels", "input_shape"),
+        "it takes what the step before gives: leave it out",
+    )
 
     units: Count
     """Number of outputs."""

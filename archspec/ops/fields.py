@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 from annotated_types import Ge, Gt, Le, Lt
 
 from archspec.diagnostics import Problem
-from archspec.element import Expect
+from archspec.element import Expect, Instead
 
 LARGEST = 2**31 - 1
 """No extent, and no count of filters, is larger."""
@@ -31,22 +31,52 @@ Sides: TypeAlias = Annotated[
 ]
 """An amount on the sides of the spatial axes."""
 
+_ZEROS = "archspec pads with zeros only: `padding: same`, or amounts such as `padding: 1`"
+
 Padding: TypeAlias = Annotated[
     Literal["same", "valid"] | Sides,
     Expect(
         "same, valid, a whole number, one for each spatial axis such as [1, 1], "
         "or [before, after] for each axis such as [[0, 1], [0, 1]]"
     ),
-]
+    Instead(
+        {
+            "causal": "pad before the sequence alone: kernel - 1 zeros, as `padding: [[2, 0]]` "
+            "for a kernel of 3",
+            "full": "pad kernel - 1 zeros on each side, as `padding: 2` for a kernel of 3",
+            "explicit": "write the amounts themselves, as `padding: 1` or `[[0, 1], [0, 1]]`",
+            **dict.fromkeys(("none", "no", "false", "0"), "did you mean `valid`?"),
+            **dict.fromkeys(
+                ("reflect", "reflection", "symmetric", "replicate", "edge", "circular", "wrap",
+                 "mirror", "zeros", "constant"),
+                _ZEROS,
+            ),
+        }
+    ),
+]  # fmt: skip
 """`same` (output = ceil(input / stride), odd pixel after), `valid` (none), or explicit zeros."""
 
 Rate: TypeAlias = Annotated[float, Ge(0), Lt(1), Expect("a number from 0 to below 1")]
 Positive: TypeAlias = Annotated[float, Gt(0), Lt(float("inf")), Expect("a number above 0")]
 Number: TypeAlias = Annotated[float, Gt(float("-inf")), Lt(float("inf")), Expect("a finite number")]
 
-Activation: TypeAlias = Literal[
-    "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish",
-    "tanh", "sigmoid", "hard_sigmoid", "hard_swish", "softplus", "softsign", "softmax", "linear",
+_NO_SUCH_FUNCTION = "archspec has no such function; `archspec show activation` lists those it has"
+
+Activation: TypeAlias = Annotated[
+    Literal[
+        "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish",
+        "tanh", "sigmoid", "hard_sigmoid", "hard_swish", "softplus", "softsign", "softmax",
+        "linear",
+    ],
+    Instead(
+        dict.fromkeys(
+            ("prelu", "rrelu", "crelu", "celu", "glu", "geglu", "swiglu", "reglu", "hardtanh",
+             "softmin", "logsoftmax", "logsigmoid", "tanhshrink", "softshrink", "hardshrink",
+             "threshold", "exponential", "maxout", "sparsemax", "squareplus", "silu6"),
+            _NO_SUCH_FUNCTION,
+        )
+        | dict.fromkeys(("none", "no", "off", "false"), "for no activation write `null`")
+    ),
 ]  # fmt: skip
 """Elementwise functions by Keras's names, and softmax over the channels."""
 

@@ -5,7 +5,7 @@ What stands in `layers` is only known to be a list here; `archspec.plan` reads t
 
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
@@ -13,12 +13,13 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 from annotated_types import Ge, MinLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from archspec.diagnostics import Diagnostic, Problem, UsageError, suggestion
+from archspec.diagnostics import Diagnostic, Problem, UsageError, nearest, suggestion
 from archspec.element import Expect, expectation, show, wrong_code
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings, spec_error
 from archspec.spec.operations import MAX_ITEMS
 from archspec.spec.source import MAX_NESTING, Source
+from archspec.vocabulary import key_hint, key_meant, readings
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where a value stands in a document: keys and list indices from the top."""
@@ -186,15 +187,19 @@ def _without(data: Any, error: ValidationError) -> tuple[dict[str, Any], frozens
 
 def _translate(findings: Findings, error: ValidationError) -> None:
     """Report what pydantic found in the language's own words."""
-    for item in error.errors(include_url=False, include_context=False):
+    items = error.errors(include_url=False, include_context=False)
+    misspelt = _misspelt(item["loc"] for item in items if item["type"] == "extra_forbidden")
+    for item in items:
+        if item["type"] == "missing" and item["loc"] in misspelt:
+            continue
         path = _written(findings.source.data, item["loc"], missing=item["type"] == "missing")
         name = str(path[-1]) if path else ""
-        section = _SECTIONS[path[:1]] if len(path) > 2 else Document
+        section = _section(path[:-1])
         shown = "/".join(map(str, path))
         match item["type"]:
             case "extra_forbidden":
                 keys = [info.alias or key for key, info in section.model_fields.items()]
-                hint = suggestion(name, keys, what="keys")
+                hint = key_hint(name, keys, what="keys")
                 problem = Problem("unknown-key", f"`{name}` is not a key here", help=hint)
                 findings.report(problem, path, key=True)
             case "missing":
@@ -210,7 +215,33 @@ def _translate(findings: Findings, error: ValidationError) -> None:
                 what = expectation(info) if info and len(path) != 2 else "a mapping"
                 message = f"`{shown}` must be {what}, not {show(item['input'])}"
                 code = wrong_code([kind], item["input"])
-                findings.report(Problem(code, message, help=_EXAMPLES.get(name)), path)
+                findings.report(Problem(code, message, help=_help(name, item["input"])), path)
+
+
+def _help(name: str, value: Any) -> str | None:
+    """A help line for a value of the wrong type."""
+    if name == "layers" and isinstance(value, dict):
+        return "begin each step with a dash, as `- conv: 64`"
+    for reading in readings(value):
+        if name == "input" and isinstance(reading, list):
+            return f"did you mean `{show(reading)}`?"
+    return _EXAMPLES.get(name)
+
+
+def _misspelt(places: Iterable[Path]) -> set[Path]:
+    """The keys that are probably meant by those at `places`: they are not missing, too."""
+    meant: set[Path] = set()
+    for *path, name in places:
+        keys = [info.alias or key for key, info in _section(tuple(path)).model_fields.items()]
+        key = key_meant(str(name), keys) or nearest(str(name), keys)
+        if key:
+            meant.add((*path, key))
+    return meant
+
+
+def _section(path: Path) -> type[_Section]:
+    """The model of the mapping at a path."""
+    return _SECTIONS[path[:1]] if len(path) > 1 else Document
 
 
 _EXAMPLES = {
@@ -267,6 +298,9 @@ def name_problem(name: object, what: str, *, variable: bool = False) -> Problem 
     """What is wrong with a name for a step, a variable or the like, if anything is."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         help_ = "a name is a letter, then at most 63 letters, digits and underscores"
+        if isinstance(name, str) and name.isascii():
+            tidy = re.sub(r"[^A-Za-z0-9]+", "_", name[:80]).strip("_")
+            help_ += f", as `{tidy}`" if NAME.fullmatch(tidy) else ""
         return Problem("value", f"{what} cannot be called {show(name)}", help=help_)
     if name in RESERVED or (variable and name.lower() in _WORDS_OF_EXPRESSIONS):
         return Problem("value", f"`{name}` has a meaning of its own; choose another name")

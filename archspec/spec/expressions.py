@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
 from archspec.diagnostics import Problem, suggestion
+from archspec.element import whole
 from archspec.spec.operations import (
     ARITHMETIC,
     COMPARE,
@@ -330,7 +331,7 @@ def _comparison(left: _Run, rest: list[tuple[Callable[[Value, Value], bool], _Ru
 
 def _indexing(sequence: _Run, index: _Run) -> _Run:
     def run(variables: Mapping[str, Value], inputs: Mapping[str, int] | None) -> Value:
-        items, position = sequence(variables, inputs), index(variables, inputs)
+        items, position = sequence(variables, inputs), whole(index(variables, inputs))
         if not isinstance(items, tuple):
             wrong(f"{shown(items)} is not a list: it cannot be indexed")
         if type(position) is not int:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from archspec.diagnostics import Problem
+from archspec.element import whole
 
 Value: TypeAlias = "int | float | bool | str | tuple[Value, ...] | None"
 
@@ -75,7 +76,7 @@ def _add(a: Any, b: Any) -> Any:
 
 
 def _multiply(a: Any, b: Any) -> Any:
-    items, times = (b, a) if isinstance(b, tuple) else (a, b)
+    items, times = (b, whole(a)) if isinstance(b, tuple) else (a, whole(b))
     if not (isinstance(items, tuple) and isinstance(times, int)):
         mismatch("*", a, b)
     if len(items) * times > MAX_ITEMS:
@@ -179,6 +180,7 @@ def _extreme(name: str, choose: Callable[[Any], Any]) -> Callable[..., Any]:
 
 
 def _round(value: Any, digits: int | None = None) -> Any:
+    digits = whole(digits)
     if digits is not None and not (isinstance(digits, int) and abs(digits) <= 20):
         wrong(f"round needs a number of digits between -20 and 20, not {shown(digits)}")
     (number,) = _items((value,), "round")
@@ -198,6 +200,7 @@ def _len(value: Any) -> int:
 
 
 def _range(*bounds: Any) -> tuple[int, ...]:
+    bounds = whole(bounds)
     for bound in bounds:
         if not isinstance(bound, int):
             wrong(f"range needs whole numbers, not {shown(bound)}")

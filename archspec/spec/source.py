@@ -331,7 +331,11 @@ class _Reader:
         elif frame.key is None:
             frame.key = node
             if isinstance(node.value, list | dict):
-                self.report("type", "a key is a word, not a list or a mapping", node.span)
+                variable = "write a variable as `=name`, not as `{{name}}`"
+                help_ = variable if isinstance(node.value, dict) and frame.flow else None
+                self.report(
+                    "type", "a key is a word, not a list or a mapping", node.span, help=help_
+                )
             elif not isinstance(node.value, str):
                 written = self.written(node.span)
                 self.report(

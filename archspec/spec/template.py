@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -63,6 +64,9 @@ class Known(AbstractSet[str]):
         return sum(1 for _ in self)
 
 
+_VALUES: Final = "a value is a number, a word, true, false, null, or a list of these"
+
+
 def compile_template(
     value: Any,
     path: tuple[str | int, ...],
@@ -87,7 +91,7 @@ def compile_template(
         )
         return items if all(map(is_constant, items)) else Listing(items)
     if isinstance(value, dict):
-        help_ = "a value is a number, a word, true, false, null, or a list of these"
+        help_ = expression_meant(value, known) or _VALUES
         findings.report(Problem("type", "a mapping cannot stand here", help=help_), path)
         return BROKEN
     if not is_expression(value):
@@ -108,6 +112,29 @@ def compile_template(
         findings.report(Problem("expression", "`in` has no meaning here", help=help_), path)
         return BROKEN
     return BROKEN if unknown else expression
+
+
+_OF_TEMPLATES = re.compile(r"\$?\{{0,2}\s*(.*?)\s*\}{0,2}", re.DOTALL)
+"""How other tools mark a variable: `$n`, `${n}`, `{{ n }}`."""
+
+
+def expression_meant(value: object, known: Collection[str]) -> str | None:
+    """A help line for an expression without its `=`: the name of a variable, or a computation."""
+    if isinstance(value, dict) and len(value) == 1:  # {n}, not quoted
+        value = next(iter(value))
+    if not isinstance(value, str) or not (match := _OF_TEMPLATES.fullmatch(value)):
+        return None
+    text = f"={match[1].removeprefix('=')}"
+    try:
+        expression = Expression.parse(text)
+        if not expression.names and not expression.inputs:
+            expression.evaluate({})
+    except Problem:
+        return None
+    if any(name not in known for name in expression.names):
+        return None
+    computed = expression.names or expression.inputs or any(mark in text for mark in "+-*/%")
+    return f"did you mean `{text}`?" if computed else None
 
 
 def evaluate(

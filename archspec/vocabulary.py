@@ -1,0 +1,369 @@
+"""The words of other tools: what archspec calls the same thing, or what to write where it has none.
+
+A misspelt word is answered by its spelling (`diagnostics.nearest`). A word of Keras, PyTorch, Caffe
+or the papers is answered from the tables here, so that `prelu` is not taken for a misspelt `relu`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from archspec.diagnostics import suggestion
+
+
+def folded(word: str) -> str:
+    """A word without what tools write differently: module, case, `_` and the number of axes.
+
+    `nn.MaxPool2d`, `MaxPooling2D` and `max_pool` differ in one syllable then.
+    """
+    return _AXES.sub("", unseparated(word))
+
+
+def unseparated(word: str) -> str:
+    """A word in lower case, without the module before it and without separators."""
+    return re.sub(r"[\s_-]", "", word.rpartition(".")[2].lower())
+
+
+_AXES: Final = re.compile(r"(?<=[a-z])[123]d")
+
+
+def _by_word(table: Mapping[str, str]) -> dict[str, str]:
+    """Each foreign word with ours, from ours with the foreign ones."""
+    return {word: ours for ours, words in table.items() for word in words.split()}
+
+
+KINDS: Final = _by_word(
+    {
+        "conv": "convlayer convblock convbn convbnrelu convnormact",
+        "fc": "dense linear innerproduct affine fullyconnectedlayer lazylinear",
+        "batch_norm": "bn batchnormalization syncbatchnorm",
+        "layer_norm": "ln layernormalization",
+        "group_norm": "gn groupnormalization",
+        "lrn": "localresponsenorm localresponsenormalization norm1",
+        "max_pool": "maxpooling pool pooling",
+        "avg_pool": "averagepool averagepooling avgpooling meanpool",
+        "global_avg_pool": "gap globalaveragepooling globalaveragepool adaptiveavgpool "
+        "globalavgpooling",
+        "global_max_pool": "gmp globalmaxpooling adaptivemaxpool",
+        "transposed_conv": "deconv deconvolution convtranspose transposeconv upconv "
+        "convolutiontranspose",
+        "depthwise_conv": "dwconv depthwise depthwiseconvolution depthwiseseparable",
+        "local_conv": "locallyconnected",
+        "separable_conv": "sepconv separableconvolution",
+        "spatial_dropout": "dropout2d dropout3d featuredropout",
+        "drop_path": "stochasticdepth droppath",
+        "concat": "concatenate cat",
+        "mean": "average",
+        "max": "maximum",
+        "add": "sum plus eltwise eltwisesum",
+        "multiply": "mul product",
+        "pad": "zeropadding zeropad padding",
+        "crop": "cropping centercrop",
+        "upsample": "upsampling interpolate resize upsamplingnearest upsamplingbilinear",
+        "reshape": "view unflatten",
+        "rescale": "rescaling",
+        "residual": "resblock residualblock basicblock bottleneck resunit",
+        "dense": "denseblock",
+        "transition": "transitionlayer transitionblock",
+        "inception": "inceptionmodule inceptionblock",
+        "fire": "firemodule",
+        "fractal": "fractalblock",
+        "mlpconv": "nin ninblock",
+    }
+)
+"""Folded words of other tools, and the kind that archspec has."""
+
+_OWN_NONE = "archspec has no {}; build it from other kinds as a block of your own, under `blocks`"
+
+KIND_NOTES: Final[dict[str, str]] = {
+    **{
+        word: f"archspec says `activation: {ours}`"
+        for word, ours in {
+            "relu": "relu",
+            "relu6": "relu6", "leakyrelu": "leaky_relu", "elu": "elu", "selu": "selu",
+            "gelu": "gelu", "silu": "silu", "swish": "swish", "mish": "mish", "tanh": "tanh",
+            "sigmoid": "sigmoid", "hardsigmoid": "hard_sigmoid", "hardswish": "hard_swish",
+            "hswish": "hard_swish", "softplus": "softplus", "softsign": "softsign",
+        }.items()
+    },
+    **dict.fromkeys(
+        ("input", "inputlayer", "inputs"),
+        "the input is the spec's own key, as `input: [224, 224, 3]`, and no step",
+    ),
+    "output": "the last step is the output, and needs no mark; `heads` are further outputs",
+    **dict.fromkeys(
+        ("identity", "noop", "skip", "shortcut"),
+        "a step that does nothing is left out; in `branches`, `[]` is the identity",
+    ),
+    **dict.fromkeys(
+        ("sequential", "group", "block", "stack", "stage", "module"),
+        "a group of steps is `layers: [...]`",
+    ),
+    **dict.fromkeys(("parallel", "split"), "paths side by side are `branches: [[...], [...]]`"),
+    **dict.fromkeys(
+        ("type", "kind", "class", "op", "layer"),
+        "the kind itself is the key, as `conv: {filters: 64}`",
+    ),
+    **dict.fromkeys(
+        ("instancenorm", "instancenormalization"),
+        "archspec has no instance norm; `group_norm: =in.channels` computes the same",
+    ),
+    **dict.fromkeys(
+        ("rmsnorm", "rmsnormalization"),
+        "archspec has no RMS norm; `layer_norm: {center: false}` is nearest",
+    ),
+    **dict.fromkeys(
+        ("se", "squeezeexcite", "squeezeexcitation", "squeezeandexcitation", "seblock"),
+        _OWN_NONE.format("squeeze-and-excitation"),
+    ),
+    **dict.fromkeys(
+        ("mbconv", "invertedresidual", "fusedmbconv", "invertedbottleneck"),
+        _OWN_NONE.format("inverted residual"),
+    ),
+    **dict.fromkeys(("c2f", "c3", "csp", "sppf", "spp", "aspp"), _OWN_NONE.format("such block")),
+    **dict.fromkeys(
+        (
+            "attention", "multiheadattention", "selfattention", "mha", "transformer",
+            "transformerencoder", "transformerencoderlayer", "vit", "patchembed", "embedding",
+            "lstm", "gru", "rnn", "simplernn", "convlstm", "timedistributed", "positionalencoding",
+        ),
+        "archspec writes convolutional networks: it has neither attention nor recurrence",
+    ),
+    **dict.fromkeys(
+        ("pixelshuffle", "depthtospace", "spacetodepth", "permute", "transpose", "channelshuffle",
+         "shuffle", "lambda", "prelu", "rrelu", "glu", "softmin", "maxunpool", "dropblock",
+         "gaussiannoise", "alphadropout", "subtract", "sub", "minimum", "min", "dot", "squeeze",
+         "unsqueeze", "expanddims"),
+        "archspec has nothing like it",
+    ),
+}  # fmt: skip
+"""Folded words of other tools, and what to write where archspec has no kind for them."""
+
+VALUES: Final = _by_word(
+    {
+        "hard_swish": "hswish hardswish",
+        "hard_sigmoid": "hsigmoid hardsigmoid",
+        "leaky_relu": "leakyrelu leaky lrelu",
+        "silu": "sigmoidlinearunit",
+        "gelu": "geluapproximate gelutanh",
+        "softmax": "logsoftmax2d",
+        "sigmoid": "logistic",
+        "tanh": "hyperbolictangent",
+        "linear": "identity",
+        "batch": "bn batchnorm batchnormalization syncbn syncbatchnorm",
+        "layer": "ln layernorm layernormalization",
+        "group": "gn groupnorm groupnormalization",
+        "lrn": "localresponsenorm localresponsenormalization",
+        "same": "half auto samelower sameupper",
+        "valid": "novalid notpadded",
+        "nearest": "nearestneighbor nearestneighbour nn",
+        "bilinear": "linear",
+        "bottleneck": "bottle",
+        "conv-norm-act": "postactivation post convbnrelu",
+        "norm-act-conv": "preactivation preact pre bnreluconv",
+        "projection": "conv b",
+        "pad": "a zeropad",
+        "int": "integer whole number",
+        "bool": "boolean",
+        "str": "string text word",
+        "float": "double real",
+        "list": "array tuple sequence",
+        "concat": "concatenate cat",
+        "add": "sum plus",
+        "mean": "average avg",
+        "multiply": "mul product times",
+        "max": "maximum",
+    }
+)
+"""Folded words of other tools, and the word that an argument may have."""
+
+KEYS: Final = {
+    word: tuple(ours.split())
+    for word, ours in {
+        "kernelsize": "kernel size",
+        "ksize": "kernel size",
+        "kernelshape": "kernel size",
+        "k": "kernel growth size",
+        "poolsize": "size",
+        "windowsize": "size kernel",
+        "window": "size kernel",
+        "kernel": "size",
+        "size": "kernel factor",
+        "strides": "stride",
+        "s": "stride",
+        "subsampling": "stride",
+        "outchannels": "filters units to",
+        "numfilters": "filters",
+        "nfilters": "filters",
+        "nof": "filters",
+        "numoutput": "filters units",
+        "channels": "filters",
+        "channelsout": "filters",
+        "features": "filters units",
+        "outfeatures": "units filters",
+        "units": "filters",
+        "filters": "units",
+        "neurons": "units",
+        "numunits": "units",
+        "hiddenunits": "units",
+        "usebias": "bias",
+        "hasbias": "bias",
+        "act": "activation function",
+        "activationfn": "activation function",
+        "nonlinearity": "activation function",
+        "activation": "function",
+        "normalization": "norm",
+        "normalisation": "norm",
+        "bn": "norm",
+        "batchnorm": "norm",
+        "usebn": "norm",
+        "usebatchnorm": "norm",
+        "normalize": "norm",
+        "dilationrate": "dilation",
+        "numgroups": "groups",
+        "ngroups": "groups",
+        "group": "groups",
+        "cardinality": "groups",
+        "pad": "padding amount",
+        "pads": "padding amount",
+        "padding": "amount",
+        "cropping": "amount",
+        "paddingmode": "padding",
+        "p": "rate dropout",
+        "prob": "rate dropout",
+        "probability": "rate dropout",
+        "droprate": "rate dropout",
+        "dropoutrate": "rate dropout",
+        "droppathrate": "rate drop_path",
+        "eps": "epsilon",
+        "gamma": "scale",
+        "affine": "scale",
+        "ceilmode": "ceil",
+        "countincludepad": "count_padding",
+        "scalefactor": "factor scale",
+        "scale": "factor",
+        "interpolation": "method",
+        "mode": "method",
+        "shape": "to input",
+        "targetshape": "to",
+        "outputshape": "to",
+        "depthmultiplier": "multiplier",
+        "keepdim": "keep_axes",
+        "keepdims": "keep_axes",
+        "growthrate": "growth",
+        "numlayers": "layers",
+        "nlayers": "layers",
+        "theta": "compression",
+        "reduction": "compression",
+        "basewidth": "width",
+        "inputshape": "input",
+        "inputsize": "input",
+        "imagesize": "input",
+        "inputdim": "input",
+        "inputs": "from input",
+        "input": "from",
+        "source": "from",
+        "bottom": "from",
+        "parents": "from",
+        "model": "layers",
+        "network": "layers",
+        "backbone": "layers",
+        "architecture": "layers",
+        "steps": "layers",
+        "body": "layers",
+        "variables": "vars",
+        "params": "vars args",
+        "parameters": "vars args",
+        "constants": "vars",
+        "arguments": "args",
+        "description": "about",
+        "doc": "about",
+        "title": "name about",
+        "id": "name",
+        "label": "name",
+        "times": "repeat",
+        "n": "repeat",
+        "count": "repeat",
+        "number": "repeat",
+        "repeats": "repeat",
+        "if": "when",
+        "condition": "when",
+        "enabled": "when",
+        "training": "train",
+        "recipe": "train",
+        "outputs": "heads",
+        "macros": "blocks",
+        "definitions": "blocks",
+        "modules": "blocks",
+    }.items()
+}
+"""Folded keys of other tools, and the keys of ours that may be meant, likeliest first."""
+
+
+def key_meant(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that other tools call `word`, or None."""
+    names = set(candidates)
+    return next((ours for ours in KEYS.get(folded(word), ()) if ours in names), None)
+
+
+def key_hint(word: str, candidates: Iterable[str], *, what: str) -> str:
+    """A help line for a key that there is not: another tool's word, a misspelt one, or the list."""
+    names = list(candidates)
+    return suggestion(word, names, what=what, meant=key_meant(word, names))
+
+
+def value_meant(word: str, candidates: Iterable[str]) -> str | None:
+    """The word of `candidates` that other tools call `word`, or None."""
+    ours = VALUES.get(folded(word))
+    return ours if ours in set(candidates) else None
+
+
+_QUOTES: Final = "\"'`\u201c\u201d\u2018\u2019\u201e\u00ab\u00bb"
+"""Also the typographic ones that a word processor writes."""
+_TRUTH: Final = {"yes": True, "on": True, "y": True, "no": False, "off": False, "n": False}
+_NOTHING: Final = frozenset({"none", "nil", "null", "no", "off", "nan", "undefined", "~"})
+
+
+def readings(value: object) -> Iterator[Any]:
+    """What a value of the wrong type may have been meant to say, likeliest first.
+
+    `"3x3"` may be [3, 3], `50%` 0.5, `yes` true, `None` null and `"8"` 8.
+    """
+    if isinstance(value, bool) or value is None:
+        return
+    if isinstance(value, list | tuple):
+        if len(value) == 1:
+            yield value[0]
+        return
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        return
+    text = value.strip().strip(_QUOTES).strip()
+    if (number := _number(text)) is not None:
+        yield number
+    share = _number(text.removesuffix("%").rstrip()) if text.endswith("%") else None
+    if share is not None and 0 <= share < 100:
+        yield round(share / 100, 12)
+    parts = [_number(part) for part in re.split(r"[x\u00d7*,;\s]+", text.strip("()[]{} "))]
+    if len(parts) > 1 and None not in parts:
+        yield parts
+    word = text.lower()
+    if word in _TRUTH:
+        yield _TRUTH[word]
+    if word in ("true", "false"):
+        yield word == "true"
+    if word in _NOTHING:
+        yield None
+    if text != value:
+        yield text
+
+
+_LONGEST: Final = 80
+"""Characters of a text that is looked at: nobody writes a longer number."""
+
+
+def _number(text: str) -> float | None:
+    if not re.fullmatch(r"[-+]?\d{1,15}(\.\d{0,15})?", text):
+        return None
+    return float(text) if "." in text else int(text)
