@@ -49,7 +49,8 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
     "--data",
     metavar="SOURCE",
     help="What to train on: digits, mnist, fashion_mnist, cifar10, cifar100, tfds; or the path of "
-    "a folder of images, of a table (.csv, .tsv, .parquet), or of arrays (.npz, .npy).",
+    "a folder of images, of a table (.csv, .tsv, .parquet), of arrays (.npz, .npy), or of tar "
+    "archives (WebDataset's).",
 )
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="How often to see all.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Images per step.")

@@ -37,7 +37,7 @@ def look(recipe: DataRecipe, input_shape: Shape) -> Facts:
     path = Path(recipe.path or "")
     keys = _keys(path, recipe)
     header = _header(path, keys["images"])
-    _, class_names = _labels(_read(path, keys["labels"]), f"`{keys['labels']}` in {path}")
+    _, class_names = _labels(read(path, keys["labels"]), f"`{keys['labels']}` in {path}")
     return Facts(class_names, Shape(_with_channels(header.shape, input_shape)[1:]))
 
 
@@ -47,10 +47,10 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Loaded:
 
     path = Path(recipe.path or "")
     keys = _keys(path, recipe)
-    images = _read(path, keys["images"])
+    images = read(path, keys["images"])
     if _with_channels(images.shape, input_shape) != images.shape:
         images = images[..., np.newaxis]
-    labels, class_names = _labels(_read(path, keys["labels"]), f"`{keys['labels']}` in {path}")
+    labels, class_names = _labels(read(path, keys["labels"]), f"`{keys['labels']}` in {path}")
     if len(images) != len(labels):
         raise UsageError(
             f"{path} has {len(images):,} images in `{keys['images']}`, "
@@ -70,13 +70,13 @@ def unlabelled(path: Path) -> NDArray[Any]:
     if path.suffix == ".npy":
         if not path.is_file():
             raise UsageError(f"there is no file {path}")
-        return _read(path.parent, path.stem)
+        return read(path.parent, path.stem)
     found = _names(path)
     keys = found if len(found) == 1 else [key for key in NAMES["images"] if key in found]
     if not keys:
         hint = suggestion("", found, what="it has")
         raise UsageError(f"{path} has no `{'` or `'.join(NAMES['images'])}`; {hint}")
-    return _read(path, keys[0])
+    return read(path, keys[0])
 
 
 def _with_channels(shape: tuple[int, ...], wanted: Shape) -> tuple[int, ...]:
@@ -156,7 +156,7 @@ def _header(path: Path, key: str) -> _Header:
     return _Header(shape, dtype)
 
 
-def _read(path: Path, key: str) -> NDArray[Any]:
+def read(path: Path, key: str) -> NDArray[Any]:
     """An array of an .npz file, or one that stays in its .npy file."""
     import numpy as np  # noqa: PLC0415
 

@@ -67,9 +67,9 @@ def choose(
             raise UsageError(f"{table} has no column `{name}`, which `{role}` names; {hint}")
     images = recipe.images or _images(table, columns, pictures, first)
     others = [name for name in columns if name != images]
-    labels = recipe.labels or _named(table, "labels", LABELS, others)
+    labels = recipe.labels or one_of(table, "labels", LABELS, others)
     others = [name for name in others if name != labels]
-    split = recipe.split or _named(table, "split", SPLITS, others)
+    split = recipe.split or one_of(table, "split", SPLITS, others)
     return Columns(images, labels, split, recipe.split is None)
 
 
@@ -80,7 +80,7 @@ def _images(
         return pictures[0]
     if pictures:
         raise _several(table, "images", pictures)
-    if named := _named(table, "images", IMAGES, columns):
+    if named := one_of(table, "images", IMAGES, columns):
         return named
     telling = [
         name
@@ -95,9 +95,13 @@ def _images(
     )
 
 
-def _named(
+def one_of(
     table: str, role: str, tiers: Sequence[Sequence[str]], columns: Sequence[str]
 ) -> str | None:
+    """The column that is called as in `tiers`, in the first of them where one is; else None.
+
+    Raises `UsageError` where two are.
+    """
     for tier in tiers:
         named = [name for name in columns if re.sub(r"[\W_]", "", name.lower()) in tier]
         if len(named) > 1:

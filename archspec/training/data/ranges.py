@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from archspec.diagnostics import UsageError
+from archspec.training.data.images import UnreadableError
 
 MOST_IMAGE_BYTES: Final = 2**28
 """Of one encoded image: what is larger is none, or is damaged."""
@@ -29,29 +30,33 @@ class Ranges:
         self._starts = array("Q")
         self.lengths = array("Q")
 
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def add_file(self, file: Path | Spool) -> None:
-        """Let what is added from now on be in `file`."""
-        self._files.append(file)
-
-    def add(self, start: int, length: int) -> int:
-        """The number of a range in the file that was added last."""
+    def add(self, file: Path | Spool, start: int, length: int) -> int:
+        """The number of a range of a file."""
+        if not self._files or self._files[-1] is not file:
+            self._files.append(file)
         self._which.append(len(self._files) - 1)
         self._starts.append(start)
         self.lengths.append(length)
         return len(self.lengths) - 1
 
     def __getitem__(self, number: int) -> bytes:
-        """Raises `OSError`."""
+        """Raises `UnreadableError`."""
         file = self._files[self._which[number]]
         start, length = self._starts[number], self.lengths[number]
-        if isinstance(file, Spool):
-            return file.read(start, length)
-        with file.open("rb", buffering=0) as raw:
-            raw.seek(start)
-            return _whole(raw.fileno(), length)
+        if length > MOST_IMAGE_BYTES:
+            raise UnreadableError(f"{length:,} bytes, more than {MOST_IMAGE_BYTES:,}")
+        try:
+            if isinstance(file, Spool):
+                content = file.read(start, length)
+            else:
+                with file.open("rb", buffering=0) as raw:
+                    raw.seek(start)
+                    content = _whole(raw.fileno(), length)
+        except OSError as error:
+            raise UnreadableError(f"{file}: {error.strerror}") from None
+        if len(content) < length:
+            raise UnreadableError(f"{file} has become shorter")
+        return content
 
 
 class Spool:
@@ -63,7 +68,7 @@ class Spool:
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (open as long as it is used)
         weakref.finalize(self, self._file.close)
-        self._folder = tempfile.gettempdir()
+        self.folder = tempfile.gettempdir()
         self._lock = threading.Lock()
         self._checked = 0
         self.size = 0
@@ -72,10 +77,10 @@ class Spool:
         """Where in the file the content now is. Raises `UsageError` where the disk is full."""
         start = self.size
         if start + len(content) > self._checked:
-            free = shutil.disk_usage(self._folder).free
+            free = shutil.disk_usage(self.folder).free
             if free < DISK_KEPT + len(content):
                 raise UsageError(
-                    f"{self._folder} has no room for the images to be unpacked to: "
+                    f"{self.folder} has no room for the images to be unpacked to: "
                     f"{start / 2**30:,.1f} GiB are, {free / 2**30:,.1f} GiB are free. "
                     "Let TMPDIR name a folder on a larger disk"
                 )

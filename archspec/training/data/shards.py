@@ -63,7 +63,7 @@ def shards(text: str, suffixes: tuple[str, ...]) -> list[Shard]:
         other = next(name for name, part in zip(names, parts, strict=True) if part is not None)
         raise UsageError(
             f"{stranger} stands beside {other} in {root}: is it train, validation or test? "
-            "Say so at the start of its name, or move it"
+            "Say so in its name, or move it"
         )
     if len(set(parts)) == 1:
         parts = [None] * len(paths)
@@ -124,9 +124,9 @@ def _common(paths: Sequence[Path]) -> Path:
 
 
 def _part(name: str) -> int | None:
-    """The part that a file's name begins with, or else the folder that it is in."""
+    """The part that a word of a file's name says, or else of the folder that it is in."""
     for piece in reversed(name.lower().split("/")):
-        word = re.split(r"[^a-z]", piece, maxsplit=1)[0]
-        if word in PARTS:
-            return PARTS[word]
+        parts = {PARTS[word] for word in re.split(r"[^a-z]+", piece) if word in PARTS}
+        if len(parts) == 1:
+            return parts.pop()
     return None

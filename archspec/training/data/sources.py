@@ -82,10 +82,18 @@ def _digits(*_: Any) -> Loaded:
     )
 
 
-def _of_keras(name: str, class_names: tuple[str, ...], shape: Shape, files: str) -> Source:
-    """One of keras.datasets, with its own test images; `files` is where Keras keeps it."""
+def _of_keras(
+    name: str, class_names: tuple[str, ...], shape: Shape, files: str, room: str
+) -> Source:
+    """One of keras.datasets, with its own test images.
 
-    def load(*_: Any) -> Loaded:
+    `files` is where Keras keeps it; `room` reads what its authors publish, from a `path`.
+    """
+
+    def load(recipe: DataRecipe, _: Shape) -> Loaded:
+        if recipe.path is not None:
+            loaded: Loaded = import_module(room).loaded(Path(recipe.path), class_names, name)
+            return loaded
         import numpy as np  # noqa: PLC0415
 
         with _download(name, files):
@@ -102,7 +110,13 @@ def _of_keras(name: str, class_names: tuple[str, ...], shape: Shape, files: str)
             parts=parts,
         )
 
-    return Source(load, lambda *_: Facts(class_names, shape))
+    def look(recipe: DataRecipe, _: Shape) -> Facts:
+        if recipe.path is None:
+            return Facts(class_names, shape)
+        facts: Facts = import_module(room).facts(Path(recipe.path), class_names, name)
+        return facts
+
+    return Source(load, look, takes=("path",))
 
 
 @contextmanager
@@ -121,7 +135,8 @@ def _download(name: str, files: str) -> Iterator[None]:
         home = keras_home() / "datasets"
         raise UsageError(
             f"{name} could not be downloaded or read: {reason}. "
-            f"Without a network, put {files} into {home}"
+            f"Without a network, put {files} into {home}, or let `data.path` name a folder of "
+            "the files that its authors publish"
         ) from error
     finally:
         socket.setdefaulttimeout(before)
@@ -141,37 +156,50 @@ def _of_room(name: str, needs: str, takes: tuple[str, ...] = ()) -> Source:
     return Source(load, look, needs, takes)
 
 
+_IDX, _CIFAR = "archspec.training.data.idx", "archspec.training.data.cifar"
 _GREY, _COLOUR = Shape((28, 28, 1)), Shape((32, 32, 3))
 
 SOURCES: Final[Mapping[str, Source]] = {
     "digits": Source(_digits, lambda *_: Facts(DIGITS, Shape((8, 8, 1)))),
-    "mnist": _of_keras("mnist", DIGITS, _GREY, "mnist.npz"),
+    "mnist": _of_keras("mnist", DIGITS, _GREY, "mnist.npz", _IDX),
     "fashion_mnist": _of_keras(
         "fashion_mnist",
         FASHION,
         _GREY,
         "fashion-mnist/train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
         "t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz",
+        _IDX,
     ),
     "cifar10": _of_keras(
         "cifar10",
         CIFAR10,
         _COLOUR,
         "cifar-10-python.tar.gz as cifar-10-batches-py-target_archive",
+        _CIFAR,
     ),
     "cifar100": _of_keras(
-        "cifar100", CIFAR100, _COLOUR, "cifar-100-python.tar.gz as cifar-100-python-target_archive"
+        "cifar100",
+        CIFAR100,
+        _COLOUR,
+        "cifar-100-python.tar.gz as cifar-100-python-target_archive",
+        _CIFAR,
     ),
     "folder": _of_room("archspec.training.data.imagefolder", needs="path"),
     "arrays": _of_room("archspec.training.data.arrayfiles", "path", ("images", "labels")),
     "table": _of_room("archspec.training.data.tablesource", "path", ("images", "labels", "split")),
+    "webdataset": _of_room("archspec.training.data.webdataset", "path", ("images", "labels")),
+    "idx": _of_room(_IDX, "path"),
     "tfds": _of_room("archspec.training.data.tfdssource", needs="name"),
 }
 
 
 HOLDING: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "cifar10": (("cifar-10-binary.tar.gz",), ("test_batch.bin", "cifar-10-binary.tar.gz")),
+    "cifar100": (("cifar-100-binary.tar.gz",), ("fine_label_names.txt", "cifar-100-binary.tar.gz")),
+    "idx": ((), ("*images[-.]idx3-ubyte", "*images[-.]idx3-ubyte.gz")),
     "arrays": (("*.npz", "*.npy"), ("*.npy",)),
     "table": (("*.csv", "*.tsv", "*.parquet"), ("*.parquet", "data/*.parquet", "train/*.parquet")),
+    "webdataset": (("*.tar", "*.tar.gz", "*.tgz"), ("*.tar", "*.tar.gz", "*.tgz")),
 }
 """Of a source that is told by its path: names of a file, and of files in a folder."""
 

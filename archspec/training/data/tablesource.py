@@ -5,27 +5,18 @@ An image is a path, relative to the table, or in Parquet may be the encoded imag
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 from archspec.diagnostics import UsageError, suggestion
 from archspec.ops.shape import Shape
 from archspec.training.data import columns, inspection
+from archspec.training.data.classes import check_names, in_order, label_of, named
+from archspec.training.data.collecting import Collected
 from archspec.training.data.columns import Columns
 from archspec.training.data.csvtable import CsvTable
-from archspec.training.data.decoding import Encoded
-from archspec.training.data.examples import (
-    MOST_CLASSES,
-    PARTS,
-    TRAIN,
-    Facts,
-    Loaded,
-    Skipped,
-    legible,
-)
-from archspec.training.data.ranges import Ranges, Spool
+from archspec.training.data.examples import PARTS, TRAIN, Facts, Loaded, legible
 from archspec.training.data.referenced import Finder
 from archspec.training.data.shards import shards
 
@@ -34,13 +25,7 @@ if TYPE_CHECKING:
 
 SUFFIXES: Final = (".csv", ".tsv", ".parquet")
 
-LONGEST_NAME: Final = 200
-"""Characters of a class's name; what is longer is a text about an image."""
-
 Value: TypeAlias = str | bytes | None
-
-_WHOLE: Final = re.compile(r"(-?(?:0|[1-9]\d{0,17}))(?:\.0+)?")
-_FRACTION: Final = re.compile(r"-?\d*\.\d+(?:e[+-]?\d+)?", re.IGNORECASE)
 
 
 class Table(Protocol):
@@ -96,18 +81,14 @@ class _Example(NamedTuple):
         text = f": {legible(self.image)}" if isinstance(self.image, str) else ""
         return self.place + text
 
-    @property
-    def identity(self) -> str:
-        """What it is called wherever the table lies."""
-        return self.image if isinstance(self.image, str) else f"{self.shard}:{self.row}"
-
 
 class _Tables:
     """All tables of a source, read as one."""
 
     def __init__(self, recipe: DataRecipe) -> None:
-        self.shards = shards(recipe.path or "", SUFFIXES)
-        self._tables = [_open(shard.path) for shard in self.shards]
+        self.where = recipe.path or ""
+        self._shards = shards(self.where, SUFFIXES)
+        self._tables = [_open(shard.path) for shard in self._shards]
         first = self._tables[0]
         self._columns = columns.choose(
             recipe, str(first.path), first.columns, first.pictures, first.first
@@ -119,7 +100,7 @@ class _Tables:
                     f"{table.path} has no column `{missing[0]}`, which {first.path} has"
                 )
         self._onehot = () if self._columns.labels else _onehot(self._tables, self._columns)
-        self._named = self._names()
+        self.named = self._names()
         self._has_split = self._columns.split is not None and self._says_parts()
 
     def examples(self, *, with_images: bool) -> Iterator[_Example]:
@@ -130,7 +111,7 @@ class _Tables:
             wanted.append(str(self._columns.split))
         if with_images:
             wanted.append(self._columns.images)
-        for shard, table in zip(self.shards, self._tables, strict=True):
+        for shard, table in zip(self._shards, self._tables, strict=True):
             part = TRAIN if shard.part is None else shard.part
             for row, values in table.rows(wanted):
                 example = _Example(
@@ -141,24 +122,21 @@ class _Tables:
                 label = self._label(values[: len(labels)], example)
                 yield example._replace(label=label, part=part)
 
-    def class_names(self, labels: Collection[str]) -> tuple[str, ...]:
-        """The classes in their order: as the file says, or else of numbers or names."""
-        where = self._tables[0].path
-        _check_names(self._named or labels, where)
-        return self._named or _in_order(set(labels), where)
-
     @property
     def is_split(self) -> bool:
         """Whether the tables say of each image which part it is in."""
-        return self._has_split or self.shards[0].part is not None
+        return self._has_split or self._shards[0].part is not None
 
     def _names(self) -> tuple[str, ...] | None:
         if self._columns.labels is None:
             return None
-        named = {table.class_names(self._columns.labels) for table in self._tables}
-        if len(named) > 1:
+        differing = {table.class_names(self._columns.labels) for table in self._tables}
+        if len(differing) > 1:
             raise UsageError(f"{self._tables[0].path} and others beside it have different classes")
-        return named.pop()
+        class_names = differing.pop()
+        if class_names is not None:
+            check_names(class_names, self.where)
+        return class_names
 
     def _says_parts(self) -> bool:
         """Whether the values of the column are parts; of one that is only guessed they need not."""
@@ -188,22 +166,18 @@ class _Tables:
         (value,) = values
         if not isinstance(value, str):
             return None
-        whole = _WHOLE.fullmatch(value)
-        if self._named is None:
-            return whole[1] if whole else value
-        number = int(whole[1]) if whole else len(self._named)
-        if number >= len(self._named):
-            raise UsageError(
-                f"{example.place}: the label {value} is none of {len(self._named)} classes"
-            )
-        return self._named[number] if number >= 0 else None
+        if self.named is None:
+            return label_of(value)
+        return named(value, self.named, example.place)
 
 
 def look(recipe: DataRecipe, _: Shape) -> Facts:
     """The classes; no image is looked for."""
     tables = _Tables(recipe)
-    labels = {example.label for example in tables.examples(with_images=False)} - {None}
-    return Facts(tables.class_names({str(label) for label in labels}), None)
+    if tables.named:
+        return Facts(tables.named, None)
+    labels = {example.label for example in tables.examples(with_images=False)}
+    return Facts(in_order({label for label in labels if label is not None}, tables.where), None)
 
 
 def load(recipe: DataRecipe, _: Shape) -> Loaded:
@@ -212,61 +186,49 @@ def load(recipe: DataRecipe, _: Shape) -> Loaded:
     rows = _Rows()
     for example in tables.examples(with_images=True):
         rows.add(example)
-    return inspection.load(recipe, rows.listing(recipe.path or "", tables))
+    name = f"table {tables.where}{rows.elsewhere()}"
+    listing = rows.collected.listing(name, tables.where, tables.named, is_split=tables.is_split)
+    return inspection.load(recipe, listing)
 
 
 class _Rows:
     """The images of tables' rows, found one by one."""
 
     def __init__(self) -> None:
+        self.collected = Collected()
         self._finders: dict[Path, Finder] = {}
-        self._images: list[str | int] = []
-        """The path of each, or its number among the `_ranges`."""
-        self._examples: list[_Example] = []
-        self._first: dict[str, int] = {}
-        self._labels: dict[str, str] = {}
-        self._unlabelled: list[tuple[int, Skipped]] = []
-        self._missing: list[Skipped] = []
-        self._twice: list[Skipped] = []
-        self._ranges = Ranges()
-        self._spool: Spool | None = None
+        self._first: dict[str, _Example] = {}
+        """The first row of each file."""
 
     def add(self, example: _Example) -> None:
         """Note a row; raise `UsageError` where it contradicts another."""
-        if example.label is None:
-            self._unlabelled.append((example.part, (example.name, "no label")))
-            return
-        # One text for each class, not one for each row.
-        label = self._labels.setdefault(example.label, example.label)
-        example = example._replace(label=label)
-        if isinstance(example.image, bytes):
-            self._append(self._stored(example.image), example._replace(image=None))
-        elif example.image is None:
-            self._missing.append((example.name, "no image"))
+        image, label = example.image, example.label
+        if label is None:
+            self.collected.add_unlabelled(example.name, example.part)
+        elif isinstance(image, bytes):
+            number = self.collected.unpack(image)
+            identity = f"{example.shard}:{example.row}"
+            self.collected.add(number, example.place, identity, label, example.part)
+        elif image is None:
+            self.collected.add_missing(example.name, label, "no image")
         else:
-            self._refer(example, example.image)
+            self._refer(example, image, label)
 
-    def _stored(self, content: bytes) -> int:
-        if self._spool is None:
-            self._spool = Spool()
-            self._ranges.add_file(self._spool)
-        return self._ranges.add(self._spool.write(content), len(content))
-
-    def _refer(self, example: _Example, text: str) -> None:
-        finder = self._finders.get(example.table.path)
+    def _refer(self, example: _Example, text: str, label: str) -> None:
+        table = example.table
+        finder = self._finders.get(table.path)
         if finder is None:
-            finder = self._finders[example.table.path] = Finder(example.table.path, text)
+            finder = self._finders[table.path] = Finder(table.path, text)
         path = finder.find(text)
         if path is None:
-            self._missing.append((example.name, _absence(example.table, finder.folder, text)))
+            self.collected.add_missing(example.name, label, _absence(table, finder.folder, text))
             return
-        other = self._first.setdefault(str(path), len(self._images))
-        if other == len(self._images):
-            self._append(str(path), example)
+        before = self._first.setdefault(str(path), example)
+        if before is example:
+            self.collected.add(str(path), str(path), text, label, example.part)
             return
-        before = self._examples[other]
         for what, here, there in (
-            ("class", example.label, before.label),
+            ("class", label, before.label),
             ("part of the data", example.part, before.part),
         ):
             if here != there:
@@ -274,52 +236,14 @@ class _Rows:
                     f"{example.name} has another {what} than in {before.place}: "
                     "an image has one; remove a row"
                 )
-        self._twice.append((example.name, f"the image of {before.place} again"))
+        self.collected.leave_out(example.name, f"the image of {before.place} again")
 
-    def _append(self, image: str | int, example: _Example) -> None:
-        self._images.append(image)
-        self._examples.append(example)
-
-    def _elsewhere(self) -> str:
+    def elsewhere(self) -> str:
         """In which folder the images are, where it is not the table's."""
         for path, finder in self._finders.items():
             if finder.folder != path.parent:
                 return f" (images in {finder.folder})"
         return ""
-
-    def listing(self, where: str, tables: _Tables) -> inspection.Listing:
-        """All of them, for a closer look."""
-        class_names = tables.class_names(self._labels)
-        numbers = {name: number for number, name in enumerate(class_names)}
-        # A part without any label is a competition's, whose labels are kept secret.
-        labelled = {example.part for example in self._examples}
-        unlabelled = [each for part, each in self._unlabelled if part in labelled]
-        secret = [each for part, each in self._unlabelled if part not in labelled]
-        images, ranges = self._images, self._ranges
-
-        def get(index: int) -> Encoded:
-            image = images[index]
-            return ranges[image] if isinstance(image, int) else Path(image)
-
-        return inspection.Listing(
-            name=f"table {where}{self._elsewhere()}",
-            where=where,
-            class_names=class_names,
-            names=[
-                example.place if isinstance(image, int) else image
-                for image, example in zip(images, self._examples, strict=True)
-            ],
-            identities=[example.identity for example in self._examples],
-            labels=[numbers[str(example.label)] for example in self._examples],
-            parts=[example.part for example in self._examples] if tables.is_split else None,
-            get=get,
-            lengths=[
-                ranges.lengths[image] if isinstance(image, int) else inspection.length(image)
-                for image in images
-            ],
-            missing=(*unlabelled, *self._missing),
-            strangers=(*secret, *self._twice),
-        )
 
 
 def _absence(table: Table, folder: Path, text: str) -> str:
@@ -374,28 +298,3 @@ def _onehot(tables: Sequence[Table], chosen: Columns) -> tuple[str, ...]:
             f"say it as `labels: COLUMN`; {hint}"
         )
     return tuple(found)
-
-
-def _check_names(names: Collection[str], where: Path) -> None:
-    if len(names) > MOST_CLASSES:
-        raise UsageError(f"{where} has {len(names):,} classes, more than {MOST_CLASSES:,}")
-    if len(set(names)) < len(names):
-        raise UsageError(f"{where} has two classes of one name")
-    for name in names:
-        if len(name) > LONGEST_NAME:
-            raise UsageError(f"{where}: a label is a text, not a class's name: {name[:60]} ...")
-        if not name.isprintable() or not name:
-            raise UsageError(f"{where}: a class has a name that cannot be shown: {name!a}")
-
-
-def _in_order(labels: set[str], where: Path) -> tuple[str, ...]:
-    """Numbers in their order, names in the alphabet's."""
-    if all(map(_WHOLE.fullmatch, labels)):
-        return tuple(sorted(labels, key=int))
-    fractions = set(filter(_FRACTION.fullmatch, labels))
-    if fractions and all(label in fractions or _WHOLE.fullmatch(label) for label in labels):
-        raise UsageError(
-            f"{where}: the labels are numbers such as {min(fractions)}; "
-            "classes have names or whole numbers"
-        )
-    return tuple(sorted(labels))

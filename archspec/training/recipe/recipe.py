@@ -78,15 +78,18 @@ class DataRecipe(Section):
     source: str = next(iter(SOURCES))
     """`digits`: 1,797 handwritten digits, bundled with scikit-learn. `folder`: your own images."""
     path: Annotated[str, Field(min_length=1)] | None = None
-    """A folder or a file, relative to the working directory; of a `table` also a pattern, as
-    `train-*.parquet`."""
+    """A folder or a file, relative to the working directory; of a `table` and a `webdataset` also
+    a pattern, as `train-*.parquet` or `train-{000..009}.tar`. Of `mnist`, `fashion_mnist`,
+    `cifar10` and `cifar100`: the folder of their authors' files, instead of a download."""
     name: Annotated[str, Field(min_length=1)] | None = None
     """Of `tfds`: a data set of TensorFlow Datasets."""
     images: Annotated[str, Field(min_length=1)] | None = None
     """Of `arrays`: the key in an .npz file, or the stem of an .npy file, else x or images. Of a
-    `table`: the column of paths, or of encoded images, where its name is not obvious."""
+    `table`: the column of paths, or of encoded images, where its name is not obvious. Of a
+    `webdataset`: what follows a picture's first dot, as `left.jpg`, where a sample has several."""
     labels: Annotated[str, Field(min_length=1)] | None = None
-    """Of `arrays`, likewise, else y or labels. Of a `table`: the column of classes."""
+    """Of `arrays`, likewise, else y or labels. Of a `table`: the column of classes. Of a
+    `webdataset`: a key of its `.json`, or what follows a label's first dot, else cls or txt."""
     split: Annotated[str, Field(min_length=1)] | None = None
     """Of a `table`: the column that says train, validation or test, where that is not obvious."""
     classes: (

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 PARTS: Final = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 ALL: Final = "all"
 
+WITHIN: Final = ("images", "labels", "split")
+"""What a recipe says of where images and labels are in a file."""
+
 LOOKED_AT: Final = 1_000
 """Images of an array that are looked at for its largest value."""
 
@@ -51,12 +54,12 @@ def choose(trained: Sequence[Trained], data: str | PathLike[str] | None) -> Choi
     if data is not None:
         fields = _source(fspath(data))
         own = next((recipe for _, recipe in runs if _is_there(recipe, fields)), None)
-        on_error = runs[0][1].on_error if runs else "stop"
-        return Choice(
-            own or DataRecipe.model_validate({**fields, "on_error": on_error}),
-            own is not None,
-            True,
-        )
+        if own is None and runs:
+            learnt = runs[0][1]
+            fields["on_error"] = learnt.on_error
+            if learnt.source == fields["source"]:  # a table like the one that was learnt from
+                fields |= {field: getattr(learnt, field) for field in WITHIN}
+        return Choice(own or DataRecipe.model_validate(fields), own is not None, True)
     if not runs:
         raise UsageError(f"{trained[0].name} does not say what it was trained on: give `data=`")
     first, recipe = runs[0]
@@ -69,9 +72,9 @@ def choose(trained: Sequence[Trained], data: str | PathLike[str] | None) -> Choi
     return Choice(recipe, True, False)
 
 
-def _source(given: str) -> dict[str, str]:
+def _source(given: str) -> dict[str, Any]:
     """What a recipe says of the data that a name or a path means; it must be there."""
-    fields = meant(given)
+    fields: dict[str, Any] = dict(meant(given))
     source = fields["source"]
     if source not in SOURCES:
         named = [name for name, each in SOURCES.items() if each.needs is None]
@@ -93,9 +96,9 @@ def _source(given: str) -> dict[str, str]:
 
 
 def _is_there(recipe: DataRecipe, fields: dict[str, Any]) -> bool:
-    """Whether a recipe's images are where these fields say."""
-    for field in ("source", "name", "path", "images", "labels", "split"):
-        here, there = getattr(recipe, field), fields.get(field)
+    """Whether a recipe's images are where these fields say, as far as they do."""
+    for field in fields.keys() & {"source", "name", "path", *WITHIN}:
+        here, there = getattr(recipe, field), fields[field]
         if field == "path" and here and there:
             here, there = Path(here).resolve(), Path(there).resolve()
         if here != there:
