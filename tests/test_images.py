@@ -8,9 +8,11 @@ import zlib
 
 import numpy as np
 import pytest
+from imagefiles import chunk, exif, png, tiff, transparent
 from PIL import Image
 
 from archspec.ops.shape import Shape
+from archspec.training.data import depth
 from archspec.training.data.images import (
     MOST_PIXELS,
     UnreadableError,
@@ -153,6 +155,177 @@ def test_every_kind_of_pixel_becomes_rgb(content, width, pixels):
     assert [tuple(pixel) for pixel in found[0].tolist()] == pixels
 
 
+# Depth
+
+GREYS = np.array([[[0], [1040], [1130], [65535]]], np.uint16)
+COLOURS = np.concatenate([GREYS, GREYS // 3, GREYS // 2], axis=-1)
+SHARES = (GREYS / 65535).astype(np.float32)
+
+DEEP = {
+    "png": (png(GREYS, 16), GREYS),
+    "png in colour": (png(COLOURS, 16), COLOURS),
+    "tiff": (tiff(GREYS), GREYS),
+    "tiff, other byte order": (tiff(GREYS, order=">"), GREYS),
+    "tiff in colour": (tiff(COLOURS), COLOURS),
+    "tiff in colour, other byte order": (tiff(COLOURS, order=">"), COLOURS),
+    "tiff in colour, deflated": (tiff(COLOURS, deflated=True), COLOURS),
+    "tiff in planes": (tiff(COLOURS, in_planes=True), COLOURS),
+    "tiff whose white is 0": (tiff(65535 - GREYS, colours=0), GREYS),
+    "tiff of inks": (
+        tiff(np.concatenate([65535 - COLOURS, GREYS * 0], axis=-1), colours=5),
+        COLOURS,
+    ),
+    "tiff with a spare channel": (tiff(np.dstack([COLOURS, GREYS]), extra=0), COLOURS),
+    "pgm": (b"P5 4 1 65535\n" + GREYS.astype(">u2").tobytes(), GREYS),
+    "ppm": (b"P6\n# a comment\n4 1\n65535\n" + COLOURS.astype(">u2").tobytes(), COLOURS),
+    "ppm in digits": (b"P3 4 1 65535\n" + b" ".join(b"%d" % v for v in COLOURS.flat), COLOURS),
+}
+FLOATS = {
+    "float32": (tiff(SHARES), SHARES),
+    "float32, other byte order": (tiff(SHARES, order=">"), SHARES),
+    "float64": (tiff(SHARES.astype(np.float64)), SHARES),
+    "float16": (tiff(np.float16([[[0], [0.5], [1], [0.25]]])), [[[0], [0.5], [1], [0.25]]]),
+    "colours": (tiff((COLOURS / 65535).astype(np.float32)), COLOURS / 65535),
+    "int16": (tiff(GREYS.astype(np.int16) - 1100), GREYS.astype(np.int16) - 1100),
+    "int8": (tiff(np.int8([[[-5], [0], [5], [127]]])), [[[-5], [0], [5], [127]]]),
+    "pfm": (b"Pf\n4 1\n-1.0\n" + SHARES.astype("<f4").tobytes(), SHARES),
+}
+
+
+@pytest.mark.parametrize(("content", "values"), DEEP.values(), ids=DEEP)
+def test_16_bits_reach_the_network(content, values):
+    assert look(content, content).layout.white == 65535
+    found = decode(content, Shape((1, 4, values.shape[-1])), "stretch", white=65535)
+    assert found.dtype == np.float32
+    assert found.tolist() == values.tolist()
+
+
+@pytest.mark.parametrize(("content", "values"), FLOATS.values(), ids=FLOATS)
+def test_values_that_state_no_white_stay_as_they_are(content, values):
+    seen = look(content, content)
+    assert seen.layout.white is None
+    assert seen.extremes == pytest.approx((np.min(values), np.max(values)))
+    shape = Shape((1, 4, np.shape(values)[-1]))
+    found = decode(content, shape, "stretch", white=9.0, unstated=9.0)
+    assert found == pytest.approx(np.array(values), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("content", "white"),
+    [
+        (png(np.array([[[0], [255]]])), 255),
+        (png(np.array([[[0], [15]]]), 4), 15),
+        (png(np.array([[[0], [65535]]]), 16), 65535),
+        (b"P5 2 1 4095\n\0\0\x0f\xff", 4095),
+        (tiff(np.array([[[0], [65535]]], np.uint16)), 65535),
+        (tiff(np.array([[[0], [2**32 - 1]]], np.uint32)), 2**32 - 1),
+        (tiff(np.array([[[0], [1]]], np.float32)), 1),
+        (encoded(np.array([[0, 255]], np.uint8), "WEBP", lossless=True), 255),
+    ],
+)
+def test_white_is_white_at_every_depth(content, white):
+    del white  # says what stands in the file
+    for scale in (255, 4095, 65535, 1):
+        found = decode(content, Shape((1, 2, 1)), "stretch", white=scale)
+        assert found.ravel() == pytest.approx([0, scale])
+
+
+def test_at_8_bits_pixels_are_bytes_whatever_the_file_holds():
+    found = decode(png(GREYS, 16), Shape((1, 4, 1)), "stretch")
+    assert found.dtype == np.uint8
+    assert found.ravel().tolist() == [0, 4, 4, 255]
+
+
+@pytest.mark.parametrize("how", ["stretch", "pad", "crop"])
+def test_deep_files_are_resized_as_arrays_are(how):
+    values = NOISE[:12]
+    found = decode(png(values, 16), Shape((5, 7, 3)), how, white=65535)
+    array = resize(values[np.newaxis].astype(np.float32), (5, 7), how)[0]
+    assert found == pytest.approx(array)
+
+
+@pytest.mark.parametrize("content", [png(COLOURS, 16), png(np.dstack([GREYS, GREYS]), 16)])
+def test_without_opencv_deep_colour_is_refused_and_grey_is_read(monkeypatch, content):
+    monkeypatch.setattr(depth, "opencv", lambda: None)
+    with pytest.raises(UnreadableError, match="pip install opencv-python-headless"):
+        look(content, content)
+    found = decode(png(GREYS, 16), Shape((1, 4, 1)), "stretch", white=65535)
+    assert found.ravel().tolist() == GREYS.ravel().tolist()
+
+
+# Transparency
+
+
+def grey_key(bits: int) -> tuple[bytes, bytes]:
+    """The same picture of 4 greys, the third of them transparent: by a key, and with alpha."""
+    top = 2**bits - 1
+    greys = np.array([[[0], [top // 4], [top // 2], [top]]])
+    alpha = np.where(greys == top // 2, 0, 1)
+    deep = 16 if bits == 16 else 8
+    scaled = greys * ((2**deep - 1) // top)
+    return (
+        png(greys, bits, before=transparent(top // 2)),
+        png(np.dstack([scaled] * 3 + [alpha * (2**deep - 1)]), deep),
+    )
+
+
+def colour_key(bits: int) -> tuple[bytes, bytes]:
+    colours = COLOURS.astype(int) >> (16 - bits)
+    alpha = np.array([[[1], [0], [1], [1]]]) * (2**bits - 1)
+    key = transparent(*map(int, colours[0, 1]))
+    if bits == 8:  # where 1040 and 1130 are the same
+        colours[0, 2] = 9
+    return png(colours, bits, before=key), png(np.dstack([colours, alpha]), bits)
+
+
+def palette_key() -> tuple[bytes, bytes]:
+    colours = np.array([RED, GREEN, BLUE, (9, 9, 9)])
+    alpha = np.array([255, 0, 128, 255])
+    palette = bytes(colours.astype(np.uint8))
+    clear = chunk(b"tRNS", bytes(alpha.astype(np.uint8)))
+    numbers = np.arange(4).reshape(1, 4, 1)
+    return (
+        png(numbers, palette=palette, before=clear),
+        png(np.dstack([colours[np.newaxis], alpha.reshape(1, 4, 1)])),
+    )
+
+
+def tiff_alpha() -> tuple[bytes, bytes]:
+    alpha = np.array([[[65535], [0], [30000], [65535]]], np.uint16)
+    return tiff(np.dstack([GREYS, alpha]), extra=2), png(np.dstack([GREYS] * 3 + [alpha]), 16)
+
+
+def png_alpha() -> tuple[bytes, bytes]:
+    alpha = np.array([[[65535], [0], [30000], [65535]]], np.uint16)
+    return png(np.dstack([GREYS, alpha]), 16), png(np.dstack([GREYS] * 3 + [alpha]), 16)
+
+
+PAIRS = {
+    **{f"grey of {bits}": grey_key(bits) for bits in (1, 2, 4, 8, 16)},
+    **{f"colour of {bits}": colour_key(bits) for bits in (8, 16)},
+    "palette": palette_key(),
+    "tiff": tiff_alpha(),
+    "grey with alpha": png_alpha(),
+}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("content", "rgba"), PAIRS.values(), ids=PAIRS)
+def test_what_is_transparent_shows_white_paper(content, rgba, channels):
+    shape, white = Shape((1, 4, channels)), look(content, content).layout.white
+    found = decode(content, shape, "stretch", white=white)
+    assert found == pytest.approx(decode(rgba, shape, "stretch", white=white), abs=0.01)
+    assert (found == white).all(axis=-1).any()
+
+
+def test_colours_that_are_multiplied_by_their_alpha_are_divided_by_it():
+    stored = np.array([[[100, 0, 0, 20_000], [0, 0, 0, 0]]], np.uint16)
+    found = decode(tiff(stored, extra=1), Shape((1, 2, 3)), "stretch", white=65535)
+    paper = 65535 - 20_000  # shines through
+    expected = [[paper + 100, paper, paper], [65535] * 3]
+    assert found[0] == pytest.approx(np.array(expected), abs=0.1)
+
+
 def test_cmyk_becomes_rgb():
     pixel = decode(cmyk(), Shape((8, 8, 3)), "stretch")[4, 4]
     assert pixel[0] > 240
@@ -181,6 +354,34 @@ def test_images_are_held_as_the_camera_was(turned, kind):
     assert np.abs(found.astype(int) - upright).max() <= 30  # what JPEG leaves of it
 
 
+@pytest.mark.parametrize("turned", range(1, 9))
+@pytest.mark.parametrize(
+    "stored",
+    [
+        lambda values, turned: png(values, 16, after=chunk(b"eXIf", exif(turned))),
+        lambda values, turned: png(values >> 8, after=chunk(b"eXIf", exif(turned))),
+        lambda values, turned: png(values[..., :1] >> 8, before=chunk(b"eXIf", exif(turned))),
+        lambda values, turned: tiff(values, orientation=turned),
+        lambda values, turned: tiff(values[..., :1], orientation=turned),
+        lambda values, turned: tiff((values >> 8).astype(np.uint8), orientation=turned),
+        lambda values, turned: tiff(values / 65535, orientation=turned),
+        lambda values, turned: encoded(
+            (values >> 8).astype(np.uint8), "WEBP", lossless=True, exif=b"Exif\0\0" + exif(turned)
+        ),
+    ],
+    ids=["late", "late, 8 bits", "early", "tiff", "grey", "bytes", "floats", "webp"],
+)
+def test_every_type_is_held_upright(stored, turned):
+    upright = np.zeros((4, 6, 3), np.uint16)
+    upright[:2, :3] = 65535  # the top left
+    image = Image.fromarray((upright >> 8).astype(np.uint8))
+    if turned > 1:  # what undoes it: 6 and 8 are each other's
+        image = image.transpose(Image.Transpose((0, 3, 1, 5, 2, 6, 4)[turned - 2]))
+    values = np.asarray(image).astype(np.uint16) * 257
+    found = decode(stored(values, turned), Shape((4, 6, 3)), "stretch")
+    assert found.tolist() == (upright >> 8).tolist()
+
+
 def test_an_animation_is_its_first_frame():
     frames = [Image.new("RGB", (2, 2), colour) for colour in (RED, BLUE)]
     content = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
@@ -200,16 +401,30 @@ def test_a_large_jpeg_is_decoded_smaller_to_much_the_same_pixels():
 
 def bomb() -> bytes:
     """A PNG of a few bytes that claims more pixels than there is memory."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
     side = int(MOST_PIXELS**0.5) + 1
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
+
+def large_tiff(values: np.ndarray, **options) -> bytes:
+    """A TIFF that claims to be 10,000 times as high and as wide."""
+    content = tiff(values, **options)
+    for tag in (256, 257):
+        place = content.index(struct.pack("<HHI", tag, 4, 1)) + 8
+        content = content[:place] + struct.pack("<I", 40_000) + content[place + 4 :]
+    return content
+
+
+def short_tiff(values: np.ndarray, **options) -> bytes:
+    """A TIFF whose strips hold half of the rows that it announces."""
+    content = tiff(values, **options)
+    for tag in (257, 278):
+        place = content.index(struct.pack("<HHI", tag, 4, 1)) + 8
+        content = content[:place] + struct.pack("<I", 2 * len(values)) + content[place + 4 :]
+    return content
+
+
+NOISE = np.random.default_rng(0).integers(0, 65536, (16, 16, 3), np.uint16)
 
 BROKEN = {
     "empty": (b"", "empty"),
@@ -220,6 +435,24 @@ BROKEN = {
     "truncated png": (encoded(a_photo(64, 64))[:-1000], "damaged"),
     "truncated gif": (encoded(a_photo(64, 64), "GIF")[:-1000], "damaged"),
     "truncated bmp": (encoded(a_photo(64, 64), "BMP")[:-1000], "damaged"),
+    "png without its last rows": (png(NOISE % 256, rows=9), "rows are missing"),
+    "16-bit png without its last rows": (png(NOISE, 16, rows=9), "rows are missing"),
+    "16-bit grey png without rows": (png(NOISE[..., :1], 16, rows=1), "rows are missing"),
+    "truncated tiff": (tiff(NOISE[..., :1])[:200], "damaged"),
+    "tiff without its last strips": (short_tiff(NOISE), "rows are missing"),
+    "tiff of too few strips": (
+        tiff(NOISE[..., :1]).replace(
+            struct.pack("<HHII", 278, 4, 1, 16), struct.pack("<HHII", 278, 4, 1, 8)
+        ),
+        "rows are missing",
+    ),
+    "deflated tiff of too few rows": (short_tiff(NOISE, deflated=True), "damaged"),
+    "too large a tiff": (large_tiff(NOISE[..., :1]), "more than 67,108,864 pixels"),
+    "too large a tiff of floats": (large_tiff(NOISE / 2), "40000x40000 pixels, more than"),
+    "truncated webp": (encoded(a_photo(64, 64), "WEBP")[:-1000], "damaged|not a JPEG"),
+    "truncated ppm": (b"P6 4 4 65535\n" + bytes(50), "pixels are missing"),
+    "truncated pgm": (b"P5 4 4 255\n" + bytes(5), "damaged"),
+    "no numbers in a tiff": (tiff(np.full((2, 2, 1), np.nan, np.float32)), "no number"),
     "only a header": (encoded(a_photo(64, 64), "JPEG")[:20], "not a JPEG"),
 }
 
@@ -234,6 +467,29 @@ def test_a_broken_file_is_found_before_it_is_needed(content, reason):
 def test_a_broken_file_is_never_pixels(name):
     with pytest.raises(UnreadableError):
         decode(BROKEN[name][0], Shape((8, 8, 3)), "stretch")
+
+
+def test_an_interlaced_png_is_whole_with_its_last_pass_only():
+    values = NOISE[..., :1] % 256
+    passes = [
+        values[top::down, left::across]
+        for left, top, across, down in (
+            (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
+            (0, 1, 1, 2),
+        )
+    ]  # fmt: skip
+    lines = [b"\0" + row.astype(np.uint8).tobytes() for each in passes for row in each]
+    whole, short = (interlaced(16, lines[:count]) for count in (len(lines), -1))
+    look(whole, whole)
+    assert decode(whole, Shape((16, 16, 1)), "stretch").tolist() == values.tolist()
+    with pytest.raises(UnreadableError, match="rows are missing"):
+        look(short, short)
+
+
+def interlaced(side: int, lines: list[bytes]) -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 1))
+    data = chunk(b"IDAT", zlib.compress(b"".join(lines)))
+    return b"\x89PNG\r\n\x1a\n" + header + data + chunk(b"IEND", b"")
 
 
 def test_an_image_with_something_behind_its_end_is_one():
@@ -256,8 +512,10 @@ def test_plain_jpegs_are_told_from_others(content, plain):
 
 def test_damage_at_random_is_pixels_or_a_reason():
     random = np.random.default_rng(0)
-    for kind in ("JPEG", "PNG", "GIF", "BMP"):
-        whole = np.frombuffer(encoded(a_photo(16, 16), kind), np.uint8)
+    files = [encoded(a_photo(16, 16), kind) for kind in ("JPEG", "PNG", "GIF", "BMP", "WEBP")]
+    files += [tiff(NOISE, deflated=True), tiff(NOISE[..., :1]), png(NOISE, 16)]
+    for content in files:
+        whole = np.frombuffer(content, np.uint8)
         for _ in range(100):
             damaged = whole.copy()
             where = random.integers(0, len(damaged), 8)

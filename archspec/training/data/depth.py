@@ -45,6 +45,7 @@ def layout(image: Image) -> Layout:
     if image.format == "PPM":
         return _layout_of_pnm(image)
     if image.format == "TIFF":
+        tiff.check(image.tag_v2)  # type: ignore[attr-defined]
         return layout_of_tiff(image.tag_v2)  # type: ignore[attr-defined]
     return BYTES
 
@@ -133,6 +134,8 @@ def _layout_of_pnm(image: Image) -> Layout:
     args = image.tile[0][3] if image.tile else ()  # type: ignore[attr-defined]
     if image.mode == "F":
         return Layout("float", None)
+    if image.mode == "I" and args == "I;16B":
+        return Layout("unsigned", 65535.0)  # which Pillow decodes as it stands
     white = args[1] if isinstance(args, tuple) and len(args) == 2 else BYTE
     return Layout("unsigned", float(white)) if white > BYTE else BYTES
 

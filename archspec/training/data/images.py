@@ -112,7 +112,6 @@ def _read(
     encoded: Encoded, shape: Shape, how: str, plain: tuple[int, int] | None
 ) -> tuple[Layout, NDArray[Any]]:
     """What a file holds, and its pixels fitted to `shape`: bytes, or float32 as in the file."""
-    import numpy as np  # noqa: PLC0415
     from PIL import UnidentifiedImageError  # noqa: PLC0415
 
     try:
@@ -126,7 +125,7 @@ def _read(
                 return found, _of_bytes(image, encoded, shape, how, plain)
             values = _of_values(image, encoded, found)
     values = match_channels(values, shape.channels)
-    return found, resize(values[np.newaxis], shape.spatial, how)[0]
+    return found, _fitted_values(values, shape.spatial, how)
 
 
 def look(content: bytes, encoded: Encoded) -> Look:
@@ -308,6 +307,26 @@ def _fitted(image: Image, shape: Shape, how: str) -> Image:
         canvas.paste(image, ((target[1] - inner[1]) // 2, (target[0] - inner[0]) // 2))
         image = canvas
     return image if turned == 1 else image.transpose(Images.Transpose(_TURNS[turned]))
+
+
+def _fitted_values(
+    values: NDArray[np.float32], extent: tuple[int, ...], how: str
+) -> NDArray[np.float32]:
+    """The same for an upright array of floats, (height, width, channels)."""
+    import numpy as np  # noqa: PLC0415
+    from PIL import Image as Images  # noqa: PLC0415
+
+    inner, bars = placement(values.shape[:2], extent, how)
+    (top, bottom), (left, right) = shown(values.shape[:2], extent, how)
+    if values.shape[:2] != inner or how == "crop":
+        channels = [
+            Images.fromarray(np.ascontiguousarray(values[..., channel])).resize(
+                (inner[1], inner[0]), Images.Resampling.BILINEAR, box=(left, top, right, bottom)
+            )
+            for channel in range(values.shape[-1])
+        ]
+        values = np.stack([np.asarray(channel) for channel in channels], axis=-1)
+    return np.pad(values, (*bars, (0, 0))) if inner != extent else values
 
 
 _TURNS: Final = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}

@@ -11,6 +11,7 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping
 from io import BytesIO
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from archspec.training.data.decoding import Encoded, UnreadableError, content_of, opencv
@@ -29,6 +30,8 @@ UNSIGNED, SIGNED, FLOAT = 1, 2, 3
 PLAIN, DEFLATED = (1,), (8, 32946)
 TOGETHER, IN_PLANES = 1, 2
 UNSPECIFIED, MULTIPLIED = 0, 1
+
+MOST_BITS: Final = 64
 
 MOST_SAMPLES: Final = 16
 """Of a pixel: others than the first few are left out."""
@@ -58,10 +61,45 @@ def first(tags: Tags, tag: int, default: int) -> int:
 
 
 def white(tags: Tags) -> float | None:
-    """Return the value of white, None where that is not stated: in floats and signed numbers."""
+    """Return the value of white, None where that is not stated: in floats and signed numbers.
+
+    Raises `UnreadableError` for samples of a size that there is not.
+    """
     if first(tags, FORMAT, UNSIGNED) in {SIGNED, FLOAT}:
         return None
-    return float(2 ** first(tags, BITS, 1) - 1)
+    bits = first(tags, BITS, 1)
+    if not 1 <= bits <= MOST_BITS:
+        raise UnreadableError(f"damaged ({bits} bits a sample)")
+    return float(2**bits - 1)
+
+
+class _Grid(NamedTuple):
+    """How a page is cut into strips, or tiles, of so many rows and columns."""
+
+    tall: int
+    wide: int
+    down: int
+    across: int
+    planes: int
+
+
+def check(tags: Tags) -> None:
+    """Raise `UnreadableError` where rows are missing, which Pillow leaves black."""
+    grid = _grid(tags)
+    there = len(tags.get(TILES if TILES in tags else STRIPS, ()))
+    if there < grid.planes * grid.down * grid.across:
+        raise UnreadableError("damaged (rows are missing)")
+
+
+def _grid(tags: Tags) -> _Grid:
+    width, height = tags[WIDTH], tags[HEIGHT]
+    tall = first(tags, TILE_HEIGHT, min(first(tags, ROWS, height), height))
+    wide = first(tags, TILE_WIDTH, width)
+    if min(tall, wide) < 1:
+        raise UnreadableError("damaged (strips of no rows)")
+    in_planes = first(tags, PLANAR, TOGETHER) == IN_PLANES
+    planes = first(tags, SAMPLES, 1) if in_planes else 1
+    return _Grid(tall, wide, math.ceil(height / tall), math.ceil(width / wide), planes)
 
 
 def values(tags: Tags, encoded: Encoded) -> NDArray[Any]:
@@ -156,41 +194,33 @@ def _stored(tags: Tags, content: bytes) -> NDArray[Any]:
         raise _unread(tags)
     order = "<" if content[:2] == b"II" else ">"
     dtype = np.dtype(f"{order}{'uif'[form - 1]}{bits // 8}")
-    planes = count if first(tags, PLANAR, TOGETHER) == IN_PLANES else 1
-    together = count // planes
-    tall = first(tags, TILE_HEIGHT, min(first(tags, ROWS, height), height))
-    wide = first(tags, TILE_WIDTH, width)
+    grid = _grid(tags)
+    together = count // grid.planes
     is_deflated = first(tags, COMPRESSION, 1) in DEFLATED
     result = np.empty((height, width, count), dtype.newbyteorder("="))
-    for block in _blocks(tags, content, tall, wide, planes):
-        rows = tall if TILES in tags else min(tall, height - block.top)
-        size = rows * wide * together * dtype.itemsize
+    for block in _blocks(tags, content, grid):
+        rows = grid.tall if TILES in tags else min(grid.tall, height - block.top)
+        size = rows * grid.wide * together * dtype.itemsize
         data = _inflated(block.data, size) if is_deflated else block.data
         if len(data) < size:
             raise UnreadableError("damaged (rows are missing)")
-        samples = np.frombuffer(data[:size], dtype).reshape(rows, wide, together)
+        samples = np.frombuffer(data[:size], dtype).reshape(rows, grid.wide, together)
         if first(tags, PREDICTOR, 1) == 2:  # each is the difference from the one to its left
             samples = np.cumsum(samples, axis=1, dtype=result.dtype)
-        place = result[block.top : block.top + tall, block.left : block.left + wide]
+        place = result[block.top : block.top + rows, block.left : block.left + grid.wide]
         place = place[..., block.plane : block.plane + together]
         place[:] = samples[: place.shape[0], : place.shape[1]]
     return result
 
 
-def _blocks(tags: Tags, content: bytes, tall: int, wide: int, planes: int) -> Iterator[_Block]:
-    offsets = tags[TILES] if TILES in tags else tags[STRIPS]
-    lengths = tags[TILE_BYTES] if TILES in tags else tags[STRIP_BYTES]
-    down, across = math.ceil(tags[HEIGHT] / tall), math.ceil(tags[WIDTH] / wide)
-    if len(offsets) < planes * down * across or len(lengths) < len(offsets):
-        raise UnreadableError("damaged (rows are missing)")
-    number = 0
-    for plane in range(planes):
-        for row in range(down):
-            for column in range(across):
-                start = offsets[number]
-                data = content[start : start + lengths[number]]
-                yield _Block(row * tall, column * wide, plane, data)
-                number += 1
+def _blocks(tags: Tags, content: bytes, grid: _Grid) -> Iterator[_Block]:
+    check(tags)
+    offsets = tags[TILES if TILES in tags else STRIPS]
+    lengths = tags[TILE_BYTES if TILES in tags else STRIP_BYTES]
+    places = product(range(grid.planes), range(grid.down), range(grid.across))
+    for (plane, row, column), start, length in zip(places, offsets, lengths, strict=False):
+        data = content[start : start + length]
+        yield _Block(row * grid.tall, column * grid.wide, plane, data)
 
 
 def _inflated(data: bytes, size: int) -> bytes:
