@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .engine import EngineCommand
 from .options import format_option, load_spec, memory_options, rows_options, spec_options
 from .output import SUFFIXES, as_json, check_outputs, echo, screen, write
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    name="build", short_help="Show what a network costs; write it as a model or a report."
+    name="build",
+    cls=EngineCommand,
+    short_help="Show what a network costs; write it as a model or a report.",
 )
 @spec_options
 @memory_options

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .engine import EngineCommand
 from .options import AT_LEAST_1, images_options
 from .output import as_json, counter, echo, screen
 from .spelling import spelled
@@ -13,7 +14,7 @@ from .spelling import spelled
 PARTS = ("test", "validation", "train", "all")
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=EngineCommand)
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option(
     "--data", metavar="SOURCE", help="Other data: digits, cifar10, .., a folder, a table, an .npz."

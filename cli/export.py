@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
+from .engine import EngineCommand
 from .output import echo
 
 MODELS = ("best", "final")
 """The models of a run's folder, the first that there is being meant."""
 
 
-@click.command("export")
+@click.command("export", cls=EngineCommand)
 @click.argument("run")
 @click.option(
     "-o",

@@ -123,6 +123,8 @@ def counter(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     if quiet or terminal_width(sys.stderr) is None:
         yield None
         return
+    from archspec.emit.starting import announcing
+
     longest = 0
 
     def show(text: str) -> None:
@@ -132,6 +134,7 @@ def counter(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 
     show("loading ..")
     try:
-        yield lambda done, total: show(f"{done:,} of {total:,} images")
+        with announcing(show):
+            yield lambda done, total: show(f"{done:,} of {total:,} images")
     finally:
         click.echo(f"\r{' ' * longest}\r", nl=False, err=True)

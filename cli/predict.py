@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from .engine import EngineCommand
 from .options import AT_LEAST_1, images_options
 from .output import as_json, counter, echo, screen
 from .spelling import spelled
 
 
-@click.command("predict")
+@click.command("predict", cls=EngineCommand)
 @click.argument("run")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option(

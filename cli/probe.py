@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .engine import EngineCommand
 from .options import format_option, load_spec, rows_options, spec_options
 from .output import as_json, screen
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from archspec.analysis.probe import Probe
 
 
-@click.command("probe")
+@click.command("probe", cls=EngineCommand)
 @spec_options
 @click.option("--init", metavar="HOW", default="keras", help="How kernels are drawn.  [keras]")
 @click.option("--data", metavar="SOURCE", default="gaussian", help="What is fed.  [gaussian]")

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from archspec.diagnostics import UsageError, suggestion
 from archspec.emit.modelfile import open_model
+from archspec.emit.starting import NAMES, starting
 
-BACKENDS: Final = ("tensorflow", "jax", "torch")
+BACKENDS: Final = tuple(NAMES)
 
 
 def load_keras() -> Any:
@@ -30,7 +31,7 @@ def load_keras() -> Any:
         raise UsageError(f"archspec knows no backend of Keras called `{backend}`; {hint}")
     if backend and importlib.util.find_spec(backend) is None:
         raise UsageError(_advice(backend))
-    with _quiet_start() if backend == "tensorflow" else contextlib.nullcontext():
+    with starting(backend) if backend else contextlib.nullcontext():
         import keras  # noqa: PLC0415  (seconds, which only a model is worth)
 
         return keras
@@ -58,40 +59,6 @@ def _configured_backend() -> str:
 def keras_home() -> Path:
     """The folder of Keras's settings and of what it downloads."""
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-
-
-@contextlib.contextmanager
-def _quiet_start() -> Iterator[None]:
-    """Hold back what TensorFlow's C++ writes to standard error while it is imported.
-
-    Its first lines come from below Python's `sys.stderr`, before TF_CPP_MIN_LOG_LEVEL is heard.
-    If the import fails they are let through. Whoever sets that variable hears everything.
-    """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
-        yield
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    with tempfile.TemporaryFile() as held, _standard_error_to(held.fileno()) as original:
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(original, held.read())
-            raise
-
-
-@contextlib.contextmanager
-def _standard_error_to(descriptor: int) -> Iterator[int]:
-    """File descriptor 2 leads elsewhere inside; gives the one where it led."""
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    original = os.dup(2)
-    try:
-        os.dup2(descriptor, 2)
-        yield original
-    finally:
-        os.dup2(original, 2)
-        os.close(original)
 
 
 def load_file(path: str | os.PathLike[str], *, compile: bool = False) -> Any:  # noqa: A002

@@ -18,7 +18,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import ModuleType
@@ -40,13 +40,20 @@ def _register() -> None:
     stand_in_for_torch(sys.modules["keras"])
 
 
-class _Finder:
-    """Finds `keras` as the other finders do, and has the layers registered once it is executed."""
+class Finder:
+    """Finds the module `name` as the other finders do, and has `run` execute it.
+
+    `run` is given what executes the module, once.
+    """
+
+    def __init__(self, name: str, run: Callable[[Callable[[], None]], None]) -> None:
+        self._name = name
+        self._run = run
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != "keras":
+        if name != self._name:
             return None
         for finder in sys.meta_path:
             if finder is self or not hasattr(finder, "find_spec"):
@@ -54,19 +61,20 @@ class _Finder:
             spec = finder.find_spec(name, path, target)
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):
-                    spec.loader = _Registering(spec.loader)  # type: ignore[assignment, arg-type]
+                    spec.loader = _Loader(spec.loader, self._run)  # type: ignore[assignment, arg-type]
                 return spec
         return None
 
 
-class _Registering:
-    """A loader that is `loader` in all but one thing: after its module, it registers the layers.
+class _Loader:
+    """A loader that is `loader` in all but one thing: another has the module executed.
 
     It is gone before the module runs, so that nobody who looks at a module's loader meets it.
     """
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: Loader, run: Callable[[Callable[[], None]], None]) -> None:
         self._loader = loader
+        self._run = run
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._loader, name)
@@ -75,8 +83,12 @@ class _Registering:
         module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        _register()
+        self._run(lambda: self._loader.exec_module(module))
 
 
-_FINDER = _Finder()
+def _and_register(execute: Callable[[], None]) -> None:
+    execute()
+    _register()
+
+
+_FINDER = Finder("keras", _and_register)
