@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from archspec.training.rates import find_lr as find_lr
     from archspec.training.run import fit as fit
     from archspec.training.run import resume as resume
+    from archspec.training.runs.outcome import DivergedError as DivergedError
     from archspec.training.runs.outcome import Run as Run
     from archspec.training.scoring.evaluation import Evaluation as Evaluation
     from archspec.training.scoring.evaluation import evaluate as evaluate
@@ -78,6 +79,7 @@ _HOMES = {
     "evaluate": "archspec.training.scoring.evaluation",
     "Predictions": "archspec.training.scoring.prediction",
     "predict": "archspec.training.scoring.prediction",
+    "DivergedError": "archspec.training.runs.outcome",
     "Run": "archspec.training.runs.outcome",
     "Rates": "archspec.training.rates",
     "find_lr": "archspec.training.rates",

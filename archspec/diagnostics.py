@@ -3,7 +3,8 @@
 Exception
 ├── ArchspecError      everything archspec raises on a user's mistake
 │   ├── SpecError      one or more diagnostics, each at a place in a spec
-│   └── UsageError     a wrong argument of a command or a function: no place in a file
+│   ├── UsageError     a wrong argument of a command or a function: no place in a file
+│   └── DivergedError  a training whose loss became infinite or not a number (in training/runs)
 └── Problem            raised where no place is known; whoever knows the place makes it a diagnostic
 
 Messages quote Python in backticks: an argument as `epochs=3`, or `epochs=` whatever its value; a

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .engine import EngineCommand
 from .options import Setting, collect, load_spec, set_option, variant_option
 from .spelling import spelled
 
@@ -41,7 +43,7 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
         return thaw
 
 
-@click.command("fit")
+@click.command("fit", cls=EngineCommand)
 @click.argument("spec", required=False)
 @variant_option
 @set_option
@@ -156,7 +158,9 @@ def command(
     if resume is not None:
         _check_alone(spec, variant, settings, recipe, out, find_lr)
         with watching(quiet, as_json) as watchers:
-            run = training.resume(resume, watchers=watchers, hosts=together, **recipe)
+            run = _outcome(
+                lambda: training.resume(resume, watchers=watchers, hosts=together, **recipe)
+            )
     else:
         if spec is None:
             raise click.UsageError(
@@ -172,13 +176,28 @@ def command(
             _find_lr(network, recipe, out, quiet)
             return
         with watching(quiet, as_json) as watchers:
-            run = training.fit(network, out=out, watchers=watchers, hosts=together, **recipe)
+            run = _outcome(
+                lambda: training.fit(network, out=out, watchers=watchers, hosts=together, **recipe)
+            )
     if together.leads and not as_json:
         _tell(run)
     if run.outcome == "interrupted":
         raise click.exceptions.Exit(130)
     if run.outcome == "diverged":
         raise click.exceptions.Exit(1)
+
+
+def _outcome(train: Callable[[], Run]) -> Run:
+    """The run, though it diverged or was asked to end by SIGTERM: what came of it is to be told."""
+    from archspec.training.runs.outcome import DivergedError
+
+    previous = signal.signal(signal.SIGTERM, lambda *_: None)  # when the run is saved
+    try:
+        return train()
+    except DivergedError as error:
+        return error.run
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _recipe(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -29,7 +31,7 @@ from archspec.training.runs import folder
 from archspec.training.runs.outcome import Outcome
 from archspec.training.scoring import scores
 from archspec.training.summary import time_taken, verdict
-from archspec.training.watching.callbacks import Interrupt
+from archspec.training.watching.interrupt import Interrupt
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -62,16 +64,109 @@ def load(tmp_path, monkeypatch):
 # A stop by Ctrl-C
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_ctrl_c_asks_and_the_second_insists(number):
-    before = signal.getsignal(number)
-    interrupt = Interrupt()
+@pytest.fixture
+def handlers():
+    """Python's handlers, as any script begins with; put back afterwards."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_the_first_ctrl_c_asks_and_the_second_insists():
+    interrupt, stops = Interrupt(), []
     with interrupt.caught():
-        signal.raise_signal(number)
+        interrupt.begin_training(lambda: stops.append(True))
+        signal.raise_signal(signal.SIGINT)
         assert interrupt.requested
         with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert stops == [True]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_scripts_own_handler_gets_the_signal_when_the_run_is_saved(number):
+    heard: list[str] = []
+    signal.signal(number, lambda *_: heard.append("script"))
+    interrupt = Interrupt()
+    with interrupt.caught():
+        interrupt.begin_training(lambda: heard.append("stop"))
+        signal.raise_signal(number)
+        heard.append("saved")
+    assert heard == ["stop", "saved", "script"]
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_before_the_first_step_a_signal_is_the_scripts_at_once_and_ends_the_call(number):
+    heard = []
+    signal.signal(number, lambda *_: heard.append(True))
+    with Interrupt().caught():
+        with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
-    assert signal.getsignal(number) is before
+        assert heard == [True]
+    assert heard == [True]
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_ctrl_c_whose_exception_was_lost_still_keeps_a_training_from_beginning():
+    """As inside a callback of garbage collection, whose exceptions Python prints and forgets."""
+    with Interrupt().caught() as interrupt:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.begin_training(lambda: None)
+
+
+def test_a_thread_other_than_the_main_one_has_no_handlers():
+    def handler_inside() -> object:
+        with Interrupt().caught():
+            return signal.getsignal(signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(handler_inside).result() is signal.getsignal(signal.SIGINT)
+
+
+TERMINATED = """
+import os, signal, sys
+import archspec
+from archspec.training.watching.callbacks import Watcher
+
+class Ends(Watcher):
+    def epoch_begins(self, epoch):
+        if epoch == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+def train():
+    return archspec.fit(sys.argv[1], out=sys.argv[2], epochs=9, watchers=[Ends()])
+"""
+
+
+@pytest.mark.keras
+def test_sigterm_ends_a_scripts_training_saves_it_and_then_the_script(load, tmp_path):
+    load()
+    script = f"""{TERMINATED}
+signal.signal(signal.SIGTERM, lambda *_: print("heard", os.path.exists("own/run.json")))
+print(train().outcome)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+sys.argv[2] = "system"
+train()
+print("not reached")
+"""
+    command = [sys.executable, "-u", "-c", script, "spec.yaml", "own"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGTERM, done.stderr
+    assert done.stdout.splitlines() == ["heard True", "interrupted"]
+    for name in ("own", "system"):
+        run = archspec.Run.read(tmp_path / name)
+        assert (run.outcome, len(run.history)) == ("interrupted", 2)
 
 
 # The run folder
@@ -353,14 +448,18 @@ heads:
 
 
 @pytest.mark.keras
-def test_a_run_that_diverges_says_so_and_keeps_no_broken_model(load):
-    run = archspec.fit(load(), optimizer="sgd", learning_rate=1e30)
+def test_a_run_that_diverges_is_an_error_and_keeps_no_broken_model(load):
+    with pytest.raises(archspec.DivergedError, match=r"not a number in epoch 1, .* finds one") as e:
+        archspec.fit(load(), optimizer="sgd", learning_rate=1e30)
+    run = e.value.run
     assert run.outcome == "diverged"
     assert run.test_accuracy is None
     assert not list(run.folder.glob("*.keras"))
     assert "not a number" in (run.folder / "summary.md").read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="holds no model"):
         run.model()
+    copy = pickle.loads(pickle.dumps(e.value))  # noqa: S301  (as from another process)
+    assert (copy.run, str(copy)) == (run, str(e.value))
 
 
 def test_the_steps_since_the_loss_was_a_number_are_remembered(tmp_path):

@@ -16,7 +16,8 @@ from archspec.training.hosts import ALONE, Hosts
 from archspec.training.runs import checkpoint, folder
 from archspec.training.runs.checkpoint import Checkpoint
 from archspec.training.runs.files import BEST, HISTORY
-from archspec.training.watching.callbacks import Interrupt, Logs, Watcher, learning_rate
+from archspec.training.watching.callbacks import Logs, Watcher, learning_rate
+from archspec.training.watching.interrupt import Interrupt
 
 BEST_SHARE: Final = 0.02
 """Of the time, at most, goes into best.keras: a small network's epoch is over before it is written.

@@ -23,13 +23,14 @@ from archspec.training.record import Memory, Record
 from archspec.training.remembering import remembering
 from archspec.training.runs import checkpoint, folder, reading
 from archspec.training.runs.files import BEST, CONFUSION_PICTURES, CURVES, FINAL, SPEC, SUMMARY
-from archspec.training.runs.outcome import Outcome, Run, no_run
+from archspec.training.runs.outcome import DivergedError, Outcome, Run, no_run
 from archspec.training.runs.records import Begun, DataRecord
 from archspec.training.scoring import scores
 from archspec.training.scoring.inference import scores_of
 from archspec.training.session import Session, plan, prepare
-from archspec.training.watching.callbacks import Interrupt, Watcher, as_keras_callback, averages
+from archspec.training.watching.callbacks import Watcher, as_keras_callback, averages
 from archspec.training.watching.diagnosis import diagnose, wrong_data
+from archspec.training.watching.interrupt import Interrupt
 from archspec.training.watching.tensorboard import TensorBoard
 
 
@@ -43,30 +44,49 @@ def fit(
 ) -> Run:
     """Train a spec's network by its recipe.
 
-    What is given here as `recipe` goes before what the spec's `train:` says: epochs=3,
-    data="digits", learning_rate=0.1, and any other of its keys. `out` is the run's folder, which
-    must not exist; without it, runs/NAME-N with the next free N. `watchers` are told how it goes.
-    Ctrl-C stops after the step under way and saves.
+        run = archspec.fit("lenet5", epochs=3)
+        run.best_epoch, run.test_accuracy, run.folder
 
-    Where `hosts` are several, each of them calls this with the same recipe. The first alone has the
-    folder and tells the watchers; Ctrl-C on any stops them all after the epoch under way.
+    The first Ctrl-C or SIGTERM stops the training after the step under way and saves: the run that
+    is returned has the outcome `interrupted`. A handler of your own, or the system's of SIGTERM,
+    which ends the process, gets the signal after that. Before the first step there is nothing to
+    save: then it gets the signal at once, and so it does the second time; if it comes back,
+    `KeyboardInterrupt` is raised.
 
-    Raises `SpecError` for what is wrong in the spec, and `UsageError` for what is wrong here or
-    where Keras's backend is not installed.
+    Args:
+        spec: A spec, a path, or a name that comes with archspec.
+        out: The run's folder, which must not exist; by default runs/NAME-N with the next free N.
+        watchers: Who is told how it goes.
+        hosts: Several, where each of them calls this with the same recipe. The first alone has the
+            folder and tells the watchers; Ctrl-C on any stops them all after the epoch under way.
+        recipe: What goes before the spec's `train:` section: epochs=3, data="digits",
+            learning_rate=0.1, or any other of its keys.
+
+    Returns:
+        The run: its history, its scores, and the folder that holds its models.
+
+    Raises:
+        SpecError: Something is wrong in the spec.
+        UsageError: An argument is wrong, or Keras's backend is not installed.
+        DivergedError: The loss became infinite or not a number. The error has the run.
+        KeyboardInterrupt: Ctrl-C was pressed before the first step, or twice.
+
     """
-    if hosts.count > 1:
-        hosts.join(load_keras())
-    with hosts.together():
-        if out is not None and hosts.leads:
-            folder.check_free(out)
-        spec = as_spec(spec)
-        planned = plan(spec, recipe)
-    watchers = watchers if hosts.leads else ()
-    for watcher in watchers:  # Keras takes seconds to start, in which nothing else is seen
-        watcher.says(f"training {spec.name}")
-    session = prepare(planned, hosts)
-    with _kept(hosts, lambda: folder.create(planned.spec.name, out)) as home:
-        return _train(session, home, watchers)
+    with Interrupt().caught() as interrupt:
+        if hosts.count > 1:
+            hosts.join(load_keras())
+        with hosts.together():
+            if out is not None and hosts.leads:
+                folder.check_free(out)
+            spec = as_spec(spec)
+            planned = plan(spec, recipe)
+        watchers = watchers if hosts.leads else ()
+        for watcher in watchers:  # Keras takes seconds to start, in which nothing else is seen
+            watcher.says(f"training {spec.name}")
+        session = prepare(planned, hosts)
+        with _kept(hosts, lambda: folder.create(planned.spec.name, out)) as home:
+            run = _train(session, home, watchers, interrupt)
+    return _sound(run)
 
 
 def resume(
@@ -79,38 +99,64 @@ def resume(
 ) -> Run:
     """Go on with a run that was stopped, from its last whole epoch; or for more `epochs` in all.
 
+        archspec.resume("runs/lenet5-1")
+
     With `deterministic`, and on as many devices as before, what comes out is what would have come
-    without the stop, bit for bit. Of several `hosts`, each must see the folder. Raises `UsageError`
-    where the folder holds no run, another process trains in it, or its data are not any more what
-    they were.
+    without the stop, bit for bit. Ctrl-C and SIGTERM stop it as they stop `fit`.
+
+    Args:
+        home: The run's folder. Of several `hosts`, each must see it.
+        watchers: Who is told how it goes.
+        epochs: How many in all; by default as many as the run was to have.
+        devices: How many devices share a batch; by default as before.
+        hosts: Several, where each of them calls this.
+
+    Returns:
+        The run, with the epochs before and those after.
+
+    Raises:
+        UsageError: The folder holds no run, another process trains in it, or its data are not any
+            more what they were.
+        DivergedError: The loss became infinite or not a number. The error has the run.
+        KeyboardInterrupt: Ctrl-C was pressed before the first step, or twice.
+
     """
     home = Path(home)
     watchers = watchers if hosts.leads else ()
-    if hosts.count > 1:
-        hosts.join(load_keras())
-    with hosts.together():
-        if not reading.exists(home / SPEC):
-            where = f" on host {hosts.index}; all hosts must see the same one"
-            raise UsageError(no_run(home) + (where if hosts.count > 1 else ""))
-    with _kept(hosts, lambda: home) as kept:
+    with Interrupt().caught() as interrupt:
+        if hosts.count > 1:
+            hosts.join(load_keras())
         with hosts.together():
-            held, damaged = checkpoint.latest(home)
-            if damaged and not held:
-                raise UsageError(f"no checkpoint in {home} can be read: {_anew(home)}")
-            _check_unended(home, epochs)
-            planned = plan(load(home / SPEC), {"epochs": epochs, "devices": devices})
-        done = held.epoch if held else 0
-        hosts.agree("checkpoint in this folder", str(done))
-        for watcher in watchers:
-            watcher.says(f"going on with {home} after epoch {done}")
-        session = prepare(planned, hosts, Begun.read(home) if held else None)
-        if held:
+            if not reading.exists(home / SPEC):
+                where = f" on host {hosts.index}; all hosts must see the same one"
+                raise UsageError(no_run(home) + (where if hosts.count > 1 else ""))
+        with _kept(hosts, lambda: home) as kept:
             with hosts.together():
-                _check_same_data(session, home)
-        for path in damaged:
+                held, damaged = checkpoint.latest(home)
+                if damaged and not held:
+                    raise UsageError(f"no checkpoint in {home} can be read: {_anew(home)}")
+                _check_unended(home, epochs)
+                planned = plan(load(home / SPEC), {"epochs": epochs, "devices": devices})
+            done = held.epoch if held else 0
+            hosts.agree("checkpoint in this folder", str(done))
             for watcher in watchers:
-                watcher.warns(f"{path} is damaged: going on from the checkpoint before it")
-        return _train(session, kept, watchers, held)
+                watcher.says(f"going on with {home} after epoch {done}")
+            session = prepare(planned, hosts, Begun.read(home) if held else None)
+            if held:
+                with hosts.together():
+                    _check_same_data(session, home)
+            for path in damaged:
+                for watcher in watchers:
+                    watcher.warns(f"{path} is damaged: going on from the checkpoint before it")
+            run = _train(session, kept, watchers, interrupt, held)
+    return _sound(run)
+
+
+def _sound(run: Run) -> Run:
+    """The run; raise `DivergedError` where its loss became infinite or not a number."""
+    if run.outcome == "diverged":
+        raise DivergedError(run)
+    return run
 
 
 @contextmanager
@@ -163,15 +209,21 @@ def _train(
     session: Session,
     home: Path,
     watchers: Sequence[Watcher],
+    interrupt: Interrupt,
     held: checkpoint.Checkpoint | None = None,
 ) -> Run:
     keras, model, hosts = session.keras, session.model, session.devices.hosts
+
+    def stop() -> None:
+        if hosts.count == 1:  # others would wait for ever in a step that this one leaves out
+            model.stop_training = True
+
+    interrupt.begin_training(stop)
     with _explained_if_unwritable(home):
         beginnings.write(session, home)
         if session.recipe.tensorboard and hosts.leads:
             watchers = [*watchers, TensorBoard(home)]
     done = held.epoch if held else 0
-    interrupt = Interrupt()
     record = Record(
         keras,
         model,
@@ -184,7 +236,7 @@ def _train(
         watchers=watchers,
         hosts=hosts,
     )
-    with interrupt.caught(), _explained_if_unwritable(home):
+    with _explained_if_unwritable(home):
         aligning = session.devices.aligning(keras)
         stages = deque(stage for stage in session.stages() if stage.last_epoch >= max(done, 1))
         stage = stages.popleft()

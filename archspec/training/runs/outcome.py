@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
-from archspec.diagnostics import UsageError, call
+from archspec.diagnostics import ArchspecError, UsageError, call
 from archspec.emit.model import load_model
 from archspec.training.runs import reading
 from archspec.training.runs.files import BEST, CLAIM, FINAL, RESULT, SPEC
@@ -110,3 +110,22 @@ def no_run(home: Path) -> str:
     if reading.exists(home / CLAIM):
         return f"{home} holds no {SPEC}, with which a run begins: start it again elsewhere"
     return f"{home} is not the folder of a run"
+
+
+class DivergedError(ArchspecError):
+    """A training whose loss became infinite or not a number.
+
+    Attributes:
+        run: What came of it: `run.advice` says why and what may help, `run.folder` holds the epochs
+            before.
+
+    """
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        self.run = run
+
+    def __str__(self) -> str:
+        epoch = len(self.run.history) + 1
+        why = f"The loss became infinite or not a number in epoch {epoch}."
+        return f"{self.run.advice or why} The run is in {self.run.folder}."

@@ -1,15 +1,13 @@
-"""What a training run tells whoever watches it, and a stop that Ctrl-C asks for.
+"""What a training run tells whoever watches it.
 
 The watchers are plain objects; `as_keras_callback` is all that Keras sees of them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -155,32 +153,3 @@ def averages(keras: Any, logs: Mapping[str, Any]) -> dict[str, float]:
         name: value if isinstance(value, float) else float(keras.ops.convert_to_numpy(value).mean())
         for name, value in logs.items()
     }
-
-
-class Interrupt:
-    """Whether Ctrl-C was pressed, or the process asked to end, as by a scheduler.
-
-    Either asks for a stop after the step under way: left to itself it would come anywhere, with
-    the weights of some backends half-way between two steps. The second time it is a
-    KeyboardInterrupt as ever.
-    """
-
-    requested = False
-
-    @contextlib.contextmanager
-    def caught(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield  # only the main thread is ever interrupted
-            return
-        asked = (signal.SIGINT, signal.SIGTERM)
-        previous = [signal.signal(number, self._handle) for number in asked]
-        try:
-            yield
-        finally:
-            for number, handler in zip(asked, previous, strict=True):
-                signal.signal(number, handler)
-
-    def _handle(self, *_: object) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
