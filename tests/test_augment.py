@@ -22,6 +22,7 @@ from archspec.training.data.augment import (
 from archspec.training.data.augment.colour import LUMA, covariance, recolour
 from archspec.training.data.augment.geometry import flip, rotate
 from archspec.training.data.augment.sampling import interpolate, pad, rectangles, windows
+from archspec.training.data.values import BYTES, LEVELS, SHARES, SIGNED, Range
 
 NEEDED = {"color_jitter": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.5}}
 """What cannot be left out."""
@@ -30,6 +31,10 @@ WHOLE = {"horizontal_flip", "vertical_flip", "random_crop", "shift", "random_era
 """Names of those that compute no new values: bytes stay bytes."""
 
 every = pytest.mark.parametrize("name", AUGMENTATIONS)
+
+ranges = pytest.mark.parametrize(
+    "limits", [SHARES, SIGNED, LEVELS, BYTES, Range(1000.0, 65535.0)], ids=str
+)
 
 
 def one(name: str, **arguments) -> Augmentation:
@@ -44,13 +49,18 @@ def batch(count=64, shape=(12, 9, 3), dtype=np.uint8, classes=5):
     return images, labels
 
 
-def apply(made: Augmentation, images, labels=None, seed=0, scale=255.0):
+def in_range(images, limits: Range):
+    """The same pictures as bytes have, with other values of black and white."""
+    return (images / 255 * limits.span + limits.black).astype(np.float32)
+
+
+def apply(made: Augmentation, images, labels=None, seed=0, limits=BYTES):
     (fitted,) = fit([made], images)
-    return fitted(images, labels, np.random.default_rng(seed), scale=scale)
+    return fitted(images, labels, np.random.default_rng(seed), limits=limits)
 
 
-def change(made: Augmentation, images, seed=0, scale=255.0):
-    return apply(made, images, seed=seed, scale=scale)[0]
+def change(made: Augmentation, images, seed=0, limits=BYTES):
+    return apply(made, images, seed=seed, limits=limits)[0]
 
 
 # All of them
@@ -96,17 +106,45 @@ def test_the_smallest_images_and_batches_can_be_augmented(name, shape, count):
 def test_an_empty_batch_stays_empty(name):
     images, labels = batch()
     (fitted,) = fit([one(name)], images)
-    changed, mixed = fitted(images[:0], labels[:0], np.random.default_rng(0), scale=255.0)
+    changed, mixed = fitted(images[:0], labels[:0], np.random.default_rng(0), limits=BYTES)
     assert (changed.shape, mixed.shape) == (images[:0].shape, labels[:0].shape)
 
 
 @pytest.mark.parametrize("name", sorted(AUGMENTATIONS.keys() - {"gaussian_noise", "pca_lighting"}))
-def test_values_stay_between_black_and_white(name):
-    for scale in (1.0, 255.0):
-        images = (batch()[0] / 255 * scale).astype(np.float32)
-        changed = apply(one(name), images, batch()[1], scale=scale)[0]
-        assert changed.min() >= 0
-        assert changed.max() <= scale
+@ranges
+def test_values_stay_between_black_and_white(name, limits):
+    images = in_range(batch()[0], limits)
+    changed = apply(one(name), images, batch()[1], limits=limits)[0]
+    assert changed.min() >= limits.black
+    assert changed.max() <= limits.white
+
+
+@every
+@ranges
+def test_the_same_pictures_are_augmented_alike_in_any_range(name, limits):
+    """No value is cut off that is none beyond black and white, and black is what fills."""
+    images, labels = batch()
+    bytes_, mixed = apply(one(name), images.astype(np.float32), labels)
+    changed, labels = apply(one(name), in_range(images, limits), labels, limits=limits)
+    assert changed == pytest.approx(in_range(bytes_, limits), abs=1e-4 * limits.span)
+    assert np.array_equal(labels, mixed)
+
+
+@every
+def test_an_augmentation_that_does_not_need_the_range_does_without(name):
+    images, labels = batch(dtype=np.float32)
+    made = one(name)
+    (fitted,) = fit([made], images)
+    known, unknown = (
+        augment(images, labels, [fitted], np.random.default_rng(0), limits=limits)[0]
+        for limits in (BYTES, None)
+    )
+    assert np.array_equal(known, unknown) != made.needs_range
+
+
+def test_filling_needs_the_range_where_it_is_with_black():
+    assert one("rotation").needs_range
+    assert not one("rotation", fill="edge").needs_range
 
 
 @pytest.mark.parametrize(
@@ -130,10 +168,10 @@ def test_augmentations_are_applied_in_their_order_with_one_generator():
     images, labels = batch()
     flip_, crop = augmentations(["horizontal_flip", "random_crop"])
     random = np.random.default_rng(5)
-    expected = crop(*flip_(images, labels, random, scale=255.0), random, scale=255.0)
-    changed = augment(images, labels, [flip_, crop], np.random.default_rng(5), scale=255.0)
+    expected = crop(*flip_(images, labels, random, limits=BYTES), random, limits=BYTES)
+    changed = augment(images, labels, [flip_, crop], np.random.default_rng(5), limits=BYTES)
     assert np.array_equal(changed[0], expected[0])
-    assert augment(images, labels, [], random, scale=255.0)[0] is images
+    assert augment(images, labels, [], random, limits=BYTES)[0] is images
 
 
 # Places
@@ -343,7 +381,7 @@ def test_pca_lighting_adds_components_times_variances_times_normal_numbers():
     sample = (120 + colours @ turn).astype(np.float32).reshape(50, 10, 10, 3)
     (made,) = fit([one("pca_lighting", deviation=0.1)], sample)
     black = np.zeros((50_000, 1, 1, 3), np.float32)
-    light = made(black, None, np.random.default_rng(1), scale=255.0)[0][:, 0, 0]
+    light = made(black, None, np.random.default_rng(1), limits=BYTES)[0][:, 0, 0]
 
     variances, components = np.linalg.eigh(np.cov(sample.reshape(-1, 3) / 255, rowvar=False))
     along = light / 255 @ components
@@ -360,20 +398,20 @@ def test_pca_lighting_gives_all_pixels_of_an_image_the_same_light():
 def test_pca_lighting_does_not_change_with_the_scale_of_the_pixels():
     images, _ = batch(dtype=np.float32)
     of_bytes = change(one("pca_lighting"), images)
-    of_shares = change(one("pca_lighting"), images / 255, scale=1.0)
+    of_shares = change(one("pca_lighting"), images / 255, limits=SHARES)
     assert of_shares * 255 == pytest.approx(of_bytes, abs=1e-3)
 
 
 def test_pca_lighting_says_that_it_is_not_fitted():
     images, labels = batch()
     with pytest.raises(ValueError, match="not fitted"):
-        augment(images, labels, [one("pca_lighting")], np.random.default_rng(0), scale=255.0)
+        augment(images, labels, [one("pca_lighting")], np.random.default_rng(0), limits=BYTES)
 
 
 @pytest.mark.parametrize("scale", [1.0, 255.0])
 def test_noise_is_a_share_of_the_scale(scale):
     grey = np.full((50, 32, 32, 1), scale / 2, np.float32)
-    noise = change(one("gaussian_noise", deviation=0.05), grey, scale=scale) - grey
+    noise = change(one("gaussian_noise", deviation=0.05), grey, limits=Range(0.0, scale)) - grey
     assert noise.std() == pytest.approx(0.05 * scale, rel=0.02)
     assert noise.mean() == pytest.approx(0, abs=0.001 * scale)
 
@@ -396,7 +434,7 @@ def test_what_is_erased_is_a_rectangle_of_its_area_and_ratio():
 def test_noise_in_place_of_a_rectangle_is_even_from_black_to_white(dtype, scale):
     images = np.zeros((200, 20, 20, 3), dtype)
     made = one("random_erasing", area=[1, 1], ratio=[1, 1], probability=1)
-    values = change(made, images, scale=scale) / scale
+    values = change(made, images, limits=Range(0.0, scale)) / scale
     shares, _ = np.histogram(values, bins=4, range=(0, 1))
     assert shares / values.size == pytest.approx([0.25] * 4, abs=0.01)
     assert (values.min(), values.max()) == pytest.approx((0, 1), abs=1e-4)
@@ -415,7 +453,7 @@ def coloured(count=32, classes=4, extent=(9, 7)):
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])
 def test_a_label_has_each_class_in_the_share_that_its_pixels_have(name, seed):
     images, labels = coloured()
-    mixed, shares = apply(one(name, alpha=1.0), images, labels, seed, scale=1.0)
+    mixed, shares = apply(one(name, alpha=1.0), images, labels, seed, limits=SHARES)
     assert mixed.mean(axis=(1, 2)) == pytest.approx(shares, abs=1e-6)
     assert shares.sum(axis=1) == pytest.approx(1, abs=1e-6)
     assert shares.sum(axis=0) == pytest.approx(labels.sum(axis=0), abs=1e-4)
@@ -444,7 +482,7 @@ def test_cutmix_pastes_one_rectangle_at_its_own_place():
 def test_cutmix_pastes_as_much_at_one_edge_as_at_the_other():
     images = np.tile(np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1), (1, 9, 7, 1))
     random, labels = np.random.default_rng(0), np.eye(8, dtype=np.float32)
-    pasted = [one("cutmix")(images, labels, random, scale=1.0)[0] != images for _ in range(500)]
+    pasted = [one("cutmix")(images, labels, random, limits=SHARES)[0] != images for _ in range(500)]
     share = np.mean(pasted, axis=(0, 1, 4))
     assert share == pytest.approx(share[::-1, ::-1], abs=0.1)
 
@@ -454,7 +492,7 @@ def test_batches_are_mixed_as_often_as_their_probability_says(name):
     images, labels = coloured(4)
     (made,) = augmentations([{name: {"probability": 0.3}}])
     random = np.random.default_rng(0)
-    mixed = [made(images, labels, random, scale=1.0)[0] is not images for _ in range(2_000)]
+    mixed = [made(images, labels, random, limits=SHARES)[0] is not images for _ in range(2_000)]
     assert np.mean(mixed) == pytest.approx(0.3, abs=0.04)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,11 @@ from PIL import Image
 
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import data, pixels, preprocessing
+from archspec.training.data import data, pixels, preprocessing, values
 from archspec.training.data.data import Preprocessing
 from archspec.training.data.examples import TEST, TRAIN, VALIDATION, EncodedImages
 from archspec.training.data.pixels import Files, Kept, Stored
+from archspec.training.data.values import BYTES, LEVELS, Range
 from archspec.training.recipe.recipe import DataRecipe, RecipeError
 from archspec.training.runs import reading
 
@@ -273,7 +274,7 @@ def test_published_colours_are_for_three_channels():
 def test_normalisations_are_what_they_are_called(how, channels, black, white):
     images = np.zeros((2, 1, 1, channels), np.uint8)
     images[1] = 255
-    store = Stored(images, Shape((1, 1, channels)), "stretch", scale=255)
+    store = Stored(images, Shape((1, 1, channels)), "stretch", limits=BYTES)
     fitted = preprocessing.fit(how, "stretch", store, np.arange(2))
     assert fitted(images).reshape(2, -1) == pytest.approx(np.array([black, white]), abs=1e-3)
     assert fitted.measured == 0
@@ -281,14 +282,14 @@ def test_normalisations_are_what_they_are_called(how, channels, black, white):
 
 def test_caffe_sees_blue_first():
     images = np.array([[[[255, 0, 0]]]], np.uint8)
-    store = Stored(images, Shape((1, 1, 3)), "stretch", scale=255)
+    store = Stored(images, Shape((1, 1, 3)), "stretch", limits=BYTES)
     fitted = preprocessing.fit("caffe", "stretch", store, np.arange(1))
     assert fitted(images)[0, 0, 0].argmax() == 2
 
 
 def test_standardising_is_by_each_channel_of_the_training_images():
     images = noise(60, 3, 3, 2) * np.array([1, 0], np.uint8) + np.array([0, 9], np.uint8)
-    store = Stored(images, Shape((3, 3, 2)), "stretch", scale=255)
+    store = Stored(images, Shape((3, 3, 2)), "stretch", limits=BYTES)
     fitted = preprocessing.fit("standardize", "stretch", store, np.arange(50))
     mean, deviation = images[:50, ..., 0].mean(), images[:50, ..., 0].std()
     assert fitted.mean == pytest.approx((mean, 9))
@@ -305,17 +306,123 @@ def test_of_images_that_are_not_in_memory_a_sample_is_measured(monkeypatch, fold
 
 
 def test_preprocessing_is_written_and_read_back():
-    fitted = Preprocessing((1.5, 2.0), (3.0, 4.0), True, "crop", 16.0, 12)
-    assert reading.parse(json.dumps(asdict(fitted)), Preprocessing, "") == fitted
+    fitted = Preprocessing((1.5, 2.0), (3.0, 4.0), True, "crop", LEVELS, 12)
+    for each in (fitted, replace(fitted, range=None), replace(fitted, range=Range(-1.0, 1.0))):
+        assert reading.parse(json.dumps(asdict(each)), Preprocessing, "") == each
 
 
-def test_a_new_file_is_seen_on_the_scale_of_the_training_images():
+@pytest.mark.parametrize("limits", [LEVELS, Range(-1.0, 1.0), Range(1040.0, 1130.0)])
+def test_a_new_files_black_and_white_are_those_of_the_training_images(limits):
     content = io.BytesIO()
-    Image.new("L", (2, 2), 255).save(content, "PNG")
-    digits = Preprocessing((8.0,), (8.0,), scale=16.0)
-    seen = digits.read(content.getvalue(), Shape((4, 4, 1)))
-    assert seen.shape == (4, 4, 1)
-    assert digits(seen[np.newaxis]) == pytest.approx(1)
+    Image.fromarray(np.array([[0, 255]], np.uint8)).save(content, "PNG")
+    fitted = Preprocessing((limits.black,), (limits.span,), range=limits)
+    seen = fitted.read(content.getvalue(), Shape((1, 2, 1)))
+    assert seen.ravel() == pytest.approx(limits)
+    assert fitted(seen[np.newaxis]).ravel() == pytest.approx([0, 1])
+    bytes_ = np.array([0, 255], np.uint8).reshape(2, 1, 1, 1)
+    assert fitted.on(BYTES)(bytes_).ravel() == pytest.approx([0, 1])
+
+
+# The range of arrays
+
+
+@pytest.mark.parametrize(
+    ("dtype", "minimum", "maximum", "limits"),
+    [
+        (bool, 0, 1, (0, 1)),
+        (np.uint8, 0, 1, (0, 1)),  # a mask
+        (np.float32, 0.2, 0.31, (0, 1)),
+        (np.float64, -0.9, 0.4, (-1, 1)),
+        (np.int16, -1, 1, (-1, 1)),
+        (np.float32, 0, 16, (0, 16)),  # scikit-learn's digits
+        (np.uint8, 0, 15, (0, 16)),
+        (np.float32, 0.5, 15.5, None),
+        (np.uint8, 0, 17, (0, 255)),
+        (np.uint8, 3, 8, (0, 255)),
+        (np.int64, 0, 200, (0, 255)),
+        (np.float32, 0.5, 254.5, (0, 255)),
+        (np.float32, 0, 100, None),  # percent, or dark bytes
+        (np.int64, 0, 256, None),
+        (np.uint16, 1032, 1138, (0, 65535)),  # a CT
+        (np.int32, 0, 4095, (0, 4095)),
+        (np.float32, 0, 50_000, (0, 65535)),
+        (np.float32, 0, 70_000, None),
+        (np.int16, -1000, 400, None),  # Hounsfield units
+        (np.float32, -3.2, 7.9, None),  # standardised already
+        (np.float32, -0.02, 1.03, None),  # interpolated beyond the ends
+    ],
+)
+def test_black_and_white_of_an_array_are_what_its_values_show(dtype, minimum, maximum, limits):
+    images = np.full((3, 2, 2, 1), minimum, dtype)
+    images[1, 1] = maximum
+    found = values.measure(images, "x")
+    assert found.range == limits
+    assert (found.minimum, found.maximum) == (images.min(), images.max())
+    assert found.dtype == np.dtype(dtype).name
+    assert reading.parse(json.dumps(asdict(found)), type(found), "") == found
+
+
+def test_the_extremes_of_an_array_are_found_in_any_of_its_chunks(monkeypatch):
+    monkeypatch.setattr(values, "CHUNK_BYTES", 64)
+    images = np.full((100, 4), 0.5, np.float32)
+    images[70, 2], images[99, 0] = -0.75, 0.875
+    found = values.measure(images, "x")
+    assert (found.minimum, found.maximum, found.range) == (-0.75, 0.875, (-1, 1))
+
+
+def test_digits_in_a_file_have_the_white_of_the_source(arrays):
+    """And so what is normalised and augmented by it is the same."""
+    source = data.load(DataRecipe(normalize="unit"), Shape((8, 8, 1)))
+    images = source.train.pixels.read(np.arange(1797))
+    recipe = arrays(images.astype(np.uint8), np.tile(np.arange(10), 180)[:1797], normalize="unit")
+    loaded = data.load(recipe, Shape((8, 8, 1)))
+    assert loaded.train.pixels.range == source.train.pixels.range == (0, 16)
+    assert loaded.preprocessing(images).max() == 1
+
+
+STANDARDISED = np.linspace(-3.2, 7.9, 20 * 16, dtype=np.float32).reshape(20, 4, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "place"),
+    [
+        ({"normalize": "unit"}, (4, 4, 1), "normalize"),
+        ({"normalize": "symmetric"}, (4, 4, 1), "normalize"),
+        ({"normalize": "torch"}, (4, 4, 3), "normalize"),
+        ({"resize": "pad"}, (4, 8, 1), "resize"),
+    ],
+)
+def test_what_needs_black_and_white_asks_for_them(arrays, options, shape, place):
+    recipe = arrays(STANDARDISED, np.tile([0, 1], 10), **options)
+    with pytest.raises(RecipeError, match=r"black and white, .* from -3\.2 to 7\.9") as caught:
+        data.load(recipe, Shape(shape))
+    ((path, problem),) = caught.value.problems
+    assert path == ("data", place)
+    assert problem.help == "say them, as `data.range: [0, 255]`"
+    said = recipe.model_copy(update={"range": (-4.0, 8.0)})
+    assert data.load(said, Shape(shape)).preprocessing.range == (-4, 8)
+
+
+def test_what_needs_no_black_and_white_does_without(arrays):
+    loaded = data.load(arrays(STANDARDISED, np.tile([0, 1], 10)), Shape((4, 4, 1)))
+    assert loaded.values.range is None
+    assert loaded.preprocessing.range is None
+    images = loaded.preprocessing(loaded.train.pixels.read(loaded.train.indices))
+    assert (images.mean(), images.std()) == pytest.approx((0, 1), abs=1e-5)
+
+
+def test_a_range_that_values_exceed_is_refused(arrays):
+    recipe = arrays(STANDARDISED, np.tile([0, 1], 10), range=(-1.0, 1.0))
+    with pytest.raises(RecipeError, match=r"from -3\.2 to 7\.9, beyond `range: \[-1, 1\]`"):
+        data.load(recipe, Shape((4, 4, 1)))
+
+
+def test_bars_are_black_in_any_range(arrays):
+    images = np.full((20, 4, 4, 1), 0.5, np.float32)
+    images[0] = -1
+    loaded = data.load(arrays(images, np.tile([0, 1], 10), resize="pad"), Shape((4, 8, 1)))
+    padded = loaded.train.pixels.read(np.array([1]))[0, :, :, 0]
+    assert padded[0].tolist() == [-1, -1, 0.5, 0.5, 0.5, 0.5, -1, -1]
 
 
 @pytest.mark.parametrize("extent", [(), (5,), (4, 3), (2, 3, 4)])
@@ -343,10 +450,10 @@ def test_a_tensor_is_preprocessed_as_an_array_is():
 
 def test_arrays_of_the_networks_shape_are_used_where_they_lie():
     images = noise(4, 3, 3, 1)
-    assert Stored(images, Shape((3, 3, 1)), "stretch", scale=255).array is images
-    assert Stored(images, Shape((4, 4, 1)), "stretch", scale=255).array is None
+    assert Stored(images, Shape((3, 3, 1)), "stretch", limits=BYTES).array is images
+    assert Stored(images, Shape((4, 4, 1)), "stretch", limits=BYTES).array is None
     for kind in (np.float64, ">f4"):
-        other = Stored(images.astype(kind), Shape((3, 3, 1)), "stretch", scale=255)
+        other = Stored(images.astype(kind), Shape((3, 3, 1)), "stretch", limits=BYTES)
         assert other.array is None
         assert other.read(np.arange(4)).dtype == np.dtype(np.float32)
 

@@ -26,10 +26,11 @@ from archspec.cli import main
 from archspec.cli import options as cli_options
 from archspec.diagnostics import UsageError
 from archspec.training.data.preprocessing import Preprocessing
+from archspec.training.data.values import BYTES, LEVELS, Range
+from archspec.training.runs.records import DataRecord
 from archspec.training.scoring import evaluation_tables, heldout, prediction_tables, scores, trained
 from archspec.training.scoring.evaluation import Evaluation, evaluate
 from archspec.training.scoring.prediction import Predictions, predict
-from archspec.training.scoring.trained import _at_scale
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -188,6 +189,19 @@ def test_what_a_run_learnt_from_is_no_test(runs):
 
 
 @pytest.mark.keras
+def test_a_run_of_version_0_says_its_white_and_had_a_black_of_0(runs, tmp_path):
+    (tmp_path / "old").mkdir()
+    held = kept(runs / "one", "data.json")
+    held["preprocessing"]["scale"] = held["preprocessing"].pop("range")[1]
+    for key in ("version", "values", "notes"):
+        del held[key]
+    (tmp_path / "old" / "data.json").write_text(json.dumps(held), encoding="utf-8")
+    old, new = (DataRecord.read(home) for home in (tmp_path / "old", runs / "one"))
+    assert old.preprocessing == new.preprocessing
+    assert (old.preprocessing.range, old.version) == (LEVELS, 0)
+
+
+@pytest.mark.keras
 def test_images_that_are_not_any_more_those_of_training_are_refused(runs, tmp_path):
     changed = tmp_path / "changed"
     shutil.copytree(runs / "one", changed)
@@ -246,11 +260,9 @@ def test_arrays_are_as_bright_as_in_training_or_as_said(runs, tmp_path):
     assert same.part == "test", "the images are those of training, wherever they come from"
     assert same.result.scores.cells == evaluate(runs / "one").result.scores.cells
     assert judged("unit.npz", DIGITS.images / 16, white=1).result.scores.cells == expected
-    with pytest.raises(
-        UsageError, match=r"values up to 1, .* takes 16 for white: say with `white=`"
-    ):
+    with pytest.raises(UsageError, match=r"from 0 to 1, .* 16 for white: say with `white=`"):
         judged("unit.npz", DIGITS.images / 16)
-    with pytest.raises(UsageError, match=r"values up to 255, .* takes 16"):
+    with pytest.raises(UsageError, match=r"values from 0 to 255, .* 16 for white"):
         judged("bytes.npz", DIGITS.images * 255 / 16)
     some = judged("some.npz", DIGITS.images[:500])
     assert (some.part, some.result.scores.images) == ("all", 500)
@@ -376,7 +388,7 @@ def test_a_file_of_its_own_numbers_its_classes(runs):
     found = predict(runs / "bare.keras", DIGITS.images[:2], normalize="unit", white=16)
     assert found[0].guesses[0].class_name.isdecimal()
     assert "does not name its classes" in found.notes[0]
-    with pytest.raises(UsageError, match=r"up to 15, .* say with `white=`"):
+    with pytest.raises(UsageError, match=r"from 0 to 15, .* say with `white=`"):
         predict(runs / "bare.keras", DIGITS.images[:1], normalize="unit")
 
 
@@ -503,10 +515,12 @@ def test_a_model_that_does_not_tell_classes_of_images_is_refused(line, said):
 
 
 def test_preprocessing_is_the_same_at_any_scale():
-    colour = Preprocessing((3.0, 4.0, 5.0), (2.0, 1.0, 0.5), reverse_channels=True, scale=16.0)
+    colour = Preprocessing((3.0, 4.0, 5.0), (2.0, 1.0, 0.5), reverse_channels=True, range=LEVELS)
     pixels = np.random.default_rng(0).uniform(0, 16, (5, 4, 4, 3)).astype(np.float32)
-    brighter = _at_scale(colour, 255.0)
+    brighter = colour.on(BYTES)
     np.testing.assert_allclose(brighter(pixels * 255 / 16), colour(pixels), rtol=1e-4, atol=1e-5)
+    signed = colour.on(Range(-1.0, 1.0))
+    np.testing.assert_allclose(signed(pixels / 8 - 1), colour(pixels), rtol=1e-4, atol=1e-5)
 
 
 def test_the_commands_offer_what_the_library_takes():

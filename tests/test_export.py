@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 import subprocess
@@ -26,6 +25,8 @@ from archspec.emit.model import build
 from archspec.graph.graph import Graph
 from archspec.spec.document import Spec
 from archspec.training.data.preprocessing import Preprocessing
+from archspec.training.data.values import LEVELS
+from archspec.training.runs.records import DataRecord, PartSizes
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -494,9 +495,9 @@ def digits_run(folder: Path, source: str = "digits", path: str = "null") -> Path
     """A run's folder that says what was learnt, and how images were prepared."""
     text = LEARNT_DIGITS.replace("SOURCE", source).replace("PATH", path)
     (folder / "spec.yaml").write_text(text, encoding="utf-8")
-    prepared = Preprocessing(mean=(5.0,), deviation=(6.0,), scale=16.0).to_dict()
-    held = {"class_names": [*"0123456789"], "preprocessing": prepared, "fingerprint": "none"}
-    (folder / "data.json").write_text(json.dumps(held), encoding="utf-8")
+    prepared = Preprocessing(mean=(5.0,), deviation=(6.0,), range=LEVELS)
+    sizes = PartSizes(1258, 180, 359)
+    DataRecord("digits", "", sizes, tuple("0123456789"), prepared, "none", "").write(folder)
     build(spec_of(text)).save(folder / "best.keras")
     return folder
 

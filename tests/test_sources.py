@@ -295,19 +295,6 @@ def test_grey_images_need_no_axis_for_their_channel(archive):
     assert load(arrays(path), Shape((4, 4))).images.shape == (6, 4, 4)
 
 
-@pytest.mark.parametrize(
-    ("images", "white"),
-    [
-        (IMAGES, 255),
-        (IMAGES / 255, 1),
-        (IMAGES.astype(np.float32), 255),
-        (IMAGES.astype(np.uint16) * 256, 95 * 256),
-    ],
-)
-def test_the_value_of_white_is_guessed_from_the_largest(archive, images, white):
-    assert load(arrays(archive(x=images, y=LABELS))).scale == white
-
-
 def with_value(value: float) -> np.ndarray:
     images = IMAGES.astype(float)
     images[3, 0, 0, 0] = value

@@ -50,6 +50,7 @@ def data_record(session: Session) -> DataRecord:
         description=data.describe(),
         images=PartSizes(len(data.train), len(data.validation), len(data.test)),
         class_names=data.class_names,
+        values=data.values,
         preprocessing=data.preprocessing,
         fingerprint=data.fingerprint,
         fingerprint_covers=data.covers,

@@ -260,6 +260,7 @@ def _session(keras: Any, plan: Plan, data: Data, devices: Devices, begun: Begun 
             with _of_source():
                 begun = transfer.begin(keras, model, graph, source, data.class_names)
         transfer.check_steps(recipe.transfer, graph, begun.new)
+    _check_range(recipe, data)
     train = Feed(
         data.train,
         data.preprocessing,
@@ -293,6 +294,19 @@ def _network(keras: Any, plan: Plan, devices: Devices) -> tuple[Any, compilation
         model = build(plan.graph)
     with devices.scope():
         return model, compilation.objective(keras, plan.recipe, model, plan.graph.loss_weights)
+
+
+def _check_range(recipe: Recipe, data: Data) -> None:
+    """Raise `RecipeError` for augmentations that need black and white, where nothing says them."""
+    if data.train.pixels.range is not None:
+        return
+    wrong = [
+        (("augment", index), training_data.unknown_range(f"`{each.name}`", data.values))
+        for index, each in enumerate(recipe.augment)
+        if each.needs_range
+    ]
+    if wrong:
+        raise RecipeError(wrong)
 
 
 def _class_weights(recipe: Recipe, data: Data) -> Any:

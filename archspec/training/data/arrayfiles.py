@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from archspec.diagnostics import UsageError, suggestion
 from archspec.ops.shape import Shape
-from archspec.training.data.examples import BYTE_WHITE, MOST_CLASSES, Facts, Loaded
-from archspec.training.data.pixels import at_once, free_memory
+from archspec.training.data.examples import MOST_CLASSES, Facts, Loaded
+from archspec.training.data.pixels import free_memory
+from archspec.training.data.values import measure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +62,7 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Loaded:
         class_names=class_names,
         labels=labels,
         images=images,
-        scale=_white(images, f"`{keys['images']}` in {path}"),
+        values=measure(images, f"`{keys['images']}` in {path}"),
     )
 
 
@@ -217,30 +218,3 @@ def _all_right(right: NDArray[np.bool_], values: NDArray[Any], where: str, what:
     shown = f"{values[first]}"[:60]
     count = f"; {wrong:,} are not" if wrong > 1 else ""
     raise UsageError(f"{where}: the label of image {first} is {shown}, but must be {what}{count}")
-
-
-def _white(images: NDArray[Any], where: str) -> float:
-    """The value of white, guessed from the largest; raises `UsageError` where one is no number."""
-    import numpy as np  # noqa: PLC0415
-
-    if images.dtype.kind not in "biuf":
-        raise UsageError(f"{where} must be numbers, not {images.dtype}")
-    if images.ndim < 2 or images.size == 0:
-        raise UsageError(f"{where} is {'x'.join(map(str, images.shape))}: there are no images")
-    if images.dtype == np.uint8:
-        return BYTE_WHITE
-    largest = 0.0
-    step = at_once(images)
-    for start in range(0, len(images), step):
-        chunk = images[start : start + step]
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
-            chunk = chunk.astype(np.float32)
-        bad = ~np.isfinite(chunk.reshape(len(chunk), -1)).all(axis=1)
-        if bad.any():
-            index = int(bad.argmax())
-            value = chunk[index][~np.isfinite(chunk[index])][0]
-            raise UsageError(f"{where}: image {start + index} has a value that is {value}")
-        largest = max(largest, float(chunk.max()))
-    if largest <= 1:
-        return 1.0
-    return max(largest, BYTE_WHITE)

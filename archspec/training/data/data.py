@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from archspec.diagnostics import Problem, UsageError, suggestion
@@ -21,10 +21,9 @@ from archspec.training.data.pixels import (
     Kept,
     Pixels,
     Stored,
-    at_once,
     free_memory,
 )
-from archspec.training.data.preprocessing import NEEDS_COLOUR, Preprocessing
+from archspec.training.data.preprocessing import NEEDS_COLOUR, NEEDS_RANGE, Preprocessing
 from archspec.training.data.sources import SOURCES
 from archspec.training.data.splitting import (
     check_parts,
@@ -33,6 +32,7 @@ from archspec.training.data.splitting import (
     labels_of,
     split,
 )
+from archspec.training.data.values import Range, Values, at_once, measure
 from archspec.training.recipe.recipe import DataRecipe, RecipeError
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class Data:
     train: Part
     validation: Part
     test: Part
+    values: Values | None
+    """What the values of arrays are; None of image files."""
     preprocessing: Preprocessing
     fingerprint: str
     """SHA-256 over the names of the classes, the labels, and what `covers` says."""
@@ -195,7 +197,11 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Data:
     kin = labels * 3
     for number, indices in enumerate(parts):
         kin[indices] += number
-    pixels = _pixels(recipe, loaded, input_shape, kin, unread)
+    values = _values(recipe, loaded)
+    limits = loaded.range if values is None else values.range
+    if limits is None:
+        _check_range(recipe, values, original, input_shape)
+    pixels = _pixels(recipe, loaded, input_shape, limits, kin, unread)
     train, validation, test = (Part(pixels, part, labels[part]) for part in parts)
     fingerprint, covers = _fingerprint(loaded, labels, class_names)
     return Data(
@@ -205,6 +211,7 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Data:
         train=train,
         validation=validation,
         test=test,
+        values=values,
         preprocessing=preprocessings.fit(recipe.normalize, recipe.resize, pixels, train.indices),
         fingerprint=fingerprint,
         covers=covers,
@@ -213,8 +220,55 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Data:
     )
 
 
+def _values(recipe: DataRecipe, loaded: Loaded) -> Values | None:
+    """What the values of an array are, and by the recipe or by themselves black and white."""
+    if isinstance(loaded.images, EncodedImages):
+        return None
+    values = loaded.values or measure(loaded.images, loaded.name)
+    if recipe.range is None:
+        return values
+    limits = Range(*recipe.range)
+    if values.minimum < limits.black or values.maximum > limits.white:
+        message = (
+            f"the values of {loaded.name} are from {values.minimum:g} to {values.maximum:g}, "
+            f"beyond `range: {limits}`"
+        )
+        problem = Problem("value", message, help="write the values of black and white")
+        raise RecipeError([(("data", "range"), problem)])
+    return replace(values, range=limits)
+
+
+def _check_range(
+    recipe: DataRecipe, values: Values | None, original: Shape | None, wanted: Shape
+) -> None:
+    """Raise `RecipeError` where black and white are needed, and values do not show them."""
+    if recipe.normalize in NEEDS_RANGE:
+        key = "normalize"
+    elif recipe.resize == "pad" and original and original.spatial != wanted.spatial:
+        key = "resize"
+    else:
+        return
+    problem = unknown_range(f"`{key}: {getattr(recipe, key)}`", values)
+    raise RecipeError([(("data", key), problem)])
+
+
+def unknown_range(what: str, values: Values | None) -> Problem:
+    """Ask for black and white, which `what` needs."""
+    seen = f" from {values.minimum:g} to {values.maximum:g} ({values.dtype})" if values else ""
+    return Problem(
+        "value",
+        f"{what} needs the values of black and white, which values{seen} do not show",
+        help="say them, as `data.range: [0, 255]`",
+    )
+
+
 def _pixels(
-    recipe: DataRecipe, loaded: Loaded, shape: Shape, kin: NDArray[np.int32], unread: list[Skipped]
+    recipe: DataRecipe,
+    loaded: Loaded,
+    shape: Shape,
+    limits: Range | None,
+    kin: NDArray[np.int32],
+    unread: list[Skipped],
 ) -> Pixels:
     """Where the pixels come from, as the network takes them."""
     store: Stored | Files
@@ -224,13 +278,13 @@ def _pixels(
             loaded.images,
             shape,
             recipe.resize,
-            scale=loaded.scale,
+            limits=loaded.range,
             kin=kin,
             skip=skip,
             skipped=unread,
         )
     else:
-        store = Stored(loaded.images, shape, recipe.resize, scale=loaded.scale)
+        store = Stored(loaded.images, shape, recipe.resize, limits=limits)
     if store.array is not None or recipe.cache is False:
         return store
     needed = int((kin >= 0).sum()) * shape.size * (1 if store.dtype == "uint8" else 4)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from archspec.ops.shape import Shape
 from archspec.training.data.decoding import Encoded
+from archspec.training.data.values import BYTES, Range, Values
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,9 +29,6 @@ PARTS: Final = {
 """Names, in any case, of folders, files and rows that are parts of the data and no classes."""
 
 MOST_CLASSES: Final = 100_000
-
-BYTE_WHITE: Final = 255.0
-"""The value of white where a channel is a byte."""
 
 Skipped: TypeAlias = tuple[str, str]
 """A file that is left out, and why."""
@@ -65,7 +63,10 @@ class Loaded:
     labels: NDArray[np.int32]
     images: NDArray[Any] | EncodedImages
     """(images, *extent, channels), in memory or mapped from a file; or encoded."""
-    scale: float = BYTE_WHITE
+    range: Range = BYTES
+    """Black and white in encoded images."""
+    values: Values | None = None
+    """What the values of an array are, where that has been looked at already."""
     parts: NDArray[np.int8] | None = None
     """TRAIN, VALIDATION or TEST for each, where the source comes split."""
     skipped: tuple[Skipped, ...] = ()

@@ -146,8 +146,8 @@ class Feed:
         if self.augmentations:
             purpose = (_AUGMENT, step) if host is None else (_AUGMENT, step, host)
             random = np.random.default_rng((self.seed or 0, epoch, *purpose))
-            scale = self.part.pixels.scale
-            pixels, labels = augment(pixels, labels, self.augmentations, random, scale=scale)
+            limits = self.part.pixels.range
+            pixels, labels = augment(pixels, labels, self.augmentations, random, limits=limits)
         images = self.preprocessing(pixels)
         if self.weights is None:
             return images, labels

@@ -359,8 +359,13 @@ def _in_mode(image: Image, mode: str) -> Image:
     return image.convert(mode)
 
 
-def resize(images: NDArray[Any], extent: tuple[int, ...], how: str = "stretch") -> NDArray[Any]:
-    """(images, height, width, channels) to another height and width; whole numbers are rounded."""
+def resize(
+    images: NDArray[Any], extent: tuple[int, ...], how: str = "stretch", black: float = 0.0
+) -> NDArray[Any]:
+    """(images, height, width, channels) to another height and width; whole numbers are rounded.
+
+    Bars are `black`.
+    """
     import numpy as np  # noqa: PLC0415
 
     count, *old, channels = images.shape
@@ -376,9 +381,12 @@ def resize(images: NDArray[Any], extent: tuple[int, ...], how: str = "stretch") 
     values = values.reshape(-1, old[1]) @ columns.T
     values = values.reshape(count, inner[0], channels, inner[1]).swapaxes(2, 3)
     if images.dtype.kind in "iu":
-        values = np.clip(np.rint(values), 0, np.iinfo(images.dtype).max)
+        limits = np.iinfo(images.dtype)
+        values = np.clip(np.rint(values), limits.min, limits.max)
     values = values.astype(images.dtype, copy=False)
-    return np.pad(values, ((0, 0), *bars, (0, 0))) if inner != extent else values
+    if inner == extent:
+        return values
+    return np.pad(values, ((0, 0), *bars, (0, 0)), constant_values=black)
 
 
 def _weights(old: int, new: int, region: tuple[float, float]) -> NDArray[np.float32]:

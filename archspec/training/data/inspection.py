@@ -18,7 +18,6 @@ from archspec.diagnostics import UsageError
 from archspec.training.data import filetypes
 from archspec.training.data.decoding import Encoded
 from archspec.training.data.examples import (
-    BYTE_WHITE,
     TRAIN,
     EncodedImages,
     Loaded,
@@ -27,6 +26,7 @@ from archspec.training.data.examples import (
 )
 from archspec.training.data.filetypes import FileType
 from archspec.training.data.images import Look, UnreadableError, look
+from archspec.training.data.values import BYTES, Range
 from archspec.training.watching.machine import cores
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def load(recipe: DataRecipe, listing: Listing) -> Loaded:
             [found.plain for found in looks.values()],
             unstated,
         ),
-        scale=scale,
+        range=Range(0.0, scale),
         parts=None if parts is None else np.array(parts, np.int8),
         skipped=(
             *listing.strangers,
@@ -123,7 +123,7 @@ def _scale(looks: Sequence[Look]) -> tuple[float, float | None]:
     stated = [found.layout.white for found in looks if found.layout.white is not None]
     high = max((found.extremes[1] for found in looks if found.extremes), default=None)
     if high is None:
-        return max(stated, default=BYTE_WHITE), None
+        return max(stated, default=BYTES.white), None
     scale = max(stated, default=max(high, 1.0))
     return scale, 1.0 if high <= 1 else scale
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
 from archspec.training.data import arrayfiles, filetypes
-from archspec.training.data.examples import BYTE_WHITE, legible
+from archspec.training.data.examples import legible
 from archspec.training.data.images import UnreadableError, decode
 from archspec.training.data.pixels import Stored
+from archspec.training.data.values import BYTES
 from archspec.training.watching.machine import cores
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 ARRAYS: Final = (".npy", ".npz")
 
 LOOKED_AT: Final = 1_000
-"""Images of an array that are looked at for its largest value."""
+"""Images of an array that are looked at for its extremes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,9 @@ class Chunk:
     read: Callable[[Shape, str], list[Any]]
     """Of each image the pixels for an input of that shape, resized in that way; or a str: why
     there are none."""
-    largest: float | None = None
-    """The largest value in the array that they are of; None of files, whose white is a byte's."""
+    extremes: tuple[float, float] | None = None
+    """The smallest and the largest value in the array that they are of; None of files, whose
+    black and white are a byte's."""
     where: str = ""
     """What a message calls that array."""
 
@@ -130,12 +132,13 @@ def _of_array(array: NDArray[Any], name: str, shape: Shape, size: int) -> Iterat
         reason = f"{array.dtype} of {extent} is no array of images for an input of {shape}"
         yield Chunk((name or "the array",), lambda *_: [reason])
         return
-    largest = float(array[:: -(-len(array) // LOOKED_AT)].max())
+    seen = array[:: -(-len(array) // LOOKED_AT)]
+    extremes = float(seen.min()), float(seen.max())
     for start in range(0, len(array), size):
         rows = array[start : start + size]
         numbers = range(start, start + len(rows))
         names = (name or "the array",) if single else tuple(f"{name}[{n}]" for n in numbers)
-        yield Chunk(names, partial(_rows, rows), largest, name or "the array")
+        yield Chunk(names, partial(_rows, rows), extremes, name or "the array")
 
 
 def _rows(rows: NDArray[Any], shape: Shape, how: str) -> list[Any]:
@@ -147,7 +150,7 @@ def _rows(rows: NDArray[Any], shape: Shape, how: str) -> list[Any]:
     )
     if here != shape and not resizable:
         return [f"an image of {here} does not fit an input of {shape}"] * len(rows)
-    store = Stored(np.asarray(rows), shape, how, scale=BYTE_WHITE)
+    store = Stored(np.asarray(rows), shape, how, limits=BYTES)
     pixels = store.read(np.arange(len(rows)))
     finite = np.isfinite(pixels.reshape(len(rows), -1)).all(axis=1)
     return [

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data.examples import BYTE_WHITE, EncodedImages, Skipped, legible
+from archspec.training.data.examples import EncodedImages, Skipped, legible
 from archspec.training.data.images import UnreadableError, decode, match_channels, resize
+from archspec.training.data.values import BYTES, Range, at_once
 from archspec.training.watching.machine import cores
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 MEMORY_SHARE: Final = 0.3
 """Of the memory that is free, what images may be kept in: training needs some as well."""
-
-CHUNK_BYTES: Final = 2**24
-"""How much of a large array is worked on at a time."""
 
 SMALL: Final = 2**13
 """Pixels of a JPEG so soon decoded that threads would mostly wait for the interpreter."""
@@ -42,8 +40,8 @@ class Pixels(Protocol):
         """Of one image."""
 
     @property
-    def scale(self) -> float:
-        """The value of white."""
+    def range(self) -> Range | None:
+        """The values of black and white; None where they are not known."""
 
     @property
     def array(self) -> NDArray[Any] | None:
@@ -56,11 +54,13 @@ class Pixels(Protocol):
 class Stored:
     """Images of an array, which may lie on a disk; resized when they are read."""
 
-    def __init__(self, images: NDArray[Any], shape: Shape, how: str, *, scale: float) -> None:
+    def __init__(
+        self, images: NDArray[Any], shape: Shape, how: str, *, limits: Range | None
+    ) -> None:
         import numpy as np  # noqa: PLC0415
 
         self.shape = shape
-        self.scale = scale
+        self.range = limits
         self._images = images
         self._how = how
         plain = images.dtype in (np.dtype("uint8"), np.dtype("float32"))
@@ -79,7 +79,8 @@ class Stored:
         # Of three channels and one, resize the one.
         if self.shape.channels < images.shape[-1]:
             images = match_channels(images, self.shape.channels)
-        images = resize(images, self.shape.spatial, self._how)
+        black = self.range.black if self.range else 0.0
+        images = resize(images, self.shape.spatial, self._how, black)
         return match_channels(images, self.shape.channels)
 
 
@@ -99,14 +100,15 @@ class Files:
         shape: Shape,
         how: str,
         *,
-        scale: float = BYTE_WHITE,
+        limits: Range = BYTES,
         kin: NDArray[Any],
         skip: bool,
         skipped: list[Skipped],
     ) -> None:
         self.shape = shape
-        self.scale = scale
-        self.dtype = "uint8" if scale == BYTE_WHITE else "float32"
+        self.range: Range | None = limits
+        self.dtype = "uint8" if limits == BYTES else "float32"
+        self._white = limits.white
         self.skipped = skipped
         self._images = images
         self._how = how
@@ -155,7 +157,7 @@ class Files:
         images = self._images
         plain = None if images.plain is None else images.plain[index]
         encoded = images.get(index)
-        return decode(encoded, self.shape, self._how, plain, self.scale, images.unstated)
+        return decode(encoded, self.shape, self._how, plain, self._white, images.unstated)
 
     def _damaged(self, index: int, reason: str) -> None:
         name = legible(self._images.names[index])
@@ -190,7 +192,7 @@ class Kept:
         import numpy as np  # noqa: PLC0415
 
         self.shape = inner.shape
-        self.scale = inner.scale
+        self.range = inner.range
         self._inner = inner
         self._images = np.empty((count, *inner.shape), inner.dtype)
         self._is_here = np.zeros(count, bool)
@@ -216,11 +218,6 @@ class Kept:
             chosen = np.arange(start, min(start + step, len(self._images)))
             self._images[chosen] = self._inner.read(chosen)
         self._is_here[:] = True
-
-
-def at_once(images: NDArray[Any]) -> int:
-    """How many of them are worked on at a time."""
-    return max(1, CHUNK_BYTES // max(1, int(images[0].nbytes)))
 
 
 def free_memory() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, cast
 
@@ -10,8 +10,8 @@ from pydantic import Field, FiniteFloat, NonNegativeInt
 
 from archspec.ops.shape import Shape
 from archspec.training.data.decoding import Encoded
-from archspec.training.data.examples import BYTE_WHITE
 from archspec.training.data.images import decode
+from archspec.training.data.values import BYTES, UNKNOWN, Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,7 @@ MEASURED: Final = 2_000
 """Images that mean and deviation are estimated from, where not all of them are in memory."""
 
 NEEDS_COLOUR: Final = ("torch", "caffe")
+NEEDS_RANGE: Final = ("unit", "symmetric", "torch", "caffe")
 
 Resize = Literal["stretch", "pad", "crop"]
 PositiveFinite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -46,8 +47,8 @@ class Preprocessing:
     """Whether RGB becomes BGR first."""
     resize: Resize = "stretch"
     """How an image of other proportions was made to fit."""
-    scale: PositiveFinite = BYTE_WHITE
-    """The value of white in the pixels that it was made for."""
+    range: Range | None = BYTES
+    """Black and white in the pixels that it was made for; None where nobody knows them."""
     measured: NonNegativeInt = 0
     """How many training images mean and deviation are of; 0 where they are published or fixed."""
 
@@ -74,11 +75,32 @@ class Preprocessing:
         return cast("Tensor", result)
 
     def read(self, encoded: Encoded, input_shape: Shape) -> NDArray[Any]:
-        """The pixels of a new image file, (height, width, channels), on the scale of the others.
+        """The pixels of a new image file, (height, width, channels), in the range of the others.
 
         Raises `UnreadableError`.
         """
-        return decode(encoded, input_shape, self.resize, white=self.scale)
+        import numpy as np  # noqa: PLC0415
+
+        black, white = self.range or BYTES
+        pixels = decode(encoded, input_shape, self.resize, white=white - black)
+        return pixels + np.float32(black) if black else pixels
+
+    def on(self, limits: Range | None) -> Preprocessing:
+        """The same for pixels whose black and white are others: what it does is linear.
+
+        Raises ValueError where one of the two ranges is not known.
+        """
+        if limits == self.range:
+            return self
+        if limits is None or self.range is None:
+            raise ValueError("black and white must be known to change them")
+        black, ratio = self.range.black, limits.span / self.range.span
+        return replace(
+            self,
+            mean=tuple(limits.black + (value - black) * ratio for value in self.mean),
+            deviation=tuple(value * ratio for value in self.deviation),
+            range=limits,
+        )
 
 
 @lru_cache(maxsize=16)
@@ -91,7 +113,9 @@ def _line(channels: tuple[float, ...], width: int) -> NDArray[np.float32]:
 
 def fit(how: str, resize: Resize, pixels: Pixels, train: NDArray[np.intp]) -> Preprocessing:
     """The preprocessing that a recipe's `normalize` names; `train` are the training images."""
-    channels, scale = pixels.shape.channels, pixels.scale
+    channels, limits = pixels.shape.channels, pixels.range
+    black, white = limits or UNKNOWN
+    span = white - black
     mean, deviation, measured = (0.0,) * channels, (1.0,) * channels, 0
     match how:
         case "standardize":
@@ -99,15 +123,16 @@ def fit(how: str, resize: Resize, pixels: Pixels, train: NDArray[np.intp]) -> Pr
             mean, deviation = _statistics(pixels, chosen)
             measured = len(chosen)
         case "unit":
-            deviation = (scale,) * channels
+            mean, deviation = (black,) * channels, (span,) * channels
         case "symmetric":
-            mean = deviation = (scale / 2,) * channels
+            mean, deviation = ((black + white) / 2,) * channels, (span / 2,) * channels
         case "torch":
-            mean, deviation = (tuple(value * scale for value in of) for of in TORCH)
+            mean = tuple(black + value * span for value in TORCH[0])
+            deviation = tuple(value * span for value in TORCH[1])
         case "caffe":
-            mean = tuple(value * scale / BYTE_WHITE for value in CAFFE_MEAN)
-            deviation = (scale / BYTE_WHITE,) * channels
-    return Preprocessing(mean, deviation, how == "caffe", resize, scale, measured)
+            mean = tuple(black + value * span / BYTES.span for value in CAFFE_MEAN)
+            deviation = (span / BYTES.span,) * channels
+    return Preprocessing(mean, deviation, how == "caffe", resize, limits, measured)
 
 
 def _sample(pixels: Pixels, train: NDArray[np.intp]) -> NDArray[np.intp]:

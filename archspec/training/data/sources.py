@@ -59,7 +59,7 @@ class Source:
     needs: str | None = None
     """What a recipe must say beside the source's name: `path`, `name`, or nothing."""
     takes: tuple[str, ...] = ()
-    """What it may say as well: `path`, `images`, `labels`, `split`."""
+    """What it may say as well: `path`, `images`, `labels`, `split`, `range`."""
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -78,7 +78,6 @@ def _digits(*_: Any) -> Loaded:
         class_names=DIGITS,
         labels=digits.target.astype(np.int32),
         images=digits.images[..., np.newaxis].astype(np.float32),
-        scale=16.0,
     )
 
 
@@ -185,7 +184,7 @@ SOURCES: Final[Mapping[str, Source]] = {
         _CIFAR,
     ),
     "folder": _of_room("archspec.training.data.imagefolder", needs="path"),
-    "arrays": _of_room("archspec.training.data.arrayfiles", "path", ("images", "labels")),
+    "arrays": _of_room("archspec.training.data.arrayfiles", "path", ("images", "labels", "range")),
     "table": _of_room("archspec.training.data.tablesource", "path", ("images", "labels", "split")),
     "webdataset": _of_room("archspec.training.data.webdataset", "path", ("images", "labels")),
     "idx": _of_room(_IDX, "path"),

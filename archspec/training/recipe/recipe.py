@@ -6,6 +6,7 @@ What only the Keras that is installed knows, and its backend, is checked by
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -103,6 +104,9 @@ class DataRecipe(Section):
     """Share of the images held out to choose the best epoch, where the source holds none out."""
     test: Share = 0.2
     """Share of the images held out for the final score, where the source holds none out."""
+    range: Annotated[tuple[float, float], Expect("two numbers, as [0, 255]")] | None = None
+    """Of `arrays`: the values of black and of white. Else what the images' values show; see
+    docs/training.md."""
     seed: Seed = 0
     """Of the split. It is not the run's, so that runs with other seeds share their test images."""
     stratify: bool = True
@@ -152,7 +156,7 @@ class DataRecipe(Section):
     @model_validator(mode="after")
     def _has_what_its_source_needs(self) -> DataRecipe:
         source = SOURCES[self.source]
-        for option in ("path", "name", "images", "labels", "split"):
+        for option in ("path", "name", "images", "labels", "split", "range"):
             given = getattr(self, option) is not None
             if given and option not in source.options:
                 takers = [name for name, each in SOURCES.items() if option in each.options]
@@ -161,6 +165,8 @@ class DataRecipe(Section):
                 )
             if not given and option == source.needs:
                 raise ValueError(f"`{self.source}` needs `{option}`")
+        if self.range is not None and not -math.inf < self.range[0] < self.range[1] < math.inf:
+            raise ValueError("`range` is the value of black and a larger one of white, finite")
         if self.path is not None and "\0" in self.path:
             raise ValueError("`path` has a null character in it")
         if self.validation + self.test >= 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import ConfigDict, Field
 
 from archspec.diagnostics import UsageError
 from archspec.training.data.preprocessing import Preprocessing
+from archspec.training.data.values import Values
 from archspec.training.runs import reading
 from archspec.training.runs.files import DATA, ENVIRONMENT, TRANSFER
 from archspec.training.runs.reading import STRICT, Count, DamagedError
@@ -51,6 +53,8 @@ class DataRecord:
     fingerprint_covers: str
     skipped: tuple[tuple[str, str], ...] = ()
     """Files that were left out, and why."""
+    values: Values | None = None
+    """What the values of arrays are; None of image files."""
     notes: tuple[str, ...] = ()
     """What else was said of the data, a line each."""
     version: Count = 0
@@ -61,18 +65,33 @@ class DataRecord:
         channels = len(self.preprocessing.mean), len(self.preprocessing.deviation)
         if channels[0] != channels[1]:
             raise ValueError("`preprocessing.mean` and `deviation` are not of as many channels")
+        limits = self.preprocessing.range
+        if limits is not None and limits.span <= 0:
+            raise ValueError("`preprocessing.range` has a white that is not above black")
 
     @classmethod
     def read(cls, home: Path) -> DataRecord:
         """Return what a run's folder says; raise `UsageError` where it does not."""
         try:
-            return reading.read(home / DATA, cls)
+            text = _with_range(reading.content(home / DATA))
+            return reading.parse(text, cls, str(home / DATA))
         except FileNotFoundError:
             raise UsageError(f"there is no {home / DATA}, which says what was learnt") from None
 
     def write(self, home: Path) -> None:
         """Write `data.json`."""
         reading.write(home / DATA, self)
+
+
+def _with_range(text: bytes) -> bytes | str:
+    """The text of a file; of version 0, with the range of the pixels where it has their white."""
+    try:
+        found = json.loads(text)
+        prepared = found["preprocessing"]
+        prepared["range"] = [0.0, prepared.pop("scale")]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return text  # of today, or for its reader to refuse
+    return json.dumps(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,10 +200,10 @@ def _judge(
     done = 0
     for labels, pixels in ahead(read, math.ceil(count / batch)):
         total: Any = 0
-        for network, judge, store, white in zip(
-            networks, judges, images.stores, images.whites, strict=True
+        for network, judge, store, limits in zip(
+            networks, judges, images.stores, images.ranges, strict=True
         ):
-            found = network.probabilities(pixels[id(store)], white=white, batch=batch, flip=flip)
+            found = network.probabilities(pixels[id(store)], limits=limits, batch=batch, flip=flip)
             judge.add(labels, found)
             total = total + found
         if len(networks) > 1:

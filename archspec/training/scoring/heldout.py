@@ -16,6 +16,7 @@ from archspec.training.data.examples import TEST, TRAIN, VALIDATION
 from archspec.training.data.pixels import Pixels
 from archspec.training.data.sources import SOURCES, meant
 from archspec.training.data.splitting import split
+from archspec.training.data.values import Range
 from archspec.training.recipe.mistakes import RecipeError
 from archspec.training.recipe.recipe import DataRecipe
 from archspec.training.scoring.trained import Network, Trained, listed
@@ -31,7 +32,7 @@ WITHIN: Final = ("images", "labels", "split")
 """What a recipe says of where images and labels are in a file."""
 
 LOOKED_AT: Final = 1_000
-"""Images of an array that are looked at for its largest value."""
+"""Images of an array that are looked at for its extremes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +149,8 @@ class Images:
     labels: NDArray[np.int32]
     stores: tuple[Pixels, ...]
     """For each network; the same one for those that take the same pixels."""
-    whites: tuple[float, ...]
-    """For each network, the value of white in its store."""
+    ranges: tuple[Range | None, ...]
+    """For each network, black and white in its store; None where they are those of its training."""
     notes: tuple[str, ...]
     """What else is to be known of what is judged."""
 
@@ -198,10 +199,16 @@ def load(
         notes.append(f"{len(skipped):,} files of {data.name} were left out, as {skipped[0][0]}")
     numbers = np.array([class_names.index(name) for name in data.class_names], np.int32)
     stores = tuple(each.train.pixels for each in every)
-    whites = [
-        _white(network, store, chosen, data.name, white, known=network.name in splits)
-        if recipe.source == "arrays"
-        else store.scale
+    ranges = [
+        _range(
+            network,
+            store,
+            chosen,
+            data,
+            white,
+            arrays=recipe.source == "arrays",
+            known=network.name in splits,
+        )
         for network, store in zip(networks, stores, strict=True)
     ]
     return Images(
@@ -211,25 +218,30 @@ def load(
         indices=chosen,
         labels=numbers[labels[chosen]],
         stores=stores,
-        whites=tuple(whites),
+        ranges=tuple(ranges),
         notes=tuple(notes),
     )
 
 
-def _white(
+def _range(
     network: Network,
     store: Pixels,
     chosen: NDArray[np.intp],
-    name: str,
-    given: float | None,
+    data: Data,
+    white: float | None,
     *,
+    arrays: bool,
     known: bool,
-) -> float:
-    """The value of white in arrays; what it was in training where they are `known` from there."""
-    if given is not None or known:
-        return given or network.preprocessing.scale
+) -> Range | None:
+    """Black and white; what they were in training where the images are `known` from there."""
+    if not arrays:
+        if store.range != network.preprocessing.range:
+            network.check_range(data.name)
+        return store.range
+    if known and white is None:
+        return network.preprocessing.range
     seen = store.read(chosen[:: -(-len(chosen) // LOOKED_AT)])
-    return network.white_of(float(seen.max()), name)
+    return network.range_of((float(seen.min()), float(seen.max())), data.name, white)
 
 
 def _loaded(networks: Sequence[Network], recipe: DataRecipe) -> list[Data]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
 from archspec.training.data import newimages
-from archspec.training.data.examples import BYTE_WHITE
 from archspec.training.data.newimages import Chunk
+from archspec.training.data.values import BYTES, Range
 from archspec.training.scoring import trained
 from archspec.training.scoring.evaluation import Progress, check_numbers
 from archspec.training.scoring.inference import ahead
@@ -122,7 +122,8 @@ def predict(
 
     `runs` are runs, their folders, or .keras files, whose images were prepared as `normalize`
     says. An image is prepared as those that a network was trained on; in an array `white` is the
-    value of white, without it what it was in training. Of each image the `top` likeliest classes
+    value of white (black is 0, or in training's proportion to it if there are negative values),
+    without it both are what they were in training. Of each image the `top` likeliest classes
     are told, or why it cannot be read.
 
     Raises `UsageError` for what is wrong with anything but single images.
@@ -136,10 +137,10 @@ def predict(
     networks = [trained.load(each, normalize) for each in chosen]
     trained.check_together(networks, flip=flip)
     chunks = newimages.chunks(images, networks[0].input_shape, batch)
-    if white is not None and all(chunk.largest is None for chunk in chunks):
+    if white is not None and all(chunk.extremes is None for chunk in chunks):
         raise UsageError("`white=` is for arrays; of image files white is known")
     # All of them first: before much is computed it is known that none is refused.
-    whites = [[_white(network, chunk, white) for network in networks] for chunk in chunks]
+    ranges = [[_range(network, chunk, white) for network in networks] for chunk in chunks]
     names, notes = chosen[0].class_names, []
     if names is None:
         names = tuple(map(str, range(networks[0].classes)))
@@ -147,8 +148,8 @@ def predict(
     counts = [len(chunk.names) for chunk in chunks]
     found: list[Prediction] = []
     pixels = ahead(lambda index: _read(chunks[index], networks), len(chunks))
-    for chunk, white_of, read in zip(chunks, whites, pixels, strict=True):
-        answers = _answers(networks, read, white_of, min(batch, max(counts)), flip)
+    for chunk, limits, read in zip(chunks, ranges, pixels, strict=True):
+        answers = _answers(networks, read, limits, min(batch, max(counts)), flip)
         found += (
             Prediction(image, *_guesses(answer, names, top))
             for image, answer in zip(chunk.names, answers, strict=True)
@@ -158,10 +159,11 @@ def predict(
     return Predictions(tuple(each.name for each in chosen), tuple(found), tuple(notes))
 
 
-def _white(network: Network, chunk: Chunk, white: float | None) -> float:
-    if chunk.largest is None:
-        return BYTE_WHITE
-    return white or network.white_of(chunk.largest, chunk.where)
+def _range(network: Network, chunk: Chunk, white: float | None) -> Range | None:
+    if chunk.extremes is None:
+        network.check_range(chunk.names[0])
+        return BYTES
+    return network.range_of(chunk.extremes, chunk.where, white)
 
 
 def _read(chunk: Chunk, networks: Sequence[Network]) -> list[list[Any]]:
@@ -177,7 +179,7 @@ def _read(chunk: Chunk, networks: Sequence[Network]) -> list[list[Any]]:
 def _answers(
     networks: Sequence[Network],
     read: Sequence[Sequence[Any]],
-    whites: Sequence[float],
+    ranges: Sequence[Range | None],
     batch: int,
     flip: bool,
 ) -> list[Any]:
@@ -189,9 +191,9 @@ def _answers(
     if not right:
         return answers
     total: Any = 0
-    for network, pixels, white in zip(networks, read, whites, strict=True):
+    for network, pixels, limits in zip(networks, read, ranges, strict=True):
         given = np.stack([pixels[index] for index in right])
-        total = total + network.probabilities(given, white=white, batch=batch, flip=flip)
+        total = total + network.probabilities(given, limits=limits, batch=batch, flip=flip)
     if not np.isfinite(total).all():
         names = " or ".join(network.name for network in networks)
         raise UsageError(f"{names} answers with infinity or no number: its weights are no good")

@@ -20,9 +20,9 @@ from archspec.ops.shape import Shape
 from archspec.spec.loading import load as load_spec
 from archspec.training.compilation import compilation
 from archspec.training.data import preprocessing
-from archspec.training.data.examples import BYTE_WHITE
 from archspec.training.data.pixels import Stored
 from archspec.training.data.preprocessing import NEEDS_COLOUR, Preprocessing
+from archspec.training.data.values import BYTES, Range
 from archspec.training.recipe.recipe import Recipe, places
 from archspec.training.runs import reading
 from archspec.training.runs.files import DATA, MODELS, SPEC
@@ -167,33 +167,59 @@ class Network:
         return self.trained.name
 
     def probabilities(
-        self, pixels: NDArray[Any], *, white: float, batch: int, flip: bool = False
+        self, pixels: NDArray[Any], *, limits: Range | None, batch: int, flip: bool = False
     ) -> NDArray[np.float64]:
-        """(images, classes) for (images, *input) pixels of which `white` is the value of white.
+        """(images, classes) for (images, *input) pixels of which `limits` are black and white.
 
         With `flip`, their mean over an image and its mirror image.
         """
         import numpy as np  # noqa: PLC0415
 
-        images = _at_scale(self.preprocessing, white)(pixels)
+        images = self.preprocessing.on(limits)(pixels)
         found = probabilities(self.keras, self.model, images, batch=batch)
         if not flip:
             return found
         mirrored = np.ascontiguousarray(images[..., ::-1, :])  # PyTorch takes no other
         return (found + probabilities(self.keras, self.model, mirrored, batch=batch)) / 2
 
-    def white_of(self, largest: float, where: str) -> float:
-        """The value of white in arrays: what it was in training, which `largest` must allow."""
-        white = self.preprocessing.scale
-        too_dark = largest <= 1 < white
+    def range_of(
+        self, extremes: tuple[float, float], where: str, white: float | None = None
+    ) -> Range | None:
+        """Black and white in an array: what they were in training, which its values must allow.
+
+        With `white` given, black is 0, or below it in the same proportion as in training where the
+        array has negative values.
+        """
+        limits = self.preprocessing.range
+        smallest, largest = extremes
+        if white is not None:
+            self.check_range(where)
+        if limits is None or white == limits.white:
+            return limits
+        if white is not None:
+            return Range(white * limits.black / limits.white if smallest < 0 else 0.0, white)
+        too_dark = largest <= 1 < limits.white
         if self.trained.preprocessing is None:  # then it is a mere guess
-            too_dark = largest < white / BRIGHTER
-        if too_dark or largest > BRIGHTER * white:
+            too_dark = largest < limits.white / BRIGHTER
+        beyond = (BRIGHTER - 1) * limits.span
+        too_dark = too_dark or smallest < limits.black - beyond
+        unsigned = limits.black < 0 <= smallest
+        if too_dark or unsigned or largest > limits.white + beyond:
             raise UsageError(
-                f"{where} has values up to {largest:g}, and {self.name} takes {white:g} for "
-                "white: say with `white=` what white is there"
+                f"{where} has values from {smallest:g} to {largest:g}, and {self.name} takes "
+                f"{limits.black:g} for black and {limits.white:g} for white: "
+                "say with `white=` what white is there"
             )
-        return white
+        return limits
+
+    def check_range(self, where: str) -> None:
+        """Raise `UsageError` where black and white in training are not known, but `where` are."""
+        if self.preprocessing.range is None:
+            raise UsageError(
+                f"{self.name} was trained on arrays of which black and white are not known, so "
+                f"{where} cannot be put on their scale: give .npy or .npz files of such arrays, "
+                "or train with `data.range: [BLACK, WHITE]`"
+            )
 
 
 def load(trained: Trained, normalize: str | None = None) -> Network:
@@ -250,19 +276,8 @@ def _fixed(name: str, how: str, shape: Shape) -> Preprocessing:
     if how in NEEDS_COLOUR and shape.channels != 3:
         raise UsageError(f"`normalize={how!r}` is for 3 channels, and {name} takes {shape}")
     none = np.empty((0, *shape), np.uint8)
-    bytes_ = Stored(none, shape, "stretch", scale=BYTE_WHITE)
+    bytes_ = Stored(none, shape, "stretch", limits=BYTES)
     return preprocessing.fit(how, "stretch", bytes_, np.empty(0, np.intp))
-
-
-def _at_scale(prepared: Preprocessing, white: float) -> Preprocessing:
-    """The same for pixels of another white: what it does is linear."""
-    share = white / prepared.scale
-    return replace(
-        prepared,
-        mean=tuple(value * share for value in prepared.mean),
-        deviation=tuple(value * share for value in prepared.deviation),
-        scale=white,
-    )
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

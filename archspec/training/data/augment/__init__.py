@@ -25,6 +25,7 @@ from archspec.training.data.augment.geometry import (
 )
 from archspec.training.data.augment.mixing import CutMix, Mixup
 from archspec.training.data.augment.noise import GaussianNoise, RandomErasing
+from archspec.training.data.values import UNKNOWN, Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +87,7 @@ Augment: TypeAlias = Annotated[Augmentation, BeforeValidator(augmentation)]
 def fit(chosen: Sequence[Augmentation], sample: NDArray[Any]) -> tuple[Augmentation, ...]:
     """The augmentations, knowing what they must of the training images, of which `sample` is.
 
-    To be done once before `augment`, with pixels of the same scale.
+    To be done once before `augment`, with pixels of the same range.
     """
     return tuple(one.fitted(sample) for one in chosen)
 
@@ -97,9 +98,12 @@ def augment(
     chosen: Sequence[Augmentation],
     random: np.random.Generator,
     *,
-    scale: float,
+    limits: Range | None,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """A batch changed by each augmentation in turn; see `Augmentation.__call__`."""
+    """A batch changed by each augmentation in turn; see `Augmentation.__call__`.
+
+    `limits` may be None where none of them needs the range.
+    """
     for one in chosen:
-        images, labels = one(images, labels, random, scale=scale)
+        images, labels = one(images, labels, random, limits=limits or UNKNOWN)
     return images, labels

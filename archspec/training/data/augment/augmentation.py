@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, mod
 from archspec.diagnostics import Problem, suggestion
 from archspec.element import Expect, expectation, show
 from archspec.ops.shape import Shape
+from archspec.training.data.values import Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,21 +71,26 @@ class Augmentation(BaseModel):
         labels: NDArray[Any],
         random: np.random.Generator,
         *,
-        scale: float,
+        limits: Range,
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Changed images and labels; the arguments stay as they are.
 
-        Images are (images, height, width, channels) in pixel values of black = 0 and white =
-        `scale`, not normalised yet. Moving whole pixels keeps their dtype; what computes with
-        them makes them float32, still of the same scale. Labels are (images, classes), float32,
+        Images are (images, height, width, channels) in pixel values of which `limits` are black
+        and white, not normalised yet. Moving whole pixels keeps their dtype; what computes with
+        them makes them float32, still of the same range. Labels are (images, classes), float32,
         where `mixes_labels`; otherwise they may be anything.
         """
-        return self._change(images, random, scale), labels
+        return self._change(images, random, limits), labels
 
     def _change(
-        self, images: NDArray[Any], random: np.random.Generator, scale: float
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
     ) -> NDArray[Any]:
         raise NotImplementedError
+
+    @property
+    def needs_range(self) -> bool:
+        """Whether the change depends on the values of black and white, as filling with black."""
+        return getattr(self, "fill", None) == "zero"
 
     def fitted(self, sample: NDArray[Any]) -> Self:  # noqa: ARG002  (most need none)
         """The same, knowing what it must of the training images, of which `sample` is a part."""

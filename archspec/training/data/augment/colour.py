@@ -11,6 +11,7 @@ from archspec.diagnostics import Problem
 from archspec.element import Expect
 from archspec.ops.shape import Shape
 from archspec.training.data.augment.augmentation import Augmentation, Deviation
+from archspec.training.data.values import Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +52,10 @@ class ColorJitter(Augmentation):
     hue: Annotated[float, Ge(0), Le(0.5), Expect("a number from 0 to 0.5")] = 0.0
     """How far colours turn either way, as a share of the whole circle, at the same brightness."""
 
+    @property
+    def needs_range(self) -> bool:
+        return True
+
     @model_validator(mode="after")
     def _does_something(self) -> Self:
         if not any((self.brightness, self.contrast, self.saturation, self.hue)):
@@ -77,7 +82,7 @@ class ColorJitter(Augmentation):
         )
 
     def _change(
-        self, images: NDArray[Any], random: np.random.Generator, scale: float
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
     ) -> NDArray[np.float32]:
         import numpy as np  # noqa: PLC0415
 
@@ -87,8 +92,13 @@ class ColorJitter(Augmentation):
         brightness, contrast = factors(self.brightness), factors(self.contrast)
         saturation = factors(self.saturation)
         turns = random.uniform(-self.hue, self.hue, len(images))
-        coloured = recolour(images, brightness, contrast, saturation, turns)
-        return np.clip(coloured, 0, scale, out=coloured)
+        above_black = images.astype(np.float32, copy=False)
+        if limits.black:
+            above_black = above_black - np.float32(limits.black)
+        coloured = recolour(above_black, brightness, contrast, saturation, turns)
+        if limits.black:
+            coloured += np.float32(limits.black)
+        return np.clip(coloured, limits.black, limits.white, out=coloured)
 
 
 class PcaLighting(Augmentation):
@@ -106,6 +116,10 @@ class PcaLighting(Augmentation):
 
     _covariance: tuple[tuple[float, ...], ...] | None = PrivateAttr(default=None)
 
+    @property
+    def needs_range(self) -> bool:
+        return True
+
     def misfit(self, shape: Shape, classes: int) -> Problem | None:
         misfit = super().misfit(shape, classes)
         if misfit is None and shape.channels > MOST_CHANNELS:
@@ -119,7 +133,7 @@ class PcaLighting(Augmentation):
         return fitted
 
     def _change(
-        self, images: NDArray[Any], random: np.random.Generator, scale: float
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
     ) -> NDArray[np.float32]:
         import numpy as np  # noqa: PLC0415
 
@@ -127,7 +141,7 @@ class PcaLighting(Augmentation):
             raise ValueError("`pca_lighting` is not fitted to the training images")
         # Components times variances times normal numbers: distributed as the covariance times
         # normal numbers, because the components are orthogonal and the normal does not know them.
-        normal = random.normal(0, self.deviation / scale, (len(images), images.shape[-1]))
+        normal = random.normal(0, self.deviation / limits.span, (len(images), images.shape[-1]))
         light = normal @ np.array(self._covariance)
         lit: NDArray[np.float32] = images + light.astype(np.float32)[:, np.newaxis, np.newaxis]
         return lit

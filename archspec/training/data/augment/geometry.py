@@ -18,6 +18,7 @@ from archspec.training.data.augment.augmentation import (
     Shares,
 )
 from archspec.training.data.augment.sampling import interpolate, pad, rectangles, windows
+from archspec.training.data.values import Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,7 @@ class _Geometric(Augmentation):
         self,
         images: NDArray[Any],
         random: np.random.Generator,
-        scale: float,  # noqa: ARG002  (where a pixel goes does not depend on its value)
+        limits: Range,  # noqa: ARG002  (where a pixel goes does not depend on its value)
     ) -> NDArray[Any]:
         return self._move(images, random)
 
@@ -69,7 +70,7 @@ class VerticalFlip(_Geometric):
         return flip(images, random.random(len(images)) < self.probability, axis=1)
 
 
-class RandomCrop(_Geometric):
+class RandomCrop(Augmentation):
     """Pad images on all sides and cut their own extent out of that, each at a place of its own.
 
     He et al. 2016 (arXiv:1512.03385), section 4.2, for CIFAR: 4 pixels of zeros.
@@ -93,11 +94,13 @@ class RandomCrop(_Geometric):
             )
         return misfit
 
-    def _move(self, images: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
-        return _moved(images, self.padding, self.padding, self.fill, random)
+    def _change(
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
+    ) -> NDArray[Any]:
+        return _moved(images, self.padding, self.padding, self.fill, random, limits.black)
 
 
-class Shift(_Geometric):
+class Shift(Augmentation):
     """Move images up or down and to a side by whole pixels, each as far as chance has it."""
 
     name: ClassVar[str] = "shift"
@@ -122,9 +125,11 @@ class Shift(_Geometric):
     def _farthest(self, height: int, width: int) -> tuple[int, int]:
         return round(self.vertical * height), round(self.horizontal * width)
 
-    def _move(self, images: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
+    def _change(
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
+    ) -> NDArray[Any]:
         rows, columns = self._farthest(*images.shape[1:3])
-        return _moved(images, rows, columns, self.fill, random)
+        return _moved(images, rows, columns, self.fill, random, limits.black)
 
 
 class RandomResizedCrop(_Geometric):
@@ -153,7 +158,7 @@ class RandomResizedCrop(_Geometric):
         )
 
 
-class Rotation(_Geometric):
+class Rotation(Augmentation):
     """Turn images about their centre, either way, bilinear.
 
     The pixels become float32.
@@ -168,8 +173,11 @@ class Rotation(_Geometric):
     fill: Fill = "zero"
     """What comes into the corners: zero (black), reflect, or edge (its pixels repeated)."""
 
-    def _move(self, images: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
-        return rotate(images, random.uniform(-self.degrees, self.degrees, len(images)), self.fill)
+    def _change(
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
+    ) -> NDArray[Any]:
+        degrees = random.uniform(-self.degrees, self.degrees, len(images))
+        return rotate(images, degrees, self.fill, limits.black)
 
 
 def flip(images: NDArray[Any], chosen: NDArray[np.bool_], axis: int) -> NDArray[Any]:
@@ -181,7 +189,9 @@ def flip(images: NDArray[Any], chosen: NDArray[np.bool_], axis: int) -> NDArray[
     return flipped
 
 
-def rotate(images: NDArray[Any], degrees: NDArray[np.float64], fill: Fill) -> NDArray[np.float32]:
+def rotate(
+    images: NDArray[Any], degrees: NDArray[np.float64], fill: Fill, black: float = 0.0
+) -> NDArray[np.float32]:
     """Each image turned anticlockwise by its own angle."""
     import numpy as np  # noqa: PLC0415
 
@@ -194,17 +204,22 @@ def rotate(images: NDArray[Any], degrees: NDArray[np.float64], fill: Fill) -> ND
     # The sine of half a turn is not quite 0: rounded, its pixels land on pixels.
     rows = np.round(cosine * y + sine * x + middle, 6)
     columns = np.round(cosine * x - sine * y + centre, 6)
-    return interpolate(images, rows, columns, fill)
+    return interpolate(images, rows, columns, fill, black)
 
 
 def _moved(
-    images: NDArray[Any], rows: int, columns: int, fill: Fill, random: np.random.Generator
+    images: NDArray[Any],
+    rows: int,
+    columns: int,
+    fill: Fill,
+    random: np.random.Generator,
+    black: float,
 ) -> NDArray[Any]:
     """Each image moved by at most so many rows and columns."""
     count, height, width, _ = images.shape
     tops = random.integers(0, 2 * rows, size=(count,), endpoint=True)
     lefts = random.integers(0, 2 * columns, size=(count,), endpoint=True)
-    return windows(pad(images, rows, columns, fill), tops, lefts, (height, width))
+    return windows(pad(images, rows, columns, fill, black), tops, lefts, (height, width))
 
 
 def _stretched(

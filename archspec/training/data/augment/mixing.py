@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from archspec.diagnostics import Problem
 from archspec.ops.shape import Shape
 from archspec.training.data.augment.augmentation import Alpha, Augmentation, Probability
+from archspec.training.data.values import Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,7 @@ class _Mixing(Augmentation):
         labels: NDArray[Any],
         random: np.random.Generator,
         *,
-        scale: float,  # noqa: ARG002  (a mean of pixels has their scale)
+        limits: Range,  # noqa: ARG002  (a mean of pixels has their range)
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         if random.random() >= self.probability:
             return images, labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from archspec.training.data.augment.augmentation import (
@@ -12,6 +13,7 @@ from archspec.training.data.augment.augmentation import (
     Shares,
 )
 from archspec.training.data.augment.sampling import rectangles
+from archspec.training.data.values import Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,13 +32,17 @@ class GaussianNoise(Augmentation):
     deviation: Deviation = 0.05
     """The noise's standard deviation, as a share of the way from black to white."""
 
+    @property
+    def needs_range(self) -> bool:
+        return True
+
     def _change(
-        self, images: NDArray[Any], random: np.random.Generator, scale: float
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
     ) -> NDArray[np.float32]:
         import numpy as np  # noqa: PLC0415
 
         noise = random.standard_normal(images.shape, dtype=np.float32)
-        noise *= np.float32(self.deviation * scale)
+        noise *= np.float32(self.deviation * limits.span)
         noise += images
         return noise
 
@@ -58,8 +64,12 @@ class RandomErasing(Augmentation):
     fill: Literal["noise", "zero"] = "noise"
     """What it becomes: noise (each value drawn evenly from black to white) or zero (black)."""
 
+    @property
+    def needs_range(self) -> bool:
+        return True
+
     def _change(
-        self, images: NDArray[Any], random: np.random.Generator, scale: float
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
     ) -> NDArray[Any]:
         import numpy as np  # noqa: PLC0415
 
@@ -70,13 +80,15 @@ class RandomErasing(Augmentation):
         inside &= random.random((count, 1, 1)) < self.probability
         erased = images.copy()
         if self.fill == "zero":
-            erased[inside] = 0
+            erased[inside] = limits.black
             return erased
         shape = np.count_nonzero(inside), channels
         if np.issubdtype(images.dtype, np.integer):
-            erased[inside] = random.integers(0, int(scale), shape, images.dtype.type, endpoint=True)
+            ends = math.ceil(limits.black), math.floor(limits.white)
+            erased[inside] = random.integers(*ends, shape, images.dtype.type, endpoint=True)
         else:
-            erased[inside] = random.random(shape, dtype=np.float32) * np.float32(scale)
+            drawn = random.random(shape, dtype=np.float32) * np.float32(limits.span)
+            erased[inside] = drawn + np.float32(limits.black)
         return erased
 
 

@@ -21,7 +21,9 @@ TRIES: Final = 10
 """How often a rectangle is drawn before one that does not fit into its image is made to."""
 
 
-def pad(images: NDArray[Any], rows: int, columns: int, fill: Fill) -> NDArray[Any]:
+def pad(
+    images: NDArray[Any], rows: int, columns: int, fill: Fill, black: float = 0.0
+) -> NDArray[Any]:
     """So many more rows above and below, and columns left and right."""
     import numpy as np  # noqa: PLC0415
 
@@ -29,7 +31,8 @@ def pad(images: NDArray[Any], rows: int, columns: int, fill: Fill) -> NDArray[An
     if fill != "zero":
         return np.pad(images, sides, mode=fill)
     count, height, width, channels = images.shape
-    padded = np.zeros((count, height + 2 * rows, width + 2 * columns, channels), images.dtype)
+    extent = count, height + 2 * rows, width + 2 * columns, channels
+    padded = np.full(extent, black, images.dtype) if black else np.zeros(extent, images.dtype)
     padded[:, rows : rows + height, columns : columns + width] = images
     return padded
 
@@ -55,7 +58,11 @@ def windows(
 
 
 def interpolate(
-    images: NDArray[Any], rows: NDArray[np.floating], columns: NDArray[np.floating], fill: Fill
+    images: NDArray[Any],
+    rows: NDArray[np.floating],
+    columns: NDArray[np.floating],
+    fill: Fill,
+    black: float = 0.0,
 ) -> NDArray[np.float32]:
     """Each image's values at positions between its pixels, bilinear, as float32.
 
@@ -69,17 +76,21 @@ def interpolate(
     step = max(1, PIXELS_AT_ONCE // max(1, math.prod(shape[1:])))
     for start in range(0, len(images), step):
         part = slice(start, start + step)
-        out[part] = _interpolate(images[part], rows[part], columns[part], fill)
+        out[part] = _interpolate(images[part], rows[part], columns[part], fill, black)
     return out
 
 
 def _interpolate(
-    images: NDArray[Any], rows: NDArray[np.floating], columns: NDArray[np.floating], fill: Fill
+    images: NDArray[Any],
+    rows: NDArray[np.floating],
+    columns: NDArray[np.floating],
+    fill: Fill,
+    black: float,
 ) -> NDArray[np.float32]:
     import numpy as np  # noqa: PLC0415
 
     if fill == "zero":  # fades out over the pixel next to the edge
-        images, rows, columns = pad(images, 1, 1, "zero"), rows + 1, columns + 1
+        images, rows, columns = pad(images, 1, 1, "zero", black), rows + 1, columns + 1
     count, height, width, channels = images.shape
     top, bottom, down = _neighbours(rows, height, fill)
     left, right, along = _neighbours(columns, width, fill)
