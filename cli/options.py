@@ -57,6 +57,17 @@ class Setting(click.ParamType):  # type: ignore[type-arg]
         return value
 
 
+class Named(click.ParamType):  # type: ignore[type-arg]
+    """A name, or one name with its arguments as a spec has them: `{sgd: {momentum: 0.9}}`."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str) or "{" not in value:
+            return value
+        return Setting("", mappings=True).parse(value, param, ctx)
+
+
 def collect(
     ctx: click.Context,  # noqa: ARG001
     param: click.Parameter,  # noqa: ARG001
@@ -90,13 +101,19 @@ def spec_options(command: Command) -> Command:
 def memory_options(command: Command) -> Command:
     """What the memory is for: parameters `batch`, `dtype` and `optimizer`."""
     batch = click.option(
-        "--batch", type=AT_LEAST_1, metavar="N", default=1, help="Examples in a batch.  [1]"
+        "--batch",
+        type=AT_LEAST_1,
+        metavar="N",
+        help="Images in a batch.  [to train the recipe's, else 1]",
     )
     dtype = click.option(
-        "--dtype", metavar="NAME", default="float32", help="Keras dtype policy.  [float32]"
+        "--dtype", metavar="NAME", help="Keras dtype policy.  [the recipe's, or float32]"
     )
     optimizer = click.option(
-        "--optimizer", metavar="NAME", default="adam", help="Whose state to count.  [adam]"
+        "--optimizer",
+        type=Named(),
+        metavar="NAME",
+        help="Whose state to count, as adam or {adam: {amsgrad: true}}.  [the recipe's, or adam]",
     )
     return batch(dtype(optimizer(command)))
 

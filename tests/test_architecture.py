@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = (
     "diagnostics",
     "vocabulary",
+    "arguments",
     "element",
     "spec",
     "ops",

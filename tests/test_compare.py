@@ -221,9 +221,9 @@ def test_the_table_fits_the_terminal(width):
 
 def test_the_input_is_a_column_where_inputs_differ_and_a_line_where_they_do_not():
     same, other = str(compare("vgg16", "vgg19")), str(compare("vgg16", "lenet5"))
-    assert "\ninput 224x224x3, batch 1" in same
+    assert "\ninput 224x224x3, batch 256, float32, momentum, inference at batch 1" in same
     assert other.splitlines()[0].split()[:2] == ["network", "input"]
-    assert "\nbatch 1, float32, adam, ratios to vgg16\n" in other
+    assert "training by each network's `train:`, inference at batch 1, ratios to vgg16" in other
 
 
 def test_a_single_network_has_no_ratios():
@@ -286,7 +286,8 @@ def test_the_markdown_is_a_table():
 
 def test_the_json_holds_every_figure_and_its_ratio():
     data = json.loads(json.dumps(compare("lenet5", "vgg16", batch=2).to_dict()))
-    assert (data["schema_version"], data["baseline"], data["batch"]) == (1, "lenet5", 2)
+    assert (data["schema_version"], data["baseline"]) == (2, "lenet5")
+    assert {network["batch"] for network in data["networks"]} == {2}
     vgg16 = data["networks"][1]
     assert vgg16["params"] == 138_357_544
     assert vgg16["field"] == [212, 212]
@@ -606,7 +607,11 @@ def test_a_notebook_shows_the_difference_in_colours():
 
 def test_the_json_of_a_difference_holds_every_row():
     data = json.loads(json.dumps(diff("resnet50", "resnet50_keras").to_dict()))
-    assert data["schema_version"] == 1
+    assert data["schema_version"] == 2
+    assert (data["before"]["training_batch"], data["before"]["optimizer"]) == (
+        256,
+        {"sgd": {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-4}},
+    )
     assert data["equal"] is False
     assert data["difference"]["params"] == 25_636_712 - 25_610_152
     assert data["shared"][0] == {
@@ -633,7 +638,9 @@ def test_the_command_compares():
         "vgg11",
         "alexnet",
     ]
-    assert lines[6].count("1.00x") == 3
+    assert lines[6].count("1.00x") == 2
+    # Trained in other batches, no training is a multiple of another.
+    assert lines[0].split()[-2:] == ["field", "batch"]
 
 
 def test_the_command_shows_what_differs():

@@ -2,25 +2,23 @@
 
 from math import prod
 
+import numpy as np
 import pytest
 from helpers import graph_of, spec_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archspec.analysis.memory import (
-    ITEM_BYTES,
-    OPTIMIZER_SLOTS,
-    Memory,
-    bytes_of,
-    measure,
-    owned_values,
-    slots_of,
-)
-from archspec.analysis.report import Report
-from archspec.diagnostics import UsageError
+from archspec.analysis.memory import Memory, measure, owned_values
+from archspec.analysis.optimizers import SLOTS, WRAPPER, Optimizer
+from archspec.analysis.report import Report, report
+from archspec.analysis.setting import ITEM_BYTES, RECIPE_BATCH, setting
+from archspec.diagnostics import SpecError, UsageError
 from archspec.expand import expand
 from archspec.graph.graph import Graph
 from archspec.spec.loading import load
+from archspec.training.compilation.families import OPTIMIZERS
+from archspec.training.recipe import names
+from archspec.training.recipe.recipe import Recipe
 
 IMAGE = 8 * 8 * 4
 """Values of the input of `graph_of`, and of most tensors here."""
@@ -115,13 +113,13 @@ def test_dropout_keeps_a_byte_for_each_value_it_may_drop(step, mask_bytes):
     assert memory.saved_mask_bytes == mask_bytes
     assert memory.saved_values == 2 * IMAGE
     # A mask is bytes in every precision.
-    assert memory.at(3, "float16").saved == 3 * (2 * IMAGE * 2 + mask_bytes)
+    assert memory.at(setting(None, 3, "float16")).saved == 3 * (2 * IMAGE * 2 + mask_bytes)
 
 
 def test_the_five_parts_of_one_convolution():
     memory = memory_of(graph_of("convolution: {filters: 5, kernel: 3}, batch_norm"))
     convolution, norm = 3 * 3 * 4 * 5 + 5, 2 * 5
-    parts = memory.at(batch=2, dtype="float32", optimizer="adam")
+    parts = memory.at(setting(None, 2, "float32", "adam"))
     assert parts.weights == 4 * (convolution + norm + 2 * 5)  # and the moving statistics
     assert parts.gradients == 4 * (convolution + norm)
     assert parts.optimizer == 2 * parts.gradients
@@ -143,7 +141,7 @@ def test_the_five_parts_of_one_convolution():
 @pytest.mark.parametrize("variant", ["vgg16", "resnet50", "densenet121", "googlenet_aux"])
 def test_activations_grow_with_the_batch_and_nothing_else_does(variant):
     graph = expand(load(variant))
-    one, many = (Report(graph, batch=batch).memory for batch in (1, 96))
+    one, many = (Report(graph, setting=setting(None, batch)).memory for batch in (1, 96))
     assert (many.weights, many.gradients, many.optimizer) == (
         one.weights,
         one.gradients,
@@ -164,7 +162,7 @@ def test_activations_grow_with_the_batch_and_nothing_else_does(variant):
     ],
 )
 def test_bytes_of_a_dtype_policy(dtype, weight, activation):
-    parts = memory_of(graph_of(CONV)).at(1, dtype, "sgd")
+    parts = memory_of(graph_of(CONV)).at(setting(None, 1, dtype, "sgd"))
     params = 3 * 3 * 4 * 4 + 4
     assert (parts.weights, parts.gradients, parts.optimizer) == (
         params * weight,
@@ -178,31 +176,142 @@ def test_bytes_of_a_dtype_policy(dtype, weight, activation):
 
 
 @pytest.mark.parametrize(
-    ("what", "name", "message"),
+    ("given", "message"),
     [
-        (bytes_of, "float31", "dtype `float31` is not known; did you mean `float32`?"),
-        (slots_of, "adan", "optimizer `adan` is not known; did you mean `adam`?"),
+        ({"dtype": "float31"}, "dtype `float31` is not known; did you mean `float32`?"),
+        ({"optimizer": "adan"}, "optimizer `adan` is not known; did you mean `adam`?"),
+        ({"dtype": 32}, "`dtype=32` must be one of float64, float32,"),
+        ({"optimizer": 3}, "`optimizer=3` must be a name, or one name with its arguments"),
+        ({"optimizer": {"sgd": 0.9}}, "must be a name, or one name with its arguments"),
+        ({"optimizer": {"sgd": {}, "adam": {}}}, "must be a name, or one name"),
+        ({"batch": 2.5}, "`batch=2.5` must be a whole number from 1 to 2147483647"),
+        ({"batch": "8"}, "`batch='8'` must be a whole number"),
+        ({"batch": True}, "`batch=True` must be a whole number"),
+        ({"batch": 0}, "`batch=0` must be"),
+        ({"batch": -3}, "`batch=-3` must be"),
+        ({"batch": 10**30}, "`batch=1000000000000000000000000000000` must be"),
+        ({"batch": float("nan")}, "`batch=nan` must be"),
     ],
 )
-def test_a_name_that_is_not_known(what, name, message):
+def test_what_bytes_cannot_be_counted_for(given, message):
     with pytest.raises(UsageError) as caught:
-        what(name)
-    assert str(caught.value) == message
+        report("lenet5", **given)
+    assert message in str(caught.value)
+
+
+RECIPE = """
+name: mine
+input: [8, 8, 3]
+layers: [conv: {filters: 4, kernel: 3}, flatten, fc: 2]
+budget: {training_bytes: 6KB, inference_bytes: 3KB}
+train: {batch: 256, optimizer: {sgd: {momentum: 0.9}}, precision: mixed_bfloat16}
+"""
+
+
+def test_a_recipe_says_what_a_training_is_counted_for():
+    costs = report(spec_of(RECIPE))
+    assert str(costs.setting) == "batch 256, mixed_bfloat16, momentum"
+    assert costs.setting.by_recipe == ("batch", "dtype", "optimizer")
+    one = report(spec_of(RECIPE), batch=1, dtype="mixed_bfloat16", optimizer="momentum")
+    assert one.setting.by_recipe == ()
+    assert costs.memory.saved == 256 * one.memory.saved
+    assert costs.memory.optimizer == one.memory.optimizer == costs.memory.gradients
+    # A table, and inference, are about one image, as a paper's.
+    assert costs.memory.forward_peak == one.memory.forward_peak
+    assert "by `train:` batch 256, mixed_bfloat16, momentum" in str(costs).replace(
+        "\n" + " " * 22, " "
+    )
+
+
+def test_a_budget_is_judged_by_the_recipe():
+    training, inference = report(spec_of(RECIPE)).checks
+    assert (training.figure, training.holds) == ("training_bytes", False)
+    assert training.setting == "batch 256, mixed_bfloat16, momentum"
+    assert (inference.figure, inference.holds) == ("inference_bytes", True)
+    assert report(spec_of(RECIPE), batch=1).checks[0].holds
+
+
+def test_what_is_given_goes_before_the_recipe():
+    costs = report(spec_of(RECIPE), batch=2, optimizer="adam")
+    assert str(costs.setting) == "batch 2, mixed_bfloat16, adam"
+    assert costs.setting.by_recipe == ("dtype",)
+    assert costs.setting.batch == 2
+
+
+def test_a_recipe_without_a_batch_has_that_of_a_training():
+    assert Recipe().batch == RECIPE_BATCH
+    costs = report(spec_of(RECIPE.replace("batch: 256, ", "")))
+    assert costs.setting.training_batch == Recipe().batch
+    assert report(spec_of(RECIPE.partition("train:")[0])).setting.training_batch == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("batch: many", "`train.batch` must be a whole number from 1 to 2147483647, not"),
+        ("batch: 0", "`train.batch` must be a whole number from 1"),
+        ("precision: float31", "`train.precision` must be one of float64, float32"),
+        ("optimizer: [adam]", "`train.optimizer` must be an optimizer of Keras"),
+    ],
+)
+def test_a_recipe_that_says_no_such_thing(said, message):
+    text = RECIPE.partition("train:")[0] + f"train: {{{said}}}"
+    with pytest.raises(SpecError) as caught:
+        report(spec_of(text))
+    assert message in str(caught.value)
+    assert ":6:" in str(caught.value)
+
+
+def test_every_optimizer_of_a_recipe_has_its_slots():
+    assert {*names.OPTIMIZERS.names} <= {*SLOTS, WRAPPER}
+
+
+SHAPES = {
+    "fc1/bias": (7,),
+    "fc1/kernel": (5, 7),
+    "embedding/kernel": (4, 6),
+    "conv1/kernel": (3, 3, 2, 4),
+    "conv2/kernel": (3, 5, 2),
+}
+"""Weights of every rank that a network has, by their paths."""
+
+ARGUMENTS = [
+    *({name: {}} for name in SLOTS if name != "momentum"),
+    {"sgd": {"momentum": 0.9}},
+    {"sgd": {"momentum": 0.9, "nesterov": True}},
+    {"sgd": {"nesterov": True}},
+    {"rmsprop": {"momentum": 0.5}},
+    {"rmsprop": {"centered": True}},
+    {"rmsprop": {"momentum": 0.5, "centered": True}},
+    {"adam": {"amsgrad": True}},
+    {"adamw": {"amsgrad": True}},
+    {"adam": {"use_ema": True}},
+    {"sgd": {"gradient_accumulation_steps": 4}},
+    {"adafactor": {"use_ema": True, "gradient_accumulation_steps": 2}},
+    {"muon": {"exclude_layers": ["fc[0-9]"]}},
+    {"muon": {"exclude_embeddings": False}},
+    {"lossscaleoptimizer": {"inner_optimizer": {"adam": {"amsgrad": True}}}},
+    {"lossscaleoptimizer": {"inner_optimizer": "lion"}},
+]
 
 
 @pytest.mark.keras
-@pytest.mark.parametrize("name", OPTIMIZER_SLOTS)
-def test_an_optimizer_keeps_in_keras_what_is_said(name):
+@pytest.mark.parametrize("said", ARGUMENTS, ids=str)
+def test_an_optimizer_keeps_in_keras_what_is_said(said):
     import keras
 
-    if name == "momentum":
-        optimizer = keras.optimizers.SGD(momentum=0.9)
-    else:
-        optimizer = keras.optimizers.get(name)
-    weight = keras.Variable([[1.0, 2.0, 3.0]])
-    optimizer.build([weight])
-    kept = sum(prod(v.shape) for v in optimizer.variables if v.shape == weight.shape)
-    assert kept == OPTIMIZER_SLOTS[name] * 3
+    recipe = Recipe.resolve({"optimizer": said})
+    built = OPTIMIZERS.make(keras, recipe.optimizer, ("optimizer",))
+    weights = []
+    for path, shape in SHAPES.items():
+        scope, name = path.split("/")
+        with keras.name_scope(scope):
+            weights.append(keras.Variable(np.ones(shape, "float32"), name=name))
+    assert [weight.path for weight in weights] == list(SHAPES)
+    built.build(weights)
+    # Counts of updates, scales of a loss and stand-ins are single numbers; no weight here is.
+    kept = sum(prod(variable.shape) for variable in built.variables if len(variable.shape))
+    assert Optimizer.read(said).values(SHAPES.items()) == kept
 
 
 STEPS = (CONV, RELU, NORM, "flatten", "reshape: [8, 8, 4]", "dropout: 0.5")

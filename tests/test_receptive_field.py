@@ -3,10 +3,12 @@
 from fractions import Fraction
 
 import pytest
-from helpers import graph_of
+from helpers import graph_of, spec_of
 
 from archspec.analysis.receptive_field import Field, receptive_fields
+from archspec.analysis.report import report
 from archspec.expand import expand
+from archspec.render import csv
 from archspec.spec.loading import load
 
 
@@ -141,3 +143,19 @@ def test_known_networks(variant, path, size):
     field = receptive_fields(graph)[(nodes | scopes)[path]]
     assert field is not None
     assert field.size == (size, size)
+
+
+def test_a_fraction_of_a_pixel_is_shown_as_people_read_it():
+    costs = report(
+        spec_of(
+            "{name: up, input: [90, 90, 1], layers: ["
+            "{max_pool: {size: [91, 25], stride: 1, padding: same}}, {upsample: [3, 1]}, "
+            "{max_pool: {size: [2, 1], stride: 1, padding: same}}]}"
+        )
+    )
+    last = costs.rows()[-1]
+    assert last.field.size == (Fraction(274, 3), 25)
+    assert "91.3x25  0.333x1" in str(costs)
+    data = costs.to_dict()["rows"][-1]
+    assert data["field"] == [274 / 3, 25]
+    assert "91.33333333333333x25" in csv.render(costs)

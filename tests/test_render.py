@@ -53,7 +53,8 @@ parameters    61,706  all trained; 5 weight layers
 MACs         416,520  833,040 FLOPs
 other ops     19,360
 activations    9,118
-training     1.02 MB  weights 247 kB + gradients 247 kB + adam 494 kB + saved for backward 36.5 kB
+training     2.15 MB  weights 247 kB + gradients 247 kB + adam 494 kB + saved for backward 1.17 MB;
+                      by `train:` batch 32, adam
 inference     274 kB  weights 247 kB + forward peak 27.6 kB
 counting     1 MAC = one multiply-add of a convolution or fully connected layer, for one example;
              FLOPs = 2 x MACs; biases, norms, activations, pools and merges are other ops. Memory

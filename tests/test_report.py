@@ -137,7 +137,7 @@ def test_a_naive_and_a_reduced_inception_module_as_in_the_lecture():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch": 0}, "batch must be 1 at least, not 0"),
+        ({"batch": 0}, "`batch=0` must be a whole number from 1"),
         ({"dtype": "int8"}, "dtype `int8` is not known; dtypes: "),
         ({"optimizer": "adm"}, "optimizer `adm` is not known; did you mean `adam`?"),
     ],
@@ -172,10 +172,11 @@ ROW = {
 
 
 def test_the_keys_of_the_json_form(data):
-    assert data["schema_version"] == 1
+    assert data["schema_version"] == 2
     assert set(data) == {
-        "schema_version", "name", "about", "convention", "batch", "dtype", "optimizer", "input",
-        "outputs", "totals", "memory_bytes", "memory_model", "checks", "rows", "layers", "blocks",
+        "schema_version", "name", "about", "convention", "batch", "training_batch", "dtype",
+        "optimizer", "by_recipe", "input", "outputs", "totals", "memory_bytes", "memory_model",
+        "checks", "rows", "layers", "blocks",
     }  # fmt: skip
     assert set(data["totals"]) == {
         "params", "trainable", "non_trainable", "macs", "flops", "other_ops", "activations",
@@ -195,7 +196,7 @@ def test_the_keys_of_the_json_form(data):
     weights = [weight for each in data["layers"] for weight in each["weights"]]
     assert {frozenset(weight) for weight in weights} == {frozenset({"name", "shape", "trainable"})}
     assert {frozenset(each) for each in data["checks"]} == {
-        frozenset({"section", "figure", "claim", "found", "holds", "source"})
+        frozenset({"section", "figure", "claim", "found", "holds", "source", "setting"})
     }
     assert {frozenset(each) for each in data["blocks"]} == {
         frozenset({"path", "kind", "label", "first_layer", "last_layer"})

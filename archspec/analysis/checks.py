@@ -53,6 +53,8 @@ class Check(NamedTuple):
     source: str = ""
     path: Path = ()
     """Where the claim stands in the spec."""
+    setting: str = ""
+    """What bytes were counted for."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -62,11 +64,14 @@ class Check(NamedTuple):
             "found": self.found,
             "holds": self.holds,
             "source": self.source,
+            "setting": self.setting,
         }
 
     def diagnostic(self, spec: Spec) -> Diagnostic:
         """The problem that a claim which does not hold is."""
         message = f"{self.figure} of {spec.name} is {self.found}, not {self.claim}"
+        if self.setting:
+            message += f" (counted at {self.setting})"
         problem = Problem(
             self.section, message, help=f"claimed by {self.source}" if self.source else None
         )
@@ -148,7 +153,18 @@ def _bounds(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[Che
             actual = FIGURES[figure](report)
             holds = _COMPARISONS[symbol](actual, bound)
             claim = f"{symbol} {bound:,}".strip()
-            yield Check(section, figure, claim, f"{actual:,}", holds, "", path)
+            setting = _setting(figure, report)
+            yield Check(section, figure, claim, f"{actual:,}", holds, "", path, setting)
+
+
+def _setting(figure: str, report: Report) -> str:
+    """What bytes are counted for; nothing for other figures."""
+    setting = report.setting
+    return {
+        "weight_bytes": setting.dtype,
+        "inference_bytes": f"batch {setting.batch}, {setting.dtype}",
+        "training_bytes": str(setting),
+    }.get(figure, "")
 
 
 def _bound(written: Any, *, in_bytes: bool) -> tuple[str, int]:

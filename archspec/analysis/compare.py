@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -13,19 +13,21 @@ from typing import Any, NamedTuple
 
 from archspec.analysis import checks
 from archspec.analysis.report import CONVENTION, Report, float_or_int, report
+from archspec.analysis.setting import Setting
+from archspec.arguments import text
 from archspec.diagnostics import UsageError, suggestion
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
 from archspec.spec.loading import networks
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""
 
 
 class Entry(NamedTuple):
     """A network in figures, called as `published` and `budget` call them.
 
-    Bytes are for the comparison's batch, dtype and optimiser, the others for one example.
+    Bytes are for a setting, the other figures for one example.
     """
 
     name: str
@@ -46,16 +48,21 @@ class Entry(NamedTuple):
     training_bytes: int
     field: tuple[int | Fraction, ...]
     """Receptive field of the last layer before the main output that does not see everything."""
+    setting: Setting
+    """What the bytes are counted for."""
 
     def to_dict(self) -> dict[str, Any]:
+        figures = self._asdict()
+        del figures["setting"]
         return {
-            **self._asdict(),
+            **figures,
             "input": list(self.input),
             "field": list(map(float_or_int, self.field)),
+            **self.setting.to_dict(),
         }
 
 
-FIGURES = Entry._fields[2:-1]
+FIGURES = tuple(checks.FIGURES)
 """The whole numbers: what has a ratio."""
 
 
@@ -64,17 +71,20 @@ class Comparison:
     """Networks side by side. Print it, or read its entries and ratios."""
 
     reports: tuple[Report, ...]
-    """At the same batch, dtype and optimiser; the first is what the others are measured by."""
+    """The first is what the others are measured by."""
     sort: str | None = None
     """A field of `Entry` to sort by, largest first after a `-`; by default the order given."""
 
     def __post_init__(self) -> None:
         if not self.reports:
             raise UsageError("there is nothing to compare")
+        if self.sort is not None:
+            text("sort", self.sort)
         key = (self.sort or "name").removeprefix("-")
-        if key not in Entry._fields:
-            hint = suggestion(key, Entry._fields, what="figures")
-            raise UsageError(f"there is no figure `{key}` to sort by; {hint}")
+        known = Entry._fields[:-1]
+        if key not in known:
+            hint = suggestion(key, known, what="figures")
+            raise UsageError(f"`sort={self.sort!r}`: there is no figure `{key}` to sort by; {hint}")
 
     @cached_property
     def baseline(self) -> Entry:
@@ -97,13 +107,9 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as plain data: the JSON form, versioned by `schema_version`."""
-        first = self.reports[0]
         return {
             "schema_version": SCHEMA_VERSION,
             "convention": CONVENTION,
-            "batch": first.batch,
-            "dtype": first.dtype,
-            "optimizer": first.optimizer,
             "baseline": self.baseline.name,
             "networks": [
                 {
@@ -115,9 +121,9 @@ class Comparison:
         }
 
     def __str__(self) -> str:
-        from archspec.render.comparison import text  # noqa: PLC0415  (numbers need no renderer)
+        from archspec.render import comparison  # noqa: PLC0415  (numbers need no renderer)
 
-        return text(self)
+        return comparison.text(self)
 
     def _repr_markdown_(self) -> str:
         """What a notebook shows."""
@@ -128,14 +134,31 @@ class Comparison:
 
 def compare(
     *specs: Spec | str | os.PathLike[str],
-    batch: int = 1,
-    dtype: str = "float32",
-    optimizer: str = "adam",
+    batch: int | None = None,
+    dtype: str | None = None,
+    optimizer: str | Mapping[str, Any] | None = None,
     sort: str | None = None,
 ) -> Comparison:
-    """Networks side by side: specs, or paths and names, where a family means all its variants.
+    """Return networks side by side.
 
-    Raises `SpecError` for what is wrong with a spec, `UsageError` for a wrong argument.
+    Args:
+        specs: Specs, or paths and names, where a family means all its variants.
+        batch: As in `report`; each network's own unless given.
+        dtype: As in `report`.
+        optimizer: As in `report`.
+        sort: The figure to sort by, such as `"params"`; largest first after a `-`. As given
+            unless said.
+
+    Returns:
+        A comparison that prints itself; `entries` has its figures, `ratio` their multiples.
+
+    Raises:
+        SpecError: If something is wrong with a spec.
+        UsageError: If an argument is wrong.
+
+    Example:
+        >>> archspec.compare("lenet5", "vgg16").entries[1].params
+        138357544
     """
     known = (each for spec in specs for each in _networks(spec))
     reports = (report(spec, batch=batch, dtype=dtype, optimizer=optimizer) for spec in known)
@@ -157,7 +180,9 @@ def distinct_names(reports: Sequence[Report]) -> tuple[str, ...]:
 def entry(costs: Report, name: str) -> Entry:
     """The figures of one network, to be called `name`."""
     figures = {figure: value(costs) for figure, value in checks.FIGURES.items()}
-    return Entry(name, costs.graph.input, field=_last_field(costs), **figures)
+    return Entry(
+        name, costs.graph.input, field=_last_field(costs), setting=costs.setting, **figures
+    )
 
 
 def _networks(spec: Spec | str | os.PathLike[str]) -> Iterator[Spec]:

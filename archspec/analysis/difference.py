@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -12,11 +12,10 @@ from typing import Any, Literal, NamedTuple
 from archspec.analysis.alignment import align
 from archspec.analysis.changes import Change, Pairing, Together
 from archspec.analysis.compare import FIGURES, Entry, distinct_names, entry
-from archspec.analysis.report import CONVENTION, Report, Row, report
+from archspec.analysis.report import CONVENTION, Report, Row, check_rows, report
 from archspec.spec.document import Spec
-from archspec.spec.loading import load
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""
 
 SEVERAL = 3
@@ -74,6 +73,9 @@ class Difference:
     ops: bool = False
     """Which rows are compared: those of `Report.rows`."""
 
+    def __post_init__(self) -> None:
+        check_rows(self.depth, ops=self.ops)
+
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """All rows in order. Arguments that say the same in other words are no change."""
@@ -116,9 +118,6 @@ class Difference:
         return {
             "schema_version": SCHEMA_VERSION,
             "convention": CONVENTION,
-            "batch": self.before.batch,
-            "dtype": self.before.dtype,
-            "optimizer": self.before.optimizer,
             "before": before.to_dict(),
             "after": after.to_dict(),
             "difference": {
@@ -156,22 +155,34 @@ def diff(
     *,
     depth: int | None = None,
     ops: bool = False,
-    batch: int = 1,
-    dtype: str = "float32",
-    optimizer: str = "adam",
+    batch: int | None = None,
+    dtype: str | None = None,
+    optimizer: str | Mapping[str, Any] | None = None,
 ) -> Difference:
-    """Where two networks differ, row by row: specs, or paths and names.
+    """Return where two networks differ, row by row.
 
-    Raises `SpecError` for what is wrong with a spec, `UsageError` for a wrong argument.
+    Args:
+        before: A spec, or a path or a name as `load` takes them.
+        after: What it is held against.
+        depth: Compare what lies no deeper in the path than this; all rows unless given.
+        ops: Compare every primitive op.
+        batch: As in `report`.
+        dtype: As in `report`.
+        optimizer: As in `report`.
+
+    Returns:
+        A difference that prints itself; `equal` says whether there is any.
+
+    Raises:
+        SpecError: If something is wrong with a spec.
+        UsageError: If an argument is wrong.
+
+    Example:
+        >>> archspec.diff("resnet50", "resnet50_keras").equal
+        False
     """
     first, second = (
-        report(
-            spec if isinstance(spec, Spec) else load(spec),
-            batch=batch,
-            dtype=dtype,
-            optimizer=optimizer,
-        )
-        for spec in (before, after)
+        report(spec, batch=batch, dtype=dtype, optimizer=optimizer) for spec in (before, after)
     )
     return Difference(first, second, depth, ops)
 

@@ -6,41 +6,10 @@ backward pass reads, each tensor once. What an engine allocates beside it is the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from archspec.diagnostics import UsageError, suggestion
-from archspec.graph.graph import Graph
-
-ITEM_BYTES: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {
-        "float64": (8, 8),
-        "float32": (4, 4),
-        "float16": (2, 2),
-        "bfloat16": (2, 2),
-        "mixed_float16": (4, 2),
-        "mixed_bfloat16": (4, 2),
-    }
-)
-"""Keras dtype policy to bytes of one weight, and of one activation."""
-
-OPTIMIZER_SLOTS: Mapping[str, int] = MappingProxyType(
-    {
-        "sgd": 0,
-        "momentum": 1,
-        "rmsprop": 1,
-        "adagrad": 1,
-        "lion": 1,
-        "adadelta": 2,
-        "adam": 2,
-        "adamw": 2,
-        "adamax": 2,
-        "nadam": 2,
-        "ftrl": 2,
-    }
-)
-"""Values that an optimiser keeps for each trainable weight. `momentum` is SGD with momentum."""
+from archspec.analysis.setting import Setting
+from archspec.graph.graph import IN_KERAS, SEPARATOR, Graph
 
 
 class Parts(NamedTuple):
@@ -79,39 +48,19 @@ class Memory(NamedTuple):
     """Kept as masks of one byte, one example."""
     forward_values: int
     """Most values alive at once in a forward pass, one example."""
+    trained: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    """Path, as Keras says it, and shape of each trained weight."""
 
-    def at(self, batch: int = 1, dtype: str = "float32", optimizer: str = "adam") -> Parts:
-        """The parts for a batch size, a Keras dtype policy and an optimiser."""
-        weight_bytes, value_bytes = bytes_of(dtype)
-        gradients = self.trainable * weight_bytes
+    def at(self, setting: Setting) -> Parts:
+        """The parts in bytes, for a batch, a dtype and an optimizer."""
+        values, weights = setting.value_bytes, setting.weight_bytes
         return Parts(
-            weights=self.params * weight_bytes,
-            gradients=gradients,
-            optimizer=gradients * slots_of(optimizer),
-            saved=batch * (self.saved_values * value_bytes + self.saved_mask_bytes),
-            forward_peak=batch * self.forward_values * value_bytes,
+            weights=self.params * weights,
+            gradients=self.trainable * weights,
+            optimizer=setting.optimizer.values(self.trained) * weights,
+            saved=setting.training_batch * (self.saved_values * values + self.saved_mask_bytes),
+            forward_peak=setting.batch * self.forward_values * values,
         )
-
-
-def bytes_of(dtype: str) -> tuple[int, int]:
-    """Bytes of a weight and of an activation; `UsageError` for no dtype policy."""
-    return _lookup(ITEM_BYTES, dtype, "dtypes")
-
-
-def slots_of(optimizer: str) -> int:
-    """Values an optimiser keeps for each trainable weight; `UsageError` for one not known."""
-    return _lookup(OPTIMIZER_SLOTS, optimizer, "optimizers")
-
-
-T = TypeVar("T")
-
-
-def _lookup(table: Mapping[str, T], name: str, what: str) -> T:
-    try:
-        return table[name]
-    except KeyError:
-        hint = suggestion(name, table, what=what)
-        raise UsageError(f"{what.removesuffix('s')} `{name}` is not known; {hint}") from None
 
 
 def owned_values(graph: Graph) -> list[int]:
@@ -142,12 +91,16 @@ def measure(graph: Graph, owned: list[int]) -> Memory:
     nodes = graph.nodes
     saved: set[int] = set()
     mask_bytes = params = trainable = 0
+    trained: list[tuple[str, tuple[int, ...]]] = []
     origin: list[int] = []  # the node whose memory a view shows
     for node in nodes:
         layer = node.layer
         op = layer.op
         params += layer.params
         trainable += layer.trainable
+        if layer.trainable:
+            name = node.name.replace(SEPARATOR, IN_KERAS)
+            trained += [(f"{name}/{w.name}", w.shape) for w in layer.weights if w.trainable]
         origin.append(origin[node.inputs[0]] if op.view else node.index)
         keeps = layer.saved
         if keeps.input:
@@ -157,7 +110,8 @@ def measure(graph: Graph, owned: list[int]) -> Memory:
         if keeps.mask:
             mask_bytes += layer.output.size
     saved_values = sum(nodes[index].layer.output.size for index in saved)
-    return Memory(params, trainable, saved_values, mask_bytes, _forward_peak(graph, owned))
+    peak = _forward_peak(graph, owned)
+    return Memory(params, trainable, saved_values, mask_bytes, peak, tuple(trained))
 
 
 def _forward_peak(graph: Graph, owned: list[int]) -> int:

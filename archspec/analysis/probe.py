@@ -79,7 +79,7 @@ class Probe:
             "about": self.report.about,
             "convention": CONVENTION,
             "input": list(self.report.graph.input),
-            "batch": self.report.batch,
+            "batch": self.report.setting.batch,
             "data": self.data,
             "init": self.init,
             "seed": self.seed,

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, groupby
 from os import PathLike
 from typing import Any, NamedTuple, TypeAlias
 
+from archspec import arguments
 from archspec.analysis.checks import Check, check_graph, weight_layers
-from archspec.analysis.memory import Memory, Parts, bytes_of, measure, owned_values, slots_of
+from archspec.analysis.memory import Memory, Parts, measure, owned_values
 from archspec.analysis.receptive_field import Field, receptive_fields
-from archspec.diagnostics import UsageError
+from archspec.analysis.setting import Setting, setting
 from archspec.expand import expand
 from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""
 
 CONVENTION = (
@@ -88,15 +89,8 @@ class Report:
     graph: Graph
     spec: Spec | None = None
     """What the graph was expanded from: it says what the network is, and makes claims."""
-    batch: int = 1
-    dtype: str = "float32"
-    optimizer: str = "adam"
-
-    def __post_init__(self) -> None:
-        if self.batch < 1:
-            raise UsageError(f"batch must be 1 at least, not {self.batch}")
-        bytes_of(self.dtype)
-        slots_of(self.optimizer)
+    setting: Setting = field(default_factory=Setting)
+    """What bytes are counted for."""
 
     @property
     def name(self) -> str:
@@ -121,13 +115,13 @@ class Report:
 
     @cached_property
     def memory_model(self) -> Memory:
-        """Memory in values, for any batch, dtype and optimiser."""
+        """Memory in values, for any setting."""
         return measure(self.graph, self.owned)
 
-    @property
+    @cached_property
     def memory(self) -> Parts:
-        """The five parts in bytes, for this report's batch, dtype and optimiser."""
-        return self.memory_model.at(self.batch, self.dtype, self.optimizer)
+        """The five parts in bytes, for this report's setting."""
+        return self.memory_model.at(self.setting)
 
     @cached_property
     def totals(self) -> Totals:
@@ -153,6 +147,7 @@ class Report:
         `depth` groups what lies deeper than that many levels of the path; `ops` shows each
         primitive instead. Whatever the grouping, columns add up to the totals.
         """
+        check_rows(depth, ops=ops)
         nodes = len(self.graph.nodes)
         return tuple(map(self._row, self._parts(0, nodes, depth, ops=ops)))
 
@@ -235,15 +230,12 @@ class Report:
 
         `depth` and `ops` say what has a row, as in `rows`; its layers are always all there.
         """
-        value_bytes = bytes_of(self.dtype)[1]
         return {
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
             "about": self.about,
             "convention": CONVENTION,
-            "batch": self.batch,
-            "dtype": self.dtype,
-            "optimizer": self.optimizer,
+            **self.setting.to_dict(),
             "input": list(self.graph.input),
             "outputs": {
                 name: {
@@ -261,7 +253,7 @@ class Report:
                 "saved_values_per_example": self.memory_model.saved_values,
                 "saved_mask_bytes_per_example": self.memory_model.saved_mask_bytes,
                 "forward_peak_values_per_example": self.memory_model.forward_values,
-                "activation_bytes_per_value": value_bytes,
+                "activation_bytes_per_value": self.setting.value_bytes,
             },
             "checks": [check.to_dict() for check in self.checks],
             "rows": [_row_dict(row) for row in self.rows(depth, ops=ops)],
@@ -304,19 +296,47 @@ class Report:
 def report(
     spec: Spec | str | PathLike[str],
     *,
-    batch: int = 1,
-    dtype: str = "float32",
-    optimizer: str = "adam",
+    batch: int | None = None,
+    dtype: str | None = None,
+    optimizer: str | Mapping[str, Any] | None = None,
 ) -> Report:
-    """The costs of a spec for a batch size, a Keras dtype policy and an optimiser.
+    """Return what a network costs: shapes, parameters, MACs and memory, line by line.
 
-    `spec` may be a path or a name, as `load` takes them. Raises `SpecError` for what is wrong with
-    the spec, `UsageError` for a wrong argument.
+    Args:
+        spec: A spec, or a path or a name as `load` takes them.
+        batch: Images in a batch. Unless given, training is counted for the batch of the spec's
+            `train:`, all else for one image.
+        dtype: Keras's dtype policy, such as `"mixed_bfloat16"`. Unless given, the `precision` of
+            the spec's `train:`, else float32.
+        optimizer: Whose state to count: a name of Keras's, `"momentum"` (SGD with it), or a name
+            with its arguments, `{"adam": {"amsgrad": True}}`. Unless given, that of the spec's
+            `train:`, else Adam.
+
+    Returns:
+        A report that prints itself. `report.totals` has its figures, `report.memory` its bytes,
+        `report.rows()` its lines, `report.to_dict()` all of it, and `report.setting` says what the
+        bytes are counted for.
+
+    Raises:
+        SpecError: If something is wrong with the spec.
+        UsageError: If an argument is wrong.
+
+    Example:
+        >>> archspec.report("lenet5").totals.params
+        61706
     """
     spec = as_spec(spec)
-    costs = Report(expand(spec), spec, batch, dtype, optimizer)
+    chosen = setting(spec, batch, dtype, optimizer)
+    costs = Report(expand(spec), spec, chosen)
     _ = costs.checks  # a claim that says nothing is a mistake of the spec, to be heard of now
     return costs
+
+
+def check_rows(depth: int | None, *, ops: bool) -> None:
+    """Raise `UsageError` for what says nothing of which rows there are."""
+    if depth is not None:
+        arguments.whole("depth", depth)
+    arguments.flag("ops", ops)
 
 
 def _is_row(scope: Scope, depth: int | None, *, ops: bool) -> bool:

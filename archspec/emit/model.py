@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 from archspec.emit.engine import deep, load_file, load_keras
 from archspec.emit.weights import copy
 from archspec.expand import expand
-from archspec.graph.graph import SEPARATOR, Graph, Node
+from archspec.graph.graph import IN_KERAS, SEPARATOR, Graph, Node
 from archspec.ops.merge import Merge
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
 
-PART = "-"
-"""Stands for the graph's separator in the names of Keras's layers, where `/` is refused.
+PART = IN_KERAS
+"""Stands for the graph's separator in the names of Keras's layers.
 
 No step's name contains it, so a layer's name says its path. An op that takes more than one layer
 puts it before the name of each but the last: stage1/conv1 may have a stage1-conv1-pad.

@@ -12,6 +12,9 @@ from archspec.ops.op import Op, Reach, Saved, Weight, Work
 from archspec.ops.shape import Shape
 
 SEPARATOR = "/"
+
+IN_KERAS = "-"
+"""What stands for it in the names of Keras's layers, where `/` is refused."""
 """Between the parts of a node's path, as in stage3/unit1/conv2."""
 
 

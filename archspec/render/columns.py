@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
-from archspec.analysis.memory import bytes_of
 from archspec.analysis.report import Report, Row, float_or_int
 from archspec.diagnostics import UsageError, suggestion
 
@@ -24,17 +24,40 @@ class Column(NamedTuple):
     """The total of `Report.totals` that it adds up to."""
 
 
+class Extents(tuple[int | Fraction, ...]):
+    """A number for each spatial axis; written as one where they are all the same."""
+
+    __slots__ = ()
+
+    def join(self, text: Callable[[int | Fraction], str]) -> str:
+        same = len(set(self)) == 1
+        return "x".join(map(text, self[:1] if same else self))
+
+    def __str__(self) -> str:
+        """To the last digit, as a file has it."""
+        return self.join(lambda value: str(float_or_int(value)))
+
+
+def extents(value: Any) -> str:
+    """A field or a stride for people: 30.3x25; what is no number of pixels as it is."""
+    return value.join(number) if isinstance(value, Extents) else str(value)
+
+
+def number(value: int | Fraction) -> str:
+    """A fraction with as many digits as say something: 30.3, 1.33, 0.125."""
+    if value == int(value):
+        return str(int(value))
+    return f"{float(value):.1f}" if value >= 10 else f"{float(value):.3g}"
+
+
 def _field(row: Row, size: bool) -> Any:
     if row.field is None:
         return "all"
-    values = row.field.size if size else row.field.stride
-    if len(set(values)) == 1:
-        return float_or_int(values[0])
-    return "x".join(str(float_or_int(value)) for value in values)
+    return Extents(row.field.size if size else row.field.stride)
 
 
 def _activation_bytes(row: Row, report: Report) -> int:
-    return row.activations * bytes_of(report.dtype)[1] * report.batch
+    return row.activations * report.setting.value_bytes * report.setting.batch
 
 
 def thousands(value: int) -> str:
@@ -84,8 +107,8 @@ COLUMNS = (
         total="activations",
     ),
     Column("memory", "memory", _activation_bytes, byte_size, rank=2),
-    Column("field", "field", lambda row, _: _field(row, True), rank=4),
-    Column("stride", "stride", lambda row, _: _field(row, False), rank=7),
+    Column("field", "field", lambda row, _: _field(row, True), extents, rank=4),
+    Column("stride", "stride", lambda row, _: _field(row, False), extents, rank=7),
 )
 """Every column there is, in order."""
 
@@ -112,5 +135,5 @@ def choose(names: Sequence[str] | None, report: Report) -> tuple[Column, ...]:
 def total(column: Column, report: Report) -> Any:
     """What a column adds up to, None where adding has no meaning."""
     if column.name == "memory":
-        return report.totals.activations * bytes_of(report.dtype)[1] * report.batch
+        return report.totals.activations * report.setting.value_bytes * report.setting.batch
     return None if column.total is None else getattr(report.totals, column.total)

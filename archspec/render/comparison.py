@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspec.analysis.compare import FIGURES, Comparison, Entry
-from archspec.analysis.report import CONVENTION, float_or_int
+from archspec.analysis.report import CONVENTION
 from archspec.diagnostics import UsageError, nearest
 from archspec.render import table as tables
-from archspec.render.columns import byte_size, thousands
+from archspec.render.columns import Extents, byte_size, extents, thousands
 from archspec.render.diagnostics import printable
+from archspec.render.summary import common_setting
 from archspec.render.table import Style, table
 
 PAGE = 100
@@ -45,14 +46,18 @@ class Column:
         """The plain value."""
         if self.name != self.figure:
             return comparison.ratio(network, self.figure)
-        value = getattr(network, self.name)
-        return _extents(value) if self.name in {"input", "field"} else value
-
-
-def _extents(value: Sequence[Any]) -> str:
-    """224x224x3; one number for a square field."""
-    numbers = [str(float_or_int(number)) for number in value]
-    return numbers[0] if len(numbers) == 2 and numbers[0] == numbers[1] else "x".join(numbers)
+        match self.name:
+            case "input":
+                return str(network.input)
+            case "field":
+                return Extents(network.field)
+            case "batch":
+                return network.setting.training_batch
+            case "dtype":
+                return network.setting.dtype
+            case "optimizer":
+                return network.setting.optimizer.label
+        return getattr(network, self.name)
 
 
 def _multiple(value: float | None) -> str:
@@ -80,7 +85,10 @@ _FIGURES = (
     Column("weight_bytes", "size", byte_size, rank=3),
     Column("inference_bytes", "inference", byte_size, rank=9),
     Column("training_bytes", "training", byte_size, rank=1),
-    Column("field", "field", rank=6),
+    Column("field", "field", extents, rank=6),
+    Column("batch", "batch", thousands, rank=5),
+    Column("dtype", "dtype", left=True, rank=8),
+    Column("optimizer", "optimizer", left=True, rank=5),
 )
 
 _RATIO_RANKS = {"params": 4, "macs": 5, "training_bytes": 7}
@@ -130,7 +138,10 @@ def text(
     chosen = _choose(columns, comparison)
     rows = _cells(chosen, comparison)
     body = table(chosen, rows, style, names="name", width=width, keep_all=bool(columns))
-    below = [_setting(comparison), *textwrap.wrap(CONVENTION, max(width or PAGE, 20))]
+    room = max(width or PAGE, 20)
+    below = [
+        line for part in (_setting(comparison), CONVENTION) for line in textwrap.wrap(part, room)
+    ]
     return "\n".join([body, "", *map(style.dim, below)]) + "\n"
 
 
@@ -153,6 +164,18 @@ def _choose(names: Sequence[str] | None, comparison: Comparison) -> list[Column]
     if names:
         return [find(name) for name in names]
     silent = {"input"} if _common_input(comparison) else set()
+    settings = [network.setting for network in comparison.entries]
+    silent |= {
+        name
+        for name, values in (
+            ("batch", {each.training_batch for each in settings}),
+            ("dtype", {each.dtype for each in settings}),
+            ("optimizer", {each.optimizer.label for each in settings}),
+        )
+        if len(values) == 1
+    }
+    if not silent >= {"batch", "dtype", "optimizer"}:
+        silent.add("training_bytes" + RATIO)  # of trainings that differ in more than the network
     if len(comparison.entries) == 1:
         silent |= {figure + RATIO for figure in FIGURES}
     return [column for column in COLUMNS if column.rank <= USUAL and column.name not in silent]
@@ -173,10 +196,9 @@ def _common_input(comparison: Comparison) -> str:
 
 def _setting(comparison: Comparison) -> str:
     """What the figures hold for, in a line."""
-    first = comparison.reports[0]
     common = _common_input(comparison)
     parts = [f"input {common}"] if common else []
-    parts += [f"batch {first.batch}", first.dtype, first.optimizer]
+    parts.append(common_setting([network.setting for network in comparison.entries]))
     if len(comparison.entries) > 1:
         parts.append(f"ratios to {printable(comparison.baseline.name)}")
     return ", ".join(parts)

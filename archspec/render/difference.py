@@ -13,7 +13,7 @@ from archspec.graph.graph import SEPARATOR
 from archspec.render.columns import thousands
 from archspec.render.comparison import PAGE, find
 from archspec.render.diagnostics import printable
-from archspec.render.summary import UNBROKEN
+from archspec.render.summary import UNBROKEN, common_setting
 from archspec.render.table import Style, table
 
 MOST_CHANGES = 8
@@ -201,8 +201,8 @@ def _totals(difference: Difference, style: Style, width: int | None) -> Iterator
         return
     lines = table(TOTALS, rows, style, names="total", width=width).splitlines()
     yield from (lines[0], *lines[2:])
-    setting = difference.after
-    yield style.dim(f"batch {setting.batch}, {setting.dtype}, {setting.optimizer}")
+    setting = common_setting([difference.before.setting, difference.after.setting])
+    yield from map(style.dim, textwrap.wrap(setting, max(width or PAGE, 20)))
 
 
 def _count(number: int, what: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from math import prod
 from textwrap import wrap
 
-from archspec.analysis.memory import bytes_of
 from archspec.analysis.report import Report, Row
 from archspec.graph.graph import Graph, Node
 from archspec.ops.convolution import Convolution
@@ -48,9 +47,9 @@ def _cells(report: Report, row: Row) -> tuple[str, ...]:
 
 
 def _total(report: Report) -> tuple[str, ...]:
-    values = f"{report.totals.activations:,}" + (f"*{report.batch}" if report.batch > 1 else "")
-    value_bytes = bytes_of(report.dtype)[1]
-    memory = report.totals.activations * report.batch * value_bytes
+    batch, value_bytes = report.setting.batch, report.setting.value_bytes
+    values = f"{report.totals.activations:,}" + (f"*{batch}" if batch > 1 else "")
+    memory = report.totals.activations * batch * value_bytes
     return (
         "TOTAL:",
         "",

@@ -34,7 +34,7 @@ def render(
         f"### {printable(report.name)}",
         "",
         *([printable(report.about), ""] if report.about else []),
-        f"Input {report.graph.input}, batch {report.batch}, {report.dtype}.",
+        f"Input {report.graph.input}, batch {report.setting.batch}, {report.setting.dtype}.",
         "",
         *table(chosen, rows, totals),
         "",

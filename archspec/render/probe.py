@@ -108,7 +108,7 @@ def csv(probe: Probe, *, depth: int | None = None, ops: bool = False) -> str:
 
 def _setting(probe: Probe) -> str:
     """What was done, in a line."""
-    graph, batch = probe.report.graph, probe.report.batch
+    graph, batch = probe.report.graph, probe.report.setting.batch
     return (
         f"{probe.data} input {graph.input}, batch {batch}, kernels {probe.init}, "
         f"seed {probe.seed}: loss {probe.loss:.4g}"

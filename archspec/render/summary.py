@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from archspec.analysis.checks import Check
 from archspec.analysis.report import CONVENTION, Report
+from archspec.analysis.setting import Setting
 from archspec.render.columns import byte_size, thousands
 
 UNBROKEN = "\N{NO-BREAK SPACE}"
@@ -25,7 +26,7 @@ class Fact(NamedTuple):
 
 def facts(report: Report) -> Iterator[Fact]:
     """Everything that is said once of a network."""
-    totals, memory = report.totals, report.memory
+    totals, memory, setting = report.totals, report.memory, report.setting
     trained = "all trained"
     if totals.non_trainable:
         trained = f"{thousands(totals.trainable)} trained, {thousands(totals.non_trainable)} not"
@@ -35,11 +36,11 @@ def facts(report: Report) -> Iterator[Fact]:
     yield Fact("other ops", thousands(totals.other_ops), "")
     yield Fact("activations", thousands(totals.activations), "")
     weights = ("weights", memory.weights)
-    state = ("gradients", memory.gradients), (report.optimizer, memory.optimizer)
+    state = ("gradients", memory.gradients), (setting.optimizer.label, memory.optimizer)
     yield Fact(
         "training",
         byte_size(memory.training),
-        _sum(weights, *state, ("saved for backward", memory.saved)),
+        _sum(weights, *state, ("saved for backward", memory.saved)) + _recipe(setting),
     )
     yield Fact(
         "inference",
@@ -49,6 +50,33 @@ def facts(report: Report) -> Iterator[Fact]:
     yield Fact("counting", "", CONVENTION)
     for section in dict.fromkeys(check.section for check in report.checks):
         yield from _claims(section, [each for each in report.checks if each.section == section])
+
+
+def common_setting(settings: Sequence[Setting]) -> str:
+    """What the bytes of several networks are counted for, in a line."""
+    if len(set(map(str, settings))) == 1:
+        line = str(settings[0])
+        if settings[0].batch != settings[0].training_batch:
+            line += f", inference at batch {settings[0].batch}"
+    else:
+        line = "training by each network's `train:`"
+        line += f", inference at batch {settings[0].batch}"
+    return line
+
+
+def _recipe(setting: Setting) -> str:
+    """What of the setting the spec's recipe says."""
+    said = {
+        "batch": f"batch {setting.training_batch}",
+        "dtype": setting.dtype,
+        "optimizer": setting.optimizer.label,
+    }
+    if setting.dtype == "float32":
+        del said["dtype"]  # as without a recipe
+    words = ", ".join(said[name] for name in setting.by_recipe if name in said).replace(
+        " ", UNBROKEN
+    )
+    return f"; by `train:` {words.replace(f',{UNBROKEN}', ', ')}" if words else ""
 
 
 def _sum(*parts: tuple[str, int]) -> str:

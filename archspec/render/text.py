@@ -44,7 +44,7 @@ def render(
 
 
 def _head(report: Report, style: Style, width: int | None) -> str:
-    setting = f"input {report.graph.input}, batch {report.batch}, {report.dtype}"
+    setting = f"input {report.graph.input}, batch {report.setting.batch}, {report.setting.dtype}"
     about = _wrap(report.about, width or PAGE) if report.about else []
     return "\n".join([style.bold(printable(report.name)), *about, style.dim(setting)])
 

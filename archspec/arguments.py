@@ -1,0 +1,76 @@
+"""Arguments of public functions: each checked by what it may be, and named where it is not that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+from archspec.diagnostics import UsageError, nearest
+
+LARGEST: Final = 2**31 - 1
+"""No count is larger."""
+
+LONGEST: Final = 60
+"""Characters of a value that a message shows."""
+
+
+def whole(name: str, value: Any, *, least: int = 1) -> int:
+    """Return a whole number from `least` to `LARGEST`, also one of NumPy's; no truth value."""
+    try:
+        number = None if isinstance(value, bool) else value.__index__()
+    except (AttributeError, TypeError):
+        number = None
+    if number is None or not least <= number <= LARGEST:
+        raise wrong(name, value, f"a whole number from {least} to {LARGEST}")
+    return int(number)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return a truth value."""
+    if not isinstance(value, bool):
+        raise wrong(name, value, "True or False")
+    return value
+
+
+def text(name: str, value: Any) -> str:
+    """Return a text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise wrong(name, value, "a text")
+    return value
+
+
+def one_of(name: str, value: Any, known: Collection[str], *, beside: str = "") -> str:
+    """Return one of the known words. `beside` says what else `value` could have been."""
+    if isinstance(value, str) and value in known:
+        return value
+    match = nearest(value, known) if isinstance(value, str) else None
+    hint = f"; did you mean `{match}`?" if match else ""
+    raise wrong(name, value, f"one of {', '.join(known)}{beside}", hint)
+
+
+def names(name: str, value: Any) -> tuple[str, ...]:
+    """Return a list of names; a single one may stand alone."""
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, Iterable):
+        found = tuple(value)
+        if found and all(isinstance(each, str) for each in found):
+            return found
+    raise wrong(name, value, "a list of names")
+
+
+def place(name: str, value: Any) -> str:
+    """Return a path, or a name in its place, as text."""
+    if isinstance(value, os.PathLike):
+        value = value.__fspath__()
+    if not isinstance(value, str) or not value:
+        raise wrong(name, value, "a path or a name")
+    return value
+
+
+def wrong(name: str, value: Any, expected: str, hint: str = "") -> UsageError:
+    """The error of an argument whose value is not what it must be."""
+    shown = repr(value)
+    shown = shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 3]}..."
+    return UsageError(f"`{name}={shown}` must be {expected}{hint}")
