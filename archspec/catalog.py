@@ -62,8 +62,9 @@ def _meant(kind: str, names: set[str]) -> str:
     """A help line for a word that is no kind."""
     written = _WITH_VALUE.fullmatch(kind[:80])
     if written and written["kind"] in names:
-        value = written["value"] + ": ...}" * written["value"].startswith("{")
-        return f"a colon and a space are missing: write `{written['kind']}: {value}`"
+        value = {"{": "{...}", "[": "[...]"}.get(written["value"][0], written["value"])
+        missing = "a space is" if ":" in kind else "a colon and a space are"
+        return f"{missing} missing: write `{written['kind']}: {value}`"
     plain = {unseparated(name): name for name in names}
     for word in (unseparated(kind), folded(kind)):
         if word in KIND_NOTES:

@@ -383,18 +383,22 @@ class _Compiler:
             if name in cls.model_fields:
                 arguments[name] = self._template(value, place, known)
             else:
-                self._report_strange(cls, name, place, key=isinstance(data, dict))
+                meant = expression_meant(given, known) if value is None else None
+                self._report_strange(cls, name, place, key=isinstance(data, dict), meant=meant)
         step = step._replace(
             arguments={**self.defaults.get(cls, {}), **arguments},
             given=frozenset(arguments),
         )
         return self._checked(step, cls, known, strange=bool(strange) or astray)
 
-    def _report_strange(self, cls: type[Element], name: str, place: Path, *, key: bool) -> None:
-        """Report an argument that a kind does not have."""
+    def _report_strange(
+        self, cls: type[Element], name: str, place: Path, *, key: bool, meant: str | None = None
+    ) -> None:
+        """Report an argument that a kind does not have; `meant` is what is known of it."""
         if issubclass(cls, SpecBlock) and name in cls.lost:
             return
         problem = unknown_argument(cls, name)
+        problem.help = meant or problem.help
         if name in MODIFIERS and place[0] != "defaults":
             problem.help = f"it stands beside the kind: `{{{cls.kind}: ..., {name}: ...}}`"
         self.report(problem, place, key=key)

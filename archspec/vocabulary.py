@@ -311,6 +311,9 @@ def key_meant(word: str, candidates: Iterable[str]) -> str | None:
 def key_hint(word: str, candidates: Iterable[str], *, what: str) -> str:
     """A help line for a key that there is not: another tool's word, a misspelt one, or the list."""
     names = list(candidates)
+    key, colon, value = word.partition(":")
+    if colon and key in names:
+        return f"a space is missing: write `{key}: {value or '...'}`"
     return suggestion(word, names, what=what, meant=key_meant(word, names))
 
 

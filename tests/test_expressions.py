@@ -117,7 +117,7 @@ REFUSED = [
     ("=", "empty", "an expression computes"),
     ("=2 *", "cannot be read", "+ - * /"),
     ("=2 $ 3", "at `$ 3`", ""),
-    ("=(1", "cannot be read at `(1`", ""),
+    ("=(1", "a `(` is not closed", ""),
     ("=a && b", "at `& b`", "and or not"),
     ("=in", "cannot be read", "in.channels"),
     ("=x = 3", "cannot be read", ""),

@@ -102,6 +102,8 @@ def _tree(source: str) -> ast.expr:
             warnings.simplefilter("ignore")  # about style, on standard error
             return ast.parse(readable, mode="eval").body
     except SyntaxError as error:
+        if "was never closed" in error.msg:
+            _refuse(f"a `{error.msg[1]}` is not closed in the expression")
         rest = source[max((error.offset or 1) - 1, 0) :]
         where = f"at `{shortened(rest)}`" if rest else "to its end"
         raise Problem(

@@ -20,13 +20,15 @@ from typing import Any, Final, NoReturn
 import yaml
 
 from archspec.diagnostics import Diagnostic, Problem, Span, SpecError, nearest
-from archspec.spec.syntax import explain
+from archspec.spec.json_text import yaml_of_json
+from archspec.spec.scalars import plain_scalar
+from archspec.spec.syntax import UNQUOTED, explain, expression_end, quoted
+from archspec.vocabulary import readings
 
 MAX_BYTES: Final = 2**20
 MAX_NESTING: Final = 64
 MAX_VALUES: Final = 100_000
 """Counted as if every alias were written out."""
-MAX_DIGITS: Final = 100
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """What the YAML parser counts as the end of a line; `str.splitlines` knows more."""
@@ -35,15 +37,6 @@ _NOT_TEXT = re.compile(
     "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 """What YAML refuses. All that it accepts instead would take milliseconds to compile."""
-
-_CONSTANTS: Final[dict[str, bool | None]] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-_INT = re.compile(r"[-+]?[0-9]+|0o(?P<octal>[0-7]+)|0x(?P<hex>[0-9a-fA-F]+)")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML has it
 
@@ -65,8 +58,8 @@ class Source:
     """A spec as it was written: its data, and where each part of it stands.
 
     `diagnostics` holds the problems that leave the data readable: a key that stands twice, of
-    which the first value counts. Values reached through aliases are shared objects: do not
-    change them.
+    which the first value counts, and an expression without the quotes that it needs. Values reached
+    through aliases are shared objects: do not change them.
     """
 
     name: str
@@ -163,11 +156,15 @@ class _Reader:
         self.anchors: dict[str, _Node | None] = {}  # None: still being read
         self.values = 0
         self.root: _Node | None = None
+        self.cut = (0, 0)
+        """Line and column where an expression ends that YAML cut in two."""
+        self.orphaned = False
+        """Whether a value follows whose key was a part of it."""
 
     def read(self, raw: str | bytes) -> Source:
         text = self.text(raw)
         if self.name.lower().endswith(".json"):
-            text = _yaml_of_json(text)
+            text = yaml_of_json(text)
         for event in self.events(text):
             self.take(event)
         if self.root is None or self.root.value is None:
@@ -187,8 +184,8 @@ class _Reader:
                 self.root.span,
                 help="start with keys such as `input:` and `layers:`",
             )
-        # A key that stands twice leaves the rest certain; after anything else it is a guess.
-        if any(diagnostic.code != "duplicate" for diagnostic in self.diagnostics):
+        # After anything else, it is a guess what the rest means.
+        if any(each.code not in ("duplicate", "expression") for each in self.diagnostics):
             raise self.error()
         return Source(self.name, self.lines, self.root.value, self.in_order(), self.root)
 
@@ -228,13 +225,18 @@ class _Reader:
         try:
             yield from yaml.parse(text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
-            self.stop(explain(error, self.lines))
+            diagnostic = replace(explain(error, self.lines), file=self.name)
+            if diagnostic in self.diagnostics:  # of an expression without its quotes
+                raise self.error() from None
+            self.stop(diagnostic)
         except (yaml.YAMLError, ValueError, OverflowError):
             # What PyYAML's own scanner lets escape on characters that do not exist.
             self.stop(Diagnostic("syntax", "this text is not YAML"))
 
     def take(self, event: yaml.Event) -> None:
         """Advance by one event of the parser."""
+        if self.is_cut_off(event):
+            return
         if isinstance(event, yaml.ScalarEvent):
             self.place(self.scalar(event))
         elif isinstance(event, yaml.AliasEvent):
@@ -253,9 +255,56 @@ class _Reader:
                 )
             )
 
+    def is_cut_off(self, event: yaml.Event) -> bool:
+        """Whether an event is a part of an expression that YAML cut in two."""
+        if self.orphaned:  # its key was such a part
+            self.orphaned = False
+            return True
+        if not self.cut[0]:
+            return False
+        span = self.span_of(event)
+        if (span.line, span.column - 1) >= self.cut or isinstance(event, yaml.CollectionEndEvent):
+            return False
+        if not isinstance(event, yaml.ScalarEvent):
+            raise self.error()
+        self.orphaned = self.expects_key
+        return True
+
+    def expression(self, value: str, span: Span) -> str:
+        """The expression as it was meant; reported where YAML ends it before its end."""
+        line = self.lines[span.line - 1]
+        start, stop = span.column - 1, span.end_column - 1
+        flow = bool(self.open) and self.open[-1].flow
+        end = expression_end(line, start, flow=flow)
+        if flow and end is None:
+            message = "a bracket or a quote in this expression is not closed"
+            help_ = "close it; an expression with a comma needs quotes here, too"
+            self.stop(Diagnostic("expression", message, span, help=help_))
+        if span.end_line > span.line or end is None or end <= stop:
+            return value
+        self.cut = (span.line, end)
+        whole = span._replace(end_column=end + 1)
+        self.report("expression", UNQUOTED, whole, help=quoted(line, start, end))
+        return line[start:end]
+
+    def parenthesised(self, value: str, span: Span) -> Any:
+        """The list that Python writes as `(3, 3)`: reported, because YAML takes it for a text."""
+        line = self.lines[span.line - 1]
+        flow = bool(self.open) and self.open[-1].flow
+        end = expression_end(line, span.column - 1, flow=flow)
+        text = line[span.column - 1 : end]
+        numbers = next((each for each in readings(text) if isinstance(each, list)), None)
+        if end is None or numbers is None or span.end_line > span.line:
+            return value
+        self.cut = (span.line, end)
+        mend = f"did you mean `[{text[1:-1]}]`?"
+        whole = span._replace(end_column=end + 1)
+        self.report("expression", "a list stands in square brackets", whole, help=mend)
+        return numbers
+
     def scalar(self, event: yaml.ScalarEvent) -> _Node:
         span = self.span_of(event)
-        value: str | float | bool | None = event.value
+        value: Any = event.value
         self.refuse_tag(event.tag, span)
         if not event.style:  # plain: no quotes, no block indicator
             if value == "<<" and self.expects_key:
@@ -266,7 +315,11 @@ class _Reader:
                     help="write the keys out, or use `defaults`",
                 )
             try:
-                value = _plain(event.value)
+                value = plain_scalar(event.value)
+                if event.value.startswith("=") and not self.expects_key:
+                    value = self.expression(event.value, span)
+                elif event.value.startswith("("):
+                    value = self.parenthesised(event.value, span)
             except Problem as problem:
                 self.add(problem.at(span))
         elif any("\ud800" <= character <= "\udfff" for character in event.value):
@@ -428,54 +481,3 @@ def _span_at(text: str, index: int) -> Span:
     before = _LINE_BREAK.split(text[:index])
     line, column = len(before), len(before[-1]) + 1
     return Span(line, column, line, column + 1)
-
-
-def _plain(text: str) -> str | float | bool | None:
-    """What an unquoted text means in YAML 1.2's core schema."""
-    if text in _CONSTANTS:
-        return _CONSTANTS[text]
-    if text[0] not in "+-.0123456789":
-        return text
-    if _NOT_FINITE.fullmatch(text):
-        raise Problem("value", f"`{text}` is not a number that a spec can use")
-    whole = _INT.fullmatch(text)
-    if whole is None and _FLOAT.fullmatch(text) is None:
-        return text
-    if len(text) > MAX_DIGITS:  # also keeps clear of Python's own limit on digits
-        raise Problem("limit", f"a number of {len(text):,} characters is too long")
-    if whole is None:
-        number = float(text)
-        if number in (float("inf"), float("-inf")):
-            raise Problem("value", f"`{text}` is too large for a number")
-        return number
-    if whole["octal"]:
-        return int(whole["octal"], 8)
-    return int(whole["hex"], 16) if whole["hex"] else int(text)
-
-
-# A string ends with its line at the latest: JSON has no others, and padding stays on the line.
-_JSON_TOKEN = re.compile('"(?:[^"\\\\\n\r\x85\u2028\u2029]|\\\\[^\n\r\x85\u2028\u2029])*+"?|\t')
-_JSON_ESCAPE = re.compile(
-    r"\\(?:u(?P<high>d[89ab][0-9a-f]{2})\\u(?P<low>d[c-f][0-9a-f]{2})|.)",
-    re.DOTALL | re.IGNORECASE,
-)
-
-
-def _yaml_of_json(text: str) -> str:
-    """The same text without what YAML refuses: tabs, and characters written as surrogate pairs.
-
-    Tokens keep their places: a string that becomes shorter is followed by spaces.
-    """
-
-    def escape(match: re.Match[str]) -> str:
-        if match["high"] is None:
-            return match[0]
-        high, low = int(match["high"], 16), int(match["low"], 16)
-        return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
-
-    def token(match: re.Match[str]) -> str:
-        if match[0] == "\t":
-            return " "
-        return _JSON_ESCAPE.sub(escape, match[0]).ljust(len(match[0]))
-
-    return _JSON_TOKEN.sub(token, text)

@@ -36,6 +36,72 @@ _SYNTAX: Final[tuple[tuple[str, str, str], ...]] = (
 """What the parser says, in part; what we say; and the mend."""
 
 
+_CLOSERS: Final = {"(": ")", "[": "]", "{": "}"}
+
+
+def expression_end(line: str, start: int, *, flow: bool) -> int | None:
+    """The column where the expression that starts at `start` ends for whoever wrote it.
+
+    That is where its brackets and quotes are closed, while YAML may end it at a comma or a bracket
+    before: within `{}` and `[]` (`flow`), or at ` #`. None where something stays open.
+    """
+    waiting: list[str] = []
+    quote = ""
+    for column in range(start, len(line)):
+        character = line[column]
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in _CLOSERS:
+            waiting.append(_CLOSERS[character])
+        elif waiting:
+            if character == waiting[-1]:
+                waiting.pop()
+        elif (flow and character in ",]}") or (character == "#" and line[column - 1].isspace()):
+            return len(line[:column].rstrip())
+    return None if quote or waiting else len(line.rstrip())
+
+
+def quoted(line: str, start: int, end: int) -> str:
+    """A help line: the line, or only the part of it, with quotes from `start` to `end`."""
+    text = line[start:end]
+    text = f"'{text}'" if '"' in text and "'" not in text else '"' + text.replace('"', "'") + '"'
+    whole = f"{line[:start]}{text}{line[end:]}".strip()
+    return f"put it in quotes: `{whole if len(whole) <= _LONGEST else text}`"
+
+
+_LONGEST: Final = 120
+"""Characters of a line that is shown as it should be."""
+
+_EXPRESSION: Final = re.compile(r"(?:^|[\[{,:-])\s*=")
+_NO_SPACE: Final = re.compile(r"(?:^|[\s{\[,-])(\w+):(?=[\[{\w=])")
+"""A key whose colon has no space after it, so that YAML takes it for a part of a text."""
+
+
+def _missing_space(number: int, line: str, match: re.Match[str]) -> Diagnostic:
+    at = Span(number, match.start(1) + 1, number, match.end() + 1)
+    written = f"{line[: match.end()]} {line[match.end() :]}".strip()
+    mend = f"write `{written[:_LONGEST]}`"
+    return Diagnostic("syntax", f"a space is missing after `{match[1]}:`", at, help=mend)
+
+
+def _unquoted_expression(line: str, column: int) -> tuple[int, int] | None:
+    """The start and end of the expression in which YAML found something wrong at `column`."""
+    starts = [match.end() - 1 for match in _EXPRESSION.finditer(line, 0, column + 1)]
+    if not starts:
+        return None
+    start = starts[-1]
+    flow = sum(line.count(c, 0, start) for c in "[{") > sum(line.count(c, 0, start) for c in "]}")
+    end = expression_end(line, start, flow=flow)
+    if end is None or column > end or not re.search(r"[,:\[\]{}#]", line[start:end]):
+        return None
+    return start, end
+
+
+UNQUOTED: Final = "an expression with a comma, colon, bracket or ` #` needs quotes here"
+
+
 def explain(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Diagnostic:
     """A diagnostic for what the YAML parser refused, in the words of someone who writes specs."""
     problem = error.problem or ""
@@ -56,10 +122,21 @@ def explain(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Diagnostic:
         return syntax("a tab cannot indent a line", "replace it by spaces", at)
     if "quoted scalar" in context and ("end of stream" in problem or "document" in problem):
         return syntax(f"this quote is never closed: {opener}", f"end the text with {opener}", start)
+    inside = _unquoted_expression(line, span.column - 1)
+    if inside is not None:
+        at = span._replace(column=inside[0] + 1, end_column=inside[1] + 1)
+        return replace(syntax(UNQUOTED, quoted(line, *inside), at), code="expression")
+    above = start if "expected ':'" in problem else span
+    for number in (above.line, above.line - 1):
+        match = _NO_SPACE.search(lines[number - 1]) if number else None
+        if match and ("mapping values" in problem or "expected ':'" in problem):
+            return _missing_space(number, lines[number - 1], match)
     if "',' or" in problem and opener in ("[", "{"):
         closer = {"[": "]", "{": "}"}[opener]
         mend = f"end it with `{closer}`, or put a comma between its entries"
         if start.line < span.line or not rest.strip():
+            if re.search(rf"\s#.*{re.escape(closer)}", lines[start.line - 1][start.column :]):
+                mend = f"` #` starts a comment, and the `{closer}` is in it"
             diagnostic = syntax(f"this `{opener}` is not closed", mend, start)
             return replace(diagnostic, notes=(f"line {span.line} cannot be read as part of it",))
         return syntax(f"a comma or `{closer}` is missing here", mend)
@@ -73,7 +150,8 @@ def explain(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Diagnostic:
                 "line it up with the keys that it belongs to; the line above it must be complete",
                 at,
             )
-        return syntax("a colon and a space cannot stand inside an unquoted text", _QUOTES_HELP)
+        mend = f"{_QUOTES_HELP}; several `key: value` on one line need `{{}}` around them"
+        return syntax("a colon and a space cannot stand inside an unquoted text", mend)
     if "cannot start any token" in problem:
         return syntax(f"an unquoted text cannot start with `{rest[:1]}`", _QUOTES_HELP)
     if "expected ':'" in problem:
