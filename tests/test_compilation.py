@@ -19,6 +19,7 @@ from archspec.emit.model import build, load_model
 from archspec.expand import expand
 from archspec.spec.loading import bundled
 from archspec.training.compilation import callback_files, compilation, families
+from archspec.training.compilation.least_loss import least_loss
 from archspec.training.recipe import names
 from archspec.training.recipe.recipe import Recipe, RecipeError
 from archspec.training.watching import machine
@@ -461,13 +462,69 @@ def test_averages_are_seen_by_validations_and_callbacks_and_then_gone(keras, tmp
     ]
 
 
-def test_smoothed_labels_bound_the_loss_from_below(keras):
-    recipe = Recipe.resolve({"loss": {"categorical_crossentropy": {"label_smoothing": 0.3}}})
-    loss = compilation.objective(keras, recipe, network(keras, recipe), {}).loss
-    sure = np.array([[1.0, 0.0, 0.0]], "float32")
-    smoothed = np.array([[0.8, 0.1, 0.1]], "float32")
-    entropy = -(0.8 * np.log(0.8) + 0.2 * np.log(0.1))
-    assert float(loss(sure, smoothed)) == pytest.approx(entropy, rel=1e-5)
+SMOOTHED = {"categorical_crossentropy": {"label_smoothing": 0.3}}
+
+
+@pytest.mark.parametrize(
+    ("loss", "classes"),
+    [
+        (SMOOTHED, 2),
+        (SMOOTHED, 10),
+        ({"categorical_crossentropy": {"label_smoothing": 1.0}}, 5),
+        ({"binary_crossentropy": {"label_smoothing": 0.2}}, 4),
+    ],
+)
+def test_the_least_loss_is_what_keras_measures_of_the_smoothed_labels_themselves(
+    keras, loss, classes
+):
+    ((name, arguments),) = loss.items()
+    made = compilation.LOSSES.make(keras, Recipe.resolve({"loss": loss}).loss, ("loss",))
+    sure = np.eye(classes, dtype="float32")
+    smoothing = arguments["label_smoothing"]
+    # A binary cross-entropy takes each class for a yes or no.
+    target = sure * (1 - smoothing) + smoothing / (2 if name.startswith("binary") else classes)
+    least = least_loss(Recipe.resolve({"loss": loss}), {"output": classes}, {})
+    assert least.value == pytest.approx(float(made(sure, target)), rel=1e-5)
+    worse = np.roll(target, 1, axis=0) * 0.1 + target * 0.9
+    assert float(made(sure, worse)) > least.value + 1e-3 or smoothing == 1
+
+
+def test_the_least_loss_of_the_default_recipe_on_ten_classes_is_a_half():
+    assert str(least_loss(Recipe.resolve({}), {"output": 10}, {})) == (
+        "least possible loss 0.5003 (label smoothing 0.1)"
+    )
+
+
+def test_heads_and_class_weights_count_in_the_least_loss():
+    recipe = Recipe.resolve({"loss": SMOOTHED})
+    one = least_loss(recipe, {"output": 4}, {}).value
+    heads = least_loss(recipe, {"output": 4, "aux": 4}, {"aux": 0.3})
+    assert heads.value == pytest.approx(1.3 * one)
+    weighed = least_loss(recipe, {"output": 4}, {}, mean_weight=2.0, validated=False)
+    assert (weighed.value, weighed.measure) == (pytest.approx(2 * one), "loss")
+    judged = least_loss(recipe, {"output": 4}, {}, mean_weight=2.0)
+    assert (judged.value, judged.measure) == (pytest.approx(one), "validation loss")
+
+
+@pytest.mark.parametrize(
+    ("train", "validated", "measure"),
+    [
+        ({"augment": ["mixup"]}, True, "validation loss"),
+        ({"augment": ["mixup"]}, False, None),
+        ({"augment": ["horizontal_flip"]}, False, "loss"),
+        ({"loss": "categorical_crossentropy"}, True, None),
+        ({"loss": "sparse_categorical_crossentropy"}, True, None),
+        ({"loss": {"categorical_focal_crossentropy": {"label_smoothing": 0.1}}}, True, None),
+        (
+            {"loss": {"categorical_crossentropy": {"label_smoothing": 0.1, "reduction": "sum"}}},
+            True,
+            None,
+        ),
+    ],
+)
+def test_nothing_is_said_of_a_loss_whose_least_value_is_0_or_unknown(train, validated, measure):
+    least = least_loss(Recipe.resolve(train), {"output": 3}, {}, validated=validated)
+    assert (least.measure if least else None) == measure
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])

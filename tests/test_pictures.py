@@ -77,6 +77,12 @@ def test_lines_are_named_where_they_end_with_their_last_value(files):
     assert {"loss", "accuracy", "epoch"} <= set(said)
 
 
+@pytest.mark.parametrize("least", [0.5, 1e-6])
+def test_the_least_possible_loss_is_a_named_line(files, least):
+    write_curves(history(9), 8, "net", *files, least_loss=least)
+    assert f"least possible {least:.3g}" in texts(files)
+
+
 def test_the_best_epoch_is_marked_with_its_values(files):
     write_curves(history(20), 2, "lenet5", *files)
     assert "best epoch 2: validation loss 1.78, accuracy 80.00%" in texts(files)

@@ -425,6 +425,7 @@ def test_a_run_is_told_as_a_json_object_a_line():
         "validation_images": 64,
         "flops_per_image": None,
         "peak_flops": None,
+        "least_loss": None,
     }
     assert told[2] == {
         "event": "step",

@@ -283,6 +283,8 @@ def test_a_run_folder_says_what_was_trained_how_on_what_and_what_came_of_it(load
     assert float(rows[1]["val_accuracy"]) == run.history[1]["val_accuracy"]
     summary = (run.folder / "summary.md").read_text(encoding="utf-8")
     assert f"test accuracy {run.test_accuracy:.2%}" in summary
+    assert "| least possible loss | 0.5003 (label smoothing 0.1) |" in summary
+    assert "least possible 0.5" in (run.folder / "curves.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.keras

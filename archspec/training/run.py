@@ -354,8 +354,16 @@ def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) 
     if run.history:
         files = [home / name for name in CURVES]
         accuracy = session.objective.accuracy
-        pictures.write_curves(run.history, run.best_epoch, run.name, *files, accuracy=accuracy)
-    folder.write_text(home / SUMMARY, summary.page(run, session.data.describe(), session.begun))
+        least = session.least_loss
+        pictures.write_curves(
+            run.history,
+            run.best_epoch,
+            run.name,
+            *files,
+            accuracy=accuracy,
+            least_loss=least.value if least else None,
+        )
+    folder.write_text(home / SUMMARY, summary.page(run, session))
     run.write()
     return run
 

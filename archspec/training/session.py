@@ -20,6 +20,7 @@ from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 from archspec.training import transfer
 from archspec.training.compilation import callback_files, compilation
+from archspec.training.compilation.least_loss import LeastLoss, least_loss
 from archspec.training.data import augment
 from archspec.training.data import data as training_data
 from archspec.training.data.data import Data
@@ -199,6 +200,22 @@ class Session:
         yield from self.data.notes
         if self.begun:
             yield str(self.begun)
+        if self.least_loss:
+            yield str(self.least_loss)
+
+    @property
+    def least_loss(self) -> LeastLoss | None:
+        """The least that the loss can be, where smoothed labels keep it from 0."""
+        graph, train = self.plan.graph, self.train
+        return least_loss(
+            self.recipe,
+            {name: graph.nodes[index].shape.size for name, index in graph.outputs.items()},
+            graph.loss_weights,
+            mean_weight=1.0
+            if train.weights is None
+            else float(train.weights[train.part.labels].mean()),
+            validated=len(self.data.validation) > 0,
+        )
 
     def facts(self, done: int, watchers: Sequence[Watcher]) -> Facts:
         """What watchers are told of a run of which so many epochs are done."""
@@ -216,6 +233,7 @@ class Session:
             flops_per_image=pace.training_flops([node.layer.macs for node in nodes], flags),
             peak_flops=self._peak_flops() if watchers else 0.0,
             memory=partial(machine.memory, self.keras),
+            least_loss=self.least_loss.value if self.least_loss else None,
         )
 
     def _peak_flops(self) -> float:

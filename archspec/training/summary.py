@@ -19,7 +19,7 @@ from archspec.training.watching.progress import duration
 
 if TYPE_CHECKING:
     from archspec.training.runs.outcome import Run
-    from archspec.training.runs.records import Begun
+    from archspec.training.session import Session
 
 
 def verdict(run: Run) -> str:
@@ -45,20 +45,22 @@ def time_taken(run: Run, seconds: str) -> str:
     return f"{seconds}, {run.images_per_second:,.0f} images/s{compiling}"
 
 
-def page(run: Run, data: str, begun: Begun | None = None) -> str:
+def page(run: Run, session: Session) -> str:
     """`summary.md`: what was trained, what came of it, how to use it and how to go on."""
     rows = [
         ("result", verdict(run)),
-        ("data", data),
+        ("data", session.data.describe()),
         ("parameters", f"{run.params:,}"),
         ("time", time_taken(run, duration(run.seconds))),
     ]
-    if begun is not None:
-        rows.insert(2, ("began with", str(begun)))
+    if session.begun is not None:
+        rows.insert(2, ("began with", str(session.begun)))
     if run.best_epoch is not None:
         best = run.history[run.best_epoch - 1]
         measures = ", ".join(f"{key} {best[key]:.4f}" for key in best if key.startswith("val_"))
         rows.append(("best epoch", f"{run.best_epoch}" + (f": {measures}" if measures else "")))
+    if session.least_loss is not None:
+        rows.append((session.least_loss.name, session.least_loss.figure))
     table = "\n".join(f"| {key} | {value} |" for key, value in rows)
     text = f"# {run.name}\n\n| | |\n|---|---|\n{table}\n"
     if run.advice:

@@ -64,16 +64,18 @@ def write_curves(
     png_path: Path,
     *,
     accuracy: str = "accuracy",
+    least_loss: float | None = None,
 ) -> None:
     """Loss, accuracy and learning rate over the epochs of a run, as in its `history.csv`.
 
     `accuracy` is the main output's column. What a row does not have is not drawn. What is no
-    finite number is a gap, and a cross for a loss.
+    finite number is a gap, and a cross for a loss. `least_loss`, below which the loss cannot fall,
+    is a dashed line.
     """
     history = _by_epoch(rows)
     present = {key for row in history.values() for key in row}
     panels: list[tuple[float, Callable[[Axes], None]]] = [
-        (PANEL, lambda axes: _losses(axes, history))
+        (PANEL, lambda axes: _losses(axes, history, least_loss))
     ]
     if {accuracy, f"val_{accuracy}"} & present:
         panels.append((PANEL, lambda axes: _accuracies(axes, history, accuracy)))
@@ -151,7 +153,7 @@ def _points(history: Mapping[int, Mapping[str, float]], key: str) -> Points:
     return [(epoch, value if math.isfinite(value) else math.nan) for epoch, value in found]
 
 
-def _losses(axes: Axes, history: Mapping[int, Mapping[str, float]]) -> None:
+def _losses(axes: Axes, history: Mapping[int, Mapping[str, float]], least: float | None) -> None:
     keys = dict.fromkeys(key for row in history.values() for key in row)
     heads = [key for key in keys if key.endswith("_loss") and not key.startswith("val_")]
     styles: tuple[Dashes, ...] = ("--", "-.", ":", (0, (5, 1)), (0, (1, 3)))
@@ -162,12 +164,17 @@ def _losses(axes: Axes, history: Mapping[int, Mapping[str, float]]) -> None:
     lines += [Line("loss", "training", LIGHT, 1.2), Line("val_loss", "validation", STRONG, 1.8)]
     values = [y for line in lines for _, y in _points(history, line.key) if math.isfinite(y)]
     axes.set_ylabel("loss")
+    ends = []
+    if least is not None and values:
+        axes.axhline(least, color=QUIET, linewidth=0.8, linestyle=(0, (6, 4)))
+        ends.append((least, f"least possible {least:.3g}", QUIET))
+        values.append(least)
     if not values:
         say(axes, "no epoch with a finite loss" if history else "no epoch was completed")
     elif min(values) > 0 and max(values) >= LOG_LOSS * min(values):
         axes.set(yscale="log", ylabel="loss (logarithmic)")
         log_ticks(axes.yaxis, min(values), max(values))
-    _lines(axes, history, lines, PANEL, "{:.3g}")
+    _lines(axes, history, lines, PANEL, "{:.3g}", ends)
     _crosses(axes, history)
 
 
@@ -207,9 +214,10 @@ def _lines(
     lines: Iterable[Line],
     inches: float,
     text: str,
+    others: Iterable[tuple[float, str, str]] = (),
 ) -> None:
-    """Draw them, each with its name and last value where it ends."""
-    ends = []
+    """Draw them, each with its name and last value where it ends, and name `others` there."""
+    ends = list(others)
     for line in lines:
         points = _points(history, line.key)
         draw_line(axes, points, line)

@@ -38,6 +38,9 @@ class Facts:
     """A second, of all that the run computes on; 0 where unknown."""
     memory: Callable[[], MemoryUse] | None = None
     """Measures the memory in use, as `machine.memory` does."""
+    least_loss: float | None = None
+    """What the validation loss, or without validation the loss, does not fall below; None where
+    that is 0, or not known."""
 
     @property
     def steps(self) -> int:

@@ -4,7 +4,7 @@ Every object has `event` and `time` (seconds since 1970). What is not known is n
 measure that is infinite or not a number. Epochs and steps count from 1. The events, in order:
 
 start    name, epochs, first_epoch, images, batch, steps (of an epoch), validation_images,
-         flops_per_image, peak_flops (a second)
+         flops_per_image, peak_flops (a second), least_loss (that smoothed labels allow)
 step     epoch, step, measures, images_per_second, share_of_peak, seconds_left, memory_bytes;
          at most one a second
 epoch    epoch, step (its last), whole (whether none is missing), measures (those of the validation
@@ -70,6 +70,7 @@ class Events(Watcher):
                 validation_images=facts.validation_images,
                 flops_per_image=facts.flops_per_image or None,
                 peak_flops=facts.peak_flops or None,
+                least_loss=facts.least_loss,
             )
 
     def epoch_begins(self, epoch: int) -> None:
