@@ -146,6 +146,123 @@ def test_names_of_files_drive_no_terminal(pets):
         load(a_folder(pets))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "👩\u200d🔬",  # a scientist: joined emoji
+        "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",  # a flag, of tags
+        "\u0645\u06cc\u200c\u062e\u0648",  # Persian, with a non-joiner
+        "a\u00a0b",
+        "犬\u3000猫",
+        "\U0001fae8",  # newer than some Pythons know
+    ],
+)
+def test_a_class_may_have_any_name_that_can_be_shown(pets, name):
+    picture(pets / name / "a.png")
+    loaded = load(a_folder(pets))
+    assert name in loaded.class_names
+    (pets / name / "b.png").touch()
+    with pytest.raises(UsageError, match=f"{name}/b.png"):
+        load(a_folder(pets))
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x9bb", "a\u2028b", "a\u202eb", "a\u2066b", "\x7f"])
+def test_a_name_that_would_drive_a_terminal_or_turn_its_text_is_no_classes(pets, name):
+    (pets / name).mkdir()
+    with pytest.raises(UsageError, match="cannot be shown"):
+        load(a_folder(pets))
+
+
+# What files are, whatever they are called
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40)
+PSD = b"8BPS\0\1" + bytes(40)
+SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>'
+
+
+def saved_as(path: Path, kind: str, **options) -> None:
+    Image.new("L", (4, 4), 200).save(path, kind, **options)
+
+
+def test_every_type_is_read_and_told_by_its_first_bytes(pets):
+    cats = pets / "cats"
+    for name, kind in (
+        ("c.tif", "TIFF"), ("d.TIFF", "TIFF"), ("e.webp", "WEBP"), ("f.jfif", "JPEG"),
+        ("g.jpe", "JPEG"), ("h.pgm", "PPM"), ("i.ppm", "PPM"), ("j", "PNG"), ("k.dat", "JPEG"),
+        ("l.png", "TIFF"), ("m.JPG", "PNG"), ("n.tif", "WEBP"),
+    ):  # fmt: skip
+        saved_as(cats / name, kind)
+    loaded = load(a_folder(pets))
+    found = " ".join(Path(name).name for name in loaded.images.names[2:14])
+    assert found == "c.tif d.TIFF e.webp f.jfif g.jpe h.pgm i.ppm j k.dat l.png m.JPG n.tif"
+    assert loaded.skipped == ()
+    # b.JPG of the fixture is a JPEG.
+    assert loaded.notes == (
+        f"3 files are of another type than their names say, as {cats / 'l.png'} (TIFF)",
+    )
+
+
+def test_pictures_that_are_not_read_are_told_from_what_is_none(pets):
+    cats = pets / "cats"
+    for name, content in (
+        ("a.heic", HEIC), ("b.HEIC", HEIC), ("renamed.jpg", HEIC), ("c.psd", PSD), ("d.svg", SVG),
+        ("e.dng", b"II*\0" + bytes(40)), ("f.tga", bytes(40)), ("Thumbs.db", b"\xd0\xcf\x11\xe0"),
+        ("desktop.ini", b"[.ShellClassInfo]"), (".hidden.heic", HEIC), ("notes.txt", b"BM, P6, GIF"),
+        ("labels.csv", b"a,b"), ("empty", b""),
+    ):  # fmt: skip
+        (cats / name).write_bytes(content)
+    with pytest.raises(UsageError, match=r"7 of 12 image files in .* cannot be read: ") as caught:
+        load(a_folder(pets))
+    assert "convert what is not read (3 HEIC, 1 PSD, 1 SVG, 1 camera raw, 1 TGA) to PNG" in str(
+        caught.value
+    ).replace("Convert", "convert")
+    loaded = load(a_folder(pets, on_error="skip"))
+    assert len(loaded.labels) == 5
+    assert loaded.notes == ("7 pictures left out: 3 HEIC, 1 PSD, 1 SVG, 1 camera raw, 1 TGA",)
+    reasons = {Path(name).name: why for name, why in loaded.skipped}
+    assert reasons["renamed.jpg"] == "HEIC, which is not read"
+    assert {name for name, why in reasons.items() if why == "not a picture"} == {
+        "notes.txt", "labels.csv", "empty",
+    }  # fmt: skip
+    assert len(reasons) == 10
+
+
+def test_of_several_pages_the_first_is_read_and_that_is_said(pets):
+    pages = [Image.new("L", (4, 4), level) for level in (10, 20)]
+    for name in ("c.tif", "d.gif"):
+        pages[0].save(pets / "cats" / name, save_all=True, append_images=pages[1:])
+    loaded = load(a_folder(pets))
+    first = pets / "cats" / "c.tif"
+    assert loaded.notes == (
+        f"2 files are of several pages or frames, of which the first is read, as {first}",
+    )
+
+
+def test_files_of_different_depths_have_one_white(pets):
+    for name in ("c", "d"):
+        deep = np.full((4, 4), 65535, np.uint16)
+        Image.fromarray(deep).save(pets / "cats" / f"{name}.png")
+    (pets / "dogs" / "d.pgm").write_bytes(b"P5 1 1 4095\n\x0f\xff")
+    loaded = load(a_folder(pets))
+    assert loaded.scale == 65535
+    assert loaded.notes == (
+        "files of different depths: 5 of 8 bits, 2 of 16 bits, 1 of 12 bits; "
+        "all are scaled so that white is 65,535",
+    )
+
+
+def test_floats_have_the_white_that_their_values_show(pets):
+    floats = np.array([[0, 0.5]], np.float32)
+    for path in sorted(pets.rglob("*.*")):
+        path.unlink()
+        Image.fromarray(floats).save(path, "TIFF")
+    assert load(a_folder(pets)).scale == 1
+    Image.fromarray(floats * 3000).save(pets / "cats" / "a.tif")
+    loaded = load(a_folder(pets))
+    assert loaded.scale == loaded.images.unstated == 1500
+
+
 def no_images(root: Path) -> None:
     for name in ("cats", "dogs"):
         (root / name).mkdir()

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Final
 
 from archspec.diagnostics import UsageError
-from archspec.training.data.examples import MOST_CLASSES
+from archspec.training.data.examples import MOST_CLASSES, is_displayable
 
 LONGEST_NAME: Final = 200
 """Characters of a class's name; what is longer is a text about an image."""
@@ -60,5 +60,5 @@ def check_names(names: Collection[str], where: str) -> None:
     for name in names:
         if len(name) > LONGEST_NAME:
             raise UsageError(f"{where}: a label is a text, not a class's name: {name[:60]} ...")
-        if not name.isprintable() or not name:
+        if not is_displayable(name) or not name:
             raise UsageError(f"{where}: a class has a name that cannot be shown: {name!a}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -29,6 +30,9 @@ PARTS: Final = {
 """Names, in any case, of folders, files and rows that are parts of the data and no classes."""
 
 MOST_CLASSES: Final = 100_000
+
+TURNS: Final = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+"""Kinds of characters that turn the direction of others, and so can show another name."""
 
 Skipped: TypeAlias = tuple[str, str]
 """A file that is left out, and why."""
@@ -80,4 +84,17 @@ class Loaded:
 
 def legible(path: str) -> str:
     """A file's name as it can be written to a terminal."""
-    return path if path.isprintable() else ascii(path)
+    return path if is_displayable(path) else ascii(path)
+
+
+def is_displayable(name: str) -> bool:
+    """Whether a name can be shown: joiners of emoji and of letters are, what drives a terminal not.
+
+    That is control characters, separators of lines, halves of characters, and what turns the
+    direction of the text after it.
+    """
+    return not any(
+        unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+        or unicodedata.bidirectional(character) in TURNS
+        for character in name
+    )

@@ -16,6 +16,7 @@ from archspec.training.data.examples import (
     Facts,
     Loaded,
     Skipped,
+    is_displayable,
     legible,
 )
 
@@ -144,7 +145,7 @@ def _directories(root: Path) -> dict[str, Path]:
             + (", ..." if len(astray) > MOST_NAMED else "")
         )
     for name in found:
-        if not name.isprintable():  # it goes to tables, files and terminals
+        if not is_displayable(name):  # it goes to tables, files and terminals
             raise UsageError(f"a directory in {root} has a name that cannot be shown: {name!a}")
     return found
 

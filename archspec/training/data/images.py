@@ -117,7 +117,7 @@ def _read(
     try:
         image = _open(encoded)
     except UnidentifiedImageError:
-        found, values = _of_tiff(encoded)
+        found, values = _of_other(encoded)
     else:
         with image:
             found = depth.layout(image)
@@ -144,16 +144,16 @@ def look(content: bytes, encoded: Encoded) -> Look:
     """
     if not content:
         raise UnreadableError("empty")
+    from PIL import UnidentifiedImageError  # noqa: PLC0415
+
     kind = filetypes.by_content(content[: filetypes.HEAD_BYTES])
     if kind is None or not kind.is_read:
         raise UnreadableError(f"not a {filetypes.NAMES} image")
-    from PIL import UnidentifiedImageError  # noqa: PLC0415
-
     with _explained():
         try:
             image = _open(encoded)
         except UnidentifiedImageError:
-            found, values = _of_tiff(encoded)
+            found, values = _of_other(encoded)
             return Look(kind, None, found, _extremes(values, found), has_more=False)
         with image:
             found, extremes = depth.layout(image), None
@@ -221,10 +221,8 @@ def _check_extent(width: int, height: int) -> None:
 
 
 def _reason(error: Exception) -> str:
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
 
-    if isinstance(error, UnidentifiedImageError):
-        return f"not a {filetypes.NAMES} image, or damaged"
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return f"more than {MOST_PIXELS:,} pixels"
     if isinstance(error, OSError) and error.strerror:
@@ -256,17 +254,20 @@ def _of_values(image: Image, encoded: Encoded, found: Layout) -> NDArray[np.floa
     return values if image.format == "TIFF" else upright(values, _turned(image))
 
 
-def _of_tiff(encoded: Encoded) -> tuple[Layout, NDArray[np.float32]]:
-    """What a TIFF holds that Pillow does not open, and its upright values."""
-    from PIL import UnidentifiedImageError  # noqa: PLC0415
-
-    try:
-        tags = tiff.directory(encoded)
-    except Exception:  # noqa: BLE001  (it is no TIFF)
-        raise UnidentifiedImageError from None
+def _of_other(encoded: Encoded) -> tuple[Layout, NDArray[np.float32]]:
+    """What a file holds that Pillow does not open, and its upright values: some TIFFs."""
+    content = content_of(encoded)
+    kind = filetypes.by_content(content[: filetypes.HEAD_BYTES])
+    if kind is None:
+        raise UnreadableError(f"not a {filetypes.NAMES} image")
+    if not kind.is_read:
+        raise UnreadableError(f"{kind.name}, which is not read; convert it to PNG")
+    if kind is not filetypes.TIFF:
+        raise UnreadableError(f"damaged, or not a {kind.name} after all")
+    tags = tiff.directory(content)
     _check_extent(tags[tiff.WIDTH], tags[tiff.HEIGHT])
     found = depth.layout_of_tiff(tags)
-    return found, depth.on_paper(tiff.values(tags, encoded), found)
+    return found, depth.on_paper(tiff.values(tags, content), found)
 
 
 def _load_png(image: Image, encoded: Encoded) -> None:

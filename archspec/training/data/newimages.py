@@ -9,13 +9,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
 from archspec.training.data import arrayfiles, filetypes
+from archspec.training.data.decoding import Encoded
 from archspec.training.data.examples import legible
 from archspec.training.data.images import UnreadableError, decode
 from archspec.training.data.pixels import Stored
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ARRAYS: Final = (".npy", ".npz")
+
+MOST_PIPED: Final = 2**28
+"""Bytes of an image that comes through a pipe: it may never end."""
 
 LOOKED_AT: Final = 1_000
 """Images of an array that are looked at for its extremes."""
@@ -88,6 +92,17 @@ def _walk(top: Path) -> Iterator[Path]:
 
 
 def _of_files(paths: Sequence[Path]) -> Chunk:
+    @cache
+    def encoded(path: Path) -> Encoded:
+        """A file, or what came through a pipe, which several networks can read only once."""
+        if path.is_file() or not path.exists():
+            return path
+        with path.open("rb") as pipe:
+            content = pipe.read(MOST_PIPED + 1)
+        if len(content) > MOST_PIPED:
+            raise UnreadableError(f"more than {MOST_PIPED:,} bytes came through it")
+        return content
+
     def read(shape: Shape, how: str) -> list[Any]:
         def one(path: Path) -> Any:
             if path.is_dir():
@@ -95,9 +110,11 @@ def _of_files(paths: Sequence[Path]) -> Chunk:
             if shape.rank != 2 or shape.channels not in {1, 3}:
                 return f"an image file does not fit an input of {shape}; save arrays as .npy"
             try:
-                return decode(path, shape, how)
+                return decode(encoded(path), shape, how)
             except UnreadableError as error:
                 return str(error)
+            except OSError as error:
+                return error.strerror or "it cannot be read"
 
         with ThreadPoolExecutor(cores()) as pool:
             return list(pool.map(one, paths))
