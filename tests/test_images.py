@@ -21,6 +21,7 @@ from archspec.training.data.images import (
     match_channels,
     resize,
 )
+from archspec.training.data.values import BYTES, SHARES, SIGNED, Range
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -157,9 +158,10 @@ def test_every_kind_of_pixel_becomes_rgb(content, width, pixels):
 
 # Depth
 
+DEEP_RANGE = Range(0, 65535)
 GREYS = np.array([[[0], [1040], [1130], [65535]]], np.uint16)
 COLOURS = np.concatenate([GREYS, GREYS // 3, GREYS // 2], axis=-1)
-SHARES = (GREYS / 65535).astype(np.float32)
+FRACTIONS = (GREYS / 65535).astype(np.float32)
 
 DEEP = {
     "png": (png(GREYS, 16), GREYS),
@@ -181,21 +183,21 @@ DEEP = {
     "ppm in digits": (b"P3 4 1 65535\n" + b" ".join(b"%d" % v for v in COLOURS.flat), COLOURS),
 }
 FLOATS = {
-    "float32": (tiff(SHARES), SHARES),
-    "float32, other byte order": (tiff(SHARES, order=">"), SHARES),
-    "float64": (tiff(SHARES.astype(np.float64)), SHARES),
+    "float32": (tiff(FRACTIONS), FRACTIONS),
+    "float32, other byte order": (tiff(FRACTIONS, order=">"), FRACTIONS),
+    "float64": (tiff(FRACTIONS.astype(np.float64)), FRACTIONS),
     "float16": (tiff(np.float16([[[0], [0.5], [1], [0.25]]])), [[[0], [0.5], [1], [0.25]]]),
     "colours": (tiff((COLOURS / 65535).astype(np.float32)), COLOURS / 65535),
     "int16": (tiff(GREYS.astype(np.int16) - 1100), GREYS.astype(np.int16) - 1100),
     "int8": (tiff(np.int8([[[-5], [0], [5], [127]]])), [[[-5], [0], [5], [127]]]),
-    "pfm": (b"Pf\n4 1\n-1.0\n" + SHARES.astype("<f4").tobytes(), SHARES),
+    "pfm": (b"Pf\n4 1\n-1.0\n" + FRACTIONS.astype("<f4").tobytes(), FRACTIONS),
 }
 
 
 @pytest.mark.parametrize(("content", "values"), DEEP.values(), ids=DEEP)
 def test_16_bits_reach_the_network(content, values):
     assert look(content, content).layout.white == 65535
-    found = decode(content, Shape((1, 4, values.shape[-1])), "stretch", white=65535)
+    found = decode(content, Shape((1, 4, values.shape[-1])), "stretch", limits=DEEP_RANGE)
     assert found.dtype == np.float32
     assert found.tolist() == values.tolist()
 
@@ -206,7 +208,7 @@ def test_values_that_state_no_white_stay_as_they_are(content, values):
     assert seen.layout.white is None
     assert seen.extremes == pytest.approx((np.min(values), np.max(values)))
     shape = Shape((1, 4, np.shape(values)[-1]))
-    found = decode(content, shape, "stretch", white=9.0, unstated=9.0)
+    found = decode(content, shape, "stretch", limits=None)
     assert found == pytest.approx(np.array(values), abs=1e-3)
 
 
@@ -226,8 +228,36 @@ def test_values_that_state_no_white_stay_as_they_are(content, values):
 def test_white_is_white_at_every_depth(content, white):
     del white  # says what stands in the file
     for scale in (255, 4095, 65535, 1):
-        found = decode(content, Shape((1, 2, 1)), "stretch", white=scale)
+        found = decode(content, Shape((1, 2, 1)), "stretch", limits=Range(0, scale))
         assert found.ravel() == pytest.approx([0, scale])
+
+
+@pytest.mark.parametrize(
+    ("values", "limits", "expected"),
+    [
+        ([0, 0.5, 1], DEEP_RANGE, [0, 32767.5, 65535]),  # no other white is likely
+        ([0, 0.5, 30], DEEP_RANGE, [0, 0.5, 30]),
+        ([-1, 0.5, 1], SIGNED, [-1, 0.5, 1]),
+        ([0, 0.5, 1], SIGNED, [-1, 0, 1]),
+        ([-1000, 0, 3000], None, [-1000, 0, 3000]),
+    ],
+)
+def test_new_floats_are_on_the_scale_of_training_or_shares(values, limits, expected):
+    content = tiff(np.array(values, np.float32).reshape(1, 3, 1))
+    found = decode(content, Shape((1, 3, 1)), "stretch", limits=limits)
+    assert found.ravel() == pytest.approx(expected)
+
+
+def test_a_file_that_says_its_white_cannot_be_put_on_an_unknown_scale():
+    with pytest.raises(UnreadableError, match="what white is"):
+        decode(png(GREYS, 16), Shape((1, 4, 1)), "stretch", limits=None)
+    found = decode(png(GREYS >> 8), Shape((1, 4, 1)), "stretch", limits=SHARES)
+    assert found.ravel() == pytest.approx([0, 4 / 255, 4 / 255, 1])
+
+
+def test_exact_pixels_are_not_rounded_to_bytes():
+    found = decode(png(GREYS, 16), Shape((1, 4, 1)), "stretch", limits=BYTES, exact=True)
+    assert found.ravel() == pytest.approx(GREYS.ravel() / 257)
 
 
 def test_at_8_bits_pixels_are_bytes_whatever_the_file_holds():
@@ -239,7 +269,7 @@ def test_at_8_bits_pixels_are_bytes_whatever_the_file_holds():
 @pytest.mark.parametrize("how", ["stretch", "pad", "crop"])
 def test_deep_files_are_resized_as_arrays_are(how):
     values = NOISE[:12]
-    found = decode(png(values, 16), Shape((5, 7, 3)), how, white=65535)
+    found = decode(png(values, 16), Shape((5, 7, 3)), how, limits=DEEP_RANGE)
     array = resize(values[np.newaxis].astype(np.float32), (5, 7), how)[0]
     assert found == pytest.approx(array)
 
@@ -249,7 +279,7 @@ def test_without_opencv_deep_colour_is_refused_and_grey_is_read(monkeypatch, con
     monkeypatch.setattr(depth, "opencv", lambda: None)
     with pytest.raises(UnreadableError, match="pip install opencv-python-headless"):
         look(content, content)
-    found = decode(png(GREYS, 16), Shape((1, 4, 1)), "stretch", white=65535)
+    found = decode(png(GREYS, 16), Shape((1, 4, 1)), "stretch", limits=DEEP_RANGE)
     assert found.ravel().tolist() == GREYS.ravel().tolist()
 
 
@@ -313,14 +343,14 @@ PAIRS = {
 @pytest.mark.parametrize(("content", "rgba"), PAIRS.values(), ids=PAIRS)
 def test_what_is_transparent_shows_white_paper(content, rgba, channels):
     shape, white = Shape((1, 4, channels)), look(content, content).layout.white
-    found = decode(content, shape, "stretch", white=white)
-    assert found == pytest.approx(decode(rgba, shape, "stretch", white=white), abs=0.01)
+    found = decode(content, shape, "stretch", limits=Range(0, white))
+    assert found == pytest.approx(decode(rgba, shape, "stretch", limits=Range(0, white)), abs=0.01)
     assert (found == white).all(axis=-1).any()
 
 
 def test_colours_that_are_multiplied_by_their_alpha_are_divided_by_it():
     stored = np.array([[[100, 0, 0, 20_000], [0, 0, 0, 0]]], np.uint16)
-    found = decode(tiff(stored, extra=1), Shape((1, 2, 3)), "stretch", white=65535)
+    found = decode(tiff(stored, extra=1), Shape((1, 2, 3)), "stretch", limits=DEEP_RANGE)
     paper = 65535 - 20_000  # shines through
     expected = [[paper + 100, paper, paper], [65535] * 3]
     assert found[0] == pytest.approx(np.array(expected), abs=0.1)

@@ -208,7 +208,7 @@ def test_pictures_that_are_not_read_are_told_from_what_is_none(pets):
     for name, content in (
         ("a.heic", HEIC), ("b.HEIC", HEIC), ("renamed.jpg", HEIC), ("c.psd", PSD), ("d.svg", SVG),
         ("e.dng", b"II*\0" + bytes(40)), ("f.tga", bytes(40)), ("Thumbs.db", b"\xd0\xcf\x11\xe0"),
-        ("desktop.ini", b"[.ShellClassInfo]"), (".hidden.heic", HEIC), ("notes.txt", b"BM, P6, GIF"),
+        ("desktop.ini", b"[.ShellClassInfo]"), (".hidden.heic", HEIC), ("notes.txt", b"BM, P6"),
         ("labels.csv", b"a,b"), ("empty", b""),
     ):  # fmt: skip
         (cats / name).write_bytes(content)
@@ -245,7 +245,7 @@ def test_files_of_different_depths_have_one_white(pets):
         Image.fromarray(deep).save(pets / "cats" / f"{name}.png")
     (pets / "dogs" / "d.pgm").write_bytes(b"P5 1 1 4095\n\x0f\xff")
     loaded = load(a_folder(pets))
-    assert loaded.scale == 65535
+    assert loaded.range == (0, 65535)
     assert loaded.notes == (
         "files of different depths: 5 of 8 bits, 2 of 16 bits, 1 of 12 bits; "
         "all are scaled so that white is 65,535",
@@ -257,10 +257,12 @@ def test_floats_have_the_white_that_their_values_show(pets):
     for path in sorted(pets.rglob("*.*")):
         path.unlink()
         Image.fromarray(floats).save(path, "TIFF")
-    assert load(a_folder(pets)).scale == 1
-    Image.fromarray(floats * 3000).save(pets / "cats" / "a.tif")
+    assert load(a_folder(pets)).range == (0, 1)
+    Image.fromarray(floats * 6000 - 1000).save(pets / "cats" / "a.tif")
     loaded = load(a_folder(pets))
-    assert loaded.scale == loaded.images.unstated == 1500
+    assert loaded.range is None
+    assert (loaded.values.dtype, loaded.values.minimum) == ("floats", -1000)
+    assert loaded.values.maximum == 2000
 
 
 def no_images(root: Path) -> None:

@@ -82,7 +82,7 @@ class Data:
     validation: Part
     test: Part
     values: Values | None
-    """What the values of arrays are; None of image files."""
+    """What the values of the images are; None of files that state it, until they are seen."""
     preprocessing: Preprocessing
     fingerprint: str
     """SHA-256 over the names of the classes, the labels, and what `covers` says."""
@@ -221,11 +221,11 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Data:
 
 
 def _values(recipe: DataRecipe, loaded: Loaded) -> Values | None:
-    """What the values of an array are, and by the recipe or by themselves black and white."""
-    if isinstance(loaded.images, EncodedImages):
-        return None
-    values = loaded.values or measure(loaded.images, loaded.name)
-    if recipe.range is None:
+    """What values are that state no white, and by the recipe or by themselves black and white."""
+    values = loaded.values
+    if values is None and not isinstance(loaded.images, EncodedImages):
+        values = measure(loaded.images, loaded.name)
+    if values is None or recipe.range is None:
         return values
     limits = Range(*recipe.range)
     if values.minimum < limits.black or values.maximum > limits.white:
@@ -278,7 +278,7 @@ def _pixels(
             loaded.images,
             shape,
             recipe.resize,
-            limits=loaded.range,
+            limits=limits,
             kin=kin,
             skip=skip,
             skipped=unread,

@@ -35,19 +35,19 @@ class Layout(NamedTuple):
         return f"{math.ceil(math.log2(self.white + 1))} bits"
 
 
-BYTES: Final = Layout("bytes", BYTE)
+OF_BYTES: Final = Layout("bytes", BYTE)
 
 
 def layout(image: Image) -> Layout:
     """Return what an image file holds, of which Pillow has read the header."""
     if image.format == "PNG":
-        return Layout("unsigned", 65535.0) if raw_mode(image).endswith("16B") else BYTES
+        return Layout("unsigned", 65535.0) if raw_mode(image).endswith("16B") else OF_BYTES
     if image.format == "PPM":
         return _layout_of_pnm(image)
     if image.format == "TIFF":
         tiff.check(image.tag_v2)  # type: ignore[attr-defined]
         return layout_of_tiff(image.tag_v2)  # type: ignore[attr-defined]
-    return BYTES
+    return OF_BYTES
 
 
 def read(image: Image, encoded: Encoded, found: Layout) -> NDArray[np.float32]:
@@ -137,7 +137,7 @@ def _layout_of_pnm(image: Image) -> Layout:
     if image.mode == "I" and args == "I;16B":
         return Layout("unsigned", 65535.0)  # which Pillow decodes as it stands
     white = args[1] if isinstance(args, tuple) and len(args) == 2 else BYTE
-    return Layout("unsigned", float(white)) if white > BYTE else BYTES
+    return Layout("unsigned", float(white)) if white > BYTE else OF_BYTES
 
 
 def _of_pnm(image: Image, encoded: Encoded, found: Layout) -> NDArray[Any]:
@@ -169,7 +169,7 @@ def layout_of_tiff(tags: Tags) -> Layout:
     white = tiff.white(tags)
     if white is None:
         return Layout("float" if tiff.first(tags, tiff.FORMAT, 1) == tiff.FLOAT else "signed", None)
-    return Layout("unsigned", white) if white > BYTE else BYTES
+    return Layout("unsigned", white) if white > BYTE else OF_BYTES
 
 
 def _of_tiff(image: Image, encoded: Encoded, found: Layout) -> NDArray[Any]:

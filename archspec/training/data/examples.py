@@ -54,8 +54,11 @@ class EncodedImages:
     get: Callable[[int], Encoded]
     plain: Sequence[tuple[int, int] | None] | None = None
     """Height and width of each plain JPEG, None of others; None where nobody looked."""
-    unstated: float | None = None
-    """The value of white in files that do not state it: floats and signed numbers."""
+    unstated: Range | None = None
+    """Black and white in files that do not state them, floats and signed numbers, where those
+    differ from the range of all."""
+    is_deep: bool = False
+    """Whether some hold more than bytes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,10 +70,11 @@ class Loaded:
     labels: NDArray[np.int32]
     images: NDArray[Any] | EncodedImages
     """(images, *extent, channels), in memory or mapped from a file; or encoded."""
-    range: Range = BYTES
+    range: Range | None = BYTES
     """Black and white in encoded images."""
     values: Values | None = None
-    """What the values of an array are, where that has been looked at already."""
+    """What the values of an array are, where that has been looked at already; or of files that
+    do not state their white."""
     parts: NDArray[np.int8] | None = None
     """TRAIN, VALIDATION or TEST for each, where the source comes split."""
     skipped: tuple[Skipped, ...] = ()

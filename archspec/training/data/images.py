@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from archspec.ops.shape import Shape
 from archspec.training.data import depth, filetypes, pngrows, tiff
 from archspec.training.data.decoding import Encoded, UnreadableError, content_of, interpolated
-from archspec.training.data.depth import BYTE, BYTES, Layout
+from archspec.training.data.depth import OF_BYTES, Layout
 from archspec.training.data.filetypes import FileType
 from archspec.training.data.placing import placement, shown, upright
+from archspec.training.data.values import BYTES, SHARES, Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,8 +70,9 @@ def decode(
     shape: Shape,
     how: str,
     plain: tuple[int, int] | None = None,
-    white: float = BYTE,
-    unstated: float | None = None,
+    limits: Range | None = BYTES,
+    unstated: Range | None = None,
+    exact: bool = False,
 ) -> NDArray[Any]:
     """Return an image file's pixels, (height, width, channels), fitted to `shape`.
 
@@ -82,10 +84,12 @@ def decode(
         shape: What the pixels are resized to; 1 or 3 channels.
         how: "stretch", "pad" or "crop".
         plain: What `look` said, which then need not be found out.
-        white: The value of white in the result. Under 255, the scale of bytes, the result is
-            uint8; else it is float32, and has the precision that the file has.
-        unstated: The value of white in a file that does not state it (floats, signed numbers).
-            None guesses it: 1 where no value is above 1, else `white`.
+        limits: Black and white in the result. None leaves values as they are in the file, which
+            then must not state what white is.
+        unstated: Black and white in a file that does not state them (floats, signed numbers).
+            None guesses: [0, 1] where all values are in it, else `limits`.
+        exact: Whether a file of more than bytes gives float32 also where `limits` are those of
+            bytes; else it is rounded to uint8.
 
     Raises:
         UnreadableError: The file is damaged, too large, or of a type that is not read.
@@ -93,19 +97,35 @@ def decode(
     """
     import numpy as np  # noqa: PLC0415
 
-    pixels: NDArray[Any] | None = None
-    own = BYTE
     if plain is not None:
         pixels = interpolated(encoded, plain, shape, how)
-    if pixels is None:
-        with _explained():
-            found, pixels = _read(encoded, shape, how, plain)
-            own = found.white or unstated or (1.0 if pixels.max() <= 1 else white)
-    pixels = pixels.reshape(shape)
-    if white == BYTE and pixels.dtype == np.uint8:
-        return pixels
-    scaled: NDArray[Any] = pixels * np.float32(white / own)
-    return scaled if white != BYTE else np.clip(np.rint(scaled), 0, BYTE).astype(np.uint8)
+        if pixels is not None:
+            return _in_range(pixels.reshape(shape), BYTES, limits)
+    with _explained():
+        found, values = _read(encoded, shape, how, plain)
+    values = values.reshape(shape)
+    if found.white is not None:
+        own: Range | None = Range(0.0, found.white)
+    elif limits is not None and unstated is None and values.min() >= 0 and values.max() <= 1:
+        own = SHARES
+    else:
+        own = unstated or limits
+    values = _in_range(values, own, limits)
+    if limits == BYTES and not exact and values.dtype != np.uint8:
+        values = np.clip(np.rint(values), 0, BYTES.white).astype(np.uint8)
+    return values
+
+
+def _in_range(values: NDArray[Any], own: Range | None, limits: Range | None) -> NDArray[Any]:
+    """Values of one range in another."""
+    import numpy as np  # noqa: PLC0415
+
+    if own == limits:
+        return values
+    if own is None or limits is None:
+        raise UnreadableError("it says what white is, which those that were trained on do not")
+    scaled: NDArray[Any] = (values - np.float32(own.black)) * np.float32(limits.span / own.span)
+    return scaled + np.float32(limits.black)
 
 
 def _read(
@@ -121,7 +141,7 @@ def _read(
     else:
         with image:
             found = depth.layout(image)
-            if found is BYTES:
+            if found is OF_BYTES:
                 return found, _of_bytes(image, encoded, shape, how, plain)
             values = _of_values(image, encoded, found)
     values = match_channels(values, shape.channels)
@@ -157,7 +177,7 @@ def look(content: bytes, encoded: Encoded) -> Look:
             return Look(kind, None, found, _extremes(values, found), has_more=False)
         with image:
             found, extremes = depth.layout(image), None
-            if found is not BYTES and (found.white is None or isinstance(encoded, bytes)):
+            if found is not OF_BYTES and (found.white is None or isinstance(encoded, bytes)):
                 extremes = _extremes(_of_values(image, encoded, found), found)
             # Cameras and editors leave things behind the end: only a decoder can tell.
             elif kind not in _END or not content.endswith(_END[kind]):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from archspec.diagnostics import UsageError
 from archspec.training.data import filetypes
 from archspec.training.data.decoding import Encoded
+from archspec.training.data.depth import OF_BYTES
 from archspec.training.data.examples import (
     TRAIN,
     EncodedImages,
@@ -26,7 +27,7 @@ from archspec.training.data.examples import (
 )
 from archspec.training.data.filetypes import FileType
 from archspec.training.data.images import Look, UnreadableError, look
-from archspec.training.data.values import BYTES, Range
+from archspec.training.data.values import BYTES, SHARES, Range, Values, usual
 from archspec.training.watching.machine import cores
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def load(recipe: DataRecipe, listing: Listing) -> Loaded:
         raise _unreadable(listing.where, damaged, others, total)
     looks = {i: found for i, found in enumerate(seen.findings) if isinstance(found, Look)}
     good = list(looks)
-    scale, unstated = _scale(list(looks.values()))
+    values = _values(list(looks.values()))
+    limits, unstated = _range(list(looks.values()), values)
     parts = None if listing.parts is None else [listing.parts[i] for i in good]
     labels = [listing.labels[i] for i in good]
     _check_classes(listing, labels, parts)
@@ -100,8 +102,10 @@ def load(recipe: DataRecipe, listing: Listing) -> Loaded:
             lambda i: listing.get(good[i]),
             [found.plain for found in looks.values()],
             unstated,
+            any(found.layout is not OF_BYTES for found in looks.values()),
         ),
-        range=Range(0.0, scale),
+        range=limits,
+        values=values if values is not None and values.range == limits else None,
         parts=None if parts is None else np.array(parts, np.int8),
         skipped=(
             *listing.strangers,
@@ -110,29 +114,40 @@ def load(recipe: DataRecipe, listing: Listing) -> Loaded:
         ),
         digest=seen.digest,
         covers=seen.covers,
-        notes=tuple(_notes(listing, looks, others, scale)),
+        notes=tuple(_notes(listing, looks, others, limits)),
     )
 
 
-def _scale(looks: Sequence[Look]) -> tuple[float, float | None]:
-    """The value of white that all images are given, and the one in those that state none.
+def _values(looks: Sequence[Look]) -> Values | None:
+    """What the values of files are that do not state black and white; None where there are none."""
+    unstated = [found for found in looks if found.extremes is not None]
+    if not unstated:
+        return None
+    low = min(found.extremes[0] for found in unstated if found.extremes)
+    high = max(found.extremes[1] for found in unstated if found.extremes)
+    names = sorted({str(found.layout) for found in unstated})
+    whole = all(found.layout.kind == "signed" for found in unstated)
+    return Values(" and ".join(names), low, high, usual("", low, high, whole=whole))
 
-    The deepest file's; of floats alone 1, or the largest value where that is above 1. Floats
-    among other files have their white at 1 where none is above, else where the others have it.
+
+def _range(looks: Sequence[Look], values: Values | None) -> tuple[Range | None, Range | None]:
+    """Black and white in all images, and in those that do not state them, where they differ.
+
+    The deepest file's, where there is one that states them. Floats among such have their white at
+    1 where all are from 0 to 1, else where the others have it.
     """
     stated = [found.layout.white for found in looks if found.layout.white is not None]
-    high = max((found.extremes[1] for found in looks if found.extremes), default=None)
-    if high is None:
-        return max(stated, default=BYTES.white), None
-    scale = max(stated, default=max(high, 1.0))
-    return scale, 1.0 if high <= 1 else scale
+    if not stated and values is not None:
+        return values.range, None
+    limits = Range(0.0, max(stated, default=BYTES.white))
+    return limits, SHARES if values is not None and values.range == SHARES else None
 
 
 def _notes(
     listing: Listing,
     looks: Mapping[int, Look],
     others: Sequence[tuple[str, FileType]],
-    scale: float,
+    limits: Range | None,
 ) -> Iterator[str]:
     """What is to be known of the images that are read, and of pictures that are not."""
     if others:
@@ -153,7 +168,8 @@ def _notes(
     depths = Counter(str(found.layout) for found in looks.values())
     if len(depths) > 1:
         counts = ", ".join(f"{count:,} of {depth}" for depth, count in depths.most_common())
-        yield f"files of different depths: {counts}; all are scaled so that white is {scale:,g}"
+        white = f"; all are scaled so that white is {limits.white:,g}" if limits else ""
+        yield f"files of different depths: {counts}{white}"
 
 
 def _files(count: int) -> str:

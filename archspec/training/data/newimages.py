@@ -20,7 +20,7 @@ from archspec.training.data.decoding import Encoded
 from archspec.training.data.examples import legible
 from archspec.training.data.images import UnreadableError, decode
 from archspec.training.data.pixels import Stored
-from archspec.training.data.values import BYTES
+from archspec.training.data.values import BYTES, Range
 from archspec.training.watching.machine import cores
 
 if TYPE_CHECKING:
@@ -40,12 +40,11 @@ class Chunk:
     """Some images, by the names that a table calls them."""
 
     names: tuple[str, ...]
-    read: Callable[[Shape, str], list[Any]]
-    """Of each image the pixels for an input of that shape, resized in that way; or a str: why
-    there are none."""
+    read: Callable[[Shape, str, Range | None], list[Any]]
+    """Of each image the pixels for an input of that shape, resized in that way, and if it is a
+    file in that range; or a str: why there are none."""
     extremes: tuple[float, float] | None = None
-    """The smallest and the largest value in the array that they are of; None of files, whose
-    black and white are a byte's."""
+    """The smallest and the largest value in the array that they are of; None of files."""
     where: str = ""
     """What a message calls that array."""
 
@@ -103,14 +102,14 @@ def _of_files(paths: Sequence[Path]) -> Chunk:
             raise UnreadableError(f"more than {MOST_PIPED:,} bytes came through it")
         return content
 
-    def read(shape: Shape, how: str) -> list[Any]:
+    def read(shape: Shape, how: str, limits: Range | None) -> list[Any]:
         def one(path: Path) -> Any:
             if path.is_dir():
                 return f"there is no {filetypes.NAMES} file in it"
             if shape.rank != 2 or shape.channels not in {1, 3}:
                 return f"an image file does not fit an input of {shape}; save arrays as .npy"
             try:
-                return decode(encoded(path), shape, how)
+                return decode(encoded(path), shape, how, limits=limits, exact=True)
             except UnreadableError as error:
                 return str(error)
             except OSError as error:
@@ -158,7 +157,7 @@ def _of_array(array: NDArray[Any], name: str, shape: Shape, size: int) -> Iterat
         yield Chunk(names, partial(_rows, rows), extremes, name or "the array")
 
 
-def _rows(rows: NDArray[Any], shape: Shape, how: str) -> list[Any]:
+def _rows(rows: NDArray[Any], shape: Shape, how: str, _: Range | None) -> list[Any]:
     import numpy as np  # noqa: PLC0415
 
     here = Shape(rows.shape[1:])

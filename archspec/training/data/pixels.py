@@ -100,15 +100,14 @@ class Files:
         shape: Shape,
         how: str,
         *,
-        limits: Range = BYTES,
+        limits: Range | None = BYTES,
         kin: NDArray[Any],
         skip: bool,
         skipped: list[Skipped],
     ) -> None:
         self.shape = shape
-        self.range: Range | None = limits
-        self.dtype = "uint8" if limits == BYTES else "float32"
-        self._white = limits.white
+        self.range = limits
+        self.dtype = "float32" if images.is_deep or limits != BYTES else "uint8"
         self.skipped = skipped
         self._images = images
         self._how = how
@@ -157,7 +156,9 @@ class Files:
         images = self._images
         plain = None if images.plain is None else images.plain[index]
         encoded = images.get(index)
-        return decode(encoded, self.shape, self._how, plain, self._white, images.unstated)
+        limits, exact = self.range, self.dtype == "float32"
+        unstated = images.unstated or limits
+        return decode(encoded, self.shape, self._how, plain, limits, unstated, exact)
 
     def _damaged(self, index: int, reason: str) -> None:
         name = legible(self._images.names[index])

@@ -79,11 +79,7 @@ class Preprocessing:
 
         Raises `UnreadableError`.
         """
-        import numpy as np  # noqa: PLC0415
-
-        black, white = self.range or BYTES
-        pixels = decode(encoded, input_shape, self.resize, white=white - black)
-        return pixels + np.float32(black) if black else pixels
+        return decode(encoded, input_shape, self.resize, limits=self.range, exact=True)
 
     def on(self, limits: Range | None) -> Preprocessing:
         """The same for pixels whose black and white are others: what it does is linear.

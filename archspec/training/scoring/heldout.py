@@ -235,6 +235,8 @@ def _range(
 ) -> Range | None:
     """Black and white; what they were in training where the images are `known` from there."""
     if not arrays:
+        if store.range is None:  # files that do not state their white
+            return network.preprocessing.range
         if store.range != network.preprocessing.range:
             network.check_range(data.name)
         return store.range

@@ -14,7 +14,7 @@ from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
 from archspec.training.data import newimages
 from archspec.training.data.newimages import Chunk
-from archspec.training.data.values import BYTES, Range
+from archspec.training.data.values import Range
 from archspec.training.scoring import trained
 from archspec.training.scoring.evaluation import Progress, check_numbers
 from archspec.training.scoring.inference import ahead
@@ -160,20 +160,21 @@ def predict(
 
 
 def _range(network: Network, chunk: Chunk, white: float | None) -> Range | None:
-    if chunk.extremes is None:
-        network.check_range(chunk.names[0])
-        return BYTES
+    if chunk.extremes is None:  # files, which are read in the range of training
+        return network.preprocessing.range
     return network.range_of(chunk.extremes, chunk.where, white)
 
 
 def _read(chunk: Chunk, networks: Sequence[Network]) -> list[list[Any]]:
     """For each network, of each image the pixels, or why there are none."""
-    known: dict[tuple[Shape, str], list[Any]] = {}
-    for network in networks:
-        key = network.input_shape, network.preprocessing.resize
+    known: dict[tuple[Shape, str, Range | None], list[Any]] = {}
+    keys = [
+        (each.input_shape, each.preprocessing.resize, each.preprocessing.range) for each in networks
+    ]
+    for key in keys:
         if key not in known:
             known[key] = chunk.read(*key)
-    return [known[each.input_shape, each.preprocessing.resize] for each in networks]
+    return [known[key] for key in keys]
 
 
 def _answers(
