@@ -37,7 +37,7 @@ CODES: Final[dict[str, str]] = {
     "type": "a value of the wrong type",
     "value": "a value outside what is allowed",
     "expression": "an expression that cannot be evaluated",
-    "shape": "layers that do not fit together",
+    "shape": "layers, or arguments of one, that do not fit together",
     "unused": "a step whose output nothing takes",
     "published": "a figure that differs from the published one",
     "expect": "a figure that is not what the author expects",

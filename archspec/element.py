@@ -35,7 +35,7 @@ class Instead:
     """Metadata of a field's type: what to write for words of other tools that it does not take."""
 
     notes: Mapping[str, str]
-    """Help lines by the word, folded."""
+    """Help lines by the word, folded; '' for any value that is not a word."""
 
 
 KINDS: dict[str, "type[Element]"] = {}
@@ -151,6 +151,8 @@ def _mend(info: FieldInfo, value: object) -> str | None:
     for reading in readings(value):
         if accepts(info, reading):
             return f"did you mean `{reading if isinstance(reading, str) else show(reading)}`?"
+    if not isinstance(value, str) and "" in _notes(info):
+        return _notes(info)[""]
     if isinstance(value, float) and accepts(info, max(int(value), 1)):
         return "`=int(...)`, `=round(...)` and `=divisible(..., 8)` give whole numbers"
     return None
@@ -186,7 +188,7 @@ def wrong_code(errors: Iterable[str], value: object) -> str:
 
     `errors` are pydantic's names for what is wrong with it.
     """
-    outside = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+    outside = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "even"}
     if isinstance(value, str):
         outside.add("literal_error")
     return "value" if outside.intersection(errors) else "type"

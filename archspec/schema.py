@@ -206,7 +206,7 @@ def _step(kinds: Mapping[str, type[Element]], *, own: bool) -> Schema:
             },
         ]
     }
-    lists = {"anyOf": [{"type": "array"}, _EXPRESSION]}
+    lists = {"anyOf": [{"type": "array", "items": _ref("value")}, _EXPRESSION]}
     properties: Schema = {
         "layers": steps,
         "branches": branches,
@@ -252,7 +252,7 @@ def _document(kinds: Mapping[str, type[Element]]) -> Schema:
     described = _described(Document)
     sections = described.pop("$defs")
     block, head, published = (sections[n] for n in ("BlockDefinition", "Head", "Published"))
-    extents = {"anyOf": [{"type": "integer", "minimum": 1}, _EXPRESSION]}
+    extents = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": fields.LARGEST}, _EXPRESSION]}
     bound = {"type": ["integer", "string"]}
     bounds = {"properties": dict.fromkeys(FIGURES, bound), "additionalProperties": False}
     defaults = {kind: _ref(f"arguments.{kind}") for kind in kinds}
@@ -261,6 +261,7 @@ def _document(kinds: Mapping[str, type[Element]]) -> Schema:
         layers={"items": _ref("own_step")},
         args={**_NAMED, "additionalProperties": _ref("argument")},
     )
+    _refine(head["properties"], when={"anyOf": [{"type": "boolean"}, _EXPRESSION]})
     _refine(
         described["properties"],
         name={"pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"},
@@ -308,12 +309,29 @@ def _steps(step: str) -> Schema:
     return {**layers, "heads": {"additionalProperties": {"properties": layers}}}
 
 
+_ARGUMENT_VALUES: Final[Mapping[str, Schema]] = {
+    "int": {"type": "integer"},
+    "float": {"type": "number"},
+    "bool": {"type": "boolean"},
+    "str": {"type": "string", "pattern": "^(?!=)"},
+    "list": {"type": "array", "items": _ref("value")},
+}
+"""What a default may be, by the type of the argument."""
+
+
 def _argument() -> Schema:
     """An argument of the spec's own block: a type, a default value, or a mapping with both."""
     described = _described(Argument)
     types = described["properties"]["type"]["enum"]
-    values = {"type": ["number", "boolean", "array"]}
-    return {"anyOf": [{"enum": types}, values, described]}
+    values = [value for name, value in _ARGUMENT_VALUES.items() if name != "str"]
+    described["allOf"] = [
+        {
+            "if": {"properties": {"type": {"const": name}}},
+            "then": {"properties": {"default": {"anyOf": [value, _EXPRESSION, {"type": "null"}]}}},
+        }
+        for name, value in _ARGUMENT_VALUES.items()
+    ]
+    return {"anyOf": [{"enum": types}, *values, described]}
 
 
 def _train() -> Schema:

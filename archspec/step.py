@@ -230,6 +230,7 @@ def _field(argument: Argument, path: Path, findings: Findings) -> tuple[Any, Any
     _refuse_computed(argument.default)
     template = compile_template(argument.default, path, frozenset(), findings, shaped=False)
     default = evaluate(template, {})
+    default = whole(default) if argument.type in ("int", "list") else default
     if default is None:
         return annotation | None, None
     if not isinstance(default, types) or (isinstance(default, bool) and argument.type != "bool"):

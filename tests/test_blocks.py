@@ -573,7 +573,7 @@ def problem(step: str) -> Diagnostic:
         ),
         (
             "- residual: {filters: 16, cardinality: 4}",
-            "value",
+            "shape",
             "a basic `residual` has neither `cardinality` nor `width`",
             "add `style: bottleneck`",
         ),

@@ -3,16 +3,22 @@
 import json
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import spec_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
+from strategies import MERGES, specs
 
 from archspec import catalog
 from archspec.analysis.checks import check_graph
 from archspec.analysis.report import report
-from archspec.diagnostics import ArchspecError
+from archspec.diagnostics import ArchspecError, SpecError
+from archspec.expand import expand
+from archspec.reference import entries
 from archspec.schema import schema
 from archspec.spec.loading import bundled
 from archspec.spec.source import parse, read
@@ -34,6 +40,76 @@ def check(text: str) -> None:
     spec = spec_of(f"name: net\ninput: [8, 8, 3]\n{text}")
     check_graph(spec, report(spec))
     Recipe.resolve(spec.train)
+
+
+def values(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Values that a schema of an argument accepts, extreme ones among them; no expressions."""
+    while "$ref" in schema:
+        schema = SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+    if "anyOf" in schema:
+        options = [each for each in schema["anyOf"] if each != {"$ref": "#/$defs/expression"}]
+        return st.one_of(map(values, options))
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    if "const" in schema:
+        return st.just(schema["const"])
+    if "prefixItems" in schema:
+        return st.tuples(*map(values, schema["prefixItems"])).map(list)
+    match schema["type"]:
+        case "array":
+            return st.lists(values(schema["items"]), min_size=schema.get("minItems", 0), max_size=4)
+        case "boolean":
+            return st.booleans()
+        case "null":
+            return st.none()
+        case "string":
+            return st.just("input")
+        case kind:
+            numbers = [-1, 0, 1, 2, 3, 5, 8, 32, 2**31 - 1, 2**31, 1.0, 4.0, 0.5, 0.999, -2.5, 1e9]
+            numbers = [n for n in numbers if kind == "number" or float(n).is_integer()]
+            return st.sampled_from(numbers).filter(Draft202012Validator(schema).is_valid)
+
+
+ARGUMENTS = {
+    kind: {
+        name: values(each)
+        for name, each in SCHEMA["$defs"][f"arguments.{kind}"]["properties"].items()
+    }
+    for kind in catalog.kinds()
+}
+
+
+def codes_of(spec: dict[str, Any]) -> set[str]:
+    """What kinds of mistakes archspec finds in a spec."""
+    try:
+        expand(spec_of(json.dumps(spec)))
+    except SpecError as error:
+        return {diagnostic.code for diagnostic in error.diagnostics}
+    return set()
+
+
+@pytest.mark.parametrize("kind", ARGUMENTS)
+@given(st.data(), st.sampled_from([[8, 4], [9, 9, 8], [5, 5, 5, 4]]))
+@settings(max_examples=25)
+def test_arguments_that_it_accepts_make_a_network_or_do_not_fit_together(kind, data, extent):
+    names = [name for name in ARGUMENTS[kind] if data.draw(st.booleans(), label=name)]
+    given_ = {name: data.draw(ARGUMENTS[kind][name], label=name) for name in names}
+    step = {kind: given_, "from": ["input", "input"]} if kind in MERGES else {kind: given_}
+    spec = {"name": "net", "input": extent, "layers": [step]}
+    assert VALIDATOR.is_valid(spec)
+    assert codes_of(spec) <= {"missing", "shape", "limit"}
+
+
+@given(specs())
+@settings(max_examples=60)
+def test_it_accepts_what_archspec_accepts(spec):
+    assert list(VALIDATOR.iter_errors(json.loads(json.dumps(spec)))) == []
+
+
+@pytest.mark.parametrize("kind", catalog.kinds())
+def test_the_reference_documents_the_arguments_that_the_schema_has(kind):
+    documented = [entry.name for entry in entries(catalog.kinds()[kind])]
+    assert sorted(documented) == sorted(ARGUMENTS[kind])
 
 
 def test_it_is_a_schema_of_its_dialect():
@@ -71,6 +147,12 @@ ACCEPTED = {
         "defaults: {unit: {k: 5}}\nlayers: [unit: 8, {layers: [unit]}]\n"
         "heads: {aux: {layers: [unit: 4]}}"
     ),
+    "defaults of every type": (
+        "blocks: {b: {args: {a: {type: int, default: 8.0}, b: {type: float, default: 1}, "
+        "c: {type: str, default: x}, d: {type: list, default: [1, x]}, e: {type: bool, "
+        "default: =1 > 0}, f: {type: int, default: }}, layers: [conv: 8]}}\nlayers: [b]"
+    ),
+    "whole floats": "layers: [{conv: {filters: 8.0, kernel: [3.0, 3]}, repeat: 2.0}]",
     "heads": "layers: [conv: 8]\nheads: {aux: {from: conv1, loss_weight: 0.3, layers: [flatten]}}",
     "published": "layers: [conv]\npublished: {net: {params: 1, stages: {a: [1, 2]}, source: x}}",
     "bounds": 'layers: [conv]\nexpect: {params: "< 5M"}\nbudget: {training_bytes: 1GB, macs: 9}',
@@ -115,6 +197,16 @@ REFUSED = {
     "a word for a number": "layers: [conv: many]",
     "a fraction of a filter": "layers: [conv: 1.5]",
     "too small a number": "layers: [conv: 0]",
+    "an even number of neighbours": "layers: [lrn: 4]",
+    "an amount for a word": "layers: [{transposed_conv: {filters: 8, kernel: 3, padding: 1}}]",
+    "a mapping in a loop's list": "layers: [{for: {n: [{a: 1}]}, layers: [conv: 8]}]",
+    "too large an extent": "variants: {}\nlayers: [{upsample: 2147483648}]",
+    "a word for a head's condition": (
+        "layers: [conv: 8]\nheads: {a: {when: yes, layers: [flatten]}}"
+    ),
+    "a default of another type": (
+        "blocks: {b: {args: {n: {type: int, default: x}}, layers: [conv: 8]}}\nlayers: [b]"
+    ),
     "a number for a truth value": "layers: [{conv: {filters: 8, bias: 1}}]",
     "a mapping for a list": "layers: {conv: 8}",
     "two kinds in one step": "layers: [{conv: 8, flatten: }]",

@@ -89,7 +89,7 @@ class Residual(Block, kind="residual", main="filters"):
         if self.style == "basic":
             if self.cardinality > 1 or self.width is not None:
                 raise Problem(
-                    "value",
+                    "shape",
                     "a basic `residual` has neither `cardinality` nor `width`",
                     help="add `style: bottleneck`",
                 )

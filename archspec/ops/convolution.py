@@ -2,9 +2,10 @@
 
 from fractions import Fraction
 from math import prod
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from archspec.diagnostics import Problem
+from archspec.element import Instead
 from archspec.ops.fields import Count, Window, per_axis
 from archspec.ops.op import Op, Reach, Saved, Weight, Work, needs_spatial
 from archspec.ops.shape import Shape
@@ -42,7 +43,8 @@ class _Kernel(Windowed):
         """Refuse a stride together with a dilation: no backend of Keras has both."""
         dilation = per_axis(self.dilation, x.rank, "dilation")
         if max(self.steps(x.rank)) > 1 and max(dilation) > 1:
-            raise Problem("value", f"`{self.kind}` cannot have both a stride and a dilation")
+            message = f"`{self.kind}` cannot have both a stride and a dilation"
+            raise Problem("shape", message, help="no backend of Keras has both: leave one at 1")
 
     def work(self, x: Shape, y: Shape) -> Work:
         places = prod(y.spatial)
@@ -127,7 +129,9 @@ class DepthwiseConv(_Kernel, kind="depthwise_conv", main="kernel"):
                 help="`convolution` with as many groups as channels does the same in 3-D",
             )
         if len(set(self.steps(x.rank))) > 1:
-            raise Problem("value", "`depthwise_conv` takes one stride for all axes")
+            strides = " and ".join(map(str, self.steps(x.rank)))
+            message = f"`depthwise_conv` takes one stride for all axes, not {strides}"
+            raise Problem("shape", message, help="no backend of Keras has more")
         self.check_steps(x)
         return Shape((*(place.fits for place in slides), x.channels * self.multiplier))
 
@@ -153,11 +157,14 @@ class TransposedConv(_Kernel, kind="transposed_conv", main="filters"):
 
     filters: Count
     """Number of output channels."""
+    padding: Annotated[
+        Literal["same", "valid"],
+        Instead({"": "torch's padding cuts the output's ends: a step `crop` after it does so"}),
+    ] = "valid"
+    """How long the output is: same, or valid."""
 
     def output_shape(self, x: Shape) -> Shape:
         needs_spatial(self.kind, x)
-        if not isinstance(self.padding, str):
-            raise Problem("value", "`transposed_conv` takes padding `same` or `valid`")
         self.check_steps(x)
         steps, window = self.steps(x.rank), self.window(x.rank)
         if self.padding == "same":
@@ -185,7 +192,7 @@ class TransposedConv(_Kernel, kind="transposed_conv", main="filters"):
         return Reach(seen, tuple(Fraction(1, s) for s in steps))
 
     def keras_padding(self, x: Shape) -> str | None:  # noqa: ARG002
-        return str(self.padding)
+        return self.padding
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
         arguments = self.keras_arguments(x, name)

@@ -3,6 +3,8 @@
 from typing import Annotated, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from archspec.diagnostics import Problem
 from archspec.element import Expect, Instead
@@ -15,6 +17,20 @@ _Margin: TypeAlias = Annotated[int, Ge(0), Le(LARGEST)]
 
 Count: TypeAlias = Annotated[_Count, Expect("a whole number from 1 to 2147483647")]
 Index: TypeAlias = Annotated[_Margin, Expect("a whole number from 0 to 2147483647")]
+
+
+def _odd(number: int) -> int:
+    if number % 2 == 0:
+        raise PydanticCustomError("even", "even")
+    return number
+
+
+Odd: TypeAlias = Annotated[
+    _Count,
+    AfterValidator(_odd),
+    Field(json_schema_extra={"not": {"multipleOf": 2}}),
+    Expect("an odd whole number from 1 to 2147483647"),
+]
 
 Window: TypeAlias = Annotated[
     _Count | tuple[_Count, ...],

@@ -3,7 +3,7 @@
 from typing import Any
 
 from archspec.diagnostics import Problem
-from archspec.ops.fields import Count, Number, Positive, Rate
+from archspec.ops.fields import Count, Number, Odd, Positive, Rate
 from archspec.ops.op import Elementwise, Reach, Saved, Weight, Work
 from archspec.ops.shape import Shape
 
@@ -101,8 +101,8 @@ class LocalResponseNorm(Elementwise, kind="lrn", main="size"):
 
     in_place = False
 
-    size: Count = 5
-    """Number of neighbouring channels, an odd number."""
+    size: Odd = 5
+    """Number of neighbouring channels, the middle one among them."""
     alpha: Number = 1e-4
     """Weight of the neighbours."""
     beta: Number = 0.75
@@ -111,11 +111,6 @@ class LocalResponseNorm(Elementwise, kind="lrn", main="size"):
     """Offset inside the power."""
     divide: bool = True
     """Whether alpha is divided by the size, as Caffe and torch do."""
-
-    def output_shape(self, x: Shape) -> Shape:
-        if self.size % 2 == 0:
-            raise Problem("value", f"the size of `lrn` must be odd, not {self.size}")
-        return x
 
     def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
         return Work(0, y.size * (self.size + 4))
