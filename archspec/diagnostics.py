@@ -1,11 +1,12 @@
 """Problems as data: where they are, what is wrong, what would be right. Rendering is elsewhere.
 
 Exception
-├── ArchspecError      everything archspec raises on a user's mistake
-│   ├── SpecError      one or more diagnostics, each at a place in a spec
-│   ├── UsageError     a wrong argument of a command or a function: no place in a file
-│   └── DivergedError  a training whose loss became infinite or not a number (in training/runs)
-└── Problem            raised where no place is known; whoever knows the place makes it a diagnostic
+└── Portable               can be pickled
+    ├── ArchspecError      everything archspec raises on a user's mistake
+    │   ├── SpecError      one or more diagnostics, each at a place in a spec
+    │   ├── UsageError     a wrong argument of a command or a function: no place in a file
+    │   └── DivergedError  a training whose loss became infinite or not a number (training/runs)
+    └── Problem            raised where no place is known; whoever knows it makes it a diagnostic
 
 Messages quote Python in backticks: an argument as `epochs=3`, or `epochs=` whatever its value; a
 key of a recipe as `data.path=`; a call as `archspec.resume('runs/a')`. On the command line
@@ -19,7 +20,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +81,23 @@ class Diagnostic:
             raise KeyError(self.code)
 
 
-class Problem(Exception):  # noqa: N818  (it is not an error of the program)
+class Portable(Exception):  # noqa: N818  (a base of some that are no errors)
+    """An exception that pickles, and so reaches another process, whatever its `__init__` takes.
+
+    Python's own way calls the class with `args`, which is the message alone.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[Portable], args: tuple[object, ...], state: dict[str, object]) -> Portable:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class Problem(Portable):
     """What is wrong, said by code that does not know where the user wrote it."""
 
     def __init__(self, code: str, message: str, *, help: str | None = None) -> None:  # noqa: A002
@@ -96,7 +113,7 @@ class Problem(Exception):  # noqa: N818  (it is not an error of the program)
         return Diagnostic(self.code, self.message, span, notes, self.help)
 
 
-class ArchspecError(Exception):
+class ArchspecError(Portable):
     """Whatever is wrong with what the user gave."""
 
 

@@ -20,7 +20,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args, get_
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from archspec.diagnostics import Problem, nearest
+from archspec.diagnostics import Portable, Problem, nearest
 from archspec.vocabulary import folded, key_hint, readings, value_meant
 
 
@@ -118,7 +118,7 @@ class Element(BaseModel):
         return Problem(code, message, help=_mend(info, value))
 
 
-class ArgumentProblems(Exception):  # noqa: N818
+class ArgumentProblems(Portable):
     """What is wrong with an element's arguments, by the name of each ('' for the whole)."""
 
     def __init__(self, problems: dict[str, Problem]) -> None:

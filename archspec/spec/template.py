@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from archspec.diagnostics import Problem, suggestion
+from archspec.diagnostics import Portable, Problem, suggestion
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings
 from archspec.spec.operations import MAX_ITEMS
@@ -21,7 +21,7 @@ class Broken:
 BROKEN: Final = Broken()
 
 
-class Passed(Exception):  # noqa: N818
+class Passed(Portable):
     """Something cannot be known, for a reason that is reported already."""
 
 
