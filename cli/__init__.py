@@ -68,6 +68,11 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise click.exceptions.Exit(130) from None
+        except click.ClickException as error:
+            from archspec.render.diagnostics import printable
+
+            vars(error)["message"] = printable(error.message)
+            raise
         except Exception as error:
             code = _report(error)
             if code is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import set_option, variant_option
-from .output import complain, has_color
+from .output import complain, echo, has_color
 
 if TYPE_CHECKING:
     from archspec.spec.document import Spec
@@ -52,11 +52,11 @@ def command(specs: tuple[str, ...], variant: str | None, settings: dict[str, Any
             if str(error) not in said:
                 complain([error])
             said.add(str(error))
-        click.echo(f"{spec.name:<{width}}  {line}")
+        echo(f"{spec.name:<{width}}  {line}")
     if failures:
-        click.echo(f"{failures} of {_count(networks, 'network')} failed", err=True)
+        echo(f"{failures} of {_count(networks, 'network')} failed", err=True)
         raise click.exceptions.Exit(1)
-    click.echo(f"{_count(networks, 'network')}, {_count(claims, 'claim')}: all hold")
+    echo(f"{_count(networks, 'network')}, {_count(claims, 'claim')}: all hold")
 
 
 def _members(name: str, variant: str | None, settings: dict[str, Any]) -> list[Spec]:

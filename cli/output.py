@@ -78,11 +78,17 @@ def complain(errors: Sequence[SpecError]) -> None:
     color, width = has_color(sys.stderr), terminal_width(sys.stderr) or 100
     texts = (render(error, color=color, width=width, say=spelled) for error in errors)
     for text in dict.fromkeys(texts):
-        click.echo(text, err=True)
+        echo(text, err=True)
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print lines. That nobody reads them any more, as after `head`, stops no other work."""
+    """Print lines, without control characters from names of files, and the like.
+
+    That nobody reads them any more, as after `head`, stops no other work.
+    """
+    from archspec.render.diagnostics import without_controls
+
+    text = without_controls(text, styled=has_color(sys.stderr if err else sys.stdout))
     try:
         click.echo(text, nl=not text.endswith("\n"), err=err)
     except BrokenPipeError:

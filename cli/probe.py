@@ -8,7 +8,7 @@ import click
 
 from .engine import EngineCommand
 from .options import format_option, load_spec, rows_options, spec_options
-from .output import as_json, screen
+from .output import as_json, echo, screen
 
 if TYPE_CHECKING:
     from archspec.analysis.probe import Probe
@@ -54,7 +54,7 @@ def command(
     from archspec.training.probe import probe
 
     found = probe(load_spec(spec, variant, settings), **options)
-    click.echo(_rendered(found, form, depth=depth, ops=ops), nl=False)
+    echo(_rendered(found, form, depth=depth, ops=ops))
 
 
 def _rendered(probe: Probe, form: str, **rows: Any) -> str:

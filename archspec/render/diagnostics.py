@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -15,6 +16,10 @@ MAX_TEXT: Final = 2_000
 
 _TAB: Final = "    "
 _CUT: Final = "..."
+_CONTROL: Final = re.compile(
+    r"\x1b\[[0-9;]*m|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
+"""A style of a terminal, or a character that changes how others are shown."""
 _RESET: Final = "\x1b[0m"
 _BOLD: Final = "\x1b[1m"
 _RED: Final = "\x1b[1;31m"
@@ -130,6 +135,23 @@ def _columns(cell: str) -> int:
     if unicodedata.combining(cell):
         return 0
     return 2 if unicodedata.east_asian_width(cell) in ("W", "F") else 1
+
+
+def without_controls(text: str, *, styled: bool = False) -> str:
+    """Return text in which nothing moves a cursor, changes a title or turns a line around.
+
+    Control characters become escapes, but for ends of lines and tabs. Where it is `styled`,
+    colours and bold stay.
+    """
+    if text.isprintable():
+        return text
+    return _CONTROL.sub(lambda found: _harmless(found[0], styled=styled), text)
+
+
+def _harmless(found: str, *, styled: bool) -> str:
+    if styled and len(found) > 1:
+        return found
+    return "".join(each.encode("unicode_escape").decode() for each in found)
 
 
 def printable(text: str, indent: int = 0) -> str:

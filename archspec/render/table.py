@@ -6,7 +6,7 @@ import csv as csv_format
 import io
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from archspec.graph.graph import SEPARATOR
 from archspec.render.diagnostics import printable
@@ -15,6 +15,12 @@ GAP = "  "
 
 SHORTEST_NAME = 14
 """Names are shortened before the table loses another column, down to this width."""
+
+
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+"""How text begins that a spreadsheet takes for a formula; some know the wide forms too."""
+
+_NUMBER: Final = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?")
 
 
 class Heading(Protocol):
@@ -123,11 +129,25 @@ def _cell(text: str) -> str:
 
 def csv(columns: Iterable[Heading], rows: Iterable[Iterable[Any]]) -> str:
     """A header of names, and a line for every row."""
+    return csv_lines([[column.name for column in columns], *rows])
+
+
+def csv_lines(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows as CSV, in which a spreadsheet finds nothing to compute.
+
+    Text that it would take for a formula, because it begins with one of `FORMULA` and is no number,
+    gets an apostrophe before it. What is no text of any encoding is written as an escape.
+    """
     out = io.StringIO()
     writer = csv_format.writer(out, lineterminator="\n")
-    writer.writerow([column.name for column in columns])
-    writer.writerows(rows)
-    return out.getvalue()
+    writer.writerows([_inert(cell) for cell in row] for row in rows)
+    return out.getvalue().encode(errors="backslashreplace").decode()
+
+
+def _inert(cell: Any) -> Any:
+    if not isinstance(cell, str) or not cell.startswith(FORMULA) or _NUMBER.fullmatch(cell):
+        return cell
+    return f"'{cell}"
 
 
 def _fit(

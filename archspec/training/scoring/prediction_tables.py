@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv as csv_format
-import io
 from typing import TYPE_CHECKING, Final
 
 from archspec.render import table as tables
-from archspec.render.table import Style
+from archspec.render.table import Style, csv_lines
 from archspec.training.scoring.score_tables import Column, label
 
 if TYPE_CHECKING:
@@ -46,12 +44,10 @@ def _likeliest(guesses: tuple[Guess, ...]) -> list[str]:
 def csv(predictions: Predictions) -> str:
     """A line for each image: its classes, the likeliest first, or why it could not be read."""
     most = max((len(image.guesses) for image in predictions), default=1)
-    out = io.StringIO()
-    writer = csv_format.writer(out, lineterminator="\n")
     numbered = [(f"class_{n}", f"probability_{n}") for n in range(1, most + 1)]
-    writer.writerow(["image", *(name for pair in numbered for name in pair), "error"])
+    lines = [["image", *(name for pair in numbered for name in pair), "error"]]
     for image in predictions:
         cells = [cell for name, share in image.guesses for cell in (name, f"{share:.6f}")]
         empty = [""] * (2 * most - len(cells))
-        writer.writerow([image.image, *cells, *empty, image.error or ""])
-    return out.getvalue()
+        lines.append([image.image, *cells, *empty, image.error or ""])
+    return csv_lines(lines)

@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from archspec.diagnostics import UsageError
+from archspec.render.table import csv_lines
 from archspec.training.runs import folder
 from archspec.training.runs.files import CONFUSION, PER_CLASS, SCORES
 
@@ -183,7 +182,7 @@ class Scores:
             raise UsageError("these scores are of no images")
         return cls(names, tuple(cells), top, calibration)
 
-    def per_class_csv(self) -> str:
+    def per_classcsv_lines(self) -> str:
         """A line for each class; a share that nothing was counted for is empty."""
         shares = ("precision", "recall", "f1")
         lines: list[list[Any]] = [["class", "images", "predicted", "right", *shares]]
@@ -191,9 +190,9 @@ class Scores:
             found = [getattr(score, share) for share in shares]
             rounded = ["" if share is None else round(share, 6) for share in found]
             lines.append([score.name, score.images, score.predicted, score.right, *rounded])
-        return _csv(lines)
+        return csv_lines(lines)
 
-    def confusion_csv(self) -> str:
+    def confusioncsv_lines(self) -> str:
         """The confusion matrix: a row for each true class, a column for each predicted one.
 
         Of more than a thousand classes, which would be millions of zeros, a line for each cell
@@ -203,12 +202,12 @@ class Scores:
             named = (
                 (self.classes[c.truth], self.classes[c.predicted], c.images) for c in self.cells
             )
-            return _csv([("truth", "predicted", "images"), *named])
+            return csv_lines([("truth", "predicted", "images"), *named])
         rows = [[0] * len(self.classes) for _ in self.classes]
         for cell in self.cells:
             rows[cell.truth][cell.predicted] = cell.images
         lines = ((name, *row) for name, row in zip(self.classes, rows, strict=True))
-        return _csv([("truth", *self.classes), *lines])
+        return csv_lines([("truth", *self.classes), *lines])
 
 
 def _means(scores: Iterable[ClassScore], weight: Callable[[ClassScore], int]) -> Means:
@@ -227,18 +226,11 @@ def _count(value: Any) -> int:
     return value
 
 
-def _csv(lines: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    # The name of a folder may hold bytes that are no text.
-    return text.getvalue().encode(errors="backslashreplace").decode()
-
-
 def write(scores: Scores, home: Path) -> None:
     """`scores.json`, `per_class.csv` and `confusion.csv` in a run's folder."""
     folder.write_text(home / SCORES, json.dumps(scores.to_dict(), indent=2) + "\n")
-    folder.write_text(home / PER_CLASS, scores.per_class_csv())
-    folder.write_text(home / CONFUSION, scores.confusion_csv())
+    folder.write_text(home / PER_CLASS, scores.per_classcsv_lines())
+    folder.write_text(home / CONFUSION, scores.confusioncsv_lines())
 
 
 def read(path: Path) -> Scores:

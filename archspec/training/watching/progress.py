@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
+from archspec.render.diagnostics import without_controls
 from archspec.training.watching.callbacks import Ending, Facts, Logs, Watcher
 from archspec.training.watching.machine import Gauge
 from archspec.training.watching.pace import Pace
@@ -101,7 +102,7 @@ class Progress(Watcher):
         with self._lock:
             if self._ended:
                 self._settle()
-            self._write_line(self._say(text))
+            self._write_line(without_controls(self._say(text)))
             self._drawn = float("-inf")
             self._redraw()
 
