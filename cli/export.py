@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .engine import EngineCommand
 from .output import echo
+
+if TYPE_CHECKING:
+    from archspec.training.scoring.trained import Trained
 
 MODELS = ("best", "final")
 """The models of a run's folder, the first that there is being meant."""
@@ -49,13 +52,16 @@ def command(
     archspec export runs/lenet-1 -o serving/lenet/1/ -o lenet.tflite
     KERAS_BACKEND=tensorflow archspec export best.keras -o lenet.tflite
     """
+    from archspec.diagnostics import UsageError
     from archspec.emit.engine import load_file
     from archspec.emit.export import TOLERANCE, UnequalError, check_target, export
+    from archspec.emit.model import other_network
     from archspec.render.columns import byte_size
 
     for path in outputs:
         check_target(path, force=force)
     saved = _saved(run, which)
+    run_of = _run_of(saved)
     for path in outputs:
         if Path(path).exists() and saved.samefile(path):
             raise click.BadParameter(f"{path} is the model itself", param_hint="-o")
@@ -63,7 +69,9 @@ def command(
         # A GPU multiplies what it has rounded to ten bits, so that nothing could be compared.
         os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
     model = load_file(saved)
-    images, kind = _images(saved)
+    if run_of and run_of.graph and (different := other_network(run_of.graph, model)):
+        raise UsageError(f"{saved} is not the model of its run: {different}")
+    images, kind = _images(run_of)
     failed = False
     for path in outputs:
         try:
@@ -92,37 +100,47 @@ def command(
 def _saved(run: str, which: str | None) -> Path:
     """The .keras file that is meant."""
     from archspec.diagnostics import UsageError
+    from archspec.training.runs import reading
+    from archspec.training.runs.outcome import saved_model
 
     place = Path(run)
-    if place.is_dir():
-        names = [f"{name}.keras" for name in ([which] if which else MODELS)]
-        for name in names:
-            if (place / name).is_file():
-                return place / name
-        raise UsageError(f"{run} holds no {' and no '.join(names)}: no run saved a model there")
-    if place.suffix == ".keras" and place.is_file():
+    kind = reading.kind_of(place)
+    if kind == "folder":
+        if which is None:
+            return saved_model(place)
+        if reading.exists(place / f"{which}.keras"):
+            return place / f"{which}.keras"
+        raise UsageError(f"{run} holds no {which}.keras: no run saved a model there")
+    if place.suffix == ".keras" and kind == "file":
         if which:
             raise click.UsageError(f"--which goes with a run's folder, and {run} is a file")
         return place
-    if place.exists():
+    if kind:
         raise UsageError(f"{run} is neither a run's folder nor a .keras file")
     raise UsageError(f"there is no run {run}{_hint(run)}")
 
 
-def _images(saved: Path) -> tuple[Any, str]:
+def _run_of(saved: Path) -> Trained | None:
+    """The run whose model this is; None for a file of its own."""
+    from archspec.training.runs import reading
+    from archspec.training.runs.files import DATA, SPEC
+    from archspec.training.scoring import trained
+
+    if not all(reading.exists(saved.parent / name) for name in (DATA, SPEC)):
+        return None
+    (run,) = trained.find(saved)
+    return run
+
+
+def _images(run: Trained | None) -> tuple[Any, str]:
     """Images that the model's run held out, as the network sees them; None for random ones."""
     from archspec.diagnostics import ArchspecError
     from archspec.emit.export import enough
     from archspec.training.data import data
-    from archspec.training.runs.files import DATA
-    from archspec.training.scoring import trained
 
-    if not (saved.parent / DATA).is_file():
+    if run is None or not (run.recipe and run.input_shape and run.preprocessing):
         return None, "random"
     try:
-        (run,) = trained.find(saved)
-        if not (run.recipe and run.input_shape and run.preprocessing):
-            return None, "random"
         recipe = run.recipe.data.model_copy(update={"cache": False})
         found = data.load(recipe, run.input_shape)
         kind, part = ("test", found.test) if len(found.test) else ("training", found.train)

@@ -12,6 +12,7 @@ import click
 
 from .engine import EngineCommand
 from .options import Setting, collect, load_spec, set_option, variant_option
+from .output import echo
 from .spelling import spelled
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def command(
     if together.count > 1:
         _join(together, quiet)
     if resume is not None:
-        _check_alone(spec, variant, settings, recipe, out, find_lr)
+        _check_alone(spec, variant, settings, out, find_lr)
         with watching(quiet, as_json) as watchers:
             run = _outcome(
                 lambda: training.resume(resume, watchers=watchers, hosts=together, **recipe)
@@ -238,7 +239,7 @@ def _join(hosts: Hosts, quiet: bool) -> None:
 
     if not quiet:
         meeting = f"host {hosts.index} of {hosts.count} meets the others at {hosts.coordinator}"
-        click.echo(f"{meeting}, and waits 5 minutes for them", err=True)
+        echo(f"{meeting}, and waits 5 minutes for them", err=True)
     hosts.join(load_keras())
 
 
@@ -246,15 +247,14 @@ def _check_alone(
     spec: str | None,
     variant: str | None,
     settings: Mapping[str, Any],
-    recipe: Mapping[str, Any],
     out: str | None,
     find_lr: bool,
 ) -> None:
-    """A run that goes on is what it was, but for how long and on what."""
-    given = spec or variant or settings or out or find_lr or recipe.keys() - {"epochs", "devices"}
-    if given:
+    """A run that goes on is what it was; what of its recipe may change, `resume` says."""
+    if spec or variant or settings or out or find_lr:
         raise click.UsageError(
-            "--resume goes with --epochs, --devices, --hosts, --quiet and --json, and nothing else."
+            "--resume goes on with a run's own network in its own folder: no SPEC, --variant, "
+            "--set, --out or --find-lr goes with it."
         )
 
 
@@ -277,14 +277,14 @@ def _tell(run: Run) -> None:
     from archspec.diagnostics import call
     from archspec.training.summary import time_taken, verdict
 
-    click.echo(verdict(run))
+    echo(verdict(run))
     if run.advice:
-        click.echo(spelled(run.advice))
+        echo(spelled(run.advice))
     if run.history:
-        click.echo(time_taken(run, f"{run.seconds:,.1f} s"))
+        echo(time_taken(run, f"{run.seconds:,.1f} s"))
     if run.outcome == "interrupted":
-        click.echo(spelled(f"{call('resume', run.folder)} goes on"))
-    click.echo(str(run.folder))
+        echo(spelled(f"{call('resume', run.folder)} goes on"))
+    echo(str(run.folder))
 
 
 def _find_lr(network: Spec, recipe: Mapping[str, Any], out: str | None, quiet: bool) -> None:
@@ -297,10 +297,10 @@ def _find_lr(network: Spec, recipe: Mapping[str, Any], out: str | None, quiet: b
     if out is not None:
         folder.check_free(out)
     if not quiet:
-        click.echo(f"trying learning rates from {rates.LOWEST:g} to {rates.HIGHEST:g}", err=True)
+        echo(f"trying learning rates from {rates.LOWEST:g} to {rates.HIGHEST:g}", err=True)
     found = rates.find_lr(network, **recipe)
     home = folder.create(f"{network.name}-rates", out, Path("runs"))
     shown = found.rates, found.losses, found.chosen, network.name
     pictures.write_rates(*shown, home / "rates.svg", home / "rates.png")
     folder.write_rows(home / "rates.csv", found.rows())
-    click.echo(f"{found}\n{home}")
+    echo(f"{found}\n{home}")

@@ -1,17 +1,29 @@
 """What several test modules need: specs from text."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from archspec.expand import expand
 from archspec.graph.graph import Graph
 from archspec.spec.document import Spec, choose, validate
 from archspec.spec.source import parse
+from archspec.training.data.preprocessing import Preprocessing
+from archspec.training.runs.records import DataRecord, PartSizes
 
 
 def spec_of(text: str, variant: str | None = None, **variables: Any) -> Spec:
     """The spec written in `text`."""
     source = parse(text)
     return choose(validate(source), source, variant, variables)
+
+
+def describe_run(folder: Path, text: str, class_names: Iterable[str], **preparing: Any) -> None:
+    """Write what a run's folder says of its beginning, for the spec in `text`."""
+    (folder / "spec.yaml").write_text(text, encoding="utf-8")
+    prepared = Preprocessing(**({"mean": (0.0,), "deviation": (1.0,)} | preparing))
+    sizes = PartSizes(1, 1, 1)
+    DataRecord("some", "some", sizes, tuple(class_names), prepared, "none", "nothing").write(folder)
 
 
 def graph_of(layers: str, extent: str = "[8, 8, 4]") -> Graph:

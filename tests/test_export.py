@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers import graph_of, spec_of
+from helpers import describe_run, graph_of, spec_of
 
 import archspec
 from archspec.cli.export import command
@@ -24,9 +24,7 @@ from archspec.emit.formats import FORMATS, format_of
 from archspec.emit.model import build
 from archspec.graph.graph import Graph
 from archspec.spec.document import Spec
-from archspec.training.data.preprocessing import Preprocessing
 from archspec.training.data.values import LEVELS
-from archspec.training.runs.records import DataRecord, PartSizes
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -494,10 +492,7 @@ train: {data: {source: SOURCE, path: PATH}}
 def digits_run(folder: Path, source: str = "digits", path: str = "null") -> Path:
     """A run's folder that says what was learnt, and how images were prepared."""
     text = LEARNT_DIGITS.replace("SOURCE", source).replace("PATH", path)
-    (folder / "spec.yaml").write_text(text, encoding="utf-8")
-    prepared = Preprocessing(mean=(5.0,), deviation=(6.0,), range=LEVELS)
-    sizes = PartSizes(1258, 180, 359)
-    DataRecord("digits", "", sizes, tuple("0123456789"), prepared, "none", "").write(folder)
+    describe_run(folder, text, "0123456789", mean=(5.0,), deviation=(6.0,), range=LEVELS)
     build(spec_of(text)).save(folder / "best.keras")
     return folder
 
@@ -581,7 +576,7 @@ def test_a_run_that_is_not_there(tmp_path, monkeypatch):
 
 def test_a_run_that_saved_no_model(tmp_path):
     said = message(tmp_path, "-o", tmp_path / "x.onnx")
-    assert "holds no best.keras and no final.keras" in said
+    assert "neither best.keras nor final.keras is there" in said
     (tmp_path / "best.keras").touch()
     assert "holds no final.keras" in message(
         tmp_path, "-o", tmp_path / "x.onnx", "--which", "final"

@@ -157,6 +157,25 @@ def verify(spec: Spec | Graph, model: Any = None) -> Verification:
     return Verification(len(graph.nodes), weights, params, tuple(mismatches))
 
 
+def other_network(graph: Graph, model: Any) -> str | None:
+    """Return the first way in which a saved model's layers are not a graph's; None where they are.
+
+    Compared are the layers' names, and the names and shapes of their weights. What is frozen may
+    differ: a model is saved as a stage of its training left it.
+    """
+    emitted, mismatches = _layers_by_node(graph, model)
+    for node in graph.nodes:
+        static = [(w.name, tuple(w.shape)) for w in node.layer.weights]
+        held = [
+            (w.name, tuple(w.shape)) for layer in emitted.get(node.index, ()) for w in layer.weights
+        ]
+        mismatches += _differing(node.name, "weights", static, held)
+    if not mismatches:
+        return None
+    first = mismatches[0]
+    return f"{first.where} has {first.what} {first.emitted}, and the spec says {first.static}"
+
+
 def _layers_by_node(graph: Graph, model: Any) -> tuple[dict[int, list[Any]], list[Mismatch]]:
     """The layers of each node in the order in which they are applied; those of none; and none's."""
     index = {layer_name(node): node.index for node in graph.nodes}

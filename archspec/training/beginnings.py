@@ -11,9 +11,11 @@ from typing import Any, Final
 
 from archspec import __version__
 from archspec.spec.writing import to_yaml
-from archspec.training.runs import folder, records
+from archspec.training.data.splitting import split_digest
+from archspec.training.runs import beginning, folder, records
+from archspec.training.runs.beginning import Origin
 from archspec.training.runs.files import SPEC
-from archspec.training.runs.records import DataRecord, PartSizes
+from archspec.training.runs.records import VERSION, DataRecord, PartSizes
 from archspec.training.session import Session
 from archspec.training.watching import machine
 
@@ -25,21 +27,24 @@ VERSIONS: Final = (
 
 def write(session: Session, home: Path) -> None:
     """Write all that is known before the first step; a run that goes on adds a sitting."""
-    folder.write_text(home / SPEC, _spec(session))  # with it a run can go on
-    data_record(session).write(home)
+    recipe, data = _recipe(session), data_record(session)
+    network = session.plan.spec.to_dict() | {"train": recipe}
+    Origin(VERSION, beginning.network(session.plan.spec), recipe, data).write(home)
+    data.write(home)
     records.add_sitting(home, _sitting(session))
     if session.begun is not None:
         session.begun.write(home)
+    folder.write_text(home / SPEC, to_yaml(network))  # the last: with it a run can go on
 
 
-def _spec(session: Session) -> str:
-    """The network and the recipe; its paths are whole, for a run that goes on from elsewhere."""
+def _recipe(session: Session) -> dict[str, Any]:
+    """The recipe; its paths are whole, for a run that goes on from elsewhere."""
     recipe = session.recipe.to_dict()
     for section, key in (("data", "path"), ("transfer", "from")):
         held = recipe.get(section) or {}
         if held.get(key) and Path(held[key]).exists():
             held[key] = str(Path(held[key]).resolve())
-    return to_yaml(session.plan.spec.to_dict() | {"train": recipe})
+    return recipe
 
 
 def data_record(session: Session) -> DataRecord:
@@ -56,7 +61,8 @@ def data_record(session: Session) -> DataRecord:
         fingerprint_covers=data.covers,
         skipped=data.skipped,
         notes=tuple(data.notes),
-        version=records.VERSION,
+        split=split_digest([part.indices for part in (data.train, data.validation, data.test)]),
+        version=VERSION,
     )
 
 

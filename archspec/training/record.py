@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,51 +15,13 @@ from archspec.training.hosts import ALONE, Hosts
 from archspec.training.runs import checkpoint, folder
 from archspec.training.runs.checkpoint import Checkpoint
 from archspec.training.runs.files import BEST, HISTORY
+from archspec.training.runs.memory import Memory
 from archspec.training.watching.callbacks import Logs, Watcher, learning_rate
 from archspec.training.watching.interrupt import Interrupt
 
 BEST_SHARE: Final = 0.02
 """Of the time, at most, goes into best.keras: a small network's epoch is over before it is written.
 A best epoch that came too soon after the one before is in its checkpoint, which stays meanwhile."""
-
-
-@dataclass(slots=True)
-class Memory:
-    """What a record must know again when a run goes on: plain data, kept in each checkpoint."""
-
-    rows: list[dict[str, float]] = field(default_factory=list)
-    """The run's history: a row for each whole epoch."""
-    best_epoch: int | None = None
-    written_epoch: int | None = None
-    """The one that best.keras is of."""
-    seconds: float = 0.0
-    """Of training and validation, over all sittings."""
-    stopped: bool = False
-    """Whether a callback ended the run before its last epoch."""
-
-    def judge(self, accuracy: str, images: int) -> None:
-        """Make the newest epoch the best if it ranks higher than the best before it.
-
-        Only then are its weights at hand. As ranks are a total order, the best of all epochs is
-        what remains: nothing but `rows` decides. `images` are those that an epoch is judged by.
-        """
-        newest = self.rows[-1]
-        rank = _rank(newest, accuracy, images)
-        if rank is None:
-            return
-        best = self.best_epoch and _rank(self.rows[self.best_epoch - 1], accuracy, images)
-        if not best or rank > best:
-            self.best_epoch = len(self.rows)
-
-
-def _rank(row: Logs, accuracy: str, images: int) -> tuple[int, float] | None:
-    """Images right, then the loss, the lower the better; None where the loss is not finite.
-
-    Of the validation; without validation images, of the training.
-    """
-    loss = row.get("val_loss", row.get("loss", math.inf))
-    right = round(row.get(f"val_{accuracy}", row.get(accuracy, 0.0)) * images)
-    return (right, -loss) if math.isfinite(loss) else None
 
 
 def images_per_second(images: int, seconds: float) -> float:
@@ -153,9 +114,8 @@ class Record(Watcher):
         plain, arrays = self.remembering.memory()
         arrays |= checkpoint.variables_of(self._keras, self._model)
         memory = self.memory
-        facts = {"record": asdict(memory), "callbacks": plain}
         behind = memory.best_epoch if memory.best_epoch != memory.written_epoch else None
-        path = checkpoint.save(self._home, Checkpoint(epoch, facts, arrays), spared=behind)
+        path = checkpoint.save(self._home, Checkpoint(epoch, arrays, memory, plain), spared=behind)
         self.publish(epoch, at_once=self._hosts.count > 1)
         for watcher in self._watchers:
             watcher.saved(path, epoch, best=memory.best_epoch == epoch)
@@ -202,7 +162,7 @@ class Record(Watcher):
             checkpoint.restore(self._model, held)
             yield
         finally:
-            checkpoint.restore(self._model, Checkpoint(self.epoch, {}, now))
+            checkpoint.restore(self._model, Checkpoint(self.epoch, now))
 
     def _hear(self, logs: Logs, before: int) -> None:
         """The mean loss so far; after so many steps it was still a number."""

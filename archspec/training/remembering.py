@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from archspec.diagnostics import UsageError
 from archspec.training.runs.checkpoint import Checkpoint
 
 ARRAYS: Final = "callback/"
@@ -22,12 +23,17 @@ def remembering(keras: Any, callbacks: Sequence[Any], held: Checkpoint | None = 
     With a checkpoint they remember what it holds, from when their training begins: Keras lets them
     forget just before.
     """
+    if held and len(held.callbacks) != len(callbacks):
+        raise UsageError(
+            f"the checkpoint is of {len(held.callbacks)} callbacks, and the recipe has "
+            f"{len(callbacks)}"
+        )
 
     class Remembering(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
             self.begun = [_values(callback) for callback in callbacks]
             if held:
-                _restore(callbacks, held.facts["callbacks"], held.arrays)
+                _restore(callbacks, held.callbacks, held.arrays)
 
         def memory(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
             plain = [

@@ -9,22 +9,23 @@ from contextlib import ExitStack, contextmanager
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 from archspec.diagnostics import UsageError, call
 from archspec.emit.engine import load_file, load_keras
 from archspec.spec.document import Spec
-from archspec.spec.loading import as_spec, load
-from archspec.training import beginnings, summary
+from archspec.spec.loading import as_spec
+from archspec.training import beginnings, resuming, summary
 from archspec.training.hosts import ALONE, Hosts
 from archspec.training.pictures import confusion as score_pictures
 from archspec.training.pictures import curves as pictures
-from archspec.training.record import Memory, Record
+from archspec.training.record import Record
 from archspec.training.remembering import remembering
 from archspec.training.runs import checkpoint, folder, reading
 from archspec.training.runs.files import BEST, CONFUSION_PICTURES, CURVES, FINAL, SPEC, SUMMARY
+from archspec.training.runs.memory import Memory
 from archspec.training.runs.outcome import DivergedError, Outcome, Run, no_run
-from archspec.training.runs.records import Begun, DataRecord
+from archspec.training.runs.records import Begun
 from archspec.training.scoring import scores
 from archspec.training.scoring.inference import scores_of
 from archspec.training.session import Session, plan, prepare
@@ -93,30 +94,31 @@ def resume(
     home: str | PathLike[str],
     *,
     watchers: Sequence[Watcher] = (),
-    epochs: int | None = None,
-    devices: int | Literal["all"] | None = None,
     hosts: Hosts = ALONE,
+    **recipe: Any,
 ) -> Run:
     """Go on with a run that was stopped, from its last whole epoch; or for more `epochs` in all.
 
         archspec.resume("runs/lenet5-1")
 
     With `deterministic`, and on as many devices as before, what comes out is what would have come
-    without the stop, bit for bit. Ctrl-C and SIGTERM stop it as they stop `fit`.
+    without the stop, bit for bit. Ctrl-C and SIGTERM stop it as they stop `fit`. Nothing in the
+    folder changes before it is known that the run can go on.
 
     Args:
         home: The run's folder. Of several `hosts`, each must see it.
         watchers: Who is told how it goes.
-        epochs: How many in all; by default as many as the run was to have.
-        devices: How many devices share a batch; by default as before.
         hosts: Several, where each of them calls this.
+        recipe: What is to be otherwise from now on: `epochs` in all, `devices`, and the other keys
+            in `archspec.training.runs.beginning.MAY_CHANGE`.
 
     Returns:
         The run, with the epochs before and those after.
 
     Raises:
-        UsageError: The folder holds no run, another process trains in it, or its data are not any
-            more what they were.
+        UsageError: The folder holds no run that can go on, another process trains in it, something
+            else of the recipe was to change, or the network or the data are not what they were.
+        SpecError: `spec.yaml` in the folder is wrong.
         DivergedError: The loss became infinite or not a number. The error has the run.
         KeyboardInterrupt: Ctrl-C was pressed before the first step, or twice.
 
@@ -132,23 +134,16 @@ def resume(
                 raise UsageError(no_run(home) + (where if hosts.count > 1 else ""))
         with _kept(hosts, lambda: home) as kept:
             with hosts.together():
-                held, damaged = checkpoint.latest(home)
-                if damaged and not held:
-                    raise UsageError(f"no checkpoint in {home} can be read: {_anew(home)}")
-                _check_unended(home, epochs)
-                planned = plan(load(home / SPEC), {"epochs": epochs, "devices": devices})
-            done = held.epoch if held else 0
-            hosts.agree("checkpoint in this folder", str(done))
+                start = resuming.find(home, recipe)
+            hosts.agree("checkpoint in this folder", str(start.epoch))
             for watcher in watchers:
-                watcher.says(f"going on with {home} after epoch {done}")
-            session = prepare(planned, hosts, Begun.read(home) if held else None)
-            if held:
-                with hosts.together():
-                    _check_same_data(session, home)
-            for path in damaged:
-                for watcher in watchers:
-                    watcher.warns(f"{path} is damaged: going on from the checkpoint before it")
-            run = _train(session, kept, watchers, interrupt, held)
+                watcher.says(f"going on with {home} after epoch {start.epoch}")
+            session = prepare(start.plan, hosts, Begun.read(home) if start.held else None)
+            with hosts.together():
+                for warning in (*start.warnings, *resuming.check(session, start, home)):
+                    for watcher in watchers:
+                        watcher.warns(warning)
+            run = _train(session, kept, watchers, interrupt, start.held)
     return _sound(run)
 
 
@@ -175,36 +170,6 @@ def _kept(hosts: Hosts, make: Callable[[], Path]) -> Iterator[Path]:
         yield home
 
 
-def _check_unended(home: Path, epochs: int | None) -> None:
-    try:
-        ended = Run.read(home)
-    except UsageError:
-        return  # there is none, or a damaged one, which is written again
-    more = (epochs or 0) > len(ended.history)
-    if ended.outcome == "interrupted" or (ended.outcome == "finished" and more):
-        return
-    # What made one stop early, or diverge, would do so again.
-    mend = _anew(home)
-    if ended.outcome == "finished":
-        mend = f"`epochs=` with more than {len(ended.history)} goes on with it"
-    elif ended.saved is None:
-        mend = "start a new run with another recipe"
-    raise UsageError(f"the run in {home} has ended ({summary.verdict(ended)}); {mend}")
-
-
-def _check_same_data(session: Session, home: Path) -> None:
-    before = DataRecord.read(home).fingerprint
-    if before != session.data.fingerprint:
-        raise UsageError(
-            f"the data are not those that {home} began with: their fingerprint was {before[:12]} "
-            f"and is {session.data.fingerprint[:12]}: {_anew(home)}"
-        )
-
-
-def _anew(home: Path) -> str:
-    return f"start a new run with `transfer.from={str(home)!r}`"
-
-
 def _train(
     session: Session,
     home: Path,
@@ -219,10 +184,6 @@ def _train(
             model.stop_training = True
 
     interrupt.begin_training(stop)
-    with _explained_if_unwritable(home):
-        beginnings.write(session, home)
-        if session.recipe.tensorboard and hosts.leads:
-            watchers = [*watchers, TensorBoard(home)]
     done = held.epoch if held else 0
     record = Record(
         keras,
@@ -232,7 +193,7 @@ def _train(
         judged=len(session.data.validation) or session.train.images,
         accuracy=session.objective.accuracy,
         interrupt=interrupt,
-        memory=Memory(**held.facts["record"]) if held else Memory(),
+        memory=held.memory if held else Memory(),
         watchers=watchers,
         hosts=hosts,
     )
@@ -244,6 +205,11 @@ def _train(
         record.remembering = remembering(keras, callbacks, held)
         if held:
             checkpoint.restore(model, held)
+        # The first that changes in the folder: until here the request might have been refused.
+        beginnings.write(session, home)
+        if session.recipe.tensorboard and hosts.leads:
+            watchers = [*watchers, TensorBoard(home)]
+        if held:
             record.publish(done)
         facts = session.facts(done, watchers)
         for watcher in watchers:

@@ -26,8 +26,11 @@ from archspec.graph.graph import SEPARATOR, Graph
 from archspec.spec.document import Path as Place
 from archspec.training.recipe.mistakes import RecipeError
 from archspec.training.recipe.parts import Transfer
-from archspec.training.runs.files import MODELS
-from archspec.training.runs.records import Begun, DataRecord
+from archspec.training.runs import reading
+from archspec.training.runs.beginning import Beginning
+from archspec.training.runs.files import DATA, SPEC
+from archspec.training.runs.outcome import saved_model
+from archspec.training.runs.records import Begun
 
 ALL: Final = "all"
 NONE: Final = "none"
@@ -73,22 +76,20 @@ def begin(
 def file_of(source: str) -> str | Path:
     """The file that holds a source's model; raise `UsageError` where there is none."""
     path = Path(source)
-    if source == weights.IMAGENET or path.is_file():
+    kind = None if source == weights.IMAGENET else reading.kind_of(path)
+    if source == weights.IMAGENET or kind == "file":
         return source
-    if not path.is_dir():
+    if kind != "folder":
         raise UsageError(f"there is no run or file {path}{beside(path)}")
-    for name in MODELS:
-        if (path / name).is_file():
-            return path / name
-    raise UsageError(f"{path} holds no trained model: neither {' nor '.join(MODELS)} is there")
+    return saved_model(path)
 
 
 def _classes(source: str) -> tuple[str, ...] | None:
-    """The names of a run's classes; None where the source does not say them."""
-    try:
-        return DataRecord.read(Path(source)).class_names
-    except UsageError:
+    """The names of a run's classes; None where the source is not the folder of a run."""
+    home = Path(source)
+    if source == weights.IMAGENET or not all(reading.exists(home / n) for n in (SPEC, DATA)):
         return None
+    return Beginning.read(home).data.class_names
 
 
 def _shapes(layer: Any) -> list[tuple[str, tuple[int, ...]]]:

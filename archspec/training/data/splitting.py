@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -90,6 +91,17 @@ def split(
         shuffled = np.concatenate([members[: recipe.per_class] for members in classes])
     validation, test = (np.sort(np.concatenate(taken[part])) for part in (VALIDATION, TEST))
     return np.sort(shuffled), validation, test
+
+
+def split_digest(parts: Sequence[NDArray[np.intp]]) -> str:
+    """Return the SHA-256 of which examples are in which part: those to train on come first."""
+    import numpy as np  # noqa: PLC0415
+
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(np.ascontiguousarray(part, "<i8").data)
+    return digest.hexdigest()
 
 
 def check_parts(

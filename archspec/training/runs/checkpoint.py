@@ -10,33 +10,58 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+
+from pydantic import ConfigDict
 
 from archspec.diagnostics import UsageError
 from archspec.emit.engine import load_keras
-from archspec.training.runs import folder
+from archspec.training.runs import folder, reading
 from archspec.training.runs.files import CHECKPOINTS
+from archspec.training.runs.memory import Memory, history_fault
+from archspec.training.runs.reading import STRICT, DamagedError
 
 KEPT: Final = 2
 """The newest checkpoint may be damaged by a failing disk: the one before it is still there."""
 
 _FACTS: Final = "facts"
-_DTYPES: Final = "dtypes"
 _VARIABLES: Final = ("model/", "optimizer/")
 _RANDOM: Final = "random/"
-_NAME: Final = re.compile(r"epoch-(\d{4,})\.npz")
+_NAME: Final = re.compile(r"epoch-(\d{4,18})\.npz")
+_DAMAGES: Final = (
+    DamagedError, OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError,
+    RuntimeError,  # where a flipped bit says that the file is encrypted
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What reading a damaged file raises."""
 
 
 @dataclass(slots=True)
 class Checkpoint:
-    """What was saved after so many epochs: plain `facts`, and arrays by name."""
+    """What was saved after so many epochs."""
 
     epoch: int
-    facts: dict[str, Any]
-    arrays: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, Any]
+    """The variables of model and optimizer, random states, and arrays of the callbacks, by name."""
+    memory: Memory = field(default_factory=Memory)
+    callbacks: Sequence[Mapping[str, Any]] = ()
+    """What each of Keras's callbacks remembers, by attribute."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What a checkpoint's file holds beside its arrays."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    record: Memory
+    callbacks: tuple[Mapping[str, Any], ...]
+    dtypes: Mapping[str, str]
+    """The name of every array's dtype: a file knows no bfloat16, only its two bytes."""
 
 
 def save(home: Path, checkpoint: Checkpoint, *, spared: int | None = None) -> Path:
@@ -49,9 +74,9 @@ def save(home: Path, checkpoint: Checkpoint, *, spared: int | None = None) -> Pa
     places = home / CHECKPOINTS
     places.mkdir(exist_ok=True)
     path = places / f"epoch-{checkpoint.epoch:04}.npz"
-    # A file knows no bfloat16, only its two bytes; and these are the arrays that must be in it.
     dtypes = {name: array.dtype.name for name, array in checkpoint.arrays.items()}
-    facts = json.dumps(checkpoint.facts | {_DTYPES: dtypes}).encode()
+    held = _Facts(checkpoint.memory, tuple(checkpoint.callbacks), dtypes)
+    facts = json.dumps(asdict(held)).encode()
     with folder.whole(path) as partial, partial.open("wb") as file:
         arrays: dict[str, Any] = {_FACTS: np.frombuffer(facts, np.uint8), **checkpoint.arrays}
         np.savez(file, **arrays)
@@ -82,7 +107,11 @@ def _saved(home: Path) -> list[tuple[int, Path]]:
     places = home / CHECKPOINTS
     if not places.is_dir():
         return []
-    found = ((_NAME.fullmatch(path.name), path) for path in places.iterdir())
+    try:
+        paths = list(places.iterdir())
+    except OSError as error:
+        raise UsageError(f"cannot read {places}: {error.strerror}") from None
+    found = ((_NAME.fullmatch(path.name), path) for path in paths)
     return sorted(((int(name[1]), path) for name, path in found if name), reverse=True)
 
 
@@ -93,13 +122,20 @@ def _whole(epoch: int, path: Path) -> Checkpoint | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             arrays = {name: held[name] for name in held.files}
-        facts = json.loads(arrays.pop(_FACTS).tobytes())
+        facts = reading.parse(arrays.pop(_FACTS).tobytes(), _Facts, str(path))
         if any(array.dtype.kind == "V" for array in arrays.values()):
             load_keras()  # with it comes what teaches numpy bfloat16
-        dtypes = facts.pop(_DTYPES)
-        return Checkpoint(epoch, facts, {name: arrays[name].view(dtypes[name]) for name in dtypes})
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
-        return None  # a RuntimeError where a flipped bit says that the file is encrypted
+        arrays = {name: arrays[name].view(dtype) for name, dtype in facts.dtypes.items()}
+    except PermissionError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    except _DAMAGES:
+        return None
+    memory = facts.record
+    if len(memory.rows) != epoch:  # it is called after another epoch than it is of
+        return None
+    if history_fault(memory.rows, memory.best_epoch, memory.written_epoch):
+        return None
+    return Checkpoint(epoch, arrays, facts.record, facts.callbacks)
 
 
 def variables_of(keras: Any, model: Any) -> dict[str, Any]:

@@ -10,6 +10,9 @@ SPEC: Final = "spec.yaml"
 DATA: Final = "data.json"
 """What the run learns from, and how its images are prepared: `records.DataRecord`."""
 
+ORIGIN: Final = "origin.json"
+"""What `spec.yaml` and `data.json` said when the run began: `beginning.Origin`."""
+
 TRANSFER: Final = "transfer.json"
 """From which weights a run began that did not begin with random ones: `records.Begun`."""
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
 
 from archspec.diagnostics import UsageError
+from archspec.render.table import csv_lines
 from archspec.training.runs.files import CLAIM
 
 
@@ -52,12 +51,15 @@ def check_free(out: str | os.PathLike[str]) -> None:
 def claimed(folder: Path) -> Iterator[None]:
     """Let no other process train in a folder meanwhile; raise `UsageError` where one does.
 
-    The claim is the operating system's: it ends with the process, however that ends.
+    The claim is the operating system's: it ends with the process, however that ends. It is on the
+    folder itself, which cannot be another one as a file in it can that is deleted and made again;
+    and on a file in it, because a network's file system locks only what is open for writing.
     """
     with ExitStack() as stack:
         try:
+            _lock_folder(folder, stack)
             file = stack.enter_context((folder / CLAIM).open("a"))
-            _lock(file)
+            _lock(file.fileno())
         except BlockingIOError:
             raise UsageError(f"another process trains in {folder}") from None
         except OSError as error:
@@ -65,12 +67,24 @@ def claimed(folder: Path) -> Iterator[None]:
         yield
 
 
-def _lock(file: TextIO) -> None:
+def _lock_folder(folder: Path, stack: ExitStack) -> None:
+    if os.name == "nt":  # where no folder can be opened, and nothing is claimed
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    stack.callback(os.close, descriptor)
     try:
-        import fcntl  # noqa: PLC0415  (not on Windows, where nothing is claimed)
+        _lock(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.EINVAL}:
+            raise
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        import fcntl  # noqa: PLC0415  (not on Windows)
     except ImportError:
         return
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _numbers(parent: Path, stem: str) -> Iterator[int]:
@@ -103,8 +117,5 @@ def write_text(path: Path, text: str) -> None:
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """CSV, its columns those of the first row."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    names = list(rows[0])
+    write_text(path, csv_lines([names, *([row.get(name, "") for name in names] for row in rows)]))

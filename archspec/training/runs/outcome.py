@@ -15,6 +15,7 @@ from archspec.diagnostics import ArchspecError, UsageError, call
 from archspec.emit.model import load_model
 from archspec.training.runs import reading
 from archspec.training.runs.files import BEST, CLAIM, FINAL, RESULT, SPEC
+from archspec.training.runs.memory import history_fault
 from archspec.training.runs.reading import STRICT, Amount, Count, Number
 
 Outcome: TypeAlias = Literal["finished", "stopped early", "interrupted", "diverged"]
@@ -51,15 +52,6 @@ class Run:
     advice: str = ""
     """Why the loss became no number, if it did, and what may help."""
 
-    def __post_init__(self) -> None:
-        for epoch, row in enumerate(self.history, 1):
-            if row.get("epoch") != epoch:
-                raise ValueError(f"row {epoch} of `history` is not of epoch {epoch}")
-            if not {"seconds", "images_per_second"} <= row.keys():
-                raise ValueError(f"row {epoch} of `history` does not say how fast it was")
-        if self.best_epoch is not None and not 1 <= self.best_epoch <= len(self.history):
-            raise ValueError(f"`best_epoch` is {self.best_epoch}, which `history` does not have")
-
     @classmethod
     def read(cls, home: str | PathLike[str]) -> Run:
         """Return the run that a folder holds.
@@ -70,9 +62,12 @@ class Run:
         """
         home = Path(home)
         try:
-            return replace(reading.read(home / RESULT, cls, folder="."), folder=home)
+            run = replace(reading.read(home / RESULT, cls, folder="."), folder=home)
         except FileNotFoundError:
             raise UsageError(no_run(home)) from None
+        if fault := history_fault(run.history, run.best_epoch):
+            raise reading.damaged(home / RESULT, fault)
+        return run
 
     @property
     def images_per_second(self) -> float:
@@ -99,6 +94,30 @@ class Run:
     def write(self) -> None:
         """Write `run.json`."""
         reading.write(self.folder / RESULT, self, without=("folder",))
+
+
+def saved_model(home: Path) -> Path:
+    """Return the file of a run's best model.
+
+    That of the last epoch takes its place only where the run says that no epoch was the best.
+
+    Raises:
+        UsageError: There is none.
+
+    """
+    best, final = home / BEST, home / FINAL
+    if reading.exists(best):
+        return best
+    if not reading.exists(final):
+        raise UsageError(
+            f"{home} holds no trained model: neither {BEST} nor {FINAL} is there; "
+            f"{call('resume', home)} goes on with a run that was stopped"
+        )
+    if reading.exists(home / SPEC) and Run.read(home).best_epoch is not None:
+        raise UsageError(
+            f"there is no {best}, the model of the run's best epoch; {final} is that of its last"
+        )
+    return final
 
 
 def no_run(home: Path) -> str:

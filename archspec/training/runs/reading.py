@@ -8,12 +8,11 @@ edited, or is of a newer archspec. Size and nesting are bounded before anything 
 from __future__ import annotations
 
 import json
-import os
 import stat
 from dataclasses import asdict, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import ConfigDict, Field, StrictFloat, StrictInt, TypeAdapter, ValidationError
 
@@ -83,11 +82,15 @@ def parse(text: bytes | str, kind: type[Value], name: str, **given: str) -> Valu
             text = _with(text, given)
         value: Value = _adapter(cast("Any", kind)).validate_json(text)
     except (ValidationError, RecursionError) as error:
-        raise DamagedError(
-            f"{name} is damaged or was edited: {_complaint(error)}; "
-            "put it back as archspec wrote it"
-        ) from None
+        raise damaged(name, _complaint(error)) from None
     return value
+
+
+def damaged(name: str | Path, what: str) -> DamagedError:
+    """Return the error of a file that holds something else than archspec wrote there."""
+    return DamagedError(
+        f"{name} is damaged or was edited: {what}; put it back as archspec wrote it"
+    )
 
 
 def write(path: Path, value: Any, *, without: tuple[str, ...] = ()) -> None:
@@ -99,15 +102,35 @@ def write(path: Path, value: Any, *, without: tuple[str, ...] = ()) -> None:
     folder.write_text(path, text.encode(errors="replace").decode() + "\n")
 
 
-def exists(path: Path) -> bool:
-    """Whether there is such a file or folder; raise `UsageError` where that cannot be told."""
+def check_readable(path: Path) -> None:
+    """Raise `UsageError` where a file may not be read, or is a folder."""
     try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return False
+        path.open("rb").close()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
-    return os.path.exists(path)  # noqa: PTH110  (False for a broken link, and for one in a circle)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder; raise `UsageError` where that cannot be told."""
+    return kind_of(path) is not None
+
+
+def kind_of(path: Path) -> Literal["file", "folder", "other"] | None:
+    """Return what stands at a path, None for nothing.
+
+    Raises:
+        UsageError: That cannot be told, as where a folder on the way may not be entered.
+
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None  # a null character in it is a ValueError
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "file" if stat.S_ISREG(mode) else "other"
 
 
 @cache

@@ -57,6 +57,8 @@ class DataRecord:
     """What the values of arrays are; None of image files."""
     notes: tuple[str, ...] = ()
     """What else was said of the data, a line each."""
+    split: str = ""
+    """SHA-256 of which images are for what: what is held out must not be learnt from."""
     version: Count = 0
 
     def __post_init__(self) -> None:

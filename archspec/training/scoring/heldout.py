@@ -15,10 +15,11 @@ from archspec.training.data.data import Data
 from archspec.training.data.examples import TEST, TRAIN, VALIDATION
 from archspec.training.data.pixels import Pixels
 from archspec.training.data.sources import SOURCES, meant
-from archspec.training.data.splitting import split
+from archspec.training.data.splitting import split, split_digest
 from archspec.training.data.values import Range
 from archspec.training.recipe.mistakes import RecipeError
 from archspec.training.recipe.recipe import DataRecipe
+from archspec.training.runs.records import PartSizes
 from archspec.training.scoring.trained import Network, Trained, listed
 
 if TYPE_CHECKING:
@@ -187,6 +188,7 @@ def load(
         if network.trained.recipe is not None and network.trained.fingerprint == data.fingerprint
     }
     notes = _changed(networks, choice, data)
+    notes += _split_anew(networks, splits, part)
     held_out = dict(zip(PARTS, [*splits.values(), split(labels, recipe, own)][0], strict=True))
     if part is None:
         part = "test" if splits or len(held_out["test"]) else ALL
@@ -287,6 +289,29 @@ def _changed(networks: Sequence[Network], choice: Choice, data: Data) -> list[st
                 f"`data={there!r}` judges it nevertheless"
             )
         notes.append(f"{changed}: it may have learnt some of these images")
+    return notes
+
+
+def _split_anew(
+    networks: Sequence[Network], splits: Mapping[str, Sequence[Any]], part: str | None
+) -> list[str]:
+    """Say that images would be split otherwise today; refuse where that decides what is judged."""
+    notes = []
+    for network in networks:
+        data = network.trained.data
+        if data is None or network.name not in splits:
+            continue
+        train, validation, test = splits[network.name]
+        sizes = PartSizes(len(train), len(validation), len(test))
+        same = split_digest((train, validation, test)) == data.split if data.split else True
+        if same and sizes == data.images:
+            continue
+        other = f"this archspec splits the data otherwise than that which trained {network.name}"
+        if part != ALL:
+            raise UsageError(
+                f"{other}, so which images it learnt is not known: `part='{ALL}'` judges it on all"
+            )
+        notes.append(f"{other}: it has learnt some of these images")
     return notes
 
 

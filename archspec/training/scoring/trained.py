@@ -13,19 +13,22 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from archspec.diagnostics import UsageError, beside, call
+from archspec.diagnostics import UsageError, beside
 from archspec.emit.engine import load_file, load_keras
+from archspec.emit.model import other_network
 from archspec.expand import expand
+from archspec.graph.graph import Graph
 from archspec.ops.shape import Shape
-from archspec.spec.loading import load as load_spec
 from archspec.training.compilation import compilation
 from archspec.training.data import preprocessing
 from archspec.training.data.pixels import Stored
 from archspec.training.data.preprocessing import NEEDS_COLOUR, Preprocessing
 from archspec.training.data.values import BYTES, Range
-from archspec.training.recipe.recipe import Recipe, places
+from archspec.training.recipe.recipe import Recipe
 from archspec.training.runs import reading
+from archspec.training.runs.beginning import Beginning
 from archspec.training.runs.files import DATA, MODELS, SPEC
+from archspec.training.runs.outcome import saved_model
 from archspec.training.runs.records import DataRecord
 from archspec.training.scoring.inference import main_output, probabilities
 
@@ -54,10 +57,20 @@ class Trained:
     file: Path
     class_names: tuple[str, ...] | None = None
     preprocessing: Preprocessing | None = None
-    input_shape: Shape | None = None
+    graph: Graph | None = None
     recipe: Recipe | None = None
-    fingerprint: str | None = None
-    """Of the data that it was trained on."""
+    data: DataRecord | None = None
+    """What it was trained on."""
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """What the network takes."""
+        return self.graph.input if self.graph else None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The fingerprint of the data that it was trained on."""
+        return self.data.fingerprint if self.data else None
 
 
 def find(runs: Place | Sequence[Place], normalize: str | None = None) -> tuple[Trained, ...]:
@@ -95,39 +108,38 @@ def find(runs: Place | Sequence[Place], normalize: str | None = None) -> tuple[T
 
 
 def _find(place: Path) -> Trained:
-    if place.is_dir():
+    kind = reading.kind_of(place)
+    if kind == "folder":
         if not reading.exists(place / SPEC):
             raise UsageError(f"{place} is not the folder of a run")
-        for name in MODELS:
-            if reading.exists(place / name):
-                return _of_run(str(place), place, place / name)
-        raise UsageError(
-            f"{place} holds no trained model: neither {' nor '.join(MODELS)} is there; "
-            f"{call('resume', place)} goes on with a run that was stopped"
-        )
-    if place.suffix == ".keras" and place.is_file():
+        return _of_run(str(place), place, saved_model(place))
+    if place.suffix == ".keras" and kind == "file":
         home = place.parent
-        if place.name in MODELS and (home / SPEC).is_file() and (home / DATA).is_file():
+        if place.name in MODELS and reading.exists(home / SPEC) and reading.exists(home / DATA):
             return _of_run(str(place), home, place)
         return Trained(str(place), place)
-    if place.exists():
+    if kind:
         raise UsageError(f"{place} is neither a run's folder nor a .keras file")
     raise UsageError(f"there is no run {place}{beside(place)}")
 
 
 def _of_run(name: str, home: Path, file: Path) -> Trained:
-    spec = load_spec(home / SPEC)
-    with places(spec):
-        recipe = Recipe.resolve(spec.train)
-    record = DataRecord.read(home)
+    beginning = Beginning.read(home)
+    graph = expand(beginning.spec)
+    channels = len(beginning.data.preprocessing.mean)
+    if channels != graph.input.channels:
+        raise UsageError(
+            f"{home / DATA} prepares images of {channels} channels, and {home / SPEC} takes "
+            f"{graph.input}"
+        )
     return Trained(
         name,
         file,
-        class_names=record.class_names,
-        preprocessing=record.preprocessing,
-        input_shape=expand(spec).input,
-        recipe=recipe,
-        fingerprint=record.fingerprint,
+        class_names=beginning.data.class_names,
+        preprocessing=beginning.data.preprocessing,
+        graph=graph,
+        recipe=beginning.recipe,
+        data=beginning.data,
     )
 
 
@@ -228,6 +240,8 @@ def load(trained: Trained, normalize: str | None = None) -> Network:
     # Of five networks that each trace a function TensorFlow takes that for one traced five times.
     logging.getLogger("tensorflow").addFilter(_is_not_of_tracing)
     model = load_file(trained.file)
+    if trained.graph and (different := other_network(trained.graph, model)):
+        raise UsageError(f"{trained.file} is not the model of its run: {different}")
     shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or ()]
     if len(shapes) != 1 or not shapes[0] or None in shapes[0]:
         raise UsageError(f"{trained.name} does not take single images of a fixed extent: {shapes}")
