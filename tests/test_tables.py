@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import archspec
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
 from archspec.training.data import data as training_data
@@ -106,6 +107,7 @@ def test_other_columns_are_ignored_and_the_likelier_of_two_is_taken(pets):
     rows = [(i, name, "x", label) for i, (name, label) in enumerate(PETS.items())]
     loaded = load(table(pets, *rows, header=("id", "filename", "note", "label")))
     assert levels(loaded.images) == [10, 20, 30, 40]
+    assert loaded.notes == ("images from the column `filename`, labels from `label`",)
 
 
 def test_a_column_of_paths_is_known_by_its_values(pets):
@@ -153,6 +155,20 @@ def test_a_column_of_parts_is_found(pets, column):
     rows = [*((*pair, "Train") for pair in PETS.items()), ("5", "cat", "val"), ("6", "dog", "TEST")]
     loaded = load(table(pets, *rows, header=("filename", "label", column)))
     assert loaded.parts.tolist() == [TRAIN] * 4 + [VALIDATION, TEST]
+    assert loaded.notes[0].endswith(f", parts from `{column}`")
+
+
+def test_what_is_held_out_is_part_of_the_fingerprint(pets):
+    digests = set()
+    for parts in (["train", "test"] * 2, ["test", "train"] * 2, ["train"] * 4):
+        rows = [(*pair, part) for pair, part in zip(PETS.items(), parts, strict=True)]
+        digests.add(load(table(pets, *rows, header=("filename", "label", "split"))).digest)
+    assert len(digests) == 3
+
+
+def test_a_table_of_one_part_is_not_split(pets):
+    rows = [(*pair, "test") for pair in PETS.items()]
+    assert load(table(pets, *rows, header=("filename", "label", "split"))).parts is None
 
 
 def test_numbered_folds_are_no_parts_unless_they_are_said_to_be(pets):
@@ -177,7 +193,7 @@ def test_a_missing_suffix_is_tried_and_the_folder_beside_the_table_found(pets):
         )
     loaded = load(table(pets, *enumerate(PETS.values(), start=1), header=("id", "label")))
     assert levels(loaded.images) == [10, 20, 30, 40]
-    assert loaded.name.endswith(f"(images in {pets / 'images'})")
+    assert f"the images of the table are in {pets / 'images'}" in loaded.notes
 
 
 def test_paths_may_be_absolute_or_of_windows(pets):
@@ -284,6 +300,43 @@ def test_several_tables_are_the_parts_that_their_names_say(pets):
     table(pets, *PETS.items(), name="other.csv")
     fails(pets, "other.csv stands beside test.csv")
     fails(pets / "valid*.csv", "there is no file")
+
+
+# A whole run
+
+
+NET = """
+name: pets
+input: [4, 4, 1]
+layers: [flatten, {fc: 2}]
+train: {data: {source: table, path: labels.csv, images: where, labels: what}, epochs: 1}
+"""
+
+
+@pytest.mark.keras
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_run_on_a_table_is_trained_and_judged_by_others_like_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = []
+    for number in range(30):
+        name, what = f"{number}.png", "ab"[number % 2]
+        Image.new("L", (4, 4), 200 * (number % 2) + number).save(tmp_path / name)
+        rows.append((name, what, ("train", "train", "dev", "test", "test")[number // 2 % 5]))
+    table(tmp_path, *rows, header=("where", "what", "split"))
+    (tmp_path / "net.yaml").write_text(NET, encoding="utf-8")
+    run = archspec.fit("net.yaml")
+    data = json.loads((run.folder / "data.json").read_text(encoding="utf-8"))
+    assert data["images"] == {"train": 12, "validation": 6, "test": 12}
+    assert data["class_names"] == ["a", "b"]
+    own = archspec.evaluate(run.folder, data="labels.csv")
+    assert "labels.csv, test: 12 images" in str(own)
+    table(
+        tmp_path,
+        *[row for row in rows if row[2] == "dev"],
+        header=("where", "what", "split"),
+        name="new.csv",
+    )
+    assert "new.csv, all: 6 images" in str(archspec.evaluate(run.folder, data="new.csv"))
 
 
 # Parquet

@@ -64,7 +64,13 @@ class Collected:
         return self._classes.setdefault(label, label)
 
     def listing(
-        self, name: str, where: str, class_names: tuple[str, ...] | None, *, is_split: bool
+        self,
+        name: str,
+        where: str,
+        class_names: tuple[str, ...] | None,
+        notes: tuple[str, ...] = (),
+        *,
+        is_split: bool,
     ) -> inspection.Listing:
         """All of it, for a closer look. `class_names` are known or else those that occur."""
         class_names = class_names or in_order(self._classes, where)
@@ -74,18 +80,26 @@ class Collected:
         unlabelled = [each for part, each in self._unlabelled if part in labelled]
         secret = [each for part, each in self._unlabelled if part not in labelled]
         images, ranges = self._images, self.ranges
+        # A table of test images alone is one to judge by, not one without training images.
+        is_split = is_split and len(labelled) > 1
 
         def get(index: int) -> Encoded:
             image = images[index]
             return ranges[image] if isinstance(image, int) else Path(image)
 
-        unpacked = "" if self._spool is None else f" (unpacked to {self._spool.folder})"
+        if self._spool is not None:
+            size = self._spool.size / 2**20
+            notes += (f"{size:,.1f} MiB unpacked to {self._spool.folder} while this runs",)
         return inspection.Listing(
-            name=name + unpacked,
+            name=name,
             where=where,
             class_names=class_names,
             names=self._names,
-            identities=self._identities,
+            # What is held out is part of what the data are.
+            identities=[
+                f"{identity}\0{part}" if is_split else identity
+                for identity, part in zip(self._identities, self._parts, strict=True)
+            ],
             labels=[numbers[label] for label in self._labels],
             parts=self._parts if is_split else None,
             get=get,
@@ -95,4 +109,5 @@ class Collected:
             ],
             missing=(*unlabelled, *self._missing),
             strangers=(*secret, *self._left_out),
+            notes=notes,
         )

@@ -66,6 +66,8 @@ class Listing:
     """Images that the source names and does not have: errors, as damaged files are."""
     strangers: tuple[Skipped, ...] = ()
     """What else lies there, is no picture, and is left out."""
+    notes: tuple[str, ...] = ()
+    """What else is to be known of how it is read."""
 
 
 def load(recipe: DataRecipe, listing: Listing) -> Loaded:
@@ -114,7 +116,7 @@ def load(recipe: DataRecipe, listing: Listing) -> Loaded:
         ),
         digest=seen.digest,
         covers=seen.covers,
-        notes=tuple(_notes(listing, looks, others, limits)),
+        notes=(*listing.notes, *_notes(listing, looks, others, limits)),
     )
 
 

@@ -127,6 +127,14 @@ class _Tables:
         """Whether the tables say of each image which part it is in."""
         return self._has_split or self._shards[0].part is not None
 
+    def describe(self) -> str:
+        """Which columns are read, some of which are guessed."""
+        labels = f"`{self._columns.labels}`"
+        if self._onehot:
+            labels = f"`{self._onehot[0]}` ... `{self._onehot[-1]}`"
+        split = f", parts from `{self._columns.split}`" if self._has_split else ""
+        return f"images from the column `{self._columns.images}`, labels from {labels}{split}"
+
     def _names(self) -> tuple[str, ...] | None:
         if self._columns.labels is None:
             return None
@@ -186,8 +194,13 @@ def load(recipe: DataRecipe, _: Shape) -> Loaded:
     rows = _Rows()
     for example in tables.examples(with_images=True):
         rows.add(example)
-    name = f"table {tables.where}{rows.elsewhere()}"
-    listing = rows.collected.listing(name, tables.where, tables.named, is_split=tables.is_split)
+    listing = rows.collected.listing(
+        f"table {tables.where}",
+        tables.where,
+        tables.named,
+        (tables.describe(), *rows.elsewhere()),
+        is_split=tables.is_split,
+    )
     return inspection.load(recipe, listing)
 
 
@@ -238,12 +251,12 @@ class _Rows:
                 )
         self.collected.leave_out(example.name, f"the image of {before.place} again")
 
-    def elsewhere(self) -> str:
-        """In which folder the images are, where it is not the table's."""
-        for path, finder in self._finders.items():
-            if finder.folder != path.parent:
-                return f" (images in {finder.folder})"
-        return ""
+    def elsewhere(self) -> tuple[str, ...]:
+        """In which folders the images are, where they are not the tables'."""
+        folders = {
+            finder.folder for path, finder in self._finders.items() if finder.folder != path.parent
+        }
+        return tuple(f"the images of the table are in {folder}" for folder in sorted(folders))
 
 
 def _absence(table: Table, folder: Path, text: str) -> str:
