@@ -61,11 +61,13 @@ class CsvTable:
         if any(name.lower().endswith(SUFFIXES) for name in names):
             raise UsageError(
                 f"the first row of {self.path} is no header, but holds the path of an image "
-                f"({self._delimiter.join(names)[:80]}): write the columns' names above it, "
-                f"as `filename{self._delimiter}label`"
+                f"({', '.join(names)[:80]}): write the columns' names above it, as `filename` and "
+                "`label`"
             )
         if len(names) > MOST_COLUMNS:
             raise UsageError(f"{self.path} has more than {MOST_COLUMNS:,} columns")
+        if hidden := [name for name in names if not name.isprintable()]:
+            raise UsageError(f"{self.path} has a column that cannot be shown: {hidden[0]!a:.80}")
         if twice := {name for name in names if name and names.count(name) > 1}:
             raise UsageError(f"{self.path} has two columns `{min(twice)}`: rename one of them")
 

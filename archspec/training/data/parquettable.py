@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import UsageError
+from archspec.training.data.examples import legible
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +34,8 @@ class ParquetTable:
             self._file = parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
             self._schema = self._file.schema_arrow
         self.columns: tuple[str, ...] = tuple(self._schema.names)
+        if hidden := [name for name in self.columns if not name.isprintable()]:
+            raise UsageError(f"{path} has a column that cannot be shown: {hidden[0]!a:.80}")
         if twice := {name for name in self.columns if self.columns.count(name) > 1}:
             raise UsageError(f"{path} has two columns `{min(twice)}`: rename one of them")
         types = dict(zip(self.columns, self._schema.types, strict=True))
@@ -102,7 +105,7 @@ class ParquetTable:
             yield
         except (self._arrow.ArrowException, OSError, ValueError, MemoryError) as error:
             reason = str(error).strip().partition("\n")[0][:300] or "too large"
-            raise UsageError(f"cannot read {self.path}: {reason}") from None
+            raise UsageError(f"cannot read {self.path}: {legible(reason)}") from None
 
 
 def _value(value: Any) -> str | bytes | None:

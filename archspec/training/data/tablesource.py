@@ -279,7 +279,7 @@ def _open(path: Path) -> Table:
 def _part(value: Value, place: str, column: str) -> int:
     part = PARTS.get(str(value).lower())
     if part is None:
-        shown = f"`{value!s}`" if value is not None else "nothing"
+        shown = f"`{legible(str(value)[:60])}`" if value is not None else "nothing"
         raise UsageError(
             f"{place}: the column `{column}` says {shown}, but must say of each image that "
             "it is train, validation or test"

@@ -132,7 +132,7 @@ def _members(path: Path, stream: _Stream) -> Iterator[Member]:
         name = info.name if name is None else name
         size = info.size if size is None or size < 0 else size
         if info.type in _REGULAR:
-            read = partial(stream.content, name, start, size, MOST_IMAGE_BYTES)
+            read = partial(_content, path, stream, name, start, size)
             if start + size > stream.end:
                 raise UsageError(f"{path} is cut off in `{legible(name)}`")
             yield Member(name, start, size, read)
@@ -143,6 +143,11 @@ def _members(path: Path, stream: _Stream) -> Iterator[Member]:
             )
         stream.skip_to(_rounded(start + size))
         name = size = None
+
+
+def _content(path: Path, stream: _Stream, name: str, start: int, size: int) -> bytes:
+    with _explained(path):
+        return stream.content(name, start, size, MOST_IMAGE_BYTES)
 
 
 _REGULAR: Final = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
