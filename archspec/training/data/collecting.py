@@ -95,11 +95,7 @@ class Collected:
             where=where,
             class_names=class_names,
             names=self._names,
-            # What is held out is part of what the data are.
-            identities=[
-                f"{identity}\0{part}" if is_split else identity
-                for identity, part in zip(self._identities, self._parts, strict=True)
-            ],
+            identities=self._identities,
             labels=[numbers[label] for label in self._labels],
             parts=self._parts if is_split else None,
             get=get,
@@ -110,4 +106,6 @@ class Collected:
             missing=(*unlabelled, *self._missing),
             strangers=(*secret, *self._left_out),
             notes=notes,
+            # What is held out is part of what the data are.
+            stamp=self._parts.tobytes() if is_split else b"",
         )

@@ -68,6 +68,8 @@ class Listing:
     """What else lies there, is no picture, and is left out."""
     notes: tuple[str, ...] = ()
     """What else is to be known of how it is read."""
+    stamp: bytes = b""
+    """What the fingerprint covers beside the images."""
 
 
 def load(recipe: DataRecipe, listing: Listing) -> Loaded:
@@ -218,7 +220,7 @@ def _inspect(listing: Listing) -> _Inspection:
     workers = cores()
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(inspect, range(workers)))
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(listing.stamp)
     for name, length, of_content in zip(listing.identities, listing.lengths, digests, strict=True):
         digest.update(os.fsencode(name))
         digest.update(b"\0%d\0" % length + of_content)
