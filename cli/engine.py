@@ -37,14 +37,15 @@ class EngineCommand(click.Command):
 
         silent = any(ctx.params.get(name) for name in ("quiet", "as_json", "is_json"))
         silent = silent or ctx.params.get("form") == "json" or terminal_width(sys.stderr) is None
-        with announcing(None if silent else say), _CtrlC().heard() as ctrl_c:
-            try:
+        ctrl_c = _CtrlC()
+        try:
+            with announcing(None if silent else say), ctrl_c.heard():
                 return super().invoke(ctx)
-            except Exception as error:
-                # C++ code of an engine makes another exception of Python's KeyboardInterrupt.
-                if ctrl_c.presses and not isinstance(error, click.exceptions.Exit):
-                    raise KeyboardInterrupt from error
-                raise
+        except Exception as error:
+            # C++ code of an engine makes another exception of Python's KeyboardInterrupt.
+            if ctrl_c.presses and not isinstance(error, click.exceptions.Exit):
+                raise KeyboardInterrupt from error
+            raise
 
 
 def say(text: str) -> None:
@@ -66,10 +67,10 @@ class _CtrlC:
         self._writer = -1
 
     @contextmanager
-    def heard(self) -> Iterator[_CtrlC]:
+    def heard(self) -> Iterator[None]:
         """Hear it inside, in the main thread of a system with pipes that signals can write to."""
         if os.name != "posix" or threading.current_thread() is not threading.main_thread():
-            yield self
+            yield
             return
         reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
@@ -79,7 +80,7 @@ class _CtrlC:
         self._usual = forgotten
         before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         try:
-            yield self
+            yield
         finally:
             signal.set_wakeup_fd(before)
             sys.unraisablehook = forgotten

@@ -1,0 +1,277 @@
+"""An engine's start: one line says that it takes long, its log is held back, and Ctrl-C ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from importlib.util import find_spec
+
+import click
+import pytest
+
+from archspec.cli import engine
+from archspec.cli.engine import EngineCommand
+from archspec.emit import starting as module
+from archspec.emit.starting import announcing, starting
+
+LONG = 300
+"""Seconds after which a test has failed; nothing waits so long where all is well."""
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch):
+    """What a start sets is of the process: here of one test."""
+    for name in module.SETTINGS:
+        monkeypatch.setenv(name, "3")
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+
+
+# What is said
+
+
+def told_while(start: float, monkeypatch) -> list[str]:
+    """What is said of an engine that starts for so long."""
+    told: list[str] = []
+    said = threading.Event()
+
+    def say(text: str) -> None:
+        told.append(text)
+        said.set()
+
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.0 if start else LONG)
+    with announcing(say), starting("jax"):
+        said.wait(start)
+    return told
+
+
+def test_an_engine_that_takes_long_to_start_is_named(monkeypatch):
+    assert told_while(LONG, monkeypatch) == ["starting JAX ..."]
+
+
+def test_of_one_that_starts_at_once_nothing_is_said(monkeypatch):
+    assert told_while(0, monkeypatch) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "terminal", "line"),
+    [
+        ([], True, "starting PyTorch ...\n"),
+        ([], False, ""),
+        (["--quiet"], True, ""),
+        (["--json"], True, ""),
+        (["--format", "json"], True, ""),
+    ],
+)
+def test_a_command_says_it_to_people_alone(monkeypatch, capsys, options, terminal, line):
+    said = threading.Event()
+
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+        said.set()
+
+    def start(**_: object) -> None:
+        with starting("torch"):
+            said.wait(LONG if line else 0)
+
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.0 if line else 0.01)
+    monkeypatch.setattr(engine, "say", say)
+    monkeypatch.setattr(engine, "terminal_width", lambda _: 80 if terminal else None)
+    params = [
+        click.Option(["--quiet"], is_flag=True),
+        click.Option(["--json", "as_json"], is_flag=True),
+    ]
+    params.append(click.Option(["--format", "form"]))
+    EngineCommand("start", params=params, callback=start).main(options, standalone_mode=False)
+    assert capsys.readouterr() == ("", line)
+
+
+# What is held back
+
+NOISY = r"""
+import os
+for line in (
+    b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
+    b"I0000 00:00:1795870759.906837    8672 port.cc:153] oneDNN custom operations are on.",
+    b"2025-01-01 10:00:00.123456: E external/xla/cuda.cc:9] failed call to cuInit",
+    b"a line that nobody logs",
+):
+    os.write(2, line + b"\n")
+if os.environ.get("BROKEN"):
+    raise ImportError("libcudart is not there")
+"""
+
+
+def stderr_of_import(folder, code: str, **environment: str) -> str:
+    """What is written where a module `tensorflow` of this code is imported after a start."""
+    (folder / "tensorflow.py").write_text(code, encoding="utf-8")
+    script = """
+from archspec.emit.starting import starting
+with starting("jax"):
+    pass
+try:
+    import tensorflow
+except ImportError:
+    pass
+print(tensorflow.__loader__ is tensorflow.__spec__.loader if "tensorflow" in dir() else "broken")
+"""
+    inherited = {n: v for n, v in os.environ.items() if n not in module.SETTINGS}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**inherited, "PYTHONPATH": str(folder), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == ("broken" if environment.get("BROKEN") else "True")
+    return done.stderr
+
+
+def test_what_tensorflow_logs_while_it_is_imported_is_held_back_and_nothing_else(tmp_path):
+    assert stderr_of_import(tmp_path, NOISY) == "a line that nobody logs\n"
+
+
+def test_where_the_import_fails_all_is_let_through(tmp_path):
+    shown = stderr_of_import(tmp_path, NOISY, BROKEN="1").splitlines()
+    assert [line.split()[0] for line in shown] == ["WARNING:", "I0000", "2025-01-01", "a"]
+
+
+def test_whoever_asks_for_the_log_has_it(tmp_path):
+    assert "oneDNN" in stderr_of_import(tmp_path, NOISY, TF_CPP_MIN_LOG_LEVEL="0")
+
+
+@pytest.mark.keras
+@pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed")
+def test_nothing_but_the_table_is_on_a_terminal_where_keras_imports_tensorflow_beside_jax():
+    environment = {n: v for n, v in os.environ.items() if n not in module.SETTINGS}
+    done = subprocess.run(
+        [sys.executable, "-m", "archspec.cli", "probe", "lenet5", "--batch", "2"],
+        env={**environment, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert done.stdout.startswith("lenet5")
+
+
+# Ctrl-C
+
+
+def run(body) -> None:
+    EngineCommand("body", callback=body).main([], standalone_mode=False)
+
+
+def wait_for_ctrl_c() -> None:
+    end = time.monotonic() + LONG
+    while time.monotonic() < end:
+        time.sleep(0.01)
+    raise AssertionError("no KeyboardInterrupt came")
+
+
+@pytest.fixture
+def pythons_handler():
+    """Python's own handler of Ctrl-C, which a shell's background jobs begin without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("pythons_handler")
+def test_a_ctrl_c_that_garbage_collection_lost_is_raised_again():
+    """JAX has such a callback; an exception in it is printed and forgotten."""
+
+    def lose(phase: str, _: object) -> None:
+        if phase == "stop":
+            gc.callbacks.remove(lose)
+            signal.raise_signal(signal.SIGINT)
+
+    def body() -> None:
+        gc.callbacks.append(lose)
+        gc.collect()
+        wait_for_ctrl_c()
+
+    with pytest.raises(click.exceptions.Abort):
+        run(body)
+
+
+@pytest.mark.usefixtures("pythons_handler")
+def test_a_ctrl_c_of_which_cpp_code_makes_another_error_is_still_one():
+    def body() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RuntimeError("XlaRuntimeError: INTERNAL") from None
+
+    with pytest.raises(click.exceptions.Abort):
+        run(body)
+
+
+def test_without_ctrl_c_an_error_is_what_it_is():
+    def body() -> None:
+        raise RuntimeError("XlaRuntimeError: INTERNAL")
+
+    before = signal.set_wakeup_fd(-1), sys.unraisablehook
+    with pytest.raises(RuntimeError, match="INTERNAL"):
+        run(body)
+    assert (signal.set_wakeup_fd(-1), sys.unraisablehook) == before
+
+
+def test_the_second_ctrl_c_ends_a_command_that_lets_none_through():
+    script = """
+import time, signal
+from archspec.cli.engine import EngineCommand
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def body():
+    while True:
+        try:
+            print("ready", flush=True)
+            time.sleep(60)
+        except KeyboardInterrupt:
+            print("lost", flush=True)
+EngineCommand("body", callback=body).main([])
+"""
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "lost\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(LONG) == 130
+
+
+@pytest.mark.slow
+@pytest.mark.keras
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("command", ["probe lenet5", "fit lenet5 --epochs 100000 --quiet"])
+def test_a_ctrl_c_at_any_moment_of_the_first_seconds_ends_a_command(tmp_path, backend, command):
+    """One alone; a training stops after its step, and says so."""
+    for attempt in range(20):
+        arguments = [sys.executable, "-m", "archspec.cli", *command.split()]
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        with subprocess.Popen(
+            arguments,
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            time.sleep(random.Random(attempt).uniform(0.5, 10))  # noqa: S311
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(LONG)
+            code = process.poll()
+            process.kill()
+            _, complaints = process.communicate()
+            done = command.startswith("probe") and code == 0  # it came too late
+            assert code == 130 or done, (attempt, code, complaints)
+            assert "Traceback" not in complaints
+            assert "Exception ignored" not in complaints
