@@ -101,12 +101,15 @@ class Problem(Portable):
     """What is wrong, said by code that does not know where the user wrote it."""
 
     def __init__(self, code: str, message: str, *, help: str | None = None) -> None:  # noqa: A002
-        super().__init__(message)
+        super().__init__(code, message)  # the arguments with which a copy is made of a pickle
         self.code = code
         self.message = _cut(message)
         self.help = help
         self.path: str | None = None
         """Path of the layer inside the step that the user wrote, as stage1/unit2/conv1."""
+
+    def __str__(self) -> str:
+        return self.message
 
     def at(self, span: Span | None) -> Diagnostic:
         notes = (f"at {self.path}",) if self.path else ()
@@ -128,6 +131,9 @@ class SpecError(ArchspecError):
     diagnostics: tuple[Diagnostic, ...]
     lines: Sequence[str] = field(default=(), repr=False)
     """The text of the spec, to show with each place."""
+
+    def __post_init__(self) -> None:
+        self.args = (self.diagnostics, self.lines)  # for a pickle, however they were given
 
     def __str__(self) -> str:
         return "\n".join(

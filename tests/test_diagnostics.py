@@ -5,6 +5,7 @@ A case is a title, a spec (or only its steps), `=>` and what is printed. After a
 """
 
 import ast
+import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,13 @@ from pathlib import Path
 import pytest
 from helpers import spec_of
 
-from archspec.diagnostics import CODES, SpecError
+from archspec.diagnostics import CODES, Problem, SpecError, UsageError
+from archspec.emit.export import Exported, UnequalError
 from archspec.expand import expand
 from archspec.render.diagnostics import render
+from archspec.training.recipe.mistakes import RecipeError
+from archspec.training.runs.outcome import DivergedError, Run
+from archspec.training.runs.reading import DamagedError
 
 FOLDER = Path(__file__).parent / "diagnostics"
 HEADER = "name: net\ninput: [8, 8, 3]\nlayers:\n"
@@ -128,3 +133,32 @@ if __name__ == "__main__":
         cases = read_cases(path).items()
         parts = [f"# {title}\n{spec}\n=>\n{said(spec)}\n" for title, (spec, _) in cases]
         path.write_text("\n".join(parts), encoding="utf-8")
+
+
+def raised() -> Iterator[Exception]:
+    """One of each exception that a caller may get."""
+    problem = Problem("value", "it is wrong", help="write another")
+    problem.path = "stage1/conv"
+    yield problem
+    yield UsageError("no such folder")
+    yield DamagedError("run.json is damaged")
+    yield RecipeError([(("data", "path"), problem)])
+    yield UnequalError(Exported(Path("a.onnx"), 9, 0.5, 1e-4, 32, None))
+    with pytest.raises(SpecError) as error:
+        spec_of("{name: net, input: [8, 8, 1], layers: [convv: 3]}")
+    yield error.value
+    yield SpecError(diagnostics=error.value.diagnostics, lines=error.value.lines)
+    run = Run(Path("a"), "a", "diverged", (), None, {}, None, 0.0, 9, "The rate is too high.")
+    yield DivergedError(run)
+
+
+@pytest.mark.parametrize("error", list(raised()), ids=lambda error: type(error).__name__)
+def test_an_exception_comes_from_another_process_as_it_was(error):
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (type(copy), str(copy), vars(copy).keys()) == (
+        type(error),
+        str(error),
+        vars(error).keys(),
+    )
+    for name in ("help", "path", "diagnostics", "lines", "run", "exported"):
+        assert getattr(copy, name, None) == getattr(error, name, None)

@@ -65,12 +65,15 @@ class UnequalError(ArchspecError):
     """What was exported gives other outputs than the model, and was not kept."""
 
     def __init__(self, exported: Exported) -> None:
-        super().__init__(
-            f"{exported.path} was not written: its outputs differ from the model's by up to "
-            f"{exported.largest_difference:.1e} over {exported.images} images, more than "
-            f"{exported.tolerance:g}"
-        )
+        super().__init__(exported)
         self.exported = exported
+
+    def __str__(self) -> str:
+        return (
+            f"{self.exported.path} was not written: its outputs differ from the model's by up to "
+            f"{self.exported.largest_difference:.1e} over {self.exported.images} images, more than "
+            f"{self.exported.tolerance:g}"
+        )
 
 
 def export(

@@ -19,7 +19,10 @@ class RecipeError(ArchspecError):
 
     def __init__(self, problems: Iterable[tuple[Path, Problem]]) -> None:
         self.problems = tuple(problems)
-        super().__init__("; ".join(problem.message for _, problem in self.problems))
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "; ".join(problem.message for _, problem in self.problems)
 
 
 def together(*checks: Callable[[], object]) -> None:
