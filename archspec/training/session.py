@@ -261,6 +261,7 @@ def prepare(plan: Plan, hosts: Hosts = ALONE, begun: Begun | None = None) -> Ses
             compilation.set_up(keras, recipe)
             devices = choose(keras, recipe, hosts)
             data = training_data.load(recipe.data, graph.input)
+            data = training_data.observed(data, recipe.data.normalize)
             devices.check_images(len(data.train), len(data.validation))
         said = [plan.spec.to_dict(), recipe.to_dict(), data.fingerprint]
         hosts.agree("network, recipe or data", json.dumps(said, sort_keys=True, default=str))

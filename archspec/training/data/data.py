@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from archspec.diagnostics import Problem, UsageError, suggestion
 from archspec.ops.shape import Shape
 from archspec.training.data import preprocessing as preprocessings
+from archspec.training.data.depth import Layout
 from archspec.training.data.examples import EncodedImages, Loaded, Skipped
 from archspec.training.data.pixels import (
     MEMORY_SHARE,
@@ -53,6 +54,12 @@ __all__ = [
 
 SMALL_BYTES: Final = 2**28
 """Of arrays that are resized at once, before training, so that batches are only looked up."""
+
+OBSERVED: Final = 100
+"""Training images whose values are looked at before training."""
+
+LITTLE: Final = 0.02
+"""The share of its range that an image's values should at least use."""
 
 MOST_DIGESTED_BYTES: Final = 2**30
 """Of an array's pixels in the fingerprint; of a larger one, so much evenly spread."""
@@ -218,6 +225,39 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Data:
         unread=unread,
         notes=loaded.notes,
     )
+
+
+def observed(data: Data, normalize: str) -> Data:
+    """Return the data with the extremes of their training images' values.
+
+    Those of files that state their white are of a sample, as the network's input has them. A note
+    says where they are a small part of the range, and what to write then.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    values, limits = data.values, data.train.pixels.range
+    if values is None and limits is not None:
+        indices = data.train.indices[:: -(-len(data.train) // OBSERVED)]
+        pixels = data.train.pixels.read(np.sort(indices))
+        name = str(Layout("unsigned", limits.white))
+        values = Values(name, float(pixels.min()), float(pixels.max()), limits)
+    if values is None or limits is None:
+        return data
+    share = (values.maximum - values.minimum) / limits.span
+    notes = data.notes
+    if share < LITTLE:
+        notes += (
+            f"the training images' values, from {values.minimum:g} to {values.maximum:g}, use "
+            f"{share:.2%} of their range {limits}: " + _spreading(normalize),
+        )
+    return replace(data, values=values, notes=notes)
+
+
+def _spreading(normalize: str) -> str:
+    """What to write for values that lie close together."""
+    if normalize == "standardize":
+        return "`normalize: standardize`, as it is, spreads them"
+    return f"`normalize: {normalize}` leaves them all but equal; write `normalize: standardize`"
 
 
 def _values(recipe: DataRecipe, loaded: Loaded) -> Values | None:

@@ -105,10 +105,10 @@ def tell(name: str, head: bytes) -> FileType | None:
 
     Camera raws are TIFFs by their bytes, so there the name decides.
     """
-    told, called = by_content(head), by_suffix(name)
-    if told is TIFF and called is RAW:
+    told = by_content(head)
+    if told is TIFF and by_suffix(name) is RAW:
         return RAW
-    if told is None and called is not None and not called.is_read:
+    if told is None and (called := by_suffix(name)) and not called.is_read:
         return called
     return told
 

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["Look", "UnreadableError", "decode", "look", "match_channels", "resize"]
+__all__ = [
+    "Look",
+    "OtherTypeError",
+    "UnreadableError",
+    "decode",
+    "look",
+    "match_channels",
+    "resize",
+]
 
 FORMATS: Final = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 """What Pillow calls the types that are read; the frequent ones first, which it tries in order."""
@@ -50,6 +58,17 @@ _END: Final = {
     filetypes.GIF: b";",
 }
 """How a whole file of a type ends."""
+
+
+class OtherTypeError(UnreadableError):
+    """A picture of a type that is not read."""
+
+    def __init__(self, file_type: FileType) -> None:
+        super().__init__(f"{file_type.name}, which is not read; convert it to PNG")
+        self.file_type = file_type
+
+    def __reduce__(self) -> tuple[type[OtherTypeError], tuple[FileType]]:
+        return type(self), (self.file_type,)
 
 
 class Look(NamedTuple):
@@ -148,7 +167,7 @@ def _read(
     return found, _fitted_values(values, shape.spatial, how)
 
 
-def look(content: bytes, encoded: Encoded) -> Look:
+def look(content: bytes, encoded: Encoded, name: str = "") -> Look:
     """Return what an image file is and whether it is whole.
 
     It is decoded only where its ends do not tell: what is damaged in between is found when it is
@@ -157,18 +176,22 @@ def look(content: bytes, encoded: Encoded) -> Look:
     Args:
         content: The file, or its start and its end.
         encoded: The file's path, or its content.
+        name: What the file is called, which tells a type where its bytes do not.
 
     Raises:
-        UnreadableError: It is damaged, too large, or of a type that is not read.
+        OtherTypeError: It is a picture of a type that is not read.
+        UnreadableError: It is damaged, too large, or no picture.
 
     """
     if not content:
         raise UnreadableError("empty")
     from PIL import UnidentifiedImageError  # noqa: PLC0415
 
-    kind = filetypes.by_content(content[: filetypes.HEAD_BYTES])
-    if kind is None or not kind.is_read:
+    kind = filetypes.tell(name, content[: filetypes.HEAD_BYTES])
+    if kind is None:
         raise UnreadableError(f"not a {filetypes.NAMES} image")
+    if not kind.is_read:
+        raise OtherTypeError(kind)
     with _explained():
         try:
             image = _open(encoded)
@@ -281,7 +304,7 @@ def _of_other(encoded: Encoded) -> tuple[Layout, NDArray[np.float32]]:
     if kind is None:
         raise UnreadableError(f"not a {filetypes.NAMES} image")
     if not kind.is_read:
-        raise UnreadableError(f"{kind.name}, which is not read; convert it to PNG")
+        raise OtherTypeError(kind)
     if kind is not filetypes.TIFF:
         raise UnreadableError(f"damaged, or not a {kind.name} after all")
     tags = tiff.directory(content)

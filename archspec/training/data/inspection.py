@@ -26,7 +26,7 @@ from archspec.training.data.examples import (
     legible,
 )
 from archspec.training.data.filetypes import FileType
-from archspec.training.data.images import Look, UnreadableError, look
+from archspec.training.data.images import Look, OtherTypeError, UnreadableError, look
 from archspec.training.data.values import BYTES, SHARES, Range, Values, usual
 from archspec.training.watching.machine import cores
 
@@ -203,11 +203,9 @@ def _inspect(listing: Listing) -> _Inspection:
                     content = encoded
                 else:
                     content = _content(encoded, None if whole else ENDS_BYTES)
-                kind = filetypes.tell(listing.names[i], content[: filetypes.HEAD_BYTES])
-                if kind is None or kind.is_read:
-                    findings[i] = look(content, content if whole else encoded)
-                else:
-                    findings[i] = kind
+                findings[i] = look(content, content if whole else encoded, listing.names[i])
+            except OtherTypeError as error:
+                findings[i] = error.file_type
             except UnreadableError as error:
                 findings[i] = str(error)
                 continue

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
 from archspec.training.data.examples import TEST, TRAIN, VALIDATION, EncodedImages, Facts, Loaded
+from archspec.training.data.values import BYTES, OF_DTYPES, Range
 
 if TYPE_CHECKING:
     from archspec.training.recipe.recipe import DataRecipe
@@ -74,10 +75,18 @@ def load(recipe: DataRecipe, _: Shape) -> Loaded:
         class_names=tuple(features["label"].names),
         labels=np.array(labels, np.int32),
         images=EncodedImages([f"image {index}" for index in range(len(labels))], get),
+        range=_range(features["image"]),
         parts=np.array(parts, np.int8) if len(sources) > 1 else None,
         digest=digest.hexdigest(),
         covers="the encoded images",
     )
+
+
+def _range(feature: Any) -> Range:
+    """Black and white, by the type that a data set says its pixels have."""
+    import numpy as np  # noqa: PLC0415
+
+    return OF_DTYPES.get(np.dtype(getattr(feature, "dtype", "uint8")).name, BYTES)
 
 
 def _library() -> Any:

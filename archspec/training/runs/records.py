@@ -54,7 +54,7 @@ class DataRecord:
     skipped: tuple[tuple[str, str], ...] = ()
     """Files that were left out, and why."""
     values: Values | None = None
-    """What the values of arrays are; None of image files."""
+    """What the values of the images are; None in runs of files before version 2."""
     notes: tuple[str, ...] = ()
     """What else was said of the data, a line each."""
     split: str = ""
