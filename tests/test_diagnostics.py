@@ -145,7 +145,7 @@ def raised() -> Iterator[Exception]:
     yield RecipeError([(("data", "path"), problem)])
     yield UnequalError(Exported(Path("a.onnx"), 9, 0.5, 1e-4, 32, None))
     with pytest.raises(SpecError) as error:
-        spec_of("{name: net, input: [8, 8, 1], layers: [convv: 3]}")
+        expand(spec_of("{name: net, input: [8, 8, 1], layers: [convv: 3]}"))
     yield error.value
     yield SpecError(diagnostics=error.value.diagnostics, lines=error.value.lines)
     run = Run(Path("a"), "a", "diverged", (), None, {}, None, 0.0, 9, "The rate is too high.")
