@@ -17,7 +17,7 @@ SHORTEST_NAME = 14
 """Names are shortened before the table loses another column, down to this width."""
 
 
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 """How text begins that a spreadsheet takes for a formula; some know the wide forms too."""
 
 _NUMBER: Final = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?")
@@ -145,9 +145,10 @@ def csv_lines(rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _inert(cell: Any) -> Any:
-    if not isinstance(cell, str) or not cell.startswith(FORMULA) or _NUMBER.fullmatch(cell):
+    if not isinstance(cell, str):
         return cell
-    return f"'{cell}"
+    text = cell.replace("\r", "\\r")  # which `csv` does not quote, and readers take for a new line
+    return f"'{text}" if text.startswith(FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
 def _fit(

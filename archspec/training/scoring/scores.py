@@ -182,7 +182,7 @@ class Scores:
             raise UsageError("these scores are of no images")
         return cls(names, tuple(cells), top, calibration)
 
-    def per_classcsv_lines(self) -> str:
+    def per_class_csv(self) -> str:
         """A line for each class; a share that nothing was counted for is empty."""
         shares = ("precision", "recall", "f1")
         lines: list[list[Any]] = [["class", "images", "predicted", "right", *shares]]
@@ -192,7 +192,7 @@ class Scores:
             lines.append([score.name, score.images, score.predicted, score.right, *rounded])
         return csv_lines(lines)
 
-    def confusioncsv_lines(self) -> str:
+    def confusion_csv(self) -> str:
         """The confusion matrix: a row for each true class, a column for each predicted one.
 
         Of more than a thousand classes, which would be millions of zeros, a line for each cell
@@ -229,8 +229,8 @@ def _count(value: Any) -> int:
 def write(scores: Scores, home: Path) -> None:
     """`scores.json`, `per_class.csv` and `confusion.csv` in a run's folder."""
     folder.write_text(home / SCORES, json.dumps(scores.to_dict(), indent=2) + "\n")
-    folder.write_text(home / PER_CLASS, scores.per_classcsv_lines())
-    folder.write_text(home / CONFUSION, scores.confusioncsv_lines())
+    folder.write_text(home / PER_CLASS, scores.per_class_csv())
+    folder.write_text(home / CONFUSION, scores.confusion_csv())
 
 
 def read(path: Path) -> Scores:
