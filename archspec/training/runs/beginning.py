@@ -21,7 +21,7 @@ from archspec.diagnostics import UsageError
 from archspec.element import show
 from archspec.spec.document import Spec
 from archspec.spec.loading import load
-from archspec.training.recipe.recipe import Recipe, places
+from archspec.training.recipe.recipe import Recipe, RecipeError, places
 from archspec.training.runs import reading
 from archspec.training.runs.files import DATA, ORIGIN, SPEC
 from archspec.training.runs.reading import STRICT, Count
@@ -93,9 +93,13 @@ class Beginning:
                     f"there is no {home / ORIGIN}, which says how the run began: put it back"
                 ) from None
             return cls(spec, recipe, data)
+        try:
+            began = Recipe.resolve(origin.recipe).to_dict()  # with what it is too old to say
+        except RecipeError as error:
+            raise reading.damaged(home / ORIGIN, str(error)) from None
         edited = [
             *changes(origin.network, network(spec), "", free=SAYS_NOTHING),
-            *changes(_normal(origin.recipe), recipe.to_dict(), "train."),
+            *changes(began, recipe.to_dict(), "train."),
         ]
         _refuse(home / SPEC, edited)
         _refuse(home / DATA, [*changes(asdict(origin.data), asdict(data), "", free=GROWS)])
@@ -155,11 +159,6 @@ def _plain(data: Any) -> Any:
     return json.loads(json.dumps(data, default=str))
 
 
-def _normal(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A recipe with the defaults of keys that it is too old to have."""
-    return Recipe.resolve(recipe).to_dict()
-
-
 def _shown(value: Any) -> str:
     return "not there" if value is _NOTHING else show(value)
 
@@ -167,7 +166,7 @@ def _shown(value: Any) -> str:
 def _refuse(path: Path, edited: list[str]) -> None:
     if edited:
         raise UsageError(
-            f"{path} was edited since the run began: {listed(edited)}; "
+            f"{path} was edited since the run began, as {ORIGIN} shows: {listed(edited)}; "
             "put back what was there, or start a new run"
         )
 
