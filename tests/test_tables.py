@@ -75,6 +75,14 @@ def levels(images) -> list[int]:
 # CSV and TSV
 
 
+def test_a_folder_of_images_and_a_table_is_told_by_the_table(pets):
+    path = table(pets, ("0.png", "cat"))
+    Image.new("L", (4, 4)).save(pets / "0.png")
+    with pytest.raises(UsageError, match=f"if {path} says their classes, name it as the data"):
+        SOURCES["folder"].load(DataRecipe(source="folder", path=str(pets)), GREY)
+    assert meant(str(path)) == {"source": "table", "path": str(path)}
+
+
 @pytest.mark.parametrize(
     ("header", "form"),
     [
@@ -393,6 +401,15 @@ def test_images_in_a_table_are_the_pixels_of_their_files(pets):
     np.testing.assert_array_equal(*pixels)
 
 
+def test_labels_in_bytes_or_categories_are_names(pets):
+    for column in (
+        pyarrow.array([label.encode() for label in PETS.values()]),
+        pyarrow.array([*PETS.values()]).dictionary_encode(),
+    ):
+        path = parquet(pets / "pets.parquet", {"image": encoded(pets), "label": column})
+        assert labels(load(path)) == [*PETS.values()]
+
+
 def test_paths_and_numbers_in_parquet_are_as_in_csv(pets):
     columns = {"file_name": [*PETS], "label": pyarrow.array([2, 2, 1, 1], "int64")}
     loaded = load(parquet(pets / "pets.parquet", columns))
@@ -436,6 +453,12 @@ def test_a_damaged_parquet_file_is_said_to_be_one(pets):
     for broken in (b"", b"PAR1", content[:-10], content[:20] + b"\xff" * 60 + content[80:]):
         path.write_bytes(broken)
         fails(path, "cannot read")
+
+
+def test_more_rows_than_memory_holds_are_not_begun(pets, monkeypatch):
+    path = parquet(pets / "pets.parquet", {"image": encoded(pets), "label": [0, 1, 0, 1]})
+    monkeypatch.setattr("archspec.training.data.parquettable.MOST_ROWS", 3)
+    fails(path, "has 4 rows, more than 3")
 
 
 def test_a_disk_without_room_for_the_images_is_said_to_be_full(pets, monkeypatch):

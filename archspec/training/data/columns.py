@@ -65,6 +65,8 @@ def choose(
         if name is not None and name not in columns:
             hint = suggestion(name, columns, what="its columns")
             raise UsageError(f"{table} has no column `{name}`, which `{role}` names; {hint}")
+    # Labels may be stored as bytes, too.
+    pictures = [name for name in pictures if name != recipe.labels and not _is_called(name, LABELS)]
     images = recipe.images or _images(table, columns, pictures, first)
     others = [name for name in columns if name != images]
     labels = recipe.labels or one_of(table, "labels", LABELS, others)
@@ -103,12 +105,17 @@ def one_of(
     Raises `UsageError` where two are.
     """
     for tier in tiers:
-        named = [name for name in columns if re.sub(r"[\W_]", "", name.lower()) in tier]
+        named = [name for name in columns if _is_called(name, [tier])]
         if len(named) > 1:
             raise _several(table, role, named)
         if named:
             return named[0]
     return None
+
+
+def _is_called(name: str, tiers: Sequence[Sequence[str]]) -> bool:
+    plain = re.sub(r"[\W_]", "", name.lower())
+    return any(plain in tier for tier in tiers)
 
 
 def _several(table: str, role: str, columns: Sequence[str]) -> UsageError:

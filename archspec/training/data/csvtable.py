@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from archspec.diagnostics import UsageError
+from archspec.training.data.examples import is_displayable
 from archspec.training.data.filetypes import SUFFIXES
 
 DELIMITERS: Final = ("\t", ";", ",", "|")
@@ -66,7 +67,7 @@ class CsvTable:
             )
         if len(names) > MOST_COLUMNS:
             raise UsageError(f"{self.path} has more than {MOST_COLUMNS:,} columns")
-        if hidden := [name for name in names if not name.isprintable()]:
+        if hidden := [name for name in names if not is_displayable(name)]:
             raise UsageError(f"{self.path} has a column that cannot be shown: {hidden[0]!a:.80}")
         if twice := {name for name in names if name and names.count(name) > 1}:
             raise UsageError(f"{self.path} has two columns `{min(twice)}`: rename one of them")

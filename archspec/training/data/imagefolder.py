@@ -23,6 +23,9 @@ from archspec.training.data.examples import (
 if TYPE_CHECKING:
     from archspec.training.recipe.recipe import DataRecipe
 
+TABLES: Final = (".csv", ".tsv", ".parquet")
+"""How files end that may say the classes of images beside them."""
+
 MOST_NAMED: Final = 5
 """How many files a message names."""
 
@@ -126,6 +129,7 @@ def _directories(root: Path) -> dict[str, Path]:
     """The directories in a directory, hidden ones left out; images there are a mistake."""
     found: dict[str, Path] = {}
     astray: list[str] = []
+    tables: list[str] = []
     try:
         with os.scandir(root) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
@@ -135,14 +139,18 @@ def _directories(root: Path) -> dict[str, Path]:
                     found[entry.name] = Path(entry.path)
                 elif filetypes.by_suffix(entry.name):
                     astray.append(entry.name)
+                elif entry.name.lower().endswith(TABLES):
+                    tables.append(entry.path)
     except OSError as error:
         here = "" if root.is_absolute() else f" (looked for in {Path.cwd()})"
         raise UsageError(f"cannot read the folder {root}{here}: {error.strerror}") from None
     if astray:
         count = f"{len(astray):,} images lie" if len(astray) > 1 else "an image lies"
+        more = ", ..." if len(astray) > MOST_NAMED else ""
+        hint = f"; if {tables[0]} says their classes, name it as the data" if tables else ""
         raise UsageError(
-            f"{count} directly in {root}, in no class's directory: {', '.join(astray[:MOST_NAMED])}"
-            + (", ..." if len(astray) > MOST_NAMED else "")
+            f"{count} directly in {root}, in no class's directory: "
+            f"{', '.join(astray[:MOST_NAMED])}{more}{hint}"
         )
     for name in found:
         if not is_displayable(name):  # it goes to tables, files and terminals

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import UsageError
-from archspec.training.data.examples import legible
+from archspec.training.data.examples import is_displayable, legible
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,6 +19,9 @@ ROWS: Final = 4_096
 
 IMAGES: Final = 32
 """Read at a time, with their bytes."""
+
+MOST_ROWS: Final = 2**24
+"""Whose labels and places are kept in memory; a file of a few bytes may claim billions."""
 
 BUFFER_BYTES: Final = 2**20
 """Read at a time of each column: a file may be a single group of rows, larger than any memory."""
@@ -34,10 +37,12 @@ class ParquetTable:
             self._file = parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
             self._schema = self._file.schema_arrow
         self.columns: tuple[str, ...] = tuple(self._schema.names)
-        if hidden := [name for name in self.columns if not name.isprintable()]:
+        if hidden := [name for name in self.columns if not is_displayable(name)]:
             raise UsageError(f"{path} has a column that cannot be shown: {hidden[0]!a:.80}")
         if twice := {name for name in self.columns if self.columns.count(name) > 1}:
             raise UsageError(f"{path} has two columns `{min(twice)}`: rename one of them")
+        if (count := self._file.metadata.num_rows) > MOST_ROWS:
+            raise UsageError(f"{path} has {count:,} rows, more than {MOST_ROWS:,}")
         types = dict(zip(self.columns, self._schema.types, strict=True))
         self.pictures = tuple(name for name, kind in types.items() if self._holds_images(kind))
         nested = self._arrow.types.is_nested

@@ -172,7 +172,9 @@ class _Tables:
                 )
             return ones[0]
         (value,) = values
-        if not isinstance(value, str):
+        if isinstance(value, bytes):
+            value = _decoded(value, example.place)
+        if not value:
             return None
         if self.named is None:
             return label_of(value)
@@ -274,6 +276,13 @@ def _open(path: Path) -> Table:
 
         return ParquetTable(path)
     return CsvTable(path)
+
+
+def _decoded(label: bytes, place: str) -> str:
+    try:
+        return label.decode().strip()
+    except UnicodeDecodeError:
+        raise UsageError(f"{place}: the label is bytes, and no text") from None
 
 
 def _part(value: Value, place: str, column: str) -> int:
