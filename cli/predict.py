@@ -41,9 +41,9 @@ def command(
 ) -> None:
     """Say what images show, by a trained network.
 
-    RUN is a run's folder, or a .keras file. IMAGE is a JPEG, PNG, BMP or GIF file, a folder of
-    them, or an array of images (.npy, .npz); `-` reads such paths from standard input, one a line.
-    What cannot be read is named, and the rest is done.
+    RUN is a run's folder, or a .keras file. IMAGE is a picture file, a folder of them, or an array
+    of images (.npy, .npz); `-` reads such paths from standard input, one a line. What cannot be
+    read is named, and the rest is done.
 
     \b
     archspec predict runs/lenet5-1 photo.jpg more/

@@ -459,7 +459,7 @@ NOISE = np.random.default_rng(0).integers(0, 65536, (16, 16, 3), np.uint16)
 BROKEN = {
     "empty": (b"", "empty"),
     "text": (b"this is no image", "not a JPEG, PNG, BMP, GIF, TIFF, WebP or PNM image"),
-    "another kind": (encoded(a_photo(16, 16), "ICO"), "not a JPEG, PNG, BMP, GIF"),
+    "another kind": (encoded(a_photo(16, 16), "ICO"), "ICO, which is not read; convert it to PNG"),
     "too large": (bomb(), "pixels, more than 67,108,864"),
     "truncated jpeg": (encoded(a_photo(64, 64), "JPEG")[:-1000], "damaged"),
     "truncated png": (encoded(a_photo(64, 64))[:-1000], "damaged"),

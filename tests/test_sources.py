@@ -15,10 +15,10 @@ from PIL import Image
 
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import inspection
+from archspec.training.data import data, inspection
 from archspec.training.data.examples import TEST, TRAIN, VALIDATION
 from archspec.training.data.sources import CIFAR100, SOURCES
-from archspec.training.recipe.recipe import DataRecipe
+from archspec.training.recipe.recipe import DataRecipe, RecipeError
 
 GREY = Shape((4, 4, 1))
 
@@ -263,6 +263,20 @@ def test_floats_have_the_white_that_their_values_show(pets):
     assert loaded.range is None
     assert (loaded.values.dtype, loaded.values.minimum) == ("floats", -1000)
     assert loaded.values.maximum == 2000
+
+
+def test_the_range_of_floats_is_asked_for_where_it_is_needed(pets):
+    options = {"test": 0.0, "validation": 0.0, "range": (-1000, 3000)}
+    with pytest.raises(RecipeError, match="say themselves what black and white are"):
+        data.load(a_folder(pets, **options), GREY)
+    for path in sorted(pets.rglob("*.*")):
+        path.unlink()
+        Image.fromarray(np.array([[-1000, 2000]], np.float32)).save(path, "TIFF")
+    with pytest.raises(RecipeError, match=r"`normalize: unit` needs .* values from -1000 to 2000"):
+        data.load(a_folder(pets, normalize="unit", test=0.0, validation=0.0), GREY)
+    loaded = data.load(a_folder(pets, normalize="unit", **options), Shape((1, 2, 1)))
+    pixels = loaded.train.pixels.read(loaded.train.indices)
+    assert loaded.preprocessing(pixels)[0].ravel() == pytest.approx([0, 0.75])
 
 
 def no_images(root: Path) -> None:

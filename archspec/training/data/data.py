@@ -265,8 +265,12 @@ def _values(recipe: DataRecipe, loaded: Loaded) -> Values | None:
     values = loaded.values
     if values is None and not isinstance(loaded.images, EncodedImages):
         values = measure(loaded.images, loaded.name)
-    if values is None or recipe.range is None:
+    if recipe.range is None:
         return values
+    if values is None:
+        message = f"the files of {loaded.name} say themselves what black and white are"
+        problem = Problem("value", message, help="leave `range` out")
+        raise RecipeError([(("data", "range"), problem)])
     limits = Range(*recipe.range)
     if values.minimum < limits.black or values.maximum > limits.white:
         message = (

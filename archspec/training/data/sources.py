@@ -183,10 +183,14 @@ SOURCES: Final[Mapping[str, Source]] = {
         "cifar-100-python.tar.gz as cifar-100-python-target_archive",
         _CIFAR,
     ),
-    "folder": _of_room("archspec.training.data.imagefolder", needs="path"),
+    "folder": _of_room("archspec.training.data.imagefolder", "path", ("range",)),
     "arrays": _of_room("archspec.training.data.arrayfiles", "path", ("images", "labels", "range")),
-    "table": _of_room("archspec.training.data.tablesource", "path", ("images", "labels", "split")),
-    "webdataset": _of_room("archspec.training.data.webdataset", "path", ("images", "labels")),
+    "table": _of_room(
+        "archspec.training.data.tablesource", "path", ("images", "labels", "split", "range")
+    ),
+    "webdataset": _of_room(
+        "archspec.training.data.webdataset", "path", ("images", "labels", "range")
+    ),
     "idx": _of_room(_IDX, "path"),
     "tfds": _of_room("archspec.training.data.tfdssource", needs="name"),
 }

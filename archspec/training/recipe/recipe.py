@@ -105,7 +105,8 @@ class DataRecipe(Section):
     test: Share = 0.2
     """Share of the images held out for the final score, where the source holds none out."""
     range: Annotated[tuple[float, float], Expect("two numbers, as [0, 255]")] | None = None
-    """Of `arrays`: the values of black and of white. Else what the images' values show; see
+    """The values of black and of white, where neither the images' type nor their values show them:
+    in arrays, and in files of floats or signed numbers. See
     docs/training.md."""
     seed: Seed = 0
     """Of the split. It is not the run's, so that runs with other seeds share their test images."""
