@@ -143,7 +143,9 @@ def _model(spec: Spec, weights: str | None) -> Any:
     if weights is not None:
         from archspec.emit.weights import copy
 
-        echo(f"{copy(weights, model)} from {weights}", err=True)
+        copied = copy(weights, model)
+        for line in (f"{copied} from {weights}", *copied.notes):
+            echo(line, err=True)
     return model
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 import archspec
 from archspec.emit.engine import load_keras
-from archspec.emit.matching import match, parts
+from archspec.emit.joining import parts
+from archspec.emit.matching import match
 
 APPLICATIONS = {
     "vgg16": "VGG16",
@@ -53,7 +54,10 @@ def measure(variant: str, size: int) -> Distances:
     pairs = match(parts(ours), parts(theirs))
     middle, last = pairs[len(pairs) // 2], pairs[-1]
     here, there = (
-        keras.Model(model.input, [middle[side].input, last[side].output])
+        keras.Model(
+            model.input,
+            [model.get_layer(middle[side].name).input, model.get_layer(last[side].name).output],
+        )
         for side, model in enumerate((ours, theirs))
     )
     images = random.normal(size=(2, *shape)).astype("float32")

@@ -7,10 +7,10 @@ which may have another number of classes, other outputs beside the main one, or 
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from archspec.diagnostics import UsageError
-from archspec.emit.matching import COMMUTATIVE, Parts, kinds, match
+from archspec.emit.matching import COMMUTATIVE, Part, Parts, kinds, match
 
 MAIN: Final = "output"
 """What a network with several outputs calls the one that its `layers` end in."""
@@ -19,8 +19,8 @@ MAIN: Final = "output"
 class Bodies(NamedTuple):
     """Pairs of layers, ours and theirs: those before the heads, and those of the heads."""
 
-    before: list[tuple[Any, Any]]
-    heads: list[tuple[Any, Any]]
+    before: list[tuple[Part, Part]]
+    heads: list[tuple[Part, Part]]
 
 
 def heads(graph: Parts) -> frozenset[int]:
@@ -37,7 +37,7 @@ def heads(graph: Parts) -> frozenset[int]:
         if index in found or not (part.weights or part.sort in COMMUTATIVE):
             continue
         found.add(index)
-        if all(len(shape) < 2 for _, shape in part.weights):  # it keeps the channels apart
+        if all(len(weight.shape) < 2 for weight in part.weights):  # it keeps the channels apart
             classes = part.shape[-1]
             waiting += [i for i in part.inputs if graph.all[i].shape[-1] == classes]
     return frozenset(found)
@@ -46,7 +46,7 @@ def heads(graph: Parts) -> frozenset[int]:
 def head_layers(graph: Parts) -> dict[str, int]:
     """The layers with weights that the number of classes decides, by name, each with its number."""
     last = [graph.all[index] for index in sorted(heads(graph))]
-    return {part.layer.name: part.shape[-1] or 0 for part in last if part.weights}
+    return {part.name: part.shape[-1] or 0 for part in last if part.weights}
 
 
 def match_bodies(ours: Parts, theirs: Parts) -> Bodies:
@@ -64,6 +64,8 @@ def match_bodies(ours: Parts, theirs: Parts) -> Bodies:
         if start is None:
             raise UsageError(f"{error}{_extents(ours, theirs)}") from None
         return Bodies(match(start, theirs), [])
+    whole = [{part.name: part for part in graph.all} for graph in (ours, theirs)]
+    pairs = [(whole[0][mine.name], whole[1][other.name]) for mine, other in pairs]
     return Bodies(
         [pair for pair in pairs if pair[0].name not in last],
         [pair for pair in pairs if pair[0].name in last],
@@ -88,7 +90,7 @@ def _extents(ours: Parts, theirs: Parts) -> str:
     The second part is the first layer.
     """
     here, there = ours.all[0], theirs.all[0]
-    first = [[part.weights for part in graph.all[1:2]] for graph in (ours, theirs)]
+    first = [[part.forms for part in graph.all[1:2]] for graph in (ours, theirs)]
     if here.shape == there.shape or first[0] != first[1]:
         return ""
     return f"; it has {there}, here it is {here}, and what follows `flatten` fits one extent only"
@@ -119,14 +121,17 @@ def _for_any_classes(graph: Parts) -> Parts:
     last = heads(graph)
     opened = (
         part._replace(
-            weights=tuple((name, (*shape[:-1], None)) for name, shape in part.weights),
+            weights=tuple(
+                weight._replace(shape=(*weight.shape[:-1], None), form=(*weight.form[:-1], None))
+                for weight in part.weights
+            ),
             shape=(*part.shape[:-1], None),
         )
         if index in last
         else part
         for index, part in enumerate(graph.all)
     )
-    return Parts(tuple(opened), graph.outputs)
+    return graph._replace(all=tuple(opened))
 
 
 def _beginning(ours: Parts, theirs: Parts) -> Parts | None:

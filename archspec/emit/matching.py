@@ -1,10 +1,11 @@
-"""Two Keras models of one network: which layer of the one is which of the other.
+"""Two descriptions of one network: which layer of the one is which of the other.
 
 Keras lists a model's layers by their depth and otherwise as they come, so two descriptions of one
 network need not list them alike: beside a residual branch, either may name the projection first.
-Here a layer is found by what it is joined to. Both models become a graph of what must agree: the
-layers that have weights and the merges of several tensors. What has one input and no weights
-(activations, pools, padding, dropout) is passed over, but for the shapes that it leads to.
+Here a layer is found by what it is joined to. Both models are a graph of what must agree (see
+`assembly`): the layers that have weights and the merges of several tensors. What has one input and
+no weights (activations, pools, padding, dropout) is passed over, but for the shapes that it leads
+to.
 """
 
 from __future__ import annotations
@@ -18,25 +19,55 @@ from archspec.diagnostics import UsageError
 COMMUTATIVE: Final = frozenset({"Add", "Average", "Maximum", "Minimum", "Multiply"})
 """Merges whose inputs have no order that means something."""
 
-Weights: TypeAlias = tuple[tuple[str, tuple[int | None, ...]], ...]
-"""Name and shape of each weight, sorted; None stands for any number of classes."""
+Extents: TypeAlias = tuple[int | None, ...]
+"""A shape; None stands for an open extent, or for any number of classes."""
+
+
+class Weight(NamedTuple):
+    """One array of a layer."""
+
+    name: str
+    shape: Extents
+    form: Extents
+    """The shape in which equal weights of unlike layers are equal: a fully connected layer's as
+    that of the convolution that computes the same."""
+    value: Any
+    """Keras's variable, or a dataset in an open file."""
 
 
 class Part(NamedTuple):
     """A layer with weights, a merge, or the input: what it is, and the parts that it gets."""
 
-    layer: Any
+    name: str
     sort: str
-    weights: Weights
-    shape: tuple[int | None, ...]
+    weights: tuple[Weight, ...]
+    """In Keras's order."""
+    shape: Extents
     inputs: tuple[int, ...]
 
     def __str__(self) -> str:
-        weights = ", ".join(f"{name} [{_extents(shape, ', ')}]" for name, shape in self.weights)
+        pairs = sorted((weight.name, weight.shape) for weight in self.weights)
+        weights = ", ".join(f"{name} [{_extents(shape, ', ')}]" for name, shape in pairs)
         extent = _extents(self.shape, "x")
         if not self.inputs:
             return f"an input of {extent}"
-        return f"`{self.layer.name}` ({weights or self.sort}), which gives {extent}"
+        return f"`{self.name}` ({weights or self.sort}), which gives {extent}"
+
+    @property
+    def forms(self) -> tuple[tuple[str, Extents], ...]:
+        """What the weights of a counterpart have to be."""
+        return tuple(sorted((weight.name, weight.form) for weight in self.weights))
+
+
+class Constant(NamedTuple):
+    """A layer that is given what it computes with instead of learning it: (x - mean) / deviation.
+
+    One number stands for all channels.
+    """
+
+    name: str
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
 
 
 class Parts(NamedTuple):
@@ -44,6 +75,7 @@ class Parts(NamedTuple):
 
     all: tuple[Part, ...]
     outputs: Mapping[str, int]
+    constants: tuple[Constant, ...] = ()
 
     @property
     def weighted(self) -> list[Part]:
@@ -52,7 +84,7 @@ class Parts(NamedTuple):
     @property
     def names(self) -> set[str]:
         """The names of the layers that have weights."""
-        return {part.layer.name for part in self.weighted}
+        return {part.name for part in self.weighted}
 
     @property
     def is_chain(self) -> bool:
@@ -72,80 +104,11 @@ class Parts(NamedTuple):
                 for index in place
             ),
             {name: place[index] for name, index in outputs.items()},
+            self.constants,
         )
 
 
-def parts(model: Any) -> Parts:
-    """The parts of a functional or sequential model with one input."""
-    if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
-        raise UsageError(
-            f"the layers of `{model.name}` are not known: only a functional or sequential model "
-            "whose input shape is given says how its layers are joined"
-        )
-    if len(model.inputs) > 1:
-        raise UsageError(f"`{model.name}` has {len(model.inputs)} inputs instead of one")
-    found = [Part(_Input("input"), "input", (), tuple(model.inputs[0].shape[1:]), ())]
-    made = {id(model.inputs[0]): 0}
-
-    def maker(tensor: Any, of: Any) -> int:
-        if id(tensor) not in made:
-            raise UsageError(
-                f"`{of.name}` gets a tensor that no layer of `{model.name}` makes when it is first "
-                "used: a network that uses a layer again cannot be matched"
-            )
-        return made[id(tensor)]
-
-    for layer, got, given in _calls(model):
-        _check(layer)
-        if any(id(tensor) in made for tensor in given):  # the input, which is a layer as well
-            continue
-        inputs = tuple(maker(tensor, layer) for tensor in got)
-        weights = tuple(sorted((w.name, tuple(w.shape)) for w in getattr(layer, "weights", ())))
-        if weights or len(inputs) != 1:
-            sort = type(layer).__name__ if len(inputs) != 1 else "layer"
-            found.append(Part(layer, sort, weights, tuple(given[0].shape[1:]), inputs))
-            inputs = (len(found) - 1,)
-        made.update((id(tensor), inputs[0]) for tensor in given)
-    output = model.output if _is_functional(model) else model.layers[-1].output
-    named = output if isinstance(output, dict) else dict(enumerate(_tensors(output)))
-    return Parts(tuple(found), {str(name): maker(y, model) for name, y in named.items()})
-
-
-def _calls(model: Any) -> Iterator[tuple[Any, list[Any], list[Any]]]:
-    """Each layer, the tensors it gets and those it makes; layers come after what they need."""
-    if _is_functional(model):
-        for layer in model.operations:
-            yield layer, _tensors(layer.input), _tensors(layer.output)
-        return
-    # Keras may put a sequential model together twice; its layers tell of the first time.
-    last = model.inputs[0]
-    for layer in model.layers:
-        yield layer, [last], [layer.output]
-        last = layer.output
-
-
-def _is_functional(model: Any) -> bool:
-    return hasattr(model, "operations")
-
-
-class _Input(NamedTuple):
-    """Stands for the layer of a model's input, which a sequential model does not list."""
-
-    name: str
-
-
-def _check(layer: Any) -> None:
-    """Refuse what hides layers, or arranges values in another order."""
-    if getattr(layer, "layers", None):
-        raise UsageError(
-            f"`{layer.name}` is itself a model: pass that, or a model in which its layers stand "
-            "beside the others"
-        )
-    if getattr(layer, "data_format", None) == "channels_first":
-        raise UsageError(f"`{layer.name}` has its channels first, archspec has them last")
-
-
-def match(ours: Parts, theirs: Parts) -> list[tuple[Any, Any]]:
+def match(ours: Parts, theirs: Parts) -> list[tuple[Part, Part]]:
     """The layers with weights of both, in pairs; raise `UsageError` if that is not certain.
 
     Two parts are of one kind if their weights have the same names and shapes and their inputs are
@@ -169,7 +132,7 @@ def match(ours: Parts, theirs: Parts) -> list[tuple[Any, Any]]:
     if len(set(pairs.values())) < len(pairs):
         raise UsageError("one layer there stands where several stand here")
     layers = [(ours.all[a], theirs.all[b]) for a, b in sorted(pairs.items())]
-    return [(mine.layer, other.layer) for mine, other in layers if mine.weights]
+    return [(mine, other) for mine, other in layers if mine.weights]
 
 
 def _paired_outputs(ours: Parts, theirs: Parts) -> list[tuple[int, int]]:
@@ -203,8 +166,8 @@ def _kinds(graph: Parts, known: dict[Any, int], *, with_shapes: bool) -> list[in
         below = [numbers[index] for index in part.inputs]
         if part.sort in COMMUTATIVE:
             below.sort()
-        shape = part.shape if with_shapes else part.shape[-1:]
-        numbers.append(known.setdefault((part.sort, part.weights, shape, *below), len(known)))
+        shape = without_ones(part.shape) if with_shapes else part.shape[-1:]
+        numbers.append(known.setdefault((part.sort, part.forms, shape, *below), len(known)))
     return numbers
 
 
@@ -233,8 +196,8 @@ def _paired_alike(
 ) -> Iterator[tuple[int, int]]:
     """Inputs of one kind, in pairs: only their names can tell them apart."""
     if len(mine) > 1 or len(others) > 1:
-        by_name = {theirs.all[index].layer.name: index for index in others}
-        names = [ours.all[index].layer.name for index in mine]
+        by_name = {theirs.all[index].name: index for index in others}
+        names = [ours.all[index].name for index in mine]
         if set(names) != set(by_name):
             _refuse_ambiguous(*(theirs.all[index] for index in others[:2]))
         others = [by_name[name] for name in names]
@@ -260,7 +223,7 @@ def _difference(ours: Parts, theirs: Parts, here: Sequence[int], there: Sequence
         ]
         if instead:
             # The same weights at another size, or the same size from other weights, say more.
-            alike = max(instead, key=lambda o: (o.weights == part.weights, o.shape == part.shape))
+            alike = max(instead, key=lambda o: (o.forms == part.forms, o.shape == part.shape))
             return f"the networks differ ({count}): here {part}; there {alike}"
     for part in _new(ours, here, set(there)):
         return f"the networks differ ({count}): nothing there is like {part}, here"
@@ -275,14 +238,13 @@ def _new(graph: Parts, kinds: Sequence[int], elsewhere: set[int]) -> Iterator[Pa
 
 
 def _end(graph: Parts) -> str:
-    return str(graph.all[next(iter(graph.outputs.values()))].layer.name)
+    return str(graph.all[next(iter(graph.outputs.values()))].name)
 
 
 def _extents(shape: Sequence[int | None], between: str) -> str:
     return between.join(str(extent or "?") for extent in shape)
 
 
-def _tensors(one_or_many: Any) -> list[Any]:
-    if isinstance(one_or_many, dict):
-        return list(one_or_many.values())
-    return list(one_or_many) if isinstance(one_or_many, (list, tuple)) else [one_or_many]
+def without_ones(shape: Extents) -> Extents:
+    """A shape without spatial axes where all of them are 1: a vector, as a dense layer gives."""
+    return shape[-1:] if all(extent == 1 for extent in shape[:-1]) else shape

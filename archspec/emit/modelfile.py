@@ -63,7 +63,8 @@ class ModelFile:
     @property
     def writer(self) -> str:
         """Who wrote the file, as an error says it."""
-        version = f"Keras {self.version}" if self.version else "an unknown version of Keras"
+        unknown = "Keras 2.12 or later" if self.by_place else "an unknown version of Keras"
+        version = f"Keras {self.version}" if self.version else unknown
         return f"{version} on {self.backend}" if self.backend else version
 
     @cached_property

@@ -4,8 +4,9 @@
     archspec.weights.copy("trained.keras", model)
 
 A `.keras` file, and an `.h5` of a whole model, say how their layers are joined, and that decides
-which layer is which (see `matching`). A file of weights alone does not: it is read into the model
-that it was written from, as the names of its layers tell, and copied from there.
+which layer is which (see `matching`). A file of weights alone does not: names and shapes have to
+tell, and leave no doubt (see `unjoined`). Files are read without Keras, so those count as well
+that today's Keras cannot load.
 """
 
 from __future__ import annotations
@@ -14,23 +15,24 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from archspec.diagnostics import UsageError
-from archspec.emit.engine import deep, first_line, keras_home, load_file, load_keras, loading
-from archspec.emit.heads import head_layers
-from archspec.emit.matching import Parts, match, parts
-from archspec.graph.builder import MOST_NODES
+from archspec.emit.description import described
+from archspec.emit.engine import first_line, keras_home, load_file, load_keras
+from archspec.emit.joining import parts
+from archspec.emit.kerasconfig import UnfamiliarError
+from archspec.emit.matching import Constant, Part, Parts, Weight, match
+from archspec.emit.modelfile import ModelFile, open_model
+from archspec.emit.stored import arrays_of, layers_in
+from archspec.emit.unjoined import UncertainError, adopt
 from archspec.spec.loading import find
 
 IMAGENET: Final = "imagenet"
 """Instead of a file: keras.applications' weights of the network that is called like the model."""
-
-SUFFIXES: Final = (".keras", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,173 +41,205 @@ class Copied:
 
     layers: tuple[tuple[str, str], ...]
     params: int
+    notes: tuple[str, ...] = ()
+    """What else the source computes with, which is no weight: how it prepares its images."""
 
     def __str__(self) -> str:
         return f"copied {self.params:,} parameters of {len(self.layers):,} layers"
 
 
+class Source(NamedTuple):
+    """A network whose weights can be read, as long as its file is open."""
+
+    parts: Parts
+    origin: str
+    """Who wrote the file, as a line of a message; empty for a model in memory."""
+
+
 def copy(source: Any, model: Any) -> Copied:
     """Give a Keras model the weights of another one: all of them, or none.
 
-    `source` is a model, the path of a `.keras` or `.h5` file, or `imagenet`. Raises `UsageError`
-    where a layer has no certain counterpart, and then `model` is as it was.
+    Args:
+        source: a Keras model, the path of a file that Keras 2 or 3 wrote (`.keras`, `.h5`,
+            `.weights.h5`; its first bytes tell which), or `imagenet`.
+        model: the model that gets them; as it was, if that fails.
+
+    Returns:
+        What was copied from where.
+
+    Raises:
+        UsageError: a layer has no certain counterpart, or the file cannot be read.
+
     """
     keras = load_keras()
-    with deep(MOST_NODES):
-        there = source_model(keras, source, model)
+    ours = parts(model)
+    with source_parts(keras, source, model, ours) as there:
         try:
-            pairs = match(parts(model), parts(there))
+            pairs = match(ours, there.parts)
         except UsageError as error:
             of = f"of {source} " if isinstance(source, (str, os.PathLike)) else ""
             hint = _keras_variant(model.name) if source == IMAGENET else ""
             raise UsageError(
-                f"the weights {of}are not those of `{model.name}`: {error}{hint}"
+                f"the weights {of}are not those of `{model.name}`: {error}{hint}{there.origin}"
             ) from None
-    return assign(keras, pairs)
+        return assign(keras, pairs, differing_constants(ours, there.parts))
 
 
-def assign(keras: Any, pairs: Sequence[tuple[Any, Any]]) -> Copied:
-    """Give the first layer of each pair the second one's weights."""
+def assign(keras: Any, pairs: Sequence[tuple[Part, Part]], notes: tuple[str, ...] = ()) -> Copied:
+    """Give the first part of each pair the second one's weights."""
+    import numpy as np  # noqa: PLC0415
+
     params = 0
     for mine, other in pairs:
         for ours, theirs in zip(_sorted(mine), _sorted(other), strict=True):
-            ours.assign(keras.ops.convert_to_numpy(theirs))
-            params += prod(ours.shape)
-    return Copied(tuple((mine.name, other.name) for mine, other in pairs), params)
+            ours.value.assign(np.reshape(_array(keras, theirs.value), ours.value.shape))
+            params += prod(ours.value.shape)
+    return Copied(tuple((mine.name, other.name) for mine, other in pairs), params, notes)
 
 
-def _sorted(layer: Any) -> list[Any]:
-    """A layer's weights in the order in which matching compared them."""
-    return sorted(layer.weights, key=lambda w: (w.name, tuple(w.shape)))
+def _sorted(part: Part) -> list[Weight]:
+    """A part's weights in the order in which matching compared them."""
+    return sorted(part.weights, key=lambda weight: (weight.name, weight.form))
 
 
-def source_model(keras: Any, source: Any, model: Any) -> Any:
-    """The model whose weights are meant by `source`, wanted for `model`."""
-    if isinstance(source, keras.Model):
-        return source
-    if not isinstance(source, (str, os.PathLike)):
-        kind = type(source).__name__
-        raise UsageError(f"weights come from a Keras model, a file or {IMAGENET!r}, not a {kind}")
-    if source == IMAGENET:
-        return _imagenet(keras, model)
-    path = Path(source)
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}" if not path.is_dir() else f"{path} is a folder")
-    if path.suffix not in SUFFIXES:
-        raise UsageError(f"{path}: weights come from a file that ends in {', '.join(SUFFIXES)}")
-    held = None if path.suffix == ".keras" else _weights_in(path)
-    if held is None:
-        return load_file(path)
-    written_from = _written_from(keras, path, list(held), model)
-    other = _with_classes(keras, written_from, held)
-    if other is not None:
-        with contextlib.suppress(Exception):  # it was only a guess, and Keras says of the other
-            other.load_weights(path)
-            return other
-    with loading(path, "an unknown version of Keras"):
-        written_from.load_weights(path)
-    return written_from
+def _array(keras: Any, value: Any) -> Any:
+    """The numbers of a Keras variable, or of a dataset in a file."""
+    if not hasattr(value, "attrs"):
+        return keras.ops.convert_to_numpy(value)
+    array = value[()]
+    if array.dtype.str == "|V2":  # NumPy has no bfloat16, and HDF5 neither
+        import ml_dtypes  # noqa: PLC0415  (Keras needs it as well)
+
+        array = array.view(ml_dtypes.bfloat16)
+    return array
 
 
-def _weights_in(path: Path) -> dict[str, tuple[int, ...]] | None:
-    """The layers that have weights in a file of weights, by name; None for a whole model.
+def differing_constants(ours: Parts, theirs: Parts) -> tuple[str, ...]:
+    """Lines about what the source does to its images with constants, and this network does not.
 
-    With each layer stands the last extent of its first weight: of a kernel, the channels it makes.
+    Nothing of that is a weight, so it cannot be copied; a network that is given other images than
+    it was trained on is wrong without a word.
     """
-    import h5py  # noqa: PLC0415  (Keras needs it as well)
-
-    if not h5py.is_hdf5(path):
-        raise UsageError(f"{path} is not an HDF5 file: it is damaged, or something else")
-    with h5py.File(path) as file:
-        if "model_config" in file.attrs:
-            return None
-        names = _listed(file, "layer_names")
-        new = path.name.endswith(".weights.h5")  # Keras goes by the name, not by what is inside
-        if new == bool(names) and (names or "layers" in file):
-            right = f"{path.stem.removesuffix('.weights')}{'.h5' if new else '.weights.h5'}"
-            raise UsageError(f"Keras can read {path} only under another name, such as {right}")
-        if names:
-            weights = {name: _listed(file[name], "weight_names") for name in names}
-            return {name: _channels(file[name], of[0]) for name, of in weights.items() if of}
-        if "layers" not in file:
-            raise UsageError(f"{path} holds neither a Keras model nor a model's weights")
-        held: dict[str, tuple[int, ...]] = {}
-
-        def visit(place: str, group: Any) -> None:
-            if place.endswith("/vars") and len(group):
-                held[_text(group.attrs.get("name", ""))] = _channels(group, "0")
-
-        file["layers"].visititems(visit)
-        return held
+    here = [_affine(constant) for constant in ours.constants]
+    there = [_affine(constant) for constant in theirs.constants]
+    if here == there:
+        return ()
+    lines = [
+        f"there `{constant.name}` computes {_formula(constant)}, which is not copied: "
+        f"{_advice(constant)}"
+        for constant in theirs.constants
+        if _affine(constant) not in here
+    ]
+    lines += [
+        f"here `{constant.name}` computes {_formula(constant)}, and nothing there does"
+        for constant in ours.constants
+        if _affine(constant) not in there
+    ]
+    return tuple(lines)
 
 
-def _channels(group: Any, name: str) -> tuple[int, ...]:
-    """The last extent of a weight, or nothing where the file is not as Keras writes it."""
-    return tuple(getattr(group.get(name), "shape", ())[-1:])
-
-
-def _listed(group: Any, attribute: str) -> list[str]:
-    """A list of names, which Keras cuts into numbered pieces where it is too long for HDF5."""
-    pieces = [attribute] if attribute in group.attrs else []
-    while f"{attribute}{len(pieces)}" in group.attrs:
-        pieces.append(f"{attribute}{len(pieces)}")
-    return [_text(name) for piece in pieces for name in group.attrs[piece]]
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
-
-
-def _written_from(keras: Any, path: Path, names: list[str], model: Any) -> Any:
-    """A model that lists its layers as the one whose weights a file holds.
-
-    That is a copy of `model` itself where the names say so, or where there is but one order of
-    layers; else the network of keras.applications that is called like it.
-    """
-    graph = parts(model)
-    if len(names) == len(graph.weighted) and (graph.is_chain or set(names) == graph.names):
-        return keras.models.clone_model(model)
-    application = _application(keras, model.name)
-    if application is not None:
-        with contextlib.suppress(ValueError):  # an input or an output that it cannot have
-            candidate = application(
-                weights=None, input_shape=model.input_shape[1:], classes=model.output_shape[-1]
-            )
-            if _are_names_of(names, parts(candidate)):
-                return candidate
-    raise UsageError(
-        f"{path} holds the weights of {len(names)} layers, not how they are joined, and they are "
-        f"not called like the {len(graph.weighted)} of `{model.name}`: save the model that they "
-        "belong to as a whole, as model.save('NAME.keras')"
+def _affine(constant: Constant) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Its numbers, as far as a configuration and a float32 agree."""
+    mean, deviation = constant[1:]
+    return (
+        tuple(f"{value + 0.0:.5g}" for value in mean),
+        tuple(f"{value:.5g}" for value in deviation),
     )
 
 
-def _with_classes(keras: Any, model: Any, held: Mapping[str, tuple[int, ...]]) -> Any:
-    """The same network for as many classes as a file of weights has; None where it has as many."""
-    graph = parts(model)
-    last = head_layers(graph)
-    renamed = [name for name in held if name not in graph.names]
-    classes = {held[name] for name in [*(last.keys() & held.keys()), *renamed[-1:]]} - {()}
-    if len(classes) != 1 or classes == {(number,) for number in last.values()}:
-        return None
-    ((number,),) = classes
-
-    def clone(layer: Any) -> Any:
-        config = layer.get_config()
-        if layer.name in last:
-            config |= dict.fromkeys({"units", "filters"} & config.keys(), number)
-        return type(layer).from_config(config)
-
-    return keras.models.clone_model(model, clone_function=clone)
+def _formula(constant: Constant) -> str:
+    return f"(x - {_list(constant.mean)}) / {_list(constant.deviation)}"
 
 
-def _are_names_of(names: list[str], graph: Parts) -> bool:
-    """Whether a file's names are a network's, but for the last layer's.
+def _advice(constant: Constant) -> str:
+    if len(constant.mean) == 1:
+        scale = 1 / constant.deviation[0]
+        offset = 0.0 - constant.mean[0] * scale
+        return f"begin the spec with `rescale: {{scale: {scale:.6g}, offset: {offset:.6g}}}`"
+    return "give the network images that are prepared so"
 
-    keras.applications called it differently over time, and wrote conv1/conv for conv1_conv.
+
+def _list(values: tuple[float, ...]) -> str:
+    shown = ", ".join(f"{value + 0.0:.6g}" for value in values[:4]) + (
+        ", ..." if values[4:] else ""
+    )
+    return shown if len(values) == 1 else f"[{shown}]"
+
+
+@contextlib.contextmanager
+def source_parts(keras: Any, source: Any, model: Any, ours: Parts) -> Iterator[Source]:
+    """Give the network that `source` means, while its file is open.
+
+    Args:
+        keras: the module.
+        source: as `copy` takes it.
+        model: the model that its weights are for.
+        ours: the parts of that.
+
+    Raises:
+        UsageError: there is no such source, or the file cannot be read.
+
     """
-    others = {name.replace("/", "_") for name in names} - graph.names
-    return len(names) == len(graph.weighted) and len(others) <= 1
+    if isinstance(source, keras.Model):
+        yield Source(parts(source), "")
+    elif source == IMAGENET:
+        yield Source(parts(_imagenet(keras, model)), "")
+    elif isinstance(source, (str, os.PathLike)):
+        with open_model(source) as file:
+            origin = f"\n{source} was written by {file.writer}"
+            yield Source(_of_file(keras, file, model, ours), origin)
+    else:
+        kind = type(source).__name__
+        raise UsageError(f"weights come from a Keras model, a file or {IMAGENET!r}, not a {kind}")
+
+
+def _of_file(keras: Any, file: ModelFile, model: Any, ours: Parts) -> Parts:
+    if file.config is None:
+        return _of_weights(keras, file, model, ours)
+    try:
+        return described(file.config, arrays_of(file), ours.all[0].shape)
+    except UnfamiliarError as error:
+        try:
+            return parts(load_file(file.path))
+        except UsageError:
+            raise UsageError(
+                f"{file.path} holds what archspec does not know: {error}\n"
+                f"it was written by {file.writer}, and Keras {keras.__version__} cannot load it "
+                "either\n"
+                "save its weights where it was made, with model.save_weights('NAME.weights.h5')"
+            ) from error
+
+
+def _of_weights(keras: Any, file: ModelFile, model: Any, ours: Parts) -> Parts:
+    """A network that lists its layers as the one whose weights a file holds.
+
+    That is `model` itself, or else the network of keras.applications that is called like it.
+    """
+    layers = layers_in(file)
+    try:
+        return adopt(ours, layers)
+    except UncertainError as error:
+        reason = str(error).replace("{}", model.name)
+    application = _application(keras, model.name)
+    if application is not None:
+        with contextlib.suppress(ValueError, UncertainError):  # an input or output it cannot have
+            return adopt(
+                parts(
+                    application(
+                        weights=None,
+                        input_shape=model.input_shape[1:],
+                        classes=model.output_shape[-1],
+                    )
+                ),
+                layers,
+            )
+    raise UsageError(
+        f"{file.path} holds the weights of {len(layers)} layers, not how they are joined, and "
+        f"{reason}\n"
+        f"it was written by {file.writer}\n"
+        "save the model that they belong to as a whole, where it was made: "
+        "model.save('NAME.keras')"
+    )
 
 
 def _application(keras: Any, name: str) -> Any:

@@ -17,11 +17,10 @@ from typing import Any, Final
 
 from archspec.diagnostics import Problem, UsageError, beside, nearest, suggestion
 from archspec.emit import weights
-from archspec.emit.engine import deep
 from archspec.emit.heads import head_layers, match_bodies
-from archspec.emit.matching import parts
+from archspec.emit.joining import parts
+from archspec.emit.matching import Extents, Part
 from archspec.emit.model import PART, layer_name
-from archspec.graph.builder import MOST_NODES
 from archspec.graph.graph import SEPARATOR, Graph
 from archspec.spec.document import Path as Place
 from archspec.training.recipe.mistakes import RecipeError
@@ -46,30 +45,30 @@ def begin(
     norm's moving statistics, and no random state. Raises `UsageError` where the source is not this
     network but for its head and its classes, and then `model` is as it was.
     """
-    with deep(MOST_NODES):
-        there = weights.source_model(keras, file_of(source), model)
-        ours = parts(model)
+    ours = parts(model)
+    with weights.source_parts(keras, file_of(source), model, ours) as there:
         try:
-            bodies = match_bodies(ours, parts(there))
+            bodies = match_bodies(ours, there.parts)
         except UsageError as error:
-            raise UsageError(f"{source} is not a `{graph.name}`: {error}") from None
-    if not bodies.before:
-        raise UsageError(
-            f"{source} has no layer in common with `{graph.name}` but the head, which is new"
-        )
-    pairs = bodies.before
-    if class_names and _classes(source) == tuple(class_names):
-        pairs = pairs + [pair for pair in bodies.heads if _shapes(pair[0]) == _shapes(pair[1])]
-    copied = weights.assign(keras, pairs)
+            raise UsageError(f"{source} is not a `{graph.name}`: {error}{there.origin}") from None
+        if not bodies.before:
+            raise UsageError(
+                f"{source} has no layer in common with `{graph.name}` but the head, which is new"
+            )
+        pairs = bodies.before
+        if class_names and _classes(source) == tuple(class_names):
+            pairs = pairs + [pair for pair in bodies.heads if _shapes(pair[0]) == _shapes(pair[1])]
+        copied = weights.assign(keras, pairs, weights.differing_constants(ours, there.parts))
     names = {mine for mine, _ in copied.layers}
-    left = [part.layer for part in ours.weighted if part.layer.name not in names]
+    left = [part for part in ours.weighted if part.name not in names]
     return Begun(
         source,
         copied.layers,
         copied.params,
-        new=tuple(layer.name for layer in left),
-        new_params=sum(prod(w.shape) for layer in left for w in layer.weights),
-        steps=tuple(dict.fromkeys(_steps(graph, {layer.name for layer in left}))),
+        new=tuple(part.name for part in left),
+        new_params=sum(prod(weight.value.shape) for part in left for weight in part.weights),
+        steps=tuple(dict.fromkeys(_steps(graph, {part.name for part in left}))),
+        notes=copied.notes,
     )
 
 
@@ -92,8 +91,8 @@ def _classes(source: str) -> tuple[str, ...] | None:
     return Beginning.read(home).data.class_names
 
 
-def _shapes(layer: Any) -> list[tuple[str, tuple[int, ...]]]:
-    return sorted((w.name, tuple(w.shape)) for w in layer.weights)
+def _shapes(part: Part) -> list[tuple[str, Extents]]:
+    return sorted((weight.name, weight.form) for weight in part.weights)
 
 
 def _steps(graph: Graph, layers: Collection[str]) -> Iterator[str]:
@@ -128,8 +127,7 @@ def freeze(model: Any, graph: Graph, until: str, new: Collection[str]) -> int:
 
 
 def _heads(model: Any) -> set[str]:
-    with deep(MOST_NODES):
-        return set(head_layers(parts(model)))
+    return set(head_layers(parts(model)))
 
 
 def _frozen(graph: Graph, until: str, kept: Collection[str], new: Collection[str]) -> set[int]:

@@ -112,13 +112,15 @@ class Begun:
     new_params: Count
     steps: tuple[str, ...]
     """What a table calls the new layers."""
+    notes: tuple[str, ...] = ()
+    """What else the source computes with, which is no weight."""
 
     def __str__(self) -> str:
         copied = f"copied {self.params:,} parameters of {len(self.layers):,} layers"
         named = ", ".join(self.steps[:MOST_NAMED])
         more = f" and {len(self.steps) - MOST_NAMED:,} more" if self.steps[MOST_NAMED:] else ""
         new = f"new: {named}{more} ({self.new_params:,} parameters)" if self.new else "nothing new"
-        return f"{copied} from {self.source}; {new}"
+        return "\n".join([f"{copied} from {self.source}; {new}", *self.notes])
 
     @classmethod
     def read(cls, home: Path) -> Begun | None:
