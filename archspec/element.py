@@ -15,6 +15,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isfinite
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -153,7 +154,8 @@ def _mend(info: FieldInfo, value: object) -> str | None:
             return f"did you mean `{reading if isinstance(reading, str) else show(reading)}`?"
     if not isinstance(value, str) and "" in _notes(info):
         return _notes(info)[""]
-    if isinstance(value, float) and accepts(info, max(int(value), 1)):
+    near = max(int(value), 1) if isinstance(value, float) and isfinite(value) else None
+    if near and accepts(info, near) and not accepts(info, near - 0.5):
         return "`=int(...)`, `=round(...)` and `=divisible(..., 8)` give whole numbers"
     return None
 
