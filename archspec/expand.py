@@ -1,7 +1,8 @@
 """Plan -> graph: the steps carried out, one after the other, with shapes known at each.
 
-A step that fails leaves no node, and whatever depends on it is passed over in silence: its own
-arguments are still checked, but no problem is reported that is only a consequence of another.
+No problem is reported that may only be the consequence of another. Where a step does not fit, its
+output is assumed as far as it is certain (`assumption.py`). One that fails otherwise leaves no
+node, and of whatever depends on it only its own arguments are checked.
 """
 
 from __future__ import annotations
@@ -12,19 +13,20 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeAlias
 
+from archspec.assumption import Assumptions
 from archspec.blocks.block import Block
-from archspec.diagnostics import MOST_CANDIDATES, Problem, UsageError, nearest
+from archspec.diagnostics import MOST_CANDIDATES, Problem, nearest
 from archspec.element import ArgumentProblems, Element, show, whole
+from archspec.extent import input_extent
 from archspec.graph.builder import Builder
 from archspec.graph.graph import SEPARATOR, Graph, Node, reaching
-from archspec.ops.fields import LARGEST
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 from archspec.plan import compile_plan
 from archspec.spec.document import Path, Spec, name_problem
 from archspec.spec.findings import Findings
-from archspec.spec.template import BROKEN, Passed, Template, evaluate, expression_meant
+from archspec.spec.template import BROKEN, Passed, Template, evaluate
 from archspec.spec.variables import variables
 from archspec.step import (
     GROUPS,
@@ -32,7 +34,6 @@ from archspec.step import (
     SpecBlock,
     Step,
     is_count,
-    meant,
     relative_meant,
     report_arguments,
     report_defaults,
@@ -49,11 +50,6 @@ DEEPEST = 64
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 """What `in.` calls the spatial axes, by their number."""
-
-_KNOWN_EXTENT = (
-    "every figure depends on it, so it must be known: write the size you train at, as "
-    "`input: [224, 224, 3]`; a variant may set another"
-)
 
 _Env: TypeAlias = ChainMap[str, Any]
 """The variables there are at a step."""
@@ -83,12 +79,13 @@ class _Run:
         self.findings = findings
         self.variables = {name: value for name, value in values.items() if name != "input"}
         self.defaults = self._defaults()
-        shape = self._input_shape(values["input"])
+        shape = input_extent(spec, values["input"], self.variables, findings)
         sound = {
             cls.kind: {name: v for name, v in values.items() if v is not BROKEN}
             for cls, values in self.defaults.items()
         }
         self.builder = Builder(shape or (1, 1), sound)
+        self.assumptions = Assumptions(self.builder)
         self.enclosing = self.builder.input if shape else None
         self.floor = ""
         self.depth = 0
@@ -140,30 +137,6 @@ class _Run:
 
     # What holds for the whole run.
 
-    def _input_shape(self, extent: Any) -> tuple[int, ...] | None:
-        written = self.spec.source.data.get("input", BROKEN)
-        if extent is BROKEN or (extent is None and written is not None):
-            return None  # what was written is no input, and reported
-        place: Path = ()
-        extent = whole(extent)
-        if not (isinstance(extent, tuple) and 2 <= len(extent) <= 4):
-            help_ = "as [height, width, channels]; one to three spatial axes, then the channels"
-            problem = Problem("value", f"`input` cannot be {show(extent)}", help=help_)
-        else:
-            wrong = [i for i, n in enumerate(extent) if type(n) is not int or not 1 <= n <= LARGEST]
-            if not wrong:
-                return extent
-            place, n = (wrong[0],), extent[wrong[0]]
-            message = f"`input` needs whole numbers from 1 to {LARGEST}, not {show(n)}"
-            unknown = n is None or str(n).lower() in ("none", "null", "?", "-1", "any")
-            mend = _KNOWN_EXTENT if unknown else expression_meant(n, self.variables)
-            problem = Problem("value", message, help=mend or meant(n, is_count))
-        path = self.spec.settings["input"][1]
-        if path is None:
-            raise UsageError(f"`input`, as it was set: {problem.message}")
-        self.findings.report(problem, (*path, *place))
-        return None
-
     def _defaults(self) -> dict[type[Element], dict[str, Any]]:
         """The values of `defaults`, BROKEN where something is wrong."""
         defaults = {}
@@ -213,11 +186,7 @@ class _Run:
             try:
                 x = self._once(step, inputs, inner, name)
             except Problem as problem:
-                if step.path not in self.failed:  # the rounds of a loop fail alike
-                    self.failed.add(step.path)
-                    self.findings.report(problem, (*step.path, step.kind), key=True)
-                if self.builder.full:
-                    raise self.findings.error() from None
+                self._report_unfit(step, problem)
                 x = None
             except Passed:
                 x = None
@@ -262,7 +231,8 @@ class _Run:
             nodes = [end for end in ends if end is not None]
             if step.merge is None or step.broken or len(nodes) < len(ends):
                 return None
-            return self.builder(step.merge.parse({}), *nodes, name=step.merge.kind)
+            merge = self.builder.fill(step.merge.parse({}))
+            return self._place(step, merge, self.builder.claim("merge", merge.kind), tuple(nodes))
 
     def _element(self, step: Step, path: str, inputs: _Inputs, env: _Env) -> Node | None:
         element = step.constant or self._parse(step, inputs[0], env)
@@ -283,9 +253,33 @@ class _Run:
         if not isinstance(element, (Op, Block)):
             raise TypeError(f"{step.kind} is neither an op nor a block")
         start = len(self.builder.nodes)
-        y = self.builder.place(element, path, nodes)
+        y = self._place(step, element, path, nodes)
         self.made.append((step, start, len(self.builder.nodes)))
         return y
+
+    def _place(
+        self, step: Step, element: Element, path: str, nodes: tuple[Node, ...]
+    ) -> Node | None:
+        """The node of an element; where it does not fit, that is reported, and one is assumed."""
+        if self.assumptions.uncertain(nodes):
+            y, problem = self.assumptions.after(element, path, nodes)
+            if problem:
+                self._report_unfit(step, problem)
+            return y
+        try:
+            return self.builder.place(element, path, nodes)
+        except Problem as problem:
+            if problem.code != "shape":
+                raise
+            self._report_unfit(step, problem)
+            return self.assumptions.failed(element, path, nodes)
+
+    def _report_unfit(self, step: Step, problem: Problem) -> None:
+        if step.path not in self.failed:  # the rounds of a loop fail alike
+            self.failed.add(step.path)
+            self.findings.report(problem, (*step.path, step.kind), key=True)
+        if self.builder.full:
+            raise self.findings.error() from None
 
     def _spec_block(self, element: SpecBlock, path: str, x: Node | None) -> Node | None:
         arguments = {name: getattr(element, name) for name in type(element).model_fields}
@@ -465,10 +459,15 @@ class _Run:
 
     def _value(self, step: Step, where: Path, template: Template, x: Node | None, env: _Env) -> Any:
         """The value of what stands at `where` in a step; BROKEN if that is unknown."""
+        inputs = None if x is None else _described(x.shape)
+        uncertain = x is not None and self.assumptions.uncertain((x,))
+        if x is not None and inputs is not None and uncertain:
+            inputs = dict(inputs.items() & _described(self.assumptions.other(x)).items())
         try:
-            return evaluate(template, env, None if x is None else _described(x.shape))
+            return evaluate(template, env, inputs)
         except Problem as problem:
-            self._report(step, where, problem)
+            if not uncertain:
+                self._report(step, where, problem)
         except Passed:
             pass
         return BROKEN

@@ -21,6 +21,8 @@ ROOMS = (
     "catalog",
     "step",
     "plan",
+    "assumption",
+    "extent",
     "expand",
     "analysis",
     "render",

@@ -29,6 +29,10 @@ LONGEST_PATH = 1_000
 """In characters: every node below a scope has its path."""
 
 
+TRIAL = "trial"
+"""Path of an element that is only tried."""
+
+
 class _Part(NamedTuple):
     """What a block expanded to, relative to the node and the path where it began."""
 
@@ -56,6 +60,7 @@ class Builder:
         """Whether something was refused because the graph is as large as it may be."""
         self.prefix = ""
         """Path of the scope in which things are added, with its separator."""
+        self._tried = 0
         self._used: set[str] = set()
         self._counts: dict[str, int] = {}
         self._parts: dict[tuple[Element, tuple[Shape, ...]], _Part] = {}
@@ -73,6 +78,24 @@ class Builder:
             layer = self._layer(element, path, inputs)
             return self._append(path, layer, tuple(node.index for node in inputs))
         return self._block(element, path, inputs)  # type: ignore[arg-type]
+
+    def stand_in(self, path: str, shape: Shape) -> Node:
+        """Add a node for one that failed. A graph with such a node is never finished."""
+        return self._append(path, layer_at(Input(extent=tuple(shape)), ()), ())
+
+    def tried(self, element: Element, shapes: Sequence[Shape]) -> Shape:
+        """The shape of an element's output on inputs of these shapes; nothing is added.
+
+        Raises `Problem` as `place` does, and where all that was tried is as much as a graph holds.
+        """
+        if self._tried > MOST_NODES:
+            raise Problem("limit", f"more than {MOST_NODES:,} layers were tried")
+        trial = Builder(shapes[0], self._defaults)
+        others = [trial.stand_in(f"input{i}", shape) for i, shape in enumerate(shapes[1:], start=2)]
+        try:
+            return trial.place(element, TRIAL, (trial.input, *others)).shape
+        finally:
+            self._tried += len(trial.nodes)
 
     def fill(self, element: Element) -> Element:
         """`element` with the spec's `defaults` for its kind where it leaves a field unsaid."""
