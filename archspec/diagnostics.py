@@ -47,7 +47,7 @@ CODES: Final[dict[str, str]] = {
 """Every code a diagnostic may carry, with its meaning."""
 
 MOST_CHARACTERS: Final = 2_000
-"""Of one message: what it quotes may be as long as a spec."""
+"""Length of one message: what it quotes may be as long as a spec."""
 
 MOST_CANDIDATES: Final = 1_000
 """How many names a misspelt one is compared with: each takes time."""

@@ -130,8 +130,8 @@ class _Run:
         for step, start, stop in self.made:
             if start < stop and not any(needed[start:stop]):
                 path = self.builder.nodes[stop - 1].name
-                help_ = "a later step takes it by `from: NAME`; or leave the step out"
-                problem = Problem("unused", "nothing takes the output of this step", help=help_)
+                help_ = "use it in a later step by `from: NAME`, or leave this step out"
+                problem = Problem("unused", "no step uses the output of this one", help=help_)
                 problem.path = path
                 self.findings.report(problem, (*step.path, step.kind), key=True)
 
@@ -239,7 +239,7 @@ class _Run:
         if isinstance(element, Merge):
             if len(inputs) < 2:
                 help_ = f"as `{step.kind}: name` or `{step.kind}: [a, b]`"
-                raise Problem("shape", f"`{step.kind}` needs two inputs at least", help=help_)
+                raise Problem("shape", f"`{step.kind}` needs at least two inputs", help=help_)
         elif len(inputs) > element.most_inputs:
             most = (
                 "one input" if element.most_inputs == 1 else f"at most {element.most_inputs} inputs"
@@ -295,7 +295,7 @@ class _Run:
     def _inside(self, x: Node | None) -> Iterator[None]:
         """Within a group or a block, `input` is what came in there."""
         if self.depth == DEEPEST:
-            raise Problem("limit", f"steps are nested more than {DEEPEST} deep, with their blocks")
+            raise Problem("limit", f"steps are nested more than {DEEPEST} deep, blocks included")
         outer, self.enclosing = self.enclosing, x
         self.depth += 1
         try:
@@ -350,10 +350,10 @@ class _Run:
         ]
         if name in self.plan.names and any(f"{p}{name}1" in self.named for p in self._prefixes()):
             help_ = f"its rounds are called `{name}1`, `{name}2` and so on"
-            return Problem("unknown-name", f"`{name}` is a loop, no single step", help=help_)
+            return Problem("unknown-name", f"`{name}` is a loop, not a single step", help=help_)
         if name in self.plan.names:
             help_ = "a step may take from earlier ones of its own group and of those around it"
-            message = f"`{name}` comes after this step, or is out of its sight"
+            message = f"`{name}` is defined later, or in a scope this step cannot see"
             return Problem("circular", message, help=help_)
         match = nearest(name, ["input", *visible])
         near = [path for path in visible if SEPARATOR not in path][:8]

@@ -71,7 +71,7 @@ class _Compiler:
         self.taken: set[str] = set()
         """Blocks of the spec's own that are called like a kind there is: nobody knows which."""
         self.uses: dict[str, dict[str, Path]] = {}
-        """Of each block, the blocks in it, and where."""
+        """For each block, the blocks in it, and where."""
         self.inside: str | None = None
 
     def plan(self) -> Plan:
@@ -103,9 +103,9 @@ class _Compiler:
         """Whether a block may be called so; reported if not."""
         problem = None
         if name in _BESIDE or name in GROUPS:
-            problem = Problem("value", f"`{name}` has a meaning of its own; choose another name")
+            problem = Problem("value", f"`{name}` is a reserved word; choose another name")
         elif catalog.get(name):
-            message = f"archspec has a `{name}` already"
+            message = f"archspec already has a kind `{name}`"
             problem = Problem("duplicate", message, help="choose another name")
         if problem:
             self.report(problem, ("blocks", name), key=True)
@@ -126,7 +126,7 @@ class _Compiler:
                 elif used in trail:
                     names = list(trail)
                     circle = " -> ".join([*names[names.index(used) :], used])
-                    problem = Problem("circular", f"blocks that are made of themselves: {circle}")
+                    problem = Problem("circular", f"blocks that contain themselves: {circle}")
                     self.report(problem, path, key=True)
                     circular = True
                 elif used not in done:
@@ -194,9 +194,9 @@ class _Compiler:
         others = [key for key in data if key != group and key not in allowed]
         if group is not None:
             for key in others:
-                hint = key_hint(key, allowed, what=f"beside `{group}` may stand")
+                hint = key_hint(key, allowed, what=f"allowed beside `{group}`")
                 problem = Problem(
-                    "unknown-key", f"`{key}` cannot stand beside `{group}`", help=hint
+                    "unknown-key", f"`{key}` is not allowed beside `{group}`", help=hint
                 )
                 self.report(problem, (*path, key), key=True)
             return group
@@ -212,7 +212,7 @@ class _Compiler:
         for key in others:
             if key == kind:
                 continue
-            message, hint = f"`{key}` cannot stand beside a kind", ""
+            message, hint = f"`{key}` is not allowed beside a kind", ""
             if key in kinds and not self._is_argument(kind, key):
                 message = f"a step has one kind, this one has `{kind}` and `{key}`"
                 hint = f"begin a new step: `- {key}: ...`"
@@ -236,7 +236,7 @@ class _Compiler:
         if "for" in data:
             loop = self._loop(data["for"], (*path, "for"), known)
             if "repeat" in data:
-                problem = Problem("unknown-key", "`for` and `repeat` cannot stand together")
+                problem = Problem("unknown-key", "`for` and `repeat` cannot be used together")
                 self.report(problem, (*path, "repeat"), key=True)
         repeat = whole(data.get("repeat"))
         if repeat is None or is_count(repeat) or is_expression(repeat):
@@ -291,7 +291,7 @@ class _Compiler:
     def _loop(self, data: Any, path: Path, known: Known) -> dict[str, Template]:
         if not isinstance(data, dict) or not data:
             help_ = "as `for: {filters: [64, 128], n: [1, 2]}`"
-            message = f"`for` must give names their lists, not {show(data)}"
+            message = f"`for` must map names to lists, not {show(data)}"
             self.report(Problem("type", message, help=help_), path)
             return {"": BROKEN}
         loop: dict[str, Template] = {}
@@ -323,7 +323,7 @@ class _Compiler:
             step = step._replace(broken=True)
         if isinstance(written, (list, dict)) and len(named) < 2:
             help_ = "[] is the identity branch"
-            problem = Problem("value", "`branches` needs two branches at least", help=help_)
+            problem = Problem("value", "`branches` needs at least two branches", help=help_)
             self.report(problem, where)
             step = step._replace(broken=True)
         branches = []
@@ -400,7 +400,7 @@ class _Compiler:
         problem = unknown_argument(cls, name)
         problem.help = meant or problem.help
         if name in MODIFIERS and place[0] != "defaults":
-            problem.help = f"it stands beside the kind: `{{{cls.kind}: ..., {name}: ...}}`"
+            problem.help = f"it belongs beside the kind: `{{{cls.kind}: ..., {name}: ...}}`"
         self.report(problem, place, key=key)
 
     def _checked(
@@ -450,7 +450,7 @@ class _Compiler:
             problem = Problem("type", message, help=relative_meant(data))
         elif isinstance(data, list) and len(data) < 2:
             help_ = f"`{step.kind}: name` merges the previous step with the named one"
-            problem = Problem("value", "a list names every input, two at least", help=help_)
+            problem = Problem("value", "a list must name every input, at least two", help=help_)
         if step.sources:
             twice = Problem("unknown-key", f"`{step.kind}` names its inputs already; drop `from`")
             self.report(twice, (*step.path, "from"), key=True)

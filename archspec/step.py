@@ -142,7 +142,7 @@ def misplaced(cls: type[Element] | None, data: Mapping[str, Any], key: str) -> s
     if cls is not None and argument is None:
         argument = key_meant(key, cls.model_fields)
     if cls is None or argument is None:
-        return key_hint(key, MODIFIERS, what="beside a kind may stand")
+        return key_hint(key, MODIFIERS, what="allowed beside a kind")
     given = data[cls.kind]
     if given is None and argument == key:
         return f"`{key}` is an argument of `{cls.kind}`: indent it below `{cls.kind}:`"

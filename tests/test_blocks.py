@@ -622,13 +622,13 @@ def problem(step: str) -> Diagnostic:
         (
             "- {from: [input, input], join: {columns: [0]}}",
             "shape",
-            "the last input of `join` is 8x8x16, which is no draw of so many columns",
+            "the last input of `join` is 8x8x16, not a draw of that many columns",
             "with `columns`, the last input is the output of `path_draw`",
         ),
         (
             "- {from: [input, input], join: {columns: [0, 1]}}",
             "shape",
-            "`join` says the columns of 2 inputs, but has 1",
+            "`join` names the columns of 2 inputs, but has 1",
             None,
         ),
         (

@@ -40,7 +40,7 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
 
 
 def terminal(*arguments: str, columns: int, **environment: str) -> str:
-    """What the command writes to a terminal of so many columns."""
+    """What the command writes to a terminal of that many columns."""
     outer, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     unset = {"NO_COLOR", "COLUMNS", "TERM"}

@@ -90,6 +90,7 @@ UNREACHED = {
     "the path of a step is longer than {} characters",  # below, it is too long for a table
     "{} blocks are more than {}",
     "a list of {} is longer than {}",
+    "more than {} layers were tried",  # ends a guess, and is never shown
 }
 
 

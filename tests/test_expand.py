@@ -147,7 +147,7 @@ def test_a_bundled_spec_takes_its_variant_and_variables(tmp_path):
         (None, {"width": "=1 / 0"}, "`width`, as it was set: 1 / 0 divides by zero"),
         (None, {"input": 3}, "`input`, as it was set: `input` cannot be 3"),
         (None, {"input": [8, 0, 3]}, "`input` needs whole numbers from 1 to 2147483647, not 0"),
-        (None, {"width": "=half"}, "variables that need each other: half -> width -> half"),
+        (None, {"width": "=half"}, "variables that depend on each other: half -> width -> half"),
     ],
 )
 def test_what_is_set_wrongly_from_outside_is_no_mistake_in_the_spec(variant, given, message):
@@ -307,7 +307,9 @@ input: [8, 8, 4]
 blocks: {own: {layers: [softmax, add: stem]}}
 layers: [{name: stem, softmax: {}}, own]
 """
-    with pytest.raises(SpecError, match="`stem` comes after this step, or is out of its sight"):
+    with pytest.raises(
+        SpecError, match="`stem` is defined later, or in a scope this step cannot see"
+    ):
         expand(spec_of(text))
 
 

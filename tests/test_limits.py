@@ -37,7 +37,7 @@ def many(text: str, number: int, between: str = "") -> str:
 
 
 STEPS = "limit: the spec asks for more than 50,000 steps"
-LAYERS = "limit: the network has more than 50,000 layers, or 200,000 joints"
+LAYERS = "limit: the network has more than 50,000 layers, or 200,000 connections"
 
 REFUSED: dict[str, tuple[Callable[[], str], str]] = {
     "repeats in repeats": (
@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[Callable[[], str], str]] = {
     ),
     "a circle of blocks": (
         lambda: net("- b1", blocks(many("  b^: {layers: [b@, b900]}\n", 900))),
-        "circular: blocks that are made of themselves: b1 -> b900 ->",
+        "circular: blocks that contain themselves: b1 -> b900 ->",
     ),
     "blocks": (
         lambda: net("- b0", "blocks:\n" + many("  b@: {layers: [softmax]}\n", 20_000)),
@@ -84,7 +84,7 @@ REFUSED: dict[str, tuple[Callable[[], str], str]] = {
     ),
     "a circle of variables": (
         lambda: net("- softmax", "vars:\n" + many("  v@: =v^\n", 20_000) + "  v20000: =v0\n"),
-        "circular: variables that need each other: v0 -> v1",
+        "circular: variables that depend on each other: v0 -> v1",
     ),
     "layers in a block": (lambda: net("- dense: {layers: 2147483647, growth: 1}"), LAYERS),
     "joints in a block": (

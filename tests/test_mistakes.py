@@ -109,7 +109,7 @@ def test_a_wrong_value_is_said_in_its_place(kind, field):
 def test_a_kind_takes_no_argument_that_is_a_mapping(kind):
     for field in KINDS[kind].model_fields:
         found = problems(f"- {kind}: {{{field}: {{a: 1}}}}")
-        assert "a mapping cannot stand here" in [diagnostic.message for diagnostic in found]
+        assert "a mapping is not allowed here" in [diagnostic.message for diagnostic in found]
 
 
 def test_enough_mistakes_are_enough():

@@ -217,8 +217,8 @@ def test_two_duplicate_keys_are_two_problems_and_the_first_values_count():
     found = parse("a: 1\nb: {c: 2, c: 3}\na: 4\n")
     assert found.data == {"a": 1, "b": {"c": 2}}
     assert [(d.code, d.message, d.span) for d in found.diagnostics] == [
-        ("duplicate", "`c` stands twice: first on line 2", at(2, 11, 2, 12)),
-        ("duplicate", "`a` stands twice: first on line 1", at(3, 1, 3, 2)),
+        ("duplicate", "`c` appears twice: first on line 2", at(2, 11, 2, 12)),
+        ("duplicate", "`a` appears twice: first on line 1", at(3, 1, 3, 2)),
     ]
 
 
@@ -251,7 +251,7 @@ REFUSED = [
     ("- conv: 3\n", "type", (1, 1), "this is a list", "`input:`"),
     ("hello", "type", (1, 1), "a single value", ""),
     ("a: 1\n---\nb: 1\n", "syntax", (2, 1), "second document", "`---`"),
-    ("a: 1\n...\nb", "syntax", (3, 1), "has ended", ""),
+    ("a: 1\n...\nb", "syntax", (3, 1), "the end of the spec", ""),
     ("%YAML 1.1\n---\na: 1", "syntax", (1, 1), "directives", ""),
     ("a:\n\tb: 1\n", "syntax", (2, 1), "tab", "spaces"),
     ("a:\n  b: 1\n\tc: 1\n", "syntax", (3, 1), "tab", "spaces"),
@@ -267,7 +267,7 @@ REFUSED = [
     ("a: 'x\n", "syntax", (1, 4), "never closed", "'"),
     ("a: 'it's'", "syntax", (1, 8), "closing quote", "quotes"),
     ("a: x: y", "syntax", (1, 5), "colon", "quotes"),
-    ("a: 1\n  b: 2\n", "syntax", (2, 3), "no key can stand here: `b`", "line it up"),
+    ("a: 1\n  b: 2\n", "syntax", (2, 3), "no key is allowed here: `b`", "line it up"),
     ("a:\n  b: 1\n c: 2\n", "syntax", (3, 2), "does not line up", "indent"),
     ("a:\n  - b\n - c\n", "syntax", (3, 2), "does not line up", "indent"),
     ("a:\n  - b\n  c: 1\n", "syntax", (3, 3), "does not line up", "indent"),

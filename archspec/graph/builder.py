@@ -190,7 +190,9 @@ class Builder:
         self.edges += len(inputs)
         self.full = index >= MOST_NODES or self.edges > MOST_EDGES
         if self.full:
-            message = f"the network has more than {MOST_NODES:,} layers, or {MOST_EDGES:,} joints"
+            message = (
+                f"the network has more than {MOST_NODES:,} layers, or {MOST_EDGES:,} connections"
+            )
             raise Problem("limit", message)
         node = Node(index, path, layer, inputs)
         self.nodes.append(node)

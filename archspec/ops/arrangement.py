@@ -130,7 +130,8 @@ class Slice(Rearrangement, kind="slice"):
         stop = x.channels if self.stop is None else self.stop
         if not self.start < stop <= x.channels:
             raise Problem(
-                "shape", f"channels {self.start} to {stop} are not within the {x.channels} there"
+                "shape",
+                f"channels {self.start} to {stop} are out of range: its input has {x.channels}",
             )
         return Shape((*x.spatial, stop - self.start))
 

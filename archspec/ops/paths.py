@@ -64,12 +64,12 @@ class Join(Mean, kind="join"):
         if len(values) != len(self.columns) or not values:
             raise Problem(
                 "shape",
-                f"`join` says the columns of {len(self.columns)} inputs, but has {len(values)}",
+                f"`join` names the columns of {len(self.columns)} inputs, but has {len(values)}",
             )
         if draw.rank or max(self.columns) >= draw.channels:
             raise Problem(
                 "shape",
-                f"the last input of `join` is {draw}, which is no draw of so many columns",
+                f"the last input of `join` is {draw}, not a draw of that many columns",
                 help="with `columns`, the last input is the output of `path_draw`",
             )
         return super().output_shape(*values)

@@ -247,7 +247,7 @@ def _section(path: Path) -> type[_Section]:
 _EXAMPLES = {
     "name": "as `name: mynet`",
     "input": "as `input: [224, 224, 3]`: one to three spatial axes, then the channels",
-    "layers": "as `layers: [conv: 64, flatten, fc: 10]`: a list of one step at least",
+    "layers": "as `layers: [conv: 64, flatten, fc: 10]`: a list with at least one step",
     "source": "say where the figures are from, as `source: table 1`",
 }
 """What a right value of a key looks like."""
@@ -288,7 +288,7 @@ def _check_names(findings: Findings, document: Document, lost: frozenset[Path]) 
     members = tuple(document.variants) or (document.name,)
     for name in document.published:
         if name not in members and lost.isdisjoint([("name",), ("variants",)]):
-            message = f"`published` speaks of `{name}`, which is not a variant"
+            message = f"`published` names `{name}`, which is not a variant"
             hint = suggestion(name, members, what="variants")
             problem = Problem("unknown-name", message, help=hint)
             findings.report(problem, ("published", name), key=True)
@@ -303,7 +303,7 @@ def name_problem(name: object, what: str, *, variable: bool = False) -> Problem 
             help_ += f", as `{tidy}`" if NAME.fullmatch(tidy) else ""
         return Problem("value", f"{what} cannot be called {show(name)}", help=help_)
     if name in RESERVED or (variable and name.lower() in _WORDS_OF_EXPRESSIONS):
-        return Problem("value", f"`{name}` has a meaning of its own; choose another name")
+        return Problem("value", f"`{name}` is a reserved word; choose another name")
     return None
 
 

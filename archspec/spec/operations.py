@@ -19,7 +19,7 @@ Value: TypeAlias = "int | float | bool | str | tuple[Value, ...] | None"
 MAX_NUMBER: Final = 2**63
 MAX_ITEMS: Final = 1_000
 MAX_DEPTH: Final = 100
-"""Of lists within lists, and of an expression's tree."""
+"""Levels of lists within lists, and of an expression's tree."""
 
 
 def wrong(message: str, *, help: str | None = None) -> NoReturn:  # noqa: A002

@@ -211,7 +211,7 @@ class _Reader:
                 Diagnostic("file", "this is not UTF-8 text", span, help="save the file as UTF-8")
             )
         if match := _NOT_TEXT.search(text):
-            message = f"the character U+{ord(match[0]):04X} cannot stand in a spec"
+            message = f"the character U+{ord(match[0]):04X} is not allowed in a spec"
             span = _span_at(text, match.start())
             self.stop(Diagnostic("file", message, span, help="a spec is a text file in UTF-8"))
         for number, line in enumerate(self.lines, 1):
@@ -299,7 +299,7 @@ class _Reader:
         self.cut = (span.line, end)
         mend = f"did you mean `[{text[1:-1]}]`?"
         whole = span._replace(end_column=end + 1)
-        self.report("expression", "a list stands in square brackets", whole, help=mend)
+        self.report("expression", "a list is written in square brackets", whole, help=mend)
         return numbers
 
     def scalar(self, event: yaml.ScalarEvent) -> _Node:
@@ -336,7 +336,7 @@ class _Reader:
         anchored = self.anchors.get(name)
         if anchored is None:
             if name in self.anchors:
-                self.stop(Diagnostic("circular", f"`*{name}` stands inside what it names", span))
+                self.stop(Diagnostic("circular", f"`*{name}` is inside what it names", span))
             match = nearest(name, self.anchors)
             mend = f"did you mean `*{match}`?" if match else "is it a text? Then it needs quotes"
             self.stop(Diagnostic("unknown-name", f"there is no anchor `&{name}`", span, help=mend))
@@ -405,7 +405,7 @@ class _Reader:
                 first = parent.keys[key.value].line
                 self.report(
                     "duplicate",
-                    f"`{key.value}` stands twice: first on line {first}",
+                    f"`{key.value}` appears twice: first on line {first}",
                     key.span,
                     help="keep one of the two",
                 )

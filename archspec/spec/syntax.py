@@ -17,7 +17,7 @@ _SYNTAX: Final[tuple[tuple[str, str, str], ...]] = (
         "a list cannot start here",
         "put each `- item` on a line of its own, or write [item, item]",
     ),
-    ("mapping keys are not allowed", "no key can start here with `?`", _QUOTES_HELP),
+    ("mapping keys are not allowed", "no key is allowed to start here with `?`", _QUOTES_HELP),
     ("escape", "this escape is not known", r"write a backslash as `\\`, or use single quotes"),
     ("hexdecimal", "this escape is not complete", r"write a backslash as `\\`"),
     (
@@ -31,7 +31,7 @@ _SYNTAX: Final[tuple[tuple[str, str, str], ...]] = (
         "`|` and `>` start a text block on the lines below: nothing else can follow them here",
         _QUOTES_HELP,
     ),
-    ("<document start>", "the spec has ended, and this follows it", "leave it out"),
+    ("<document start>", "this follows the end of the spec", "leave it out"),
 )
 """What the parser says, in part; what we say; and the mend."""
 
@@ -146,12 +146,12 @@ def explain(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Diagnostic:
         if key := re.fullmatch(r"[\s-]*(\S+)", before):
             at = span._replace(column=key.start(1) + 1, end_column=span.column)
             return syntax(
-                f"no key can stand here: `{key[1]}`",
+                f"no key is allowed here: `{key[1]}`",
                 "line it up with the keys that it belongs to; the line above it must be complete",
                 at,
             )
         mend = f"{_QUOTES_HELP}; several `key: value` on one line need `{{}}` around them"
-        return syntax("a colon and a space cannot stand inside an unquoted text", mend)
+        return syntax("a colon and a space are not allowed in an unquoted text", mend)
     if "cannot start any token" in problem:
         return syntax(f"an unquoted text cannot start with `{rest[:1]}`", _QUOTES_HELP)
     if "expected ':'" in problem:

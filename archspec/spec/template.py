@@ -92,7 +92,7 @@ def compile_template(
         return items if all(map(is_constant, items)) else Listing(items)
     if isinstance(value, dict):
         help_ = expression_meant(value, known) or _VALUES
-        findings.report(Problem("type", "a mapping cannot stand here", help=help_), path)
+        findings.report(Problem("type", "a mapping is not allowed here", help=help_), path)
         return BROKEN
     if not is_expression(value):
         return value
@@ -108,7 +108,7 @@ def compile_template(
             hint = "`index` counts the rounds of `for` and `repeat`: it is defined in them"
         findings.report(Problem("unknown-name", f"`{name}` is not defined", help=hint), path)
     if expression.inputs and not shaped:
-        help_ = "it is what comes into a step, and this is no step"
+        help_ = "it is the input of a step, and this is not a step"
         findings.report(Problem("expression", "`in` has no meaning here", help=help_), path)
         return BROKEN
     return BROKEN if unknown else expression

@@ -57,7 +57,7 @@ def _value(spec: Spec, findings: Findings, name: str, template: Any, values: dic
 
 def _report_circle(spec: Spec, findings: Findings, trail: list[str], needed: str) -> None:
     circle = [*trail[trail.index(needed) :], needed]
-    message = f"variables that need each other: {' -> '.join(circle)}"
+    message = f"variables that depend on each other: {' -> '.join(circle)}"
     path = spec.settings[trail[-1]][1]
     if path is None:
         raise UsageError(message)
