@@ -35,7 +35,17 @@ if TYPE_CHECKING:
     from archspec.emit.model import build as build
     from archspec.emit.model import load_model as load_model
     from archspec.emit.model import verify as verify
+    from archspec.explanation import Explanation as Explanation
+    from archspec.explanation import show as show
     from archspec.graph.graph import Graph as Graph
+    from archspec.inventory import Kinds as Kinds
+    from archspec.inventory import Networks as Networks
+    from archspec.inventory import kinds as kinds
+    from archspec.inventory import networks as networks
+    from archspec.json_schema import JSONSchema as JSONSchema
+    from archspec.json_schema import schema as schema
+    from archspec.proof import Proof as Proof
+    from archspec.proof import check as check
     from archspec.spec.document import Spec as Spec
     from archspec.spec.loading import load as load
     from archspec.training.probe import probe as probe
@@ -71,7 +81,17 @@ _HOMES = {
     "build": "archspec.emit.model",
     "load_model": "archspec.emit.model",
     "verify": "archspec.emit.model",
+    "Explanation": "archspec.explanation",
+    "show": "archspec.explanation",
     "Graph": "archspec.graph.graph",
+    "Kinds": "archspec.inventory",
+    "Networks": "archspec.inventory",
+    "kinds": "archspec.inventory",
+    "networks": "archspec.inventory",
+    "JSONSchema": "archspec.json_schema",
+    "schema": "archspec.json_schema",
+    "Proof": "archspec.proof",
+    "check": "archspec.proof",
     "Spec": "archspec.spec.document",
     "load": "archspec.spec.loading",
     "probe": "archspec.training.probe",

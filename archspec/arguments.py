@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Iterable
 from typing import Any, Final
@@ -33,9 +34,20 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
+def finite(name: str, value: Any) -> float:
+    """Return a finite number above 0, also one of NumPy's; no truth value."""
+    try:
+        number = math.nan if isinstance(value, bool | str) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise wrong(name, value, "a finite number above 0")
+    return number
+
+
 def text(name: str, value: Any) -> str:
-    """Return a text that is not empty."""
-    if not isinstance(value, str) or not value:
+    """Return a text."""
+    if not isinstance(value, str):
         raise wrong(name, value, "a text")
     return value
 

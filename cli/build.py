@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .engine import EngineCommand
-from .options import format_option, load_spec, memory_options, rows_options, spec_options
-from .output import SUFFIXES, as_json, check_outputs, echo, screen, write
+from .options import Option, format_option, load_spec, memory_options, rows_options, spec_options
+from .output import FORMATS, SUFFIXES, as_json, check_outputs, echo, screen, write
 
 if TYPE_CHECKING:
     from archspec.analysis.report import Report
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 @rows_options
 @click.option("--columns", metavar="A,B,..", help="Columns to show, such as layer,params,macs.")
 @click.option("--formulas", is_flag=True, help="Show how each number comes about.")
-@format_option
+@format_option(*FORMATS)
 @click.option(
     "-o",
-    "--output",
+    "--out",
     "outputs",
+    cls=Option,
+    aliases={"--output": None},
     multiple=True,
     metavar="FILE",
     help="Write .keras (the model), .json, .csv, .md, .txt (the report) or .yaml (the spec, "

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from .options import format_option, memory_options, rows_options, set_option
-from .output import SUFFIXES, as_json, check_outputs, complain, echo, screen, write
+from .options import format_option, memory_options, out_option, rows_options, set_option
+from .output import FORMATS, SUFFIXES, as_json, check_outputs, complain, deliver
 
 if TYPE_CHECKING:
     from archspec.analysis.report import Report
@@ -31,15 +31,8 @@ Renderer: TypeAlias = Callable[..., str]
 @click.option("--columns", metavar="A,B,..", help="Columns to show, such as name,params,flops.")
 @click.option("--diff", is_flag=True, help="Show where two networks differ, row by row.")
 @rows_options
-@format_option
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    multiple=True,
-    metavar="FILE",
-    help="Write .txt, .json, .csv or .md too. May be given several times.",
-)
+@format_option(*FORMATS)
+@out_option(*SUFFIXES)
 def command(
     specs: tuple[str, ...],
     settings: dict[str, Any],
@@ -80,10 +73,7 @@ def command(
     else:
         render = _comparison(reports, order, names)
     if render:
-        echo(render(form, **(screen() if form == "text" else {})))
-        for path in outputs:
-            write(render(SUFFIXES[Path(path).suffix]), path)
-            echo(f"wrote {path}", err=True)
+        deliver(render, form, outputs)
     if errors:
         complain(errors)
         raise click.exceptions.Exit(1)

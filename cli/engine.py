@@ -35,8 +35,8 @@ class EngineCommand(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         from archspec.emit.starting import announcing
 
-        silent = any(ctx.params.get(name) for name in ("quiet", "as_json", "is_json"))
-        silent = silent or ctx.params.get("form") == "json" or terminal_width(sys.stderr) is None
+        silent = bool(ctx.params.get("quiet")) or ctx.params.get("form") == "json"
+        silent = silent or terminal_width(sys.stderr) is None
         ctrl_c = _CtrlC()
         try:
             with announcing(None if silent else say), ctrl_c.heard():

@@ -7,9 +7,11 @@ from typing import Any
 import click
 
 from .engine import EngineCommand
-from .options import AT_LEAST_1, images_options
-from .output import as_json, counter, echo, screen
+from .options import AT_LEAST_1, format_option, images_options, out_option
+from .output import as_json, check_outputs, counter, deliver, echo, suffixes
 from .spelling import spelled
+
+FORMS = ("text", "json")
 
 PARTS = ("test", "validation", "train", "all")
 
@@ -27,8 +29,11 @@ PARTS = ("test", "validation", "train", "all")
 )
 @click.option("--top", type=AT_LEAST_1, metavar="K", help="The k of top-k accuracy.  [5]")
 @images_options
-@click.option("--json", "is_json", is_flag=True, help="Print every figure as JSON.")
-def command(runs: tuple[str, ...], is_json: bool, quiet: bool, **options: Any) -> None:
+@format_option(*FORMS)
+@out_option(*suffixes(*FORMS))
+def command(
+    runs: tuple[str, ...], form: str, outputs: tuple[str, ...], quiet: bool, **options: Any
+) -> None:
     """Judge trained networks on images that they have not learnt from.
 
     RUN is a run's folder, or a .keras file. Several runs are judged each by itself, and together
@@ -44,8 +49,13 @@ def command(runs: tuple[str, ...], is_json: bool, quiet: bool, **options: Any) -
     from archspec.training.scoring.evaluation import evaluate
     from archspec.training.scoring.evaluation_tables import text
 
+    check_outputs(outputs, suffixes(*FORMS))
     with counter(quiet=quiet) as progress:
         found = evaluate(runs, progress=progress, **options)
     for note in found.notes:
         echo(f"note: {spelled(note)}", err=True)
-    echo(as_json(found.to_dict()) if is_json else text(found, **screen()))
+
+    def rendered(form: str, **screen: Any) -> str:
+        return as_json(found.to_dict()) if form == "json" else text(found, **screen)
+
+    deliver(rendered, form, outputs)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .engine import EngineCommand
-from .output import echo
+from .options import Option, format_option
+from .output import as_json, echo
 
 if TYPE_CHECKING:
     from archspec.training.scoring.trained import Trained
@@ -23,8 +25,10 @@ MODELS = ("best", "final")
 @click.argument("run")
 @click.option(
     "-o",
-    "--output",
+    "--out",
     "outputs",
+    cls=Option,
+    aliases={"--output": None},
     multiple=True,
     required=True,
     metavar="PATH",
@@ -39,8 +43,14 @@ MODELS = ("best", "final")
     help="By how much an output may differ.  [1e-4]",
 )
 @click.option("--force", is_flag=True, help="Replace what is there.")
+@format_option("text", "json")
 def command(
-    run: str, outputs: tuple[str, ...], which: str | None, tolerance: float | None, force: bool
+    run: str,
+    outputs: tuple[str, ...],
+    which: str | None,
+    tolerance: float | None,
+    force: bool,
+    form: str,
 ) -> None:
     """Write a trained model for other programs, each file proven by running it.
 
@@ -54,9 +64,8 @@ def command(
     """
     from archspec.diagnostics import UsageError
     from archspec.emit.engine import load_file
-    from archspec.emit.export import TOLERANCE, UnequalError, check_target, export
+    from archspec.emit.export import TOLERANCE, check_target
     from archspec.emit.model import other_network
-    from archspec.render.columns import byte_size
 
     for path in outputs:
         check_target(path, force=force)
@@ -72,29 +81,50 @@ def command(
     if run_of and run_of.graph and (different := other_network(run_of.graph, model)):
         raise UsageError(f"{saved} is not the model of its run: {different}")
     images, kind = _images(run_of)
-    failed = False
-    for path in outputs:
-        try:
-            done = export(
-                model,
-                path,
-                inputs=images,
-                tolerance=TOLERANCE if tolerance is None else tolerance,
-                force=force,
-            )
-        except UnequalError as error:
-            echo(f"error: {error}; --tolerance accepts more", err=True)
-            failed = True
-            continue
-        difference = f"{done.largest_difference:.1e}" if done.largest_difference else "0"
-        echo(
-            f"{path}: {byte_size(done.bytes)}, largest difference to the model {difference} "
-            f"over {done.images} {kind} images: equal within {done.tolerance:g}"
-        )
-        if done.widened:
-            echo(f"{path}: computes in float32, the model in {done.widened}")
-    if failed:
+    done = [
+        _export(model, path, images, TOLERANCE if tolerance is None else tolerance, force=force)
+        for path in outputs
+    ]
+    if form == "json":
+        echo(as_json([{**each, **({} if "error" in each else {"tried": kind})} for each in done]))
+    for each in done:
+        if "error" in each:
+            echo(f"error: {each['error']}; --tolerance accepts more", err=True)
+        elif form == "text":
+            _tell(each, kind)
+    if any("error" in each for each in done):
         raise click.exceptions.Exit(1)
+
+
+def _export(model: Any, path: str, images: Any, tolerance: float, *, force: bool) -> dict[str, Any]:
+    """What was written, or why it was not."""
+    from archspec.emit.export import UnequalError, export
+
+    try:
+        done = export(model, path, inputs=images, tolerance=tolerance, force=force)
+    except UnequalError as error:
+        return {"path": path, "error": str(error)}
+    return {
+        "path": path,
+        "bytes": done.bytes,
+        "largest_difference": done.largest_difference,
+        "images": done.images,
+        "tolerance": done.tolerance,
+        "widened": done.widened,
+    }
+
+
+def _tell(done: Mapping[str, Any], kind: str) -> None:
+    from archspec.render.columns import byte_size
+
+    path, difference = done["path"], done["largest_difference"]
+    echo(
+        f"{path}: {byte_size(done['bytes'])}, largest difference to the model "
+        f"{f'{difference:.1e}' if difference else '0'} over {done['images']} {kind} images: "
+        f"equal within {done['tolerance']:g}"
+    )
+    if done["widened"]:
+        echo(f"{path}: computes in float32, the model in {done['widened']}")
 
 
 def _saved(run: str, which: str | None) -> Path:

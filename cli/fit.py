@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .engine import EngineCommand
-from .options import Setting, collect, load_spec, set_option, variant_option
-from .output import echo
+from .options import Setting, collect, format_option, load_spec, set_option, variant_option
+from .output import as_json, echo
 from .spelling import spelled
 
 if TYPE_CHECKING:
@@ -118,13 +118,15 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
     multiple=True,
     help="With --from: from EPOCH on freeze only up to STEP (or `none`), at learning rate RATE.",
 )
-@click.option("--out", metavar="DIR", help="The run's folder, a new one.  [default: runs/NAME-N]")
+@click.option(
+    "-o", "--out", metavar="DIR", help="The run's folder, a new one.  [default: runs/NAME-N]"
+)
 @click.option("--resume", metavar="RUN", help="Go on with a run that was stopped; no SPEC.")
 @click.option(
     "--find-lr", is_flag=True, help="Do not train: try learning rates, and say which is good."
 )
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
-@click.option("--json", "as_json", is_flag=True, help="Progress as JSON, an event a line.")
+@format_option("text", "json")
 def command(
     spec: str | None,
     variant: str | None,
@@ -132,7 +134,7 @@ def command(
     resume: str | None,
     find_lr: bool,
     quiet: bool,
-    as_json: bool,
+    form: str,
     out: str | None,
     hosts_count: int | None,
     hosts_index: int | None,
@@ -142,7 +144,8 @@ def command(
     """Train a network, and keep all of the run in a folder.
 
     The spec's `train:` section is the recipe; options go before it. Ctrl-C stops and saves;
-    `--resume RUN` goes on from there, or from where the machine died.
+    `--resume RUN` goes on from there, or from where the machine died. With `--json` the progress is
+    JSON, an event a line.
 
     \b
       archspec fit lenet5
@@ -158,7 +161,7 @@ def command(
         _join(together, quiet)
     if resume is not None:
         _check_alone(spec, variant, settings, out, find_lr)
-        with watching(quiet, as_json) as watchers:
+        with watching(quiet, form == "json") as watchers:
             run = _outcome(
                 lambda: training.resume(resume, watchers=watchers, hosts=together, **recipe)
             )
@@ -172,15 +175,13 @@ def command(
         if find_lr:
             if together.count > 1:
                 raise click.UsageError("--find-lr is done on one host.")
-            if as_json:
-                raise click.UsageError("--json is of a training; --find-lr writes rates.csv.")
-            _find_lr(network, recipe, out, quiet)
+            _find_lr(network, recipe, out, form, quiet)
             return
-        with watching(quiet, as_json) as watchers:
+        with watching(quiet, form == "json") as watchers:
             run = _outcome(
                 lambda: training.fit(network, out=out, watchers=watchers, hosts=together, **recipe)
             )
-    if together.leads and not as_json:
+    if together.leads and form == "text":
         _tell(run)
     if run.outcome == "interrupted":
         raise click.exceptions.Exit(130)
@@ -259,12 +260,12 @@ def _check_alone(
 
 
 @contextmanager
-def watching(quiet: bool, as_json: bool) -> Iterator[list[Watcher]]:
+def watching(quiet: bool, events: bool) -> Iterator[list[Watcher]]:
     """Who is told of the run; what is said after it, an error too, has a line of its own."""
     from archspec.training.watching.events import Events
     from archspec.training.watching.progress import Progress
 
-    if as_json:
+    if events:
         yield [Events(sys.stdout)]
     elif quiet:
         yield []
@@ -287,7 +288,9 @@ def _tell(run: Run) -> None:
     echo(str(run.folder))
 
 
-def _find_lr(network: Spec, recipe: Mapping[str, Any], out: str | None, quiet: bool) -> None:
+def _find_lr(
+    network: Spec, recipe: Mapping[str, Any], out: str | None, form: str, quiet: bool
+) -> None:
     from pathlib import Path
 
     from archspec.training import rates
@@ -303,4 +306,7 @@ def _find_lr(network: Spec, recipe: Mapping[str, Any], out: str | None, quiet: b
     shown = found.rates, found.losses, found.chosen, network.name
     pictures.write_rates(*shown, home / "rates.svg", home / "rates.png")
     folder.write_rows(home / "rates.csv", found.rows())
-    echo(f"{found}\n{home}")
+    if form == "json":
+        echo(as_json({**found.to_dict(), "folder": str(home)}))
+    else:
+        echo(f"{found}\n{home}")

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from .output import FORMATS
-
 if TYPE_CHECKING:
     from archspec.spec.document import Spec
 
@@ -18,6 +16,58 @@ AT_LEAST_1 = click.IntRange(1)
 
 NORMALIZE = ("unit", "symmetric", "torch", "caffe", "none")
 """What `--normalize` may say."""
+
+
+class Option(click.Option):
+    """An option with further spellings that the help does not list.
+
+    An alias that is given a value is a flag for it: `--json` means `--format json`.
+    """
+
+    def __init__(self, *args: Any, aliases: Mapping[str, str | None], **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.aliases = aliases
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Let the parser know the aliases too."""
+        super().add_to_parser(parser, ctx)
+        action = "append" if self.multiple else "store"
+        for alias, value in self.aliases.items():
+            if value is None:
+                parser.add_option(self, opts=[alias], dest=self.name, action=action, nargs=1)
+            else:
+                parser.add_option(
+                    self, opts=[alias], dest=self.name, action=f"{action}_const", const=value
+                )
+
+
+def format_option(*forms: str, **hidden: str) -> Callable[[Command], Command]:
+    """`--format` with `--json` for short, and hidden flags for others: parameter `form`."""
+    aliases = {"--json": "json", **{f"--{name}": form for name, form in hidden.items()}}
+    return click.option(
+        "--format",
+        "form",
+        cls=Option,
+        aliases=aliases,
+        type=click.Choice(forms),
+        metavar="FORMAT",
+        default=forms[0],
+        help=f"{', '.join(forms)}; --json for short.  [{forms[0]}]",
+    )
+
+
+def out_option(*suffixes: str) -> Callable[[Command], Command]:
+    """`-o`, `--out`: files to write too, in the formats of their suffixes: parameter `outputs`."""
+    return click.option(
+        "-o",
+        "--out",
+        "outputs",
+        cls=Option,
+        aliases={"--output": None},
+        multiple=True,
+        metavar="FILE",
+        help=f"Write {', '.join(suffixes)} too. May be given several times.",
+    )
 
 
 class Setting(click.ParamType):  # type: ignore[type-arg]
@@ -125,17 +175,6 @@ def rows_options(command: Command) -> Command:
     )
     ops = click.option("--ops", is_flag=True, help="A line for every primitive op.")
     return depth(ops(command))
-
-
-format_option = click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    metavar="FORMAT",
-    default="text",
-    help=f"{', '.join(FORMATS)}.  [text]",
-)
-"""`--format`: parameter `form`."""
 
 
 def images_options(command: Command) -> Command:

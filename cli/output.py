@@ -109,6 +109,23 @@ def write(text: str, path: str | None) -> None:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
 
 
+def deliver(render: Callable[..., str], form: str, outputs: Sequence[str]) -> None:
+    """Print what `render` gives in a format, and write it to files by their suffixes.
+
+    `render` takes the format, and for text on a terminal its `width` and whether it has `color`.
+    """
+    if text := render(form, **(screen() if form == "text" else {})):
+        echo(text)
+    for path in outputs:
+        write(render(SUFFIXES[Path(path).suffix]), path)
+        echo(f"wrote {path}", err=True)
+
+
+def suffixes(*forms: str) -> tuple[str, ...]:
+    """The suffixes of files in these formats."""
+    return tuple(suffix for suffix, form in SUFFIXES.items() if form in forms)
+
+
 def check_outputs(paths: Sequence[str], suffixes: Sequence[str]) -> None:
     """Refuse a path for `-o` that cannot be written, before any work is done."""
     for path in paths:

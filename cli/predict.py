@@ -10,9 +10,11 @@ from typing import Any
 import click
 
 from .engine import EngineCommand
-from .options import AT_LEAST_1, images_options
-from .output import as_json, counter, echo, screen
+from .options import AT_LEAST_1, format_option, images_options, out_option
+from .output import as_json, check_outputs, counter, deliver, echo, suffixes
 from .spelling import spelled
+
+FORMS = ("text", "json", "csv")
 
 
 @click.command("predict", cls=EngineCommand)
@@ -27,14 +29,14 @@ from .spelling import spelled
 )
 @click.option("--top", type=AT_LEAST_1, metavar="K", default=3, help="Classes of an image.  [3]")
 @images_options
-@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
-@click.option("--csv", "is_csv", is_flag=True, help="Print CSV.")
+@format_option(*FORMS, csv="csv")
+@out_option(*suffixes(*FORMS))
 def command(
     run: str,
     images: tuple[str, ...],
     others: tuple[str, ...],
-    is_json: bool,
-    is_csv: bool,
+    form: str,
+    outputs: tuple[str, ...],
     quiet: bool,
     batch: int | None,
     **options: Any,
@@ -47,13 +49,12 @@ def command(
 
     \b
     archspec predict runs/lenet5-1 photo.jpg more/
-    archspec predict runs/lenet5-1 --with runs/lenet5-2 digits.npy --top 1 --csv
+    archspec predict runs/lenet5-1 --with runs/lenet5-2 digits.npy --top 1 --format csv
     find . -name '*.png' | archspec predict runs/lenet5-1 -
     """
     from archspec.training.scoring import prediction, prediction_tables
 
-    if is_json and is_csv:
-        raise click.UsageError("--json and --csv are two formats: choose one")
+    check_outputs(outputs, suffixes(*FORMS))
     paths = list(_paths(images))
     with counter(quiet=quiet) as progress:
         found = prediction.predict(
@@ -65,12 +66,17 @@ def command(
         )
     for note in found.notes:
         echo(f"note: {spelled(note)}", err=True)
-    if is_json:
-        echo(as_json(found.to_dict()))
-    elif is_csv:
-        echo(prediction_tables.csv(found))
-    elif table := prediction_tables.text(found, **screen()):
-        echo(table)
+
+    def rendered(form: str, **screen: Any) -> str:
+        match form:
+            case "json":
+                return as_json(found.to_dict())
+            case "csv":
+                return prediction_tables.csv(found)
+            case _:
+                return prediction_tables.text(found, **screen)
+
+    deliver(rendered, form, outputs)
     for image in found.unread:
         echo(f"error: {image.image}: {image.error}", err=True)
     if found.unread:

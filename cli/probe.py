@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .engine import EngineCommand
-from .options import format_option, load_spec, rows_options, spec_options
-from .output import as_json, echo, screen
+from .options import format_option, load_spec, out_option, rows_options, spec_options
+from .output import FORMATS, SUFFIXES, as_json, check_outputs, deliver
 
 if TYPE_CHECKING:
     from archspec.analysis.probe import Probe
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     help="Of weights, data, labels.  [0]",
 )
 @rows_options
-@format_option
+@format_option(*FORMATS)
+@out_option(*SUFFIXES)
 def command(
     spec: str,
     variant: str | None,
@@ -35,6 +37,7 @@ def command(
     depth: int | None,
     ops: bool,
     form: str,
+    outputs: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Show activations and gradients at initialisation.
@@ -53,8 +56,9 @@ def command(
     """
     from archspec.training.probe import probe
 
+    check_outputs(outputs, tuple(SUFFIXES))
     found = probe(load_spec(spec, variant, settings), **options)
-    echo(_rendered(found, form, depth=depth, ops=ops))
+    deliver(partial(_rendered, found, depth=depth, ops=ops), form, outputs)
 
 
 def _rendered(probe: Probe, form: str, **rows: Any) -> str:
@@ -68,4 +72,4 @@ def _rendered(probe: Probe, form: str, **rows: Any) -> str:
         case "markdown":
             return render.markdown(probe, **rows)
         case _:
-            return render.text(probe, **rows, **screen())
+            return render.text(probe, **rows)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import click
 
+from .options import Option, format_option
 from .output import as_json, write
 
 
 @click.command(name="schema")
-@click.option("-o", "--output", metavar="FILE", help="Write to a file.")
-def command(output: str | None) -> None:
+@format_option("json")
+@click.option(
+    "-o",
+    "--out",
+    cls=Option,
+    aliases={"--output": None},
+    metavar="FILE",
+    help="Write to a file instead.",
+)
+def command(form: str, out: str | None) -> None:  # noqa: ARG001  (JSON is all there is)
     """Print the JSON Schema of specs, for editors.
 
     It knows every kind that is installed here. In VS Code, with the YAML extension, a spec is
@@ -19,6 +28,6 @@ def command(output: str | None) -> None:
     archspec schema -o archspec.json
     # yaml-language-server: $schema=archspec.json
     """
-    from archspec.schema import schema
+    from archspec.json_schema import schema
 
-    write(as_json(schema()), output)
+    write(as_json(schema()), out)

@@ -19,6 +19,8 @@ import click
 CALLS: Final = {
     "resume": "fit --resume",
     "diff": "compare --diff",
+    "networks": "list",
+    "kinds": "list --kinds",
     "find_lr": "fit --find-lr",
 }
 """Public functions whose command has another name than they."""

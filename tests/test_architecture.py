@@ -28,8 +28,11 @@ ROOMS = (
     "render",
     "emit",
     "training",
+    "proof",
     "reference",
-    "schema",
+    "inventory",
+    "explanation",
+    "json_schema",
     "cli",
 )
 """A room may import from itself and from the rooms before it. `archspec` itself names them all."""

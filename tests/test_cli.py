@@ -315,7 +315,8 @@ def test_check_goes_on_after_a_file_that_cannot_be_read(tmp_path):
     done = run("check", "broken.yaml", "lenet5", cwd=tmp_path)
     assert done.returncode == 1
     assert "broken.yaml:" in done.stderr
-    assert done.stdout.startswith("lenet5  ok")
+    assert done.stdout.splitlines()[0] == "broken.yaml  failed"
+    assert done.stdout.splitlines()[1].startswith("lenet5       ok")
     assert done.stderr.endswith("1 of 2 networks failed\n")
 
 

@@ -189,7 +189,7 @@ def test_show_prints_a_bundled_spec_as_it_is_written(name):
         ("conv2d", "archspec says `conv`"),
         ("squezenet", "did you mean `squeezenet`?"),
         ("brunches", "did you mean `branches`?"),
-        ("xyzzy", "see archspec list --kinds"),
+        ("xyzzy", "see `archspec list --kinds`"),
     ],
 )
 def test_show_knows_what_was_meant(word, hint):

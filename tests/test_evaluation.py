@@ -456,7 +456,6 @@ REFUSED = [
     ("predict one", "Missing argument 'IMAGE...'"),
     ("predict one -", "there is no image"),
     ("predict one - -", "standard input can be read only once"),
-    ("predict one a.png --json --csv", "choose one"),
     ("predict one a.png --with one", "one stands twice"),
     ("predict one a.png --top 0", "0 is not in the range"),
     ("predict one a.png --white 0", "0.0 is not in the range"),

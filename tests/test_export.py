@@ -416,7 +416,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 @pytest.mark.parametrize("path", ["x.tflite", "saved/"])
 def test_another_backend_that_does_it_is_named(path, backend):
-    does = f"Keras writes .* on tensorflow, not on {backend}; .*KERAS_BACKEND=tensorflow archspec"
+    does = f"Keras writes .* on tensorflow, not on {backend}; .*KERAS_BACKEND=tensorflow set"
     with pytest.raises(UsageError, match=does):
         format_of(path).check(path, backend)
 

@@ -18,8 +18,8 @@ from archspec.analysis.checks import check_graph
 from archspec.analysis.report import report
 from archspec.diagnostics import ArchspecError, SpecError
 from archspec.expand import expand
+from archspec.json_schema import schema
 from archspec.reference import entries
-from archspec.schema import schema
 from archspec.spec.loading import bundled
 from archspec.spec.source import parse, read
 from archspec.training.recipe.recipe import Recipe

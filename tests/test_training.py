@@ -651,7 +651,6 @@ def test_the_help_names_all_that_can_be_trained_on(tmp_path):
         (["lenet5", "--from", "imagenet", "--freeze", "s9"], 2, "`--freeze`: `lenet5` has no step"),
         (["lenet5", "--from", "a", "--unfreeze", "99:none"], 2, "`--unfreeze`: "),
         (["lenet5", "--resume", "run"], 2, "--resume goes on with a run"),
-        (["lenet5", "--find-lr", "--json"], 2, "--json is of a training"),
         (["--resume", "nowhere"], 2, "there is no folder nowhere"),
         ([], 2, "Missing argument 'SPEC'"),
         (["lenet5", "--out", "."], 2, "exists already"),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from archspec.analysis import checks
 from archspec.analysis.report import CONVENTION, Report, float_or_int, report
 from archspec.analysis.setting import Setting
-from archspec.arguments import text
+from archspec.arguments import place, text
 from archspec.diagnostics import UsageError, suggestion
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
@@ -186,7 +186,10 @@ def entry(costs: Report, name: str) -> Entry:
 
 
 def _networks(spec: Spec | str | os.PathLike[str]) -> Iterator[Spec]:
-    yield from (spec,) if isinstance(spec, Spec) else networks(spec)
+    if isinstance(spec, Spec):
+        yield spec
+    else:
+        yield from networks(place("specs", spec))
 
 
 def _last_field(costs: Report) -> tuple[int | Fraction, ...]:

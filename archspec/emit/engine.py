@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.diagnostics import UsageError, suggestion
+from archspec.diagnostics import UsageError, call, suggestion
 from archspec.emit.modelfile import open_model
 from archspec.emit.starting import NAMES, starting
 
@@ -108,7 +108,7 @@ def loading(path: Path, writer: str) -> Iterator[None]:
     except Exception as error:  # what Keras raises on a foreign file, it does not say
         raise UsageError(
             f"Keras cannot load {path}, written by {writer}: {shortened(first_line(error))}\n"
-            "`archspec build SPEC --weights FILE` takes its weights without loading it"
+            f"{call('build', ..., weights=...)} takes its weights without loading it"
         ) from error
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from archspec.diagnostics import UsageError, call
+from archspec.diagnostics import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,8 +77,7 @@ class Format:
         install = "" if installed else f"pip install 'keras-archspec[{others[0]}]' and "
         return (
             "a .keras file is the same on every backend: "
-            f"{install}with KERAS_BACKEND={(installed or others)[0]} set, "
-            f"{call('export', ..., ...)} takes one"
+            f"{install}export it with KERAS_BACKEND={(installed or others)[0]} set"
         )
 
 

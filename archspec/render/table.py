@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv as csv_format
 import io
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from archspec.graph.graph import SEPARATOR
 from archspec.render.diagnostics import printable
 
 GAP = "  "
+
+PAGE = 100
+"""Width of prose, and the most that a terminal gives it."""
 
 SHORTEST_NAME = 14
 """Names are shortened before the table loses another column, down to this width."""
@@ -23,7 +27,7 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  #
 _NUMBER: Final = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?")
 
 
-class Heading(Protocol):
+class Columned(Protocol):
     """What the table must know of a column."""
 
     @property
@@ -36,6 +40,18 @@ class Heading(Protocol):
     def rank(self) -> int:
         """The higher, the sooner a narrow terminal goes without it; at 0 it stays."""
         ...
+
+
+class Heading(NamedTuple):
+    """A column that is nothing but its title."""
+
+    name: str
+    left: bool = False
+    rank: int = 0
+
+    @property
+    def title(self) -> str:
+        return self.name
 
 
 class Style:
@@ -64,7 +80,7 @@ class Style:
 
 
 def table(
-    columns: Sequence[Heading],
+    columns: Sequence[Columned],
     rows: Sequence[Sequence[str]],
     style: Style,
     *,
@@ -111,7 +127,7 @@ def table(
 
 
 def markdown(
-    columns: Sequence[Heading], rows: Iterable[Sequence[str]], sums: Sequence[str] | None = None
+    columns: Sequence[Columned], rows: Iterable[Sequence[str]], sums: Sequence[str] | None = None
 ) -> list[str]:
     """The lines of a table in Markdown."""
     lines = [
@@ -127,7 +143,7 @@ def _cell(text: str) -> str:
     return printable(text).replace("|", "&#124;").replace("\n", " ")
 
 
-def csv(columns: Iterable[Heading], rows: Iterable[Iterable[Any]]) -> str:
+def csv(columns: Iterable[Columned], rows: Iterable[Iterable[Any]]) -> str:
     """A header of names, and a line for every row."""
     return csv_lines([[column.name for column in columns], *rows])
 
@@ -152,7 +168,7 @@ def _inert(cell: Any) -> Any:
 
 
 def _fit(
-    chosen: list[Heading], widths: dict[str, int], width: int, names: str, *, keep_all: bool
+    chosen: list[Columned], widths: dict[str, int], width: int, names: str, *, keep_all: bool
 ) -> None:
     """Leave out columns, the least important first, and shorten names, until the table fits."""
 
@@ -167,6 +183,17 @@ def _fit(
         chosen.remove(least)
     if excess() > 0 and spare:
         widths[names] = max(widths[names] - excess(), SHORTEST_NAME)
+
+
+def wrapped(text: str, width: int | None = None, indent: int = 0) -> list[str]:
+    """The lines of paragraphs that are to stand `indent` columns from the left."""
+    room = max(min(width or PAGE, PAGE) - indent, 1)
+    lines: list[str] = []
+    for paragraph in filter(None, text.split("\n\n")):
+        if lines:
+            lines.append("")
+        lines += textwrap.wrap(paragraph, room, break_on_hyphens=False)
+    return lines
 
 
 def shorten(path: str, width: int) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from archspec import arguments
 from archspec.diagnostics import UsageError, nearest
 from archspec.spec.document import Document, Spec, Validated, choose, validate
 from archspec.spec.source import Source, read
@@ -23,6 +24,9 @@ def load(spec: str | os.PathLike[str], variant: str | None = None, /, **variable
     set the spec's own, and `input`. Raises `SpecError` for a file that cannot be read as a spec,
     `UsageError` for a name, a variant or a variable that does not exist.
     """
+    arguments.place("spec", spec)
+    if variant is not None:
+        arguments.text("variant", variant)
     source, validated, named = find(spec)
     if variant and named not in (None, variant):
         raise UsageError(f"`{os.fspath(spec)}` is one network: it has no variant `{variant}`")
@@ -35,7 +39,7 @@ def as_spec(spec: Spec | str | os.PathLike[str]) -> Spec:
         return spec
     if isinstance(spec, (str, os.PathLike)):
         return load(spec)
-    raise UsageError(f"a spec is a path, a name or what `load` gives, not {type(spec).__name__}")
+    raise arguments.wrong("spec", spec, "a path, a name, or what `archspec.load` gives")
 
 
 def networks(spec: str | os.PathLike[str], /, **variables: Any) -> tuple[Spec, ...]:
@@ -109,4 +113,4 @@ def _hint(name: str) -> str:
     match = nearest(name, names)
     if match:
         return f"did you mean `{match}`?"
-    return "give a file's path, or a name that `archspec list` shows"
+    return "give a file's path, or a name of `archspec.networks()`"

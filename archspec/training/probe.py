@@ -12,6 +12,7 @@ from math import sqrt
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
+from archspec import arguments
 from archspec.analysis.probe import Activity, Probe
 from archspec.analysis.report import report
 from archspec.diagnostics import UsageError, suggestion
@@ -105,7 +106,10 @@ def probe(
     Raises `SpecError` for what is wrong in the spec, and `UsageError` for what is wrong here or
     where Keras's backend is not installed.
     """
-    start = Gaussian.read(init)
+    batch = arguments.whole("batch", batch)
+    seed = arguments.whole("seed", seed, least=0)
+    start = Gaussian.read(arguments.text("init", init))
+    arguments.text("data", data)
     if data not in (GAUSSIAN, *SOURCES):
         hint = suggestion(data, (GAUSSIAN, *SOURCES), what="data")
         raise UsageError(f"there is no data `{data}` to feed; {hint}")

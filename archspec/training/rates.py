@@ -44,6 +44,14 @@ class Rates:
         pairs = zip(self.rates, self.losses, strict=True)
         return [{"learning_rate": rate, "loss": loss} for rate, loss in pairs]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: the rate that was chosen, and each that was tried with its loss."""
+        return {"chosen": self.chosen, "tried": self.rows()}
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return f"{self}, of {len(self.rates)} rates."
+
     def __str__(self) -> str:
         return f"learning rate {self.chosen:g}: there the loss falls fastest"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from archspec import arguments
 from archspec.diagnostics import UsageError, call
 from archspec.emit.engine import load_file, load_keras
 from archspec.spec.document import Spec
@@ -78,7 +79,7 @@ def fit(
             hosts.join(load_keras())
         with hosts.together():
             if out is not None and hosts.leads:
-                folder.check_free(out)
+                folder.check_free(arguments.place("out", out))
             spec = as_spec(spec)
             planned = plan(spec, recipe)
         watchers = watchers if hosts.leads else ()
@@ -123,7 +124,7 @@ def resume(
         KeyboardInterrupt: Ctrl-C was pressed before the first step, or twice.
 
     """
-    home = Path(home)
+    home = Path(arguments.place("home", home))
     watchers = watchers if hosts.leads else ()
     with Interrupt().caught() as interrupt:
         if hosts.count > 1:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
+from archspec import arguments
 from archspec.diagnostics import UsageError
 from archspec.training.compilation.families import LOSSES, METRICS
 from archspec.training.recipe.parts import Named
@@ -138,9 +139,12 @@ def evaluate(
     that were to be held out.
     """
     parts = (*heldout.PARTS, heldout.ALL)
-    if part is not None and part not in parts:
-        raise UsageError(f"`part={part!r}` is not one of {', '.join(parts)}")
+    if part is not None:
+        arguments.one_of("part", part, parts)
+    if data is not None:
+        arguments.place("data", data)
     check_numbers(batch, top, white)
+    arguments.flag("flip", flip)
     chosen = trained.find(runs, normalize)
     choice = heldout.choose(chosen, data)
     if white is not None and choice.recipe.source != "arrays":
@@ -168,10 +172,10 @@ def evaluate(
 def check_numbers(batch: int | None, top: int | None, white: float | None) -> None:
     """Raise `UsageError` for a number that cannot be."""
     for name, number in (("batch", batch), ("top", top)):
-        if number is not None and number < 1:
-            raise UsageError(f"`{name}={number}`: it must be a whole number from 1")
-    if white is not None and not 0 < white < math.inf:
-        raise UsageError(f"`white={white:g}`: it must be a finite number above 0")
+        if number is not None:
+            arguments.whole(name, number)
+    if white is not None:
+        arguments.finite("white", white)
 
 
 def _check_top(top: int | None, classes: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from archspec import arguments
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
 from archspec.training.data import newimages
@@ -129,6 +130,9 @@ def predict(
     Raises `UsageError` for what is wrong with anything but single images.
     """
     check_numbers(batch, top, white)
+    arguments.flag("flip", flip)
+    if not hasattr(images, "__len__") and not isinstance(images, os.PathLike):
+        raise arguments.wrong("images", images, "a path, a list of paths, or an array")
     chosen = trained.find(runs, normalize)
     if isinstance(images, (str, os.PathLike)):
         images = [images]

@@ -13,6 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from archspec import arguments
 from archspec.diagnostics import UsageError, beside
 from archspec.emit.engine import load_file, load_keras
 from archspec.emit.model import other_network
@@ -82,7 +83,9 @@ def find(runs: Place | Sequence[Place], normalize: str | None = None) -> tuple[T
         runs = [runs]
     if not runs:
         raise UsageError("there is no run to take: name its folder, or a .keras file")
-    found = [_find(Path(run if isinstance(run, (str, PathLike)) else run.folder)) for run in runs]
+    if normalize is not None:
+        arguments.one_of("normalize", normalize, NORMALIZE)
+    found = [_find(_place(run)) for run in runs]
     seen: set[Path] = set()
     for each in found:
         if each.file.resolve() in seen:
@@ -97,14 +100,18 @@ def find(runs: Place | Sequence[Place], normalize: str | None = None) -> tuple[T
             f"{bare[0].name} does not say how its images were prepared: "
             f"say `normalize=`, one of {', '.join(NORMALIZE)}"
         )
-    if normalize is not None and normalize not in NORMALIZE:
-        raise UsageError(f"`normalize={normalize!r}` is not one of {', '.join(NORMALIZE)}")
     if normalize is not None and not bare:
         raise UsageError(
             f"`normalize=` is for .keras files: {found[0].name} says how its images were prepared"
         )
     class_names = named[0].class_names if named else None
     return tuple(replace(each, class_names=class_names) for each in found)
+
+
+def _place(run: Any) -> Path:
+    """The folder of a run, or the file that is meant."""
+    place = getattr(run, "folder", run)
+    return Path(arguments.place("runs", place))
 
 
 def _find(place: Path) -> Trained:

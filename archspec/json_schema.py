@@ -34,6 +34,22 @@ from archspec.training.recipe.recipe import Recipe
 
 Schema: TypeAlias = dict[str, Any]
 
+
+class JSONSchema(Schema):
+    """The JSON Schema of specs: a mapping that prints itself as JSON."""
+
+    def to_dict(self) -> Schema:
+        """Plain data: the JSON form."""
+        return dict(self)
+
+    def __str__(self) -> str:
+        return json.dumps(self, indent=2, allow_nan=False)
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return f"```json\n{self}\n```"
+
+
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 _NAME: Final = f"^(?!(?:{'|'.join(sorted(RESERVED))})$){NAME.pattern}$"
@@ -41,8 +57,16 @@ _BESIDE: Final = sorted({*MODIFIERS, *GROUPS["layers"], *GROUPS["branches"]})
 """What may stand in a step beside what the step is."""
 
 
-def schema() -> Schema:
-    """The JSON Schema of a spec with every kind that is installed."""
+def schema() -> JSONSchema:
+    """Return the JSON Schema of specs, by which an editor completes, explains and checks them.
+
+    Returns:
+        The schema, as a mapping that prints itself as JSON, of every kind that is installed.
+
+    Example:
+        >>> archspec.schema()["title"]
+        'archspec'
+    """
     kinds = dict(sorted(catalog.kinds().items()))
     values = _Values()
     definitions: Schema = {
@@ -72,12 +96,14 @@ def schema() -> Schema:
         definitions[f"arguments.{kind}"] = values.arguments(cls)
         definitions[f"step.{kind}"] = values.step(cls)
     definitions |= values.definitions
-    return {
-        "$schema": DIALECT,
-        "title": "archspec",
-        **_document(kinds),
-        "$defs": definitions,
-    }
+    return JSONSchema(
+        {
+            "$schema": DIALECT,
+            "title": "archspec",
+            **_document(kinds),
+            "$defs": definitions,
+        }
+    )
 
 
 def _ref(name: str) -> Schema:

@@ -1,0 +1,114 @@
+"""One word of the language explained, or a spec that comes with archspec as it is written."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from archspec import arguments
+from archspec.diagnostics import Problem, UsageError
+
+if TYPE_CHECKING:
+    from archspec.element import Element
+    from archspec.reference import Entry
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a word means. Print it, or read its parts."""
+
+    name: str
+    sort: str
+    """block, op, word, function, section of a spec, or spec."""
+    about: str
+    """What it is, in paragraphs; nothing for a spec."""
+    entries: tuple[Entry, ...] = ()
+    """The arguments of a kind, the keys of a section."""
+    note: str = ""
+    """How its main argument is written short."""
+    example: str = ""
+    """As it stands in a spec; for a spec, its whole text."""
+    origin: str = ""
+    """The network that the example is from, if it is from one."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: the JSON form."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        from archspec.render import explanation  # noqa: PLC0415  (a value needs no renderer)
+
+        return explanation.text(self)
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        from archspec.render import explanation  # noqa: PLC0415
+
+        return explanation.markdown(self)
+
+
+def show(name: str) -> Explanation:
+    """Explain a kind of step or another word of the language, or show a spec that is bundled.
+
+    Args:
+        name: A kind (`"conv"`), a word beside one (`"branches"`), a function of expressions, a
+            section of a spec (`"published"`), or a network (`"resnet"`).
+
+    Returns:
+        An explanation that prints itself: what it is, its arguments, an example; for a network,
+        its spec.
+
+    Raises:
+        UsageError: If there is nothing of that name.
+
+    Example:
+        >>> archspec.show("conv").sort
+        'block'
+    """
+    from archspec import catalog  # noqa: PLC0415  (nothing is loaded before it is asked for)
+    from archspec.reference import SECTIONS, WORDS, entries  # noqa: PLC0415
+    from archspec.spec.document import Document  # noqa: PLC0415
+    from archspec.spec.loading import bundled, families, find  # noqa: PLC0415
+    from archspec.spec.operations import FUNCTIONS  # noqa: PLC0415
+
+    name = arguments.text("name", name)
+    if name in WORDS:
+        word = WORDS[name]
+        return Explanation(name, "word", f"{word.about}\n\n{word.text}", example=word.example)
+    try:
+        return _kind(catalog.find(name))
+    except Problem:
+        pass
+    if name in FUNCTIONS:
+        return Explanation(f"={FUNCTIONS[name].usage}", "function", FUNCTIONS[name].about)
+    sections = {entry.name: entry for entry in entries(Document)}
+    if name in sections:
+        keys = entries(SECTIONS[name]) if name in SECTIONS else ()
+        return Explanation(name, "section of a spec", sections[name].about, keys)
+    specs = {each for _, document in families() for each in document.variants} | {*bundled()}
+    if name.partition(":")[0] in specs:
+        source, *_ = find(name)
+        return Explanation(name, "spec", "", example="\n".join(source.lines).rstrip())
+    problem = catalog.unknown_kind(name, (*WORDS, *FUNCTIONS, *sections, *specs))
+    hint = problem.help if len(problem.help or "") < 100 else "see `archspec.kinds()`"
+    raise UsageError(f"there is nothing called `{name}`; {hint}")
+
+
+def _kind(cls: type[Element]) -> Explanation:
+    from archspec.ops.op import Op  # noqa: PLC0415
+    from archspec.reference import entries, example  # noqa: PLC0415
+
+    note = ""
+    if cls.main:
+        note = f"`{cls.kind}: x` is short for `{cls.kind}: {{{cls.main}: x}}`."
+    text, family = example(cls)
+    return Explanation(
+        cls.kind,
+        "op" if issubclass(cls, Op) else "block",
+        inspect.getdoc(cls) or "",
+        entries(cls),
+        note,
+        text,
+        family or "",
+    )

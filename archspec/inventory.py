@@ -1,0 +1,158 @@
+"""What there is: the networks that come with archspec, and the kinds of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from archspec.spec.document import Published
+
+SORTS: Final = ("block", "op", "merge", "word")
+"""Sorts of kinds, in the order of a list."""
+
+
+class Network(NamedTuple):
+    """A network by its name, with the literature's figures where it has any."""
+
+    name: str
+    params: int | None
+    macs: int | None
+
+
+class Family(NamedTuple):
+    """Networks of one file."""
+
+    name: str
+    about: str
+    networks: tuple[Network, ...]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks that come with archspec. Print it, or go through its families."""
+
+    families: tuple[Family, ...]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, as `load` takes them."""
+        return (each.name for family in self.families for each in family.networks)
+
+    def __len__(self) -> int:
+        return sum(len(family.networks) for family in self.families)
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Plain data: the JSON form."""
+        return [
+            {
+                "family": family.name,
+                "about": family.about,
+                "variants": [each._asdict() for each in family.networks],
+            }
+            for family in self.families
+        ]
+
+    def __str__(self) -> str:
+        from archspec.render import inventory  # noqa: PLC0415  (a list needs no renderer)
+
+        return inventory.networks_text(self)
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        from archspec.render import inventory  # noqa: PLC0415
+
+        return inventory.networks_markdown(self)
+
+
+class Kind(NamedTuple):
+    """A kind of step, or a word that stands beside one."""
+
+    kind: str
+    sort: str
+    """One of `SORTS`."""
+    about: str
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """The kinds of steps, those of installed plug-ins too. Print it, or go through it."""
+
+    kinds: tuple[Kind, ...]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, as a spec writes them."""
+        return (each.kind for each in self.kinds)
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def to_dict(self) -> list[dict[str, str]]:
+        """Plain data: the JSON form."""
+        return [each._asdict() for each in self.kinds]
+
+    def __str__(self) -> str:
+        from archspec.render import inventory  # noqa: PLC0415  (a list needs no renderer)
+
+        return inventory.kinds_text(self)
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        from archspec.render import inventory  # noqa: PLC0415
+
+        return inventory.kinds_markdown(self)
+
+
+def networks() -> Networks:
+    """Return the networks that come with archspec.
+
+    Returns:
+        A list that prints itself: families with their networks, each with the parameters and MACs
+        of the literature. Going through it gives the names.
+
+    Example:
+        >>> "vgg16" in archspec.networks()
+        True
+    """
+    from archspec.spec.loading import families  # noqa: PLC0415  (other commands list nothing)
+
+    found = []
+    for _, document in families():
+        members = []
+        for name in document.variants or [document.name]:
+            published = document.published.get(name)
+            params, macs = (_params(published), published.macs) if published else (None, None)
+            members.append(Network(name, params, macs))
+        found.append(Family(document.name, document.about, tuple(members)))
+    return Networks(tuple(found))
+
+
+def _params(published: Published) -> int | None:
+    if published.params is None and None not in (published.trainable, published.non_trainable):
+        return (published.trainable or 0) + (published.non_trainable or 0)
+    return published.params
+
+
+def kinds() -> Kinds:
+    """Return the kinds of steps that a spec may have.
+
+    Returns:
+        A list that prints itself: blocks, ops, merges, and the words that stand beside a kind.
+        Going through it gives the names; `archspec.show(name)` explains one.
+
+    Example:
+        >>> "residual" in archspec.kinds()
+        True
+    """
+    from archspec import catalog  # noqa: PLC0415
+    from archspec.element import summary  # noqa: PLC0415
+    from archspec.ops.merge import Merge  # noqa: PLC0415
+    from archspec.ops.op import Op  # noqa: PLC0415
+    from archspec.reference import WORDS  # noqa: PLC0415
+
+    found = []
+    for kind, cls in sorted(catalog.kinds().items()):
+        sort = "merge" if issubclass(cls, Merge) else "op" if issubclass(cls, Op) else "block"
+        found.append(Kind(kind, sort, summary(cls)))
+    found += [Kind(word, "word", each.about) for word, each in WORDS.items()]
+    return Kinds(tuple(sorted(found, key=lambda each: SORTS.index(each.sort))))

@@ -1,0 +1,170 @@
+"""Specs -> the proof of what they say: every variant valid, all that it claims true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+from archspec import arguments
+from archspec.analysis.report import Report, report
+from archspec.diagnostics import Diagnostic, SpecError, UsageError
+from archspec.spec.document import Spec, choose
+from archspec.spec.findings import spec_error
+from archspec.spec.loading import find, load
+from archspec.training.recipe.recipe import Recipe, places
+
+
+@dataclass(frozen=True)
+class Proved:
+    """A network, and what was found of its claims."""
+
+    name: str
+    report: Report | None
+    """What it costs; None where the spec is not valid."""
+    error: SpecError | None
+    """Everything that is wrong."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the spec is valid and every claim true."""
+        return self.error is None
+
+    @property
+    def claims(self) -> int:
+        """How many claims there are."""
+        return len(self.report.checks) if self.report else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: the figures, every claim, and every problem with its place."""
+        totals = self.report.totals if self.report else None
+        return {
+            "name": self.name,
+            "holds": self.holds,
+            "params": totals.params if totals else None,
+            "macs": totals.macs if totals else None,
+            "checks": [check.to_dict() for check in self.report.checks] if self.report else [],
+            "problems": [
+                {
+                    "file": each.file,
+                    "line": each.span.line if each.span else None,
+                    "column": each.span.column if each.span else None,
+                    "code": each.code,
+                    "message": each.message,
+                    "help": each.help,
+                }
+                for each in (self.error.diagnostics if self.error else ())
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was found of several networks. Print it, or read it."""
+
+    networks: tuple[Proved, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every network is valid and every claim true."""
+        return all(each.holds for each in self.networks)
+
+    @property
+    def claims(self) -> int:
+        """How many claims were looked at."""
+        return sum(each.claims for each in self.networks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: the JSON form."""
+        return {"holds": self.holds, "networks": [each.to_dict() for each in self.networks]}
+
+    def __str__(self) -> str:
+        from archspec.render import proof  # noqa: PLC0415  (a proof needs no renderer)
+
+        return proof.text(self)
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        from archspec.render import proof  # noqa: PLC0415
+
+        return proof.markdown(self)
+
+
+def check(
+    *specs: Spec | str | PathLike[str], variant: str | None = None, **variables: Any
+) -> Proof:
+    """Prove specs: every variant valid, figures and budgets true, the recipe one that trains.
+
+    Args:
+        specs: Specs, or paths and names as `load` takes them, where a family means all variants.
+        variant: The one variant of each that is meant.
+        variables: Values of the specs' variables, and `input`, as `load` takes them.
+
+    Returns:
+        A proof that prints itself. `holds` says whether all is true; `networks` has for each
+        network its report, and the problems if there are any.
+
+    Raises:
+        UsageError: If a name, a variant or a variable does not exist.
+
+    Example:
+        >>> archspec.check("vgg").holds
+        True
+    """
+    if not specs:
+        raise UsageError("there is nothing to check: give a spec, a path or a name")
+    return Proof(tuple(proofs(*specs, variant=variant, **variables)))
+
+
+def proofs(
+    *specs: Spec | str | PathLike[str], variant: str | None = None, **variables: Any
+) -> Iterator[Proved]:
+    """The proof of each network, as soon as it is found; as `check`."""
+    for spec in specs:
+        if isinstance(spec, Spec):
+            if variant is not None or variables:
+                raise UsageError("a spec that is loaded has its variant and its variables already")
+            yield _proved(spec)
+            continue
+        name = arguments.place("specs", spec)
+        if variant is not None:
+            arguments.text("variant", variant)
+        try:
+            members = _members(name, variant, variables)
+        except SpecError as error:
+            yield Proved(name, None, error)
+            continue
+        yield from map(_proved, members)
+
+
+def _members(name: str, variant: str | None, variables: dict[str, Any]) -> tuple[Spec, ...]:
+    """All variants of a family, or the one that is named."""
+    if variant is not None:
+        return (load(name, variant, **variables),)
+    source, validated, named = find(name)
+    chosen: list[str | None] = [named] if named else [*validated.document.variants]
+    return tuple(choose(validated, source, each, variables) for each in chosen or [None])
+
+
+def _proved(spec: Spec) -> Proved:
+    wrong: list[Diagnostic] = []
+    try:
+        with places(spec):
+            Recipe.resolve(spec.train)
+    except SpecError as error:
+        wrong += error.diagnostics
+    costs = None
+    try:
+        # What a recipe that is wrong says of bytes is not what they are claimed for.
+        costs = report(spec, batch=1, dtype="float32", optimizer="adam") if wrong else report(spec)
+    except SpecError as error:
+        wrong += error.diagnostics
+    else:
+        false = (check for check in costs.checks if not check.holds)
+        wrong += [
+            check.diagnostic(spec)
+            for check in false
+            if not (wrong and check.figure.endswith("_bytes"))
+        ]
+    return Proved(spec.name, costs, spec_error(spec.source, wrong) if wrong else None)

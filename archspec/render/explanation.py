@@ -1,0 +1,74 @@
+"""An explanation of a word as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from archspec.render import table as tables
+from archspec.render.table import Heading, Style, wrapped
+
+if TYPE_CHECKING:
+    from archspec.explanation import Explanation
+    from archspec.reference import Entry
+
+
+def text(explanation: Explanation, *, width: int | None = None, color: bool = False) -> str:
+    """What it is, its arguments or keys, and an example; of a spec, its text."""
+    return "\n".join(_lines(explanation, width, Style(color))).rstrip() + "\n"
+
+
+def _lines(explanation: Explanation, width: int | None, style: Style) -> Iterator[str]:
+    if explanation.sort == "spec":
+        yield explanation.example
+        return
+    bare = explanation.sort in {"word", "function"}
+    yield style.bold(explanation.name) + ("" if bare else f" ({explanation.sort})")
+    yield from wrapped(explanation.about, width)
+    if explanation.sort != "function":
+        yield ""
+    if explanation.entries:
+        yield style.bold(_title(explanation))
+        for entry in explanation.entries:
+            yield f"  {style.bold(entry.name)}  [{_default(entry)}]"
+            yield from _indented(wrapped(entry.about, width, 6), 6)
+            yield from _indented(wrapped(f"Value: {entry.type}.", width, 6), 6)
+        yield ""
+    if explanation.note:
+        yield from (explanation.note, "")
+    if explanation.example:
+        origin = f", from {explanation.origin}" if explanation.origin else ""
+        yield style.bold(f"Example{origin}")
+        yield from _indented(explanation.example.splitlines(), 2)
+
+
+def markdown(explanation: Explanation) -> str:
+    """The same for a notebook."""
+    code = f"```yaml\n{explanation.example}\n```\n"
+    if explanation.sort == "spec":
+        return code
+    lines = [f"### {explanation.name} ({explanation.sort})", "", explanation.about, ""]
+    if explanation.entries:
+        columns = [Heading(name, left=True) for name in ("name", "value", "default", "about")]
+        rows = [
+            [f"`{each.name}`", each.type, _default(each), each.about]
+            for each in explanation.entries
+        ]
+        lines += [*tables.markdown(columns, rows), ""]
+    if explanation.note:
+        lines += [explanation.note, ""]
+    if explanation.example:
+        lines += ["Example:", "", code]
+    return "\n".join(lines)
+
+
+def _title(explanation: Explanation) -> str:
+    return "Keys" if explanation.sort == "section of a spec" else "Arguments"
+
+
+def _default(entry: Entry) -> str:
+    return "required" if entry.default is None else f"default {entry.default}"
+
+
+def _indented(lines: Iterable[str], by: int) -> list[str]:
+    return [" " * by + line if line else "" for line in lines]
