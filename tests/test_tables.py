@@ -204,6 +204,17 @@ def test_a_missing_suffix_is_tried_and_the_folder_beside_the_table_found(pets):
     assert f"the images of the table are in {pets / 'images'}" in loaded.notes
 
 
+def test_of_several_folders_the_one_called_like_the_table_has_the_images(pets):
+    for level, folder in ((10, "train_images"), (20, "test_images")):
+        (pets / folder).mkdir()
+        for number in (7, 8):
+            Image.new("L", (4, 4), level + number).save(pets / folder / f"{number}.png")
+    rows = [(7, "cat"), (8, "dog")]
+    path = table(pets, *rows, header=("id", "label"), name="train_labels.csv")
+    assert levels(load(path).images) == [17, 18]
+    fails(table(pets, *rows, header=("id", "label")), "is in test_images/ and in train_images/")
+
+
 def test_paths_may_be_absolute_or_of_windows(pets):
     rows = [(pets / name, label) for name, label in [*PETS.items()][:2]]
     rows += [(name.replace("/", "\\"), label) for name, label in [*PETS.items()][2:]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 from typing import Final
@@ -50,12 +51,19 @@ class Finder:
             return None
         folders = [each for each in entries if each.is_dir() and not each.name.startswith(".")]
         holding = [each for each in folders if self._found(each, text)]
+        if len(holding) > 1:  # train_images/ and test_images/ beside train.csv
+            word = _first_word(self._table.stem)
+            holding = [each for each in holding if _first_word(each.name) == word] or holding
         if len(holding) > 1:
             raise UsageError(
                 f"`{text}` of {self._table} is in {holding[0].name}/ and in {holding[1].name}/: "
                 f"put the table into the folder that it is about"
             )
         return holding[0] if holding else None
+
+
+def _first_word(name: str) -> str:
+    return re.split(r"[\W_]+", name.lower(), maxsplit=1)[0]
 
 
 def _is_file(path: Path) -> bool:
