@@ -19,7 +19,7 @@ from archspec.training.data import data as training_data
 from archspec.training.data import idx, tarfiles
 from archspec.training.data.examples import TEST, TRAIN
 from archspec.training.data.sources import FASHION, SOURCES, meant
-from archspec.training.recipe.recipe import DataRecipe
+from archspec.training.recipe.recipe import DataRecipe, Recipe
 
 GREY, COLOUR = Shape((4, 4, 1)), Shape((32, 32, 3))
 
@@ -373,6 +373,13 @@ def test_a_source_with_a_name_takes_a_path_and_others_what_they_have():
             DataRecipe(source=source, **path, **{option: "x"})
     with pytest.raises(ValueError, match="`webdataset` needs `path`"):
         DataRecipe(source="webdataset")
+
+
+def test_a_path_is_given_beside_a_source_and_ends_with_it():
+    section = {"data": {"source": "table", "path": "a.csv", "images": "a", "split": "b"}}
+    given = Recipe.resolve(section, {"data": "mnist", "data.path": "DIR"}).data
+    assert (given.source, given.path, given.images, given.split) == ("mnist", "DIR", None, None)
+    assert Recipe.resolve(section, {"data": "b.csv", "data.labels": "c"}).data.labels == "c"
 
 
 def test_json_may_hold_anything_but_a_label(tmp_path):

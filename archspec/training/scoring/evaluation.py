@@ -130,10 +130,10 @@ def evaluate(
     """Judge trained networks on images that they have not learnt from, alone and together.
 
     `runs` are runs, their folders, or .keras files, whose images were prepared as `normalize`
-    says. Without `data` (a source's name, a folder or an .npz file) that is the `part` test of what
-    they were trained on; of other data its test images if it has any apart, else all. Each network
-    gets the same images, prepared as its own were. `flip` takes the mean over an image and its
-    mirror image; `top` is the k of top-k, `white` the value of white in arrays.
+    says. Without `data` (a source's name, or a path, as `fit` takes it) that is the `part` test of
+    what they were trained on; of other data its test images if it has any apart, else all. Each
+    network gets the same images, prepared as its own were. `flip` takes the mean over an image and
+    its mirror image; `top` is the k of top-k, `white` the value of white in arrays.
 
     Raises `UsageError` for what is wrong with any of this, and where a network learnt from images
     that were to be held out.
