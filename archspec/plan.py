@@ -302,7 +302,8 @@ class _Compiler:
                 self.report(problem, (*path, name), key=True)
             elif not (isinstance(values, list) or is_expression(values)):
                 message = f"`{name}` must be a list here, not {show(values)}"
-                self.report(Problem("type", message), (*path, name))
+                mend = f"`{name}: =range({values})` counts from 0" if is_count(values) else None
+                self.report(Problem("type", message, help=mend), (*path, name))
             else:
                 loop[name] = self._template(values, (*path, name), known)
         return loop

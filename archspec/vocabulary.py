@@ -367,6 +367,8 @@ _LONGEST: Final = 80
 
 
 def _number(text: str) -> float | None:
+    if re.fullmatch(r"\d{1,3}(?:[_,]\d{3}){1,4}", text):  # 1_000, 1,000
+        return int(re.sub("[_,]", "", text))
     if not re.fullmatch(r"[-+]?\d{1,15}(\.\d{0,15})?", text):
         return None
     return float(text) if "." in text else int(text)

@@ -118,7 +118,7 @@ REFUSED = [
     ("=2 *", "cannot be read", "+ - * /"),
     ("=2 $ 3", "at `$ 3`", ""),
     ("=(1", "a `(` is not closed", ""),
-    ("=a && b", "at `& b`", "and or not"),
+    ("=a && b", "at `& b`", "`and` for `&&`"),
     ("=in", "cannot be read", "in.channels"),
     ("=x = 3", "cannot be read", ""),
     ("=1" + " + 1" * 300, "longer than 1,000", ""),

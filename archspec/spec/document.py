@@ -200,6 +200,8 @@ def _translate(findings: Findings, error: ValidationError) -> None:
             case "extra_forbidden":
                 keys = [info.alias or key for key, info in section.model_fields.items()]
                 hint = key_hint(name, keys, what="keys")
+                if section is Document and name in _OF_TRAINING:
+                    hint = f"it belongs to the recipe: `train: {{{name}: ...}}`"
                 problem = Problem("unknown-key", f"`{name}` is not a key here", help=hint)
                 findings.report(problem, path, key=True)
             case "missing":
@@ -243,6 +245,26 @@ def _section(path: Path) -> type[_Section]:
     """The model of the mapping at a path."""
     return _SECTIONS[path[:1]] if len(path) > 1 else Document
 
+
+_OF_TRAINING = frozenset(
+    {
+        "data",
+        "optimizer",
+        "loss",
+        "epochs",
+        "batch",
+        "schedule",
+        "metrics",
+        "augment",
+        "callbacks",
+        "learning_rate",
+        "seed",
+        "transfer",
+        "class_weights",
+        "devices",
+    }
+)
+"""Keys of `train` that people write beside it."""
 
 _EXAMPLES = {
     "name": "as `name: mynet`",

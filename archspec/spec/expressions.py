@@ -44,6 +44,18 @@ _POSSIBLE = (
     "+ - * / // % **, comparisons, and or not, `a if c else b`, list[index], " + " ".join(FUNCTIONS)
 )
 
+_OTHER_SIGNS: Final = {
+    "&&": "`and` for `&&`",
+    "||": "`or` for `||`",
+    "?": "`a if c else b` for `c ? a : b`",
+    "^": "`**` for `^`",
+    "!": "`not` for `!`",
+    "=": "`==` where two values are compared",
+    "input.": "`in.` for `input.`",
+    "math.": "a function without `math.`",
+}
+"""What other languages write, and what an expression has for it."""
+
 _Run: TypeAlias = Callable[[Mapping[str, Value], Mapping[str, int] | None], Value]
 
 
@@ -106,11 +118,19 @@ def _tree(source: str) -> ast.expr:
             _refuse(f"a `{error.msg[1]}` is not closed in the expression")
         rest = source[max((error.offset or 1) - 1, 0) :]
         where = f"at `{shortened(rest)}`" if rest else "to its end"
-        raise Problem(
-            "expression", f"the expression cannot be read {where}", help=_POSSIBLE
-        ) from None
+        message = f"the expression cannot be read {where}"
+        raise Problem("expression", message, help=_sign_meant(source)) from None
     except (ValueError, MemoryError, RecursionError):
         _refuse("the expression cannot be read")
+
+
+def _sign_meant(source: str) -> str:
+    """A help line for an expression that cannot be read, or that has something foreign in it."""
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|[<>!=]=(?=[^=])", "", source)  # texts and comparisons
+    if source.startswith("="):
+        return "one `=` begins an expression"
+    found = next((ours for sign, ours in _OTHER_SIGNS.items() if sign in text), None)
+    return f"write {found}" if found else _POSSIBLE
 
 
 def _refuse(message: str) -> NoReturn:
@@ -209,8 +229,9 @@ class _Compiler:
 
     def refusal(self, node: ast.expr) -> Problem:
         reason = _NOT_POSSIBLE.get(type(node), "that is not part of the language")
-        message = f"`{shortened(self.written(node))}`: {reason}"
-        return Problem("expression", message, help=_POSSIBLE)
+        written = self.written(node)
+        message = f"`{shortened(written)}`: {reason}"
+        return Problem("expression", message, help=_sign_meant(written))
 
     def written(self, node: ast.expr) -> str:
         """What the user wrote for `node`; the parser counts columns in bytes."""
