@@ -555,3 +555,14 @@ def test_damage_at_random_is_pixels_or_a_reason():
             except UnreadableError:
                 continue
             assert shape == (8, 8, 3)
+
+
+def test_a_damaged_file_that_opencv_reads_writes_nothing_to_the_terminal(capfd):
+    pytest.importorskip("cv2")
+    compressed = bytearray(encoded(a_photo(16, 16), "TIFF", compression="tiff_lzw"))
+    bits = compressed.index(struct.pack("<HHI", 258, 3, 3))
+    place = struct.unpack_from("<I", compressed, bits + 8)[0]
+    compressed[place : place + 6] = struct.pack("<HHH", 16, 16, 16)  # twice what is there
+    with pytest.raises(UnreadableError):
+        decode(bytes(compressed), Shape((16, 16, 3)), "stretch")
+    assert capfd.readouterr() == ("", "")

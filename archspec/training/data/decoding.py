@@ -116,4 +116,9 @@ def opencv() -> Any:
         import cv2  # noqa: PLC0415
     except ImportError:
         return None
-    return cv2 if hasattr(cv2, "IMREAD_COLOR_RGB") else None
+    if not hasattr(cv2, "IMREAD_COLOR_RGB"):
+        return None
+    # What is wrong with a file, its caller says; OpenCV would write it to the terminal as well.
+    silence = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+    silence(0)
+    return cv2
