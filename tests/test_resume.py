@@ -23,6 +23,7 @@ from archspec.diagnostics import SpecError, UsageError
 from archspec.training import record
 from archspec.training.run import fit, resume
 from archspec.training.runs import checkpoint, folder
+from archspec.training.runs.memory import Memory
 from archspec.training.runs.outcome import Run
 from archspec.training.watching.callbacks import Watcher
 
@@ -224,7 +225,8 @@ def test_of_a_damaged_checkpoint_the_one_before_takes_the_place(spec, whole):
 
 def test_no_flipped_bit_makes_another_checkpoint_of_one(tmp_path):
     arrays = {f"model/{size}": np.arange(size, dtype=np.float32) for size in (3, 40)}
-    path = checkpoint.save(tmp_path, checkpoint.Checkpoint(1, {"callbacks": []}, arrays))
+    rows = [{"epoch": 1, "seconds": 0.5, "images_per_second": 2.0}]
+    path = checkpoint.save(tmp_path, checkpoint.Checkpoint(1, arrays, Memory(rows)))
     whole, results = path.read_bytes(), []
     for place in range(len(whole)):
         flipped = bytearray(whole)
@@ -376,7 +378,9 @@ def test_a_folder_that_can_no_longer_be_written_is_said(spec, monkeypatch):
         def epoch_begins(self, epoch: int) -> None:  # noqa: ARG002
             shutil.rmtree("gone")
 
-    with pytest.raises(UsageError, match=r"gone cannot be written: No such file .*--resume gone"):
+    with pytest.raises(
+        UsageError, match=r"gone cannot be written: No such file .*resume\('gone'\)"
+    ):
         fit(spec, out="gone", watchers=[Removes()])
 
     def full(path: Path, text: str) -> None:  # noqa: ARG001
@@ -400,7 +404,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", full)
-        with pytest.raises(UsageError, match=rf"{os.strerror(number)}.*--resume stopped"):
+        with pytest.raises(UsageError, match=rf"{os.strerror(number)}.*resume\('stopped'\)"):
             fit(spec, out="stopped")
     resume("stopped")
     assert_same(whole, Path("stopped"))
@@ -431,7 +435,7 @@ class Generators:
 def test_each_of_pytorchs_devices_draws_its_own_random_numbers_again(monkeypatch, gpus):
     keras = SimpleNamespace(backend=SimpleNamespace(backend=lambda: "torch"))
     monkeypatch.setitem(sys.modules, "torch", Generators(gpus, first=100))
-    held = checkpoint.Checkpoint(1, {}, checkpoint._random_state(keras))  # noqa: SLF001
+    held = checkpoint.Checkpoint(1, checkpoint._random_state(keras))  # noqa: SLF001
     after = Generators(gpus, first=0)
     monkeypatch.setitem(sys.modules, "torch", after)
     checkpoint._restore_random_state(held)  # noqa: SLF001

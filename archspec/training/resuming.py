@@ -6,6 +6,7 @@ without Keras is `find`'s, and the rest, that the data and the best model are th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ from archspec.emit.model import other_network
 from archspec.training import beginnings, summary
 from archspec.training.runs import checkpoint, reading
 from archspec.training.runs.beginning import MAY_CHANGE, Beginning, changes, listed, read_spec
-from archspec.training.runs.files import BEST, DATA, FINAL, HISTORY, RESULT, SPEC
+from archspec.training.runs.files import BEST, CHECKPOINTS, DATA, FINAL, HISTORY, RESULT, SPEC
 from archspec.training.runs.outcome import Run
+from archspec.training.runs.reading import DamagedError
 from archspec.training.runs.records import DataRecord
 from archspec.training.session import Plan, Session, plan
 
@@ -40,6 +42,9 @@ class Start:
 
 def find(home: Path, recipe: Mapping[str, Any]) -> Start:
     """Find where a run goes on; raise `SpecError` or `UsageError` where it cannot."""
+    for place in (home, home / CHECKPOINTS):
+        if reading.exists(place) and not os.access(place, os.W_OK):
+            raise UsageError(f"{place} cannot be written: no permission")
     held, damaged = checkpoint.latest(home)
     if damaged and not held:
         raise UsageError(f"no checkpoint in {home} can be read: {_anew(home)}")
@@ -86,11 +91,9 @@ def _may_change(home: Path) -> str:
 
 def _check_nothing_done(home: Path) -> None:
     """Raise where a run without a checkpoint has whole epochs, which would be overwritten."""
-    try:
-        if not Run.read(home).history:
-            return  # interrupted in its first epoch
-    except UsageError:
-        pass  # it has not ended, or its end cannot be read
+    ended = _ended(home)
+    if ended is not None and not ended.history:
+        return  # interrupted in its first epoch
     done = [name for name in (BEST, HISTORY, FINAL, RESULT) if reading.exists(home / name)]
     if done:
         raise UsageError(
@@ -99,11 +102,18 @@ def _check_nothing_done(home: Path) -> None:
         )
 
 
-def _check_unended(home: Path, epochs: int) -> None:
+def _ended(home: Path) -> Run | None:
+    """How a run ended; None where it did not, or that is damaged, and is to be written again."""
     try:
-        ended = Run.read(home)
-    except UsageError:
-        return  # there is none, or a damaged one, which is written again
+        return Run.read(home) if reading.exists(home / RESULT) else None
+    except DamagedError:
+        return None
+
+
+def _check_unended(home: Path, epochs: int) -> None:
+    ended = _ended(home)
+    if ended is None:
+        return
     more = epochs > len(ended.history)
     if ended.outcome == "interrupted" or (ended.outcome == "finished" and more):
         return

@@ -89,7 +89,9 @@ class Run:
         """The Keras model in `saved`."""
         if self.saved is None:
             raise UsageError(f"{self.folder} holds no model: the run diverged in its first epoch")
-        return load_model(self.folder / self.saved)
+        if not reading.exists(path := self.folder / self.saved):
+            raise UsageError(f"there is no {path}, which the run has saved")
+        return load_model(path)
 
     def write(self) -> None:
         """Write `run.json`."""
