@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from archspec.diagnostics import Portable
 from archspec.ops.shape import Shape
 from archspec.training.data.placing import Region, placement, shown
 
@@ -25,7 +26,7 @@ Encoded: TypeAlias = Path | bytes
 """An image as it is stored: a file, or what would be in one."""
 
 
-class UnreadableError(Exception):
+class UnreadableError(Portable):
     """Why an image cannot be had from its file."""
 
 

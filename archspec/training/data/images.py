@@ -67,9 +67,6 @@ class OtherTypeError(UnreadableError):
         super().__init__(f"{file_type.name}, which is not read; convert it to PNG")
         self.file_type = file_type
 
-    def __reduce__(self) -> tuple[type[OtherTypeError], tuple[FileType]]:
-        return type(self), (self.file_type,)
-
 
 class Look(NamedTuple):
     """What a look at an image file has shown."""
