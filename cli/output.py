@@ -157,7 +157,7 @@ def counter(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 
     show("loading ..")
     try:
-        with announcing(show):
+        with announcing(show, instead=True):
             yield lambda done, total: show(f"{done:,} of {total:,} images")
     finally:
         click.echo(f"\r{' ' * longest}\r", nl=False, err=True)

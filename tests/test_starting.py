@@ -36,7 +36,7 @@ def own_settings(monkeypatch):
 # What is said
 
 
-def told_while(start: float, monkeypatch) -> list[str]:
+def told_while(start: float, monkeypatch, **how: bool) -> list[str]:
     """What is said of an engine that starts for so long."""
     told: list[str] = []
     said = threading.Event()
@@ -46,13 +46,21 @@ def told_while(start: float, monkeypatch) -> list[str]:
         said.set()
 
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.0 if start else LONG)
-    with announcing(say), starting("jax"):
+    with announcing(say, **how), starting("jax"):
         said.wait(start)
     return told
 
 
 def test_an_engine_that_takes_long_to_start_is_named(monkeypatch):
     assert told_while(LONG, monkeypatch) == ["starting JAX ..."]
+
+
+def test_a_line_that_vanishes_takes_the_place_of_one_that_would_stand(monkeypatch):
+    standing: list[str] = []
+    with announcing(standing.append):
+        assert told_while(LONG, monkeypatch, instead=True) == ["starting JAX ..."]
+    assert standing == []
+    assert told_while(0.01, monkeypatch, instead=True) == []  # nobody was to be told
 
 
 def test_of_one_that_starts_at_once_nothing_is_said(monkeypatch):

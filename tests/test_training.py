@@ -31,6 +31,7 @@ from archspec.training.runs import folder
 from archspec.training.runs.outcome import Outcome
 from archspec.training.scoring import scores
 from archspec.training.summary import time_taken, verdict
+from archspec.training.watching.callbacks import Watcher
 from archspec.training.watching.interrupt import Interrupt
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
@@ -132,6 +133,30 @@ def test_a_thread_other_than_the_main_one_has_no_handlers():
 
     with ThreadPoolExecutor(1) as threads:
         assert threads.submit(handler_inside).result() is signal.getsignal(signal.SIGINT)
+
+
+class AsksToStop(Watcher):
+    """Presses Ctrl-C when the second epoch begins; sees the steps that are done of it."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def epoch_begins(self, epoch: int) -> None:
+        if epoch == 2:
+            self.steps = []
+            signal.raise_signal(signal.SIGINT)
+
+    def steps_done(self, steps: int, logs: object) -> None:  # noqa: ARG002
+        self.steps.append(steps)
+
+
+@pytest.mark.keras
+@pytest.mark.usefixtures("handlers")
+def test_after_ctrl_c_no_more_than_the_execution_under_way_is_done(load):
+    watcher = AsksToStop()
+    recipe = {"epochs": 9, "batch": 10, "steps_per_execution": 10}
+    run = archspec.fit(load(), watchers=[watcher], **recipe)
+    assert (run.outcome, len(run.history), watcher.steps) == ("interrupted", 1, [10])
 
 
 TERMINATED = """

@@ -45,12 +45,12 @@ _say: ContextVar[Callable[[str], None] | None] = ContextVar("say", default=None)
 
 
 @contextlib.contextmanager
-def announcing(say: Callable[[str], None] | None) -> Iterator[None]:
+def announcing(say: Callable[[str], None] | None, *, instead: bool = False) -> Iterator[None]:
     """Have `say` told, in a thread of its own, of each engine that takes over a second to start.
 
-    It is told in the context; None in a context inside it tells nobody.
+    None tells nobody. With `instead` it is told only where another one would be.
     """
-    token = _say.set(say)
+    token = _say.set(None if instead and _say.get() is None else say)
     try:
         yield
     finally:
