@@ -19,11 +19,14 @@ from .output import echo, terminal_width
 INTERRUPTED: Final = 130
 """The exit code of what Ctrl-C ended."""
 
-AGAIN: Final = b"\0"
-"""Written where the numbers of signals are: the last Ctrl-C is to be raised again."""
+LOST: Final = b"\0"
+"""Written where the numbers of signals are: the exception of the last Ctrl-C was lost."""
 
-RAISED_AGAIN_SECONDS: Final = 0.1
+LOST_SECONDS: Final = 0.1
 """After what an exception that was lost is raised again: by then its callback is over."""
+
+INSISTING_SECONDS: Final = 3.0
+"""After what it is raised again where it has not ended the command, whoever took it away."""
 
 
 class EngineCommand(click.Command):
@@ -57,9 +60,11 @@ class _CtrlC:
     """Hears each Ctrl-C in a thread of its own, also while C++ code runs and Python's does not.
 
     Python raises a KeyboardInterrupt when it comes back from C++ code, which may take long; and
-    inside a callback of garbage collection, as JAX has one, the exception is printed and forgotten.
-    Here such a one is raised again, and the second Ctrl-C ends the process on the spot: every file
-    is whole at any moment.
+    what an engine does with it is not certain: an exception inside a callback of garbage
+    collection, as JAX has one, is printed and forgotten, and so is it by an `except:` of an import.
+    Here it is raised again until the command has ended, unless it asked a training to stop. While
+    an engine starts, and the second time, Ctrl-C ends the process on the spot: every file is whole
+    at any moment.
     """
 
     def __init__(self) -> None:
@@ -90,18 +95,36 @@ class _CtrlC:
 
     def _forgotten(self, unraisable: Any) -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            os.write(self._writer, AGAIN)
+            os.write(self._writer, LOST)
         else:
             self._usual(unraisable)
 
     def _listen(self, reader: int) -> None:
-        while numbers := os.read(reader, 1):
-            if numbers == AGAIN:
-                self.presses -= 1  # it writes the number again
-                time.sleep(RAISED_AGAIN_SECONDS)
-                _thread.interrupt_main()
-            elif numbers[0] == signal.SIGINT:
-                self.presses += 1
-                if self.presses > 1:
-                    os.write(2, b"\n")  # the cursor may be anywhere
-                    os._exit(INTERRUPTED)
+        from select import select
+
+        insists = False
+        while True:
+            if not select([reader], [], [], INSISTING_SECONDS if insists else None)[0]:
+                self._raise_again()
+            elif not (number := os.read(reader, 1)):
+                return
+            elif number == LOST:
+                time.sleep(LOST_SECONDS)
+                self._raise_again()
+            elif number[0] == signal.SIGINT:
+                insists = self._press()
+
+    def _press(self) -> bool:
+        """Count a Ctrl-C; end the process by it, or say whether it is to end the command."""
+        from archspec.emit.starting import is_starting
+        from archspec.training.watching.interrupt import is_a_request
+
+        self.presses += 1
+        if self.presses > 1 or is_starting():
+            os.write(2, b"\n")  # the cursor may be anywhere
+            os._exit(INTERRUPTED)
+        return not is_a_request()
+
+    def _raise_again(self) -> None:
+        self.presses -= 1  # the number is written again, too
+        _thread.interrupt_main()

@@ -221,6 +221,61 @@ def test_a_ctrl_c_of_which_cpp_code_makes_another_error_is_still_one():
         run(body)
 
 
+@pytest.mark.usefixtures("pythons_handler")
+def test_a_ctrl_c_while_an_engine_is_imported_waits_until_it_is_there():
+    """Raised inside, it leaves C++ modules half made, which may end the process."""
+    done = []
+
+    def start() -> None:
+        with starting("jax"):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            done.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert done == [True]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_ctrl_c_while_an_engine_starts_ends_a_command_on_the_spot():
+    script = """
+import signal, time
+from archspec.cli.engine import EngineCommand
+from archspec.emit.starting import starting
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def body():
+    with starting("jax"):
+        print("ready", flush=True)
+        while True:
+            time.sleep(60)
+EngineCommand("body", callback=body).main([])
+"""
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(LONG) == 130
+
+
+@pytest.mark.usefixtures("pythons_handler")
+def test_a_ctrl_c_that_somebody_took_away_is_raised_again(monkeypatch):
+    monkeypatch.setattr(engine, "INSISTING_SECONDS", 0.1)
+    taken = []
+
+    def body() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except:  # noqa: E722  (as an import does)
+            taken.append(True)
+        wait_for_ctrl_c()
+
+    with pytest.raises(click.exceptions.Abort):
+        run(body)
+    assert taken == [True]
+
+
 def test_without_ctrl_c_an_error_is_what_it_is():
     def body() -> None:
         raise RuntimeError("XlaRuntimeError: INTERNAL")
@@ -262,7 +317,10 @@ EngineCommand("body", callback=body).main([])
 def test_a_ctrl_c_at_any_moment_of_the_first_seconds_ends_a_command(tmp_path, backend, command):
     """One alone; a training stops after its step, and says so."""
     for attempt in range(20):
-        arguments = [sys.executable, "-m", "archspec.cli", *command.split()]
+        # A shell's background jobs, as this may be one, begin without the handler of Ctrl-C.
+        script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        script += "from archspec.cli import main; main(prog_name='archspec')"
+        arguments = [sys.executable, "-c", script, *command.split()]
         environment = {**os.environ, "KERAS_BACKEND": backend}
         with subprocess.Popen(
             arguments,

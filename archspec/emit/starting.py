@@ -1,4 +1,4 @@
-"""While an engine starts: that it does is said, and what it logs of itself is held back.
+"""While an engine starts: that it does is said, what it logs is held back, and Ctrl-C waits.
 
 TensorFlow, XLA, absl and JAX log to the terminal how they were built and what they did not find.
 Their settings keep that off it, all but TensorFlow's first lines: those are written before any
@@ -6,15 +6,21 @@ setting is heard, twice, past Python's `sys.stderr`. And they may come late: Ker
 TensorFlow on every backend where it is installed, to seed it and to save a model.
 
 Whoever sets TF_CPP_MIN_LOG_LEVEL=0 hears everything.
+
+A KeyboardInterrupt inside the import leaves C++ modules half made: of 60 processes that were
+interrupted in the first seconds of JAX, 2 died of it. So Ctrl-C waits until the engine is there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any, Final
 
 from archspec.emit.registration import Finder
@@ -41,6 +47,8 @@ _LOGGED: Final = (
 )
 """A line of TensorFlow's C++ log, in the format of absl, or the one before that."""
 
+_starting: Final = threading.Event()
+
 _say: ContextVar[Callable[[str], None] | None] = ContextVar("say", default=None)
 
 
@@ -60,8 +68,6 @@ def announcing(say: Callable[[str], None] | None, *, instead: bool = False) -> I
 @contextlib.contextmanager
 def starting(backend: str) -> Iterator[None]:
     """Say that `backend` starts if this takes long, and keep off the terminal what it logs."""
-    import threading  # noqa: PLC0415  (a command that shows a table does without)
-
     _hush()
     say = _say.get()
     text = f"starting {NAMES[backend]} ..."
@@ -70,10 +76,36 @@ def starting(backend: str) -> Iterator[None]:
     if say is not None:
         timer.start()
     try:
-        yield
+        with _undisturbed():
+            _starting.set()
+            yield
     finally:
+        _starting.clear()
         timer.cancel()
     _hush_absl()
+
+
+def is_starting() -> bool:
+    """Whether an engine is being imported, and nothing else is done; any thread may ask."""
+    return _starting.is_set()
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put off a Ctrl-C until the end, and then let its handler have it."""
+    previous = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    if not (is_main and callable(previous)):
+        yield
+        return
+    pressed: list[FrameType | None] = []
+    signal.signal(signal.SIGINT, lambda _, frame: pressed.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if pressed:
+        previous(signal.SIGINT, pressed[0])
 
 
 def _nobody(text: str) -> None:
@@ -113,7 +145,7 @@ def _held_back(execute: Callable[[], None]) -> None:
     failed = True
     with tempfile.TemporaryFile() as file:
         try:
-            with _standard_error_to(file.fileno()):
+            with _undisturbed(), _standard_error_to(file.fileno()):
                 execute()
             failed = False
         except KeyboardInterrupt:

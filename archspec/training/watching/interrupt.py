@@ -27,7 +27,8 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.requested = False
-        self._training = False
+        self.training = False
+        """Whether a signal is a request, as from the first step on."""
         self._stop: Callable[[], None] = _nothing
         self._previous: dict[int, Any] = {}
         self._owed: int | None = None
@@ -58,14 +59,14 @@ class Interrupt:
 
         Raises `KeyboardInterrupt` where a signal came before and its exception was lost.
         """
-        self._training, self._stop = True, stop
+        self.training, self._stop = True, stop
         if self.requested:
             raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         first, self.requested = not self.requested, True
         previous = self._previous[number]
-        if first and self._training:
+        if first and self.training:
             self._owed = None if previous is signal.default_int_handler else number
             self._stop()
             return
@@ -80,3 +81,9 @@ class Interrupt:
 
 def _nothing() -> None:
     """Stop nothing."""
+
+
+def is_a_request() -> bool:
+    """Whether Ctrl-C would ask a training to stop now; any thread may ask."""
+    owner = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    return isinstance(owner, Interrupt) and owner.training
