@@ -12,7 +12,7 @@ from imagefiles import chunk, exif, png, tiff, transparent
 from PIL import Image
 
 from archspec.ops.shape import Shape
-from archspec.training.data import depth
+from archspec.training.data import decoding, depth
 from archspec.training.data.images import (
     MOST_PIXELS,
     UnreadableError,
@@ -22,6 +22,8 @@ from archspec.training.data.images import (
     resize,
 )
 from archspec.training.data.values import BYTES, SHARES, SIGNED, Range
+
+needs_opencv = pytest.mark.skipif(decoding.opencv() is None, reason="16 bits in colour: OpenCV's")
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -194,6 +196,7 @@ FLOATS = {
 }
 
 
+@needs_opencv
 @pytest.mark.parametrize(("content", "values"), DEEP.values(), ids=DEEP)
 def test_16_bits_reach_the_network(content, values):
     assert look(content, content).layout.white == 65535
@@ -266,6 +269,7 @@ def test_at_8_bits_pixels_are_bytes_whatever_the_file_holds():
     assert found.ravel().tolist() == [0, 4, 4, 255]
 
 
+@needs_opencv
 @pytest.mark.parametrize("how", ["stretch", "pad", "crop"])
 def test_deep_files_are_resized_as_arrays_are(how):
     values = NOISE[:12]
@@ -339,6 +343,7 @@ PAIRS = {
 }
 
 
+@needs_opencv
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("content", "rgba"), PAIRS.values(), ids=PAIRS)
 def test_what_is_transparent_shows_white_paper(content, rgba, channels):
@@ -384,6 +389,7 @@ def test_images_are_held_as_the_camera_was(turned, kind):
     assert np.abs(found.astype(int) - upright).max() <= 30  # what JPEG leaves of it
 
 
+@needs_opencv
 @pytest.mark.parametrize("turned", range(1, 9))
 @pytest.mark.parametrize(
     "stored",
