@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import data, pixels, preprocessing, values
+from archspec.training.data import data, inspection, pixels, preprocessing, values
 from archspec.training.data.data import Preprocessing
 from archspec.training.data.examples import TEST, TRAIN, VALIDATION, EncodedImages
 from archspec.training.data.pixels import Files, Kept, Stored
+from archspec.training.data.splitting import split_digest
 from archspec.training.data.values import BYTES, LEVELS, Range
 from archspec.training.recipe.recipe import DataRecipe, RecipeError
 from archspec.training.runs import reading
@@ -24,8 +28,8 @@ from archspec.training.runs import reading
 LABELS = np.repeat(np.arange(3, dtype=np.int32), [100, 50, 10])
 
 
-def split(labels=LABELS, own=None, **options):
-    return data.split(labels, DataRecipe(**options), own)
+def split(labels=LABELS, own=None, groups=None, **options):
+    return data.split(labels, DataRecipe(**options), own, groups)
 
 
 # The split
@@ -43,6 +47,84 @@ def test_the_test_images_depend_on_the_seed_and_on_their_share_alone():
     assert tests[0] == tests[1] == tests[2]
     assert tests[0] == list(split(per_class=5)[2])
     assert tests[0] != list(split(seed=1)[2])
+
+
+SMALL = np.repeat(np.arange(7, dtype=np.int32), [60, 4, 4, 4, 4, 4, 4])
+
+
+def per_class(part, labels=SMALL):
+    return np.bincount(labels[part], minlength=labels.max() + 1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shares_are_met_in_total_and_small_classes_take_turns(seed):
+    """Rounded apart, all six validation images were of the large class."""
+    train, validation, test = map(per_class, split(SMALL, seed=seed))
+    assert (train.sum(), validation.sum(), test.sum()) == (59, 8, 17)
+    assert (train[0], validation[0], test[0]) == (42, 6, 12)
+    assert sorted(test[1:]) == [0, 1, 1, 1, 1, 1]
+    assert sorted(validation[1:]) == [0, 0, 0, 0, 1, 1]
+    assert validation[test == 0] == 1, "the class that gave nothing to the test is the first"
+
+
+def test_chance_decides_which_small_classes_are_held_out():
+    held_out = {tuple(per_class(split(SMALL, seed=seed).validation)[1:]) for seed in range(20)}
+    assert len(held_out) > 5
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("options", [{"test": 0.45, "validation": 0.45}, {"test": 0.5}])
+def test_one_image_of_each_class_is_left_to_train_on(seed, options):
+    labels = np.repeat(np.arange(4, dtype=np.int32), [1, 2, 3, 50])
+    train = split(labels, seed=seed, **{"validation": 0.0, **options}).train
+    assert per_class(train, labels).min() == 1
+
+
+def test_rule_1_rounds_each_class_by_itself():
+    """As runs of archspec 0.1.0 were split, so that they are judged on what they held out."""
+    train, validation, test = data.split(SMALL, DataRecipe(), rule=1)
+    assert [per_class(part).tolist() for part in (validation, test)] == [
+        [6, 0, 0, 0, 0, 0, 0],
+        [12, 1, 1, 1, 1, 1, 1],
+    ]
+    assert split_digest((train, validation, test)) == (
+        "872255e3a073c0980f5f1c09ce6bc7e83700efd7da6e006819a185ee04dca519"
+    )
+
+
+def groups_of(part, groups) -> set[int]:
+    return set(groups[part].tolist())
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("stratify", [True, False])
+def test_groups_are_never_split_and_shares_are_nearly_met(seed, stratify):
+    random = np.random.default_rng(seed)
+    groups = random.permutation(np.repeat(np.arange(120), random.integers(1, 9, 120)))
+    labels = random.integers(0, 4, len(groups)).astype(np.int32)
+    parts = split(labels, seed=seed, stratify=stratify, groups=groups)
+    assert sorted(np.concatenate(parts)) == list(range(len(groups)))
+    train, validation, test = (groups_of(part, groups) for part in parts)
+    assert len(train) + len(validation) + len(test) == 120
+    shares = [len(part) / len(groups) for part in parts]
+    assert shares == pytest.approx([0.7, 0.1, 0.2], abs=0.02)
+    if stratify:
+        of_classes = per_class(parts.test, labels) / np.bincount(labels)
+        assert of_classes == pytest.approx([0.2] * 4, abs=0.08)
+
+
+def test_the_test_images_of_groups_depend_on_the_seed_and_on_their_share_alone():
+    groups = np.arange(160) // 3
+    tests = [list(split(validation=share, groups=groups).test) for share in (0.0, 0.1, 0.5)]
+    assert tests[0] == tests[1] == tests[2]
+    assert tests[0] != list(split(seed=1, groups=groups).test)
+
+
+def test_of_few_large_groups_one_is_held_out_for_each_part():
+    groups = np.repeat(np.arange(3), [40, 60, 60])
+    labels = np.tile([0, 1], 80).astype(np.int32)
+    train, validation, test = split(labels, validation=0.05, test=0.05, groups=groups)
+    assert [len(part) for part in (train, validation, test)] == [60, 60, 40]
 
 
 def test_without_stratifying_only_the_whole_has_its_shares():
@@ -63,7 +145,7 @@ def test_what_a_source_holds_out_itself_stays_so():
     own[::4] = TEST
     train, validation, test = split(own=own)
     assert test.tolist() == list(range(0, 160, 4))
-    assert len(validation) == 8 + 4 + 1  # a tenth of what is left of each class
+    assert np.bincount(LABELS[validation]).tolist() == [7, 4, 1]  # a tenth of what is left
     own[1::4] = VALIDATION
     train, validation, test = split(own=own)
     assert validation.tolist() == list(range(1, 160, 4))
@@ -81,15 +163,15 @@ def test_images_of_other_classes_are_in_no_part():
 def test_digits_are_resized_standardised_and_repeated_for_three_channels():
     digits = data.load(DataRecipe(), Shape((16, 12, 3)))
     part = digits.train
-    assert (len(part), len(digits.validation), len(digits.test)) == (1259, 179, 359)
+    assert (len(part), len(digits.validation), len(digits.test)) == (1258, 180, 359)
     images = digits.preprocessing(part.pixels.read(part.indices))
-    assert images.shape == (1259, 16, 12, 3)
+    assert images.shape == (1258, 16, 12, 3)
     assert images.dtype == np.float32
     assert images.mean() == pytest.approx(0, abs=1e-3)
     assert images.std() == pytest.approx(1, abs=1e-3)
     assert np.array_equal(images[..., 0], images[..., 2])
     assert digits.describe() == (
-        "digits: 1,259 images to train on, 179 to validate, 359 to test, "
+        "digits: 1,258 images to train on, 180 to validate, 359 to test, "
         "10 classes, 8x8x1, resized to 16x12x3"
     )
 
@@ -166,9 +248,10 @@ def test_examples_of_every_rank_reach_a_network_of_theirs(arrays, images, shape)
     ("labels", "options", "message"),
     [
         ([0, 0, 0, 0], {}, "has one class only, `0`"),
-        ([1, 2, 1, 2], {}, "has no image of `0`; labels count from 0"),
+        ([1, 2, 1, 2], {}, "labels count from 0, but these are from 1 to 2"),
+        ([0, 2, 0, 2], {}, "has no image of `1`: leave out such classes"),
         ([0, 1, 0, 1], {}, "too few images for a `validation` of 0.1"),
-        ([0, 1, 0, 1], {"validation": 0.0}, "too few images for a `test` of 0.2"),
+        ([0, 1, 0, 1], {"validation": 0.0, "test": 0.1}, "too few images for a `test` of 0.1"),
         ([0, 1, 1, 1], {"test": 0.5, "stratify": False, "validation": 0.25}, "none of `0` is left"),
     ],
 )
@@ -197,6 +280,164 @@ def test_the_fingerprint_is_of_what_is_trained_on(arrays, folder, encode):
     names = {"folder": ("light", "dark"), "arrays": ("1", "0")}[encode]
     assert fingerprint() == fingerprint(seed=7)
     assert len({fingerprint(), fingerprint(level=1), fingerprint(classes=names)}) == 3
+
+
+def test_one_line_names_the_classes_of_which_nothing_is_held_out(arrays):
+    labels = np.repeat([0, 1, 2], [60, 2, 2])
+    loaded = data.load(arrays(noise(64, 2, 2, 1), labels, test=0.05), Shape((2, 2, 1)))
+    assert not loaded.validation.labels.any()
+    assert not loaded.test.labels.any()
+    assert loaded.notes == ("no validation image of `1`, `2`; no test image of `1`, `2`",)
+
+
+# Copies
+
+
+@pytest.fixture
+def copied(arrays):
+    """Twenty pictures in two classes, of which the first of a class is there twice, or in both."""
+
+    def write(*, both: bool, **options) -> DataRecipe:
+        images = noise(40, 2, 2, 1)
+        images[2] = images[0]
+        if both:
+            images[1] = images[0]
+        options = {"validation": 0.0, "test": 0.5} | options
+        return arrays(images, np.tile([0, 1], 20), **options)
+
+    return write
+
+
+def seeds_of(recipe: DataRecipe, *, apart: bool) -> DataRecipe:
+    """The recipe with a seed by which the images 0 and 2 are, or are not, in different parts."""
+    for seed in range(50):
+        chosen = recipe.model_copy(update={"seed": seed, "duplicates": "warn"})
+        held_out = data.load(chosen, Shape((2, 2, 1))).test.indices
+        if ((0 in held_out) != (2 in held_out)) is apart:
+            return recipe.model_copy(update={"seed": seed})
+    raise AssertionError
+
+
+def test_copies_in_two_parts_are_said_and_named(copied):
+    loaded = data.load(seeds_of(copied(both=False), apart=True), Shape((2, 2, 1)))
+    assert (loaded.copies.in_parts, loaded.copies.in_classes) == (1, 0)
+    assert loaded.copies.images == (("image 0", "image 2"),)
+    (line,) = loaded.notes
+    assert line == (
+        "1 picture is in several parts of the data, as `image 0`, `image 2`; data.json names "
+        "them, `data.duplicates: drop` leaves them out"
+    )
+
+
+def test_copies_in_one_part_and_class_do_no_harm(copied):
+    recipe = seeds_of(copied(both=False), apart=False)
+    loaded = data.load(recipe.model_copy(update={"duplicates": "error"}), Shape((2, 2, 1)))
+    assert (loaded.notes, bool(loaded.copies)) == ((), False)
+
+
+def test_dropped_are_the_copies_to_train_on(copied):
+    recipe = seeds_of(copied(both=False, duplicates="drop"), apart=True)
+    loaded = data.load(recipe, Shape((2, 2, 1)))
+    assert (len(loaded.train), len(loaded.test)) == (19, 20)
+    assert not {0, 2} & set(loaded.train.indices)
+    assert loaded.notes[0].endswith("1 images are left out; data.json names them")
+
+
+def test_of_a_picture_in_two_classes_nothing_is_kept(copied):
+    recipe = copied(both=True)
+    loaded = data.load(recipe, Shape((2, 2, 1)))
+    assert loaded.copies.in_classes == 1
+    assert loaded.copies.images == (("image 0", "image 1", "image 2"),)
+    loaded = data.load(recipe.model_copy(update={"duplicates": "drop"}), Shape((2, 2, 1)))
+    assert not {0, 1, 2} & {*loaded.train.indices, *loaded.test.indices}
+    assert len(loaded.train) + len(loaded.test) == 37
+    with pytest.raises(UsageError, match=r"1 picture is in several classes, as `image 0`"):
+        data.load(recipe.model_copy(update={"duplicates": "error"}), Shape((2, 2, 1)))
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["read whole", "read at the ends"])
+def test_files_are_copies_where_all_their_bytes_are_the_same(folder, monkeypatch, whole):
+    """Also where no more than the ends of files were read at first."""
+    if not whole:
+        monkeypatch.setattr(inspection, "MOST_DIGESTED_BYTES", 1_000)
+        monkeypatch.setattr(inspection, "ENDS_BYTES", 16)
+    shutil.copy(folder / "dark" / "03.png", folder / "light" / "copy.png")
+    loaded = data.load(a_folder(folder), Shape((4, 4, 1)))
+    assert (loaded.copies.in_classes, len(loaded.copies.images)) == (1, 1)
+    names = [Path(name).relative_to(folder).as_posix() for name in loaded.copies.images[0]]
+    assert names == ["dark/03.png", "light/copy.png"]
+
+
+# Groups
+
+
+def test_images_of_a_group_go_to_one_part(folder):
+    """Of a folder by what a pattern finds in the names of files, within the folder."""
+    for path in sorted(folder.rglob("*.png")):
+        path.rename(path.with_name(f"patient{int(path.stem) % 10}_{path.stem}.png"))
+    loaded = data.load(a_folder(folder, group=r"(patient\d+)_"), Shape((4, 4, 1)))
+    parts = loaded.train, loaded.validation, loaded.test
+    levels = [part.pixels.read(part.indices)[:, 0, 0, 0] % 10 for part in parts]
+    groups = [set(each.tolist()) for each in levels]
+    assert [len(each) for each in groups] == [7, 1, 2]
+    assert set.union(*groups) == set(range(10))
+
+
+def test_a_name_that_the_pattern_does_not_match_is_shown(folder):
+    with pytest.raises(UsageError, match=r"`group: 1\(\\d\)` does not match `dark/00.png`"):
+        data.load(a_folder(folder, group=r"1(\d)"), Shape((4, 4, 1)))
+
+
+def test_groups_of_arrays_are_an_array(tmp_path):
+    labels, patients = np.tile([0, 1], 20), np.repeat(np.arange(10), 4)
+    np.savez(tmp_path / "data.npz", x=noise(40, 2, 2, 1), y=labels, patient=patients)
+    recipe = DataRecipe(source="arrays", path=str(tmp_path / "data.npz"), group="patient")
+    loaded = data.load(recipe, Shape((2, 2, 1)))
+    parts = (loaded.train, loaded.validation, loaded.test)
+    groups = [set(patients[part.indices].tolist()) for part in parts]
+    assert [len(each) for each in groups] == [7, 1, 2]
+    with pytest.raises(UsageError, match=r"no array `patients` to `group` by; did you mean"):
+        data.load(recipe.model_copy(update={"group": "patients"}), Shape((2, 2, 1)))
+
+
+def test_a_group_in_two_parts_of_data_that_come_split_is_refused(tmp_path):
+    for number in range(8):
+        part = ("train", "test")[number % 2]
+        path = tmp_path / part / "ab"[number // 2 % 2] / f"film{number // 4}_{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4), number).save(path)
+    with pytest.raises(UsageError, match=r"2 groups have images in several parts .* as `film0`"):
+        data.load(a_folder(tmp_path, group=r"film\d", validation=0.0), Shape((4, 4, 1)))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("(", "is not a regular expression: missing"),
+        ("(a+)+b", "repeats a group with a repeat or a choice in it"),
+        ("(?:a|aa)*b", "repeats a group with a repeat or a choice in it"),
+        ("((a?b){3})x", "repeats a group with a repeat or a choice in it"),
+        ("a?" * 30 + "a" * 30, "has 30 repeats that vary, of at most 4"),
+        ("x" * 300, "has 300 characters, of at most 200"),
+    ],
+)
+def test_a_pattern_that_could_take_for_ever_is_refused(pattern, message):
+    with pytest.raises(ValidationError, match=re.escape(message)):
+        DataRecipe(source="folder", path="photos", group=pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(patient\d+)_",
+        r"^[^/]+/(?P<id>[a-z]{2}\d{4})",
+        r"(?i)vid(?:eo)?-(\d+)",
+        "[(+*]+",
+        r"\(a+\)",
+    ],
+)
+def test_usual_patterns_are_taken(pattern):
+    DataRecipe(source="folder", path="photos", group=pattern)
 
 
 # What does not fit

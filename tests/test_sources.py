@@ -411,9 +411,13 @@ def test_arrays_go_by_their_names(archive, keys, options, mapped):
         (LABELS[:, np.newaxis], LABELS, "012"),
         (LABELS.astype(float), LABELS, "012"),
         (np.eye(4)[LABELS], LABELS, "0123"),
+        (np.eye(4, dtype=bool)[LABELS], LABELS, "0123"),
+        (LABELS > 0, [0, 1, 1, 0, 1, 1], "01"),
         (np.array(list("baabab")), [1, 0, 0, 1, 0, 1], "ab"),
+        (np.array([[each] for each in "baabab"], "S1"), [1, 0, 0, 1, 0, 1], "ab"),
+        (np.array(["ä".encode(), b"b"] * 3), [1, 0] * 3, "bä"),
     ],
-    ids=["column", "floats", "one-hot", "names"],
+    ids=["column", "floats", "one-hot", "one-hot bools", "bools", "names", "bytes", "UTF-8"],
 )
 def test_labels_may_be_written_in_several_ways(archive, labels, numbers, class_names):
     loaded = load(arrays(archive(x=IMAGES, y=labels)))
@@ -442,12 +446,19 @@ def with_value(value: float) -> np.ndarray:
         (with_value(np.nan), LABELS, "image 3 has a value that is nan"),
         (with_value(-np.inf), LABELS, "image 3 has a value that is -inf"),
         (with_value(1e300), LABELS, "image 3 has a value that is inf"),
+        (
+            IMAGES,
+            LABELS + 1,
+            r"labels count from 0, but these are from 1 to 3, and 0 never occurs; "
+            r"save them as `y - 1`, or choose .* `classes: \[1, 2, 3\]`",
+        ),
+        (IMAGES, np.array([b"\xff", b"a"] * 3), "is not text in UTF-8"),
         (IMAGES, LABELS - 1, "the label of image 0 is -1, but must be a whole number from 0"),
         (IMAGES, LABELS / 2, "the label of image 1 is 0.5, .*; 2 are not"),
         (IMAGES, LABELS * 10**9, "the label of image 1 is 1000000000"),
         (IMAGES, np.full(6, np.nan), "the label of image 0 is nan"),
         (IMAGES, np.eye(3)[LABELS] / 2, "must be a row with one 1 and else 0; 6 are not"),
-        (IMAGES, np.zeros((6, 2, 2)), "`y` in .* must be whole numbers from 0"),
+        (IMAGES, np.zeros((6, 2, 2)), "`y` in .* must be whole numbers from 0 or names"),
         (IMAGES, np.array(7), "`y` in .* is a single value"),
         (IMAGES, np.array([None] * 6), "`y` in .* holds Python objects"),
         (np.array([None] * 6), LABELS, "`x` in .* holds Python objects"),

@@ -17,6 +17,7 @@ from archspec.emit.engine import load_file, load_keras
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
 from archspec.training import beginnings, resuming, summary
+from archspec.training.data.splitting import RULE
 from archspec.training.hosts import ALONE, Hosts
 from archspec.training.pictures import confusion as score_pictures
 from archspec.training.pictures import curves as pictures
@@ -139,7 +140,8 @@ def resume(
             hosts.agree("checkpoint in this folder", str(start.epoch))
             for watcher in watchers:
                 watcher.says(f"going on with {home} after epoch {start.epoch}")
-            session = prepare(start.plan, hosts, Begun.read(home) if start.held else None)
+            rule = RULE if start.data is None else start.data.split_rule
+            session = prepare(start.plan, hosts, Begun.read(home) if start.held else None, rule)
             with hosts.together():
                 for warning in (*start.warnings, *resuming.check(session, start, home)):
                     for watcher in watchers:

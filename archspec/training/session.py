@@ -25,6 +25,7 @@ from archspec.training.data import augment
 from archspec.training.data import data as training_data
 from archspec.training.data.data import Data
 from archspec.training.data.feeding import Feed
+from archspec.training.data.splitting import RULE, Rule
 from archspec.training.distribution import Devices, choose
 from archspec.training.hosts import ALONE, Hosts
 from archspec.training.recipe import overrides as outside
@@ -243,10 +244,13 @@ class Session:
         return count * machine.peak_flops(self.keras, self.recipe.precision)
 
 
-def prepare(plan: Plan, hosts: Hosts = ALONE, begun: Begun | None = None) -> Session:
+def prepare(
+    plan: Plan, hosts: Hosts = ALONE, begun: Begun | None = None, rule: Rule = RULE
+) -> Session:
     """Load Keras and the data, build the network, and try one batch.
 
-    A run that goes on tells what it has `begun` with, which need not be there any more. Several
+    A run that goes on tells what it has `begun` with, which need not be there any more, and by
+    which `rule` its images were split. Several
     hosts must do this together. Raises `SpecError` and `UsageError` for what only Keras and the
     data can tell.
     """
@@ -260,7 +264,7 @@ def prepare(plan: Plan, hosts: Hosts = ALONE, begun: Begun | None = None) -> Ses
         with hosts.together():
             compilation.set_up(keras, recipe)
             devices = choose(keras, recipe, hosts)
-            data = training_data.load(recipe.data, graph.input)
+            data = training_data.load(recipe.data, graph.input, rule)
             data = training_data.observed(data, recipe.data.normalize)
             devices.check_images(len(data.train), len(data.validation))
         said = [plan.spec.to_dict(), recipe.to_dict(), data.fingerprint]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from archspec.diagnostics import UsageError, suggestion
 from archspec.ops.shape import Shape
+from archspec.training.data.classes import check_names
 from archspec.training.data.examples import MOST_CLASSES, Facts, Loaded
 from archspec.training.data.pixels import free_memory
 from archspec.training.data.values import measure
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archspec.training.recipe.recipe import DataRecipe
+
+MOST_NUMBERS: Final = 12
+"""How many labels a message writes out."""
 
 NAMES: Final = {"images": ("x", "images"), "labels": ("y", "labels")}
 """What arrays are called unless the recipe says."""
@@ -38,7 +42,7 @@ def look(recipe: DataRecipe, input_shape: Shape) -> Facts:
     path = Path(recipe.path or "")
     keys = _keys(path, recipe)
     header = _header(path, keys["images"])
-    _, class_names = _labels(read(path, keys["labels"]), f"`{keys['labels']}` in {path}")
+    _, class_names = _read_labels(path, keys["labels"], recipe)
     return Facts(class_names, Shape(_with_channels(header.shape, input_shape)[1:]))
 
 
@@ -51,17 +55,24 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Loaded:
     images = read(path, keys["images"])
     if _with_channels(images.shape, input_shape) != images.shape:
         images = images[..., np.newaxis]
-    labels, class_names = _labels(read(path, keys["labels"]), f"`{keys['labels']}` in {path}")
+    labels, class_names = _read_labels(path, keys["labels"], recipe)
     if len(images) != len(labels):
         raise UsageError(
             f"{path} has {len(images):,} images in `{keys['images']}`, "
             f"but {len(labels):,} labels in `{keys['labels']}`"
         )
+    groups = None
+    if recipe.group is not None:
+        if recipe.group not in (names := _names(path)):
+            hint = suggestion(recipe.group, names, what="it has")
+            raise UsageError(f"{path} has no array `{recipe.group}` to `group` by; {hint}")
+        groups = _groups(read(path, recipe.group), len(images), f"`{recipe.group}` in {path}")
     return Loaded(
         name=f"arrays {path}",
         class_names=class_names,
         labels=labels,
         images=images,
+        groups=groups,
         values=measure(images, f"`{keys['images']}` in {path}"),
     )
 
@@ -179,10 +190,33 @@ def read(path: Path, key: str) -> NDArray[Any]:
         return cast("NDArray[Any]", archive[key])
 
 
+def _read_labels(
+    path: Path, key: str, recipe: DataRecipe
+) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """A number from 0 for each example, and the names of the classes."""
+    values, where = read(path, key), f"`{key}` in {path}"
+    labels, class_names = _labels(values, where)
+    least, most = int(labels.min()), int(labels.max())
+    if least > 0 and recipe.classes is None:  # names and one-hot rows may lack one by chance
+        raise UsageError(
+            f"{where}: labels count from 0, but these are from {least} to {most}, and 0 never "
+            f"occurs; save them as `{key} - {least}`, or choose those that occur, as "
+            f"`classes: [{_few(sorted(set(labels.tolist())))}]`"
+        )
+    return labels, class_names
+
+
+def _few(numbers: list[int]) -> str:
+    """All of a few numbers, or the first and the last."""
+    if len(numbers) > MOST_NUMBERS:
+        return f"{numbers[0]}, {numbers[1]}, ..., {numbers[-1]}"
+    return ", ".join(map(str, numbers))
+
+
 def _labels(values: NDArray[Any], where: str) -> tuple[NDArray[np.int32], tuple[str, ...]]:
     """A number from 0 for each example, and the names of the classes.
 
-    From numbers, names, or a row for each example with a single 1 in it.
+    From numbers, names (also of bytes, in UTF-8), or a row for each example with a single 1 in it.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -190,13 +224,15 @@ def _labels(values: NDArray[Any], where: str) -> tuple[NDArray[np.int32], tuple[
         values = values[:, 0]
     if len(values) == 0:
         raise UsageError(f"{where} is empty")
-    if values.dtype.kind == "U" and values.ndim == 1:
-        names, numbers = np.unique(values, return_inverse=True)
-        return numbers.astype(np.int32), tuple(map(str, names))
+    if values.dtype.kind in "SU" and values.ndim == 1:
+        found, numbers = np.unique(values, return_inverse=True)
+        names = tuple(_text(name, where) for name in found.tolist())
+        check_names(names, where)
+        return numbers.astype(np.int32), names
     if values.ndim not in {1, 2} or values.dtype.kind not in "biuf":
         raise UsageError(
-            f"{where} must be whole numbers from 0, (n,) or (n, 1), or one-hot rows (n, classes), "
-            f"not {values.dtype} of {'x'.join(map(str, values.shape))}"
+            f"{where} must be whole numbers from 0 or names, (n,) or (n, 1), or one-hot rows "
+            f"(n, classes), not {values.dtype} of {'x'.join(map(str, values.shape))}"
         )
     if values.ndim == 2:
         right = ((values == 0) | (values == 1)).all(axis=1) & ((values == 1).sum(axis=1) == 1)
@@ -208,6 +244,26 @@ def _labels(values: NDArray[Any], where: str) -> tuple[NDArray[np.int32], tuple[
         numbers = values.astype(np.int64)
         count = int(numbers.max()) + 1
     return numbers.astype(np.int32), tuple(map(str, range(count)))
+
+
+def _text(name: str | bytes, where: str) -> str:
+    """A class's name."""
+    if isinstance(name, str):
+        return name
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"{where}: the label {name!r} is not text in UTF-8") from None
+
+
+def _groups(values: NDArray[Any], count: int, where: str) -> list[str]:
+    """The group of each image, as text."""
+    if values.shape not in {(count,), (count, 1)} or values.dtype.kind not in "biufSU":
+        raise UsageError(
+            f"{where} must be a number or a name for each of {count:,} images, "
+            f"not {values.dtype} of {'x'.join(map(str, values.shape))}"
+        )
+    return [str(value) for value in values.ravel().tolist()]
 
 
 def _all_right(right: NDArray[np.bool_], values: NDArray[Any], where: str, what: str) -> None:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from archspec.diagnostics import Problem, UsageError, suggestion
 from archspec.ops.shape import Shape
+from archspec.training.data import duplicates, grouping
 from archspec.training.data import preprocessing as preprocessings
 from archspec.training.data.depth import Layout
+from archspec.training.data.duplicates import Copies
 from archspec.training.data.examples import EncodedImages, Loaded, Skipped
 from archspec.training.data.pixels import (
     MEMORY_SHARE,
@@ -27,11 +29,16 @@ from archspec.training.data.pixels import (
 from archspec.training.data.preprocessing import NEEDS_COLOUR, NEEDS_RANGE, Preprocessing
 from archspec.training.data.sources import SOURCES
 from archspec.training.data.splitting import (
+    RULE,
+    Parts,
+    Rule,
+    check_groups,
     check_parts,
     check_several,
     chosen_classes,
     labels_of,
     split,
+    without_held_out,
 )
 from archspec.training.data.values import Range, Values, at_once, measure
 from archspec.training.recipe.recipe import DataRecipe, RecipeError
@@ -61,6 +68,9 @@ OBSERVED: Final = 100
 LITTLE: Final = 0.02
 """The share of its range that an image's values should at least use."""
 
+MOST_COPIES_NAMED: Final = 3
+"""Of a picture, in a line."""
+
 MOST_DIGESTED_BYTES: Final = 2**30
 """Of an array's pixels in the fingerprint; of a larger one, so much evenly spread."""
 
@@ -75,6 +85,56 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """What a split of all examples of a source depends on, beside the recipe."""
+
+    labels: NDArray[np.int32]
+    """(examples,); -1 for those of classes that are not used."""
+    own: NDArray[np.int8] | None
+    """The part of each, where the source comes split."""
+    loaded: Loaded
+    grouped_by: str | None
+    """The recipe's `group` when it was loaded, which a column's groups are of."""
+    twins: NDArray[np.intp] | None
+    """A number for each that copies of an image share; None where nobody can tell."""
+
+    def split(self, recipe: DataRecipe, rule: Rule = RULE) -> Parts:
+        """Deal out the examples as a recipe says; copies stay where they are."""
+        return split(self.labels, recipe, self.own, self._groups(recipe), rule)
+
+    def parts(self, recipe: DataRecipe, rule: Rule = RULE) -> Parts:
+        """Deal out the examples as a recipe says; copies are dropped where it says so."""
+        parts = self.split(recipe, rule)
+        if recipe.duplicates != "drop":
+            return parts
+        return duplicates.without(parts, self.twins, self.copied(parts))
+
+    def copied(self, parts: Parts) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which have copies in other parts, and in other classes."""
+        return duplicates.find(self.twins, self.labels, parts)
+
+    def _groups(self, recipe: DataRecipe) -> NDArray[np.intp] | None:
+        """The number of each one's group."""
+        if recipe.group is None:
+            return None
+        if self.loaded.groups is not None and recipe.group != self.grouped_by:
+            raise UsageError(
+                f"{self.loaded.name} was split by groups of `{recipe.group}` and of "
+                f"`{self.grouped_by}`: judge such runs apart"
+            )
+        if self.loaded.groups is not None:
+            groups = self.loaded.groups
+        elif self.loaded.names is not None:
+            groups = grouping.by_names(recipe.group, self.loaded.names)
+        else:
+            raise UsageError(f"the images of {self.loaded.name} have no names to `group` them by")
+        numbers, names = grouping.numbered(groups)
+        if self.own is not None:
+            check_groups(self.labels, self.own, numbers, names)
+        return numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +154,11 @@ class Data:
     fingerprint: str
     """SHA-256 over the names of the classes, the labels, and what `covers` says."""
     covers: str
+    examples: Examples
+    split_rule: Rule
+    """By which they are split."""
+    copies: Copies
+    """Pictures in several parts or in several classes."""
     unread: list[Skipped]
     """Grows where an image turns out to be damaged when it is decoded."""
     notes: tuple[str, ...] = ()
@@ -186,11 +251,11 @@ def _misfit(source: str, image: Shape | None, wanted: Shape) -> Problem | None:
     return None
 
 
-def load(recipe: DataRecipe, input_shape: Shape) -> Data:
+def load(recipe: DataRecipe, input_shape: Shape, rule: Rule = RULE) -> Data:
     """The images that `recipe` names, split by it and made to fit `input_shape`.
 
-    Raises `UsageError` for files, a network out of reach, and parts left empty; `RecipeError`
-    for classes that are not there.
+    `rule` is the one of `split`. Raises `UsageError` for files, a network out of reach, and parts
+    left empty; `RecipeError` for classes that are not there.
     """
     loaded = SOURCES[recipe.source].load(recipe, input_shape)
     labels, class_names = labels_of(recipe, loaded)
@@ -198,8 +263,16 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Data:
     original = None if isinstance(images, EncodedImages) else Shape(images.shape[1:])
     if problem := _misfit(recipe.source, original, input_shape):
         raise UsageError(f"{problem.message}; {problem.help}")
-    parts = split(labels, recipe, loaded.parts)
-    check_parts(recipe, loaded, labels, parts, class_names)
+    examples = Examples(labels, loaded.parts, loaded, recipe.group, duplicates.twins(loaded))
+    before = examples.split(recipe, rule)
+    check_parts(recipe, loaded, labels, before, class_names)
+    copies = duplicates.copies(loaded, examples.twins, examples.copied(before))
+    parts = examples.parts(recipe, rule)
+    notes = [*loaded.notes, *_notes(recipe, copies, before, parts)]
+    if parts is not before:
+        check_parts(recipe, loaded, labels, parts, class_names)
+    if missing := without_held_out(parts, labels, class_names):
+        notes.append(missing)
     unread = list(loaded.skipped)
     kin = labels * 3
     for number, indices in enumerate(parts):
@@ -222,8 +295,11 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Data:
         preprocessing=preprocessings.fit(recipe.normalize, recipe.resize, pixels, train.indices),
         fingerprint=fingerprint,
         covers=covers,
+        examples=examples,
+        split_rule=rule,
+        copies=copies,
         unread=unread,
-        notes=loaded.notes,
+        notes=tuple(notes),
     )
 
 
@@ -258,6 +334,22 @@ def _spreading(normalize: str) -> str:
     if normalize == "standardize":
         return "`normalize: standardize`, as it is, spreads them"
     return f"`normalize: {normalize}` leaves them all but equal; write `normalize: standardize`"
+
+
+def _notes(recipe: DataRecipe, copies: Copies, before: Parts, parts: Parts) -> Iterator[str]:
+    """A line for copies of images; raise `UsageError` where the recipe wants none."""
+    if not copies:
+        return
+    first = ", ".join(f"`{name}`" for name in copies.images[0][:MOST_COPIES_NAMED])
+    if recipe.duplicates == "error":
+        raise UsageError(
+            f"{copies}, as {first}; remove the copies, or say `duplicates: drop` or `warn`"
+        )
+    if recipe.duplicates == "drop":
+        dropped = sum(map(len, before)) - sum(map(len, parts))
+        yield f"{copies}, as {first}: {dropped:,} images are left out; data.json names them"
+    else:
+        yield f"{copies}, as {first}; data.json names them, `data.duplicates: drop` leaves them out"
 
 
 def _values(recipe: DataRecipe, loaded: Loaded) -> Values | None:

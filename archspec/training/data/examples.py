@@ -82,6 +82,12 @@ class Loaded:
     """SHA-256 of the pixels, where reading them has given it already."""
     covers: str = ""
     """What `digest` is of."""
+    names: Sequence[str] | None = None
+    """Of each image, within the source: what a pattern for groups is matched with."""
+    groups: Sequence[str] | None = None
+    """The group of each image, where a column or an array that the recipe names says it."""
+    digests: Sequence[bytes] | None = None
+    """Of each encoded image: equal only for those of equal bytes."""
     notes: tuple[str, ...] = ()
     """Lines to be said once, as that files are of different depths."""
 

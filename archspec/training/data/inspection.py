@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -64,6 +65,8 @@ class Listing:
     """In bytes; 0 where there is no file."""
     missing: tuple[Skipped, ...] = ()
     """Images that the source names and does not have: errors, as damaged files are."""
+    groups: Sequence[str] | None = None
+    """The group of each image, where a column that the recipe names says it."""
     strangers: tuple[Skipped, ...] = ()
     """What else lies there, is no picture, and is left out."""
     notes: tuple[str, ...] = ()
@@ -116,6 +119,9 @@ def load(recipe: DataRecipe, listing: Listing) -> Loaded:
             *((name, f"{kind.name}, which is not read") for name, kind in others),
             *damaged,
         ),
+        names=[listing.identities[i] for i in good],
+        groups=None if listing.groups is None else [listing.groups[i] for i in good],
+        digests=_told_apart(listing, seen.digests, good),
         digest=seen.digest,
         covers=seen.covers,
         notes=(*listing.notes, *_notes(listing, looks, others, limits)),
@@ -187,6 +193,8 @@ class _Inspection(NamedTuple):
     """Of each: what it is, its type where that is not read, or why it cannot be read."""
     digest: str
     covers: str
+    digests: Sequence[bytes]
+    """Of each: of all its bytes, or else of those that were read."""
 
 
 def _inspect(listing: Listing) -> _Inspection:
@@ -212,8 +220,7 @@ def _inspect(listing: Listing) -> _Inspection:
             except OSError as error:
                 findings[i] = error.strerror or "unreadable"
                 continue
-            if whole:
-                digests[i] = hashlib.sha256(content).digest()
+            digests[i] = hashlib.sha256(content).digest()
 
     workers = cores()
     with ThreadPoolExecutor(workers) as pool:
@@ -221,9 +228,31 @@ def _inspect(listing: Listing) -> _Inspection:
     digest = hashlib.sha256(listing.stamp)
     for name, length, of_content in zip(listing.identities, listing.lengths, digests, strict=True):
         digest.update(os.fsencode(name))
-        digest.update(b"\0%d\0" % length + of_content)
+        digest.update(b"\0%d\0" % length + (of_content if whole else b""))
     covers = "names, sizes and contents of the files" if whole else "names and sizes of the files"
-    return _Inspection(findings, digest.hexdigest(), covers)
+    return _Inspection(findings, digest.hexdigest(), covers, digests)
+
+
+def _told_apart(listing: Listing, digests: Sequence[bytes], good: Sequence[int]) -> list[bytes]:
+    """A digest for each image that only images of the same bytes share.
+
+    Where no more than the ends of files were read, those whose ends and lengths are the same are
+    read whole, up to a GiB of them; then they count as the same.
+    """
+    keys = [(listing.lengths[i], digests[i]) for i in good]
+    if sum(listing.lengths) <= MOST_DIGESTED_BYTES:
+        return [key[1] for key in keys]
+    count = Counter(keys)
+    seen, found = 0, []
+    for i, key in zip(good, keys, strict=True):
+        of_all = key[1] + b"%d" % key[0]
+        if count[key] > 1 and (seen := seen + key[0]) <= MOST_DIGESTED_BYTES:
+            encoded = listing.get(i)
+            if isinstance(encoded, Path):
+                with suppress(UnreadableError, OSError):  # it is said when it is decoded
+                    of_all = hashlib.sha256(_content(encoded, None)).digest()
+        found.append(of_all)
+    return found
 
 
 def length(path: str) -> int:

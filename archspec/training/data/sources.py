@@ -183,13 +183,17 @@ SOURCES: Final[Mapping[str, Source]] = {
         "cifar-100-python.tar.gz as cifar-100-python-target_archive",
         _CIFAR,
     ),
-    "folder": _of_room("archspec.training.data.imagefolder", "path", ("range",)),
-    "arrays": _of_room("archspec.training.data.arrayfiles", "path", ("images", "labels", "range")),
+    "folder": _of_room("archspec.training.data.imagefolder", "path", ("group", "range")),
+    "arrays": _of_room(
+        "archspec.training.data.arrayfiles", "path", ("images", "labels", "group", "range")
+    ),
     "table": _of_room(
-        "archspec.training.data.tablesource", "path", ("images", "labels", "split", "range")
+        "archspec.training.data.tablesource",
+        "path",
+        ("images", "labels", "split", "group", "range"),
     ),
     "webdataset": _of_room(
-        "archspec.training.data.webdataset", "path", ("images", "labels", "range")
+        "archspec.training.data.webdataset", "path", ("images", "labels", "group", "range")
     ),
     "idx": _of_room(_IDX, "path"),
     "tfds": _of_room("archspec.training.data.tfdssource", needs="name"),

@@ -17,7 +17,7 @@ from archspec.diagnostics import Problem, nearest
 from archspec.element import Expect
 from archspec.ops.fields import Count, Index, Positive
 from archspec.spec.document import Path
-from archspec.training.data import sources
+from archspec.training.data import grouping, sources
 from archspec.training.data.augment import Augment
 from archspec.training.data.sources import SOURCES
 from archspec.training.recipe import arguments, names
@@ -108,6 +108,13 @@ class DataRecipe(Section):
     """The values of black and of white, where neither the images' type nor their values show them:
     in arrays, and in files of floats or signed numbers. See
     docs/training.md."""
+    group: Annotated[str, Field(min_length=1)] | None = None
+    """What images are never split: those whose names (within the source) agree in what this
+    regular expression matches, or in its first group in round brackets, as `(patient\\d+)_`. Of a
+    `table` the name of a column may stand here instead, and of `arrays` that of an array."""
+    duplicates: Literal["warn", "drop", "error"] = "warn"
+    """What to do about copies of an image in several parts, or in several classes. `drop` keeps
+    those held out, and none of an image in several classes."""
     seed: Seed = 0
     """Of the split. It is not the run's, so that runs with other seeds share their test images."""
     stratify: bool = True
@@ -157,7 +164,7 @@ class DataRecipe(Section):
     @model_validator(mode="after")
     def _has_what_its_source_needs(self) -> DataRecipe:
         source = SOURCES[self.source]
-        for option in ("path", "name", "images", "labels", "split", "range"):
+        for option in ("path", "name", "images", "labels", "split", "group", "range"):
             given = getattr(self, option) is not None
             if given and option not in source.options:
                 takers = [name for name, each in SOURCES.items() if option in each.options]
@@ -166,6 +173,11 @@ class DataRecipe(Section):
                 )
             if not given and option == source.needs:
                 raise ValueError(f"`{self.source}` needs `{option}`")
+        if self.group is not None and self.source != "arrays":
+            try:
+                grouping.check(self.group)
+            except ValueError as error:
+                raise ValueError(f"`group`: {error}") from None
         if self.range is not None and not -math.inf < self.range[0] < self.range[1] < math.inf:
             raise ValueError("`range` is the value of black and a larger one of white, finite")
         if self.path is not None and "\0" in self.path:

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field
 
 from archspec.diagnostics import UsageError
+from archspec.training.data.duplicates import Copies
 from archspec.training.data.preprocessing import Preprocessing
 from archspec.training.data.values import Values
 from archspec.training.runs import reading
@@ -53,10 +54,14 @@ class DataRecord:
     fingerprint_covers: str
     skipped: tuple[tuple[str, str], ...] = ()
     """Files that were left out, and why."""
+    copies: Copies | None = None
+    """As in `Data`."""
     values: Values | None = None
     """What the values of the images are; None in runs of files before version 2."""
     notes: tuple[str, ...] = ()
     """What else was said of the data, a line each."""
+    split_rule: Literal[1, 2] = 1
+    """By which images were split: `splitting.RULE`, or 1 in files that do not say it."""
     split: str = ""
     """SHA-256 of which images are for what: what is held out must not be learnt from."""
     version: Count = 0

@@ -15,7 +15,7 @@ from archspec.training.data.data import Data
 from archspec.training.data.examples import TEST, TRAIN, VALIDATION
 from archspec.training.data.pixels import Pixels
 from archspec.training.data.sources import SOURCES, meant
-from archspec.training.data.splitting import split, split_digest
+from archspec.training.data.splitting import split_digest
 from archspec.training.data.values import Range
 from archspec.training.recipe.mistakes import RecipeError
 from archspec.training.recipe.recipe import DataRecipe
@@ -171,7 +171,13 @@ def load(
     import numpy as np  # noqa: PLC0415
 
     recipe = recipe.model_copy(
-        update={"validation": 0.0, "test": 0.0, "per_class": None, "normalize": "none"}
+        update={
+            "validation": 0.0,
+            "test": 0.0,
+            "per_class": None,
+            "normalize": "none",
+            "duplicates": "warn",
+        }
     )
     every = _loaded(networks, recipe)
     data = every[0]
@@ -181,15 +187,15 @@ def load(
             f"{networks[0].name} tells {networks[0].classes} classes apart, and {data.name} has "
             f"{len(class_names)}"
         )
-    labels, own = _whole(data)
+    labels = data.examples.labels
     splits = {
-        network.name: split(labels, network.trained.recipe.data, own)
+        network.name: data.examples.parts(network.trained.recipe.data, network.trained.split_rule)
         for network in networks
         if network.trained.recipe is not None and network.trained.fingerprint == data.fingerprint
     }
     notes = _changed(networks, choice, data)
     notes += _split_anew(networks, splits, part)
-    held_out = dict(zip(PARTS, [*splits.values(), split(labels, recipe, own)][0], strict=True))
+    held_out = dict(zip(PARTS, [*splits.values(), data.examples.split(recipe)][0], strict=True))
     if part is None:
         part = "test" if splits or len(held_out["test"]) else ALL
     chosen = np.flatnonzero(labels >= 0) if part == ALL else held_out[part]
@@ -257,19 +263,6 @@ def _loaded(networks: Sequence[Network], recipe: DataRecipe) -> list[Data]:
             fitting = recipe.model_copy(update={"resize": key[0], "cache": False})
             known[key] = training_data.load(fitting, network.input_shape)
     return [known[each.preprocessing.resize, each.input_shape] for each in networks]
-
-
-def _whole(data: Data) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
-    """Of every example of a source its class, -1 for none, and the part that it comes in."""
-    import numpy as np  # noqa: PLC0415
-
-    parts = (data.train, data.validation, data.test)
-    size = 1 + max(int(part.indices.max()) for part in parts if len(part))
-    labels, own = np.full(size, -1, np.int32), np.full(size, TRAIN, np.int8)
-    for number, part in zip((TRAIN, VALIDATION, TEST), parts, strict=True):
-        labels[part.indices] = part.labels
-        own[part.indices] = number
-    return labels, own
 
 
 def _changed(networks: Sequence[Network], choice: Choice, data: Data) -> list[str]:

@@ -24,6 +24,7 @@ from archspec.training.compilation import compilation
 from archspec.training.data import preprocessing
 from archspec.training.data.pixels import Stored
 from archspec.training.data.preprocessing import NEEDS_COLOUR, Preprocessing
+from archspec.training.data.splitting import RULE, Rule
 from archspec.training.data.values import BYTES, Range
 from archspec.training.recipe.recipe import Recipe
 from archspec.training.runs import reading
@@ -72,6 +73,11 @@ class Trained:
     def fingerprint(self) -> str | None:
         """The fingerprint of the data that it was trained on."""
         return self.data.fingerprint if self.data else None
+
+    @property
+    def split_rule(self) -> Rule:
+        """By which the data were split."""
+        return self.data.split_rule if self.data else RULE
 
 
 def find(runs: Place | Sequence[Place], normalize: str | None = None) -> tuple[Trained, ...]:
