@@ -51,9 +51,9 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--data",
     metavar="SOURCE",
-    help="What to train on: digits, mnist, fashion_mnist, cifar10, cifar100, tfds; or the path of "
-    "a folder of images, of a table (.csv, .tsv, .parquet), of arrays (.npz, .npy), or of tar "
-    "archives (WebDataset's).",
+    help="What to train on: digits, mnist, fashion_mnist, cifar10, cifar100, tfds; or a path: a "
+    "folder of images, a table (.csv, .tsv, .parquet), arrays (an .npz file, or a folder of .npy "
+    "files), a webdataset (tar archives), idx files.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="How often to see all.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Images per step.")

@@ -253,7 +253,7 @@ def test_the_scores_of_classes_as_csv():
 
 def test_few_classes_are_shown_with_their_confusion_matrix(animals):
     assert text(animals) == (
-        "accuracy 42.86% of 7 images, mean F1 22.22%, calibration error 57.14%\n"
+        "accuracy 42.86% of 7 images, macro F1 22.22%, calibration error 57.14%\n"
         "\n"
         "true class  cat  dog  eel  recall  precision     F1  images\n"
         "-----------------------------------------------------------\n"
@@ -309,3 +309,12 @@ def test_names_of_classes_cannot_break_a_table():
         assert "a b" in shown
         assert max(map(len, shown.splitlines())) < 150
     assert "x|y" not in markdown(scores)
+
+
+def test_a_mean_says_of_how_many_classes_it_is():
+    """A class without test images has no F1; the mean is of the others, and says so."""
+    tally = Tally(("cat", "dog", "eel"), top=())
+    tally.add(np.array([0, 1], np.int32), np.eye(3)[[0, 1]])
+    scores = tally.scores()
+    assert (scores.present, scores.macro().f1) == (2, 1.0)
+    assert "macro F1 100.00% (of the 2 of 3 classes with images)" in headline(scores)

@@ -490,7 +490,7 @@ def test_a_missing_array_is_named_with_what_there_is(archive):
         ("data.npz", None, "there is no file"),
         ("data.npz", b"", "damaged, or no file of NumPy's"),
         ("data.npz", b"PK nonsense", "damaged, or no file of NumPy's"),
-        ("data.csv", b"1,2", "neither an .npz file nor a directory of .npy files"),
+        ("data.csv", b"1,2", "neither an .npz file nor a folder of .npy files"),
         ("x.npy", b"\x93NUMPY\x01", "damaged, or no file of NumPy's"),
         ("x.npy", b"", "damaged, or no file of NumPy's"),
     ],
@@ -503,6 +503,13 @@ def test_a_broken_file_of_arrays_is_no_traceback(tmp_path, name, content, messag
         np.save(tmp_path / "y.npy", LABELS)
         path = tmp_path
     with pytest.raises(UsageError, match=message):
+        load(arrays(path))
+
+
+def test_an_array_without_labels_says_what_is_missing(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, IMAGES)
+    with pytest.raises(UsageError, match=r"x\.npy is a single array, and labels are needed too"):
         load(arrays(path))
 
 

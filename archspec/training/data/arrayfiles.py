@@ -116,6 +116,16 @@ def _keys(path: Path, recipe: DataRecipe) -> dict[str, str]:
     return keys
 
 
+def without_labels(path: Path) -> str:
+    """What is wrong with a file that is no .npz, and what would be right."""
+    if path.suffix.lower() != ".npy":
+        return "is neither an .npz file nor a folder of .npy files"
+    return (
+        "is a single array, and labels are needed too: save both in an .npz file, as by "
+        "`numpy.savez(path, x=images, y=labels)`, or in a folder as x.npy and y.npy"
+    )
+
+
 def _names(path: Path) -> list[str]:
     with _explained(path):
         if path.is_dir():
@@ -123,7 +133,7 @@ def _names(path: Path) -> list[str]:
         if not path.exists():
             raise UsageError(f"there is no file {path}")
         if path.suffix.lower() != ".npz":
-            raise UsageError(f"{path} is neither an .npz file nor a directory of .npy files")
+            raise UsageError(f"{path} {without_labels(path)}")
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         return sorted(name.removesuffix(".npy") for name in names if name.endswith(".npy"))

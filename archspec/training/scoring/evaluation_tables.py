@@ -27,9 +27,8 @@ def text(evaluation: Evaluation, *, width: int | None = None, color: bool = Fals
     parts = [style.bold(heading)]
     if evaluation.ensemble is None:
         if result.measures:
-            parts.append(
-                ", ".join(f"{name} {value:.4f}" for name, value in result.measures.items())
-            )
+            measures = (f"{name} {value:.4f}" for name, value in result.measures.items())
+            parts.append(", ".join(measures) + _of_all(result))
     else:
         everything = [*evaluation.runs, evaluation.ensemble]
         measured = list(dict.fromkeys(name for each in everything for name in each.measures))
@@ -40,13 +39,21 @@ def text(evaluation: Evaluation, *, width: int | None = None, color: bool = Fals
     return "\n\n".join([*parts, score_tables.text(result.scores, width=width, color=color)])
 
 
+def _of_all(result: Result) -> str:
+    """What Keras's means over classes are of, where they are not those of the classes below."""
+    classes = len(result.scores.classes)
+    if result.scores.present == classes or not result.measures.keys() - {"loss", "accuracy"}:
+        return ""
+    return f" (Keras's measures; means over all {classes:,} classes, 0 for one without images)"
+
+
 def _columns(top: Sequence[int], measured: Sequence[str]) -> list[Column]:
     return [
         Column("run", "run", left=True),
         Column("accuracy", "accuracy"),
         Column("error", "error", rank=1),
         *(Column(f"top-{k}", f"top-{k}", rank=3) for k in top),
-        Column("f1", "mean F1", rank=4),
+        Column("f1", "macro F1", rank=4),
         Column("calibration", "calibration error", rank=5),
         *(Column(name, name, rank=2 if name == "loss" else 6) for name in measured),
     ]

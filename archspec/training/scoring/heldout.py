@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.diagnostics import UsageError, suggestion
 from archspec.ops.shape import Shape
 from archspec.training.data import data as training_data
+from archspec.training.data.arrayfiles import without_labels
 from archspec.training.data.data import Data
 from archspec.training.data.examples import TEST, TRAIN, VALIDATION
 from archspec.training.data.pixels import Pixels
@@ -92,7 +93,9 @@ def _source(given: str) -> dict[str, Any]:
         path = Path(given)
         if source in {"folder", "arrays"} and not path.exists():
             raise UsageError(f"`data={given!r}`: there is no such folder or file")
-        if path.is_file() and (source == "folder" or path.suffix == ".npy"):
+        if path.is_file() and path.suffix == ".npy":
+            raise UsageError(f"`data={given!r}` {without_labels(path)}")
+        if path.is_file() and source == "folder":
             raise UsageError(f"`data={given!r}` is neither a folder of images nor a file of them")
     return fields
 

@@ -100,9 +100,17 @@ def headline(scores: Scores) -> str:
     images = "image" if scores.images == 1 else "images"
     figures = [f"accuracy {scores.accuracy:.2%} of {scores.images:,} {images}"]
     figures += [f"top-{k} {share:.2%}" for k, share in scores.top_k.items()]
-    figures += [f"mean F1 {scores.macro().f1:.2%}"]
+    figures += [f"macro F1 {scores.macro().f1:.2%}{_of_present(scores)}"]
     figures += [f"calibration error {scores.calibration_error:.2%}"]
     return ", ".join(figures)
+
+
+def _of_present(scores: Scores) -> str:
+    """Of how many classes a mean is, where some have no images."""
+    present = scores.present
+    if present == len(scores.classes):
+        return ""
+    return f" (of the {present:,} of {len(scores.classes):,} classes with images)"
 
 
 def label(name: str, longest: int = LONGEST) -> str:

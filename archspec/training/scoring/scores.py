@@ -125,6 +125,11 @@ class Scores:
         """Every class counts the same; this recall is called balanced accuracy."""
         return _means(self.per_class(), lambda _: 1)
 
+    @property
+    def present(self) -> int:
+        """How many classes have images: those of which `macro` is the mean."""
+        return sum(score.images > 0 for score in self.per_class())
+
     def weighted(self) -> Means:
         """Every image counts the same; this recall is the accuracy."""
         return _means(self.per_class(), lambda score: score.images)
