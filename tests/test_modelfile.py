@@ -144,6 +144,16 @@ ZIPS: dict[str, tuple[Callable[[Path], None], str]] = {
         ),
         f"its network has more than {MOST_NODES:,} layers",
     ),
+    "many outputs": (
+        with_members(
+            **{
+                "config.json": json.dumps(
+                    {"config": {"layers": [{"config": {"units": 10**10}}]}}
+                ).encode()
+            }
+        ),
+        "a layer declares 10,000,000,000 outputs, and no array has more than 2,",
+    ),
     "half a file": (
         lambda path: void(path.write_bytes(TORCH.read_bytes()[:9_000])),
         "is not a Keras model: the zip is damaged",
@@ -357,6 +367,19 @@ def test_what_keras_cannot_load_is_told_in_a_few_lines_with_its_writer(tmp_path)
     assert first.startswith(f"Keras cannot load {tmp_path / 'a.keras'}, written by Keras 3.15.1: ")
     assert len(others) < 5
     assert len(str(caught.value)) < 700
+
+
+@keras_test
+def test_a_network_that_is_larger_than_its_weights_is_not_made(tmp_path):
+    """Keras would make a kernel of 40 GB before it looks at the one in the file."""
+    members = model_members()
+    old, new = b'"batch_shape": [null, 2]', b'"batch_shape": [null, 10000000000]'
+    assert old in members["config.json"]
+    members["config.json"] = members["config.json"].replace(old, new)
+    path = zipped(tmp_path / "a.keras", members)
+    for load in (archspec.load_model, load_file):
+        with pytest.raises(UsageError, match=r"declares a kernel of \[10000000000, 1\] and stores"):
+            load(path)
 
 
 @keras_test

@@ -266,7 +266,7 @@ REFUSED = {
     "channels": (
         {"input": (6, 6, 3)},
         "it has an input of 6x6x1, here it is an input of 6x6x3: the first layer's weights are for "
-        "1 channels, and `--set input=[.., .., 1]` gives as many here",
+        "1 channels: give the network here an `input` of as many",
     ),
     "rank": ({"input": (6, 1)}, "it has an input of 6x6x1 with its channels, here it is an input"),
     "extent": (

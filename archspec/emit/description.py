@@ -11,7 +11,14 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from archspec.diagnostics import UsageError
 from archspec.emit.assembly import Assembly, Call, Named, assembly, unknown
-from archspec.emit.kerasconfig import UnfamiliarError, kind_of, output_shape, variable_names
+from archspec.emit.guards import refuse
+from archspec.emit.kerasconfig import (
+    UnfamiliarError,
+    kernel_shape,
+    kind_of,
+    output_shape,
+    variable_names,
+)
 from archspec.emit.matching import Extents, Parts
 
 Layer: TypeAlias = Mapping[str, Any]
@@ -137,6 +144,12 @@ def _call(
         raise UnfamiliarError(f"{kind} with {len(found)} arrays of weights")
     weights = [Named(name, *array) for name, array in zip(names, found, strict=True)]
     shapes = [assembly.maker(each, place).shape for each in inputs]
+    kernel = kernel_shape(kind, config, shapes[0]) if found else None
+    if kernel is not None and None not in kernel and kernel != found[0][0]:
+        refuse(
+            assembly.model,
+            f"`{place}` declares a kernel of {list(kernel)} and stores {list(found[0][0])}",
+        )
     shape = output_shape(kind, config, shapes)
     return Call(place, kind, config, weights, inputs, [key], shape)
 

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec.diagnostics import UsageError, call, suggestion
-from archspec.emit.modelfile import open_model
+from archspec.emit.guards import DamagedModelError
+from archspec.emit.kerasconfig import UnfamiliarError
+from archspec.emit.modelfile import ModelFile, open_model
 from archspec.emit.starting import NAMES, starting
 
 BACKENDS: Final = tuple(NAMES)
@@ -78,11 +80,25 @@ def load_file(path: str | os.PathLike[str], *, compile: bool = False) -> Any:  #
                 f"{path} holds a model's weights alone, not how its layers are joined: "
                 "give it as `weights` to the network that they belong to"
             )
+        _check_kernels(file)
         layers, writer = file.layer_count, file.writer
         suffix = ".keras" if file.by_place else ".h5"
     keras = load_keras()
     with loading(Path(path), writer), deep(layers), _called(Path(path), suffix) as named:
         return keras.saving.load_model(named, compile=compile)
+
+
+def _check_kernels(file: ModelFile) -> None:
+    """Refuse a file whose network is larger than its weights, as far as its layers are known."""
+    from archspec.emit.description import described  # noqa: PLC0415  (not needed to build)
+    from archspec.emit.stored import arrays_of  # noqa: PLC0415
+
+    try:
+        described(file.config or {}, arrays_of(file))
+    except DamagedModelError:
+        raise
+    except (UnfamiliarError, UsageError):  # Keras knows more layers, and more ways to join them
+        return
 
 
 @contextlib.contextmanager

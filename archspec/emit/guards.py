@@ -175,9 +175,13 @@ def parse_json(text: bytes, what: str, path: object) -> dict[str, Any]:
     return value
 
 
+class DamagedModelError(UsageError):
+    """A model's file is not as Keras writes it."""
+
+
 def refuse(path: object, reason: str) -> NoReturn:
-    """Raise `UsageError`: a file that is not as Keras writes it is not read any further."""
-    raise UsageError(
+    """Raise `DamagedModelError`: such a file is not read any further."""
+    raise DamagedModelError(
         f"{path} was not opened: {reason}, so it is damaged or not a Keras model; "
         "load it where it was made, and save it again with model.save('NAME.keras')"
     )

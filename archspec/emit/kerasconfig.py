@@ -40,6 +40,20 @@ def variable_names(kind: str, config: Config) -> tuple[str, ...]:
     return () if kind == "Normalization" and config.get("mean") is not None else owned
 
 
+def kernel_shape(kind: str, config: Config, x: Extents) -> Extents | None:
+    """The shape of the kernel that a layer makes for an input; None where it has no plain one."""
+    family = re.sub(r"[123]D(?=Transpose$|$)", "", kind)
+    if family == "Dense":
+        return (x[-1], config["units"])
+    if family not in {"Conv", "DepthwiseConv", "SeparableConv"}:
+        return None
+    size = _axes(config["kernel_size"], len(x) - 1)
+    if family != "Conv":
+        return (*size, x[-1], config.get("depth_multiplier", 1))
+    channels = None if x[-1] is None else x[-1] // config.get("groups", 1)
+    return (*size, channels, config["filters"])
+
+
 def output_shape(kind: str, config: Config, shapes: Sequence[Extents]) -> Extents:
     """The shape that a layer makes of its inputs' shapes.
 

@@ -39,6 +39,12 @@ HDF5: Final = b"\x89HDF\r\n\x1a\n"
 LAYERS: Final = ("layers", "_layer_checkpoint_dependencies")
 """What Keras calls the group of a model's layers; the second name is that of tf.keras 2.12."""
 
+SIZES: Final = ("units", "filters", "output_dim")
+"""Arguments of layers that are an extent of their weights."""
+
+MOST_PACKED: Final = 2
+"""Numbers in one element of an array: two of four bits."""
+
 LOCAL_HEADER: Final = 30
 """Bytes before a zip member's name and extra field, whose lengths are the last four."""
 
@@ -111,6 +117,7 @@ def open_model(path: str | os.PathLike[str]) -> Iterator[ModelFile]:
             raise UsageError(f"{path} is not a Keras model: it is damaged, or something else")
         if file.layer_count > MOST_NODES:
             refuse(path, f"its network has more than {MOST_NODES:,} layers")
+        _check_sizes(file)
         yield file
 
 
@@ -236,6 +243,31 @@ def names_in(group: Any, attribute: str) -> list[str]:
 
 def _bytes(text: Any) -> bytes:
     return text if isinstance(text, bytes) else str(text).encode()
+
+
+def _check_sizes(file: ModelFile) -> None:
+    """Refuse a network that is larger than its weights: Keras would make all of it first."""
+    if file.config is None:
+        return
+    stored = max((extent for shape in file.variables.values() for extent in shape), default=0)
+    declared = max(_sizes(file.config.get("config")), default=0)
+    if declared > MOST_PACKED * stored:
+        refuse(
+            file.path,
+            f"a layer declares {declared:,} outputs, and no array has more than {stored:,}",
+        )
+
+
+def _sizes(config: Any) -> Iterator[int]:
+    """How many outputs the layers of a configuration declare, however deep they are nested."""
+    if isinstance(config, Mapping):
+        yield from (config[name] for name in SIZES if isinstance(config.get(name), int))
+        config = config.values()
+    elif not isinstance(config, list):
+        return
+    for each in config:
+        if isinstance(each, (Mapping, list)):
+            yield from _sizes(each)
 
 
 def _count_layers(config: Mapping[str, Any]) -> int:

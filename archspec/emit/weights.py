@@ -80,7 +80,9 @@ def copy(source: Any, model: Any) -> Copied:
             of = f"of {source} " if isinstance(source, (str, os.PathLike)) else ""
             hint = _keras_variant(model.name) if source == IMAGENET else ""
             raise UsageError(
-                f"the weights {of}are not those of `{model.name}`: {error}{hint}{there.origin}"
+                f"the weights {of}are not those of `{model.name}`: {error}{hint}{there.origin}\n"
+                "change the spec where the two part; if only the last layers differ, `transfer` of "
+                "a training takes over the rest"
             ) from None
         return assign(keras, pairs, differing_constants(ours, there.parts))
 
