@@ -179,6 +179,19 @@ def test_a_table_of_one_part_is_not_split(pets):
     assert load(table(pets, *rows, header=("filename", "label", "split"))).parts is None
 
 
+def test_a_column_of_groups_is_kept_together(pets):
+    rows = [(*pair, who) for pair, who in zip(PETS.items(), "ABAB", strict=True)]
+    path = table(pets, *rows, header=("filename", "label", "owner"))
+    loaded = load(path, group="owner")
+    assert loaded.groups == ["A", "B", "A", "B"]
+    assert loaded.notes[0].endswith(", groups from `owner`")
+    assert load(path, group=r"(\w+)/").groups is None
+    assert load(path).digest != loaded.digest
+    rows[2] = (*rows[2][:2], "")
+    path = table(pets, *rows, header=("filename", "label", "owner"))
+    fails(path, "labels.csv:4: the column `owner`, to `group` by, says nothing", group="owner")
+
+
 def test_numbered_folds_are_no_parts_unless_they_are_said_to_be(pets):
     rows = [(*pair, i % 2) for i, pair in enumerate(PETS.items())]
     path = table(pets, *rows, header=("filename", "label", "fold"))

@@ -24,6 +24,8 @@ class Collected:
         self._identities: list[str] = []
         self._labels: list[str] = []
         self._parts = array("b")
+        self._groups: list[str] = []
+        self._texts: dict[str, str] = {}
         self._classes: dict[str, str] = {}
         self._unlabelled: list[tuple[int, Skipped]] = []
         self._missing: list[Skipped] = []
@@ -38,13 +40,26 @@ class Collected:
             self._spool = Spool()
         return self.ranges.add(self._spool, self._spool.write(content), len(content))
 
-    def add(self, image: str | int, name: str, identity: str, label: str, part: int) -> None:
-        """Note an image: its path or its number among the `ranges`, and its class."""
+    def add(
+        self,
+        image: str | int,
+        name: str,
+        identity: str,
+        label: str,
+        part: int,
+        group: str | None = None,
+    ) -> None:
+        """Note an image: its path or its number among the `ranges`, and its class.
+
+        Either all images have a `group` or none has.
+        """
         self._images.append(image)
         self._names.append(name)
         self._identities.append(identity)
         self._labels.append(self._class(label))
         self._parts.append(part)
+        if group is not None:
+            self._groups.append(self._texts.setdefault(group, group))
 
     def add_unlabelled(self, name: str, part: int) -> None:
         """Note an image without a class."""
@@ -106,6 +121,7 @@ class Collected:
             missing=(*unlabelled, *self._missing),
             strangers=(*secret, *self._left_out),
             notes=notes,
-            # What is held out is part of what the data are.
-            stamp=self._parts.tobytes() if is_split else b"",
+            groups=self._groups or None,
+            # What is held out, or must be together, is part of what the data are.
+            stamp=(self._parts.tobytes() if is_split else b"") + "\0".join(self._groups).encode(),
         )

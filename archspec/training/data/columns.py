@@ -35,6 +35,8 @@ class Columns(NamedTuple):
     """None where the classes may have a column each."""
     split: str | None
     split_is_guessed: bool
+    group: str | None
+    """None where the recipe's `group` is no column, but a pattern of names."""
 
 
 def choose(
@@ -47,7 +49,7 @@ def choose(
     """The columns that a recipe names, or that are meant as far as that is obvious.
 
     Args:
-        recipe: `images`, `labels` and `split` name columns.
+        recipe: `images`, `labels` and `split` name columns, `group` may.
         table: What a message calls the table.
         columns: All of its columns.
         pictures: Those that hold images themselves, by their type.
@@ -72,7 +74,8 @@ def choose(
     labels = recipe.labels or one_of(table, "labels", LABELS, others)
     others = [name for name in others if name != labels]
     split = recipe.split or one_of(table, "split", SPLITS, others)
-    return Columns(images, labels, split, recipe.split is None)
+    group = recipe.group if recipe.group in columns else None
+    return Columns(images, labels, split, recipe.split is None, group)
 
 
 def _images(

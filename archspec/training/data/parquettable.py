@@ -84,7 +84,9 @@ class ParquetTable:
         size = IMAGES if set(columns) & set(self.pictures) else ROWS
         row = 0
         with self._explained():
-            batches = self._file.iter_batches(size, columns=list(columns), use_threads=False)
+            batches = self._file.iter_batches(
+                size, columns=list(dict.fromkeys(columns)), use_threads=False
+            )
             for batch in batches:
                 # A column that was asked for twice is read once.
                 lists = [batch.column(name).to_pylist() for name in columns]

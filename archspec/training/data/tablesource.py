@@ -70,6 +70,7 @@ class _Example(NamedTuple):
     image: Value
     label: str | None
     part: int
+    group: str | None
 
     @property
     def place(self) -> str:
@@ -93,9 +94,10 @@ class _Tables:
         self._columns = columns.choose(
             recipe, str(first.path), first.columns, first.pictures, first.first
         )
-        needed = [name for name in self._columns[:3] if name is not None]
+        chosen = self._columns
+        needed = [chosen.images, chosen.labels, chosen.split, chosen.group]
         for table in self._tables[1:]:
-            if missing := [name for name in needed if name not in table.columns]:
+            if missing := [name for name in needed if name and name not in table.columns]:
                 raise UsageError(
                     f"{table.path} has no column `{missing[0]}`, which {first.path} has"
                 )
@@ -105,22 +107,28 @@ class _Tables:
 
     def examples(self, *, with_images: bool) -> Iterator[_Example]:
         """All rows."""
-        labels = [self._columns.labels] if self._columns.labels else list(self._onehot)
-        wanted = [*labels]
-        if self._has_split:
-            wanted.append(str(self._columns.split))
+        chosen = self._columns
+        labels = [chosen.labels] if chosen.labels else list(self._onehot)
+        others: dict[str, str] = {}
+        if self._has_split and chosen.split:
+            others["split"] = chosen.split
         if with_images:
-            wanted.append(self._columns.images)
+            others["image"] = chosen.images
+        if with_images and chosen.group:
+            others["group"] = chosen.group
+        wanted = [*labels, *others.values()]
         for shard, table in zip(self._shards, self._tables, strict=True):
             part = TRAIN if shard.part is None else shard.part
             for row, values in table.rows(wanted):
-                example = _Example(
-                    table, shard.name, row, values[-1] if with_images else None, None, part
-                )
-                if self._has_split:
-                    part = _part(values[len(labels)], example.place, str(self._columns.split))
+                said = dict(zip(others, values[len(labels) :], strict=True))
+                example = _Example(table, shard.name, row, said.get("image"), None, part, None)
+                if "split" in said:
+                    part = _part(said["split"], example.place, others["split"])
+                group = None
+                if "group" in said:
+                    group = _group(said["group"], example.place, others["group"])
                 label = self._label(values[: len(labels)], example)
-                yield example._replace(label=label, part=part)
+                yield example._replace(label=label, part=part, group=group)
 
     @property
     def is_split(self) -> bool:
@@ -133,7 +141,9 @@ class _Tables:
         if self._onehot:
             labels = f"`{self._onehot[0]}` ... `{self._onehot[-1]}`"
         split = f", parts from `{self._columns.split}`" if self._has_split else ""
-        return f"images from the column `{self._columns.images}`, labels from {labels}{split}"
+        group = f", groups from `{self._columns.group}`" if self._columns.group else ""
+        images = f"images from the column `{self._columns.images}`"
+        return f"{images}, labels from {labels}{split}{group}"
 
     def _names(self) -> tuple[str, ...] | None:
         if self._columns.labels is None:
@@ -223,7 +233,7 @@ class _Rows:
         elif isinstance(image, bytes):
             number = self.collected.unpack(image)
             identity = f"{example.shard}:{example.row}"
-            self.collected.add(number, example.place, identity, label, example.part)
+            self._note(number, example.place, identity, label, example)
         elif image is None:
             self.collected.add_missing(example.name, label, "no image")
         else:
@@ -240,11 +250,12 @@ class _Rows:
             return
         before = self._first.setdefault(str(path), example)
         if before is example:
-            self.collected.add(str(path), str(path), text, label, example.part)
+            self._note(str(path), str(path), text, label, example)
             return
         for what, here, there in (
             ("class", label, before.label),
             ("part of the data", example.part, before.part),
+            ("group", example.group, before.group),
         ):
             if here != there:
                 raise UsageError(
@@ -252,6 +263,11 @@ class _Rows:
                     "an image has one; remove a row"
                 )
         self.collected.leave_out(example.name, f"the image of {before.place} again")
+
+    def _note(
+        self, image: str | int, name: str, identity: str, label: str, example: _Example
+    ) -> None:
+        self.collected.add(image, name, identity, label, example.part, example.group)
 
     def elsewhere(self) -> tuple[str, ...]:
         """In which folders the images are, where they are not the tables'."""
@@ -294,6 +310,12 @@ def _part(value: Value, place: str, column: str) -> int:
             "it is train, validation or test"
         )
     return part
+
+
+def _group(value: Value, place: str, column: str) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{place}: the column `{column}`, to `group` by, says nothing")
+    return value
 
 
 def _one(value: Value) -> bool:
