@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shutil
 from dataclasses import asdict, replace
@@ -438,6 +439,54 @@ def test_a_pattern_that_could_take_for_ever_is_refused(pattern, message):
 )
 def test_usual_patterns_are_taken(pattern):
     DataRecipe(source="folder", path="photos", group=pattern)
+
+
+# Images that change under a run
+
+
+@pytest.mark.parametrize("how", ["gone", "changed"])
+def test_files_that_change_are_named(folder, how):
+    loaded = data.load(a_folder(folder), Shape((4, 4, 1)))
+    path = folder / "light" / "31.png"
+    loaded.check_unchanged()
+    if how == "gone":
+        path.unlink()
+    else:
+        Image.new("RGB", (6, 5), (200, 0, 0)).save(path)
+    words = {"gone": "not there any more", "changed": "changed"}[how]
+    with pytest.raises(UsageError, match=rf"1 of the files of .*31\.png` \({words}\); put them"):
+        loaded.check_unchanged()
+
+
+def test_a_file_that_was_written_again_as_it_was_has_not_changed(folder):
+    loaded = data.load(a_folder(folder), Shape((4, 4, 1)))
+    for path in folder.rglob("*.png"):
+        os.utime(path, (0, 0))
+    loaded.check_unchanged()
+    loaded.check_unchanged(loaded.test)
+
+
+def test_images_that_vanish_are_skipped_and_not_scored(folder):
+    loaded = data.load(a_folder(folder, on_error="skip", cache=False), Shape((4, 4, 1)))
+    gone = loaded.test.indices[:2].tolist()
+    for index in gone:
+        Path(loaded.examples.loaded.images.names[index]).unlink()
+    loaded.check_unchanged(loaded.test)
+    scored = loaded.read_well(loaded.test)
+    assert scored.indices.tolist() == loaded.test.indices[2:].tolist()
+    assert scored.labels.tolist() == loaded.test.labels[2:].tolist()
+    assert [why for _, why in loaded.skipped] == ["not there any more since the run has begun"] * 2
+    assert loaded.read_well(loaded.train) is loaded.train
+
+
+def test_an_array_on_a_disk_that_changes_is_named(tmp_path):
+    np.save(tmp_path / "x.npy", noise(40, 2, 2, 1))
+    np.save(tmp_path / "y.npy", np.tile([0, 1], 20))
+    loaded = data.load(DataRecipe(source="arrays", path=str(tmp_path)), Shape((2, 2, 1)))
+    loaded.check_unchanged()
+    os.utime(tmp_path / "x.npy", (0, 0))
+    with pytest.raises(UsageError, match=r"x\.npy` \(changed\)"):
+        loaded.check_unchanged()
 
 
 # What does not fit

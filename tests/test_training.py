@@ -590,6 +590,37 @@ def test_an_image_of_the_first_batch_that_is_damaged_within_is_named(load, tmp_p
     assert not Path("runs").exists()
 
 
+class Removing(Watcher):
+    """Removes the test images of a class while a run trains."""
+
+    def epoch_ends(self, epoch, logs):  # noqa: ARG002
+        for number in range(5) if epoch == 1 else ():
+            Path(f"pets/test/cats/{number}.png").unlink()
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("on_error", ["skip", "stop"])
+def test_images_that_vanish_are_not_scored_or_end_the_run(load, on_error):
+    """Their stand-ins would be scored in their place; without any, nothing may be missing."""
+    for part in ("train", "test"):
+        for number in range(16):
+            path = Path("pets", part, ("cats", "dogs")[number % 2], f"{number // 2}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8), 10 * number).save(path)
+    data = {"source": "folder", "path": "pets", "on_error": on_error, "validation": 0}
+    recipe = {"data": data, "watchers": [Removing()], "batch": 8, "out": "run"}
+    if on_error == "stop":
+        with pytest.raises(UsageError, match=r"^5 of the files of folder pets are not what they"):
+            archspec.fit(load(classes=2), **recipe)
+        assert not Path("run/run.json").exists()
+        return
+    archspec.fit(load(classes=2), **recipe)
+    counted = json.loads(Path("run/scores.json").read_text(encoding="utf-8"))
+    assert counted["images"] == 11
+    skipped = json.loads(Path("run/data.json").read_text(encoding="utf-8"))["skipped"]
+    assert sorted(Path(name).name for name, _ in skipped) == [f"{n}.png" for n in range(5)]
+
+
 @pytest.mark.keras
 def test_an_optimizer_given_outside_is_no_problem_of_the_spec(load):
     with pytest.raises(UsageError, match=r"`optimizer=`: Keras has no .* did you mean `adam`"):

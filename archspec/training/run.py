@@ -35,6 +35,7 @@ from archspec.training.watching.callbacks import Watcher, as_keras_callback, ave
 from archspec.training.watching.diagnosis import diagnose, wrong_data
 from archspec.training.watching.interrupt import Interrupt
 from archspec.training.watching.tensorboard import TensorBoard
+from archspec.training.watching.unchanged import Unchanged
 
 
 def fit(
@@ -200,6 +201,7 @@ def _train(
         watchers=watchers,
         hosts=hosts,
     )
+    unchanged = Unchanged(session.data, watchers, hosts)
     with _explained_if_unwritable(home):
         aligning = session.devices.aligning(keras)
         stages = deque(stage for stage in session.stages() if stage.last_epoch >= max(done, 1))
@@ -220,7 +222,9 @@ def _train(
                 watcher.says(line)
             watcher.begins(facts)
         while True:
-            watching = [as_keras_callback(keras, watcher) for watcher in (*watchers, record)]
+            watching = [
+                as_keras_callback(keras, watcher) for watcher in (*watchers, unchanged, record)
+            ]
             with session.train.heard(), session.validation.heard():
                 model.fit(
                     **_fed(session),
@@ -332,6 +336,7 @@ def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) 
             accuracy=accuracy,
             least_loss=least.value if least else None,
         )
+    beginnings.data_record(session).write(home)  # which may have skipped more images by now
     folder.write_text(home / SUMMARY, summary.page(run, session))
     run.write()
     return run
@@ -359,12 +364,22 @@ def _advice(session: Session, record: Record) -> str:
 
 
 def _test(session: Session, home: Path) -> Mapping[str, float]:
-    """What Keras measures on the test images; how each class fared is written beside it."""
-    keras, model, part = session.keras, session.model, session.data.test
-    feed = session.train.looking_at(part)
-    with feed.heard():
-        measured = model.evaluate(feed.for_keras(keras), verbose=0, return_dict=True)
-        found = scores_of(keras, model, feed, session.data.class_names)
+    """What Keras measures on the test images; how each class fared is written beside it.
+
+    Those that cannot be read, before or while they are scored, do not count.
+    """
+    keras, model, data = session.keras, session.model, session.data
+    data.check_unchanged(data.test)
+    part, scored = data.read_well(data.test), None
+    while scored is None or len(part) < len(scored):
+        scored = part
+        if not len(part):
+            raise UsageError(f"none of the {len(data.test):,} test images can be read any more")
+        feed = session.train.looking_at(part)
+        with feed.heard():
+            measured = model.evaluate(feed.for_keras(keras), verbose=0, return_dict=True)
+            found = scores_of(keras, model, feed, data.class_names)
+        part = data.read_well(part)
     scores.write(found, home)
     name = session.plan.spec.name
     score_pictures.write_confusion(found, name, *(home / each for each in CONFUSION_PICTURES))

@@ -25,6 +25,7 @@ from archspec.training.data import augment
 from archspec.training.data import data as training_data
 from archspec.training.data.data import Data
 from archspec.training.data.feeding import Feed
+from archspec.training.data.ranging import unknown_range
 from archspec.training.data.splitting import RULE, Rule
 from archspec.training.distribution import Devices, choose
 from archspec.training.hosts import ALONE, Hosts
@@ -324,7 +325,7 @@ def _check_range(recipe: Recipe, data: Data) -> None:
     if data.train.pixels.range is not None:
         return
     wrong = [
-        (("augment", index), training_data.unknown_range(f"`{each.name}`", data.values))
+        (("augment", index), unknown_range(f"`{each.name}`", data.values))
         for index, each in enumerate(recipe.augment)
         if each.needs_range
     ]

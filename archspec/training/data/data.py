@@ -15,6 +15,7 @@ from archspec.diagnostics import Problem, UsageError, suggestion
 from archspec.ops.shape import Shape
 from archspec.training.data import duplicates, grouping
 from archspec.training.data import preprocessing as preprocessings
+from archspec.training.data.changes import Watched
 from archspec.training.data.depth import Layout
 from archspec.training.data.duplicates import Copies
 from archspec.training.data.examples import EncodedImages, Loaded, Skipped
@@ -26,7 +27,8 @@ from archspec.training.data.pixels import (
     Stored,
     free_memory,
 )
-from archspec.training.data.preprocessing import NEEDS_COLOUR, NEEDS_RANGE, Preprocessing
+from archspec.training.data.preprocessing import NEEDS_COLOUR, Preprocessing
+from archspec.training.data.ranging import check_range, values_of
 from archspec.training.data.sources import SOURCES
 from archspec.training.data.splitting import (
     RULE,
@@ -40,7 +42,7 @@ from archspec.training.data.splitting import (
     split,
     without_held_out,
 )
-from archspec.training.data.values import Range, Values, at_once, measure
+from archspec.training.data.values import Range, Values, at_once
 from archspec.training.recipe.recipe import DataRecipe, RecipeError
 
 if TYPE_CHECKING:
@@ -67,6 +69,9 @@ OBSERVED: Final = 100
 
 LITTLE: Final = 0.02
 """The share of its range that an image's values should at least use."""
+
+MOST_NAMED: Final = 5
+"""Files that a message names."""
 
 MOST_COPIES_NAMED: Final = 3
 """Of a picture, in a line."""
@@ -157,6 +162,10 @@ class Data:
     examples: Examples
     split_rule: Rule
     """By which they are split."""
+    watched: Watched
+    """The files, as they were when they were loaded."""
+    may_skip: bool
+    """Whether an image that cannot be read is left out; else that is an error."""
     copies: Copies
     """Pictures in several parts or in several classes."""
     unread: list[Skipped]
@@ -168,6 +177,33 @@ class Data:
     def skipped(self) -> tuple[Skipped, ...]:
         """Files that were left out, and why."""
         return tuple(self.unread)
+
+    def check_unchanged(self, part: Part | None = None) -> None:
+        """Look whether files changed under the run: those of a part, else of many images.
+
+        Under `on_error: skip`, images that did are as those that cannot be read. Raises
+        `UsageError` where that may not be, or an array changed.
+        """
+        indices = None if part is None else part.indices.tolist()
+        changes = self.watched.changes(indices)
+        used = [c for c in changes if c.image is None or self.examples.labels[c.image] >= 0]
+        if used and not self.may_skip:
+            named = ", ".join(f"`{each.name}` ({each.what})" for each in used[:MOST_NAMED])
+            more = ", ..." if len(used) > MOST_NAMED else ""
+            raise UsageError(
+                f"{len(used):,} of the files of {self.name} are not what they were when the "
+                f"run began: {named}{more}; put them back and resume the run, or start anew"
+            )
+        for change in used:
+            if change.image is not None:
+                self.train.pixels.fail(change.image, f"{change.what} since the run has begun")
+
+    def read_well(self, part: Part) -> Part:
+        """A part without the images for which others stand in, so that no score counts these."""
+        import numpy as np  # noqa: PLC0415
+
+        kept = ~np.isin(part.indices, list(part.pixels.failed))
+        return part if kept.all() else Part(part.pixels, part.indices[kept], part.labels[kept])
 
     def describe(self) -> str:
         """One line: how many images for what, and their extents."""
@@ -277,10 +313,10 @@ def load(recipe: DataRecipe, input_shape: Shape, rule: Rule = RULE) -> Data:
     kin = labels * 3
     for number, indices in enumerate(parts):
         kin[indices] += number
-    values = _values(recipe, loaded)
+    values = values_of(recipe, loaded)
     limits = loaded.range if values is None else values.range
     if limits is None:
-        _check_range(recipe, values, original, input_shape)
+        check_range(recipe, values, original, input_shape)
     pixels = _pixels(recipe, loaded, input_shape, limits, kin, unread)
     train, validation, test = (Part(pixels, part, labels[part]) for part in parts)
     fingerprint, covers = _fingerprint(loaded, labels, class_names)
@@ -297,6 +333,8 @@ def load(recipe: DataRecipe, input_shape: Shape, rule: Rule = RULE) -> Data:
         covers=covers,
         examples=examples,
         split_rule=rule,
+        watched=Watched(loaded),
+        may_skip=original is None and recipe.on_error == "skip",
         copies=copies,
         unread=unread,
         notes=tuple(notes),
@@ -350,52 +388,6 @@ def _notes(recipe: DataRecipe, copies: Copies, before: Parts, parts: Parts) -> I
         yield f"{copies}, as {first}: {dropped:,} images are left out; data.json names them"
     else:
         yield f"{copies}, as {first}; data.json names them, `data.duplicates: drop` leaves them out"
-
-
-def _values(recipe: DataRecipe, loaded: Loaded) -> Values | None:
-    """What values are that state no white, and by the recipe or by themselves black and white."""
-    values = loaded.values
-    if values is None and not isinstance(loaded.images, EncodedImages):
-        values = measure(loaded.images, loaded.name)
-    if recipe.range is None:
-        return values
-    if values is None:
-        message = f"the files of {loaded.name} say themselves what black and white are"
-        problem = Problem("value", message, help="leave `range` out")
-        raise RecipeError([(("data", "range"), problem)])
-    limits = Range(*recipe.range)
-    if values.minimum < limits.black or values.maximum > limits.white:
-        message = (
-            f"the values of {loaded.name} are from {values.minimum:g} to {values.maximum:g}, "
-            f"beyond `range: {limits}`"
-        )
-        problem = Problem("value", message, help="write the values of black and white")
-        raise RecipeError([(("data", "range"), problem)])
-    return replace(values, range=limits)
-
-
-def _check_range(
-    recipe: DataRecipe, values: Values | None, original: Shape | None, wanted: Shape
-) -> None:
-    """Raise `RecipeError` where black and white are needed, and values do not show them."""
-    if recipe.normalize in NEEDS_RANGE:
-        key = "normalize"
-    elif recipe.resize == "pad" and original and original.spatial != wanted.spatial:
-        key = "resize"
-    else:
-        return
-    problem = unknown_range(f"`{key}: {getattr(recipe, key)}`", values)
-    raise RecipeError([(("data", key), problem)])
-
-
-def unknown_range(what: str, values: Values | None) -> Problem:
-    """Ask for black and white, which `what` needs."""
-    seen = f" from {values.minimum:g} to {values.maximum:g} ({values.dtype})" if values else ""
-    return Problem(
-        "value",
-        f"{what} needs the values of black and white, which values{seen} do not show",
-        help="say them, as `data.range: [0, 255]`",
-    )
 
 
 def _pixels(

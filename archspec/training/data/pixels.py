@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +48,13 @@ class Pixels(Protocol):
     def array(self) -> NDArray[Any] | None:
         """All of them, where they lie in memory in this form."""
 
+    @property
+    def failed(self) -> Mapping[int, str]:
+        """The images for which others stand in, and why."""
+
+    def fail(self, index: int, reason: str) -> None:
+        """Let another image stand in; raise `UsageError` where none may."""
+
     def read(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """(k, *extent, channels), uint8 or float32."""
 
@@ -67,6 +75,11 @@ class Stored:
         here = not isinstance(images, np.memmap)
         as_it_is = here and plain and images.shape[1:] == shape
         self.array: NDArray[Any] | None = images if as_it_is else None
+        self.failed: Mapping[int, str] = {}
+
+    def fail(self, index: int, reason: str) -> None:
+        """Raise `UsageError`: an array has no images that stand in for each other."""
+        raise UsageError(f"image {index} cannot be read: {reason}")
 
     @property
     def dtype(self) -> str:
@@ -113,7 +126,7 @@ class Files:
         self._how = how
         self._kin = kin
         self._skip = skip
-        self._bad: set[int] = set()
+        self.failed: dict[int, str] = {}
         self._lock = threading.Lock()
         self._turn = threading.Lock()
 
@@ -145,11 +158,11 @@ class Files:
         return all(extent and math.prod(extent) <= SMALL for extent in extents)
 
     def _image(self, index: int) -> NDArray[Any]:
-        if index not in self._bad:
+        if index not in self.failed:
             try:
                 return self._decode(index)
             except UnreadableError as error:
-                self._damaged(index, str(error))
+                self.fail(index, str(error))
         return self._stand_in(index)
 
     def _decode(self, index: int) -> NDArray[Any]:
@@ -160,15 +173,16 @@ class Files:
         unstated = images.unstated or limits
         return decode(encoded, self.shape, self._how, plain, limits, unstated, exact)
 
-    def _damaged(self, index: int, reason: str) -> None:
+    def fail(self, index: int, reason: str) -> None:
+        """Let another image stand in; raise `UsageError` where none may."""
         name = legible(self._images.names[index])
         if not self._skip:
             raise UsageError(
                 f"`{name}` cannot be read: {reason}; mend or remove it, or say `on_error: skip`"
             )
         with self._lock:
-            if index not in self._bad:
-                self._bad.add(index)
+            if index not in self.failed:
+                self.failed[index] = reason
                 self.skipped.append((name, reason))
 
     def _stand_in(self, index: int) -> NDArray[Any]:
@@ -176,12 +190,12 @@ class Files:
 
         kin = np.flatnonzero(self._kin == self._kin[index])
         for other in np.roll(kin, -int(np.searchsorted(kin, index)) - 1):
-            if int(other) in self._bad:
+            if int(other) in self.failed:
                 continue
             try:
                 return self._decode(int(other))
             except UnreadableError as error:
-                self._damaged(int(other), str(error))
+                self.fail(int(other), str(error))
         name = legible(self._images.names[index])
         raise UsageError(f"`{name}` cannot be read, nor can any other image of its class")
 
@@ -197,6 +211,13 @@ class Kept:
         self._inner = inner
         self._images = np.empty((count, *inner.shape), inner.dtype)
         self._is_here = np.zeros(count, bool)
+
+    @property
+    def failed(self) -> Mapping[int, str]:
+        return self._inner.failed
+
+    def fail(self, index: int, reason: str) -> None:
+        self._inner.fail(index, reason)
 
     @property
     def array(self) -> NDArray[Any] | None:
