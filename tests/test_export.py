@@ -590,7 +590,7 @@ def test_a_file_that_is_no_model(tmp_path):
         tmp_path / "spec.yaml", "-o", tmp_path / "x.onnx"
     )
     said = message(tmp_path / "best.keras", "-o", tmp_path / "x.onnx")
-    assert "is not a Keras model: it is damaged, or something else" in said
+    assert "is not a Keras model: the zip is damaged" in said
 
 
 def test_a_command_line_that_makes_no_sense(tmp_path):

@@ -85,7 +85,7 @@ def test_a_terminal_keeps_a_line_of_each_epoch_that_is_over():
 
 def test_an_error_in_the_middle_of_an_epoch_has_a_line_of_its_own(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with suppress(UsageError), fit.watching(quiet=False, as_json=False) as (watcher,):
+    with suppress(UsageError), fit.watching(quiet=False, events=False) as (watcher,):
         watcher.begins(TEN_STEPS)
         watcher.epoch_begins(1)
         raise UsageError("an image cannot be read")
