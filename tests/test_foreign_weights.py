@@ -411,6 +411,15 @@ def test_a_configuration_that_is_not_keras_s_is_refused_in_a_few_lines(
     assert len(str(refused.value)) < 1_000
 
 
+@pytest.mark.parametrize("place", ["layers/conv2d", "layers/conv2d/vars/first", "layers/a/vars"])
+def test_weights_in_another_place_are_refused(tmp_path, place):
+    with h5py.File(tmp_path / "a.weights.h5", "w") as file:
+        file[place] = np.zeros((2, 2))
+    with pytest.raises(UsageError) as refused:
+        copy(tmp_path / "a.weights.h5", build(spec_of(CHAIN)))
+    assert len(str(refused.value).splitlines()) <= 5
+
+
 # The rules, against Keras's own
 
 

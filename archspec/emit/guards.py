@@ -96,8 +96,8 @@ def _most_bytes(stored: int) -> int:
     return max(ALWAYS_EXPANDED, MOST_EXPANSION * stored)
 
 
-def check_hdf5(file: Any, stored: int, path: object) -> None:
-    """Raise `UsageError` unless all datasets of an open HDF5 file are stored in it.
+def check_hdf5(file: Any, stored: int, path: object) -> dict[str, tuple[int, ...]]:
+    """Give the shapes of an open HDF5 file's datasets; raise `UsageError` unless it has them all.
 
     Args:
         file: the open `h5py.File`.
@@ -108,6 +108,7 @@ def check_hdf5(file: Any, stored: int, path: object) -> None:
     import h5py  # noqa: PLC0415  (which imports NumPy)
 
     count = total = 0
+    shapes: dict[str, tuple[int, ...]] = {}
 
     # h5py walks in C, where an exception must not arise: what a visitor returns ends the walk.
     def link_problem(name: bytes, link: Any) -> str | None:
@@ -126,6 +127,7 @@ def check_hdf5(file: Any, stored: int, path: object) -> None:
         if not isinstance(held, h5py.Dataset):
             return None
         total += held.id.get_storage_size()
+        shapes[name] = held.shape
         return _dataset_problem(h5py, name, held)
 
     problem = file.id.links.visit(link_problem, info=True) or file.visititems(object_problem)
@@ -133,6 +135,7 @@ def check_hdf5(file: Any, stored: int, path: object) -> None:
         problem = "its datasets store more bytes than it has"
     if problem is not None:
         refuse(path, problem)
+    return shapes
 
 
 def _dataset_problem(h5py: Any, name: str, dataset: Any) -> str | None:

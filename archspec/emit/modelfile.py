@@ -17,7 +17,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,6 +60,8 @@ class ModelFile:
     by_place: bool
     """Whether weights stand under the classes of their layers, counted, as in `.keras` and
     `.weights.h5` files; else under the layers' names, as in `.h5` files."""
+    variables: Mapping[str, tuple[int, ...]]
+    """The shape of each variable, the optimizer's included, by its place in `weights`."""
     version: str
     """The version of Keras that wrote the file; empty where it is not known."""
     backend: str
@@ -72,18 +73,6 @@ class ModelFile:
         unknown = "Keras 2.12 or later" if self.by_place else "an unknown version of Keras"
         version = f"Keras {self.version}" if self.version else unknown
         return f"{version} on {self.backend}" if self.backend else version
-
-    @cached_property
-    def variables(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each variable, the optimizer's included, by its place in the file."""
-        shapes: dict[str, tuple[int, ...]] = {}
-
-        def visit(place: str, held: Any) -> None:
-            if hasattr(held, "shape"):
-                shapes[place] = tuple(held.shape)
-
-        self.weights.visititems(visit)
-        return shapes
 
     @property
     def layer_count(self) -> int:
@@ -145,8 +134,8 @@ def _from_zip(path: Path, stream: io.BufferedReader, stack: contextlib.ExitStack
         weights = _member(archive, member, stream)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
         raise UsageError(f"{path} is not a Keras model: the zip is damaged") from None
-    file = stack.enter_context(_hdf5(path, weights, member.file_size))
-    return ModelFile(path, config, file, True, str(told.get("keras_version", "")), "")
+    file, shapes = _hdf5(path, weights, member.file_size, stack)
+    return ModelFile(path, config, file, True, shapes, str(told.get("keras_version", "")), "")
 
 
 def _member(
@@ -190,34 +179,30 @@ class _Window(io.RawIOBase):
         return count
 
 
-def _hdf5(path: Path, stream: Any, size: int) -> Any:
-    """An open `h5py.File` that was looked through."""
+def _hdf5(
+    path: Path, stream: Any, size: int, stack: contextlib.ExitStack
+) -> tuple[Any, dict[str, tuple[int, ...]]]:
+    """An open `h5py.File` that was looked through, and the shapes of its datasets."""
     import h5py  # noqa: PLC0415  (which imports NumPy)
 
     try:
-        file = h5py.File(stream, "r")
-    except (OSError, RuntimeError, ValueError):
-        raise UsageError(f"{path} is not a Keras model: its HDF5 is damaged") from None
-    try:
-        check_hdf5(file, size, path)
+        file = stack.enter_context(h5py.File(stream, "r"))
+        return file, check_hdf5(file, size, path)
     except UsageError:
-        file.close()
         raise
     except (OSError, RuntimeError, ValueError, KeyError, TypeError):  # what h5py says of damage
-        file.close()
         raise UsageError(f"{path} is not a Keras model: its HDF5 is damaged") from None
-    return file
 
 
 def _from_hdf5(path: Path, stream: io.BufferedReader, stack: contextlib.ExitStack) -> ModelFile:
-    file = stack.enter_context(_hdf5(path, stream, os.fstat(stream.fileno()).st_size))
+    file, shapes = _hdf5(path, stream, os.fstat(stream.fileno()).st_size, stack)
     config = None
-    weights = file
+    weights, place = file, ""
     if "model_config" in file.attrs:
         config = parse_json(_bytes(file.attrs["model_config"]), "model_config", path)
         if "model_weights" not in file:
             refuse(path, "it has no model_weights")
-        weights = file["model_weights"]
+        weights, place = file["model_weights"], "model_weights/"
     elif not (names_in(file, "layer_names") or any(name in file for name in LAYERS)):
         raise UsageError(f"{path} holds neither a Keras model nor a model's weights")
     version, backend = (
@@ -225,7 +210,10 @@ def _from_hdf5(path: Path, stream: io.BufferedReader, stack: contextlib.ExitStac
         for name in ("keras_version", "backend")
     )
     by_place = not names_in(weights, "layer_names")
-    return ModelFile(path, config, weights, by_place, version, backend)
+    inside = {
+        name.removeprefix(place): shape for name, shape in shapes.items() if name.startswith(place)
+    }
+    return ModelFile(path, config, weights, by_place, inside, version, backend)
 
 
 def names_in(group: Any, attribute: str) -> list[str]:

@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 from archspec.diagnostics import UsageError
 from archspec.emit.description import described
 from archspec.emit.engine import first_line, keras_home, load_file, load_keras
+from archspec.emit.guards import refuse
 from archspec.emit.joining import parts
 from archspec.emit.kerasconfig import UnfamiliarError
 from archspec.emit.matching import Constant, Part, Parts, Weight, match
@@ -217,11 +218,13 @@ def _of_weights(keras: Any, file: ModelFile, model: Any, ours: Parts) -> Parts:
 
     That is `model` itself, or else the network of keras.applications that is called like it.
     """
-    layers = layers_in(file)
     try:
+        layers = layers_in(file)
         return adopt(ours, layers)
     except UncertainError as error:
         reason = str(error).replace("{}", model.name)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        refuse(file.path, "its layers do not hold arrays of weights")
     application = _application(keras, model.name)
     if application is not None:
         with contextlib.suppress(ValueError, UncertainError):  # an input or output it cannot have
