@@ -7,8 +7,8 @@ TensorFlow on every backend where it is installed, to seed it and to save a mode
 
 Whoever sets TF_CPP_MIN_LOG_LEVEL=0 hears everything.
 
-A KeyboardInterrupt inside the import leaves C++ modules half made: of 60 processes that were
-interrupted in the first seconds of JAX, 2 died of it. So Ctrl-C waits until the engine is there.
+A KeyboardInterrupt inside the import leaves C++ modules half made: of 38 processes that were
+interrupted in their first ten seconds, one died of it. So Ctrl-C waits until the engine is there.
 """
 
 from __future__ import annotations
