@@ -67,12 +67,14 @@ class Values:
 def usual(dtype: str, minimum: float, maximum: float, *, whole: bool) -> Range | None:
     """The range that values of such extremes usually have; None where they may have several.
 
-    In this order: from 0 to 1; from -1 to 1, if some are negative; whole numbers from 0 to 16, if
-    some are above 8; the whole of uint8 and of uint16; of other types 8, 12 or 16 bits, if the
+    In this order: from 0 to 1; from -1 to 1, if some are below -0.5 (values from -0.5 to 0.5, or
+    from 0 to 1 and interpolated a little beyond, have another white); whole numbers from 0 to 16,
+    if some are above 8; the whole of uint8 and of uint16; of other types 8, 12 or 16 bits, if the
     largest value is in the upper half.
     """
     if minimum < 0:
-        return SIGNED if minimum >= SIGNED.black and maximum <= SIGNED.white else None
+        fills = SIGNED.black <= minimum < SIGNED.black / 2 and maximum <= SIGNED.white
+        return SIGNED if fills else None
     if maximum <= SHARES.white:
         return SHARES
     if whole and LEVELS.white / 2 < maximum <= LEVELS.white:
