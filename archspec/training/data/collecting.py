@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from pathlib import Path
 
@@ -9,17 +10,17 @@ from archspec.training.data import inspection
 from archspec.training.data.classes import in_order
 from archspec.training.data.decoding import Encoded
 from archspec.training.data.examples import Skipped
-from archspec.training.data.ranges import Ranges, Spool
+from archspec.training.data.extracts import Extracts, Spool
 
 
 class Collected:
     """What was found so far."""
 
     def __init__(self) -> None:
-        self.ranges = Ranges()
+        self.extracts = Extracts()
         self._spool: Spool | None = None
         self._images: list[str | int] = []
-        """The path of each, or its number among the `ranges`."""
+        """The path of each, or its number among the `extracts`."""
         self._names: list[str] = []
         self._identities: list[str] = []
         self._labels: list[str] = []
@@ -35,10 +36,10 @@ class Collected:
         return len(self._images)
 
     def unpack(self, content: bytes) -> int:
-        """Keep an encoded image in a temporary file; its number among the `ranges`."""
+        """Keep an encoded image in a temporary file; its number among the `extracts`."""
         if self._spool is None:
             self._spool = Spool()
-        return self.ranges.add(self._spool, self._spool.write(content), len(content))
+        return self.extracts.add(self._spool, self._spool.write(content), len(content))
 
     def add(
         self,
@@ -49,7 +50,7 @@ class Collected:
         part: int,
         group: str | None = None,
     ) -> None:
-        """Note an image: its path or its number among the `ranges`, and its class.
+        """Note an image: its path or its number among the `extracts`, and its class.
 
         Either all images have a `group` or none has.
         """
@@ -94,17 +95,17 @@ class Collected:
         labelled = set(self._parts)
         unlabelled = [each for part, each in self._unlabelled if part in labelled]
         secret = [each for part, each in self._unlabelled if part not in labelled]
-        images, ranges = self._images, self.ranges
+        images, extracts = self._images, self.extracts
         # A table of test images alone is one to judge by, not one without training images.
         is_split = is_split and len(labelled) > 1
 
         def get(index: int) -> Encoded:
             image = images[index]
-            return ranges[image] if isinstance(image, int) else Path(image)
+            return extracts[image] if isinstance(image, int) else Path(image)
 
         if self._spool is not None:
-            size = self._spool.size / 2**20
-            notes += (f"{size:,.1f} MiB unpacked to {self._spool.folder} while this runs",)
+            size = math.ceil(self._spool.size / 2**20)
+            notes += (f"{size:,} MiB unpacked to {self._spool.folder} while this runs",)
         return inspection.Listing(
             name=name,
             where=where,
@@ -115,7 +116,7 @@ class Collected:
             parts=self._parts if is_split else None,
             get=get,
             lengths=[
-                ranges.lengths[image] if isinstance(image, int) else inspection.length(image)
+                extracts.lengths[image] if isinstance(image, int) else inspection.length(image)
                 for image in images
             ],
             missing=(*unlabelled, *self._missing),

@@ -17,7 +17,7 @@ from typing import IO, Final, cast
 
 from archspec.diagnostics import UsageError
 from archspec.training.data.examples import legible
-from archspec.training.data.ranges import MOST_IMAGE_BYTES
+from archspec.training.data.extracts import MOST_IMAGE_BYTES
 
 BLOCK: Final = 512
 CHUNK: Final = 2**20

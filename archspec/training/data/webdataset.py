@@ -131,7 +131,7 @@ def _samples(where: str, collected: Collected | None) -> Iterator[_Sample]:
                 if collected is not None and packed:
                     number = collected.unpack(member.read())
                 elif collected is not None:
-                    number = collected.ranges.add(shard.path, member.start, member.size)
+                    number = collected.extracts.add(shard.path, member.start, member.size)
                 sample.pictures[kind] = member, number
             elif member.size <= MOST_TEXT_BYTES:
                 sample.texts[kind] = member.read()

@@ -21,8 +21,8 @@ DISK_KEPT: Final = 2**30
 """Bytes of the disk that a spool leaves free."""
 
 
-class Ranges:
-    """Byte ranges in files. Read from any thread."""
+class Extracts:
+    """Byte ranges in files, by number. Read from any thread."""
 
     def __init__(self) -> None:
         self._files: list[Path | Spool] = []
