@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import data, inspection, pixels, preprocessing, values
+from archspec.training.data import data, duplicates, inspection, pixels, preprocessing, values
 from archspec.training.data.data import Preprocessing
 from archspec.training.data.examples import TEST, TRAIN, VALIDATION, EncodedImages
 from archspec.training.data.pixels import Files, Kept, Stored
@@ -369,6 +369,20 @@ def test_files_are_copies_where_all_their_bytes_are_the_same(folder, monkeypatch
     assert names == ["dark/03.png", "light/copy.png"]
 
 
+@pytest.mark.parametrize("most", [2**25, 0], ids=["soon decoded", "many"])
+def test_files_of_other_bytes_are_copies_where_their_pixels_are_the_same(folder, monkeypatch, most):
+    """As a picture saved in two formats, or with other metadata; if that is soon found out."""
+    monkeypatch.setattr(duplicates, "MOST_DECODED", most)
+    Image.fromarray(noise(8, 8, 3).astype(np.uint8)).save(folder / "dark" / "a.jpg")
+    Image.open(folder / "dark" / "a.jpg").save(folder / "light" / "a.bmp")
+    Image.open(folder / "dark" / "03.png").resize((12, 10)).save(folder / "light" / "large.png")
+    with Image.open(folder / "dark" / "04.png") as image:
+        image.save(folder / "light" / "loose.png", compress_level=0)
+    loaded = data.load(a_folder(folder), Shape((4, 4, 1)))
+    names = {tuple(sorted(Path(each).name for each in copies)) for copies in loaded.copies.images}
+    assert names == ({("a.bmp", "a.jpg"), ("04.png", "loose.png")} if most == 2**25 else set())
+
+
 # Groups
 
 
@@ -387,6 +401,13 @@ def test_images_of_a_group_go_to_one_part(folder):
 def test_a_name_that_the_pattern_does_not_match_is_shown(folder):
     with pytest.raises(UsageError, match=r"`group: 1\(\\d\)` does not match `dark/00.png`"):
         data.load(a_folder(folder, group=r"1(\d)"), Shape((4, 4, 1)))
+
+
+def test_a_part_that_no_group_is_small_enough_for_is_refused(folder):
+    with pytest.raises(
+        UsageError, match=r"too few groups of `\^\[a-z\]\+`.* or a `group` of fewer"
+    ):
+        data.load(a_folder(folder, group=r"^[a-z]+"), Shape((4, 4, 1)))
 
 
 def test_groups_of_arrays_are_an_array(tmp_path):
@@ -640,6 +661,8 @@ def test_a_new_files_black_and_white_are_those_of_the_training_images(limits):
         (np.int16, -1000, 400, None),  # Hounsfield units
         (np.float32, -3.2, 7.9, None),  # standardised already
         (np.float32, -0.02, 1.03, None),  # interpolated beyond the ends
+        (np.float32, -0.02, 0.97, None),  # or beyond one of them
+        (np.float32, -0.5, 0.5, None),
     ],
 )
 def test_black_and_white_of_an_array_are_what_its_values_show(dtype, minimum, maximum, limits):

@@ -129,6 +129,15 @@ def test_broken_files_are_counted_and_named_or_skipped(pets, monkeypatch, most_d
     assert [why for _, why in loaded.skipped][3] == "a link to nothing"
 
 
+def test_where_no_image_can_be_read_the_reasons_are_counted(pets):
+    for path in filter(Path.is_file, pets.rglob("*")):
+        path.write_bytes(HEIC if path.parent.name == "cats" else b"")
+    with pytest.raises(UsageError, match=r"^5 of 5 image files in .*2 HEIC\) to PNG$"):
+        load(a_folder(pets))
+    with pytest.raises(UsageError, match=r"^no image in .* can be read: 3 empty, 2 HEIC$"):
+        load(a_folder(pets, on_error="skip"))
+
+
 def test_an_error_names_a_few_of_many_files(pets):
     for number in range(20):
         (pets / "cats" / f"{number:02}.png").touch()

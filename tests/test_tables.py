@@ -16,7 +16,7 @@ import archspec
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
 from archspec.training.data import data as training_data
-from archspec.training.data import ranges
+from archspec.training.data import extracts
 from archspec.training.data.examples import TEST, TRAIN, VALIDATION
 from archspec.training.data.sources import SOURCES, meant
 from archspec.training.recipe.recipe import DataRecipe
@@ -136,7 +136,10 @@ def test_columns_can_be_named(pets):
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        (("x", "y2"), "which column holds the labels is not obvious; say it as `labels: COLUMN`"),
+        (
+            ("x", "y2"),
+            "the labels is not obvious; say it as `labels: COLUMN`; its other columns: y2",
+        ),
         (("x", "label", "class"), "each of the columns `label`, `class` may be meant; say which"),
         (("path", "file", "label"), "each of the columns `path`, `file` may be meant"),
     ],
@@ -303,6 +306,7 @@ def test_a_column_for_each_class_has_one_1_in_each_row(pets):
     ("text", "words"),
     [
         (b"", "is empty: it needs a header"),
+        (b"PK\x03\x04" + bytes(99), "is a spreadsheet or an archive, not text: save it as CSV"),
         (b"filename,label\n", "there are no images with a label in"),
         (b"filename,label\na.png\n", "labels.csv:2 has 1 fields, but the header has 2"),
         (b'filename,label\n"a.png,cat\n', "labels.csv:2 has 1 fields, but the header has 2"),
@@ -425,6 +429,12 @@ def test_images_in_a_table_are_the_pixels_of_their_files(pets):
     np.testing.assert_array_equal(*pixels)
 
 
+def test_pixels_in_a_table_are_not_read(pets):
+    path = parquet(pets / "pets.parquet", {"image": [[0, 255]] * 4, "label": [0, 1, 0, 1]})
+    fails(path, "the column `image` of")
+    fails(path, "an image is an encoded file, as bytes, or a path")
+
+
 def test_labels_in_bytes_or_categories_are_names(pets):
     for column in (
         pyarrow.array([label.encode() for label in PETS.values()]),
@@ -487,7 +497,7 @@ def test_more_rows_than_memory_holds_are_not_begun(pets, monkeypatch):
 
 def test_a_disk_without_room_for_the_images_is_said_to_be_full(pets, monkeypatch):
     path = parquet(pets / "pets.parquet", {"image": encoded(pets), "label": [0, 1, 0, 1]})
-    monkeypatch.setattr(ranges, "DISK_KEPT", 2**80)
+    monkeypatch.setattr(extracts, "DISK_KEPT", 2**80)
     fails(path, "Let TMPDIR name a folder on a larger disk")
 
 

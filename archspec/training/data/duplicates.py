@@ -1,17 +1,26 @@
 """The same picture in two parts of the data, or in two classes.
 
 A copy of a training image among those held out makes a score too good; one in two classes cannot
-be learnt. Files are compared by their bytes, arrays by their pixels.
+be learnt. Arrays are compared by their pixels, and so are files that are soon decoded; other files
+by their bytes.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from archspec.ops.shape import Shape
 from archspec.training.data.examples import TEST, TRAIN, VALIDATION, EncodedImages, Loaded, legible
+from archspec.training.data.images import UnreadableError, decode
 from archspec.training.data.splitting import Parts
+from archspec.training.watching.machine import cores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +33,12 @@ WORD_BYTES: Final = 8
 
 CACHED_BYTES: Final = 2**18
 """Pixels that are worked on at a time, so that they stay in the processor's cache."""
+
+MOST_DECODED: Final = 2**25
+"""Pixels of all files together that are decoded to be compared: about a second's work."""
+
+OF_ANY: Final = 2**14
+"""Pixels that a file counts as at least: to open one takes as long as to decode these."""
 
 MOST_LISTED: Final = 1_000
 """Pictures whose copies data.json names."""
@@ -65,12 +80,46 @@ def twins(loaded: Loaded) -> NDArray[np.intp] | None:
     if isinstance(images, EncodedImages):
         if loaded.digests is None:
             return None
-        known: dict[Any, int] = {}
-        numbers = [known.setdefault(digest, len(known)) for digest in loaded.digests]
-        return np.array(numbers, np.intp)
+        known: dict[bytes, int] = {}
+        digests = _of_decoded(images, loaded.digests)
+        return np.array([known.setdefault(digest, len(known)) for digest in digests], np.intp)
     if isinstance(images, np.memmap) and images.nbytes > MOST_COMPARED_BYTES:
         return None
     return _of_pixels(images)
+
+
+def _of_decoded(images: EncodedImages, digests: Sequence[bytes]) -> Sequence[bytes]:
+    """Digests of the pixels in files, in place of those of their bytes, where these are few.
+
+    Only pictures as high and as wide as others are decoded, each of equal bytes once.
+    """
+    extents = images.extents
+    if extents is None:
+        return digests
+    first: dict[bytes, int] = {}
+    for i, digest in enumerate(digests):
+        first.setdefault(digest, i)
+    counts = Counter(extents[i] for i in first.values())
+    alike = {digest: i for digest, i in first.items() if counts[extents[i]] > 1}
+    sizes = [max(OF_ANY, math.prod(extents[i])) for i in alike.values()]
+    if sum(sizes) > MOST_DECODED:
+        return digests
+
+    def of_pixels(digest: bytes) -> bytes:
+        i = alike[digest]
+        plain = None if images.plain is None else images.plain[i]
+        shape = Shape((*extents[i], 3))
+        try:
+            pixels = decode(images.get(i), shape, "stretch", plain, exact=True)
+        except (UnreadableError, OSError):  # it is said when it is decoded for training
+            return digest
+        return hashlib.sha256(f"{shape} {pixels.dtype}".encode() + pixels.tobytes()).digest()
+
+    # For small pictures threads would mostly wait for the interpreter.
+    workers = cores() if max(sizes, default=0) > OF_ANY else 1
+    with ThreadPoolExecutor(workers) as pool:
+        found = dict(zip(alike, pool.map(of_pixels, alike), strict=True))
+    return [found.get(digest, digest) for digest in digests]
 
 
 def _of_pixels(images: NDArray[Any]) -> NDArray[np.intp]:

@@ -54,6 +54,8 @@ class EncodedImages:
     get: Callable[[int], Encoded]
     plain: Sequence[tuple[int, int] | None] | None = None
     """Height and width of each plain JPEG, None of others; None where nobody looked."""
+    extents: Sequence[tuple[int, int]] | None = None
+    """Height and width of each; None where nobody looked."""
     unstated: Range | None = None
     """Black and white in files that do not state them, floats and signed numbers, where those
     differ from the range of all."""

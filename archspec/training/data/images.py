@@ -74,6 +74,8 @@ class Look(NamedTuple):
     file_type: FileType
     plain: tuple[int, int] | None
     """Height and width of a plain JPEG; None of others."""
+    extent: tuple[int, int]
+    """Height and width of any, held upright."""
     layout: Layout
     extremes: tuple[float, float] | None
     """The least and the largest value where the file does not state its white; else None."""
@@ -194,7 +196,8 @@ def look(content: bytes, encoded: Encoded, name: str = "") -> Look:
             image = _open(encoded)
         except UnidentifiedImageError:
             found, values = _of_other(encoded)
-            return Look(kind, None, found, _extremes(values, found), has_more=False)
+            extent = values.shape[0], values.shape[1]
+            return Look(kind, None, extent, found, _extremes(values, found), has_more=False)
         with image:
             found, extremes = depth.layout(image), None
             if found is not OF_BYTES and (found.white is None or isinstance(encoded, bytes)):
@@ -204,8 +207,9 @@ def look(content: bytes, encoded: Encoded, name: str = "") -> Look:
                 image.load()
             if kind is filetypes.PNG and isinstance(encoded, bytes):
                 pngrows.check(encoded)
-            plain = _plain(image)
-            return Look(kind, plain, found, extremes, _has_more(image))
+            width, height = image.size
+            extent = (width, height) if _turned(image) in _SIDEWAYS else (height, width)
+            return Look(kind, _plain(image), extent, found, extremes, _has_more(image))
 
 
 def _extremes(values: NDArray[np.float32], found: Layout) -> tuple[float, float] | None:
@@ -302,6 +306,8 @@ def _of_other(encoded: Encoded) -> tuple[Layout, NDArray[np.float32]]:
         raise UnreadableError(f"not a {filetypes.NAMES} image")
     if not kind.is_read:
         raise OtherTypeError(kind)
+    if content.startswith(b"PF"):
+        raise UnreadableError("a PFM in colour, which is not read; save it as a TIFF of floats")
     if kind is not filetypes.TIFF:
         raise UnreadableError(f"damaged, or not a {kind.name} after all")
     tags = tiff.directory(content)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -99,6 +100,9 @@ def load(recipe: DataRecipe, listing: Listing) -> Loaded:
     limits, unstated = _range(list(looks.values()), values)
     parts = None if listing.parts is None else [listing.parts[i] for i in good]
     labels = [listing.labels[i] for i in good]
+    if not good and (damaged or others):
+        reasons = [kind.name for _, kind in others] + [reason for _, reason in damaged]
+        raise UsageError(f"no image in {listing.where} can be read: {filetypes.counted(reasons)}")
     _check_classes(listing, labels, parts)
     return Loaded(
         name=listing.name,
@@ -108,6 +112,7 @@ def load(recipe: DataRecipe, listing: Listing) -> Loaded:
             [listing.names[i] for i in good],
             lambda i: listing.get(good[i]),
             [found.plain for found in looks.values()],
+            [found.extent for found in looks.values()],
             unstated,
             any(found.layout is not OF_BYTES for found in looks.values()),
         ),
@@ -280,15 +285,19 @@ def _unreadable(
     where: str, damaged: list[Skipped], others: list[tuple[str, FileType]], total: int
 ) -> UsageError:
     reasons = [*damaged, *((name, kind.name) for name, kind in others)]
-    named = "; ".join(f"{path} ({why})" for path, why in reasons[:MOST_NAMED])
+    runs = groupby(reasons[:MOST_NAMED], key=lambda reason: reason[1])
+    named = "; ".join(f"{', '.join(path for path, _ in run)} ({why})" for why, run in runs)
     more = f"; and {len(reasons) - MOST_NAMED:,} more" if len(reasons) > MOST_NAMED else ""
-    mends = ["Mend or remove them"] if damaged else []
+    mends = ["mend or remove them"] if damaged else []
     if others:
         kinds = filetypes.counted(kind.name for _, kind in others)
-        mends.append(f"{'C' if not mends else 'c'}onvert what is not read ({kinds}) to PNG")
+        mends.append(f"convert what is not read ({kinds}) to PNG")
+    if len(reasons) < total:
+        mends.append("say `on_error: skip`")
+    advice = ", or ".join(mends)
     return UsageError(
         f"{len(reasons):,} of {total:,} image files in {where} cannot be read: {named}{more}. "
-        f"{', '.join(mends)}, or say `on_error: skip`"
+        f"{advice[0].upper()}{advice[1:]}"
     )
 
 

@@ -325,9 +325,14 @@ def check_parts(
         (TEST, "test", recipe.test),
     ):
         if share and not len(parts[part]):
+            few, mend = (
+                ("images", "`stratify: false`")
+                if recipe.group is None
+                else (f"groups of `{recipe.group}`", "a `group` of fewer images")
+            )
             raise UsageError(
-                f"{loaded.name} has too few images for a `{name}` of {share:g}: it would be empty; "
-                f"say `{name}: 0`, a larger share, or `stratify: false`"
+                f"{loaded.name} has too few {few} for a `{name}` of {share:g}: it would be empty; "
+                f"say `{name}: 0`, a larger share, or {mend}"
             )
     present = np.bincount(labels[parts[TRAIN]], minlength=len(class_names))
     if not present.all():
