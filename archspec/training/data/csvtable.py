@@ -114,7 +114,9 @@ def _encoding(path: Path) -> str:
     """UTF-8 unless the file's first two bytes say UTF-16, which Excel calls Unicode text."""
     try:
         with path.open("rb") as file:
-            start = file.read(2)
+            start = file.read(4)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    return "utf-16" if start in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+    if start == b"PK\x03\x04":  # as of .xlsx, .ods and .numbers
+        raise UsageError(f"{path} is a spreadsheet or an archive, not text: save it as CSV")
+    return "utf-16" if start[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"

@@ -78,8 +78,8 @@ class ParquetTable:
             if name not in self.texts and name not in self.pictures:
                 kind = self._schema.field(name).type
                 raise UsageError(
-                    f"the column `{name}` of {self.path} holds {str(kind)[:60]}; "
-                    "an image has one class, a number or a name"
+                    f"the column `{name}` of {self.path} holds {str(kind)[:60]}; an image is an "
+                    "encoded file, as bytes, or a path, and its class is a number or a name"
                 )
         size = IMAGES if set(columns) & set(self.pictures) else ROWS
         row = 0

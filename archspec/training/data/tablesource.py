@@ -336,7 +336,7 @@ def _onehot(tables: Sequence[Table], chosen: Columns) -> tuple[str, ...]:
                     is_binary[place] = False
     found = [name for name, *right in zip(names, is_binary, occurs, strict=True) if all(right)]
     if len(found) < 2:
-        hint = suggestion("", names, what="its columns")
+        hint = suggestion("", names, what="its other columns")
         raise UsageError(
             f"{first.path}: which column holds the labels is not obvious; "
             f"say it as `labels: COLUMN`; {hint}"
