@@ -38,8 +38,9 @@ ROOMS = (
 """A room may import from itself and from the rooms before it. `archspec` itself names them all."""
 
 ON_DEMAND = {
-    # A report shows itself, in a terminal or a notebook, and only then needs a renderer.
-    "analysis": {"render"},
+    # A report shows itself, in a terminal or a notebook, and only then needs a renderer. A recipe
+    # that looks wrong is read whole, so that all that is wrong with it is said at once.
+    "analysis": {"render", "training"},
 }
 """What a room may import against the order, inside the function that needs it."""
 

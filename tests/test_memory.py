@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from archspec.analysis.memory import Memory, measure, owned_values
 from archspec.analysis.optimizers import SLOTS, WRAPPER, Optimizer
 from archspec.analysis.report import Report, report
-from archspec.analysis.setting import ITEM_BYTES, RECIPE_BATCH, setting
+from archspec.analysis.setting import ITEM_BYTES, RECIPE_BATCH, RECIPE_KEYS, setting
 from archspec.diagnostics import SpecError, UsageError
 from archspec.expand import expand
 from archspec.graph.graph import Graph
@@ -250,8 +250,11 @@ def test_a_recipe_without_a_batch_has_that_of_a_training():
     [
         ("batch: many", "`train.batch` must be a whole number from 1 to 2147483647, not"),
         ("batch: 0", "`train.batch` must be a whole number from 1"),
-        ("precision: float31", "`train.precision` must be one of float64, float32"),
-        ("optimizer: [adam]", "`train.optimizer` must be an optimizer of Keras"),
+        ("precision: float31", "`train.precision` must be one of"),
+        ("optimizer: [adam]", "`train.optimizer`: write a name, or one name with its arguments"),
+        ("optimizer: Adam", "Keras has no optimizer `Adam`"),
+        ("optimizer: {sgd: {momentm: 0.9}}", "`sgd` has no argument `momentm`"),
+        ("batch_size: 256", "`batch_size` is not a key here"),
     ],
 )
 def test_a_recipe_that_says_no_such_thing(said, message):
@@ -260,6 +263,23 @@ def test_a_recipe_that_says_no_such_thing(said, message):
         report(spec_of(text))
     assert message in str(caught.value)
     assert ":6:" in str(caught.value)
+
+
+def test_keys_of_a_recipe_are_known_without_reading_it():
+    assert {*Recipe.model_fields} == RECIPE_KEYS
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sgd": {"momentm": 0.9}}, "`sgd` has no argument `momentm`; did you mean `momentum`?"),
+        ({"sgd": {"momentum": "0.9"}}, "`momentum` of `sgd` must be a number"),
+    ],
+)
+def test_arguments_of_an_optimizer_that_is_given_are_its_own(given, message):
+    with pytest.raises(UsageError) as caught:
+        report(spec_of(RECIPE), optimizer=given)
+    assert message in str(caught.value)
 
 
 def test_every_optimizer_of_a_recipe_has_its_slots():

@@ -29,6 +29,12 @@ ITEM_BYTES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
 RECIPE_BATCH: Final = 32
 """The batch of a recipe that says none."""
 
+RECIPE_KEYS: Final = frozenset(
+    """augment batch callbacks class_weights data deterministic devices epochs jit loss metrics
+    optimizer precision schedule seed steps_per_execution tensorboard transfer warmup""".split()
+)
+"""Every key of a recipe. One that is not here may be a misspelt `batch`."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -86,7 +92,7 @@ def setting(
     if dtype is not None:
         dtype = _dtype(dtype)
     if optimizer is not None:
-        optimizer = Optimizer.read(optimizer)
+        optimizer = _optimizer(optimizer)
     recipe = _Recipe(spec) if spec is not None and spec.train else None
     if recipe is None:
         return Setting(batch or 1, batch or 1, dtype or "float32", optimizer or Optimizer())
@@ -98,7 +104,8 @@ def setting(
         optimizer or recipe.optimizer(),
         tuple(name for name, value in given.items() if value is None),
     )
-    recipe.check()
+    if read.by_recipe:
+        recipe.check()
     return read
 
 
@@ -112,10 +119,26 @@ def _dtype(dtype: Any) -> str:
     return dtype
 
 
-class _Recipe:
-    """What a spec's `train:` says of memory. The whole recipe is read by whoever trains by it.
+def _optimizer(said: Any) -> Optimizer:
+    """The optimizer that is given, once its arguments are known to be its own."""
+    optimizer = Optimizer.read(said)
+    if optimizer.arguments:
+        from archspec.training.recipe.mistakes import RecipeError  # noqa: PLC0415
+        from archspec.training.recipe.recipe import Recipe  # noqa: PLC0415
 
-    That takes as long as all else that a table needs.
+        try:
+            Recipe.resolve({"optimizer": optimizer.to_dict()})
+        except RecipeError as error:
+            hints = [problem.help for _, problem in error.problems if problem.help]
+            raise UsageError("; ".join([f"`optimizer=`: {error}", *hints])) from None
+    return optimizer
+
+
+class _Recipe:
+    """What a spec's `train:` says of memory.
+
+    The whole recipe is read only where something in it is wrong: that takes as long as all else
+    that a table needs.
     """
 
     def __init__(self, spec: Spec) -> None:
@@ -146,8 +169,28 @@ class _Recipe:
             return Optimizer()
 
     def check(self) -> None:
-        if self._found:
+        """Raise `SpecError` if what was read is wrong, with all else that is wrong with it."""
+        if not (self._found or self._has_unknown_names()):
+            return
+        from archspec.training.recipe.mistakes import places  # noqa: PLC0415
+        from archspec.training.recipe.recipe import Recipe  # noqa: PLC0415
+
+        with places(self._spec):
+            Recipe.resolve(self._spec.train)
+        if self._found:  # what a newer Keras has, and no figure is known of
             raise spec_error(self._spec.source, self._found)
+
+    def _has_unknown_names(self) -> bool:
+        """Whether there is a key, or an argument of the optimizer, that might be misspelt."""
+        if self._spec.train.keys() - RECIPE_KEYS:
+            return True
+        optimizer = self.optimizer()
+        if not optimizer.arguments:
+            return False
+        from archspec.training.recipe.names import OPTIMIZERS  # noqa: PLC0415
+
+        known = OPTIMIZERS.classes.get(optimizer.name, {})
+        return bool(optimizer.arguments.keys() - known.keys())
 
     def _wrong(self, key: str, said: Any, expected: str) -> None:
         problem = Problem("value", f"`train.{key}` must be {expected}, not {show(said)}")
