@@ -165,6 +165,14 @@ def test_an_initialiser_that_is_none_is_refused(init):
         probe(load("lenet5"), init=init)
 
 
+@pytest.mark.parametrize(
+    ("init", "ours"), [("kaiming", "he"), ("he_normal", "he"), ("glorot_uniform", "xavier")]
+)
+def test_another_name_of_an_initialiser_is_answered(init, ours):
+    with pytest.raises(UsageError, match=f"did you mean `{ours}`"):
+        probe(load("lenet5"), init=init)
+
+
 def test_data_that_do_not_fit_are_refused():
     with pytest.raises(SpecError, match="do not fit an input of 1x500"):
         probe(load("lecture_tanh"), data="digits")

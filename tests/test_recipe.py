@@ -275,6 +275,32 @@ def test_all_problems_are_found_at_once():
     assert paths == ["epochs", "schedule.plateau.factor", "schedule.plateau.patiense"]
 
 
+@pytest.mark.parametrize(
+    ("section", "help_"),
+    [
+        ({"batch_size": 32}, "did you mean `batch`?"),
+        ({"num_epochs": 3}, "did you mean `epochs`?"),
+        ({"dataset": "digits"}, "did you mean `data`?"),
+        ({"lr_scheduler": "cosine"}, "did you mean `schedule`?"),
+        ({"validation_split": 0.1}, "`data: {source: digits, validation: 0.1}`"),
+        ({"early_stopping": True}, "`callbacks: [{early_stopping: {patience: 5}}]`"),
+        ({"data": {"val_split": 0.1}}, "did you mean `validation`?"),
+        ({"loss": "cross_entropy"}, "did you mean `categorical_crossentropy`?"),
+        ({"optimizer": {"adam": {"lr": 0.1}}}, "did you mean `learning_rate`?"),
+    ],
+)
+def test_a_word_of_another_tool_is_answered(section, help_):
+    with pytest.raises(RecipeError) as caught:
+        Recipe.resolve(section)
+    ((_, problem),) = caught.value.problems
+    assert help_ in problem.help
+
+
+def test_an_augmentation_of_another_tool_is_answered():
+    with pytest.raises(RecipeError, match="did you mean `horizontal_flip`"):
+        Recipe.resolve({"augment": ["RandomHorizontalFlip"]})
+
+
 def test_a_wrong_schedule_hides_no_wrong_name():
     with pytest.raises(RecipeError) as caught:
         Recipe.resolve({"schedule": {"step": {}}, "optimizer": "adma", "metrics": ["auk"]})

@@ -41,6 +41,12 @@ KERAS: Final = "keras"
 Its variance is 2 / (fan in + fan out), where that of `xavier` is 1 / fan in, as in the lecture.
 """
 
+SCALES: Final = {"xavier": 1.0, "he": 2.0}
+"""Initialisers whose variance is this over the fan in."""
+
+_CALLED: Final = {"kaiming": "he", "he_": "he", "msra": "he", "glorot": "xavier"}
+"""How other names of them begin."""
+
 BOUNDS: Final = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "softsign": (-1.0, 1.0)}
 """Between what the outputs of a function lie that comes close to them and stays there."""
 
@@ -64,20 +70,18 @@ class Gaussian:
         """`xavier`, `he` or `normal:STD`; None for Keras's own. Raise `UsageError` for others."""
         if text == KERAS:
             return None
-        if text == "xavier":
-            return cls(1.0, per_input=True)
-        if text == "he":
-            return cls(2.0, per_input=True)
+        if text in SCALES:
+            return cls(SCALES[text], per_input=True)
         name, _, number = text.partition(":")
         try:
             std = float(number)
         except ValueError:
             std = -1.0
         if name != "normal" or not 0 <= std < float("inf"):
-            raise UsageError(
-                f"there is no initialiser `{text}`; there are {KERAS}, xavier, he, and "
-                "normal:STD, such as normal:0.01"
-            )
+            near = next((ours for word, ours in _CALLED.items() if text.startswith(word)), None)
+            known = f"there are {KERAS}, {', '.join(SCALES)}, and normal:STD, such as normal:0.01"
+            hint = f"did you mean `{near}`?" if near else known
+            raise UsageError(f"there is no initialiser `{text}`; {hint}")
         return cls(std * std, per_input=False)
 
     def std(self, layer: Layer) -> float:

@@ -17,13 +17,14 @@ from annotated_types import Ge, Le
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from archspec.diagnostics import Problem, suggestion
+from archspec.diagnostics import Problem
 from archspec.element import Expect, expectation, show, wrong_code
 from archspec.ops.fields import Count, Index, Number, Positive, Rate
 from archspec.spec.document import Path
 from archspec.training.recipe.mistakes import RecipeError, together
 from archspec.training.recipe.names import Family, Parameters, is_newer
 from archspec.training.recipe.parts import Named, NotNegative
+from archspec.vocabulary import key_hint
 
 
 def _rise(steps: tuple[int, ...]) -> tuple[int, ...]:
@@ -152,7 +153,7 @@ def read(
     def one(argument: str, value: Any) -> None:
         place = (*inside, argument)
         if argument not in parameters:
-            hint = suggestion(argument, parameters, what=f"arguments of `{owner}`")
+            hint = key_hint(argument, parameters, what=f"arguments of `{owner}`")
             message = f"`{owner}` has no argument `{argument}`"
             raise RecipeError([(place, Problem("unknown-key", message, help=hint))])
         within = family.objects.get(argument)

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from archspec.diagnostics import ArchspecError, Problem, suggestion
+from archspec.diagnostics import ArchspecError, Problem
 from archspec.element import expectation, show
 from archspec.spec.document import Path, Spec
 from archspec.spec.findings import spec_error
+from archspec.vocabulary import key_hint
 
 
 class RecipeError(ArchspecError):
@@ -65,7 +66,7 @@ def problems(
             case "extra_forbidden" | "invalid_key":
                 key = str(path[-1])
                 hints: Mapping[str, str] = getattr(owner, "hints", {})
-                hint = hints.get(key) or suggestion(key, _keys(owner), what="keys")
+                hint = hints.get(key) or key_hint(key, _keys(owner), what="keys")
                 found[path] = Problem("unknown-key", f"`{path[-1]}` is not a key here", help=hint)
             case "missing":
                 what = _expected(owner, name)

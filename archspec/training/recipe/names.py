@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from archspec.diagnostics import Problem, call, nearest, suggestion
+from archspec.vocabulary import value_meant
 
 KERAS: Final = (3, 15)
 """The version whose names these are."""
@@ -88,7 +89,8 @@ class Family:
         meant = nearest(name, (*self.own, *self.names, *self.refused))
         if meant is not None and meant in self.refused:
             return self.refused[meant]
-        return suggestion(name, (*self.own, *self.names), what=self.plural)
+        names = (*self.own, *self.names)
+        return suggestion(name, names, what=self.plural, meant=value_meant(name, names))
 
     @property
     def plural(self) -> str:

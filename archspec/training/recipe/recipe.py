@@ -56,6 +56,7 @@ Precision = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "f
 
 
 _OF_THE_OPTIMIZER: Final = "it is the optimizer's, as `optimizer: {{sgd: {{{}: {}}}}}`"
+_OF_THE_DATA: Final = "it is the data's, as `data: {{source: digits, {}: 0.1}}`"
 _OF_THE_LOSS: Final = (
     "it is the loss's, as `loss: {categorical_crossentropy: {label_smoothing: 0.1}}`"
 )
@@ -63,11 +64,15 @@ _OF_THE_LOSS: Final = (
 HINTS: Final = {
     "clipnorm": _OF_THE_OPTIMIZER.format("clipnorm", 1.0),
     "gradient_accumulation_steps": _OF_THE_OPTIMIZER.format("gradient_accumulation_steps", 4),
+    "early_stopping": "it is a callback, as `callbacks: [{early_stopping: {patience: 5}}]`",
     "label_smoothing": _OF_THE_LOSS,
     "learning_rate": _OF_THE_OPTIMIZER.format("learning_rate", 0.1),
     "lr": _OF_THE_OPTIMIZER.format("learning_rate", 0.1),
     "momentum": _OF_THE_OPTIMIZER.format("momentum", 0.9),
+    "test_split": _OF_THE_DATA.format("test"),
     "use_ema": _OF_THE_OPTIMIZER.format("use_ema", "true"),
+    "val_split": _OF_THE_DATA.format("validation"),
+    "validation_split": _OF_THE_DATA.format("validation"),
     "weight_decay": _OF_THE_OPTIMIZER.format("weight_decay", 1e-4),
 }
 """What is said of a recipe's parts, where others say it of the training."""

@@ -26,6 +26,7 @@ from archspec.training.data.augment.geometry import (
 from archspec.training.data.augment.mixing import CutMix, Mixup
 from archspec.training.data.augment.noise import GaussianNoise, RandomErasing
 from archspec.training.data.values import UNKNOWN, Range
+from archspec.vocabulary import value_meant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +66,9 @@ def augmentation(value: Any) -> Augmentation:
             f"not {show(value)}"
         )
     if name not in AUGMENTATIONS:
-        hint = suggestion(name, AUGMENTATIONS, what="augmentations")
+        hint = suggestion(
+            name, AUGMENTATIONS, what="augmentations", meant=value_meant(name, AUGMENTATIONS)
+        )
         raise ValueError(f"there is no augmentation `{name}`; {hint}")
     return AUGMENTATIONS[name].parse(arguments or {})
 
