@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -12,7 +12,7 @@ from archspec.analysis.report import Report, report
 from archspec.diagnostics import Diagnostic, SpecError, UsageError
 from archspec.spec.document import Spec, choose
 from archspec.spec.findings import spec_error
-from archspec.spec.loading import find, load
+from archspec.spec.loading import find, load, path_or_name
 from archspec.training.recipe.recipe import Recipe, places
 
 
@@ -75,6 +75,10 @@ class Proof:
         """How many claims were looked at."""
         return sum(each.claims for each in self.networks)
 
+    def __bool__(self) -> bool:
+        """As `holds`, so that `assert archspec.check(...)` is a test."""
+        return self.holds
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data: the JSON form."""
         return {"holds": self.holds, "networks": [each.to_dict() for each in self.networks]}
@@ -102,8 +106,8 @@ def check(
         variables: Values of the specs' variables, and `input`, as `load` takes them.
 
     Returns:
-        A proof that prints itself. `holds` says whether all is true; `networks` has for each
-        network its report, and the problems if there are any.
+        A proof that prints itself. `holds`, and the proof as a truth value, say whether all is
+        true; `networks` has for each network its report, and the problems if there are any.
 
     Raises:
         UsageError: If a name, a variant or a variable does not exist.
@@ -114,20 +118,30 @@ def check(
     """
     if not specs:
         raise UsageError("there is nothing to check: give a spec, a path or a name")
-    return Proof(tuple(proofs(*specs, variant=variant, **variables)))
+    return proof(specs, variant, variables)
 
 
-def proofs(
-    *specs: Spec | str | PathLike[str], variant: str | None = None, **variables: Any
+def proof(
+    specs: Iterable[Spec | str | PathLike[str]],
+    variant: str | None,
+    variables: Mapping[str, Any],
+) -> Proof:
+    """Return the proof of some specs, of which a variable may have any name."""
+    return Proof(tuple(_proofs(specs, variant, variables)))
+
+
+def _proofs(
+    specs: Iterable[Spec | str | PathLike[str]],
+    variant: str | None,
+    variables: Mapping[str, Any],
 ) -> Iterator[Proved]:
-    """The proof of each network, as soon as it is found; as `check`."""
     for spec in specs:
         if isinstance(spec, Spec):
             if variant is not None or variables:
                 raise UsageError("a spec that is loaded has its variant and its variables already")
             yield _proved(spec)
             continue
-        name = arguments.place("specs", spec)
+        name = path_or_name("specs", spec)
         if variant is not None:
             arguments.text("variant", variant)
         try:
@@ -138,7 +152,7 @@ def proofs(
         yield from map(_proved, members)
 
 
-def _members(name: str, variant: str | None, variables: dict[str, Any]) -> tuple[Spec, ...]:
+def _members(name: str, variant: str | None, variables: Mapping[str, Any]) -> tuple[Spec, ...]:
     """All variants of a family, or the one that is named."""
     if variant is not None:
         return (load(name, variant, **variables),)

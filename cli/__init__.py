@@ -35,6 +35,25 @@ COMMANDS: Final[dict[str, str]] = {
 }
 """Every command, with the first line of its help: `archspec --help` imports none of them."""
 
+WORDS = {
+    "train": "fit",
+    "run": "fit",
+    "summary": "build",
+    "cost": "build",
+    "validate": "check",
+    "verify": "build --verify",
+    "test": "evaluate",
+    "score": "evaluate",
+    "infer": "predict",
+    "convert": "export",
+    "ls": "list",
+    "models": "list",
+    "explain": "show",
+    "help": "--help",
+    "version": "--version",
+}
+"""What other tools call a command."""
+
 
 class _Commands(click.Group):
     """Commands loaded on use, from the module of the same name."""
@@ -55,7 +74,10 @@ class _Commands(click.Group):
         if name not in COMMANDS and not name.startswith("-"):
             from archspec.diagnostics import suggestion
 
-            hint = suggestion(name, COMMANDS, what="commands")
+            from .spelling import CALLS
+
+            meant = (CALLS | WORDS).get(name.lower().replace("-", "_"))
+            hint = suggestion(name, COMMANDS, what="commands", meant=meant)
             ctx.fail(f"there is no command `{name}`; {hint}")
         return super().resolve_command(ctx, args)
 

@@ -36,11 +36,11 @@ def command(
     archspec check specs/mine.yaml
     archspec check vgg resnet50 densenet
     """
-    from archspec.proof import check
+    from archspec.proof import proof
     from archspec.render import proof as render
 
     check_outputs(outputs, suffixes(*FORMS))
-    found = check(*specs, variant=variant, **settings)
+    found = proof(specs, variant, settings)
     complain([each.error for each in found.networks if each.error])
 
     def rendered(form: str, **screen: Any) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .engine import EngineCommand
-from .options import Option, format_option
+from .options import Number, Option, format_option
 from .output import as_json, echo
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ MODELS = ("best", "final")
 @click.option("--which", type=click.Choice(MODELS), help="The run's model.  [best]")
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     metavar="X",
     help="By how much an output may differ.  [1e-4]",
 )

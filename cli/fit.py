@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .engine import EngineCommand
-from .options import Setting, collect, format_option, load_spec, set_option, variant_option
+from .options import (
+    Number,
+    Setting,
+    Whole,
+    collect,
+    format_option,
+    load_spec,
+    set_option,
+    variant_option,
+)
 from .output import as_json, echo
 from .spelling import spelled
 
@@ -55,16 +64,16 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
     "folder of images, a table (.csv, .tsv, .parquet), arrays (an .npz file, or a folder of .npy "
     "files), a webdataset (tar archives), idx files.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="How often to see all.")
-@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Images per step.")
+@click.option("--epochs", type=Whole(min=1), metavar="N", help="Passes over the training images.")
+@click.option("--batch", type=Whole(min=1), metavar="N", help="Images per step.")
 @click.option("--optimizer", metavar="NAME", help="One of Keras's: adam, sgd, rmsprop, ...")
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="X",
     help="The optimizer's, at its highest.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Repeats a run.")
+@click.option("--seed", type=Whole(0, 2**32 - 1), metavar="N", help="The same seed repeats a run.")
 @click.option(
     "--train",
     type=Setting("schedule=cosine or data.resize=crop", mappings=True),
@@ -78,7 +87,7 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--hosts",
     "hosts_count",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     metavar="N",
     envvar="KERAS_DISTRIBUTION_NUM_PROCESSES",
     help="How many hosts share a batch, each running this command (with JAX).",
@@ -86,7 +95,7 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--host",
     "hosts_index",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     metavar="I",
     envvar="KERAS_DISTRIBUTION_PROCESS_ID",
     help="Which of the --hosts this is, from 0; that one keeps the run.",

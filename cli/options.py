@@ -7,12 +7,34 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from .output import SUFFIXES
+
 if TYPE_CHECKING:
     from archspec.spec.document import Spec
 
 Command: TypeAlias = Callable[..., Any]
 
-AT_LEAST_1 = click.IntRange(1)
+
+class Whole(click.IntRange):
+    """A whole number; a message calls it so."""
+
+    name = "whole number"
+
+
+class Number(click.FloatRange):
+    """A number; a message calls it so."""
+
+    name = "number"
+
+
+class Form(click.Choice[str]):
+    """A format by its name, or by the suffix of its files: `md` for `markdown`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert(SUFFIXES.get(f".{value}", value), param, ctx)
+
+
+AT_LEAST_1 = Whole(1)
 
 NORMALIZE = ("unit", "symmetric", "torch", "caffe", "none")
 """What `--normalize` may say."""
@@ -49,7 +71,7 @@ def format_option(*forms: str, **hidden: str) -> Callable[[Command], Command]:
         "form",
         cls=Option,
         aliases=aliases,
-        type=click.Choice(forms),
+        type=Form(forms),
         metavar="FORMAT",
         default=forms[0],
         help=f"{', '.join(forms)}; --json for short.  [{forms[0]}]",
@@ -154,7 +176,7 @@ def memory_options(command: Command) -> Command:
         "--batch",
         type=AT_LEAST_1,
         metavar="N",
-        help="Images in a batch.  [to train the recipe's, else 1]",
+        help="Images in a batch.  [the recipe's for training, else 1]",
     )
     dtype = click.option(
         "--dtype", metavar="NAME", help="Keras dtype policy.  [the recipe's, or float32]"
@@ -189,7 +211,7 @@ def images_options(command: Command) -> Command:
     )
     white = click.option(
         "--white",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Number(min=0, min_open=True),
         metavar="X",
         help="The value of white in arrays.  [as in training]",
     )

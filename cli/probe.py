@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .engine import EngineCommand
-from .options import format_option, load_spec, out_option, rows_options, spec_options
+from .options import Whole, format_option, load_spec, out_option, rows_options, spec_options
 from .output import FORMATS, SUFFIXES, as_json, check_outputs, deliver
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @spec_options
 @click.option("--init", metavar="HOW", default="keras", help="How kernels are drawn.  [keras]")
 @click.option("--data", metavar="SOURCE", default="gaussian", help="What is fed.  [gaussian]")
-@click.option("--batch", type=click.IntRange(1), metavar="N", default=32, help="Examples.  [32]")
+@click.option("--batch", type=Whole(1), metavar="N", default=32, help="Examples.  [32]")
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**32 - 1),
+    type=Whole(0, 2**32 - 1),
     metavar="N",
     default=0,
     help="Of weights, data, labels.  [0]",

@@ -17,6 +17,7 @@ from typing import Any, Final
 import click
 
 CALLS: Final = {
+    "report": "build",
     "resume": "fit --resume",
     "diff": "compare --diff",
     "networks": "list",

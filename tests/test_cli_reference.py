@@ -229,6 +229,36 @@ def test_a_misspelt_command_is_suggested():
     assert "there is no command `biuld`; did you mean `build`?" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("word", "command"),
+    [
+        ("train", "fit"),
+        ("report", "build"),
+        ("diff", "compare --diff"),
+        ("find-lr", "fit --find-lr"),
+        ("models", "list"),
+        ("help", "--help"),
+    ],
+)
+def test_another_tool_s_word_for_a_command_is_answered(word, command):
+    assert f"there is no command `{word}`; did you mean `{command}`?" in run(word).stderr
+
+
+def test_a_format_may_be_called_as_its_suffix():
+    assert run("list", "--format", "md").stdout == run("list", "--format", "markdown").stdout
+
+
+def test_numbers_are_called_numbers():
+    assert "'2.5' is not a valid whole number" in run("build", "lenet5", "--batch", "2.5").stderr
+
+
+@pytest.mark.parametrize("command", ["build", "check"])
+def test_a_variable_that_there_is_not_may_have_any_name(command):
+    done = run(command, "lenet5", "--set", "variant=wide")
+    assert done.returncode == 2
+    assert "has no variable `variant`; a variant is named with the spec" in done.stderr
+
+
 def test_a_misspelt_option_is_suggested():
     done = run("list", "--kind")
     assert done.returncode == 2

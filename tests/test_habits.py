@@ -114,12 +114,25 @@ def test_a_proof_says_what_does_not_hold(tmp_path: Path) -> None:
     )
     proof = archspec.check(path)
     assert not proof.holds
+    assert not proof  # else `assert archspec.check(...)` would hold whatever is wrong
     (mine,) = proof.networks
     # Bytes are not judged by a recipe that is wrong.
     assert [each["code"] for each in mine.to_dict()["problems"]] == ["budget", "type"]
     assert "`train.epochs` must be a whole number" in str(proof)
     assert "1 of 1 network failed" in str(proof)
     assert "**failed**" in proof._repr_markdown_()
+
+
+def test_a_list_of_specs_is_told_from_several() -> None:
+    for function in (archspec.check, archspec.compare):
+        with pytest.raises(UsageError, match=r"what `archspec.load` gives; write `\*specs`"):
+            function(["lenet5", "vgg16"])  # type: ignore[arg-type]
+
+
+def test_a_value_at_the_prompt_is_a_line() -> None:
+    costs = archspec.report("lenet5")
+    assert repr(costs) == "<Report of lenet5: 61,706 parameters, 416,520 MACs>"
+    assert repr(costs) in repr(archspec.check("lenet5"))
 
 
 def test_a_variant_beside_a_single_network_is_refused() -> None:

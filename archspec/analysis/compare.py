@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from archspec.analysis import checks
 from archspec.analysis.report import CONVENTION, Report, float_or_int, report
 from archspec.analysis.setting import Setting
-from archspec.arguments import place, text
+from archspec.arguments import text
 from archspec.diagnostics import UsageError, suggestion
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
-from archspec.spec.loading import networks
+from archspec.spec.loading import networks, path_or_name
 
 SCHEMA_VERSION = 2
 """Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""
@@ -189,7 +189,7 @@ def _networks(spec: Spec | str | os.PathLike[str]) -> Iterator[Spec]:
     if isinstance(spec, Spec):
         yield spec
     else:
-        yield from networks(place("specs", spec))
+        yield from networks(path_or_name("specs", spec))
 
 
 def _last_field(costs: Report) -> tuple[int | Fraction, ...]:

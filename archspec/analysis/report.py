@@ -82,7 +82,7 @@ class Totals(NamedTuple):
     """Primitive ops, the input not counted."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What a network costs. Print it, or read its rows, totals and memory."""
 
@@ -280,6 +280,11 @@ class Report:
                 for weight in node.layer.weights
             ],
         }
+
+    def __repr__(self) -> str:
+        """One line: what is in a report would be thousands, also where a proof or a list has it."""
+        totals = self.totals
+        return f"<Report of {self.name}: {totals.params:,} parameters, {totals.macs:,} MACs>"
 
     def __str__(self) -> str:
         from archspec.render.text import render  # noqa: PLC0415  (numbers need no renderer)

@@ -418,6 +418,10 @@ def choose(
     for name in overrides:
         if name != "input" and name not in document.vars:
             hint = suggestion(name, (*document.vars, "input"), what="variables")
+            if name == "variant" and variants:
+                hint = (
+                    f"a variant is named with the spec, as `{document.name}:{next(iter(variants))}`"
+                )
             raise UsageError(f"{source.name} has no variable `{name}`; {hint}")
     given = {name: _given(name, value, document.vars) for name, value in overrides.items()}
     return Spec(document, source, variant, given, found=found, lost=lost)

@@ -35,11 +35,16 @@ def load(spec: str | os.PathLike[str], variant: str | None = None, /, **variable
 
 def as_spec(spec: Spec | str | os.PathLike[str]) -> Spec:
     """A spec as it is, or the one that a path or a name means; `UsageError` for anything else."""
-    if isinstance(spec, Spec):
-        return spec
+    return spec if isinstance(spec, Spec) else load(path_or_name("spec", spec))
+
+
+def path_or_name(argument: str, spec: Any) -> str:
+    """A path or a name as text; `UsageError` for anything else, of an argument that takes specs."""
     if isinstance(spec, (str, os.PathLike)):
-        return load(spec)
-    raise arguments.wrong("spec", spec, "a path, a name, or what `archspec.load` gives")
+        return arguments.place(argument, spec)
+    several = argument == "specs" and isinstance(spec, (list, tuple))
+    hint = "; write `*specs` for a list of them" if several else ""
+    raise arguments.wrong(argument, spec, "a path, a name, or what `archspec.load` gives", hint)
 
 
 def networks(spec: str | os.PathLike[str], /, **variables: Any) -> tuple[Spec, ...]:
