@@ -63,6 +63,8 @@ def _meant(kind: str, names: set[str]) -> str:
     written = _WITH_VALUE.fullmatch(kind[:80])
     if written and written["kind"] in names:
         value = {"{": "{...}", "[": "[...]"}.get(written["value"][0], written["value"])
+        if "," in value:
+            return f"arguments are named, as `{written['kind']}: {{name: value}}`"
         missing = "a space is" if ":" in kind else "a colon and a space are"
         return f"{missing} missing: write `{written['kind']}: {value}`"
     plain = {unseparated(name): name for name in names}

@@ -116,7 +116,18 @@ class Element(BaseModel):
         code = wrong_code([item["type"] for item in items], value)
         info = cls.model_fields[name]
         message = f"`{name}` of `{cls.kind}` must be {expectation(info)}, not {show(value)}"
-        return Problem(code, message, help=_mend(info, value))
+        return Problem(code, message, help=_mend(info, value) or cls._listed(name, value))
+
+    @classmethod
+    def _listed(cls, name: str, value: object) -> str | None:
+        """A help line for arguments in a list, as other tools take them in order."""
+        others = [each for each in cls.model_fields if each != cls.main]
+        if name != cls.main or not isinstance(value, list | tuple) or not others:
+            return None
+        return (
+            f"the one value is `{name}`; several arguments are named, as "
+            f"`{cls.kind}: {{{name}: ..., {others[0]}: ...}}`"
+        )
 
 
 class ArgumentProblems(Portable):

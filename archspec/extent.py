@@ -19,6 +19,10 @@ _KNOWN_EXTENT = (
 )
 
 
+def _is_extent(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(map(is_count, value))
+
+
 def input_extent(
     spec: Spec, extent: Any, variables: Mapping[str, Any], findings: Findings
 ) -> tuple[int, ...] | None:
@@ -32,7 +36,9 @@ def input_extent(
     place: Path = ()
     extent = whole(extent)
     if not (isinstance(extent, tuple) and 2 <= len(extent) <= 4):
-        help_ = "as [height, width, channels]; one to three spatial axes, then the channels"
+        help_ = meant(extent, _is_extent) or (
+            "as [height, width, channels]; one to three spatial axes, then the channels"
+        )
         problem = Problem("value", f"`input` cannot be {show(extent)}", help=help_)
     else:
         wrong = [i for i, n in enumerate(extent) if type(n) is not int or not 1 <= n <= LARGEST]
@@ -45,6 +51,7 @@ def input_extent(
         problem = Problem("value", message, help=mend or meant(n, is_count))
     path = spec.settings["input"][1]
     if path is None:
-        raise UsageError(f"`input`, as it was set: {problem.message}")
+        hint = f"; {problem.help}" if problem.help else ""
+        raise UsageError(f"`input`, as it was set: {problem.message}{hint}")
     findings.report(problem, (*path, *place))
     return None

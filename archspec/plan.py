@@ -37,6 +37,7 @@ from archspec.step import (
     meant,
     misplaced,
     no_single_value,
+    not_a_list,
     relative_meant,
     report_arguments,
     report_defaults,
@@ -150,8 +151,7 @@ class _Compiler:
     def _steps(self, data: Any, path: Path, known: Known) -> tuple[Step, ...]:
         if isinstance(data, list):
             return tuple(self._step(item, (*path, i), known) for i, item in enumerate(data))
-        what = f"`{path[-1]}`" if path[-1] == "layers" else "a branch"
-        self.report(Problem("type", f"{what} must be a list of steps, not {show(data)}"), path)
+        self.report(not_a_list(path[-1], data), path)
         return ()
 
     def _step(self, data: Any, path: Path, known: Known) -> Step:

@@ -136,6 +136,14 @@ def no_single_value(cls: type[Element]) -> Problem:
     return Problem("type", f"`{cls.kind}` takes no single value", help=help_)
 
 
+def not_a_list(key: str | int, data: Any) -> Problem:
+    """What is wrong where steps are needed and there is no list, mostly a single step."""
+    what = "`layers`" if key == "layers" else "a branch"
+    step = f"{{{next(iter(data))}: ...}}" if isinstance(data, dict) and data else data
+    help_ = f"also of one step: `[{step}]`" if isinstance(step, str) else None
+    return Problem("type", f"{what} must be a list of steps, not {show(data)}", help=help_)
+
+
 def misplaced(cls: type[Element] | None, data: Mapping[str, Any], key: str) -> str:
     """A help line for a key that stands beside a kind and cannot."""
     argument = None if cls is None else key if key in cls.model_fields else None

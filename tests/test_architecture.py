@@ -1,6 +1,7 @@
 """Who may import whom, and what must not stand in the code. The modules are read, not imported."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,12 @@ CLI = sorted((ROOT / "cli").glob("*.py"))
 MODULES = {str(path.relative_to(ROOT)): path for path in [*LIBRARY, *CLI]}
 
 every_module = pytest.mark.parametrize("module", MODULES)
+
+
+def test_the_design_lists_every_room_in_its_order():
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)(?:\.py|/)` ", text, flags=re.MULTILINE)
+    assert [name for name in listed if name in ROOMS] == list(ROOMS)
 
 
 def room(module: str) -> str:

@@ -109,19 +109,24 @@ BYTES = 'a number, or a comparison as "< 5M"; units: KB, MB, GB, KiB, MiB, GiB'
     ("claims", "place", "message", "help_"),
     [
         ("expect: {parms: 5}", (6, 10), "there is no figure `parms`", "did you mean `params`?"),
-        ("expect: {params: few}", (6, 18), "`few` is no bound", NUMBER),
-        ("budget: {params: 5MB}", (6, 18), "`5MB` is no bound", NUMBER),
-        ("expect: {weight_bytes: '< 5M'}", (6, 24), "`< 5M` is no bound", BYTES),
-        ("expect: {params: '!= 5'}", (6, 18), "`!= 5` is no bound", NUMBER),
-        ("expect: {params: true}", (6, 18), "`true` is no bound", NUMBER),
+        ("expect: {params: few}", (6, 18), "`few` is not a valid bound", NUMBER),
+        ("budget: {params: 5MB}", (6, 18), "`5MB` is not a valid bound", NUMBER),
+        ("expect: {weight_bytes: '< 5M'}", (6, 24), "`< 5M` is not a valid bound", BYTES),
+        ("expect: {params: '!= 5'}", (6, 18), "`!= 5` is not a valid bound", NUMBER),
+        ("expect: {params: true}", (6, 18), "`true` is not a valid bound", NUMBER),
         (
             "budget: {params: '>= 5'}",
             (6, 18),
-            "`>= 5` is no budget: that is the most a figure may be",
+            "`>= 5` is not a valid budget, which is the most a figure may be",
             "use `expect`",
         ),
-        (f"expect: {{params: '{'9' * 42}'}}", (6, 18), f"`{'9' * 42}` is no bound", NUMBER),
-        ("expect: {params: [1, 2]}", (6, 18), "`[1, 2]` is no bound", NUMBER),
+        (
+            f"expect: {{params: '{'9' * 42}'}}",
+            (6, 18),
+            f"`{'9' * 42}` is not a valid bound",
+            NUMBER,
+        ),
+        ("expect: {params: [1, 2]}", (6, 18), "`[1, 2]` is not a valid bound", NUMBER),
         (
             "published: {small: {stages: {sten: [6, 6, 4]}, source: here}}",
             (6, 30),
@@ -132,7 +137,7 @@ BYTES = 'a number, or a comparison as "< 5M"; units: KB, MB, GB, KiB, MiB, GiB'
             (
                 f"published: {{small: {{stages: {{stem: {shape}}}, source: here}}}}",
                 (6, 36),
-                f"`{shape}` is no shape",
+                f"`{shape}` is not a valid shape",
                 "whole numbers, channels last, such as [56, 56, 256]",
             )
             for shape in ("[null, true]", '{"b": 1}', "[]", "[6, 6, 4.0]", "true")

@@ -9,6 +9,7 @@ from helpers import spec_of
 
 import archspec.expand
 import archspec.graph.builder
+from archspec.diagnostics import SpecError
 from archspec.expand import expand
 from archspec.graph.graph import Graph
 
@@ -540,3 +541,17 @@ branches2/concat 8x8x15 <- branches1/concat, branches2/branch2/pad_channels1
 @cases(MERGES)
 def test_merges(layers, expected):
     assert of_layers(layers) == expected
+
+
+def test_a_step_in_the_place_of_a_branch_is_put_in_a_list():
+    text = "{name: n, input: [8, 8, 3], layers: [{branches: [{conv: 8}, relu], merge: add}]}"
+    with pytest.raises(SpecError) as caught:
+        expand(spec_of(text))
+    helps = [each.help for each in caught.value.diagnostics]
+    assert helps == [f"also of one step: `[{step}]`" for step in ("{conv: ...}", "relu")]
+
+
+def test_arguments_in_parentheses_are_told_how_arguments_are_named():
+    with pytest.raises(SpecError) as caught:
+        expand(spec_of("{name: n, input: [8, 8, 3], layers: ['conv(64, 3)']}"))
+    assert caught.value.diagnostics[0].help == "arguments are named, as `conv: {name: value}`"

@@ -78,6 +78,8 @@ VALUES = [
     ("conv", "filters", "64", "`64`?"),
     ("conv", "filters", [64], "`64`?"),
     ("conv", "filters", "\u201c64\u201d", "`64`?"),
+    ("conv", "filters", [3, 64, 3], "as `conv: {filters: ..., "),
+    ("fc", "units", [64, 10], "as `fc: {units: ..., "),
     ("conv", "filters", 8.5, "`=int(...)`"),
     ("conv", "bias", "yes", "`true`?"),
     ("conv", "bias", "off", "`false`?"),

@@ -119,7 +119,7 @@ def _published(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[
         claimed = shape if isinstance(shape, list) else [shape]  # a vector needs no brackets
         if not claimed or any(type(extent) is not int for extent in claimed):
             help_ = "whole numbers, channels last, such as [56, 56, 256]"
-            problem = Problem("type", f"`{show(shape)}` is no shape", help=help_)
+            problem = Problem("type", f"`{show(shape)}` is not a valid shape", help=help_)
             found.append(problem.at(spec.source.span(where)))
             continue
         yield Check(
@@ -179,7 +179,7 @@ def _bound(written: Any, *, in_bytes: bool) -> tuple[str, int]:
         units = "KB, MB, GB, KiB, MiB, GiB" if in_bytes else "K, M, G"
         help_ = f'a number, or a comparison as "< 5M"; units: {units}'
         shown = written if isinstance(written, str) else show(written)
-        raise Problem("value", f"`{shown}` is no bound", help=help_)
+        raise Problem("value", f"`{shown}` is not a valid bound", help=help_)
     number = match[2].replace("_", "").replace(",", "")
     whole, _, fraction = number.partition(".")
     scale = suffixes[match[3].upper()]
@@ -191,5 +191,7 @@ def _at_most(symbol: str, written: Any) -> str:
     if symbol in ("", "<", "<="):
         return symbol or "<="
     raise Problem(
-        "value", f"`{written}` is no budget: that is the most a figure may be", help="use `expect`"
+        "value",
+        f"`{written}` is not a valid budget, which is the most a figure may be",
+        help="use `expect`",
     )

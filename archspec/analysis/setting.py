@@ -30,8 +30,11 @@ RECIPE_BATCH: Final = 32
 """The batch of a recipe that says none."""
 
 RECIPE_KEYS: Final = frozenset(
-    """augment batch callbacks class_weights data deterministic devices epochs jit loss metrics
-    optimizer precision schedule seed steps_per_execution tensorboard transfer warmup""".split()
+    [
+        *("augment", "batch", "callbacks", "class_weights", "data", "deterministic", "devices"),
+        *("epochs", "jit", "loss", "metrics", "optimizer", "precision", "schedule", "seed"),
+        *("steps_per_execution", "tensorboard", "transfer", "warmup"),
+    ]
 )
 """Every key of a recipe. One that is not here may be a misspelt `batch`."""
 
