@@ -341,7 +341,7 @@ def test_dropped_are_the_copies_to_train_on(copied):
     loaded = data.load(recipe, Shape((2, 2, 1)))
     assert (len(loaded.train), len(loaded.test)) == (19, 20)
     assert not {0, 2} & set(loaded.train.indices)
-    assert loaded.notes[0].endswith("1 images are left out; data.json names them")
+    assert loaded.notes[0].endswith(": 1 image is left out; data.json names them")
 
 
 def test_of_a_picture_in_two_classes_nothing_is_kept(copied):
@@ -558,6 +558,9 @@ def test_arrays_and_folders_are_known_before_they_are_loaded(arrays, folder):
     )
     with pytest.raises(UsageError, match="do not fit an input of 5x5x3"):
         data.load(recipe, Shape((5, 5, 3)))
+    first = arrays(noise(4, 3, 9, 9), np.array([0, 1, 0, 1]))
+    with pytest.raises(UsageError, match=r"save them last, as `numpy\.moveaxis\(x, 1, -1\)`"):
+        data.load(first, Shape((9, 9, 3)))
     assert messages(a_folder(folder), (9, 9, 3)) == ""
     assert "do not fit an input of 9x9x4" in messages(a_folder(folder), (9, 9, 4))
     assert f"{folder} has 2 classes" in messages(a_folder(folder), (9, 9, 3), 3)

@@ -148,5 +148,14 @@ def test_values_that_use_little_of_their_range_are_told_what_to_write(tmp_path):
     shutil.rmtree(folder / "bone")
     (folder / "bone").mkdir()
     for number in range(20):
+        bright[1] = number
         (folder / "bone" / f"{number}.png").write_bytes(png(bright, 16))
     assert data.observed(data.load(recipe, Shape((8, 8, 1))), "unit").notes == ()
+
+
+def test_images_of_a_single_value_are_said_to_be_alike(tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez(path, x=np.full((40, 8, 8, 1), 1040, np.uint16), y=np.tile([0, 1], 20))
+    recipe = DataRecipe(source="arrays", path=str(path))
+    notes = data.observed(data.load(recipe, Shape((8, 8, 1))), "standardize").notes
+    assert notes[-1] == "all values of the training images are 1040: they are all alike"

@@ -274,6 +274,22 @@ def test_floats_have_the_white_that_their_values_show(pets):
     assert loaded.values.maximum == 2000
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "white"),
+    [(0, 0.9, 1), (0, 240, None), (-1000, 1500, 0), (0, 100, 0)],
+)
+def test_floats_among_other_files_have_a_white_that_can_be_told(pets, low, high, white):
+    """That is 1, or (None) the one of the other files; or (0) such a set is refused."""
+    Image.fromarray(np.array([[low, high]], np.float32)).save(pets / "cats" / "a.tif")
+    if white == 0:
+        with pytest.raises(UsageError, match=r"has files of floats from .* or \[0, 255\]$"):
+            load(a_folder(pets, on_error="skip"))
+        return
+    loaded = load(a_folder(pets))
+    assert loaded.range == (0, 255)
+    assert loaded.images.unstated == (white and (0, white))
+
+
 def test_the_range_of_floats_is_asked_for_where_it_is_needed(pets):
     options = {"test": 0.0, "validation": 0.0, "range": (-1000, 3000)}
     with pytest.raises(RecipeError, match="say themselves what black and white are"):
@@ -331,7 +347,10 @@ def two_validations(root: Path) -> None:
     ("make", "message"),
     [
         (lambda root: root.rmdir(), "cannot read the folder .*: No such file"),
-        (lambda root: (root.rmdir(), root.touch()), "cannot read the folder .*: Not a directory"),
+        (
+            lambda root: (root.rmdir(), root.touch()),
+            "cannot read the folder .*: Not a directory; data in a file are .npz, .csv",
+        ),
         (lambda _: None, "two classes or more; there is none"),
         (one_class, "two classes or more; there is only `cats`"),
         (no_images, "there are no images in "),

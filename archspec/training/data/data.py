@@ -279,10 +279,13 @@ def _misfit(source: str, image: Shape | None, wanted: Shape) -> Problem | None:
     elif image != wanted and not (
         image.rank == wanted.rank == 2 and image.channels == wanted.channels
     ):
+        channels_first = image.rank == 2 and image[0] == wanted.channels
         return Problem(
             "shape",
             f"{source} has examples of {image}, which do not fit an input of {wanted}",
-            help=f"use an input of {list(image)}",
+            help="the channels seem to stand first: save them last, as `numpy.moveaxis(x, 1, -1)`"
+            if channels_first
+            else f"use an input of {list(image)}",
         )
     return None
 
@@ -359,7 +362,9 @@ def observed(data: Data, normalize: str) -> Data:
         return data
     share = (values.maximum - values.minimum) / limits.span
     notes = data.notes
-    if share < LITTLE:
+    if share == 0:
+        notes += (f"all values of the training images are {values.minimum:g}: they are all alike",)
+    elif share < LITTLE:
         notes += (
             f"the training images' values, from {values.minimum:g} to {values.maximum:g}, use "
             f"{share:.2%} of their range {limits}: " + _spreading(normalize),
@@ -385,7 +390,8 @@ def _notes(recipe: DataRecipe, copies: Copies, before: Parts, parts: Parts) -> I
         )
     if recipe.duplicates == "drop":
         dropped = sum(map(len, before)) - sum(map(len, parts))
-        yield f"{copies}, as {first}: {dropped:,} images are left out; data.json names them"
+        images = "1 image is" if dropped == 1 else f"{dropped:,} images are"
+        yield f"{copies}, as {first}: {images} left out; data.json names them"
     else:
         yield f"{copies}, as {first}; data.json names them, `data.duplicates: drop` leaves them out"
 

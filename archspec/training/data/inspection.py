@@ -97,7 +97,7 @@ def load(recipe: DataRecipe, listing: Listing) -> Loaded:
     looks = {i: found for i, found in enumerate(seen.findings) if isinstance(found, Look)}
     good = list(looks)
     values = _values(list(looks.values()))
-    limits, unstated = _range(list(looks.values()), values)
+    limits, unstated = _range(listing.where, list(looks.values()), values)
     parts = None if listing.parts is None else [listing.parts[i] for i in good]
     labels = [listing.labels[i] for i in good]
     if not good and (damaged or others):
@@ -145,17 +145,27 @@ def _values(looks: Sequence[Look]) -> Values | None:
     return Values(" and ".join(names), low, high, usual("", low, high, whole=whole))
 
 
-def _range(looks: Sequence[Look], values: Values | None) -> tuple[Range | None, Range | None]:
+def _range(
+    where: str, looks: Sequence[Look], values: Values | None
+) -> tuple[Range | None, Range | None]:
     """Black and white in all images, and in those that do not state them, where they differ.
 
-    The deepest file's, where there is one that states them. Floats among such have their white at
-    1 where all are from 0 to 1, else where the others have it.
+    The deepest file's, where there is one that states them. Others among such have their white at
+    1, or where that one has it; raise `UsageError` where their values do not show which.
     """
     stated = [found.layout.white for found in looks if found.layout.white is not None]
     if not stated and values is not None:
         return values.range, None
     limits = Range(0.0, max(stated, default=BYTES.white))
-    return limits, SHARES if values is not None and values.range == SHARES else None
+    if values is None or values.range == limits:
+        return limits, None
+    if values.range != SHARES:
+        raise UsageError(
+            f"{where} has files of {values.dtype} from {values.minimum:g} to {values.maximum:g}, "
+            f"among others in which white is {limits.white:g}; how they compare is not told: save "
+            f"them as the others are, or with values that fill [0, 1] or {limits}"
+        )
+    return limits, SHARES
 
 
 def _notes(
