@@ -169,6 +169,13 @@ def test_a_column_of_parts_is_found(pets, column):
     assert loaded.notes[0].endswith(f", parts from `{column}`")
 
 
+def test_a_numbered_fold_is_no_part_and_that_is_said(pets):
+    rows = [(*pair, number % 2) for number, pair in enumerate(PETS.items())]
+    loaded = load(table(pets, *rows, header=("filename", "label", "fold")))
+    assert loaded.parts is None
+    assert loaded.notes[0].endswith("labels from `label`; `fold` names no parts and is not used")
+
+
 def test_what_is_held_out_is_part_of_the_fingerprint(pets):
     digests = set()
     for parts in (["train", "test"] * 2, ["test", "train"] * 2, ["train"] * 4):

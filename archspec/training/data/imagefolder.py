@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from archspec.diagnostics import UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import filetypes, inspection
+from archspec.training.data import filetypes, inspection, sources
 from archspec.training.data.examples import (
     PARTS,
     TRAIN,
@@ -143,7 +143,8 @@ def _directories(root: Path) -> dict[str, Path]:
                     tables.append(entry.path)
     except OSError as error:
         here = "" if root.is_absolute() else f" (looked for in {Path.cwd()})"
-        raise UsageError(f"cannot read the folder {root}{here}: {error.strerror}") from None
+        hint = f"; data in a file are {sources.FILES}" if root.is_file() else ""
+        raise UsageError(f"cannot read the folder {root}{here}: {error.strerror}{hint}") from None
     if astray:
         count = f"{len(astray):,} images lie" if len(astray) > 1 else "an image lies"
         more = ", ..." if len(astray) > MOST_NAMED else ""

@@ -210,6 +210,9 @@ HOLDING: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 }
 """Of a source that is told by its path: names of a file, and of files in a folder."""
 
+FILES: Final = ".npz, .csv, .tsv, .parquet, .tar or .tar.gz"
+"""How a file ends that is data by itself."""
+
 
 def meant(text: str) -> dict[str, str]:
     """The keys of a recipe's `data` that a word stands for: a source, or a path to images.

@@ -142,8 +142,10 @@ class _Tables:
             labels = f"`{self._onehot[0]}` ... `{self._onehot[-1]}`"
         split = f", parts from `{self._columns.split}`" if self._has_split else ""
         group = f", groups from `{self._columns.group}`" if self._columns.group else ""
+        if self._columns.split and not self._has_split:
+            split = f"; `{self._columns.split}` names no parts and is not used"
         images = f"images from the column `{self._columns.images}`"
-        return f"{images}, labels from {labels}{split}{group}"
+        return f"{images}, labels from {labels}{group}{split}"
 
     def _names(self) -> tuple[str, ...] | None:
         if self._columns.labels is None:
