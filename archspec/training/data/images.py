@@ -122,6 +122,8 @@ def decode(
     with _explained():
         found, values = _read(encoded, shape, how, plain)
     values = values.reshape(shape)
+    if found is OF_BYTES and limits == BYTES:
+        return values
     if found.white is not None:
         own: Range | None = Range(0.0, found.white)
     elif limits is not None and unstated is None and values.min() >= 0 and values.max() <= 1:
@@ -324,6 +326,11 @@ def _load_png(image: Image, encoded: Encoded) -> None:
         image.info["transparency"] *= factor
     image.load()
     width, height = image.size
+    # The last pixel tells a whole file of the many whose last row is not black, in a tenth of
+    # the time that it takes to look at the row.
+    corner = image.getpixel((width - 1, height - 1))
+    if any(corner if isinstance(corner, tuple) else (corner,)):
+        return
     if image.crop((0, height - 1, width, height)).getbbox(alpha_only=False) is None:
         pngrows.check(content_of(encoded))
 
