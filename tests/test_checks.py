@@ -210,3 +210,8 @@ def test_the_literature_says_nothing_of_a_network_that_was_changed():
     claims = "published: {small: {params: 112, source: table 9}}\nexpect: {params: 112}"
     changed = spec_of(SPEC.format(claims=claims), "small", input=[9, 9, 3])
     assert [check.section for check in report(changed).checks] == ["expect"]
+
+
+def test_a_published_figure_may_be_written_with_an_exponent():
+    (check,) = checks_of("published: {small: {macs: 3.888e3, source: table 1}}")
+    assert check.holds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -273,6 +274,22 @@ def test_all_problems_are_found_at_once():
         Recipe.resolve({"epochs": 0, "schedule": {"plateau": {"factor": 2, "patiense": 1}}})
     paths = [".".join(map(str, path)) for path, _ in caught.value.problems]
     assert paths == ["epochs", "schedule.plateau.factor", "schedule.plateau.patiense"]
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"batch": 3.2e1},
+        {"seed": 3.0, "warmup": 2.0},
+        {"schedule": {"step": {"at": [3.0]}}},
+        {"schedule": {"cosine_decay": {"decay_steps": 1e4}}},
+        {"optimizer": {"adam": {"gradient_accumulation_steps": 4.0}}},
+        {"augment": [{"random_crop": {"padding": 4.0}}]},
+    ],
+)
+def test_a_whole_float_is_a_whole_number(section):
+    written = json.loads(json.dumps(section), parse_float=lambda text: int(float(text)))
+    assert Recipe.resolve(section).to_dict() == Recipe.resolve(written).to_dict()
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,17 @@
 from typing import Annotated, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from archspec.diagnostics import Problem
-from archspec.element import Expect, Instead
+from archspec.element import Expect, Instead, whole
 
 LARGEST = 2**31 - 1
 """No extent, and no count of filters, is larger."""
 
-_Count: TypeAlias = Annotated[int, Ge(1), Le(LARGEST)]
-_Margin: TypeAlias = Annotated[int, Ge(0), Le(LARGEST)]
+_Count: TypeAlias = Annotated[int, Ge(1), Le(LARGEST), BeforeValidator(whole)]
+_Margin: TypeAlias = Annotated[int, Ge(0), Le(LARGEST), BeforeValidator(whole)]
 
 Count: TypeAlias = Annotated[_Count, Expect("a whole number from 1 to 2147483647")]
 Index: TypeAlias = Annotated[_Margin, Expect("a whole number from 0 to 2147483647")]

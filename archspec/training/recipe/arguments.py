@@ -14,11 +14,11 @@ from itertools import pairwise
 from typing import Annotated, Any, Final, Literal
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from archspec.diagnostics import Problem
-from archspec.element import Expect, expectation, show, wrong_code
+from archspec.element import Expect, expectation, show, whole, wrong_code
 from archspec.ops.fields import Count, Index, Number, Positive, Rate
 from archspec.spec.document import Path
 from archspec.training.recipe.mistakes import RecipeError, together
@@ -42,8 +42,8 @@ def _compile(pattern: str) -> str:
 
 
 Proportion = Annotated[float, Ge(0), Le(1), Expect("a number from 0 to 1")]
-Several = Annotated[int, Ge(2), Expect("a whole number from 2")]
-Whole = Annotated[int, Expect("a whole number")]
+Several = Annotated[int, Ge(2), BeforeValidator(whole), Expect("a whole number from 2")]
+Whole = Annotated[int, BeforeValidator(whole), Expect("a whole number")]
 Numbers = Annotated[tuple[Number, ...], Field(min_length=1), Expect("a list of numbers")]
 Rates = Annotated[tuple[NotNegative, ...], Field(min_length=1), Expect("a list of numbers from 0")]
 Indices = Annotated[tuple[Index, ...], Field(min_length=1), Expect("a list of whole numbers")]

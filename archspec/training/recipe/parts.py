@@ -18,11 +18,16 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from archspec.element import Expect
+from archspec.element import Expect, whole
 from archspec.ops.fields import Count, Index, Positive
 from archspec.training.recipe import names
 
-Seed = Annotated[int, Field(ge=0, lt=2**32), Expect("a whole number from 0 to 4294967295")]
+Seed = Annotated[
+    int,
+    Field(ge=0, lt=2**32),
+    BeforeValidator(whole),
+    Expect("a whole number from 0 to 4294967295"),
+]
 Share = Annotated[float, Field(ge=0, le=0.5), Expect("a number from 0 to 0.5")]
 Fraction = Annotated[float, Field(gt=0, lt=1), Expect("a number between 0 and 1")]
 NotNegative = Annotated[float, Field(ge=0, lt=float("inf")), Expect("a number from 0")]
