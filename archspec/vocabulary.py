@@ -309,6 +309,8 @@ KEYS: Final = {
         "definitions": "blocks",
         "modules": "blocks",
         "batchsize": "batch",
+        "weight": "loss_weight",
+        "lossweights": "loss_weight",
         "bs": "batch",
         "epoch": "epochs",
         "numepochs": "epochs",

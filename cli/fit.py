@@ -157,10 +157,10 @@ def command(
     JSON, an event a line.
 
     \b
-      archspec fit lenet5
-      archspec fit resnet18 --data photos/ --set classes=5 --epochs 30
-      archspec fit lenet5 --from runs/lenet5-1 --freeze s4 --unfreeze 5:none:1e-4
-      archspec fit --resume runs/lenet5-2
+    archspec fit lenet5
+    archspec fit resnet18 --data photos/ --set classes=5 --epochs 30
+    archspec fit lenet5 --from runs/lenet5-1 --freeze s4 --unfreeze 5:none:1e-4
+    archspec fit --resume runs/lenet5-2
     """
     from archspec.training import run as training
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from archspec.analysis.memory import Memory, measure, owned_values
 from archspec.analysis.optimizers import SLOTS, WRAPPER, Optimizer
 from archspec.analysis.report import Report, report
-from archspec.analysis.setting import ITEM_BYTES, RECIPE_BATCH, RECIPE_KEYS, setting
+from archspec.analysis.setting import ITEM_BYTES, RECIPE_BATCH, setting
 from archspec.diagnostics import SpecError, UsageError
 from archspec.expand import expand
 from archspec.graph.graph import Graph
+from archspec.spec.document import RECIPE_KEYS
 from archspec.spec.loading import load
 from archspec.training.compilation.families import OPTIMIZERS
 from archspec.training.recipe import names

@@ -116,3 +116,18 @@ def test_enough_mistakes_are_enough():
     """Nobody reads more, and each takes its time."""
     found = problems("\n".join(f"- kind{number}" for number in range(5_000)))
     assert [d.message.split("`")[1] for d in found] == [f"kind{number}" for number in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("key", "help_"),
+    [
+        ("epochs", "it belongs to the recipe: `train: {epochs: ...}`"),
+        ("batch_size", "it belongs to the recipe: `train: {batch: ...}`"),
+        ("learning_rate", "`train: {optimizer: {adam: {learning_rate: ...}}}`"),
+    ],
+)
+def test_a_key_of_the_recipe_beside_it_is_sent_there(key, help_):
+    with pytest.raises(SpecError) as caught:
+        expand(spec_of(f"{HEADER}  - flatten\n{key}: 3\n"))
+    (problem,) = caught.value.diagnostics
+    assert help_ in str(problem.help)

@@ -10,8 +10,8 @@ from typing import Any, Final
 from archspec import arguments
 from archspec.analysis.optimizers import Optimizer
 from archspec.diagnostics import Diagnostic, Problem, UsageError, suggestion
-from archspec.element import show
-from archspec.spec.document import Spec
+from archspec.element import show, whole
+from archspec.spec.document import RECIPE_KEYS, Spec
 from archspec.spec.findings import spec_error
 
 ITEM_BYTES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
@@ -28,15 +28,6 @@ ITEM_BYTES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
 
 RECIPE_BATCH: Final = 32
 """The batch of a recipe that says none."""
-
-RECIPE_KEYS: Final = frozenset(
-    [
-        *("augment", "batch", "callbacks", "class_weights", "data", "deterministic", "devices"),
-        *("epochs", "jit", "loss", "metrics", "optimizer", "precision", "schedule", "seed"),
-        *("steps_per_execution", "tensorboard", "transfer", "warmup"),
-    ]
-)
-"""Every key of a recipe. One that is not here may be a misspelt `batch`."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +140,7 @@ class _Recipe:
         self._found: list[Diagnostic] = []
 
     def batch(self) -> int:
-        said = self._spec.train.get("batch", RECIPE_BATCH)
+        said = whole(self._spec.train.get("batch", RECIPE_BATCH))
         try:
             return arguments.whole("batch", said)
         except UsageError:

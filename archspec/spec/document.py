@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from annotated_types import Ge, MinLen
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from archspec.diagnostics import Diagnostic, Problem, UsageError, nearest, suggestion
-from archspec.element import Expect, expectation, show, wrong_code
+from archspec.element import Expect, expectation, show, whole, wrong_code
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings, spec_error
 from archspec.spec.operations import MAX_ITEMS
@@ -32,6 +32,19 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 RESERVED = frozenset({"input", "output", "index", "in"})
 """Names with a meaning of their own."""
+
+Total: TypeAlias = Annotated[
+    Annotated[int, BeforeValidator(whole)] | None, Expect("a whole number or null")
+]
+
+RECIPE_KEYS = frozenset(
+    [
+        *("augment", "batch", "callbacks", "class_weights", "data", "deterministic", "devices"),
+        *("epochs", "jit", "loss", "metrics", "optimizer", "precision", "schedule", "seed"),
+        *("steps_per_execution", "tensorboard", "transfer", "warmup"),
+    ]
+)
+"""The keys of `train`, known before the recipe is read."""
 
 ArgType = Literal["int", "float", "bool", "str", "list"]
 
@@ -78,17 +91,17 @@ class Head(_Section):
 class Published(_Section):
     """What the literature says of a variant. `archspec check` proves it."""
 
-    params: int | None = None
+    params: Total = None
     """All parameters, trainable or not."""
-    trainable: int | None = None
+    trainable: Total = None
     """Trainable parameters."""
-    non_trainable: int | None = None
+    non_trainable: Total = None
     """Parameters that are not trained: moving statistics."""
-    macs: int | None = None
+    macs: Total = None
     """Multiply-adds of convolutions and fully connected layers, one example."""
-    weight_layers: int | None = None
+    weight_layers: Total = None
     """Number of layers that have a kernel."""
-    activations: int | None = None
+    activations: Total = None
     """Values of the forward pass, the input's included, one example."""
     stages: Mapped = Field(default_factory=dict)
     """Path of a step to its output shape, channels last."""
@@ -200,8 +213,8 @@ def _translate(findings: Findings, error: ValidationError) -> None:
             case "extra_forbidden":
                 keys = [info.alias or key for key, info in section.model_fields.items()]
                 hint = key_hint(name, keys, what="keys")
-                if section is Document and name in _OF_TRAINING:
-                    hint = f"it belongs to the recipe: `train: {{{name}: ...}}`"
+                if section is Document:
+                    hint = _of_training(name) or hint
                 problem = Problem("unknown-key", f"`{name}` is not a key here", help=hint)
                 findings.report(problem, path, key=True)
             case "missing":
@@ -218,6 +231,14 @@ def _translate(findings: Findings, error: ValidationError) -> None:
                 message = f"`{shown}` must be {what}, not {show(item['input'])}"
                 code = wrong_code([kind], item["input"])
                 findings.report(Problem(code, message, help=_help(name, item["input"])), path)
+
+
+def _of_training(key: str) -> str | None:
+    """A help line for a key of `train` that stands beside it, maybe by another tool's word."""
+    if key == "learning_rate":
+        return "it is the optimizer's: `train: {optimizer: {adam: {learning_rate: ...}}}`"
+    ours = key if key in RECIPE_KEYS else key_meant(key, RECIPE_KEYS)
+    return f"it belongs to the recipe: `train: {{{ours}: ...}}`" if ours else None
 
 
 def _help(name: str, value: Any) -> str | None:
@@ -245,26 +266,6 @@ def _section(path: Path) -> type[_Section]:
     """The model of the mapping at a path."""
     return _SECTIONS[path[:1]] if len(path) > 1 else Document
 
-
-_OF_TRAINING = frozenset(
-    {
-        "data",
-        "optimizer",
-        "loss",
-        "epochs",
-        "batch",
-        "schedule",
-        "metrics",
-        "augment",
-        "callbacks",
-        "learning_rate",
-        "seed",
-        "transfer",
-        "class_weights",
-        "devices",
-    }
-)
-"""Keys of `train` that people write beside it."""
 
 _EXAMPLES = {
     "name": "as `name: mynet`",
