@@ -338,6 +338,11 @@ def a_stranger(root: Path) -> None:
         picture(root / name / "a.png")
 
 
+def a_part_of_another_name(root: Path) -> None:
+    for name in ("train/cats", "train/dogs", "unseen/cats", "unseen/dogs"):
+        picture(root / name / "a.png")
+
+
 def two_validations(root: Path) -> None:
     for name in ("train/cats", "val/cats", "validation/cats"):
         picture(root / name / "a.png")
@@ -359,6 +364,7 @@ def two_validations(root: Path) -> None:
         (other_classes, "the class `dogs` is in .*train, but not in .*val, and 1 more differ"),
         (no_train, "has test/, val/, but no train/"),
         (a_stranger, "`models` stands beside train/"),
+        (a_part_of_another_name, "train/ and unseen/ in .* call unseen/ val or test"),
         (two_validations, "has both val/ and validation/"),
     ],
 )

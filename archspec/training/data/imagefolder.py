@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -109,6 +110,11 @@ def _layout(root: Path) -> _Layout:
         raise UsageError(f"{root} has {', '.join(f'{name}/' for name in top)}, but no train/")
     elif len(top) == 1 and TRAIN in parts:
         classes = {TRAIN: _directories(parts[TRAIN])}
+    elif TRAIN in parts and (alike := _laid_out_alike(parts[TRAIN], top.values())):
+        raise UsageError(
+            f"{parts[TRAIN].name}/ and {alike.name}/ in {root} hold folders of the same names: "
+            f"call {alike.name}/ val or test, as parts of the data are called, or move it"
+        )
     else:
         classes = {TRAIN: top}
     names = tuple(sorted(classes[TRAIN]))
@@ -123,6 +129,19 @@ def _layout(root: Path) -> _Layout:
         there = f"there is only `{names[0]}`" if names else "there is none"
         raise UsageError(f"{root} must have a directory for each of two classes or more; {there}")
     return _Layout(names, classes)
+
+
+def _laid_out_alike(train: Path, others: Iterable[Path]) -> Path | None:
+    """A directory in which several others are called as in `train`, which classes are not."""
+
+    def inner(directory: Path) -> set[str]:
+        with suppress(OSError), os.scandir(directory) as entries:
+            return {entry.name for entry in entries if _is_directory(entry)}
+        return set()
+
+    names = inner(train)
+    found = (each for each in others if each != train and len(names & inner(each)) > 1)
+    return next(found, None)
 
 
 def _directories(root: Path) -> dict[str, Path]:
