@@ -34,7 +34,7 @@ PARTS = ("test", "validation", "train", "all")
 def command(
     runs: tuple[str, ...], form: str, outputs: tuple[str, ...], quiet: bool, **options: Any
 ) -> None:
-    """Judge trained networks on images that they have not learnt from.
+    """Score trained networks on images they were not trained on.
 
     RUN is a run's folder, or a .keras file. Several runs are judged each by itself, and together
     by the mean of their probabilities. They must tell the same classes apart; each gets the images

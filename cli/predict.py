@@ -41,7 +41,7 @@ def command(
     batch: int | None,
     **options: Any,
 ) -> None:
-    """Say what images show, by a trained network.
+    """Predict the classes of images with a trained network.
 
     RUN is a run's folder, or a .keras file. IMAGE is a picture file, a folder of them, or an array
     of images (.npy, .npz); `-` reads such paths from standard input, one a line. What cannot be

@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -32,7 +32,7 @@ Parameters: TypeAlias = Mapping[str, tuple[()] | tuple[Any]]
 @cache
 def _keras() -> Mapping[str, Mapping[str, Parameters]]:
     """The arguments of each class of each family."""
-    text = files(__package__).joinpath("keras.json").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("keras.json").read_text(encoding="utf-8")
     return {
         word: {
             name: {argument: tuple(default) for argument, default in arguments.items()}

@@ -127,7 +127,7 @@ def evaluate(
     white: float | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge trained networks on images that they have not learnt from, alone and together.
+    """Score trained networks on images they were not trained on, alone and together.
 
     `runs` are runs, their folders, or .keras files, whose images were prepared as `normalize`
     says. Without `data` (a source's name, or a path, as `fit` takes it) that is the `part` test of
