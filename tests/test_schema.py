@@ -170,6 +170,7 @@ ACCEPTED = {
         "layers: [conv]\ntrain: {optimizer: {sgd: }, schedule: {cosine: }, callbacks: "
         "[{early_stopping: }], augment: [{mixup: }], transfer: }"
     ),
+    "classes by number": "layers: [conv]\ntrain: {data: {source: digits, classes: [0, three]}}",
     "a short recipe": "layers: [conv]\ntrain: {data: {source: digits}, schedule: cosine}",
 }
 

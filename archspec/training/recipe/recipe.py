@@ -99,7 +99,11 @@ class DataRecipe(Section):
     split: Annotated[str, Field(min_length=1)] | None = None
     """Of a `table`: the column that says train, validation or test, where that is not obvious."""
     classes: (
-        Annotated[tuple[str, ...], Field(min_length=2), Expect("a list of two or more names")]
+        Annotated[
+            tuple[Annotated[str, Field(json_schema_extra={"type": ["string", "integer"]})], ...],
+            Field(min_length=2),
+            Expect("a list of two or more names"),
+        ]
         | None
     ) = None
     """Names of the classes to use, in the order of the network's outputs; all unless given."""
