@@ -295,6 +295,41 @@ def test_what_is_finished_is_not_overwritten_where_the_checkpoints_are_gone(home
 
 
 @pytest.mark.usefixtures("no_engine")
+def test_only_weights_that_are_there_are_advised(home):
+    shutil.rmtree(home / "checkpoints")
+    assert outcomes(home)["resume"].endswith("with `transfer.from='run'`")
+    (home / "best.keras").unlink()
+    said = outcomes(home)
+    assert said["resume"].endswith(": start a new run: `archspec.fit('run/spec.yaml')`")
+    assert said["evaluate"].endswith("put it back, or name run/final.keras, that of its last epoch")
+    assert trained.find(home / "final.keras")
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_run_that_diverged_at_once_is_not_said_to_go_on(home):
+    path = home / "run.json"
+    run = json.loads(path.read_text("utf-8"))
+    run |= {"outcome": "diverged", "history": [], "best_epoch": None}
+    path.write_text(json.dumps(run), encoding="utf-8")
+    for name in ("best.keras", "final.keras"):
+        (home / name).unlink()
+    assert outcomes(home)["evaluate"] == "run holds no model: the run diverged in its first epoch"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_no_model_and_no_checkpoint(home):
+    best, newest = home / "best.keras", home / "checkpoints" / "epoch-0002.npz"
+    best.unlink()
+    os.mkfifo(best)
+    for use in (archspec.evaluate, lambda run: archspec.resume(run, epochs=3)):
+        with pytest.raises(UsageError, match=r"best\.keras is not a file"):
+            use(home)
+    newest.unlink()
+    os.mkfifo(newest)
+    assert checkpoint.latest(home)[1] == (newest,)
+
+
+@pytest.mark.usefixtures("no_engine")
 def test_checkpoints_that_are_damaged_or_misnamed_are_no_checkpoints(home):
     first, second = sorted((home / "checkpoints").iterdir())
     first.write_bytes(b"")

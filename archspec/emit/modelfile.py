@@ -113,6 +113,8 @@ def open_model(path: str | os.PathLike[str]) -> Iterator[ModelFile]:
 def _stream(path: Path) -> io.BufferedReader:
     if path.is_dir():
         raise UsageError(f"{path} is a folder")
+    if path.exists() and not path.is_file():  # to open a pipe would block
+        raise UsageError(f"{path} is not a file")
     if not path.is_file():
         raise UsageError(f"there is no file {path}{beside(path)}")
     try:

@@ -19,7 +19,7 @@ from archspec.training import beginnings, summary
 from archspec.training.runs import checkpoint, reading
 from archspec.training.runs.beginning import MAY_CHANGE, Beginning, changes, listed, read_spec
 from archspec.training.runs.files import BEST, CHECKPOINTS, DATA, FINAL, HISTORY, RESULT, SPEC
-from archspec.training.runs.outcome import Run
+from archspec.training.runs.outcome import Run, saved_model
 from archspec.training.runs.reading import DamagedError
 from archspec.training.runs.records import DataRecord
 from archspec.training.session import Plan, Session, plan
@@ -179,6 +179,10 @@ def _check_best(session: Session, home: Path, held: checkpoint.Checkpoint | None
 
 
 def _anew(home: Path) -> str:
-    """How a run's weights go into another run."""
+    """How to start another run, with this one's weights where it has any."""
     spec = call("fit", home / SPEC)
+    try:
+        saved_model(home)
+    except UsageError:
+        return f"start a new run: {spec}"
     return f"start a new run with its weights: {spec} with `transfer.from={str(home)!r}`"

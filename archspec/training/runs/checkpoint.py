@@ -120,14 +120,13 @@ def _whole(epoch: int, path: Path) -> Checkpoint | None:
     import numpy as np  # noqa: PLC0415
 
     try:
+        reading.check_readable(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             arrays = {name: held[name] for name in held.files}
         facts = reading.parse(arrays.pop(_FACTS).tobytes(), _Facts, str(path))
         if any(array.dtype.kind == "V" for array in arrays.values()):
             load_keras()  # with it comes what teaches numpy bfloat16
         arrays = {name: arrays[name].view(dtype) for name, dtype in facts.dtypes.items()}
-    except PermissionError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except _DAMAGES:
         return None
     memory = facts.record

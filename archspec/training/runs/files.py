@@ -17,7 +17,7 @@ TRANSFER: Final = "transfer.json"
 """From which weights a run began that did not begin with random ones: `records.Begun`."""
 
 ENVIRONMENT: Final = "environment.json"
-"""What each sitting computes on: a list of `records.Sitting`."""
+"""What each sitting computes on: `records.sittings`."""
 
 HISTORY: Final = "history.csv"
 """A row for each completed epoch."""

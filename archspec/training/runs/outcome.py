@@ -88,7 +88,7 @@ class Run:
     def model(self) -> Any:
         """The Keras model in `saved`."""
         if self.saved is None:
-            raise UsageError(f"{self.folder} holds no model: the run diverged in its first epoch")
+            raise UsageError(_no_model(self.folder))
         if not reading.exists(path := self.folder / self.saved):
             raise UsageError(f"there is no {path}, which the run has saved")
         return load_model(path)
@@ -111,15 +111,22 @@ def saved_model(home: Path) -> Path:
     if reading.exists(best):
         return best
     if not reading.exists(final):
+        if reading.exists(home / RESULT) and Run.read(home).saved is None:
+            raise UsageError(_no_model(home))
         raise UsageError(
             f"{home} holds no trained model: neither {BEST} nor {FINAL} is there; "
             f"{call('resume', home)} goes on with a run that was stopped"
         )
     if reading.exists(home / SPEC) and Run.read(home).best_epoch is not None:
         raise UsageError(
-            f"there is no {best}, the model of the run's best epoch; {final} is that of its last"
+            f"there is no {best}, the model of the run's best epoch: put it back, "
+            f"or name {final}, that of its last epoch"
         )
     return final
+
+
+def _no_model(home: Path) -> str:
+    return f"{home} holds no model: the run diverged in its first epoch"
 
 
 def no_run(home: Path) -> str:

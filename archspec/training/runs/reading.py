@@ -103,7 +103,9 @@ def write(path: Path, value: Any, *, without: tuple[str, ...] = ()) -> None:
 
 
 def check_readable(path: Path) -> None:
-    """Raise `UsageError` where a file may not be read, or is a folder."""
+    """Raise `UsageError` where a file may not be read, and `DamagedError` where it is none."""
+    if kind_of(path) != "file":  # to open a pipe would block
+        raise DamagedError(f"{path} is not a file")
     try:
         path.open("rb").close()
     except OSError as error:

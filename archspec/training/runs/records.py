@@ -83,7 +83,9 @@ class DataRecord:
             text = _with_range(reading.content(home / DATA))
             return reading.parse(text, cls, str(home / DATA))
         except FileNotFoundError:
-            raise UsageError(f"there is no {home / DATA}, which says what was learnt") from None
+            raise UsageError(
+                f"there is no {home / DATA}, which says what was learnt: put it back"
+            ) from None
 
     def write(self, home: Path) -> None:
         """Write `data.json`."""
