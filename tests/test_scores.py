@@ -13,7 +13,7 @@ from sklearn import metrics
 
 from archspec.diagnostics import UsageError
 from archspec.training.scoring import scores as files
-from archspec.training.scoring.score_tables import headline, markdown, text
+from archspec.training.scoring.score_tables import headline, label, markdown, text
 from archspec.training.scoring.scores import Cell, ClassScore, Scores
 from archspec.training.scoring.tally import Tally, measure
 
@@ -300,6 +300,12 @@ def test_markdown_lists_the_classes_and_the_means(animals):
     many = markdown(random_scores(300, 2_000))
     assert "The worst 10 of 300 classes:" in many
     assert len(many.splitlines()) < 50
+
+
+def test_a_class_of_joined_emoji_is_shown_as_it_is():
+    scientist = "👩\u200d🔬"
+    assert scientist in text(measure([0, 1], sure([0, 1], 2), [scientist, "b"]))
+    assert label("a\u202eb\t\x1b[2J\nc") == "a\\u202eb \\x1b[2J c"
 
 
 def test_names_of_classes_cannot_break_a_table():

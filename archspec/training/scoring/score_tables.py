@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from archspec.render import table as tables
-from archspec.render.diagnostics import printable
+from archspec.render.diagnostics import without_controls
 from archspec.render.table import GAP, Style
 from archspec.training.scoring.scores import Cell, ClassScore, Scores
 
@@ -115,7 +115,7 @@ def _of_present(scores: Scores) -> str:
 
 def label(name: str, longest: int = LONGEST) -> str:
     """A class's name as it can be shown: on one line, and without its middle where it is long."""
-    shown = printable(name).replace("\n", " ")
+    shown = without_controls(name).replace("\n", " ").replace("\t", " ")
     if len(shown) <= longest:
         return shown
     tail = (longest - 2) // 2
