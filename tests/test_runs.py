@@ -386,19 +386,41 @@ def test_a_best_model_that_is_gone_comes_back_from_its_checkpoint(home):
     assert all(np.array_equal(a, b) for a, b in zip(weights, again, strict=True))
 
 
-def test_a_folder_of_archspec_010_is_read(home):
-    """That knew the white of pixels, not their range, and had no `origin.json`."""
-    (home / "origin.json").unlink()
+def of_010(home: Path) -> float:
+    """Make `data.json` one of archspec 0.1.0, and return the white that it names.
+
+    That knew the white of pixels, not their range.
+    """
     data = json.loads((home / "data.json").read_text("utf-8"))
-    for key in ("version", "split", "values", "notes"):
+    for key in ("version", "split", "split_rule", "copies", "values", "notes"):
         del data[key]
     white = data["preprocessing"].pop("range")[1]
     data["preprocessing"]["scale"] = white
     (home / "data.json").write_text(json.dumps(data), encoding="utf-8")
+    return white
+
+
+def test_a_folder_of_archspec_010_is_read(home):
+    (home / "origin.json").unlink()
+    white = of_010(home)
     (found,) = trained.find(home)
     assert found.preprocessing is not None
     assert found.preprocessing.range == (0, white)
     assert resuming.find(home, {"epochs": 3}).epoch == 2
+
+
+def test_a_folder_of_archspec_010_goes_on_after_a_kill_between_its_new_files(home):
+    """A run that goes on writes `origin.json` first, and then `data.json`."""
+    origin = home / "origin.json"
+    split = json.loads(origin.read_text("utf-8"))
+    split["data"]["split_rule"] = 1  # as a run of that rule goes on
+    origin.write_text(json.dumps(split), encoding="utf-8")
+    of_010(home)
+    assert resuming.find(home, {"epochs": 3}).epoch == 2
+    path = home / "data.json"
+    path.write_text(path.read_text("utf-8").replace('"0", "1"', '"1", "0"'), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"`class_names\.0` was"):
+        resuming.find(home, {"epochs": 3})
 
 
 HOLDS = """

@@ -102,7 +102,8 @@ class Beginning:
             *changes(began, recipe.to_dict(), "train."),
         ]
         _refuse(home / SPEC, edited)
-        _refuse(home / DATA, [*changes(asdict(origin.data), asdict(data), "", free=GROWS)])
+        known = origin.data if data.version else origin.data.of_version_0()
+        _refuse(home / DATA, [*changes(asdict(known), asdict(data), "", free=GROWS)])
         return cls(spec, recipe, data)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -86,6 +86,10 @@ class DataRecord:
             raise UsageError(
                 f"there is no {home / DATA}, which says what was learnt: put it back"
             ) from None
+
+    def of_version_0(self) -> DataRecord:
+        """Return what a folder of archspec 0.1.0 says: between `origin.json` and this, a kill."""
+        return replace(self, version=0, copies=None, values=None, split="", notes=())
 
     def write(self, home: Path) -> None:
         """Write `data.json`."""
