@@ -193,7 +193,7 @@ def test_a_model_is_written_whole_and_verified(tmp_path):
         (["nowhere.yaml"], 1, "nowhere.yaml: error[file] there is no such file"),
         (["vgg", "--variant", "vgg61"], 2, "has no variant `vgg61`; did you mean `vgg"),
         (["vgg16", "--batch", "0"], 2, "0 is not in the range x>=1"),
-        (["vgg16", "--batch", "few"], 2, "'few' is not a valid integer range"),
+        (["vgg16", "--batch", "few"], 2, "'few' is not a valid whole number"),
         (["vgg16", "--depth", "0"], 2, "0 is not in the range x>=1"),
         (["vgg16", "--depht", "2"], 2, "No such option"),
         (["vgg16", "--depht", "2"], 2, "'--depth'"),
