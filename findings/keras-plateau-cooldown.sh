@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # Keras 3.15.1: ReduceLROnPlateau(cooldown=1) waits for no epoch; cooldown=N waits for N - 1.
 #
-# Expected: "cooldown: Number of epochs to wait before resuming normal operation after the learning
-#           rate has been reduced": with a patience of 2, and a loss that never improves, steps down
-#           lie 2 + cooldown epochs apart.
+# Expected: as its documentation has it, the callback sits out that many epochs after each step down:
+#           with a patience of 2, and a loss that never improves, steps lie 2 + cooldown epochs apart.
 # Real:     the counter is lowered before it is looked at, so that the last epoch of a cooldown counts
 #           as one without progress: cooldown=1 does the same as cooldown=0.
 # Way out:  ask for one epoch more than is meant, unless none is.
