@@ -171,7 +171,7 @@ def linked(path: Path, kind: bytes) -> Path:
 
 def test_an_archive_is_read_only_as_far_as_it_holds_plain_files(tmp_path):
     for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE):
-        fails("webdataset", linked(tmp_path / "a.tar", kind), "no regular file, but a link")
+        fails("webdataset", linked(tmp_path / "a.tar", kind), "not a regular file, but a link")
 
 
 def test_a_damaged_archive_is_said_to_be_one(tmp_path, monkeypatch):
@@ -182,7 +182,7 @@ def test_a_damaged_archive_is_said_to_be_one(tmp_path, monkeypatch):
     huge[148:156] = b"%06o\0 " % (sum(huge[:148]) + 8 * 32 + sum(huge[156:512]))
     for content, words in (
         (b"", "is damaged: it is cut off"),
-        (b"no archive" * 100, "is no tar archive"),
+        (b"no archive" * 100, "is not a tar archive"),
         (whole[:550], "is cut off in `0000.png`"),
         (whole[:700], "is damaged: it is cut off"),
         (whole[: -tarfile.RECORDSIZE + 2048], "is damaged: it is cut off"),
@@ -269,7 +269,7 @@ def test_mnist_is_read_from_the_file_of_keras(tmp_path):
         ("train-images-idx3-ubyte", packed(IMAGES[:4]) + b"x", "more values than its header says"),
         ("train-images-idx3-ubyte", packed(IMAGES[:4])[:9], "is cut off"),
         ("train-images-idx3-ubyte", b"<!DOCTYPE", "is no IDX file: it begins with 3c 21 44 4f"),
-        ("train-images-idx3-ubyte", packed(IMAGES[:4], 13), "is no images: 3 axes of >f4"),
+        ("train-images-idx3-ubyte", packed(IMAGES[:4], 13), "does not hold images: 3 axes of >f4"),
         ("train-images-idx3-ubyte", packed(IMAGES[:4, :8]), "has images of 8x28x1, but"),
         ("train-images-idx3-ubyte", packed(IMAGES[:3]), "has 3 images with 4 labels"),
         ("train-labels-idx1-ubyte", packed(LABELS[:4] + 8), "say `source: idx` for another set"),
@@ -295,7 +295,7 @@ def test_two_sets_in_a_folder_are_told_apart_by_nobody(tmp_path):
     for what, array in (("images-idx3", IMAGES), ("labels-idx1", LABELS)):
         (tmp_path / f"emnist-train-{what}-ubyte").write_bytes(packed(array))
     fails("idx", tmp_path, "holds several sets")
-    fails("idx", tmp_path / "nowhere", "is no folder of files such as train-images-idx3-ubyte")
+    fails("idx", tmp_path / "nowhere", "is not a folder of files such as train-images-idx3-ubyte")
     (tmp_path / "empty").mkdir()
     fails("mnist", tmp_path / "empty", "has no images in IDX files")
 
@@ -387,7 +387,7 @@ def test_json_may_hold_anything_but_a_label(tmp_path):
         ("[1]", "no sample in"),
         ("{", "0000.json is no JSON"),
         ("[" * 100_000, "0000.json is no JSON"),
-        (json.dumps({"label": [1]}), "`label` is no single label"),
+        (json.dumps({"label": [1]}), "`label` is not a single label"),
         (json.dumps({"label": None}), "no sample in"),
         (json.dumps({"label": 1, "class": 2}), "each of the columns `label`, `class` may be"),
     ):

@@ -295,7 +295,7 @@ def test_an_evaluation_is_plain_data(runs):
     assert Evaluation.from_dict(plain) == found
     assert plain["images"] == 359
     for broken in ({}, {**plain, "runs": 3}, {**plain, "runs": [{}]}):
-        with pytest.raises(UsageError, match="no evaluation"):
+        with pytest.raises(UsageError, match="not an evaluation"):
             Evaluation.from_dict(broken)
 
 

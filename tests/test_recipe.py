@@ -176,7 +176,7 @@ def test_what_is_wrong_is_said_with_its_place(section, path, code, words):
         ({"callbacks": ["backup_and_restore"]}, "callbacks.0", "takes no", "archspec.resume(...)"),
         ({"callbacks": ["lambda_callback"]}, "callbacks.0", "takes no", "runs no code"),
         ({"callbacks": ["remote_monitor"]}, "callbacks.0", "takes no", "opens no connection"),
-        ({"callbacks": ["terminate_on_nan"]}, "callbacks.0", "takes no", "that is no number"),
+        ({"callbacks": ["terminate_on_nan"]}, "callbacks.0", "takes no", "that is not a number"),
     ],
 )
 def test_a_name_that_keras_does_not_have_is_found_without_keras(section, path, message, hint):

@@ -663,7 +663,7 @@ def test_a_test_split_without_labels_is_left_out(library):
 
 def test_tfds_says_what_is_wrong_with_a_name(library, monkeypatch):
     for name in ("../pets", "huggingface:pets", "pets;rm"):
-        with pytest.raises(UsageError, match="is no name of TensorFlow Datasets"):
+        with pytest.raises(UsageError, match="is not a name of TensorFlow Datasets"):
             load(DataRecipe(source="tfds", name=name))
     del library.features["label"]
     with pytest.raises(UsageError, match="no such `label`"):

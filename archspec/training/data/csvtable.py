@@ -61,7 +61,7 @@ class CsvTable:
             raise UsageError(f"{self.path} is empty: it needs a header, as `filename,label`")
         if any(name.lower().endswith(SUFFIXES) for name in names):
             raise UsageError(
-                f"the first row of {self.path} is no header, but holds the path of an image "
+                f"the first row of {self.path} is not a header, but holds the path of an image "
                 f"({', '.join(names)[:80]}): write the columns' names above it, as `filename` and "
                 "`label`"
             )

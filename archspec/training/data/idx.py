@@ -122,7 +122,7 @@ def _npz(path: Path, name: str) -> Path | None:
 def _pairs(path: Path) -> list[_Pair]:
     """The files of images in a folder, each with its labels."""
     if not path.is_dir():
-        raise UsageError(f"{path} is no folder of files such as train-images-idx3-ubyte")
+        raise UsageError(f"{path} is not a folder of files such as train-images-idx3-ubyte")
     try:
         names = sorted(file.name for file in path.iterdir() if not file.name.startswith("."))
     except OSError as error:
@@ -169,8 +169,8 @@ def _extent(pairs: Sequence[_Pair]) -> Shape:
             dtype, (_, *extent) = _header(file, pair.images)
         if dtype != "u1" or len(extent) not in {2, 3}:
             raise UsageError(
-                f"{pair.images} is no images: {len(extent) + 1} axes of {dtype}; expected are "
-                "unsigned bytes of (images, height, width)"
+                f"{pair.images} does not hold images: {len(extent) + 1} axes of {dtype}; "
+                "expected are unsigned bytes of (images, height, width)"
             )
         extents[Shape(extent if len(extent) == 3 else (*extent, 1))] = pair.images
     if len(extents) > 1:

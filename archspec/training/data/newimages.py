@@ -145,7 +145,7 @@ def _of_array(array: NDArray[Any], name: str, shape: Shape, size: int) -> Iterat
     if array.ndim == len(shape):
         array = array[..., np.newaxis]
     if array.ndim != len(shape) + 1 or array.dtype.kind not in "biuf" or not array.size:
-        reason = f"{array.dtype} of {extent} is no array of images for an input of {shape}"
+        reason = f"{array.dtype} of {extent} is not an array of images for an input of {shape}"
         yield Chunk((name or "the array",), lambda *_: [reason])
         return
     seen = array[:: -(-len(array) // LOOKED_AT)]

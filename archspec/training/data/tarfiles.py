@@ -138,7 +138,7 @@ def _members(path: Path, stream: _Stream) -> Iterator[Member]:
             yield Member(name, start, size, read)
         elif info.type != tarfile.DIRTYPE:
             raise UsageError(
-                f"{path}: `{legible(name)}` is no regular file, but a link, a device or sparse; "
+                f"{path}: `{legible(name)}` is not a regular file, but a link, a device or sparse; "
                 "write the archive with the files themselves, as by `tar --dereference`"
             )
         stream.skip_to(_rounded(start + size))
@@ -160,7 +160,7 @@ def _header(path: Path, block: bytes, at: int) -> tarfile.TarInfo:
         return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
         if at == 0:
-            raise UsageError(f"{path} is no tar archive") from None
+            raise UsageError(f"{path} is not a tar archive") from None
         raise UsageError(f"{path} is damaged at byte {at:,}: {error}") from None
 
 

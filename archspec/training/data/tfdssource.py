@@ -103,14 +103,14 @@ def _features(library: Any, name: str) -> Any:
     """What an example of the data set consists of, `image` and `label` among it."""
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"`{name}` is no name of TensorFlow Datasets; write a data set's, "
+            f"`{name}` is not a name of TensorFlow Datasets; write a data set's, "
             "as `cifar10`, and perhaps what of it, as `cifar10_corrupted/fog_1:1.0.0`"
         )
     with _explained(name):
         features = library.builder(name).info.features
     for needed, attribute in (("image", "encoding_format"), ("label", "names")):
         if needed not in features or not hasattr(features[needed], attribute):
-            raise UsageError(f"{name} is no set of images with a class each: no such `{needed}`")
+            raise UsageError(f"{name} is not a set of images with a class each: no such `{needed}`")
     return features
 
 

@@ -174,7 +174,7 @@ def _label(recipe: DataRecipe, sample: _Sample) -> str | None:
         if key is not None and key in values:
             value = values[key]
             if isinstance(value, (list, dict)):
-                raise UsageError(f"{sample.place}.json: `{key}` is no single label")
+                raise UsageError(f"{sample.place}.json: `{key}` is not a single label")
             return None if value is None else label_of(str(value).strip()) or None
     if wanted is None and TEXT in sample.texts:
         return _text(sample, TEXT)
@@ -185,7 +185,7 @@ def _text(sample: _Sample, kind: str) -> str | None:
     try:
         return label_of(sample.texts[kind].decode().strip()) or None
     except UnicodeDecodeError:
-        raise UsageError(f"{sample.place}.{kind} is no text") from None
+        raise UsageError(f"{sample.place}.{kind} is not text") from None
 
 
 def _json(sample: _Sample) -> Mapping[str, Any]:

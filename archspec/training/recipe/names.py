@@ -159,7 +159,7 @@ CALLBACKS: Final = Family(
         "reduce_lr_on_plateau": "write `schedule: {plateau: {factor: 0.1, patience: 5}}` instead",
         "remote_monitor": "a recipe opens no connection; write `csv_logger` or `tensor_board`",
         "swap_ema_weights": "averages of an optimizer with `use_ema` are judged and saved anyway",
-        "terminate_on_nan": "every run stops at a loss that is no number",
+        "terminate_on_nan": "every run stops at a loss that is not a number",
     },
     closed=True,
     given=("filename", "filepath"),

@@ -109,7 +109,7 @@ class Evaluation:
                 notes=tuple(map(str, data["notes"])),
             )
         except (AttributeError, LookupError, TypeError, ValueError):
-            raise UsageError("this is no evaluation as archspec writes it") from None
+            raise UsageError("this is not an evaluation as archspec writes it") from None
 
     def __str__(self) -> str:
         return evaluation_tables.text(self)
