@@ -207,7 +207,8 @@ def load(
         raise UsageError(f"{data.name} has no {part} images: say `part=` {' or '.join(others)}")
     notes += _learnt(splits, chosen, part)
     if skipped := data.skipped:
-        notes.append(f"{len(skipped):,} files of {data.name} were left out, as {skipped[0][0]}")
+        files = "file was" if len(skipped) == 1 else "files were"
+        notes.append(f"{len(skipped):,} {files} left out of {data.name}, as {skipped[0][0]}")
     numbers = np.array([class_names.index(name) for name in data.class_names], np.int32)
     stores = tuple(each.train.pixels for each in every)
     ranges = [
