@@ -140,7 +140,9 @@ def not_a_list(key: str | int, data: Any) -> Problem:
     """What is wrong where steps are needed and there is no list, mostly a single step."""
     what = "`layers`" if key == "layers" else "a branch"
     step = f"{{{next(iter(data))}: ...}}" if isinstance(data, dict) and data else data
-    help_ = f"also of one step: `[{step}]`" if isinstance(step, str) else None
+    help_ = (
+        f"a single step is written as a list, too: `[{step}]`" if isinstance(step, str) else None
+    )
     return Problem("type", f"{what} must be a list of steps, not {show(data)}", help=help_)
 
 

@@ -548,7 +548,9 @@ def test_a_step_in_the_place_of_a_branch_is_put_in_a_list():
     with pytest.raises(SpecError) as caught:
         expand(spec_of(text))
     helps = [each.help for each in caught.value.diagnostics]
-    assert helps == [f"also of one step: `[{step}]`" for step in ("{conv: ...}", "relu")]
+    assert helps == [
+        f"a single step is written as a list, too: `[{step}]`" for step in ("{conv: ...}", "relu")
+    ]
 
 
 def test_arguments_in_parentheses_are_told_how_arguments_are_named():

@@ -17,9 +17,9 @@ MAX_TEXT: Final = 2_000
 _TAB: Final = "    "
 _CUT: Final = "..."
 _CONTROL: Final = re.compile(
-    r"\x1b\[[0-9;]*m|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+    r"\x1b\[[0-9;]*m|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-"""A style of a terminal, or a character that changes how others are shown."""
+"""A style of a terminal, or a character that changes how others are shown or cannot be written."""
 _RESET: Final = "\x1b[0m"
 _BOLD: Final = "\x1b[1m"
 _RED: Final = "\x1b[1;31m"
