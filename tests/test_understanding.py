@@ -1,0 +1,110 @@
+"""docs/understanding.md: its commands run, at a smaller size, and what the page claims comes out.
+
+To add a section: put its commands in a console block under its heading, and write a test here that
+takes the fixture `lecture` and runs them:
+
+    def test_a_claim_of_the_page(lecture):
+        printed = lecture.run("Fooling a network", {"--images 50": "--images 8"})
+        assert ...  # on `printed`, one text for each command, or on files under `lecture.home`
+
+The second argument says what each text of the commands becomes, so that a test takes a second or
+two; a text that is not on the page fails, so page and test cannot drift apart. Commands run in this
+process, in a copy of `docs/`, where `runs/digits` is trained already (four epochs, about 96 % of
+the test images right). A command is `archspec ...`, with globs, and may stand in a loop:
+`for seed in 1 2 3; do archspec fit ... --seed $seed; done`. Images shown may stand under
+docs/lecture/, each smaller than 100 kB. Assert what holds for any seed and backend, with room: "the
+random signs fool fewer", not "0.763".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from pages import ROOT, commands
+
+import archspec
+from archspec.cli import main
+
+pytestmark = pytest.mark.keras
+
+PAGE = (ROOT / "docs" / "understanding.md").read_text(encoding="utf-8")
+SECTIONS = dict(
+    part.split("\n", 1) for part in re.split(r"^##? ", PAGE, flags=re.MULTILINE)[1:] if part
+)
+"""What stands below each heading."""
+
+LOOP = re.compile(r"for (\w+) in (.*?); do (.*); done")
+
+
+class Lecture:
+    """A folder in which the page's commands run."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def run(self, heading: str, smaller: Mapping[str, str] | None = None) -> list[str]:
+        """Run the commands under a heading, changed as `smaller` says; give what each prints."""
+        written = "\n".join(command for command, _ in commands(SECTIONS[heading]))
+        assert written, f"no commands under {heading!r}"
+        for text, instead in (smaller or {}).items():
+            assert text in written, f"{text!r} is in no command under {heading!r}"
+            written = written.replace(text, instead)
+        with contextlib.chdir(self.home):
+            return [
+                "".join(map(self._printed, each_turn(command))) for command in written.split("\n")
+            ]
+
+    def _printed(self, command: str) -> str:
+        program, *words = shlex.split(command)
+        assert program == "archspec", command
+        done = CliRunner().invoke(main, [name for word in words for name in globbed(word)])
+        assert done.exit_code == 0, f"{command}\n{done.output}"
+        return done.stdout
+
+
+def each_turn(command: str) -> Iterator[str]:
+    """The commands of a shell's loop, or the one command."""
+    loop = LOOP.fullmatch(command)
+    if loop is None:
+        yield command
+        return
+    name, values, body = loop.groups()
+    for value in values.split():
+        yield from each_turn(body.replace(f"${name}", value))
+
+
+def globbed(word: str) -> list[str]:
+    """The paths that a shell puts in the place of a pattern."""
+    return sorted(map(str, Path().glob(word))) if "*" in word else [word]
+
+
+@pytest.fixture(scope="module")
+def lecture(tmp_path_factory):
+    """The page's network, trained for fewer epochs than there."""
+    home = tmp_path_factory.mktemp("lecture")
+    shutil.copytree(ROOT / "docs", home / "docs")
+    made = Lecture(home)
+    made.run("The network", {"-o runs/digits": "-o runs/digits --epochs 4"})
+    return made
+
+
+def test_the_network_reads_digits(lecture):
+    run = archspec.Run.read(lecture.home / "runs" / "digits")
+    assert run.test["accuracy"] > 0.9
+
+
+def test_pictures_are_small_and_shown():
+    shown = set(re.findall(r"\]\((lecture/[^)]*\.(?:png|svg))\)", PAGE))
+    pictures = {
+        *(ROOT / "docs" / "lecture").glob("*.png"),
+        *(ROOT / "docs" / "lecture").glob("*.svg"),
+    }
+    assert {f"lecture/{path.name}" for path in pictures} == shown
+    assert [path.name for path in pictures if path.stat().st_size >= 100_000] == []
