@@ -13,6 +13,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec import arguments
+from archspec.analysis.activity import BOUNDS, DYING, dead, linear_range
 from archspec.analysis.probe import Activity, Probe
 from archspec.analysis.report import report
 from archspec.diagnostics import UsageError, suggestion
@@ -24,6 +25,7 @@ from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 from archspec.spec.loading import as_spec
+from archspec.training import gradients
 from archspec.training.data import data as training_data
 from archspec.training.data.sources import SOURCES
 from archspec.training.recipe.recipe import Recipe
@@ -46,15 +48,6 @@ SCALES: Final = {"xavier": 1.0, "he": 2.0}
 
 _CALLED: Final = {"kaiming": "he", "he_": "he", "msra": "he", "glorot": "xavier"}
 """How other names of them begin."""
-
-BOUNDS: Final = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "softsign": (-1.0, 1.0)}
-"""Between what the outputs of a function lie that comes close to them and stays there."""
-
-CLOSE: Final = 0.005
-"""Share of the way between the bounds: of tanh, what is beyond 0.99 is saturated."""
-
-DYING: Final = frozenset({"relu", "relu6"})
-"""Functions that give 0, and no slope, to every number below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +134,7 @@ def probe(
         ]
         del outputs
         scores = {name: layers[index].output for name, index in _scores(graph).items()}
-        loss, gradients = _gradients(
+        loss, norms = _gradients(
             keras, keras.Model(model.input, scores), graph.loss_weights, examples, random
         )
     return Probe(
@@ -151,7 +144,7 @@ def probe(
         seed=seed,
         loss=loss,
         activities=tuple(
-            activity._replace(gradient=_norm(gradients, layer))
+            activity._replace(gradient=gradients.of_layer(norms, layer))
             for activity, layer in zip(seen, layers, strict=True)
         ),
     )
@@ -190,17 +183,15 @@ def _draw_kernels(model: Any, graph: Graph, start: Gaussian, random: np.random.G
 def _activity(node: Node, values: NDArray[Any]) -> Activity:
     """What a node puts out for the whole batch, channels last."""
     function = getattr(node.op, "function", None)
-    dead = saturated = None
+    dying = saturated = None
     if function in DYING:
-        units = values.reshape(-1, values.shape[-1])
-        dead = float((units == 0).all(axis=0).mean())
+        dying = dead(values.reshape(-1, values.shape[-1]).max(axis=0))
     elif function in BOUNDS:
-        low, high = BOUNDS[function]
-        margin = CLOSE * (high - low)
-        saturated = float(((values < low + margin) | (values > high - margin)).mean())
+        low, high = linear_range(function)
+        saturated = float(((values < low) | (values > high)).mean())
     # A sum over a batch of large maps needs more digits than the values have.
     mean, std = values.mean(dtype="float64"), values.std(dtype="float64")
-    return Activity(float(mean), float(std), dead, saturated, None)
+    return Activity(float(mean), float(std), dying, saturated, None)
 
 
 def _scores(graph: Graph) -> dict[str, int]:
@@ -225,19 +216,7 @@ def _gradients(
     examples: Any,
     random: np.random.Generator,
 ) -> tuple[float, dict[str, float]]:
-    """The loss, and the norm of its gradient by each weight, under the weight's path.
-
-    Keras's trainers know how each backend takes gradients. Here they do it for an optimiser that
-    keeps the gradients and leaves the weights as they are.
-    """
-    import numpy as np  # noqa: PLC0415
-
-    gradients: list[Any] = []
-
-    class Keeper(keras.optimizers.Optimizer):  # type: ignore[misc]
-        def apply(self, grads: Any, trainable_variables: Any = None) -> None:  # noqa: ARG002
-            gradients.extend(grads)
-
+    """The loss, and the norm of its gradient by each weight, under the weight's path."""
     losses, labels = {}, {}
     for name, scores in model.output.items():
         *extents, classes = scores.shape[1:]
@@ -248,23 +227,10 @@ def _gradients(
         )
         labels[name] = random.integers(max(classes, 2), size=(len(examples), *extents))
     model.compile(
-        Keeper(learning_rate=1.0),
+        gradients.keeper(keras),
         loss=losses,
         loss_weights={name: loss_weights.get(name, 1.0) for name in losses},
-        run_eagerly=True,  # compiled, the gradients would be symbols; and it is only one step
+        run_eagerly=True,  # it is only one step
         jit_compile=False,
     )
-    step = model.train_on_batch if model.trainable_weights else model.test_on_batch
-    loss = float(np.ravel(step(examples, labels))[0])
-    norms = {
-        weight.path: float(np.linalg.norm(keras.ops.convert_to_numpy(gradient).ravel()))
-        for weight, gradient in zip(model.trainable_weights, gradients, strict=True)
-        if gradient is not None
-    }
-    return loss, norms
-
-
-def _norm(norms: dict[str, float], layer: Any) -> float | None:
-    """The gradient's norm by all weights of a layer."""
-    weights = layer.trainable_weights
-    return sqrt(sum(norms.get(w.path, 0.0) ** 2 for w in weights)) if weights else None
+    return gradients.measure(keras, model, examples, labels)
