@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from archspec.emit.registration import install as _install
 
 if TYPE_CHECKING:
+    from archspec import explain as explain
     from archspec.analysis.compare import Comparison as Comparison
     from archspec.analysis.compare import compare as compare
     from archspec.analysis.difference import Difference as Difference
@@ -107,7 +108,7 @@ _HOMES = {
     "resume": "archspec.training.run",
 }
 
-_MODULES = {"weights": "archspec.emit.weights"}
+_MODULES = {"explain": "archspec.explain", "weights": "archspec.emit.weights"}
 
 __all__ = sorted(["__version__", *_HOMES, *_MODULES])  # noqa: PLE0605
 

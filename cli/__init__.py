@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "fit": "Train a network, and keep all of the run in a folder.",
     "evaluate": "Score trained networks on images they were not trained on.",
     "predict": "Predict the classes of images with a trained network.",
+    "explain": "Show what a trained network sees: maps, filters, features, and more.",
     "export": "Write a trained model for other programs, each file proven by running it.",
     "probe": "Show activations and gradients at initialisation.",
     "list": "List the networks that come with archspec, or the kinds of steps.",
@@ -48,7 +49,6 @@ WORDS = {
     "convert": "export",
     "ls": "list",
     "models": "list",
-    "explain": "show",
     "help": "--help",
     "version": "--version",
 }

@@ -26,6 +26,9 @@ CALLS: Final = {
 }
 """Public functions whose command has another name than they."""
 
+CURRENT: Final = "archspec.command"
+"""Among what contexts share: the command that runs, where it is one of a group of its own."""
+
 _QUOTED: Final = re.compile(r"`([^`\n]+)`")
 _ARGUMENT: Final = re.compile(r"([a-z_]+(?:\.\w+)*)=(.*)", re.DOTALL)
 _CALL: Final = re.compile(r"archspec\.(\w+)\(.*\)", re.DOTALL)
@@ -46,6 +49,9 @@ def current() -> click.Command | None:
     context = click.get_current_context(silent=True)
     if context is None:
         return None
+    if CURRENT in context.meta:
+        found: click.Command = context.meta[CURRENT]
+        return found
     group, name = context.command, context.invoked_subcommand
     return group.get_command(context, name) if isinstance(group, click.Group) and name else group
 

@@ -91,7 +91,7 @@ def picture(
 
     `texts` are those that may be in any script.
     """
-    matplotlib = _load()
+    matplotlib = load()
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     with matplotlib.rc_context(), warnings.catch_warnings():
@@ -107,7 +107,7 @@ def picture(
                 figure.savefig(partial, format=kind, metadata=METADATA[kind])
 
 
-def _load() -> Any:
+def load() -> Any:
     """matplotlib, also where a notebook's MPLBACKEND names what is not installed here."""
     try:
         import matplotlib  # noqa: ICN001, PLC0415

@@ -186,6 +186,7 @@ class Network:
     input_shape: Shape
     preprocessing: Preprocessing
     classes: int
+    """How many it tells apart."""
 
     @property
     def name(self) -> str:
@@ -247,14 +248,37 @@ class Network:
             )
 
 
-def load(trained: Trained, normalize: str | None = None) -> Network:
-    """Load a network. Raises `UsageError` for a model that does not tell classes of images."""
+def load(trained: Trained, normalize: str | None = None, *, classifier: bool = True) -> Network:
+    """Load a network.
+
+    Raises `UsageError` for a model that does not take images, and for a `classifier` also where it
+    does not tell classes apart.
+    """
     keras = load_keras()
     # Of five networks that each trace a function TensorFlow takes that for one traced five times.
     logging.getLogger("tensorflow").addFilter(_is_not_of_tracing)
     model = load_file(trained.file)
     if trained.graph and (different := other_network(trained.graph, model)):
         raise UsageError(f"{trained.file} is not the model of its run: {different}")
+    if compilation.jit(keras, trained.recipe or Recipe()) is False:
+        model.jit_compile = False
+    network = of_model(keras, model, trained, normalize)
+    if classifier and not network.classes:
+        output = tuple(main_output(model).shape[1:])
+        raise UsageError(
+            f"{trained.name} does not give one number for each of several classes, but {output}"
+        )
+    return network
+
+
+def of_model(keras: Any, model: Any, trained: Trained, normalize: str | None = None) -> Network:
+    """Return a model that is loaded as a network; one that tells no classes apart has 0 of them.
+
+    Raises:
+        UsageError: the model does not take single images of a fixed extent, has several outputs of
+            which none is the main one, or other classes than its run says.
+
+    """
     shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or ()]
     if len(shapes) != 1 or not shapes[0] or None in shapes[0]:
         raise UsageError(f"{trained.name} does not take single images of a fixed extent: {shapes}")
@@ -262,18 +286,14 @@ def load(trained: Trained, normalize: str | None = None) -> Network:
     if len(outputs) > 1 and not (isinstance(model.output, dict) and "output" in model.output):
         raise UsageError(f"{trained.name} has {len(outputs)} outputs, and none is called `output`")
     output = tuple(main_output(model).shape[1:])
-    if len(output) != 1 or output[0] is None or output[0] < 2:
-        raise UsageError(
-            f"{trained.name} does not give one number for each of several classes, but {output}"
-        )
+    tells = len(output) == 1 and output[0] is not None and output[0] >= 2
+    classes = output[0] if tells else 0
     names = trained.class_names
-    if names is not None and len(names) != output[0]:
-        raise UsageError(f"{trained.name} tells {output[0]} classes apart, not {len(names)}")
-    if compilation.jit(keras, trained.recipe or Recipe()) is False:
-        model.jit_compile = False
+    if names is not None and classes and len(names) != classes:
+        raise UsageError(f"{trained.name} tells {classes} classes apart, not {len(names)}")
     shape = Shape(shapes[0])
     prepared = trained.preprocessing or _fixed(trained.name, normalize or "none", shape)
-    return Network(trained, keras, model, shape, prepared, output[0])
+    return Network(trained, keras, model, shape, prepared, classes)
 
 
 def _is_not_of_tracing(record: logging.LogRecord) -> bool:

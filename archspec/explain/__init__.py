@@ -1,0 +1,48 @@
+"""What a trained network sees: its filters and maps, what its classes depend on, how it is fooled.
+
+    gallery = archspec.explain.saliency("runs/digits", "test:0-3")
+    gallery.save("saliency")                  # index.html, PNGs, raw values, explain.json
+
+Each method is a function of a run (or a model file, a Keras model, a spec) and of images; it works
+on TensorFlow, JAX and PyTorch, and gives a `Gallery`. Nothing is imported before it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from archspec.explain.gallery import Chart as Chart
+    from archspec.explain.gallery import Exhibit as Exhibit
+    from archspec.explain.gallery import Gallery as Gallery
+    from archspec.explain.gallery import Picture as Picture
+    from archspec.explain.gallery import Table as Table
+    from archspec.explain.methods.saliency import saliency as saliency
+
+METHODS: Final[dict[str, str]] = {
+    "saliency": "Which pixels a class's score depends on.",
+}
+"""Every method as the command line calls it, with the first line of its help."""
+
+_VALUES: Final = ("Chart", "Exhibit", "Gallery", "Picture", "Table")
+
+FUNCTIONS: Final = {name.replace("-", "_"): name for name in METHODS}
+
+__all__ = sorted([*FUNCTIONS, *_VALUES])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name in FUNCTIONS:
+        module = importlib.import_module(f"archspec.explain.methods.{name}")
+    elif name in _VALUES:
+        module = importlib.import_module("archspec.explain.gallery")
+    else:
+        raise AttributeError(f"module 'archspec.explain' has no attribute {name!r}")
+    value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,1 @@
+"""The methods of `archspec.explain`, one file each."""

@@ -1,0 +1,247 @@
+"""Pictures, curves and tables as PNG and CSV."""
+
+from __future__ import annotations
+
+import io
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.explain.gallery import Chart, Picture, Table, plain
+from archspec.render.table import csv_lines
+from archspec.training.pictures import drawing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SMALLEST: Final = 224
+"""Pixels of a picture's longer side, at least: each value becomes a square of several."""
+
+LARGEST: Final = 1_024
+"""Pixels of a single picture's longer side, at most."""
+
+TILE: Final = 64
+"""Pixels of a tile's longer side, at least."""
+
+GAP: Final = 4
+"""Pixels between tiles."""
+
+PERCENTILE: Final = 99
+"""Of absolute values: what is stronger is shown as strong as this."""
+
+OVERLAY: Final = 0.6
+"""How much of the colour a map has where it is strongest, over an image."""
+
+
+def limits_of(picture: Picture) -> tuple[float, float]:
+    """Values that are shown as black and white, or as nothing and the strongest colour."""
+    import numpy as np  # noqa: PLC0415
+
+    if picture.limits is not None:
+        return picture.limits
+    values = picture.values[np.isfinite(picture.values)]
+    if not values.size:
+        return 0.0, 1.0
+    if picture.look == "pixels":
+        return float(values.min()), float(values.max())
+    if picture.look == "mask":
+        return 0.0, 1.0
+    strong = np.abs(values)
+    most = float(np.percentile(strong, PERCENTILE)) or float(strong.max()) or 1.0
+    return (-most, most) if picture.look == "signed" else (0.0, most)
+
+
+def scale_of(picture: Picture) -> str:
+    """What the colours mean, in words that stand under the picture."""
+    low, high = limits_of(picture)
+    match picture.look:
+        case "positive":
+            clipped = "" if picture.limits else f" ({PERCENTILE}th percentile; more is clipped)"
+            return f"dark 0, bright {high:.3g}{clipped}"
+        case "signed":
+            clipped = "" if picture.limits else f" ({PERCENTILE}th percentile; more is clipped)"
+            return f"blue {low:.3g}, white 0, red {high:.3g}{clipped}"
+        case "mask":
+            return "dark: outside"
+        case _:
+            return f"black {low:.3g}, white {high:.3g}"
+
+
+def png(picture: Picture) -> bytes:
+    """A picture as the bytes of a PNG file."""
+    from PIL import Image  # noqa: PLC0415
+
+    colours = coloured(picture)
+    out = io.BytesIO()
+    Image.fromarray(colours).save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def coloured(picture: Picture) -> NDArray[Any]:
+    """(height, width, 3) bytes."""
+    values = picture.values
+    if picture.tiles is None:
+        return _enlarged(_one(picture, values), SMALLEST)
+    return _grid([_enlarged(_one(picture, each), TILE) for each in values])
+
+
+def _one(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
+    """A single picture as bytes, one pixel a value."""
+    import numpy as np  # noqa: PLC0415
+
+    low, high = limits_of(picture)
+    if values.ndim == 1 or (
+        values.ndim == 2 and picture.look == "pixels" and values.shape[-1] == 1
+    ):
+        values = values.reshape(1, -1)
+    has_channels = values.ndim == 3 and values.shape[-1] in (1, 3)
+    flat = values[..., 0] if has_channels and values.shape[-1] == 1 else values
+    if picture.look == "pixels":
+        grey = np.clip((flat - low) / ((high - low) or 1.0), 0, 1)
+        rgb = grey if grey.ndim == 3 and grey.shape[-1] == 3 else np.stack([grey] * 3, axis=-1)
+        return _bytes(rgb)
+    if picture.look == "mask":
+        under = _under(picture, flat.shape)
+        rgb = under * np.where(flat[..., None] > 0, 1.0, 0.25)
+        return _bytes(rgb)
+    strength = np.nan_to_num(flat / (high or 1.0))
+    strength = np.clip(strength, -1, 1) if picture.look == "signed" else np.clip(strength, 0, 1)
+    colours = _palette(picture.look, strength)
+    if picture.over is not None:
+        under = _under(picture, flat.shape)
+        share = OVERLAY * np.abs(strength)[..., None]
+        colours = (1 - share) * under + share * colours
+    return _bytes(colours)
+
+
+def _bytes(colours: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np  # noqa: PLC0415
+
+    found: NDArray[Any] = np.rint(np.clip(colours, 0, 1) * 255).astype(np.uint8)
+    return found
+
+
+def _palette(look: str, strength: NDArray[Any]) -> NDArray[Any]:
+    """(.., 3) colours from 0 to 1 of values from -1 to 1, or from 0 to 1."""
+    drawing.load()
+    from matplotlib import colormaps  # noqa: PLC0415
+
+    if look == "signed":
+        colours: NDArray[Any] = colormaps["RdBu_r"]((strength + 1) / 2)
+    else:
+        colours = colormaps["inferno"](strength)
+    return colours[..., :3]
+
+
+def _under(picture: Picture, extent: tuple[int, ...]) -> NDArray[Any]:
+    """The image that a map is laid over, in grey, of the map's extent."""
+    import numpy as np  # noqa: PLC0415
+
+    if picture.over is None:
+        return np.ones((*extent, 3))
+    over = picture.over
+    grey = over.mean(axis=-1) if over.ndim == 3 else over
+    if picture.look == "mask" and over.ndim == 3 and over.shape[-1] == 3:
+        return over
+    return np.stack([grey] * 3, axis=-1)
+
+
+def _enlarged(colours: NDArray[Any], least: int) -> NDArray[Any]:
+    """Every pixel as a square, so that small images can be looked at; large ones made smaller."""
+    import numpy as np  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
+
+    height, width = colours.shape[:2]
+    times = max(1, math.ceil(least / max(height, width)))
+    if times > 1:
+        tall = max(times, 12) if height == 1 else times
+        return np.repeat(np.repeat(colours, tall, axis=0), times, axis=1)
+    if max(height, width) > LARGEST:
+        share = LARGEST / max(height, width)
+        size = max(1, round(width * share)), max(1, round(height * share))
+        return np.asarray(Image.fromarray(colours).resize(size, Image.Resampling.LANCZOS))
+    return colours
+
+
+def _grid(tiles: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Pictures of one extent side by side, about as wide as high."""
+    import numpy as np  # noqa: PLC0415
+
+    height, width = tiles[0].shape[:2]
+    columns = grid_columns(len(tiles))
+    rows = math.ceil(len(tiles) / columns)
+    whole = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
+    for at, tile in enumerate(tiles):
+        top, left = at // columns * (height + GAP), at % columns * (width + GAP)
+        whole[top : top + height, left : left + width] = tile
+    return whole
+
+
+def grid_columns(count: int) -> int:
+    """How many tiles stand side by side."""
+    return min(count, max(1, math.ceil(math.sqrt(count * 1.6))))
+
+
+def chart_png(chart: Chart) -> bytes:
+    """Curves as the bytes of a PNG file."""
+    with tempfile.TemporaryDirectory() as folder:
+        svg, png_path = Path(folder, "chart.svg"), Path(folder, "chart.png")
+        _draw(chart, svg, png_path)
+        return png_path.read_bytes()
+
+
+def _draw(chart: Chart, svg: Path, png_path: Path) -> None:
+    texts = [chart.title, chart.x_label, chart.y_label, *chart.lines]
+    width, height, left, right = 6.4, 3.6, 0.75, 1.6
+    with drawing.picture(width, height, svg, png_path, texts) as figure:
+        axes = figure.add_axes(
+            (left / width, 0.55 / height, (width - left - right) / width, (height - 1.0) / height)
+        )
+        if chart.log_x:
+            axes.set_xscale("log")
+        if chart.log_y:
+            axes.set_yscale("log")
+        ends = []
+        for number, (name, points) in enumerate(chart.lines.items()):
+            colour = COLOURS[number % len(COLOURS)]
+            line = drawing.Line(name, name, colour, 1.6)
+            drawing.draw_line(axes, [(float(x), float(y)) for x, y in points], line)
+            finite = [y for _, y in points if math.isfinite(y)]
+            if finite:
+                ends.append((float(finite[-1]), name, colour))
+        if chart.y_limits:
+            axes.set_ylim(*chart.y_limits)
+        axes.set_xlabel(chart.x_label)
+        axes.set_ylabel(chart.y_label)
+        drawing.end_labels(axes, ends, height - 1.0)
+        drawing.head(figure, chart.title, 0.12)
+
+
+COLOURS: Final = (
+    "#0b4a80",
+    "#d9661f",
+    "#3a8f5c",
+    "#8e4a9e",
+    "#8a6d1f",
+    "#5a5a5a",
+    "#c2185b",
+    "#00838f",
+)
+"""Of lines: apart for the colour-blind in their order."""
+
+
+def chart_csv(chart: Chart) -> str:
+    """The points of all lines: a row each."""
+    rows = [[name, x, y] for name, points in chart.lines.items() for x, y in points]
+    return _csv(["line", chart.x_label, chart.y_label], rows)
+
+
+def table_csv(table: Table) -> str:
+    """The rows of a table."""
+    return _csv(table.columns, table.rows)
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    return csv_lines([columns, *(plain(list(row)) for row in rows)])

@@ -1,0 +1,227 @@
+"""Images to be explained: files, arrays, or images of the run's own data, as raw pixels.
+
+Pixels are read when they are needed, as float32 on the scale of the images that the network was
+trained on. An array whose white is another one is put on that scale.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from archspec import arguments
+from archspec.diagnostics import UsageError
+from archspec.explain.subject import Subject
+from archspec.training.data import newimages
+from archspec.training.data.values import Range
+from archspec.training.scoring import heldout
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Images: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]] | NDArray[Any] | None"
+"""Files, folders, .npy and .npz arrays; images of the data, as `test:0-9`; an array; None."""
+
+SHOWN: Final = 8
+"""How many images of the test part are shown where none are named."""
+
+AT_ONCE: Final = 256
+"""Images that are read at a time."""
+
+_STRETCH: Final = r"\d{1,9}(?:-\d{1,9})?"
+_NUMBERED: Final = re.compile(
+    rf"({'|'.join((*heldout.PARTS, heldout.ALL))})(?::({_STRETCH}(?:,{_STRETCH})*))?"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Images, by number, read when they are needed."""
+
+    names: tuple[str, ...]
+    """As the user calls them: a file, `digits.npy[3]`, `test:3`."""
+    read: Callable[[NDArray[np.intp]], NDArray[np.float32]]
+    """Numbers of images -> (n, *shape) raw pixels, on the scale of training."""
+    labels: NDArray[np.intp] | None = None
+    """The classes, where they are known."""
+    where: str = ""
+    """What the images are of, as `test part of digits`."""
+    notes: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    """Images that cannot be read, and why."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def pixels(self) -> NDArray[np.float32]:
+        """All of them, (n, *shape)."""
+        import numpy as np  # noqa: PLC0415
+
+        return self.read(np.arange(len(self)))
+
+    def batches(
+        self, size: int = AT_ONCE
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Yield numbers of images and their pixels, `size` of them at a time."""
+        import numpy as np  # noqa: PLC0415
+
+        for start in range(0, len(self), size):
+            numbers = np.arange(start, min(start + size, len(self)))
+            yield numbers, self.read(numbers)
+
+    def only(self, numbers: Any) -> Samples:
+        """The images of these numbers alone."""
+        import numpy as np  # noqa: PLC0415
+
+        chosen = np.asarray(numbers, np.intp)
+        return replace(
+            self,
+            names=tuple(self.names[number] for number in chosen),
+            read=lambda some: self.read(chosen[some]),
+            labels=None if self.labels is None else self.labels[chosen],
+        )
+
+
+def load_samples(
+    subject: Subject,
+    images: Images,
+    *,
+    data: str | PathLike[str] | None = None,
+    white: float | None = None,
+    most: int | None = SHOWN,
+) -> Samples:
+    """Find the images that are to be explained; decode none of the data's own yet.
+
+    Args:
+        subject: the network that is to see them.
+        images: files, folders, arrays; or images of the data, as `test`, `test:3`, `train:0-9`;
+            None for the test part.
+        data: other data than those that the network was trained on, for images of the data.
+        white: the value of white in arrays.
+        most: how many images of a part are taken where no numbers are given; None for all.
+
+    Raises:
+        UsageError: there are no such images, or none can be read.
+
+    """
+    if images is None:
+        images = "test" if data is None else "all"
+    if isinstance(images, (str, PathLike)):
+        images = [images]
+    if not hasattr(images, "__len__"):
+        raise arguments.wrong("images", images, "a path, a list of paths, or an array")
+    if len(images) == 0:
+        raise UsageError("there is no image: name files, folders, arrays, or images such as test:3")
+    given = [fspath(each) for each in images] if isinstance(images, (list, tuple)) else []
+    parts = [match for each in given if (match := _NUMBERED.fullmatch(each))]
+    if not parts:
+        if data is not None:
+            raise UsageError("`data=` is for images of a part, such as test:3, not for files")
+        return _given(subject, images, white)
+    if len(parts) < len(given):
+        raise UsageError("name either files, or images of the data such as test:3, not both")
+    return _of_data(subject, [(match[1], match[2]) for match in parts], data, white, most)
+
+
+def _given(subject: Subject, images: Any, white: float | None) -> Samples:
+    """Files and arrays, read at once: they are named one by one."""
+    import numpy as np  # noqa: PLC0415
+
+    network = subject.network
+    chunks = newimages.chunks(images, network.input_shape, AT_ONCE)
+    if white is not None:
+        arguments.finite("white", white)
+        if all(chunk.extremes is None for chunk in chunks):
+            raise UsageError("`white=` is for arrays; of image files white is known")
+    names: list[str] = []
+    pixels: list[Any] = []
+    unread: list[str] = []
+    for chunk in chunks:
+        limits = subject.range
+        if chunk.extremes is not None:
+            limits = network.range_of(chunk.extremes, chunk.where, white)
+        read = chunk.read(network.input_shape, subject.preprocessing.resize, subject.range)
+        for name, found in zip(chunk.names, read, strict=True):
+            if isinstance(found, str):
+                unread.append(f"{name}: {found}")
+                continue
+            names.append(name)
+            pixels.append(_on_scale(found, limits, subject.range))
+    if not names:
+        raise UsageError(f"there is no image that can be read: {unread[0]}")
+    array = np.stack(pixels)
+    return Samples(tuple(names), lambda numbers: array[numbers], unread=tuple(unread))
+
+
+def _on_scale(pixels: NDArray[Any], limits: Range | None, wanted: Range | None) -> NDArray[Any]:
+    """Pixels as float32, of other black and white on the scale that is wanted."""
+    import numpy as np  # noqa: PLC0415
+
+    values = pixels.astype(np.float32)
+    if limits is None or wanted is None or limits == wanted:
+        return values
+    ratio = wanted.span / limits.span
+    return (wanted.black + (values - limits.black) * ratio).astype(np.float32)
+
+
+def _of_data(
+    subject: Subject,
+    parts: Sequence[tuple[str, str | None]],
+    data: str | PathLike[str] | None,
+    white: float | None,
+    most: int | None,
+) -> Samples:
+    """Images of a part of the data that the network was trained on, or of others."""
+    import numpy as np  # noqa: PLC0415
+
+    network = subject.network
+    if data is not None:
+        arguments.place("data", data)
+    elif network.trained.recipe is None:
+        raise UsageError(
+            f"{subject.name} does not say what it was trained on: name image files, or give `data=`"
+        )
+    part = parts[0][0]
+    if any(other != part for other, _ in parts):
+        raise UsageError("name images of one part of the data at a time")
+    choice = heldout.choose([network.trained], data)
+    names = network.trained.class_names
+    recipe = heldout.with_known_classes(choice, subject.name, names, subject.shape)
+    found = heldout.load([network], choice, recipe, part=part, white=white)
+    store, limits = found.stores[0], found.ranges[0]
+    count = len(found.indices)
+    numbers = np.arange(count if most is None else min(count, most))
+    if any(text for _, text in parts):
+        numbers = np.concatenate(
+            [_numbers(text or f"0-{count - 1}", count, part) for _, text in parts]
+        )
+    indices = found.indices[numbers]
+
+    def read(some: NDArray[np.intp]) -> Any:
+        return _on_scale(store.read(indices[some]), limits, subject.range)
+
+    return Samples(
+        names=tuple(f"{part}:{number}" for number in numbers),
+        read=read,
+        labels=found.labels[numbers].astype(np.intp),
+        where=f"{part} part of {found.name}",
+        notes=found.notes,
+    )
+
+
+def _numbers(text: str, count: int, part: str) -> Any:
+    import numpy as np  # noqa: PLC0415
+
+    found = []
+    for stretch in text.split(","):
+        first, _, last = stretch.partition("-")
+        low, high = int(first), int(last or first)
+        if high >= count or low > high:
+            raise UsageError(f"{part}:{stretch}: the {part} part has images 0 to {count - 1}")
+        found.append(np.arange(low, high + 1))
+    return np.concatenate(found)

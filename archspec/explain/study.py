@@ -1,0 +1,167 @@
+"""A method at work: the network and the images it was given, its progress, and a stop by Ctrl-C."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+from archspec import arguments
+from archspec.explain.gallery import Exhibit, Gallery, Picture, Value
+from archspec.explain.samples import SHOWN, Images, Samples, load_samples
+from archspec.explain.subject import Explainable, Subject, open_subject
+from archspec.training.watching.interrupt import Interrupt
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Progress = Callable[[int, int], None]
+"""Told how many steps of the work are done, of how many."""
+
+BATCH: Final = 32
+"""Images, or positions of a patch, that go through the network at a time."""
+
+
+class Common(TypedDict, total=False):
+    """What every method takes, beside its own arguments."""
+
+    normalize: str | None
+    """How the images of a model file, a model or a spec are prepared."""
+    white: float | None
+    """The value of white in arrays; as in training, where it is not given."""
+    data: str | PathLike[str] | None
+    """Other data than the run's own for images such as test:3."""
+    batch: int
+    """Images, or variants of one, that go through the network at a time."""
+    seed: int
+    """Of whatever is random."""
+    progress: Progress | None
+
+
+@dataclass(eq=False)
+class Study:
+    """A network, and what of it is to be explained."""
+
+    subject: Subject
+    images: Images
+    data: str | PathLike[str] | None
+    white: float | None
+    batch: int
+    seed: int
+    progress: Progress | None
+    _interrupt: Interrupt = field(default_factory=Interrupt)
+
+    @classmethod
+    def open(cls, run: Explainable, images: Images = None, **common: Any) -> Study:
+        """Check the arguments that every method takes, and load the network.
+
+        Raises:
+            UsageError: one of them is wrong, or there is no such network.
+
+        """
+        batch = arguments.whole("batch", common.get("batch", BATCH))
+        seed = arguments.whole("seed", common.get("seed", 0), least=0)
+        subject = (
+            run
+            if isinstance(run, Subject)
+            else open_subject(run, normalize=common.get("normalize"), seed=seed)
+        )
+        return cls(
+            subject,
+            images,
+            common.get("data"),
+            common.get("white"),
+            batch,
+            seed,
+            common.get("progress"),
+        )
+
+    @cached_property
+    def samples(self) -> Samples:
+        """The images that are named; of a part of the data, the first few."""
+        return self.load(most=SHOWN)
+
+    @cached_property
+    def all_samples(self) -> Samples:
+        """The images that are named, of a part of the data all."""
+        return self.load(most=None)
+
+    def load(self, images: Images = None, *, most: int | None) -> Samples:
+        """Other images than those of the study, if any are named (see `load_samples`)."""
+        chosen = self.images if images is None else images
+        return load_samples(self.subject, chosen, data=self.data, white=self.white, most=most)
+
+    def target(self, given: str | int | None, scores: NDArray[Any]) -> int:
+        """The class that is meant: the one that is given, or the most probable one."""
+        return int(scores.argmax()) if given is None else self.subject.class_index(given)
+
+    def summary(self, what: str, facts: Mapping[str, Any]) -> str:
+        """A line for the terminal: what was found of which class, its score and probability."""
+        score, share = facts["score"], facts["probability"]
+        return f"{what} of class {facts['class']}, score {score:.3g}, probability {share:.1%}"
+
+    def tick(self, done: int, total: int) -> None:
+        """Say how far the work is; end it, where Ctrl-C asks for that."""
+        if self._interrupt.requested:
+            raise _Stopped
+        if self.progress:
+            self.progress(done, total)
+
+    def picture_of(
+        self, pixels: NDArray[Any], name: str = "image", title: str = "image"
+    ) -> Picture:
+        """An image as the network takes it, to be shown beside its maps."""
+        limits = self.subject.range
+        return Picture(name, title, pixels, "pixels", limits=limits)
+
+    def shown(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Raw pixels as values from 0 to 1, for a map to be laid over (see `Picture.over`)."""
+        import numpy as np  # noqa: PLC0415
+
+        limits = self.subject.range
+        black, white = limits or (float(pixels.min()), float(pixels.max()))
+        return np.clip((pixels - black) / ((white - black) or 1.0), 0, 1).astype(np.float32)
+
+    def gallery(
+        self,
+        method: str,
+        exhibits: Iterable[Exhibit],
+        settings: Mapping[str, Value],
+        notes: Iterable[str] = (),
+    ) -> Gallery:
+        """Do the work of a method, one exhibit after the other; Ctrl-C keeps what is done."""
+        begun = time.perf_counter()
+        done: list[Exhibit] = []
+        interrupted = False
+        with self._interrupt.caught():
+            self._interrupt.begin_training(lambda: None)
+            try:
+                before = begun
+                for exhibit in exhibits:
+                    now = time.perf_counter()
+                    done.append(replace(exhibit, seconds=now - before))
+                    before = now
+            except _Stopped:
+                interrupted = True
+        samples = [
+            self.__dict__[name] for name in ("samples", "all_samples") if name in self.__dict__
+        ]
+        said = [*self.subject.notes, *(note for each in samples for note in each.notes), *notes]
+        return Gallery(
+            method=method,
+            network=self.subject.name,
+            settings={**settings, "seed": self.seed},
+            exhibits=tuple(done),
+            notes=tuple(dict.fromkeys(said)),
+            unread=tuple(each for one in samples for each in one.unread),
+            interrupted=interrupted or self._interrupt.requested,
+            seconds=time.perf_counter() - begun,
+        )
+
+
+class _Stopped(Exception):  # noqa: N818  (no error)
+    """Ctrl-C asked for the work to end."""

@@ -1,0 +1,258 @@
+"""What is to be explained: a run, a model file, a model or a spec, as a network of raw pixels.
+
+Every method works on the pixels that the run's images have, black and white included: the run's own
+preprocessing is part of the function that is differentiated. A gradient is one by a raw pixel, a
+patch has the value of a raw pixel, and what is found can be shown and written as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike, fspath, sep
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from archspec import arguments
+from archspec.diagnostics import UsageError, suggestion
+from archspec.emit.engine import load_keras
+from archspec.emit.model import build
+from archspec.explain.circuit import Call, Circuit, Rule, Tensor, Values
+from archspec.explain.gradient import compiled
+from archspec.ops.shape import Shape
+from archspec.spec.document import Spec
+from archspec.spec.loading import load as load_spec
+from archspec.training.data.preprocessing import Preprocessing
+from archspec.training.data.values import Range
+from archspec.training.runs import reading
+from archspec.training.scoring import trained
+from archspec.training.scoring.trained import Network, Trained
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+Explainable: TypeAlias = Any
+"""A run, its folder, a .keras file, a Keras model, or a spec, which is then untrained."""
+
+UNTRAINED: Final = "unit"
+"""How images are prepared for a network that was never trained."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network that is explained."""
+
+    network: Network
+    circuit: Circuit
+    notes: tuple[str, ...] = ()
+    """What is to be known of it, as that it is untrained."""
+
+    @property
+    def keras(self) -> Any:
+        return self.network.keras
+
+    @property
+    def name(self) -> str:
+        return self.network.name
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of an image."""
+        return self.network.input_shape
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return self.network.preprocessing
+
+    @property
+    def range(self) -> Range | None:
+        """Black and white among raw pixels; None where nobody knows them."""
+        return self.preprocessing.range
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """What the classes are called: numbers, where nothing says.
+
+        Raises:
+            UsageError: the network tells no classes apart.
+
+        """
+        if not self.network.classes:
+            raise UsageError(
+                f"{self.name} tells no classes apart: its output is "
+                f"{tuple(self.network.model.output_shape[1:])}; name a layer instead"
+            )
+        names = self.network.trained.class_names
+        return names or tuple(map(str, range(self.network.classes)))
+
+    def class_index(self, name: str | int, argument: str = "target") -> int:
+        """Return the number of a class, given by its name or, if it has none, by its number."""
+        names = self.class_names
+        if isinstance(name, str) and name in names:
+            return names.index(name)
+        if not isinstance(name, str):
+            index = arguments.whole(argument, name, least=0)
+            if index < len(names):
+                return index
+            raise UsageError(
+                f"`{argument}={index}`: {self.name} tells {len(names)} classes apart, from 0 to "
+                f"{len(names) - 1}"
+            )
+        hint = suggestion(name, names, what="classes")
+        raise UsageError(f"`{argument}={name!r}`: {self.name} knows no such class; {hint}")
+
+    def prepared(self, pixels: Tensor) -> Tensor:
+        """What the network sees of raw pixels: a tensor, (n, *shape), float32."""
+        ops, how = self.keras.ops, self.preprocessing
+        values = ops.cast(pixels, "float32")
+        if how.reverse_channels:
+            values = ops.flip(values, axis=-1)
+        mean = ops.convert_to_tensor(how.mean, dtype="float32")
+        deviation = ops.convert_to_tensor(how.deviation, dtype="float32")
+        return (values - mean) / deviation
+
+    def run(
+        self,
+        pixels: Tensor,
+        *,
+        watch: Collection[str] = (),
+        relu: Rule = "vanilla",
+        edit: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+    ) -> Values:
+        """Run the network on a tensor of raw pixels (see `Circuit.run`)."""
+        return self.circuit.run(self.prepared(pixels), watch=watch, relu=relu, edit=edit)
+
+    def logits(self, values: Values) -> Tensor:
+        """(n, classes) scores before the softmax, of a run that watched `self.circuit.scores`."""
+        return values.before[self.circuit.scores]
+
+    @cached_property
+    def _predict(self) -> Callable[..., Any]:
+        scores = self.circuit.scores
+        return compiled(
+            self.circuit,
+            lambda pixels: self.logits(self.run(pixels, watch=(scores,))),
+        )
+
+    def scores(self, pixels: NDArray[Any], batch: int) -> NDArray[np.float64]:
+        """(n, classes) scores before the softmax, `batch` images at a time.
+
+        Raises:
+            UsageError: they are not finite: the network's weights are corrupt.
+
+        """
+        import numpy as np  # noqa: PLC0415
+
+        found = np.concatenate(
+            [each.astype(np.float64) for each in batched(self._predict, batch, pixels)]
+        )
+        if not np.isfinite(found).all():
+            raise UsageError(
+                f"{self.name} produced outputs that are not finite: its weights are corrupt"
+            )
+        return found
+
+    def probabilities(self, scores: NDArray[Any]) -> NDArray[np.float64]:
+        """(n, classes) probabilities, as the network makes them of scores, or a softmax would."""
+        import numpy as np  # noqa: PLC0415
+
+        scores = scores.astype(np.float64)
+        if self.circuit[self.circuit.scores].activation == "sigmoid":
+            odds: NDArray[np.float64] = 1 / (1 + np.exp(-scores))
+            return odds
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+        return shares
+
+    def layer(self, name: str | None, argument: str = "layer") -> Call:
+        """Return the layer that is meant.
+
+        Raises:
+            UsageError: there is none of this name.
+
+        """
+        return self.circuit.find(arguments.text(argument, name))
+
+
+def batched(function: Callable[..., Any], batch: int, *arrays: NDArray[Any]) -> Any:
+    """Yield what a compiled function gives of arrays, `batch` rows at a time.
+
+    The last rows are filled up, so that the function is compiled once, and what it gives of the
+    filling is cut off.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    count = len(arrays[0])
+    batch = min(batch, count)
+    for start in range(0, count, batch):
+        rows = [array[start : start + batch] for array in arrays]
+        used = len(rows[0])
+        if used < batch:
+            rows = [np.concatenate([r, np.repeat(r[:1], batch - used, axis=0)]) for r in rows]
+        yield _cut(function(*rows), used)
+
+
+def _cut(found: Any, count: int) -> Any:
+    """The first rows of every array in what a function gave; a number for all rows stays."""
+    if isinstance(found, dict):
+        return {key: _cut(each, count) for key, each in found.items()}
+    if isinstance(found, (tuple, list)):
+        return type(found)(_cut(each, count) for each in found)
+    return found[:count] if getattr(found, "ndim", 0) else found
+
+
+def open_subject(run: Explainable, *, normalize: str | None = None, seed: int = 0) -> Subject:
+    """Load what is to be explained.
+
+    Args:
+        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        normalize: how images are prepared, for what does not say: files, models and specs.
+        seed: of the weights of a spec, which is untrained.
+
+    Raises:
+        UsageError: there is no such run, or it is not a network that can be explained.
+        SpecError: the spec is wrong.
+
+    """
+    notes: list[str] = []
+    if (spec := _spec(run)) is not None:
+        keras = load_keras()
+        keras.utils.set_random_seed(seed)
+        network = trained.of_model(
+            keras, build(spec), Trained(spec.name, Path()), normalize or UNTRAINED
+        )
+        notes.append(f"{network.name} is untrained: its weights are random, of seed {seed}")
+    elif hasattr(run, "get_config") and hasattr(run, "layers"):
+        name = str(getattr(run, "name", "the model"))
+        if normalize is None:
+            raise UsageError(
+                f"{name} does not say how its images are prepared: say `normalize=`, one of "
+                f"{', '.join(trained.NORMALIZE)}"
+            )
+        arguments.one_of("normalize", normalize, trained.NORMALIZE)
+        network = trained.of_model(load_keras(), run, Trained(name, Path()), normalize)
+    else:
+        (chosen,) = trained.find(run, normalize)
+        network = trained.load(chosen, normalize, classifier=False)
+    return Subject(network, Circuit(network.keras, network.model, network.name), tuple(notes))
+
+
+def _spec(run: Explainable) -> Spec | None:
+    """The spec that is meant, if one is: not a run's folder, nor a model's file."""
+    if isinstance(run, Spec):
+        return run
+    if not isinstance(run, (str, PathLike)):
+        return None
+    name = fspath(run)
+    family, _, variant = name.rpartition(":")
+    if Path(family or variant).suffix in {".yaml", ".yml", ".json"}:
+        return load_spec(name)
+    if reading.kind_of(Path(name)) or sep in name or "." in name:
+        return None
+    try:
+        return load_spec(name)
+    except UsageError:  # nor is it the name of a spec: the run is missing
+        return None

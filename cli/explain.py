@@ -1,0 +1,272 @@
+"""`archspec explain METHOD RUN [IMAGE...]`: what a trained network sees. One command a method.
+
+The commands are made of the methods' own functions: their arguments are options, their defaults
+and first lines the help.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .engine import EngineCommand
+from .options import AT_LEAST_1, NORMALIZE, Number, Whole, format_option
+from .output import as_json, echo, terminal_width
+from .spelling import CURRENT, spelled
+
+if TYPE_CHECKING:
+    from archspec.explain.gallery import Gallery
+    from archspec.explain.method import Option
+
+FORMS = ("text", "json")
+
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended."""
+
+
+class _Methods(click.Group):
+    """A command for each method, made on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        from archspec.explain import METHODS
+
+        return list(METHODS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        from archspec.explain import METHODS
+
+        return _command(cmd_name) if cmd_name in METHODS else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from archspec.explain import METHODS
+
+        name = args[0].replace("_", "-")
+        if name not in METHODS and not name.startswith("-"):
+            from archspec.diagnostics import suggestion
+
+            hint = suggestion(name, METHODS, what="methods", meant=WORDS.get(name.lower()))
+            ctx.fail(f"there is no method `{args[0]}`; {hint}")
+        found = super().resolve_command(ctx, [name, *args[1:]])
+        ctx.meta[CURRENT] = found[1]
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        from archspec.explain import METHODS
+
+        with formatter.section("Methods"):
+            formatter.write_dl(list(METHODS.items()))
+
+
+WORDS: Mapping[str, str] = {
+    "gradient": "saliency",
+    "gradients": "saliency",
+    "vanilla": "saliency",
+    "ig": "integrated-gradients",
+    "gradcam": "grad-cam",
+    "cam": "grad-cam",
+    "tsne": "embed",
+    "t-sne": "embed",
+    "pca": "embed",
+    "features": "embed",
+    "grabcut": "segment",
+    "guided-backprop": "guided",
+    "deconvolution": "deconvnet",
+    "deconv": "deconvnet",
+    "fgsm": "fool",
+    "adversarial": "fool",
+    "dream": "maximize",
+    "inversion": "invert",
+    "weights": "filters",
+    "kernels": "filters",
+    "maps": "activations",
+    "dead": "activations",
+    "sanity": "faithfulness",
+}
+"""What other tools, and the papers, call a method."""
+
+
+def _command(word: str) -> click.Command:
+    """The command of a method."""
+    from archspec import explain
+    from archspec.explain.method import default_of, options_of, takes_images
+
+    function = getattr(explain, word.replace("-", "_"))
+    params: list[click.Parameter] = [click.Argument(["run"], metavar="RUN")]
+    if takes_images(function):
+        params.append(click.Argument(["images"], nargs=-1, metavar="[IMAGE...]"))
+    for name, option in options_of(function).items():
+        params.append(_option(name, option, default_of(function, name)))
+    params += _common_options(takes_images(function))
+    return EngineCommand(
+        word,
+        params=params,
+        callback=_callback(function),
+        help=_help(function, word),
+        short_help=explain.METHODS[word],
+    )
+
+
+def _option(name: str, option: Option, default: Any) -> click.Option:
+    shown = "" if default in (None, False, ()) or "[" in option.help else f"  [{default}]"
+    flag = f"--{name.replace('_', '-')}"
+    kind: Any = str
+    least = None if option.least == -float("inf") else option.least
+    most = None if option.most == float("inf") else option.most
+    if option.choices:
+        kind = click.Choice(option.choices)
+    elif option.kind == "whole":
+        kind = Whole(int(least or 0), None if most is None else int(most))
+    elif option.kind == "number":
+        kind = Number(least, most)
+    metavar = option.metavar or {"whole": "N", "number": "X"}.get(option.kind, name.upper())
+    return click.Option(
+        [flag, name],
+        type=kind,
+        is_flag=option.kind == "flag",
+        multiple=option.several,
+        default=default,
+        metavar=None if option.kind == "flag" else metavar,
+        help=f"{option.help}{shown}",
+    )
+
+
+def _common_options(images: bool) -> list[click.Parameter]:
+    """What all methods take."""
+    about_images = [
+        click.Option(["--data"], metavar="SOURCE", help="Other data for images such as test:3."),
+        click.Option(
+            ["--white"],
+            type=Number(min=0, min_open=True),
+            metavar="X",
+            help="The value of white in arrays.  [as in training]",
+        ),
+    ]
+
+    def decorated() -> None: ...
+
+    format_option(*FORMS)(decorated)
+    return [
+        click.Option(
+            ["-o", "--out", "folder"],
+            metavar="DIR",
+            help="Write index.html, PNGs, raw values (.npy) and explain.json into a folder.",
+        ),
+        *(about_images if images else []),
+        click.Option(
+            ["--normalize"],
+            type=click.Choice(NORMALIZE),
+            metavar="HOW",
+            help=f"How the images of a .keras file were prepared: {', '.join(NORMALIZE)}.",
+        ),
+        click.Option(["--batch"], type=AT_LEAST_1, metavar="N", help="Images at a time.  [32]"),
+        click.Option(
+            ["--seed"], type=Whole(0, 2**32 - 1), metavar="N", help="Of what is random.  [0]"
+        ),
+        *vars(decorated)["__click_params__"],
+        click.Option(["--quiet"], is_flag=True, help="No progress, only the result."),
+    ]
+
+
+def _help(function: Callable[..., Any], word: str) -> str:
+    """The function's docstring up to its arguments, and an example."""
+    from archspec.explain.method import takes_images
+
+    text = inspect.cleandoc(function.__doc__ or "").partition("\nArgs:")[0].strip()
+    first = text.removeprefix("Return ")
+    text = first[:1].upper() + first[1:]
+    images = " test:0-3" if takes_images(function) else ""
+    about = "\n\nRUN is a run's folder, a .keras file, or a spec, which is then untrained." + (
+        " IMAGE is a picture file, a folder of them, an array of images (.npy, .npz), or images "
+        "of the run's data by part and number: test:3, train:0-9."
+        if images
+        else ""
+    )
+    return f"{text}{about}\n\n\b\narchspec explain {word} runs/lenet5-1{images} -o {word}/"
+
+
+def _callback(function: Callable[..., Any]) -> Callable[..., None]:
+    def callback(*, run: str, form: str, folder: str | None, quiet: bool, **options: Any) -> None:
+        from archspec.explain.pictures.saving import check_folder
+
+        if folder is not None:
+            check_folder(folder)
+        given = {name: value for name, value in options.items() if value not in (None, ())}
+        with progress_line(quiet=quiet or form == "json") as progress:
+            gallery = function(run, progress=progress, **given)
+        _deliver(gallery, form, folder)
+
+    return callback
+
+
+def _deliver(gallery: Gallery, form: str, folder: str | None) -> None:
+    """Print what was found, write it, and say what could not be read, or done."""
+    for note in gallery.notes:
+        echo(f"note: {spelled(note)}", err=True)
+    if form == "json":
+        echo(as_json(gallery.to_dict()))
+    else:
+        for line in gallery.lines:
+            echo(line)
+    if folder is not None:
+        echo(f"wrote {gallery.save(folder)}", err=True)
+    for reason in gallery.unread:
+        echo(f"error: {reason}", err=True)
+    if gallery.interrupted:
+        echo("interrupted: what was done is above", err=True)
+        raise click.exceptions.Exit(INTERRUPTED)
+    if gallery.unread:
+        raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def progress_line(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Steps done, and about how long the rest takes, in a line that is gone in the end."""
+    if quiet or terminal_width(sys.stderr) is None:
+        yield None
+        return
+    longest, begun, first = 0, 0.0, 0
+
+    def show(text: str) -> None:
+        nonlocal longest
+        longest = max(longest, len(text))
+        click.echo(f"\r{text.ljust(longest)}", nl=False, err=True)
+
+    def progress(done: int, total: int) -> None:
+        nonlocal begun, first
+        now = time.monotonic()
+        if not begun:  # the first step holds the compilation, and would mislead
+            begun, first = now, done
+        left = (now - begun) / (done - first) * (total - done) if done > first else 0.0
+        rest = f", about {_clock(left)} left" if left > 1 else ""
+        show(f"{done:,} of {total:,}{rest}")
+
+    show("loading ..")
+    try:
+        yield progress
+    finally:
+        click.echo(f"\r{' ' * longest}\r", nl=False, err=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+@click.group("explain", cls=_Methods, invoke_without_command=False)
+def command() -> None:
+    """Show what a trained network sees: maps, filters, features, and more.
+
+    Each method is a command of its own, with its options.
+
+    \b
+    archspec explain saliency runs/lenet5-1 test:0-3 -o saliency/
+    archspec explain saliency --help
+    """

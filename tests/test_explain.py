@@ -1,0 +1,181 @@
+"""The core of `archspec.explain`: a model as its calls, gradients by raw pixels, what is saved."""
+
+import json
+
+import numpy as np
+import pytest
+from explaining import circuit_of, images, linear, subject_of
+
+from archspec import explain
+from archspec.diagnostics import UsageError
+from archspec.explain.gallery import Exhibit, Gallery, Picture
+from archspec.explain.gradient import compiled, gradient
+
+keras = pytest.importorskip("keras")
+pytestmark = pytest.mark.keras
+
+LAYERS = keras.layers
+
+
+def mixed(*, seed: int = 0):
+    """ReLUs as an op, fused, as a layer, as an object; a nested model; a softmax that is fused."""
+    keras.utils.set_random_seed(seed)
+    inner = keras.Sequential(
+        [
+            LAYERS.Input((8, 8, 4)),
+            LAYERS.Conv2D(5, 3, activation="relu", name="conv"),
+            LAYERS.ReLU(max_value=6.0, name="relu6"),
+            LAYERS.MaxPooling2D(2, name="pool"),
+        ],
+        name="backbone",
+    )
+    inputs = keras.Input((10, 10, 2))
+    x = keras.ops.relu(LAYERS.Conv2D(4, 3, name="first")(inputs))
+    x = LAYERS.Flatten()(LAYERS.Dropout(0.5)(inner(x)))
+    x = LAYERS.Dense(6, activation=LAYERS.ReLU(), name="hidden")(x)
+    return keras.Model(inputs, LAYERS.Dense(3, activation="softmax", name="out")(x))
+
+
+def test_a_circuit_finds_every_relu_wherever_it_hides():
+    circuit = circuit_of(mixed())
+    assert [call.name.split(":")[0] for call in circuit.rectifiers][1:] == [
+        "backbone/conv",
+        "backbone/relu6",
+        "hidden",
+    ]
+    assert circuit.rectifiers[0].kind == "Relu"
+    assert circuit["backbone/relu6"].rectifier.most == 6
+    assert circuit.scores == "out"
+
+
+def test_a_circuit_computes_what_the_model_computes_and_its_logits():
+    model = mixed()
+    circuit = circuit_of(model)
+    run = compiled(circuit, lambda x: vars_of(circuit.run(x, watch=("out",))))
+    given = images(2, (10, 10, 2)) / 255
+    output, logits = run(given)
+    np.testing.assert_allclose(output, model.predict(given, verbose=0), atol=1e-6)
+    powers = np.exp(logits)
+    np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), output, atol=1e-6)
+
+
+def vars_of(values):
+    return values.output, values.before["out"]
+
+
+def test_the_model_is_left_as_it_was():
+    model = mixed()
+    before = [layer.get_config() for layer in model.layers if layer.name != "backbone"]
+    given = images(1, (10, 10, 2)) / 255
+    expected = np.asarray(model(given))
+    circuit = circuit_of(model)
+    gradient(circuit, lambda v: v.before["out"][:, 0], given, watch=("out",), relu="guided")
+    assert [layer.get_config() for layer in model.layers if layer.name != "backbone"] == before
+    assert model.get_layer("out").output.shape == (None, 3)  # of a second call Keras would raise
+    np.testing.assert_array_equal(np.asarray(model(given)), expected)
+
+
+def test_the_gradient_of_a_linear_network_is_its_weights():
+    model = linear(keras, (4, 5, 1))
+    weights = np.asarray(model.get_layer("fc").kernel)[:, 2].reshape(4, 5)
+    found = explain.saliency(model, images(2, (4, 5, 1)), target=2, normalize="none")
+    for exhibit in found:
+        np.testing.assert_allclose(exhibit.items[1].values, abs(weights), rtol=1e-6)
+
+
+def test_gradients_are_by_raw_pixels_and_not_by_what_the_network_sees():
+    model = linear(keras, (4, 4, 1))
+    weights = abs(np.asarray(model.get_layer("fc").kernel)[:, 0].reshape(4, 4))
+    found = explain.saliency(model, images(1, (4, 4, 1)), target=0, normalize="unit")
+    np.testing.assert_allclose(found[0].items[1].values, weights / 255, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [("vanilla", (0, -1, 0, 1)), ("deconvnet", (1, 0, 0, 1)), ("guided", (0, 0, 0, 1))],
+)
+def test_what_a_relu_does_with_a_gradient(rule, expected):
+    """The input (-1, 2, -3, 4) and the gradient (1, -1, -1, 1), by hand."""
+    inputs = keras.Input((4,))
+    circuit = circuit_of(keras.Model(inputs, LAYERS.ReLU(name="relu")(inputs)))
+    upstream = np.array([[1, -1, -1, 1]], np.float32)
+    given = np.array([[-1, 2, -3, 4]], np.float32)
+    found = gradient(
+        circuit,
+        lambda values: keras.ops.sum(values.output * upstream, axis=-1),
+        given,
+        relu=rule,
+    )
+    assert tuple(found[0]) == expected
+
+
+def test_a_layer_is_found_by_its_name_or_by_its_blocks():
+    circuit = circuit_of(mixed())
+    assert circuit.find("backbone/conv").shape == (6, 6, 5)
+    assert circuit.find("backbone").name == "backbone/pool"
+    with pytest.raises(UsageError, match="has no layer `hiden`; did you mean `hidden`"):
+        circuit.find("hiden")
+
+
+def test_a_subclassed_model_is_refused():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.fc = LAYERS.Dense(2)
+
+        def call(self, x):
+            return self.fc(x)
+
+    model = Own()
+    model(np.zeros((1, 3), np.float32))
+    with pytest.raises(UsageError, match=r"take single images|joined in Python"):
+        subject_of(model)
+
+
+def test_a_zero_map_is_said_and_not_drawn(tmp_path):
+    zero = Picture("map", "a map", np.zeros((4, 4)), "positive")
+    gallery = Gallery("saliency", "net", {}, (Exhibit("a", "nothing", [zero]),))
+    folder = gallery.save(tmp_path / "out")
+    assert not (folder / "a-map.png").exists()
+    assert (folder / "a-map.npy").exists()
+    assert "0 everywhere" in (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_gallery_is_a_page_its_pictures_and_their_values(tmp_path):
+    model = linear(keras, (4, 5, 1))
+    gallery = explain.saliency(model, images(2, (4, 5, 1)), target=1, normalize="none")
+    folder = gallery.save(tmp_path / "out")
+    record = json.loads((folder / "explain.json").read_text(encoding="utf-8"))
+    assert record["method"] == "saliency"
+    assert record["settings"] == {"target": 1, "seed": 0}
+    assert np.load(folder / "0-saliency.npy").shape == (4, 5)
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert page.count("<img") == 4
+    assert "http" not in page.replace("http-equiv", "")
+    gallery.save(folder)  # over its own
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    with pytest.raises(UsageError, match="holds other files"):
+        gallery.save(tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"target": 7}, "tells 3 classes apart, from 0 to 2"),
+        ({"target": "cat"}, "knows no such class"),
+        ({"layer": "x"}, "takes no argument `layer`"),
+        ({"batch": 0}, "`batch=0` must be a whole number"),
+        ({"seed": -1}, "`seed=-1`"),
+    ],
+)
+def test_wrong_arguments_are_named(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        explain.saliency(linear(keras, (4, 4, 1)), images(1, (4, 4, 1)), normalize="none", **wrong)
+
+
+def test_weights_that_are_not_numbers_are_said():
+    model = linear(keras, (4, 4, 1))
+    model.get_layer("fc").set_weights([np.full((16, 3), np.nan, np.float32)])
+    with pytest.raises(UsageError, match="weights are corrupt"):
+        explain.saliency(model, images(1, (4, 4, 1)), normalize="none")
