@@ -41,7 +41,7 @@ RECIPE_KEYS = frozenset(
     [
         *("augment", "batch", "callbacks", "class_weights", "data", "deterministic", "devices"),
         *("epochs", "jit", "loss", "metrics", "optimizer", "precision", "schedule", "seed"),
-        *("steps_per_execution", "tensorboard", "transfer", "warmup"),
+        *("steps_per_execution", "tensorboard", "transfer", "warmup", "watch_units"),
     ]
 )
 """The keys of `train`, known before the recipe is read."""

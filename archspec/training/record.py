@@ -12,12 +12,13 @@ from typing import Any, Final
 from archspec.training.compilation.averaging import averaged
 from archspec.training.data.feeding import Feed
 from archspec.training.hosts import ALONE, Hosts
-from archspec.training.runs import checkpoint, folder
+from archspec.training.runs import checkpoint, folder, units
 from archspec.training.runs.checkpoint import Checkpoint
 from archspec.training.runs.files import BEST, HISTORY
 from archspec.training.runs.memory import Memory
 from archspec.training.watching.callbacks import Logs, Watcher, learning_rate
 from archspec.training.watching.interrupt import Interrupt
+from archspec.training.watching.units import Units
 
 BEST_SHARE: Final = 0.02
 """Of the time, at most, goes into best.keras: a small network's epoch is over before it is written.
@@ -60,6 +61,8 @@ class Record(Watcher):
         """The learning rate that the epoch began with."""
         self.remembering: Any = None
         """Knows what Keras's callbacks remember, of the stage under way."""
+        self.units: Units | None = None
+        """Looks at what the layers do, in the stage under way, where that is wanted."""
         self.epoch = self.step = 0
         self._keras = keras
         self._model = model
@@ -105,6 +108,8 @@ class Record(Watcher):
         )
         memory.judge(self._accuracy, self._judged)
         memory.seconds += time.monotonic() - self._started
+        if self.units is not None:
+            memory.units.append(self.units.measure())
         memory.stopped = bool(self._model.stop_training) and not self._interrupt.requested
         with self._hosts.together():
             if self._hosts.leads:
@@ -128,6 +133,7 @@ class Record(Watcher):
         waits until it is due.
         """
         folder.write_rows(self._home / HISTORY, self.memory.rows)
+        units.write(self._home, self.memory.units)
         if at_once or time.monotonic() >= self._best_is_due:
             self.write_best(epoch)
 

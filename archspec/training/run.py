@@ -21,16 +21,26 @@ from archspec.training.data.splitting import RULE
 from archspec.training.hosts import ALONE, Hosts
 from archspec.training.pictures import confusion as score_pictures
 from archspec.training.pictures import curves as pictures
+from archspec.training.pictures.units import write_units
 from archspec.training.record import Record
 from archspec.training.remembering import remembering
 from archspec.training.runs import checkpoint, folder, reading
-from archspec.training.runs.files import BEST, CONFUSION_PICTURES, CURVES, FINAL, SPEC, SUMMARY
+from archspec.training.runs.files import (
+    BEST,
+    CONFUSION_PICTURES,
+    CURVES,
+    FINAL,
+    SPEC,
+    SUMMARY,
+    UNITS_PICTURES,
+)
 from archspec.training.runs.memory import Memory
 from archspec.training.runs.outcome import DivergedError, Outcome, Run, no_run
 from archspec.training.runs.records import Begun
 from archspec.training.scoring import scores
 from archspec.training.scoring.inference import scores_of
 from archspec.training.session import Session, plan, prepare
+from archspec.training.watching import units
 from archspec.training.watching.callbacks import Watcher, as_keras_callback, averages
 from archspec.training.watching.diagnosis import diagnose, wrong_data
 from archspec.training.watching.interrupt import Interrupt
@@ -208,6 +218,7 @@ def _train(
         stage = stages.popleft()
         callbacks = session.compile(stage, home)
         record.remembering = remembering(keras, callbacks, held)
+        record.units = units.of(session)
         if held:
             checkpoint.restore(model, held)
         # The first that changes in the folder: until here the request might have been refused.
@@ -216,6 +227,8 @@ def _train(
             watchers = [*watchers, TensorBoard(home)]
         if held:
             record.publish(done)
+        elif record.units is not None:
+            record.memory.units.append(record.units.measure())
         facts = session.facts(done, watchers)
         for watcher in watchers:
             for line in session.describe():
@@ -246,6 +259,7 @@ def _train(
             stage = stages.popleft()
             callbacks = session.compile(stage, home)
             record.remembering = remembering(keras, callbacks)
+            record.units = units.of(session)
         with hosts.together():
             run = _finish(session, home, record, interrupt)
     for watcher in watchers:
@@ -336,6 +350,8 @@ def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) 
             accuracy=accuracy,
             least_loss=least.value if least else None,
         )
+    if memory.units:
+        write_units(memory.units, run.name, *(home / name for name in UNITS_PICTURES))
     beginnings.data_record(session).write(home)  # which may have skipped more images by now
     folder.write_text(home / SUMMARY, summary.page(run, session))
     run.write()

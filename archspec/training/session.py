@@ -33,7 +33,7 @@ from archspec.training.recipe import overrides as outside
 from archspec.training.recipe.mistakes import RecipeError, places
 from archspec.training.recipe.recipe import Recipe
 from archspec.training.runs.records import Begun
-from archspec.training.watching import machine, pace, tensorboard
+from archspec.training.watching import machine, pace, tensorboard, units
 from archspec.training.watching.callbacks import Facts, Watcher
 
 SAMPLE: Final = 1_000
@@ -285,6 +285,7 @@ def _session(keras: Any, plan: Plan, data: Data, devices: Devices, begun: Begun 
                 begun = transfer.begin(keras, model, graph, source, data.class_names)
         transfer.check_steps(recipe.transfer, graph, begun.new)
     _check_range(recipe, data)
+    units.check(recipe, devices)
     train = Feed(
         data.train,
         data.preprocessing,

@@ -14,6 +14,7 @@ from archspec.training.runs.files import (
     ENVIRONMENT,
     HISTORY,
     SPEC,
+    UNITS_PICTURES,
 )
 from archspec.training.watching.progress import duration
 
@@ -67,6 +68,8 @@ def page(run: Run, session: Session) -> str:
         text += f"\n{run.advice}\n"
     if run.history:
         text += f"\n![curves]({CURVES[0]})\n"
+    if session.recipe.watch_units:
+        text += f"\n![gradients, dead and saturated units]({UNITS_PICTURES[0]})\n"
     if run.test_accuracy is not None:
         text += f"\n![confusion matrix]({CONFUSION_PICTURES[0]})\n"
     if run.saved is not None:

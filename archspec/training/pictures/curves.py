@@ -20,6 +20,7 @@ from archspec.training.pictures.drawing import (
     Points,
     draw_line,
     end_labels,
+    epoch_axis,
     head,
     log_ticks,
     picture,
@@ -94,7 +95,7 @@ def write_curves(
             upper -= inches + GAP
             draw(axes)
             axes.yaxis.set_label_coords((0.3 - LEFT) / (WIDTH - LEFT - RIGHT), 0.5)
-        _epoch_axis(stack, history)
+        epoch_axis(stack, min(history, default=1), max(history, default=1))
         if best_epoch in history:
             _mark_best(stack, history, best_epoch, accuracy)
 
@@ -241,19 +242,6 @@ def _crosses(axes: Axes, history: Mapping[int, Mapping[str, float]]) -> None:
         axes.plot(x, [0.96] * len(x), "x", markersize=5, color=INK, transform=where)
         text = "x: loss infinite or not a number"
         axes.text(0.99, 0.87, text, ha="right", va="top", color=QUIET, transform=axes.transAxes)
-
-
-def _epoch_axis(stack: Sequence[Axes], history: Mapping[int, Mapping[str, float]]) -> None:
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
-
-    first, last = min(history, default=1), max(history, default=1)
-    room = 0.02 * (last - first) or 0.5
-    stack[0].set_xlim(first - room, last + room)
-    stack[0].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-    stack[0].xaxis.set_major_formatter("{x:,.0f}")
-    for axes in stack[:-1]:
-        axes.tick_params(labelbottom=False)
-    stack[-1].set_xlabel("epoch")
 
 
 def _mark_best(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -283,6 +283,28 @@ def log_ticks(axis: Axis, low: float, high: float) -> None:
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < SHORT_LOG * low else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def epoch_axis(stack: Sequence[Axes], first: int, last: int) -> None:
+    """Whole epochs from the first to the last, below the lowest of axes that share them."""
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+
+    room = 0.02 * (last - first) or 0.5
+    stack[0].set_xlim(first - room, last + room)
+    stack[0].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    stack[0].xaxis.set_major_formatter("{x:,.0f}")
+    for axes in stack[:-1]:
+        axes.tick_params(labelbottom=False)
+    stack[-1].set_xlabel("epoch")
+
+
+def sequence(count: int) -> list[str]:
+    """So many colours from dark to light, for what has an order: no two alike, none too pale."""
+    from matplotlib import colormaps  # noqa: PLC0415
+    from matplotlib.colors import to_hex  # noqa: PLC0415
+
+    shades = colormaps["viridis"]
+    return [to_hex(shades(0.9 * number / max(count - 1, 1))) for number in range(count)]
 
 
 def say(axes: Axes, text: str) -> None:

@@ -250,6 +250,9 @@ class Recipe(Section):
     """How many devices (of each host) share a batch; one unless said otherwise."""
     tensorboard: bool = False
     """Whether to write logs for TensorBoard."""
+    watch_units: bool = False
+    """Whether to write down the gradients, and the dead and saturated units, of every layer after
+    each epoch: `units.csv`. See docs/training.md."""
     transfer: Transfer | None = None
     """What to start from instead of random weights."""
 

@@ -140,7 +140,7 @@ def _whole(epoch: int, path: Path) -> Checkpoint | None:
 def variables_of(keras: Any, model: Any) -> dict[str, Any]:
     """Every number that training changes in a compiled model and its optimiser, by name."""
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model)}
-    return arrays | _random_state(keras)
+    return arrays | random_state(keras)
 
 
 def restore(model: Any, checkpoint: Checkpoint) -> None:
@@ -155,7 +155,7 @@ def restore(model: Any, checkpoint: Checkpoint) -> None:
         raise UsageError("the checkpoint is not of this network, or not of this optimizer")
     for name, array in held.items():
         wanted[name].assign(array)
-    _restore_random_state(checkpoint)
+    restore_random_state(checkpoint.arrays)
 
 
 def _variables(model: Any) -> Iterator[tuple[str, Any]]:
@@ -168,7 +168,7 @@ def _variables(model: Any) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{index:05}", variable
 
 
-def _random_state(keras: Any) -> dict[str, Any]:
+def random_state(keras: Any) -> dict[str, Any]:
     """The states of a backend's own random numbers, by name: on torch, dropout draws from them.
 
     The others draw from their variables alone.
@@ -181,9 +181,9 @@ def _random_state(keras: Any) -> dict[str, Any]:
     return {f"{_RANDOM}{number:05}": state.numpy() for number, state in enumerate(states)}
 
 
-def _restore_random_state(checkpoint: Checkpoint) -> None:
+def restore_random_state(arrays: Mapping[str, Any]) -> None:
     """Let a backend draw the random numbers that it would have drawn."""
-    held = [array for name, array in sorted(checkpoint.arrays.items()) if name.startswith(_RANDOM)]
+    held = [array for name, array in sorted(arrays.items()) if name.startswith(_RANDOM)]
     if held:
         import torch  # noqa: PLC0415
 

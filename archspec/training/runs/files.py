@@ -25,6 +25,12 @@ HISTORY: Final = "history.csv"
 CURVES: Final = ("curves.svg", "curves.png")
 """The history as pictures."""
 
+UNITS: Final = "units.csv"
+"""Gradients, dead and saturated units by layer and epoch: `units.write`."""
+
+UNITS_PICTURES: Final = ("units.svg", "units.png")
+"""The same as pictures."""
+
 BEST: Final = "best.keras"
 """The model of the best epoch."""
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 from pydantic import ConfigDict
 
 from archspec.training.runs.reading import Amount, Count, Number
+from archspec.training.runs.units import Layers
 
 
 @dataclass(slots=True)
@@ -25,6 +26,8 @@ class Memory:
     """The one that best.keras is of."""
     seconds: Amount = 0.0
     """Of training and validation, over all sittings."""
+    units: list[Layers] = field(default_factory=list)
+    """What each layer did, before the first epoch and after each; empty unless it is watched."""
     stopped: bool = False
     """Whether a callback ended the run before its last epoch."""
 
