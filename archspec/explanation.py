@@ -67,6 +67,7 @@ def show(name: str) -> Explanation:
         'block'
     """
     from archspec import catalog  # noqa: PLC0415  (nothing is loaded before it is asked for)
+    from archspec.ops.banks import BANKS  # noqa: PLC0415
     from archspec.reference import SECTIONS, WORDS, entries  # noqa: PLC0415
     from archspec.spec.document import Document  # noqa: PLC0415
     from archspec.spec.loading import bundled, families, find  # noqa: PLC0415
@@ -82,6 +83,8 @@ def show(name: str) -> Explanation:
         pass
     if name in FUNCTIONS:
         return Explanation(f"={FUNCTIONS[name].usage}", "function", FUNCTIONS[name].about)
+    if name in BANKS:
+        return show("initial")
     sections = {entry.name: entry for entry in entries(Document)}
     if name in sections:
         keys = entries(SECTIONS[name]) if name in SECTIONS else ()

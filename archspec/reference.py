@@ -20,8 +20,9 @@ from pydantic.fields import FieldInfo
 from archspec import catalog
 from archspec.analysis.checks import FIGURES
 from archspec.element import Element, expectation, field_docs
+from archspec.ops.banks import BANKS
 from archspec.ops.merge import Merge
-from archspec.ops.op import Op
+from archspec.ops.op import Op, Weighted
 from archspec.spec.document import Argument, BlockDefinition, Document, Head, Path, Published
 from archspec.spec.expressions import INPUTS
 from archspec.spec.loading import bundled
@@ -91,6 +92,14 @@ WORDS: Final[Mapping[str, Word]] = {
         "- branches: [[conv: 64], [max_pool: {size: 3, stride: 1, padding: same}, conv: 32]]\n"
         "  merge: concat",
     ),
+    "initial": Word(
+        "What the kernels of a convolution start as: a bank of filters known by formula.",
+        "Each has mean 0, and what a filter sees, all channels together, a sum of squares of 1; of "
+        "a depthwise convolution, each channel. Kernels are at least 3x3, on two spatial axes. "
+        "Training changes them, unless the step says `trainable: false`.\n\n"
+        + "\n\n".join(f"`{name}`: {inspect.getdoc(bank)}" for name, bank in BANKS.items()),
+        "- conv: {filters: 16, kernel: 5, initial: gabor, trainable: false}",
+    ),
     "expressions": Word(
         "A text that starts with `=` is computed, anywhere in a step.",
         "Numbers, words in quotes, lists, variables, loop variables, `index`; what comes into the "
@@ -101,7 +110,7 @@ WORDS: Final[Mapping[str, Word]] = {
         "- conv: =in.channels * 2",
     ),
 }
-"""The words of steps that are no kinds: modifiers, groups, and expressions."""
+"""Words of steps that are no kinds: modifiers, groups, banks of filters, and expressions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,7 @@ def entries(model: type[BaseModel]) -> tuple[Entry, ...]:
     ]
     if issubclass(model, Element):
         found.sort(key=lambda entry: (entry.name != model.main, entry.default is not None))
+        found.sort(key=lambda entry: entry.name in Weighted.model_fields)  # what all share, last
     return tuple(found)
 
 

@@ -348,13 +348,16 @@ def every_own_layer() -> Graph:
         L2Pool(size=2, stride=1),
         PadChannels(to=6),
         Slice(start=1, stop=5),
+        Convolution(filters=4, kernel=3, padding="same", initial="log"),
         DropPath(rate=0.5, mode="batch"),
     ):
         x = builder(op, x)
     draw = builder(PathDraw(columns=2), x)
     x = builder(Join(columns=(0, 1)), x, x, draw)
     graph = builder.finish("own", {"output": x}, {"output": 1.0})
-    used = {type(layer) for layer in build(graph).layers}
+    layers = build(graph).layers
+    used = {type(layer) for layer in layers}
+    used |= {type(getattr(layer, "kernel_initializer", None)) for layer in layers}
     assert used >= set(Layers.own.values())
     return graph
 

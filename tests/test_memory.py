@@ -25,8 +25,11 @@ IMAGE = 8 * 8 * 4
 """Values of the input of `graph_of`, and of most tensors here."""
 
 CONV = "convolution: {filters: 4, kernel: 3, padding: same}"
+FIXED = "convolution: {filters: 4, kernel: 3, padding: same, trainable: false}"
 RELU = "activation: relu"
+MAX = "max_pool: {size: 3, stride: 1, padding: same}"
 NORM = "batch_norm"
+FIXED_NORM = "batch_norm: {trainable: false}"
 
 
 def memory_of(graph: Graph) -> Memory:
@@ -55,7 +58,7 @@ def memory_of(graph: Graph) -> Memory:
         ([CONV, "activation: linear", CONV], 3, 2, 3),
         # An average needs nothing for its backward pass, a maximum its input.
         ([CONV, "avg_pool: {size: 3, stride: 1, padding: same}"], 3, 1, 3),
-        ([CONV, "max_pool: {size: 3, stride: 1, padding: same}"], 3, 2, 3),
+        ([CONV, MAX], 3, 2, 3),
         # Local response normalisation keeps both sides.
         ([CONV, "lrn: 5"], 3, 3, 3),
         # A tensor that is read twice is kept once: both convolutions read the input.
@@ -66,6 +69,13 @@ def memory_of(graph: Graph) -> Memory:
         ([f"{{branches: [[{CONV}, {RELU}, {CONV}], []], merge: add}}", RELU], 4, 3, 3),
         # A product needs its factors.
         ([f"{{branches: [[{CONV}], [{CONV}]], merge: multiply}}"], 4, 3, 4),
+        # A fixed convolution needs only its kernel to hand a gradient on; where none is wanted, as
+        # before the first weight that is trained, nothing is kept.
+        ([CONV, RELU, FIXED, RELU], 3, 3, 3),
+        ([FIXED, RELU, CONV], 3, 1, 3),
+        ([FIXED, RELU, MAX, CONV], 4, 1, 3),
+        ([CONV, FIXED_NORM, RELU], 2, 2, 2),
+        ([FIXED, RELU], 2, 0, 2),
         # A concatenation is a copy: twice as large as each of its inputs, and itself not kept.
         ([f"{{branches: [[{CONV}], [{CONV}]], merge: concat}}"], 5, 1, 5),
     ],

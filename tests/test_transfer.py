@@ -369,6 +369,18 @@ def test_unfreezing_trains_again_what_is_to_be_trained():
 
 
 @keras_test
+def test_what_the_spec_itself_freezes_stays_frozen():
+    network = graph(FLAT.replace("conv: 2", "conv: {filters: 2, trainable: false}"))
+    model = build(network)
+    before = [w.path for w in model.trainable_weights]
+    assert before == [f"fc{n}-fully_connected/{w}" for n in (1, 2) for w in ("kernel", "bias")]
+    # It may be new: its spec wants it as it is.
+    assert freeze(model, network, "conv1", ["conv1-convolution"]) == 0
+    freeze(model, network, "none", ())
+    assert [w.path for w in model.trainable_weights] == before
+
+
+@keras_test
 @pytest.mark.parametrize(
     ("step", "message"),
     [

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from archspec.analysis.setting import Setting
 from archspec.graph.graph import IN_KERAS, SEPARATOR, Graph
+from archspec.ops.op import Saved
 
 
 class Parts(NamedTuple):
@@ -93,6 +94,7 @@ def measure(graph: Graph, owned: list[int]) -> Memory:
     mask_bytes = params = trainable = 0
     trained: list[tuple[str, tuple[int, ...]]] = []
     origin: list[int] = []  # the node whose memory a view shows
+    reached: list[bool] = []  # whether the backward pass comes to a node
     for node in nodes:
         layer = node.layer
         op = layer.op
@@ -102,7 +104,8 @@ def measure(graph: Graph, owned: list[int]) -> Memory:
             name = node.name.replace(SEPARATOR, IN_KERAS)
             trained += [(f"{name}/{w.name}", w.shape) for w in layer.weights if w.trainable]
         origin.append(origin[node.inputs[0]] if op.view else node.index)
-        keeps = layer.saved
+        reached.append(layer.trainable > 0 or any(reached[index] for index in node.inputs))
+        keeps = layer.saved if reached[-1] else Saved()
         if keeps.input:
             saved.update(origin[index] for index in node.inputs)
         if keeps.output:

@@ -8,8 +8,9 @@ from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import Convolution
 from archspec.ops.elementwise import Activate, Dropout
-from archspec.ops.fields import Activation, Count, Padding, Rate, Window
+from archspec.ops.fields import Activation, Bank, Count, Padding, Rate, Window
 from archspec.ops.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
+from archspec.ops.op import FROZEN_HINTS
 
 _AS_A_STEP = "archspec has no {} norm; a step of its own after the `conv`, {}"
 
@@ -63,9 +64,13 @@ class Conv(Block, kind="conv", main="filters"):
 
     row: ClassVar[bool] = True
 
-    hints: ClassVar[dict[str, str]] = NORM_HINTS | dict.fromkeys(
-        ("in_channels", "input_channels", "in_filters", "input_shape"),
-        "a convolution takes its input channels from the step before: leave it out",
+    hints: ClassVar[dict[str, str]] = (
+        NORM_HINTS
+        | FROZEN_HINTS
+        | dict.fromkeys(
+            ("in_channels", "input_channels", "in_filters", "input_shape"),
+            "a convolution takes its input channels from the step before: leave it out",
+        )
     )
 
     filters: Count
@@ -90,6 +95,10 @@ class Conv(Block, kind="conv", main="filters"):
     """What comes first."""
     dropout: Rate = 0.0
     """Share of the convolution's outputs dropped in training, before what follows it."""
+    initial: Bank | None = None
+    """What the kernel starts as: a bank of filters (see `initial`), or null for random."""
+    trainable: bool = True
+    """Whether training changes the convolution's weights; it always changes the norm's."""
 
     def expand(self, b: Builder, x: Node) -> Node:
         if self.order == "norm-act-conv":
@@ -105,6 +114,8 @@ class Conv(Block, kind="conv", main="filters"):
             dilation=self.dilation,
             groups=self.groups,
             bias=self.norm is None if self.bias is None else self.bias,
+            initial=self.initial,
+            trainable=self.trainable,
         )
         y = b(convolution, x, name="convolution")
         return b(Dropout(rate=self.dropout), y, name="dropout") if self.dropout else y

@@ -9,6 +9,7 @@ from archspec.graph.graph import Node
 from archspec.ops.convolution import FullyConnected
 from archspec.ops.elementwise import Activate
 from archspec.ops.fields import Activation, Count
+from archspec.ops.op import FROZEN_HINTS
 
 
 class Fc(Block, kind="fc", main="units"):
@@ -16,9 +17,13 @@ class Fc(Block, kind="fc", main="units"):
 
     row: ClassVar[bool] = True
 
-    hints: ClassVar[dict[str, str]] = NORM_HINTS | dict.fromkeys(
-        ("in_features", "input_dim", "in_channels", "input_shape"),
-        "it takes what the step before gives: leave it out",
+    hints: ClassVar[dict[str, str]] = (
+        NORM_HINTS
+        | FROZEN_HINTS
+        | dict.fromkeys(
+            ("in_features", "input_dim", "in_channels", "input_shape"),
+            "it takes what the step before gives: leave it out",
+        )
     )
 
     units: Count
@@ -29,10 +34,13 @@ class Fc(Block, kind="fc", main="units"):
     """Normalisation: batch, layer, group, lrn, or null."""
     activation: Activation | None = None
     """Activation, or null."""
+    trainable: bool = True
+    """Whether training changes the layer's weights; it always changes the norm's."""
 
     def expand(self, b: Builder, x: Node) -> Node:
         bias = self.norm is None if self.bias is None else self.bias
-        x = b(FullyConnected(units=self.units, bias=bias), x, name="fully_connected")
+        connected = FullyConnected(units=self.units, bias=bias, trainable=self.trainable)
+        x = b(connected, x, name="fully_connected")
         if self.norm:
             x = b(NORMS[self.norm](), x, name="norm")
         return b(Activate(function=self.activation), x, name="activation") if self.activation else x

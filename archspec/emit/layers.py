@@ -15,6 +15,8 @@ from typing import Any, ClassVar, TypeAlias
 import keras
 from keras import ops
 
+from archspec.ops import banks
+
 Extents: TypeAlias = tuple[Any, ...]
 """What Keras calls a shape: with the batch, which is None where it is open."""
 Sides: TypeAlias = tuple[tuple[int, int], ...]
@@ -393,6 +395,22 @@ class Join(keras.layers.Layer):
         }
 
 
+@register
+class FilterBank(keras.initializers.Initializer):
+    """Kernels known by formula: see `archspec.ops.banks.weights`."""
+
+    def __init__(self, bank: str, *, depthwise: bool = False) -> None:
+        self.bank = bank
+        self.depthwise = depthwise
+
+    def __call__(self, shape: Extents, dtype: Any = None) -> Any:
+        values = banks.weights(self.bank, shape, depthwise=self.depthwise)
+        return ops.cast(ops.convert_to_tensor(values), dtype or keras.config.floatx())
+
+    def get_config(self) -> dict[str, Any]:
+        return {"bank": self.bank, "depthwise": self.depthwise}
+
+
 class Layers:
     """What `Op.emit` gets as `layers`: archspec's own, else `keras.layers`."""
 
@@ -409,6 +427,7 @@ class Layers:
             BatchDropPath,
             PathDraw,
             Join,
+            FilterBank,
         )
     }
 

@@ -89,6 +89,7 @@ def _apply(layers: Any, node: Node, inputs: list[Any], *, exact: bool) -> Any:
         if exact and layer.compute_dtype != layer.variable_dtype:
             layer.dtype_policy = layer.variable_dtype
         y = layer(y)
+        layer.trainable = not node.op.frozen
     return y
 
 
@@ -143,7 +144,7 @@ def verify(spec: Spec | Graph, model: Any = None) -> Verification:
     for node in graph.nodes:
         static = [(w.name, w.shape, w.trainable) for w in node.layer.weights]
         held = [
-            (w.name, tuple(w.shape), w.trainable)
+            (w.name, tuple(w.shape), w.trainable and layer.trainable)
             for layer in emitted.get(node.index, ())
             for w in layer.weights
         ]

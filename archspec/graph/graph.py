@@ -70,6 +70,8 @@ def layer_at(op: Op, inputs: tuple[Shape, ...]) -> Layer:
         if not 1 <= extent <= LARGEST:
             raise Problem("limit", f"`{op.kind}` would give {output}: an extent over {LARGEST}")
     weights = op.weights(*inputs)
+    if op.frozen:
+        weights = tuple(weight._replace(trainable=False) for weight in weights)
     counts = [prod(weight.shape) for weight in weights]
     work = op.work(*inputs, output)
     return Layer(

@@ -6,14 +6,15 @@ from typing import Annotated, Any, Literal
 
 from archspec.diagnostics import Problem
 from archspec.element import Instead
-from archspec.ops.fields import Count, Window, per_axis
-from archspec.ops.op import Op, Reach, Saved, Weight, Work, needs_spatial
+from archspec.ops import banks
+from archspec.ops.fields import Bank, Count, Window, per_axis
+from archspec.ops.op import Reach, Saved, Weight, Weighted, Work, needs_spatial
 from archspec.ops.shape import Shape
-from archspec.ops.windows import Windowed, by_rank, padded
+from archspec.ops.windows import Slide, Windowed, by_rank, padded
 
 
-class _Kernel(Windowed):
-    """A family: a learned kernel slides over the input. Keeps its input for the backward pass."""
+class _Kernel(Windowed, Weighted):
+    """A family: a kernel slides over the input, which its gradient needs."""
 
     extent_field = "kernel"
 
@@ -51,7 +52,7 @@ class _Kernel(Windowed):
         return Work(prod(self.kernel_shape(x)) * places, y.size if self.bias else 0)
 
     def saved_for_backward(self) -> Saved:
-        return Saved(input=True)
+        return Saved(input=self.trainable)
 
     def keras_arguments(self, x: Shape, name: str) -> dict[str, Any]:
         return {
@@ -69,7 +70,20 @@ class _Kernel(Windowed):
         return padded(layers, name, self.slides(x), layer)
 
 
-class Convolution(_Kernel, kind="convolution", main="filters"):
+class Banked(_Kernel):
+    """A family: the kernel may start as a bank of filters, the same for each input channel."""
+
+    initial: Bank | None = None
+    """What the kernel starts as: a bank of filters (see `initial`), or null for random."""
+
+    def slides(self, x: Shape) -> tuple[Slide, ...]:
+        slides = super().slides(x)
+        if self.initial:
+            banks.check(self.initial, self.kind, x, self.taps(x.rank))
+        return slides
+
+
+class Convolution(Banked, kind="convolution", main="filters"):
     """Convolution alone, without normalisation or activation; `conv` is the block with both.
 
     Kernels have shape (kernel..., channels / groups, filters). Grouped convolution: Krizhevsky et
@@ -107,11 +121,13 @@ class Convolution(_Kernel, kind="convolution", main="filters"):
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
         arguments = self.keras_arguments(x, name) | {"groups": self.groups}
+        if self.initial:
+            arguments["kernel_initializer"] = layers.FilterBank(self.initial)
         layer = by_rank(layers, "Conv", x.rank)(self.filters, **arguments)
         return self.emit_padded(layers, name, x, layer)
 
 
-class DepthwiseConv(_Kernel, kind="depthwise_conv", main="kernel"):
+class DepthwiseConv(Banked, kind="depthwise_conv", main="kernel"):
     """Each channel convolved by itself, with `multiplier` kernels. (Sifre 2014; Howard et al. 2017)
 
     The kernel has shape (kernel..., channels, multiplier). One or two spatial axes.
@@ -145,6 +161,9 @@ class DepthwiseConv(_Kernel, kind="depthwise_conv", main="kernel"):
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
         arguments = self.keras_arguments(x, name) | {"depth_multiplier": self.multiplier}
+        if self.initial:
+            bank = layers.FilterBank(self.initial, depthwise=True)
+            arguments["depthwise_initializer"] = bank
         layer = by_rank(layers, "DepthwiseConv", x.rank)(**arguments)
         return self.emit_padded(layers, name, x, layer)
 
@@ -237,7 +256,7 @@ class LocalConv(_Kernel, kind="local_conv", main="filters"):
         return padded(layers, name, self.slides(x), layer)
 
 
-class FullyConnected(Op, kind="fully_connected", main="units"):
+class FullyConnected(Weighted, kind="fully_connected", main="units"):
     """Every output sees every input, a vector; `fc` is the block with an activation."""
 
     units: Count
@@ -262,7 +281,7 @@ class FullyConnected(Op, kind="fully_connected", main="units"):
         return Work(x.channels * y.channels, y.size if self.bias else 0)
 
     def saved_for_backward(self) -> Saved:
-        return Saved(input=True)
+        return Saved(input=self.trainable)
 
     def reach(self, x: Shape) -> Reach | None:  # noqa: ARG002
         return None

@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from archspec.ops.fields import Activation, Number, Rate
-from archspec.ops.op import Elementwise, Saved, Weight, Work, needs_spatial
+from archspec.ops.op import Elementwise, Saved, Weight, Weighted, Work, needs_spatial
 from archspec.ops.shape import Shape
 
 _NOT_MONOTONE = frozenset({"gelu", "silu", "swish", "mish", "hard_swish"})
@@ -103,7 +103,7 @@ class DropPath(_Drop, kind="drop_path", main="rate"):
         return layers.Dropout(self.rate, noise_shape=(None, *(1,) * len(x)), name=name)
 
 
-class Scale(Elementwise, kind="scale"):
+class Scale(Elementwise, Weighted, kind="scale"):
     """Each channel times a learned factor, plus a learned offset (Caffe's Scale)."""
 
     bias: bool = True
@@ -119,7 +119,7 @@ class Scale(Elementwise, kind="scale"):
         return Work(0, y.size * (2 if self.bias else 1))
 
     def saved_for_backward(self) -> Saved:
-        return Saved(input=True)
+        return Saved(input=self.trainable)
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
         return layers.Scale(use_bias=self.bias, initial=self.initial, name=name)

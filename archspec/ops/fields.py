@@ -96,6 +96,26 @@ Activation: TypeAlias = Annotated[
 ]  # fmt: skip
 """Elementwise functions by Keras's names, and softmax over the channels."""
 
+_RANDOM = "leave `initial` out: kernels start random (Glorot & Bengio 2010)"
+
+Bank: TypeAlias = Annotated[
+    Literal["gabor", "sobel", "log"],
+    Instead(
+        dict.fromkeys(
+            ("random", "glorot", "xavier", "glorotuniform", "glorotnormal", "he", "henormal",
+             "heuniform", "kaiming", "lecun", "normal", "uniform", "none", "default"),
+            _RANDOM,
+        )
+        | dict.fromkeys(
+            ("laplacian", "laplace", "laplacianofgaussian", "marrhildreth", "mexicanhat", "dog",
+             "differenceofgaussians"),
+            "did you mean `log`, the Laplacian of Gaussian?",
+        )
+        | dict.fromkeys(("prewitt", "scharr", "roberts", "edge", "edges"), "did you mean `sobel`?")
+    ),
+]  # fmt: skip
+"""Kernels known by formula; `archspec.ops.banks` has them."""
+
 
 def per_axis(value: int | tuple[int, ...], rank: int, what: str) -> tuple[int, ...]:
     """One number for each of `rank` spatial axes."""

@@ -4,11 +4,11 @@ from typing import Any
 
 from archspec.diagnostics import Problem
 from archspec.ops.fields import Count, Number, Odd, Positive, Rate
-from archspec.ops.op import Elementwise, Reach, Saved, Weight, Work
+from archspec.ops.op import Elementwise, Reach, Saved, Weight, Weighted, Work
 from archspec.ops.shape import Shape
 
 
-class _Normalization(Elementwise):
+class _Normalization(Elementwise, Weighted):
     """A family: statistics, then a learned factor and offset for each channel."""
 
     epsilon: Positive = 1e-3
@@ -38,7 +38,7 @@ class BatchNorm(_Normalization, kind="batch_norm"):
     """Each channel normalised over the batch and all places. (Ioffe & Szegedy 2015)
 
     At inference it is one multiply-add a value with the moving statistics, which are weights that
-    are not trained.
+    are not trained. So it is in training with `trainable: false`, and the statistics stay.
     """
 
     momentum: Rate = 0.99
@@ -50,6 +50,9 @@ class BatchNorm(_Normalization, kind="batch_norm"):
 
     def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
         return Work(0, 2 * y.size)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=self.trainable)
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
         return layers.BatchNormalization(momentum=self.momentum, **self.keras_arguments(name))

@@ -6,7 +6,7 @@ work or what training must keep does not load. The families below each state tho
 
 from abc import abstractmethod
 from fractions import Fraction
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from archspec.diagnostics import Problem
 from archspec.element import Element
@@ -52,6 +52,12 @@ class Reach(NamedTuple):
     stride: tuple[int | Fraction, ...]
 
 
+FROZEN_HINTS: Final = dict.fromkeys(
+    ("frozen", "freeze", "fixed"), "weights that training leaves alone are `trainable: false`"
+)
+"""Help for the other word that says it, which is true where ours is false."""
+
+
 class Op(Element):
     """A primitive. Shapes are channels last, without the batch; one input unless it is a merge."""
 
@@ -60,6 +66,11 @@ class Op(Element):
 
     view: ClassVar[bool] = False
     """Whether the output is the input's memory under another shape."""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether training leaves all its weights as they are."""
+        return False
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -99,6 +110,19 @@ class Op(Element):
 def pointwise(x: Shape) -> Reach:
     """The reach of an op whose output at a place depends on the input at that place alone."""
     return Reach((1,) * x.rank, (1,) * x.rank)
+
+
+class Weighted(Op):
+    """A family: an op that owns weights, and whose spec may keep training from them."""
+
+    hints: ClassVar[dict[str, str]] = FROZEN_HINTS
+
+    trainable: bool = True
+    """Whether training changes the weights; if not, they stay as they start or are loaded."""
+
+    @property
+    def frozen(self) -> bool:
+        return not self.trainable
 
 
 class Elementwise(Op):

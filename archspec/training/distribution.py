@@ -134,7 +134,9 @@ class Devices:
         for variable in model.non_trainable_weights:
             held = self.engine.experimental_local_results(variable.value)
             if variable.value.dtype.is_floating:
-                variable.assign(tf.add_n([tf.identity(value) for value in held]) / len(held))
+                first = tf.identity(held[0])  # the mean by differences: equal ones stay, to the bit
+                differences = tf.add_n([tf.identity(value) - first for value in held])
+                variable.assign(first + differences / len(held))
 
     def aligning(self, keras: Any) -> list[Any]:
         """Callbacks that align before others look, and before a validation."""

@@ -20,6 +20,7 @@ from archspec.diagnostics import UsageError, suggestion
 from archspec.emit.engine import deep, load_keras
 from archspec.emit.model import build, layer_name
 from archspec.graph.graph import Graph, Layer, Node
+from archspec.ops.convolution import Banked
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
@@ -174,6 +175,8 @@ def _examples(
 
 def _draw_kernels(model: Any, graph: Graph, start: Gaussian, random: np.random.Generator) -> None:
     for node in graph.nodes:
+        if isinstance(node.op, Banked) and node.op.initial:  # known by formula
+            continue
         for weight in model.get_layer(layer_name(node)).weights:
             if weight.name == "kernel":
                 values = random.standard_normal(weight.shape, dtype="float32")

@@ -93,6 +93,12 @@ def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> None:
         main: ("layers", len(spec.document.layers) - 1),
     }
     found: list[Diagnostic] = []
+    if not any(node.layer.trainable for node in graph.nodes):
+        why = "its weights are all `trainable: false`"
+        if not any(node.layer.params for node in graph.nodes):
+            why = "it has no weights"
+        nothing = Problem("value", f"nothing of `{graph.name}` can be trained: {why}")
+        found.append(nothing.at(spec.source.span(("layers",))))
     weighted = recipe.class_weights if isinstance(recipe.class_weights, dict) else ()
     for name, misfit in training_data.misfits(recipe.data, graph.input, outputs, weighted):
         found.append(misfit.at(spec.source.span(spans.get(name, ("heads", name)))))

@@ -109,17 +109,18 @@ def freeze(model: Any, graph: Graph, until: str, new: Collection[str]) -> int:
 
     `until` is `none`, `all` (but what is `new` and the head), or the path of a step, as a table
     shows it: then what the step consists of is frozen, and all that it depends on. The rest is
-    trained, whatever was frozen before. A frozen batch norm uses its moving statistics and leaves
-    them as they are; frozen dropout still drops. Compile the model afterwards: a compiled one goes
-    on as before. Raises `UsageError` for an unknown step, where a `new` layer would be frozen with
-    its random weights, and where nothing would be left to train.
+    trained, whatever was frozen before, except for steps with `trainable: false`. A frozen batch
+    norm uses its moving statistics and leaves them as they are; frozen dropout still drops. Compile
+    the model afterwards: a compiled one goes on as before. Raises `UsageError` for an unknown step,
+    where a `new` layer would be frozen with its random weights, and where nothing would be left to
+    train.
     """
     try:
         frozen = _frozen(graph, until, {*new, *_heads(model)} if until == ALL else (), new)
     except Problem as problem:
         hint = f"; {problem.help}" if problem.help else ""
         raise UsageError(f"{problem.message}{hint}") from None
-    names = {layer_name(node): node.index in frozen for node in graph.nodes}
+    names = {layer_name(node): node.index in frozen or node.op.frozen for node in graph.nodes}
     for layer in model.layers:
         name = layer.name if layer.name in names else layer.name.rpartition(PART)[0]
         layer.trainable = not names.get(name, False)
@@ -138,7 +139,11 @@ def _frozen(graph: Graph, until: str, kept: Collection[str], new: Collection[str
         frozen = {node.index for node in graph.nodes if layer_name(node) not in kept}
     else:
         frozen = _up_to(graph, until)
-    random = [node.name for node in graph.nodes if node.index in frozen and layer_name(node) in new]
+    random = [
+        node.name
+        for node in graph.nodes
+        if node.index in frozen and layer_name(node) in new and not node.op.frozen
+    ]
     if random:
         message = f"`{until}` cannot be frozen: `{random[0]}` is new, its weights are random"
         raise Problem("value", message, help="freeze a step before it, or `all` that is not new")
