@@ -30,6 +30,42 @@ def linear(keras: Any, shape: tuple[int, ...], classes: int = 3, seed: int = 0) 
     return model
 
 
+def relu_net(keras: Any, shape: tuple[int, ...], classes: int = 3, seed: int = 0) -> Any:
+    """Convolutions, ReLUs, a pool that overlaps and dense layers, on images, signals or volumes."""
+    rank = len(shape) - 1
+    layers = keras.layers
+    conv = getattr(layers, f"Conv{rank}D")
+    pool = getattr(layers, f"MaxPooling{rank}D")
+    inputs = keras.Input(shape)
+    x = conv(6, 3, padding="same", activation="relu", name="conv1")(inputs)
+    x = pool(3, strides=2, padding="same", name="pool")(x)
+    x = layers.ReLU(name="relu2")(conv(8, 3, padding="same", name="conv2")(x))
+    x = layers.Dense(10, activation="relu", name="hidden")(layers.Flatten()(x))
+    return seeded(
+        keras.Model(inputs, layers.Dense(classes, activation="softmax", name="out")(x)), seed
+    )
+
+
+def seeded(model: Any, seed: int = 0) -> Any:
+    """The same model with weights by NumPy: the same on every backend.
+
+    Kernels are He's, biases and means small, scales and variances near 1.
+    """
+    draw = np.random.default_rng(seed)
+    weights = []
+    for variable in model.weights:
+        shape = tuple(variable.shape)
+        if variable.name in ("gamma", "moving_variance"):
+            value = draw.uniform(0.5, 1.5, shape)
+        elif len(shape) > 1:
+            value = draw.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
+        else:
+            value = draw.normal(0, 0.1, shape)
+        weights.append(value.astype(np.float32))
+    model.set_weights(weights)
+    return model
+
+
 def images(count: int, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     """Random float32 pixels from 0 to 255."""
     return np.random.default_rng(seed).uniform(0, 255, (count, *shape)).astype(np.float32)

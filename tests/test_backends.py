@@ -1,0 +1,45 @@
+"""TensorFlow, JAX and PyTorch give the same maps, up to the rounding of float32."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from backends import BACKENDS, ERROR, cases, installed, maps_of, missing
+
+pytestmark = pytest.mark.keras
+
+NOISE = 1e-4
+"""Of the largest value of an array: what rounding may change."""
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory) -> Path:
+    """A folder that all workers of the session have in common."""
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "maps"
+    place.mkdir(exist_ok=True)
+    return place
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def both(request, shared):
+    """What a backend computes, and what the first one that is installed does."""
+    if reason := missing(request.param):
+        pytest.skip(reason)
+    return maps_of(request.param, shared), maps_of(installed()[0], shared)
+
+
+@pytest.mark.parametrize("case", cases())
+def test_every_backend_gives_the_same_maps(case, both):
+    found, expected = (maps[case] for maps in both)
+    assert ERROR not in found, str(found[ERROR])
+    assert ERROR not in expected, str(expected[ERROR])
+    assert sorted(found) == sorted(expected)
+    for name, array in expected.items():
+        if array.dtype.kind == "f":
+            assert np.isfinite(array).all(), name
+            noise = NOISE * np.abs(array).max(initial=0)
+            np.testing.assert_allclose(found[name], array, rtol=0, atol=noise, err_msg=name)
+        else:
+            np.testing.assert_array_equal(found[name], array, err_msg=name)
