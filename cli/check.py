@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .options import format_option, out_option, set_option, variant_option
+from .options import Network, format_option, out_option, set_option, variant_option
 from .output import as_json, check_outputs, complain, deliver, echo, suffixes
 
 FORMS = ("text", "json", "markdown")
@@ -15,7 +15,7 @@ FORMS = ("text", "json", "markdown")
 @click.command(
     name="check", short_help="Prove a spec: every variant valid, its figures and budgets true."
 )
-@click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
+@click.argument("specs", nargs=-1, required=True, type=Network(), metavar="SPEC...")
 @variant_option
 @set_option
 @format_option(*FORMS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from .options import format_option, memory_options, out_option, rows_options, set_option
+from .options import Network, format_option, memory_options, out_option, rows_options, set_option
 from .output import FORMATS, SUFFIXES, as_json, check_outputs, complain, deliver
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ Renderer: TypeAlias = Callable[..., str]
 @click.command(
     name="compare", short_help="Show networks side by side, or where two of them differ."
 )
-@click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
+@click.argument("specs", nargs=-1, required=True, type=Network(), metavar="SPEC...")
 @set_option
 @memory_options
 @click.option(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .engine import EngineCommand
-from .options import AT_LEAST_1, format_option, images_options, out_option
+from .options import AT_LEAST_1, Place, format_option, images_options, out_option
 from .output import as_json, check_outputs, counter, deliver, echo, suffixes
 from .spelling import spelled
 
@@ -17,7 +17,7 @@ PARTS = ("test", "validation", "train", "all")
 
 
 @click.command("evaluate", cls=EngineCommand)
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, type=Place(), metavar="RUN...")
 @click.option(
     "--data", metavar="SOURCE", help="Other data: digits, cifar10, .., a folder, a table, an .npz."
 )

@@ -6,6 +6,7 @@ and first lines the help.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import time
@@ -16,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .engine import EngineCommand
-from .options import AT_LEAST_1, NORMALIZE, Number, Whole, format_option
+from .options import AT_LEAST_1, NORMALIZE, Number, Option, Place, Whole, format_option
 from .output import as_json, echo, terminal_width
 from .spelling import CURRENT, spelled
 
 if TYPE_CHECKING:
     from archspec.explain.gallery import Gallery
-    from archspec.explain.method import Option
+    from archspec.explain.method import Option as Argument
 
 FORMS = ("text", "json")
 
@@ -93,15 +94,16 @@ WORDS: Mapping[str, str] = {
 """What other tools, and the papers, call a method."""
 
 
+@functools.cache
 def _command(word: str) -> click.Command:
     """The command of a method."""
     from archspec import explain
     from archspec.explain.method import default_of, options_of, takes_images
 
     function = getattr(explain, word.replace("-", "_"))
-    params: list[click.Parameter] = [click.Argument(["run"], metavar="RUN")]
+    params: list[click.Parameter] = [click.Argument(["run"], type=Place(), metavar="RUN")]
     if takes_images(function):
-        params.append(click.Argument(["images"], nargs=-1, metavar="[IMAGE...]"))
+        params.append(click.Argument(["images"], nargs=-1, type=Place(), metavar="[IMAGE...]"))
     for name, option in options_of(function).items():
         params.append(_option(name, option, default_of(function, name)))
     params += _common_options(takes_images(function))
@@ -114,7 +116,7 @@ def _command(word: str) -> click.Command:
     )
 
 
-def _option(name: str, option: Option, default: Any) -> click.Option:
+def _option(name: str, option: Argument, default: Any) -> click.Option:
     shown = "" if default in (None, False, ()) or "[" in option.help else f"  [{default}]"
     flag = f"--{name.replace('_', '-')}"
     kind: Any = str
@@ -154,8 +156,9 @@ def _common_options(images: bool) -> list[click.Parameter]:
 
     format_option(*FORMS)(decorated)
     return [
-        click.Option(
+        Option(
             ["-o", "--out", "folder"],
+            aliases={"--output": None},
             metavar="DIR",
             help="Write index.html, PNGs, raw values (.npy) and explain.json into a folder.",
         ),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .engine import EngineCommand
-from .options import Number, Option, format_option
+from .options import Number, Option, Place, format_option
 from .output import as_json, echo
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MODELS = ("best", "final")
 
 
 @click.command("export", cls=EngineCommand)
-@click.argument("run")
+@click.argument("run", type=Place())
 @click.option(
     "-o",
     "--out",

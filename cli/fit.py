@@ -12,6 +12,7 @@ import click
 
 from .engine import EngineCommand
 from .options import (
+    Network,
     Number,
     Setting,
     Whole,
@@ -54,7 +55,7 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 
 
 @click.command("fit", cls=EngineCommand)
-@click.argument("spec", required=False)
+@click.argument("spec", required=False, type=Network())
 @variant_option
 @set_option
 @click.option(

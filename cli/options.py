@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
@@ -10,6 +10,8 @@ import click
 from .output import SUFFIXES
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from archspec.spec.document import Spec
 
 Command: TypeAlias = Callable[..., Any]
@@ -25,6 +27,38 @@ class Number(click.FloatRange):
     """A number; a message calls it so."""
 
     name = "number"
+
+
+class Place(click.ParamType):  # type: ignore[type-arg]
+    """A path, which a shell completes, and what may stand in its place."""
+
+    name = "path"
+
+    def names(self) -> Iterable[str]:
+        """Words that are no paths."""
+        return ()
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        words = [CompletionItem(name) for name in self.names() if name.startswith(incomplete)]
+        return [*words, CompletionItem(incomplete, type="file")]
+
+
+class Network(Place):
+    """A spec: a path, or the name of a network that comes with archspec."""
+
+    name = "spec"
+
+    def names(self) -> Iterable[str]:
+        from archspec.spec.loading import bundled
+
+        return bundled()
 
 
 class Form(click.Choice[str]):
@@ -149,7 +183,7 @@ def collect(
     return dict(pairs)
 
 
-spec_argument = click.argument("spec")
+spec_argument = click.argument("spec", type=Network())
 """SPEC: a path, a bundled family, or a variant's name."""
 
 variant_option = click.option("--variant", metavar="NAME", help="Which member of the family.")

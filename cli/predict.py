@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from .engine import EngineCommand
-from .options import AT_LEAST_1, format_option, images_options, out_option
+from .options import AT_LEAST_1, Place, format_option, images_options, out_option
 from .output import as_json, check_outputs, counter, deliver, echo, suffixes
 from .spelling import spelled
 
@@ -18,8 +18,8 @@ FORMS = ("text", "json", "csv")
 
 
 @click.command("predict", cls=EngineCommand)
-@click.argument("run")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("run", type=Place())
+@click.argument("images", nargs=-1, required=True, type=Place(), metavar="IMAGE...")
 @click.option(
     "--with",
     "others",

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
-from .options import format_option, out_option
+from .options import Network, format_option, out_option
 from .output import as_json, check_outputs, deliver, suffixes
 
 FORMS = ("text", "json", "markdown")
 
 
+class Word(Network):
+    """A word of the language, or a network that comes with archspec."""
+
+    name = "word"
+
+    def names(self) -> Iterable[str]:
+        from archspec.catalog import kinds
+
+        return (*kinds(), *super().names())
+
+
 @click.command(name="show")
-@click.argument("word", metavar="KIND|SPEC")
+@click.argument("word", type=Word(), metavar="KIND|SPEC")
 @format_option(*FORMS)
 @out_option(*suffixes(*FORMS))
 def command(word: str, form: str, outputs: tuple[str, ...]) -> None:

@@ -36,6 +36,7 @@ ROOMS = (
     "explanation",
     "json_schema",
     "cli",
+    "__main__",
 )
 """A room may import from itself and from the rooms before it. `archspec` itself names them all."""
 

@@ -384,3 +384,44 @@ def test_each_kind_of_failure_has_its_exit_code(failing, error, code, said):
 def test_a_bug_shows_its_traceback(failing):
     bug = ZeroDivisionError("a bug")
     assert failing(bug).exception is bug
+
+
+def completions(words: str) -> set[str]:
+    """What bash is offered after these words, the last of which is not whole."""
+    environment = {
+        **os.environ,
+        "_ARCHSPEC_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    done = subprocess.run([COMMAND], env=environment, capture_output=True, text=True, check=True)
+    return {line.partition(",")[2] for line in done.stdout.splitlines()}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("archspec bu", {"build"}),
+        ("archspec build --form", {"--format", "--formulas"}),
+        ("archspec build squeeze", {"squeezenet", "squeeze"}),  # a network, or a file
+        ("archspec show transi", {"transition", "transi"}),
+        ("archspec explain sal", {"saliency"}),
+        ("archspec explain saliency --targ", {"--target"}),
+    ],
+)
+def test_a_shell_completes_commands_options_and_networks(words, expected):
+    assert completions(words) == expected
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_a_shell_calls_archspec(shell):
+    result = CliRunner().invoke(main, ["completion", shell])
+    assert result.exit_code == 0
+    assert "_ARCHSPEC_COMPLETE" in result.output
+
+
+def test_python_can_run_the_package():
+    module = [sys.executable, "-m", "archspec", "--version"]
+    assert (
+        "archspec 0." in subprocess.run(module, capture_output=True, text=True, check=True).stdout
+    )

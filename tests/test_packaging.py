@@ -69,7 +69,7 @@ def wheel(tmp_path_factory):
     for package in FOLDERS.values():
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, source / package, ignore=ignore)
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     build = "from setuptools import build_meta; print(build_meta.build_wheel('..'))"
     subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True)
@@ -78,7 +78,7 @@ def wheel(tmp_path_factory):
 
 
 def test_the_wheel_holds_all_of_the_tree_and_nothing_else(wheel):
-    expected = {"archspec/py.typed"}
+    expected = {"archspec/py.typed", "archspec/explain/pictures/page.css"}
     for package, folder in FOLDERS.items():
         for pattern in ("**/*.py", "**/*.json", *(["*.yaml"] if folder == "specs" else [])):
             for path in (ROOT / folder).glob(pattern):
