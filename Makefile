@@ -52,12 +52,14 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/training.py
 
 $(VENV)/ready: pyproject.toml constraints.txt
+	@echo "installing archspec with TensorFlow and Keras into $(VENV): 2 GB, a minute or two"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[tensorflow]'
 	touch $@
 
 $(VENV)/dev: $(VENV)/ready
+	@echo "installing what the tests need into $(VENV): JAX, ONNX and more, 1 GB"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[tensorflow,dev]'
 	touch $@
 
