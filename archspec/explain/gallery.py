@@ -32,8 +32,9 @@ class Picture:
     title: str
     """What stands above it."""
     values: NDArray[Any]
-    """(height, width) or (height, width, 1 or 3); one more axis in front where there are `tiles`.
-    Of signals (length,), and of volumes (depth, height, width), likewise."""
+    """(height, width) or (height, width, channels); one more axis in front where there are `tiles`.
+    Of signals (length,), and of volumes (depth, height, width), likewise. Of a volume the middle
+    slice is drawn, and of channels that are neither 1 nor 3 the mean."""
     look: Look
     facts: Mapping[str, Value] = field(default_factory=dict)
     """What is said below it, as the class, its score, the seed."""
@@ -43,7 +44,11 @@ class Picture:
     over: NDArray[Any] | None = None
     """(height, width, channels) pixels from 0 to 1 that a map is laid over."""
     tiles: Sequence[str] | None = None
-    """What stands below each of several pictures, which are drawn as a grid."""
+    """What stands below each of several pictures, which are drawn as a grid; empty for nothing."""
+    columns: int | None = None
+    """Tiles in a row; as many as make the grid a little wider than high, where it is not given."""
+    own_scale: bool = False
+    """Whether each tile has limits of its own, and not all the same."""
 
     @property
     def is_zero(self) -> bool:

@@ -6,6 +6,7 @@ import io
 import math
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,8 +26,22 @@ LARGEST: Final = 1_024
 TILE: Final = 64
 """Pixels of a tile's longer side, at least."""
 
+SMALL_TILE: Final = 40
+"""The same in a grid of more than `MANY` tiles."""
+
+MANY: Final = 100
+
+STRIP: Final = 12
+"""Pixels of the height of a vector."""
+
 GAP: Final = 4
 """Pixels between tiles."""
+
+BACKGROUND: Final = "#ebebeb"
+"""Between tiles: white is a value."""
+
+LETTERS: Final = 11
+"""Pixels of the height of the letters below tiles."""
 
 PERCENTILE: Final = 99
 """Of absolute values: what is stronger is shown as strong as this."""
@@ -55,6 +70,17 @@ def limits_of(picture: Picture) -> tuple[float, float]:
 
 def scale_of(picture: Picture) -> str:
     """What the colours mean, in words that stand under the picture."""
+    reduced = _reduction(picture.look, picture.values.shape[picture.tiles is not None :])
+    return f"{_colours_of(picture)}; {reduced}" if reduced else _colours_of(picture)
+
+
+def _colours_of(picture: Picture) -> str:
+    if picture.own_scale:
+        ends = {
+            "pixels": "black its least value, white its largest",
+            "signed": "blue below 0, white 0, red above, as strong as its largest absolute value",
+        }
+        return f"each on a scale of its own: {ends.get(picture.look, 'bright its largest value')}"
     low, high = limits_of(picture)
     match picture.look:
         case "positive":
@@ -84,7 +110,45 @@ def coloured(picture: Picture) -> NDArray[Any]:
     values = picture.values
     if picture.tiles is None:
         return _enlarged(_one(picture, values), SMALLEST)
-    return _grid([_enlarged(_one(picture, each), TILE) for each in values])
+    tiles = [_tile(picture, each) for each in values]
+    return _grid(tiles, picture.tiles, columns_of(picture))
+
+
+def _tile(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
+    """One of the tiles of a picture."""
+    least = TILE if len(picture.values) <= MANY else SMALL_TILE
+    return _enlarged(_one(_on_own_scale(picture, values), values), least)
+
+
+def _on_own_scale(picture: Picture, values: NDArray[Any]) -> Picture:
+    """The picture with the limits that one of its tiles has."""
+    import numpy as np  # noqa: PLC0415
+
+    if not picture.own_scale:
+        return picture
+    if picture.look == "pixels":
+        return replace(picture, values=values, limits=None)
+    most = float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0
+    return replace(picture, limits=(-most if picture.look == "signed" else 0.0, most))
+
+
+def _reduction(look: str, shape: tuple[int, ...]) -> str:
+    """What is left out, where values have more axes than a picture."""
+    if len(shape) == 4 or (len(shape) == 3 and shape[-1] not in (1, 3) and look != "pixels"):
+        return f"slice {shape[0] // 2} of 0 to {shape[0] - 1}"
+    if len(shape) == 3 and shape[-1] not in (1, 3):
+        return f"mean of {shape[-1]} channels"
+    return ""
+
+
+def _flat(look: str, values: NDArray[Any]) -> NDArray[Any]:
+    """Values with the axes of a picture (see `_reduction`)."""
+    if _reduction(look, values.shape).startswith("slice"):
+        values = values[len(values) // 2]
+    if _reduction(look, values.shape):
+        mean: NDArray[Any] = values.mean(axis=-1)
+        return mean
+    return values
 
 
 def _one(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
@@ -92,6 +156,7 @@ def _one(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
     import numpy as np  # noqa: PLC0415
 
     low, high = limits_of(picture)
+    values = _flat(picture.look, values)
     if values.ndim == 1 or (
         values.ndim == 2 and picture.look == "pixels" and values.shape[-1] == 1
     ):
@@ -156,32 +221,59 @@ def _enlarged(colours: NDArray[Any], least: int) -> NDArray[Any]:
     height, width = colours.shape[:2]
     times = max(1, math.ceil(least / max(height, width)))
     if times > 1:
-        tall = max(times, 12) if height == 1 else times
+        tall = max(times, STRIP) if height == 1 else times
         return np.repeat(np.repeat(colours, tall, axis=0), times, axis=1)
     if max(height, width) > LARGEST:
         share = LARGEST / max(height, width)
-        size = max(1, round(width * share)), max(1, round(height * share))
+        least = STRIP if height == 1 else 1
+        size = max(1, round(width * share)), max(least, round(height * share))
         return np.asarray(Image.fromarray(colours).resize(size, Image.Resampling.LANCZOS))
     return colours
 
 
-def _grid(tiles: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Pictures of one extent side by side, about as wide as high."""
+def _grid(tiles: Sequence[NDArray[Any]], names: Sequence[str], columns: int) -> NDArray[Any]:
+    """Pictures of one extent side by side, each with its name below."""
     import numpy as np  # noqa: PLC0415
+    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415
 
-    height, width = tiles[0].shape[:2]
-    columns = grid_columns(len(tiles))
+    tall, width = tiles[0].shape[:2]
+    height = tall + (LETTERS + 3 if any(names) else 0)
     rows = math.ceil(len(tiles) / columns)
-    whole = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
-    for at, tile in enumerate(tiles):
-        top, left = at // columns * (height + GAP), at % columns * (width + GAP)
-        whole[top : top + height, left : left + width] = tile
-    return whole
+    size = columns * (width + GAP) - GAP, rows * (height + GAP) - GAP
+    whole = Image.new("RGB", size, BACKGROUND)
+    draw, font = ImageDraw.Draw(whole), ImageFont.load_default(LETTERS)
+    for at, (tile, name) in enumerate(zip(tiles, names, strict=True)):
+        left, top = at % columns * (width + GAP), at // columns * (height + GAP)
+        whole.paste(Image.fromarray(tile), (left, top))
+        if name:
+            draw.text((left, top + tall + 1), _shortened(name, font, width), "#222222", font)
+    return np.asarray(whole)
 
 
-def grid_columns(count: int) -> int:
+def _shortened(name: str, font: Any, width: int) -> str:
+    """A name that fits below a tile: its end is cut off, where it is too long."""
+    if font.getlength(name) <= width:
+        return name
+    while name and font.getlength(f"{name}..") > width:
+        name = name[:-1]
+    return f"{name}.."
+
+
+def fits_below(picture: Picture) -> bool:
+    """Whether the names of all tiles stand below them in full."""
+    from PIL import ImageFont  # noqa: PLC0415
+
+    if picture.tiles is None:
+        return True
+    width = _tile(picture, picture.values[0]).shape[1]
+    font = ImageFont.load_default(LETTERS)
+    return all(font.getlength(name) <= width for name in picture.tiles)
+
+
+def columns_of(picture: Picture) -> int:
     """How many tiles stand side by side."""
-    return min(count, max(1, math.ceil(math.sqrt(count * 1.6))))
+    count = len(picture.values)
+    return min(count, picture.columns or max(1, math.ceil(math.sqrt(count * 1.6))))
 
 
 def chart_png(chart: Chart) -> bytes:

@@ -12,6 +12,9 @@ from typing import Any, Final
 from archspec.explain.gallery import Chart, Exhibit, Gallery, Item, Page, Picture, Table, plain
 from archspec.explain.pictures import drawing
 
+ROWS: Final = 100
+"""Of a table, at most: a large network has ten thousand units."""
+
 _STYLE: Final = Path(__file__).with_name("page.css")
 
 
@@ -96,10 +99,10 @@ def _picture(picture: Picture) -> str:
 
 
 def _tiles(picture: Picture) -> str:
-    if picture.tiles is None:
+    """The names of tiles that are too long to stand in the picture."""
+    if picture.tiles is None or drawing.fits_below(picture):
         return ""
-    columns = drawing.grid_columns(len(picture.tiles))
-    return f"{columns} in a row: {', '.join(picture.tiles)}"
+    return f"{drawing.columns_of(picture)} in a row: {', '.join(picture.tiles)}"
 
 
 def _figure(png: bytes, title: str, below: str) -> str:
@@ -115,10 +118,13 @@ def _table(table: Table) -> str:
     head = "".join(f"<th>{html.escape(str(each))}</th>" for each in table.columns)
     rows = "".join(
         "<tr>" + "".join(f"<td>{html.escape(said(each))}</td>" for each in row) + "</tr>"
-        for row in table.rows
+        for row in table.rows[:ROWS]
     )
+    more = ""
+    if len(table.rows) > ROWS:
+        more = f"the first {ROWS} of {len(table.rows):,} rows; all are in the .csv file"
     return (
-        f'<figure class="wide"><figcaption><b>{html.escape(table.title)}</b></figcaption>'
+        f'<figure class="wide"><figcaption><b>{html.escape(table.title)}</b>{more}</figcaption>'
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></figure>"
     )
 

@@ -1,0 +1,71 @@
+"""What pictures of values look like: scales, tiles and their names, values with more axes."""
+
+import numpy as np
+import pytest
+
+from archspec.explain.gallery import Exhibit, Gallery, Picture, Table
+from archspec.explain.pictures import drawing, page
+
+FAINT_AND_STRONG = np.stack([np.full((4, 4), 0.01), np.full((4, 4), 1.0)])
+
+
+def tiles(**given):
+    return Picture("tiles", "tiles", FAINT_AND_STRONG, "signed", tiles=("0", "1"), **given)
+
+
+def test_tiles_share_a_scale_or_have_their_own():
+    shared, own = drawing.coloured(tiles()), drawing.coloured(tiles(own_scale=True))
+    side = drawing.TILE
+    first, second = (slice(0, side), slice(0, side)), (slice(0, side), slice(side + 4, None))
+    assert shared[first].mean() > 240  # nearly white, as nearly 0
+    assert (own[first][0, 0] == own[second][0, 0]).all()
+    assert "own" in drawing.scale_of(tiles(own_scale=True))
+    assert "own" not in drawing.scale_of(tiles())
+
+
+def test_names_stand_below_tiles_and_below_the_picture_where_they_are_too_long():
+    assert len(drawing.coloured(tiles())) > drawing.TILE
+    assert drawing.fits_below(tiles())
+    long = Picture("a", "a", FAINT_AND_STRONG, "signed", tiles=("a name of many letters", "1"))
+    assert "a name of many letters, 1" in page.whole(gallery(long))
+
+
+def test_a_grid_has_the_columns_that_it_is_given():
+    narrow = drawing.coloured(tiles(columns=1))
+    assert narrow.shape[1] == drawing.TILE
+    assert len(narrow) > 2 * drawing.TILE
+
+
+@pytest.mark.parametrize(
+    ("shape", "look", "said"),
+    [
+        ((5, 8, 8), "positive", "slice 2 of 0 to 4"),
+        ((5, 8, 8, 1), "pixels", "slice 2 of 0 to 4"),
+        ((8, 8, 7), "pixels", "mean of 7 channels"),
+        ((8, 8, 3), "pixels", ""),
+        ((8, 8), "signed", ""),
+    ],
+)
+def test_values_of_more_axes_are_drawn_in_part_and_that_is_said(shape, look, said):
+    picture = Picture("a", "a", np.random.default_rng(0).uniform(size=shape), look, limits=(0, 1))
+    assert drawing.coloured(picture).shape == (224, 224, 3)
+    assert drawing.scale_of(picture).partition("; ")[2] == said
+
+
+@pytest.mark.parametrize("size", [64, 4096])
+def test_a_vector_is_a_strip_that_can_be_seen(size):
+    picture = Picture("a", "a", np.linspace(0, 1, size), "positive")
+    height, width, _ = drawing.coloured(picture).shape
+    assert height == drawing.STRIP
+    assert 224 <= width <= drawing.LARGEST
+
+
+def test_a_page_shows_the_first_rows_of_a_long_table_and_says_so():
+    table = Table("units", "units", ("unit",), [(number,) for number in range(12_345)])
+    text = page.whole(gallery(table))
+    assert "the first 100 of 12,345 rows" in text
+    assert text.count("<tr>") == 101
+
+
+def gallery(item):
+    return Gallery("method", "net", {}, (Exhibit("a", "a", [item]),))
