@@ -2,7 +2,8 @@
 
 TensorFlow traces a graph, JAX compiles with XLA, PyTorch runs as it is. In inference no image of a
 batch changes what the network makes of another: the gradient of the sum of their scores holds the
-gradient of each.
+gradient of each. A search of many steps, each of which needs the gradient at the point that the one
+before it reached, is one compiled function too: see `repeated`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,21 @@ def compiled(circuit: Circuit, function: Function) -> Function:
 
     It is compiled anew for each shape that it is given, so give batches of one size.
     """
-    return _run(circuit, function, with_gradient=False)
+    keras = circuit.keras
+    match keras.backend.backend():
+        case "tensorflow":
+            run = _tensorflow(function)
+        case "jax":
+            run = _jax(keras, circuit.model, function)
+        case _:
+            run = _torch(function)
+    map_structure = keras.tree.map_structure
+
+    def on_arrays(*arrays: Any) -> Any:
+        tensors = map_structure(keras.ops.convert_to_tensor, arrays)
+        return map_structure(keras.ops.convert_to_numpy, run(*tensors))
+
+    return on_arrays
 
 
 def differentiated(circuit: Circuit, function: Function) -> Function:
@@ -35,14 +50,86 @@ def differentiated(circuit: Circuit, function: Function) -> Function:
 
     Args:
         circuit: whose variables `function` may use.
-        function: of tensors (x, *others) gives (score, further): the score is summed, and of the
-            sum the gradient by x is taken; `further` is what else is wanted of the same pass.
+        function: of tensors (x, *others) gives (score, further): see `derivative`.
 
     Returns:
         A function of arrays (x, *others) that gives (gradient, further), as arrays.
 
     """
-    return _run(circuit, function, with_gradient=True)
+    return compiled(circuit, lambda x, *others: derivative(circuit.keras, function, x, *others))
+
+
+def repeated(circuit: Circuit, step: Function) -> Function:
+    """Return a function of arrays that takes many steps on the device, in one compiled loop.
+
+    Args:
+        circuit: whose variables `step` may use.
+        step: of tensors (number, state, *others) gives the state after that step, of the same
+            shapes and types; it may take a `derivative`. A state is a tensor or a tuple of them.
+
+    Returns:
+        A function of (first, last, state, *others) that takes the steps from `first` to before
+        `last`, and gives the state, as arrays. It is compiled once, however many steps are taken,
+        so a long search may be cut into stretches, between which progress is said.
+
+    """
+
+    def loop(first: Tensor, last: Tensor, state: Any, *others: Tensor) -> Any:
+        return circuit.keras.ops.fori_loop(
+            first, last, lambda number, now: step(number, now, *others), state
+        )
+
+    return compiled(circuit, loop)
+
+
+def derivative(keras: Any, function: Function, x: Tensor, *others: Tensor) -> tuple[Tensor, Any]:
+    """Return the gradient of a score, of tensors, for use inside a function that is compiled.
+
+    Args:
+        keras: the backend at hand.
+        function: of tensors (x, *others) gives (score, further): the score is summed, and of the
+            sum the gradient by x is taken; `further` is what else is wanted of the same pass.
+        x: where.
+        others: what else `function` takes.
+
+    Returns:
+        (d score / d x, further); the gradient is 0 where the score does not depend on x.
+
+    """
+    match keras.backend.backend():
+        case "tensorflow":
+            import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
+
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(x)
+                score, further = function(x, *others)
+            zero = tf.UnconnectedGradients.ZERO
+            return tape.gradient(score, x, unconnected_gradients=zero), further
+        case "jax":
+            import jax  # noqa: PLC0415  (loaded already, by Keras)
+
+            def summed(x: Tensor) -> Any:
+                score, further = function(x, *others)
+                return score.sum(), further
+
+            found: tuple[Tensor, Any] = jax.grad(summed, has_aux=True)(x)
+            return found
+        case _:
+            return _torch_derivative(keras, function, x, *others)
+
+
+def _torch_derivative(
+    keras: Any, function: Function, x: Tensor, *others: Tensor
+) -> tuple[Tensor, Any]:
+    import torch  # noqa: PLC0415  (loaded already, by Keras)
+
+    x = x.detach().requires_grad_(True)
+    with torch.enable_grad():
+        score, further = function(x, *others)
+        # Not `backward`, which would fill the gradients of the model's weights too.
+        found = torch.autograd.grad(score.sum(), x, allow_unused=True)[0]
+    found = torch.zeros_like(x) if found is None else found
+    return found, keras.tree.map_structure(lambda each: each.detach(), further)
 
 
 def gradient(
@@ -67,77 +154,32 @@ def gradient(
     return found
 
 
-def _run(circuit: Circuit, function: Function, *, with_gradient: bool) -> Function:
-    keras = circuit.keras
-    match keras.backend.backend():
-        case "tensorflow":
-            run = _tensorflow(function, with_gradient)
-        case "jax":
-            run = _jax(keras, circuit.model, function, with_gradient)
-        case _:
-            run = _torch(keras, function, with_gradient)
-
-    def on_arrays(*arrays: Any) -> Any:
-        tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
-        return keras.tree.map_structure(keras.ops.convert_to_numpy, run(*tensors))
-
-    return on_arrays
-
-
-def _tensorflow(function: Function, with_gradient: bool) -> Function:
+def _tensorflow(function: Function) -> Function:
     import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
 
-    if not with_gradient:
-        return tf.function(function)  # type: ignore[no-any-return]
-
-    @tf.function  # type: ignore[untyped-decorator]
-    def run(x: Tensor, *others: Tensor) -> Any:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(x)
-            score, further = function(x, *others)
-        zero = tf.UnconnectedGradients.ZERO
-        return tape.gradient(score, x, unconnected_gradients=zero), further
-
-    return run  # type: ignore[no-any-return]
+    return tf.function(function)  # type: ignore[no-any-return]
 
 
-def _jax(keras: Any, model: Any, function: Function, with_gradient: bool) -> Function:
+def _jax(keras: Any, model: Any, function: Function) -> Function:
     """Under jit the weights are arguments: as constants they would be compiled into the program."""
     import jax  # noqa: PLC0415  (loaded already, by Keras)
 
     variables = list(model.variables)
 
-    def stateless(x: Tensor, others: Any, weights: Any) -> Any:
+    def stateless(tensors: Any, weights: Any) -> Any:
         mapping = list(zip(variables, weights, strict=True))
         with keras.StatelessScope(state_mapping=mapping):
-            found = function(x, *others)
-        if not with_gradient:
-            return found
-        score, further = found
-        return score.sum(), further
+            return function(*tensors)
 
-    step = jax.jit(jax.grad(stateless, has_aux=True) if with_gradient else stateless)
-    return lambda x, *others: step(x, others, [variable.value for variable in variables])
+    step = jax.jit(stateless)
+    return lambda *tensors: step(tensors, [variable.value for variable in variables])
 
 
-def _torch(keras: Any, function: Function, with_gradient: bool) -> Function:
+def _torch(function: Function) -> Function:
     import torch  # noqa: PLC0415  (loaded already, by Keras)
 
-    if not with_gradient:
+    def forward(*tensors: Tensor) -> Any:
+        with torch.no_grad():
+            return function(*tensors)
 
-        def forward(*tensors: Tensor) -> Any:
-            with torch.no_grad():
-                return function(*tensors)
-
-        return forward
-
-    def run(x: Tensor, *others: Tensor) -> Any:
-        x = x.detach().requires_grad_(True)
-        with torch.enable_grad():
-            score, further = function(x, *others)
-            # Not `backward`, which would fill the gradients of the model's weights too.
-            found = torch.autograd.grad(score.sum(), x, allow_unused=True)[0]
-        found = torch.zeros_like(x) if found is None else found
-        return found, keras.tree.map_structure(lambda each: each.detach(), further)
-
-    return run
+    return forward
