@@ -7,6 +7,7 @@ patch has the value of a raw pixel, and what is found can be shown and written a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -104,6 +105,16 @@ class Subject:
         hint = suggestion(name, names, what="classes")
         raise UsageError(f"`{argument}={name!r}`: {self.name} knows no such class; {hint}")
 
+    @cached_property
+    def _made(self) -> dict[Any, Any]:
+        return {}
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Return what is made for a key, such as a compiled function: made once, and kept."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
     def prepared(self, pixels: Tensor) -> Tensor:
         """What the network sees of raw pixels: a tensor, (n, *shape), float32."""
         ops, how = self.keras.ops, self.preprocessing
@@ -180,13 +191,13 @@ class Subject:
 def batched(function: Callable[..., Any], batch: int, *arrays: NDArray[Any]) -> Any:
     """Yield what a compiled function gives of arrays, `batch` rows at a time.
 
-    The last rows are filled up, so that the function is compiled once, and what it gives of the
-    filling is cut off.
+    Batches are of one size, so that the function is compiled once: at most `batch`, such that
+    little is left to fill the last one up. What the function gives of the filling is cut off.
     """
     import numpy as np  # noqa: PLC0415
 
     count = len(arrays[0])
-    batch = min(batch, count)
+    batch = math.ceil(count / math.ceil(count / batch))
     for start in range(0, count, batch):
         rows = [array[start : start + batch] for array in arrays]
         used = len(rows[0])

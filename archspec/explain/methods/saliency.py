@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
+from archspec.explain.attribution import Tick, class_gradients, groups
 from archspec.explain.gallery import Exhibit, Gallery, Picture
-from archspec.explain.gradient import differentiated
 from archspec.explain.method import TARGET, method
 from archspec.explain.samples import Images
-from archspec.explain.study import Common, Study
-from archspec.explain.subject import Explainable, Subject, batched
+from archspec.explain.study import BATCH, Common, Study
+from archspec.explain.subject import Explainable, Subject
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -46,47 +47,25 @@ def saliency(
     study = Study.open(run, images, **common)
 
     def exhibits() -> Iterator[Exhibit]:
-        subject, samples = study.subject, study.samples
-        for numbers, pixels in samples.batches(study.batch):
-            scores = subject.scores(pixels, study.batch)
-            targets = [study.target(target, each) for each in scores]
-            gradients = class_gradients(subject, pixels, targets, study.batch)
-            shares = subject.probabilities(scores)
-            for at, number in enumerate(numbers):
-                chosen = targets[at]
-                facts = {
-                    "class": subject.class_names[chosen],
-                    "score": scores[at, chosen],
-                    "probability": shares[at, chosen],
-                }
-                map_ = abs(gradients[at]).max(axis=-1)
-                yield Exhibit(
-                    samples.names[number],
-                    study.summary("saliency", facts),
-                    [
-                        study.picture_of(pixels[at]),
-                        Picture("saliency", "saliency", map_, "positive", facts),
-                    ],
-                    facts,
-                )
-            study.tick(int(numbers[-1]) + 1, len(samples))
+        for group in groups(study, target):
+            found = maps(study.subject, group.pixels, group.targets, batch=study.batch)
+            for at, map_ in enumerate(found):
+                picture = Picture("saliency", "saliency", map_, "positive", group.facts(at))
+                yield group.exhibit(at, "saliency", [picture])
 
     return study.gallery("saliency", exhibits(), {"target": target})
 
 
-def class_gradients(
-    subject: Subject, pixels: NDArray[Any], targets: Any, batch: int, relu: Any = "vanilla"
-) -> NDArray[Any]:
-    """Return d score of each image's class / d its raw pixels, of the pixels' shape."""
-    import numpy as np  # noqa: PLC0415
-
-    scores = subject.circuit.scores
-    ops = subject.keras.ops
-
-    def score(images: Any, chosen: Any) -> Any:
-        logits = subject.logits(subject.run(images, watch=(scores,), relu=relu))
-        return ops.sum(logits * chosen, axis=-1), ()
-
-    function = differentiated(subject.circuit, score)
-    chosen = np.eye(len(subject.class_names), dtype=np.float32)[np.asarray(targets)]
-    return np.concatenate([found for found, _ in batched(function, batch, pixels, chosen)])
+def maps(
+    subject: Subject,
+    pixels: NDArray[Any],
+    targets: Sequence[int],
+    *,
+    batch: int = BATCH,
+    seed: int = 0,  # noqa: ARG001  (nothing is random)
+    tick: Tick | None = None,  # noqa: ARG001  (one batch)
+) -> NDArray[np.float64]:
+    """|d score / d pixel|, the maximum over channels (see `Maps`)."""
+    gradients = class_gradients(subject, pixels, targets, batch)
+    found: NDArray[np.float64] = abs(gradients).max(axis=-1).astype(float)
+    return found
