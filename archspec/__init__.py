@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from archspec.proof import check as check
     from archspec.spec.document import Spec as Spec
     from archspec.spec.loading import load as load
+    from archspec.training.comparison import RunComparison as RunComparison
+    from archspec.training.comparison import compare_runs as compare_runs
     from archspec.training.probe import probe as probe
     from archspec.training.rates import Rates as Rates
     from archspec.training.rates import find_lr as find_lr
@@ -95,6 +97,8 @@ _HOMES = {
     "check": "archspec.proof",
     "Spec": "archspec.spec.document",
     "load": "archspec.spec.loading",
+    "RunComparison": "archspec.training.comparison",
+    "compare_runs": "archspec.training.comparison",
     "probe": "archspec.training.probe",
     "Evaluation": "archspec.training.scoring.evaluation",
     "evaluate": "archspec.training.scoring.evaluation",

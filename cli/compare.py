@@ -1,4 +1,4 @@
-"""`archspec compare`: networks side by side, or where two of them differ."""
+"""`archspec compare`: networks side by side, or where two of them differ; trained runs likewise."""
 
 from __future__ import annotations
 
@@ -9,20 +9,39 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from .options import Network, format_option, memory_options, out_option, rows_options, set_option
-from .output import FORMATS, SUFFIXES, as_json, check_outputs, complain, deliver
+from .output import FORMATS, SUFFIXES, as_json, check_outputs, complain, deliver, echo
 
 if TYPE_CHECKING:
     from archspec.analysis.report import Report
     from archspec.diagnostics import SpecError
+
+PICTURES = (".svg", ".png")
+"""What `-o` may write of runs beside the formats of a table."""
+
+BY = ("recipe", "network", "run")
+"""What `--by` may say."""
 
 Renderer: TypeAlias = Callable[..., str]
 """Text in a format, for what a terminal is like where the format is text."""
 
 
 @click.command(
-    name="compare", short_help="Show networks side by side, or where two of them differ."
+    name="compare", short_help="Show networks side by side, or where two of them differ; or runs."
 )
 @click.argument("specs", nargs=-1, required=True, type=Network(), metavar="SPEC...")
+@click.option("--runs", is_flag=True, help="Compare the trainings in the folders of runs; no SPEC.")
+@click.option(
+    "--curves",
+    metavar="A,B,..",
+    help="With --runs: the measures in a picture, such as loss,val_accuracy.  [loss,error]",
+)
+@click.option(
+    "--by",
+    type=click.Choice(BY),
+    metavar="WHAT",
+    help="With --runs: what the runs of a line have in common: recipe (all but the seeds), "
+    "network or run.  [recipe]",
+)
 @set_option
 @memory_options
 @click.option(
@@ -32,9 +51,12 @@ Renderer: TypeAlias = Callable[..., str]
 @click.option("--diff", is_flag=True, help="Show where two networks differ, row by row.")
 @rows_options
 @format_option(*FORMATS)
-@out_option(*SUFFIXES)
+@out_option(*SUFFIXES, *PICTURES)
 def command(
     specs: tuple[str, ...],
+    runs: bool,
+    curves: str | None,
+    by: str | None,
     settings: dict[str, Any],
     sort: str | None,
     columns: str | None,
@@ -45,16 +67,25 @@ def command(
     outputs: tuple[str, ...],
     **memory: Any,
 ) -> None:
-    """Show networks side by side, or where two of them differ.
+    """Show networks side by side, or where two of them differ; with --runs, trainings.
 
-    A family or a file stands for all its variants; a colon names one. Ratios are to the first.
+    A family or a file stands for all its variants; a colon names one. Ratios are to the first. With
+    --runs the words are folders of runs; -o FILE.svg or FILE.png draws their curves.
 
     \b
     archspec compare alexnet vgg16 googlenet resnet50 --sort params
     archspec compare resnet densenet --batch 32 --columns name,params,macs,training
     archspec compare mine.yaml mine.yaml:wide vgg:vgg19
     archspec compare --diff resnet50 resnet50_keras
+    archspec compare --runs runs/lenet5-* runs/mine-1 -o curves.svg --curves loss,error
     """
+    if runs:
+        others = {"--set": settings, "--columns": columns, "--diff": diff, "--depth": depth}
+        others |= {"--ops": ops, **{f"--{name}": value for name, value in memory.items()}}
+        _refuse("--runs", others)
+        _compare_runs(specs, curves, by, sort, form, outputs)
+        return
+    _refuse("networks, only with --runs", {"--curves": curves, "--by": by})
     check_outputs(outputs, tuple(SUFFIXES))
     forms = {form, *(SUFFIXES[Path(path).suffix] for path in outputs)}
     if diff and (sort or columns):
@@ -77,6 +108,45 @@ def command(
     if errors:
         complain(errors)
         raise click.exceptions.Exit(1)
+
+
+def _refuse(what: str, options: dict[str, Any]) -> None:
+    given = [name for name, value in options.items() if value]
+    if given:
+        verb = "does" if len(given) == 1 else "do"
+        raise click.UsageError(f"{' and '.join(given)} {verb} not go with {what}")
+
+
+def _compare_runs(
+    runs: Sequence[str],
+    curves: str | None,
+    by: str | None,
+    sort: str | None,
+    form: str,
+    outputs: Sequence[str],
+) -> None:
+    from archspec.training import comparison_tables
+    from archspec.training.comparison import compare_runs
+
+    check_outputs(outputs, (*SUFFIXES, *PICTURES))
+    named = curves.split(",") if curves else None
+    found = compare_runs(*runs, by=by or BY[0], sort=sort)
+    found.drawn(named)  # before anything is printed
+
+    def render(form: str, **screen: Any) -> str:
+        if form == "json":
+            return as_json(found.to_dict(named))
+        text: str = getattr(comparison_tables, form)(found, **screen)
+        return text
+
+    pictures = [path for path in outputs if Path(path).suffix in PICTURES]
+    deliver(render, form, [path for path in outputs if path not in pictures])
+    if pictures:
+        for note in found.missing(named):
+            echo(f"note: {note}", err=True)
+    for path in pictures:
+        found.draw(path, named)
+        echo(f"wrote {path}", err=True)
 
 
 def _order(sort: str | None, columns: Sequence[str] | None) -> str | None:

@@ -19,6 +19,7 @@ import click
 CALLS: Final = {
     "report": "build",
     "resume": "fit --resume",
+    "compare_runs": "compare --runs",
     "diff": "compare --diff",
     "networks": "list",
     "kinds": "list --kinds",

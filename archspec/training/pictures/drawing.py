@@ -30,6 +30,11 @@ STRONG: Final = "#0b4a80"
 LIGHT: Final = "#d9661f"
 """a lighter orange: apart for the colour-blind, and in print without colours."""
 
+SEVERAL: Final = (
+    STRONG, LIGHT, "#2b8a5a", "#8a4ba8", "#b59410", "#35a0c4", "#c23b63", "#6b6b6b",
+)  # fmt: skip
+"""Colours of things without an order, of different lightness for the colour-blind."""
+
 FONT: Final = "DejaVu Sans"
 """Comes with matplotlib, so that a picture is the same everywhere."""
 
@@ -91,6 +96,15 @@ def picture(
 
     `texts` are those that may be in any script.
     """
+    with written(width, height, [svg_path, png_path], texts) as figure:
+        yield figure
+
+
+@contextmanager
+def written(
+    width: float, height: float, paths: Iterable[Path], texts: Iterable[str] = ()
+) -> Iterator[Figure]:
+    """A figure to draw on, as `picture`; then it is written to each path, as its suffix says."""
     matplotlib = load()
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -102,7 +116,8 @@ def picture(
         matplotlib.rcParams["font.family"] = [FONT, *fonts_for("".join(texts))]
         figure = Figure(figsize=(width, height))
         yield figure
-        for kind, path in (("svg", svg_path), ("png", png_path)):
+        for path in paths:
+            kind = path.suffix.removeprefix(".")
             with folder.whole(path) as partial:
                 figure.savefig(partial, format=kind, metadata=METADATA[kind])
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from archspec.diagnostics import UsageError
 from archspec.training.runs import folder, reading
 from archspec.training.runs.files import UNITS
 from archspec.training.runs.reading import Number
@@ -61,11 +60,3 @@ def read(home: Path) -> tuple[Layers, ...]:
 
 def _measures(row: Mapping[str, str]) -> dict[str, Number | None]:
     return {name: float(row[name]) if row[name] else None for name in MEASURES}
-
-
-def check(home: Path) -> None:
-    """Raise `UsageError` where a run's folder has no `units.csv`."""
-    if not reading.exists(home / UNITS):
-        raise UsageError(
-            f"there is no {home / UNITS}: train with `watch_units=True` to see inside a network"
-        )
