@@ -124,6 +124,8 @@ def _option(name: str, option: Argument, default: Any) -> click.Option:
     most = None if option.most == float("inf") else option.most
     if option.choices:
         kind = click.Choice(option.choices)
+    elif option.kind == "flag":
+        kind = bool
     elif option.kind == "whole":
         kind = Whole(int(least or 0), None if most is None else int(most))
     elif option.kind == "number":

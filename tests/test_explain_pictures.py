@@ -52,6 +52,11 @@ def test_values_of_more_axes_are_drawn_in_part_and_that_is_said(shape, look, sai
     assert drawing.scale_of(picture).partition("; ")[2] == said
 
 
+def test_a_row_of_large_tiles_is_no_wider_than_a_large_picture():
+    maps = Picture("a", "a", np.zeros((16, 224, 224)), "signed", tiles=[""] * 16, columns=8)
+    assert drawing.coloured(maps).shape[1] <= drawing.LARGEST + 8 * drawing.GAP
+
+
 @pytest.mark.parametrize("size", [64, 4096])
 def test_a_vector_is_a_strip_that_can_be_seen(size):
     picture = Picture("a", "a", np.linspace(0, 1, size), "positive")

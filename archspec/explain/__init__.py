@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from archspec.explain.gallery import Gallery as Gallery
     from archspec.explain.gallery import Picture as Picture
     from archspec.explain.gallery import Table as Table
+    from archspec.explain.methods.activations import activations as activations
     from archspec.explain.methods.saliency import saliency as saliency
 
 METHODS: Final[dict[str, str]] = {
+    "activations": "What layers make of an image; units that no image reaches.",
     "saliency": "Which pixels a class's score depends on.",
 }
 """Every method as the command line calls it, with the first line of its help."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
+from archspec.analysis.activity import DYING
 from archspec.diagnostics import UsageError, suggestion
 from archspec.training.compilation.compilation import MAIN
 
@@ -365,7 +366,7 @@ def _name(activation: Any) -> str:
 
 def _rectifier(op: Any, activation: str | None) -> Rectifier | None:
     """The ReLU that an operation is; None for a leaky one, which lets everything through."""
-    if activation not in {"relu", "relu6"}:
+    if activation not in DYING:
         return None
     function = getattr(op, "activation", op)
     slope = float(getattr(function, "negative_slope", 0.0) or 0.0)

@@ -50,6 +50,8 @@ class Samples:
     """The classes, where they are known."""
     where: str = ""
     """What the images are of, as `test part of digits`."""
+    part: str | None = None
+    """The part of the data that they are of, as `test`; None for files and arrays."""
     notes: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     """Images that cannot be read, and why."""
@@ -210,6 +212,7 @@ def _of_data(
         read=read,
         labels=found.labels[numbers].astype(np.intp),
         where=f"{part} part of {found.name}",
+        part=part,
         notes=found.notes,
     )
 

@@ -248,7 +248,26 @@ def open_subject(run: Explainable, *, normalize: str | None = None, seed: int = 
     else:
         (chosen,) = trained.find(run, normalize)
         network = trained.load(chosen, normalize, classifier=False)
+    _check_weights(network)
     return Subject(network, Circuit(network.keras, network.model, network.name), tuple(notes))
+
+
+def _check_weights(network: Network) -> None:
+    """Raise `UsageError` where weights are not finite.
+
+    What the network puts out need not tell: TensorFlow fuses a convolution, its bias and its ReLU
+    into one operation on the CPU, which makes 0 of NaN.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    for weight in network.model.weights:
+        if not network.keras.backend.is_float_dtype(weight.dtype):
+            continue
+        if not np.isfinite(network.keras.ops.convert_to_numpy(weight)).all():
+            raise UsageError(
+                f"{network.name}: {weight.path} has values that are not finite: its weights are "
+                "corrupt"
+            )
 
 
 def _spec(run: Explainable) -> Spec | None:

@@ -21,7 +21,7 @@ SMALLEST: Final = 224
 """Pixels of a picture's longer side, at least: each value becomes a square of several."""
 
 LARGEST: Final = 1_024
-"""Pixels of a single picture's longer side, at most."""
+"""Pixels of a picture's longer side, or of a row of tiles, at most."""
 
 TILE: Final = 64
 """Pixels of a tile's longer side, at least."""
@@ -117,7 +117,8 @@ def coloured(picture: Picture) -> NDArray[Any]:
 def _tile(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
     """One of the tiles of a picture."""
     least = TILE if len(picture.values) <= MANY else SMALL_TILE
-    return _enlarged(_one(_on_own_scale(picture, values), values), least)
+    most = max(least, LARGEST // columns_of(picture))
+    return _enlarged(_one(_on_own_scale(picture, values), values), least, most)
 
 
 def _on_own_scale(picture: Picture, values: NDArray[Any]) -> Picture:
@@ -213,7 +214,7 @@ def _under(picture: Picture, extent: tuple[int, ...]) -> NDArray[Any]:
     return np.stack([grey] * 3, axis=-1)
 
 
-def _enlarged(colours: NDArray[Any], least: int) -> NDArray[Any]:
+def _enlarged(colours: NDArray[Any], least: int, most: int = LARGEST) -> NDArray[Any]:
     """Every pixel as a square, so that small images can be looked at; large ones made smaller."""
     import numpy as np  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415
@@ -223,10 +224,10 @@ def _enlarged(colours: NDArray[Any], least: int) -> NDArray[Any]:
     if times > 1:
         tall = max(times, STRIP) if height == 1 else times
         return np.repeat(np.repeat(colours, tall, axis=0), times, axis=1)
-    if max(height, width) > LARGEST:
-        share = LARGEST / max(height, width)
-        least = STRIP if height == 1 else 1
-        size = max(1, round(width * share)), max(least, round(height * share))
+    if max(height, width) > most:
+        share = most / max(height, width)
+        thin = STRIP if height == 1 else 1
+        size = max(1, round(width * share)), max(thin, round(height * share))
         return np.asarray(Image.fromarray(colours).resize(size, Image.Resampling.LANCZOS))
     return colours
 

@@ -1,0 +1,137 @@
+"""What the units of a network do over a whole data set: which never fire, which are saturated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from archspec.analysis.activity import BOUNDS, dead, linear_range
+from archspec.diagnostics import UsageError
+from archspec.explain.circuit import ENDS, PASSING, Call, Circuit, Tensor
+from archspec.explain.gradient import compiled
+from archspec.explain.samples import Samples
+from archspec.explain.subject import Subject
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Tick: TypeAlias = Callable[[int, int], None]
+"""Told how many images are done, of how many."""
+
+
+@dataclass(frozen=True, eq=False)
+class UnitActivity:
+    """What the units of one activation do over all images of a data set."""
+
+    call: Call
+    maxima: NDArray[Any]
+    """(channels,) The largest output of each channel, over all images and places."""
+    strongest: NDArray[Any]
+    """(channels,) The number of the image that it is of."""
+    unit_maxima: NDArray[Any]
+    """The largest output of each unit, of the shape of the activation's output."""
+    saturated: NDArray[Any] | None
+    """(channels,) Share of outputs within 0.5 % of a bound; None where there are no bounds."""
+
+    @property
+    def dead_channels(self) -> NDArray[Any] | None:
+        """Numbers of the channels that are 0 everywhere; None where a unit cannot die."""
+        import numpy as np  # noqa: PLC0415
+
+        return np.flatnonzero(self.maxima <= 0) if self.call.rectifier else None
+
+    @property
+    def dead_units(self) -> float | None:
+        """Share of the units that are 0 for every image; None where a unit cannot die."""
+        return dead(self.unit_maxima) if self.call.rectifier else None
+
+
+def activations_of(circuit: Circuit) -> tuple[Call, ...]:
+    """The calls whose outputs are activations of units, but for the probabilities of classes."""
+    return tuple(
+        call
+        for call in circuit.calls.values()
+        if call.activation not in {None, *PASSING}
+        and not (call.name == circuit.scores and call.activation in ENDS)
+    )
+
+
+def measure(
+    subject: Subject, calls: Sequence[Call], samples: Samples, batch: int, tick: Tick
+) -> list[UnitActivity]:
+    """Run the network on all images; return what the units of some activations do.
+
+    Args:
+        subject: the network.
+        calls: the activations, at least one.
+        samples: the images, read `batch` at a time.
+        batch: images at a time; no more outputs than theirs are ever kept.
+        tick: told the progress after each batch.
+
+    Raises:
+        UsageError: outputs are not finite: the network's weights are corrupt.
+
+    """
+    import numpy as np  # noqa: PLC0415
+
+    function = compiled(subject.circuit, lambda pixels: _reduced(subject, calls, pixels))
+    batch = min(batch, len(samples))
+    peaks: dict[str, list[Any]] = {call.name: [] for call in calls}
+    saturated: dict[str, Any] = {}
+    unit_maxima: dict[str, Any] = {}
+    for numbers, pixels in samples.batches(batch):
+        # A shorter last batch is filled up with its own images, for which nothing is compiled anew.
+        filled = np.resize(pixels, (batch, *pixels.shape[1:]))
+        for name, (maxima, peak, *outside) in function(filled).items():
+            peaks[name].append(peak[: len(pixels)])
+            unit_maxima[name] = np.maximum(unit_maxima.get(name, maxima), maxima)
+            for share in outside:
+                total = share[: len(pixels)].sum(axis=0, dtype=float)
+                saturated[name] = saturated.get(name, 0.0) + total
+        tick(int(numbers[-1]) + 1, len(samples))
+    return [
+        _activity(subject, call, np.concatenate(peaks[call.name]), unit_maxima, saturated)
+        for call in calls
+    ]
+
+
+def _activity(
+    subject: Subject, call: Call, peaks: NDArray[Any], maxima: Any, saturated: Any
+) -> UnitActivity:
+    """What the units of a call do, from the largest outputs of each image."""
+    import numpy as np  # noqa: PLC0415
+
+    if not np.isfinite(peaks).all():
+        raise UsageError(
+            f"{subject.name}: layer {call.name} produced outputs that are not finite: its weights "
+            "are corrupt"
+        )
+    return UnitActivity(
+        call=call,
+        maxima=peaks.max(axis=0),
+        strongest=peaks.argmax(axis=0),
+        unit_maxima=maxima[call.name],
+        saturated=saturated[call.name] / len(peaks) if call.name in saturated else None,
+    )
+
+
+def _reduced(subject: Subject, calls: Sequence[Call], pixels: Tensor) -> dict[str, Any]:
+    """What is kept of each activation, so that the outputs themselves need not leave the device.
+
+    The largest output of each unit, (*shape), and of each image and channel, (n, channels); where
+    there are bounds, the share of saturated outputs of each image and channel, too.
+    """
+    ops = subject.keras.ops
+    values = subject.run(pixels, watch=[call.name for call in calls])
+    found = {}
+    for call in calls:
+        output = ops.cast(values.after[call.name], "float32")
+        places = tuple(range(1, len(output.shape) - 1))
+        kept = [ops.max(output, axis=0), ops.max(output, axis=places) if places else output]
+        if call.activation in BOUNDS:
+            low, high = linear_range(call.activation)
+            outside = ops.cast(ops.logical_or(output < low, output > high), "float32")
+            kept.append(ops.mean(outside, axis=places) if places else outside)
+        found[call.name] = tuple(kept)
+    return found
