@@ -46,6 +46,9 @@ class Samples:
     """As the user calls them: a file, `digits.npy[3]`, `test:3`."""
     read: Callable[[NDArray[np.intp]], NDArray[np.float32]]
     """Numbers of images -> (n, *shape) raw pixels, on the scale of training."""
+    stored: Callable[[NDArray[np.intp]], NDArray[Any]]
+    """The same as they are stored: of another type, and of other black and white, `limits`."""
+    limits: Range | None
     labels: NDArray[np.intp] | None = None
     """The classes, where they are known."""
     where: str = ""
@@ -85,6 +88,7 @@ class Samples:
             self,
             names=tuple(self.names[number] for number in chosen),
             read=lambda some: self.read(chosen[some]),
+            stored=lambda some: self.stored(chosen[some]),
             labels=None if self.labels is None else self.labels[chosen],
         )
 
@@ -157,7 +161,11 @@ def _given(subject: Subject, images: Any, white: float | None) -> Samples:
     if not names:
         raise UsageError(f"there is no image that can be read: {unread[0]}")
     array = np.stack(pixels)
-    return Samples(tuple(names), lambda numbers: array[numbers], unread=tuple(unread))
+
+    def stored(numbers: Any) -> Any:
+        return array[numbers]
+
+    return Samples(tuple(names), stored, stored, subject.range, unread=tuple(unread))
 
 
 def _on_scale(pixels: NDArray[Any], limits: Range | None, wanted: Range | None) -> NDArray[Any]:
@@ -204,12 +212,14 @@ def _of_data(
         )
     indices = found.indices[numbers]
 
-    def read(some: NDArray[np.intp]) -> Any:
-        return _on_scale(store.read(indices[some]), limits, subject.range)
+    def stored(some: NDArray[np.intp]) -> Any:
+        return store.read(indices[some])
 
     return Samples(
         names=tuple(f"{part}:{number}" for number in numbers),
-        read=read,
+        read=lambda some: _on_scale(stored(some), limits, subject.range),
+        stored=stored,
+        limits=limits,
         labels=found.labels[numbers].astype(np.intp),
         where=f"{part} part of {found.name}",
         part=part,

@@ -160,11 +160,17 @@ class Subject:
         found = np.concatenate(
             [each.astype(np.float64) for each in batched(self._predict, batch, pixels)]
         )
-        if not np.isfinite(found).all():
+        self.check_finite(found)
+        return found
+
+    def check_finite(self, outputs: NDArray[Any]) -> None:
+        """Raise `UsageError` where outputs of the network are not finite."""
+        import numpy as np  # noqa: PLC0415
+
+        if not np.isfinite(outputs).all():
             raise UsageError(
                 f"{self.name} produced outputs that are not finite: its weights are corrupt"
             )
-        return found
 
     def probabilities(self, scores: NDArray[Any]) -> NDArray[np.float64]:
         """(n, classes) probabilities, as the network makes them of scores, or a softmax would."""

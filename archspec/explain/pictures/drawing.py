@@ -287,7 +287,8 @@ def chart_png(chart: Chart) -> bytes:
 
 def _draw(chart: Chart, svg: Path, png_path: Path) -> None:
     texts = [chart.title, chart.x_label, chart.y_label, *chart.lines]
-    width, height, left, right = 6.4, 3.6, 0.75, 1.6
+    right = 0.25 + LETTER_INCHES * max(map(len, chart.lines), default=0)
+    width, height, left = 4.8 + right, 3.6, 0.75
     with drawing.picture(width, height, svg, png_path, texts) as figure:
         axes = figure.add_axes(
             (left / width, 0.55 / height, (width - left - right) / width, (height - 1.0) / height)
@@ -306,11 +307,17 @@ def _draw(chart: Chart, svg: Path, png_path: Path) -> None:
                 ends.append((float(finite[-1]), name, colour))
         if chart.y_limits:
             axes.set_ylim(*chart.y_limits)
+        for is_log, axis in ((chart.log_x, axes.xaxis), (chart.log_y, axes.yaxis)):
+            if is_log:
+                drawing.log_ticks(axis, *axis.get_view_interval())
         axes.set_xlabel(chart.x_label)
         axes.set_ylabel(chart.y_label)
         drawing.end_labels(axes, ends, height - 1.0)
         drawing.head(figure, chart.title, 0.12)
 
+
+LETTER_INCHES: Final = 0.075
+"""Width of a letter in the name of a line, about."""
 
 COLOURS: Final = (
     "#0b4a80",

@@ -73,7 +73,7 @@ def _item(item: Item) -> str:
         case Picture():
             return _picture(item)
         case Chart():
-            return _figure(drawing.chart_png(item), item.title, _facts(item.facts))
+            return _figure(drawing.chart_png(item), "", _facts(item.facts), item.title)
         case Table():
             return _table(item)
         case Page():
@@ -105,9 +105,10 @@ def _tiles(picture: Picture) -> str:
     return f"{drawing.columns_of(picture)} in a row: {', '.join(picture.tiles)}"
 
 
-def _figure(png: bytes, title: str, below: str) -> str:
+def _figure(png: bytes, title: str, below: str, said: str = "") -> str:
+    """A picture and its caption; `said` is a title that stands in the picture."""
     data = base64.b64encode(png).decode("ascii")
-    alt = html.escape(f"{title}: {below}", quote=True)
+    alt = html.escape(f"{said or title}: {below}", quote=True)
     return (
         f'<figure><img src="data:image/png;base64,{data}" alt="{alt}">'
         f"<figcaption><b>{html.escape(title)}</b>{html.escape(below)}</figcaption></figure>"

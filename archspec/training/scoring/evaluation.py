@@ -163,10 +163,15 @@ def evaluate(
         _check_top(top, networks[0].classes)
     trained.check_together(networks, flip=flip)
     images = heldout.load(networks, choice, recipe, part=part, white=white)
-    recipes = [each.recipe for each in chosen if each.recipe]
-    size = min(batch or (recipes[0].batch if recipes else BATCH), len(images.indices))
+    size = batch_of(batch, chosen, len(images.indices))
     results, ensemble = _judge(networks, images, size, (top,) if top else TOP, flip, progress)
     return Evaluation(images.name, images.part, flip, results, ensemble, images.notes)
+
+
+def batch_of(given: int | None, chosen: Sequence[Trained], count: int) -> int:
+    """Return how many of `count` images are judged at a time: as in training, if nothing says."""
+    recipes = [each.recipe for each in chosen if each.recipe]
+    return min(given or (recipes[0].batch if recipes else BATCH), count)
 
 
 def check_numbers(batch: int | None, top: int | None, white: float | None) -> None:

@@ -1,0 +1,306 @@
+"""Images moved, turned, scaled, squeezed, drawn thicker, or noisy, in raw pixels.
+
+Every change is made of the image itself, in one step: what is moved is interpolated once, and what
+comes into sight is background. Signals are images of a single row; volumes are changed slice by
+slice, in the plane of height and width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from archspec import arguments
+from archspec.diagnostics import UsageError
+from archspec.training.data.augment.sampling import interpolate
+from archspec.training.data.values import Range
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ALIKE: Final = 0.05
+"""Of the way from black to white: border pixels that differ by less are of one background."""
+
+INK: Final = 0.1
+"""Of the way from black to white: pixels that differ by more from the background are ink."""
+
+
+class Move(NamedTuple):
+    """Where the pixel at (x, y), counted from the centre, comes to: a matrix and a shift."""
+
+    xx: float = 1.0
+    xy: float = 0.0
+    yx: float = 0.0
+    yy: float = 1.0
+    right: float = 0.0
+    down: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What is around and behind what an image shows."""
+
+    value: NDArray[Any] | None
+    """(channels,) raw values; None where the pixels at the edge are repeated."""
+    span: float
+    """From black to white."""
+    sign: int = 1
+    """1 where ink is brighter than its background, else -1."""
+    said: str = ""
+
+    def ink(self, images: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """(n, height, width): which pixels show something; None where no background is known."""
+        if self.value is None:
+            return None
+        found: NDArray[Any] = abs(images - self.value).max(axis=-1) > INK * self.span
+        return found
+
+
+def in_planes(images: NDArray[Any]) -> NDArray[Any]:
+    """Return signals (n, length, channels) and volumes as images (m, height, width, channels)."""
+    if images.ndim < 4:
+        return images.reshape(len(images), 1, -1, images.shape[-1])
+    return images.reshape(-1, *images.shape[-3:])
+
+
+def ground(images: NDArray[Any], limits: Range | None, given: str | float | None = None) -> Ground:
+    """Find the background of images: the value of most pixels at their border, or none.
+
+    Args:
+        images: (n, *shape) raw pixels to find it in.
+        limits: black and white among them, where they are known.
+        given: `black`, `white`, `edge`, or a value, where the user says it.
+
+    Raises:
+        UsageError: what is given is none of these.
+
+    """
+    import numpy as np  # noqa: PLC0415
+
+    images = in_planes(images.astype(np.float32))
+    span = limits.span if limits else float(np.ptp(images)) or 1.0
+    if given is not None:
+        value, said = _given(given, limits, images.shape[-1])
+    else:
+        value, said = _found(images, span)
+    if value is None:
+        return Ground(None, span, said=said)
+    return Ground(value, span, -1 if (images - value).mean() < 0 else 1, said)
+
+
+def _given(given: str | float, limits: Range | None, channels: int) -> Any:
+    import numpy as np  # noqa: PLC0415
+
+    if given == "edge":
+        return None, "edge"
+    if given in {"black", "white"}:
+        if limits is None:
+            raise UsageError(
+                f"`background={given!r}`: black and white of these arrays are not known; "
+                "give the value itself"
+            )
+        number = limits.black if given == "black" else limits.white
+    else:
+        try:
+            number = float(given)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise arguments.wrong("background", given, "black, white, edge or a number")
+    said = f"{given} ({number:g})" if given in {"black", "white"} else f"{number:g}"
+    return np.full(channels, number, np.float32), said
+
+
+def _found(images: NDArray[Any], span: float) -> Any:
+    """The value of more than half of the pixels at the border, of every channel its own."""
+    import numpy as np  # noqa: PLC0415
+
+    height, width = images.shape[1:3]
+    sides = [images[:, :, 0], images[:, :, -1]]
+    if height > 1:
+        sides += [images[:, 0, 1 : width - 1], images[:, -1, 1 : width - 1]]
+    border = np.concatenate([each.reshape(-1, images.shape[-1]) for each in sides])
+    value = np.median(border, axis=0).astype(np.float32)
+    share = (abs(border - value).max(axis=-1) <= ALIKE * span).mean()
+    if share <= 0.5:
+        return None, "edge, as the border has no single value"
+    values = ", ".join(f"{each:g}" for each in (value[:1] if np.ptp(value) == 0 else value))
+    return value, f"{values}, as {share:.0%} of the border"
+
+
+def moved(images: NDArray[Any], move: Move, around: Ground) -> NDArray[np.float32]:
+    """Images (n, height, width, channels) with their pixels moved about their centre, bilinear."""
+    import numpy as np  # noqa: PLC0415
+
+    count, height, width, _ = images.shape
+    y, x = _from_centre(height, width)
+    y, x = y - move.down, x - move.right
+    area = move.xx * move.yy - move.xy * move.yx
+    # The sine of half a turn is not quite 0: rounded, its pixels land on pixels.
+    rows = np.round((move.xx * y - move.yx * x) / area + (height - 1) / 2, 6)
+    columns = np.round((move.yy * x - move.xy * y) / area + (width - 1) / 2, 6)
+    extent = count, height, width
+    rows, columns = np.broadcast_to(rows, extent), np.broadcast_to(columns, extent)
+    if around.value is None:
+        return interpolate(images, rows, columns, "edge")
+    found = interpolate(images - around.value, rows, columns, "zero")
+    found += around.value
+    return found
+
+
+def leaving(move: Move, height: int, width: int) -> NDArray[np.bool_]:
+    """(height, width): whether the middle of a pixel is moved out of the image."""
+    import numpy as np  # noqa: PLC0415
+
+    y, x = _from_centre(height, width)
+    across = np.round(move.xx * x + move.xy * y + move.right, 6)
+    along = np.round(move.yx * x + move.yy * y + move.down, 6)
+    outside: NDArray[Any] = (abs(across) > width / 2) | (abs(along) > height / 2)
+    return outside
+
+
+def _from_centre(height: int, width: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    import numpy as np  # noqa: PLC0415
+
+    return np.arange(height)[:, None] - (height - 1) / 2, np.arange(width) - (width - 1) / 2
+
+
+def thickened(images: NDArray[Any], radius: float, around: Ground) -> NDArray[np.float32]:
+    """Images whose strokes are wider by a radius on each side, or narrower by a negative one.
+
+    Grey dilation by a disc, or erosion: the largest, or the least, ink within the radius.
+    """
+    import numpy as np  # noqa: PLC0415
+    from scipy import ndimage  # noqa: PLC0415
+
+    reach = np.arange(-math.floor(abs(radius)), math.floor(abs(radius)) + 1)
+    disc = (reach[:, None] ** 2 + reach**2 <= radius**2)[None, :, :, None]
+    change = ndimage.grey_dilation if radius > 0 else ndimage.grey_erosion
+    ink = around.sign * (images - around.value)
+    wider: NDArray[Any] = change(ink, footprint=disc, mode="constant", cval=0.0)
+    found: NDArray[np.float32] = (around.sign * wider + around.value).astype(np.float32)
+    return found
+
+
+def noisy(
+    images: NDArray[Any], numbers: Sequence[int] | NDArray[np.intp], deviation: float, seed: int
+) -> NDArray[np.float32]:
+    """Images with normal noise of a standard deviation; an image's draw is always the same."""
+    import numpy as np  # noqa: PLC0415
+
+    found = images.astype(np.float32)
+    for at, number in enumerate(numbers):
+        draw = np.random.default_rng([seed, int(number)])
+        found[at] += np.float32(deviation) * draw.standard_normal(found.shape[1:], np.float32)
+    return found
+
+
+def amounts(name: str, largest: float, steps: int) -> tuple[float, ...]:
+    """Return the amounts of a change, from least to largest: `steps` to each side of none.
+
+    Shifts are of whole pixels, which need no interpolation; strokes grow by half pixels; factors
+    are evenly spaced in their logarithm. Amounts that would be the same ones come once.
+    """
+    parts = [step / steps for step in range(1, steps + 1)]
+    if name in FACTORS:
+        factors = [largest**part for part in parts]
+        return (*(1 / each for each in reversed(factors)), 1.0, *factors)
+    found = [largest * part for part in parts]
+    if name == "noise":
+        return (0.0, *found)
+    if name == "stroke":
+        found = [each for each in (round(2 * each) / 2 for each in found) if each >= 1]
+    elif name != "rotation":
+        found = [float(round(each)) for each in found]
+    return tuple(sorted({0.0, *found, *(-each for each in found)}))
+
+
+@dataclass(frozen=True, slots=True)
+class Distortion:
+    """One of the changes, of images with the same background."""
+
+    name: str
+    around: Ground
+    limits: Range | None
+    """Noise goes no further, where black and white are known."""
+    seed: int
+
+    @property
+    def label(self) -> str:
+        """What its amounts are, with their unit."""
+        return LABELS[self.name]
+
+    @property
+    def none(self) -> float:
+        """The amount that changes nothing."""
+        return 1.0 if self.name in FACTORS else 0.0
+
+    def __call__(
+        self, images: NDArray[Any], amount: float, numbers: Sequence[int] | NDArray[np.intp]
+    ) -> NDArray[Any]:
+        """Return images (n, *shape) changed by an amount; by none, as they are.
+
+        Args:
+            images: raw pixels.
+            amount: how much they are changed.
+            numbers: of the images, each of which has its own noise.
+
+        """
+        if amount == self.none:
+            return images
+        values = images.astype("float32")
+        if self.name == "noise":
+            values = noisy(values, numbers, amount * self.around.span, self.seed)
+            return values if self.limits is None else values.clip(*self.limits)
+        planes = in_planes(values)
+        if self.name == "stroke":
+            planes = thickened(planes, amount, self.around)
+        else:
+            planes = moved(planes, MOVES[self.name](amount), self.around)
+        return planes.reshape(images.shape)
+
+    def cuts(self, images: NDArray[Any], amount: float) -> NDArray[np.bool_] | None:
+        """(n,) Whether it moves ink out of an image; None where it moves none, or none is known."""
+        import numpy as np  # noqa: PLC0415
+
+        if self.name not in MOVES:
+            return None
+        planes = in_planes(images.astype("float32"))
+        ink = self.around.ink(planes)
+        if ink is None:
+            return None
+        lost = ink & leaving(MOVES[self.name](amount), *planes.shape[1:3])
+        found: NDArray[np.bool_] = np.any(lost.reshape(len(images), -1), axis=1)
+        return found
+
+
+def _turned(degrees: float) -> Move:
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return Move(cosine, sine, -sine, cosine)
+
+
+MOVES: Final[dict[str, Callable[[float], Move]]] = {
+    "translation-x": lambda amount: Move(right=amount),
+    "translation-y": lambda amount: Move(down=amount),
+    "rotation": _turned,
+    "scale": lambda amount: Move(xx=amount, yy=amount),
+    "squeeze": lambda amount: Move(xx=math.sqrt(amount), yy=1 / math.sqrt(amount)),
+}
+"""Where pixels come to, by an amount."""
+
+LABELS: Final = {
+    "translation-x": "shift to the right, pixels",
+    "translation-y": "shift down, pixels",
+    "rotation": "angle anticlockwise, degrees",
+    "scale": "scale",
+    "squeeze": "width / height, area unchanged",
+    "stroke": "stroke wider on each side, pixels",
+    "noise": "standard deviation of noise, black to white being 1",
+}
+"""What the amounts of each change are."""
+
+FACTORS: Final = frozenset({"scale", "squeeze"})
+"""Changes whose amounts are factors: 1 changes nothing."""

@@ -1,0 +1,351 @@
+"""Invariance: how much a network minds that images are moved, turned, scaled, redrawn, or noisy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Unpack
+
+from archspec.diagnostics import UsageError
+from archspec.explain.distortions import Distortion, Ground, amounts, ground
+from archspec.explain.gallery import Chart, Exhibit, Gallery, Picture, Table, Value
+from archspec.explain.method import Option, method
+from archspec.explain.samples import Images, Samples
+from archspec.explain.study import Common, Study
+from archspec.explain.subject import Explainable
+from archspec.training.scoring.evaluation import batch_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BY: Final = ("translation", "rotation", "scale", "squeeze", "stroke", "noise")
+
+SAMPLE: Final = 10_000
+"""Images of a larger part that are drawn: all of MNIST's and of CIFAR-10's test part."""
+
+LOOKED_AT: Final = 256
+"""Images whose border is looked at for the background."""
+
+KEPT: Final = 0.9
+"""Of the accuracy on unchanged images: with this much left, a change is said to be tolerated."""
+
+FRAMES: Final = 9
+"""Pictures of an image along a sweep, at most."""
+
+
+@method(
+    by=Option("What is changed: may be given several times.  [all]", choices=BY, several=True),
+    translation=Option(
+        "Largest shift, in pixels.  [an eighth of the image]", "whole", least=1, metavar="N"
+    ),
+    rotation=Option("Largest angle, in degrees.", "number", least=0.1, most=180),
+    scale=Option("Largest scale; the least is 1 / X.", "number", least=1.01, most=100),
+    squeeze=Option("Largest width / height; the least is 1 / X.", "number", least=1.01, most=100),
+    stroke=Option(
+        "Pixels that strokes grow on each side, at most.  [a 16th of the image]",
+        "whole",
+        least=1,
+        most=32,
+        metavar="N",
+    ),
+    noise=Option(
+        "Largest standard deviation, as a share of black to white.", "number", least=1e-3, most=10
+    ),
+    steps=Option("Amounts to each side of none.", "whole", least=1, most=100),
+    background=Option(
+        "What comes into sight: black, white, edge, or a value.  [found at the border]",
+        metavar="VALUE",
+    ),
+    sample=Option("Images at most; of more, these many are drawn.", "whole", least=1),
+)
+def invariance(
+    run: Explainable,
+    images: Images = None,
+    *,
+    by: Sequence[str] | None = None,
+    translation: int | None = None,
+    rotation: float = 60.0,
+    scale: float = 2.0,
+    squeeze: float = 2.0,
+    stroke: int | None = None,
+    noise: float = 0.5,
+    steps: int = 6,
+    background: str | float | None = None,
+    sample: int = SAMPLE,
+    **common: Unpack[Common],
+) -> Gallery:
+    """Return curves of accuracy, and of the true class's probability, against changes of images.
+
+    The changes: translation in x and y, rotation about the centre, scale, squeeze (width against
+    height), stroke width (grey dilation and erosion by a disc), and normal noise. Raw pixels are
+    changed, interpolated once, and background comes into sight. At no change the accuracy is that
+    of `archspec evaluate`, to the last bit. How LeNet-5 fares so is shown by LeCun et al. 1998,
+    Gradient-based learning applied to document recognition, section III.E and figure 13.
+
+    Args:
+        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        images: files, folders, arrays, or images of the data such as `test:0-99`; the whole test
+            part by default. Of images without a class, the one that is found at no change counts.
+        by: which changes, of `translation`, `rotation`, `scale`, `squeeze`, `stroke`, `noise`.
+        translation: largest shift, in pixels; by default an eighth of the image.
+        rotation: largest angle, in degrees, to either side.
+        scale: largest factor; the least is its inverse.
+        squeeze: largest width / height of a shape that was as wide as high; the area stays.
+        stroke: pixels that strokes grow or shrink by on each side, at most.
+        noise: largest standard deviation, as a share of black to white.
+        steps: amounts to each side of none.
+        background: `black`, `white`, `edge` (pixels at the edge are repeated), or a raw value; by
+            default the value of most pixels at the border, and `edge` where there is none.
+        sample: images at most; of more, these many are drawn by the seed.
+        **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
+
+    Returns:
+        A gallery with an exhibit for each change: a chart, its numbers as a table, and one image
+        along the sweep.
+
+    Raises:
+        UsageError: there is no such run or image, or the network is no classifier.
+
+    """
+    study = Study.open(run, images, **common)
+    samples, notes = _sampled(study, sample)
+    network = study.subject.network
+    size = batch_of(common.get("batch"), [network.trained], len(samples))
+    first = samples.stored(_few(len(samples)))
+    around = ground(first, samples.limits, background)
+    largest = {
+        "translation": translation or max(1, round(min(study.subject.shape.spatial or (1,)) / 8)),
+        "rotation": rotation,
+        "scale": scale,
+        "squeeze": squeeze,
+        "stroke": stroke or max(1, round(min(study.subject.shape.spatial or (1,)) / 16)),
+        "noise": noise,
+    }
+    names, left_out = _possible(study, by, around, largest)
+    work = _Work(study, samples, size)
+    sweeps = [
+        (Distortion(name, around, samples.limits, study.seed), amounts(name, most, steps))
+        for name, most in names.items()
+    ]
+    work.total = math.ceil(len(samples) / size) * (1 + sum(len(each) - 1 for _, each in sweeps))
+
+    def exhibits() -> Iterator[Exhibit]:
+        work.begin()
+        for distortion, values in sweeps:
+            yield work.exhibit(distortion, values, first[0])
+
+    settings: dict[str, Value] = {
+        **{name: most for name, most in largest.items() if not by or name in by},
+        "steps": steps,
+        "background": around.said,
+        "images": len(samples),
+    }
+    return study.gallery("invariance", exhibits(), settings, [*notes, *left_out])
+
+
+def _sampled(study: Study, most: int) -> tuple[Samples, list[str]]:
+    """The images, or a sample of them that the seed draws."""
+    import numpy as np  # noqa: PLC0415
+
+    samples = study.all_samples
+    _ = study.subject.class_names  # a network that is no classifier is refused
+    if len(samples) <= most:
+        return samples, []
+    chosen = np.random.default_rng(study.seed).choice(len(samples), most, replace=False)
+    return samples.only(np.sort(chosen)), [
+        f"a sample of {most:,} of {len(samples):,} images, drawn by seed {study.seed}"
+    ]
+
+
+def _few(count: int) -> NDArray[Any]:
+    """The first image, and others from everywhere."""
+    import numpy as np  # noqa: PLC0415
+
+    return np.arange(0, count, -(-count // LOOKED_AT))
+
+
+def _possible(
+    study: Study, by: Sequence[str] | None, around: Ground, largest: dict[str, float]
+) -> tuple[dict[str, float], list[str]]:
+    """The sweeps that there are of images of this shape, with their largest amounts.
+
+    Raises:
+        UsageError: one was asked for that there is not, or shifts would leave nothing in sight.
+
+    """
+    shape = study.subject.shape
+    found: dict[str, float] = {}
+    reasons: list[str] = []
+    for name in BY if by is None else dict.fromkeys(by):
+        reason = ""
+        if shape.rank == 0 and name != "noise":
+            reason = f"{name} is of images; {study.subject.name} takes vectors of {shape}"
+        elif shape.rank == 1 and name not in {"translation", "scale", "noise"}:
+            reason = f"{name} is of images of height and width, not of signals of {shape}"
+        elif name == "stroke" and around.value is None:
+            reason = (
+                "stroke width needs a background, and the border of these images has no single "
+                "value: say it with `background=`"
+            )
+        if reason and by:
+            raise UsageError(reason)
+        if reason:
+            reasons.append(f"left out: {reason}")
+            continue
+        if name == "translation":
+            axes = {"translation-x": shape.spatial[-1]}
+            if shape.rank > 1:
+                axes["translation-y"] = shape.spatial[-2]
+            if largest[name] >= max(axes.values()):
+                raise UsageError(
+                    f"`translation={largest[name]:g}` moves all of an image of {shape} out of sight"
+                )
+            found |= dict.fromkeys(axes, largest[name])
+        else:
+            found[name] = largest[name]
+    if shape.rank == 3:
+        reasons.append("volumes are changed slice by slice, in the plane of height and width")
+    return found, reasons
+
+
+@dataclass
+class _Work:
+    """Predictions of all images, changed by one amount after the other."""
+
+    study: Study
+    samples: Samples
+    size: int
+    """Images at a time, as `evaluate` takes them: with another number, bits may differ."""
+    total: int = 0
+    done: int = 0
+    classes: list[NDArray[Any]] = field(default_factory=list)
+    """The true classes of each batch, or those that were found at no change."""
+    unchanged: tuple[float, float] = (0.0, 0.0)
+    """Accuracy and probability of the true class at no change."""
+
+    def begin(self) -> None:
+        """Look at the images as they are."""
+        tallies: list[tuple[Any, Any]] = []
+        for numbers, pixels in self._batches():
+            shares = self._shares(pixels)
+            labels = self.samples.labels
+            truth = shares.argmax(axis=1) if labels is None else labels[numbers]
+            self.classes.append(truth)
+            tallies.append(_judged(shares, truth))
+        self.unchanged = _means(tallies)
+
+    def exhibit(
+        self, distortion: Distortion, values: Sequence[float], image: NDArray[Any]
+    ) -> Exhibit:
+        """The curves of one change."""
+        tallies: dict[float, list[tuple[Any, Any]]] = {value: [] for value in values}
+        cut = dict.fromkeys(values, 0)
+        for (numbers, pixels), truth in zip(self._batches(), self.classes, strict=True):
+            for value in values:
+                if (lost := distortion.cuts(pixels, value)) is not None:
+                    cut[value] += int(lost.sum())
+                if value != distortion.none:
+                    changed = distortion(pixels, value, numbers)
+                    tallies[value].append(_judged(self._shares(changed), truth))
+        points = {
+            value: self.unchanged if value == distortion.none else _means(found)
+            for value, found in tallies.items()
+        }
+        shares = {value: count / len(self.samples) for value, count in cut.items()}
+        return self._shown(distortion, points, shares, image)
+
+    def _shown(
+        self,
+        distortion: Distortion,
+        points: dict[float, tuple[float, float]],
+        cut: dict[float, float],
+        image: NDArray[Any],
+    ) -> Exhibit:
+        right = "accuracy" if self.samples.labels is not None else "same class"
+        of_whom = "true class" if self.samples.labels is not None else "class"
+        lines = {
+            right: [(value, each[0]) for value, each in points.items()],
+            f"probability of the {of_whom}": [(value, each[1]) for value, each in points.items()],
+        }
+        summary = _summary(right, {value: each[0] for value, each in points.items()}, distortion)
+        if any(cut.values()):
+            lines["ink cut"] = list(cut.items())
+            worst = max(cut, key=lambda value: cut[value])
+            summary += f"; cuts the ink of {cut[worst]:.0%} of the images at {worst:.3g}"
+        name, label = distortion.name, distortion.label
+        chart = Chart(
+            "curve",
+            f"{name}: {self.study.subject.name}",
+            label,
+            "share of images",
+            lines,
+            y_limits=(0.0, 1.02),
+            log_x=distortion.none == 1,
+        )
+        rows = [[value, *points[value], cut[value], len(self.samples)] for value in points]
+        columns = [label, right, f"probability of the {of_whom}", "ink cut", "images"]
+        table = Table("values", name, columns, rows)
+        return Exhibit(name, summary, [chart, self._strip(distortion, list(points), image), table])
+
+    def _strip(
+        self, distortion: Distortion, values: Sequence[float], image: NDArray[Any]
+    ) -> Picture:
+        """The first image along the sweep."""
+        import numpy as np  # noqa: PLC0415
+
+        chosen = np.linspace(0, len(values) - 1, min(FRAMES, len(values))).round().astype(int)
+        frames = [distortion(image[None], values[at], [0])[0] for at in chosen]
+        return Picture(
+            "image",
+            f"{self.samples.names[0]} along the sweep",
+            np.stack(frames).astype(np.float32),
+            "pixels",
+            limits=self.samples.limits,
+            tiles=[f"{values[at]:.3g}" for at in chosen],
+            columns=FRAMES,
+        )
+
+    def _batches(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        import numpy as np  # noqa: PLC0415
+
+        for start in range(0, len(self.samples), self.size):
+            numbers = np.arange(start, min(start + self.size, len(self.samples)))
+            yield numbers, self.samples.stored(numbers)
+
+    def _shares(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """(n, classes) probabilities, by the path that `evaluate` takes."""
+        subject = self.study.subject
+        shares = subject.network.probabilities(pixels, limits=self.samples.limits, batch=self.size)
+        subject.check_finite(shares)
+        self.done += 1
+        self.study.tick(self.done, self.total)
+        return shares
+
+
+def _judged(shares: NDArray[Any], truth: NDArray[Any]) -> tuple[Any, Any]:
+    """Whether each image was taken for its class, and that class's probability."""
+    return shares.argmax(axis=1) == truth, shares[range(len(truth)), truth]
+
+
+def _means(tallies: Sequence[tuple[Any, Any]]) -> tuple[float, float]:
+    import numpy as np  # noqa: PLC0415
+
+    right, shares = (np.concatenate(each) for each in zip(*tallies, strict=True))
+    return int(right.sum()) / len(right), float(shares.mean())
+
+
+def _summary(right: str, found: dict[float, float], distortion: Distortion) -> str:
+    """How far a change is tolerated, and where it is worst."""
+    none = distortion.none
+    values, enough = list(found), KEPT * found[none]
+    low = high = values.index(none)
+    while low > 0 and found[values[low - 1]] >= enough:
+        low -= 1
+    while high + 1 < len(values) and found[values[high + 1]] >= enough:
+        high += 1
+    worst = min(found, key=lambda value: found[value])
+    return (
+        f"{right} {found[none]:.1%}; at least {enough:.1%} from {values[low]:.3g} to "
+        f"{values[high]:.3g}; worst {found[worst]:.1%} at {worst:.3g}"
+    )
