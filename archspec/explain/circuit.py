@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
-from archspec.analysis.activity import DYING
 from archspec.diagnostics import UsageError, suggestion
+from archspec.explain import activation
+from archspec.explain.activation import ENDS, PASSING, Rectifier
 from archspec.training.compilation.compilation import MAIN
 
 Tensor: TypeAlias = Any
@@ -22,27 +23,8 @@ Tensor: TypeAlias = Any
 Rule: TypeAlias = Literal["vanilla", "guided", "deconvnet"]
 """What a ReLU does with the gradient that comes back to it (see `rectified`)."""
 
-FUSED: Final = (
-    "Dense",
-    "EinsumDense",
-    *(f"Conv{rank}D{kind}" for rank in (1, 2, 3) for kind in ("", "Transpose")),
-    *(f"{kind}Conv{rank}D" for rank in (1, 2) for kind in ("Depthwise", "Separable")),
-)
-"""Keras's layers that end in an activation of their own."""
-
-ENDS: Final = frozenset({"softmax", "sigmoid", "log_softmax", "log_sigmoid"})
-"""Activations that make probabilities of scores."""
-
-PASSING: Final = frozenset({"linear", "identity"})
-"""Activations that give what they get."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rectifier:
-    """A ReLU: 0 below the threshold, at most `most`, the slope 1 between them."""
-
-    threshold: float = 0.0
-    most: float = float("inf")
+RESHAPING: Final = frozenset({"Flatten", "Reshape", "Squeeze", "Cast", "Dropout"})
+"""Layers and ops that may follow a softmax and leave its values as they are, in inference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +46,8 @@ class Call:
     """Whether the activation is part of a layer that has weights."""
     rectifier: Rectifier | None = None
     """The ReLU that the activation is."""
+    opaque: bool = False
+    """Whether code runs inside that may hold ReLUs which are not seen."""
 
     @property
     def weights(self) -> tuple[Any, ...]:
@@ -77,7 +61,11 @@ INPUT: Final = "input"
 
 @dataclass(slots=True)
 class Values:
-    """What a run of the circuit gave, for the calls that were watched."""
+    """What a run of the circuit gave, for the calls that were watched.
+
+    All in float32, whatever precision the model computes in; of a call with several outputs the
+    first.
+    """
 
     output: Tensor = None
     """The model's main output."""
@@ -94,12 +82,12 @@ class Circuit:
         """Find the calls of a model, by running it once on a black image.
 
         Raises:
-            UsageError: the model is not a graph of layers.
+            UsageError: the model is not a graph of layers, or has its channels first.
 
         """
         self.keras = keras
         self.model = model
-        self._name = name
+        self.name = name
         if not _is_graph(model):
             raise UsageError(
                 f"{name} is a {type(model).__name__} whose layers are joined in Python code: only "
@@ -123,6 +111,8 @@ class Circuit:
             UsageError: there is none.
 
         """
+        if name in self.calls:
+            return self.calls[name]
         plain = name.replace("-", "/")
         known = {each.replace("-", "/"): each for each in self.calls}
         if plain in known:
@@ -131,7 +121,7 @@ class Circuit:
         if inside:
             return self.calls[known[inside[-1]]]
         hint = suggestion(name, self.calls, what="layers")
-        raise UsageError(f"{self._name} has no layer `{name}`; {hint}")
+        raise UsageError(f"{self.name} has no layer `{name}`; {hint}")
 
     def before(self, name: str) -> frozenset[str]:
         """The calls that a call's output depends on, itself included."""
@@ -151,6 +141,11 @@ class Circuit:
         For a network that ends in a softmax that is the softmax: its `before` is the logits.
         """
         return self._scores
+
+    @property
+    def gives_shares(self) -> bool:
+        """Whether the scores are probabilities already, of no softmax that could be left out."""
+        return self._gives_shares
 
     def run(
         self,
@@ -172,14 +167,17 @@ class Circuit:
 
         """
         walk = _Walk(self, set(watch), relu, dict(edit or {}), set(training))
+        dtype = self.keras.backend.standardize_dtype(self.model.inputs[0].dtype)
+        if "float" in dtype:  # an image stays one of real numbers, to have a gradient
+            images = self.keras.ops.cast(images, dtype)
         values = walk.values
-        values.output = self._main(walk.through(self.model, images, ""))
+        values.output = walk.kept(self._main(walk.graph(self.model, images, "")))
         return values
 
     def _main(self, outputs: Any) -> Tensor:
         """The model's main output among all."""
         if isinstance(outputs, dict) and len(outputs) > 1:
-            return outputs[MAIN]
+            outputs = outputs[MAIN]
         return self.keras.tree.flatten(outputs)[0]
 
     def _record(self) -> None:
@@ -187,13 +185,33 @@ class Circuit:
         shape = tuple(self.model.inputs[0].shape[1:])
         black = keras.ops.zeros((1, *shape), dtype=self.model.inputs[0].dtype)
         walk = _Recording(self)
-        output = self._main(walk.through(self.model, black, ""))
+        walk.makers[id(black)] = INPUT
+        output = self._main(walk.graph(self.model, black, ""))
         last = walk.makers.get(id(output), next(reversed(self.calls), ""))
-        while (call := self.calls[last]).activation in PASSING and not call.fused:
-            last = call.inputs[0]
-            if last == INPUT:
-                break
-        self._scores = last
+        self._scores = self._end(last) or self._first_of(last, PASSING)
+        found = keras.ops.convert_to_numpy(walk.kept(output))
+        self._gives_shares = (
+            self.calls[self._scores].activation is None
+            and bool((found >= 0).all())
+            and abs(float(found.sum()) - 1) < SUM_NOISE
+        )
+
+    def _end(self, last: str) -> str | None:
+        """The softmax or sigmoid at a model's end, if only what leaves values alone follows it."""
+        found = self._first_of(last, PASSING | RESHAPING)
+        return found if self.calls[found].activation in ENDS else None
+
+    def _first_of(self, name: str, passing: Collection[str]) -> str:
+        """The call whose values are passed on to a call by others of these kinds alone."""
+        call = self.calls[name]
+        passes = not call.fused and (call.activation or call.kind) in passing
+        if not passes or len(call.inputs) != 1 or call.inputs[0] == INPUT:
+            return name
+        return self._first_of(call.inputs[0], passing)
+
+
+SUM_NOISE: Final = 1e-2
+"""How far from 1 probabilities may sum in half precision."""
 
 
 def _is_graph(model: Any) -> bool:
@@ -223,50 +241,71 @@ class _Walk:
         self.values = Values()
         self._counts: dict[str, int] = {}
 
-    def through(self, model: Any, images: Any, scope: str) -> Any:
-        """The outputs of a model of this scope, which may be nested in another."""
+    def graph(self, model: Any, inputs: Any, scope: str) -> Any:
+        """The outputs of a model of this scope, whose inputs are as it takes them."""
         graph = getattr(model, "_functional", None) or model
         return graph._run_through_graph(  # noqa: SLF001  (Keras's walk, as clone_model uses it)
-            images, operation_fn=lambda op: partial(self.call, op, scope)
+            inputs, operation_fn=lambda op: partial(self.call, op, scope)
         )
+
+    def nested(self, model: Any, inputs: Any, scope: str) -> Any:
+        """The outputs of a model in another; its inputs become of the type that it says."""
+        graph = getattr(model, "_functional", None) or model
+        return self.graph(model, graph._standardize_inputs(inputs), scope)  # noqa: SLF001
 
     def call(self, op: Any, scope: str, *args: Any, **kwargs: Any) -> Any:
         if _is_graph(op):
-            return self.through(op, args[0] if args else kwargs["inputs"], f"{scope}{op.name}/")
+            return self.nested(op, args[0] if args else kwargs["inputs"], f"{scope}{op.name}/")
         name = f"{scope}{op.name}"
         self._counts[name] = count = self._counts.get(name, 0) + 1
         if count > 1:
             name = f"{name}:{count}"
         output = self.one(name, op, args, kwargs)
         if name in self.edit:
-            output = self.edit[name](output)
+            tree = self.circuit.keras.tree
+            first, *others = tree.flatten(output)
+            output = tree.pack_sequence_as(output, [self.edit[name](first), *others])
         if name in self.watch:
-            self.values.after[name] = output
-            self.values.before.setdefault(name, output)
+            self.values.after[name] = self.kept(output)
+            self.values.before.setdefault(name, self.values.after[name])
         return output
 
+    def kept(self, output: Any) -> Tensor:
+        """A call's output as float32; of several, the first."""
+        keras = self.circuit.keras
+        first = keras.tree.flatten(output)[0]
+        if keras.backend.standardize_dtype(first.dtype) == "float32":
+            return first
+        return keras.ops.cast(first, "float32")
+
     def one(self, name: str, op: Any, args: Any, kwargs: Any) -> Any:
-        """The output of a call; where it is needed, in two parts, the activation being the last."""
+        """The output of a call, with its activation taken apart where that is needed."""
         call = self.circuit.calls[name]
         rectifier = call.rectifier if self.relu != "vanilla" else None
         if call.activation is None or not (name in self.watch or rectifier):
             return self.plain(op, args, kwargs)
-        if call.fused:
-            with _replaced(op, self.circuit.keras.activations.linear):
-                inside = self.plain(op, args, kwargs)
-            activation = op.activation
-        else:
-            (inside, *args), kwargs = (args, kwargs) if args else (kwargs.values(), {})
-            activation = partial(self.activated, op, args, kwargs)
-        if name in self.watch:
-            self.values.before[name] = inside
-        if rectifier:
-            return rectified(self.circuit.keras, activation, rectifier, self.relu, inside)
-        return activation(inside)
 
-    def activated(self, op: Any, others: Any, kwargs: Any, inside: Tensor) -> Tensor:
-        """The output of a call that is an activation."""
-        return self.plain(op, (inside, *others), kwargs)
+        def activated(function: Callable[[Tensor], Tensor], inside: Tensor) -> Tensor:
+            if name in self.watch:
+                self.values.before[name] = self.kept(inside)
+            if rectifier:
+                return rectified(self.circuit.keras, function, rectifier, self.relu, inside)
+            return function(inside)
+
+        if call.fused:
+            with _replaced(op, partial(activated, op.activation)):
+                return self.plain(op, args, kwargs)
+        values, named = list(args), dict(kwargs)
+        place: Any = values or named
+        at: Any = 0 if values else next(iter(named))
+        if activation.is_number(place[at]):  # maximum(0, x)
+            place, at = (values, 1) if len(values) > 1 else (named, next(iter(named)))
+
+        def whole(inside: Tensor) -> Tensor:
+            place[at] = inside
+            return self.plain(op, values, named)
+
+        return activated(whole, place[at])
 
     def plain(self, op: Any, args: Any, kwargs: Any) -> Any:
         """The call as Keras makes it, in inference unless its kind is told to train."""
@@ -283,98 +322,46 @@ class _Recording(_Walk):
         self.makers: dict[int, str] = {}
         self._kept: list[Any] = []  # an id is a tensor's as long as that lives
 
-    def through(self, model: Any, images: Any, scope: str) -> Any:
-        for tensor in self.circuit.keras.tree.flatten(images):
-            self.makers.setdefault(id(tensor), INPUT)
-            self._kept.append(tensor)
-        return super().through(model, images, scope)
+    def graph(self, model: Any, inputs: Any, scope: str) -> Any:
+        self._kept.append(inputs)
+        return super().graph(model, inputs, scope)
+
+    def nested(self, model: Any, inputs: Any, scope: str) -> Any:
+        graph = getattr(model, "_functional", None) or model
+        taken = graph._standardize_inputs(inputs)  # noqa: SLF001
+        for before, after in zip(self.circuit.keras.tree.flatten(inputs), taken, strict=True):
+            if maker := self.makers.get(id(before)):
+                self.makers[id(after)] = maker
+        return self.graph(model, taken, scope)
 
     def one(self, name: str, op: Any, args: Any, kwargs: Any) -> Any:
-        flatten = self.circuit.keras.tree.flatten
-        inputs = [
-            self.makers[id(each)] for each in flatten((args, kwargs)) if id(each) in self.makers
-        ]
-        output = self.plain(op, args, kwargs)
-        first = flatten(output)[0]
-        for tensor in flatten(output):
-            # An op that gives the very tensor it got, as an Identity does, makes nothing.
+        keras = self.circuit.keras
+        if getattr(op, "data_format", None) == "channels_first":
+            raise UsageError(
+                f"{self.circuit.name} has its channels first (layer `{name}`): only models of "
+                "images with the channels last, (height, width, channels), can be explained"
+            )
+        given = keras.tree.flatten((args, kwargs))
+        inputs = [self.makers[id(each)] for each in given if id(each) in self.makers]
+        # A layer that gives the very tensor it got, as Dropout may, is still a call of its own.
+        taken = {id(each) for each in given}
+        output = keras.tree.map_structure(
+            lambda each: keras.ops.copy(each) if id(each) in taken else each,
+            self.plain(op, args, kwargs),
+        )
+        outputs = keras.tree.flatten(output)
+        for tensor in outputs:
             self.makers[id(tensor)] = name
-            self._kept.append(tensor)
-        activation, fused = _activation(op)
+        self._kept.append(outputs)
         self.circuit.calls[name] = Call(
             name=name,
             kind=type(op).__name__,
             layer=op,
-            shape=tuple(int(extent) for extent in first.shape[1:]),
+            shape=tuple(int(extent) for extent in outputs[0].shape[1:]),
             inputs=tuple(dict.fromkeys(inputs)),
-            activation=activation,
-            fused=fused,
-            rectifier=_rectifier(op, activation),
+            **activation.facts_of(keras, op, given),
         )
         return output
-
-
-def _activation(op: Any) -> tuple[str | None, bool]:
-    """The activation that an operation is or ends in, and whether it is fused into it."""
-    kind = type(op).__name__
-    if not type(op).__module__.startswith("keras."):
-        return None, False
-    if kind in FUSED or kind == "Activation":
-        name = _name(op.activation)
-        return (None, False) if kind in FUSED and name in PASSING else (name, kind in FUSED)
-    if kind == "Identity":
-        return "identity", False
-    if kind in OPS:
-        return OPS[kind], False
-    return None, False
-
-
-OPS: Final = {
-    "ReLU": "relu",
-    "Relu": "relu",
-    "Relu6": "relu6",
-    "Softmax": "softmax",
-    "LogSoftmax": "log_softmax",
-    "Sigmoid": "sigmoid",
-    "LogSigmoid": "log_sigmoid",
-    "Tanh": "tanh",
-    "LeakyReLU": "leaky_relu",
-    "LeakyRelu": "leaky_relu",
-    "PReLU": "prelu",
-    "ELU": "elu",
-    "Elu": "elu",
-    "Selu": "selu",
-    "Gelu": "gelu",
-    "Silu": "silu",
-    "Softplus": "softplus",
-    "Softsign": "softsign",
-    "HardSigmoid": "hard_sigmoid",
-    "HardSilu": "hard_silu",
-    "Mish": "mish",
-    "Celu": "celu",
-}
-"""Layers and ops of Keras that are an activation, by their class."""
-
-
-def _name(activation: Any) -> str:
-    """Keras's name of an activation; of a function of its own, what Python calls it."""
-    if activation is None:
-        return "linear"
-    found = getattr(activation, "__name__", None) or type(activation).__name__
-    return OPS.get(found, str(found))
-
-
-def _rectifier(op: Any, activation: str | None) -> Rectifier | None:
-    """The ReLU that an operation is; None for a leaky one, which lets everything through."""
-    if activation not in DYING:
-        return None
-    function = getattr(op, "activation", op)
-    slope = float(getattr(function, "negative_slope", 0.0) or 0.0)
-    if slope:
-        return None
-    most = getattr(function, "max_value", None)
-    most = 6.0 if activation == "relu6" else float("inf") if most is None else float(most)
-    return Rectifier(float(getattr(function, "threshold", 0.0) or 0.0), most)
 
 
 @contextmanager

@@ -138,7 +138,10 @@ class Subject:
 
     def logits(self, values: Values) -> Tensor:
         """(n, classes) scores before the softmax, of a run that watched `self.circuit.scores`."""
-        return values.before[self.circuit.scores]
+        scores = values.before[self.circuit.scores]
+        if len(scores.shape) == 2:
+            return scores
+        return self.keras.ops.reshape(scores, (-1, len(self.class_names)))
 
     @cached_property
     def _predict(self) -> Callable[..., Any]:
@@ -177,7 +180,9 @@ class Subject:
         import numpy as np  # noqa: PLC0415
 
         scores = scores.astype(np.float64)
-        if self.circuit[self.circuit.scores].activation == "sigmoid":
+        if self.circuit.gives_shares:
+            return scores
+        if self.circuit[self.circuit.scores].activation in {"sigmoid", "log_sigmoid"}:
             odds: NDArray[np.float64] = 1 / (1 + np.exp(-scores))
             return odds
         powers = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -255,7 +260,13 @@ def open_subject(run: Explainable, *, normalize: str | None = None, seed: int = 
         (chosen,) = trained.find(run, normalize)
         network = trained.load(chosen, normalize, classifier=False)
     _check_weights(network)
-    return Subject(network, Circuit(network.keras, network.model, network.name), tuple(notes))
+    circuit = Circuit(network.keras, network.model, network.name)
+    if network.classes and circuit.gives_shares:
+        notes.append(
+            f"{network.name} gives probabilities, of no softmax that can be left out: they stand "
+            "for the scores, and have hardly a gradient where it is certain"
+        )
+    return Subject(network, circuit, tuple(notes))
 
 
 def _check_weights(network: Network) -> None:

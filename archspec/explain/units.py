@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archspec.analysis.activity import BOUNDS, dead, linear_range
 from archspec.diagnostics import UsageError
-from archspec.explain.circuit import ENDS, PASSING, Call, Circuit, Tensor
+from archspec.explain.activation import ENDS, PASSING
+from archspec.explain.circuit import Call, Circuit, Tensor
 from archspec.explain.gradient import compiled
 from archspec.explain.samples import Samples
 from archspec.explain.subject import Subject

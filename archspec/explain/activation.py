@@ -1,0 +1,168 @@
+"""Which activation a layer or an op of Keras is or ends in, and whether that is a ReLU.
+
+ReLUs hide in many places: a layer's argument, given as a word, a function or a layer; `Activation`
+and `ReLU` layers; `relu`, `relu6`, `maximum` and `clip` in the graph; a Lambda.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from archspec.analysis.activity import DYING
+
+FUSED: Final = (
+    "Dense",
+    "EinsumDense",
+    *(f"Conv{rank}D{kind}" for rank in (1, 2, 3) for kind in ("", "Transpose")),
+    *(f"{kind}Conv{rank}D" for rank in (1, 2) for kind in ("Depthwise", "Separable")),
+)
+"""Keras's layers that end in an activation of their own."""
+
+OPS: Final = {
+    "ReLU": "relu",
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Softmax": "softmax",
+    "LogSoftmax": "log_softmax",
+    "Sigmoid": "sigmoid",
+    "LogSigmoid": "log_sigmoid",
+    "Tanh": "tanh",
+    "LeakyReLU": "leaky_relu",
+    "LeakyRelu": "leaky_relu",
+    "PReLU": "prelu",
+    "ELU": "elu",
+    "Elu": "elu",
+    "Selu": "selu",
+    "Gelu": "gelu",
+    "Silu": "silu",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "HardSigmoid": "hard_sigmoid",
+    "HardSilu": "hard_silu",
+    "Mish": "mish",
+    "Celu": "celu",
+    "Glu": "glu",
+    "HardTanh": "hard_tanh",
+    "HardShrink": "hard_shrink",
+    "SoftShrink": "soft_shrink",
+    "TanhShrink": "tanh_shrink",
+    "Squareplus": "squareplus",
+    "SparsePlus": "sparse_plus",
+    "SparseSigmoid": "sparse_sigmoid",
+    "Sparsemax": "sparsemax",
+    "Threshold": "threshold",
+    "Exp": "exponential",
+}
+"""Layers and ops of Keras that are an activation, by their class."""
+
+
+ENDS: Final = frozenset({"softmax", "sigmoid", "log_softmax", "log_sigmoid"})
+"""Activations that make probabilities of scores."""
+
+PASSING: Final = frozenset({"linear", "identity"})
+"""Activations that give what they get."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rectifier:
+    """A ReLU: 0 below the threshold, at most `most`, the slope 1 between them."""
+
+    threshold: float = 0.0
+    most: float = float("inf")
+
+
+def facts_of(keras: Any, op: Any, given: Sequence[Any]) -> dict[str, Any]:
+    """What a `Call` says of the activation that an operation is or ends in.
+
+    Args:
+        keras: the package.
+        op: the layer or op.
+        given: what it is called with, flat.
+
+    """
+    kind = _kind(op)
+    if kind is None:
+        return {"opaque": True}
+    fused = kind in FUSED
+    if kind == "Identity":
+        return {"activation": "identity"}
+    if fused or kind == "Activation":
+        name, rectifier = _function(keras, op.activation)
+        return {} if fused and name in PASSING else _told(name, rectifier, fused)
+    if kind == "Lambda":
+        name, rectifier = _function(keras, partial(op.function, **(op.arguments or {})))
+        return _told(name, rectifier) if rectifier else {"opaque": True}
+    if kind == "Maximum":
+        return _told("relu", Rectifier()) if 0 in filter(is_number, given) else {}
+    if kind == "Clip":
+        zero = is_number(op.x_min) and op.x_min == 0 and is_number(op.x_max)
+        return _told("relu", Rectifier(most=float(op.x_max))) if zero else {}
+    if kind in OPS:
+        return _told(*_of_object(op, OPS[kind]))
+    inside = (keras.layers.Wrapper, keras.layers.Bidirectional, keras.layers.RNN, keras.Model)
+    return {"opaque": isinstance(op, inside)}
+
+
+def _told(name: str, rectifier: Rectifier | None, fused: bool = False) -> dict[str, Any]:
+    return {"activation": name, "fused": fused, "rectifier": rectifier}
+
+
+def _kind(op: Any) -> str | None:
+    """Keras's class of an operation, also where its own class only adds to it; None of others."""
+    for each in type(op).__mro__:
+        if each.__module__.startswith(("keras.", "archspec.")):
+            own = getattr(type(op), "call", None) is not getattr(each, "call", None)
+            return None if own else each.__name__
+    return None
+
+
+def _function(keras: Any, activation: Any) -> tuple[str, Rectifier | None]:
+    """Keras's name of an activation, or what Python calls it, and the ReLU that it is."""
+    if activation is None:
+        return "linear", None
+    if isinstance(activation, keras.layers.Layer):
+        kind = _kind(activation)
+        if kind == "Activation":
+            return _function(keras, activation.activation)
+        return _of_object(activation, OPS.get(kind or "", type(activation).__name__))
+    called = getattr(activation, "func", activation)
+    name = str(getattr(called, "__name__", type(called).__name__))
+    if called is activation and str(getattr(called, "__module__", "")).startswith("keras."):
+        return name, {"relu": Rectifier(), "relu6": Rectifier(most=6.0)}.get(name)
+    rectifier = _measured(keras, activation)
+    return ("relu" if rectifier else name), rectifier
+
+
+def _of_object(op: Any, name: str) -> tuple[str, Rectifier | None]:
+    """The activation that a layer or op of Keras is, by its attributes."""
+    if name not in DYING:
+        return name, None
+    if float(getattr(op, "negative_slope", 0.0) or 0.0):
+        return "leaky_relu", None  # lets everything through
+    most = 6.0 if name == "relu6" else getattr(op, "max_value", None)
+    threshold = float(getattr(op, "threshold", 0.0) or 0.0)
+    return name, Rectifier(threshold, float("inf") if most is None else float(most))
+
+
+def _measured(keras: Any, function: Callable[[Any], Any]) -> Rectifier | None:
+    """The ReLU that a function of the user's or of the engine's is, by what it gives."""
+    import numpy as np  # noqa: PLC0415
+
+    x = np.arange(-8, 8.25, 0.25, dtype=np.float32)
+    try:
+        y = np.asarray(keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(x))))
+        most = float(y.max())
+        same = y.shape == x.shape and bool(np.allclose(y, np.clip(x, 0, most), atol=1e-6))
+    except Exception:  # noqa: BLE001  (it may want tensors of another rank: not an activation)
+        return None
+    if not same or most <= 0:
+        return None
+    return Rectifier(most=most if most < float(x.max()) else float("inf"))
+
+
+def is_number(value: Any) -> bool:
+    """Whether an argument of an op is a number of Python's, not a tensor."""
+    return isinstance(value, (int, float))
