@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from archspec.explain.gallery import Picture as Picture
     from archspec.explain.gallery import Table as Table
     from archspec.explain.methods.activations import activations as activations
+    from archspec.explain.methods.embed import embed as embed
     from archspec.explain.methods.invariance import invariance as invariance
     from archspec.explain.methods.saliency import saliency as saliency
 
 METHODS: Final[dict[str, str]] = {
     "activations": "What layers make of an image; units that no image reaches.",
+    "embed": "Which images a layer takes for alike: neighbours, PCA, t-SNE, a map.",
     "saliency": "Which pixels a class's score depends on.",
     "invariance": "How far images may be moved, turned, scaled, redrawn.",
 }

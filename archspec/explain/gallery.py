@@ -70,6 +70,8 @@ class Chart:
     log_x: bool = False
     log_y: bool = False
     y_limits: tuple[float, float] | None = None
+    scattered: bool = False
+    """Whether the points of a line are dots on a plane, which are not joined."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +200,7 @@ def _item(item: Item) -> dict[str, Any]:
             said |= {
                 "x": item.x_label,
                 "y": item.y_label,
+                "scattered": item.scattered,
                 "lines": lines,
                 "facts": plain(item.facts),
             }

@@ -93,6 +93,15 @@ class Samples:
         )
 
 
+def drawn(count: int, most: int, seed: int) -> NDArray[np.intp]:
+    """Numbers of all images, or of more than `most` so many drawn by the seed, in their order."""
+    import numpy as np  # noqa: PLC0415
+
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
+
+
 def load_samples(
     subject: Subject,
     images: Images,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 from archspec import arguments
 from archspec.explain.gallery import Exhibit, Gallery, Picture, Value
@@ -18,6 +18,8 @@ from archspec.training.watching.interrupt import Interrupt
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 Progress = Callable[[int, int], None]
 """Told how many steps of the work are done, of how many."""
@@ -54,6 +56,8 @@ class Study:
     seed: int
     progress: Progress | None
     _interrupt: Interrupt = field(default_factory=Interrupt)
+    _amid: bool = False
+    """Whether what is under way is not asked to end, and has to be cut short."""
 
     @classmethod
     def open(cls, run: Explainable, images: Images = None, **common: Any) -> Study:
@@ -111,6 +115,21 @@ class Study:
         if self.progress:
             self.progress(done, total)
 
+    def unless_interrupted(self, work: Callable[[], T]) -> T | None:
+        """Do work of a library that nothing can be asked amid; Ctrl-C ends it, and gives None."""
+        self._amid = True
+        try:
+            return None if self._interrupt.requested else work()
+        except _Stopped:
+            return None
+        finally:
+            self._amid = False
+
+    def _on_request(self) -> None:
+        """What Ctrl-C does at once: nothing, as the next tick ends the work."""
+        if self._amid:
+            raise _Stopped
+
     def picture_of(
         self, pixels: NDArray[Any], name: str = "image", title: str = "image"
     ) -> Picture:
@@ -138,7 +157,7 @@ class Study:
         done: list[Exhibit] = []
         interrupted = False
         with self._interrupt.caught():
-            self._interrupt.begin_training(lambda: None)
+            self._interrupt.begin_training(self._on_request)
             try:
                 before = begun
                 for exhibit in exhibits:

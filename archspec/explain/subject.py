@@ -19,7 +19,7 @@ from archspec import arguments
 from archspec.diagnostics import UsageError, suggestion
 from archspec.emit.engine import load_keras
 from archspec.emit.model import build
-from archspec.explain.circuit import Call, Circuit, Rule, Tensor, Values
+from archspec.explain.circuit import INPUT, Call, Circuit, Rule, Tensor, Values
 from archspec.explain.gradient import compiled
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
@@ -197,6 +197,27 @@ class Subject:
 
         """
         return self.circuit.find(arguments.text(argument, name))
+
+    @cached_property
+    def penultimate(self) -> Call:
+        """The layer whose output the last layer with a kernel takes: the features of an image.
+
+        Raises:
+            UsageError: the network has one such layer, or none, and no features.
+
+        """
+        before = self.circuit.before(self.circuit.scores)
+        kernels = [
+            call
+            for call in self.circuit.calls.values()
+            if call.name in before and any(len(weight.shape) > 1 for weight in call.weights)
+        ]
+        found = next((name for call in kernels[-1:] for name in call.inputs), INPUT)
+        if len(kernels) < 2 or found == INPUT:
+            raise UsageError(
+                f"{self.name} has no layer between the image and its scores: name one with `layer=`"
+            )
+        return self.circuit[found]
 
 
 def batched(function: Callable[..., Any], batch: int, *arrays: NDArray[Any]) -> Any:

@@ -109,7 +109,7 @@ def coloured(picture: Picture) -> NDArray[Any]:
     """(height, width, 3) bytes."""
     values = picture.values
     if picture.tiles is None:
-        return _enlarged(_one(picture, values), SMALLEST)
+        return _enlarged(pixels_of(picture, values), SMALLEST)
     tiles = [_tile(picture, each) for each in values]
     return _grid(tiles, picture.tiles, columns_of(picture))
 
@@ -118,7 +118,7 @@ def _tile(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
     """One of the tiles of a picture."""
     least = TILE if len(picture.values) <= MANY else SMALL_TILE
     most = max(least, LARGEST // columns_of(picture))
-    return _enlarged(_one(_on_own_scale(picture, values), values), least, most)
+    return _enlarged(pixels_of(_on_own_scale(picture, values), values), least, most)
 
 
 def _on_own_scale(picture: Picture, values: NDArray[Any]) -> Picture:
@@ -152,7 +152,7 @@ def _flat(look: str, values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _one(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
+def pixels_of(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
     """A single picture as bytes, one pixel a value."""
     import numpy as np  # noqa: PLC0415
 
@@ -217,19 +217,26 @@ def _under(picture: Picture, extent: tuple[int, ...]) -> NDArray[Any]:
 def _enlarged(colours: NDArray[Any], least: int, most: int = LARGEST) -> NDArray[Any]:
     """Every pixel as a square, so that small images can be looked at; large ones made smaller."""
     import numpy as np  # noqa: PLC0415
-    from PIL import Image  # noqa: PLC0415
 
     height, width = colours.shape[:2]
     times = max(1, math.ceil(least / max(height, width)))
     if times > 1:
         tall = max(times, STRIP) if height == 1 else times
         return np.repeat(np.repeat(colours, tall, axis=0), times, axis=1)
-    if max(height, width) > most:
-        share = most / max(height, width)
-        thin = STRIP if height == 1 else 1
-        size = max(1, round(width * share)), max(thin, round(height * share))
-        return np.asarray(Image.fromarray(colours).resize(size, Image.Resampling.LANCZOS))
-    return colours
+    return smaller(colours, most, STRIP if height == 1 else 1)
+
+
+def smaller(colours: NDArray[Any], most: int, shortest: int = 1) -> NDArray[Any]:
+    """A picture whose longer side has at most so many pixels, and the other at least `shortest`."""
+    import numpy as np  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
+
+    height, width = colours.shape[:2]
+    share = most / max(height, width)
+    if share >= 1:
+        return colours
+    size = max(shortest, round(width * share)), max(shortest, round(height * share))
+    return np.asarray(Image.fromarray(colours).resize(size, Image.Resampling.LANCZOS))
 
 
 def _grid(tiles: Sequence[NDArray[Any]], names: Sequence[str], columns: int) -> NDArray[Any]:
@@ -281,7 +288,7 @@ def chart_png(chart: Chart) -> bytes:
     """Curves as the bytes of a PNG file."""
     with tempfile.TemporaryDirectory() as folder:
         svg, png_path = Path(folder, "chart.svg"), Path(folder, "chart.png")
-        _draw(chart, svg, png_path)
+        (_scatter if chart.scattered else _draw)(chart, svg, png_path)
         return png_path.read_bytes()
 
 
@@ -318,6 +325,66 @@ def _draw(chart: Chart, svg: Path, png_path: Path) -> None:
 
 LETTER_INCHES: Final = 0.075
 """Width of a letter in the name of a line, about."""
+
+
+def _scatter(chart: Chart, svg: Path, png_path: Path) -> None:
+    """Dots on a plane, both axes on one scale, each line's in a colour and a shape of its own."""
+    import numpy as np  # noqa: PLC0415
+
+    names = [shortened(name, LONGEST) for name in chart.lines]
+    listed = min(len(names), MOST_LISTED)
+    width, height, left, right = 6.9, 5.6, 0.75, 0.4 + LETTER_INCHES * max(map(len, [*names, ""]))
+    with drawing.picture(width, height, svg, png_path, [chart.title, *names]) as figure:
+        axes = figure.add_axes(
+            (left / width, 0.55 / height, (width - left - right) / width, (height - 1.0) / height)
+        )
+        axes.set_aspect("equal", adjustable="datalim")
+        most = max(map(len, chart.lines.values()), default=0)
+        for number, (name, points) in enumerate(zip(names, chart.lines.values(), strict=True)):
+            x, y = np.asarray(points, dtype=float).reshape(-1, 2).T
+            axes.scatter(
+                x,
+                y,
+                s=30 if most < MARKS_LARGE else 12,
+                c=COLOURS[number % len(COLOURS)],
+                marker=MARKS[number % len(MARKS)],
+                linewidths=0,
+                alpha=0.8,
+                label=name if number < listed else None,
+            )
+        axes.set_xlabel(chart.x_label)
+        axes.set_ylabel(chart.y_label)
+        axes.grid(visible=False)
+        if len(names) > 1:
+            more = f"and {len(names) - listed:,} more" if listed < len(names) else None
+            axes.legend(
+                loc="upper left",
+                bbox_to_anchor=(1.0, 1.0),
+                frameon=False,
+                title=more,
+                handletextpad=0.1,
+                borderaxespad=0.2,
+            )
+        drawing.head(figure, chart.title, 0.12)
+
+
+def shortened(name: str, most: int) -> str:
+    """A name of at most so many characters, on one line."""
+    name = " ".join(name.split())
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+LONGEST: Final = 24
+"""Characters of a name beside a chart."""
+
+MOST_LISTED: Final = 28
+"""Names that fit beside a scatter plot."""
+
+MARKS: Final = "os^Dv"
+"""Shapes of dots. Their number and that of the colours have no common factor: 40 pairs."""
+
+MARKS_LARGE: Final = 60
+"""Dots of a group from which on they are small."""
 
 COLOURS: Final = (
     "#0b4a80",

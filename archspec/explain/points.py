@@ -1,0 +1,132 @@
+"""Images as points: their pixels and their features in a layer, and who is near whom in each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from archspec.explain import embedding
+from archspec.explain.circuit import Call
+from archspec.explain.gradient import compiled
+from archspec.explain.samples import Samples, drawn
+from archspec.explain.study import Study
+from archspec.explain.subject import Subject, batched
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Images as pixels and as features, with what is known of each."""
+
+    study: Study
+    samples: Samples
+    layer: str
+    pixels: NDArray[np.float32]
+    """(n, *shape) raw pixels."""
+    features: NDArray[np.float32]
+    """(n, units), the largest 1."""
+    predictions: NDArray[np.intp] | None
+    metric: str
+    k: int
+
+    @cached_property
+    def near(self) -> Mapping[str, NDArray[np.intp]]:
+        """The (n, k) nearest others in `features` and in `pixels`."""
+        flat = self.pixels.reshape(len(self.pixels), -1)
+        return {
+            "features": embedding.nearest(self.features, self.k, self.metric),
+            "pixels": embedding.nearest(flat, self.k),
+        }
+
+    def at_most(self, most: int) -> tuple[Points, NDArray[np.intp]]:
+        """So many of them, drawn by the seed, with the neighbours that they have among them."""
+        numbers = drawn(len(self.samples), most, self.study.seed)
+        if len(numbers) == len(self.samples):
+            return self, numbers
+        fewer = replace(
+            self,
+            samples=self.samples.only(numbers),
+            pixels=self.pixels[numbers],
+            features=self.features[numbers],
+            predictions=None if self.predictions is None else self.predictions[numbers],
+        )
+        return fewer, numbers
+
+    @property
+    def labels(self) -> NDArray[np.intp] | None:
+        return self.samples.labels
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        subject = self.study.subject
+        if subject.network.classes:
+            return subject.class_names
+        count = 0 if self.labels is None else int(self.labels.max()) + 1
+        return tuple(map(str, range(count)))
+
+    def called(self, number: int) -> str:
+        """The class of an image; without labels, its name."""
+        if self.labels is None:
+            return self.samples.names[number]
+        return str(self.class_names[self.labels[number]])
+
+
+def points_of(study: Study, samples: Samples, call: Call, metric: str, k: int) -> Points:
+    """Run the network on all images.
+
+    Args:
+        study: the network.
+        samples: the images.
+        call: the layer whose outputs are the features.
+        metric: what is near in features (see `embedding.METRICS`).
+        k: neighbours of each image.
+
+    Raises:
+        UsageError: pixels or features are not finite, or the same for all images.
+
+    """
+    import numpy as np  # noqa: PLC0415
+
+    subject = study.subject
+    function = compiled(subject.circuit, _outputs(subject, call))
+    pixels, features, scores = [], [], []
+    for numbers, some in samples.batches():
+        for values, logits in batched(function, study.batch, some):
+            features.append(values)
+            scores.append(logits)
+        pixels.append(some)
+        study.tick(int(numbers[-1]) + 1, len(samples))
+    stacked = np.concatenate(pixels)
+    embedding.check(stacked.reshape(len(stacked), -1), "the pixels", samples.names)
+    return Points(
+        study,
+        samples,
+        call.name,
+        stacked,
+        embedding.check(
+            np.concatenate(features),
+            f"the features of `{call.name}`",
+            samples.names,
+            reason=": the network's weights are corrupt, or its values overflow",
+        ),
+        np.concatenate(scores).argmax(axis=1) if subject.network.classes else None,
+        metric,
+        k,
+    )
+
+
+def _outputs(subject: Subject, call: Call) -> Any:
+    """The function of pixels that gives a layer's outputs, flattened, and the scores."""
+    ops, scores = subject.keras.ops, subject.circuit.scores
+
+    def outputs(pixels: Any) -> Any:
+        values = subject.run(pixels, watch={call.name, scores})
+        features = ops.cast(values.after[call.name], "float32")
+        return ops.reshape(features, (features.shape[0], -1)), subject.logits(values)
+
+    return outputs
