@@ -117,7 +117,8 @@ def _command(word: str) -> click.Command:
 
 
 def _option(name: str, option: Argument, default: Any) -> click.Option:
-    shown = "" if default in (None, False, ()) or "[" in option.help else f"  [{default}]"
+    unsaid = default is None or default is False or default == () or "[" in option.help
+    shown = "" if unsaid else f"  [{default}]"
     flag = f"--{name.replace('_', '-')}"
     kind: Any = str
     least = None if option.least == -float("inf") else option.least
@@ -130,14 +131,14 @@ def _option(name: str, option: Argument, default: Any) -> click.Option:
         kind = Whole(int(least or 0), None if most is None else int(most))
     elif option.kind == "number":
         kind = Number(least, most)
-    metavar = option.metavar or {"whole": "N", "number": "X"}.get(option.kind, name.upper())
+    usual = "|".join(option.choices) or {"whole": "N", "number": "X"}.get(option.kind, name.upper())
     return click.Option(
         [flag, name],
         type=kind,
         is_flag=option.kind == "flag",
         multiple=option.several,
         default=default,
-        metavar=None if option.kind == "flag" else metavar,
+        metavar=None if option.kind == "flag" else option.metavar or usual,
         help=f"{option.help}{shown}",
     )
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from archspec.explain.methods.activations import activations as activations
     from archspec.explain.methods.embed import embed as embed
     from archspec.explain.methods.invariance import invariance as invariance
+    from archspec.explain.methods.invert import invert as invert
+    from archspec.explain.methods.maximize import maximize as maximize
     from archspec.explain.methods.saliency import saliency as saliency
 
 METHODS: Final[dict[str, str]] = {
@@ -28,6 +30,8 @@ METHODS: Final[dict[str, str]] = {
     "embed": "Which images a layer takes for alike: neighbours, PCA, t-SNE, a map.",
     "saliency": "Which pixels a class's score depends on.",
     "invariance": "How far images may be moved, turned, scaled, redrawn.",
+    "maximize": "An image that a class, or any unit, answers to most.",
+    "invert": "An image made anew from the features of a layer.",
 }
 """Every method as the command line calls it, with the first line of its help."""
 

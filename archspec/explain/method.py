@@ -27,7 +27,7 @@ class Option:
     choices: tuple[str, ...] = ()
     """The words that it may be."""
     several: bool = False
-    """Whether it may be given several times, as a list of texts."""
+    """Whether it may be given several times: as a list, in Python."""
     metavar: str = ""
     """What the help calls a value."""
 
@@ -41,7 +41,10 @@ class Option:
         if value is None:
             return None
         if self.several:
-            return tuple(self._one(name, each) for each in arguments.names(name, value))
+            listed = value if isinstance(value, (list, tuple)) else [value]
+            if not listed:
+                raise arguments.wrong(name, value, "one or more")
+            return tuple(self._one(name, each) for each in listed)
         return self._one(name, value)
 
     def _one(self, name: str, value: Any) -> Any:

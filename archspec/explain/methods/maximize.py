@@ -1,0 +1,316 @@
+"""Activation maximisation: an image that a class, or any unit, answers to most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Unpack
+
+from archspec import arguments
+from archspec.diagnostics import UsageError
+from archspec.explain.canvas import (
+    STARTS,
+    Canvas,
+    blurred,
+    descended,
+    rolled,
+    stretches,
+    total_variation,
+)
+from archspec.explain.circuit import Tensor
+from archspec.explain.gallery import Exhibit, Gallery, Item, Picture, Value
+from archspec.explain.goal import Best, Goal, best_images
+from archspec.explain.gradient import Function, derivative, repeated
+from archspec.explain.method import LAYER, Option, method
+from archspec.explain.samples import Images
+from archspec.explain.study import Common, Study
+from archspec.explain.subject import Explainable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BLUR_EVERY: Final = 4
+"""Steps from one blur to the next."""
+
+
+@method(
+    target=Option(
+        "A class, by its name; may be repeated.  [every one]", several=True, metavar="CLASS"
+    ),
+    layer=LAYER,
+    unit=Option(
+        "The layer's channel, or number of its unit, from 0; may be repeated.  [the first 20]",
+        "whole",
+        least=0,
+        several=True,
+    ),
+    at=Option("A channel's mean over its map, or its centre unit.", choices=("mean", "centre")),
+    steps=Option("Steps of the search.", "whole", least=1, most=100_000),
+    rate=Option("Length of the first steps, as a share of the range.", "number", least=1e-6),
+    l2=Option("Weight of the squared distance from the origin.", "number", least=0),
+    tv=Option("Weight of the total variation.", "number", least=0),
+    jitter=Option(
+        "Pixels that the image is moved by at most.  [1/16 of the extent]", "whole", least=0
+    ),
+    blur=Option("Standard deviation in pixels of a blur at every 4th step.", "number", least=0),
+    start=Option("Where the search starts.", choices=STARTS),
+    seeds=Option("Searches of each, with seeds that follow one another.", "whole", least=1),
+)
+def maximize(
+    run: Explainable,
+    images: Images = None,
+    *,
+    target: str | int | Sequence[str] | None = None,
+    layer: str | None = None,
+    unit: int | Sequence[int] | None = None,
+    at: str = "mean",
+    steps: int = 200,
+    rate: float = 0.05,
+    l2: float = 0.003,
+    tv: float = 0.05,
+    jitter: int | None = None,
+    blur: float = 0.0,
+    start: str = "noise",
+    seeds: int = 1,
+    **common: Unpack[Common],
+) -> Gallery:
+    """Make images that a class's score, or a unit of a layer, is largest for.
+
+    The search climbs score(image) - l2 |u|^2 - tv sum(dx^2 + dy^2) by Adam, where
+    u = (pixel - origin) / (white - black), and the origin is the training images' mean, or grey.
+    The score is that before the softmax, and a unit's that before its activation, since below 0 a
+    ReLU's gradient is exactly 0. Simonyan, Vedaldi and Zisserman 2013, section 2; jitter as
+    Mordvintsev et al. 2015 and blur as Yosinski et al. 2015 add them.
+
+    The image is one of very many that score as high, and which one depends on the seed; it is not
+    what such objects look like. Its score usually far exceeds that of any real image, which is
+    therefore said beside it.
+
+    Args:
+        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        images: real images to compare with; by default the test part of the run's data.
+        target: classes, by name; by default every one, if there are no more than 20.
+        layer: a layer, whose units are maximised in place of classes.
+        unit: channels, or numbers of fully connected units; by default the first 20.
+        at: a channel's mean over its map, or the unit in the map's centre.
+        steps: how many.
+        rate: length of the first steps, as a share of the range; it falls to 0.
+        l2: weight of |u|^2, summed over the image.
+        tv: weight of the total variation: the squared differences to the next pixels, summed.
+        jitter: pixels that the image is moved by at most, anew before each step, and back after
+            it; what leaves at one side comes in at the other. By default 1/16 of the smaller
+            extent, at most 8.
+        blur: standard deviation in pixels of a Gaussian, at every 4th step; 0 for none.
+        start: the origin with noise of a tenth of the range, the origin itself, or grey.
+        seeds: how many searches, the first of `seed`, the next of `seed` + 1, and so on.
+        **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
+
+    Returns:
+        A gallery with an exhibit for each class or unit: its image for every seed, with the score
+        reached, and the real image of the highest score.
+
+    Raises:
+        UsageError: there is no such run, class, layer or unit.
+
+    """
+    if layer is not None and target is not None:
+        raise UsageError("`target=` is a class and `layer=` a layer: give one of them")
+    if unit is not None and layer is None:
+        raise UsageError("`unit=` is a unit of a layer: name it with `layer=`")
+    study = Study.open(run, images, **common)
+    goal = Goal.of(study.subject, layer, at)
+    numbers, notes = goal.chosen(target, unit)
+    canvas = Canvas.of(study.subject)
+    jitter = _jitter(canvas, jitter)
+    search = Search(goal, canvas, steps, rate, l2, tv, jitter, blur, start)
+    if not canvas.is_bounded:
+        notes.append("black and white are not known: nothing keeps the images between them")
+    best = _best(study, goal, numbers, notes)
+
+    def exhibits() -> Iterator[Exhibit]:
+        groups = [numbers[at : at + study.batch] for at in range(0, len(numbers), study.batch)]
+        total = steps * seeds * len(groups)
+        done = 0
+        shown: list[Made] = []
+        for group in groups:
+            made: list[list[Made]] = []
+            for seed in range(study.seed, study.seed + seeds):
+                made.append(search.images(study, group, seed, done, total))
+                done += steps
+            for row, number in enumerate(group):
+                images = [each[row] for each in made]
+                shown.append(images[0])
+                yield _exhibit(study, goal, number, images, best.get(number))
+        if len(numbers) > 1:
+            yield _together(study, goal, numbers, shown)
+
+    settings = {
+        "target": target,
+        "layer": layer,
+        "unit": unit,
+        "at": at if layer else None,
+        "steps": steps,
+        "rate": rate,
+        "l2": l2,
+        "tv": tv,
+        "jitter": jitter,
+        "blur": blur,
+        "start": start,
+        "seeds": seeds,
+    }
+    return study.gallery("maximize", exhibits(), settings, notes)
+
+
+def _jitter(canvas: Canvas, jitter: int | None) -> int:
+    extent = min(canvas.shape[:-1], default=1)
+    if jitter is None:
+        return min(extent // 16, 8)
+    if jitter >= extent:
+        raise arguments.wrong("jitter", jitter, f"less than the image's extent, which is {extent}")
+    return jitter
+
+
+def _best(study: Study, goal: Goal, numbers: Sequence[int], notes: list[str]) -> dict[int, Best]:
+    """The best real images; a note where there are none, which the search itself does not need."""
+    try:
+        return best_images(study, goal, numbers)
+    except UsageError as error:
+        if study.images is not None:
+            raise
+        notes.append(f"no real image to compare with: {error}")
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """An image that a search has made."""
+
+    pixels: NDArray[Any]
+    seed: int
+    score: float
+    shares: NDArray[Any] | None
+    """Probabilities of the classes, where there are any."""
+    has_slope: bool
+    """Whether anything could be climbed: False where the gradient was 0 all the way."""
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """The climb to an image that units answer to."""
+
+    goal: Goal
+    canvas: Canvas
+    steps: int
+    rate: float
+    l2: float
+    tv: float
+    jitter: int
+    blur: float
+    start: str
+
+    @cached_property
+    def _climb(self) -> Function:
+        """(first, last, (u, moments, steepest), wanted, shifts) -> the state after these steps."""
+        subject, canvas, goal = self.goal.subject, self.canvas, self.goal
+        ops = subject.keras.ops
+
+        def score(u: Tensor, wanted: Tensor) -> tuple[Tensor, tuple[()]]:
+            values = subject.run(canvas.tensor_of_pixels(ops, u), watch={goal.call})
+            return ops.sum(goal.values(values) * wanted, axis=-1), ()
+
+        def prior(u: Tensor) -> tuple[Tensor, tuple[()]]:
+            return self.l2 * ops.sum(ops.square(u)) + self.tv * total_variation(ops, u), ()
+
+        def step(number: Tensor, state: Any, wanted: Tensor, shifts: Tensor) -> Any:
+            u, first, second, steepest = state
+            shift = shifts[number]
+            # Moved back after the step: else the image would drift away, step by step.
+            upward, _ = derivative(subject.keras, score, rolled(ops, u, shift), wanted)
+            downward, _ = derivative(subject.keras, prior, u)
+            slope = downward - rolled(ops, upward, -shift)
+            steepest = ops.maximum(steepest, ops.max(ops.abs(upward), axis=tuple(range(1, u.ndim))))
+            u, first, second = descended(
+                ops, number, self.steps, (u, first, second), slope, self.rate
+            )
+            if self.blur:
+                due = ops.equal(ops.mod(number + 1, BLUR_EVERY), 0)
+                u = ops.where(due, blurred(ops, u, self.blur), u)
+            return canvas.clipped(ops, u), first, second, steepest
+
+        return repeated(subject.circuit, step)
+
+    def images(
+        self, study: Study, numbers: Sequence[int], seed: int, done: int, total: int
+    ) -> list[Made]:
+        """Make an image for each class or unit, all from the start of one seed."""
+        import numpy as np  # noqa: PLC0415
+
+        goal, canvas = self.goal, self.canvas
+        units = goal.subject.circuit[goal.call].shape[-1]
+        wanted = np.eye(units, dtype=np.float32)[list(numbers)]
+        start = np.stack([canvas.start(self.start, seed)] * len(numbers))
+        axes = max(len(canvas.shape) - 1, 1)
+        shifts = np.random.default_rng((seed, 1)).integers(
+            -self.jitter, self.jitter + 1, (self.steps, axes), dtype=np.int32
+        )
+        nothing = np.zeros_like(start)
+        state = (start, nothing, nothing, np.zeros(len(numbers), np.float32))
+        for first, last in stretches(self.steps):
+            state = self._climb(first, last, state, wanted, shifts)
+            study.tick(done + last, total)
+        pixels = canvas.pixels(state[0])
+        scores = goal.measured(pixels, study.batch)
+        shares: Any = [None] * len(numbers)
+        if goal.subject.network.classes:
+            shares = goal.subject.probabilities(goal.subject.scores(pixels, study.batch))
+        return [
+            Made(pixels[row], seed, float(scores[row, number]), shares[row], state[3][row] > 0)
+            for row, number in enumerate(numbers)
+        ]
+
+
+def _exhibit(
+    study: Study, goal: Goal, number: int, made: Sequence[Made], best: Best | None
+) -> Exhibit:
+    """The images of a class or unit for every seed, beside the best real one."""
+    items: list[Item] = [
+        replace(
+            study.picture_of(image.pixels, f"seed{image.seed}", f"image of seed {image.seed}"),
+            facts=_facts(study, goal, number, image),
+        )
+        for image in made
+    ]
+    top = max(made, key=lambda image: image.score)
+    summary = f"score {top.score:.3g}"
+    if goal.layer is None and top.shares is not None:
+        summary += f", probability {top.shares[number]:.1%}"
+    if best:
+        summary += f"; the best real image, {best.name}, has {best.score:.3g}"
+        real = study.picture_of(best.pixels, "real", f"best real image, {best.name}")
+        items.append(replace(real, facts={"score": best.score}))
+    if not any(image.has_slope for image in made):
+        summary += "; the gradient is 0 all the way: name the layer before the ReLU"
+    return Exhibit(goal.name(number), summary, items)
+
+
+def _facts(study: Study, goal: Goal, number: int, image: Made) -> dict[str, Value]:
+    facts: dict[str, Value] = {"score": image.score}
+    if image.shares is not None:
+        shown = number if goal.layer is None else int(image.shares.argmax())
+        facts["class"] = study.subject.class_names[shown]
+        facts["probability"] = float(image.shares[shown])
+    return facts | {"seed": image.seed}
+
+
+def _together(study: Study, goal: Goal, numbers: Sequence[int], made: Sequence[Made]) -> Exhibit:
+    """The first image of each class or unit in one picture."""
+    import numpy as np  # noqa: PLC0415
+
+    what = f"units of {goal.layer}" if goal.layer else "classes"
+    names = [goal.subject.class_names[n] if goal.layer is None else str(n) for n in numbers]
+    pixels = np.stack([image.pixels for image in made])
+    picture = Picture(
+        "together", f"all {what}", pixels, "pixels", limits=study.subject.range, tiles=names
+    )
+    return Exhibit(f"all {what}", f"{len(numbers)} images in one picture", [picture])

@@ -1,0 +1,170 @@
+"""Images that a search makes: those of `maximize`, `invert` and `fool` that are known by hand."""
+
+import numpy as np
+import pytest
+from explaining import images, linear
+
+from archspec import explain
+from archspec.diagnostics import UsageError
+from archspec.explain.canvas import FLAT, total_variation
+
+keras = pytest.importorskip("keras")
+pytestmark = pytest.mark.keras
+
+LAYERS = keras.layers
+RANGE = 255
+GREY = RANGE / 2  # the origin of a search, where no mean is known
+
+PLAIN = {"normalize": "none", "tv": 0, "jitter": 0}
+
+
+def convolution(kernel, *, bias: float = 0.0, extent: int = 11):
+    """One filter over an image of one channel, with a ReLU fused into it, and a max pool."""
+    inputs = keras.Input((extent, extent, 1))
+    size = len(kernel)
+    conv = LAYERS.Conv2D(1, size, padding="same", activation="relu", name="conv")
+    model = keras.Model(inputs, LAYERS.MaxPooling2D(2, padding="same", name="pool")(conv(inputs)))
+    conv.set_weights([kernel[..., None, None].astype(np.float32), np.array([bias], np.float32)])
+    return model
+
+
+KERNEL = np.array([[1, -2, 0.5], [0, 3, -1], [0.25, 0, -0.5]])
+
+
+def test_the_image_of_a_linear_class_is_its_weights():
+    """I* = w / (2 l2), where w is the slope for a whole range."""
+    model = linear(keras, (4, 5, 1))
+    weights = keras.ops.convert_to_numpy(model.get_layer("fc").kernel)[:, 1].reshape(4, 5, 1)
+    found = explain.maximize(model, target="1", l2=700, **PLAIN)
+    expected = weights * RANGE / (2 * 700)
+    assert abs(expected).max() < 0.5  # so that no pixel is clipped
+    u = (found[0].items[0].values - GREY) / RANGE
+    np.testing.assert_allclose(u, expected, atol=1e-3 * abs(expected).max())
+
+
+def test_the_image_of_a_unit_of_the_first_layer_is_its_kernel():
+    found = explain.maximize(
+        convolution(KERNEL), layer="conv", unit=0, at="centre", l2=2000, **PLAIN
+    )
+    u = (found[0].items[0].values[..., 0] - GREY) / RANGE
+    np.testing.assert_allclose(u[4:7, 4:7] / u[5, 5], KERNEL / 3, atol=1e-3)
+    u[4:7, 4:7] = 0
+    np.testing.assert_allclose(u, 0, atol=1e-4)
+
+
+def test_jitter_does_not_add_up_to_a_drift():
+    """A walk of 200 steps of up to 2 pixels would end some 20 pixels away."""
+    model = convolution(np.ones((3, 3)), extent=31)
+    settings = {**PLAIN, "jitter": 2, "l2": 500, "start": "mean"}
+    found = explain.maximize(model, layer="conv", unit=0, at="centre", **settings)
+    u = found[0].items[0].values[..., 0] - GREY
+    places = np.arange(31)
+    assert abs((u.sum(axis=0) * places).sum() / u.sum() - 15) < 1
+    assert abs((u.sum(axis=1) * places).sum() / u.sum() - 15) < 1
+    np.testing.assert_allclose(u[:10], 0, atol=1e-2)
+
+
+def test_a_unit_that_is_off_is_climbed_before_its_relu_and_is_said_to_be_stuck_after_it():
+    model = convolution(KERNEL, bias=-1e5)
+    before = explain.maximize(model, layer="conv", unit=0, l2=0.1, **PLAIN)
+    after = explain.maximize(model, layer="pool", unit=0, l2=0.1, **PLAIN)
+    assert "gradient is 0" not in before[0].summary
+    assert before[0].items[0].facts["score"] > -1e5
+    assert "the gradient is 0 all the way: name the layer before the ReLU" in after[0].summary
+
+
+def test_the_best_real_image_is_said_and_every_pixel_is_one_that_an_image_can_have():
+    model = linear(keras, (4, 5, 1))
+    real = images(6, (4, 5, 1))
+    kernel = keras.ops.convert_to_numpy(model.get_layer("fc").kernel)
+    scores = real.reshape(6, -1) @ kernel
+    found = explain.maximize(model, real, normalize="none", l2=0, tv=0, seeds=2)
+    assert [exhibit.name for exhibit in found] == ["class 0", "class 1", "class 2", "all classes"]
+    for number, exhibit in enumerate(found[:3]):
+        first, second, best = exhibit.items
+        assert (first.facts["seed"], second.facts["seed"]) == (0, 1)
+        np.testing.assert_allclose(best.facts["score"], scores[:, number].max(), rtol=1e-5)
+        assert f"image, [{scores[:, number].argmax()}]" in exhibit.summary
+        weights = kernel[:, number].reshape(4, 5, 1)
+        np.testing.assert_allclose(first.values, np.where(weights > 0, RANGE, 0), atol=1e-3)
+        np.testing.assert_allclose(first.facts["score"], RANGE * weights[weights > 0].sum(), 1e-5)
+
+
+def test_a_seed_gives_the_same_image_whatever_else_is_asked_for():
+    model = linear(keras, (4, 5, 1))
+    settings = {"normalize": "none", "steps": 5, "jitter": 1}
+    alone = explain.maximize(model, target="2", seed=1, **settings)
+    among = explain.maximize(model, seed=0, seeds=2, **settings)
+    np.testing.assert_allclose(alone[0].items[0].values, among[2].items[1].values, atol=1e-2)
+
+
+def test_total_variation_of_a_lone_pixel():
+    lone = np.zeros((1, 5, 5, 1), np.float32)
+    lone[0, 2, 2, 0] = 1
+    found = [float(total_variation(keras.ops, keras.ops.array(lone), beta)[0]) for beta in (1, 2)]
+    np.testing.assert_allclose(found, [2 + np.sqrt(2), 4], atol=25 * FLAT**0.5)
+
+
+def orthogonal(channels: int = 3):
+    """A 1x1 convolution by an orthogonal matrix: no information is lost."""
+    inputs = keras.Input((4, 6, channels))
+    conv = LAYERS.Conv2D(channels, 1, use_bias=False, name="conv")
+    model = keras.Model(inputs, conv(inputs))
+    turned = np.linalg.qr(np.random.default_rng(0).normal(size=(channels, channels)))[0]
+    conv.set_weights([turned[None, None].astype(np.float32)])
+    return model
+
+
+def test_an_orthogonal_layer_is_inverted_exactly():
+    given = images(2, (4, 6, 3))
+    found = explain.invert(orthogonal(), given, layers="conv", tv=0, normalize="none")
+    for exhibit, image in zip(found, given, strict=True):
+        np.testing.assert_allclose(exhibit.items[1].values, image, atol=1e-5 * RANGE)
+        assert exhibit.items[1].facts["feature error"] < 1e-5
+
+
+def test_another_image_of_the_same_features_is_not_taken_for_the_first():
+    """Global average pooling sees no place: an image and its translation have the same features."""
+    inputs = keras.Input((6, 6, 1))
+    model = keras.Model(inputs, LAYERS.GlobalAveragePooling2D(name="mean")(inputs))
+    square = np.zeros((1, 6, 6, 1), np.float32)
+    square[0, 1:3, 1:3] = RANGE
+    found = explain.invert(model, square, layers="mean", tv=0, normalize="none")
+    facts = found[0].items[1].facts
+    assert facts["feature error"] < 1e-3
+    assert facts["pixel error"] > 0.1
+    assert facts["image"] == "another one of the same features"
+    assert "(another image)" in found[0].summary
+
+
+@pytest.mark.parametrize("beta", [1.0, 2.0])
+def test_a_flat_start_has_a_slope(beta):
+    """The slope of a root at 0 is infinite, and 0 times that is no number."""
+    found = explain.invert(
+        orthogonal(), images(1, (4, 6, 3)), beta=beta, tv=1e-5, start="mean", normalize="none"
+    )
+    assert found[0].items[1].facts["feature error"] < 0.1
+
+
+def test_features_that_are_0_are_said():
+    model = convolution(KERNEL, bias=-1e5)
+    found = explain.invert(model, images(1, (11, 11, 1)), layers="conv", steps=2, normalize="none")
+    assert "conv has no features, all are 0" in found[0].summary
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"target": "1", "layer": "fc"}, "give one of them"),
+        ({"unit": 1}, "name it with `layer=`"),
+        ({"layer": "fc", "unit": 3}, "fc has 3 units, 0 to 2"),
+        ({"layer": "fd"}, "has no layer `fd`"),
+        ({"target": "x"}, "knows no such class"),
+        ({"jitter": 4}, "`jitter=4` must be less than the image's extent, which is 4"),
+        ({"start": "white"}, "`start='white'` must be one of noise, mean, grey"),
+        ({"l2": -1}, "`l2=-1`"),
+    ],
+)
+def test_wrong_arguments_of_maximize_are_named(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        explain.maximize(linear(keras, (4, 5, 1)), normalize="none", **wrong)
