@@ -234,7 +234,10 @@ def rows_options(command: Command) -> Command:
 
 
 def images_options(command: Command) -> Command:
-    """How images are given: parameters `flip`, `batch`, `normalize`, `white` and `quiet`."""
+    """How images are given and looked at.
+
+    Parameters `flip`, `mc_dropout`, `seed`, `batch`, `normalize`, `white` and `quiet`.
+    """
     flip = click.option("--flip", is_flag=True, help="Take the mean over an image and its mirror.")
     batch = click.option("--batch", type=AT_LEAST_1, metavar="N", help="Images at a time.")
     normalize = click.option(
@@ -250,7 +253,19 @@ def images_options(command: Command) -> Command:
         help="The value of white in arrays.  [as in training]",
     )
     quiet = click.option("--quiet", is_flag=True, help="No count of images, only the result.")
-    return flip(batch(normalize(white(quiet(command)))))
+    passes = click.option(
+        "--mc-dropout",
+        type=AT_LEAST_1,
+        metavar="N",
+        help="Take the mean of N passes in which dropout drops units, as in training.",
+    )
+    seed = click.option(
+        "--seed",
+        type=Whole(0),
+        metavar="N",
+        help="Of what --mc-dropout drops.  [0]",
+    )
+    return flip(passes(seed(batch(normalize(white(quiet(command)))))))
 
 
 def load_spec(spec: str, variant: str | None, settings: Mapping[str, Any]) -> Spec:

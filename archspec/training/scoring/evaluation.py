@@ -73,6 +73,8 @@ class Evaluation:
     """Of that, `test`, `validation`, `train` or `all`."""
     flip: bool
     """Whether an image's probabilities are the mean over it and its mirror image."""
+    mc_dropout: int | None = field(default=None, kw_only=True)
+    """Over how many passes with dropout they are the mean; None for one without."""
     runs: tuple[Result, ...]
     ensemble: Result | None
     """Of all runs together, if they are several."""
@@ -91,6 +93,7 @@ class Evaluation:
             "part": self.part,
             "images": self.result.scores.images,
             "flip": self.flip,
+            "mc_dropout": self.mc_dropout,
             "runs": [run.to_dict() for run in self.runs],
             "ensemble": self.ensemble and self.ensemble.to_dict(),
             "notes": list(self.notes),
@@ -107,6 +110,7 @@ class Evaluation:
                 runs=tuple(map(Result.from_dict, data["runs"])),
                 ensemble=Result.from_dict(data["ensemble"]) if data["ensemble"] else None,
                 notes=tuple(map(str, data["notes"])),
+                mc_dropout=None if data.get("mc_dropout") is None else int(data["mc_dropout"]),
             )
         except (AttributeError, LookupError, TypeError, ValueError):
             raise UsageError("this is not an evaluation as archspec writes it") from None
@@ -125,6 +129,8 @@ def evaluate(
     top: int | None = None,
     normalize: str | None = None,
     white: float | None = None,
+    mc_dropout: int | None = None,
+    seed: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score trained networks on images they were not trained on, alone and together.
@@ -133,7 +139,8 @@ def evaluate(
     says. Without `data` (a source's name, or a path, as `fit` takes it) that is the `part` test of
     what they were trained on; of other data its test images if it has any apart, else all. Each
     network gets the same images, prepared as its own were. `flip` takes the mean over an image and
-    its mirror image; `top` is the k of top-k, `white` the value of white in arrays.
+    its mirror image, `mc_dropout` over so many passes with dropout alone active, where `seed`
+    decides what is dropped; `top` is the k of top-k, `white` the value of white in arrays.
 
     Raises `UsageError` for what is wrong with any of this, and where a network learnt from images
     that were to be held out.
@@ -145,6 +152,7 @@ def evaluate(
         arguments.place("data", data)
     check_numbers(batch, top, white)
     arguments.flag("flip", flip)
+    check_passes(mc_dropout, seed)
     chosen = trained.find(runs, normalize)
     choice = heldout.choose(chosen, data)
     if white is not None and choice.recipe.source != "arrays":
@@ -157,6 +165,8 @@ def evaluate(
         )
         _check_top(top, len(known.class_names))
     networks = [trained.load(each, normalize) for each in chosen]
+    if mc_dropout is not None:
+        networks = [each.with_dropout(mc_dropout, seed or 0) for each in networks]
     if not known:
         shape = networks[0].input_shape
         recipe = heldout.with_known_classes(choice, chosen[0].name, None, shape)
@@ -165,7 +175,9 @@ def evaluate(
     images = heldout.load(networks, choice, recipe, part=part, white=white)
     size = batch_of(batch, chosen, len(images.indices))
     results, ensemble = _judge(networks, images, size, (top,) if top else TOP, flip, progress)
-    return Evaluation(images.name, images.part, flip, results, ensemble, images.notes)
+    return Evaluation(
+        images.name, images.part, flip, results, ensemble, images.notes, mc_dropout=mc_dropout
+    )
 
 
 def batch_of(given: int | None, chosen: Sequence[Trained], count: int) -> int:
@@ -181,6 +193,16 @@ def check_numbers(batch: int | None, top: int | None, white: float | None) -> No
             arguments.whole(name, number)
     if white is not None:
         arguments.finite("white", white)
+
+
+def check_passes(mc_dropout: int | None, seed: int | None) -> None:
+    """Raise `UsageError` for a number of passes, or a seed of what they drop, that cannot be."""
+    if mc_dropout is not None:
+        arguments.whole("mc_dropout", mc_dropout)
+    if seed is not None:
+        arguments.whole("seed", seed, least=0)
+        if mc_dropout is None:
+            raise UsageError("`seed=` says what is dropped, and goes with `mc_dropout=`")
 
 
 def _check_top(top: int | None, classes: int) -> None:

@@ -23,7 +23,9 @@ def text(evaluation: Evaluation, *, width: int | None = None, color: bool = Fals
     style = Style(color)
     result = evaluation.result
     flipped = ", each with its mirror image" if evaluation.flip else ""
+    passes = f", mean of {evaluation.mc_dropout:,} passes with dropout"
     heading = f"{evaluation.data}, {evaluation.part}: {result.scores.images:,} images{flipped}"
+    heading += passes if evaluation.mc_dropout else ""
     parts = [style.bold(heading)]
     if evaluation.ensemble is None:
         if result.measures:

@@ -17,7 +17,7 @@ from archspec.training.data import newimages
 from archspec.training.data.newimages import Chunk
 from archspec.training.data.values import Range
 from archspec.training.scoring import trained
-from archspec.training.scoring.evaluation import Progress, check_numbers
+from archspec.training.scoring.evaluation import Progress, check_numbers, check_passes
 from archspec.training.scoring.inference import ahead
 from archspec.training.scoring.trained import Network, Place
 
@@ -36,6 +36,8 @@ class Guess(NamedTuple):
 
     class_name: str
     probability: float
+    deviation: float | None = None
+    """Standard deviation of the probability over the passes of `mc_dropout`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +55,25 @@ class Prediction:
         said: dict[str, Any] = {"image": self.image}
         if self.error is not None:
             return {**said, "error": self.error}
-        guesses = [{"class": name, "probability": share} for name, share in self.guesses]
-        return {**said, "predictions": guesses}
+        return {**said, "predictions": [_said(guess) for guess in self.guesses]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Prediction:
         guesses = [
-            Guess(str(guess["class"]), float(guess["probability"]))
+            Guess(str(guess["class"]), float(guess["probability"]), _float(guess.get("deviation")))
             for guess in data.get("predictions", ())
         ]
         error = data.get("error")
         return cls(str(data["image"]), tuple(guesses), None if error is None else str(error))
+
+
+def _said(guess: Guess) -> dict[str, Any]:
+    said = {"class": guess.class_name, "probability": guess.probability}
+    return said if guess.deviation is None else {**said, "deviation": guess.deviation}
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,8 @@ def predict(
     batch: int = BATCH,
     normalize: str | None = None,
     white: float | None = None,
+    mc_dropout: int | None = None,
+    seed: int | None = None,
     progress: Progress | None = None,
 ) -> Predictions:
     """What trained networks take images for: files, folders of them, .npy and .npz arrays.
@@ -125,12 +137,14 @@ def predict(
     says. An image is prepared as those that a network was trained on; in an array `white` is the
     value of white (black is 0, or in training's proportion to it if there are negative values),
     without it both are what they were in training. Of each image the `top` likeliest classes
-    are told, or why it cannot be read.
+    are told, or why it cannot be read. `mc_dropout` takes the mean of so many passes with dropout
+    alone active, and their standard deviation; `seed` decides which units are dropped.
 
     Raises `UsageError` for what is wrong with anything but single images.
     """
     check_numbers(batch, top, white)
     arguments.flag("flip", flip)
+    check_passes(mc_dropout, seed)
     if not hasattr(images, "__len__") and not isinstance(images, os.PathLike):
         raise arguments.wrong("images", images, "a path, a list of paths, or an array")
     chosen = trained.find(runs, normalize)
@@ -139,6 +153,8 @@ def predict(
     if len(images) == 0:
         raise UsageError("there is no image: name files, folders, or .npy and .npz arrays")
     networks = [trained.load(each, normalize) for each in chosen]
+    if mc_dropout is not None:
+        networks = [each.with_dropout(mc_dropout, seed or 0) for each in networks]
     trained.check_together(networks, flip=flip)
     chunks = newimages.chunks(images, networks[0].input_shape, batch)
     if white is not None and all(chunk.extremes is None for chunk in chunks):
@@ -155,7 +171,7 @@ def predict(
     for chunk, limits, read in zip(chunks, ranges, pixels, strict=True):
         answers = _answers(networks, read, limits, min(batch, max(counts)), flip)
         found += (
-            Prediction(image, *_guesses(answer, names, top))
+            Prediction(image, *_guesses(answer, names, top, spreads=mc_dropout is not None))
             for image, answer in zip(chunk.names, answers, strict=True)
         )
         if progress:
@@ -188,7 +204,7 @@ def _answers(
     batch: int,
     flip: bool,
 ) -> list[Any]:
-    """Of each image the mean probabilities, or why it cannot be read."""
+    """Of each image the mean probabilities and their spread, or why it cannot be read."""
     import numpy as np  # noqa: PLC0415
 
     answers = [next((p for p in of if isinstance(p, str)), None) for of in zip(*read, strict=True)]
@@ -196,18 +212,30 @@ def _answers(
     if not right:
         return answers
     total: Any = 0
+    squares: Any = 0
     for network, pixels, limits in zip(networks, read, ranges, strict=True):
         given = np.stack([pixels[index] for index in right])
-        total = total + network.probabilities(given, limits=limits, batch=batch, flip=flip)
+        for each in network.samples(given, limits=limits, batch=batch, flip=flip):
+            total = total + each
+            squares = squares + each**2
     if not np.isfinite(total).all():
         names = " or ".join(network.name for network in networks)
         raise UsageError(f"{names} answers with infinity or no number: its weights are no good")
-    mean = dict(zip(right, total / len(networks), strict=True))
-    return [mean.get(index, reason) for index, reason in enumerate(answers)]
+    passes = sum(network.passes for network in networks)
+    mean = total / passes
+    spread = np.sqrt(np.maximum(squares / passes - mean**2, 0))
+    found = dict(zip(right, zip(mean, spread, strict=True), strict=True))
+    return [found.get(index, reason) for index, reason in enumerate(answers)]
 
 
-def _guesses(answer: Any, names: Sequence[str], top: int) -> tuple[tuple[Guess, ...], str | None]:
+def _guesses(
+    answer: Any, names: Sequence[str], top: int, *, spreads: bool
+) -> tuple[tuple[Guess, ...], str | None]:
     if isinstance(answer, str):
         return (), answer
-    likeliest = (-answer).argsort(kind="stable")[:top]
-    return tuple(Guess(names[number], float(answer[number])) for number in likeliest), None
+    mean, spread = answer
+    likeliest = (-mean).argsort(kind="stable")[:top]
+    guesses = (
+        Guess(names[n], float(mean[n]), float(spread[n]) if spreads else None) for n in likeliest
+    )
+    return tuple(guesses), None

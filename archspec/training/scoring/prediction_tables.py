@@ -36,18 +36,29 @@ def text(predictions: Predictions, *, width: int | None = None, color: bool = Fa
 
 
 def _likeliest(guesses: tuple[Guess, ...]) -> list[str]:
-    (name, share), *others = guesses
-    rest = ", ".join(f"{label(other)} {share:.1%}" for other, share in others)
-    return [label(name), f"{share:.1%}", rest]
+    first, *others = guesses
+    rest = ", ".join(f"{label(other.class_name)} {_share(other)}" for other in others)
+    return [label(first.class_name), _share(first), rest]
+
+
+def _share(guess: Guess) -> str:
+    """The probability, with its standard deviation where there is one."""
+    spread = "" if guess.deviation is None else f" ± {guess.deviation:.1%}"
+    return f"{guess.probability:.1%}{spread}"
 
 
 def csv(predictions: Predictions) -> str:
     """A line for each image: its classes, the likeliest first, or why it could not be read."""
     most = max((len(image.guesses) for image in predictions), default=1)
-    numbered = [(f"class_{n}", f"probability_{n}") for n in range(1, most + 1)]
-    lines = [["image", *(name for pair in numbered for name in pair), "error"]]
+    spreads = any(g.deviation is not None for image in predictions for g in image.guesses)
+    said = ("class", "probability", "deviation")[: 3 if spreads else 2]
+    lines = [["image", *(f"{name}_{n}" for n in range(1, most + 1) for name in said), "error"]]
     for image in predictions:
-        cells = [cell for name, share in image.guesses for cell in (name, f"{share:.6f}")]
-        empty = [""] * (2 * most - len(cells))
+        cells = [
+            cell
+            for name, *shares in image.guesses
+            for cell in (name, *(f"{share:.6f}" for share in shares[: len(said) - 1]))
+        ]
+        empty = [""] * (len(said) * most - len(cells))
         lines.append([image.image, *cells, *empty, image.error or ""])
     return csv_lines(lines)

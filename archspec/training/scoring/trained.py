@@ -7,7 +7,7 @@ not. What is wrong with either is found, as far as that goes, before Keras is lo
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -32,6 +32,7 @@ from archspec.training.runs.beginning import Beginning
 from archspec.training.runs.files import DATA, MODELS, SPEC
 from archspec.training.runs.outcome import saved_model
 from archspec.training.runs.records import DataRecord
+from archspec.training.scoring.dropout import dropping
 from archspec.training.scoring.inference import main_output, probabilities
 
 if TYPE_CHECKING:
@@ -187,26 +188,47 @@ class Network:
     preprocessing: Preprocessing
     classes: int
     """How many it tells apart."""
+    passes: int = 1
+    """How often it looks at an image; more than once under `with_dropout`."""
 
     @property
     def name(self) -> str:
         return self.trained.name
+
+    def with_dropout(self, passes: int, seed: int) -> Network:
+        """Return the same network, which answers by so many passes in which units are dropped.
+
+        Raises `UsageError` where it has no dropout.
+        """
+        model = dropping(self.keras, self.model, seed, self.name)
+        return replace(self, model=model, passes=passes)
 
     def probabilities(
         self, pixels: NDArray[Any], *, limits: Range | None, batch: int, flip: bool = False
     ) -> NDArray[np.float64]:
         """(images, classes) for (images, *input) pixels of which `limits` are black and white.
 
-        With `flip`, their mean over an image and its mirror image.
+        With `flip`, their mean over an image and its mirror image; of several passes their mean.
         """
+        each = self.samples(pixels, limits=limits, batch=batch, flip=flip)
+        mean: NDArray[np.float64] = sum(each, start=next(each)) / self.passes
+        return mean
+
+    def samples(
+        self, pixels: NDArray[Any], *, limits: Range | None, batch: int, flip: bool = False
+    ) -> Iterator[NDArray[np.float64]]:
+        """Yield what each pass says, as `probabilities` does of all."""
         import numpy as np  # noqa: PLC0415
 
         images = self.preprocessing.on(limits)(pixels)
-        found = probabilities(self.keras, self.model, images, batch=batch)
-        if not flip:
-            return found
-        mirrored = np.ascontiguousarray(images[..., ::-1, :])  # PyTorch takes no other
-        return (found + probabilities(self.keras, self.model, mirrored, batch=batch)) / 2
+        if flip:
+            mirrored = np.ascontiguousarray(images[..., ::-1, :])  # PyTorch takes no other
+        for _ in range(self.passes):
+            found = probabilities(self.keras, self.model, images, batch=batch)
+            if flip:
+                other = probabilities(self.keras, self.model, mirrored, batch=batch)
+                found = (found + other) / 2
+            yield found
 
     def range_of(
         self, extremes: tuple[float, float], where: str, white: float | None = None
