@@ -6,13 +6,30 @@ import numpy as np
 from explaining import images, relu_net
 
 from archspec import explain
+from archspec.explain.attribution import ATTRIBUTIONS, maps_by
+from archspec.explain.subject import open_subject
 
 SHAPE = (12, 9, 3)
 
 
-def saliency(keras: Any) -> dict[str, np.ndarray]:
-    gallery = explain.saliency(relu_net(keras, SHAPE), images(3, SHAPE), normalize="unit")
-    return {exhibit.name: exhibit.items[1].values for exhibit in gallery}
+def every_method(keras: Any) -> dict[str, np.ndarray]:
+    """The maps of all attribution methods, of images whose black pixels make ties."""
+    subject = open_subject(relu_net(keras, SHAPE), normalize="unit")
+    pixels = images(2, SHAPE)
+    pixels[1, :6] = 0
+    return {name: maps_by(name)(subject, pixels, [0, 2], batch=16, seed=1) for name in ATTRIBUTIONS}
 
 
-CASES = {"saliency": saliency}
+def occlusion(keras: Any) -> dict[str, np.ndarray]:
+    found = explain.occlusion(
+        relu_net(keras, SHAPE), images(1, SHAPE), normalize="unit", patch=4, value="blurred"
+    )
+    return {item.name: item.values for item in found[0].items}
+
+
+def segment(keras: Any) -> dict[str, np.ndarray]:
+    found = explain.segment(relu_net(keras, SHAPE), images(1, SHAPE), normalize="unit")
+    return {"mask": found[0].items[1].values}
+
+
+CASES = {"every method": every_method, "occlusion": occlusion, "segment": segment}

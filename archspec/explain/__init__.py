@@ -20,15 +20,27 @@ if TYPE_CHECKING:
     from archspec.explain.gallery import Table as Table
     from archspec.explain.methods.activations import activations as activations
     from archspec.explain.methods.embed import embed as embed
+    from archspec.explain.methods.grad_cam import grad_cam as grad_cam
+    from archspec.explain.methods.integrated_gradients import (
+        integrated_gradients as integrated_gradients,
+    )
     from archspec.explain.methods.invariance import invariance as invariance
     from archspec.explain.methods.invert import invert as invert
     from archspec.explain.methods.maximize import maximize as maximize
+    from archspec.explain.methods.occlusion import occlusion as occlusion
     from archspec.explain.methods.saliency import saliency as saliency
+    from archspec.explain.methods.segment import segment as segment
+    from archspec.explain.methods.smoothgrad import smoothgrad as smoothgrad
 
 METHODS: Final[dict[str, str]] = {
     "activations": "What layers make of an image; units that no image reaches.",
     "embed": "Which images a layer takes for alike: neighbours, PCA, t-SNE, a map.",
     "saliency": "Which pixels a class's score depends on.",
+    "smoothgrad": "The same with less noise: the mean over noisy copies.",
+    "integrated-gradients": "What each pixel adds to a class's score.",
+    "grad-cam": "Where the maps of a layer speak for a class.",
+    "segment": "A mask of what a score depends on, by GrabCut.",
+    "occlusion": "What the network says while a patch hides a part.",
     "invariance": "How far images may be moved, turned, scaled, redrawn.",
     "maximize": "An image that a class, or any unit, answers to most.",
     "invert": "An image made anew from the features of a layer.",

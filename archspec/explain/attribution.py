@@ -59,6 +59,10 @@ class Maps(Protocol):
 
 ATTRIBUTIONS: Final[dict[str, Look]] = {
     "saliency": "positive",
+    "smoothgrad": "positive",
+    "integrated-gradients": "signed",
+    "grad-cam": "positive",
+    "occlusion": "signed",
 }
 """Every such method, and how its maps are shown: of a `signed` one, what is below 0 speaks against
 the class."""
@@ -120,7 +124,7 @@ def check_finite(subject: Subject, values: NDArray[Any]) -> None:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Group:
     """Some images that are explained at a time, each with the class that is asked for."""
 
@@ -135,14 +139,16 @@ class Group:
     """Images before these."""
     total: int
     """Images in all."""
+    steps: int = 1
+    """Steps of the work on an image."""
 
     def __len__(self) -> int:
         return len(self.names)
 
     def tick(self, done: int, total: int) -> None:
         """Say how far the work on these images is, as a part of that on all."""
-        per_image = max(1, total // len(self))
-        self.study.tick(self.begin * per_image + done, self.total * per_image)
+        self.steps = max(1, total // len(self))
+        self.study.tick(self.begin * self.steps + done, self.total * self.steps)
 
     def facts(self, at: int) -> dict[str, Value]:
         """The class of an image, its score and its probability."""
@@ -160,26 +166,37 @@ class Group:
         known = self.facts(at)
         summary = self.study.summary(what, known)
         first = items[0]
-        if isinstance(first, Picture) and first.is_zero:
+        if isinstance(first, Picture) and first.look != "mask" and first.is_zero:
             summary += "; the map is 0 everywhere"
         image = self.study.picture_of(self.pixels[at])
         return Exhibit(self.names[at], summary + extra, [image, *items], {**known, **facts})
 
 
-def groups(study: Study, target: str | int | None, size: int | None = None) -> Iterator[Group]:
+def groups(
+    study: Study,
+    target: str | int | None,
+    size: int | None = None,
+    *,
+    prefer_label: bool = False,
+) -> Iterator[Group]:
     """Yield the images of a study, `size` or else a batch of them at a time.
 
     Args:
         study: the network and its images.
         target: the class that is asked for; None for the most probable one of each image.
         size: images at a time.
+        prefer_label: take the true class, where it is known, before the most probable one.
 
     """
     subject, samples = study.subject, study.samples
     for numbers, pixels in samples.batches(size or study.batch):
         scores = subject.scores(pixels, study.batch)
-        targets = tuple(study.target(target, each) for each in scores)
+        if target is None and prefer_label and samples.labels is not None:
+            targets = tuple(int(label) for label in samples.labels[numbers])
+        else:
+            targets = tuple(study.target(target, each) for each in scores)
         names = tuple(samples.names[number] for number in numbers)
         begin, total = int(numbers[0]), len(samples)
-        yield Group(study, names, pixels, scores, targets, begin, total)
-        study.tick(begin + len(numbers), total)
+        group = Group(study, names, pixels, scores, targets, begin, total)
+        yield group
+        group.tick(len(group) * group.steps, len(group) * group.steps)

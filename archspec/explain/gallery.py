@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Look: TypeAlias = Literal["pixels", "positive", "signed", "mask"]
+Look: TypeAlias = Literal["pixels", "positive", "signed", "mask", "classes"]
 """How values are shown.
 
 `pixels`: as an image, from black to white. `positive`: dark is 0, bright is much. `signed`: red is
-above 0, blue below, white 0. `mask`: what is 0 is darkened.
+above 0, blue below, white 0. `mask`: what is 0 is darkened. `classes`: numbers of classes, whose
+names the picture has; each has a colour.
 """
 
 Value: TypeAlias = "str | int | float | bool | Sequence[Value] | None"
@@ -42,18 +43,21 @@ class Picture:
     """Values that are shown as black and white, or as the strongest colour. Without them those of
     `pixels` are the least and the largest, and of others 0 and the 99th percentile of |values|."""
     over: NDArray[Any] | None = None
-    """(height, width, channels) pixels from 0 to 1 that a map is laid over."""
+    """(height, width, channels) pixels from 0 to 1 that a map is laid over; of signals and volumes
+    likewise."""
     tiles: Sequence[str] | None = None
     """What stands below each of several pictures, which are drawn as a grid; empty for nothing."""
     columns: int | None = None
     """Tiles in a row; as many as make the grid a little wider than high, where it is not given."""
     own_scale: bool = False
     """Whether each tile has limits of its own, and not all the same."""
+    names: Sequence[str] = ()
+    """What the numbers of `classes` are called."""
 
     @property
     def is_zero(self) -> bool:
         """Whether there is nothing to see: a map that is 0 everywhere."""
-        return self.look != "pixels" and not self.values.any()
+        return self.look not in ("pixels", "classes") and not self.values.any()
 
 
 @dataclass(frozen=True, eq=False)

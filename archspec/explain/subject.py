@@ -220,6 +220,11 @@ class Subject:
         return self.circuit[found]
 
 
+def even(count: int, batch: int) -> int:
+    """Return the size of batches, at most `batch`, such that little is left to fill the last up."""
+    return math.ceil(count / math.ceil(count / batch))
+
+
 def batched(function: Callable[..., Any], batch: int, *arrays: NDArray[Any]) -> Any:
     """Yield what a compiled function gives of arrays, `batch` rows at a time.
 
@@ -229,7 +234,7 @@ def batched(function: Callable[..., Any], batch: int, *arrays: NDArray[Any]) -> 
     import numpy as np  # noqa: PLC0415
 
     count = len(arrays[0])
-    batch = math.ceil(count / math.ceil(count / batch))
+    batch = even(count, batch)
     for start in range(0, count, batch):
         rows = [array[start : start + batch] for array in arrays]
         used = len(rows[0])

@@ -91,8 +91,45 @@ def _colours_of(picture: Picture) -> str:
             return f"blue {low:.3g}, white 0, red {high:.3g}{clipped}"
         case "mask":
             return "dark: outside"
+        case "classes":
+            return _classes_of(picture)
         case _:
             return f"black {low:.3g}, white {high:.3g}"
+
+
+def _ranked(picture: Picture) -> list[tuple[int, int]]:
+    """The classes that occur and how often, the most frequent one first."""
+    import numpy as np  # noqa: PLC0415
+
+    numbers, counts = np.unique(picture.values.astype(int), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return [(int(numbers[at]), int(counts[at])) for at in order]
+
+
+def _classes_of(picture: Picture) -> str:
+    """Which colour is which class, and how many values have it."""
+    ranked = _ranked(picture)
+    said = [
+        f"{colour} {picture.names[number] if picture.names else number} ({count:,})"
+        for colour, (number, count) in zip(TEN, ranked, strict=False)
+    ]
+    rest = sum(count for _, count in ranked[len(TEN) :])
+    return ", ".join([*said, f"white others ({rest:,})"] if rest else said)
+
+
+TEN: Final[dict[str, str]] = {
+    "blue": "#1f77b4",
+    "orange": "#ff7f0e",
+    "green": "#2ca02c",
+    "red": "#d62728",
+    "purple": "#9467bd",
+    "brown": "#8c564b",
+    "pink": "#e377c2",
+    "grey": "#7f7f7f",
+    "olive": "#bcbd22",
+    "cyan": "#17becf",
+}
+"""Colours that have a name, for the classes that occur most."""
 
 
 def png(picture: Picture) -> bytes:
@@ -172,6 +209,8 @@ def pixels_of(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
         under = _under(picture, flat.shape)
         rgb = under * np.where(flat[..., None] > 0, 1.0, 0.25)
         return _bytes(rgb)
+    if picture.look == "classes":
+        return _bytes(_class_colours(picture, flat))
     strength = np.nan_to_num(flat / (high or 1.0))
     strength = np.clip(strength, -1, 1) if picture.look == "signed" else np.clip(strength, 0, 1)
     colours = _palette(picture.look, strength)
@@ -201,6 +240,16 @@ def _palette(look: str, strength: NDArray[Any]) -> NDArray[Any]:
     return colours[..., :3]
 
 
+def _class_colours(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
+    """(.., 3) colours from 0 to 1 of numbers of classes."""
+    import numpy as np  # noqa: PLC0415
+
+    found = np.ones((*values.shape, 3))
+    for colour, (number, _) in zip(TEN.values(), _ranked(picture), strict=False):
+        found[values == number] = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    return found
+
+
 def _under(picture: Picture, extent: tuple[int, ...]) -> NDArray[Any]:
     """The image that a map is laid over, in grey, of the map's extent."""
     import numpy as np  # noqa: PLC0415
@@ -208,10 +257,12 @@ def _under(picture: Picture, extent: tuple[int, ...]) -> NDArray[Any]:
     if picture.over is None:
         return np.ones((*extent, 3))
     over = picture.over
-    grey = over.mean(axis=-1) if over.ndim == 3 else over
     if picture.look == "mask" and over.ndim == 3 and over.shape[-1] == 3:
         return over
-    return np.stack([grey] * 3, axis=-1)
+    grey = over if over.shape == extent else over.mean(axis=-1)
+    if grey.ndim == 3:
+        grey = grey[len(grey) // 2]  # the slice of a volume that is drawn
+    return np.stack([grey.reshape(extent)] * 3, axis=-1)
 
 
 def _enlarged(colours: NDArray[Any], least: int, most: int = LARGEST) -> NDArray[Any]:

@@ -1,0 +1,121 @@
+"""Grad-CAM: where the maps of a layer speak for a class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+from archspec.explain.attribution import Tick, check_finite, groups
+from archspec.explain.gallery import Exhibit, Gallery, Picture
+from archspec.explain.gradient import differentiated
+from archspec.explain.method import LAYER, TARGET, method
+from archspec.explain.places import enlarged, maps_layer
+from archspec.explain.samples import Images
+from archspec.explain.study import BATCH, Common, Study
+from archspec.explain.subject import Explainable, Subject, batched
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@method(target=TARGET, layer=LAYER)
+def grad_cam(
+    run: Explainable,
+    images: Images = None,
+    *,
+    target: str | int | None = None,
+    layer: str | None = None,
+    **common: Unpack[Common],
+) -> Gallery:
+    """Return where the maps of a layer speak for a class.
+
+    The maps A_k of the layer are summed with weights, the mean over all positions of d score / d
+    A_k, and what is below 0 is cut off. For a layer that is followed by global average pooling and
+    one dense layer that is CAM, up to the number of positions. Selvaraju et al. 2017, Grad-CAM,
+    section 3.
+
+    Args:
+        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        images: files, folders, arrays, or images of the data such as `test:0-3`.
+        target: the class, by name; by default the one that the network finds most probable.
+        layer: the layer; by default the last one whose values have a place in the image.
+        **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
+
+    Returns:
+        A gallery with an exhibit for each image: the image, its map interpolated to the image's
+        extent, and the map itself.
+
+    Raises:
+        UsageError: there is no such run, image, class or layer, or the layer's values have no place
+            in the image.
+
+    """
+    study = Study.open(run, images, **common)
+    name = maps_layer(study.subject, layer).name
+
+    def exhibits() -> Iterator[Exhibit]:
+        for group in groups(study, target):
+            raw = raw_maps(study.subject, group.pixels, group.targets, name, study.batch)
+            for at, map_ in enumerate(raw):
+                facts = {**group.facts(at), "layer": name}
+                image = group.pixels[at]
+                large = enlarged(map_, image.shape[:-1])
+                over = study.shown(image)
+                title = f"maps of {name}"
+                yield group.exhibit(
+                    at,
+                    "grad-cam",
+                    [
+                        Picture("grad-cam", title, large, "positive", facts, over=over),
+                        Picture("map", f"{title}, as they are", map_, "positive", facts),
+                    ],
+                    layer=name,
+                )
+
+    return study.gallery("grad-cam", exhibits(), {"target": target, "layer": name})
+
+
+def maps(
+    subject: Subject,
+    pixels: NDArray[Any],
+    targets: Sequence[int],
+    *,
+    layer: str | None = None,
+    batch: int = BATCH,
+    seed: int = 0,  # noqa: ARG001  (nothing is random)
+    tick: Tick | None = None,  # noqa: ARG001  (one batch)
+) -> NDArray[np.float64]:
+    """Grad-CAM's maps, interpolated to the images' extent (see `Maps`)."""
+    import numpy as np  # noqa: PLC0415
+
+    name = maps_layer(subject, layer).name
+    raw = raw_maps(subject, pixels, targets, name, batch)
+    return np.stack([enlarged(map_, pixels.shape[1:-1]) for map_ in raw])
+
+
+def raw_maps(
+    subject: Subject, pixels: NDArray[Any], targets: Sequence[int], layer: str, batch: int
+) -> NDArray[np.float64]:
+    """Return Grad-CAM's maps, (n, *extent of the layer's maps)."""
+    import numpy as np  # noqa: PLC0415
+
+    scores, ops = subject.circuit.scores, subject.keras.ops
+
+    def score(change: Any, images: Any, chosen: Any) -> Any:
+        # The gradient by a change that is 0 is the one by the layer's output.
+        edit = {layer: lambda output: output + ops.cast(change, output.dtype)}
+        values = subject.run(images, watch=(scores, layer), edit=edit)
+        return ops.sum(subject.logits(values) * chosen, axis=-1), values.after[layer]
+
+    function = subject.once(("grad_cam", layer), lambda: differentiated(subject.circuit, score))
+    chosen = np.eye(len(subject.class_names), dtype=np.float32)[np.asarray(targets, np.intp)]
+    change = np.zeros((len(pixels), *subject.circuit[layer].shape), np.float32)
+    found = []
+    for gradients, values in batched(function, batch, change, pixels, chosen):
+        places = tuple(range(1, values.ndim - 1))
+        weights = gradients.mean(axis=places, keepdims=True, dtype=float)
+        found.append(np.maximum((weights * values).sum(axis=-1), 0))
+    maps_ = np.concatenate(found)
+    check_finite(subject, maps_)
+    return maps_

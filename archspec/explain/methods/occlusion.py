@@ -1,0 +1,315 @@
+"""Occlusion: what a network says where a patch hides a part of the image."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, Unpack
+
+from archspec.diagnostics import UsageError
+from archspec.explain import standins
+from archspec.explain.attribution import Group, Tick, groups
+from archspec.explain.circuit import Call
+from archspec.explain.gallery import Exhibit, Gallery, Item, Picture, Value
+from archspec.explain.gradient import compiled
+from archspec.explain.method import LAYER, Option, method
+from archspec.explain.places import last_maps, maps_layer
+from archspec.explain.samples import Images
+from archspec.explain.study import BATCH, Common, Study
+from archspec.explain.subject import Explainable, Subject, even
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PART = 7
+"""How many patches lie side by side along the shorter side, by default: 32 pixels of 224."""
+
+
+@method(
+    target=Option(
+        "The class, by its name.  [the true one where it is known, else the most probable one]",
+        metavar="CLASS",
+    ),
+    patch=Option("Side of the patch in pixels.  [a seventh of the shorter side]", "whole", 1),
+    stride=Option("Pixels from one position to the next.  [half the patch]", "whole", 1),
+    value=Option(
+        "What the patch shows: mean, black, white, blurred, or a raw pixel's value.",
+        metavar="VALUE",
+    ),
+    layer=LAYER,
+)
+def occlusion(
+    run: Explainable,
+    images: Images = None,
+    *,
+    target: str | int | None = None,
+    patch: int | None = None,
+    stride: int | None = None,
+    value: str | float = "mean",
+    layer: str | None = None,
+    **common: Unpack[Common],
+) -> Gallery:
+    """Return what a network says of an image while a patch hides a part of it, at each position.
+
+    The last position of each row and column is flush with the border, so that every pixel is
+    hidden at least once. A map has one value for each position: the class's probability; the most
+    probable class; and the sum of a layer's strongest map, that of the channel whose sum is largest
+    for the whole image. Zeiler and Fergus 2013, Visualizing and understanding convolutional
+    networks, section 4.2, (d), (e) and (b). A network without maps has no strongest one.
+
+    For each pixel there is also how far the score falls while it is hidden: the mean over the
+    positions that hide it.
+
+    Args:
+        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        images: files, folders, arrays, or images of the data such as `test:0-3`.
+        target: the class, by name; by default the true one where it is known, else the one that
+            the network finds most probable.
+        patch: side of the patch in pixels; by default a seventh of the shorter side.
+        stride: pixels from one position to the next; by default half the patch.
+        value: what the patch shows: `mean`, `black`, `white`, `blurred`, or a raw pixel's value.
+        layer: the layer of the strongest map; by default the last one whose values have a place in
+            the image.
+        **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
+
+    Returns:
+        A gallery with an exhibit for each image: the image, the fall of the score for each pixel
+        (height, width), and three maps with a value for each position (rows, columns).
+
+    Raises:
+        UsageError: there is no such run, image, class or layer, or the patch is larger than the
+            image.
+
+    """
+    value = standins.checked("value", value)
+    study = Study.open(run, images, **common)
+    subject = study.subject
+    grid = Grid.of(subject.shape, patch, stride)
+    call = last_maps(subject) if layer is None else maps_layer(subject, layer)
+
+    def exhibits() -> Iterator[Exhibit]:
+        for group in groups(study, target, 1, prefer_label=True):
+            hidden, words = standins.stand_in(subject, group.pixels[0], value, "value")
+            found = occluded(
+                subject, group.pixels[0], hidden, grid, call, batch=study.batch, tick=group.tick
+            )
+            yield _exhibit(group, grid, found, call, words)
+
+    settings = {
+        "target": target,
+        "patch": grid.patch,
+        "stride": grid.stride,
+        "value": value,
+        "layer": call.name if call else None,
+    }
+    positions = " x ".join(map(str, grid.counts))
+    note = f"{prod(grid.counts):,} positions ({positions}) of a patch of {grid.patch} pixels"
+    return study.gallery("occlusion", exhibits(), settings, [note])
+
+
+def _exhibit(group: Group, grid: Grid, found: Occluded, call: Call | None, words: str) -> Exhibit:
+    """The maps of an image."""
+    study, target = group.study, group.targets[0]
+    subject, names = study.subject, study.subject.class_names
+    shares = subject.probabilities(found.scores)
+    probability = shares[:, target].reshape(grid.counts)
+    classes = found.scores.argmax(axis=1).reshape(grid.counts)
+    fall = grid.per_pixel(group.scores[0, target] - found.scores[:, target])
+    patch: dict[str, Value] = {"patch": grid.patch, "stride": grid.stride, "value": words}
+    over = study.shown(group.pixels[0])
+    items: list[Item] = [
+        Picture("fall", "fall of the score", fall, "signed", patch, over=over),
+        Picture(
+            "probability",
+            f"probability of {names[target]}",
+            probability,
+            "positive",
+            {**patch, "without the patch": group.facts(0)["probability"]},
+            limits=(0.0, float(probability.max())),
+        ),
+        Picture("classes", "most probable class", classes, "classes", patch, names=names),
+    ]
+    if call is not None:
+        title = f"sum of the strongest map, channel {found.channel} of {call.name}"
+        sums = found.sums.reshape(grid.counts)
+        without = {**patch, "without the patch": found.whole}
+        items.append(Picture("strongest", title, sums, "pixels", without))
+    lowest = float(probability.min())
+    kept = float((classes == group.scores[0].argmax()).mean())
+    extra = f"; with a patch down to {lowest:.1%}, the class stays at {kept:.0%} of the positions"
+    return group.exhibit(0, "occlusion", items, extra, **patch)
+
+
+def maps(
+    subject: Subject,
+    pixels: NDArray[Any],
+    targets: Sequence[int],
+    *,
+    patch: int | None = None,
+    stride: int | None = None,
+    value: str | float = "mean",
+    batch: int = BATCH,
+    seed: int = 0,  # noqa: ARG001  (nothing is random)
+    tick: Tick | None = None,
+) -> NDArray[np.float64]:
+    """How far the score falls while a pixel is hidden, the mean over patches (see `Maps`)."""
+    import numpy as np  # noqa: PLC0415
+
+    grid = Grid.of(subject.shape, patch, stride)
+    positions, found = prod(grid.counts), []
+    whole = subject.scores(pixels, batch)
+    for at, (image, target) in enumerate(zip(pixels, targets, strict=True)):
+        hidden, _ = standins.stand_in(subject, image, value, "value")
+
+        def step(done: int, total: int, at: int = at) -> None:
+            if tick:
+                tick(at * total + done, len(pixels) * positions)
+
+        some = occluded(subject, image, hidden, grid, None, batch=batch, tick=step)
+        found.append(grid.per_pixel(whole[at, target] - some.scores[:, target]))
+    return np.stack(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The positions of a patch."""
+
+    extent: tuple[int, ...]
+    """The image's, without channels."""
+    patch: int
+    stride: int
+    starts: tuple[tuple[int, ...], ...]
+    """Along each side, where the patch begins."""
+
+    @classmethod
+    def of(cls, shape: Sequence[int], patch: int | None, stride: int | None) -> Grid:
+        """Return the positions, the last ones flush with the border.
+
+        Raises:
+            UsageError: the patch is larger than the image.
+
+        """
+        extent = tuple(shape[:-1])
+        shorter = min(extent)
+        if patch is None:
+            patch = min(shorter, max(2, shorter // PART))
+        if patch > shorter:
+            raise UsageError(f"`patch={patch}` is larger than the image: {shorter} pixels at most")
+        stride = stride or max(1, patch // 2)
+        last = [side - patch for side in extent]
+        starts = [tuple(sorted({*range(0, end + 1, stride), end})) for end in last]
+        return cls(extent, patch, stride, tuple(starts))
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Positions along each side."""
+        return tuple(map(len, self.starts))
+
+    @property
+    def slices(self) -> list[tuple[slice, ...]]:
+        """The pixels that are hidden at each position, row by row."""
+        return [
+            tuple(slice(start, start + self.patch) for start in starts)
+            for starts in itertools.product(*self.starts)
+        ]
+
+    def per_pixel(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Return for each pixel the mean of the values of the positions that hide it.
+
+        A sum would depend on how many those are: fewer at the border.
+        """
+        import numpy as np  # noqa: PLC0415
+
+        total, coverage = np.zeros(self.extent), np.zeros(self.extent)
+        for place, value in zip(self.slices, values, strict=True):
+            total[place] += value
+            coverage[place] += 1
+        hidden = coverage > 0  # with a stride above the patch some pixels never are
+        return np.divide(total, coverage, out=np.zeros(self.extent), where=hidden)
+
+
+@dataclass(frozen=True, eq=False)
+class Occluded:
+    """What a network says at each position of the patch."""
+
+    scores: NDArray[np.float64]
+    """(positions, classes), before the softmax."""
+    channel: int = 0
+    """The channel whose map is strongest without a patch."""
+    whole: float = 0.0
+    """The sum of its map without a patch."""
+    sums: Any = None
+    """(positions,) sums of its map."""
+
+
+def occluded(
+    subject: Subject,
+    image: NDArray[Any],
+    hidden: NDArray[Any],
+    grid: Grid,
+    call: Call | None,
+    *,
+    batch: int,
+    tick: Tick | None = None,
+) -> Occluded:
+    """Hide a part of an image by a patch, at one position after the other.
+
+    Args:
+        subject: the network.
+        image: (*shape) raw pixels.
+        hidden: (*shape) what the patch shows.
+        grid: the positions.
+        call: the layer whose strongest map is summed; None for none.
+        batch: positions at a time.
+        tick: told after each batch how many positions are done.
+
+    """
+    import numpy as np  # noqa: PLC0415
+
+    slices = grid.slices
+    function = _scores_and_sums(subject, call)
+    # The image as it is comes first: it costs no pass of its own.
+    places: list[tuple[slice, ...] | None] = [None, *slices]
+    size = even(len(places), batch)
+    scores, sums = [], []
+    for start in range(0, len(places), size):
+        some = places[start : start + size]
+        images = np.repeat(image[None].astype(np.float32), size, axis=0)
+        for one, place in zip(images, some, strict=False):
+            if place is not None:
+                one[place] = hidden[place]
+        answer, sum_ = function(images)
+        scores.append(answer[: len(some)])
+        sums.append(sum_[: len(some)])
+        if tick:
+            tick(max(0, start + len(some) - 1), len(slices))
+    answers = np.concatenate(scores).astype(float)
+    if not np.isfinite(answers).all():
+        raise UsageError(f"{subject.name} gives scores that are not finite where a patch is")
+    if call is None:
+        return Occluded(answers[1:])
+    strength = np.concatenate(sums).astype(float)
+    channel = int(strength[0].argmax())
+    return Occluded(answers[1:], channel, float(strength[0, channel]), strength[1:, channel])
+
+
+def _scores_and_sums(subject: Subject, call: Call | None) -> Callable[..., Any]:
+    """A function of images that gives scores, and the sums of a layer's maps."""
+    scores, ops = subject.circuit.scores, subject.keras.ops
+    watch = (scores,) if call is None else (scores, call.name)
+
+    def run(images: Any) -> Any:
+        values = subject.run(images, watch=watch)
+        logits = subject.logits(values)
+        if call is None:
+            return logits, logits
+        maps_ = values.after[call.name]
+        return logits, ops.sum(maps_, axis=tuple(range(1, len(maps_.shape) - 1)))
+
+    function: Callable[..., Any] = subject.once(
+        ("occlusion", watch), lambda: compiled(subject.circuit, run)
+    )
+    return function

@@ -1,0 +1,80 @@
+"""Layers whose values have a place in the image, and maps of another extent than the image's."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.diagnostics import UsageError
+from archspec.explain.circuit import Call
+from archspec.explain.subject import Subject
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+AFTER: Final = ("Pooling", "Dropout", "Padding", "Cropping", "UpSampling", "Flatten", "Reshape")
+"""Parts of the names of kinds that only move or thin out the maps of the layer before."""
+
+
+def has_place(subject: Subject, call: Call) -> bool:
+    """Whether a layer's values have a place in the image: maps of more than one position."""
+    return len(call.shape) == len(subject.shape) and prod(call.shape[:-1]) > 1
+
+
+def _with_place(subject: Subject) -> list[Call]:
+    """The layers whose values have a place, and that the scores depend on."""
+    circuit = subject.circuit
+    used = circuit.before(circuit.scores)
+    return [
+        call for call in circuit.calls.values() if call.name in used and has_place(subject, call)
+    ]
+
+
+def last_maps(subject: Subject) -> Call | None:
+    """Return the last layer whose values have a place in the image, before pooling; None without.
+
+    It is a convolution, or what comes after it at the same places: a ReLU, a sum with a shortcut.
+    """
+    known = _with_place(subject)
+    computed = [call for call in known if not any(part in call.kind for part in AFTER)]
+    return computed[-1] if computed else None
+
+
+def maps_layer(subject: Subject, name: str | None, argument: str = "layer") -> Call:
+    """Return a layer whose values have a place in the image.
+
+    Args:
+        subject: the network.
+        name: the layer's name; None for the last one (see `last_maps`).
+        argument: what the argument is called, for a message.
+
+    Raises:
+        UsageError: there is no such layer, its values have no place, or no score depends on it.
+
+    """
+    if name is None:
+        if (last := last_maps(subject)) is None:
+            raise UsageError(f"{subject.name} has no layer whose values have a place in the image")
+        return last
+    call = subject.layer(name, argument)
+    known = _with_place(subject)
+    if not has_place(subject, call):
+        hint = f"; name one with maps, such as `{known[-1].name}`" if known else ""
+        raise UsageError(
+            f"`{argument}={name!r}`: its values {call.shape} have no place in the image{hint}"
+        )
+    if call not in known:
+        raise UsageError(f"`{argument}={name!r}`: no score depends on this layer")
+    return call
+
+
+def enlarged(map_: NDArray[Any], extent: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return a map of another extent, values between positions being interpolated linearly."""
+    from scipy.ndimage import zoom  # noqa: PLC0415
+
+    factors = [new / old for new, old in zip(extent, map_.shape, strict=True)]
+    found: NDArray[np.float64] = zoom(
+        map_.astype(float), factors, order=1, mode="nearest", grid_mode=True
+    )
+    return found

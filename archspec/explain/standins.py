@@ -1,0 +1,94 @@
+"""What stands in for pixels that are taken away: black, white, the mean, the image blurred."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec import arguments
+from archspec.diagnostics import UsageError
+from archspec.explain.subject import Subject
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+WORDS: Final = ("mean", "black", "white", "blurred")
+
+BLUR: Final = 0.1
+"""Standard deviation of the blur, as a share of the image's longest side."""
+
+
+def checked(argument: str, how: str | float) -> str | float:
+    """Return one of `WORDS`, or the number that is given.
+
+    Raises:
+        UsageError: it is neither.
+
+    """
+    if how in WORDS:
+        return str(how)
+    try:
+        number = math.nan if isinstance(how, bool) else float(how)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise arguments.wrong(argument, how, f"a raw pixel's value, or one of {', '.join(WORDS)}")
+    return number
+
+
+def stand_in(
+    subject: Subject, pixels: NDArray[Any], how: str | float, argument: str
+) -> tuple[NDArray[np.float32], str]:
+    """Return the values that stand in for those of an image, and what they are in words.
+
+    Args:
+        subject: the network, which knows black, white and perhaps the training images' mean.
+        pixels: (*shape) raw pixels of an image.
+        how: a word of `WORDS`, or a raw pixel's value. `mean` is that of the training images for
+            each channel, where the run measured it, and else that of the image itself.
+        argument: what the argument is called, for a message.
+
+    Raises:
+        UsageError: black or white is meant, and nobody knows them.
+
+    """
+    import numpy as np  # noqa: PLC0415
+
+    if how == "blurred":
+        from scipy.ndimage import gaussian_filter  # noqa: PLC0415
+
+        *extent, _ = pixels.shape
+        deviation = BLUR * max(extent)
+        widths = [*(deviation for _ in extent), 0.0]
+        found = gaussian_filter(pixels.astype(np.float32), widths, mode="nearest")
+        return found, f"the image blurred (Gaussian, deviation {deviation:.3g} pixels)"
+    value, words = _value(subject, pixels, how, argument)
+    return np.broadcast_to(np.asarray(value, np.float32), pixels.shape), words
+
+
+def _value(
+    subject: Subject, pixels: NDArray[Any], how: str | float, argument: str
+) -> tuple[Any, str]:
+    """A value for all channels, or one for each."""
+    if how == "mean":
+        preprocessing = subject.preprocessing
+        if preprocessing.measured and not preprocessing.reverse_channels:
+            return preprocessing.mean, f"the training images' mean, {_listed(preprocessing.mean)}"
+        mean = pixels.reshape(-1, pixels.shape[-1]).mean(axis=0, dtype=float)
+        return mean, f"the image's own mean, {_listed(mean)}"
+    if not isinstance(how, str):
+        return how, f"{how:g}"
+    if subject.range is None:
+        raise UsageError(
+            f"`{argument}={how!r}`: {subject.name} was trained on arrays of which black and white "
+            "are not known; give a number"
+        )
+    value = subject.range.black if how == "black" else subject.range.white
+    return value, f"{how}, {value:g}"
+
+
+def _listed(values: Any) -> str:
+    """A value for each channel, of many channels the first few."""
+    shown = ", ".join(f"{value:.4g}" for value in values[:3])
+    return shown + (", .." if len(values) > 3 else "")
