@@ -90,6 +90,27 @@ WORDS: Mapping[str, str] = {
     "maps": "activations",
     "dead": "activations",
     "sanity": "faithfulness",
+    "deletion": "faithfulness",
+    "insertion": "faithfulness",
+    "pointing-game": "faithfulness",
+    "robustness": "invariance",
+    "translation": "invariance",
+    "rotation": "invariance",
+    "noise": "invariance",
+    "smooth-grad": "smoothgrad",
+    "sensitivity": "occlusion",
+    "occlude": "occlusion",
+    "neighbours": "embed",
+    "neighbors": "embed",
+    "umap": "embed",
+    "attack": "fool",
+    "activation-maximization": "maximize",
+    "maximise": "maximize",
+    "deepdream": "maximize",
+    "segmentation": "segment",
+    "report": "overview",
+    "summary": "overview",
+    "all": "overview",
 }
 """What other tools, and the papers, call a method."""
 
@@ -118,7 +139,8 @@ def _command(word: str) -> click.Command:
 
 def _option(name: str, option: Argument, default: Any) -> click.Option:
     unsaid = default is None or default is False or default == () or "[" in option.help
-    shown = "" if unsaid else f"  [{default}]"
+    said = f"{default:g}" if isinstance(default, float) else default
+    shown = "" if unsaid else f"  [{said}]"
     flag = f"--{name.replace('_', '-')}"
     kind: Any = str
     least = None if option.least == -float("inf") else option.least
@@ -221,12 +243,13 @@ def _deliver(gallery: Gallery, form: str, folder: str | None) -> None:
     else:
         for line in gallery.lines:
             echo(line)
-    if folder is not None:
+    if folder is not None and len(gallery):
         echo(f"wrote {gallery.save(folder)}", err=True)
     for reason in gallery.unread:
         echo(f"error: {reason}", err=True)
     if gallery.interrupted:
-        echo("interrupted: what was done is above", err=True)
+        kept = "what was done is above" if len(gallery) else "nothing was done yet"
+        echo(f"interrupted: {kept}", err=True)
         raise click.exceptions.Exit(INTERRUPTED)
     if gallery.unread:
         raise click.exceptions.Exit(1)

@@ -271,7 +271,7 @@ def test_signals_volumes_and_vectors_get_what_there_is_of_them():
     assert ways[1] == ["noise"]
     assert ways[2] == ["translation-x", "scale", "noise"]
     assert ways[4][:3] == ["translation-x", "translation-y", "rotation"]
-    with pytest.raises(UsageError, match="rotation is of images of height and width"):
+    with pytest.raises(UsageError, match=r"`by=.rotation.`: signals of 24x2 have a length alone"):
         explain.invariance(
             relu_net(keras, (24, 2)), images(2, (24, 2)), by="rotation", normalize="none"
         )

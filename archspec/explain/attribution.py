@@ -187,8 +187,16 @@ def groups(
         size: images at a time.
         prefer_label: take the true class, where it is known, before the most probable one.
 
+    Raises:
+        UsageError: the network takes vectors, of which there is no map.
+
     """
     subject, samples = study.subject, study.samples
+    if subject.shape.rank == 0:
+        raise UsageError(
+            f"{subject.name} takes vectors of {subject.shape}: a map is of images, signals or "
+            "volumes, whose values have a place"
+        )
     for numbers, pixels in samples.batches(size or study.batch):
         scores = subject.scores(pixels, study.batch)
         if target is None and prefer_label and samples.labels is not None:

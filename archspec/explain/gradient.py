@@ -157,7 +157,8 @@ def gradient(
 def _tensorflow(function: Function) -> Function:
     import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
 
-    return tf.function(function)  # type: ignore[no-any-return]
+    # Without AutoGraph, which has nothing to convert here and warns of what it cannot read.
+    return tf.function(function, autograph=False)  # type: ignore[no-any-return]
 
 
 def _jax(keras: Any, model: Any, function: Function) -> Function:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
@@ -58,8 +59,8 @@ class Option:
             case "number":
                 number = self._number(name, value)
             case _:
-                if isinstance(value, int) and not isinstance(value, bool):
-                    return value  # a class by its number
+                if isinstance(value, numbers.Real) and not isinstance(value, bool):
+                    return value  # a class by its number, or a value of the background
                 return arguments.text(name, value)
         if not self.least <= number <= self.most:
             raise arguments.wrong(name, value, f"from {self.least:g} to {self.most:g}")

@@ -7,13 +7,14 @@ trained on. An array whose white is another one is put on that scale.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from archspec import arguments
-from archspec.diagnostics import UsageError
+from archspec.diagnostics import UsageError, suggestion
 from archspec.explain.subject import Subject
 from archspec.training.data import newimages
 from archspec.training.data.values import Range
@@ -128,12 +129,15 @@ def load_samples(
         images = "test" if data is None else "all"
     if isinstance(images, (str, PathLike)):
         images = [images]
-    if not hasattr(images, "__len__"):
+    images = _as_array(images)
+    if not isinstance(images, Sized):
         raise arguments.wrong("images", images, "a path, a list of paths, or an array")
     if len(images) == 0:
         raise UsageError("there is no image: name files, folders, arrays, or images such as test:3")
-    given = [fspath(each) for each in images] if isinstance(images, (list, tuple)) else []
+    given = [_path(each) for each in images] if isinstance(images, (list, tuple)) else []
     parts = [match for each in given if (match := _NUMBERED.fullmatch(each))]
+    for each in given:
+        _check_numbers(each)
     if not parts:
         if data is not None:
             raise UsageError("`data=` is for images of a part, such as test:3, not for files")
@@ -141,6 +145,51 @@ def load_samples(
     if len(parts) < len(given):
         raise UsageError("name either files, or images of the data such as test:3, not both")
     return _of_data(subject, [(match[1], match[2]) for match in parts], data, white, most)
+
+
+def _as_array(images: Images) -> Any:
+    """Tensors, and lists of arrays, as one array of NumPy; anything else as it is.
+
+    Raises:
+        UsageError: the arrays of a list have different shapes.
+
+    """
+    import numpy as np  # noqa: PLC0415
+
+    if isinstance(images, (list, tuple)) and images and all(map(_is_array, images)):
+        arrays = [np.asarray(each) for each in images]
+        shapes = dict.fromkeys("x".join(map(str, each.shape)) for each in arrays)
+        if len(shapes) > 1:
+            raise UsageError(f"the arrays of `images=` have different shapes: {', '.join(shapes)}")
+        return np.stack(arrays)
+    return np.asarray(images) if _is_array(images) else images
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "__array__") or hasattr(value, "__array_interface__")
+
+
+def _path(value: Any) -> str:
+    if not isinstance(value, (str, PathLike)):
+        raise arguments.wrong("images", value, "a path, a list of paths, or an array")
+    return fspath(value)
+
+
+def _check_numbers(name: str) -> None:
+    """Check that what looks like images of the data, and is no file, is written as it must be.
+
+    Raises:
+        UsageError: it is not.
+
+    """
+    part, colon, numbers = name.partition(":")
+    if not colon or _NUMBERED.fullmatch(name) or Path(name).exists():
+        return
+    parts = (*heldout.PARTS, heldout.ALL)
+    if part in parts:
+        raise UsageError(f"{name}: number images from 0, as {part}:3, {part}:0-9 or {part}:0-9,20")
+    if re.fullmatch(rf"{_STRETCH}(?:,{_STRETCH})*", numbers):
+        raise UsageError(f"{name}: {suggestion(part, parts, what='parts of the data')}")
 
 
 def _given(subject: Subject, images: Any, white: float | None) -> Samples:
@@ -157,10 +206,10 @@ def _given(subject: Subject, images: Any, white: float | None) -> Samples:
     pixels: list[Any] = []
     unread: list[str] = []
     for chunk in chunks:
-        limits = subject.range
-        if chunk.extremes is not None:
-            limits = network.range_of(chunk.extremes, chunk.where, white)
         read = chunk.read(network.input_shape, subject.preprocessing.resize, subject.range)
+        limits = subject.range
+        if chunk.extremes is not None and not all(isinstance(each, str) for each in read):
+            limits = network.range_of(chunk.extremes, chunk.where, white)
         for name, found in zip(chunk.names, read, strict=True):
             if isinstance(found, str):
                 unread.append(f"{name}: {found}")
@@ -243,7 +292,9 @@ def _numbers(text: str, count: int, part: str) -> Any:
     for stretch in text.split(","):
         first, _, last = stretch.partition("-")
         low, high = int(first), int(last or first)
-        if high >= count or low > high:
+        if low > high:
+            raise UsageError(f"{part}:{stretch}: write the smaller number first")
+        if high >= count:
             raise UsageError(f"{part}:{stretch}: the {part} part has images 0 to {count - 1}")
         found.append(np.arange(low, high + 1))
     return np.concatenate(found)

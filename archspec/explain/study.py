@@ -67,6 +67,9 @@ class Study:
             UsageError: one of them is wrong, or there is no such network.
 
         """
+        progress = common.get("progress")
+        if progress is not None and not callable(progress):
+            raise arguments.wrong("progress", progress, "a function of two numbers, or None")
         batch = arguments.whole("batch", common.get("batch", BATCH))
         seed = arguments.whole("seed", common.get("seed", 0), least=0)
         subject = (
@@ -81,7 +84,7 @@ class Study:
             common.get("white"),
             batch,
             seed,
-            common.get("progress"),
+            progress,
         )
 
     @cached_property

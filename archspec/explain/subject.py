@@ -28,6 +28,7 @@ from archspec.training.data.preprocessing import Preprocessing
 from archspec.training.data.values import Range
 from archspec.training.runs import reading
 from archspec.training.scoring import trained
+from archspec.training.scoring.inference import main_output
 from archspec.training.scoring.trained import Network, Trained
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Subject:
         if not self.network.classes:
             raise UsageError(
                 f"{self.name} tells no classes apart: its output is "
-                f"{tuple(self.network.model.output_shape[1:])}; name a layer instead"
+                f"{tuple(main_output(self.network.model).shape[1:])}"
             )
         names = self.network.trained.class_names
         return names or tuple(map(str, range(self.network.classes)))
@@ -137,8 +138,11 @@ class Subject:
         return self.circuit.run(self.prepared(pixels), watch=watch, relu=relu, edit=edit)
 
     def logits(self, values: Values) -> Tensor:
-        """(n, classes) scores before the softmax, of a run that watched `self.circuit.scores`."""
-        scores = values.before[self.circuit.scores]
+        """(n, classes) scores before the softmax, of a run that watched `self.circuit.scores`.
+
+        As float32, whatever precision the network computes in.
+        """
+        scores = self.keras.ops.cast(values.before[self.circuit.scores], "float32")
         if len(scores.shape) == 2:
             return scores
         return self.keras.ops.reshape(scores, (-1, len(self.class_names)))
@@ -283,6 +287,10 @@ def open_subject(run: Explainable, *, normalize: str | None = None, seed: int = 
         arguments.one_of("normalize", normalize, trained.NORMALIZE)
         network = trained.of_model(load_keras(), run, Trained(name, Path()), normalize)
     else:
+        if not isinstance(getattr(run, "folder", run), (str, PathLike)):
+            raise arguments.wrong(
+                "run", run, "a run, its folder, a .keras file, a Keras model or a spec"
+            )
         (chosen,) = trained.find(run, normalize)
         network = trained.load(chosen, normalize, classifier=False)
     _check_weights(network)

@@ -14,6 +14,7 @@ from archspec.explain.method import Option, method
 from archspec.explain.samples import Images, Samples
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
+from archspec.ops.shape import Shape
 from archspec.training.scoring.evaluation import batch_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ FRAMES: Final = 9
 
 
 @method(
-    by=Option("What is changed: may be given several times.  [all]", choices=BY, several=True),
+    by=Option(
+        f"A change: {', '.join(BY)}. May be given several times.  [all]",
+        choices=BY,
+        several=True,
+        metavar="CHANGE",
+    ),
     translation=Option(
         "Largest shift, in pixels.  [an eighth of the image]", "whole", least=1, metavar="N"
     ),
@@ -176,37 +182,43 @@ def _possible(
     """
     shape = study.subject.shape
     found: dict[str, float] = {}
-    reasons: list[str] = []
+    left_out: dict[str, list[str]] = {}
     for name in BY if by is None else dict.fromkeys(by):
-        reason = ""
-        if shape.rank == 0 and name != "noise":
-            reason = f"{name} is of images; {study.subject.name} takes vectors of {shape}"
-        elif shape.rank == 1 and name not in {"translation", "scale", "noise"}:
-            reason = f"{name} is of images of height and width, not of signals of {shape}"
-        elif name == "stroke" and around.value is None:
-            reason = (
-                "stroke width needs a background, and the border of these images has no single "
-                "value: say it with `background=`"
-            )
-        if reason and by:
-            raise UsageError(reason)
-        if reason:
-            reasons.append(f"left out: {reason}")
-            continue
-        if name == "translation":
+        if reason := _obstacle(name, shape, around):
+            left_out.setdefault(reason, []).append(name)
+        elif name == "translation":
             axes = {"translation-x": shape.spatial[-1]}
             if shape.rank > 1:
                 axes["translation-y"] = shape.spatial[-2]
-            if largest[name] >= max(axes.values()):
+            if largest[name] >= min(axes.values()):
                 raise UsageError(
-                    f"`translation={largest[name]:g}` moves all of an image of {shape} out of sight"
+                    f"`translation={largest[name]:.0f}` moves all of an image of {shape} out of "
+                    "sight"
                 )
             found |= dict.fromkeys(axes, largest[name])
         else:
             found[name] = largest[name]
+    if left_out and by:
+        reason, (name, *_) = next(iter(left_out.items()))
+        raise UsageError(f"`by={name!r}`: {reason}")
+    notes = [f"left out: {', '.join(names)}: {reason}" for reason, names in left_out.items()]
     if shape.rank == 3:
-        reasons.append("volumes are changed slice by slice, in the plane of height and width")
-    return found, reasons
+        notes.append("volumes are changed slice by slice, in the plane of height and width")
+    return found, notes
+
+
+def _obstacle(name: str, shape: Shape, around: Ground) -> str:
+    """Why there is no such sweep of images of this shape; empty where there is."""
+    if shape.rank == 0 and name != "noise":
+        return f"vectors of {shape} have no place where to move"
+    if shape.rank == 1 and name not in {"translation", "scale", "noise"}:
+        return f"signals of {shape} have a length alone, and no height"
+    if name == "stroke" and around.value is None:
+        return (
+            "strokes need a background, and the border of these images has no single value: say "
+            "it with `background=`"
+        )
+    return ""
 
 
 @dataclass
@@ -345,7 +357,7 @@ def _summary(right: str, found: dict[float, float], distortion: Distortion) -> s
     while high + 1 < len(values) and found[values[high + 1]] >= enough:
         high += 1
     worst = min(found, key=lambda value: found[value])
-    return (
-        f"{right} {found[none]:.1%}; at least {enough:.1%} from {values[low]:.3g} to "
-        f"{values[high]:.3g}; worst {found[worst]:.1%} at {worst:.3g}"
-    )
+    kept = f"at least {enough:.1%} from {values[low]:.3g} to {values[high]:.3g}"
+    if low == high:
+        kept = f"less than {enough:.1%} at any other amount"
+    return f"{right} {found[none]:.1%}; {kept}; worst {found[worst]:.1%} at {worst:.3g}"

@@ -244,6 +244,8 @@ class Network:
             self.check_range(where)
         if limits is None or white == limits.white:
             return limits
+        if smallest == largest == limits.black and white is None:
+            return limits  # nothing but black, which it would be on any scale
         if white is not None:
             return Range(white * limits.black / limits.white if smallest < 0 else 0.0, white)
         too_dark = largest <= 1 < limits.white
@@ -277,8 +279,6 @@ def load(trained: Trained, normalize: str | None = None, *, classifier: bool = T
     does not tell classes apart.
     """
     keras = load_keras()
-    # Of five networks that each trace a function TensorFlow takes that for one traced five times.
-    logging.getLogger("tensorflow").addFilter(_is_not_of_tracing)
     model = load_file(trained.file)
     if trained.graph and (different := other_network(trained.graph, model)):
         raise UsageError(f"{trained.file} is not the model of its run: {different}")
@@ -301,6 +301,8 @@ def of_model(keras: Any, model: Any, trained: Trained, normalize: str | None = N
             which none is the main one, or other classes than its run says.
 
     """
+    # Of five networks that each trace a function TensorFlow takes that for one traced five times.
+    logging.getLogger("tensorflow").addFilter(_is_not_of_tracing)
     shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or ()]
     if len(shapes) != 1 or not shapes[0] or None in shapes[0]:
         raise UsageError(f"{trained.name} does not take single images of a fixed extent: {shapes}")
