@@ -1,4 +1,4 @@
-"""Cases of `backends.py`: what layers put out, and which of their units are dead."""
+"""Cases of `backends.py`: what layers put out, which of their units are dead, their kernels."""
 
 from typing import Any
 
@@ -27,4 +27,11 @@ def activations(keras: Any) -> dict[str, np.ndarray]:
     return maps
 
 
-CASES = {"activations": activations}
+def filters(keras: Any) -> dict[str, np.ndarray]:
+    gallery = explain.filters(relu_net(keras, SHAPE), normalize="unit")
+    likeness = [row[3] for exhibit in gallery[:3] for row in exhibit.items[1].rows]
+    shown = {exhibit.name: exhibit.items[0].values for exhibit in gallery}
+    return {**shown, "likeness": np.array(likeness)}
+
+
+CASES = {"activations": activations, "filters": filters}

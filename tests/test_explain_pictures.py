@@ -1,5 +1,7 @@
 """What pictures of values look like: scales, tiles and their names, values with more axes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,13 +16,22 @@ def tiles(**given):
 
 
 def test_tiles_share_a_scale_or_have_their_own():
-    shared, own = drawing.coloured(tiles()), drawing.coloured(tiles(own_scale=True))
+    shared, own = drawing.coloured(tiles()), drawing.coloured(tiles(own_scale="tile"))
     side = drawing.TILE
     first, second = (slice(0, side), slice(0, side)), (slice(0, side), slice(side + 4, None))
     assert shared[first].mean() > 240  # nearly white, as nearly 0
     assert (own[first][0, 0] == own[second][0, 0]).all()
-    assert "own" in drawing.scale_of(tiles(own_scale=True))
+    assert "own" in drawing.scale_of(tiles(own_scale="tile"))
     assert "own" not in drawing.scale_of(tiles())
+
+
+def test_a_row_of_tiles_may_have_a_scale_of_its_own():
+    values = np.stack([np.full((4, 4), level) for level in (0.01, 0.005, 1.0, 0.5)])
+    grid = Picture("a", "a", values, "signed", tiles=[""] * 4, columns=2, own_scale="row")
+    drawn = drawing.coloured(grid)
+    side = drawing.TILE
+    np.testing.assert_array_equal(drawn[:side], drawn[-side:])  # both rows 1 and a half
+    assert (drawn[0, 0] != drawn[0, -1]).any()
 
 
 def test_names_stand_below_tiles_and_below_the_picture_where_they_are_too_long():
@@ -28,6 +39,15 @@ def test_names_stand_below_tiles_and_below_the_picture_where_they_are_too_long()
     assert drawing.fits_below(tiles())
     long = Picture("a", "a", FAINT_AND_STRONG, "signed", tiles=("a name of many letters", "1"))
     assert "a name of many letters, 1" in page.whole(gallery(long))
+
+
+def test_a_name_may_stand_below_the_tiles_after_it_that_have_none():
+    row = np.zeros((4, 4, 4))
+    name = "a name of many letters"
+    grid = Picture("a", "a", row, "signed", tiles=[name, "", "", ""], columns=4)
+    assert drawing.fits_below(grid)
+    assert not drawing.fits_below(replace(grid, tiles=[name, "1", "", ""]))
+    assert not drawing.fits_below(replace(grid, columns=1))
 
 
 def test_a_grid_has_the_columns_that_it_is_given():
@@ -68,8 +88,8 @@ def test_a_vector_is_a_strip_that_can_be_seen(size):
 def test_a_page_shows_the_first_rows_of_a_long_table_and_says_so():
     table = Table("units", "units", ("unit",), [(number,) for number in range(12_345)])
     text = page.whole(gallery(table))
-    assert "the first 100 of 12,345 rows" in text
-    assert text.count("<tr>") == 101
+    assert "the first 40 of 12,345 rows" in text
+    assert text.count("<tr>") == 41
 
 
 def gallery(item):

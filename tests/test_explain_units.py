@@ -110,7 +110,7 @@ def test_maps_are_what_the_layer_puts_out():
     (own,) = explain.activations(
         one_convolution(relu), pixels[:1], layer="relu", scale="channel", normalize="none"
     )
-    assert own.items[1].own_scale
+    assert own.items[1].own_scale == "tile"
 
 
 def deep():

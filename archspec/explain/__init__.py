@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from archspec.explain.gallery import Table as Table
     from archspec.explain.methods.activations import activations as activations
     from archspec.explain.methods.embed import embed as embed
+    from archspec.explain.methods.filters import filters as filters
     from archspec.explain.methods.grad_cam import grad_cam as grad_cam
     from archspec.explain.methods.integrated_gradients import (
         integrated_gradients as integrated_gradients,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 METHODS: Final[dict[str, str]] = {
     "activations": "What layers make of an image; units that no image reaches.",
+    "filters": "Kernels of layers: their norms, their noise, and Gabor functions.",
     "embed": "Which images a layer takes for alike: neighbours, PCA, t-SNE, a map.",
     "saliency": "Which pixels a class's score depends on.",
     "smoothgrad": "The same with less noise: the mean over noisy copies.",

@@ -49,10 +49,10 @@ class Picture:
     """What stands below each of several pictures, which are drawn as a grid; empty for nothing."""
     columns: int | None = None
     """Tiles in a row; as many as make the grid a little wider than high, where it is not given."""
-    own_scale: bool = False
-    """Whether each tile has limits of its own, and not all the same."""
     names: Sequence[str] = ()
     """What the numbers of `classes` are called."""
+    own_scale: Literal["tile", "row"] | None = None
+    """What has limits of its own: each tile, or each row of tiles; None where all have the same."""
 
     @property
     def is_zero(self) -> bool:

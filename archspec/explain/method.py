@@ -83,6 +83,9 @@ UNIT: Final = Option("The layer's channel, or number of its unit, from 0.", "who
 COMMON: Final = {"normalize", "white", "data", "batch", "seed", "progress"}
 """Arguments that every method takes: `Study.open` checks them."""
 
+ABOUT_IMAGES: Final = {"data", "white"}
+"""Those that only methods of images take."""
+
 
 def method(**options: Option) -> Callable[[F], F]:
     """Declare a function as a method of `archspec.explain`: its own arguments are checked first.
@@ -93,13 +96,16 @@ def method(**options: Option) -> Callable[[F], F]:
     """
 
     def declare(function: F) -> F:
+        common = COMMON if takes_images(function) else COMMON - ABOUT_IMAGES
+        known = {"run", *(["images"] if takes_images(function) else []), *common}
+
         @functools.wraps(function)
         def checked(*given: Any, **named: Any) -> Any:
             for name, value in named.items():
                 if name in options:
                     named[name] = options[name].checked(name, value)
-                elif name not in COMMON and name not in {"run", "images"}:
-                    hint = suggestion(name, [*options, *sorted(COMMON)], what="arguments")
+                elif name not in known:
+                    hint = suggestion(name, [*options, *sorted(common)], what="arguments")
                     raise UsageError(f"`{function.__name__}` takes no argument `{name}`; {hint}")
             return function(*given, **named)
 

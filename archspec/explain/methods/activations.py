@@ -170,7 +170,7 @@ def picture(call: Call, values: NDArray[Any], scale: str) -> Picture:
         facts,
         limits,
         tiles=[str(number) for number in kept],
-        own_scale=scale == "channel",
+        own_scale="tile" if scale == "channel" else None,
     )
 
 

@@ -78,9 +78,10 @@ def _colours_of(picture: Picture) -> str:
     if picture.own_scale:
         ends = {
             "pixels": "black its least value, white its largest",
-            "signed": "blue below 0, white 0, red above, as strong as its largest absolute value",
+            "signed": "blue below 0, white 0, red above, strongest its largest absolute value",
         }
-        return f"each on a scale of its own: {ends.get(picture.look, 'bright its largest value')}"
+        colours = ends.get(picture.look, "bright its largest value")
+        return f"each {picture.own_scale} on a scale of its own: {colours}"
     low, high = limits_of(picture)
     match picture.look:
         case "positive":
@@ -147,23 +148,26 @@ def coloured(picture: Picture) -> NDArray[Any]:
     values = picture.values
     if picture.tiles is None:
         return _enlarged(pixels_of(picture, values), SMALLEST)
-    tiles = [_tile(picture, each) for each in values]
+    tiles = [_tile(picture, number) for number in range(len(values))]
     return _grid(tiles, picture.tiles, columns_of(picture))
 
 
-def _tile(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
+def _tile(picture: Picture, number: int) -> NDArray[Any]:
     """One of the tiles of a picture."""
     least = TILE if len(picture.values) <= MANY else SMALL_TILE
     most = max(least, LARGEST // columns_of(picture))
-    return _enlarged(pixels_of(_on_own_scale(picture, values), values), least, most)
+    return _enlarged(pixels_of(_on_own_scale(picture, number), picture.values[number]), least, most)
 
 
-def _on_own_scale(picture: Picture, values: NDArray[Any]) -> Picture:
+def _on_own_scale(picture: Picture, number: int) -> Picture:
     """The picture with the limits that one of its tiles has."""
     import numpy as np  # noqa: PLC0415
 
-    if not picture.own_scale:
+    if picture.own_scale is None:
         return picture
+    beside = columns_of(picture) if picture.own_scale == "row" else 1
+    first = number // beside * beside
+    values = picture.values[first : first + beside]
     if picture.look == "pixels":
         return replace(picture, values=values, limits=None)
     most = float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0
@@ -305,8 +309,17 @@ def _grid(tiles: Sequence[NDArray[Any]], names: Sequence[str], columns: int) -> 
         left, top = at % columns * (width + GAP), at // columns * (height + GAP)
         whole.paste(Image.fromarray(tile), (left, top))
         if name:
-            draw.text((left, top + tall + 1), _shortened(name, font, width), "#222222", font)
+            room = _room(names, at, columns) * (width + GAP) - GAP
+            draw.text((left, top + tall + 1), _shortened(name, font, room), "#222222", font)
     return np.asarray(whole)
+
+
+def _room(names: Sequence[str], at: int, columns: int) -> int:
+    """Below how many tiles a name may stand: its own, and those after it that have none."""
+    end = at + 1
+    while end % columns and end < len(names) and not names[end]:
+        end += 1
+    return end - at
 
 
 def _shortened(name: str, font: Any, width: int) -> str:
@@ -324,9 +337,13 @@ def fits_below(picture: Picture) -> bool:
 
     if picture.tiles is None:
         return True
-    width = _tile(picture, picture.values[0]).shape[1]
+    names, columns = picture.tiles, columns_of(picture)
+    width = _tile(picture, 0).shape[1] + GAP
     font = ImageFont.load_default(LETTERS)
-    return all(font.getlength(name) <= width for name in picture.tiles)
+    return all(
+        font.getlength(name) <= _room(names, at, columns) * width - GAP
+        for at, name in enumerate(names)
+    )
 
 
 def columns_of(picture: Picture) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from archspec.explain.gallery import Chart, Exhibit, Gallery, Item, Page, Picture, Table, plain
 from archspec.explain.pictures import drawing
 
-ROWS: Final = 100
+ROWS: Final = 40
 """Of a table, at most: a large network has ten thousand units."""
 
 _STYLE: Final = Path(__file__).with_name("page.css")
@@ -102,7 +102,7 @@ def _tiles(picture: Picture) -> str:
     """The names of tiles that are too long to stand in the picture."""
     if picture.tiles is None or drawing.fits_below(picture):
         return ""
-    return f"{drawing.columns_of(picture)} in a row: {', '.join(picture.tiles)}"
+    return f"{drawing.columns_of(picture)} in a row: {', '.join(filter(None, picture.tiles))}"
 
 
 def _figure(png: bytes, title: str, below: str, said: str = "") -> str:

@@ -1,0 +1,216 @@
+"""Gabor functions fitted to kernels, as receptive fields of the visual cortex are described."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.ops.banks import gabor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SMALLEST: Final = 5
+"""Taps of a kernel's side, at least: 3x3 weights are 9 numbers for 9 parameters."""
+
+COLOURS: Final = 4
+"""Channels of a kernel, at most: a Gabor function has no more than a colour."""
+
+STARTS: Final = 8
+"""Points from which a fit is tried: it ends in the nearest minimum, of which there are many."""
+
+RANDOM: Final = 20
+"""Kernels of white noise that are fitted for comparison."""
+
+_FIRST_STEPS: Final = 10
+"""Steps from each start, at most."""
+
+_FOLLOWED: Final = 2
+"""Starts that are followed further: those that came nearest."""
+
+_STEPS: Final = 60
+"""Steps from there, at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The Gabor function that is nearest to a kernel.
+
+    amplitude exp(-(x'^2 + aspect^2 y'^2) / (2 sigma^2)) cos(2 pi x' / wavelength + phase) + offset
+    """
+
+    r2: float
+    """Share of the kernel's variance that the function explains."""
+    values: NDArray[Any]
+    """(height, width) The function at the taps."""
+    amplitude: float
+    wavelength: float
+    """In taps."""
+    orientation: float
+    """In degrees from 0 to 180: that in which the wave runs, turning from x to y."""
+    phase: float
+    """In degrees."""
+    sigma: float
+    """In taps."""
+    aspect: float
+    centre: tuple[float, float]
+    """(y, x) in taps from the middle."""
+    offset: float
+
+
+def pattern(kernel: NDArray[Any]) -> NDArray[Any]:
+    """Return the pattern in space that explains most of a kernel: its first singular vector.
+
+    Args:
+        kernel: (height, width, channels)
+
+    Returns:
+        (height, width); of one channel the kernel itself.
+
+    """
+    import numpy as np  # noqa: PLC0415
+
+    *space, channels = kernel.shape
+    if channels == 1:
+        return kernel[..., 0].astype(np.float64)
+    vectors, strengths, _ = np.linalg.svd(kernel.reshape(-1, channels), full_matrices=False)
+    first: NDArray[Any] = (vectors[:, 0] * strengths[0]).reshape(space).astype(np.float64)
+    return first
+
+
+def fit(kernel: NDArray[Any], seed: int) -> Fit | None:
+    """Fit a Gabor function to a kernel by least squares; None to a constant one.
+
+    Amplitude, phase and offset are linear in cos and sin, and are solved for at each step (variable
+    projection: Golub and Pereyra 1973); orientation, wavelength, sigma, aspect and centre are
+    searched for from `STARTS` random points. A wave is at least 2 taps long, as no shorter one can
+    be sampled, and at most four times the kernel's side.
+
+    Args:
+        kernel: (height, width), at least 5x5.
+        seed: of the points.
+
+    """
+    import numpy as np  # noqa: PLC0415
+    from scipy.optimize import least_squares  # noqa: PLC0415
+
+    height, width = kernel.shape
+    spread = float(kernel.std())
+    if not spread > 0:
+        return None
+    wanted = ((kernel - kernel.mean()) / spread).ravel()
+    side = max(height, width)
+    least = [
+        -np.inf,
+        math.log(2),
+        math.log(0.5),
+        math.log(0.2),
+        -(height - 1) / 2,
+        -(width - 1) / 2,
+    ]
+    most = [np.inf, math.log(4 * side), math.log(side), math.log(5), *(-edge for edge in least[4:])]
+    random = np.random.default_rng(seed)
+
+    def residuals(place: NDArray[Any]) -> NDArray[Any]:
+        basis = _basis(place, (height, width))
+        left: NDArray[Any] = basis @ _shares(basis, wanted) - wanted
+        return left
+
+    def descend(starts: Any, steps: int) -> list[Any]:
+        ends = [
+            least_squares(residuals, start, bounds=(least, most), ftol=1e-6, max_nfev=steps)
+            for start in starts
+        ]
+        return sorted(ends, key=lambda end: float(end.cost))
+
+    tried = descend(_starts(random, side), _FIRST_STEPS)
+    place = descend([end.x for end in tried[:_FOLLOWED]], _STEPS)[0].x
+    basis = _basis(place, (height, width))
+    shares = _shares(basis, wanted)
+    even, odd, constant = shares * spread
+    angle = float(place[0])
+    wavelength, sigma, aspect = (float(each) for each in np.exp(place[1:4]))
+    return Fit(
+        r2=1 - float(((basis @ shares - wanted) ** 2).mean()),
+        values=(basis @ shares).reshape(height, width) * spread + kernel.mean(),
+        amplitude=math.hypot(even, odd),
+        wavelength=wavelength,
+        orientation=math.degrees(angle) % 180,
+        phase=_phase(even, odd, angle),
+        sigma=sigma,
+        aspect=aspect,
+        centre=(float(place[4]), float(place[5])),
+        offset=float(constant + kernel.mean()),
+    )
+
+
+def _phase(even: float, odd: float, angle: float) -> float:
+    """The phase in degrees, of a wave that runs in a direction from 0 to 180."""
+    phase = math.degrees(math.atan2(-odd, even))
+    turned = math.degrees(angle) % 360 >= 180  # the same wave, read the other way
+    return (-phase if turned else phase) % 360
+
+
+def _starts(random: Any, side: int) -> list[list[float]]:
+    """Points to begin at: orientations evenly around, all else at random."""
+    return [
+        [
+            math.pi * (number + random.uniform()) / STARTS,
+            math.log(random.uniform(2.5, side)),
+            math.log(random.uniform(side / 5, side / 2)),
+            0.0,
+            random.uniform(-1, 1),
+            random.uniform(-1, 1),
+        ]
+        for number in range(STARTS)
+    ]
+
+
+def _basis(place: NDArray[Any], extent: tuple[int, int]) -> NDArray[Any]:
+    """(taps, 3) The wave as a cosine and as a sine, and a constant."""
+    import numpy as np  # noqa: PLC0415
+
+    wavelength, sigma, aspect = np.exp(place[1:4])
+    waves = [
+        gabor(
+            extent,
+            wavelength=wavelength,
+            orientation=place[0],
+            phase=phase,
+            sigma=sigma,
+            aspect=aspect,
+            centre=(place[4], place[5]),
+        ).ravel()
+        for phase in (0.0, -math.pi / 2)
+    ]
+    return np.stack([*waves, np.ones_like(waves[0])], axis=1)
+
+
+def _shares(basis: NDArray[Any], wanted: NDArray[Any]) -> NDArray[Any]:
+    """How much of each function of the basis comes nearest."""
+    import numpy as np  # noqa: PLC0415
+
+    found: NDArray[Any] = np.linalg.lstsq(basis, wanted, rcond=None)[0]
+    return found
+
+
+def random_r2(shape: tuple[int, ...], seed: int, tick: Callable[[], None]) -> list[float]:
+    """Return R^2 of fits to kernels of white noise, from the least to the largest.
+
+    Args:
+        shape: (height, width, channels)
+        seed: of the noise and of the starts.
+        tick: called before each of the `RANDOM` fits.
+
+    """
+    import numpy as np  # noqa: PLC0415
+
+    random = np.random.default_rng(seed)
+    found = []
+    for number in range(RANDOM):
+        tick()
+        fitted = fit(pattern(random.standard_normal(shape)), seed + number)
+        found.append(fitted.r2 if fitted else 0.0)
+    return sorted(found)

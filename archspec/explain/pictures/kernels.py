@@ -1,0 +1,147 @@
+"""Kernels as pictures: of images, of channels, of signals and volumes, of matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from archspec.explain.gallery import Chart, Item, Picture
+from archspec.explain.kernels import Kernels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST: Final = 256
+"""Filters of a layer that are shown where each is a single picture."""
+
+MOST_ROWS: Final = 16
+"""Filters that are shown where each is a row of channels, or of slices."""
+
+MOST_COLUMNS: Final = 16
+"""Channels of a filter that are shown."""
+
+MOST_LINES: Final = 8
+"""Filters of signals that are drawn as curves in one chart."""
+
+BELOW: Final = {"below each": "its number: its L2 norm (~ if it is noisy)"}
+"""What stands below tiles."""
+
+COLOURS: Final = 3
+"""Channels of an image that is shown in colour."""
+
+
+def drawn(kernels: Kernels, marks: Sequence[str], scale: str, most: int | None) -> Item:
+    """Return the kernels of a layer as a picture, or as curves.
+
+    Args:
+        kernels: the kernels.
+        marks: what stands below each filter, beside its number.
+        scale: `filter`: each has a scale of its own; `layer`: all have the same.
+        most: how many are shown, the strongest.
+
+    """
+    name = kernels.call.name
+    rank, channels = len(kernels.space), kernels.channels
+    if rank == 0:
+        return _matrix(kernels, most or MOST)
+    if rank == 1 and channels == 1:
+        return _curves(kernels, marks, min(most or MOST_LINES, MOST_LINES))
+    in_colour = rank == 2 and channels == COLOURS and kernels.is_of_image
+    if not in_colour and (rank == 3 or (rank == 2 and channels > 1)):
+        return _rows(kernels, marks, scale, most or MOST_ROWS)
+    kept = strongest(kernels.norms, most or MOST)
+    values = kernels.values[kept]
+    own: Literal["tile"] | None = "tile" if scale == "filter" else None
+    title = f"{_counted(len(kept), len(kernels.values), kernels.what)} of {name}"
+    tiles = [f"{number}: {marks[number]}" for number in kept]
+    if in_colour:
+        limits = float(values.min()), float(values.max())
+        return Picture(
+            "filters", title, values, "pixels", BELOW, limits, tiles=tiles, own_scale=own
+        )
+    if rank == 1:
+        values = values.swapaxes(1, 2)
+        title += f", a row for each of {channels} channels"
+    else:
+        values = values[..., 0]
+    return Picture(
+        "filters", title, values, "signed", BELOW, _ends(values), tiles=tiles, own_scale=own
+    )
+
+
+def strongest(norms: NDArray[Any], most: int) -> NDArray[Any]:
+    """The numbers of the filters of the largest norms, in their order."""
+    import numpy as np  # noqa: PLC0415
+
+    return np.sort(np.argsort(-norms, kind="stable")[:most])
+
+
+def _counted(shown: int, count: int, what: str) -> str:
+    return f"{count} {what}" if shown == count else f"the {shown} strongest of {count} {what}"
+
+
+def _ends(values: NDArray[Any]) -> tuple[float, float]:
+    """The limits that clip nothing."""
+    most = float(abs(values).max(initial=0.0)) or 1.0
+    return -most, most
+
+
+def _matrix(kernels: Kernels, most: int) -> Picture:
+    """A row for each filter, as its weights have no places."""
+    flat = kernels.values.reshape(len(kernels.values), -1)
+    kept = strongest(kernels.norms, most)
+    title = (
+        f"{_counted(len(kept), len(flat), kernels.what)} of {kernels.call.name}, a row for each, "
+        f"of {flat.shape[1]} weights"
+    )
+    return Picture("filters", title, flat[kept], "signed")
+
+
+def _curves(kernels: Kernels, marks: Sequence[str], most: int) -> Chart:
+    """Kernels of signals of one channel, by tap."""
+    kept = strongest(kernels.norms, most)
+    return Chart(
+        "filters",
+        f"{_counted(len(kept), len(kernels.values), kernels.what)} of {kernels.call.name}",
+        "tap",
+        "weight",
+        {
+            f"{number}: {marks[number]}": list(enumerate(kernels.values[number, :, 0].tolist()))
+            for number in kept
+        },
+    )
+
+
+def _rows(kernels: Kernels, marks: Sequence[str], scale: str, most: int) -> Picture:
+    """A row for each of the strongest filters: its channels, or the slices of a volume's one."""
+    import numpy as np  # noqa: PLC0415
+
+    order = np.argsort(-kernels.norms, kind="stable")[:most]
+    values = kernels.values[order]
+    energies = (values.reshape(len(order), -1, kernels.channels).astype(np.float64) ** 2).sum(
+        axis=1
+    )
+    if len(kernels.space) == 3:
+        best = energies.argmax(axis=1)
+        values = values[np.arange(len(order)), ..., best]
+        across = f"slices of {'its channel' if kernels.channels == 1 else 'its strongest channel'}"
+    else:
+        channels = strongest(energies.sum(axis=0), MOST_COLUMNS)
+        values = np.moveaxis(values[..., channels], -1, 1)
+        listed = ", ".join(map(str, channels))
+        across = f"{_counted(len(channels), kernels.channels, 'channels')} ({listed})"
+    columns = values.shape[1]
+    below = [[f"{number}: {marks[number]}", *[""] * (columns - 1)] for number in order]
+    tiles = values.reshape(-1, *values.shape[2:])
+    return Picture(
+        "filters",
+        f"{_counted(len(order), len(kernels.values), kernels.what)} of {kernels.call.name}, the "
+        f"strongest first; in each row {across}",
+        tiles,
+        "signed",
+        BELOW,
+        _ends(tiles),
+        tiles=[name for row in below for name in row],
+        columns=columns,
+        own_scale="row" if scale == "filter" else None,
+    )
