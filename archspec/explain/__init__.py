@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from archspec.explain.gallery import Picture as Picture
     from archspec.explain.gallery import Table as Table
     from archspec.explain.methods.activations import activations as activations
+    from archspec.explain.methods.deconvnet import deconvnet as deconvnet
     from archspec.explain.methods.embed import embed as embed
     from archspec.explain.methods.filters import filters as filters
     from archspec.explain.methods.grad_cam import grad_cam as grad_cam
+    from archspec.explain.methods.guided import guided as guided
     from archspec.explain.methods.integrated_gradients import (
         integrated_gradients as integrated_gradients,
     )
@@ -43,6 +45,8 @@ METHODS: Final[dict[str, str]] = {
     "grad-cam": "Where the maps of a layer speak for a class.",
     "segment": "A mask of what a score depends on, by GrabCut.",
     "occlusion": "What the network says while a patch hides a part.",
+    "deconvnet": "What excites a class or a unit, by the network run backwards.",
+    "guided": "What excites a class or a unit, without what inhibits it.",
     "invariance": "How far images may be moved, turned, scaled, redrawn.",
     "maximize": "An image that a class, or any unit, answers to most.",
     "invert": "An image made anew from the features of a layer.",

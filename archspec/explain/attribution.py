@@ -63,6 +63,8 @@ ATTRIBUTIONS: Final[dict[str, Look]] = {
     "integrated-gradients": "signed",
     "grad-cam": "positive",
     "occlusion": "signed",
+    "deconvnet": "positive",
+    "guided": "positive",
 }
 """Every such method, and how its maps are shown: of a `signed` one, what is below 0 speaks against
 the class."""

@@ -75,13 +75,14 @@ def scale_of(picture: Picture) -> str:
 
 
 def _colours_of(picture: Picture) -> str:
+    coloured = picture.look == "signed" and _has_colours(picture)
     if picture.own_scale:
         ends = {
             "pixels": "black its least value, white its largest",
             "signed": "blue below 0, white 0, red above, strongest its largest absolute value",
         }
-        colours = ends.get(picture.look, "bright its largest value")
-        return f"each {picture.own_scale} on a scale of its own: {colours}"
+        end = "grey 0, in each color" if coloured else ends.get(picture.look, "bright its largest")
+        return f"each {picture.own_scale} on a scale of its own: {end}"
     low, high = limits_of(picture)
     match picture.look:
         case "positive":
@@ -89,6 +90,8 @@ def _colours_of(picture: Picture) -> str:
             return f"dark 0, bright {high:.3g}{clipped}"
         case "signed":
             clipped = "" if picture.limits else f" ({PERCENTILE}th percentile; more is clipped)"
+            if coloured:
+                return f"grey 0, each color from {low:.3g} to {high:.3g}{clipped}"
             return f"blue {low:.3g}, white 0, red {high:.3g}{clipped}"
         case "mask":
             return "dark: outside"
@@ -131,6 +134,12 @@ TEN: Final[dict[str, str]] = {
     "cyan": "#17becf",
 }
 """Colours that have a name, for the classes that occur most."""
+
+
+def _has_colours(picture: Picture) -> bool:
+    """Whether values have an axis of three colours."""
+    shape = picture.values.shape[picture.tiles is not None :]
+    return len(shape) == 3 and shape[-1] == 3
 
 
 def png(picture: Picture) -> bytes:
@@ -217,6 +226,8 @@ def pixels_of(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
         return _bytes(_class_colours(picture, flat))
     strength = np.nan_to_num(flat / (high or 1.0))
     strength = np.clip(strength, -1, 1) if picture.look == "signed" else np.clip(strength, 0, 1)
+    if picture.look == "signed" and strength.ndim == 3 and strength.shape[-1] == 3:
+        return _bytes((strength + 1) / 2)
     colours = _palette(picture.look, strength)
     if picture.over is not None:
         under = _under(picture, flat.shape)

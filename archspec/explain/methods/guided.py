@@ -1,0 +1,79 @@
+"""Guided backpropagation: which pixels excite a class or a unit, without what inhibits it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+from archspec.explain.gallery import Gallery
+from archspec.explain.method import LAYER, TARGET, UNIT, method
+from archspec.explain.projection import SHOWN, UNITS, absolute, projections
+from archspec.explain.samples import Images
+from archspec.explain.study import BATCH, Common, Study
+from archspec.explain.subject import Explainable, Subject
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from archspec.explain.attribution import Tick
+
+
+@method(target=TARGET, layer=LAYER, unit=UNIT, units=UNITS)
+def guided(
+    run: Explainable,
+    images: Images = None,
+    *,
+    target: str | int | None = None,
+    layer: str | None = None,
+    unit: int | None = None,
+    units: int = SHOWN,
+    **common: Unpack[Common],
+) -> Gallery:
+    """Return gradients of a class or of units from which all that inhibits them is removed.
+
+    The gradient of the score before the softmax, where each ReLU lets through what is above 0 of
+    the gradient that comes back to it, if its input was above 0 as well. Springenberg, Dosovitskiy,
+    Brox and Riedmiller 2014, Striving for simplicity, section 3.4. Such maps are sharp, but hardly
+    depend on the class, nor on the last layers' weights: see `faithfulness`.
+
+    With `layer`, units of that layer are projected instead: from the one place where a unit is
+    strongest in an image, with its value there, all other values of the layer being 0. The nine
+    images of the data that excite a unit most are shown, an image once, cut to the unit's receptive
+    field (grey: outside the image), and their projections beside them.
+
+    Args:
+        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        images: files, folders, arrays, or images of the data such as `test:0-3`. With `layer` those
+            that are searched, by default the whole test part.
+        target: the class, by name; by default the one that the network finds most probable.
+        layer: a layer, or a block for its last layer, instead of a class.
+        unit: its channel, or number of its unit, from 0; by default its strongest ones.
+        units: how many of the strongest units are shown: those of the largest output.
+        **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
+
+    Returns:
+        A gallery with an exhibit for each image: the image and its signed map, (height, width), or
+        of color images (height, width, 3). With `layer`, with an exhibit for each unit: the patches
+        of up to nine images and their projections, (images, height, width) of the receptive field.
+
+    Raises:
+        UsageError: there is no such run, image, class, layer or unit; there is no ReLU on the way,
+            so that nothing would be changed; or no image excites the unit.
+
+    """
+    study = Study.open(run, images, **common)
+    return projections(study, "guided", target, layer, unit, units)
+
+
+def maps(
+    subject: Subject,
+    pixels: NDArray[Any],
+    targets: Sequence[int],
+    *,
+    batch: int = BATCH,
+    seed: int = 0,  # noqa: ARG001  (nothing is random)
+    tick: Tick | None = None,  # noqa: ARG001  (one batch)
+) -> NDArray[np.float64]:
+    """The gradient of each class without its sign, the maximum over channels (see `Maps`)."""
+    return absolute(subject, pixels, targets, batch, "guided")

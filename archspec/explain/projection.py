@@ -1,0 +1,322 @@
+"""Projections: what in an image excites a class or a unit, by a gradient that ReLUs change.
+
+`deconvnet` and `guided` differ in the rule of `archspec.explain.circuit.rectified` alone. A max
+pool's gradient goes to where its maximum was, which is unpooling through switches; where windows
+overlap, what comes back to a shared maximum is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.diagnostics import UsageError
+from archspec.explain.activation import PASSING
+from archspec.explain.attribution import check_finite, class_gradients, groups
+from archspec.explain.circuit import Call, Circuit, Rule
+from archspec.explain.gallery import Exhibit, Gallery, Picture, Value
+from archspec.explain.gradient import compiled, differentiated
+from archspec.explain.method import Option
+from archspec.explain.samples import Samples
+from archspec.explain.study import Study
+from archspec.explain.subject import Subject, batched
+from archspec.explain.windows import Window, seen
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+TOP: Final = 9
+"""Images that are shown of a unit, as Zeiler and Fergus show them."""
+
+UNITS: Final = Option("How many of the layer's strongest units are shown.", "whole", least=1)
+
+SHOWN: Final = 4
+"""Units of a layer that are shown where none is named."""
+
+
+def projections(
+    study: Study,
+    rule: Rule,
+    target: str | int | None,
+    layer: str | None,
+    unit: int | None,
+    units: int,
+) -> Gallery:
+    """Return the gallery of `deconvnet` or `guided`.
+
+    Raises:
+        UsageError: there is nothing to change on the way, or no such class, layer or unit.
+
+    """
+    settings = {"target": target, "layer": layer, "unit": unit, "units": units if layer else None}
+    if layer is None:
+        if unit is not None:
+            raise UsageError("`unit=` is a unit of a layer: name it with `layer=`")
+        notes = way(study.subject, study.subject.circuit.scores, rule)
+        return study.gallery(rule, _of_classes(study, rule, target), settings, notes)
+    if target is not None:
+        raise UsageError("name either a class with `target=`, or a `layer=`, not both")
+    call = _with_activation(study.subject.circuit, study.subject.layer(layer))
+    channels = call.shape[-1] if call.shape else 1
+    if unit is not None and unit >= channels:
+        raise UsageError(f"`unit={unit}`: {call.name} has units 0 to {channels - 1}")
+    notes = way(study.subject, call.name, rule)
+    return study.gallery(rule, _of_units(study, rule, call, unit, units), settings, notes)
+
+
+def absolute(
+    subject: Subject, pixels: NDArray[Any], targets: Sequence[int], batch: int, rule: Rule
+) -> NDArray[np.float64]:
+    """Return the projection of each image's class without its sign, the maximum over channels.
+
+    Raises:
+        UsageError: there is nothing to change on the way.
+
+    """
+    way(subject, subject.circuit.scores, rule)
+    maps = class_gradients(subject, pixels, targets, batch, rule)
+    found: NDArray[np.float64] = abs(maps).max(axis=-1).astype(float)
+    return found
+
+
+def way(subject: Subject, name: str, rule: Rule) -> list[str]:
+    """Return what is said of the way from the pixels to a layer: what is changed on it.
+
+    Raises:
+        UsageError: there is no ReLU on it.
+
+    """
+    circuit = subject.circuit
+    calls = [call for each, call in circuit.calls.items() if each in circuit.before(name)]
+    rectifiers = [call for call in calls if call.rectifier]
+    others = [
+        f"{call.name} ({call.activation})"
+        for call in calls
+        if call.activation not in {None, *PASSING}
+        and not call.rectifier
+        # The score is what the last activation is given.
+        and not (call.name == name == circuit.scores)
+    ]
+    opaque = [f"{call.name} ({call.kind})" for call in calls if call.opaque]
+    unseen = f"{_listed(opaque)}: code that is not looked into" if opaque else ""
+    if not rectifiers:
+        instead = "; ".join(filter(None, [_listed(others), unseen])) or "there is no activation"
+        raise UsageError(
+            f"{subject.name} has no ReLU between its pixels and {name} ({instead}), so that "
+            f"{rule} has nothing to change and would show the plain gradient: that is `saliency`"
+        )
+    pools = [call for call in calls if "MaxPool" in call.kind]
+    switches = f"switches of {_count(len(pools), 'max pool')}" if pools else "no max pool"
+    said = [f"the gradient is changed at {_count(len(rectifiers), 'ReLU')}; {switches} on the way"]
+    if others:
+        said.append(f"activations that keep their plain gradient: {_listed(others)}")
+    if unseen:
+        said.append(f"{unseen}, so that ReLUs in it would keep their plain gradient")
+    return said
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}"
+
+
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _with_activation(circuit: Circuit, call: Call) -> Call:
+    """The activation of a layer that has it behind itself."""
+    takers = [each for each in circuit.calls.values() if call.name in each.inputs]
+    if call.activation is None and len(takers) == 1 and takers[0].rectifier:
+        return takers[0] if not takers[0].fused else call
+    return call
+
+
+def signed(name: str, title: str, maps: NDArray[Any], facts: dict[str, Value]) -> Picture:
+    """A map that is above and below 0, (*extent, channels): its 3 colours, or the sum of others."""
+    values = maps if maps.shape[-1] == 3 else maps.sum(axis=-1)
+    return Picture(name, title, values, "signed", facts)
+
+
+def _of_classes(study: Study, rule: Rule, target: str | int | None) -> Iterator[Exhibit]:
+    """An exhibit for each image: the projection of its class's score."""
+    for group in groups(study, target):
+        maps = class_gradients(study.subject, group.pixels, group.targets, study.batch, rule)
+        for at, map_ in enumerate(maps):
+            picture = signed(rule, f"{rule} map", map_, group.facts(at))
+            yield group.exhibit(at, f"{rule} map", [picture])
+
+
+@dataclass(frozen=True, eq=False)
+class Strongest:
+    """The images that excite each unit of a layer most, one place of each image: (units, k)."""
+
+    values: NDArray[np.float64]
+    images: NDArray[np.intp]
+    places: NDArray[np.intp]
+    """Numbers of places, in the order of rows."""
+
+    def of(self, unit: int) -> Strongest:
+        """What excites one unit at all."""
+        kept = self.values[unit] > 0
+        return Strongest(self.values[unit][kept], self.images[unit][kept], self.places[unit][kept])
+
+
+def strongest(study: Study, samples: Samples, call: Call, most: int = TOP) -> Strongest:
+    """Search a whole data set for what excites the units of a layer most; an image counts once."""
+    import numpy as np  # noqa: PLC0415
+
+    subject, ops = study.subject, study.subject.keras.ops
+
+    def function(pixels: Any) -> Any:
+        outputs = subject.run(pixels, watch=(call.name,)).after[call.name]
+        flat = ops.reshape(outputs, (outputs.shape[0], -1, call.shape[-1]))
+        return ops.max(flat, axis=1), ops.argmax(flat, axis=1)
+
+    run = compiled(subject.circuit, function)
+    best: tuple[Any, ...] = ()
+    for numbers, pixels in samples.batches():
+        found = list(batched(run, study.batch, pixels))
+        values, places = (np.concatenate(each).T for each in zip(*found, strict=True))
+        subject.check_finite(values)
+        now = values.astype(np.float64), np.broadcast_to(numbers, values.shape), places
+        both = (
+            now if not best else [np.concatenate(pair, 1) for pair in zip(best, now, strict=True)]
+        )
+        order = np.argsort(-both[0], axis=1, kind="stable")[:, :most]
+        best = tuple(np.take_along_axis(each, order, axis=1) for each in both)
+        study.tick(int(numbers[-1]) + 1, len(samples))
+    return Strongest(*best)
+
+
+def _of_units(
+    study: Study, rule: Rule, call: Call, unit: int | None, units: int
+) -> Iterator[Exhibit]:
+    """An exhibit for each unit: the patches that excite it most, and their projections."""
+    import numpy as np  # noqa: PLC0415
+
+    samples = study.all_samples
+    found = strongest(study, samples, call)
+    highest = found.values[:, 0]
+    chosen = np.argsort(-highest, kind="stable")[:units] if unit is None else [unit]
+    chosen = [int(each) for each in chosen if highest[each] > 0]
+    if not chosen:
+        which = "no unit" if unit is None else f"unit {unit}"
+        raise UsageError(
+            f"{which} of {call.name} is above 0 in {'any' if unit is None else 'none'} of the "
+            f"{len(samples):,} images, so that there is nothing to project"
+        )
+    project = differentiated(study.subject.circuit, _activation(study.subject, rule, call))
+    for each in chosen:
+        most = found.of(each)
+        pixels = samples.read(most.images)
+        rows = (
+            _one_hot(most.places, call.shape[:-1]),
+            _one_hot(np.full(len(pixels), each), call.shape[-1:]),
+        )
+        values = most.values.astype(np.float32)
+        maps = np.concatenate(
+            [part for part, _ in batched(project, study.batch, pixels, *rows, values)]
+        )
+        check_finite(study.subject, maps)
+        names = [samples.names[number] for number in most.images]
+        yield _exhibit(study, rule, call, each, names, pixels, maps, most)
+
+
+def _activation(subject: Subject, rule: Rule, call: Call) -> Any:
+    """The one activation of each image that is projected; its gradient comes with its value."""
+    ops = subject.keras.ops
+
+    def score(pixels: Any, places: Any, channels: Any, values: Any) -> Any:
+        outputs = subject.run(pixels, watch=(call.name,), relu=rule).after[call.name]
+        flat = ops.reshape(outputs, (outputs.shape[0], -1, call.shape[-1]))
+        chosen = ops.einsum("npc,np,nc->n", flat, places, channels)
+        return chosen * values, ()
+
+    return score
+
+
+def _one_hot(numbers: NDArray[Any], extent: Sequence[int]) -> NDArray[np.float32]:
+    import numpy as np  # noqa: PLC0415
+
+    found = np.zeros((len(numbers), int(np.prod(extent))), np.float32)
+    found[np.arange(len(numbers)), numbers] = 1
+    return found
+
+
+def _exhibit(
+    study: Study,
+    rule: Rule,
+    call: Call,
+    unit: int,
+    names: Sequence[str],
+    pixels: NDArray[Any],
+    maps: NDArray[Any],
+    most: Strongest,
+) -> Exhibit:
+    """Patches and projections, side by side."""
+    import numpy as np  # noqa: PLC0415
+
+    windows = [
+        _window(study.subject, call, np.unravel_index(place, call.shape[:-1] or (1,)))
+        for place in most.places
+    ]
+    limits = study.subject.range or (float(pixels.min()), float(pixels.max()))
+    grey = sum(limits) / 2
+    patches = np.stack([_cut(*each, grey) for each in zip(pixels, windows, strict=True)])
+    parts = np.stack([_cut(*each, 0.0) for each in zip(maps, windows, strict=True)])
+    extent = "x".join(map(str, patches.shape[1:-1]))
+    facts: dict[str, Value] = {
+        "layer": call.name,
+        "unit": unit,
+        "receptive field": extent,
+        "activations": [float(value) for value in most.values],
+    }
+    tiles = [f"{value:.3g}  {name}" for value, name in zip(most.values, names, strict=True)]
+    outside = {"outside the image": "grey"} if any(map(_reaches_over(pixels), windows)) else {}
+    shown = Picture("patches", "patches", patches, "pixels", outside, limits, None, tiles, 3)
+    projected = signed(rule, f"{rule} projections", parts, {})
+    return Exhibit(
+        f"{call.name} unit {unit}",
+        f"excited most by {', '.join(names[:3])} (up to {most.values[0]:.3g}); {extent} pixels",
+        [shown, replace(projected, tiles=tiles, columns=3, own_scale="tile")],
+        facts,
+    )
+
+
+def _reaches_over(pixels: NDArray[Any]) -> Callable[[Sequence[Window]], bool]:
+    """Whether a window of images reaches over their border."""
+    extents = pixels.shape[1:-1]
+    return lambda window: any(
+        first < 0 or last >= extent for extent, (first, last) in zip(extents, window, strict=True)
+    )
+
+
+def _window(subject: Subject, call: Call, place: Sequence[Any]) -> tuple[Window, ...]:
+    """The pixels that a value sees; along an axis all of them, if it sees as many."""
+    extents = subject.shape[:-1]
+    windows = (
+        seen(subject.circuit, call.name, [int(at) for at in place]) if call.shape[:-1] else None
+    )
+    return tuple(
+        (0, extent - 1) if last - first + 1 >= extent else (first, last)
+        for extent, (first, last) in zip(
+            extents, windows or [(0, extent - 1) for extent in extents], strict=True
+        )
+    )
+
+
+def _cut(values: NDArray[Any], window: Sequence[Window], fill: float) -> NDArray[Any]:
+    """A part of an image, with `fill` where it reaches over the border."""
+    import numpy as np  # noqa: PLC0415
+
+    found = np.full([*(last - first + 1 for first, last in window), values.shape[-1]], fill)
+    into, of = [], []
+    for extent, (first, last) in zip(values.shape, window, strict=False):
+        low, high = max(first, 0), min(last, extent - 1)
+        into.append(slice(low - first, high - first + 1))
+        of.append(slice(low, high + 1))
+    found[tuple(into)] = values[tuple(of)]
+    return found

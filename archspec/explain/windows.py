@@ -1,0 +1,149 @@
+"""Receptive fields with their place: which pixels of an image a value of a layer can see.
+
+`archspec.analysis.receptive_field` gives the extent of a spec's; here it is also said where the
+field lies, for any Keras graph, by walking from the layer back to the image. A layer that is not
+known to look at a window sees the whole image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from archspec.explain.circuit import INPUT, Call, Circuit
+
+Window: TypeAlias = tuple[int, int]
+"""First and last position along an axis; outside the image where the field reaches over it."""
+
+LOCAL: Final = frozenset(
+    {
+        *("BatchNormalization", "Rescaling", "Normalization", "Dropout", "GaussianDropout"),
+        *("GaussianNoise", "AlphaDropout", "ActivityRegularization", "Identity", "Cast", "Copy"),
+        *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "Scale", "BatchDropPath"),
+        *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Divide", "TrueDivide"),
+        *("Join", "ChannelSlice", "LocalResponseNormalization", "Abs", "Negative", "Square"),
+    }
+)
+"""Layers and ops, Keras's and archspec's, that give each place what they make of that place."""
+
+
+def seen(circuit: Circuit, name: str, place: Sequence[int]) -> tuple[Window, ...] | None:
+    """Return the pixels that a value of a layer can depend on.
+
+    Args:
+        circuit: the network.
+        name: a call, whose output has places.
+        place: position of the value, along each axis but that of the channels.
+
+    Returns:
+        First and last pixel along each axis; None where the value sees the whole image.
+
+    """
+    windows: dict[str, tuple[Window, ...]] = {name: tuple((at, at) for at in place)}
+    order = [each for each in circuit.calls if each in circuit.before(name)]
+    for each in reversed(order):
+        call = circuit[each]
+        found = windows.get(each)
+        for giver in call.inputs:
+            shape = _shape(circuit, giver)
+            looks = None if found is None else _looks(call, shape)
+            if found is None or looks is None or len(shape) - 1 != len(found):
+                return None
+            here = tuple(look(*window) for look, window in zip(looks, found, strict=True))
+            windows[giver] = _union(windows.get(giver), here)
+    return windows.get(INPUT)
+
+
+def _shape(circuit: Circuit, giver: str) -> tuple[int, ...]:
+    if giver == INPUT:
+        return tuple(circuit.model.inputs[0].shape[1:])
+    return circuit[giver].shape
+
+
+def _union(one: tuple[Window, ...] | None, other: tuple[Window, ...]) -> tuple[Window, ...]:
+    if one is None:
+        return other
+    return tuple((min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(one, other, strict=True))
+
+
+Look: TypeAlias = Callable[[int, int], Window]
+"""The window of a call's input that a window of its output sees."""
+
+
+def _looks(call: Call, shape: tuple[int, ...]) -> Sequence[Look] | None:
+    """For each axis, what a call sees of an input of a shape; None for all of it."""
+    layer, extents = call.layer, shape[:-1]
+    out = call.shape[:-1]
+    size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
+    if call.kind.endswith("Transpose") or call.opaque:
+        return None
+    if size is not None:
+        size = _each(size, len(extents))
+        strides = _each(layer.strides, len(extents))
+        rates = _each(getattr(layer, "dilation_rate", 1), len(extents))
+        wide = [(k - 1) * rate + 1 for k, rate in zip(size, rates, strict=True)]
+        return [
+            _sliding(k, step, _before(layer.padding, axis, extents[axis], k, step))
+            for axis, (k, step) in enumerate(zip(wide, strides, strict=True))
+        ]
+    if call.kind.startswith(("ZeroPadding", "Pad")):
+        sides = _each(getattr(layer, "padding", None) or layer.amounts, len(extents), sides=True)
+        return [_shifted(-before) for before, _ in sides]
+    if call.kind.startswith("Cropping"):
+        return [_shifted(before) for before, _ in _each(layer.cropping, len(extents), sides=True)]
+    if call.kind.startswith("UpSampling"):
+        return [_enlarged(times) for times in _each(layer.size, len(extents))]
+    if call.kind in LOCAL or _is_local(call, layer):
+        # An input of extent 1 is broadcast.
+        return [_shifted(0) if n == m else _first for n, m in zip(extents, out, strict=True)]
+    return None
+
+
+def _is_local(call: Call, layer: Any) -> bool:
+    """Whether a call is an activation, or joins or normalises channels."""
+    last = (-1, len(call.shape))
+    if call.kind == "Concatenate":
+        return layer.axis in last
+    if call.kind == "LayerNormalization":
+        axis = layer.axis
+        return all(each in last for each in (axis if isinstance(axis, (list, tuple)) else [axis]))
+    # A softmax over places would see all of them.
+    return call.activation is not None and not call.fused and "max" not in call.activation
+
+
+def _each(value: Any, rank: int, *, sides: bool = False) -> Sequence[Any]:
+    """A setting of a layer, for each axis."""
+    if isinstance(value, int):
+        value = (value,) * rank
+    if sides and rank == 1 and value and isinstance(value[0], int) and len(value) == 2:
+        return [tuple(value)]
+    found = [(each, each) if sides and isinstance(each, int) else each for each in value]
+    return found[:rank] + [(0, 0) if sides else 1] * (rank - len(found))
+
+
+def _before(padding: Any, axis: int, extent: int, wide: int, step: int) -> int:
+    """How much padding a window's layer puts before the first pixel."""
+    match padding:
+        case "valid":
+            return 0
+        case "same":
+            return max((-(-extent // step) - 1) * step + wide - extent, 0) // 2
+        case "causal":
+            return wide - 1
+    return int(padding[axis][0])  # of archspec's own layers
+
+
+def _sliding(wide: int, step: int, before: int) -> Look:
+    return lambda first, last: (first * step - before, last * step - before + wide - 1)
+
+
+def _shifted(by: int) -> Look:
+    return lambda first, last: (first + by, last + by)
+
+
+def _enlarged(times: int) -> Look:
+    return lambda first, last: (first // times, last // times)
+
+
+def _first(first: int, last: int) -> Window:  # noqa: ARG001
+    return (0, 0)
