@@ -1,11 +1,11 @@
-"""`invariance`: images moved, turned, scaled, redrawn and noisy, and what networks make of them."""
+"""`invariance`: images moved, turned, redrawn, noisy; `overview`: all that is cheap."""
 
 import os
 import signal
 
 import numpy as np
 import pytest
-from explaining import images, linear, relu_net
+from explaining import images, linear, relu_net, subject_of
 from sklearn.datasets import load_digits
 
 import archspec
@@ -21,6 +21,7 @@ from archspec.explain.distortions import (
     leaving,
     moved,
 )
+from archspec.explain.samples import joined, load_samples
 from archspec.explain.study import Study
 from archspec.training.data.values import BYTES
 from archspec.training.scoring.trained import find, load
@@ -312,3 +313,81 @@ def test_wrong_arguments_are_named(wrong, message):
         explain.invariance(
             linear(keras, (8, 8, 1)), images(1, (8, 8, 1)), normalize="none", **wrong
         )
+
+
+# All that is cheap, on one page
+
+
+@pytest.fixture(scope="module")
+def page(digits_run):
+    return explain.overview(digits_run, ["test:3", "test:7"])
+
+
+def test_an_overview_shows_what_the_methods_show(page, digits_run):
+    first, second, network = page
+    assert page.notes == ()
+    assert [each.name for each in page] == ["test:3", "test:7", "conv1-convolution"]
+    shown = {item.name: item for item in first.items}
+    assert list(shown) == [
+        "image",
+        "classes",
+        "saliency",
+        "smoothgrad",
+        "grad-cam",
+        "guided",
+        "occlusion-fall",
+        "occlusion-probability",
+        "conv1-activation",
+        "conv2-activation",
+        "neighbours",
+    ]
+    assert [item.name for item in second.items] == list(shown)
+    alone = explain.saliency(digits_run, "test:3")[0]
+    np.testing.assert_array_equal(shown["saliency"].values, alone.items[1].values)
+    assert shown["classes"].rows[0][0] == alone.facts["class"] == first.facts["class"]
+    assert len(shown["classes"].rows) == 5
+    assert network.items[0].values.shape == (8, 3, 3)
+
+
+def test_neighbours_are_others_and_the_nearest_of_all(page, digits_run):
+    shown = next(item for item in page[0].items if item.name == "neighbours")
+    assert len(shown.tiles) == 8
+    assert not any(tile.startswith("test:3:") for tile in shown.tiles)
+    study = Study.open(digits_run)
+    features = explain.activations(study.subject, "test", layer="fc3")  # the first eight
+    assert len(features) == 8
+    nearest = next(iter(shown.tiles)).split(":")[1]
+    every = study.all_samples
+    own = [
+        explain.activations(study.subject, every.only([number]), layer="fc3")[0].items[1].values
+        for number in (3, int(nearest), 0, 1, 2)
+    ]
+    away = [float(((each - own[0]) ** 2).sum()) for each in own[1:]]
+    assert away[0] <= min(away[1:])
+
+
+def test_what_an_overview_cannot_show_is_a_sentence():
+    """A linear network has no maps, no ReLU, no features; of a model nothing says its data."""
+    found = explain.overview(linear(keras, (6, 7, 1)), images(1, (6, 7, 1)), normalize="none")
+    missing = {note.partition(":")[0] for note in found.notes}
+    assert {"no neighbours", "no grad-cam", "no guided"} <= missing
+    assert {"saliency", "smoothgrad", "occlusion-fall"} <= {item.name for item in found[0].items}
+
+
+def test_an_overview_is_of_one_class_throughout(digits_run):
+    found = explain.overview(digits_run, "test:0", target="3")[0]
+    of = {item.facts.get("class") for item in found.items if hasattr(item, "facts")}
+    assert of - {None} == {"3"}
+    with pytest.raises(UsageError, match="knows no such class"):
+        explain.overview(digits_run, target="cat")
+    with pytest.raises(UsageError, match="has no layer `fc9`"):
+        explain.overview(digits_run, layer="fc9")
+
+
+def test_samples_that_are_joined_are_read_in_any_order():
+    subject = subject_of(linear(keras, (4, 4, 1)))
+    one, other = images(2, (4, 4, 1)), images(3, (4, 4, 1), seed=1)
+    both = joined(load_samples(subject, one), load_samples(subject, other))
+    order = np.array([4, 0, 2, 1])
+    np.testing.assert_array_equal(both.read(order), np.concatenate([one, other])[order])
+    assert len(both) == 5

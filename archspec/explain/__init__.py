@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from archspec.explain.methods.invert import invert as invert
     from archspec.explain.methods.maximize import maximize as maximize
     from archspec.explain.methods.occlusion import occlusion as occlusion
+    from archspec.explain.methods.overview import overview as overview
     from archspec.explain.methods.saliency import saliency as saliency
     from archspec.explain.methods.segment import segment as segment
     from archspec.explain.methods.smoothgrad import smoothgrad as smoothgrad
 
 METHODS: Final[dict[str, str]] = {
+    "overview": "What is cheap to see of an image, on one page.",
     "activations": "What layers make of an image; units that no image reaches.",
     "filters": "Kernels of layers: their norms, their noise, and Gabor functions.",
     "embed": "Which images a layer takes for alike: neighbours, PCA, t-SNE, a map.",

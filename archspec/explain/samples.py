@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Images: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]] | NDArray[Any] | None"
+Images: TypeAlias = (
+    "str | PathLike[str] | Sequence[str | PathLike[str]] | NDArray[Any] | Samples | None"
+)
 """Files, folders, .npy and .npz arrays; images of the data, as `test:0-9`; an array; None."""
 
 SHOWN: Final = 8
@@ -103,6 +105,28 @@ def drawn(count: int, most: int, seed: int) -> NDArray[np.intp]:
     return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
 
 
+def joined(first: Samples, then: Samples) -> Samples:
+    """Return the images of both, those of the first first; without labels."""
+    import numpy as np  # noqa: PLC0415
+
+    def both(one: Callable[[Any], Any], other: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def read(numbers: NDArray[np.intp]) -> Any:
+            is_first = numbers < len(first)
+            parts = one(numbers[is_first]), other(numbers[~is_first] - len(first))
+            found = np.concatenate([part for part in parts if len(part)])
+            return found[np.argsort(np.argsort(~is_first, kind="stable"))]
+
+        return read
+
+    return replace(
+        first,
+        names=(*first.names, *then.names),
+        read=both(first.read, then.read),
+        stored=both(first.read, then.read),
+        labels=None,
+    )
+
+
 def load_samples(
     subject: Subject,
     images: Images,
@@ -125,6 +149,8 @@ def load_samples(
         UsageError: there are no such images, or none can be read.
 
     """
+    if isinstance(images, Samples):
+        return images
     if images is None:
         images = "test" if data is None else "all"
     if isinstance(images, (str, PathLike)):

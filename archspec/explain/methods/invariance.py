@@ -11,7 +11,7 @@ from archspec.diagnostics import UsageError
 from archspec.explain.distortions import Distortion, Ground, amounts, ground
 from archspec.explain.gallery import Chart, Exhibit, Gallery, Picture, Table, Value
 from archspec.explain.method import Option, method
-from archspec.explain.samples import Images, Samples
+from archspec.explain.samples import Images, Samples, drawn
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 from archspec.ops.shape import Shape
@@ -152,14 +152,11 @@ def invariance(
 
 def _sampled(study: Study, most: int) -> tuple[Samples, list[str]]:
     """The images, or a sample of them that the seed draws."""
-    import numpy as np  # noqa: PLC0415
-
     samples = study.all_samples
     _ = study.subject.class_names  # a network that is no classifier is refused
     if len(samples) <= most:
         return samples, []
-    chosen = np.random.default_rng(study.seed).choice(len(samples), most, replace=False)
-    return samples.only(np.sort(chosen)), [
+    return samples.only(drawn(len(samples), most, study.seed)), [
         f"a sample of {most:,} of {len(samples):,} images, drawn by seed {study.seed}"
     ]
 
