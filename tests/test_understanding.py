@@ -24,6 +24,7 @@ import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 from click.testing import CliRunner
@@ -98,6 +99,53 @@ def lecture(tmp_path_factory):
 def test_the_network_reads_digits(lecture):
     run = archspec.Run.read(lecture.home / "runs" / "digits")
     assert run.test["accuracy"] > 0.9
+
+
+def test_fixed_filters_go_far_and_learnt_ones_further(lecture):
+    lecture.run(
+        "Hand-made filters against learnt ones",
+        {
+            "gabor sobel log random learnt;": "gabor log learnt;",
+            "gabor random learnt gabor_learnt;": "gabor random;",
+            "1 2 3": "1",
+            "--quiet": "--quiet --epochs 6",
+            "--epochs 60 ": "",
+        },
+    )
+    runs = lecture.home / "runs"
+    gabor, log, learnt, few = (
+        archspec.Run.read(runs / f"{name}-1").test["accuracy"]
+        for name in ("bank-gabor", "bank-log", "bank-learnt", "few-gabor")
+    )
+    assert learnt > gabor > log > 0.5
+    assert gabor > few > 0.5
+
+
+def test_fixed_filters_are_what_the_page_says_of_them():
+    spec = ROOT / "docs" / "lecture" / "banks.yaml"
+    fixed, learnt = (
+        archspec.report(archspec.load(spec, name)).totals for name in ("random", "learnt")
+    )
+    assert (fixed.params, fixed.non_trainable, learnt.non_trainable) == (3_034, 432, 32)
+
+
+BACKPROPAGATION = run_path(str(ROOT / "docs" / "lecture" / "backpropagation.py"))
+
+
+@pytest.mark.parametrize("case", BACKPROPAGATION["CASES"], ids=str)
+def test_both_gradients_of_a_convolution_are_convolutions(case):
+    assert max(BACKPROPAGATION["errors"](case)) < 1e-4
+
+
+def test_what_was_padded_on_one_side_is_not_cut_on_both():
+    assert BACKPROPAGATION["symmetric_error"]() > 1
+
+
+def test_the_script_reports_the_errors_of_an_engine(capsys):
+    BACKPROPAGATION["report"]()
+    *right, wrong = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in right] == list(map(str, BACKPROPAGATION["CASES"]))
+    assert wrong.startswith("the same, cut on both sides")
 
 
 def test_pictures_are_small_and_shown():
