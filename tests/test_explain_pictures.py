@@ -1,12 +1,14 @@
 """What pictures of values look like: scales, tiles and their names, values with more axes."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from archspec.explain.gallery import Exhibit, Gallery, Picture, Table
-from archspec.explain.pictures import drawing, page
+from archspec.explain.gallery import Chart, Exhibit, Gallery, Page, Picture, Table
+from archspec.explain.pictures import charts, drawing, page
 
 FAINT_AND_STRONG = np.stack([np.full((4, 4), 0.01), np.full((4, 4), 1.0)])
 
@@ -94,3 +96,61 @@ def test_a_page_shows_the_first_rows_of_a_long_table_and_says_so():
 
 def gallery(item):
     return Gallery("method", "net", {}, (Exhibit("a", "a", [item]),))
+
+
+HOSTILE = '</title><script>alert(1)</script>"><img src=x onerror=alert(1)>'
+
+
+def test_names_cannot_become_part_of_a_page():
+    values = np.ones((2, 4, 4))
+    items = [
+        Picture("a", HOSTILE, values[0], "positive", {HOSTILE: HOSTILE}),
+        Picture("b", HOSTILE, values, "pixels", tiles=[HOSTILE, "b"]),
+        Chart("c", HOSTILE, HOSTILE, HOSTILE, {HOSTILE: [(0, 1)]}, {HOSTILE: HOSTILE}),
+        Table("d", HOSTILE, [HOSTILE], [[HOSTILE]]),
+        Page("e", HOSTILE, HOSTILE),
+    ]
+    exhibit = Exhibit(HOSTILE, HOSTILE, items, {HOSTILE: HOSTILE})
+    settings = {HOSTILE: HOSTILE}
+    hostile = Gallery(HOSTILE, HOSTILE, settings, (exhibit,), (HOSTILE,), (HOSTILE,))
+    for text in (page.whole(hostile), hostile._repr_html_()):
+        assert "<script" not in text
+        assert "<img src=x" not in text
+        assert text.count("<img ") == 3
+
+
+def test_a_page_of_its_own_is_shut_off_in_a_frame():
+    text = page.whole(gallery(Page("map", "a map", "<script>play()</script>")))
+    assert '<iframe sandbox="allow-scripts" srcdoc="&lt;script&gt;' in text
+
+
+def test_a_picture_is_described_for_those_who_do_not_see_it():
+    many = Picture("a", "kernels", np.ones((900, 2, 2)), "signed", tiles=["name"] * 900)
+    text = page.whole(gallery(many))
+    alt = text.partition('alt="')[2].partition('"')[0]
+    assert alt.startswith("kernels; 38 in a row: name, name")
+    assert len(alt) < 1_100
+
+
+@pytest.mark.parametrize("count", [1, 5_000])
+def test_of_very_many_tiles_the_first_are_drawn(count):
+    picture = Picture("a", "a", np.ones((count, 2, 2)), "positive", tiles=[""] * count)
+    assert drawing.coloured(picture).size < 2**26
+    assert ("the first 4,096 of 5,000" in drawing.scale_of(picture)) == (count == 5_000)
+
+
+@pytest.mark.parametrize("scattered", [False, True])
+@pytest.mark.parametrize("lines", [0, 1, 60])
+def test_a_chart_of_any_number_of_lines_and_length_of_names_is_bounded(lines, scattered):
+    named = {f"{number}{'long' * 100}": [(0, number), (1, 2)] for number in range(lines)}
+    chart = Chart("a", "long title " * 100, "x", "y", named, scattered=scattered)
+    with Image.open(io.BytesIO(charts.chart_png(chart))) as drawn:
+        assert max(drawn.size) < 1_200
+
+
+def test_a_picture_of_a_folder_is_drawn_once(tmp_path, monkeypatch):
+    drawn = []
+    draw = drawing.png
+    monkeypatch.setattr(drawing, "png", lambda item: drawn.append(item) or draw(item))
+    gallery(Picture("a", "a", np.ones((2, 2)), "positive")).save(tmp_path / "out")
+    assert len(drawn) == 1

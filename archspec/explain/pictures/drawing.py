@@ -1,17 +1,16 @@
-"""Pictures, curves and tables as PNG and CSV."""
+"""Values with a place in an image, as PNG."""
 
 from __future__ import annotations
 
 import io
 import math
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.explain.gallery import Chart, Picture, Table, plain
-from archspec.render.table import csv_lines
+from archspec.explain.gallery import Picture
 from archspec.training.pictures import drawing
 
 if TYPE_CHECKING:
@@ -30,6 +29,12 @@ SMALL_TILE: Final = 40
 """The same in a grid of more than `MANY` tiles."""
 
 MANY: Final = 100
+
+MOST_TILES: Final = 4_096
+"""Tiles of a picture that are drawn."""
+
+MOST_LETTERS: Final = 80
+"""Letters of a name below a tile that are looked at."""
 
 STRIP: Final = 12
 """Pixels of the height of a vector."""
@@ -70,8 +75,13 @@ def limits_of(picture: Picture) -> tuple[float, float]:
 
 def scale_of(picture: Picture) -> str:
     """What the colours mean, in words that stand under the picture."""
-    reduced = _reduction(picture.look, picture.values.shape[picture.tiles is not None :])
-    return f"{_colours_of(picture)}; {reduced}" if reduced else _colours_of(picture)
+    said = [
+        _colours_of(picture),
+        _reduction(picture.look, picture.values.shape[picture.tiles is not None :]),
+    ]
+    if picture.tiles is not None and len(picture.tiles) > MOST_TILES:
+        said.append(f"the first {MOST_TILES:,} of {len(picture.tiles):,}")
+    return "; ".join(filter(None, said))
 
 
 def _colours_of(picture: Picture) -> str:
@@ -154,11 +164,13 @@ def png(picture: Picture) -> bytes:
 
 def coloured(picture: Picture) -> NDArray[Any]:
     """(height, width, 3) bytes."""
-    values = picture.values
-    if picture.tiles is None:
+    values, names = picture.values, picture.tiles
+    if names is None:
         return _enlarged(pixels_of(picture, values), SMALLEST)
-    tiles = [_tile(picture, number) for number in range(len(values))]
-    return _grid(tiles, picture.tiles, columns_of(picture))
+    if not picture.own_scale:
+        picture = replace(picture, limits=limits_of(picture))  # looked for once
+    tiles = [_tile(picture, number) for number in range(min(len(values), MOST_TILES))]
+    return _grid(tiles, names, columns_of(picture))
 
 
 def _tile(picture: Picture, number: int) -> NDArray[Any]:
@@ -308,20 +320,20 @@ def smaller(colours: NDArray[Any], most: int, shortest: int = 1) -> NDArray[Any]
 def _grid(tiles: Sequence[NDArray[Any]], names: Sequence[str], columns: int) -> NDArray[Any]:
     """Pictures of one extent side by side, each with its name below."""
     import numpy as np  # noqa: PLC0415
-    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415
+    from PIL import Image, ImageDraw  # noqa: PLC0415
 
     tall, width = tiles[0].shape[:2]
-    height = tall + (LETTERS + 3 if any(names) else 0)
+    height = tall + (LETTERS + 4 if any(names) else 0)
     rows = math.ceil(len(tiles) / columns)
     size = columns * (width + GAP) - GAP, rows * (height + GAP) - GAP
     whole = Image.new("RGB", size, BACKGROUND)
-    draw, font = ImageDraw.Draw(whole), ImageFont.load_default(LETTERS)
-    for at, (tile, name) in enumerate(zip(tiles, names, strict=True)):
+    draw = ImageDraw.Draw(whole)
+    for at, (tile, name) in enumerate(zip(tiles, names, strict=False)):
         left, top = at % columns * (width + GAP), at // columns * (height + GAP)
         whole.paste(Image.fromarray(tile), (left, top))
         if name:
-            room = _room(names, at, columns) * (width + GAP) - GAP
-            draw.text((left, top + tall + 1), _shortened(name, font, room), "#222222", font)
+            text = _fitting(name, _room(names, at, columns) * (width + GAP) - GAP)
+            draw.text((left, top + tall + 1), text, drawing.INK, _font(text))
     return np.asarray(whole)
 
 
@@ -333,161 +345,58 @@ def _room(names: Sequence[str], at: int, columns: int) -> int:
     return end - at
 
 
-def _shortened(name: str, font: Any, width: int) -> str:
-    """A name that fits below a tile: its end is cut off, where it is too long."""
-    if font.getlength(name) <= width:
-        return name
-    while name and font.getlength(f"{name}..") > width:
+def _fitting(name: str, width: int) -> str:
+    """A name on one line that fits below a tile: its end is cut off, where it is too long."""
+    text = name = shortened(name, MOST_LETTERS)
+    while text and _font(text).getlength(text) > width:
         name = name[:-1]
-    return f"{name}.."
+        text = f"{name}…" if name else ""
+    return text
+
+
+def _font(text: str) -> Any:
+    """The font of all pictures, or one that has the letters that it lacks."""
+    return _font_of(_font_file(text) if not text.isascii() else "")
+
+
+@cache
+def _font_of(file: str) -> Any:
+    from PIL import ImageFont  # noqa: PLC0415
+
+    data = Path(drawing.load().get_data_path())
+    return ImageFont.truetype(file or data / "fonts" / "ttf" / "DejaVuSans.ttf", LETTERS)
+
+
+def _font_file(text: str) -> str:
+    from matplotlib import font_manager  # noqa: PLC0415
+
+    names = drawing.fonts_for(text)
+    return str(font_manager.findfont(names[0])) if names else ""
 
 
 def fits_below(picture: Picture) -> bool:
     """Whether the names of all tiles stand below them in full."""
-    from PIL import ImageFont  # noqa: PLC0415
-
     if picture.tiles is None:
         return True
-    names, columns = picture.tiles, columns_of(picture)
+    names, columns = picture.tiles[:MOST_TILES], columns_of(picture)
     width = _tile(picture, 0).shape[1] + GAP
-    font = ImageFont.load_default(LETTERS)
     return all(
-        font.getlength(name) <= _room(names, at, columns) * width - GAP
+        _fitting(name, _room(names, at, columns) * width - GAP) == one_line(name)
         for at, name in enumerate(names)
     )
 
 
 def columns_of(picture: Picture) -> int:
     """How many tiles stand side by side."""
-    count = len(picture.values)
+    count = min(len(picture.values), MOST_TILES)
     return min(count, picture.columns or max(1, math.ceil(math.sqrt(count * 1.6))))
-
-
-def chart_png(chart: Chart) -> bytes:
-    """Curves as the bytes of a PNG file."""
-    with tempfile.TemporaryDirectory() as folder:
-        svg, png_path = Path(folder, "chart.svg"), Path(folder, "chart.png")
-        (_scatter if chart.scattered else _draw)(chart, svg, png_path)
-        return png_path.read_bytes()
-
-
-def _draw(chart: Chart, svg: Path, png_path: Path) -> None:
-    texts = [chart.title, chart.x_label, chart.y_label, *chart.lines]
-    right = 0.25 + LETTER_INCHES * max(map(len, chart.lines), default=0)
-    width, height, left = 4.8 + right, 3.6, 0.75
-    with drawing.picture(width, height, svg, png_path, texts) as figure:
-        axes = figure.add_axes(
-            (left / width, 0.55 / height, (width - left - right) / width, (height - 1.0) / height)
-        )
-        if chart.log_x:
-            axes.set_xscale("log")
-        if chart.log_y:
-            axes.set_yscale("log")
-        ends = []
-        for number, (name, points) in enumerate(chart.lines.items()):
-            colour = COLOURS[number % len(COLOURS)]
-            line = drawing.Line(name, name, colour, 1.6)
-            drawing.draw_line(axes, [(float(x), float(y)) for x, y in points], line)
-            finite = [y for _, y in points if math.isfinite(y)]
-            if finite:
-                ends.append((float(finite[-1]), name, colour))
-        if chart.y_limits:
-            axes.set_ylim(*chart.y_limits)
-        for is_log, axis in ((chart.log_x, axes.xaxis), (chart.log_y, axes.yaxis)):
-            if is_log:
-                drawing.log_ticks(axis, *axis.get_view_interval())
-        axes.set_xlabel(chart.x_label)
-        axes.set_ylabel(chart.y_label)
-        drawing.end_labels(axes, ends, height - 1.0)
-        drawing.head(figure, chart.title, 0.12)
-
-
-LETTER_INCHES: Final = 0.075
-"""Width of a letter in the name of a line, about."""
-
-
-def _scatter(chart: Chart, svg: Path, png_path: Path) -> None:
-    """Dots on a plane, both axes on one scale, each line's in a colour and a shape of its own."""
-    import numpy as np  # noqa: PLC0415
-
-    names = [shortened(name, LONGEST) for name in chart.lines]
-    listed = min(len(names), MOST_LISTED)
-    width, height, left, right = 6.9, 5.6, 0.75, 0.4 + LETTER_INCHES * max(map(len, [*names, ""]))
-    with drawing.picture(width, height, svg, png_path, [chart.title, *names]) as figure:
-        axes = figure.add_axes(
-            (left / width, 0.55 / height, (width - left - right) / width, (height - 1.0) / height)
-        )
-        axes.set_aspect("equal", adjustable="datalim")
-        most = max(map(len, chart.lines.values()), default=0)
-        for number, (name, points) in enumerate(zip(names, chart.lines.values(), strict=True)):
-            x, y = np.asarray(points, dtype=float).reshape(-1, 2).T
-            axes.scatter(
-                x,
-                y,
-                s=30 if most < MARKS_LARGE else 12,
-                c=COLOURS[number % len(COLOURS)],
-                marker=MARKS[number % len(MARKS)],
-                linewidths=0,
-                alpha=0.8,
-                label=name if number < listed else None,
-            )
-        axes.set_xlabel(chart.x_label)
-        axes.set_ylabel(chart.y_label)
-        axes.grid(visible=False)
-        if len(names) > 1:
-            more = f"and {len(names) - listed:,} more" if listed < len(names) else None
-            axes.legend(
-                loc="upper left",
-                bbox_to_anchor=(1.0, 1.0),
-                frameon=False,
-                title=more,
-                handletextpad=0.1,
-                borderaxespad=0.2,
-            )
-        drawing.head(figure, chart.title, 0.12)
 
 
 def shortened(name: str, most: int) -> str:
     """A name of at most so many characters, on one line."""
-    name = " ".join(name.split())
+    name = one_line(name)
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-LONGEST: Final = 24
-"""Characters of a name beside a chart."""
-
-MOST_LISTED: Final = 28
-"""Names that fit beside a scatter plot."""
-
-MARKS: Final = "os^Dv"
-"""Shapes of dots. Their number and that of the colours have no common factor: 40 pairs."""
-
-MARKS_LARGE: Final = 60
-"""Dots of a group from which on they are small."""
-
-COLOURS: Final = (
-    "#0b4a80",
-    "#d9661f",
-    "#3a8f5c",
-    "#8e4a9e",
-    "#8a6d1f",
-    "#5a5a5a",
-    "#c2185b",
-    "#00838f",
-)
-"""Of lines: apart for the colour-blind in their order."""
-
-
-def chart_csv(chart: Chart) -> str:
-    """The points of all lines: a row each."""
-    rows = [[name, x, y] for name, points in chart.lines.items() for x, y in points]
-    return _csv(["line", chart.x_label, chart.y_label], rows)
-
-
-def table_csv(table: Table) -> str:
-    """The rows of a table."""
-    return _csv(table.columns, table.rows)
-
-
-def _csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    return csv_lines([columns, *(plain(list(row)) for row in rows)])
+def one_line(name: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in name)

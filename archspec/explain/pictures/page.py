@@ -1,25 +1,40 @@
-"""A gallery as one HTML page that needs nothing else: no file beside it, no network, no script."""
+"""A gallery as one HTML page that needs nothing else: no file beside it, and no network.
+
+It has no script, but for items that are pages of their own, which are shut off in frames.
+"""
 
 from __future__ import annotations
 
 import base64
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from archspec.explain.gallery import Chart, Exhibit, Gallery, Item, Page, Picture, Table, plain
-from archspec.explain.pictures import drawing
+from archspec.explain.pictures import charts, drawing
 
 ROWS: Final = 40
 """Of a table, at most: a large network has ten thousand units."""
 
+FEW_ROWS: Final = 30
+"""A table of more rows is folded."""
+
+SHORT: Final = 400
+"""Letters: longer lists of names are folded."""
+
+LONGEST_ALT: Final = 1_000
+"""Letters of the text that stands for a picture."""
+
+Drawn: TypeAlias = Callable[[Picture | Chart], bytes]
+"""The PNG of an item."""
+
 _STYLE: Final = Path(__file__).with_name("page.css")
 
 
-def whole(gallery: Gallery) -> str:
-    """The page of a gallery."""
+def whole(gallery: Gallery, png: Drawn | None = None) -> str:
+    """The page of a gallery; `png` gives pictures that are drawn already."""
     title = html.escape(f"{gallery.method} of {gallery.network}")
     return (
         "<!doctype html>\n"
@@ -27,38 +42,44 @@ def whole(gallery: Gallery) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>body {{ margin: 0 }} .archspec {{ padding: 1.2rem;"
         f" min-height: 100vh; box-sizing: border-box }}\n{_style()}</style>\n</head>\n<body>\n"
-        f"{_body(gallery)}\n</body>\n</html>\n"
+        f"<main>{_body(gallery, png or _drawn)}</main>\n</body>\n</html>\n"
     )
 
 
 def fragment(gallery: Gallery) -> str:
     """The same for a notebook, to stand among other things."""
-    return f"<style>{_style()}</style>{_body(gallery)}"
+    return f"<style>{_style()}</style>{_body(gallery, _drawn)}"
+
+
+def _drawn(item: Picture | Chart) -> bytes:
+    return drawing.png(item) if isinstance(item, Picture) else charts.chart_png(item)
 
 
 def _style() -> str:
     return _STYLE.read_text(encoding="utf-8")
 
 
-def _body(gallery: Gallery) -> str:
-    settings = "; ".join(
+def _body(gallery: Gallery, png: Drawn) -> str:
+    settings = [
         f"{name.replace('_', ' ')} {said(value)}"
         for name, value in gallery.settings.items()
         if value is not None
-    )
-    notes = "".join(f"<p>{html.escape(note)}</p>" for note in (*gallery.notes, *gallery.unread))
+    ]
+    about = html.escape("; ".join([*settings, f"{gallery.seconds:.1f} s"]))
+    notes = [*gallery.notes, *gallery.unread]
     if gallery.interrupted:
-        notes += "<p>interrupted: this is what was done</p>"
-    exhibits = "\n".join(_exhibit(each) for each in gallery)
+        notes.append("interrupted: this is what was done")
+    exhibits = "\n".join(_exhibit(each, png) for each in gallery)
     return (
-        '<main class="archspec">\n'
+        '<div class="archspec">\n'
         f"<h1>{html.escape(gallery.method)} of {html.escape(gallery.network)}</h1>\n"
-        f"<p>{html.escape(settings)}; {gallery.seconds:.1f} s</p>\n{notes}\n{exhibits}\n</main>"
+        f"<p>{about}</p>\n{''.join(f'<p>{html.escape(note)}</p>' for note in notes)}\n"
+        f"{exhibits}\n</div>"
     )
 
 
-def _exhibit(exhibit: Exhibit) -> str:
-    items = "\n".join(_item(each) for each in exhibit.items)
+def _exhibit(exhibit: Exhibit, png: Drawn) -> str:
+    items = "\n".join(_item(each, png) for each in exhibit.items)
     seconds = "" if exhibit.seconds is None else f"; {exhibit.seconds:.2f} s"
     facts = f"<p>{html.escape(_facts(exhibit.facts))}</p>" if exhibit.facts else ""
     return (
@@ -68,66 +89,83 @@ def _exhibit(exhibit: Exhibit) -> str:
     )
 
 
-def _item(item: Item) -> str:
+def _item(item: Item, png: Drawn) -> str:
     match item:
         case Picture():
-            return _picture(item)
+            return _picture(item, png)
         case Chart():
-            return _figure(drawing.chart_png(item), "", _facts(item.facts), item.title)
+            about = _facts(item.facts)
+            lines = f"lines {', '.join(item.lines)}" if len(item.lines) > 1 else ""
+            alt = "; ".join(filter(None, [f"chart {item.title}", lines, about]))
+            return _figure(png(item), _caption("", about), alt, "chart")
         case Table():
             return _table(item)
         case Page():
-            file = html.escape(item.html, quote=True)
+            title, file = html.escape(item.title), html.escape(item.html)
             return (
-                f"<figure><figcaption><b>{html.escape(item.title)}</b></figcaption>"
-                f'<iframe srcdoc="{file}" title="{html.escape(item.title, quote=True)}" '
-                'style="width: min(60rem, 92vw); height: 42rem; border: 0"></iframe></figure>'
+                f'<figure class="page">{_caption(item.title)}<iframe sandbox="allow-scripts" '
+                f'srcdoc="{file}" title="{title}"></iframe></figure>'
             )
 
 
-def _picture(picture: Picture) -> str:
-    below = [_facts(picture.facts), _tiles(picture)]
+def _picture(picture: Picture, png: Drawn) -> str:
+    facts, names = _facts(picture.facts), _tiles(picture)
     if picture.is_zero:
         text = "nothing to draw: it is 0 everywhere"
-        return (
-            f'<figure><div class="zero">{text}</div>'
-            f"<figcaption><b>{html.escape(picture.title)}</b>{html.escape(below[0])}</figcaption>"
-            "</figure>"
-        )
-    below.append(drawing.scale_of(picture))
-    return _figure(drawing.png(picture), picture.title, "; ".join(filter(None, below)))
+        return f'<figure><div class="zero">{text}</div>{_caption(picture.title, facts)}</figure>'
+    about = "; ".join(filter(None, [facts, drawing.scale_of(picture)]))
+    alt = "; ".join(filter(None, [picture.title, names, about]))
+    hidden = "" if drawing.fits_below(picture) else names
+    if len(hidden) > SHORT:
+        hidden = f"<details><summary>names</summary>{html.escape(hidden)}</details>"
+    else:
+        hidden = f"<div>{html.escape(hidden)}</div>" if hidden else ""
+    return _figure(png(picture), _caption(picture.title, about, hidden), alt)
 
 
 def _tiles(picture: Picture) -> str:
-    """The names of tiles that are too long to stand in the picture."""
-    if picture.tiles is None or drawing.fits_below(picture):
+    """The names of tiles, row by row."""
+    if picture.tiles is None or not any(picture.tiles):
         return ""
-    return f"{drawing.columns_of(picture)} in a row: {', '.join(filter(None, picture.tiles))}"
+    names = ", ".join(filter(None, picture.tiles[: drawing.MOST_TILES]))
+    return f"{drawing.columns_of(picture)} in a row: {names}"
 
 
-def _figure(png: bytes, title: str, below: str, said: str = "") -> str:
-    """A picture and its caption; `said` is a title that stands in the picture."""
+def _figure(png: bytes, caption: str, alt: str, kind: str = "") -> str:
     data = base64.b64encode(png).decode("ascii")
-    alt = html.escape(f"{said or title}: {below}", quote=True)
+    said = html.escape(alt if len(alt) <= LONGEST_ALT else f"{alt[:LONGEST_ALT]}...")
+    with_class = f' class="{kind}"' if kind else ""
     return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{alt}">'
-        f"<figcaption><b>{html.escape(title)}</b>{html.escape(below)}</figcaption></figure>"
+        f'<figure{with_class}><img src="data:image/png;base64,{data}" alt="{said}">'
+        f"{caption}</figure>"
     )
+
+
+def _caption(title: str, about: str = "", more: str = "") -> str:
+    """A title and what is said below it; `more` is HTML."""
+    name = f"<b>{html.escape(title)}</b>" if title else ""
+    inside = f"{name}{html.escape(about)}{more}"
+    return f"<figcaption>{inside}</figcaption>" if inside else ""
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th>{html.escape(str(each))}</th>" for each in table.columns)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(said(each))}</td>" for each in row) + "</tr>"
-        for row in table.rows[:ROWS]
-    )
+    rows = table.rows[:ROWS]
+    head = "".join(f'<th scope="col">{html.escape(str(each))}</th>' for each in table.columns)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     more = ""
     if len(table.rows) > ROWS:
         more = f"the first {ROWS} of {len(table.rows):,} rows; all are in the .csv file"
-    return (
-        f'<figure class="wide"><figcaption><b>{html.escape(table.title)}</b>{more}</figcaption>'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></figure>"
-    )
+    caption = _caption(table.title, more)
+    if len(rows) > FEW_ROWS:
+        whole = f"<details><summary>{len(rows)} rows</summary>{whole}</details>"
+    return f'<figure class="wide">{caption}{whole}</figure>'
+
+
+def _cell(value: Any) -> str:
+    value = plain(value)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"<td{' class=number' if is_number else ''}>{html.escape(said(value))}</td>"
 
 
 def _facts(facts: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from archspec.diagnostics import UsageError
 from archspec.explain.gallery import Chart, Exhibit, Gallery, Item, Picture, Table
 from archspec.explain.gallery import Page as HtmlPage
-from archspec.explain.pictures import drawing, page
+from archspec.explain.pictures import charts, drawing, page
 
 RECORD: Final = "explain.json"
 INDEX: Final = "index.html"
@@ -76,15 +76,22 @@ def _make(gallery: Gallery, folder: Path) -> list[str]:
     """Make all files in an empty folder; return their names."""
     record = gallery.to_dict()
     taken = {_same(INDEX), _same(RECORD)}
+    pictures: dict[int, Path] = {}
     for exhibit, told in zip(gallery, record["exhibits"], strict=True):
         stem = _stem(exhibit, taken)
         for item, about in zip(exhibit.items, told["items"], strict=True):
             about["files"] = _write(item, folder, f"{stem}{_plain(item.name)}")
             taken |= {_same(name) for name in about["files"]}
-    _write_text(folder / INDEX, page.whole(gallery))
+            pictures |= {id(item): folder / name for name in about["files"] if _is_png(name)}
+    drawn = page.whole(gallery, lambda item: pictures[id(item)].read_bytes())
+    _write_text(folder / INDEX, drawn)
     names = sorted(each.name for each in folder.iterdir())
     _write_record(folder, {**record, "files": sorted([*names, RECORD])})
     return names
+
+
+def _is_png(name: str) -> bool:
+    return name.endswith(".png")
 
 
 def _write_record(folder: Path, record: dict[str, Any]) -> None:
@@ -183,10 +190,10 @@ def _write(item: Item, folder: Path, stem: str) -> list[str]:
             if not item.is_zero:
                 path("png").write_bytes(drawing.png(item))
         case Chart():
-            path("png").write_bytes(drawing.chart_png(item))
-            _write_text(path("csv"), drawing.chart_csv(item))
+            path("png").write_bytes(charts.chart_png(item))
+            _write_text(path("csv"), charts.chart_csv(item))
         case Table():
-            _write_text(path("csv"), drawing.table_csv(item))
+            _write_text(path("csv"), charts.table_csv(item))
         case HtmlPage():
             _write_text(path("html"), item.html)
     return names
