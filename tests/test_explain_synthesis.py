@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from explaining import images, linear
 
+import archspec
 from archspec import explain
 from archspec.diagnostics import UsageError
 from archspec.explain.canvas import FLAT, total_variation
@@ -168,3 +169,129 @@ def test_features_that_are_0_are_said():
 def test_wrong_arguments_of_maximize_are_named(wrong, message):
     with pytest.raises(UsageError, match=message):
         explain.maximize(linear(keras, (4, 5, 1)), normalize="none", **wrong)
+
+
+LEVEL = 1 / 255
+"""The smallest change that a file of 8 bits holds, as a share of the range."""
+
+RAW = {"normalize": "none", "white": 255}
+
+
+def two_classes():
+    """A linear network of two classes, whose log odds are pixels . (w0 - w1)."""
+    model = linear(keras, (4, 5, 1), classes=2)
+    kernel = keras.ops.convert_to_numpy(model.get_layer("fc").kernel).reshape(4, 5, 1, 2)
+    return model, kernel[..., 0] - kernel[..., 1]
+
+
+def grey(count: int = 1, seed: int = 0):
+    """Whole numbers far from black and white, so that nothing is clipped, nor rounded."""
+    generator = np.random.default_rng(seed)
+    return generator.integers(108, 148, (count, 4, 5, 1)).astype(np.float32)
+
+
+def near(weights, levels):
+    """Images that so many levels of every pixel part from those of the other class."""
+    given = grey(len(levels))
+    sums = (given * weights).sum(axis=(1, 2, 3)) / abs(weights).sum()
+    steps = np.rint(sums) - np.array(levels)
+    return (given - steps[:, None, None, None] * np.sign(weights)).astype(np.float32)
+
+
+def odds_of(picture, weights):
+    return float((picture.values * weights).sum())
+
+
+def pictures(exhibit):
+    return {item.name: item for item in exhibit.items}
+
+
+def test_a_linear_network_loses_epsilon_times_the_sum_of_its_weights():
+    """Goodfellow et al. 2014, section 3; the probability is 1 up to rounding, and yet it works."""
+    model, weights = two_classes()
+    given = grey()
+    given += np.rint(20 * np.sign(weights) * np.sign((given * weights).sum()))
+    (exhibit,) = explain.fool(model, given, epsilon=8 * LEVEL, **RAW)
+    found = pictures(exhibit)
+    assert found["image"].facts["probability"] == 1
+    change = odds_of(found["fooled"], weights) - odds_of(found["image"], weights)
+    sign = np.sign(odds_of(found["image"], weights))
+    np.testing.assert_allclose(change, -sign * 8 * abs(weights).sum(), rtol=1e-5)
+    chance = odds_of(found["random"], weights) - odds_of(found["image"], weights)
+    assert abs(chance) < 0.7 * abs(change)
+    np.testing.assert_array_equal(abs(found["random"].values - given[0]), 8)
+
+
+def test_at_black_and_white_less_is_lost():
+    model, weights = two_classes()
+    given = np.where(weights > 0, 255, 0)[None].astype(np.float32)
+    given[0, 0] = 2
+    found = pictures(explain.fool(model, given, epsilon=8 * LEVEL, **RAW)[0])
+    change = odds_of(found["fooled"], weights) - odds_of(found["image"], weights)
+    assert 0 < -change < 8 * abs(weights).sum()
+    assert found["fooled"].values.min() >= 0
+    assert found["fooled"].values.max() <= 255
+
+
+def test_what_counts_is_the_file_as_predict_reads_it(tmp_path):
+    model, weights = two_classes()
+    path = tmp_path / "model.keras"
+    model.save(path)
+    gallery = explain.fool(path, near(weights, [3, -8, 20]), smallest=True, **RAW)
+    folder = gallery.save(tmp_path / "out")
+    for number, exhibit in enumerate(gallery):
+        found = pictures(exhibit)
+        (answer,) = archspec.predict(path, folder / f"{number}-file.png", normalize="none", top=1)
+        assert answer.guesses[0].class_name == found["fooled"].facts["class"]
+        assert answer.guesses[0].class_name != found["image"].facts["class"]
+        assert f"-> {answer.guesses[0].class_name}" in exhibit.summary
+        # The smallest change that turns the sign of the odds, in whole levels.
+        odds = abs(odds_of(found["image"], weights))
+        levels = int(odds / abs(weights).sum()) + 1
+        np.testing.assert_allclose(exhibit.facts["epsilon in pixel values"], levels, rtol=1e-6)
+
+
+def test_a_change_that_rounds_to_nothing_fools_nobody():
+    """Half a level is lost in the file: the float image would be another class's."""
+    model, weights = two_classes()
+    given = grey()
+    found = pictures(explain.fool(model, given, epsilon=0.4 * LEVEL, **RAW)[0])
+    np.testing.assert_array_equal(found["fooled"].values, given[0])
+    assert weights.all()  # so that every pixel was to be changed
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+def test_a_targeted_attack_goes_to_its_class_and_no_farther_than_epsilon(steps):
+    model = linear(keras, (4, 5, 1), classes=5)
+    given = grey(6, seed=3)
+    gallery = explain.fool(model, given, target="4", steps=steps, epsilon=40 * LEVEL, **RAW)
+    before = [pictures(each)["image"].facts["class"] for each in gallery]
+    after = [pictures(each)["fooled"].facts["class"] for each in gallery]
+    assert after.count("4") > before.count("4")
+    for exhibit, image in zip(gallery, given, strict=True):
+        assert abs(pictures(exhibit)["fooled"].values - image).max() <= 40
+
+
+def test_along_the_curve_the_attack_beats_random_signs():
+    model, weights = two_classes()
+    given = near(weights, range(-12, 12, 2))
+    gallery = explain.fool(model, given, curve=20 * LEVEL, **RAW)
+    chart, table = gallery[-1].items
+    attacked, random = chart.lines["gradient signs"], chart.lines["random signs"]
+    assert attacked[0] == random[0] == (0.0, 1.0)
+    assert attacked[-1][1] == 0
+    assert random[-1][1] > 0.5
+    assert [row[1] for row in table.rows][-1] == pytest.approx(20)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"epsilon": 2}, "`epsilon=2` must be from 1e-06 to 1"),
+        ({"steps": 0}, "`steps=0`"),
+        ({"target": "x"}, "knows no such class"),
+    ],
+)
+def test_wrong_arguments_of_fool_are_named(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        explain.fool(two_classes()[0], grey(), **RAW, **wrong)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from archspec.explain.methods.deconvnet import deconvnet as deconvnet
     from archspec.explain.methods.embed import embed as embed
     from archspec.explain.methods.filters import filters as filters
+    from archspec.explain.methods.fool import fool as fool
     from archspec.explain.methods.grad_cam import grad_cam as grad_cam
     from archspec.explain.methods.guided import guided as guided
     from archspec.explain.methods.integrated_gradients import (
@@ -52,6 +53,7 @@ METHODS: Final[dict[str, str]] = {
     "invariance": "How far images may be moved, turned, scaled, redrawn.",
     "maximize": "An image that a class, or any unit, answers to most.",
     "invert": "An image made anew from the features of a layer.",
+    "fool": "A change too small to see, after which the network is wrong.",
 }
 """Every method as the command line calls it, with the first line of its help."""
 

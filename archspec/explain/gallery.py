@@ -97,7 +97,17 @@ class Page:
     html: str
 
 
-Item: TypeAlias = Picture | Chart | Table | Page
+@dataclass(frozen=True, eq=False)
+class PictureFile:
+    """A picture file as it is, not enlarged, for a network to read."""
+
+    name: str
+    title: str
+    png: bytes
+    facts: Mapping[str, Value] = field(default_factory=dict)
+
+
+Item: TypeAlias = Picture | Chart | Table | Page | PictureFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,6 +218,8 @@ def _item(item: Item) -> dict[str, Any]:
                 "lines": lines,
                 "facts": plain(item.facts),
             }
+        case PictureFile():
+            said |= {"facts": plain(item.facts)}
         case Table():
             said |= {"columns": list(item.columns), "rows": plain(item.rows)}
     return said

@@ -12,7 +12,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from archspec.explain.gallery import Chart, Exhibit, Gallery, Item, Page, Picture, Table, plain
+from archspec.explain.gallery import (
+    Chart,
+    Exhibit,
+    Gallery,
+    Item,
+    Page,
+    Picture,
+    PictureFile,
+    Table,
+    plain,
+)
 from archspec.explain.pictures import charts, drawing
 
 ROWS: Final = 40
@@ -100,6 +110,9 @@ def _item(item: Item, png: Drawn) -> str:
             return _figure(png(item), _caption("", about), alt, "chart")
         case Table():
             return _table(item)
+        case PictureFile():
+            about = _facts(item.facts)
+            return _figure(item.png, _caption(item.title, about), f"{item.title}; {about}")
         case Page():
             title, file = html.escape(item.title), html.escape(item.html)
             return (

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec.diagnostics import UsageError
-from archspec.explain.gallery import Chart, Exhibit, Gallery, Item, Picture, Table
+from archspec.explain.gallery import Chart, Exhibit, Gallery, Item, Picture, PictureFile, Table
 from archspec.explain.gallery import Page as HtmlPage
 from archspec.explain.pictures import charts, drawing, page
 
@@ -194,6 +194,8 @@ def _write(item: Item, folder: Path, stem: str) -> list[str]:
             _write_text(path("csv"), charts.chart_csv(item))
         case Table():
             _write_text(path("csv"), charts.table_csv(item))
+        case PictureFile():
+            path("png").write_bytes(item.png)
         case HtmlPage():
             _write_text(path("html"), item.html)
     return names

@@ -1,0 +1,202 @@
+"""Adversarial images: steps along the sign of a gradient, and what is left of them in a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.diagnostics import UsageError
+from archspec.explain.circuit import Tensor
+from archspec.explain.gradient import Function, derivative, repeated
+from archspec.explain.subject import Subject, batched
+from archspec.training.data.values import Range
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LEVELS: Final = 255
+"""Steps from black to white in a PNG file of 8 bits."""
+
+OVERSHOOT: Final = 2.5
+"""How far the steps of an iterated attack could go together, in epsilons (Madry et al. 2018)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Attack:
+    """The fast gradient sign method, once or iterated, on raw pixels."""
+
+    subject: Subject
+    limits: Range
+    steps: int
+    targeted: bool
+
+    @classmethod
+    def on(cls, subject: Subject, steps: int, *, targeted: bool) -> Attack:
+        """An attack on a network.
+
+        Raises:
+            UsageError: it tells no classes apart, or nobody knows black and white.
+
+        """
+        _ = subject.class_names
+        if subject.range is None:
+            raise UsageError(
+                f"{subject.name} was trained on images of which black and white are not known, so "
+                "no change can be a share of their range, and none kept within it: train with "
+                "`data.range: [BLACK, WHITE]`"
+            )
+        return cls(subject, subject.range, steps, targeted)
+
+    @cached_property
+    def _climb(self) -> Function:
+        """(first, last, pixels, clean pixels, classes, epsilon, rate) -> pixels after the steps."""
+        keras, (black, white) = self.subject.keras, self.limits
+        ops = keras.ops
+        away = 1.0 if self.targeted else -1.0
+
+        def odds(pixels: Tensor, classes: Tensor) -> tuple[Tensor, tuple[()]]:
+            watch = {self.subject.circuit.scores}
+            logits = self.subject.logits(self.subject.run(pixels, watch=watch))
+            return away * log_odds(self.subject, logits, classes), ()
+
+        def step(_: Tensor, pixels: Tensor, *others: Tensor) -> Tensor:
+            clean, classes, epsilon, rate = others
+            slope, _ = derivative(keras, odds, pixels, classes)
+            pixels = pixels + rate * ops.sign(slope)
+            pixels = ops.clip(pixels, clean - epsilon, clean + epsilon)
+            return ops.clip(pixels, black, white)
+
+        return repeated(self.subject.circuit, step)
+
+    def __call__(
+        self, pixels: NDArray[Any], classes: NDArray[np.intp], epsilon: Any, batch: int
+    ) -> NDArray[np.float32]:
+        """Return raw pixels, none changed by more than `epsilon`, nor beyond black and white.
+
+        Args:
+            pixels: (n, *shape) images.
+            classes: (n,) the classes that they are to be no longer; in a targeted attack, to be.
+            epsilon: the largest change, a share of the range, one for all or (n,).
+            batch: images at a time.
+
+        """
+        import numpy as np  # noqa: PLC0415
+
+        subject = self.subject
+        wanted = np.eye(len(subject.class_names), dtype=np.float32)[classes]
+        most = self._in_pixels(epsilon, pixels)
+        rate = most if self.steps == 1 else np.minimum(most, most * (OVERSHOOT / self.steps))
+
+        def climb(pixels: Any, *others: Any) -> Any:
+            return self._climb(0, self.steps, pixels, pixels, *others)
+
+        return np.concatenate(list(batched(climb, batch, pixels, wanted, most, rate)))
+
+    def _in_pixels(self, epsilon: Any, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Shares of the range as raw values, one for each image, to be added to its pixels."""
+        import numpy as np  # noqa: PLC0415
+
+        most = np.broadcast_to(np.asarray(epsilon) * self.limits.span, len(pixels))
+        column: NDArray[np.float32] = most.reshape(-1, *(1,) * (pixels.ndim - 1)).astype(np.float32)
+        return column
+
+    def random_signs(
+        self, pixels: NDArray[Any], epsilon: Any, seed: int, numbers: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """The control: every pixel changed by `epsilon`, up or down by chance.
+
+        An image's signs follow from the seed and its number alone.
+        """
+        import numpy as np  # noqa: PLC0415
+
+        signs = np.stack(
+            [
+                np.random.default_rng((seed, int(number))).integers(0, 2, pixels.shape[1:]) * 2 - 1
+                for number in numbers
+            ]
+        )
+        changed = pixels + self._in_pixels(epsilon, pixels) * signs
+        found: NDArray[np.float32] = np.clip(changed, *self.limits).astype(np.float32)
+        return found
+
+    def in_files(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return images as they come back from files: written as PNGs, read as `predict` reads.
+
+        Of images that no picture file can hold, the values are rounded to as many levels.
+        """
+        import numpy as np  # noqa: PLC0415
+
+        subject, (black, _) = self.subject, self.limits
+        if not holds_pictures(subject):
+            levels = np.rint((pixels - black) / self.limits.span * LEVELS)
+            found: NDArray[np.float32] = (levels * (self.limits.span / LEVELS) + black).astype("f4")
+            return found
+        files = (written(each, self.limits) for each in pixels)
+        read = [subject.preprocessing.read(file, subject.shape) for file in files]
+        return np.stack(read).astype(np.float32)
+
+
+def log_odds(subject: Subject, logits: Tensor, classes: Tensor) -> Tensor:
+    """(n,) log(p / (1 - p)) of the classes that are 1 in (n, classes), computed from the logits.
+
+    The cross-entropy is log(1 + exp(-log odds)), so the signs of their slopes are opposite. But the
+    slope of these does not vanish where p is 1 up to rounding, and with it the attack.
+    """
+    ops = subject.keras.ops
+    logits = ops.cast(logits, "float32")
+    own = ops.sum(logits * classes, axis=-1)
+    if subject.circuit[subject.circuit.scores].activation == "sigmoid":
+        return own
+    others = ops.where(classes > 0, ops.full_like(logits, -1e30), logits)
+    return own - ops.logsumexp(others, axis=-1)
+
+
+def holds_pictures(subject: Subject) -> bool:
+    """Whether a picture file can hold the images that a network takes."""
+    return len(subject.shape) == 3 and subject.shape[-1] in {1, 3}
+
+
+def written(pixels: NDArray[Any], limits: Range) -> bytes:
+    """The bytes of a PNG file of an image (height, width, 1 or 3), rounded to 8 bits a sample."""
+    import numpy as np  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
+
+    levels = np.clip(np.rint((pixels - limits.black) / limits.span * LEVELS), 0, LEVELS)
+    picture = levels.astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(out, "PNG")
+    return out.getvalue()
+
+
+def smallest(fooled: Callable[[NDArray[Any]], NDArray[np.bool_]], count: int) -> NDArray[np.intp]:
+    """Find for each image the smallest change that fools, in steps of a file; 0 where none does.
+
+    By doubling, then by halving what is between: an attack that fails with a larger change than it
+    succeeds with, which is rare, can hide a smaller one.
+
+    Args:
+        fooled: for the steps of each image, whether they fool.
+        count: how many images there are.
+
+    """
+    import numpy as np  # noqa: PLC0415
+
+    fails, fools = np.zeros(count, int), np.zeros(count, int)
+    size = 1
+    while not fools.all():
+        found = (fools == 0) & fooled(np.full(count, size))
+        fools[found] = size
+        fails[fools == 0] = size
+        if size == LEVELS:
+            break
+        size = min(2 * size, LEVELS)
+    while (open_ := fools - fails > 1).any():
+        middle = np.where(open_, (fools + fails) // 2, np.maximum(fools, 1))
+        found = fooled(middle)
+        fools[open_ & found] = middle[open_ & found]
+        fails[open_ & ~found] = middle[open_ & ~found]
+    return fools
