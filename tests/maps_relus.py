@@ -44,4 +44,22 @@ def units(keras):
     return {"patches": gallery[0].items[0].values, "maps": gallery[0].items[1].values}
 
 
-CASES = {"projections": projections, "units": units}
+def likeness(keras):
+    """Curves, and maps of a network that is re-initialised: the same weights on all backends."""
+    gallery = explain.faithfulness(
+        subject_of(relu_net(keras, (12, 12, 1), seed=1)),
+        images(4, (12, 12, 1)),
+        method="guided",
+        check=["curves", "sanity"],
+        steps=6,
+        draws=2,
+    )
+    lines = {
+        f"{chart.name} {name}": [y for _, y in points]
+        for chart in gallery[-1].items[:-1]
+        for name, points in chart.lines.items()
+    }
+    return {"maps": gallery[0].items[-1].values, **lines}
+
+
+CASES = {"projections": projections, "units": units, "likeness": likeness}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from archspec.explain.methods.activations import activations as activations
     from archspec.explain.methods.deconvnet import deconvnet as deconvnet
     from archspec.explain.methods.embed import embed as embed
+    from archspec.explain.methods.faithfulness import faithfulness as faithfulness
     from archspec.explain.methods.filters import filters as filters
     from archspec.explain.methods.fool import fool as fool
     from archspec.explain.methods.grad_cam import grad_cam as grad_cam
@@ -50,6 +51,7 @@ METHODS: Final[dict[str, str]] = {
     "occlusion": "What the network says while a patch hides a part.",
     "deconvnet": "What excites a class or a unit, by the network run backwards.",
     "guided": "What excites a class or a unit, without what inhibits it.",
+    "faithfulness": "Whether attribution maps hold: deletion, re-initialised layers, pointing.",
     "invariance": "How far images may be moved, turned, scaled, redrawn.",
     "maximize": "An image that a class, or any unit, answers to most.",
     "invert": "An image made anew from the features of a layer.",

@@ -1,0 +1,368 @@
+"""Faithfulness: whether what attribution maps say of a network holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Unpack
+
+from archspec.diagnostics import UsageError
+from archspec.explain import standins, trials
+from archspec.explain.attribution import ATTRIBUTIONS, Maps, maps_by
+from archspec.explain.gallery import Chart, Exhibit, Gallery, Item, Picture, Table, Value
+from archspec.explain.method import Option
+from archspec.explain.method import method as declared
+from archspec.explain.samples import Images
+from archspec.explain.study import Common, Study
+from archspec.explain.subject import Explainable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ALL: Final = "all"
+COUNT: Final = 32
+STEPS: Final = 28
+DRAWS: Final = 5
+CONTROL: Final = "edges"
+RANDOM: Final = "random"
+CHECKS: Final = ("curves", "sanity", "pointing", "completeness")
+
+COMPLETE: Final = {"integrated-gradients": "black"}
+"""Methods whose maps sum to score(x) - score(baseline), and the baseline."""
+
+INDEPENDENT: Final = 0.9
+"""A map that is still as alike as this without any trained weight does not depend on them."""
+
+
+@declared(
+    method=Option(
+        "A method whose maps are tried; may be given several times.  [saliency]",
+        choices=(*ATTRIBUTIONS, ALL),
+        several=True,
+        metavar="METHOD",
+    ),
+    check=Option(
+        f"A trial: {', '.join(CHECKS)}; may be given several times.  [all of them]",
+        choices=CHECKS,
+        several=True,
+        metavar="TRIAL",
+    ),
+    fill=Option("What replaces pixels: mean, black, white, blurred, or a raw pixel's value."),
+    steps=Option("How many times pixels are replaced.", "whole", 1, 10_000),
+    draws=Option("Random orders that the curves are compared with.", "whole", 2, 1_000),
+    count=Option("Images of the part of the data, where no numbers are given.", "whole", 1),
+)
+def faithfulness(
+    run: Explainable,
+    images: Images = None,
+    *,
+    method: Sequence[str] = ("saliency",),
+    check: Sequence[str] = CHECKS,
+    fill: str | float = "mean",
+    steps: int = STEPS,
+    draws: int = DRAWS,
+    count: int = COUNT,
+    **common: Unpack[Common],
+) -> Gallery:
+    """Return how far attribution maps can be trusted, beside random and beside an edge detector.
+
+    Curves: the probability of the class while the pixels that a map holds for the most important
+    are replaced (deletion: a small area is good) or put into an image without any (insertion: a
+    large one is), against random orders; Petsiuk, Das and Saenko 2018, RISE, section 4.3. Sanity:
+    Spearman's correlation of |map| while layers are re-initialised, the last one first: a map of
+    the network has to change; Adebayo et al. 2018, section 3. Pointing: of the left half of an
+    image beside the right half of one of another class, whether a class's map is largest on its
+    half, by chance 50 %; after Zhang et al. 2016, section 4.2. Completeness: what a map's sum
+    misses of the score above that of the baseline, where it should be equal.
+
+    Args:
+        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        images: files, folders, arrays, or images of the data such as `test:0-31`.
+        method: methods by name, or `all` for those that the network allows.
+        check: `curves`, `sanity`, `pointing`, `completeness`.
+        fill: what replaces pixels: `mean`, `black`, `white`, `blurred`, or a raw pixel's value.
+        steps: how many times pixels are replaced.
+        draws: how many random orders are drawn.
+        count: how many images of the part of the data are used where no numbers are given.
+        **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
+
+    Returns:
+        A gallery with an exhibit for each method, and for `edges`, the absolute slope of the image,
+        which knows nothing of the network; a last one has all methods in one picture and table.
+
+    Raises:
+        UsageError: there is no such run or image, or a method that is named refuses the network.
+
+    """
+    fill = standins.checked("fill", fill)
+    study = Study.open(run, images, **common)
+    named = [each for each in dict.fromkeys(method) if each != ALL]
+    functions: dict[str, Maps] = {each: maps_by(each, "method") for each in named}
+    if ALL in method:
+        functions |= {each: maps_by(each) for each in ATTRIBUTIONS if each not in functions}
+    functions[CONTROL] = trials.edges
+    notes: list[str] = []
+
+    def exhibits() -> Iterator[Exhibit]:
+        trial = _Trial(study, tuple(check), fill, steps, draws, count, len(functions))
+        found: dict[str, _Result] = {}
+        for name, maps in functions.items():
+            try:
+                found[name] = trial.of(name, maps)
+            except UsageError as error:
+                if name in named:
+                    raise
+                notes.append(f"left out {name}: {error}")
+                continue
+            yield found[name].exhibit(trial)
+        notes.extend(trial.notes)
+        yield _together(trial, found)
+
+    settings: dict[str, Value] = {
+        "method": list(method),
+        "check": list(check),
+        "fill": fill,
+        "steps": steps,
+        "draws": draws,
+        "count": count,
+    }
+    return study.gallery("faithfulness", exhibits(), settings, notes)
+
+
+@dataclass(eq=False)
+class _Result:
+    """What came out for a method."""
+
+    name: str
+    curves: trials.Curves | None = None
+    cascade: trials.Cascade | None = None
+    hits: float | None = None
+    pointed: NDArray[Any] | None = None
+    gap: float | None = None
+
+    def areas(self) -> list[Value]:
+        if self.curves is None:
+            return [None, None]
+        return [self.curves.area("deletion"), self.curves.area("insertion")]
+
+    def row(self) -> list[Value]:
+        alike: list[Value] = [None, None]
+        if self.cascade is not None:
+            alike = [self.cascade.mean(0), self.cascade.mean(-1)]
+        return [self.name, *self.areas(), *alike, self.hits, self.gap]
+
+    def words(self, trial: _Trial) -> str:
+        said = []
+        for which, random in trial.random.items():
+            if self.curves:
+                area = self.curves.area(which)
+                said.append(f"{which} {area:.3f} (random {random[0]:.3f}, sd {random[1]:.3f})")
+        if self.cascade is not None:
+            last, whole = self.cascade.mean(0), self.cascade.mean(-1)
+            said.append(
+                f"Spearman {last:.2f} without the last layer's weights, {whole:.2f} without all"
+            )
+            if whole > INDEPENDENT:
+                said.append("does not depend on the network")
+        if self.hits is not None:
+            said.append(f"points at its class in {self.hits:.0%} (chance 50%)")
+        if self.gap is not None:
+            said.append(f"{self.gap:.2%} missing")
+        return "; ".join(said)
+
+    def exhibit(self, trial: _Trial) -> Exhibit:
+        items: list[Item] = list(_charts(trial, {self.name: self}))
+        if self.cascade is not None:
+            names = ["trained", *self.cascade.layers]
+            items.append(
+                Picture(
+                    "sanity-maps",
+                    "the map of the first image, while layers are re-initialised down to ..",
+                    abs(self.cascade.first),
+                    "positive",
+                    tiles=names,
+                    own_scale="tile",
+                )
+            )
+        if self.pointed is not None and trial.pairs is not None:
+            left = trial.study.subject.class_names[trial.pairs.targets[0, 0]]
+            items += [
+                trial.study.picture_of(trial.pairs.pixels[0], "pair", "the first pair"),
+                Picture("pointed", f"its map of {left}, on the left", self.pointed, "signed"),
+            ]
+        return Exhibit(self.name, self.words(trial), items)
+
+
+@dataclass(eq=False)
+class _Trial:
+    """Images and their classes, and what all methods are compared with."""
+
+    study: Study
+    check: tuple[str, ...]
+    fill: str | float
+    steps: int
+    draws: int
+    count: int
+    methods: int
+    notes: list[str] = field(default_factory=list)
+    random: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Mean and standard deviation over draws of the area under each kind of curve."""
+    pairs: trials.Pairs | None = None
+
+    def __post_init__(self) -> None:
+        import numpy as np  # noqa: PLC0415
+
+        study, subject = self.study, self.study.subject
+        samples = study.load(most=self.count)
+        self.pixels = samples.pixels
+        scores = subject.scores(self.pixels, study.batch)
+        self.targets: list[int] = scores.argmax(axis=1).tolist()
+        self.notes += [f"{len(samples)} images of {samples.where or 'those given'}"]
+        depths = min(trials.DEPTHS, trials.layers_of(subject))
+        self.done = 0
+        self.each = 1 + (1 + depths) * ("sanity" in self.check) + 2 * ("pointing" in self.check)
+        if "curves" in self.check:
+            filled = [standins.stand_in(subject, each, self.fill, "fill") for each in self.pixels]
+            self.fills = np.stack([fill for fill, _ in filled])
+            self.notes.append(f"pixels are replaced by {filled[0][1]}")
+            self._draw_random()
+        if "pointing" in self.check:
+            labels = np.array(self.targets) if samples.labels is None else samples.labels
+            self.pairs = trials.pairs_of(
+                self.pixels, labels, len(self.pixels), self.generator("pairs")
+            )
+            if self.pairs is None:
+                self.notes.append("no pointing game: the images are of one class")
+
+    def generator(self, what: str) -> np.random.Generator:
+        import numpy as np  # noqa: PLC0415
+
+        return np.random.default_rng([self.study.seed, *what.encode()])
+
+    def _draw_random(self) -> None:
+        import numpy as np  # noqa: PLC0415
+
+        generator = self.generator(RANDOM)
+        size = int(np.prod(self.pixels.shape[1:-1]))
+        self.drawn = []
+        for _ in range(self.draws):
+            orders = [generator.permutation(size) for _ in self.pixels]
+            self.drawn.append(self._curves(orders))
+            self.tick(0, 1)
+        self.random = {
+            which: (float(np.mean(areas)), float(np.std(areas, ddof=1)))
+            for which in ("deletion", "insertion")
+            for areas in [[each.area(which) for each in self.drawn]]
+        }
+
+    def _curves(self, orders: Sequence[NDArray[Any]]) -> trials.Curves:
+        return trials.curves(
+            self.study.subject,
+            self.pixels,
+            self.fills,
+            self.targets,
+            orders,
+            steps=self.steps,
+            batch=self.study.batch,
+        )
+
+    def tick(self, done: int, total: int) -> None:
+        """Say how far a step of the work is; end all where Ctrl-C asks for that."""
+        steps = self.methods * self.each
+        self.study.tick(100 * min(self.done, steps) + 100 * done // max(total, 1), 100 * steps)
+
+    def counted(self, maps: Maps) -> Maps:
+        """The same maps, each call of which is a step."""
+
+        def stepping(*args: Any, **named: Any) -> NDArray[Any]:
+            found = maps(*args, **named)
+            self.done += 1
+            self.tick(0, 1)
+            return found
+
+        return stepping
+
+    def of(self, name: str, maps: Maps) -> _Result:
+        """Try a method."""
+        study, subject, found = self.study, self.study.subject, _Result(name)
+        common: dict[str, Any] = {"batch": study.batch, "seed": study.seed, "tick": self.tick}
+        maps = self.counted(maps)
+        own = maps(subject, self.pixels, self.targets, **common)
+        if "curves" in self.check:
+            generator = self.generator("ties")
+            found.curves = self._curves([trials.order_of(each, generator) for each in own])
+        if "sanity" in self.check:
+            found.cascade = trials.cascade(subject, self.pixels, self.targets, maps, **common)
+        if self.pairs is not None:
+            found.hits, found.pointed = trials.pointing(subject, self.pairs, maps, **common)
+        if "completeness" in self.check and name in COMPLETE:
+            found.gap = self._gap(own, COMPLETE[name])
+        return found
+
+    def _gap(self, maps: NDArray[Any], baseline: str) -> float:
+        """The median share of score(x) - score(baseline) that maps miss."""
+        import numpy as np  # noqa: PLC0415
+
+        subject, batch = self.study.subject, self.study.batch
+        starts = np.stack(
+            [standins.stand_in(subject, each, baseline, "baseline")[0] for each in self.pixels]
+        )
+        rows = np.arange(len(maps)), self.targets
+        rise = subject.scores(self.pixels, batch)[rows] - subject.scores(starts, batch)[rows]
+        sums = maps.reshape(len(maps), -1).sum(axis=1)
+        return float(np.median(abs(sums - rise) / np.maximum(abs(rise), 1e-12)))
+
+
+def _charts(trial: _Trial, found: Mapping[str, _Result]) -> Iterator[Chart]:
+    """Curves of several methods in one picture each."""
+    import numpy as np  # noqa: PLC0415
+
+    curves = {name: each.curves for name, each in found.items() if each.curves is not None}
+    titles = {"deletion": "share of pixels replaced", "insertion": "share of pixels put in"}
+    for which in trial.random if curves else ():
+        lines = {name: _points(each.shares, getattr(each, which)) for name, each in curves.items()}
+        drawn = np.concatenate([getattr(each, which) for each in trial.drawn])
+        lines[RANDOM] = _points(trial.drawn[0].shares, drawn)
+        mean, deviation = trial.random[which]
+        areas = {f"area of {name}": each.area(which) for name, each in curves.items()}
+        facts = {**areas, "area of random": mean, "sd over draws": deviation}
+        yield Chart(which, which, titles[which], "probability of the class", lines, facts)
+    cascades = {name: each.cascade for name, each in found.items() if each.cascade is not None}
+    if cascades:
+        lines = {
+            name: [(0.0, 1.0), *_points(np.array(each.counts), each.likeness.T)]
+            for name, each in cascades.items()
+        }
+        yield Chart(
+            "sanity",
+            "maps of a network that is re-initialised from its last layer on",
+            "layers re-initialised",
+            "Spearman's correlation of |map|",
+            lines,
+        )
+
+
+def _points(x: NDArray[Any], y: NDArray[Any]) -> list[tuple[float, float]]:
+    """A line through the means over images."""
+    return list(zip(x.tolist(), y.mean(axis=0).tolist(), strict=True))
+
+
+def _together(trial: _Trial, found: Mapping[str, _Result]) -> Exhibit:
+    """All methods in one picture and one table."""
+    columns = [
+        "method",
+        "deletion area",
+        "insertion area",
+        "Spearman without the last layer",
+        "Spearman without all",
+        "points at its class",
+        "missing",
+    ]
+    random: list[Value] = [value[0] for value in trial.random.values()] or [None, None]
+    rows = [each.row() for each in found.values()]
+    rows.append([RANDOM, *random, None, None, 0.5 if trial.pairs else None, None])
+    table = Table("faithfulness", "all methods", columns, rows)
+    return Exhibit(
+        "together", f"{len(found)} methods beside random", [*_charts(trial, found), table]
+    )

@@ -1,0 +1,287 @@
+"""Trials of attribution maps: does what a map says of a network hold?
+
+Each takes any function that gives maps (see `archspec.explain.attribution.Maps`), so that a control
+that ignores the network can stand beside the methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.explain.attribution import Maps, Tick
+from archspec.explain.subject import Subject
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+DEPTHS: Final = 12
+"""How many numbers of re-initialised layers are tried, at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """The probability of an image's class, while its pixels are taken away or put in."""
+
+    shares: NDArray[np.float64]
+    """(steps + 1,) Share of the pixels that are taken, from 0 to 1."""
+    deletion: NDArray[np.float64]
+    """(n, steps + 1)."""
+    insertion: NDArray[np.float64]
+
+    def area(self, which: str) -> float:
+        """The mean area under the curves, by trapezoids: from 0 to 1."""
+        import numpy as np  # noqa: PLC0415
+
+        heights = getattr(self, which).mean(axis=0)
+        return float(np.diff(self.shares) @ (heights[1:] + heights[:-1]) / 2)
+
+
+def curves(
+    subject: Subject,
+    pixels: NDArray[Any],
+    fills: NDArray[Any],
+    targets: Sequence[int],
+    orders: Sequence[NDArray[Any]],
+    *,
+    steps: int,
+    batch: int,
+) -> Curves:
+    """Return what the network says while pixels are replaced, in an order.
+
+    Args:
+        subject: the network.
+        pixels: (n, *shape) raw pixels.
+        fills: (n, *shape) what takes the place of pixels.
+        targets: the class of each image.
+        orders: for each image the numbers of its pixels, in the order in which they are taken.
+        steps: how many times pixels are replaced, at most as many as there are.
+        batch: images that go through the network at a time.
+
+    """
+    import numpy as np  # noqa: PLC0415
+
+    count = len(orders[0])
+    cuts = np.unique(np.rint(np.linspace(0, count, steps + 1)).astype(int))
+    removed: list[NDArray[Any]] = []
+    put_in: list[NDArray[Any]] = []
+    for image, fill, target, order in zip(pixels, fills, targets, orders, strict=True):
+        ranks = np.empty(count, int)
+        ranks[order] = np.arange(count)
+        taken = (ranks < cuts[:, None]).reshape(len(cuts), *image.shape[:-1], 1)
+        for found, there, instead in ((removed, image, fill), (put_in, fill, image)):
+            variants = np.where(taken, instead, there).astype(np.float32)
+            scores = subject.scores(variants, min(batch, len(cuts)))
+            found.append(subject.probabilities(scores)[:, target])
+    return Curves(cuts / count, np.stack(removed), np.stack(put_in))
+
+
+def order_of(map_: NDArray[Any], generator: np.random.Generator) -> NDArray[np.intp]:
+    """The numbers of a map's values from the largest on; equal ones in a random order."""
+    import numpy as np  # noqa: PLC0415
+
+    found: NDArray[np.intp] = np.lexsort((generator.random(map_.size), -map_.ravel()))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Cascade:
+    """How alike maps stay while more and more layers are re-initialised, from the last one on."""
+
+    layers: tuple[str, ...]
+    """The layer that is reached each time, the last of the network first."""
+    counts: tuple[int, ...]
+    """How many layers are re-initialised then."""
+    likeness: NDArray[np.float64]
+    """(depths, n): Spearman's rank correlation of |map| with that of the trained network."""
+    first: NDArray[np.float64]
+    """(1 + depths, *extent): maps of the first image, that of the trained network first."""
+
+    def mean(self, depth: int) -> float:
+        """The mean likeness over images, at one of the depths."""
+        return float(self.likeness[depth].mean())
+
+
+def cascade(
+    subject: Subject,
+    pixels: NDArray[Any],
+    targets: Sequence[int],
+    maps: Maps,
+    *,
+    batch: int,
+    seed: int,
+    tick: Tick,
+) -> Cascade:
+    """Re-initialise a network's layers, the last one first, and compare its maps.
+
+    Adebayo et al. 2018, Sanity checks for saliency maps, section 3: cascading randomisation. The
+    weights are the trained ones again in the end, whatever happens.
+
+    """
+    import numpy as np  # noqa: PLC0415
+
+    with reinitialised(subject, seed) as layers:
+        numbers = np.unique(np.rint(np.linspace(0, len(layers) - 1, min(DEPTHS, len(layers)))))
+        found = [maps(subject, pixels, targets, batch=batch, seed=seed, tick=tick)]
+        names = list(layers)
+        reached = 0
+        for number in numbers.astype(int):
+            for name in names[reached : number + 1]:
+                layers[name]()
+            reached = number + 1
+            found.append(maps(subject, pixels, targets, batch=batch, seed=seed, tick=tick))
+    likeness = [
+        [spearman(*pair) for pair in zip(found[0], each, strict=True)] for each in found[1:]
+    ]
+    return Cascade(
+        tuple(names[int(number)] for number in numbers),
+        tuple(int(number) + 1 for number in numbers),
+        np.array(likeness),
+        np.stack([each[0] for each in found]),
+    )
+
+
+@contextmanager
+def reinitialised(subject: Subject, seed: int) -> Iterator[dict[str, Any]]:
+    """Yield for each layer with weights, the last first, what re-initialises it; restore them all.
+
+    Kernels are drawn as He et al. 2015 do, from a normal distribution of variance 2 / fan-in;
+    scales and variances become 1, all other weights 0.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    keras, generator = subject.keras, np.random.default_rng(seed)
+    layers: dict[str, Any] = {}
+    kept: dict[int, tuple[Any, NDArray[Any]]] = {}
+    for call in reversed(subject.circuit.calls.values()):
+        new = [variable for variable in call.weights if id(variable) not in kept]
+        kept |= {id(each): (each, keras.ops.convert_to_numpy(each).copy()) for each in new}
+        if new:
+            layers[call.name] = _drawing(new, generator)
+    try:
+        yield layers
+    finally:
+        for variable, value in kept.values():
+            variable.assign(value)
+
+
+def layers_of(subject: Subject) -> int:
+    """How many layers have weights."""
+    return len({id(call.layer) for call in subject.circuit.calls.values() if call.weights})
+
+
+def _drawing(variables: Sequence[Any], generator: np.random.Generator) -> Any:
+    import numpy as np  # noqa: PLC0415
+
+    def draw() -> None:
+        for variable in variables:
+            shape = tuple(variable.shape)
+            if len(shape) > 1:
+                value = generator.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
+            else:
+                value = np.full(shape, float(variable.name in {"gamma", "moving_variance"}))
+            variable.assign(value.astype(np.float32))
+
+    return draw
+
+
+def spearman(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Spearman's rank correlation of two maps' absolute values; of a map that is the same, 1.
+
+    A constant map has no ranks: beside another one it counts as 0.
+    """
+    import numpy as np  # noqa: PLC0415
+    from scipy.stats import rankdata  # noqa: PLC0415
+
+    if np.array_equal(one, other):
+        return 1.0
+    ranks = [rankdata(abs(each).ravel()) for each in (one, other)]
+    if any(np.ptp(each) == 0 for each in ranks):
+        return 0.0
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Images of two classes: the left half of one beside the right half of another.
+
+    So each pixel stays at its place and scale. Whole images made smaller to fit beside each other
+    are none that the network knows: of 60 such pairs of digits it had 20 to 38 % of the classes
+    among its first two, and of halves 63 %.
+    """
+
+    pixels: NDArray[np.float32]
+    """(pairs, *shape)."""
+    targets: NDArray[np.intp]
+    """(pairs, 2): the class of the left half, and of the right one."""
+
+
+def pairs_of(
+    pixels: NDArray[Any], labels: NDArray[Any], count: int, generator: np.random.Generator
+) -> Pairs | None:
+    """Join halves of images of different classes; None if all images are of one."""
+    import numpy as np  # noqa: PLC0415
+
+    if len(np.unique(labels)) < 2:
+        return None
+    half = pixels.shape[-2] // 2
+    joined, targets = [], []
+    for number in generator.permutation(len(pixels))[:count]:
+        other = generator.choice(np.flatnonzero(labels != labels[number]))
+        halves = pixels[number, ..., :half, :], pixels[other, ..., half:, :]
+        joined.append(np.concatenate(halves, axis=-2))
+        targets.append((labels[number], labels[other]))
+    return Pairs(np.stack(joined).astype(np.float32), np.array(targets, np.intp))
+
+
+def pointing(
+    subject: Subject, pairs: Pairs, maps: Maps, *, batch: int, seed: int, tick: Tick
+) -> tuple[float, NDArray[np.float64]]:
+    """Play the pointing game: is a map's maximum on the half that shows its class?
+
+    Zhang et al. 2016, Top-down neural attention by excitation backprop, section 4.2. A map with
+    several maxima scores the share of them that lies there, so that a constant one scores a half.
+
+    Returns:
+        The share of hits, over both classes of each pair; the map of the first pair's left class.
+
+    """
+    import numpy as np  # noqa: PLC0415
+
+    half = pairs.pixels.shape[-2] // 2
+    hits: list[float] = []
+    first: list[NDArray[Any]] = []
+    for side in (0, 1):
+        found = maps(
+            subject,
+            pairs.pixels,
+            pairs.targets[:, side].tolist(),
+            batch=batch,
+            seed=seed,
+            tick=tick,
+        )
+        first.append(found[0])
+        for map_ in found:
+            at = map_ == map_.max()
+            here = at[..., half:] if side else at[..., :half]
+            hits.append(float(here.sum() / at.sum()))
+    return float(np.mean(hits)), first[0]
+
+
+def edges(
+    subject: Subject,  # noqa: ARG001  (that is the point)
+    pixels: NDArray[Any],
+    targets: Sequence[int],  # noqa: ARG001
+    **_: Any,
+) -> NDArray[np.float64]:
+    """How steep an image is at each pixel: a control that knows nothing of the network."""
+    import numpy as np  # noqa: PLC0415
+
+    values = pixels.astype(float)
+    axes = [axis for axis in range(1, pixels.ndim - 1) if pixels.shape[axis] > 1]
+    squares = sum(np.gradient(values, axis=axis) ** 2 for axis in axes)
+    found: NDArray[np.float64] = np.sqrt(squares).max(axis=-1)
+    return found
