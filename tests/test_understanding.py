@@ -32,6 +32,7 @@ from pages import ROOT, commands
 
 import archspec
 from archspec.cli import main
+from archspec.training.runs import units
 
 pytestmark = pytest.mark.keras
 
@@ -146,6 +147,52 @@ def test_the_script_reports_the_errors_of_an_engine(capsys):
     *right, wrong = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in right] == list(map(str, BACKPROPAGATION["CASES"]))
     assert wrong.startswith("the same, cut on both sides")
+
+
+def epochs(lecture, run):
+    """What `units.csv` says of each epoch of a run."""
+    return units.read(lecture.home / "runs" / run)
+
+
+def test_a_gradient_vanishes_through_sigmoids_and_not_through_relus(lecture):
+    lecture.run(
+        "Sigmoid, tanh, ReLU, leaky ReLU",
+        {
+            "for act in sigmoid tanh relu leaky_relu": "for act in sigmoid relu",
+            "for seed in 0 1 2": "for seed in 0",
+            "--seed $seed": "--seed $seed --epochs 1",
+        },
+    )
+    shares = {}
+    for act in ("sigmoid", "relu"):
+        start = epochs(lecture, f"{act}-0")[0]
+        shares[act] = start["conv1"]["gradient"] / start["fc1"]["gradient"]
+    assert shares["sigmoid"] < 1e-3
+    assert shares["relu"] > 0.05
+    picture = (lecture.home / "docs" / "lecture" / "activations.svg").read_text(encoding="utf-8")
+    assert "gradient:conv1 (logarithmic)" in picture
+
+
+def test_batch_normalisation_learns_faster_and_dropout_can_be_averaged(lecture):
+    *_, rule, mean = lecture.run(
+        "With and without batch normalisation and dropout",
+        {
+            "for variant in plain norm dropout both": "for variant in plain norm dropout",
+            "for seed in 0 1 2": "for seed in 0",
+            "--seed $seed": "--seed $seed --epochs 2",
+            "runs/dropout-0 runs/dropout-1 runs/dropout-2": "runs/dropout-0",
+            "--mc-dropout 30": "--mc-dropout 3",
+        },
+    )
+    accuracy, gradient = {}, {}
+    for variant in ("plain", "norm"):
+        run = archspec.Run.read(lecture.home / "runs" / f"{variant}-0")
+        accuracy[variant] = run.history[-1]["accuracy"]
+        gradient[variant] = epochs(lecture, f"{variant}-0")[0]["conv1"]["gradient"]
+    assert accuracy["norm"] > accuracy["plain"]
+    assert gradient["norm"] > 5 * gradient["plain"]
+    assert "mean of 3 passes with dropout" in mean
+    assert "passes" not in rule
 
 
 def test_pictures_are_small_and_shown():

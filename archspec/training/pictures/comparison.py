@@ -45,6 +45,9 @@ SHARES: Final = ("accuracy", "error", "dead", "saturated")
 LONGEST: Final = 34
 """Characters of an entry's name that stand beside its line."""
 
+LOG_GRADIENT: Final = 10
+"""As `LOG_LOSS`, of gradients: what matters of these is their order of magnitude."""
+
 LETTER: Final = 0.075
 """Inches that a letter takes."""
 
@@ -117,13 +120,14 @@ def _draw(
     }
     values = [y for curve in curves.values() for y in curve.mean if _shows(y)]
     positive = [y for y in values if y > 0]
+    far = LOG_GRADIENT if kind == "gradient" else LOG_LOSS
     only = {"": "training ", VALIDATION: "validation "}[parts[0]] if _is_one(measure, parts) else ""
     axes.set_ylabel(f"{only}{measure.replace('_', ' ')}")
     if kind in SHARES:
         axes.yaxis.set_major_formatter(
             PercentFormatter(1.0, decimals=0 if max(values, default=0) > 0.1 else None)
         )
-    elif positive and len(positive) == len(values) and max(values) >= LOG_LOSS * min(values):
+    elif positive and len(positive) == len(values) and max(values) >= far * min(values):
         axes.set_yscale("log")
         axes.set_ylabel(f"{axes.get_ylabel()} (logarithmic)")
         log_ticks(axes.yaxis, min(values), max(values))

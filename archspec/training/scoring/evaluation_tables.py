@@ -23,10 +23,10 @@ def text(evaluation: Evaluation, *, width: int | None = None, color: bool = Fals
     style = Style(color)
     result = evaluation.result
     flipped = ", each with its mirror image" if evaluation.flip else ""
-    passes = f", mean of {evaluation.mc_dropout:,} passes with dropout"
+    count = evaluation.mc_dropout
+    passes = "" if count is None else f", mean of {count:,} passes with dropout"
     heading = f"{evaluation.data}, {evaluation.part}: {result.scores.images:,} images{flipped}"
-    heading += passes if evaluation.mc_dropout else ""
-    parts = [style.bold(heading)]
+    parts = [style.bold(heading + passes)]
     if evaluation.ensemble is None:
         if result.measures:
             measures = (f"{name} {value:.4f}" for name, value in result.measures.items())
