@@ -226,7 +226,9 @@ def _exhibit(
     ]
     if holds_pictures(study.subject):
         png = written(made.pixels, attack.limits)
-        items.insert(3, PictureFile("file", "the file", png, {"for": "archspec predict"}))
+        items.append(
+            PictureFile("file", "the file of the changed image", png, {"for": "archspec predict"})
+        )
     return Exhibit(samples.names[number], summary, items, facts)
 
 

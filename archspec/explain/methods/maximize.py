@@ -220,7 +220,8 @@ class Search:
             return ops.sum(goal.values(values) * wanted, axis=-1), ()
 
         def prior(u: Tensor) -> tuple[Tensor, tuple[()]]:
-            return self.l2 * ops.sum(ops.square(u)) + self.tv * total_variation(ops, u), ()
+            squares = ops.sum(ops.square(u), axis=tuple(range(1, u.ndim)))
+            return self.l2 * squares + self.tv * total_variation(ops, u), ()
 
         def step(number: Tensor, state: Any, wanted: Tensor, shifts: Tensor) -> Any:
             u, first, second, steepest = state
