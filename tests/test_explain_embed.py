@@ -39,6 +39,18 @@ def test_far_blobs_stay_apart_by_pca_and_by_tsne():
         assert (embedding.agreement(near, labels) == 1).all()
 
 
+def test_open_tsne_keeps_far_blobs_apart_and_says_how_far_it_is():
+    pytest.importorskip("openTSNE")
+    points, labels = blobs()
+    steps = []
+    components, _ = embedding.principal(points)
+    places = embedding.tsne(
+        components, 10, fast=True, tick=lambda done, total: steps.append((done, total))
+    )
+    assert (embedding.agreement(embedding.nearest(places, 10), labels) == 1).all()
+    assert steps[-1] == (750, 750)
+
+
 def test_the_query_is_no_neighbour_of_its_own_even_among_copies():
     points = np.zeros((6, 3), np.float32)
     points[5] = 1
@@ -202,6 +214,23 @@ def test_of_many_images_some_are_drawn_and_that_is_said(model):
     names = [[row[0] for row in found[1].items[1].rows] for found in (one, other)]
     assert len(names[0]) == 10
     assert names[0] != names[1]
+
+
+@pytest.mark.keras
+def test_what_cannot_be_held_is_not_taken(model, monkeypatch):
+    monkeypatch.setattr("archspec.explain.methods.embed.MEMORY", 4 * 8 * 8 * 6 * 7)
+    found = explain.embed(
+        model, images(30, (8, 8, 1)), normalize="unit", tsne="none", layer="conv1"
+    )
+    assert found.settings["images"] == 7
+    assert "7 of 30 images" in found.notes[0]
+
+
+@pytest.mark.keras
+@pytest.mark.skipif(embedding.has_open_tsne(), reason="openTSNE is installed")
+def test_what_has_to_be_installed_is_said_before_a_network_is_looked_for():
+    with pytest.raises(UsageError, match=r"pip install 'keras-archspec\[tsne\]'"):
+        explain.embed("runs/none", tsne="open")
 
 
 @pytest.mark.keras

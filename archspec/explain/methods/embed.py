@@ -159,7 +159,7 @@ def _chosen(study: Study, call: Call, sample: int | None, tsne: str) -> tuple[Sa
     why = f"`sample={total}` takes all"
     if held < most:
         why = f"more would hold over {MEMORY >> 20} MiB of pixels or features"
-    elif not is_fast:
+    elif total > MOST and not is_fast and tsne != "none":
         why += f", and {FASTER}"
     return chosen, [f"{len(chosen):,} of {total:,} images, drawn by seed {study.seed}: {why}"]
 
