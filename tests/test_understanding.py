@@ -203,3 +203,24 @@ def test_pictures_are_small_and_shown():
     }
     assert {f"lecture/{path.name}" for path in pictures} == shown
     assert [path.name for path in pictures if path.stat().st_size >= 100_000] == []
+
+
+def test_features_find_more_neighbours_of_the_same_digit_than_pixels(lecture):
+    (printed,) = lecture.run("Neighbours in pixels and in features")
+    features, pixels = map(float, re.findall(r"([\d.]+)% in", printed))
+    assert features > pixels + 3
+    for name in ("neighbours-pixels.png", "neighbours-features.png", "map-map.html"):
+        assert (lecture.home / "seen" / "neighbours" / name).is_file()
+
+
+def test_tsne_keeps_neighbours_that_pca_does_not(lecture):
+    (printed,) = lecture.run(
+        "All digits on one map: PCA and t-SNE",
+        {"embed runs/digits": "embed runs/digits test:0-149 --perplexity 15"},
+    )
+    trust, same = (
+        dict(re.findall(rf"^(PCA|t-SNE) .*{what} ([\d.]+)", printed, flags=re.MULTILINE))
+        for what in ("trustworthiness", "plane")
+    )
+    assert float(trust["t-SNE"]) > float(trust["PCA"])
+    assert float(same["t-SNE"]) > float(same["PCA"]) + 0.1
