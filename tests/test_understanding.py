@@ -102,6 +102,31 @@ def test_the_network_reads_digits(lecture):
     assert run.test["accuracy"] > 0.9
 
 
+def test_weight_decay_takes_the_noise_out_of_the_first_filters(lecture):
+    noisy, _, smooth, _ = lecture.run(
+        "What the first layer looks for",
+        {"--epochs 24": "--epochs 8", "weight_decay: 2.0": "weight_decay: 8.0", " --gabor": ""},
+    )
+    assert figure(r"(\d+) noisy", noisy) > 10
+    assert figure(r"(\d+) noisy", smooth) < 6
+
+
+def test_a_high_learning_rate_kills_units(lecture):
+    *_, printed = lecture.run(
+        "Dead filters against the learning rate",
+        {"0.0003 0.001 0.003 0.01 0.03": "0.001 0.03", "-o runs/rate": "--epochs 3 -o runs/rate"},
+    )
+    low, high = (int(count) for count in re.findall(r"(\d+) of 176 channels", printed))
+    assert high > low + 20
+
+
+def figure(pattern: str, text: str) -> int:
+    """A number that a command printed."""
+    found = re.search(pattern, text)
+    assert found, text
+    return int(found[1])
+
+
 def test_fixed_filters_go_far_and_learnt_ones_further(lecture):
     lecture.run(
         "Hand-made filters against learnt ones",
