@@ -306,8 +306,8 @@ def open_subject(run: Explainable, *, normalize: str | None = None, seed: int = 
 def _check_weights(network: Network) -> None:
     """Raise `UsageError` where weights are not finite.
 
-    What the network puts out need not tell: TensorFlow fuses a convolution, its bias and its ReLU
-    into one operation on the CPU, which makes 0 of NaN.
+    What the network puts out need not tell: in a graph on the CPU, TensorFlow 2.21 fuses a
+    convolution, its bias and its ReLU into one operation of oneDNN, which makes 0 of NaN.
     """
     import numpy as np  # noqa: PLC0415
 
