@@ -19,6 +19,7 @@ random signs fool fewer", not "0.763".
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shlex
 import shutil
@@ -26,6 +27,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from runpy import run_path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from pages import ROOT, commands
@@ -125,6 +127,25 @@ def figure(pattern: str, text: str) -> int:
     found = re.search(pattern, text)
     assert found, text
     return int(found[1])
+
+
+def test_masks_are_the_ink_by_integrated_gradients_and_not_by_saliency(lecture):
+    lecture.run("Saliency, and a segmentation for free", {"test:0-39": "test:0-7"})
+
+    def overlap(folder):
+        record = json.loads((lecture.home / folder / "explain.json").read_text(encoding="utf-8"))
+        return sum(each["facts"]["IoU"] for each in record["exhibits"]) / 8
+
+    assert overlap("by-integrated-gradients") > overlap("by-saliency") + 0.2
+    for name in ("saliency", "smoothgrad", "integrated-gradients", "grad-cam"):
+        assert np.load(lecture.home / name / f"test-7-{name}.npy").shape == (32, 32)
+
+
+def test_a_patch_on_a_digit_lowers_the_probability_somewhere(lecture):
+    lecture.run("Occlusion", {"test:0-39": "test:0-3"})
+    maps = [np.load(lecture.home / "occlusion" / f"test-{n}-probability.npy") for n in range(4)]
+    assert all(map_.shape == (15, 15) for map_ in maps)
+    assert all(map_.max() - map_.min() > 0.02 for map_ in maps)
 
 
 def test_fixed_filters_go_far_and_learnt_ones_further(lecture):
