@@ -241,6 +241,34 @@ def test_batch_normalisation_learns_faster_and_dropout_can_be_averaged(lecture):
     assert "passes" not in rule
 
 
+def test_images_of_classes_score_above_every_real_one(lecture):
+    (printed,) = lecture.run("An image for each digit", {"-o maximize": "--target 0 --target 8"})
+    found = re.findall(r"score ([\d.]+), probability ([\d.]+)%; .* has ([\d.]+)", printed)
+    assert len(found) == 2
+    for score, share, real in found:
+        assert float(score) > float(real)
+        assert float(share) > 90
+
+
+def test_early_layers_hold_an_image_and_the_scores_do_not(lecture):
+    smaller = {"-o invert": "--steps 150 --layers conv1 --layers fc5-fully_connected"}
+    (printed,) = lecture.run("Inversion, layer by layer", smaller)
+    (early, late) = re.findall(r"[\d.]+%, ([\d.]+)%", printed)
+    assert float(early) < 5
+    assert float(late) > 10
+
+
+def test_the_signs_of_the_gradient_fool_and_random_ones_do_not(lecture):
+    smaller = {"runs/digits --curve": "runs/digits test:0-39 --curve", "-o fool": "--epsilon 0.2"}
+    smaller["runs/digits --smallest"] = "runs/digits test:0 --smallest"
+    curve, smallest = lecture.run("Fooling a network", smaller)
+    numbers = re.findall(r"[\d.]+%", curve.splitlines()[-1])
+    before, attacked, random = (float(each[:-1]) for each in numbers)
+    assert attacked < 30 < random
+    assert before - random < 20
+    assert " -> " in smallest
+
+
 def test_pictures_are_small_and_shown():
     shown = set(re.findall(r"\]\((lecture/[^)]*\.(?:png|svg))\)", PAGE))
     pictures = {

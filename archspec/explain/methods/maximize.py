@@ -67,7 +67,7 @@ def maximize(
     at: str = "mean",
     steps: int = 200,
     rate: float = 0.05,
-    l2: float = 0.003,
+    l2: float = 0.02,
     tv: float = 0.05,
     jitter: int | None = None,
     blur: float = 0.0,
