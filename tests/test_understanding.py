@@ -269,6 +269,23 @@ def test_the_signs_of_the_gradient_fool_and_random_ones_do_not(lecture):
     assert " -> " in smallest
 
 
+def test_a_deeper_plain_network_trains_worse_than_a_residual_one(lecture):
+    lecture.run(
+        "Plain and residual networks of growing depth",
+        {
+            "for net in plain8 plain14 plain20 residual8 residual14 residual20": "for net in "
+            "plain20 residual20",
+            "for seed in 0 1 2": "for seed in 0",
+            "--seed $seed": "--seed $seed --epochs 1",
+        },
+    )
+    plain, residual = (
+        archspec.Run.read(lecture.home / "runs" / f"{net}20-0").history[-1]["accuracy"]
+        for net in ("plain", "residual")
+    )
+    assert residual > plain + 0.1
+
+
 def test_pictures_are_small_and_shown():
     shown = set(re.findall(r"\]\((lecture/[^)]*\.(?:png|svg))\)", PAGE))
     pictures = {
