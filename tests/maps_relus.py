@@ -47,8 +47,9 @@ def units(keras):
 def likeness(keras):
     """Curves, and maps of a network that is re-initialised: the same weights on all backends."""
     gallery = explain.faithfulness(
-        subject_of(relu_net(keras, (12, 12, 1), seed=1)),
+        relu_net(keras, (12, 12, 1), seed=1),
         images(4, (12, 12, 1)),
+        normalize="unit",
         method="guided",
         check=["curves", "sanity"],
         steps=6,

@@ -286,6 +286,21 @@ def test_a_deeper_plain_network_trains_worse_than_a_residual_one(lecture):
     assert residual > plain + 0.1
 
 
+def test_guided_maps_hardly_know_the_last_layer(lecture):
+    units, maps = lecture.run(
+        "Deconvnet and guided maps, and the check that they fail",
+        {
+            "--method deconvnet --method integrated-gradients": "--check sanity --count 8",
+            "--units 2": "--units 1",
+        },
+    )
+    assert "20x20 pixels" in units
+    lines = re.findall(r"^([\w-]+)  Spearman ([\d.]+) without the last", maps, re.MULTILINE)
+    alike = {name: float(number) for name, number in lines}
+    assert alike["guided"] > alike["saliency"] + 0.2
+    assert alike["edges"] == 1
+
+
 def test_pictures_are_small_and_shown():
     shown = set(re.findall(r"\]\((lecture/[^)]*\.(?:png|svg))\)", PAGE))
     pictures = {

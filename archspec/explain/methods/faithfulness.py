@@ -336,7 +336,7 @@ def _charts(trial: _Trial, found: Mapping[str, _Result]) -> Iterator[Chart]:
         }
         yield Chart(
             "sanity",
-            "maps of a network that is re-initialised from its last layer on",
+            "sanity: layers re-initialised, the last first",
             "layers re-initialised",
             "Spearman's correlation of |map|",
             lines,
