@@ -87,6 +87,8 @@ WORDS: Mapping[str, str] = {
     "inversion": "invert",
     "weights": "filters",
     "kernels": "filters",
+    "gabor": "filters",
+    "feature-maps": "activations",
     "maps": "activations",
     "dead": "activations",
     "sanity": "faithfulness",
