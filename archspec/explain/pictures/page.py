@@ -163,7 +163,11 @@ def _caption(title: str, about: str = "", more: str = "") -> str:
 
 def _table(table: Table) -> str:
     rows = table.rows[:ROWS]
-    head = "".join(f'<th scope="col">{html.escape(str(each))}</th>' for each in table.columns)
+    first = rows[0] if rows else [None] * len(table.columns)
+    head = "".join(
+        f'<th scope="col"{_aligned(value)}>{html.escape(str(name))}</th>'
+        for name, value in zip(table.columns, first, strict=False)
+    )
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     more = ""
@@ -176,9 +180,14 @@ def _table(table: Table) -> str:
 
 
 def _cell(value: Any) -> str:
+    return f"<td{_aligned(value)}>{html.escape(said(value))}</td>"
+
+
+def _aligned(value: Any) -> str:
+    """The attribute that puts numbers, and the head of their column, to the right."""
     value = plain(value)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return f"<td{' class=number' if is_number else ''}>{html.escape(said(value))}</td>"
+    return " class=number" if is_number else ""
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
