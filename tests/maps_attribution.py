@@ -6,7 +6,7 @@ import numpy as np
 from explaining import images, relu_net
 
 from archspec import explain
-from archspec.explain.attribution import ATTRIBUTIONS, maps_by
+from archspec.explain.attribution import ATTRIBUTIONS, class_gradients, maps_by
 from archspec.explain.subject import open_subject
 
 SHAPE = (12, 9, 3)
@@ -32,4 +32,20 @@ def segment(keras: Any) -> dict[str, np.ndarray]:
     return {"mask": found[0].items[1].values}
 
 
-CASES = {"every method": every_method, "occlusion": occlusion, "segment": segment}
+def ties(keras: Any) -> dict[str, np.ndarray]:
+    """Gradients by pixels that are exactly 0, where a ReLU has a kink and all of a pool are equal.
+
+    Other kinks differ among the engines (see docs/explaining.md): leaky ReLU, `abs`, `celu`.
+    """
+    layers = keras.layers
+    black = np.zeros((1, 4, 4, 1), np.float32)
+    found = {}
+    for layer in (layers.ReLU(), layers.MaxPooling2D(3, 2), layers.GlobalMaxPooling2D()):
+        inputs = keras.Input((4, 4, 1))
+        scores = layers.Dense(2, kernel_initializer="ones")(layers.Flatten()(layer(inputs)))
+        subject = open_subject(keras.Model(inputs, scores), normalize="unit")
+        found[type(layer).__name__] = class_gradients(subject, black, [0])
+    return found
+
+
+CASES = {"every method": every_method, "occlusion": occlusion, "segment": segment, "ties": ties}
