@@ -113,6 +113,7 @@ def test_windows_are_the_pixels_that_a_value_depends_on():
     for place in ((0, 0), (2, 3), (5, 4)):
         one = np.zeros(model.output_shape[1:], np.float32)
         one[(*place, 0)] = 1
+        one = keras.ops.convert_to_tensor(one)
         found = gradient(
             circuit, lambda v, one=one: keras.ops.sum(v.output * one, axis=(1, 2, 3)), given
         )[0, ..., 0]
