@@ -40,6 +40,7 @@ format: $(VENV)/dev
 docs: $(VENV)/dev
 	$(BIN)/archspec schema -o archspec/spec/schema.json
 	$(BIN)/python -m archspec.reference > docs/reference.md
+	$(BIN)/python tests/python_page.py > docs/python.md
 	$(BIN)/python tests/pages.py README.md docs/counting.md docs/lecture.md
 
 # The table of docs/faithful.md.

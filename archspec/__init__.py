@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from archspec.emit import weights as weights
     from archspec.emit.export import Exported as Exported
     from archspec.emit.export import export as export
+    from archspec.emit.model import Verification as Verification
     from archspec.emit.model import build as build
     from archspec.emit.model import load_model as load_model
     from archspec.emit.model import verify as verify
@@ -81,6 +82,7 @@ _HOMES = {
     "UsageError": "archspec.diagnostics",
     "Exported": "archspec.emit.export",
     "export": "archspec.emit.export",
+    "Verification": "archspec.emit.model",
     "build": "archspec.emit.model",
     "load_model": "archspec.emit.model",
     "verify": "archspec.emit.model",

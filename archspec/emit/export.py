@@ -84,15 +84,25 @@ def export(
     tolerance: float = TOLERANCE,
     force: bool = False,
 ) -> Exported:
-    """Write a Keras model as `path`'s suffix says, and prove it by running what was written.
+    """Write a Keras model for other programs, and prove the file by running it.
 
-    The suffix is .keras, .weights.h5, .onnx, .tflite, or none for a SavedModel's folder. `inputs`
-    (images, height, width, channels) are tried instead of random ones. What computes in less than
-    float32 is exported in float32, but for Keras's own two. `force` replaces a file, or a
-    SavedModel's folder. What else writes to standard output or error meanwhile is not heard.
+    A model that computes in less than float32 is exported in float32, but for Keras's own formats.
+    Meanwhile standard output and error of the process are held back: exporters chatter.
 
-    Raises `UnequalError` where outputs differ by more than `tolerance`, and `UsageError` where the
-    model cannot be written that way, here or on this backend.
+    Args:
+        model: A Keras model.
+        path: Where to; the suffix is the format: .keras, .weights.h5, .onnx, .tflite, or none for
+            a SavedModel's folder.
+        inputs: Images to try, (n, height, width, channels); random ones unless given.
+        tolerance: How far outputs may differ.
+        force: Replace a file, or a SavedModel's folder, that is there.
+
+    Returns:
+        What was written, and how far its outputs are from the model's.
+
+    Raises:
+        UnequalError: If outputs differ by more than `tolerance`.
+        UsageError: If the model cannot be written that way, here or on this backend.
     """
     form = check_target(path, force=force)
     keras = load_keras()

@@ -28,14 +28,28 @@ puts it before the name of each but the last: stage1/conv1 may have a stage1-con
 
 
 def build(spec: Spec | Graph | str | PathLike[str], *, weights: Any = None) -> Any:
-    """The network as an ordinary functional `keras.Model`.
+    """Return a spec's network as an ordinary functional `keras.Model`.
 
-    A layer is called like its node, with `-` for `/`. The output is a tensor; with heads, a dict
-    by name, as are then the losses, metrics and targets that Keras takes. Its keys are sorted: in
-    that order Keras lists `model.outputs`. `weights` are copied from another model of the network,
-    a `.keras` or `.h5` file, or keras.applications (`imagenet`). Raises `SpecError` for what is
-    wrong in the spec and `UsageError` where Keras's backend is not installed or the weights are
-    not the network's.
+    A layer is called like its step in the table, with `-` for `/`. The output is a tensor; with
+    heads, a dict by name, as are then the losses, metrics and targets that Keras takes. Its keys
+    are sorted: in that order Keras lists `model.outputs`.
+
+    Args:
+        spec: A spec, a path or a name as `load` takes them, or a graph.
+        weights: Where weights are copied from: another model of the network, a `.keras` or `.h5`
+            file, or `"imagenet"` for those of keras.applications. As Keras draws them, unless
+            given.
+
+    Returns:
+        The model, not compiled.
+
+    Raises:
+        SpecError: If something is wrong with the spec.
+        UsageError: If Keras's backend is not installed, or the weights are not the network's.
+
+    Example:
+        >>> archspec.build("lenet5").count_params()
+        61706
     """
     graph = _graph(spec)
     keras = load_keras()
@@ -67,6 +81,9 @@ def load_model(path: str | os.PathLike[str], *, compile: bool = True) -> Any:  #
     Args:
         path: a `.keras` or `.h5` file.
         compile: also load what training needs: optimizer, losses and metrics.
+
+    Returns:
+        The model, compiled if it was when it was saved and `compile` is true.
 
     Raises:
         UsageError: it holds no model, is not as Keras writes it, or Keras cannot load it.
@@ -129,11 +146,26 @@ class Verification:
 
 
 def verify(spec: Spec | Graph, model: Any = None) -> Verification:
-    """Compare every tensor and every weight of a graph with those of its Keras model.
+    """Prove that a network's Keras model is what its table says.
 
-    Compared are each node's output shape and the nodes it gets its inputs from; each weight's
-    name, shape and whether it is trained; the outputs; and the totals as Keras counts them.
-    Without `model` it is built.
+    Compared are the output shape of each node and the nodes that it gets its inputs from; the name
+    and shape of each weight and whether it is trained; the outputs; and the totals as Keras counts
+    them.
+
+    Args:
+        spec: A spec, or a graph.
+        model: The Keras model. Unless given, it is built.
+
+    Returns:
+        What was compared, and `mismatches`, which are none if the table tells the truth.
+
+    Raises:
+        SpecError: If something is wrong with the spec.
+        UsageError: If Keras's backend is not installed.
+
+    Example:
+        >>> archspec.verify(archspec.load("lenet5")).mismatches
+        ()
     """
     graph = _graph(spec)
     if model is None:

@@ -18,11 +18,26 @@ from archspec.spec.source import Source, read
 
 
 def load(spec: str | os.PathLike[str], variant: str | None = None, /, **variables: Any) -> Spec:
-    """The spec at a path, of a bundled family, or of a bundled variant.
+    """Return the spec at a path, or the one that comes with archspec under a name.
 
-    Without `variant`, a family stands for its variant of the same name, or its first. `variables`
-    set the spec's own, and `input`. Raises `SpecError` for a file that cannot be read as a spec,
-    `UsageError` for a name, a variant or a variable that does not exist.
+    Args:
+        spec: A path (`"mine.yaml"`), a family (`"vgg"`), or one of its variants (`"vgg16"`). A
+            variant may also stand behind a colon: `"mine.yaml:wide"`.
+        variant: Which member of the family. Without it a family stands for its variant of the same
+            name, or its first.
+        variables: Values of the spec's variables, and `input`: `classes=10`, `input=[32, 32, 3]`.
+
+    Returns:
+        The spec: one network, with its variables set. It is not compiled yet; `archspec.report`
+        and `archspec.build` do that.
+
+    Raises:
+        SpecError: If the file cannot be read as a spec.
+        UsageError: If a name, a variant or a variable does not exist.
+
+    Example:
+        >>> archspec.load("vgg", "vgg19", classes=10).name
+        'vgg19'
     """
     arguments.place("spec", spec)
     if variant is not None:

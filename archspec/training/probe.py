@@ -93,16 +93,31 @@ def probe(
     batch: int = 32,
     seed: int = 0,
 ) -> Probe:
-    """Feed a batch to a network at initialisation; see what each layer makes of it, and learns.
+    """Return what each layer of an untrained network makes of a batch, and its gradients.
 
-    `init` is how kernels are drawn: `keras` (Keras's own), `normal:0.01` (a gaussian of that
-    standard deviation), `xavier` (of variance 1 / fan in) or `he` (2 / fan in). `data` is
-    `gaussian` or what a recipe may name. Layers do as in training: norms use the batch's own
-    statistics, dropout drops. The loss is the cross-entropy of each output with random labels;
-    an output that is no softmax is taken as logits, and of a single value it is the squared error.
+    Layers do as in training: norms use the batch's own statistics, dropout drops. The loss is the
+    cross-entropy of each output with random labels; an output that is no softmax is taken as
+    logits, and of a single value it is the squared error.
 
-    Raises `SpecError` for what is wrong in the spec, and `UsageError` for what is wrong here or
-    where Keras's backend is not installed.
+    Args:
+        spec: A spec, or a path or a name as `load` takes them.
+        init: How kernels are drawn: `keras` (Keras's own), `normal:0.01` (a gaussian of that
+            standard deviation), `xavier` (of variance 1 / fan in) or `he` (2 / fan in).
+        data: `gaussian`, or a source of images that a recipe may name, such as `digits`.
+        batch: Examples in the batch.
+        seed: Of weights, examples and labels.
+
+    Returns:
+        A probe that prints itself: for each layer, mean and standard deviation of its outputs, the
+        share of dead or saturated units, and the norm of its weights' gradient.
+
+    Raises:
+        SpecError: If something is wrong with the spec.
+        UsageError: If an argument is wrong, or Keras's backend is not installed.
+
+    Example:
+        >>> len(archspec.probe("lenet5", init="he", batch=4).activities) > 0
+        True
     """
     batch = arguments.whole("batch", batch)
     seed = arguments.whole("seed", seed, least=0)

@@ -135,15 +135,30 @@ def evaluate(
 ) -> Evaluation:
     """Score trained networks on images they were not trained on, alone and together.
 
-    `runs` are runs, their folders, or .keras files, whose images were prepared as `normalize`
-    says. Without `data` (a source's name, or a path, as `fit` takes it) that is the `part` test of
-    what they were trained on; of other data its test images if it has any apart, else all. Each
-    network gets the same images, prepared as its own were. `flip` takes the mean over an image and
-    its mirror image, `mc_dropout` over so many passes with dropout alone active, where `seed`
-    decides what is dropped; `top` is the k of top-k, `white` the value of white in arrays.
+    Each network gets the same images, prepared as its own were; several answer together by the mean
+    of their probabilities.
 
-    Raises `UsageError` for what is wrong with any of this, and where a network learnt from images
-    that were to be held out.
+    Args:
+        runs: A run, its folder or a .keras file, or a list of them.
+        data: Other data: a source's name, or a path, as `fit` takes it. Those of the runs unless
+            given.
+        part: `test`, `validation`, `train` or `all`. The test images, unless given; of other data
+            without any, all.
+        flip: Take the mean over an image and its mirror image.
+        batch: Images at a time.
+        top: The k of top-k accuracy.
+        normalize: How the images of .keras files were prepared.
+        white: The value of white in arrays; as in training, unless given.
+        mc_dropout: Take the mean over so many passes with dropout alone active.
+        seed: What decides which units are dropped.
+        progress: Is told how many images are done, of how many.
+
+    Returns:
+        An evaluation that prints itself: loss, metrics and scores of each run, and of all together.
+
+    Raises:
+        UsageError: If an argument is wrong, the data are not what they were, or a network learnt
+            from images that were to be held out.
     """
     parts = (*heldout.PARTS, heldout.ALL)
     if part is not None:

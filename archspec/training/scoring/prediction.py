@@ -131,16 +131,32 @@ def predict(
     seed: int | None = None,
     progress: Progress | None = None,
 ) -> Predictions:
-    """What trained networks take images for: files, folders of them, .npy and .npz arrays.
+    """Return which classes trained networks see in images.
 
-    `runs` are runs, their folders, or .keras files, whose images were prepared as `normalize`
-    says. An image is prepared as those that a network was trained on; in an array `white` is the
-    value of white (black is 0, or in training's proportion to it if there are negative values),
-    without it both are what they were in training. Of each image the `top` likeliest classes
-    are told, or why it cannot be read. `mc_dropout` takes the mean of so many passes with dropout
-    alone active, and their standard deviation; `seed` decides which units are dropped.
+    Each image is prepared as those that a network was trained on; several networks answer together
+    by the mean of their probabilities.
 
-    Raises `UsageError` for what is wrong with anything but single images.
+    Args:
+        runs: A run, its folder or a .keras file, or a list of them.
+        images: Files, folders of them, .npy and .npz arrays, or an array (n, height, width,
+            channels).
+        top: How many classes of an image are told, the likeliest first.
+        flip: Take the mean over an image and its mirror image.
+        batch: Images at a time.
+        normalize: How the images of .keras files were prepared.
+        white: The value of white in arrays. Black is then 0, or in training's proportion to white
+            where there are negative values; both are as in training, unless given.
+        mc_dropout: Take the mean over so many passes with dropout alone active, and their standard
+            deviation.
+        seed: What decides which units are dropped.
+        progress: Is told how many images are done, of how many.
+
+    Returns:
+        Predictions that print themselves: for each image its likeliest classes, or why it cannot be
+        read.
+
+    Raises:
+        UsageError: If anything but single images is wrong.
     """
     check_numbers(batch, top, white)
     arguments.flag("flip", flip)

@@ -1,0 +1,56 @@
+"""docs/python.md: it is what the docstrings say, and the examples in them are true."""
+
+import doctest
+import inspect
+import io
+
+import pytest
+from pages import ROOT
+from python_page import GROUPS, function, page, sections_of, types
+
+import archspec
+from archspec import explain
+
+NAMES = [name for names in GROUPS.values() for name in names]
+
+ENGINE = {"build", "verify", "probe"}
+"""Functions whose example needs Keras."""
+
+
+def test_the_page_is_what_the_docstrings_say():
+    assert (ROOT / "docs" / "python.md").read_text(encoding="utf-8") == page()
+
+
+def test_the_page_has_every_function_that_archspec_exports():
+    exported = {name for name in archspec.__all__ if inspect.isroutine(getattr(archspec, name))}
+    assert exported == {name for name in NAMES if "." not in name}
+
+
+@pytest.mark.parametrize("name", [*NAMES, *(f"explain.{name}" for name in explain.FUNCTIONS)])
+def test_a_docstring_says_what_goes_in_and_what_comes_out(name):
+    sections = sections_of(inspect.getdoc(function(name)) or "")
+    parameters = inspect.signature(function(name)).parameters
+    assert "Returns" in sections
+    for parameter in parameters:
+        assert f"\n{parameter}:" in f"\n{sections.get('Args', '')}".replace("\n*", "\n").replace(
+            "\n*", "\n"
+        )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.keras) if name in ENGINE else name for name in NAMES],
+)
+def test_an_example_is_true(name):
+    doc = inspect.getdoc(function(name)) or ""
+    test = doctest.DocTestParser().get_doctest(doc, {"archspec": archspec}, name, None, 0)
+    said = io.StringIO()
+    doctest.DocTestRunner().run(test, out=said.write)
+    assert said.getvalue() == ""
+
+
+def test_what_a_function_returns_is_exported():
+    returned = {
+        inspect.signature(function(name)).return_annotation.strip("'") for name in NAMES
+    } - {"Any"}
+    assert returned - set(types()) == {"Copied"}  # of `archspec.weights`, which exports it
