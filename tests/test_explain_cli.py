@@ -18,7 +18,7 @@ import archspec
 from archspec import explain
 from archspec.cli import main
 from archspec.diagnostics import SpecError, UsageError
-from archspec.explain.method import takes_images
+from archspec.explain.method import options_of, takes_images
 from archspec.explain.study import Study
 
 METHODS = list(explain.METHODS)
@@ -113,6 +113,17 @@ def test_options_out_of_range_are_refused(name, words, message):
     assert (done.exit_code, message in done.stderr) == (2, True), done.stderr
 
 
+@each_method
+def test_a_number_that_would_never_end_or_overflow_is_refused(name):
+    """Every number has a least and a largest value: memory and time are bounded, or refused."""
+    for argument, option in options_of(getattr(explain, name.replace("-", "_"))).items():
+        if option.kind not in {"whole", "number"}:
+            continue
+        for wrong in (-(10**12), 10**12, float("nan"), True, "many"):
+            with pytest.raises(UsageError, match=f"`{argument}="):
+                python(name, None, **{argument: wrong})
+
+
 # Networks that cannot be explained
 
 
@@ -162,6 +173,15 @@ def test_a_network_that_tells_no_classes_apart_gives_what_it_can_or_a_sentence(n
     x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
     model = keras.Model(inputs, keras.layers.Conv2D(2, 3, name="map")(x))
     assert len(outcome(name, model, images(2, (12, 12, 1)), normalize="none"))
+
+
+@each_method
+@pytest.mark.keras
+def test_a_network_of_vectors_gives_what_it_can_or_a_sentence(name, keras):
+    inputs = keras.Input((16,))
+    x = keras.layers.Dense(8, activation="relu", name="hidden")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax", name="out")(x))
+    assert len(outcome(name, model, images(2, (16,)), normalize="none"))
 
 
 @each_method

@@ -126,6 +126,20 @@ def check_finite(subject: Subject, values: NDArray[Any]) -> None:
         )
 
 
+def check_places(subject: Subject) -> None:
+    """Check that the network takes images, signals or volumes, of which there are maps.
+
+    Raises:
+        UsageError: it takes vectors, whose values have no place.
+
+    """
+    if subject.shape.rank == 0:
+        raise UsageError(
+            f"{subject.name} takes vectors of {subject.shape}: a map is of images, signals or "
+            "volumes, whose values have a place"
+        )
+
+
 @dataclass(eq=False)
 class Group:
     """Some images that are explained at a time, each with the class that is asked for."""
@@ -194,11 +208,7 @@ def groups(
 
     """
     subject, samples = study.subject, study.samples
-    if subject.shape.rank == 0:
-        raise UsageError(
-            f"{subject.name} takes vectors of {subject.shape}: a map is of images, signals or "
-            "volumes, whose values have a place"
-        )
+    check_places(subject)
     for numbers, pixels in samples.batches(size or study.batch):
         scores = subject.scores(pixels, study.batch)
         if target is None and prefer_label and samples.labels is not None:

@@ -13,6 +13,9 @@ from typing import Any, Final, Literal, TypeVar
 from archspec import arguments
 from archspec.diagnostics import UsageError, suggestion
 
+LARGEST: Final = 1e9
+"""No number is larger than this, either way: float32 would overflow in its square, or its cube."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -62,8 +65,9 @@ class Option:
                 if isinstance(value, numbers.Real) and not isinstance(value, bool):
                     return value  # a class by its number, or a value of the background
                 return arguments.text(name, value)
-        if not self.least <= number <= self.most:
-            raise arguments.wrong(name, value, f"from {self.least:g} to {self.most:g}")
+        least, most = max(self.least, -LARGEST), min(self.most, LARGEST)
+        if not least <= number <= most:
+            raise arguments.wrong(name, value, f"from {least:g} to {most:g}")
         return number
 
     def _number(self, name: str, value: Any) -> float:

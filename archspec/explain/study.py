@@ -27,6 +27,9 @@ Progress = Callable[[int, int], None]
 BATCH: Final = 32
 """Images, or positions of a patch, that go through the network at a time."""
 
+MOST_VALUES: Final = 2**28
+"""Pixel values of a batch, at most: a GiB of float32, whatever batch is asked for."""
+
 
 class Common(TypedDict, total=False):
     """What every method takes, beside its own arguments."""
@@ -77,6 +80,7 @@ class Study:
             if isinstance(run, Subject)
             else open_subject(run, normalize=common.get("normalize"), seed=seed)
         )
+        batch = min(batch, max(1, MOST_VALUES // subject.shape.size))
         return cls(
             subject,
             images,

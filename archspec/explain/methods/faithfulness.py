@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from archspec.diagnostics import UsageError
 from archspec.explain import standins, trials
-from archspec.explain.attribution import ATTRIBUTIONS, Maps, maps_by
+from archspec.explain.attribution import ATTRIBUTIONS, Maps, check_places, maps_by
 from archspec.explain.gallery import Chart, Exhibit, Gallery, Item, Picture, Table, Value
 from archspec.explain.method import Option
 from archspec.explain.method import method as declared
@@ -97,6 +97,7 @@ def faithfulness(
     """
     fill = standins.checked("fill", fill)
     study = Study.open(run, images, **common)
+    check_places(study.subject)
     named = [each for each in dict.fromkeys(method) if each != ALL]
     functions: dict[str, Maps] = {each: maps_by(each, "method") for each in named}
     if ALL in method:

@@ -53,9 +53,13 @@ BLUR_EVERY: Final = 4
     jitter=Option(
         "Pixels that the image is moved by at most.  [1/16 of the extent]", "whole", least=0
     ),
-    blur=Option("Standard deviation in pixels of a blur at every 4th step.", "number", least=0),
+    blur=Option(
+        "Standard deviation in pixels of a blur at every 4th step.", "number", least=0, most=1000
+    ),
     start=Option("Where the search starts.", choices=STARTS),
-    seeds=Option("Searches of each, with seeds that follow one another.", "whole", least=1),
+    seeds=Option(
+        "Searches of each, with seeds that follow one another.", "whole", least=1, most=1000
+    ),
 )
 def maximize(
     run: Explainable,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from archspec.diagnostics import UsageError
 from archspec.explain import standins
-from archspec.explain.attribution import Group, Tick, groups
+from archspec.explain.attribution import Group, Tick, check_places, groups
 from archspec.explain.circuit import Call
 from archspec.explain.gallery import Exhibit, Gallery, Item, Picture, Value
 from archspec.explain.gradient import compiled
@@ -87,6 +87,7 @@ def occlusion(
     value = standins.checked("value", value)
     study = Study.open(run, images, **common)
     subject = study.subject
+    check_places(subject)
     grid = Grid.of(subject.shape, patch, stride)
     call = last_maps(subject) if layer is None else maps_layer(subject, layer)
 

@@ -33,7 +33,10 @@ BLUR: Final = 1 / 32
     foreground=Option("Quantile of the map above which a pixel is inside.", "number", 0, 1),
     background=Option("Quantile of the map up to which a pixel is outside.", "number", 0, 1),
     blur=Option(
-        "Standard deviation of the map's blur in pixels.  [1/32 of the longer side]", "number", 0
+        "Standard deviation of the map's blur in pixels.  [1/32 of the longer side]",
+        "number",
+        0,
+        1000,
     ),
     iterations=Option("Iterations of the cut.", "whole", 1, 1_000),
     truth=Option("A true mask for each image, to compare with: files.", several=True),
