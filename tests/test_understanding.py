@@ -19,6 +19,7 @@ random signs fool fewer", not "0.763".
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import re
 import shlex
@@ -330,3 +331,29 @@ def test_tsne_keeps_neighbours_that_pca_does_not(lecture):
     )
     assert float(trust["t-SNE"]) > float(trust["PCA"])
     assert float(same["t-SNE"]) > float(same["PCA"]) + 0.1
+
+
+def test_what_lenet_does_not_mind_was_in_its_training_images(lecture):
+    smaller = {
+        "lenet5 --data digits": "lenet5 --data digits --epochs 5",
+        "invariance runs/lenet5-digits": "invariance runs/lenet5-digits --by stroke --by rotation",
+        "explain invariance": "explain invariance --rotation 40 --steps 1",
+    }
+    _, upright, _, turned = lecture.run("What LeNet does not mind", smaller)
+    assert [line.split()[0] for line in upright.splitlines()] == ["stroke", "rotation"]
+    assert turned.startswith("rotation  accuracy")
+    accuracies = {
+        name: {
+            float(angle): float(share)
+            for angle, share, *_ in csv_rows(lecture.home / folder / "rotation-values.csv")
+        }
+        for name, folder in (("upright", "lenet5-invariance"), ("turned", "turned-invariance"))
+    }
+    evaluated = archspec.evaluate(lecture.home / "runs" / "lenet5-digits").result.scores.accuracy
+    assert accuracies["upright"][0.0] == evaluated
+    for angle in (-40.0, 40.0):
+        assert accuracies["turned"][angle] > accuracies["upright"][angle] + 0.15
+
+
+def csv_rows(path: Path) -> list[list[str]]:
+    return list(csv.reader(path.read_text(encoding="utf-8").splitlines()))[1:]
