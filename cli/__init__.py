@@ -23,7 +23,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 COMMANDS: Final[dict[str, str]] = {
     "build": "Show what a network costs; write it as a model or a report.",
     "check": "Prove a spec: every variant valid, its figures and budgets true.",
-    "compare": "Show networks side by side, or where two of them differ.",
+    "compare": "Show networks side by side, or where two of them differ; or trainings.",
     "fit": "Train a network, and keep all of the run in a folder.",
     "evaluate": "Score trained networks on images they were not trained on.",
     "predict": "Predict the classes of images with a trained network.",

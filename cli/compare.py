@@ -26,7 +26,8 @@ Renderer: TypeAlias = Callable[..., str]
 
 
 @click.command(
-    name="compare", short_help="Show networks side by side, or where two of them differ; or runs."
+    name="compare",
+    short_help="Show networks side by side, or where two of them differ; or trainings.",
 )
 @click.argument("specs", nargs=-1, required=True, type=Network(), metavar="SPEC...")
 @click.option("--runs", is_flag=True, help="Compare the trainings in the folders of runs; no SPEC.")
