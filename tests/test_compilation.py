@@ -212,6 +212,28 @@ def test_a_loss_is_told_whether_it_gets_probabilities(keras, end, logits):
     ]
 
 
+@pytest.mark.parametrize(
+    ("end", "probabilities"),
+    [
+        (lambda keras, x: keras.ops.softmax(x), True),
+        (lambda keras, x: keras.ops.sigmoid(x), True),
+        (lambda keras, x: keras.layers.Softmax()(x), True),
+        (lambda keras, x: keras.layers.Activation("linear")(keras.ops.softmax(x)), True),
+        (lambda keras, x: keras.layers.Reshape((3,))(keras.ops.softmax(x)), True),
+        (lambda keras, x: keras.Sequential([keras.layers.Softmax()])(x), True),
+        (lambda keras, x: keras.Sequential([keras.layers.Dense(3)])(x), False),
+        (lambda keras, x: keras.layers.Activation("linear")(x), False),
+        (lambda keras, x: keras.ops.relu(x), False),
+    ],
+)
+def test_a_softmax_is_found_however_a_model_ends_in_it(keras, end, probabilities):
+    """Missed, it would be followed by a second one, which makes all classes almost alike."""
+    inputs = keras.Input((4,))
+    output = end(keras, keras.layers.Dense(3)(inputs))
+    model = keras.Model(inputs, output)
+    assert compilation.gives_probabilities(keras, model.output) is probabilities
+
+
 def test_a_loss_of_probabilities_refuses_scores(keras):
     recipe = Recipe.resolve({"loss": "kl_divergence"})
     with pytest.raises(RecipeError, match="compares probabilities, but `output` gives scores"):

@@ -26,6 +26,9 @@ from archspec.training.watching import machine
 MAIN: Final = "output"
 """What a graph calls the output of its `layers`, beside which heads stand."""
 
+UNCHANGING: Final = frozenset({"Identity", "Flatten", "Reshape"})
+"""Layers of Keras that change no value of what they get."""
+
 SECONDS_PER_EXECUTION: Final = 0.25
 """How long TensorFlow may run steps without coming back to Python: the progress line's patience."""
 
@@ -217,11 +220,22 @@ def for_outputs(model: Any, make: Callable[[str, Any], Any]) -> Any:
 
 
 def gives_probabilities(keras: Any, output: Any) -> bool:
-    """Whether a model's output lies between 0 and 1; otherwise it is logits."""
-    layer = output._keras_history.operation  # noqa: SLF001  (Keras has no public way)
+    """Whether a model's output lies between 0 and 1; otherwise it is logits.
+
+    A softmax or a sigmoid may be a layer, part of one, or an op, the last of a nested model, and
+    before what changes no value.
+    """
     functions = (keras.activations.softmax, keras.activations.sigmoid)
+    layer = output._keras_history.operation  # noqa: SLF001  (Keras has no public way)
+    if nested := getattr(layer, "outputs", None):
+        return len(nested) == 1 and gives_probabilities(keras, nested[0])
     activation = getattr(layer, "activation", None)
-    return isinstance(layer, keras.layers.Softmax) or activation in functions
+    kind = type(layer).__name__
+    is_linear = kind == "Activation" and activation is keras.activations.linear
+    if is_linear or kind in UNCHANGING:
+        return gives_probabilities(keras, layer.input)
+    from_keras = type(layer).__module__.startswith("keras.")
+    return activation in functions or (from_keras and kind in {"Softmax", "Sigmoid"})
 
 
 @contextmanager
