@@ -59,6 +59,8 @@ class Study:
     seed: int
     progress: Progress | None
     _interrupt: Interrupt = field(default_factory=Interrupt)
+    _loaded: list[Samples] = field(default_factory=list)
+    """All images that were looked at: what is to be known of them is said in the end."""
     _amid: bool = False
     """Whether what is under way is not asked to end, and has to be cut short."""
 
@@ -104,7 +106,9 @@ class Study:
     def load(self, images: Images = None, *, most: int | None) -> Samples:
         """Other images than those of the study, if any are named (see `load_samples`)."""
         chosen = self.images if images is None else images
-        return load_samples(self.subject, chosen, data=self.data, white=self.white, most=most)
+        found = load_samples(self.subject, chosen, data=self.data, white=self.white, most=most)
+        self._loaded.append(found)
+        return found
 
     def target(self, given: str | int | None, scores: NDArray[Any]) -> int:
         """The class that is meant: the one that is given, or the most probable one."""
@@ -173,17 +177,15 @@ class Study:
                     before = now
             except _Stopped:
                 interrupted = True
-        samples = [
-            self.__dict__[name] for name in ("samples", "all_samples") if name in self.__dict__
-        ]
-        said = [*self.subject.notes, *(note for each in samples for note in each.notes), *notes]
+        loaded = self._loaded
+        said = [*self.subject.notes, *(note for each in loaded for note in each.notes), *notes]
         return Gallery(
             method=method,
             network=self.subject.name,
             settings={**settings, "seed": self.seed},
             exhibits=tuple(done),
             notes=tuple(dict.fromkeys(said)),
-            unread=tuple(each for one in samples for each in one.unread),
+            unread=tuple(dict.fromkeys(each for one in loaded for each in one.unread)),
             interrupted=interrupted or self._interrupt.requested,
             seconds=time.perf_counter() - begun,
         )
