@@ -198,7 +198,7 @@ def _common_options(images: bool) -> list[click.Parameter]:
         ),
         click.Option(["--batch"], type=AT_LEAST_1, metavar="N", help="Images at a time.  [32]"),
         click.Option(
-            ["--seed"], type=Whole(0, 2**32 - 1), metavar="N", help="Of what is random.  [0]"
+            ["--seed"], type=Whole(0, 2**32 - 1), metavar="N", help="Seed of what is random.  [0]"
         ),
         *vars(decorated)["__click_params__"],
         click.Option(["--quiet"], is_flag=True, help="No progress, only the result."),

@@ -43,6 +43,14 @@ def test_names_stand_below_tiles_and_below_the_picture_where_they_are_too_long()
     assert "a name of many letters, 1" in page.whole(gallery(long))
 
 
+def test_what_stands_below_a_map_is_not_said_of_its_image_as_well():
+    shown = gallery(tiles(facts={"class": "cat"}))
+    known = {"class": "cat", "true class": "dog"}
+    text = page.whole(replace(shown, exhibits=(replace(shown.exhibits[0], facts=known),)))
+    assert "<p>true class dog</p>" in text
+    assert "</b>class cat" in text
+
+
 def test_a_name_may_stand_below_the_tiles_after_it_that_have_none():
     row = np.zeros((4, 4, 4))
     name = "a name of many letters"

@@ -161,7 +161,7 @@ def test_only_what_is_on_the_way_counts():
     ("wrong", "message"),
     [
         ({"unit": 1}, "name it with `layer=`"),
-        ({"layer": "conv1", "unit": 6}, "has units 0 to 5"),
+        ({"layer": "conv1", "unit": 6}, "has 6 units, 0 to 5"),
         ({"layer": "conv1", "target": 0}, "not both"),
         ({"layer": "conv1", "units": 0}, "`units=0`"),
         ({"layer": "nothing"}, "has no layer `nothing`"),

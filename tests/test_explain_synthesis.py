@@ -156,7 +156,7 @@ def test_features_that_are_0_are_said():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"target": "1", "layer": "fc"}, "give one of them"),
+        ({"target": "1", "layer": "fc"}, "not both"),
         ({"unit": 1}, "name it with `layer=`"),
         ({"layer": "fc", "unit": 3}, "fc has 3 units, 0 to 2"),
         ({"layer": "fd"}, "has no layer `fd`"),

@@ -87,7 +87,7 @@ class Attack:
         import numpy as np  # noqa: PLC0415
 
         subject = self.subject
-        wanted = np.eye(len(subject.class_names), dtype=np.float32)[classes]
+        wanted = subject.one_hot(classes)
         most = self._in_pixels(epsilon, pixels)
         rate = most if self.steps == 1 else np.minimum(most, most * (OVERSHOOT / self.steps))
 

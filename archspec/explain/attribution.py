@@ -7,8 +7,8 @@ uses a map (`segment`, `faithfulness`, `overview`) can use any.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from archspec import arguments
@@ -16,15 +16,12 @@ from archspec.diagnostics import UsageError
 from archspec.explain.circuit import Rule
 from archspec.explain.gallery import Exhibit, Item, Look, Picture, Value
 from archspec.explain.gradient import differentiated
-from archspec.explain.study import BATCH, Study
+from archspec.explain.study import BATCH, Study, Tick
 from archspec.explain.subject import Subject, batched
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-Tick = Callable[[int, int], None]
-"""Told after each batch how many steps of the work are done, of how many; may end it."""
 
 
 class Maps(Protocol):
@@ -105,7 +102,7 @@ def class_gradients(
     function = subject.once(
         ("class_gradients", relu), lambda: differentiated(subject.circuit, score)
     )
-    chosen = np.eye(len(subject.class_names), dtype=np.float32)[np.asarray(targets, np.intp)]
+    chosen = subject.one_hot(targets)
     found = np.concatenate([each for each, _ in batched(function, batch, pixels, chosen)])
     check_finite(subject, found)
     return found
@@ -168,24 +165,21 @@ class Group:
 
     def facts(self, at: int) -> dict[str, Value]:
         """The class of an image, its score and its probability."""
-        subject, target = self.study.subject, self.targets[at]
-        return {
-            "class": subject.class_names[target],
-            "score": float(self.scores[at, target]),
-            "probability": float(subject.probabilities(self.scores[at : at + 1])[0, target]),
-        }
+        return self.study.facts_of(self.scores[at], self.targets[at])
 
     def exhibit(
         self, at: int, what: str, items: Sequence[Item], extra: str = "", **facts: Value
     ) -> Exhibit:
-        """An image and its maps, the first of which is the one that matters."""
+        """An image and its maps; the first of them is the main one, and has the class's facts."""
         known = self.facts(at)
         summary = self.study.summary(what, known)
-        first = items[0]
-        if isinstance(first, Picture) and first.look != "mask" and first.is_zero:
-            summary += "; the map is 0 everywhere"
-        image = self.study.picture_of(self.pixels[at])
-        return Exhibit(self.names[at], summary + extra, [image, *items], {**known, **facts})
+        first, *others = items
+        if isinstance(first, Picture):
+            if first.look != "mask" and first.is_zero:
+                summary += "; the map is 0 everywhere"
+            first = replace(first, facts={**known, **first.facts})
+        shown = [self.study.picture_of(self.pixels[at]), first, *others]
+        return Exhibit(self.names[at], summary + extra, shown, {**known, **facts})
 
 
 def groups(

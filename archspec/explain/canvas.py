@@ -26,7 +26,7 @@ NOISE: Final = 0.1
 """Standard deviation of the noise of a start, as a share of the range."""
 
 DECAYS: Final = 0.9, 0.99
-"""Of Adam's two moments. The second is shorter than usual (0.999), for some hundred steps."""
+"""Decays of Adam's moments. The second is less than usual (0.999), for some hundred steps."""
 
 TINY: Final = 1e-12
 """Keeps Adam's division by the size of a gradient that is 0 from giving no number."""

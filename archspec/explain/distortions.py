@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ALIKE: Final = 0.05
-"""Of the way from black to white: border pixels that differ by less are of one background."""
+"""Share of the range: border pixels that differ by less are of one background."""
 
 INK: Final = 0.1
-"""Of the way from black to white: pixels that differ by more from the background are ink."""
+"""Share of the range: pixels that differ by more from the background are ink."""
 
 
 class Move(NamedTuple):

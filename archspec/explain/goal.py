@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import UsageError
-from archspec.explain.circuit import Tensor, Values
+from archspec.explain.circuit import Call, Tensor, Values
 from archspec.explain.gradient import compiled
 from archspec.explain.study import Study
 from archspec.explain.subject import Subject, batched
@@ -21,13 +21,33 @@ MOST: Final = 20
 """Classes, or units of a layer, that are taken where none are named."""
 
 
+def check_choice(target: Any, layer: Any, unit: Any) -> None:
+    """Check that a class is asked for, or a layer and perhaps a unit of it.
+
+    Raises:
+        UsageError: both are, or a unit of no layer.
+
+    """
+    if unit is not None and layer is None:
+        raise UsageError("`unit=` is a unit of a layer: name it with `layer=`")
+    if target is not None and layer is not None:
+        raise UsageError("name either a class with `target=`, or a `layer=`, not both")
+
+
+def check_unit(call: Call, unit: int) -> None:
+    """Raise `UsageError` where a layer has no unit of this number."""
+    count = call.shape[-1] if call.shape else 1
+    if unit >= count:
+        raise UsageError(f"`unit={unit}`: {call.name} has {count} units, 0 to {count - 1}")
+
+
 @dataclass(frozen=True, eq=False)
 class Goal:
     """The classes of a network, or the units of one of its layers, before their activation."""
 
     subject: Subject
     call: str
-    """Whose value before its activation it is."""
+    """The call whose value before its activation is meant."""
     layer: str | None
     """The layer, as the user calls it; None for classes."""
     at: str
@@ -62,10 +82,7 @@ class Goal:
             few = f"the first {MOST} of {count} units of {self.layer}; `unit=` names another"
             return list(range(min(count, MOST))), [few] if count > MOST else []
         units = [unit] if isinstance(unit, int) else list(dict.fromkeys(unit))
-        if max(units) >= count:
-            raise UsageError(
-                f"`unit={max(units)}`: {self.layer} has {count} units, 0 to {count - 1}"
-            )
+        check_unit(self.subject.circuit[self.call], max(units))
         return units, []
 
     def _classes(self, target: str | int | Sequence[str] | None) -> list[int]:
@@ -112,10 +129,7 @@ class Goal:
         import numpy as np  # noqa: PLC0415
 
         found = np.concatenate(list(batched(self._measure, batch, pixels))).astype(np.float64)
-        if not np.isfinite(found).all():
-            raise UsageError(
-                f"{self.subject.name} produced outputs that are not finite: its weights are corrupt"
-            )
+        self.subject.check_finite(found, self.layer or "")
         return found
 
 

@@ -88,7 +88,7 @@ COMMON: Final = {"normalize", "white", "data", "batch", "seed", "progress"}
 """Arguments that every method takes: `Study.open` checks them."""
 
 ABOUT_IMAGES: Final = {"data", "white"}
-"""Those that only methods of images take."""
+"""Arguments that only methods of images take."""
 
 
 def method(**options: Option) -> Callable[[F], F]:

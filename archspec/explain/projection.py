@@ -16,6 +16,7 @@ from archspec.explain.activation import PASSING
 from archspec.explain.attribution import check_finite, class_gradients, groups
 from archspec.explain.circuit import Call, Circuit, Rule
 from archspec.explain.gallery import Exhibit, Gallery, Picture, Value
+from archspec.explain.goal import check_choice, check_unit
 from archspec.explain.gradient import compiled, differentiated
 from archspec.explain.method import Option
 from archspec.explain.samples import Samples
@@ -51,17 +52,13 @@ def projections(
 
     """
     settings = {"target": target, "layer": layer, "unit": unit, "units": units if layer else None}
+    check_choice(target, layer, unit)
     if layer is None:
-        if unit is not None:
-            raise UsageError("`unit=` is a unit of a layer: name it with `layer=`")
         notes = way(study.subject, study.subject.circuit.scores, rule)
         return study.gallery(rule, _of_classes(study, rule, target), settings, notes)
-    if target is not None:
-        raise UsageError("name either a class with `target=`, or a `layer=`, not both")
     call = _with_activation(study.subject.circuit, study.subject.layer(layer))
-    channels = call.shape[-1] if call.shape else 1
-    if unit is not None and unit >= channels:
-        raise UsageError(f"`unit={unit}`: {call.name} has units 0 to {channels - 1}")
+    if unit is not None:
+        check_unit(call, unit)
     notes = way(study.subject, call.name, rule)
     return study.gallery(rule, _of_units(study, rule, call, unit, units), settings, notes)
 
@@ -145,7 +142,7 @@ def _of_classes(study: Study, rule: Rule, target: str | int | None) -> Iterator[
     for group in groups(study, target):
         maps = class_gradients(study.subject, group.pixels, group.targets, study.batch, rule)
         for at, map_ in enumerate(maps):
-            picture = signed(rule, f"{rule} map", map_, group.facts(at))
+            picture = signed(rule, f"{rule} map", map_, {})
             yield group.exhibit(at, f"{rule} map", [picture])
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Progress = Callable[[int, int], None]
-"""Told how many steps of the work are done, of how many."""
+Tick = Callable[[int, int], None]
+"""A function that is told how many steps of the work are done, of how many; it may end it."""
 
 BATCH: Final = 32
 """Images, or positions of a patch, that go through the network at a time."""
@@ -43,8 +43,8 @@ class Common(TypedDict, total=False):
     batch: int
     """Images, or variants of one, that go through the network at a time."""
     seed: int
-    """Of whatever is random."""
-    progress: Progress | None
+    """Seed of whatever is random."""
+    progress: Tick | None
 
 
 @dataclass(eq=False)
@@ -57,7 +57,7 @@ class Study:
     white: float | None
     batch: int
     seed: int
-    progress: Progress | None
+    progress: Tick | None
     _interrupt: Interrupt = field(default_factory=Interrupt)
     _loaded: list[Samples] = field(default_factory=list)
     """All images that were looked at: what is to be known of them is said in the end."""
@@ -77,11 +77,7 @@ class Study:
             raise arguments.wrong("progress", progress, "a function of two numbers, or None")
         batch = arguments.whole("batch", common.get("batch", BATCH))
         seed = arguments.whole("seed", common.get("seed", 0), least=0)
-        subject = (
-            run
-            if isinstance(run, Subject)
-            else open_subject(run, normalize=common.get("normalize"), seed=seed)
-        )
+        subject = open_subject(run, normalize=common.get("normalize"), seed=seed)
         batch = min(batch, max(1, MOST_VALUES // subject.shape.size))
         return cls(
             subject,
@@ -113,6 +109,14 @@ class Study:
     def target(self, given: str | int | None, scores: NDArray[Any]) -> int:
         """The class that is meant: the one that is given, or the most probable one."""
         return int(scores.argmax()) if given is None else self.subject.class_index(given)
+
+    def facts_of(self, scores: NDArray[Any], target: int) -> dict[str, Value]:
+        """The class that an image is explained for, its score and its probability."""
+        return {
+            "class": self.subject.class_names[target],
+            "score": float(scores[target]),
+            "probability": float(self.subject.probabilities(scores[None])[0, target]),
+        }
 
     def summary(self, what: str, facts: Mapping[str, Any]) -> str:
         """A line for the terminal: what was found of which class, its score and probability."""

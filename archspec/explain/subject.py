@@ -8,12 +8,12 @@ patch has the value of a raw pixel, and what is found can be shown and written a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike, fspath, sep
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from archspec import arguments
 from archspec.diagnostics import UsageError, suggestion
@@ -29,15 +29,27 @@ from archspec.training.data.values import Range
 from archspec.training.runs import reading
 from archspec.training.scoring import trained
 from archspec.training.scoring.inference import main_output
-from archspec.training.scoring.trained import Network, Trained
+from archspec.training.scoring.trained import Network, Place, Trained
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-Explainable: TypeAlias = Any
-"""A run, its folder, a .keras file, a Keras model, or a spec, which is then untrained."""
+class KerasModel(Protocol):
+    """A Functional or Sequential model of Keras 3, which is not imported to say so."""
+
+    name: Any
+    layers: Any
+
+    def get_config(self) -> Any: ...
+
+
+Explainable: TypeAlias = "Place | Spec | KerasModel | Subject"
+"""A run, its folder, a .keras file, a Keras model, or a spec, which is then untrained.
+
+A `Subject` is a network that is loaded already, as one method hands it to another.
+"""
 
 UNTRAINED: Final = "unit"
 """How images are prepared for a network that was never trained."""
@@ -170,14 +182,21 @@ class Subject:
         self.check_finite(found)
         return found
 
-    def check_finite(self, outputs: NDArray[Any]) -> None:
-        """Raise `UsageError` where outputs of the network are not finite."""
+    def check_finite(self, outputs: NDArray[Any], layer: str = "") -> None:
+        """Raise `UsageError` where outputs of the network, or of a layer, are not finite."""
         import numpy as np  # noqa: PLC0415
 
         if not np.isfinite(outputs).all():
+            where = f" at {layer}" if layer else ""
             raise UsageError(
-                f"{self.name} produced outputs that are not finite: its weights are corrupt"
+                f"{self.name} produced outputs that are not finite{where}: its weights are corrupt"
             )
+
+    def one_hot(self, targets: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
+        """(n, classes) weights of the scores: 1 for the class of each image, 0 for the others."""
+        import numpy as np  # noqa: PLC0415
+
+        return np.eye(len(self.class_names), dtype=np.float32)[np.asarray(targets, np.intp)]
 
     def probabilities(self, scores: NDArray[Any]) -> NDArray[np.float64]:
         """(n, classes) probabilities, as the network makes them of scores, or a softmax would."""
@@ -260,7 +279,8 @@ def open_subject(run: Explainable, *, normalize: str | None = None, seed: int = 
     """Load what is to be explained.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a .keras file, a Keras model, or a spec; what is loaded already is
+            returned as it is.
         normalize: how images are prepared, for what does not say: files, models and specs.
         seed: of the weights of a spec, which is untrained.
 
@@ -269,6 +289,8 @@ def open_subject(run: Explainable, *, normalize: str | None = None, seed: int = 
         SpecError: the spec is wrong.
 
     """
+    if isinstance(run, Subject):
+        return run
     notes: list[str] = []
     if (spec := _spec(run)) is not None:
         keras = load_keras()
@@ -287,11 +309,12 @@ def open_subject(run: Explainable, *, normalize: str | None = None, seed: int = 
         arguments.one_of("normalize", normalize, trained.NORMALIZE)
         network = trained.of_model(load_keras(), run, Trained(name, Path()), normalize)
     else:
-        if not isinstance(getattr(run, "folder", run), (str, PathLike)):
+        place = getattr(run, "folder", run)
+        if not isinstance(place, (str, PathLike)):
             raise arguments.wrong(
                 "run", run, "a run, its folder, a .keras file, a Keras model or a spec"
             )
-        (chosen,) = trained.find(run, normalize)
+        (chosen,) = trained.find(place, normalize)
         network = trained.load(chosen, normalize, classifier=False)
     _check_weights(network)
     circuit = Circuit(network.keras, network.model, network.name)

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.explain.attribution import Maps, Tick
+from archspec.explain.attribution import Maps
+from archspec.explain.study import Tick
 from archspec.explain.subject import Subject
 
 if TYPE_CHECKING:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from archspec.analysis.activity import BOUNDS, dead, linear_range
-from archspec.diagnostics import UsageError
 from archspec.explain.activation import ENDS, PASSING
 from archspec.explain.circuit import Call, Circuit, Tensor
 from archspec.explain.gradient import compiled
 from archspec.explain.samples import Samples
+from archspec.explain.study import Tick
 from archspec.explain.subject import Subject
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Tick: TypeAlias = Callable[[int, int], None]
-"""Told how many images are done, of how many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +98,7 @@ def _activity(
     subject: Subject, call: Call, peaks: NDArray[Any], maxima: Any, saturated: Any
 ) -> UnitActivity:
     """What the units of a call do, from the largest outputs of each image."""
-    import numpy as np  # noqa: PLC0415
-
-    if not np.isfinite(peaks).all():
-        raise UsageError(
-            f"{subject.name}: layer {call.name} produced outputs that are not finite: its weights "
-            "are corrupt"
-        )
+    subject.check_finite(peaks, call.name)
     return UnitActivity(
         call=call,
         maxima=peaks.max(axis=0),

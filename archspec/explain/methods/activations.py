@@ -113,7 +113,9 @@ def _maps(study: Study, chosen: Sequence[Call], scale: str) -> Iterator[Exhibit]
         scores = subject.scores(pixels, study.batch)
         for at, number in enumerate(numbers):
             pictures = [picture(call, outputs[call.name][at], scale) for call in chosen]
-            facts = class_of(study, scores[at])
+            # A network that tells no classes apart has maps all the same.
+            known = subject.network.classes
+            facts = study.facts_of(scores[at], int(scores[at].argmax())) if known else {}
             found = f"maps of {', '.join(names)}"
             if facts:
                 found += f"; class {facts['class']}, probability {facts['probability']:.1%}"
@@ -124,16 +126,6 @@ def _maps(study: Study, chosen: Sequence[Call], scale: str) -> Iterator[Exhibit]
                 facts,
             )
         study.tick(int(numbers[-1]) + 1, len(samples))
-
-
-def class_of(study: Study, scores: NDArray[Any]) -> dict[str, Any]:
-    """The most probable class of an image; nothing of a network that tells no classes apart."""
-    subject = study.subject
-    if not subject.network.classes:
-        return {}
-    best = int(scores.argmax())
-    share = subject.probabilities(scores[None])[0, best]
-    return {"class": subject.class_names[best], "score": scores[best], "probability": share}
 
 
 def picture(call: Call, values: NDArray[Any], scale: str) -> Picture:

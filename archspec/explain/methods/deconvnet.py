@@ -9,14 +9,12 @@ from archspec.explain.gallery import Gallery
 from archspec.explain.method import LAYER, TARGET, UNIT, method
 from archspec.explain.projection import SHOWN, UNITS, absolute, projections
 from archspec.explain.samples import Images
-from archspec.explain.study import BATCH, Common, Study
+from archspec.explain.study import BATCH, Common, Study, Tick
 from archspec.explain.subject import Explainable, Subject
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from archspec.explain.attribution import Tick
 
 
 @method(target=TARGET, layer=LAYER, unit=UNIT, units=UNITS)

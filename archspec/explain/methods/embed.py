@@ -34,7 +34,7 @@ MEMORY: Final = 2**29
 """Bytes of pixels, and of features, at most."""
 
 OTHER: Final = "≠"
-"""Before the class of a neighbour that is not the query's."""
+"""Mark of a neighbour whose class is not the query's."""
 
 
 @method(

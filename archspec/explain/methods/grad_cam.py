@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from archspec.explain.attribution import Tick, check_finite, groups
-from archspec.explain.gallery import Exhibit, Gallery, Picture
+from archspec.explain.attribution import check_finite, groups
+from archspec.explain.gallery import Exhibit, Gallery, Picture, Value
 from archspec.explain.gradient import differentiated
 from archspec.explain.method import LAYER, TARGET, method
 from archspec.explain.places import enlarged, maps_layer
 from archspec.explain.samples import Images
-from archspec.explain.study import BATCH, Common, Study
+from archspec.explain.study import BATCH, Common, Study, Tick
 from archspec.explain.subject import Explainable, Subject, batched
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def grad_cam(
         for group in groups(study, target):
             raw = raw_maps(study.subject, group.pixels, group.targets, name, study.batch)
             for at, map_ in enumerate(raw):
-                facts = {**group.facts(at), "layer": name}
+                facts: dict[str, Value] = {"layer": name}
                 image = group.pixels[at]
                 large = enlarged(map_, image.shape[:-1])
                 over = study.shown(image)
@@ -109,7 +109,7 @@ def raw_maps(
         return ops.sum(subject.logits(values) * chosen, axis=-1), values.after[layer]
 
     function = subject.once(("grad_cam", layer), lambda: differentiated(subject.circuit, score))
-    chosen = np.eye(len(subject.class_names), dtype=np.float32)[np.asarray(targets, np.intp)]
+    chosen = subject.one_hot(targets)
     change = np.zeros((len(pixels), *subject.circuit[layer].shape), np.float32)
     found = []
     for gradients, values in batched(function, batch, change, pixels, chosen):

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Unpack
 
 from archspec.explain import standins
-from archspec.explain.attribution import Tick, class_gradients, groups
+from archspec.explain.attribution import class_gradients, groups
 from archspec.explain.gallery import Exhibit, Gallery, Picture
 from archspec.explain.method import TARGET, Option, method
 from archspec.explain.samples import Images
-from archspec.explain.study import BATCH, Common, Study
+from archspec.explain.study import BATCH, Common, Study, Tick
 from archspec.explain.subject import Explainable, Subject, even
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ LOOKED_AT: Final = 256
 """Images whose border is looked at for the background."""
 
 KEPT: Final = 0.9
-"""Of the accuracy on unchanged images: with this much left, a change is said to be tolerated."""
+"""Share of the unchanged images' accuracy: a change that leaves as much is tolerated."""
 
 FRAMES: Final = 9
 """Pictures of an image along a sweep, at most."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from archspec.diagnostics import UsageError
 from archspec.explain.activation import ENDS, PASSING
 from archspec.explain.canvas import STARTS, Canvas, descended, stretches, total_variation
 from archspec.explain.circuit import Circuit, Tensor
@@ -225,11 +224,7 @@ class Inversion:
 
         canvas, study = self.canvas, self.study
         wanted = self._wanted(canvas.u(pixels))
-        if not np.isfinite(wanted).all():
-            raise UsageError(
-                f"{study.subject.name} produced outputs that are not finite at {self.layer}: "
-                "its weights are corrupt"
-            )
+        study.subject.check_finite(wanted, self.layer)
         squares = np.square(wanted).sum(axis=1)
         u = np.stack([canvas.start(start, study.seed)] * len(pixels))
         nothing = np.zeros_like(u)

@@ -20,7 +20,7 @@ from archspec.explain.canvas import (
 )
 from archspec.explain.circuit import Tensor
 from archspec.explain.gallery import Exhibit, Gallery, Item, Picture, Value
-from archspec.explain.goal import Best, Goal, best_images
+from archspec.explain.goal import Best, Goal, best_images, check_choice
 from archspec.explain.gradient import Function, derivative, repeated
 from archspec.explain.method import LAYER, Option, method
 from archspec.explain.samples import Images
@@ -118,10 +118,7 @@ def maximize(
         UsageError: there is no such run, class, layer or unit.
 
     """
-    if layer is not None and target is not None:
-        raise UsageError("`target=` is a class and `layer=` a layer: give one of them")
-    if unit is not None and layer is None:
-        raise UsageError("`unit=` is a unit of a layer: name it with `layer=`")
+    check_choice(target, layer, unit)
     study = Study.open(run, images, **common)
     goal = Goal.of(study.subject, layer, at)
     numbers, notes = goal.chosen(target, unit)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from archspec.diagnostics import UsageError
 from archspec.explain import standins
-from archspec.explain.attribution import Group, Tick, check_places, groups
+from archspec.explain.attribution import Group, check_places, groups
 from archspec.explain.circuit import Call
 from archspec.explain.gallery import Exhibit, Gallery, Item, Picture, Value
 from archspec.explain.gradient import compiled
 from archspec.explain.method import LAYER, Option, method
 from archspec.explain.places import last_maps, maps_layer
 from archspec.explain.samples import Images
-from archspec.explain.study import BATCH, Common, Study
+from archspec.explain.study import BATCH, Common, Study, Tick
 from archspec.explain.subject import Explainable, Subject, even
 
 if TYPE_CHECKING:

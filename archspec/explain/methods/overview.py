@@ -132,11 +132,7 @@ class _Work:
         study, subject = self.study, self.study.subject
         shares = subject.probabilities(scores[None])[0]
         chosen = study.target(self.target, scores)
-        facts: dict[str, Any] = {
-            "class": subject.class_names[chosen],
-            "score": scores[chosen],
-            "probability": shares[chosen],
-        }
+        facts = study.facts_of(scores, chosen)
         if self.samples.labels is not None:
             facts["true class"] = subject.class_names[self.samples.labels[number]]
         rows = [

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from archspec.explain.attribution import Tick, class_gradients, groups
+from archspec.explain.attribution import class_gradients, groups
 from archspec.explain.gallery import Exhibit, Gallery, Picture
 from archspec.explain.method import TARGET, method
 from archspec.explain.samples import Images
-from archspec.explain.study import BATCH, Common, Study
+from archspec.explain.study import BATCH, Common, Study, Tick
 from archspec.explain.subject import Explainable, Subject
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def saliency(
         for group in groups(study, target):
             found = maps(study.subject, group.pixels, group.targets, batch=study.batch)
             for at, map_ in enumerate(found):
-                picture = Picture("saliency", "saliency", map_, "positive", group.facts(at))
+                picture = Picture("saliency", "saliency", map_, "positive")
                 yield group.exhibit(at, "saliency", [picture])
 
     return study.gallery("saliency", exhibits(), {"target": target})

@@ -17,7 +17,7 @@ TITLE_LETTER_INCHES: Final = 0.1
 """Width of a letter of a title, about."""
 
 DASHES: Final[tuple[drawing.Dashes, ...]] = ("-", (0, (5, 2)), (0, (1, 1)))
-"""Of lines: those of one colour differ in them."""
+"""Styles of lines: those of one colour differ in them."""
 
 LETTER_INCHES: Final = 0.075
 """Width of a letter in the name of a line, about."""
@@ -44,7 +44,7 @@ COLOURS: Final = (
     "#c2185b",
     "#00838f",
 )
-"""Of lines: apart for the colour-blind in their order."""
+"""Colours of lines, which the colour-blind can tell apart in this order."""
 
 
 def chart_png(chart: Chart) -> bytes:

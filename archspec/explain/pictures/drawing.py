@@ -49,7 +49,7 @@ LETTERS: Final = 11
 """Pixels of the height of the letters below tiles."""
 
 PERCENTILE: Final = 99
-"""Of absolute values: what is stronger is shown as strong as this."""
+"""Percentile of absolute values: what is stronger is shown as strong as this."""
 
 OVERLAY: Final = 0.6
 """How much of the colour a map has where it is strongest, over an image."""

@@ -26,7 +26,7 @@ from archspec.explain.gallery import (
 from archspec.explain.pictures import charts, drawing
 
 ROWS: Final = 40
-"""Of a table, at most: a large network has ten thousand units."""
+"""Rows of a table that are shown, at most: a large network has ten thousand units."""
 
 FEW_ROWS: Final = 30
 """A table of more rows is folded."""
@@ -91,7 +91,14 @@ def _body(gallery: Gallery, png: Drawn) -> str:
 def _exhibit(exhibit: Exhibit, png: Drawn) -> str:
     items = "\n".join(_item(each, png) for each in exhibit.items)
     seconds = "" if exhibit.seconds is None else f"; {exhibit.seconds:.2f} s"
-    facts = f"<p>{html.escape(_facts(exhibit.facts))}</p>" if exhibit.facts else ""
+    below = {
+        (name, said(value))
+        for item in exhibit.items
+        if not isinstance(item, (Table, Page))
+        for name, value in item.facts.items()
+    }
+    facts = _facts({k: v for k, v in exhibit.facts.items() if (k, said(v)) not in below})
+    facts = f"<p>{html.escape(facts)}</p>" if facts else ""
     return (
         f"<section>\n<h2>{html.escape(exhibit.name)}</h2>\n"
         f"<p>{html.escape(exhibit.summary)}{seconds}</p>{facts}\n"
