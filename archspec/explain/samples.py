@@ -82,6 +82,11 @@ class Samples:
             numbers = np.arange(start, min(start + size, len(self)))
             yield numbers, self.read(numbers)
 
+    @property
+    def as_stored(self) -> Samples:
+        """The same images, read as they are stored."""
+        return replace(self, read=self.stored)
+
     def only(self, numbers: Any) -> Samples:
         """The images of these numbers alone."""
         import numpy as np  # noqa: PLC0415
