@@ -8,8 +8,8 @@ from PIL import Image
 from archspec import explain
 from archspec.diagnostics import UsageError
 from archspec.explain.attribution import ATTRIBUTIONS, maps_by
+from archspec.explain.grabcut import Cut, cut
 from archspec.explain.methods.grad_cam import raw_maps
-from archspec.explain.methods.segment import Cut, cut
 from archspec.explain.subject import open_subject
 
 keras = pytest.importorskip("keras")
