@@ -1,5 +1,7 @@
 """What a class's score depends on: maps of networks whose answer is known by hand."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from explaining import images, linear, relu_net, seeded
@@ -297,6 +299,21 @@ def test_batches_of_positions_change_nothing(net):
     one, many = (explain.occlusion(net, pixels, normalize="unit", batch=n) for n in (5, 64))
     for name, values in items_of(one).items():
         np.testing.assert_allclose(values, items_of(many)[name], rtol=1e-4, atol=1e-5)
+
+
+def test_of_each_position_a_few_numbers_are_kept_however_many_classes_there_are():
+    shape, classes = (24, 24, 1), 1000
+    subject = open_subject(linear(keras, shape, classes), normalize="unit")
+
+    def maps():
+        maps_by("occlusion")(subject, images(1, shape), [3], patch=1, stride=1, batch=8)
+
+    maps()  # compiles
+    tracemalloc.start()
+    maps()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 24 * 24 * classes * 8 / 4
 
 
 def test_progress_counts_positions(net):

@@ -1,5 +1,7 @@
 """`faithfulness`: what is known to be right or wrong of a map comes out."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from explaining import images, linear, relu_net, seeded, subject_of
@@ -53,6 +55,29 @@ def test_curves_begin_and_end_at_the_image_and_at_what_replaces_it():
     assert found.deletion[0, [0, -1]] == pytest.approx(shares)
     assert found.insertion[0, [0, -1]] == pytest.approx(shares[::-1])
     assert len(found.shares) == 49  # a pixel at a time, at most
+
+
+def test_curves_hold_a_batch_of_images_at_a_time():
+    shape = (32, 32, 3)
+    subject, pixels = subject_of(linear(keras, shape)), images(1, shape)
+
+    def curves():
+        orders = [np.arange(32 * 32)]
+        trials.curves(subject, pixels, 0 * pixels, [1], orders, steps=1024, batch=8)
+
+    curves()  # compiles
+    tracemalloc.start()
+    curves()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1025 * pixels.nbytes / 10
+
+
+def test_what_replaces_pixels_is_not_said_to_be_the_mean_of_one_image():
+    found = explain.faithfulness(
+        linear(keras, SHAPE), images(2, SHAPE), normalize="unit", check="curves", steps=2
+    )
+    assert "pixels are replaced by the image's own mean" in found.notes
 
 
 def test_weights_are_restored_whatever_happens():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.explain.attribution import Maps
 from archspec.explain.study import Tick
-from archspec.explain.subject import Subject
+from archspec.explain.subject import Subject, even
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,16 +67,21 @@ def curves(
 
     count = len(orders[0])
     cuts = np.unique(np.rint(np.linspace(0, count, steps + 1)).astype(int))
+    size = even(len(cuts), batch)
+    filled = np.pad(cuts, (0, -len(cuts) % size), mode="edge")  # batches of one size
     removed: list[NDArray[Any]] = []
     put_in: list[NDArray[Any]] = []
     for image, fill, target, order in zip(pixels, fills, targets, orders, strict=True):
         ranks = np.empty(count, int)
         ranks[order] = np.arange(count)
-        taken = (ranks < cuts[:, None]).reshape(len(cuts), *image.shape[:-1], 1)
         for found, there, instead in ((removed, image, fill), (put_in, fill, image)):
-            variants = np.where(taken, instead, there).astype(np.float32)
-            scores = subject.scores(variants, min(batch, len(cuts)))
-            found.append(subject.probabilities(scores)[:, target])
+            shares = []
+            for some in filled.reshape(-1, size):
+                taken = (ranks < some[:, None]).reshape(size, *image.shape[:-1], 1)
+                variants = np.where(taken, instead, there).astype(np.float32)
+                scores = subject.scores(variants, size)
+                shares.append(subject.probabilities(scores)[:, target].copy())
+            found.append(np.concatenate(shares)[: len(cuts)])
     return Curves(cuts / count, np.stack(removed), np.stack(put_in))
 
 

@@ -32,7 +32,7 @@ COMPLETE: Final = {"integrated-gradients": "black"}
 """Methods whose maps sum to score(x) - score(baseline), and the baseline."""
 
 INDEPENDENT: Final = 0.9
-"""A map that is still as alike as this without any trained weight does not depend on them."""
+"""A map that is still as alike as this without any trained weight hardly depends on them."""
 
 
 @declared(
@@ -165,7 +165,8 @@ class _Result:
                 f"Spearman {last:.2f} without the last layer's weights, {whole:.2f} without all"
             )
             if whole > INDEPENDENT:
-                said.append("does not depend on the network")
+                much = "does not depend" if whole == 1 else "hardly depends"
+                said.append(f"{much} on the network")
         if self.hits is not None:
             said.append(f"points at its class in {self.hits:.0%} (chance 50%)")
         if self.gap is not None:
@@ -226,7 +227,10 @@ class _Trial:
         if "curves" in self.check:
             filled = [standins.stand_in(subject, each, self.fill, "fill") for each in self.pixels]
             self.fills = np.stack([fill for fill, _ in filled])
-            self.notes.append(f"pixels are replaced by {filled[0][1]}")
+            said = list(dict.fromkeys(words for _, words in filled))
+            # Of images that each have their own mean, none is that of all.
+            words = said[0] if len(said) == 1 else said[0].partition(",")[0]
+            self.notes.append(f"pixels are replaced by {words}")
             self._draw_random()
         if "pointing" in self.check:
             labels = np.array(self.targets) if samples.labels is None else samples.labels

@@ -95,7 +95,14 @@ def occlusion(
         for group in groups(study, target, 1, prefer_label=True):
             hidden, words = standins.stand_in(subject, group.pixels[0], value, "value")
             found = occluded(
-                subject, group.pixels[0], hidden, grid, call, batch=study.batch, tick=group.tick
+                subject,
+                group.pixels[0],
+                group.targets[0],
+                hidden,
+                grid,
+                call,
+                batch=study.batch,
+                tick=group.tick,
             )
             yield _exhibit(group, grid, found, call, words)
 
@@ -114,11 +121,10 @@ def occlusion(
 def _exhibit(group: Group, grid: Grid, found: Occluded, call: Call | None, words: str) -> Exhibit:
     """The maps of an image."""
     study, target = group.study, group.targets[0]
-    subject, names = study.subject, study.subject.class_names
-    shares = subject.probabilities(found.scores)
-    probability = shares[:, target].reshape(grid.counts)
-    classes = found.scores.argmax(axis=1).reshape(grid.counts)
-    fall = grid.per_pixel(group.scores[0, target] - found.scores[:, target])
+    names = study.subject.class_names
+    probability = found.shares.reshape(grid.counts)
+    classes = found.answers.reshape(grid.counts)
+    fall = grid.per_pixel(group.scores[0, target] - found.scores)
     patch: dict[str, Value] = {"patch": grid.patch, "stride": grid.stride, "value": words}
     over = study.shown(group.pixels[0])
     items: list[Item] = [
@@ -169,8 +175,8 @@ def maps(
             if tick:
                 tick(at * total + done, len(pixels) * positions)
 
-        some = occluded(subject, image, hidden, grid, None, batch=batch, tick=step)
-        found.append(grid.per_pixel(whole[at, target] - some.scores[:, target]))
+        some = occluded(subject, image, target, hidden, grid, None, batch=batch, tick=step)
+        found.append(grid.per_pixel(whole[at, target] - some.scores))
     return np.stack(found)
 
 
@@ -234,21 +240,26 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Occluded:
-    """What a network says at each position of the patch."""
+    """What a network says at each position of the patch: a few numbers, however many classes."""
 
     scores: NDArray[np.float64]
-    """(positions, classes), before the softmax."""
-    channel: int = 0
-    """The channel whose map is strongest without a patch."""
-    whole: float = 0.0
-    """The sum of its map without a patch."""
-    sums: Any = None
-    """(positions,) sums of its map."""
+    """(positions,) scores of the class, before the softmax."""
+    shares: NDArray[np.float64]
+    """(positions,) probabilities of the class."""
+    answers: NDArray[np.intp]
+    """(positions,) the most probable class."""
+    channel: int
+    """The channel (without a layer, the class) whose sum is largest without a patch."""
+    whole: float
+    """That sum."""
+    sums: NDArray[np.float64]
+    """(positions,) sums of that map."""
 
 
 def occluded(
     subject: Subject,
     image: NDArray[Any],
+    target: int,
     hidden: NDArray[Any],
     grid: Grid,
     call: Call | None,
@@ -261,9 +272,10 @@ def occluded(
     Args:
         subject: the network.
         image: (*shape) raw pixels.
+        target: the class whose score and probability are kept.
         hidden: (*shape) what the patch shows.
         grid: the positions.
-        call: the layer whose strongest map is summed; None for none.
+        call: the layer whose strongest map is summed; None for the scores in its place.
         batch: positions at a time.
         tick: told after each batch how many positions are done.
 
@@ -275,26 +287,35 @@ def occluded(
     # The image as it is comes first: it costs no pass of its own.
     places: list[tuple[slice, ...] | None] = [None, *slices]
     size = even(len(places), batch)
-    scores, sums = [], []
+    scores, shares, answers, sums = [], [], [], []
+    channel, whole = 0, 0.0
     for start in range(0, len(places), size):
         some = places[start : start + size]
         images = np.repeat(image[None].astype(np.float32), size, axis=0)
         for one, place in zip(images, some, strict=False):
             if place is not None:
                 one[place] = hidden[place]
-        answer, sum_ = function(images)
-        scores.append(answer[: len(some)])
-        sums.append(sum_[: len(some)])
+        found, strength = (each[: len(some)].astype(float) for each in function(images))
+        if not np.isfinite(found).all():
+            raise UsageError(f"{subject.name} gives scores that are not finite where a patch is")
+        if start == 0:
+            channel = int(strength[0].argmax())
+            whole = float(strength[0, channel])
+        # Copies, since a column of an array keeps all of that.
+        scores.append(found[:, target].copy())
+        shares.append(subject.probabilities(found)[:, target].copy())
+        answers.append(found.argmax(axis=1))
+        sums.append(strength[:, channel].copy())
         if tick:
             tick(max(0, start + len(some) - 1), len(slices))
-    answers = np.concatenate(scores).astype(float)
-    if not np.isfinite(answers).all():
-        raise UsageError(f"{subject.name} gives scores that are not finite where a patch is")
-    if call is None:
-        return Occluded(answers[1:])
-    strength = np.concatenate(sums).astype(float)
-    channel = int(strength[0].argmax())
-    return Occluded(answers[1:], channel, float(strength[0, channel]), strength[1:, channel])
+    return Occluded(
+        np.concatenate(scores)[1:],
+        np.concatenate(shares)[1:],
+        np.concatenate(answers)[1:],
+        channel,
+        whole,
+        np.concatenate(sums)[1:],
+    )
 
 
 def _scores_and_sums(subject: Subject, call: Call | None) -> Callable[..., Any]:
