@@ -170,16 +170,17 @@ class Group:
     def exhibit(
         self, at: int, what: str, items: Sequence[Item], extra: str = "", **facts: Value
     ) -> Exhibit:
-        """An image and its maps; the first of them is the main one, and has the class's facts."""
+        """An image and its maps; the first of them is the main one, and has all the facts."""
         known = self.facts(at)
+        every = {**known, **facts}
         summary = self.study.summary(what, known)
         first, *others = items
         if isinstance(first, Picture):
             if first.look != "mask" and first.is_zero:
                 summary += "; the map is 0 everywhere"
-            first = replace(first, facts={**known, **first.facts})
+            first = replace(first, facts={**every, **first.facts})
         shown = [self.study.picture_of(self.pixels[at]), first, *others]
-        return Exhibit(self.names[at], summary + extra, shown, {**known, **facts})
+        return Exhibit(self.names[at], summary + extra, shown, every)
 
 
 def groups(

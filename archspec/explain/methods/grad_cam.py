@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from archspec.explain.attribution import check_finite, groups
-from archspec.explain.gallery import Exhibit, Gallery, Picture, Value
+from archspec.explain.gallery import Exhibit, Gallery, Picture
 from archspec.explain.gradient import differentiated
 from archspec.explain.method import LAYER, TARGET, method
 from archspec.explain.places import enlarged, maps_layer
@@ -58,7 +58,6 @@ def grad_cam(
         for group in groups(study, target):
             raw = raw_maps(study.subject, group.pixels, group.targets, name, study.batch)
             for at, map_ in enumerate(raw):
-                facts: dict[str, Value] = {"layer": name}
                 image = group.pixels[at]
                 large = enlarged(map_, image.shape[:-1])
                 over = study.shown(image)
@@ -67,8 +66,8 @@ def grad_cam(
                     at,
                     "grad-cam",
                     [
-                        Picture("grad-cam", title, large, "positive", facts, over=over),
-                        Picture("map", f"{title}, as they are", map_, "positive", facts),
+                        Picture("grad-cam", title, large, "positive", over=over),
+                        Picture("map", f"{title}, as they are", map_, "positive"),
                     ],
                     layer=name,
                 )

@@ -93,7 +93,7 @@ def integrated_gradients(
                 0,
                 "integrated gradients",
                 [
-                    Picture("integrated-gradients", "what pixels add", map_, "signed", facts),
+                    Picture("integrated-gradients", "what pixels add", map_, "signed"),
                     study.picture_of(start, "baseline", "baseline"),
                 ],
                 f"; {found.words()}",

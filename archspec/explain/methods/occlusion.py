@@ -128,21 +128,21 @@ def _exhibit(group: Group, grid: Grid, found: Occluded, call: Call | None, words
     patch: dict[str, Value] = {"patch": grid.patch, "stride": grid.stride, "value": words}
     over = study.shown(group.pixels[0])
     items: list[Item] = [
-        Picture("fall", "fall of the score", fall, "signed", patch, over=over),
+        Picture("fall", "fall of the score", fall, "signed", over=over),
         Picture(
             "probability",
             f"probability of {names[target]}",
             probability,
             "positive",
-            {**patch, "without the patch": group.facts(0)["probability"]},
+            {"without the patch": group.facts(0)["probability"]},
             limits=(0.0, float(probability.max())),
         ),
-        Picture("classes", "most probable class", classes, "classes", patch, names=names),
+        Picture("classes", "most probable class", classes, "classes", names=names),
     ]
     if call is not None:
         title = f"sum of the strongest map, channel {found.channel} of {call.name}"
         sums = found.sums.reshape(grid.counts)
-        without = {**patch, "without the patch": found.whole}
+        without = {"without the patch": found.whole}
         items.append(Picture("strongest", title, sums, "pixels", without))
     lowest = float(probability.min())
     kept = float((classes == group.scores[0].argmax()).mean())

@@ -147,7 +147,7 @@ def _exhibit(
         said += f", IoU {facts['IoU']:.2f}"
     over = group.study.shown(group.pixels[0])
     items = [
-        Picture("mask", "what is inside", mask, "mask", facts, over=over),
+        Picture("mask", "what is inside", mask, "mask", over=over),
         Picture("map", by, map_, ATTRIBUTIONS[by]),
     ]
     return group.exhibit(0, "segment", items, said, **facts)

@@ -72,14 +72,16 @@ def smoothgrad(
                 seed=study.seed,
                 tick=group.tick,
             )
-            facts = {"noise": noise, "samples": samples, "seed": study.seed}
             yield group.exhibit(
                 0,
                 "smoothgrad",
                 [
-                    Picture("smoothgrad", "smoothgrad", abs(mean).max(axis=-1), "positive", facts),
-                    Picture("gradient", "mean gradient", mean.sum(axis=-1), "signed", facts),
+                    Picture("smoothgrad", "smoothgrad", abs(mean).max(axis=-1), "positive"),
+                    Picture("gradient", "mean gradient", mean.sum(axis=-1), "signed"),
                 ],
+                noise=noise,
+                samples=samples,
+                seed=study.seed,
             )
 
     settings = {"target": target, "noise": noise, "samples": samples}
