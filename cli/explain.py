@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .engine import EngineCommand
-from .options import AT_LEAST_1, NORMALIZE, Number, Option, Place, Whole, format_option
+from .options import AT_LEAST_1, NORMALIZE, AnyNumber, Number, Option, Place, Whole, format_option
 from .output import as_json, echo, terminal_width
 from .spelling import CURRENT, spelled
 
@@ -117,6 +117,10 @@ WORDS: Mapping[str, str] = {
 """What other tools, and the papers, call a method."""
 
 
+WHOLE = ("embed", "faithfulness", "invariance", "maximize")
+"""Methods of a whole data set, whose usual call names no image."""
+
+
 @functools.cache
 def _command(word: str) -> click.Command:
     """The command of a method."""
@@ -130,13 +134,11 @@ def _command(word: str) -> click.Command:
     for name, option in options_of(function).items():
         params.append(_option(name, option, default_of(function, name)))
     params += _common_options(takes_images(function))
-    return EngineCommand(
-        word,
-        params=params,
-        callback=_callback(function),
-        help=_help(function, word),
-        short_help=explain.METHODS[word],
+    command = EngineCommand(
+        word, params=params, callback=_callback(function), short_help=explain.METHODS[word]
     )
+    command.help = spelled(_help(function, word), command)
+    return command
 
 
 def _option(name: str, option: Argument, default: Any) -> click.Option:
@@ -154,7 +156,7 @@ def _option(name: str, option: Argument, default: Any) -> click.Option:
     elif option.kind == "whole":
         kind = Whole(int(least or 0), None if most is None else int(most))
     elif option.kind == "number":
-        kind = Number(least, most)
+        kind = AnyNumber() if least is None and most is None else Number(least, most)
     usual = "|".join(option.choices) or {"whole": "N", "number": "X"}.get(option.kind, name.upper())
     return click.Option(
         [flag, name],
@@ -212,11 +214,12 @@ def _help(function: Callable[..., Any], word: str) -> str:
     text = inspect.cleandoc(function.__doc__ or "").partition("\nArgs:")[0].strip()
     first = text.removeprefix("Return ")
     text = first[:1].upper() + first[1:]
-    images = " test:0-3" if takes_images(function) else ""
+    images = " test:0-3" if takes_images(function) and word not in WHOLE else ""
     about = "\n\nRUN is a run's folder, a .keras file, or a spec, which is then untrained." + (
         " IMAGE is a picture file, a folder of them, an array of images (.npy, .npz), or images "
-        "of the run's data by part and number: test:3, train:0-9."
-        if images
+        "of the run's data by part and number: test:3, train:0-9. Without any, the first eight of "
+        "the test part are taken; where a whole data set is looked at, all of it."
+        if takes_images(function)
         else ""
     )
     return f"{text}{about}\n\n\b\narchspec explain {word} runs/lenet5-1{images} -o {word}/"
@@ -244,7 +247,7 @@ def _deliver(gallery: Gallery, form: str, folder: str | None) -> None:
         echo(as_json(gallery.to_dict()))
     else:
         for line in gallery.lines:
-            echo(line)
+            echo(spelled(line))
     if folder is not None and len(gallery):
         echo(f"wrote {gallery.save(folder)}", err=True)
     for reason in gallery.unread:
@@ -291,7 +294,12 @@ def _clock(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
-@click.group("explain", cls=_Methods, invoke_without_command=False)
+@click.group(
+    "explain",
+    cls=_Methods,
+    invoke_without_command=False,
+    subcommand_metavar="METHOD RUN [IMAGE...]",
+)
 def command() -> None:
     """Show what a trained network sees: maps, filters, features, and more.
 

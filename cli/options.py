@@ -23,6 +23,12 @@ class Whole(click.IntRange):
     name = "whole number"
 
 
+class AnyNumber(click.types.FloatParamType):
+    """A number without bounds."""
+
+    name = "number"
+
+
 class Number(click.FloatRange):
     """A number; a message calls it so."""
 

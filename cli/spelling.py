@@ -35,11 +35,17 @@ _ARGUMENT: Final = re.compile(r"([a-z_]+(?:\.\w+)*)=(.*)", re.DOTALL)
 _CALL: Final = re.compile(r"archspec\.(\w+)\(.*\)", re.DOTALL)
 
 
-def spelled(text: str) -> str:
-    """A message of the library with options for arguments, and commands for calls."""
+def spelled(text: str, command: click.Command | None = None) -> str:
+    """A message of the library with options for arguments, and commands for calls.
+
+    Args:
+        text: the message, or a docstring.
+        command: whose options these are; by default the command that runs.
+
+    """
 
     def spell(match: re.Match[str]) -> str:
-        said = _option(match[1]) or _command(match[1]) or match[1]
+        said = _option(match[1], command or current()) or _command(match[1]) or match[1]
         return f"`{said}`"
 
     return _QUOTED.sub(spell, text)
@@ -57,13 +63,13 @@ def current() -> click.Command | None:
     return group.get_command(context, name) if isinstance(group, click.Group) and name else group
 
 
-def _option(code: str) -> str | None:
+def _option(code: str, command: click.Command | None) -> str | None:
     """The option for `name=value`; None where the command has none."""
     match = _ARGUMENT.fullmatch(code)
     if match is None:
         return None
     name, value = match[1], "" if match[2] == "..." else _word(match[2])
-    options = _options(current())
+    options = _options(command)
     option = options.get(name.replace(".", "_"))
     if option is not None:
         flag = option.opts[-1]

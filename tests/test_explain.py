@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from explaining import circuit_of, images, linear, subject_of
 
+import archspec
 from archspec import explain
 from archspec.diagnostics import UsageError
 from archspec.explain.gallery import Exhibit, Gallery, Picture
@@ -148,6 +149,15 @@ def test_a_gallery_is_a_page_its_pictures_and_their_values(tmp_path):
     record = json.loads((folder / "explain.json").read_text(encoding="utf-8"))
     assert record["method"] == "saliency"
     assert record["settings"] == {"target": 1, "seed": 0}
+    assert record["given"] == {
+        "images": "an array of the shape (2, 4, 5, 1)",
+        "data": None,
+        "normalize": "none",
+        "white": None,
+        "batch": 32,
+        "backend": keras.backend.backend(),
+        "archspec": archspec.__version__,
+    }
     assert np.load(folder / "0-saliency.npy").shape == (4, 5)
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert page.count("<img") == 4

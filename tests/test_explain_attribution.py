@@ -135,7 +135,7 @@ def test_steps_are_tripled_while_more_than_1_percent_is_missing(net):
     pixels = images(1, TALL)
     coarse = explain.integrated_gradients(net, pixels, normalize="unit", steps=1, limit=1)[0]
     assert coarse.facts["missing"] > 0.01
-    assert "over 1%, raise `limit`" in coarse.summary
+    assert "over 1%, raise `limit=`" in coarse.summary
     fine = explain.integrated_gradients(net, pixels, normalize="unit", steps=1)[0]
     assert fine.facts["missing"] <= 0.01
     assert fine.facts["steps"] in (3, 9, 27, 81, 243, 729)
@@ -258,6 +258,16 @@ def test_the_last_position_is_flush_with_the_border():
     )
     assert items_of(found)["probability"].shape == (3, 7)  # columns 0, 2, .. 10 and 11
     assert items_of(found)["fall"][:, -1].all()
+
+
+def test_a_stride_above_the_patch_leaves_pixels_out_and_that_is_said():
+    net_ = sum_of_pixels((8, 15, 1))
+    sizes = {"target": 0, "patch": 2, "normalize": "none"}
+    found = explain.occlusion(net_, images(1, (8, 15, 1)), stride=3, **sizes)
+    assert "never hidden" in found.notes[1]
+    assert not items_of(found)["fall"][2].any()
+    touching = explain.occlusion(net_, images(1, (8, 15, 1)), stride=2, **sizes)
+    assert len(touching.notes) == 1
 
 
 def test_sums_are_the_same_under_occlusion_at_a_corner_an_edge_and_the_centre():

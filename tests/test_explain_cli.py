@@ -93,7 +93,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(name, tmp_path):
     for place in ("file", "full"):
         done = shell(name, "no-such-run", "-o", tmp_path / place)
         assert done.exit_code == 2
-        assert str(tmp_path / place) in done.stderr
+        assert f"`--out {tmp_path / place}`" in done.stderr
         assert "no-such-run" not in done.stderr  # the folder is looked at before all else
     assert (tmp_path / "full" / "notes.txt").read_text(encoding="utf-8") == "mine"
 
@@ -372,3 +372,11 @@ def test_the_command_starts_no_engine_before_it_is_needed():
     assert "archspec.explain" in sys.modules
     for name in OF_IMAGES:
         assert shell(name, "--help").exit_code == 0
+
+
+@each_method
+def test_help_speaks_of_options_as_they_are_typed(name):
+    shown = shell(name, "--help").stdout
+    assert "None" not in shown
+    assert "=`" not in shown
+    assert "=True" not in shown

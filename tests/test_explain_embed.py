@@ -199,7 +199,7 @@ def test_without_labels_nothing_is_said_of_agreement(model):
     assert not any("agreement" in line for line in found.lines)
     said = " ".join(found.notes)
     assert "no labels" in said
-    assert "at most 2 neighbours, not 10" in said
+    assert "at most 2 others, not 10" in said
     assert "t-SNE is left out" in said
 
 
@@ -222,7 +222,7 @@ def test_what_cannot_be_held_is_not_taken(model, monkeypatch):
     found = explain.embed(
         model, images(30, (8, 8, 1)), normalize="unit", tsne="none", layer="conv1"
     )
-    assert found.settings["images"] == 7
+    assert found.settings["sample"] == 7
     assert "7 of 30 images" in found.notes[0]
 
 

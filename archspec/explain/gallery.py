@@ -139,6 +139,9 @@ class Gallery(Sequence[Exhibit]):
     interrupted: bool = False
     """Whether Ctrl-C ended it early: the exhibits are those that were done."""
     seconds: float = 0.0
+    given: Mapping[str, Value] = field(default_factory=dict)
+    """What it was of, and how it ran: the images and the data as they were named, how they were
+    prepared, the batch, the backend and the version of archspec."""
 
     def __len__(self) -> int:
         return len(self.exhibits)
@@ -178,6 +181,7 @@ class Gallery(Sequence[Exhibit]):
             "method": self.method,
             "network": self.network,
             "settings": plain(self.settings),
+            "given": plain(self.given),
             "exhibits": [_exhibit(each) for each in self.exhibits],
             "notes": list(self.notes),
             "unread": list(self.unread),

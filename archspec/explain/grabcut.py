@@ -97,7 +97,8 @@ def read_mask(file: str, extent: Sequence[int]) -> NDArray[np.bool_]:
             with Image.open(file) as picture:
                 values = np.asarray(picture.convert("L")) > 127
     except (OSError, ValueError, SyntaxError) as error:
-        raise UsageError(f"`truth={file!r}` cannot be read as a mask: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"`truth={file!r}` cannot be read as a mask: {why}") from None
     if values.shape != tuple(extent):
         raise UsageError(
             f"`truth={file!r}` has the extent {values.shape}, and the network takes {tuple(extent)}"

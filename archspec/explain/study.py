@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
-from archspec import arguments
+from archspec import __version__, arguments
 from archspec.explain.gallery import Exhibit, Gallery, Picture, Value
 from archspec.explain.samples import SHOWN, Images, Samples, load_samples
 from archspec.explain.subject import Explainable, Subject, open_subject
@@ -58,6 +58,7 @@ class Study:
     batch: int
     seed: int
     progress: Tick | None
+    normalize: str | None = None
     _interrupt: Interrupt = field(default_factory=Interrupt)
     _loaded: list[Samples] = field(default_factory=list)
     """All images that were looked at: what is to be known of them is said in the end."""
@@ -87,6 +88,7 @@ class Study:
             batch,
             seed,
             progress,
+            common.get("normalize"),
         )
 
     @cached_property
@@ -192,7 +194,30 @@ class Study:
             unread=tuple(dict.fromkeys(each for one in loaded for each in one.unread)),
             interrupted=interrupted or self._interrupt.requested,
             seconds=time.perf_counter() - begun,
+            given=self._given(),
         )
+
+    def _given(self) -> dict[str, Value]:
+        """What was named, for a record from which the result comes again."""
+        return {
+            "images": _named(self.images),
+            "data": None if self.data is None else str(self.data),
+            "normalize": self.normalize,
+            "white": self.white,
+            "batch": self.batch,
+            "backend": str(self.subject.keras.backend.backend()),
+            "archspec": __version__,
+        }
+
+
+def _named(images: Images) -> Value:
+    """Images as they were named; of arrays their shape."""
+    shape = getattr(images, "shape", None)
+    if images is None or isinstance(images, str):
+        return images
+    if shape is not None:
+        return f"an array of the shape {tuple(shape)}"
+    return [str(_named(each)) for each in images] if isinstance(images, Sequence) else str(images)
 
 
 class _Stopped(Exception):  # noqa: N818  (no error)

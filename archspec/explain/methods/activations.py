@@ -52,11 +52,11 @@ def activations(
 ) -> Gallery:
     """Return what chosen layers make of images, and which units no image reaches.
 
-    A map of a channel is what the layer puts out at each place, after its activation. With `dead`,
-    all images of the part of the data are run as well: a unit behind a ReLU is dead where its
-    largest output over all of them is 0, and a channel where all of its units are, so that no
-    gradient reaches it. A unit of a leaky ReLU, ELU or swish is never called dead. An output of
-    tanh or sigmoid is saturated within 0.5 % of its range from a bound.
+    A map of a channel is what the layer puts out at each place, after its activation. With
+    `dead=True`, all images of the part of the data are run as well: a unit behind a ReLU is dead
+    where its largest output over all of them is 0, and a channel where all of its units are, so
+    that no gradient reaches it. A unit of a leaky ReLU, ELU or swish is never called dead. An
+    output of tanh or sigmoid is saturated within 0.5 % of its range from a bound.
 
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.

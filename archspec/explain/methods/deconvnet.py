@@ -35,15 +35,15 @@ def deconvnet(
     its own. A max pool sends it to where the maximum was (its switch). Zeiler and Fergus 2013,
     Visualizing and understanding convolutional networks, section 2.1.
 
-    With `layer`, units of that layer are projected instead: from the one place where a unit is
+    With `layer=`, units of that layer are projected instead: from the one place where a unit is
     strongest in an image, with its value there, all other values of the layer being 0. The nine
     images of the data that excite a unit most are shown, an image once, cut to the unit's receptive
     field (grey: outside the image), and their projections beside them.
 
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
-        images: files, folders, arrays, or images of the data such as `test:0-3`. With `layer` those
-            that are searched, by default the whole test part.
+        images: files, folders, arrays, or images of the data such as `test:0-3`. With `layer=`
+            those that are searched, by default the whole test part.
         target: the class, by name; by default the one that the network finds most probable.
         layer: a layer, or a block for its last layer, instead of a class.
         unit: its channel, or number of its unit, from 0; by default its strongest ones.
@@ -52,8 +52,9 @@ def deconvnet(
 
     Returns:
         A gallery with an exhibit for each image: the image and its signed map, (height, width), or
-        of color images (height, width, 3). With `layer`, with an exhibit for each unit: the patches
-        of up to nine images and their projections, (images, height, width) of the receptive field.
+        of color images (height, width, 3). With `layer=`, with an exhibit for each unit: the
+        patches of up to nine images and their projections, (images, height, width) of the
+        receptive field.
 
     Raises:
         UsageError: there is no such run, image, class, layer or unit; there is no ReLU on the way,

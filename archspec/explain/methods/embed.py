@@ -33,6 +33,8 @@ FASTER: Final = "openTSNE is faster for many: pip install 'keras-archspec[tsne]'
 MEMORY: Final = 2**29
 """Bytes of pixels, and of features, at most."""
 
+TRUSTWORTHINESS: Final = "trustworthiness"
+
 OTHER: Final = "≠"
 """Mark of a neighbour whose class is not the query's."""
 
@@ -108,7 +110,12 @@ def embed(
     perplexity = _perplexity(perplexity, len(chosen), notes) if tsne != "none" else None
     neighbours = max(1, min(k, len(chosen) - 1))
     if neighbours < k:
-        notes.append(f"of {len(chosen)} images each has at most {neighbours} neighbours, not {k}")
+        notes.append(f"of {len(chosen)} images each has at most {neighbours} others, not {k}")
+    if chosen.labels is not None and (fewest := _fewest(chosen.labels)) <= neighbours:
+        notes.append(
+            f"`k={neighbours}` is more than the {fewest - 1} others of the smallest class: no "
+            "agreement can reach 100 %"
+        )
     if chosen.labels is None:
         notes.append(
             "the images have no labels, so nothing is said of agreement; `data=FOLDER` takes the "
@@ -138,7 +145,8 @@ def embed(
         "metric": metric,
         "tsne": tsne,
         "perplexity": perplexity,
-        "images": len(chosen),
+        "sample": len(chosen),
+        "queries": queries,
     }
     return study.gallery("embed", exhibits(), settings, notes)
 
@@ -254,6 +262,13 @@ def _by_class(points: Points, shares: Mapping[str, NDArray[Any]]) -> Table:
     return Table("agreement", "share of neighbours of the same class", columns, rows)
 
 
+def _fewest(labels: NDArray[Any]) -> int:
+    """How many images the smallest class has, of those that have any."""
+    import numpy as np  # noqa: PLC0415
+
+    return int(np.unique(labels, return_counts=True)[1].min())
+
+
 @dataclass(frozen=True, eq=False)
 class _View:
     """All images on a plane."""
@@ -270,9 +285,7 @@ class _View:
         """How far neighbours on the plane are neighbours in the features, and of the same class."""
         quality = {}
         if len(self.places) >= 4:
-            quality["trustworthiness"] = embedding.trustworthiness(
-                self.points.features, self.places
-            )
+            quality[TRUSTWORTHINESS] = embedding.trustworthiness(self.points.features, self.places)
         if self.points.labels is not None:
             shares = embedding.agreement(embedding.nearest(self.places, 1), self.points.labels)
             quality["1-NN agreement on the plane"] = float(shares.mean())
@@ -280,7 +293,10 @@ class _View:
 
     @property
     def summary(self) -> str:
-        numbers = [f"{what} {value:.3f}" for what, value in self.quality.items()]
+        numbers = [
+            f"{what} {value:.3f}" if what == TRUSTWORTHINESS else f"{what} {value:.1%}"
+            for what, value in self.quality.items()
+        ]
         return "; ".join([self.about, *numbers])
 
     @property

@@ -171,7 +171,7 @@ class _Result:
             said.append(f"points at its class in {self.hits:.0%} (chance 50%)")
         if self.gap is not None:
             said.append(f"{self.gap:.2%} missing")
-        return "; ".join(said)
+        return "; ".join(said) or "none of the trials that were asked for is one for it"
 
     def exhibit(self, trial: _Trial) -> Exhibit:
         items: list[Item] = list(_charts(trial, {self.name: self}))

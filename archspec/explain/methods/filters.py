@@ -58,9 +58,9 @@ def filters(
     direction, along an axis or a diagonal, in which it is largest. Of 3x3 kernels of one channel
     it tells little: 95 % of noise is below 0.83, and Sobel's kernel has 0.80.
 
-    With `gabor`, a exp(-(x'^2 + (g y')^2) / 2 s^2) cos(2 pi x' / l + phi) + b is fitted to each
-    kernel that has at most 4 channels (of several, to the pattern that explains most of them), by
-    least squares from 8 starts; R^2 stands beside that of 20 kernels of white noise of the same
+    With `gabor=True`, a exp(-(x'^2 + (g y')^2) / 2 s^2) cos(2 pi x' / l + phi) + b is fitted to
+    each kernel that has at most 4 channels (of several, to the pattern that explains most of them),
+    by least squares from 8 starts; R^2 stands beside that of 20 kernels of white noise of the same
     size. Numbers of 3x3 weights are as many as the parameters, with the centre: it takes 5x5.
 
     Args:

@@ -157,7 +157,7 @@ class Integral(NamedTuple):
     def words(self) -> str:
         """How complete it is, for a summary."""
         text = f"{self.gap:.2%} missing after {self.steps:,} steps"
-        return text if self.gap <= GAP else f"{text}: over {GAP:.0%}, raise `limit`"
+        return text if self.gap <= GAP else f"{text}: over {GAP:.0%}, raise `limit=`"
 
 
 def integral(

@@ -31,7 +31,7 @@ LOOKED_AT: Final = 256
 
 @method(
     by=Option(
-        f"A change: {', '.join(BY)}. May be given several times.  [all]",
+        f"A change: {', '.join(BY)}; may be given several times.  [all]",
         choices=BY,
         several=True,
         metavar="CHANGE",

@@ -32,7 +32,8 @@ OTHER_IMAGE: Final = 0.05
 
 @method(
     layers=Option(
-        "A layer, or a block's name for its last layer; may be repeated.  [6 over the network]",
+        "A layer, or a block's name for its last layer; may be given several times.  "
+        "[6 over the network]",
         several=True,
         metavar="LAYER",
     ),

@@ -20,11 +20,14 @@ from archspec.explain.subject import Explainable
 
 @method(
     target=Option(
-        "A class, by its name; may be repeated.  [every one]", several=True, metavar="CLASS"
+        "A class, by its name; may be given several times.  [every one]",
+        several=True,
+        metavar="CLASS",
     ),
     layer=LAYER,
     unit=Option(
-        "The layer's channel, or number of its unit, from 0; may be repeated.  [the first 20]",
+        "The layer's channel, or number of its unit, from 0; may be given several times.  "
+        "[the first 20]",
         "whole",
         least=0,
         several=True,

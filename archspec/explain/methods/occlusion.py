@@ -14,7 +14,7 @@ from archspec.explain.attribution import Group, check_places, groups
 from archspec.explain.circuit import Call
 from archspec.explain.gallery import Exhibit, Gallery, Item, Picture, Value
 from archspec.explain.gradient import compiled
-from archspec.explain.method import LAYER, Option, method
+from archspec.explain.method import Option, method
 from archspec.explain.places import last_maps, maps_layer
 from archspec.explain.samples import Images
 from archspec.explain.study import BATCH, Common, Study, Tick
@@ -39,7 +39,7 @@ PART = 7
         "What the patch shows: mean, black, white, blurred, or a raw pixel's value.",
         metavar="VALUE",
     ),
-    layer=LAYER,
+    layer=Option("The layer of the strongest map.  [the last one with maps]", metavar="LAYER"),
 )
 def occlusion(
     run: Explainable,
@@ -55,10 +55,11 @@ def occlusion(
     """Return what a network says of an image while a patch hides a part of it, at each position.
 
     The last position of each row and column is flush with the border, so that every pixel is
-    hidden at least once. A map has one value for each position: the class's probability; the most
-    probable class; and the sum of a layer's strongest map, that of the channel whose sum is largest
-    for the whole image. Zeiler and Fergus 2013, Visualizing and understanding convolutional
-    networks, section 4.2, (d), (e) and (b). A network without maps has no strongest one.
+    hidden, unless the stride is larger than the patch. A map has one value for each position: the
+    class's probability; the most probable class; and the sum of a layer's strongest map, that of
+    the channel whose sum is largest for the whole image. Zeiler and Fergus 2013, Visualizing and
+    understanding convolutional networks, section 4.2, (d), (e) and (b). A network without maps has
+    no strongest one.
 
     For each pixel there is also how far the score falls while it is hidden: the mean over the
     positions that hide it.
@@ -114,8 +115,13 @@ def occlusion(
         "layer": call.name if call else None,
     }
     positions = " x ".join(map(str, grid.counts))
-    note = f"{prod(grid.counts):,} positions ({positions}) of a patch of {grid.patch} pixels"
-    return study.gallery("occlusion", exhibits(), settings, [note])
+    notes = [f"{prod(grid.counts):,} positions ({positions}) of a patch of {grid.patch} pixels"]
+    if grid.leaves_gaps:
+        notes.append(
+            f"`stride={grid.stride}` is larger than the patch: what lies between two positions is "
+            "never hidden, and its fall of the score is given as 0"
+        )
+    return study.gallery("occlusion", exhibits(), settings, notes)
 
 
 def _exhibit(group: Group, grid: Grid, found: Occluded, call: Call | None, words: str) -> Exhibit:
@@ -214,6 +220,15 @@ class Grid:
     def counts(self) -> tuple[int, ...]:
         """Positions along each side."""
         return tuple(map(len, self.starts))
+
+    @property
+    def leaves_gaps(self) -> bool:
+        """Whether there are pixels that no patch hides."""
+        return any(
+            after - before > self.patch
+            for starts in self.starts
+            for before, after in itertools.pairwise(starts)
+        )
 
     @property
     def slices(self) -> list[tuple[slice, ...]]:

@@ -11,7 +11,7 @@ from archspec.diagnostics import UsageError
 from archspec.explain import embedding
 from archspec.explain.gallery import Exhibit, Gallery, Item, Picture, Table
 from archspec.explain.kernels import chosen_kernels
-from archspec.explain.method import LAYER, TARGET, method
+from archspec.explain.method import TARGET, Option, method
 from archspec.explain.methods.activations import activations, default_layers
 from archspec.explain.methods.filters import filters
 from archspec.explain.methods.grad_cam import grad_cam
@@ -52,7 +52,13 @@ PARTS: Final[dict[str, tuple[Callable[..., Gallery], dict[str, Any], int]]] = {
 """Methods of a class's score: what they are told, and how many of their pictures are taken."""
 
 
-@method(target=TARGET, layer=LAYER)
+@method(
+    target=TARGET,
+    layer=Option(
+        "The layer in whose features neighbours are looked for.  [the penultimate one]",
+        metavar="LAYER",
+    ),
+)
 def overview(
     run: Explainable,
     images: Images = None,

@@ -40,7 +40,11 @@ BLUR: Final = 1 / 32
         1000,
     ),
     iterations=Option("Iterations of the cut.", "whole", 1, 1_000),
-    truth=Option("A true mask for each image, to compare with: files.", several=True),
+    truth=Option(
+        "A file with the true mask of each image, to compare with; may be given several times.",
+        several=True,
+        metavar="MASK",
+    ),
     ink=Option("Compare with the pixels that are brighter than this raw value.", "number"),
 )
 def segment(
@@ -67,7 +71,7 @@ def segment(
     Vedaldi and Zisserman 2013, section 3.2; Rother, Kolmogorov and Blake 2004, GrabCut.
 
     It needs a map that is strong on the object itself: of digits the gradient is as strong beside
-    the ink as on it, and `integrated_gradients` is not.
+    the ink as on it, and integrated gradients are not.
 
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.

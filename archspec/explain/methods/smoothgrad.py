@@ -23,7 +23,7 @@ SAMPLES: Final = 50
 @method(
     target=TARGET,
     noise=Option(
-        "Standard deviation of the noise, as a share of the pixels' range.", "number", 0.0, 10.0
+        "Standard deviation of the noise, as a share of the pixels' range.", "number", 0, 10
     ),
     samples=Option("Noisy copies of each image.", "whole", 1, 100_000),
 )

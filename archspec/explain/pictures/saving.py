@@ -34,7 +34,7 @@ LONGEST: Final = 60
 def check_folder(folder: str | Path) -> None:
     """Raise `UsageError` where a gallery cannot be saved into a folder, before any work is done."""
     place = Path(folder)
-    said = f"`out={str(folder)!r}`"
+    said = f"`folder={str(folder)!r}`"
     if place.is_dir():
         try:
             full = any(place.iterdir())
