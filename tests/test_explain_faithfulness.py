@@ -10,6 +10,8 @@ from archspec import explain
 from archspec.diagnostics import UsageError
 from archspec.explain import trials
 from archspec.explain.attribution import maps_by
+from archspec.explain.methods.invert import spread
+from archspec.explain.units import activations_of
 
 keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.keras
@@ -116,6 +118,24 @@ def test_layers_are_re_initialised_one_after_the_other_from_the_last_on():
     assert found.counts == (1, 2, 3, 4)
     assert found.likeness.shape == (4, 4)
     assert found.mean(-1) < 0.7
+
+
+def test_a_further_output_is_no_layer_of_the_scores():
+    inputs = keras.Input(SHAPE)
+    x = keras.layers.Normalization(mean=127.0, variance=5_000.0)(inputs)
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(x)
+    scores = keras.layers.Dense(3, name="scores")(keras.layers.Flatten()(x))
+    for name in ("deep", "deeper"):
+        x = keras.layers.Conv2D(2, 3, padding="same", activation="relu", name=name)(x)
+    other = keras.layers.Dense(2, activation="softmax", name="other")(keras.layers.Flatten()(x))
+    model = seeded(keras.Model(inputs, {"output": scores, "other": other}))
+    subject = subject_of(model)
+    assert list(subject.circuit.calls)[-1] == "other"
+    assert [call.name for call in activations_of(subject.circuit)] == ["conv"]
+    assert spread(subject.circuit) == ["conv", "scores"]
+    found = trials.cascade(subject, images(2, SHAPE), [0, 1], maps_by("saliency"), **COMMON)
+    assert found.layers[:2] == ("scores", "conv")
+    assert found.mean(0) < 1
 
 
 def test_a_map_that_ignores_the_network_is_caught():

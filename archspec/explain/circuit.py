@@ -135,6 +135,12 @@ class Circuit:
         return frozenset(found)
 
     @property
+    def used(self) -> tuple[Call, ...]:
+        """The calls that the scores depend on, in their order: not those of further outputs."""
+        before = self.before(self.scores)
+        return tuple(call for name, call in self.calls.items() if name in before)
+
+    @property
     def scores(self) -> str:
         """The call whose value before its activation is the scores of the classes.
 

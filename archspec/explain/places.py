@@ -24,11 +24,7 @@ def has_place(subject: Subject, call: Call) -> bool:
 
 def _with_place(subject: Subject) -> list[Call]:
     """The layers whose values have a place, and that the scores depend on."""
-    circuit = subject.circuit
-    used = circuit.before(circuit.scores)
-    return [
-        call for call in circuit.calls.values() if call.name in used and has_place(subject, call)
-    ]
+    return [call for call in subject.circuit.used if has_place(subject, call)]
 
 
 def last_maps(subject: Subject) -> Call | None:

@@ -229,11 +229,10 @@ class Subject:
             UsageError: the network has one such layer, or none, and no features.
 
         """
-        before = self.circuit.before(self.circuit.scores)
         kernels = [
             call
-            for call in self.circuit.calls.values()
-            if call.name in before and any(len(weight.shape) > 1 for weight in call.weights)
+            for call in self.circuit.used
+            if any(len(weight.shape) > 1 for weight in call.weights)
         ]
         found = next((name for call in kernels[-1:] for name in call.inputs), INPUT)
         if len(kernels) < 2 or found == INPUT:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+ONES: Final = frozenset({"gamma", "scale", "variance", "moving_variance"})
+"""Weights of normalisations that become 1."""
+
 DEPTHS: Final = 12
 """How many numbers of re-initialised layers are tried, at most."""
 
@@ -162,8 +165,9 @@ def reinitialised(subject: Subject, seed: int) -> Iterator[dict[str, Any]]:
     keras, generator = subject.keras, np.random.default_rng(seed)
     layers: dict[str, Any] = {}
     kept: dict[int, tuple[Any, NDArray[Any]]] = {}
-    for call in reversed(subject.circuit.calls.values()):
-        new = [variable for variable in call.weights if id(variable) not in kept]
+    for call in reversed(subject.circuit.used):
+        floats = (each for each in call.weights if keras.backend.is_float_dtype(each.dtype))
+        new = [variable for variable in floats if id(variable) not in kept]
         kept |= {id(each): (each, keras.ops.convert_to_numpy(each).copy()) for each in new}
         if new:
             layers[call.name] = _drawing(new, generator)
@@ -176,7 +180,7 @@ def reinitialised(subject: Subject, seed: int) -> Iterator[dict[str, Any]]:
 
 def layers_of(subject: Subject) -> int:
     """How many layers have weights."""
-    return len({id(call.layer) for call in subject.circuit.calls.values() if call.weights})
+    return len({id(call.layer) for call in subject.circuit.used if call.weights})
 
 
 def _drawing(variables: Sequence[Any], generator: np.random.Generator) -> Any:
@@ -188,7 +192,7 @@ def _drawing(variables: Sequence[Any], generator: np.random.Generator) -> Any:
             if len(shape) > 1:
                 value = generator.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
             else:
-                value = np.full(shape, float(variable.name in {"gamma", "moving_variance"}))
+                value = np.full(shape, float(variable.name in ONES))
             variable.assign(value.astype(np.float32))
 
     return draw

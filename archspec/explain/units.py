@@ -49,7 +49,7 @@ def activations_of(circuit: Circuit) -> tuple[Call, ...]:
     """The calls whose outputs are activations of units, but for the probabilities of classes."""
     return tuple(
         call
-        for call in circuit.calls.values()
+        for call in circuit.used
         if call.activation not in {None, *PASSING}
         and not (call.name == circuit.scores and call.activation in ENDS)
     )

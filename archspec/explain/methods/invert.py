@@ -137,7 +137,7 @@ def spread(circuit: Circuit, most: int = LAYERS) -> list[str]:
         last = circuit[last.inputs[0]]
     others = [
         call.name
-        for call in circuit.calls.values()
+        for call in circuit.used
         if (call.activation and call.activation not in PASSING) or "Pool" in call.kind
         if call.name not in {last.name, circuit.scores}
     ]
