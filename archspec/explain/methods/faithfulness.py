@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Final, Unpack
 
 from archspec.diagnostics import UsageError
 from archspec.explain import standins, trials
 from archspec.explain.attribution import ATTRIBUTIONS, Maps, check_places, maps_by
-from archspec.explain.gallery import Chart, Exhibit, Gallery, Item, Picture, Table, Value
+from archspec.explain.bench import RANDOM, Bench, Verdict, charts
+from archspec.explain.gallery import Exhibit, Gallery, Table, Value
 from archspec.explain.method import Option
 from archspec.explain.method import method as declared
 from archspec.explain.samples import Images
@@ -17,22 +17,16 @@ from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    pass
 
 ALL: Final = "all"
 COUNT: Final = 32
 STEPS: Final = 28
 DRAWS: Final = 5
 CONTROL: Final = "edges"
-RANDOM: Final = "random"
+
+
 CHECKS: Final = ("curves", "sanity", "pointing", "completeness")
-
-COMPLETE: Final = {"integrated-gradients": "black"}
-"""Methods whose maps sum to score(x) - score(baseline), and the baseline."""
-
-INDEPENDENT: Final = 0.9
-"""A map that is still as alike as this without any trained weight hardly depends on them."""
 
 
 @declared(
@@ -106,19 +100,19 @@ def faithfulness(
     notes: list[str] = []
 
     def exhibits() -> Iterator[Exhibit]:
-        trial = _Trial(study, tuple(check), fill, steps, draws, count, len(functions))
-        found: dict[str, _Result] = {}
+        bench = Bench(study, tuple(check), fill, steps, draws, count, len(functions))
+        found: dict[str, Verdict] = {}
         for name, maps in functions.items():
             try:
-                found[name] = trial.of(name, maps)
+                found[name] = bench.of(name, maps)
             except UsageError as error:
                 if name in named:
                     raise
                 notes.append(f"left out {name}: {error}")
                 continue
-            yield found[name].exhibit(trial)
-        notes.extend(trial.notes)
-        yield _together(trial, found)
+            yield found[name].exhibit(bench)
+        notes.extend(bench.notes)
+        yield _together(bench, found)
 
     settings: dict[str, Value] = {
         "method": list(method),
@@ -131,229 +125,7 @@ def faithfulness(
     return study.gallery("faithfulness", exhibits(), settings, notes)
 
 
-@dataclass(eq=False)
-class _Result:
-    """What came out for a method."""
-
-    name: str
-    curves: trials.Curves | None = None
-    cascade: trials.Cascade | None = None
-    hits: float | None = None
-    pointed: NDArray[Any] | None = None
-    gap: float | None = None
-
-    def areas(self) -> list[Value]:
-        if self.curves is None:
-            return [None, None]
-        return [self.curves.area("deletion"), self.curves.area("insertion")]
-
-    def row(self) -> list[Value]:
-        alike: list[Value] = [None, None]
-        if self.cascade is not None:
-            alike = [self.cascade.mean(0), self.cascade.mean(-1)]
-        return [self.name, *self.areas(), *alike, self.hits, self.gap]
-
-    def words(self, trial: _Trial) -> str:
-        said = []
-        for which, random in trial.random.items():
-            if self.curves:
-                area = self.curves.area(which)
-                said.append(f"{which} {area:.3f} (random {random[0]:.3f}, sd {random[1]:.3f})")
-        if self.cascade is not None:
-            last, whole = self.cascade.mean(0), self.cascade.mean(-1)
-            said.append(
-                f"Spearman {last:.2f} without the last layer's weights, {whole:.2f} without all"
-            )
-            if whole > INDEPENDENT:
-                much = "does not depend" if whole == 1 else "hardly depends"
-                said.append(f"{much} on the network")
-        if self.hits is not None:
-            said.append(f"points at its class in {self.hits:.0%} (chance 50%)")
-        if self.gap is not None:
-            said.append(f"{self.gap:.2%} missing")
-        return "; ".join(said) or "none of the trials that were asked for is one for it"
-
-    def exhibit(self, trial: _Trial) -> Exhibit:
-        items: list[Item] = list(_charts(trial, {self.name: self}))
-        if self.cascade is not None:
-            names = ["trained", *self.cascade.layers]
-            items.append(
-                Picture(
-                    "sanity-maps",
-                    "the map of the first image, while layers are re-initialised down to ..",
-                    abs(self.cascade.first),
-                    "positive",
-                    tiles=names,
-                    own_scale="tile",
-                )
-            )
-        if self.pointed is not None and trial.pairs is not None:
-            left = trial.study.subject.class_names[trial.pairs.targets[0, 0]]
-            items += [
-                trial.study.picture_of(trial.pairs.pixels[0], "pair", "the first pair"),
-                Picture("pointed", f"its map of {left}, on the left", self.pointed, "signed"),
-            ]
-        return Exhibit(self.name, self.words(trial), items)
-
-
-@dataclass(eq=False)
-class _Trial:
-    """Images and their classes, and what all methods are compared with."""
-
-    study: Study
-    check: tuple[str, ...]
-    fill: str | float
-    steps: int
-    draws: int
-    count: int
-    methods: int
-    notes: list[str] = field(default_factory=list)
-    random: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Mean and standard deviation over draws of the area under each kind of curve."""
-    pairs: trials.Pairs | None = None
-
-    def __post_init__(self) -> None:
-        import numpy as np  # noqa: PLC0415
-
-        study, subject = self.study, self.study.subject
-        samples = study.load(most=self.count)
-        self.pixels = samples.pixels
-        scores = subject.scores(self.pixels, study.batch)
-        self.targets: list[int] = scores.argmax(axis=1).tolist()
-        self.notes += [f"{len(samples)} images of {samples.where or 'those given'}"]
-        depths = min(trials.DEPTHS, trials.layers_of(subject))
-        self.done = 0
-        self.each = 1 + (1 + depths) * ("sanity" in self.check) + 2 * ("pointing" in self.check)
-        if "curves" in self.check:
-            filled = [standins.stand_in(subject, each, self.fill, "fill") for each in self.pixels]
-            self.fills = np.stack([fill for fill, _ in filled])
-            said = list(dict.fromkeys(words for _, words in filled))
-            # Of images that each have their own mean, none is that of all.
-            words = said[0] if len(said) == 1 else said[0].partition(",")[0]
-            self.notes.append(f"pixels are replaced by {words}")
-            self._draw_random()
-        if "pointing" in self.check:
-            labels = np.array(self.targets) if samples.labels is None else samples.labels
-            self.pairs = trials.pairs_of(
-                self.pixels, labels, len(self.pixels), self.generator("pairs")
-            )
-            if self.pairs is None:
-                self.notes.append("no pointing game: the images are of one class")
-
-    def generator(self, what: str) -> np.random.Generator:
-        import numpy as np  # noqa: PLC0415
-
-        return np.random.default_rng([self.study.seed, *what.encode()])
-
-    def _draw_random(self) -> None:
-        import numpy as np  # noqa: PLC0415
-
-        generator = self.generator(RANDOM)
-        size = int(np.prod(self.pixels.shape[1:-1]))
-        self.drawn = []
-        for _ in range(self.draws):
-            orders = [generator.permutation(size) for _ in self.pixels]
-            self.drawn.append(self._curves(orders))
-            self.tick(0, 1)
-        self.random = {
-            which: (float(np.mean(areas)), float(np.std(areas, ddof=1)))
-            for which in ("deletion", "insertion")
-            for areas in [[each.area(which) for each in self.drawn]]
-        }
-
-    def _curves(self, orders: Sequence[NDArray[Any]]) -> trials.Curves:
-        return trials.curves(
-            self.study.subject,
-            self.pixels,
-            self.fills,
-            self.targets,
-            orders,
-            steps=self.steps,
-            batch=self.study.batch,
-        )
-
-    def tick(self, done: int, total: int) -> None:
-        """Say how far a step of the work is; end all where Ctrl-C asks for that."""
-        steps = self.methods * self.each
-        self.study.tick(100 * min(self.done, steps) + 100 * done // max(total, 1), 100 * steps)
-
-    def counted(self, maps: Maps) -> Maps:
-        """The same maps, each call of which is a step."""
-
-        def stepping(*args: Any, **named: Any) -> NDArray[Any]:
-            found = maps(*args, **named)
-            self.done += 1
-            self.tick(0, 1)
-            return found
-
-        return stepping
-
-    def of(self, name: str, maps: Maps) -> _Result:
-        """Try a method."""
-        study, subject, found = self.study, self.study.subject, _Result(name)
-        common: dict[str, Any] = {"batch": study.batch, "seed": study.seed, "tick": self.tick}
-        maps = self.counted(maps)
-        own = maps(subject, self.pixels, self.targets, **common)
-        if "curves" in self.check:
-            generator = self.generator("ties")
-            found.curves = self._curves([trials.order_of(each, generator) for each in own])
-        if "sanity" in self.check:
-            found.cascade = trials.cascade(subject, self.pixels, self.targets, maps, **common)
-        if self.pairs is not None:
-            found.hits, found.pointed = trials.pointing(subject, self.pairs, maps, **common)
-        if "completeness" in self.check and name in COMPLETE:
-            found.gap = self._gap(own, COMPLETE[name])
-        return found
-
-    def _gap(self, maps: NDArray[Any], baseline: str) -> float:
-        """The median share of score(x) - score(baseline) that maps miss."""
-        import numpy as np  # noqa: PLC0415
-
-        subject, batch = self.study.subject, self.study.batch
-        starts = np.stack(
-            [standins.stand_in(subject, each, baseline, "baseline")[0] for each in self.pixels]
-        )
-        rows = np.arange(len(maps)), self.targets
-        rise = subject.scores(self.pixels, batch)[rows] - subject.scores(starts, batch)[rows]
-        sums = maps.reshape(len(maps), -1).sum(axis=1)
-        return float(np.median(abs(sums - rise) / np.maximum(abs(rise), 1e-12)))
-
-
-def _charts(trial: _Trial, found: Mapping[str, _Result]) -> Iterator[Chart]:
-    """Curves of several methods in one picture each."""
-    import numpy as np  # noqa: PLC0415
-
-    curves = {name: each.curves for name, each in found.items() if each.curves is not None}
-    titles = {"deletion": "share of pixels replaced", "insertion": "share of pixels put in"}
-    for which in trial.random if curves else ():
-        lines = {name: _points(each.shares, getattr(each, which)) for name, each in curves.items()}
-        drawn = np.concatenate([getattr(each, which) for each in trial.drawn])
-        lines[RANDOM] = _points(trial.drawn[0].shares, drawn)
-        mean, deviation = trial.random[which]
-        areas = {f"area of {name}": each.area(which) for name, each in curves.items()}
-        facts = {**areas, "area of random": mean, "sd over draws": deviation}
-        yield Chart(which, which, titles[which], "probability of the class", lines, facts)
-    cascades = {name: each.cascade for name, each in found.items() if each.cascade is not None}
-    if cascades:
-        lines = {
-            name: [(0.0, 1.0), *_points(np.array(each.counts), each.likeness.T)]
-            for name, each in cascades.items()
-        }
-        yield Chart(
-            "sanity",
-            "sanity: layers re-initialised, the last first",
-            "layers re-initialised",
-            "Spearman's correlation of |map|",
-            lines,
-        )
-
-
-def _points(x: NDArray[Any], y: NDArray[Any]) -> list[tuple[float, float]]:
-    """A line through the means over images."""
-    return list(zip(x.tolist(), y.mean(axis=0).tolist(), strict=True))
-
-
-def _together(trial: _Trial, found: Mapping[str, _Result]) -> Exhibit:
+def _together(bench: Bench, found: Mapping[str, Verdict]) -> Exhibit:
     """All methods in one picture and one table."""
     columns = [
         "method",
@@ -364,10 +136,10 @@ def _together(trial: _Trial, found: Mapping[str, _Result]) -> Exhibit:
         "points at its class",
         "missing",
     ]
-    random: list[Value] = [value[0] for value in trial.random.values()] or [None, None]
+    random: list[Value] = [value[0] for value in bench.random.values()] or [None, None]
     rows = [each.row() for each in found.values()]
-    rows.append([RANDOM, *random, None, None, 0.5 if trial.pairs else None, None])
+    rows.append([RANDOM, *random, None, None, 0.5 if bench.pairs else None, None])
     table = Table("faithfulness", "all methods", columns, rows)
     return Exhibit(
-        "together", f"{len(found)} methods beside random", [*_charts(trial, found), table]
+        "together", f"{len(found)} methods beside random", [*charts(bench, found), table]
     )

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, Unpack
 
-from archspec.diagnostics import UsageError
 from archspec.explain import standins
 from archspec.explain.attribution import Group, check_places, groups
 from archspec.explain.circuit import Call
 from archspec.explain.gallery import Exhibit, Gallery, Item, Picture, Value
-from archspec.explain.gradient import compiled
 from archspec.explain.method import Option, method
+from archspec.explain.patches import Grid, Occluded, occluded
 from archspec.explain.places import last_maps, maps_layer
 from archspec.explain.samples import Images
 from archspec.explain.study import BATCH, Common, Study, Tick
-from archspec.explain.subject import Explainable, Subject, even
+from archspec.explain.subject import Explainable, Subject
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-PART = 7
-"""How many patches lie side by side along the shorter side, by default: 32 pixels of 224."""
 
 
 @method(
@@ -184,169 +178,3 @@ def maps(
         some = occluded(subject, image, target, hidden, grid, None, batch=batch, tick=step)
         found.append(grid.per_pixel(whole[at, target] - some.scores))
     return np.stack(found)
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """The positions of a patch."""
-
-    extent: tuple[int, ...]
-    """The image's, without channels."""
-    patch: int
-    stride: int
-    starts: tuple[tuple[int, ...], ...]
-    """Along each side, where the patch begins."""
-
-    @classmethod
-    def of(cls, shape: Sequence[int], patch: int | None, stride: int | None) -> Grid:
-        """Return the positions, the last ones flush with the border.
-
-        Raises:
-            UsageError: the patch is larger than the image.
-
-        """
-        extent = tuple(shape[:-1])
-        shorter = min(extent)
-        if patch is None:
-            patch = min(shorter, max(2, shorter // PART))
-        if patch > shorter:
-            raise UsageError(f"`patch={patch}` is larger than the image: {shorter} pixels at most")
-        stride = stride or max(1, patch // 2)
-        last = [side - patch for side in extent]
-        starts = [tuple(sorted({*range(0, end + 1, stride), end})) for end in last]
-        return cls(extent, patch, stride, tuple(starts))
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """Positions along each side."""
-        return tuple(map(len, self.starts))
-
-    @property
-    def leaves_gaps(self) -> bool:
-        """Whether there are pixels that no patch hides."""
-        return any(
-            after - before > self.patch
-            for starts in self.starts
-            for before, after in itertools.pairwise(starts)
-        )
-
-    @property
-    def slices(self) -> list[tuple[slice, ...]]:
-        """The pixels that are hidden at each position, row by row."""
-        return [
-            tuple(slice(start, start + self.patch) for start in starts)
-            for starts in itertools.product(*self.starts)
-        ]
-
-    def per_pixel(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Return for each pixel the mean of the values of the positions that hide it.
-
-        A sum would depend on how many those are: fewer at the border.
-        """
-        import numpy as np  # noqa: PLC0415
-
-        total, coverage = np.zeros(self.extent), np.zeros(self.extent)
-        for place, value in zip(self.slices, values, strict=True):
-            total[place] += value
-            coverage[place] += 1
-        hidden = coverage > 0  # with a stride above the patch some pixels never are
-        return np.divide(total, coverage, out=np.zeros(self.extent), where=hidden)
-
-
-@dataclass(frozen=True, eq=False)
-class Occluded:
-    """What a network says at each position of the patch: a few numbers, however many classes."""
-
-    scores: NDArray[np.float64]
-    """(positions,) scores of the class, before the softmax."""
-    shares: NDArray[np.float64]
-    """(positions,) probabilities of the class."""
-    answers: NDArray[np.intp]
-    """(positions,) the most probable class."""
-    channel: int
-    """The channel (without a layer, the class) whose sum is largest without a patch."""
-    whole: float
-    """That sum."""
-    sums: NDArray[np.float64]
-    """(positions,) sums of that map."""
-
-
-def occluded(
-    subject: Subject,
-    image: NDArray[Any],
-    target: int,
-    hidden: NDArray[Any],
-    grid: Grid,
-    call: Call | None,
-    *,
-    batch: int,
-    tick: Tick | None = None,
-) -> Occluded:
-    """Hide a part of an image by a patch, at one position after the other.
-
-    Args:
-        subject: the network.
-        image: (*shape) raw pixels.
-        target: the class whose score and probability are kept.
-        hidden: (*shape) what the patch shows.
-        grid: the positions.
-        call: the layer whose strongest map is summed; None for the scores in its place.
-        batch: positions at a time.
-        tick: told after each batch how many positions are done.
-
-    """
-    import numpy as np  # noqa: PLC0415
-
-    slices = grid.slices
-    function = _scores_and_sums(subject, call)
-    # The image as it is comes first: it costs no pass of its own.
-    places: list[tuple[slice, ...] | None] = [None, *slices]
-    size = even(len(places), batch)
-    scores, shares, answers, sums = [], [], [], []
-    channel, whole = 0, 0.0
-    for start in range(0, len(places), size):
-        some = places[start : start + size]
-        images = np.repeat(image[None].astype(np.float32), size, axis=0)
-        for one, place in zip(images, some, strict=False):
-            if place is not None:
-                one[place] = hidden[place]
-        found, strength = (each[: len(some)].astype(float) for each in function(images))
-        if not np.isfinite(found).all():
-            raise UsageError(f"{subject.name} gives scores that are not finite where a patch is")
-        if start == 0:
-            channel = int(strength[0].argmax())
-            whole = float(strength[0, channel])
-        # Copies, since a column of an array keeps all of that.
-        scores.append(found[:, target].copy())
-        shares.append(subject.probabilities(found)[:, target].copy())
-        answers.append(found.argmax(axis=1))
-        sums.append(strength[:, channel].copy())
-        if tick:
-            tick(max(0, start + len(some) - 1), len(slices))
-    return Occluded(
-        np.concatenate(scores)[1:],
-        np.concatenate(shares)[1:],
-        np.concatenate(answers)[1:],
-        channel,
-        whole,
-        np.concatenate(sums)[1:],
-    )
-
-
-def _scores_and_sums(subject: Subject, call: Call | None) -> Callable[..., Any]:
-    """A function of images that gives scores, and the sums of a layer's maps."""
-    scores, ops = subject.circuit.scores, subject.keras.ops
-    watch = (scores,) if call is None else (scores, call.name)
-
-    def run(images: Any) -> Any:
-        values = subject.run(images, watch=watch)
-        logits = subject.logits(values)
-        if call is None:
-            return logits, logits
-        maps_ = values.after[call.name]
-        return logits, ops.sum(maps_, axis=tuple(range(1, len(maps_.shape) - 1)))
-
-    function: Callable[..., Any] = subject.once(
-        ("occlusion", watch), lambda: compiled(subject.circuit, run)
-    )
-    return function
