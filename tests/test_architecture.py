@@ -70,6 +70,12 @@ def test_the_design_lists_every_room_in_its_order():
     assert [name for name in listed if name in ROOMS] == list(ROOMS)
 
 
+def test_the_design_says_what_every_module_of_explain_is_for():
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    modules = {path.name for path in (ROOT / "archspec" / "explain").glob("[a-z]*.py")}
+    assert modules - set(re.findall(r"`(\w+\.py)`", text)) == set()
+
+
 def room(module: str) -> str:
     parts = Path(module).with_suffix("").parts
     return parts[0] if parts[0] == "cli" else parts[1]

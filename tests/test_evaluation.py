@@ -21,10 +21,12 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import archspec
+from archspec.cli import compare as cli_compare
 from archspec.cli import evaluate as cli_evaluate
 from archspec.cli import main
 from archspec.cli import options as cli_options
 from archspec.diagnostics import UsageError
+from archspec.training import comparison
 from archspec.training.data.preprocessing import Preprocessing
 from archspec.training.data.values import BYTES, LEVELS, Range
 from archspec.training.runs.records import DataRecord
@@ -528,6 +530,7 @@ def test_preprocessing_is_the_same_at_any_scale():
 def test_the_commands_offer_what_the_library_takes():
     assert (*reversed(heldout.PARTS), heldout.ALL) == cli_evaluate.PARTS
     assert cli_options.NORMALIZE == trained.NORMALIZE
+    assert cli_compare.BY == comparison.BY
 
 
 def test_importing_loads_nothing_heavy():

@@ -10,7 +10,7 @@ from archspec.explain.circuit import Call, Circuit
 from archspec.explain.gallery import Exhibit, Gallery, Picture, Table
 from archspec.explain.gradient import compiled
 from archspec.explain.method import Option, method
-from archspec.explain.samples import Images
+from archspec.explain.samples import Images, Samples
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable, batched
 from archspec.explain.units import UnitActivity, activations_of, measure
@@ -244,7 +244,7 @@ def _layers(found: Sequence[UnitActivity]) -> Table:
     return Table("layers", "activations over all images", columns, rows)
 
 
-def _rows(found: Sequence[UnitActivity], samples: Any) -> Table:
+def _rows(found: Sequence[UnitActivity], samples: Samples) -> Table:
     """A row for each channel: the units of a fully connected layer are its channels."""
     columns = [
         "layer",
