@@ -266,6 +266,8 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]
     if quiet or terminal_width(sys.stderr) is None:
         yield None
         return
+    from archspec.emit.starting import announcing
+
     longest, begun, first = 0, 0.0, 0
 
     def show(text: str) -> None:
@@ -284,7 +286,8 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]
 
     show("loading ..")
     try:
-        yield progress
+        with announcing(show, instead=True):
+            yield progress
     finally:
         click.echo(f"\r{' ' * longest}\r", nl=False, err=True)
 

@@ -215,6 +215,7 @@ def test_an_argument_that_it_does_not_take_is_named(name, keras):
         (["black.png", "--white", "3"], "`--white` is for arrays"),
         (["black.png", "--data", "digits"], "`--data` is for images of a part"),
         (["test:0", "--data", "nosuch"], "there is no such source, folder or file"),
+        (["test:0", "--data", "only"], "folder only has no test images: write train:0"),
         (["test:0", "--normalize", "unit"], "`--normalize` is for .keras files"),
         (["test:0", "--target", "cat"], "knows no such class; classes: 0, 1, 2"),
     ],
@@ -224,6 +225,9 @@ def test_images_and_classes_that_are_not_there(words, message, digits_run, tmp_p
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.png").write_bytes(b"no image")
     grey("black.png", np.zeros((8, 8)))
+    for name in ("0", "1"):
+        (tmp_path / "only" / name).mkdir(parents=True)
+        grey(f"only/{name}/one.png", np.zeros((8, 8)))
     np.save("five.npy", np.ones((2, 8, 8, 5), np.float32))
     np.save("deep.npy", images(2, (8, 8, 1)).astype(np.uint16) * 257)
     np.save("nan.npy", np.full((1, 8, 8, 1), np.nan, np.float32))

@@ -188,3 +188,12 @@ def test_units_are_tables_in_the_folder(tmp_path):
     assert rows[2].startswith("relu,1,0.0,")
     record = json.loads((folder / "explain.json").read_text(encoding="utf-8"))
     assert record["exhibits"][-1]["facts"] == {"images": 3, "dead": 2}
+
+
+def test_filters_of_a_model_need_not_know_how_images_are_prepared(tmp_path):
+    model = one_convolution(relu)
+    model.save(tmp_path / "mine.keras")
+    for run in (model, str(tmp_path / "mine.keras")):
+        assert explain.filters(run)[0].name == "conv"
+    with pytest.raises(UsageError, match="say `normalize=`"):
+        explain.saliency(model, images(1, (6, 8, 1)))

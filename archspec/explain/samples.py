@@ -291,7 +291,11 @@ def _of_data(
     choice = heldout.choose([network.trained], data)
     names = network.trained.class_names
     recipe = heldout.with_known_classes(choice, subject.name, names, subject.shape)
-    found = heldout.load([network], choice, recipe, part=part, white=white)
+    try:
+        found = heldout.load([network], choice, recipe, part=part, white=white)
+    except heldout.EmptyPartError as error:
+        written = " or ".join(f"{other}:0" for other in error.others)
+        raise UsageError(f"{error.name} has no {part} images: write {written}") from None
     store, limits = found.stores[0], found.ranges[0]
     count = len(found.indices)
     numbers = np.arange(count if most is None else min(count, most))

@@ -66,7 +66,9 @@ class Study:
     """Whether what is under way is not asked to end, and has to be cut short."""
 
     @classmethod
-    def open(cls, run: Explainable, images: Images = None, **common: Any) -> Study:
+    def open(
+        cls, run: Explainable, images: Images = None, *, looks: bool = True, **common: Any
+    ) -> Study:
         """Check the arguments that every method takes, and load the network.
 
         Raises:
@@ -78,7 +80,7 @@ class Study:
             raise arguments.wrong("progress", progress, "a function of two numbers, or None")
         batch = arguments.whole("batch", common.get("batch", BATCH))
         seed = arguments.whole("seed", common.get("seed", 0), least=0)
-        subject = open_subject(run, normalize=common.get("normalize"), seed=seed)
+        subject = open_subject(run, normalize=common.get("normalize"), seed=seed, looks=looks)
         batch = min(batch, max(1, MOST_VALUES // subject.shape.size))
         return cls(
             subject,

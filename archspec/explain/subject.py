@@ -51,6 +51,9 @@ Explainable: TypeAlias = "Place | Spec | KerasModel | Subject"
 A `Subject` is a network that is loaded already, as one method hands it to another.
 """
 
+UNPREPARED: Final = "none"
+"""How images are prepared where none are looked at."""
+
 UNTRAINED: Final = "unit"
 """How images are prepared for a network that was never trained."""
 
@@ -274,14 +277,18 @@ def _cut(found: Any, count: int) -> Any:
     return found[:count] if getattr(found, "ndim", 0) else found
 
 
-def open_subject(run: Explainable, *, normalize: str | None = None, seed: int = 0) -> Subject:
+def open_subject(
+    run: Explainable, *, normalize: str | None = None, seed: int = 0, looks: bool = True
+) -> Subject:
     """Load what is to be explained.
 
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec; what is loaded already is
             returned as it is.
         normalize: how images are prepared, for what does not say: files, models and specs.
-        seed: of the weights of a spec, which is untrained.
+        seed: seed of the weights of a spec, which is untrained.
+        looks: whether images are looked at: if none are, models need not say how theirs are
+            prepared.
 
     Raises:
         UsageError: there is no such run, or it is not a network that can be explained.
@@ -300,6 +307,7 @@ def open_subject(run: Explainable, *, normalize: str | None = None, seed: int = 
         notes.append(f"{network.name} is untrained: its weights are random, of seed {seed}")
     elif hasattr(run, "get_config") and hasattr(run, "layers"):
         name = str(getattr(run, "name", "the model"))
+        normalize = normalize if looks else normalize or UNPREPARED
         if normalize is None:
             raise UsageError(
                 f"{name} does not say how its images are prepared: say `normalize=`, one of "
@@ -313,6 +321,8 @@ def open_subject(run: Explainable, *, normalize: str | None = None, seed: int = 
             raise arguments.wrong(
                 "run", run, "a run, its folder, a .keras file, a Keras model or a spec"
             )
+        if not looks and Path(place).is_file():
+            normalize = normalize or UNPREPARED
         (chosen,) = trained.find(place, normalize)
         network = trained.load(chosen, normalize, classifier=False)
     _check_weights(network)

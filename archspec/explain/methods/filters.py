@@ -87,7 +87,7 @@ def filters(
         (16, 5, 5)
 
     """
-    study = Study.open(run, None, **common)
+    study = Study.open(run, None, looks=False, **common)
     kernels = chosen_kernels(study.subject, layer)
     reasons = {each.call.name: no_gabor(each) for each in kernels} if gabor else {}
     notes = [f"no Gabor functions: {name}: {why}" for name, why in reasons.items() if why]

@@ -291,7 +291,8 @@ def _curve(study: Study, attack: Attack, wanted: int | None, most: float, total:
             ],
         ),
     ]
-    ends = f"{what} {rates[0, 0]:.1%}, at epsilon {most:.3g} {rates[0, -1]:.1%}"
+    of = "1 image" if judged == 1 else f"{judged:,} images"
+    ends = f"{of}: {what} {rates[0, 0]:.1%}, at epsilon {most:.3g} {rates[0, -1]:.1%}"
     return Exhibit(
         samples.where or "all images", f"{ends}, with random signs {rates[1, -1]:.1%}", items
     )

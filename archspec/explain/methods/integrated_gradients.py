@@ -156,7 +156,8 @@ class Integral(NamedTuple):
 
     def words(self) -> str:
         """How complete it is, for a summary."""
-        text = f"{self.gap:.2%} missing after {self.steps:,} steps"
+        points = "1 step" if self.steps == 1 else f"{self.steps:,} steps"
+        text = f"{self.gap:.2%} missing after {points}"
         return text if self.gap <= GAP else f"{text}: over {GAP:.0%}, raise `limit=`"
 
 

@@ -146,7 +146,7 @@ def _exhibit(group: Group, grid: Grid, found: Occluded, call: Call | None, words
         items.append(Picture("strongest", title, sums, "pixels", without))
     lowest = float(probability.min())
     kept = float((classes == group.scores[0].argmax()).mean())
-    extra = f"; with a patch down to {lowest:.1%}, the class stays at {kept:.0%} of the positions"
+    extra = f"; with a patch {lowest:.1%} at least, the class stays at {kept:.0%} of the positions"
     return group.exhibit(0, "occlusion", items, extra, **patch)
 
 

@@ -149,6 +149,8 @@ def _exhibit(
     if real is not None:
         facts["IoU"] = overlap(mask, real)
         said += f", IoU {facts['IoU']:.2f}"
+        if not real.any():
+            said += ": nothing is inside the mask that it is compared with"
     over = group.study.shown(group.pixels[0])
     items = [
         Picture("mask", "what is inside", mask, "mask", over=over),

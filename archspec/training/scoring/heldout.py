@@ -33,6 +33,16 @@ ALL: Final = "all"
 WITHIN: Final = ("images", "labels", "split")
 """What a recipe says of where images and labels are in a file."""
 
+
+class EmptyPartError(UsageError):
+    """A part of the data without an image; others have some."""
+
+    def __init__(self, name: str, part: str, others: Sequence[str]) -> None:
+        super().__init__(f"{name} has no {part} images: say `part=` {' or '.join(others)}")
+        self.name = name
+        self.others = others
+
+
 LOOKED_AT: Final = 1_000
 """Images of an array that are looked at for its extremes."""
 
@@ -204,7 +214,7 @@ def load(
     chosen = np.flatnonzero(labels >= 0) if part == ALL else held_out[part]
     if not len(chosen):
         others = [name for name, indices in held_out.items() if len(indices)]
-        raise UsageError(f"{data.name} has no {part} images: say `part=` {' or '.join(others)}")
+        raise EmptyPartError(data.name, part, others)
     notes += _learnt(splits, chosen, part)
     if skipped := data.skipped:
         files = "file was" if len(skipped) == 1 else "files were"
