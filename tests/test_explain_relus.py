@@ -91,6 +91,18 @@ def test_a_unit_is_projected_from_its_value_at_one_place(method):
         np.testing.assert_allclose(map_, value * flat, rtol=1e-4)
 
 
+@pytest.mark.parametrize("method", [explain.deconvnet, explain.guided])
+def test_pixels_are_no_relu_so_a_map_may_be_below_0(method):
+    """The score is the sum of max(0, -x), of x from -1 for black to 1 for white."""
+    inputs = keras.Input((2, 3, 1))
+    x = keras.layers.Conv2D(1, 1, use_bias=False, activation="relu")(inputs)
+    scores = keras.layers.Dense(2, use_bias=False)(keras.layers.Flatten()(x))
+    model = keras.Model(inputs, scores)
+    model.set_weights([np.full((1, 1, 1, 1), -1.0), np.tile([1.0, 0.0], (6, 1))])
+    found = method(model, np.zeros((1, 2, 3, 1)), target=0, normalize="symmetric")
+    np.testing.assert_allclose(found[0].items[1].values, np.full((2, 3), -1 / 127.5), rtol=1e-6)
+
+
 def test_of_an_image_one_patch_is_shown_at_most():
     given = np.concatenate([images(2, (9, 12, 1)), np.zeros((3, 9, 12, 1), np.float32)])
     exhibit = explain.deconvnet(of_one_layer(), given, layer="conv", unit=1, normalize="none")[0]
