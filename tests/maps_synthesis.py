@@ -21,7 +21,7 @@ def invert(keras: Any) -> dict[str, np.ndarray]:
     gallery = explain.invert(
         relu_net(keras, SHAPE),
         images(2, SHAPE),
-        layers=["conv1", "hidden"],
+        layer=["conv1", "hidden"],
         normalize="unit",
         steps=20,
         tv=0.01,

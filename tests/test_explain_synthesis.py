@@ -118,7 +118,7 @@ def orthogonal(channels: int = 3):
 
 def test_an_orthogonal_layer_is_inverted_exactly():
     given = images(2, (4, 6, 3))
-    found = explain.invert(orthogonal(), given, layers="conv", tv=0, normalize="none")
+    found = explain.invert(orthogonal(), given, layer="conv", tv=0, normalize="none")
     for exhibit, image in zip(found, given, strict=True):
         np.testing.assert_allclose(exhibit.items[1].values, image, atol=1e-5 * RANGE)
         assert exhibit.items[1].facts["feature error"] < 1e-5
@@ -130,7 +130,7 @@ def test_another_image_of_the_same_features_is_not_taken_for_the_first():
     model = keras.Model(inputs, LAYERS.GlobalAveragePooling2D(name="mean")(inputs))
     square = np.zeros((1, 6, 6, 1), np.float32)
     square[0, 1:3, 1:3] = RANGE
-    found = explain.invert(model, square, layers="mean", tv=0, normalize="none")
+    found = explain.invert(model, square, layer="mean", tv=0, normalize="none")
     facts = found[0].items[1].facts
     assert facts["feature error"] < 1e-3
     assert facts["pixel error"] > 0.1
@@ -149,7 +149,7 @@ def test_a_flat_start_has_a_slope(beta):
 
 def test_features_that_are_0_are_said():
     model = convolution(KERNEL, bias=-1e5)
-    found = explain.invert(model, images(1, (11, 11, 1)), layers="conv", steps=2, normalize="none")
+    found = explain.invert(model, images(1, (11, 11, 1)), layer="conv", steps=2, normalize="none")
     assert "conv has no features, all are 0" in found[0].summary
 
 

@@ -252,7 +252,7 @@ def test_images_of_classes_score_above_every_real_one(lecture):
 
 
 def test_early_layers_hold_an_image_and_the_scores_do_not(lecture):
-    smaller = {"-o invert": "--steps 150 --layers conv1 --layers fc5-fully_connected"}
+    smaller = {"-o invert": "--steps 150 --layer conv1 --layer fc5-fully_connected"}
     (printed,) = lecture.run("Inversion, layer by layer", smaller)
     (early, late) = re.findall(r"[\d.]+%, ([\d.]+)%", printed)
     assert float(early) < 5

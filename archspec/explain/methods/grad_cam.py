@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from archspec.explain.attribution import check_finite, groups
 from archspec.explain.gallery import Exhibit, Gallery, Picture
 from archspec.explain.gradient import differentiated
-from archspec.explain.method import LAYER, TARGET, method
+from archspec.explain.method import LAYER, TARGET, Option, method
 from archspec.explain.places import enlarged, maps_layer
 from archspec.explain.samples import Images
 from archspec.explain.study import BATCH, Common, Study, Tick
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@method(target=TARGET, layer=LAYER)
+@method(
+    target=TARGET,
+    layer=Option(LAYER.help + "  [the last one before pooling]", metavar="LAYER"),
+)
 def grad_cam(
     run: Explainable,
     images: Images = None,

@@ -31,7 +31,7 @@ OTHER_IMAGE: Final = 0.05
 
 
 @method(
-    layers=Option(
+    layer=Option(
         "A layer, or a block's name for its last layer; may be given several times.  "
         "[6 over the network]",
         several=True,
@@ -49,7 +49,7 @@ def invert(
     run: Explainable,
     images: Images = None,
     *,
-    layers: str | Sequence[str] | None = None,
+    layer: str | Sequence[str] | None = None,
     steps: int = 400,
     rate: float = 0.05,
     tv: float = 0.0003,
@@ -74,7 +74,8 @@ def invert(
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
-        layers: whose features; by default 6 from the first layer to the scores.
+        layer: a layer whose features, or a list of them; by default 6 from the first layer to the
+            scores.
         steps: how many.
         rate: length of the first steps, as a share of the range; it falls to 0.
         tv: weight of the total variation, which is summed over pixels and channels.
@@ -96,7 +97,7 @@ def invert(
     """
     study = Study.open(run, images, **common)
     circuit = study.subject.circuit
-    given = [layers] if isinstance(layers, str) else layers or ()
+    given = [layer] if isinstance(layer, str) else layer or ()
     names = [circuit.find(each).name for each in given] or spread(circuit)
     canvas = Canvas.of(study.subject)
     searches = [
@@ -118,7 +119,7 @@ def invert(
                 yield _exhibit(study, samples.names[number], pixels[row], [m[row] for m in made])
 
     settings: dict[str, Value] = {
-        "layers": names,
+        "layer": names,
         "steps": steps,
         "rate": rate,
         "tv": tv,
