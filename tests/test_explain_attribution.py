@@ -162,6 +162,8 @@ def test_an_image_that_is_its_baseline_has_a_zero_map_which_is_said():
 def test_a_baseline_that_is_no_value_is_named(net):
     with pytest.raises(UsageError, match="`baseline='grey'` must be a raw pixel's value, or one"):
         explain.integrated_gradients(net, images(1, TALL), normalize="unit", baseline="grey")
+    with pytest.raises(UsageError, match="`baseline=400`: pixels lie between 0, black, and 255"):
+        explain.integrated_gradients(net, images(1, TALL), normalize="unit", baseline=400)
 
 
 # Grad-CAM

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec import arguments
 from archspec.diagnostics import UsageError
+from archspec.explain.standins import check_pixel
 from archspec.training.data.augment.sampling import interpolate
 from archspec.training.data.values import Range
 
@@ -110,6 +111,7 @@ def _given(given: str | float, limits: Range | None, channels: int) -> Any:
             number = math.nan
         if not math.isfinite(number):
             raise arguments.wrong("background", given, "black, white, edge or a number")
+        check_pixel("background", number, limits)
     said = f"{given} ({number:g})" if given in {"black", "white"} else f"{number:g}"
     return np.full(channels, number, np.float32), said
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec import arguments
 from archspec.diagnostics import UsageError
 from archspec.explain.subject import Subject
+from archspec.training.data.values import Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,15 @@ def checked(argument: str, how: str | float) -> str | float:
     if not math.isfinite(number):
         raise arguments.wrong(argument, how, f"a raw pixel's value, or one of {', '.join(WORDS)}")
     return number
+
+
+def check_pixel(argument: str, value: float, limits: Range | None) -> None:
+    """Raise `UsageError` for a value that no pixel has, where black and white are known."""
+    if limits and not limits.black <= value <= limits.white:
+        raise UsageError(
+            f"`{argument}={value:g}`: pixels lie between {limits.black:g}, black, and "
+            f"{limits.white:g}, white"
+        )
 
 
 def stand_in(
@@ -78,6 +88,7 @@ def _value(
         mean = pixels.reshape(-1, pixels.shape[-1]).mean(axis=0, dtype=float)
         return mean, f"the image's own mean, {_listed(mean)}"
     if not isinstance(how, str):
+        check_pixel(argument, how, subject.range)
         return how, f"{how:g}"
     if subject.range is None:
         raise UsageError(
