@@ -435,10 +435,10 @@ class Generators:
 def test_each_of_pytorchs_devices_draws_its_own_random_numbers_again(monkeypatch, gpus):
     keras = SimpleNamespace(backend=SimpleNamespace(backend=lambda: "torch"))
     monkeypatch.setitem(sys.modules, "torch", Generators(gpus, first=100))
-    held = checkpoint.Checkpoint(1, checkpoint._random_state(keras))  # noqa: SLF001
+    held = checkpoint.random_state(keras)
     after = Generators(gpus, first=0)
     monkeypatch.setitem(sys.modules, "torch", after)
-    checkpoint._restore_random_state(held)  # noqa: SLF001
+    checkpoint.restore_random_state(held)
     assert [int(state[0]) for state in (after.cpu, *after.gpus)] == [*range(100, 101 + gpus)]
 
 
