@@ -47,7 +47,7 @@ class Ground:
     value: NDArray[Any] | None
     """(channels,) raw values; None where the pixels at the edge are repeated."""
     span: float
-    """From black to white."""
+    """The way from black to white."""
     sign: int = 1
     """1 where ink is brighter than its background, else -1."""
     said: str = ""

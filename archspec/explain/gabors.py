@@ -47,13 +47,13 @@ class Fit:
     """(height, width) The function at the taps."""
     amplitude: float
     wavelength: float
-    """In taps."""
+    """Wavelength, in taps."""
     orientation: float
-    """In degrees from 0 to 180: that in which the wave runs, turning from x to y."""
+    """Direction in which the wave runs, in degrees from 0 to 180, turning from x to y."""
     phase: float
-    """In degrees."""
+    """Phase, in degrees."""
     sigma: float
-    """In taps."""
+    """Deviation of the Gaussian along the wave, in taps."""
     aspect: float
     centre: tuple[float, float]
     """(y, x) in taps from the middle."""

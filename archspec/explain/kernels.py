@@ -203,7 +203,7 @@ def likeness(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _neighbours(values: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """For each direction the weights that have a neighbour there, and these neighbours."""
+    """Return for each direction the weights that have a neighbour there, and these neighbours."""
     extents = values.shape[1:-1]
     for step in product((-1, 0, 1), repeat=len(extents)):
         if step <= (0,) * len(step) or any(

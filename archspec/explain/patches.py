@@ -101,7 +101,7 @@ class Occluded:
     channel: int
     """The channel (without a layer, the class) whose sum is largest without a patch."""
     whole: float
-    """That sum."""
+    """The sum of that channel without a patch."""
     sums: NDArray[np.float64]
     """(positions,) sums of that map."""
 

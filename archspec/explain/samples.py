@@ -46,7 +46,7 @@ class Samples:
     """Images, by number, read when they are needed."""
 
     names: tuple[str, ...]
-    """As the user calls them: a file, `digits.npy[3]`, `test:3`."""
+    """What the user calls them: a file, `digits.npy[3]`, `test:3`."""
     read: Callable[[NDArray[np.intp]], NDArray[np.float32]]
     """Numbers of images -> (n, *shape) raw pixels, on the scale of training."""
     stored: Callable[[NDArray[np.intp]], NDArray[Any]]

@@ -71,7 +71,7 @@ Look: TypeAlias = Callable[[int, int], Window]
 
 
 def _looks(call: Call, shape: tuple[int, ...]) -> Sequence[Look] | None:
-    """For each axis, what a call sees of an input of a shape; None for all of it."""
+    """Return what a call sees along each axis of an input; None for all of it."""
     layer, extents = call.layer, shape[:-1]
     out = call.shape[:-1]
     size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)

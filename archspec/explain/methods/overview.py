@@ -183,7 +183,7 @@ class _Work:
         return filters(subject, layer=[chosen_kernels(subject, None)[0].call.name])
 
     def _neighbours(self) -> list[list[Item]]:
-        """For each image the nearest of the data in the features of a layer."""
+        """Return the nearest images of the data, in the features of a layer, for each image."""
         study, subject, queries = self.study, self.study.subject, self.samples
         call = subject.penultimate if self.layer is None else subject.layer(self.layer)
         data = study.load("test" if study.data is None else "all", most=None)

@@ -46,7 +46,7 @@ LONGEST: Final = 34
 """Characters of an entry's name that stand beside its line."""
 
 LOG_GRADIENT: Final = 10
-"""As `LOG_LOSS`, of gradients: what matters of these is their order of magnitude."""
+"""`LOG_LOSS` for gradients: what matters of these is their order of magnitude."""
 
 LETTER: Final = 0.075
 """Inches that a letter takes."""

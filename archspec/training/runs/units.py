@@ -16,7 +16,7 @@ MEASURES: Final = ("gradient", "dead", "saturated")
 """The norm of the gradient by a layer's weights; the shares of its units or outputs."""
 
 Layers: TypeAlias = dict[str, dict[str, Number | None]]
-"""For each layer each of `MEASURES`, None where it has no meaning."""
+"""The value of each of `MEASURES` for each layer, None where it has no meaning."""
 
 
 def write(home: Path, epochs: Sequence[Layers]) -> None:

@@ -202,7 +202,7 @@ def _range(network: Network, chunk: Chunk, white: float | None) -> Range | None:
 
 
 def _read(chunk: Chunk, networks: Sequence[Network]) -> list[list[Any]]:
-    """For each network, of each image the pixels, or why there are none."""
+    """Return the pixels of each image for each network, or why there are none."""
     known: dict[tuple[Shape, str, Range | None], list[Any]] = {}
     keys = [
         (each.input_shape, each.preprocessing.resize, each.preprocessing.range) for each in networks
@@ -220,7 +220,7 @@ def _answers(
     batch: int,
     flip: bool,
 ) -> list[Any]:
-    """Of each image the mean probabilities and their spread, or why it cannot be read."""
+    """Return the mean probabilities of each image and their spread, or why it cannot be read."""
     import numpy as np  # noqa: PLC0415
 
     answers = [next((p for p in of if isinstance(p, str)), None) for of in zip(*read, strict=True)]
