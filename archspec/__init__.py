@@ -15,28 +15,24 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from archspec.emit.registration import install as _install
+from archspec.keras_model.registration import install as _install
 
 if TYPE_CHECKING:
     from archspec import explain as explain
-    from archspec.analysis.compare import Comparison as Comparison
-    from archspec.analysis.compare import compare as compare
-    from archspec.analysis.difference import Difference as Difference
-    from archspec.analysis.difference import diff as diff
-    from archspec.analysis.probe import Probe as Probe
-    from archspec.analysis.report import Report as Report
-    from archspec.analysis.report import report as report
-    from archspec.diagnostics import ArchspecError as ArchspecError
-    from archspec.diagnostics import Diagnostic as Diagnostic
-    from archspec.diagnostics import SpecError as SpecError
-    from archspec.diagnostics import UsageError as UsageError
-    from archspec.emit import weights as weights
-    from archspec.emit.export import Exported as Exported
-    from archspec.emit.export import export as export
-    from archspec.emit.model import Verification as Verification
-    from archspec.emit.model import build as build
-    from archspec.emit.model import load_model as load_model
-    from archspec.emit.model import verify as verify
+    from archspec.cost.compare import Comparison as Comparison
+    from archspec.cost.compare import compare as compare
+    from archspec.cost.difference import Difference as Difference
+    from archspec.cost.difference import diff as diff
+    from archspec.cost.report import Report as Report
+    from archspec.cost.report import report as report
+    from archspec.errors import ArchspecError as ArchspecError
+    from archspec.errors import Diagnostic as Diagnostic
+    from archspec.errors import SpecError as SpecError
+    from archspec.errors import UsageError as UsageError
+    from archspec.evaluation.evaluation import Evaluation as Evaluation
+    from archspec.evaluation.evaluation import evaluate as evaluate
+    from archspec.evaluation.prediction import Predictions as Predictions
+    from archspec.evaluation.prediction import predict as predict
     from archspec.explanation import Explanation as Explanation
     from archspec.explanation import show as show
     from archspec.graph.graph import Graph as Graph
@@ -46,46 +42,50 @@ if TYPE_CHECKING:
     from archspec.inventory import networks as networks
     from archspec.json_schema import JSONSchema as JSONSchema
     from archspec.json_schema import schema as schema
+    from archspec.keras_model import weights as weights
+    from archspec.keras_model.build import Verification as Verification
+    from archspec.keras_model.build import build as build
+    from archspec.keras_model.build import load_model as load_model
+    from archspec.keras_model.build import verify as verify
+    from archspec.keras_model.export import Exported as Exported
+    from archspec.keras_model.export import export as export
     from archspec.proof import Proof as Proof
     from archspec.proof import check as check
+    from archspec.runs.comparison import RunComparison as RunComparison
+    from archspec.runs.comparison import compare_runs as compare_runs
+    from archspec.runs.outcome import DivergedError as DivergedError
+    from archspec.runs.outcome import Run as Run
     from archspec.spec.document import Spec as Spec
     from archspec.spec.loading import load as load
-    from archspec.training.comparison import RunComparison as RunComparison
-    from archspec.training.comparison import compare_runs as compare_runs
+    from archspec.training.first_step import Probe as Probe
+    from archspec.training.fit import fit as fit
+    from archspec.training.fit import resume as resume
     from archspec.training.probe import probe as probe
     from archspec.training.rates import Rates as Rates
     from archspec.training.rates import find_lr as find_lr
-    from archspec.training.run import fit as fit
-    from archspec.training.run import resume as resume
-    from archspec.training.runs.outcome import DivergedError as DivergedError
-    from archspec.training.runs.outcome import Run as Run
-    from archspec.training.scoring.evaluation import Evaluation as Evaluation
-    from archspec.training.scoring.evaluation import evaluate as evaluate
-    from archspec.training.scoring.prediction import Predictions as Predictions
-    from archspec.training.scoring.prediction import predict as predict
 
 _install()  # that Keras, whenever it is imported, can load a saved model with archspec's layers
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Comparison": "archspec.analysis.compare",
-    "compare": "archspec.analysis.compare",
-    "Difference": "archspec.analysis.difference",
-    "diff": "archspec.analysis.difference",
-    "Probe": "archspec.analysis.probe",
-    "Report": "archspec.analysis.report",
-    "report": "archspec.analysis.report",
-    "ArchspecError": "archspec.diagnostics",
-    "Diagnostic": "archspec.diagnostics",
-    "SpecError": "archspec.diagnostics",
-    "UsageError": "archspec.diagnostics",
-    "Exported": "archspec.emit.export",
-    "export": "archspec.emit.export",
-    "Verification": "archspec.emit.model",
-    "build": "archspec.emit.model",
-    "load_model": "archspec.emit.model",
-    "verify": "archspec.emit.model",
+    "Comparison": "archspec.cost.compare",
+    "compare": "archspec.cost.compare",
+    "Difference": "archspec.cost.difference",
+    "diff": "archspec.cost.difference",
+    "Probe": "archspec.training.first_step",
+    "Report": "archspec.cost.report",
+    "report": "archspec.cost.report",
+    "ArchspecError": "archspec.errors",
+    "Diagnostic": "archspec.errors",
+    "SpecError": "archspec.errors",
+    "UsageError": "archspec.errors",
+    "Exported": "archspec.keras_model.export",
+    "export": "archspec.keras_model.export",
+    "Verification": "archspec.keras_model.build",
+    "build": "archspec.keras_model.build",
+    "load_model": "archspec.keras_model.build",
+    "verify": "archspec.keras_model.build",
     "Explanation": "archspec.explanation",
     "show": "archspec.explanation",
     "Graph": "archspec.graph.graph",
@@ -99,22 +99,22 @@ _HOMES = {
     "check": "archspec.proof",
     "Spec": "archspec.spec.document",
     "load": "archspec.spec.loading",
-    "RunComparison": "archspec.training.comparison",
-    "compare_runs": "archspec.training.comparison",
+    "RunComparison": "archspec.runs.comparison",
+    "compare_runs": "archspec.runs.comparison",
     "probe": "archspec.training.probe",
-    "Evaluation": "archspec.training.scoring.evaluation",
-    "evaluate": "archspec.training.scoring.evaluation",
-    "Predictions": "archspec.training.scoring.prediction",
-    "predict": "archspec.training.scoring.prediction",
-    "DivergedError": "archspec.training.runs.outcome",
-    "Run": "archspec.training.runs.outcome",
+    "Evaluation": "archspec.evaluation.evaluation",
+    "evaluate": "archspec.evaluation.evaluation",
+    "Predictions": "archspec.evaluation.prediction",
+    "predict": "archspec.evaluation.prediction",
+    "DivergedError": "archspec.runs.outcome",
+    "Run": "archspec.runs.outcome",
     "Rates": "archspec.training.rates",
     "find_lr": "archspec.training.rates",
-    "fit": "archspec.training.run",
-    "resume": "archspec.training.run",
+    "fit": "archspec.training.fit",
+    "resume": "archspec.training.fit",
 }
 
-_MODULES = {"explain": "archspec.explain", "weights": "archspec.emit.weights"}
+_MODULES = {"explain": "archspec.explain", "weights": "archspec.keras_model.weights"}
 
 __all__ = sorted(["__version__", *_HOMES, *_MODULES])  # noqa: PLE0605
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
-from archspec.diagnostics import UsageError, nearest
+from archspec.errors import UsageError, nearest
 
 LARGEST: Final = 2**31 - 1
 """No count is larger."""

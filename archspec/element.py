@@ -21,7 +21,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args, get_
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from archspec.diagnostics import Portable, Problem, nearest
+from archspec.errors import Portable, Problem, nearest
 from archspec.vocabulary import folded, key_hint, readings, value_meant
 
 

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from archspec import arguments
-from archspec.diagnostics import Problem, UsageError
+from archspec.display import Displayed
+from archspec.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from archspec.element import Element
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Displayed):
     """What a word means. Print it, or read its parts."""
+
+    RENDERER = "explanation"
 
     name: str
     sort: str
@@ -35,17 +38,6 @@ class Explanation:
     def to_dict(self) -> dict[str, Any]:
         """Plain data: the JSON form."""
         return asdict(self)
-
-    def __str__(self) -> str:
-        from archspec.render import explanation  # noqa: PLC0415  (a value needs no renderer)
-
-        return explanation.text(self)
-
-    def _repr_markdown_(self) -> str:
-        """What a notebook shows."""
-        from archspec.render import explanation  # noqa: PLC0415
-
-        return explanation.markdown(self)
 
 
 def show(name: str) -> Explanation:
@@ -66,7 +58,7 @@ def show(name: str) -> Explanation:
         >>> archspec.show("conv").sort
         'block'
     """
-    from archspec import catalog  # noqa: PLC0415  (nothing is loaded before it is asked for)
+    from archspec.compile import catalog  # noqa: PLC0415  (nothing is loaded before it is asked for)
     from archspec.ops.banks import BANKS  # noqa: PLC0415
     from archspec.reference import SECTIONS, WORDS, entries  # noqa: PLC0415
     from archspec.spec.document import Document  # noqa: PLC0415

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from archspec.display import Displayed
+
 if TYPE_CHECKING:
     from archspec.spec.document import Published
 
@@ -30,8 +32,10 @@ class Family(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Networks:
+class Networks(Displayed):
     """The networks that come with archspec. Print it, or go through its families."""
+
+    RENDERER = "networks"
 
     families: tuple[Family, ...]
 
@@ -53,17 +57,6 @@ class Networks:
             for family in self.families
         ]
 
-    def __str__(self) -> str:
-        from archspec.render import inventory  # noqa: PLC0415  (a list needs no renderer)
-
-        return inventory.networks_text(self)
-
-    def _repr_markdown_(self) -> str:
-        """What a notebook shows."""
-        from archspec.render import inventory  # noqa: PLC0415
-
-        return inventory.networks_markdown(self)
-
 
 class Kind(NamedTuple):
     """A kind of step, or a word that stands beside one."""
@@ -75,8 +68,10 @@ class Kind(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Kinds:
+class Kinds(Displayed):
     """The kinds of steps, those of installed plug-ins too. Print it, or go through it."""
+
+    RENDERER = "kinds"
 
     kinds: tuple[Kind, ...]
 
@@ -90,17 +85,6 @@ class Kinds:
     def to_dict(self) -> list[dict[str, str]]:
         """Plain data: the JSON form."""
         return [each._asdict() for each in self.kinds]
-
-    def __str__(self) -> str:
-        from archspec.render import inventory  # noqa: PLC0415  (a list needs no renderer)
-
-        return inventory.kinds_text(self)
-
-    def _repr_markdown_(self) -> str:
-        """What a notebook shows."""
-        from archspec.render import inventory  # noqa: PLC0415
-
-        return inventory.kinds_markdown(self)
 
 
 def networks() -> Networks:
@@ -144,7 +128,7 @@ def kinds() -> Kinds:
         >>> "residual" in archspec.kinds()
         True
     """
-    from archspec import catalog  # noqa: PLC0415
+    from archspec.compile import catalog  # noqa: PLC0415
     from archspec.element import summary  # noqa: PLC0415
     from archspec.ops.merge import Merge  # noqa: PLC0415
     from archspec.ops.op import Op  # noqa: PLC0415

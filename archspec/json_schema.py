@@ -19,18 +19,18 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from archspec import catalog
-from archspec.analysis.checks import FIGURES
+from archspec.compile import catalog
+from archspec.compile.step import GROUPS, MODIFIERS
+from archspec.cost.checks import FIGURES
+from archspec.data.augment import AUGMENTATIONS
+from archspec.data.sources import SOURCES
 from archspec.element import Element, field_docs
 from archspec.ops import fields
 from archspec.ops.merge import Merge
+from archspec.recipe import arguments, names
+from archspec.recipe.train import Recipe
 from archspec.reference import WORDS
 from archspec.spec.document import NAME, RESERVED, Argument, Document
-from archspec.step import GROUPS, MODIFIERS
-from archspec.training.data.augment import AUGMENTATIONS
-from archspec.training.data.sources import SOURCES
-from archspec.training.recipe import arguments, names
-from archspec.training.recipe.recipe import Recipe
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -8,12 +8,14 @@ from os import PathLike
 from typing import Any
 
 from archspec import arguments
-from archspec.analysis.report import Report, report
-from archspec.diagnostics import Diagnostic, SpecError, UsageError
+from archspec.cost.report import Report, report
+from archspec.display import Displayed
+from archspec.errors import Diagnostic, SpecError, UsageError
+from archspec.recipe.mistakes import places
+from archspec.recipe.train import Recipe
 from archspec.spec.document import Spec, choose
 from archspec.spec.findings import spec_error
 from archspec.spec.loading import find, load, path_or_name
-from archspec.training.recipe.recipe import Recipe, places
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,10 @@ class Proved:
 
 
 @dataclass(frozen=True)
-class Proof:
+class Proof(Displayed):
     """What was found of several networks. Print it, or read it."""
+
+    RENDERER = "proof"
 
     networks: tuple[Proved, ...]
 
@@ -82,17 +86,6 @@ class Proof:
     def to_dict(self) -> dict[str, Any]:
         """Plain data: the JSON form."""
         return {"holds": self.holds, "networks": [each.to_dict() for each in self.networks]}
-
-    def __str__(self) -> str:
-        from archspec.render import proof  # noqa: PLC0415  (a proof needs no renderer)
-
-        return proof.text(self)
-
-    def _repr_markdown_(self) -> str:
-        """What a notebook shows."""
-        from archspec.render import proof  # noqa: PLC0415
-
-        return proof.markdown(self)
 
 
 def check(

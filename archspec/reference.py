@@ -17,21 +17,22 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from archspec import catalog
-from archspec.analysis.checks import FIGURES
+from archspec.compile import catalog
+from archspec.cost.checks import FIGURES
+from archspec.data.augment import AUGMENTATIONS
+from archspec.data.recipe import DataRecipe
 from archspec.element import Element, expectation, field_docs
 from archspec.ops.banks import BANKS
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op, Weighted
+from archspec.recipe import names
+from archspec.recipe.parts import Cosine, Plateau, Schedule, Step, Thaw, Transfer
+from archspec.recipe.train import Recipe
 from archspec.spec.document import Argument, BlockDefinition, Document, Head, Path, Published
 from archspec.spec.expressions import INPUTS
 from archspec.spec.loading import bundled
 from archspec.spec.operations import FUNCTIONS
 from archspec.spec.source import read
-from archspec.training.data.augment import AUGMENTATIONS
-from archspec.training.recipe import names
-from archspec.training.recipe.parts import Cosine, Plateau, Schedule, Step, Thaw, Transfer
-from archspec.training.recipe.recipe import DataRecipe, Recipe
 
 
 @dataclass(frozen=True, slots=True)

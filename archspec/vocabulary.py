@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from archspec.diagnostics import suggestion
+from archspec.errors import suggestion
 
 
 def folded(word: str) -> str:

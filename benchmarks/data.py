@@ -27,10 +27,10 @@ import keras
 import numpy as np
 from photos import photos
 
+from archspec.data import decoding
+from archspec.data.dataset import Data, load
+from archspec.data.recipe import DataRecipe
 from archspec.ops.shape import Shape
-from archspec.training.data import decoding
-from archspec.training.data.data import Data, load
-from archspec.training.recipe.recipe import DataRecipe
 
 FILES = 2_000
 CLASSES = 4

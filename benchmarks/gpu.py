@@ -40,10 +40,11 @@ from photos import photos
 from resnets import MOMENTUM, TRAININGS, ResNet, described
 
 import archspec
-from archspec.diagnostics import ArchspecError
-from archspec.emit.engine import load_keras
-from archspec.training.watching import machine, pace
-from archspec.training.watching.callbacks import Facts, Logs, Watcher
+from archspec import system as machine
+from archspec.errors import ArchspecError
+from archspec.keras_model.engine import load_keras
+from archspec.training import pace
+from archspec.training.callbacks import Facts, Logs, Watcher
 
 ENGINES = {"jax": "JAX", "torch": "PyTorch"}
 POLICY = "mixed_bfloat16"

@@ -35,9 +35,9 @@ import numpy as np
 from loops import Task, loop
 
 import archspec
-from archspec.training.data.data import load
-from archspec.training.recipe.recipe import Recipe
-from archspec.training.watching.callbacks import Facts, Logs, Watcher
+from archspec.data.dataset import load
+from archspec.recipe.train import Recipe
+from archspec.training.callbacks import Facts, Logs, Watcher
 
 IMAGES = 2_560
 """Of CIFAR's size. Speed depends on how many, and not on what they show."""

@@ -11,49 +11,16 @@ import importlib
 import io
 import os
 import sys
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from archspec import __version__
 
+from .commands import COMMANDS, WORDS
+
 # Pydantic would look through every installed package for plugins before it checks anything.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-
-COMMANDS: Final[dict[str, str]] = {
-    "build": "Show what a network costs; write it as a model or a report.",
-    "check": "Prove a spec: every variant valid, its figures and budgets true.",
-    "compare": "Show networks side by side, or where two of them differ; or trainings.",
-    "fit": "Train a network, and keep all of the run in a folder.",
-    "evaluate": "Score trained networks on images they were not trained on.",
-    "predict": "Predict the classes of images with a trained network.",
-    "explain": "Show what a trained network sees: maps, filters, features, and more.",
-    "export": "Write a trained model for other programs, each file proven by running it.",
-    "probe": "Show activations and gradients at initialisation.",
-    "list": "List the networks that come with archspec, or the kinds of steps.",
-    "show": "Explain a kind of step, or print a bundled spec.",
-    "schema": "Print the JSON Schema of specs, for editors.",
-    "completion": "Print a script with which a shell completes archspec's words.",
-}
-"""Every command, with the first line of its help: `archspec --help` imports none of them."""
-
-WORDS = {
-    "train": "fit",
-    "run": "fit",
-    "summary": "build",
-    "cost": "build",
-    "validate": "check",
-    "verify": "build --verify",
-    "test": "evaluate",
-    "score": "evaluate",
-    "infer": "predict",
-    "convert": "export",
-    "ls": "list",
-    "models": "list",
-    "help": "--help",
-    "version": "--version",
-}
-"""What other tools call a command."""
 
 
 class _Commands(click.Group):
@@ -73,7 +40,7 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            from archspec.diagnostics import suggestion
+            from archspec.errors import suggestion
 
             from .spelling import CALLS
 
@@ -92,7 +59,7 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             raise click.exceptions.Exit(130) from None
         except click.ClickException as error:
-            from archspec.render.diagnostics import printable
+            from archspec.text import printable
 
             vars(error)["message"] = printable(error.message)
             raise
@@ -105,7 +72,7 @@ class _Commands(click.Group):
 
 def _report(error: Exception) -> int | None:
     """Say what the user did wrong; give the exit code, or None for what is no user's mistake."""
-    from archspec.diagnostics import SpecError, UsageError
+    from archspec.errors import SpecError, UsageError
 
     if isinstance(error, SpecError):
         from .output import complain
@@ -113,7 +80,7 @@ def _report(error: Exception) -> int | None:
         complain([error])
         return 1
     if isinstance(error, UsageError):
-        from archspec.render.diagnostics import printable
+        from archspec.text import printable
 
         from .spelling import spelled
 

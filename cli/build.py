@@ -15,7 +15,7 @@ from .options import Option, format_option, load_spec, memory_options, rows_opti
 from .output import FORMATS, SUFFIXES, as_json, check_outputs, echo, screen, write
 
 if TYPE_CHECKING:
-    from archspec.analysis.report import Report
+    from archspec.cost.report import Report
     from archspec.spec.document import Spec
 
 
@@ -96,7 +96,7 @@ def command(
     with _uncollected():
         from dataclasses import replace
 
-        from archspec.analysis.report import report
+        from archspec.cost.report import report
 
         loaded = replace(load_spec(spec, variant, settings), inference=inference)
         costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer)
@@ -133,17 +133,18 @@ def _uncollected() -> Iterator[None]:
 def _rendered(costs: Report, form: str, **layout: Any) -> str:
     if form == "json":
         return as_json(costs.to_dict(depth=layout["depth"], ops=layout["ops"]))
-    import importlib
 
-    return str(importlib.import_module(f"archspec.render.{form}").render(costs, **layout))
+    from archspec.render import report
+
+    return str(getattr(report, form)(costs, **layout))
 
 
 def _model(spec: Spec, weights: str | None) -> Any:
-    from archspec.emit.model import build
+    from archspec.keras_model.build import build
 
     model = build(spec)
     if weights is not None:
-        from archspec.emit.weights import copy
+        from archspec.keras_model.weights import copy
 
         copied = copy(weights, model)
         for line in (f"{copied} from {weights}", *copied.notes):
@@ -152,7 +153,7 @@ def _model(spec: Spec, weights: str | None) -> Any:
 
 
 def _verify(spec: Spec, model: Any) -> None:
-    from archspec.emit.model import verify
+    from archspec.keras_model.build import verify
 
     result = verify(spec, model)
     echo(str(result), err=True)
@@ -173,7 +174,7 @@ def _write(path: str, spec: Spec, costs: Report, model: Any, layout: dict[str, A
                 model.save(temporary)
                 temporary.replace(path)
         except OSError as error:
-            from archspec.diagnostics import UsageError
+            from archspec.errors import UsageError
 
             raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
     elif suffix == ".yaml":

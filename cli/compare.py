@@ -12,8 +12,8 @@ from .options import Network, format_option, memory_options, out_option, rows_op
 from .output import FORMATS, SUFFIXES, as_json, check_outputs, complain, deliver, echo
 
 if TYPE_CHECKING:
-    from archspec.analysis.report import Report
-    from archspec.diagnostics import SpecError
+    from archspec.cost.report import Report
+    from archspec.errors import SpecError
 
 PICTURES = (".svg", ".png")
 """What `-o` may write of runs beside the formats of a table."""
@@ -126,8 +126,8 @@ def _compare_runs(
     form: str,
     outputs: Sequence[str],
 ) -> None:
-    from archspec.training import comparison_tables
-    from archspec.training.comparison import compare_runs
+    from archspec.render import runs as comparison_tables
+    from archspec.runs.comparison import compare_runs
 
     check_outputs(outputs, (*SUFFIXES, *PICTURES))
     named = curves.split(",") if curves else None
@@ -166,8 +166,8 @@ def _reports(
     names: Sequence[str], settings: dict[str, Any], memory: dict[str, Any]
 ) -> tuple[list[Report], list[SpecError]]:
     """What every network costs, and what is wrong with those that cannot be costed."""
-    from archspec.analysis.report import report
-    from archspec.diagnostics import SpecError
+    from archspec.cost.report import report
+    from archspec.errors import SpecError
     from archspec.spec.loading import networks
 
     reports, errors = [], []
@@ -188,7 +188,7 @@ def _reports(
 def _comparison(
     reports: Sequence[Report], sort: str | None, columns: Sequence[str] | None
 ) -> Renderer | None:
-    from archspec.analysis.compare import Comparison
+    from archspec.cost.compare import Comparison
     from archspec.render import comparison
 
     if not reports:
@@ -207,7 +207,7 @@ def _comparison(
 def _difference(
     reports: Sequence[Report], errors: Sequence[SpecError], depth: int | None, *, ops: bool
 ) -> Renderer | None:
-    from archspec.analysis.difference import Difference
+    from archspec.cost.difference import Difference
     from archspec.render import difference
 
     if len(reports) + len(errors) != 2:

@@ -36,7 +36,7 @@ class EngineCommand(click.Command):
     """
 
     def invoke(self, ctx: click.Context) -> Any:
-        from archspec.emit.starting import announcing
+        from archspec.keras_model.starting import announcing
 
         silent = bool(ctx.params.get("quiet")) or ctx.params.get("form") == "json"
         silent = silent or terminal_width(sys.stderr) is None
@@ -116,8 +116,8 @@ class _CtrlC:
 
     def _press(self) -> bool:
         """Count a Ctrl-C; end the process by it, or say whether it is to end the command."""
-        from archspec.emit.starting import is_starting
-        from archspec.training.watching.interrupt import is_a_request
+        from archspec.keras_model.starting import is_starting
+        from archspec.training.interrupt import is_a_request
 
         self.presses += 1
         if self.presses > 1 or is_starting():

@@ -46,8 +46,8 @@ def command(
     archspec evaluate runs/lenet5-1 --data photos/ --json
     archspec evaluate best.keras --data cifar10 --normalize unit
     """
-    from archspec.training.scoring.evaluation import evaluate
-    from archspec.training.scoring.evaluation_tables import text
+    from archspec.evaluation.evaluation import evaluate
+    from archspec.render.evaluation import text
 
     check_outputs(outputs, suffixes(*FORMS))
     with counter(quiet=quiet) as progress:

@@ -51,7 +51,7 @@ class _Methods(click.Group):
 
         name = args[0].replace("_", "-")
         if name not in METHODS and not name.startswith("-"):
-            from archspec.diagnostics import suggestion
+            from archspec.errors import suggestion
 
             hint = suggestion(name, METHODS, what="methods", meant=WORDS.get(name.lower()))
             ctx.fail(f"there is no method `{args[0]}`; {hint}")
@@ -227,7 +227,7 @@ def _help(function: Callable[..., Any], word: str) -> str:
 
 def _callback(function: Callable[..., Any]) -> Callable[..., None]:
     def callback(*, run: str, form: str, folder: str | None, quiet: bool, **options: Any) -> None:
-        from archspec.explain.pictures.saving import check_folder
+        from archspec.render.gallery.saving import check_folder
 
         if folder is not None:
             check_folder(folder)
@@ -266,7 +266,7 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]
     if quiet or terminal_width(sys.stderr) is None:
         yield None
         return
-    from archspec.emit.starting import announcing
+    from archspec.keras_model.starting import announcing
 
     longest, begun, first = 0, 0.0, 0
 

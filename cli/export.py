@@ -15,7 +15,7 @@ from .options import Number, Option, Place, format_option
 from .output import as_json, echo
 
 if TYPE_CHECKING:
-    from archspec.training.scoring.trained import Trained
+    from archspec.evaluation.trained import Trained
 
 MODELS = ("best", "final")
 """The models of a run's folder, the first that there is being meant."""
@@ -62,10 +62,10 @@ def command(
     archspec export runs/lenet-1 -o serving/lenet/1/ -o lenet.tflite
     KERAS_BACKEND=tensorflow archspec export best.keras -o lenet.tflite
     """
-    from archspec.diagnostics import UsageError
-    from archspec.emit.engine import load_file
-    from archspec.emit.export import TOLERANCE, check_target
-    from archspec.emit.model import other_network
+    from archspec.errors import UsageError
+    from archspec.keras_model.build import other_network
+    from archspec.keras_model.engine import load_file
+    from archspec.keras_model.export import TOLERANCE, check_target
 
     for path in outputs:
         check_target(path, force=force)
@@ -98,7 +98,7 @@ def command(
 
 def _export(model: Any, path: str, images: Any, tolerance: float, *, force: bool) -> dict[str, Any]:
     """What was written, or why it was not."""
-    from archspec.emit.export import UnequalError, export
+    from archspec.keras_model.export import UnequalError, export
 
     try:
         done = export(model, path, inputs=images, tolerance=tolerance, force=force)
@@ -129,9 +129,9 @@ def _tell(done: Mapping[str, Any], kind: str) -> None:
 
 def _saved(run: str, which: str | None) -> Path:
     """The .keras file that is meant."""
-    from archspec.diagnostics import UsageError
-    from archspec.training.runs import reading
-    from archspec.training.runs.outcome import saved_model
+    from archspec.errors import UsageError
+    from archspec.runs import reading
+    from archspec.runs.outcome import saved_model
 
     place = Path(run)
     kind = reading.kind_of(place)
@@ -152,9 +152,9 @@ def _saved(run: str, which: str | None) -> Path:
 
 def _run_of(saved: Path) -> Trained | None:
     """The run whose model this is; None for a file of its own."""
-    from archspec.training.runs import reading
-    from archspec.training.runs.files import DATA, SPEC
-    from archspec.training.scoring import trained
+    from archspec.evaluation import trained
+    from archspec.runs import reading
+    from archspec.runs.files import DATA, SPEC
 
     if not all(reading.exists(saved.parent / name) for name in (DATA, SPEC)):
         return None
@@ -164,9 +164,9 @@ def _run_of(saved: Path) -> Trained | None:
 
 def _images(run: Trained | None) -> tuple[Any, str]:
     """Images that the model's run held out, as the network sees them; None for random ones."""
-    from archspec.diagnostics import ArchspecError
-    from archspec.emit.export import enough
-    from archspec.training.data import data
+    from archspec.data import dataset as data
+    from archspec.errors import ArchspecError
+    from archspec.keras_model.export import enough
 
     if run is None or not (run.recipe and run.input_shape and run.preprocessing):
         return None, "random"
@@ -183,7 +183,7 @@ def _images(run: Trained | None) -> tuple[Any, str]:
 
 def _hint(run: str) -> str:
     """What may be meant by a run that is not there."""
-    from archspec.diagnostics import UsageError, beside
+    from archspec.errors import UsageError, beside
     from archspec.spec.loading import find
 
     if (near := beside(Path(run))) or not run.isidentifier():

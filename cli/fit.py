@@ -26,10 +26,10 @@ from .output import as_json, echo
 from .spelling import spelled
 
 if TYPE_CHECKING:
+    from archspec.runs.outcome import Run
     from archspec.spec.document import Spec
+    from archspec.training.callbacks import Watcher
     from archspec.training.hosts import Hosts
-    from archspec.training.runs.outcome import Run
-    from archspec.training.watching.callbacks import Watcher
 
 
 class _Thaw(click.ParamType):  # type: ignore[type-arg]
@@ -163,7 +163,7 @@ def command(
     archspec fit lenet5 --from runs/lenet5-1 --freeze s4 --unfreeze 5:none:1e-4
     archspec fit --resume runs/lenet5-2
     """
-    from archspec.training import run as training
+    from archspec.training import fit as training
 
     recipe = _recipe(**options)
     together = _hosts(hosts_count, hosts_index, hosts_coordinator)
@@ -201,7 +201,7 @@ def command(
 
 def _outcome(train: Callable[[], Run]) -> Run:
     """The run, though it diverged or was asked to end by SIGTERM: what came of it is to be told."""
-    from archspec.training.runs.outcome import DivergedError
+    from archspec.runs.outcome import DivergedError
 
     previous = signal.signal(signal.SIGTERM, lambda *_: None)  # when the run is saved
     try:
@@ -246,7 +246,7 @@ def _hosts(count: int | None, index: int | None, coordinator: str | None) -> Hos
 
 
 def _join(hosts: Hosts, quiet: bool) -> None:
-    from archspec.emit.engine import load_keras
+    from archspec.keras_model.engine import load_keras
 
     if not quiet:
         meeting = f"host {hosts.index} of {hosts.count} meets the others at {hosts.coordinator}"
@@ -272,8 +272,8 @@ def _check_alone(
 @contextmanager
 def watching(quiet: bool, events: bool) -> Iterator[list[Watcher]]:
     """Who is told of the run; what is said after it, an error too, has a line of its own."""
-    from archspec.training.watching.events import Events
-    from archspec.training.watching.progress import Progress
+    from archspec.training.events import Events
+    from archspec.training.progress import Progress
 
     if events:
         yield [Events(sys.stdout)]
@@ -285,8 +285,8 @@ def watching(quiet: bool, events: bool) -> Iterator[list[Watcher]]:
 
 
 def _tell(run: Run) -> None:
-    from archspec.diagnostics import call
-    from archspec.training.summary import time_taken, verdict
+    from archspec.errors import call
+    from archspec.runs.summary import time_taken, verdict
 
     echo(verdict(run))
     if run.advice:
@@ -303,9 +303,9 @@ def _find_lr(
 ) -> None:
     from pathlib import Path
 
+    from archspec.render import curves as pictures
+    from archspec.runs import folder
     from archspec.training import rates
-    from archspec.training.pictures import curves as pictures
-    from archspec.training.runs import folder
 
     if out is not None:
         folder.check_free(out)

@@ -25,11 +25,11 @@ def command(kinds: bool, form: str, outputs: tuple[str, ...]) -> None:
     or kind, sort and what it is. The figures are those of the literature, where it says any.
     """
     from archspec import inventory
-    from archspec.render import inventory as render
+    from archspec.display import renderer
 
     check_outputs(outputs, suffixes(*FORMS))
     found: Any = inventory.kinds() if kinds else inventory.networks()
-    name = "kinds" if kinds else "networks"
+    render = renderer("kinds" if kinds else "networks")
     in_pipe = not sys.stdout.isatty()
 
     def rendered(form: str, **screen: Any) -> str:
@@ -37,10 +37,10 @@ def command(kinds: bool, form: str, outputs: tuple[str, ...]) -> None:
             case "json":
                 return as_json(found.to_dict())
             case "markdown":
-                return str(getattr(render, f"{name}_markdown")(found))
+                return str(render.markdown(found))
             case _ if screen and in_pipe:
-                return str(getattr(render, f"{name}_tabbed")(found))
+                return str(render.tabbed_lines(found))
             case _:
-                return spelled(getattr(render, f"{name}_text")(found, **screen))
+                return spelled(render.text(found, **screen))
 
     deliver(rendered, form, outputs)

@@ -152,7 +152,7 @@ class Setting(click.ParamType):  # type: ignore[type-arg]
         return name.strip(), self.parse(text, param, ctx)
 
     def parse(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from archspec.diagnostics import SpecError
+        from archspec.errors import SpecError
         from archspec.spec.source import parse
 
         if not text.strip():

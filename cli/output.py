@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import click
 
-from archspec.diagnostics import SpecError, UsageError
+from archspec.errors import SpecError, UsageError
 
 FORMATS = ("text", "json", "csv", "markdown")
 """What `--format` may say."""
@@ -71,7 +71,7 @@ def as_json(data: Any) -> str:
 
 def complain(errors: Sequence[SpecError]) -> None:
     """Say on standard error what is wrong; the same mistake in every variant is said once."""
-    from archspec.render.diagnostics import render
+    from archspec.render.errors import render
 
     from .spelling import spelled
 
@@ -86,7 +86,7 @@ def echo(text: str, *, err: bool = False) -> None:
 
     That nobody reads them any more, as after `head`, stops no other work.
     """
-    from archspec.render.diagnostics import without_controls
+    from archspec.text import without_controls
 
     text = without_controls(text, styled=has_color(sys.stderr if err else sys.stdout))
     try:
@@ -146,7 +146,7 @@ def counter(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     if quiet or terminal_width(sys.stderr) is None:
         yield None
         return
-    from archspec.emit.starting import announcing
+    from archspec.keras_model.starting import announcing
 
     longest = 0
 

@@ -52,7 +52,8 @@ def command(
     archspec predict runs/lenet5-1 --with runs/lenet5-2 digits.npy --top 1 --format csv
     find . -name '*.png' | archspec predict runs/lenet5-1 -
     """
-    from archspec.training.scoring import prediction, prediction_tables
+    from archspec.evaluation import prediction
+    from archspec.render import predictions as prediction_tables
 
     check_outputs(outputs, suffixes(*FORMS))
     paths = list(_paths(images))

@@ -19,7 +19,7 @@ class Word(Network):
     name = "word"
 
     def names(self) -> Iterable[str]:
-        from archspec.catalog import kinds
+        from archspec.compile.catalog import kinds
 
         return (*kinds(), *super().names())
 

@@ -1,6 +1,6 @@
 """A message of the library as the command line spells it.
 
-The library quotes its own Python in backticks (see `archspec.diagnostics`): an argument as
+The library quotes its own Python in backticks (see `archspec.errors`): an argument as
 `epochs=3`, a call as `archspec.resume('runs/a')`. Here they become `--epochs 3` and
 `archspec fit --resume runs/a`. Which option an argument has is read off the command that runs: the
 option's parameter has the argument's name, with `_` for `.`. Other keys of a recipe are
@@ -15,6 +15,8 @@ import shlex
 from typing import Any, Final
 
 import click
+
+from .commands import COMMANDS
 
 CALLS: Final = {
     "report": "build",
@@ -87,8 +89,6 @@ def _options(command: click.Command | None) -> dict[str, click.Option]:
 
 def _command(code: str) -> str | None:
     """The command for a call of a public function; None where it has none."""
-    from . import COMMANDS
-
     match = _CALL.fullmatch(code)
     name = match[1] if match else ""
     if name not in CALLS and name not in COMMANDS:

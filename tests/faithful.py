@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import archspec
-from archspec.emit.engine import load_keras
-from archspec.emit.joining import parts
-from archspec.emit.matching import match
+from archspec.keras_model.engine import load_keras
+from archspec.keras_model.joining import parts
+from archspec.keras_model.matching import match
 
 APPLICATIONS = {
     "vgg16": "VGG16",

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from archspec.expand import expand
+from archspec.compile.expand import expand
+from archspec.data.preprocessing import Preprocessing
 from archspec.graph.graph import Graph
+from archspec.runs.records import DataRecord, PartSizes
 from archspec.spec.document import Spec, choose, validate
 from archspec.spec.source import parse
-from archspec.training.data.preprocessing import Preprocessing
-from archspec.training.runs.records import DataRecord, PartSizes
 
 
 def spec_of(text: str, variant: str | None = None, **variables: Any) -> Spec:

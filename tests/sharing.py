@@ -12,10 +12,10 @@ import signal
 import sys
 from typing import Any
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
+from archspec.training.callbacks import Watcher
+from archspec.training.fit import fit, resume
 from archspec.training.hosts import ALONE, Hosts
-from archspec.training.run import fit, resume
-from archspec.training.watching.callbacks import Watcher
 
 DEVICES = 2
 

@@ -13,9 +13,9 @@ from annotated_types import Ge, Gt, Le, Lt
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from archspec import catalog
-from archspec.diagnostics import Problem
+from archspec.compile import catalog
 from archspec.element import ArgumentProblems, Element
+from archspec.errors import Problem
 from archspec.graph.builder import Builder
 from archspec.ops.merge import Merge
 from archspec.ops.shape import Shape

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,25 +12,27 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 ROOMS = (
-    "diagnostics",
-    "vocabulary",
+    "errors",
+    "text",
+    "display",
     "arguments",
+    "vocabulary",
+    "system",
     "element",
     "spec",
     "ops",
     "graph",
     "blocks",
-    "catalog",
-    "step",
-    "plan",
-    "assumption",
-    "extent",
-    "expand",
-    "analysis",
-    "render",
-    "emit",
+    "compile",
+    "keras_model",
+    "data",
+    "recipe",
+    "cost",
+    "runs",
+    "evaluation",
     "training",
     "explain",
+    "render",
     "proof",
     "reference",
     "inventory",
@@ -38,19 +41,13 @@ ROOMS = (
     "cli",
     "__main__",
 )
-"""A room may import from itself and from the rooms before it. `archspec` itself names them all."""
-
-ON_DEMAND = {
-    # A report shows itself, in a terminal or a notebook, and only then needs a renderer. A recipe
-    # that looks wrong is read whole, so that all that is wrong with it is said at once.
-    "analysis": {"render", "training"},
-}
-"""What a room may import against the order, inside the function that needs it."""
+"""A room may import from itself and from the rooms before it, also inside a function. Results show
+themselves through `archspec.display`, the one door upward. `archspec` itself names all rooms."""
 
 AT_LAST = {
     # Subclasses of Keras's layers and schedules: whoever imports these has asked for a model.
-    "archspec/emit/layers.py": {"keras"},
-    "archspec/emit/schedules.py": {"keras"},
+    "archspec/keras_model/layers.py": {"keras"},
+    "archspec/keras_model/schedules.py": {"keras"},
 }
 """What is imported early where it is the point of the module."""
 
@@ -112,6 +109,33 @@ def imports(module: str, *, deep: bool) -> set[str]:
     return found
 
 
+def module_name(module: str) -> str:
+    """The full name, as `archspec.cli.build` of cli/build.py."""
+    parts = Path(module).with_suffix("").parts
+    parts = ("archspec", *parts) if parts[0] == "cli" else parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def dependencies(module: str) -> set[str]:
+    """Full names of archspec's modules that a module imports, anywhere in it; packages are not
+    counted for the modules in them, which Python imports with those.
+    """
+    own = module_name(module)
+    package = own if module.endswith("__init__.py") else own.rpartition(".")[0]
+    every = set(map(module_name, MODULES))
+    found = set()
+    for node in nodes(tree(module), deep=True):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package if node.level else ""
+            base = ".".join(filter(None, [base, node.module]))
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                found.add(full if full in every else base)
+    return (found & every) - {own, "archspec"}
+
+
 def imported_room(name: str) -> str | None:
     package, _, rest = name.partition(".")
     return rest.partition(".")[0] if package == "archspec" else None
@@ -121,10 +145,32 @@ def imported_room(name: str) -> str | None:
 def test_a_room_imports_only_the_rooms_before_it(module):
     own = room(module)
     later = set(ROOMS[ROOMS.index(own) + 1 :])
-    at_once, on_demand = imports(module, deep=False), imports(module, deep=True)
-    assert {name for name in at_once if imported_room(name) in later} == set()
-    later -= ON_DEMAND.get(own, set())
-    assert {name for name in on_demand if imported_room(name) in later} == set()
+    assert {name for name in imports(module, deep=True) if imported_room(name) in later} == set()
+
+
+def test_no_modules_import_each_other_in_a_circle_not_even_inside_functions():
+    sorter = TopologicalSorter({module_name(path): dependencies(path) for path in MODULES})
+    sorter.prepare()  # raises CycleError, which names the circle
+
+
+def test_every_renderer_that_a_value_names_is_there():
+    named = {
+        ast.literal_eval(node.value)
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "RENDERER"
+    }
+    called = {
+        str(ast.literal_eval(node.args[0]))
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "renderer"
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert named
+    for name in named | called:
+        assert (ROOT / "archspec" / "render" / f"{name.replace('.', '/')}.py").is_file(), name
 
 
 @every_module

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from archspec.diagnostics import UsageError
+from archspec.data import dataset as training_data
+from archspec.data import idx, tarfiles
+from archspec.data.examples import TEST, TRAIN
+from archspec.data.recipe import DataRecipe
+from archspec.data.sources import FASHION, SOURCES, meant
+from archspec.errors import UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import data as training_data
-from archspec.training.data import idx, tarfiles
-from archspec.training.data.examples import TEST, TRAIN
-from archspec.training.data.sources import FASHION, SOURCES, meant
-from archspec.training.recipe.recipe import DataRecipe, Recipe
+from archspec.recipe.train import Recipe
 
 GREY, COLOUR = Shape((4, 4, 1)), Shape((32, 32, 3))
 

@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strategies import specs
 
-from archspec.diagnostics import Diagnostic, SpecError
-from archspec.expand import expand
+from archspec.compile.expand import expand
+from archspec.errors import Diagnostic, SpecError
 
 HEADER = "name: net\ninput: [8, 8, 3]\nlayers:\n"
 

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from archspec.element import field_docs
-from archspec.ops.shape import Shape
-from archspec.training.data.augment import (
+from archspec.data.augment import (
     AUGMENTATIONS,
     Augment,
     Augmentation,
@@ -19,10 +17,12 @@ from archspec.training.data.augment import (
     augmentations,
     fit,
 )
-from archspec.training.data.augment.colour import LUMA, covariance, recolour
-from archspec.training.data.augment.geometry import flip, rotate
-from archspec.training.data.augment.sampling import interpolate, pad, rectangles, windows
-from archspec.training.data.values import BYTES, LEVELS, SHARES, SIGNED, Range
+from archspec.data.augment.colour import LUMA, covariance, recolour
+from archspec.data.augment.geometry import flip, rotate
+from archspec.data.augment.sampling import interpolate, pad, rectangles, windows
+from archspec.data.values import BYTES, LEVELS, SHARES, SIGNED, Range
+from archspec.element import field_docs
+from archspec.ops.shape import Shape
 
 NEEDED = {"color_jitter": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.5}}
 """What cannot be left out."""

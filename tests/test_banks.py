@@ -9,10 +9,10 @@ import pytest
 from helpers import graph_of, spec_of
 
 import archspec
-from archspec.analysis.report import Report
-from archspec.diagnostics import SpecError
-from archspec.emit.model import build, load_model, verify
-from archspec.expand import expand
+from archspec.compile.expand import expand
+from archspec.cost.report import Report
+from archspec.errors import SpecError
+from archspec.keras_model.build import build, load_model, verify
 from archspec.ops import banks
 from archspec.ops.banks import gabor, kernels
 from archspec.ops.fields import Bank

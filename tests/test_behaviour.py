@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from helpers import spec_of
 
-from archspec.emit.engine import load_keras
-from archspec.emit.model import build
-from archspec.expand import expand
+from archspec.compile.expand import expand
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Graph
+from archspec.keras_model.build import build
+from archspec.keras_model.engine import load_keras
 from archspec.ops.arrangement import Slice
 from archspec.ops.elementwise import Dropout, DropPath
 from archspec.ops.merge import Concat

@@ -5,8 +5,8 @@ from math import prod
 import pytest
 from helpers import spec_of
 
-from archspec.diagnostics import Diagnostic, SpecError
-from archspec.expand import expand
+from archspec.compile.expand import expand
+from archspec.errors import Diagnostic, SpecError
 from archspec.graph.graph import Graph
 
 

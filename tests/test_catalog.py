@@ -6,10 +6,11 @@ import sys
 import pytest
 import yaml
 
-from archspec import catalog, vocabulary
+from archspec import vocabulary
 from archspec.blocks.block import Block
-from archspec.diagnostics import Problem
+from archspec.compile import catalog
 from archspec.element import Element, field_docs, summary
+from archspec.errors import Problem
 from archspec.ops.op import Op
 from archspec.reference import entries, example, reference, spoken
 
@@ -36,7 +37,9 @@ def test_every_class_of_a_kind_is_an_op_or_a_block():
 
 
 def test_finding_one_block_imports_no_other():
-    code = "import sys; from archspec.catalog import find; find('fire'); print(*sys.modules)"
+    code = (
+        "import sys; from archspec.compile.catalog import find; find('fire'); print(*sys.modules)"
+    )
     printed = subprocess.check_output([sys.executable, "-c", code], text=True)
     blocks = {name for name in printed.split() if name.startswith("archspec.blocks.")}
     assert {"archspec.blocks.fire", "archspec.blocks.conv"} <= blocks

@@ -3,9 +3,9 @@
 import pytest
 from helpers import spec_of
 
-from archspec.analysis.checks import FIGURES, Check
-from archspec.analysis.report import report
-from archspec.diagnostics import SpecError
+from archspec.cost.checks import FIGURES, Check
+from archspec.cost.report import report
+from archspec.errors import SpecError
 
 SPEC = """\
 name: net

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from archspec.analysis.report import report
+from archspec.cost.report import report
 from archspec.spec.loading import load
 
 COMMAND = str(Path(sysconfig.get_path("scripts"), "archspec"))

@@ -13,9 +13,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from archspec import catalog
 from archspec.cli import COMMANDS, main
-from archspec.diagnostics import Diagnostic, SpecError, UsageError
+from archspec.compile import catalog
+from archspec.errors import Diagnostic, SpecError, UsageError
 from archspec.spec.loading import bundled, families
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "archspec")

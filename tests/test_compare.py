@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 import archspec
 from archspec import SpecError, UsageError
-from archspec.analysis import alignment
-from archspec.analysis.alignment import align
-from archspec.analysis.compare import FIGURES, Comparison, compare
-from archspec.analysis.difference import Difference, diff
-from archspec.analysis.report import Row, report
+from archspec.cost import alignment
+from archspec.cost.alignment import align
+from archspec.cost.compare import FIGURES, Comparison, compare
+from archspec.cost.difference import Difference, diff
+from archspec.cost.report import Row, report
 from archspec.ops.shape import Shape
 from archspec.render import comparison as render_comparison
 from archspec.render import difference as render_difference

@@ -17,10 +17,10 @@ from PIL import Image
 
 import archspec
 from archspec.cli import main
-from archspec.diagnostics import UsageError
-from archspec.training.comparison import Curve
-from archspec.training.runs import units
-from archspec.training.runs.outcome import Run
+from archspec.errors import UsageError
+from archspec.runs import units
+from archspec.runs.comparison import Curve
+from archspec.runs.outcome import Run
 
 SPEC = """
 name: {name}

@@ -15,14 +15,14 @@ import pytest
 from helpers import graph_of, spec_of
 
 import archspec
-from archspec.emit.model import build, load_model
-from archspec.expand import expand
+from archspec import system as machine
+from archspec.compile.expand import expand
+from archspec.errors import RecipeError
+from archspec.keras_model.build import build, load_model
+from archspec.recipe import callback_files, compilation, families, names
+from archspec.recipe.least_loss import least_loss
+from archspec.recipe.train import Recipe
 from archspec.spec.loading import bundled
-from archspec.training.compilation import callback_files, compilation, families
-from archspec.training.compilation.least_loss import least_loss
-from archspec.training.recipe import names
-from archspec.training.recipe.recipe import Recipe, RecipeError
-from archspec.training.watching import machine
 
 pytestmark = [
     pytest.mark.keras,
@@ -43,7 +43,7 @@ STEPS = 4
 
 @pytest.fixture(scope="module")
 def keras():
-    from archspec.emit.engine import load_keras
+    from archspec.keras_model.engine import load_keras
 
     return load_keras()
 
@@ -857,9 +857,9 @@ def test_how_many_steps_run_at_once(keras, train, macs, steps, expected):
 DETERMINISTIC = """
 import sys
 from pathlib import Path
-from archspec.emit.engine import load_keras
-from archspec.training.compilation import compilation
-from archspec.training.recipe.recipe import Recipe
+from archspec.keras_model.engine import load_keras
+from archspec.recipe import compilation
+from archspec.recipe.train import Recipe
 keras = load_keras()
 flag = compilation.DETERMINISTIC_XLA
 compilation.DETERMINISTIC_XLA = f"--xla_dump_to={sys.argv[1]}"  # one that can be seen on a CPU

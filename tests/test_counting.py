@@ -5,7 +5,7 @@ import re
 import pytest
 from pages import ROOT, commands, run
 
-from archspec import catalog
+from archspec.compile import catalog
 from archspec.graph.graph import layer_at
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op

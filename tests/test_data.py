@@ -15,16 +15,17 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from archspec.diagnostics import UsageError
+from archspec.data import dataset as data
+from archspec.data import duplicates, inspection, pixels, preprocessing, values
+from archspec.data.dataset import Preprocessing
+from archspec.data.examples import TEST, TRAIN, VALIDATION, EncodedImages
+from archspec.data.pixels import Files, Kept, Stored
+from archspec.data.recipe import DataRecipe
+from archspec.data.splitting import split_digest
+from archspec.data.values import BYTES, LEVELS, Range
+from archspec.errors import RecipeError, UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import data, duplicates, inspection, pixels, preprocessing, values
-from archspec.training.data.data import Preprocessing
-from archspec.training.data.examples import TEST, TRAIN, VALIDATION, EncodedImages
-from archspec.training.data.pixels import Files, Kept, Stored
-from archspec.training.data.splitting import split_digest
-from archspec.training.data.values import BYTES, LEVELS, Range
-from archspec.training.recipe.recipe import DataRecipe, RecipeError
-from archspec.training.runs import reading
+from archspec.runs import reading
 
 LABELS = np.repeat(np.arange(3, dtype=np.int32), [100, 50, 10])
 

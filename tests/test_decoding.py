@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from archspec.data import decoding
+from archspec.data.decoding import halvings
+from archspec.data.images import UnreadableError, decode, look
 from archspec.ops.shape import Shape
-from archspec.training.data import decoding
-from archspec.training.data.decoding import halvings
-from archspec.training.data.images import UnreadableError, decode, look
 
 RESIZES = ("stretch", "pad", "crop")
 

@@ -16,9 +16,9 @@ from imagefiles import png, tiff
 
 import archspec
 from archspec.cli import main
+from archspec.data import dataset as data
+from archspec.data.recipe import DataRecipe
 from archspec.ops.shape import Shape
-from archspec.training.data import data
-from archspec.training.recipe.recipe import DataRecipe
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from archspec.training.watching.diagnosis import diagnose
+from archspec.training.diagnosis import diagnose
 
 pytestmark = pytest.mark.keras
 
 
 @pytest.fixture(scope="module")
 def keras():
-    from archspec.emit.engine import load_keras
+    from archspec.keras_model.engine import load_keras
 
     return load_keras()
 

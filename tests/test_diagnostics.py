@@ -13,13 +13,12 @@ from pathlib import Path
 import pytest
 from helpers import spec_of
 
-from archspec.diagnostics import CODES, Problem, SpecError, UsageError
-from archspec.emit.export import Exported, UnequalError
-from archspec.expand import expand
-from archspec.render.diagnostics import render
-from archspec.training.recipe.mistakes import RecipeError
-from archspec.training.runs.outcome import DivergedError, Run
-from archspec.training.runs.reading import DamagedError
+from archspec.compile.expand import expand
+from archspec.errors import CODES, Problem, RecipeError, SpecError, UsageError
+from archspec.keras_model.export import Exported, UnequalError
+from archspec.render.errors import render
+from archspec.runs.outcome import DivergedError, Run
+from archspec.runs.reading import DamagedError
 
 FOLDER = Path(__file__).parent / "diagnostics"
 HEADER = "name: net\ninput: [8, 8, 3]\nlayers:\n"

@@ -18,18 +18,18 @@ import pytest
 from click.testing import CliRunner
 
 import archspec
+from archspec import system as machine
 from archspec.cli import main
-from archspec.diagnostics import UsageError
+from archspec.data import dataset as data
+from archspec.data.recipe import DataRecipe
+from archspec.errors import RecipeError, UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import data
-from archspec.training.data.feeding import Feed
+from archspec.recipe.train import Recipe
+from archspec.runs.outcome import Run
 from archspec.training.distribution import Devices, choose
+from archspec.training.feeding import Feed
 from archspec.training.hosts import Hosts
-from archspec.training.recipe.mistakes import RecipeError
-from archspec.training.recipe.recipe import DataRecipe, Recipe
-from archspec.training.runs.outcome import Run
 from archspec.training.session import Session
-from archspec.training.watching import machine
 
 PROGRAM = Path(__file__).with_name("sharing.py")
 

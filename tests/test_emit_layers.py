@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from archspec.emit.model import build
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Graph
+from archspec.keras_model.build import build
 from archspec.ops.arrangement import Crop, Flatten, Pad, PadChannels, Reshape, Slice, Upsample
 from archspec.ops.convolution import Convolution, DepthwiseConv, LocalConv, TransposedConv
 from archspec.ops.elementwise import DropPath, Rescale, Scale, SpatialDropout
@@ -335,7 +335,7 @@ def test_every_layer_of_our_own_is_plain_data():
 
 def every_own_layer() -> Graph:
     """A network in which each of archspec's own layers works."""
-    from archspec.emit.layers import Layers
+    from archspec.keras_model.layers import Layers
 
     builder = Builder((8, 8, 3))
     x = builder.input
@@ -419,6 +419,6 @@ def test_keras_is_imported_as_if_archspec_had_not_been():
     assert printed.split() == [
         *("keras", "False"),
         *("SourceFileLoader", "SourceFileLoader"),
-        "archspec.emit.layers",
+        "archspec.keras_model.layers",
         "1",
     ]

@@ -25,14 +25,16 @@ from archspec.cli import compare as cli_compare
 from archspec.cli import evaluate as cli_evaluate
 from archspec.cli import main
 from archspec.cli import options as cli_options
-from archspec.diagnostics import UsageError
-from archspec.training import comparison
-from archspec.training.data.preprocessing import Preprocessing
-from archspec.training.data.values import BYTES, LEVELS, Range
-from archspec.training.runs.records import DataRecord
-from archspec.training.scoring import evaluation_tables, heldout, prediction_tables, scores, trained
-from archspec.training.scoring.evaluation import Evaluation, evaluate
-from archspec.training.scoring.prediction import Predictions, predict
+from archspec.data.preprocessing import Preprocessing
+from archspec.data.values import BYTES, LEVELS, Range
+from archspec.errors import UsageError
+from archspec.evaluation import heldout, scores, trained
+from archspec.evaluation.evaluation import Evaluation, evaluate
+from archspec.evaluation.prediction import Predictions, predict
+from archspec.render import evaluation as evaluation_tables
+from archspec.render import predictions as prediction_tables
+from archspec.runs import comparison
+from archspec.runs.records import DataRecord
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -479,7 +481,7 @@ def test_a_wrong_wish_is_refused(here, monkeypatch, line, said):
     def load(*_: object):
         raise AssertionError("Keras would have been loaded")
 
-    monkeypatch.setattr("archspec.training.scoring.trained.load_keras", load)
+    monkeypatch.setattr("archspec.evaluation.trained.load_keras", load)
     found = run(*line.split(), input="")
     assert found.exit_code == 2, found.output
     assert said in found.stderr
@@ -538,7 +540,7 @@ def test_importing_loads_nothing_heavy():
     code = f"""
 import sys, importlib
 for name in {modules}:
-    importlib.import_module("archspec.training.scoring." + name)
+    importlib.import_module("archspec.evaluation." + name)
 print({{"numpy", "keras", "PIL"}} & set(sys.modules))
 """
     done = subprocess.run(

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from helpers import graph_of, spec_of
 
-from archspec.diagnostics import SpecError, UsageError
-from archspec.expand import expand
+from archspec.compile.expand import expand
+from archspec.errors import SpecError, UsageError
 from archspec.graph.graph import Graph
 from archspec.spec.document import choose, validate
 from archspec.spec.loading import bundled, load, networks

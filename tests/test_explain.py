@@ -8,7 +8,7 @@ from explaining import circuit_of, images, linear, subject_of
 
 import archspec
 from archspec import explain
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain.gallery import Exhibit, Gallery, Picture
 from archspec.explain.gradient import compiled, derivative, gradient, repeated
 

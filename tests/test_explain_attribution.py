@@ -8,7 +8,7 @@ from explaining import images, linear, relu_net, seeded
 from PIL import Image
 
 from archspec import explain
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain.attribution import ATTRIBUTIONS, maps_by
 from archspec.explain.grabcut import Cut, cut
 from archspec.explain.methods.grad_cam import raw_maps

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from explaining import circuit_of, seeded, subject_of
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain.attribution import class_gradients
 from archspec.explain.gradient import compiled, differentiated, gradient
 from archspec.explain.subject import open_subject

@@ -17,7 +17,7 @@ from PIL import Image
 import archspec
 from archspec import explain
 from archspec.cli import main
-from archspec.diagnostics import SpecError, UsageError
+from archspec.errors import SpecError, UsageError
 from archspec.explain.method import options_of, takes_images
 from archspec.explain.study import Study
 

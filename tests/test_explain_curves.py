@@ -10,7 +10,9 @@ from sklearn.datasets import load_digits
 
 import archspec
 from archspec import explain
-from archspec.diagnostics import UsageError
+from archspec.data.values import BYTES
+from archspec.errors import UsageError
+from archspec.evaluation.trained import find, load
 from archspec.explain.distortions import (
     Distortion,
     Ground,
@@ -23,8 +25,6 @@ from archspec.explain.distortions import (
 )
 from archspec.explain.samples import joined, load_samples
 from archspec.explain.study import Study
-from archspec.training.data.values import BYTES
-from archspec.training.scoring.trained import find, load
 
 keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.keras

@@ -10,9 +10,9 @@ from explaining import images, relu_net
 from sklearn import manifold
 
 from archspec import explain
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain import embedding
-from archspec.explain.pictures.explorer import Explorer
+from archspec.render.gallery.explorer import Explorer
 
 
 def blobs(count=40, dimensions=12, groups=3):

@@ -7,7 +7,7 @@ import pytest
 from explaining import images, linear, relu_net, seeded, subject_of
 
 from archspec import explain
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain import trials
 from archspec.explain.attribution import maps_by
 from archspec.explain.methods.invert import spread

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from archspec import explain
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain.kernels import likeness, noise_likeness
 from archspec.ops.banks import gabor
 

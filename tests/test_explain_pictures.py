@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from archspec.explain.gallery import Chart, Exhibit, Gallery, Page, Picture, Table
-from archspec.explain.pictures import charts, drawing, page
+from archspec.render.gallery import charts, drawing, page
 
 FAINT_AND_STRONG = np.stack([np.full((4, 4), 0.01), np.full((4, 4), 1.0)])
 

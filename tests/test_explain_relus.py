@@ -7,9 +7,9 @@ from maps_relus import hidden
 from pages import ROOT
 
 from archspec import explain
-from archspec.analysis.receptive_field import receptive_fields
-from archspec.diagnostics import UsageError
-from archspec.expand import expand
+from archspec.compile.expand import expand
+from archspec.cost.receptive_field import receptive_fields
+from archspec.errors import UsageError
 from archspec.explain.attribution import class_gradients
 from archspec.explain.gradient import gradient
 from archspec.explain.subject import open_subject

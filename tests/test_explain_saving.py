@@ -8,9 +8,9 @@ import unicodedata
 import numpy as np
 import pytest
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain.gallery import Exhibit, Gallery, Page, Picture, Table
-from archspec.explain.pictures import drawing, saving
+from archspec.render.gallery import drawing, saving
 
 
 def table(name="facts", rows=((1, 2),)):

@@ -6,7 +6,7 @@ from explaining import images, linear
 
 import archspec
 from archspec import explain
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain.canvas import FLAT, total_variation
 
 keras = pytest.importorskip("keras")

@@ -7,7 +7,7 @@ import pytest
 from explaining import images
 
 from archspec import explain
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 
 keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.keras

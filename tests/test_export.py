@@ -16,15 +16,15 @@ from helpers import describe_run, graph_of, spec_of
 
 import archspec
 from archspec.cli.export import command
-from archspec.diagnostics import UsageError
-from archspec.emit import formats
-from archspec.emit.engine import load_file, load_keras
-from archspec.emit.export import Exported, UnequalError, check_target, export
-from archspec.emit.formats import FORMATS, format_of
-from archspec.emit.model import build
+from archspec.data.values import LEVELS
+from archspec.errors import UsageError
 from archspec.graph.graph import Graph
+from archspec.keras_model import formats
+from archspec.keras_model.build import build
+from archspec.keras_model.engine import load_file, load_keras
+from archspec.keras_model.export import Exported, UnequalError, check_target, export
+from archspec.keras_model.formats import FORMATS, format_of
 from archspec.spec.document import Spec
-from archspec.training.data.values import LEVELS
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -441,7 +441,7 @@ def test_a_package_that_is_missing_is_named(monkeypatch, backend, converter, ins
 @keras_test
 def test_weights_that_no_file_of_the_format_holds_are_refused_at_once(tmp_path, monkeypatch):
     skip_what_is_not_here("x.onnx")
-    monkeypatch.setattr("archspec.emit.export.MOST_BYTES", 100)
+    monkeypatch.setattr("archspec.keras_model.export.MOST_BYTES", 100)
     with pytest.raises(UsageError, match="holds at most 100 bytes"):
         export(model_of(), tmp_path / "x.onnx")
 

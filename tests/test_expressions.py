@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from archspec.diagnostics import Problem
+from archspec.errors import Problem
 from archspec.spec.expressions import Expression, is_expression
 
 VARIABLES = {"filters": 64, "depth": (2, 2, 3), "half": 0.5, "wide": True, "mode": "basic"}

@@ -6,11 +6,11 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from archspec.data.dataset import Part, load
+from archspec.data.recipe import DataRecipe
 from archspec.ops.shape import Shape
-from archspec.training.data import feeding
-from archspec.training.data.data import Part, load
-from archspec.training.data.feeding import Feed
-from archspec.training.recipe.recipe import DataRecipe
+from archspec.training import feeding
+from archspec.training.feeding import Feed
 
 pytestmark = pytest.mark.keras
 
@@ -54,7 +54,7 @@ def test_read_without_an_end_each_epoch_has_its_own_order(feed, weighted):
 
 @pytest.mark.parametrize("cheap", [BATCH * 64, BATCH * 64 - 1])
 def test_threads_read_ahead_what_takes_longer_than_asking_them(feed, monkeypatch, cheap):
-    from archspec.emit.engine import load_keras
+    from archspec.keras_model.engine import load_keras
 
     readers = set()
 

@@ -10,11 +10,11 @@ import pytest
 from helpers import spec_of
 
 import archspec
-from archspec.diagnostics import UsageError
-from archspec.emit.engine import load_keras
-from archspec.emit.kerasconfig import output_shape, variable_names
-from archspec.emit.model import build
-from archspec.emit.weights import copy
+from archspec.errors import UsageError
+from archspec.keras_model.build import build
+from archspec.keras_model.engine import load_keras
+from archspec.keras_model.kerasconfig import output_shape, variable_names
+from archspec.keras_model.weights import copy
 
 pytestmark = pytest.mark.keras
 
@@ -487,7 +487,7 @@ def instances(keras: Any) -> dict[str, tuple[Any, tuple[int, ...]]]:
 
 
 def archspec_layers() -> Any:
-    from archspec.emit import layers
+    from archspec.keras_model import layers
 
     return layers
 

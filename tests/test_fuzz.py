@@ -15,16 +15,16 @@ from helpers import spec_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archspec import catalog
-from archspec.analysis.report import Report, report
-from archspec.diagnostics import CODES, SpecError
-from archspec.expand import expand
+from archspec.compile import catalog
+from archspec.compile.expand import expand
+from archspec.compile.step import GROUPS
+from archspec.cost.report import Report, report
+from archspec.errors import CODES, SpecError
 from archspec.graph.graph import Graph
-from archspec.render.diagnostics import render
+from archspec.render.errors import render
 from archspec.spec.document import Spec
 from archspec.spec.loading import bundled
 from archspec.spec.source import parse
-from archspec.step import GROUPS
 
 TEXTS = [path.read_text(encoding="utf-8") for path in bundled().values()]
 EXTRA = """

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import archspec
 from archspec.cli import COMMANDS, main
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 
 TRAINED = {"fit", "evaluate", "predict", "export"}
 """Commands that need a trained network, or make one: other tests run these."""

@@ -11,9 +11,8 @@ import pytest
 from imagefiles import chunk, exif, png, tiff, transparent
 from PIL import Image
 
-from archspec.ops.shape import Shape
-from archspec.training.data import decoding, depth
-from archspec.training.data.images import (
+from archspec.data import decoding, depth
+from archspec.data.images import (
     MOST_PIXELS,
     UnreadableError,
     decode,
@@ -21,7 +20,8 @@ from archspec.training.data.images import (
     match_channels,
     resize,
 )
-from archspec.training.data.values import BYTES, SHARES, SIGNED, Range
+from archspec.data.values import BYTES, SHARES, SIGNED, Range
+from archspec.ops.shape import Shape
 
 needs_opencv = pytest.mark.skipif(decoding.opencv() is None, reason="16 bits in colour: OpenCV's")
 

@@ -13,13 +13,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strategies import KINDS, MOST_NODES, MOST_VALUES, arguments, specs
 
-from archspec.diagnostics import Problem, UsageError
+from archspec.compile.expand import expand
 from archspec.element import ArgumentProblems
-from archspec.emit.engine import load_keras
-from archspec.emit.model import build, load_model, verify
-from archspec.expand import expand
+from archspec.errors import Problem, UsageError
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Graph
+from archspec.keras_model.build import build, load_model, verify
+from archspec.keras_model.engine import load_keras
 from archspec.ops.convolution import Convolution
 from archspec.ops.elementwise import Activate
 from archspec.ops.op import Weight

@@ -5,9 +5,9 @@ import re
 import pytest
 from pages import ROOT, commands, run
 
+from archspec.recipe.train import Recipe
 from archspec.spec.loading import load
-from archspec.training.recipe.recipe import Recipe
-from archspec.training.run import fit
+from archspec.training.fit import fit
 
 PAGE = (ROOT / "docs" / "lecture.md").read_text(encoding="utf-8")
 COUNTED = [(command, shown) for command, shown in commands(PAGE) if " probe " not in command]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from helpers import spec_of
 
-from archspec.diagnostics import SpecError
-from archspec.expand import DEEPEST, MOST_REPEATS, expand
+from archspec.compile.expand import DEEPEST, MOST_REPEATS, expand
+from archspec.errors import SpecError
 from archspec.spec.loading import load
 
 MOST_MEGABYTES = 200

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from archspec.training.watching import machine
-from archspec.training.watching.machine import Gauge, MemoryUse
+from archspec import system as machine
+from archspec.system import Gauge, MemoryUse
 
 
 def keras_on(backend: str, **more) -> SimpleNamespace:
@@ -69,7 +69,7 @@ def test_an_accelerator_that_does_not_tell_is_no_error(monkeypatch):
 
 @pytest.mark.keras
 def test_without_an_accelerator_the_memory_is_the_processs():
-    from archspec.emit.engine import load_keras
+    from archspec.keras_model.engine import load_keras
 
     keras = load_keras()
     if not machine.devices(keras)[0].startswith("cpu"):
@@ -154,7 +154,7 @@ def test_a_full_device_is_measured_with_what_fits():
 @pytest.mark.keras
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_every_backend_can_be_measured(dtype):
-    from archspec.emit.engine import load_keras
+    from archspec.keras_model.engine import load_keras
 
     # From a machine of the nineties to one that nobody has.
     assert 1e7 < machine.peak_flops(load_keras(), dtype) < 1e18
@@ -162,7 +162,7 @@ def test_every_backend_can_be_measured(dtype):
 
 @pytest.mark.keras
 def test_what_cannot_be_measured_is_no_error():
-    from archspec.emit.engine import load_keras
+    from archspec.keras_model.engine import load_keras
 
     assert machine.peak_flops(load_keras(), "float3") == 0
 
@@ -172,7 +172,7 @@ def test_what_cannot_be_measured_is_no_error():
 
 @pytest.mark.keras
 def test_a_machine_is_described_in_json():
-    from archspec.emit.engine import load_keras
+    from archspec.keras_model.engine import load_keras
 
     found = json.loads(json.dumps(machine.describe(load_keras())))
     assert found["backend"] in {"tensorflow", "jax", "torch"}

@@ -12,10 +12,10 @@ from sklearn.datasets import load_digits
 
 import archspec
 from archspec.cli import main
-from archspec.diagnostics import UsageError
-from archspec.training.scoring.dropout import dropping
-from archspec.training.scoring.evaluation import Evaluation
-from archspec.training.scoring.prediction import Predictions
+from archspec.errors import UsageError
+from archspec.evaluation.dropout import dropping
+from archspec.evaluation.evaluation import Evaluation
+from archspec.evaluation.prediction import Predictions
 
 pytestmark = pytest.mark.keras
 

@@ -8,18 +8,18 @@ from helpers import graph_of, spec_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archspec.analysis.memory import Memory, measure, owned_values
-from archspec.analysis.optimizers import SLOTS, WRAPPER, Optimizer
-from archspec.analysis.report import Report, report
-from archspec.analysis.setting import ITEM_BYTES, RECIPE_BATCH, setting
-from archspec.diagnostics import SpecError, UsageError
-from archspec.expand import expand
+from archspec.compile.expand import expand
+from archspec.cost.memory import Memory, measure, owned_values
+from archspec.cost.optimizers import SLOTS, WRAPPER, Optimizer
+from archspec.cost.report import Report, report
+from archspec.cost.setting import ITEM_BYTES, RECIPE_BATCH, setting
+from archspec.errors import SpecError, UsageError
 from archspec.graph.graph import Graph
+from archspec.recipe import names
+from archspec.recipe.families import OPTIMIZERS
+from archspec.recipe.train import Recipe
 from archspec.spec.document import RECIPE_KEYS
 from archspec.spec.loading import load
-from archspec.training.compilation.families import OPTIMIZERS
-from archspec.training.recipe import names
-from archspec.training.recipe.recipe import Recipe
 
 IMAGE = 8 * 8 * 4
 """Values of the input of `graph_of`, and of most tensors here."""

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from helpers import spec_of
 
-from archspec import catalog
-from archspec.diagnostics import CODES, Diagnostic, SpecError
-from archspec.expand import expand
+from archspec.compile import catalog
+from archspec.compile.expand import expand
+from archspec.errors import CODES, Diagnostic, SpecError
 from archspec.reference import example
 
 KINDS = catalog.kinds()

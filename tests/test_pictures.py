@@ -16,10 +16,10 @@ from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 from PIL import Image
 
-from archspec.training.pictures.confusion import write_calibration, write_confusion
-from archspec.training.pictures.curves import write_curves, write_rates
-from archspec.training.pictures.drawing import FONT, MOST_POINTS, fonts_for, spread, thinned
-from archspec.training.scoring.tally import measure
+from archspec.evaluation.tally import measure
+from archspec.render.confusion import write_calibration, write_confusion
+from archspec.render.curves import write_curves, write_rates
+from archspec.render.figures import FONT, MOST_POINTS, fonts_for, spread, thinned
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -372,7 +372,7 @@ def test_nothing_is_left_where_a_picture_cannot_be_written(tmp_path):
 def test_the_backend_is_the_user_s_even_where_it_is_not_installed(backend, tmp_path):
     code = """
 import sys, pathlib, os
-from archspec.training.pictures.curves import write_curves
+from archspec.render.curves import write_curves
 assert "matplotlib" not in sys.modules and "numpy" not in sys.modules
 write_curves([{"loss": 1}], None, "net", pathlib.Path("a.svg"), pathlib.Path("a.png"))
 assert "matplotlib.pyplot" not in sys.modules

@@ -7,10 +7,10 @@ its inputs where these are not just the layer before it.
 import pytest
 from helpers import spec_of
 
-import archspec.expand
+import archspec.compile.expand
 import archspec.graph.builder
-from archspec.diagnostics import SpecError
-from archspec.expand import expand
+from archspec.compile.expand import expand
+from archspec.errors import SpecError
 from archspec.graph.graph import Graph
 
 
@@ -38,7 +38,7 @@ def cases(text: str) -> pytest.MarkDecorator:
 def of_layers(layers: str) -> str:
     """The network of some steps, those included that nothing takes: it keeps the cases short."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (archspec.expand, archspec.graph.builder):
+        for module in (archspec.compile.expand, archspec.graph.builder):
             patch.setattr(module, "reaching", lambda nodes, _: [True] * len(nodes))
         return network(expand(spec_of(f"name: net\ninput: [8, 8, 3]\nlayers:\n{layers}")))
 

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from helpers import spec_of
 
 from archspec.cli import main
-from archspec.diagnostics import SpecError, UsageError
-from archspec.expand import expand
+from archspec.compile.expand import expand
+from archspec.errors import SpecError, UsageError
 from archspec.spec.loading import load
 from archspec.training.probe import Gaussian, probe
 

@@ -19,12 +19,13 @@ import pytest
 from watching import Clock, run
 
 from archspec.cli import fit
-from archspec.diagnostics import UsageError
-from archspec.training.watching.callbacks import Facts, as_keras_callback
-from archspec.training.watching.events import Events
-from archspec.training.watching.machine import MemoryUse
-from archspec.training.watching.pace import Pace, training_flops
-from archspec.training.watching.progress import Field, Progress, duration, fit_fields, number
+from archspec.errors import UsageError
+from archspec.system import MemoryUse
+from archspec.text import duration, number
+from archspec.training.callbacks import Facts, as_keras_callback
+from archspec.training.events import Events
+from archspec.training.pace import Pace, training_flops
+from archspec.training.progress import Field, Progress, fit_fields
 
 TEN_STEPS = Facts("net", epochs=2, images=320, batch=32, validation_images=64)
 
@@ -466,7 +467,7 @@ def test_a_run_is_told_as_a_json_object_a_line():
 
 
 def test_every_key_of_an_event_is_documented():
-    import archspec.training.watching.events as module
+    import archspec.training.events as module
 
     for event in events():
         assert set(event) - {"event", "time"} <= set(re.findall(r"\w+", module.__doc__))
@@ -493,7 +494,7 @@ def test_messages_and_warnings_are_events():
 def test_a_program_that_reads_no_more_is_no_complaint():
     code = """
 import sys
-from archspec.training.watching.events import Events
+from archspec.training.events import Events
 told = Events(sys.stdout)
 for _ in range(10_000):
     told.says("x" * 100)
@@ -516,7 +517,7 @@ print("the training went on", file=sys.stderr)
 def test_keras_tells_a_watcher_of_a_run():
     import numpy as np
 
-    from archspec.emit.engine import load_keras
+    from archspec.keras_model.engine import load_keras
 
     class Notes:
         def __init__(self) -> None:

@@ -12,10 +12,10 @@ import click
 import pytest
 from helpers import spec_of
 
-from archspec.analysis.checks import check_graph
-from archspec.analysis.report import report
 from archspec.cli import main
-from archspec.expand import expand
+from archspec.compile.expand import expand
+from archspec.cost.checks import check_graph
+from archspec.cost.report import report
 from archspec.graph.graph import Graph, Node
 from archspec.spec.loading import families, load
 

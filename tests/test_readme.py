@@ -8,7 +8,7 @@ import pytest
 from pages import ROOT, commands, run
 
 import archspec
-from archspec.render.diagnostics import render
+from archspec.render.errors import render
 
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
 SPEC = re.search(r"```yaml\n# mine.yaml\n(.*?)```", PAGE, re.DOTALL)[1]

@@ -5,9 +5,9 @@ from fractions import Fraction
 import pytest
 from helpers import graph_of, spec_of
 
-from archspec.analysis.receptive_field import Field, receptive_fields
-from archspec.analysis.report import report
-from archspec.expand import expand
+from archspec.compile.expand import expand
+from archspec.cost.receptive_field import Field, receptive_fields
+from archspec.cost.report import report
 from archspec.render import csv
 from archspec.spec.loading import load
 

@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from archspec.diagnostics import UsageError
-from archspec.training.data import sources
-from archspec.training.recipe import names, recipe
-from archspec.training.recipe.recipe import Recipe, RecipeError
+from archspec.data import sources
+from archspec.errors import RecipeError, UsageError
+from archspec.recipe import names
+from archspec.recipe import train as recipe
+from archspec.recipe.train import Recipe
 
 DESIGN = {
     "data": {"source": "digits"},
@@ -481,7 +482,7 @@ def test_a_stage_has_its_own_epochs_and_learning_rate():
 
 def test_a_recipe_is_checked_without_anything_heavy():
     code = (
-        "import sys; from archspec.training.recipe.recipe import Recipe; Recipe.resolve({}); "
+        "import sys; from archspec.recipe.train import Recipe; Recipe.resolve({}); "
         "print({'keras', 'numpy', 'sklearn', 'tensorflow'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,8 +7,8 @@ import re
 import pytest
 from helpers import spec_of
 
-from archspec.analysis.report import CONVENTION, Report, report
-from archspec.diagnostics import UsageError
+from archspec.cost.report import CONVENTION, Report, report
+from archspec.errors import UsageError
 from archspec.render import csv as csv_table
 from archspec.render import markdown, text
 from archspec.render.columns import COLUMNS, byte_size

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archspec.diagnostics import Diagnostic, Span, SpecError
-from archspec.render.diagnostics import render
+from archspec.errors import Diagnostic, Span, SpecError
+from archspec.render.errors import render
 
 
 def one(line: str, start: int, end: int, **options: int) -> list[str]:

@@ -7,9 +7,9 @@ from math import prod
 import pytest
 from helpers import spec_of
 
-from archspec.analysis.report import CONVENTION, Report, report
-from archspec.diagnostics import SpecError, UsageError
-from archspec.expand import expand
+from archspec.compile.expand import expand
+from archspec.cost.report import CONVENTION, Report, report
+from archspec.errors import SpecError, UsageError
 from archspec.spec.document import choose
 from archspec.spec.loading import bundled, find, load
 

@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 
 import archspec
-from archspec.diagnostics import SpecError, UsageError
+from archspec.errors import SpecError, UsageError
+from archspec.runs import checkpoint, folder
+from archspec.runs.memory import Memory
+from archspec.runs.outcome import Run
 from archspec.training import record
-from archspec.training.run import fit, resume
-from archspec.training.runs import checkpoint, folder
-from archspec.training.runs.memory import Memory
-from archspec.training.runs.outcome import Run
-from archspec.training.watching.callbacks import Watcher
+from archspec.training.callbacks import Watcher
+from archspec.training.fit import fit, resume
 
 pytestmark = [
     pytest.mark.keras,
@@ -457,7 +457,7 @@ def done(home: Path) -> int:
 def test_a_run_survives_kill_9_at_any_moment(spec, kills):
     """Processes are forked off one that has imported Keras, which is what takes time."""
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["keras", "archspec.training.run"])
+    processes.set_forkserver_preload(["keras", "archspec.training.fit"])
     home, moments = Path("killed").absolute(), random.Random(kills)  # noqa: S311
     recipe = {"callbacks.early_stopping.patience": 10_000}
     endless = {"out": home, "epochs": 10_000, **recipe}

@@ -22,23 +22,29 @@ import pytest
 
 import archspec
 from archspec.cli import main
-from archspec.diagnostics import ArchspecError, Diagnostic, Portable, Problem, SpecError, UsageError
+from archspec.data.decoding import UnreadableError
 from archspec.element import ArgumentProblems
-from archspec.emit import engine
-from archspec.emit.export import Exported, UnequalError
-from archspec.render.diagnostics import without_controls
-from archspec.render.table import csv_lines
+from archspec.errors import (
+    ArchspecError,
+    Diagnostic,
+    Portable,
+    Problem,
+    RecipeError,
+    SpecError,
+    UsageError,
+)
+from archspec.evaluation import trained
+from archspec.evaluation.scores import Cell, Scores
+from archspec.keras_model import engine
+from archspec.keras_model.export import Exported, UnequalError
+from archspec.runs import checkpoint, folder, reading
+from archspec.runs.beginning import MAY_CHANGE
+from archspec.runs.outcome import DivergedError, Run
+from archspec.runs.reading import DamagedError
 from archspec.spec.template import Passed
+from archspec.text import csv_lines, without_controls
+from archspec.training import fit as training
 from archspec.training import resuming
-from archspec.training import run as training
-from archspec.training.data.decoding import UnreadableError
-from archspec.training.recipe.mistakes import RecipeError
-from archspec.training.runs import checkpoint, folder, reading
-from archspec.training.runs.beginning import MAY_CHANGE
-from archspec.training.runs.outcome import DivergedError, Run
-from archspec.training.runs.reading import DamagedError
-from archspec.training.scoring import trained
-from archspec.training.scoring.scores import Cell, Scores
 
 pytestmark = [
     pytest.mark.keras,
@@ -427,7 +433,7 @@ def test_a_folder_of_archspec_010_goes_on_after_a_kill_between_its_new_files(hom
 HOLDS = """
 import sys
 from pathlib import Path
-from archspec.training.runs.folder import claimed
+from archspec.runs.folder import claimed
 with claimed(Path(sys.argv[1])):
     print("claimed", flush=True)
     sys.stdin.read()

@@ -13,16 +13,16 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from strategies import MERGES, specs
 
-from archspec import catalog
-from archspec.analysis.checks import check_graph
-from archspec.analysis.report import report
-from archspec.diagnostics import ArchspecError, SpecError
-from archspec.expand import expand
+from archspec.compile import catalog
+from archspec.compile.expand import expand
+from archspec.cost.checks import check_graph
+from archspec.cost.report import report
+from archspec.errors import ArchspecError, SpecError
 from archspec.json_schema import schema
+from archspec.recipe.train import Recipe
 from archspec.reference import entries
 from archspec.spec.loading import bundled
 from archspec.spec.source import parse, read
-from archspec.training.recipe.recipe import Recipe
 
 SCHEMA = schema()
 VALIDATOR = Draft202012Validator(SCHEMA)

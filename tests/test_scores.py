@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from archspec.diagnostics import UsageError
-from archspec.training.scoring import scores as files
-from archspec.training.scoring.score_tables import headline, label, markdown, text
-from archspec.training.scoring.scores import Cell, ClassScore, Scores
-from archspec.training.scoring.tally import Tally, measure
+from archspec.errors import UsageError
+from archspec.evaluation import scores as files
+from archspec.evaluation.scores import Cell, ClassScore, Scores
+from archspec.evaluation.tally import Tally, measure
+from archspec.render.scores import headline, markdown, text
+from archspec.text import label
 
 ANIMALS = ("cat", "dog", "eel")
 

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from archspec.diagnostics import Diagnostic, Span, SpecError
+from archspec.errors import Diagnostic, Span, SpecError
 from archspec.spec import source
 from archspec.spec.source import parse, read
 

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from archspec.diagnostics import UsageError
+from archspec.data import dataset as data
+from archspec.data import inspection
+from archspec.data.examples import TEST, TRAIN, VALIDATION
+from archspec.data.recipe import DataRecipe
+from archspec.data.sources import CIFAR100, SOURCES
+from archspec.errors import RecipeError, UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import data, inspection
-from archspec.training.data.examples import TEST, TRAIN, VALIDATION
-from archspec.training.data.sources import CIFAR100, SOURCES
-from archspec.training.recipe.recipe import DataRecipe, RecipeError
 
 GREY = Shape((4, 4, 1))
 

@@ -10,13 +10,13 @@ import pytest
 
 import archspec
 from archspec.cli import COMMANDS, main, spelling
-from archspec.diagnostics import call
-from archspec.training.recipe.recipe import Recipe
+from archspec.errors import call
+from archspec.recipe.train import Recipe
 
 ROOT = Path(__file__).parent.parent
 
 PAGES = {
-    "archspec/training/summary.py",  # of a run's folder, for whoever opens it
+    "archspec/runs/summary.py",  # of a run's folder, for whoever opens it
 }
 """Modules that write documentation, in which commands stand as they are typed."""
 

@@ -18,8 +18,8 @@ import pytest
 
 from archspec.cli import engine
 from archspec.cli.engine import EngineCommand
-from archspec.emit import starting as module
-from archspec.emit.starting import announcing, starting
+from archspec.keras_model import starting as module
+from archspec.keras_model.starting import announcing, starting
 
 LONG = 300
 """Seconds after which a test has failed; nothing waits so long where all is well."""
@@ -120,7 +120,7 @@ def stderr_of_import(folder, code: str, **environment: str) -> str:
     """What is written where a module `tensorflow` of this code is imported after a start."""
     (folder / "tensorflow.py").write_text(code, encoding="utf-8")
     script = """
-from archspec.emit.starting import starting
+from archspec.keras_model.starting import starting
 with starting("jax"):
     pass
 try:
@@ -242,7 +242,7 @@ def test_a_ctrl_c_while_an_engine_starts_ends_a_command_on_the_spot():
     script = """
 import signal, time
 from archspec.cli.engine import EngineCommand
-from archspec.emit.starting import starting
+from archspec.keras_model.starting import starting
 signal.signal(signal.SIGINT, signal.default_int_handler)
 def body():
     with starting("jax"):

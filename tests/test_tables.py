@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 import archspec
-from archspec.diagnostics import UsageError
+from archspec.data import dataset as training_data
+from archspec.data import extracts
+from archspec.data.examples import TEST, TRAIN, VALIDATION
+from archspec.data.recipe import DataRecipe
+from archspec.data.sources import SOURCES, meant
+from archspec.errors import UsageError
 from archspec.ops.shape import Shape
-from archspec.training.data import data as training_data
-from archspec.training.data import extracts
-from archspec.training.data.examples import TEST, TRAIN, VALIDATION
-from archspec.training.data.sources import SOURCES, meant
-from archspec.training.recipe.recipe import DataRecipe
 
 GREY = Shape((4, 4, 1))
 
@@ -331,7 +331,7 @@ def test_a_broken_table_is_said_to_be_one(tmp_path, text, words):
 
 def test_a_table_beyond_all_memory_is_not_begun(pets, monkeypatch):
     path = table(pets, *PETS.items())
-    monkeypatch.setattr("archspec.training.data.csvtable.MOST_BYTES", 10)
+    monkeypatch.setattr("archspec.data.csvtable.MOST_BYTES", 10)
     fails(path, "save it as Parquet, or only its columns of paths and labels")
 
 
@@ -498,7 +498,7 @@ def test_a_damaged_parquet_file_is_said_to_be_one(pets):
 
 def test_more_rows_than_memory_holds_are_not_begun(pets, monkeypatch):
     path = parquet(pets / "pets.parquet", {"image": encoded(pets), "label": [0, 1, 0, 1]})
-    monkeypatch.setattr("archspec.training.data.parquettable.MOST_ROWS", 3)
+    monkeypatch.setattr("archspec.data.parquettable.MOST_ROWS", 3)
     fails(path, "has 4 rows, more than 3")
 
 

@@ -21,18 +21,19 @@ import pytest
 from PIL import Image
 
 import archspec
-from archspec.diagnostics import SpecError, UsageError
-from archspec.expand import expand
+from archspec.compile.expand import expand
+from archspec.data import dataset as data
+from archspec.data.recipe import DataRecipe
+from archspec.errors import SpecError, UsageError
+from archspec.evaluation import scores
 from archspec.ops.shape import Shape
-from archspec.training.data import data
-from archspec.training.recipe.recipe import DataRecipe, Recipe
+from archspec.recipe.train import Recipe
+from archspec.runs import folder
+from archspec.runs.outcome import Outcome
+from archspec.runs.summary import time_taken, verdict
+from archspec.training.callbacks import Watcher
+from archspec.training.interrupt import Interrupt
 from archspec.training.record import Memory, Record
-from archspec.training.runs import folder
-from archspec.training.runs.outcome import Outcome
-from archspec.training.scoring import scores
-from archspec.training.summary import time_taken, verdict
-from archspec.training.watching.callbacks import Watcher
-from archspec.training.watching.interrupt import Interrupt
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -162,7 +163,7 @@ def test_after_ctrl_c_no_more_than_the_execution_under_way_is_done(load):
 TERMINATED = """
 import os, signal, sys
 import archspec
-from archspec.training.watching.callbacks import Watcher
+from archspec.training.callbacks import Watcher
 
 class Ends(Watcher):
     def epoch_begins(self, epoch):

@@ -11,13 +11,12 @@ import pytest
 from helpers import describe_run, spec_of
 from pages import ROOT
 
-from archspec.diagnostics import UsageError
-from archspec.emit.engine import load_keras
-from archspec.emit.model import build
-from archspec.expand import expand
+from archspec.compile.expand import expand
+from archspec.errors import RecipeError, UsageError
 from archspec.graph.graph import Graph
-from archspec.training.recipe.mistakes import RecipeError
-from archspec.training.recipe.parts import Transfer
+from archspec.keras_model.build import build
+from archspec.keras_model.engine import load_keras
+from archspec.recipe.parts import Transfer
 from archspec.training.transfer import Stage, begin, check_steps, freeze, stages
 
 keras_test = pytest.mark.keras

@@ -35,7 +35,7 @@ from pages import ROOT, commands
 
 import archspec
 from archspec.cli import main
-from archspec.training.runs import units
+from archspec.runs import units
 
 pytestmark = pytest.mark.keras
 

@@ -9,14 +9,13 @@ import pytest
 from PIL import Image
 
 import archspec
-from archspec.diagnostics import UsageError
+from archspec.errors import RecipeError, UsageError
+from archspec.recipe.train import Recipe
+from archspec.runs import units as file
+from archspec.training import units
+from archspec.training.callbacks import Watcher
 from archspec.training.distribution import Devices
-from archspec.training.recipe.mistakes import RecipeError
-from archspec.training.recipe.recipe import Recipe
-from archspec.training.runs import units as file
 from archspec.training.session import plan, prepare
-from archspec.training.watching import units
-from archspec.training.watching.callbacks import Watcher
 
 SPEC = """
 name: watched

@@ -2,9 +2,9 @@
 
 import pytest
 
-from archspec import catalog
-from archspec.diagnostics import nearest, suggestion
+from archspec.compile import catalog
 from archspec.element import ArgumentProblems, unknown_argument
+from archspec.errors import nearest, suggestion
 from archspec.vocabulary import folded, readings
 
 KINDS = catalog.kinds()

@@ -12,10 +12,10 @@ import pytest
 from helpers import spec_of
 
 import archspec
-from archspec.diagnostics import UsageError
-from archspec.emit.engine import load_keras
-from archspec.emit.model import build
-from archspec.emit.weights import copy
+from archspec.errors import UsageError
+from archspec.keras_model.build import build
+from archspec.keras_model.engine import load_keras
+from archspec.keras_model.weights import copy
 
 pytestmark = pytest.mark.keras
 

@@ -7,7 +7,7 @@ from helpers import spec_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archspec.expand import expand
+from archspec.compile.expand import expand
 from archspec.spec.source import parse
 from archspec.spec.writing import to_yaml
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-from archspec.training.watching.callbacks import Facts, Watcher
+from archspec.training.callbacks import Facts, Watcher
 
 
 class Clock:

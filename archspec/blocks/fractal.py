@@ -6,8 +6,8 @@ from annotated_types import Ge, Le
 
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
-from archspec.diagnostics import Problem
 from archspec.element import Expect
+from archspec.errors import Problem
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.fields import Activation, Count, Rate

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from archspec.blocks.block import Block
 from archspec.blocks.conv import NORMS, Conv, Norm, Order
-from archspec.diagnostics import Problem
+from archspec.errors import Problem
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.arrangement import PadChannels

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from archspec.analysis.activity import DYING
+from archspec.training.activity import DYING
 
 FUSED: Final = (
     "Dense",

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.diagnostics import UsageError
+from archspec.data.values import Range
+from archspec.errors import UsageError
 from archspec.explain.circuit import Tensor
 from archspec.explain.gradient import Function, derivative, repeated
 from archspec.explain.subject import Subject, batched
-from archspec.training.data.values import Range
 
 if TYPE_CHECKING:
     import numpy as np

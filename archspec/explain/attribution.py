@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from archspec import arguments
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain.circuit import Rule
 from archspec.explain.gallery import Exhibit, Item, Look, Picture, Value
 from archspec.explain.gradient import differentiated

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
-from archspec.diagnostics import UsageError, suggestion
+from archspec.errors import UsageError, suggestion
 from archspec.explain import activation
 from archspec.explain.activation import ENDS, PASSING, Rectifier
-from archspec.training.compilation.compilation import MAIN
+from archspec.recipe.compilation import MAIN
 
 Tensor: TypeAlias = Any
 

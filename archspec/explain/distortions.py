@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec import arguments
-from archspec.diagnostics import UsageError
+from archspec.data.augment.sampling import interpolate
+from archspec.data.values import Range
+from archspec.errors import UsageError
 from archspec.explain.standins import check_pixel
-from archspec.training.data.augment.sampling import interpolate
-from archspec.training.data.values import Range
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,6 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from archspec.display import renderer
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -158,9 +160,7 @@ class Gallery(Sequence[Exhibit]):
         return "\n".join([*self.lines, *(f"note: {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
-        from archspec.explain.pictures import page  # noqa: PLC0415  (draws)
-
-        return page.fragment(self)
+        return str(renderer("gallery.page").fragment(self))
 
     def save(self, folder: str | PathLike[str]) -> Path:
         """Write `index.html`, `explain.json`, and each picture as .png and .npy, into a folder.
@@ -171,9 +171,8 @@ class Gallery(Sequence[Exhibit]):
             UsageError: the folder holds something else, or cannot be written.
 
         """
-        from archspec.explain.pictures import saving  # noqa: PLC0415  (draws)
-
-        return saving.save(self, Path(folder))
+        saved: Path = renderer("gallery.saving").save(self, Path(folder))
+        return saved
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: everything but the values of pictures, which `save` writes as .npy."""

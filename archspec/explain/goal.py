@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain.circuit import Call, Tensor, Values
 from archspec.explain.gradient import compiled
 from archspec.explain.study import Study

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np

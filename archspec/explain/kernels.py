@@ -8,7 +8,7 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain.circuit import INPUT, Call, Circuit
 from archspec.explain.subject import Subject
 

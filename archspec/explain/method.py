@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
 from archspec import arguments
-from archspec.diagnostics import UsageError, suggestion
+from archspec.errors import UsageError, suggestion
 
 LARGEST: Final = 1e9
 """No number is larger than this, either way: float32 would overflow in its square, or its cube."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain.circuit import Call
 from archspec.explain.subject import Subject
 

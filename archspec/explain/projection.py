@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain.activation import PASSING
 from archspec.explain.attribution import check_finite, class_gradients, groups
 from archspec.explain.circuit import Call, Circuit, Rule

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from archspec import arguments
-from archspec.diagnostics import UsageError, suggestion
+from archspec.data import newimages
+from archspec.data.values import Range
+from archspec.errors import UsageError, suggestion
+from archspec.evaluation import heldout
 from archspec.explain.subject import Subject
-from archspec.training.data import newimages
-from archspec.training.data.values import Range
-from archspec.training.scoring import heldout
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec import arguments
-from archspec.diagnostics import UsageError
+from archspec.data.values import Range
+from archspec.errors import UsageError
 from archspec.explain.subject import Subject
-from archspec.training.data.values import Range
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ from archspec import __version__, arguments
 from archspec.explain.gallery import Exhibit, Gallery, Picture, Value
 from archspec.explain.samples import SHOWN, Images, Samples, load_samples
 from archspec.explain.subject import Explainable, Subject, open_subject
-from archspec.training.watching.interrupt import Interrupt
+from archspec.training.interrupt import Interrupt
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from archspec import arguments
-from archspec.diagnostics import UsageError, suggestion
-from archspec.emit.engine import load_keras
-from archspec.emit.model import build
+from archspec.data.preprocessing import Preprocessing
+from archspec.data.values import Range
+from archspec.errors import UsageError, suggestion
+from archspec.evaluation import trained
+from archspec.evaluation.inference import main_output
+from archspec.evaluation.trained import Network, Place, Trained
 from archspec.explain.circuit import INPUT, Call, Circuit, Rule, Tensor, Values
 from archspec.explain.gradient import compiled
+from archspec.keras_model.build import build
+from archspec.keras_model.engine import load_keras
 from archspec.ops.shape import Shape
+from archspec.runs import reading
 from archspec.spec.document import Spec
 from archspec.spec.loading import load as load_spec
-from archspec.training.data.preprocessing import Preprocessing
-from archspec.training.data.values import Range
-from archspec.training.runs import reading
-from archspec.training.scoring import trained
-from archspec.training.scoring.inference import main_output
-from archspec.training.scoring.trained import Network, Place, Trained
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archspec.analysis.activity import BOUNDS, dead, linear_range
 from archspec.explain.activation import ENDS, PASSING
 from archspec.explain.circuit import Call, Circuit, Tensor
 from archspec.explain.gradient import compiled
 from archspec.explain.samples import Samples
 from archspec.explain.study import Tick
 from archspec.explain.subject import Subject
+from archspec.training.activity import BOUNDS, dead, linear_range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

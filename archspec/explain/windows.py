@@ -1,6 +1,6 @@
 """Receptive fields with their place: which pixels of an image a value of a layer can see.
 
-`archspec.analysis.receptive_field` gives the extent of a spec's; here it is also said where the
+`archspec.cost.receptive_field` gives the extent of a spec's; here it is also said where the
 field lies, for any Keras graph, by walking from the layer back to the image. A layer that is not
 known to look at a window sees the whole image.
 """

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from archspec.diagnostics import Problem
 from archspec.element import ArgumentProblems, Element
+from archspec.errors import Problem
 from archspec.graph.graph import SEPARATOR, Graph, Input, Layer, Node, Scope, layer_at, reaching
 from archspec.ops.fields import LARGEST
 from archspec.ops.op import Op

@@ -6,7 +6,7 @@ from functools import cached_property, lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
-from archspec.diagnostics import Problem
+from archspec.errors import Problem
 from archspec.ops.fields import LARGEST
 from archspec.ops.op import Op, Reach, Saved, Weight, Work
 from archspec.ops.shape import Shape

@@ -4,7 +4,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any, Literal
 
-from archspec.diagnostics import Problem
+from archspec.errors import Problem
 from archspec.ops.fields import Count, Index, Sides, Window, per_axis, per_side
 from archspec.ops.op import Reach, Rearrangement, Work, needs_spatial
 from archspec.ops.shape import Shape

@@ -14,7 +14,7 @@ from math import ceil, pi, sqrt
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from archspec.diagnostics import Problem
+from archspec.errors import Problem
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from fractions import Fraction
 from math import prod
 from typing import Annotated, Any, Literal
 
-from archspec.diagnostics import Problem
 from archspec.element import Instead
+from archspec.errors import Problem
 from archspec.ops import banks
 from archspec.ops.fields import Bank, Count, Window, per_axis
 from archspec.ops.op import Reach, Saved, Weight, Weighted, Work, needs_spatial

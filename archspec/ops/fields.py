@@ -6,8 +6,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from archspec.diagnostics import Problem
 from archspec.element import Expect, Instead, whole
+from archspec.errors import Problem
 
 LARGEST = 2**31 - 1
 """No extent, and no count of filters, is larger."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from archspec.diagnostics import Problem
+from archspec.errors import Problem
 from archspec.ops.op import Op, Reach, Saved, Weight, Work, pointwise
 from archspec.ops.shape import Shape
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from archspec.diagnostics import Problem
+from archspec.errors import Problem
 from archspec.ops.fields import Count, Number, Odd, Positive, Rate
 from archspec.ops.op import Elementwise, Reach, Saved, Weight, Weighted, Work
 from archspec.ops.shape import Shape

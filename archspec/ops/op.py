@@ -8,8 +8,8 @@ from abc import abstractmethod
 from fractions import Fraction
 from typing import Any, ClassVar, Final, NamedTuple
 
-from archspec.diagnostics import Problem
 from archspec.element import Element
+from archspec.errors import Problem
 from archspec.ops.shape import Shape
 
 

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
-from archspec.diagnostics import Problem
 from archspec.element import Expect
+from archspec.errors import Problem
 from archspec.ops.fields import Count, Index, Rate
 from archspec.ops.merge import Mean
 from archspec.ops.op import Op, Reach, Saved, Weight, Work, pointwise

@@ -3,7 +3,7 @@
 from math import prod
 from typing import Any
 
-from archspec.diagnostics import Problem
+from archspec.errors import Problem
 from archspec.ops.fields import Window, per_axis, per_side
 from archspec.ops.op import Op, Reach, Saved, Weight, Work, needs_spatial
 from archspec.ops.shape import Shape

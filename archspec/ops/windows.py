@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, NamedTuple
 
-from archspec.diagnostics import Problem
+from archspec.errors import Problem
 from archspec.ops.fields import Padding, Sides, per_side
 from archspec.ops.op import Op, Reach, needs_spatial
 from archspec.ops.shape import Shape

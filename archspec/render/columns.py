@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from archspec.analysis.report import Report, Row, float_or_int
-from archspec.diagnostics import UsageError, suggestion
+from archspec.cost.report import Report, Row, float_or_int
+from archspec.errors import UsageError, suggestion
 
 
 class Column(NamedTuple):

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archspec.analysis.compare import FIGURES, Comparison, Entry
-from archspec.analysis.report import CONVENTION
-from archspec.diagnostics import UsageError, nearest
+from archspec.cost.compare import FIGURES, Comparison, Entry
+from archspec.cost.report import CONVENTION
+from archspec.errors import UsageError, nearest
 from archspec.render import table as tables
 from archspec.render.columns import Extents, byte_size, extents, thousands
-from archspec.render.diagnostics import printable
 from archspec.render.summary import common_setting
 from archspec.render.table import Style, table
+from archspec.text import printable
 
 PAGE = 100
 """Width of prose where there is no terminal."""

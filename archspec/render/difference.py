@@ -6,15 +6,15 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from archspec.analysis.changes import Change
-from archspec.analysis.difference import Difference, Shared, Step
+from archspec.cost.changes import Change
+from archspec.cost.difference import Difference, Shared, Step
 from archspec.element import show
 from archspec.graph.graph import SEPARATOR
 from archspec.render.columns import thousands
 from archspec.render.comparison import PAGE, find
-from archspec.render.diagnostics import printable
 from archspec.render.summary import UNBROKEN, common_setting
 from archspec.render.table import Style, table
+from archspec.text import printable
 
 MOST_CHANGES = 8
 """So many changes inside a row are shown, which may stand for a whole stage."""

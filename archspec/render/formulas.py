@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 from textwrap import wrap
 
-from archspec.analysis.report import Report, Row
+from archspec.cost.report import Report, Row
 from archspec.graph.graph import Graph, Node
 from archspec.ops.convolution import Convolution
 from archspec.render.columns import byte_size

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archspec.analysis.probe import CONVENTION, Probe, Reading
 from archspec.render import table as tables
-from archspec.render.diagnostics import printable
 from archspec.render.table import Style, table
+from archspec.text import printable
+from archspec.training.first_step import CONVENTION, Probe, Reading
 
 PAGE = 100
 """Width of prose where there is no terminal."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archspec.render import table as tables
-from archspec.render.diagnostics import printable, render
+from archspec.render.errors import render
 from archspec.render.table import Heading, Style
+from archspec.text import printable
 
 if TYPE_CHECKING:
     from archspec.proof import Proof, Proved

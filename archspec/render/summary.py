@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from archspec.analysis.checks import Check
-from archspec.analysis.report import CONVENTION, Report
-from archspec.analysis.setting import Setting
+from archspec.cost.checks import Check
+from archspec.cost.report import CONVENTION, Report
+from archspec.cost.setting import Setting
 from archspec.render.columns import byte_size, thousands
 
 UNBROKEN = "\N{NO-BREAK SPACE}"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv as csv_format
-import io
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from archspec.graph.graph import SEPARATOR
-from archspec.render.diagnostics import printable
+from archspec.text import csv_lines, printable
 
 GAP = "  "
 
@@ -19,12 +17,6 @@ PAGE = 100
 
 SHORTEST_NAME = 14
 """Names are shortened before the table loses another column, down to this width."""
-
-
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
-"""How text begins that a spreadsheet takes for a formula; some know the wide forms too."""
-
-_NUMBER: Final = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?")
 
 
 class Columned(Protocol):
@@ -148,25 +140,6 @@ def csv(columns: Iterable[Columned], rows: Iterable[Iterable[Any]]) -> str:
     return csv_lines([[column.name for column in columns], *rows])
 
 
-def csv_lines(rows: Iterable[Iterable[Any]]) -> str:
-    """Return rows as CSV, in which a spreadsheet finds nothing to compute.
-
-    Text that it would take for a formula, because it begins with one of `FORMULA` and is no number,
-    gets an apostrophe before it. What is no text of any encoding is written as an escape.
-    """
-    out = io.StringIO()
-    writer = csv_format.writer(out, lineterminator="\n")
-    writer.writerows([_inert(cell) for cell in row] for row in rows)
-    return out.getvalue().encode(errors="backslashreplace").decode()
-
-
-def _inert(cell: Any) -> Any:
-    if not isinstance(cell, str):
-        return cell
-    text = cell.replace("\r", "\\r")  # which `csv` does not quote, and readers take for a new line
-    return f"'{text}" if text.startswith(FORMULA) and not _NUMBER.fullmatch(text) else text
-
-
 def _fit(
     chosen: list[Columned], widths: dict[str, int], width: int, names: str, *, keep_all: bool
 ) -> None:
@@ -183,6 +156,13 @@ def _fit(
         chosen.remove(least)
     if excess() > 0 and spare:
         widths[names] = max(widths[names] - excess(), SHORTEST_NAME)
+
+
+def tabbed(rows: Iterable[Iterable[Any]]) -> str:
+    """A line for each row, its cells behind tabs; None is empty."""
+    return "".join(
+        "\t".join("" if value is None else str(value) for value in row) + "\n" for row in rows
+    )
 
 
 def wrapped(text: str, width: int | None = None, indent: int = 0) -> list[str]:

@@ -1,6 +1,6 @@
 """The document: the top level of a spec, as a pydantic model, and the spec that is loaded from it.
 
-What stands in `layers` is only known to be a list here; `archspec.plan` reads the steps.
+What stands in `layers` is only known to be a list here; `archspec.compile.plan` reads the steps.
 """
 
 import keyword
@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 from annotated_types import Ge, MinLen
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from archspec.diagnostics import Diagnostic, Problem, UsageError, nearest, suggestion
 from archspec.element import Expect, expectation, show, whole, wrong_code
+from archspec.errors import Diagnostic, Problem, UsageError, nearest, suggestion
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings, spec_error
 from archspec.spec.operations import MAX_ITEMS

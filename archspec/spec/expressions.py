@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
-from archspec.diagnostics import Problem, suggestion
 from archspec.element import whole
+from archspec.errors import Problem, suggestion
 from archspec.spec.operations import (
     ARITHMETIC,
     COMPARE,

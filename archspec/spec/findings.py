@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from archspec.diagnostics import Diagnostic, Problem, Span, SpecError
+from archspec.errors import Diagnostic, Problem, Span, SpecError
 from archspec.spec.source import Source
 
 MOST_FOUND: Final = 100

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from archspec import arguments
-from archspec.diagnostics import UsageError, nearest
+from archspec.errors import UsageError, nearest
 from archspec.spec.document import Document, Spec, Validated, choose, validate
 from archspec.spec.source import Source, read
 

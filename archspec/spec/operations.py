@@ -11,8 +11,8 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
-from archspec.diagnostics import Problem
 from archspec.element import whole
+from archspec.errors import Problem
 
 Value: TypeAlias = "int | float | bool | str | tuple[Value, ...] | None"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from archspec.diagnostics import Problem
+from archspec.errors import Problem
 
 MAX_DIGITS: Final = 100
 

@@ -19,7 +19,7 @@ from typing import Any, Final, NoReturn
 
 import yaml
 
-from archspec.diagnostics import Diagnostic, Problem, Span, SpecError, nearest
+from archspec.errors import Diagnostic, Problem, Span, SpecError, nearest
 from archspec.spec.json_text import yaml_of_json
 from archspec.spec.scalars import plain_scalar
 from archspec.spec.syntax import UNQUOTED, explain, expression_end, quoted

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from archspec.diagnostics import Diagnostic, Span
+from archspec.errors import Diagnostic, Span
 
 _QUOTES_HELP = "put the text in quotes"
 _SYNTAX: Final[tuple[tuple[str, str, str], ...]] = (

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from archspec.diagnostics import Portable, Problem, suggestion
+from archspec.errors import Portable, Problem, suggestion
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings
 from archspec.spec.operations import MAX_ITEMS

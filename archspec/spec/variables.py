@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archspec.diagnostics import Problem, UsageError
+from archspec.errors import Problem, UsageError
 from archspec.spec.template import BROKEN, Passed, compile_template, evaluate, names_in
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec import __version__
+from archspec import system as machine
+from archspec.data.splitting import split_digest
+from archspec.runs import beginning, folder, records
+from archspec.runs.beginning import Origin
+from archspec.runs.files import SPEC
+from archspec.runs.records import VERSION, DataRecord, PartSizes
 from archspec.spec.writing import to_yaml
-from archspec.training.data.splitting import split_digest
-from archspec.training.runs import beginning, folder, records
-from archspec.training.runs.beginning import Origin
-from archspec.training.runs.files import SPEC
-from archspec.training.runs.records import VERSION, DataRecord, PartSizes
 from archspec.training.session import Session
-from archspec.training.watching import machine
 
 VERSIONS: Final = (
     "keras", "tensorflow", "jax", "torch",

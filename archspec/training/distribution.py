@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from archspec.diagnostics import Problem
+from archspec import system as machine
+from archspec.errors import Problem, RecipeError
+from archspec.recipe.parts import Named
+from archspec.recipe.train import Recipe
 from archspec.training.hosts import ALONE, Hosts, hushed
-from archspec.training.recipe.mistakes import RecipeError
-from archspec.training.recipe.parts import Named
-from archspec.training.recipe.recipe import Recipe
-from archspec.training.watching import machine
 
 HOW_TO_MAKE_MORE: Final = {
     "jax": "to try it out on a CPU, XLA_FLAGS=--xla_force_host_platform_device_count={count} in "

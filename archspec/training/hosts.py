@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.diagnostics import ArchspecError, UsageError
-from archspec.emit.engine import first_line
+from archspec.errors import ArchspecError, UsageError
+from archspec.keras_model.engine import first_line
 
 PATIENCE_SECONDS: Final = 300
 """How long hosts wait for each other to start."""

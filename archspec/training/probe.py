@@ -13,23 +13,23 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec import arguments
-from archspec.analysis.activity import BOUNDS, DYING, dead, linear_range
-from archspec.analysis.probe import Activity, Probe
-from archspec.analysis.report import report
-from archspec.diagnostics import UsageError, suggestion
-from archspec.emit.engine import deep, load_keras
-from archspec.emit.model import build, layer_name
+from archspec.cost.report import report
+from archspec.data import dataset as training_data
+from archspec.data.sources import SOURCES
+from archspec.errors import UsageError, suggestion
 from archspec.graph.graph import Graph, Layer, Node
+from archspec.keras_model.build import build, layer_name
+from archspec.keras_model.engine import deep, load_keras
 from archspec.ops.convolution import Banked
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
+from archspec.recipe.train import Recipe
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 from archspec.spec.loading import as_spec
 from archspec.training import gradients
-from archspec.training.data import data as training_data
-from archspec.training.data.sources import SOURCES
-from archspec.training.recipe.recipe import Recipe
+from archspec.training.activity import BOUNDS, DYING, dead, linear_range
+from archspec.training.first_step import Activity, Probe
 
 if TYPE_CHECKING:
     import numpy as np

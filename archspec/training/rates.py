@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
 from archspec.training.session import Session, plan, prepare

@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.training.compilation.averaging import averaged
-from archspec.training.data.feeding import Feed
+from archspec.recipe.averaging import averaged
+from archspec.runs import checkpoint, folder, units
+from archspec.runs.checkpoint import Checkpoint
+from archspec.runs.files import BEST, HISTORY
+from archspec.runs.memory import Memory
+from archspec.training.callbacks import Logs, Watcher, learning_rate
+from archspec.training.feeding import Feed
 from archspec.training.hosts import ALONE, Hosts
-from archspec.training.runs import checkpoint, folder, units
-from archspec.training.runs.checkpoint import Checkpoint
-from archspec.training.runs.files import BEST, HISTORY
-from archspec.training.runs.memory import Memory
-from archspec.training.watching.callbacks import Logs, Watcher, learning_rate
-from archspec.training.watching.interrupt import Interrupt
-from archspec.training.watching.units import Units
+from archspec.training.interrupt import Interrupt
+from archspec.training.units import Units
 
 BEST_SHARE: Final = 0.02
 """Of the time, at most, goes into best.keras: a small network's epoch is over before it is written.

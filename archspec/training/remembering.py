@@ -11,8 +11,8 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from archspec.diagnostics import UsageError
-from archspec.training.runs.checkpoint import Checkpoint
+from archspec.errors import UsageError
+from archspec.runs.checkpoint import Checkpoint
 
 ARRAYS: Final = "callback/"
 

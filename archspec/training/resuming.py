@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archspec.diagnostics import UsageError, call
-from archspec.emit.engine import load_file
-from archspec.emit.model import other_network
-from archspec.training import beginnings, summary
-from archspec.training.runs import checkpoint, reading
-from archspec.training.runs.beginning import MAY_CHANGE, Beginning, changes, listed, read_spec
-from archspec.training.runs.files import BEST, CHECKPOINTS, DATA, FINAL, HISTORY, RESULT, SPEC
-from archspec.training.runs.outcome import Run, saved_model
-from archspec.training.runs.reading import DamagedError
-from archspec.training.runs.records import DataRecord
+from archspec.errors import UsageError, call
+from archspec.keras_model.build import other_network
+from archspec.keras_model.engine import load_file
+from archspec.runs import checkpoint, reading, summary
+from archspec.runs.beginning import MAY_CHANGE, Beginning, changes, listed, read_spec
+from archspec.runs.files import BEST, CHECKPOINTS, DATA, FINAL, HISTORY, RESULT, SPEC
+from archspec.runs.outcome import Run, saved_model
+from archspec.runs.reading import DamagedError
+from archspec.runs.records import DataRecord
+from archspec.training import beginnings
 from archspec.training.session import Plan, Session, plan
 
 

@@ -10,31 +10,32 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.diagnostics import Diagnostic, Problem, UsageError
-from archspec.emit.engine import first_line, load_keras
-from archspec.emit.model import build, layer_name
-from archspec.emit.optimizers import name_publicly
-from archspec.expand import expand
+from archspec import system as machine
+from archspec.compile.expand import expand
+from archspec.data import augment
+from archspec.data import dataset as training_data
+from archspec.data.dataset import Data
+from archspec.data.ranging import unknown_range
+from archspec.data.splitting import RULE, Rule
+from archspec.errors import Diagnostic, Problem, RecipeError, UsageError
 from archspec.graph.graph import Graph
+from archspec.keras_model.build import build, layer_name
+from archspec.keras_model.engine import first_line, load_keras
+from archspec.keras_model.optimizers import name_publicly
+from archspec.recipe import callback_files, compilation
+from archspec.recipe import overrides as outside
+from archspec.recipe.least_loss import LeastLoss, least_loss
+from archspec.recipe.mistakes import places
+from archspec.recipe.train import Recipe
+from archspec.runs.files import CALLBACKS
+from archspec.runs.records import Begun
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
-from archspec.training import transfer
-from archspec.training.compilation import callback_files, compilation
-from archspec.training.compilation.least_loss import LeastLoss, least_loss
-from archspec.training.data import augment
-from archspec.training.data import data as training_data
-from archspec.training.data.data import Data
-from archspec.training.data.feeding import Feed
-from archspec.training.data.ranging import unknown_range
-from archspec.training.data.splitting import RULE, Rule
+from archspec.training import pace, tensorboard, transfer, units
+from archspec.training.callbacks import Facts, Watcher
 from archspec.training.distribution import Devices, choose
+from archspec.training.feeding import Feed
 from archspec.training.hosts import ALONE, Hosts
-from archspec.training.recipe import overrides as outside
-from archspec.training.recipe.mistakes import RecipeError, places
-from archspec.training.recipe.recipe import Recipe
-from archspec.training.runs.records import Begun
-from archspec.training.watching import machine, pace, tensorboard, units
-from archspec.training.watching.callbacks import Facts, Watcher
 
 SAMPLE: Final = 1_000
 """Training images from which augmentations learn what they need to know of all."""
@@ -149,7 +150,7 @@ class Session:
             self.model.optimizer.build(self.model.trainable_variables)
         compilation.spare_from_decay(self.model)
         self.devices.make_steps(self.model)
-        return compilation.callbacks(self.keras, recipe, home)
+        return compilation.callbacks(self.keras, recipe, home / CALLBACKS)
 
     def alone(self) -> Session:
         """The same with its present weights, on one device of this host: for what is no training.

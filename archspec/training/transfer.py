@@ -15,21 +15,20 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.diagnostics import Problem, UsageError, beside, nearest, suggestion
-from archspec.emit import weights
-from archspec.emit.heads import head_layers, match_bodies
-from archspec.emit.joining import parts
-from archspec.emit.matching import Extents, Part
-from archspec.emit.model import PART, layer_name
+from archspec.errors import Problem, RecipeError, UsageError, beside, nearest, suggestion
 from archspec.graph.graph import SEPARATOR, Graph
+from archspec.keras_model import weights
+from archspec.keras_model.build import PART, layer_name
+from archspec.keras_model.heads import head_layers, match_bodies
+from archspec.keras_model.joining import parts
+from archspec.keras_model.matching import Extents, Part
+from archspec.recipe.parts import Transfer
+from archspec.runs import reading
+from archspec.runs.beginning import Beginning
+from archspec.runs.files import DATA, SPEC
+from archspec.runs.outcome import saved_model
+from archspec.runs.records import Begun
 from archspec.spec.document import Path as Place
-from archspec.training.recipe.mistakes import RecipeError
-from archspec.training.recipe.parts import Transfer
-from archspec.training.runs import reading
-from archspec.training.runs.beginning import Beginning
-from archspec.training.runs.files import DATA, SPEC
-from archspec.training.runs.outcome import saved_model
-from archspec.training.runs.records import Begun
 
 ALL: Final = "all"
 NONE: Final = "none"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain.circuit import Call, Circuit
 from archspec.explain.gallery import Exhibit, Gallery, Picture, Table
 from archspec.explain.gradient import compiled

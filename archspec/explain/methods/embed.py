@@ -6,14 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final, Unpack
 
-from archspec.diagnostics import UsageError
+from archspec.display import renderer
+from archspec.errors import UsageError
 from archspec.explain import embedding
 from archspec.explain.circuit import Call
 from archspec.explain.gallery import Exhibit, Gallery, Page, Value
 from archspec.explain.method import LAYER, Option, method
 from archspec.explain.neighbours import fewest_of, neighbours_of
-from archspec.explain.pictures.explorer import MOST as MOST_EXPLORED
-from archspec.explain.pictures.explorer import Explorer
 from archspec.explain.planes import View, pca
 from archspec.explain.planes import tsne as tsne_view
 from archspec.explain.points import Points, points_of
@@ -180,14 +179,15 @@ def _perplexity(given: float | None, count: int, notes: list[str]) -> float | No
 
 def _explorer(points: Points, views: Sequence[View]) -> Exhibit:
     """The page whose points show their images."""
-    shown, numbers = points.at_most(MOST_EXPLORED)
+    explorer = renderer("gallery.explorer")
+    shown, numbers = points.at_most(explorer.MOST)
     total = len(points.samples)
     about = f"Features of {points.layer}, {points.study.subject.name}. " + (
         f"{len(numbers):,} images."
         if len(numbers) == total
         else f"{len(numbers):,} of {total:,} images, drawn by seed {points.study.seed}."
     )
-    explorer = Explorer(
+    page = explorer.Explorer(
         title=f"What {points.layer} takes for alike",
         about=about,
         names=shown.samples.names,
@@ -200,5 +200,5 @@ def _explorer(points: Points, views: Sequence[View]) -> Exhibit:
         notes={view.name: view.summary for view in views},
         near=shown.near,
     )
-    page = Page("map", "every point shows its image", explorer.html())
-    return Exhibit("map", f"{len(numbers):,} images to explore, on index.html", [page])
+    shown_by = Page("map", "every point shows its image", page.html())
+    return Exhibit("map", f"{len(numbers):,} images to explore, on index.html", [shown_by])

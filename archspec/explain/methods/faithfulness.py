@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Unpack
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain import standins, trials
 from archspec.explain.attribution import ATTRIBUTIONS, Maps, check_places, maps_by
 from archspec.explain.bench import RANDOM, Bench, Verdict, charts

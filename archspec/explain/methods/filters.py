@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Unpack
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain import gabors
 from archspec.explain.gallery import Exhibit, Gallery, Picture, Table
+from archspec.explain.kernel_pictures import MOST, MOST_ROWS, drawn
 from archspec.explain.kernels import LEVEL, Kernels, chosen_kernels, likeness, noise_likeness
 from archspec.explain.method import Option, method
-from archspec.explain.pictures.kernels import MOST, MOST_ROWS, drawn
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
+from archspec.evaluation.evaluation import batch_of
 from archspec.explain.distortions import Distortion, Ground, amounts, ground
 from archspec.explain.gallery import Exhibit, Gallery, Value
 from archspec.explain.method import Option, method
@@ -15,7 +16,6 @@ from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 from archspec.explain.sweeps import Sweeps
 from archspec.ops.shape import Shape
-from archspec.training.scoring.evaluation import batch_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

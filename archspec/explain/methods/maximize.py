@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Unpack
 
 from archspec import arguments
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain.ascent import Made, Search
 from archspec.explain.canvas import STARTS, Canvas
 from archspec.explain.gallery import Exhibit, Gallery, Item, Picture, Value

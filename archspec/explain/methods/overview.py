@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain import embedding
 from archspec.explain.gallery import Exhibit, Gallery, Item, Picture, Table
 from archspec.explain.kernels import chosen_kernels

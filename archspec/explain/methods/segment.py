@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from archspec.diagnostics import UsageError
+from archspec.errors import UsageError
 from archspec.explain.attribution import ATTRIBUTIONS, Group, groups, maps_by
 from archspec.explain.gallery import Exhibit, Gallery, Picture, Value
 from archspec.explain.grabcut import Cut, cut, opencv, overlap, read_mask

@@ -1,0 +1,162 @@
+"""What comes out of a step that does not fit, so that the steps after it are checked as well.
+
+A failed step is taken to give the shape that it would give on an input that it fits. Of that shape
+the number of axes and mostly the channels are certain, the spatial extents are not: a node whose
+shape is assumed therefore has two shapes that differ in all that is uncertain. What fails on both
+in the same way is a mistake of its own; all else may be the consequence of the first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from archspec.element import Element
+from archspec.errors import Problem
+from archspec.graph.builder import TRIAL, Builder
+from archspec.graph.graph import Node
+from archspec.ops.arrangement import Reshape
+from archspec.ops.merge import Merge
+from archspec.ops.op import Elementwise
+from archspec.ops.shape import Shape
+
+FURTHER = 960
+"""By how much the second shape of an uncertain node is longer along each spatial axis."""
+
+DIVISIBLE = 2_520
+"""By how much more channels it has where they are uncertain: a multiple of all up to 10."""
+
+AMPLE = {1: 960, 2: 960, 3: 120}
+"""By the number of spatial axes, an extent on which any sensible window fits."""
+
+
+class Assumptions:
+    """The nodes of a builder whose shapes are assumed."""
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self.others: dict[int, Shape] = {}
+        """By the index of a node, its second shape."""
+
+    def other(self, node: Node) -> Shape:
+        """Return the second shape of a node; the only one where it is certain."""
+        return self.others.get(node.index, node.shape)
+
+    def uncertain(self, nodes: tuple[Node, ...]) -> bool:
+        return any(node.index in self.others for node in nodes)
+
+    def after(
+        self, element: Element, path: str, nodes: tuple[Node, ...]
+    ) -> tuple[Node | None, Problem | None]:
+        """Return what an element gives on nodes of which some are uncertain, and what is wrong."""
+        shapes = [node.shape for node in nodes]
+        first, second = (
+            self.tried(element, shapes),
+            self.tried(element, [self.other(node) for node in nodes]),
+        )
+        if isinstance(first, Shape) and isinstance(second, Shape):
+            return self.node(path, first, second), None
+        for found in (first, second, self._agreeing(element, nodes)):
+            if isinstance(found, Shape):
+                return self.node(path, found, _varied(found, self._vague(nodes))), None
+        if isinstance(element, Reshape) and len(element.to) <= max(AMPLE) + 1:  # some extent fits
+            return self.node(path, Shape(element.to), Shape(element.to)), None
+        problem = None
+        if isinstance(first, Problem) and isinstance(second, Problem):
+            problem = _common(first, second)
+        if problem:
+            problem.path = path + (problem.path or "").removeprefix(TRIAL)
+        return self.failed(element, path, nodes), problem
+
+    def failed(self, element: Element, path: str, nodes: tuple[Node, ...]) -> Node | None:
+        """Return a node for an element that does not fit these nodes; None where none is likely."""
+        shapes = [node.shape for node in nodes]
+        if isinstance(element, Elementwise):
+            return self.node(path, shapes[0], self.other(nodes[0]))
+        if isinstance(element, Reshape):
+            fits = 0 < len(element.to) <= max(AMPLE) + 1
+            return self.node(path, Shape(element.to), Shape(element.to)) if fits else None
+        for changed, inputs, certain in _repairs(element, shapes):
+            found = self.tried(changed, inputs)
+            if isinstance(found, Shape):
+                spatial = [
+                    max(1, round(n * extent / of))
+                    for n, extent, of in zip(
+                        found.spatial, shapes[0].spatial, inputs[0].spatial, strict=False
+                    )
+                ]
+                likely = Shape((*(spatial or found.spatial), found.channels))
+                vague = self._vague(nodes) or not certain
+                return self.node(path, likely, _varied(likely, vague))
+        return None
+
+    def _vague(self, nodes: tuple[Node, ...]) -> bool:
+        """Whether the number of channels of some node is uncertain."""
+        return any(self.other(node).channels != node.channels for node in nodes)
+
+    def node(self, path: str, shape: Shape, other: Shape) -> Node:
+        """Return a new node that is assumed to have one of two shapes."""
+        node = self.builder.stand_in(path, shape)
+        if shape != other:
+            self.others[node.index] = other
+        return node
+
+    def tried(self, element: Element, shapes: list[Shape]) -> Shape | Problem:
+        """Return the output's shape on inputs of these shapes, or what is wrong."""
+        try:
+            return self.builder.tried(element, shapes)
+        except Problem as problem:
+            return problem
+
+    def _agreeing(self, element: Element, nodes: tuple[Node, ...]) -> Shape | Problem | None:
+        """What a merge gives if the uncertain inputs have the extents of a certain one."""
+        certain = [node.shape for node in nodes if node.index not in self.others]
+        model = (certain or [nodes[0].shape])[0]
+        shapes = [
+            Shape((*model.spatial, (model if self._vague((node,)) else node.shape).channels))
+            if node.index in self.others
+            else node.shape
+            for node in nodes
+        ]
+        agree = isinstance(element, Merge) and all(
+            node.shape.rank == model.rank for node in nodes if node.index in self.others
+        )
+        return self.tried(element, shapes) if agree else None
+
+
+def _repairs(element: Element, shapes: list[Shape]) -> Iterator[tuple[Element, list[Shape], bool]]:
+    """Elements and inputs that are nearly those given, and whether they give the same channels."""
+    if len(shapes) > 1:
+        for model in shapes[:2]:
+            yield element, [Shape((*model.spatial, shape.channels)) for shape in shapes], True
+            yield element, [model] * len(shapes), False
+    ample = [Shape((*(AMPLE[x.rank],) * x.rank, x.channels)) if x.rank else x for x in shapes]
+    yield element, ample, True
+    if shapes[0].rank:  # for what needs a vector
+        yield element, [Shape((x.channels,)) for x in shapes], True
+    for name, field in type(element).model_fields.items():
+        if name in element.model_fields_set and not field.is_required():
+            default = field.get_default(call_default_factory=True)
+            yield element.model_copy(update={name: default}), ample, name in _OF_WINDOWS
+
+
+_OF_WINDOWS = frozenset({"kernel", "size", "stride", "padding", "dilation", "ceil"})
+"""Arguments that have no say in the number of channels."""
+
+
+def _varied(shape: Shape, vague: bool) -> Shape:
+    """A second shape with other extents; if `vague`, also with other channels."""
+    channels = shape.channels * DIVISIBLE if vague else shape.channels
+    return Shape((*(n + FURTHER for n in shape.spatial), channels))
+
+
+def _common(first: Problem, second: Problem) -> Problem | None:
+    """What two problems have in common, `?` for numbers in which they differ; None if nothing."""
+    ours, theirs = (re.split(r"(\d+)", problem.message) for problem in (first, second))
+    if first.code != second.code or ours[::2] != theirs[::2]:
+        return None
+    parts = (a if a == b else "?" for a, b in zip(ours, theirs, strict=True))
+    help_ = first.help if first.help == second.help else None
+    common = Problem(first.code, "".join(parts), help=help_)
+    common.path = first.path
+    return common

@@ -1,0 +1,493 @@
+"""Plan -> graph: the steps carried out, one after the other, with shapes known at each.
+
+No problem is reported that may only be the consequence of another. Where a step does not fit, its
+output is assumed as far as it is certain (`assumption.py`). One that fails otherwise leaves no
+node, and of whatever depends on it only its own arguments are checked.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, TypeAlias
+
+from archspec.blocks.block import Block
+from archspec.compile.assumption import Assumptions
+from archspec.compile.extent import input_extent
+from archspec.compile.plan import compile_plan
+from archspec.compile.step import (
+    GROUPS,
+    Plan,
+    SpecBlock,
+    Step,
+    is_count,
+    relative_meant,
+    report_arguments,
+    report_defaults,
+)
+from archspec.element import ArgumentProblems, Element, show, whole
+from archspec.errors import MOST_CANDIDATES, Problem, nearest
+from archspec.graph.builder import Builder
+from archspec.graph.graph import SEPARATOR, Graph, Node, reaching
+from archspec.ops.merge import Merge
+from archspec.ops.op import Op
+from archspec.ops.shape import Shape
+from archspec.spec.document import Path, Spec, name_problem
+from archspec.spec.findings import Findings
+from archspec.spec.template import BROKEN, Passed, Template, evaluate
+from archspec.spec.variables import variables
+
+MOST_REPEATS = 10_000
+"""The most that `repeat` may say."""
+
+MOST_STEPS = 50_000
+"""How many steps are carried out; one with much to evaluate counts as several."""
+
+DEEPEST = 64
+"""How deep steps may be nested, those of blocks included."""
+
+AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+"""What `in.` calls the spatial axes, by their number."""
+
+_Env: TypeAlias = ChainMap[str, Any]
+"""The variables there are at a step."""
+
+_Inputs: TypeAlias = tuple[Node | None, ...]
+"""What comes into a step; None for what is missing because of a mistake."""
+
+
+def expand(spec: Spec) -> Graph:
+    """The graph of a spec; raise `SpecError` with everything that is wrong with it."""
+    findings = Findings(spec.source, spec.found)
+    plan = compile_plan(spec, findings)
+    values = variables(spec, findings)
+    if spec.lost:  # the steps may refer to it
+        raise findings.error()
+    return _Run(spec, plan, values, findings).graph()
+
+
+class _Run:
+    """One walk over a plan."""
+
+    def __init__(
+        self, spec: Spec, plan: Plan, values: Mapping[str, Any], findings: Findings
+    ) -> None:
+        self.spec = spec
+        self.plan = plan
+        self.findings = findings
+        self.variables = {name: value for name, value in values.items() if name != "input"}
+        self.defaults = self._defaults()
+        shape = input_extent(spec, values["input"], self.variables, findings)
+        sound = {
+            cls.kind: {name: v for name, v in values.items() if v is not BROKEN}
+            for cls, values in self.defaults.items()
+        }
+        self.builder = Builder(shape or (1, 1), sound)
+        self.assumptions = Assumptions(self.builder)
+        self.enclosing = self.builder.input if shape else None
+        self.floor = ""
+        self.depth = 0
+        self.carried = 0
+        self.parsed: dict[tuple[type[Element], str], Element] = {}
+        self.named: dict[str, Node | None] = {}
+        self.made: list[tuple[Step, int, int]] = []
+        """Each op and block that was added, with the nodes it became, from and up to."""
+        self.failed: set[Path] = set()
+        """Steps of which it is said that they do not fit."""
+        self.left_out: set[str] = set()
+        self.vague: set[str] = set()
+        """Paths of loops whose rounds nobody knows."""
+        self.nameless = False
+        """Whether there is a step of which nobody knows what it would be called."""
+
+    def graph(self) -> Graph:
+        env: _Env = ChainMap(self.variables)
+        main = self._sequence(self.plan.layers, self.enclosing, env)
+        outputs, weights = {"output": main}, {"output": 1.0}
+        spared: list[Node | None] = []
+        for name, head in self.plan.heads.items():
+            if self.spec.inference or self._when(head, main, env) is False:
+                spared += self._inputs(head, main)[0]
+            else:
+                outputs[name] = self._step(head, main, env)
+                weights[name] = self.spec.document.heads[name].loss_weight
+        nodes = {name: node for name, node in outputs.items() if node is not None}
+        if not self.findings.found:
+            self._report_unused(node for node in (*nodes.values(), *spared) if node is not None)
+        if self.findings.found:
+            raise self.findings.error()
+        return self.builder.finish(self.spec.name, nodes, weights)
+
+    def _report_unused(self, ends: Iterable[Node]) -> None:
+        """Report steps that nothing needs: what they cost, the network would not have.
+
+        `ends` are the outputs, and where heads that are left out would start: what only those
+        need is left out with them, and no mistake.
+        """
+        needed = reaching(self.builder.nodes, (node.index for node in ends))
+        for step, start, stop in self.made:
+            if start < stop and not any(needed[start:stop]):
+                path = self.builder.nodes[stop - 1].name
+                help_ = "use it in a later step by `from: NAME`, or leave this step out"
+                problem = Problem("unused", "no step uses the output of this one", help=help_)
+                problem.path = path
+                self.findings.report(problem, (*step.path, step.kind), key=True)
+
+    # What holds for the whole run.
+
+    def _defaults(self) -> dict[type[Element], dict[str, Any]]:
+        """The values of `defaults`, BROKEN where something is wrong."""
+        defaults = {}
+        for cls, templates in self.plan.defaults.items():
+            values = defaults[cls] = dict.fromkeys(templates, BROKEN)
+            for name, template in templates.items():
+                try:
+                    values[name] = evaluate(template, self.variables)
+                except Problem as problem:
+                    self.findings.report(problem, ("defaults", cls.kind, name))
+                except Passed:
+                    continue
+            known = {name: value for name, value in values.items() if value is not BROKEN}
+            values |= dict.fromkeys(report_defaults(self.findings, cls, known), BROKEN)
+        return defaults
+
+    # Steps.
+
+    def _sequence(self, steps: tuple[Step, ...], x: Node | None, env: _Env) -> Node | None:
+        for step in steps:
+            x = self._step(step, x, env)
+        return x
+
+    def _step(self, step: Step, x: Node | None, env: _Env) -> Node | None:
+        inputs, missing = self._inputs(step, x)
+        rounds = self._rounds(step, inputs[0], env)
+        if rounds is None:  # one stands for all, so that the steps in it are checked as well
+            inputs = (None,) * len(inputs)
+            rounds = [dict.fromkeys([*step.loop, "index"], BROKEN)]
+            if isinstance(step.name, str):
+                self.vague.add(self.builder.prefix + step.name)
+        if not rounds:
+            self._count(step)
+            self._leave_out(step.name if isinstance(step.name, str) else None)
+        for number, bindings in enumerate(rounds, start=1):
+            self._count(step)
+            inner = env.new_child(bindings) if bindings else env
+            when = self._when(step, inputs[0], inner)
+            if when is False:
+                self._leave_out(step.numbered(number))
+                continue
+            while missing:  # a step that is left out needs no inputs
+                self.findings.report(*missing.pop(0))
+            if when is None:
+                inputs = (None,) * len(inputs)
+            name = self._name(step, number, inputs[0], inner)
+            try:
+                x = self._once(step, inputs, inner, name)
+            except Problem as problem:
+                self._report_unfit(step, problem)
+                x = None
+            except Passed:
+                x = None
+            inputs = (x, *inputs[1:]) if step.with_previous else (x,)
+        return x
+
+    def _once(self, step: Step, inputs: _Inputs, env: _Env, name: str | None) -> Node | None:
+        """Carry a step out once."""
+        if step.kind in GROUPS and len(inputs) > 1:
+            raise Problem("shape", f"`{step.kind}` takes one input, not {len(inputs)}")
+        if step.kind == "layers" and name is None:  # the steps belong to the scope around
+            with self._inside(inputs[0]):
+                y = self._sequence(step.body, inputs[0], env)
+            self.nameless |= not step.body
+            return None if step.broken else y
+        kind = step.kind if step.element or step.kind in GROUPS else "step"
+        path = self.builder.claim(kind, name)
+        self.named[path] = None
+        if step.kind == "layers":
+            with self.builder.scope(path, "layers"), self._inside(inputs[0]):
+                y = self._sequence(step.body, inputs[0], env)
+        elif step.kind == "branches":
+            y = self._branches(step, path, inputs[0], env)
+        elif step.element is None:
+            self.nameless = True
+            return None
+        else:
+            y = None if step.broken else self._element(step, path, inputs, env)
+        self.named[path] = None if step.broken else y
+        return self.named[path]
+
+    def _branches(self, step: Step, path: str, x: Node | None, env: _Env) -> Node | None:
+        ends: list[Node | None] = []
+        with self.builder.scope(path, "branches"), self._inside(x):
+            for name, steps in step.branches:
+                self._count(step)
+                branch = self.builder.claim("branch", name)
+                with self.builder.scope(branch, "branch"):
+                    end = self._sequence(steps, x, env)
+                self.named[branch] = end
+                ends.append(end)
+            nodes = [end for end in ends if end is not None]
+            if step.merge is None or step.broken or len(nodes) < len(ends):
+                return None
+            merge = self.builder.fill(step.merge.parse({}))
+            return self._place(step, merge, self.builder.claim("merge", merge.kind), tuple(nodes))
+
+    def _element(self, step: Step, path: str, inputs: _Inputs, env: _Env) -> Node | None:
+        element = step.constant or self._parse(step, inputs[0], env)
+        if isinstance(element, Merge):
+            if len(inputs) < 2:
+                help_ = f"as `{step.kind}: name` or `{step.kind}: [a, b]`"
+                raise Problem("shape", f"`{step.kind}` needs at least two inputs", help=help_)
+        elif len(inputs) > element.most_inputs:
+            most = (
+                "one input" if element.most_inputs == 1 else f"at most {element.most_inputs} inputs"
+            )
+            raise Problem("shape", f"`{step.kind}` takes {most}, not {len(inputs)}")
+        if isinstance(element, SpecBlock):
+            return self._spec_block(element, path, inputs[0])
+        nodes = tuple(node for node in inputs if node is not None)
+        if len(nodes) < len(inputs):
+            return None
+        if not isinstance(element, (Op, Block)):
+            raise TypeError(f"{step.kind} is neither an op nor a block")
+        start = len(self.builder.nodes)
+        y = self._place(step, element, path, nodes)
+        self.made.append((step, start, len(self.builder.nodes)))
+        return y
+
+    def _place(
+        self, step: Step, element: Element, path: str, nodes: tuple[Node, ...]
+    ) -> Node | None:
+        """The node of an element; where it does not fit, that is reported, and one is assumed."""
+        if self.assumptions.uncertain(nodes):
+            y, problem = self.assumptions.after(element, path, nodes)
+            if problem:
+                self._report_unfit(step, problem)
+            return y
+        try:
+            return self.builder.place(element, path, nodes)
+        except Problem as problem:
+            if problem.code != "shape":
+                raise
+            self._report_unfit(step, problem)
+            return self.assumptions.failed(element, path, nodes)
+
+    def _report_unfit(self, step: Step, problem: Problem) -> None:
+        if step.path not in self.failed:  # the rounds of a loop fail alike
+            self.failed.add(step.path)
+            self.findings.report(problem, (*step.path, step.kind), key=True)
+        if self.builder.full:
+            raise self.findings.error() from None
+
+    def _spec_block(self, element: SpecBlock, path: str, x: Node | None) -> Node | None:
+        arguments = {name: getattr(element, name) for name in type(element).model_fields}
+        env: _Env = ChainMap({**element.lost, **arguments}, self.variables)
+        floor, self.floor = self.floor, path
+        try:
+            with self.builder.scope(path, element.kind), self._inside(x):
+                return self._sequence(element.body, x, env)
+        finally:
+            self.floor = floor
+
+    @contextmanager
+    def _inside(self, x: Node | None) -> Iterator[None]:
+        """Within a group or a block, `input` is what came in there."""
+        if self.depth == DEEPEST:
+            raise Problem("limit", f"steps are nested more than {DEEPEST} deep, blocks included")
+        outer, self.enclosing = self.enclosing, x
+        self.depth += 1
+        try:
+            yield
+        finally:
+            self.enclosing = outer
+            self.depth -= 1
+
+    # What a step refers to.
+
+    def _inputs(self, step: Step, x: Node | None) -> tuple[_Inputs, list[tuple[Problem, Path]]]:
+        """What comes into a step, and the problems of inputs that there are not."""
+        if step.sources is None:
+            return (None,), []
+        if not step.sources:
+            return (x,), []
+        inputs: list[Node | None] = [x] if step.with_previous else []
+        missing: list[tuple[Problem, Path]] = []
+        for i, name in enumerate(step.sources):
+            try:
+                inputs.append(self._lookup(name))
+            except Problem as problem:
+                missing.append((problem, (*step.path, step.sources_key, i)))
+                inputs.append(None)
+        return tuple(inputs), missing
+
+    def _lookup(self, name: str) -> Node | None:
+        """The node of a name: of this scope, or of the nearest one around it."""
+        if name == "input":
+            return self.enclosing
+        first = name.partition(SEPARATOR)[0]
+        for prefix in self._prefixes():
+            if prefix + name in self.named:
+                return self.named[prefix + name]
+            if self.named.get(prefix + first, self) is None or self._is_vague(prefix + first):
+                return None
+            if prefix + first in self.left_out:
+                help_ = "its `when` is false, or it is repeated 0 times"
+                raise Problem("unknown-name", f"`{name}` is left out of this network", help=help_)
+        if self.nameless:
+            return None
+        raise self._unknown(name)
+
+    def _unknown(self, name: str) -> Problem:
+        """The problem of a name that nothing before has."""
+        latest = list(islice(reversed(self.named), MOST_CANDIDATES))
+        visible = [
+            path[len(prefix) :]
+            for prefix in self._prefixes()
+            for path in latest
+            if path.startswith(prefix)
+        ]
+        if name in self.plan.names and any(f"{p}{name}1" in self.named for p in self._prefixes()):
+            help_ = f"its rounds are called `{name}1`, `{name}2` and so on"
+            return Problem("unknown-name", f"`{name}` is a loop, not a single step", help=help_)
+        if name in self.plan.names:
+            help_ = "a step may take from earlier ones of its own group and of those around it"
+            message = f"`{name}` is defined later, or in a scope this step cannot see"
+            return Problem("circular", message, help=help_)
+        match = nearest(name, ["input", *visible])
+        near = [path for path in visible if SEPARATOR not in path][:8]
+        help_ = f"did you mean `{match}`?" if match else f"before it: {', '.join(['input', *near])}"
+        help_ = relative_meant(name) or help_
+        return Problem("unknown-name", f"no step before this one is called `{name}`", help=help_)
+
+    def _prefixes(self) -> Iterator[str]:
+        """The scopes in sight, from this one outwards."""
+        prefix = self.builder.prefix
+        yield prefix
+        while prefix and prefix != self.floor + SEPARATOR:
+            prefix = prefix[: prefix.rstrip(SEPARATOR).rfind(SEPARATOR) + 1]
+            yield prefix
+
+    def _is_vague(self, path: str) -> bool:
+        return path.rstrip("0123456789") in self.vague
+
+    def _leave_out(self, name: str | None) -> None:
+        if name is not None:
+            self.left_out.add(self.builder.prefix + name)
+
+    def _rounds(self, step: Step, x: Node | None, env: _Env) -> list[dict[str, Any]] | None:
+        """The loop variables of every round, one empty round for a plain step; None if unknown."""
+        if step.loop:
+            lists = {
+                name: self._value(step, ("for", name), template, x, env)
+                for name, template in step.loop.items()
+            }
+            for name, values in lists.items():
+                if not isinstance(values, (tuple, type(BROKEN))):
+                    message = f"`{name}` must be a list here, not {show(values)}"
+                    self._report(step, ("for", name), Problem("type", message))
+            if not all(isinstance(values, tuple) for values in lists.values()):
+                return None
+            lengths = {name: len(values) for name, values in lists.items()}
+            if len(set(lengths.values())) > 1:
+                said = ", ".join(f"`{name}` has {n}" for name, n in lengths.items())
+                problem = Problem("value", f"lists of unequal length: {said}")
+                self._report(step, ("for",), problem)
+                return None
+            return [
+                dict(zip(lists, values, strict=True), index=index)
+                for index, values in enumerate(zip(*lists.values(), strict=True))
+            ]
+        if step.repeat is None:
+            return [{}]
+        times = whole(self._value(step, ("repeat",), step.repeat, x, env))
+        if times is BROKEN:
+            return None
+        if not is_count(times):
+            message = f"`repeat` must be a whole number from 0, not {show(times)}"
+            self._report(step, ("repeat",), Problem("value", message))
+            return None
+        if times > MOST_REPEATS:
+            message = f"`repeat` of {times:,} is more than {MOST_REPEATS:,}"
+            self._report(step, ("repeat",), Problem("limit", message))
+            return None
+        return [{"index": index} for index in range(times)]
+
+    def _when(self, step: Step, x: Node | None, env: _Env) -> bool | None:
+        """Whether a step is to be carried out; None if that is unknown."""
+        value = self._value(step, ("when",), step.when, x, env)
+        if isinstance(value, bool):
+            return value
+        if value is not BROKEN:
+            message = f"`when` must be true or false, not {show(value)}"
+            self._report(step, ("when",), Problem("type", message, help="as `when: =n > 1`"))
+        return None
+
+    def _name(self, step: Step, number: int, x: Node | None, env: _Env) -> str | None:
+        if step.name is None or isinstance(step.name, str):
+            return step.numbered(number)
+        value = self._value(step, ("name",), step.name, x, env)
+        problem = None if value is BROKEN else name_problem(value, "a step")
+        if problem:
+            self._report(step, ("name",), problem)
+        if problem or value is BROKEN:
+            self.nameless = True
+            return None
+        return str(value)
+
+    # Values.
+
+    def _parse(self, step: Step, x: Node | None, env: _Env) -> Element:
+        """The element of a step some of whose arguments are expressions."""
+        if step.element is None:
+            raise Passed
+        values = dict(self.defaults.get(step.element, {}))
+        for name in step.given:
+            values[name] = self._value(step, (step.kind, name), step.arguments[name], x, env)
+        if BROKEN in values.values():
+            raise Passed
+        key = (step.element, repr(values))
+        element = self.parsed.get(key)
+        if element is None:
+            try:
+                element = self.parsed[key] = step.element.parse(values)
+            except ArgumentProblems as problems:
+                report_arguments(self.findings, step, problems.problems)
+                raise Passed from None
+        return element
+
+    def _value(self, step: Step, where: Path, template: Template, x: Node | None, env: _Env) -> Any:
+        """The value of what stands at `where` in a step; BROKEN if that is unknown."""
+        inputs = None if x is None else _described(x.shape)
+        uncertain = x is not None and self.assumptions.uncertain((x,))
+        if x is not None and inputs is not None and uncertain:
+            inputs = dict(inputs.items() & _described(self.assumptions.other(x)).items())
+        try:
+            return evaluate(template, env, inputs)
+        except Problem as problem:
+            if not uncertain:
+                self._report(step, where, problem)
+        except Passed:
+            pass
+        return BROKEN
+
+    # Problems.
+
+    def _count(self, step: Step) -> None:
+        self.carried += step.weight
+        if self.carried > MOST_STEPS:
+            if not self.findings.found:  # it may be their consequence
+                problem = Problem("limit", f"the spec asks for more than {MOST_STEPS:,} steps")
+                self.findings.report(problem, (*step.path, step.kind), key=True)
+            raise self.findings.error()
+
+    def _report(self, step: Step, where: Path, problem: Problem) -> None:
+        self.findings.report(problem, (*step.path, *where))
+
+
+def _described(shape: Shape) -> dict[str, int]:
+    """What an expression may ask of its step's input, as `in.channels`."""
+    described = {"channels": shape.channels, "rank": shape.rank}
+    described.update(zip(AXES.get(shape.rank, ()), shape.spatial, strict=True))
+    return described

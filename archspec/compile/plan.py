@@ -1,0 +1,500 @@
+"""Spec -> plan: every step checked for what can be known before shapes are, and compiled.
+
+The plan is what the expander walks. Checking all steps first, those in branches not taken too,
+is what lets one run report every mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from archspec.compile import catalog
+from archspec.compile.step import (
+    GROUPS,
+    MODIFIERS,
+    Plan,
+    SpecBlock,
+    Step,
+    declare,
+    inline,
+    is_bool,
+    is_count,
+    meant,
+    misplaced,
+    no_single_value,
+    not_a_list,
+    relative_meant,
+    report_arguments,
+    report_defaults,
+)
+from archspec.element import ArgumentProblems, Element, show, unknown_argument, whole
+from archspec.errors import Problem, suggestion
+from archspec.ops.merge import Merge
+from archspec.spec.document import Head, Mapped, Path, Spec, name_problem
+from archspec.spec.expressions import is_expression
+from archspec.spec.findings import Findings
+from archspec.spec.template import (
+    BROKEN,
+    Known,
+    Template,
+    compile_template,
+    expression_meant,
+    is_constant,
+)
+from archspec.vocabulary import key_hint, value_meant
+
+MOST_BLOCKS = 1_000
+"""How many blocks of its own a spec may define: each becomes a class."""
+
+NOTHING = Known()
+"""The variables where there are none."""
+
+_BESIDE = {*GROUPS["layers"], *GROUPS["branches"]}
+"""What may stand beside what a step is."""
+
+
+def compile_plan(spec: Spec, findings: Findings) -> Plan:
+    """Compile all of a spec. What is wrong is reported, and the steps concerned are `broken`."""
+    return _Compiler(spec, findings).plan()
+
+
+class _Compiler:
+    def __init__(self, spec: Spec, findings: Findings) -> None:
+        self.document = spec.document
+        self.lost = spec.lost
+        self.findings = findings
+        self.report = findings.report
+        self.variables = Known(spec.document.vars)
+        self.names: set[str] = set()
+        self.blocks: dict[str, type[SpecBlock]] = {}
+        self.defaults: dict[type[Element], dict[str, Template]] = {}
+        self.taken: set[str] = set()
+        """Blocks of the spec's own that are called like a kind there is: nobody knows which."""
+        self.uses: dict[str, dict[str, Path]] = {}
+        """For each block, the blocks in it, and where."""
+        self.inside: str | None = None
+
+    def plan(self) -> Plan:
+        if len(self.document.blocks) > MOST_BLOCKS:
+            message = f"{len(self.document.blocks):,} blocks are more than {MOST_BLOCKS:,}"
+            self.report(Problem("limit", message), ("blocks",), key=True)
+            raise self.findings.error()
+        for name, definition in self.document.blocks.items():
+            if not self._is_free(name):
+                self.taken.add(name)
+            self.blocks[name] = declare(name, definition, self.findings)
+        self._compile_defaults(self.document.defaults)
+        for name, definition in self.document.blocks.items():
+            self.inside = name
+            known = self.variables.inside(definition.args)
+            self.blocks[name].body = self._steps(
+                definition.layers, ("blocks", name, "layers"), known
+            )
+        self.inside = None
+        layers = self._steps(self.document.layers, ("layers",), self.variables)
+        heads = {name: self._head(name, head) for name, head in self.document.heads.items()}
+        if self._report_circles():
+            layers, heads = (), {}
+        return Plan(layers, heads, self.defaults, frozenset(self.names))
+
+    # Blocks of the spec's own, and heads.
+
+    def _is_free(self, name: str) -> bool:
+        """Whether a block may be called so; reported if not."""
+        problem = None
+        if name in _BESIDE or name in GROUPS:
+            problem = Problem("value", f"`{name}` is a reserved word; choose another name")
+        elif catalog.get(name):
+            message = f"archspec already has a kind `{name}`"
+            problem = Problem("duplicate", message, help="choose another name")
+        if problem:
+            self.report(problem, ("blocks", name), key=True)
+        return problem is None
+
+    def _report_circles(self) -> bool:
+        """Report blocks that are made of themselves; say whether there are any."""
+        done: set[str] = set()
+        circular = False
+        for first in self.uses:
+            trail = {first: iter(self.uses[first].items())}
+            while trail:
+                name = next(reversed(trail))
+                used, path = next(trail[name], ("", ()))
+                if not used:
+                    done.add(name)
+                    del trail[name]
+                elif used in trail:
+                    names = list(trail)
+                    circle = " -> ".join([*names[names.index(used) :], used])
+                    problem = Problem("circular", f"blocks that contain themselves: {circle}")
+                    self.report(problem, path, key=True)
+                    circular = True
+                elif used not in done:
+                    trail[used] = iter(self.uses.get(used, {}).items())
+        return circular
+
+    def _head(self, name: str, head: Head) -> Step:
+        path: Path = ("heads", name)
+        self.names.add(name)
+        return Step(
+            path,
+            "layers",
+            name,
+            sources=() if head.source is None else (head.source,),
+            when=self._when(head.when, (*path, "when"), self.variables),
+            body=self._steps(head.layers, (*path, "layers"), self.variables),
+        )
+
+    # Steps.
+
+    def _steps(self, data: Any, path: Path, known: Known) -> tuple[Step, ...]:
+        if isinstance(data, list):
+            return tuple(self._step(item, (*path, i), known) for i, item in enumerate(data))
+        self.report(not_a_list(path[-1], data), path)
+        return ()
+
+    def _step(self, data: Any, path: Path, known: Known) -> Step:
+        before = len(self.findings.found)
+        if isinstance(data, str):
+            data = {data: None}
+        if not isinstance(data, dict) or not data:
+            help_ = "a step is `- kind: arguments`, or `- kind` alone"
+            if isinstance(data, list) and len(data) == 2 and self._find(str(data[0])):
+                help_ = f"did you mean `{data[0]}: {inline(data[1])}`?"
+            self.report(Problem("type", f"this is not a step: {show(data)}", help=help_), path)
+            return Step(path, "", broken=True)
+        kind = self._kind(data, path)
+        if kind is None:
+            return Step(path, "", name=self._name(data.get("name"), (*path, "name")), broken=True)
+        step = self._modifiers(kind, data, path, known)
+        if step.looping or "for" in data:
+            known = known.inside({*step.loop, "index"})
+        if "" in step.loop:  # who knows which variables there would be
+            return step._replace(broken=True)
+        # A group with a broken step inside is not broken itself: the step passes that on.
+        if kind == "layers":
+            broken = len(self.findings.found) > before
+            body = self._steps(data[kind], (*path, kind), known)
+            if data[kind] == []:
+                self.report(Problem("value", "`layers` is empty"), (*path, kind))
+            step = step._replace(body=body, broken=broken or not body)
+        elif kind == "branches":
+            step = self._branches(step, data, path, known)
+        else:
+            astray = any(self._is_argument(kind, key) for key in data.keys() - {kind})
+            step = self._element(step, data[kind], path, known, astray=astray)
+            step = step._replace(broken=step.broken or len(self.findings.found) > before)
+        return step.weighed()
+
+    def _kind(self, data: Mapping[str, Any], path: Path) -> str | None:
+        """The one key that says what the step is; reports everything else that is not allowed."""
+        group = next((word for word in GROUPS if word in data), None)
+        allowed = GROUPS.get(group or "", MODIFIERS)
+        others = [key for key in data if key != group and key not in allowed]
+        if group is not None:
+            for key in others:
+                hint = key_hint(key, allowed, what=f"allowed beside `{group}`")
+                problem = Problem(
+                    "unknown-key", f"`{key}` is not allowed beside `{group}`", help=hint
+                )
+                self.report(problem, (*path, key), key=True)
+            return group
+        possible = [key for key in others if key not in _BESIDE]
+        kinds = [key for key in possible if key in self.blocks or catalog.get(key)]
+        if not possible:
+            help_ = "add the kind, as `conv: 64`, or `layers: [...]`"
+            self.report(Problem("missing", "this step has no kind", help=help_), path)
+            return None
+        kind = kinds[0] if kinds else possible[0]
+        if not kinds and isinstance(data[kind], str) and self._find(data[kind]):
+            others = [kind]  # as `type: conv`: what stands beside it are arguments
+        for key in others:
+            if key == kind:
+                continue
+            message, hint = f"`{key}` is not allowed beside a kind", ""
+            if key in kinds and not self._is_argument(kind, key):
+                message = f"a step has one kind, this one has `{kind}` and `{key}`"
+                hint = f"begin a new step: `- {key}: ...`"
+            elif key == "for":
+                hint = "`for` goes with `layers: [...]`"
+            hint = hint or misplaced(self._find(kind), data, key)
+            self.report(Problem("unknown-key", message, help=hint), (*path, key), key=True)
+        return kind
+
+    def _find(self, kind: str) -> type[Element] | None:
+        return self.blocks.get(kind) or catalog.get(kind)
+
+    def _is_argument(self, kind: str, key: str) -> bool:
+        cls = self._find(kind)
+        return cls is not None and key in cls.model_fields
+
+    # Modifiers.
+
+    def _modifiers(self, kind: str, data: Mapping[str, Any], path: Path, known: Known) -> Step:
+        loop: dict[str, Template] = {}
+        if "for" in data:
+            loop = self._loop(data["for"], (*path, "for"), known)
+            if "repeat" in data:
+                problem = Problem("unknown-key", "`for` and `repeat` cannot be used together")
+                self.report(problem, (*path, "repeat"), key=True)
+        repeat = whole(data.get("repeat"))
+        if repeat is None or is_count(repeat) or is_expression(repeat):
+            repeat = self._template(repeat, (*path, "repeat"), known)
+        else:
+            message = f"`repeat` must be a whole number from 0, not {show(repeat)}"
+            help_ = expression_meant(repeat, known) or meant(repeat, is_count)
+            self.report(Problem("type", message, help=help_), (*path, "repeat"))
+            repeat = BROKEN
+        if loop or repeat is not None:
+            known = known.inside({*loop, "index"})
+        return Step(
+            path,
+            kind,
+            name=self._name(data.get("name"), (*path, "name"), known),
+            sources=self._sources(data.get("from"), (*path, "from")),
+            repeat=repeat,
+            loop=loop,
+            when=self._when(data.get("when", True), (*path, "when"), known),
+        )
+
+    def _name(self, name: Any, path: Path, known: Known = NOTHING) -> Template:
+        if name is None:
+            return None
+        if is_expression(name):
+            return self._template(name, path, known)
+        problem = name_problem(name, "a step")
+        if problem:
+            self.report(problem, path)
+            return BROKEN
+        self.names.add(name)
+        return name
+
+    def _when(self, when: Any, path: Path, known: Known) -> Template:
+        if isinstance(when, bool) or is_expression(when):
+            return self._template(when, path, known)
+        message = f"`when` must be true, false or an expression, not {show(when)}"
+        help_ = expression_meant(when, known) or meant(when, is_bool) or "as `when: =wide`"
+        self.report(Problem("type", message, help=help_), path)
+        return BROKEN
+
+    def _sources(self, data: Any, path: Path) -> tuple[str, ...] | None:
+        if data is None:
+            return ()
+        names = [data] if isinstance(data, str) else data
+        if not isinstance(names, list) or not all(isinstance(n, str) for n in names) or not names:
+            message = f"`from` must be a name or a list of names, not {show(data)}"
+            self.report(Problem("type", message, help=relative_meant(data)), path)
+            return None
+        return tuple(names)
+
+    def _loop(self, data: Any, path: Path, known: Known) -> dict[str, Template]:
+        if not isinstance(data, dict) or not data:
+            help_ = "as `for: {filters: [64, 128], n: [1, 2]}`"
+            message = f"`for` must map names to lists, not {show(data)}"
+            self.report(Problem("type", message, help=help_), path)
+            return {"": BROKEN}
+        loop: dict[str, Template] = {}
+        for name, values in data.items():
+            loop[name] = BROKEN
+            problem = name_problem(name, "a loop's variable", variable=True)
+            if problem:
+                self.report(problem, (*path, name), key=True)
+            elif not (isinstance(values, list) or is_expression(values)):
+                message = f"`{name}` must be a list here, not {show(values)}"
+                mend = f"`{name}: =range({values})` counts from 0" if is_count(values) else None
+                self.report(Problem("type", message, help=mend), (*path, name))
+            else:
+                loop[name] = self._template(values, (*path, name), known)
+        return loop
+
+    # Branches.
+
+    def _branches(self, step: Step, data: Mapping[str, Any], path: Path, known: Known) -> Step:
+        written = data["branches"]
+        where = (*path, "branches")
+        named: dict[Any, Any] = {}
+        if isinstance(written, list):
+            named = {f"branch{i + 1}": steps for i, steps in enumerate(written)}
+        elif isinstance(written, dict):
+            named = written
+        else:
+            message = f"`branches` must be a list of lists of steps, not {show(written)}"
+            self.report(Problem("type", message), where)
+            step = step._replace(broken=True)
+        if isinstance(written, (list, dict)) and len(named) < 2:
+            help_ = "[] is the identity branch"
+            problem = Problem("value", "`branches` needs at least two branches", help=help_)
+            self.report(problem, where)
+            step = step._replace(broken=True)
+        branches = []
+        for i, (name, steps) in enumerate(named.items()):
+            key = name if isinstance(written, dict) else i
+            unfit = name_problem(name, "a branch")
+            if unfit:
+                self.report(unfit, (*where, key), key=True)
+            self.names.add(name)
+            before = len(self.findings.found)
+            body = self._steps(steps, (*where, key), known)
+            if not isinstance(steps, list) and len(self.findings.found) > before:
+                step = step._replace(broken=True)
+            branches.append((name, body))
+        return step._replace(branches=tuple(branches), merge=self._merge(data, path))
+
+    def _merge(self, data: Mapping[str, Any], path: Path) -> type[Merge] | None:
+        """The class of the merge; None if it is broken."""
+        word = data.get("merge")
+        cls = catalog.get(word) if isinstance(word, str) else None
+        if cls is not None and _merges_alone(cls):
+            return cls
+        merges = sorted(kind for kind, cls in catalog.kinds().items() if _merges_alone(cls))
+        if word is None:
+            help_ = f"add `merge: concat`, or another of {', '.join(merges)}"
+            self.report(Problem("missing", "`branches` needs `merge`", help=help_), path)
+            return None
+        hint = suggestion(str(word), merges, what="merges", meant=value_meant(str(word), merges))
+        problem = Problem("value", f"`merge` cannot be {show(word)}", help=hint)
+        self.report(problem, (*path, "merge"))
+        return None
+
+    # Ops and blocks.
+
+    def _element(
+        self, step: Step, data: Any, path: Path, known: Known, *, astray: bool = False
+    ) -> Step:
+        """The step of a kind; `astray`: some of its arguments stand beside it, not below."""
+        where = (*path, step.kind)
+        cls = self._class(step.kind, where)
+        if cls is None or step.kind in self.taken:
+            return step._replace(broken=True)
+        step = step._replace(element=cls)
+        if issubclass(cls, Merge) and not isinstance(data, dict) and data is not None:
+            return self._merge_step(step, cls, data, where)
+        if isinstance(data, dict) or data is None:
+            given = data or {}
+        elif cls.main is not None:
+            given = {cls.main: data}
+        else:
+            self.report(no_single_value(cls), where)
+            return step
+        arguments: dict[str, Template] = {}
+        strange = [name for name in given if name not in cls.model_fields]
+        for name, value in given.items():
+            place = (*where, name) if isinstance(data, dict) else where
+            if name in cls.model_fields:
+                arguments[name] = self._template(value, place, known)
+            else:
+                meant = expression_meant(given, known) if value is None else None
+                self._report_strange(cls, name, place, key=isinstance(data, dict), meant=meant)
+        step = step._replace(
+            arguments={**self.defaults.get(cls, {}), **arguments},
+            given=frozenset(arguments),
+        )
+        return self._checked(step, cls, known, strange=bool(strange) or astray)
+
+    def _report_strange(
+        self, cls: type[Element], name: str, place: Path, *, key: bool, meant: str | None = None
+    ) -> None:
+        """Report an argument that a kind does not have; `meant` is what is known of it."""
+        if issubclass(cls, SpecBlock) and name in cls.lost:
+            return
+        problem = unknown_argument(cls, name)
+        problem.help = meant or problem.help
+        if name in MODIFIERS and place[0] != "defaults":
+            problem.help = f"it belongs beside the kind: `{{{cls.kind}: ..., {name}: ...}}`"
+        self.report(problem, place, key=key)
+
+    def _checked(
+        self, step: Step, cls: type[Element], known: Known, *, strange: bool = False
+    ) -> Step:
+        """The step with its constant arguments checked; its element, if there are no others.
+
+        `strange`: it has an argument that does not exist. One that is missing may be that one.
+        """
+        constants = {name: v for name, v in step.arguments.items() if is_constant(v)}
+        complete = len(constants) == len(step.arguments)
+        excused = strange or {("defaults",), ("defaults", step.kind)} & self.lost
+        try:
+            element = cls.parse(constants)
+        except ArgumentProblems as problems:
+            wrong = {
+                name: problem
+                for name, problem in problems.problems.items()
+                if name in constants
+                or (problem.code == "missing" and name not in step.arguments and not excused)
+                or (not name and complete)
+            }
+            for name in constants.keys() & wrong:
+                wrong[name].help = expression_meant(constants[name], known) or wrong[name].help
+            report_arguments(self.findings, step, wrong)
+            return step._replace(broken=complete or bool(wrong))
+        return step._replace(constant=element) if complete else step
+
+    def _class(self, kind: str, where: Path) -> type[Element] | None:
+        if kind in self.blocks:
+            if self.inside is not None:
+                self.uses.setdefault(self.inside, {}).setdefault(kind, where)
+            return self.blocks[kind]
+        cls = catalog.get(kind)
+        if cls is None and not self.lost & {("blocks",), ("blocks", kind)}:
+            groups = () if where[0] == "defaults" else tuple(GROUPS)
+            problem = catalog.unknown_kind(kind, (*self.blocks, *groups))
+            self.report(problem, where, key=True)
+        return cls
+
+    def _merge_step(self, step: Step, cls: type[Merge], data: Any, where: Path) -> Step:
+        """A merge that names its inputs itself: one beside the previous step, or all of them."""
+        names = data if isinstance(data, list) else [data]
+        problem = None
+        if not all(isinstance(name, str) and not is_expression(name) for name in names):
+            message = f"`{step.kind}` takes names of steps, not {show(data)}"
+            problem = Problem("type", message, help=relative_meant(data))
+        elif isinstance(data, list) and len(data) < 2:
+            help_ = f"`{step.kind}: name` merges the previous step with the named one"
+            problem = Problem("value", "a list must name every input, at least two", help=help_)
+        if step.sources:
+            twice = Problem("unknown-key", f"`{step.kind}` names its inputs already; drop `from`")
+            self.report(twice, (*step.path, "from"), key=True)
+        if step.repeat is not None and isinstance(data, list):
+            help_ = f"`{step.kind}: name` can be repeated: it takes the previous step each time"
+            endless = Problem("unknown-key", "a list of names cannot be repeated", help=help_)
+            self.report(endless, (*step.path, "repeat"), key=True)
+        if problem:
+            self.report(problem, where)
+            return step._replace(sources=None)
+        step = step._replace(
+            sources=tuple(names),
+            sources_key=step.kind,
+            with_previous=isinstance(data, str),
+            arguments=dict(self.defaults.get(cls, {})),
+        )
+        return self._checked(step, cls, NOTHING)
+
+    # Values and defaults.
+
+    def _template(self, value: Any, path: Path, known: Known) -> Template:
+        return compile_template(value, path, known, self.findings)
+
+    def _compile_defaults(self, data: Mapping[str, Mapped]) -> None:
+        for kind, arguments in data.items():
+            path: Path = ("defaults", kind)
+            cls = self._class(kind, path)
+            if cls is None:
+                continue
+            compiled = self.defaults.setdefault(cls, {})
+            for name, value in arguments.items():
+                if name not in cls.model_fields:
+                    self._report_strange(cls, name, (*path, name), key=True)
+                    continue
+                compiled[name] = compile_template(
+                    value, (*path, name), self.variables, self.findings, shaped=False
+                )
+            constants = {name: v for name, v in compiled.items() if is_constant(v)}
+            for name in report_defaults(self.findings, cls, constants):
+                compiled[name] = BROKEN
+
+
+def _merges_alone(cls: type[Element]) -> TypeGuard[type[Merge]]:
+    """Whether a kind is a merge that needs no arguments, so that `merge` may name it."""
+    required = (field for field in cls.model_fields.values() if field.is_required())
+    return issubclass(cls, Merge) and not any(required)

@@ -1,0 +1,286 @@
+"""A step, compiled: what a plan consists of, and what can be asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+from pydantic import ValidationError, create_model
+
+from archspec.element import ArgumentProblems, Element, Expect, show, whole
+from archspec.errors import Problem, nearest
+from archspec.ops.merge import Merge
+from archspec.spec.document import Argument, BlockDefinition, Path, name_problem
+from archspec.spec.expressions import Expression, is_expression
+from archspec.spec.findings import Findings
+from archspec.spec.template import BROKEN, Passed, Template, compile_template, evaluate, size
+from archspec.vocabulary import folded, key_hint, key_meant, readings, value_meant
+
+MODIFIERS = ("name", "from", "repeat", "when")
+"""What may stand beside the kind of any step."""
+
+GROUPS = {"layers": (*MODIFIERS, "for"), "branches": (*MODIFIERS, "for", "merge")}
+"""What is a step of steps, and what may stand beside it."""
+
+
+class Step(NamedTuple):
+    """One compiled step. Exactly one of `element`, `body` and `branches` says what it is."""
+
+    path: Path
+    """Where it stands in the document."""
+    kind: str
+    name: Template = None
+    sources: tuple[str, ...] | None = ()
+    """Names it takes its inputs from; the previous step if empty; None if they are broken."""
+    sources_key: str = "from"
+    """The key under which they stand."""
+    with_previous: bool = False
+    """Whether the previous step comes before the named ones, as in `add: shortcut`."""
+    repeat: Template = None
+    loop: Mapping[str, Template] = MappingProxyType({})
+    when: Template = True
+    element: type[Element] | None = None
+    arguments: Mapping[str, Template] = MappingProxyType({})
+    """What it is given, completed by the spec's `defaults`."""
+    given: frozenset[str] = frozenset()
+    """Which of them stand at the step itself."""
+    constant: Element | None = None
+    """The element itself, where no argument is an expression."""
+    body: tuple[Step, ...] = ()
+    branches: tuple[tuple[str, tuple[Step, ...]], ...] = ()
+    merge: type[Merge] | None = None
+    broken: bool = False
+    """Whether something about it is wrong, so that it has no output to speak of."""
+
+    weight: int = 1
+    """How much work a round of it is, beside that of the steps in it: 1 for most."""
+
+    @property
+    def looping(self) -> bool:
+        return bool(self.loop) or self.repeat is not None
+
+    def numbered(self, number: int) -> str | None:
+        """The name in this round; None where it is an expression, or there is none."""
+        if not isinstance(self.name, str):
+            return None
+        return f"{self.name}{number}" if self.looping else self.name
+
+    def weighed(self) -> Step:
+        """The same step, its weight known."""
+        templates = [self.name, self.repeat, self.when, *self.loop.values()]
+        if self.constant is None:
+            templates += self.arguments.values()
+        values = sum(map(size, templates)) + len(self.sources or ())
+        fields = len(self.element.model_fields) if self.element else 0
+        return self._replace(weight=1 + (values + fields) // 16)
+
+
+class SpecBlock(Element):
+    """A block that a spec defines: its fields are the arguments, its body the steps."""
+
+    body: ClassVar[tuple[Step, ...]] = ()
+    lost: ClassVar[Mapping[str, Any]] = {}
+    """Arguments whose declaration is wrong, each BROKEN."""
+
+
+class Plan(NamedTuple):
+    """A spec's steps, compiled."""
+
+    layers: tuple[Step, ...]
+    heads: Mapping[str, Step]
+    """Each a group of its own, called like the head."""
+    defaults: Mapping[type[Element], Mapping[str, Template]]
+    names: frozenset[str]
+    """Every name that a step, a group or a head of the spec has."""
+
+
+def report_arguments(findings: Findings, step: Step, problems: Mapping[str, Problem]) -> None:
+    """Report what is wrong with a step's arguments where the user wrote each.
+
+    What is wrong in `defaults` is said there, and not at each step that they complete.
+    """
+    where = (*step.path, step.kind)
+    for name, problem in problems.items():
+        if problem.code == "missing" or not name:
+            findings.report(problem, where, key=True)
+        elif name in step.given:
+            findings.report(problem, (*where, name))
+
+
+def is_count(value: object) -> bool:
+    """Whether a value is a whole number from 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def meant(value: object, fits: Callable[[Any], bool]) -> str | None:
+    """A help line for a value written in another way than archspec's, as `"3"` or `yes`."""
+    reading = next((each for each in readings(value) if fits(whole(each))), None)
+    return None if reading is None else f"did you mean `{show(whole(reading))}`?"
+
+
+def is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def inline(value: Any) -> str:
+    """A value as it may stand within `{}`; dots for a long one."""
+    return show(value).strip('"') if isinstance(value, (int, float, str)) else "..."
+
+
+def no_single_value(cls: type[Element]) -> Problem:
+    help_ = cls.hints.get("", f"write `- {cls.kind}` alone: it has no arguments")
+    if cls.model_fields and "" not in cls.hints:
+        names = ", ".join(cls.model_fields)
+        help_ = f"its arguments: {names}; write them as `{cls.kind}: {{name: value}}`"
+    return Problem("type", f"`{cls.kind}` takes no single value", help=help_)
+
+
+def not_a_list(key: str | int, data: Any) -> Problem:
+    """What is wrong where steps are needed and there is no list, mostly a single step."""
+    what = "`layers`" if key == "layers" else "a branch"
+    step = f"{{{next(iter(data))}: ...}}" if isinstance(data, dict) and data else data
+    help_ = (
+        f"a single step is written as a list, too: `[{step}]`" if isinstance(step, str) else None
+    )
+    return Problem("type", f"{what} must be a list of steps, not {show(data)}", help=help_)
+
+
+def misplaced(cls: type[Element] | None, data: Mapping[str, Any], key: str) -> str:
+    """A help line for a key that stands beside a kind and cannot."""
+    argument = None if cls is None else key if key in cls.model_fields else None
+    if cls is not None and argument is None:
+        argument = key_meant(key, cls.model_fields)
+    if cls is None or argument is None:
+        return key_hint(key, MODIFIERS, what="allowed beside a kind")
+    given = data[cls.kind]
+    if given is None and argument == key:
+        return f"`{key}` is an argument of `{cls.kind}`: indent it below `{cls.kind}:`"
+    single = cls.main not in (None, argument) and isinstance(given, (int, float, str))
+    first = f"{cls.main}: {given}, " if single else "..., "
+    right = f"{cls.kind}: {{{first}{argument}: {inline(data[key])}}}"
+    return f"`{argument}` is an argument: write `{right}`"
+
+
+def relative_meant(name: object) -> str | None:
+    """A help line for what other tools call the step before."""
+    before = name == -1 or (isinstance(name, str) and folded(name) in _BEFORE)
+    if before:
+        return "a step takes from the one before it without being told: leave this out"
+    counted = isinstance(name, int) and not isinstance(name, bool)
+    return "steps are referred to by name: give that step a `name`" if counted else None
+
+
+_BEFORE = frozenset({"previous", "prev", "last", "before", "1"})
+
+
+def report_defaults(
+    findings: Findings, cls: type[Element], values: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Report what is wrong with some defaults of a kind, others being unsaid; give their names."""
+    try:
+        cls.parse(values)
+    except ArgumentProblems as problems:
+        wrong = {name: each for name, each in problems.problems.items() if name in values}
+        for name, problem in wrong.items():
+            findings.report(problem, ("defaults", cls.kind, name))
+        return tuple(wrong)
+    return ()
+
+
+def declare(name: str, definition: BlockDefinition, findings: Findings) -> type[SpecBlock]:
+    """The class of a block that a spec defines, its body still empty."""
+    fields: dict[str, Any] = {}
+    for arg, written in definition.args.items():
+        path: Path = ("blocks", name, "args", arg)
+        unfit = name_problem(arg, "an argument", variable=True)
+        if unfit is None and hasattr(SpecBlock, arg):
+            help_ = "archspec has its own use for this name"
+            unfit = Problem("value", f"an argument cannot be called `{arg}`", help=help_)
+        if unfit:
+            findings.report(unfit, path, key=True)
+            continue
+        try:
+            argument = _argument(written)
+        except Problem as problem:
+            findings.report(problem, path)
+            continue
+        try:
+            fields[arg] = _field(argument, (*path, "default"), findings)
+        except Problem as problem:
+            findings.report(problem, (*path, "default"))
+        except Passed:
+            continue
+    block = create_model(name, __base__=SpecBlock, **fields)
+    block.__doc__ = definition.about
+    block.kind = name
+    block.main = next(iter(definition.args), None)
+    block.lost = {arg: BROKEN for arg in definition.args if arg not in fields}
+    return block
+
+
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "a word"),
+    "list": ((tuple,), "a list"),
+}
+"""What an argument may be: the Python types of its values, and what they are in words."""
+
+_ANNOTATIONS = {"int": int, "float": float, "bool": bool, "str": str, "list": tuple[Any, ...]}
+
+
+def _field(argument: Argument, path: Path, findings: Findings) -> tuple[Any, Any]:
+    """An argument's annotation for pydantic and its default, `...` for none, which is at `path`."""
+    types, words = _TYPES[argument.type]
+    annotation: Any = Annotated[_ANNOTATIONS[argument.type], Expect(words)]
+    if "default" not in argument.model_fields_set:
+        return annotation, ...
+    _refuse_computed(argument.default)
+    template = compile_template(argument.default, path, frozenset(), findings, shaped=False)
+    default = evaluate(template, {})
+    default = whole(default) if argument.type in ("int", "list") else default
+    if default is None:
+        return annotation | None, None
+    if not isinstance(default, types) or (isinstance(default, bool) and argument.type != "bool"):
+        raise Problem("type", f"the default of `{path[-2]}` must be {words}, not {show(default)}")
+    return annotation, default
+
+
+def _refuse_computed(default: Any) -> None:
+    """Raise `Problem` for a default that variables or other arguments enter."""
+    if isinstance(default, list):
+        for item in default:
+            _refuse_computed(item)
+    if is_expression(default) and (names := Expression.parse(default).names):
+        message = f"a default cannot be computed from other values, as from `{min(names)}`"
+        help_ = f"write `{default}` where the block is used, or in its `layers` for the argument"
+        raise Problem("value", message, help=help_)
+
+
+def _argument(written: Any) -> Argument:
+    """An argument's declaration, from its type, its default, or both in a mapping."""
+    if isinstance(written, dict):
+        try:
+            return Argument.model_validate(written)
+        except ValidationError:
+            help_ = f"type is one of {', '.join(_TYPES)}; default and about may be left out"
+            message = "an argument is {type: ..., default: ..., about: ...}"
+            raise Problem("type", message, help=help_) from None
+    if isinstance(written, str):
+        if is_expression(written):
+            _refuse_computed(written)
+            help_ = f"as `{{type: int, default: {written}}}`"
+            raise Problem("missing", "a default that is computed needs its type", help=help_)
+        if written not in _TYPES:
+            meant = value_meant(written, _TYPES) or nearest(written, _TYPES)
+            word = f"a word is a default as `{{type: str, default: {written}}}`"
+            hint = f"did you mean `{meant}`?" if meant else f"{word}; types: {', '.join(_TYPES)}"
+            raise Problem("value", f"there is no type `{written}`", help=hint)
+        return Argument.model_validate({"type": written})
+    for name, types in (("bool", bool), ("int", int), ("float", float), ("list", list)):
+        if isinstance(written, types):
+            return Argument.model_validate({"type": name, "default": written})
+    help_ = "as `filters: int`, or `filters: 64`"
+    raise Problem("type", "an argument needs a type or a default value", help=help_)

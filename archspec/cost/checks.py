@@ -1,0 +1,197 @@
+"""Claims about a network, and whether they hold: published figures, expectations, budgets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from operator import eq, ge, gt, le, lt
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archspec.element import show
+from archspec.errors import Diagnostic, Problem, suggestion
+from archspec.graph.graph import Graph
+from archspec.spec.document import Path, Spec
+from archspec.spec.findings import spec_error
+
+if TYPE_CHECKING:
+    from archspec.cost.report import Report
+
+FIGURES: Mapping[str, Callable[[Report], int]] = {
+    "params": lambda report: report.totals.params,
+    "trainable": lambda report: report.totals.trainable,
+    "non_trainable": lambda report: report.totals.non_trainable,
+    "macs": lambda report: report.totals.macs,
+    "flops": lambda report: report.totals.flops,
+    "other_ops": lambda report: report.totals.other_ops,
+    "weight_layers": lambda report: report.totals.weight_layers,
+    "layers": lambda report: report.totals.layers,
+    "activations": lambda report: report.totals.activations,
+    "weight_bytes": lambda report: report.memory.weights,
+    "inference_bytes": lambda report: report.memory.inference,
+    "training_bytes": lambda report: report.memory.training,
+}
+"""What `published`, `expect` and `budget` may speak of. Bytes are those of the report's batch."""
+
+_COMPARISONS = {"<": lt, "<=": le, ">": gt, ">=": ge, "=": eq, "==": eq, "": eq}
+_SUFFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
+_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_BOUND = re.compile(
+    r"\s*(<=|>=|==|<|>|=|)\s*([0-9][0-9_,]{0,40}(?:\.[0-9]{1,40})?)\s*([A-Za-z]{0,3})\s*"
+)
+
+
+class Check(NamedTuple):
+    """A claim and what was found."""
+
+    section: str
+    """published, expect or budget."""
+    figure: str
+    """A name of `FIGURES`, or `stage PATH`."""
+    claim: str
+    found: str
+    holds: bool
+    source: str = ""
+    path: Path = ()
+    """Where the claim stands in the spec."""
+    setting: str = ""
+    """What bytes were counted for."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "section": self.section,
+            "figure": self.figure,
+            "claim": self.claim,
+            "found": self.found,
+            "holds": self.holds,
+            "source": self.source,
+            "setting": self.setting,
+        }
+
+    def diagnostic(self, spec: Spec) -> Diagnostic:
+        """The problem that a claim which does not hold is."""
+        message = f"{self.figure} of {spec.name} is {self.found}, not {self.claim}"
+        if self.setting:
+            message += f" (counted at {self.setting})"
+        problem = Problem(
+            self.section, message, help=f"claimed by {self.source}" if self.source else None
+        )
+        return problem.at(spec.source.span(self.path))
+
+
+def check_graph(spec: Spec, report: Report) -> tuple[Check, ...]:
+    """Every claim that the spec makes of this network; `SpecError` for one that says nothing."""
+    found: list[Diagnostic] = []
+    checks = [*_published(spec, report, found), *_bounds(spec, report, found)]
+    if found:
+        raise spec_error(spec.source, found)
+    return tuple(checks)
+
+
+def weight_layers(graph: Graph) -> int:
+    """Layers that own a kernel: what the number in VGG-16 counts."""
+    return sum(any(w.name == "kernel" for w in node.layer.weights) for node in graph.nodes)
+
+
+def _published(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[Check]:
+    published = spec.published
+    if published is None:
+        return
+    path: Path = ("published", spec.name)
+    for figure in (name for name in FIGURES if getattr(published, name, None) is not None):
+        claim, actual = getattr(published, figure), FIGURES[figure](report)
+        yield Check(
+            "published",
+            figure,
+            f"{claim:,}",
+            f"{actual:,}",
+            claim == actual,
+            published.source,
+            (*path, figure),
+        )
+    for stage, shape in published.stages.items():
+        where = (*path, "stages", stage)
+        actual_shape = report.graph.paths.get(stage)
+        if actual_shape is None:
+            help_ = suggestion(stage, report.graph.paths, what="steps")
+            problem = Problem("unknown-name", f"there is no step `{stage}`", help=help_)
+            found.append(problem.at(spec.source.span(where, key=True)))
+            continue
+        claimed = shape if isinstance(shape, list) else [shape]  # a vector needs no brackets
+        if not claimed or any(type(extent) is not int for extent in claimed):
+            help_ = "whole numbers, channels last, such as [56, 56, 256]"
+            problem = Problem("type", f"`{show(shape)}` is not a valid shape", help=help_)
+            found.append(problem.at(spec.source.span(where)))
+            continue
+        yield Check(
+            "published",
+            f"stage {stage}",
+            "x".join(map(str, claimed)),
+            str(actual_shape),
+            claimed == list(actual_shape),
+            published.source,
+            where,
+        )
+
+
+def _bounds(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[Check]:
+    sections = {"expect": spec.document.expect, "budget": spec.document.budget}
+    for section, claims in sections.items():
+        for figure, written in claims.items():
+            path: Path = (section, figure)
+            if figure not in FIGURES:
+                hint = suggestion(figure, FIGURES, what="figures")
+                problem = Problem("unknown-key", f"there is no figure `{figure}`", help=hint)
+                found.append(problem.at(spec.source.span(path, key=True)))
+                continue
+            try:
+                symbol, bound = _bound(written, in_bytes=figure.endswith("_bytes"))
+                if section == "budget":
+                    symbol = _at_most(symbol, written)
+            except Problem as problem:
+                found.append(problem.at(spec.source.span(path)))
+                continue
+            actual = FIGURES[figure](report)
+            holds = _COMPARISONS[symbol](actual, bound)
+            claim = f"{symbol} {bound:,}".strip()
+            setting = _setting(figure, report)
+            yield Check(section, figure, claim, f"{actual:,}", holds, "", path, setting)
+
+
+def _setting(figure: str, report: Report) -> str:
+    """What bytes are counted for; nothing for other figures."""
+    setting = report.setting
+    return {
+        "weight_bytes": setting.dtype,
+        "inference_bytes": f"batch {setting.batch}, {setting.dtype}",
+        "training_bytes": str(setting),
+    }.get(figure, "")
+
+
+def _bound(written: Any, *, in_bytes: bool) -> tuple[str, int]:
+    """A comparison and its number, from `5`, `4.1e9`, `"< 5M"` or `40MB`."""
+    if isinstance(written, int) and not isinstance(written, bool):
+        return "", written
+    if isinstance(written, float) and written.is_integer():
+        return "", int(written)
+    match = _BOUND.fullmatch(written) if isinstance(written, str) else None
+    suffixes = {**_BYTES, "": 1} if in_bytes else _SUFFIXES
+    if match is None or match[3].upper() not in suffixes:
+        units = "KB, MB, GB, KiB, MiB, GiB" if in_bytes else "K, M, G"
+        help_ = f'a number, or a comparison as "< 5M"; units: {units}'
+        shown = written if isinstance(written, str) else show(written)
+        raise Problem("value", f"`{shown}` is not a valid bound", help=help_)
+    number = match[2].replace("_", "").replace(",", "")
+    whole, _, fraction = number.partition(".")
+    scale = suffixes[match[3].upper()]
+    return match[1], int(whole) * scale + int(fraction or 0) * scale // 10 ** len(fraction)
+
+
+def _at_most(symbol: str, written: Any) -> str:
+    """The comparison of a budget: a bare number is the most that is allowed."""
+    if symbol in ("", "<", "<="):
+        return symbol or "<="
+    raise Problem(
+        "value",
+        f"`{written}` is not a valid budget, which is the most a figure may be",
+        help="use `expect`",
+    )

@@ -1,0 +1,196 @@
+"""The comparison: several networks side by side, one entry each, and what they are to the first."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from archspec.arguments import text
+from archspec.cost import checks
+from archspec.cost.report import CONVENTION, Report, float_or_int, report
+from archspec.cost.setting import Setting
+from archspec.display import Displayed
+from archspec.errors import UsageError, suggestion
+from archspec.ops.shape import Shape
+from archspec.spec.document import Spec
+from archspec.spec.loading import networks, path_or_name
+
+SCHEMA_VERSION = 2
+"""Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""
+
+
+class Entry(NamedTuple):
+    """A network in figures, called as `published` and `budget` call them.
+
+    Bytes are for a setting, the other figures for one example.
+    """
+
+    name: str
+    input: Shape
+    params: int
+    trainable: int
+    non_trainable: int
+    macs: int
+    flops: int
+    other_ops: int
+    activations: int
+    weight_layers: int
+    """The depth: layers that own a kernel."""
+    layers: int
+    weight_bytes: int
+    """The model's size: all its weights, and nothing of a file's format."""
+    inference_bytes: int
+    training_bytes: int
+    field: tuple[int | Fraction, ...]
+    """Receptive field of the last layer before the main output that does not see everything."""
+    setting: Setting
+    """What the bytes are counted for."""
+
+    def to_dict(self) -> dict[str, Any]:
+        figures = self._asdict()
+        del figures["setting"]
+        return {
+            **figures,
+            "input": list(self.input),
+            "field": list(map(float_or_int, self.field)),
+            **self.setting.to_dict(),
+        }
+
+
+FIGURES = tuple(checks.FIGURES)
+"""The whole numbers: what has a ratio."""
+
+
+@dataclass(frozen=True)
+class Comparison(Displayed):
+    """Networks side by side. Print it, or read its entries and ratios."""
+
+    RENDERER = "comparison"
+
+    reports: tuple[Report, ...]
+    """The first is what the others are measured by."""
+    sort: str | None = None
+    """A field of `Entry` to sort by, largest first after a `-`; by default the order given."""
+
+    def __post_init__(self) -> None:
+        if not self.reports:
+            raise UsageError("there is nothing to compare")
+        if self.sort is not None:
+            text("sort", self.sort)
+        key = (self.sort or "name").removeprefix("-")
+        known = Entry._fields[:-1]
+        if key not in known:
+            hint = suggestion(key, known, what="figures")
+            raise UsageError(f"`sort={self.sort!r}`: there is no figure `{key}` to sort by; {hint}")
+
+    @cached_property
+    def baseline(self) -> Entry:
+        """The network that was given first."""
+        return entry(self.reports[0], distinct_names(self.reports)[0])
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every network, sorted."""
+        entries = list(map(entry, self.reports, distinct_names(self.reports)))
+        if self.sort is not None:
+            key = attrgetter(self.sort.removeprefix("-"))
+            entries.sort(key=key, reverse=self.sort.startswith("-"))
+        return tuple(entries)
+
+    def ratio(self, network: Entry, figure: str) -> float | None:
+        """A figure in multiples of the first network's; None where that is 0."""
+        unit: int = getattr(self.baseline, figure)
+        return getattr(network, figure) / unit if unit else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain data: the JSON form, versioned by `schema_version`."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "convention": CONVENTION,
+            "baseline": self.baseline.name,
+            "networks": [
+                {
+                    **each.to_dict(),
+                    "ratios": {figure: self.ratio(each, figure) for figure in FIGURES},
+                }
+                for each in self.entries
+            ],
+        }
+
+
+def compare(
+    *specs: Spec | str | os.PathLike[str],
+    batch: int | None = None,
+    dtype: str | None = None,
+    optimizer: str | Mapping[str, Any] | None = None,
+    sort: str | None = None,
+) -> Comparison:
+    """Return networks side by side.
+
+    Args:
+        specs: Specs, or paths and names, where a family means all its variants.
+        batch: As in `report`; each network's own unless given.
+        dtype: As in `report`.
+        optimizer: As in `report`.
+        sort: The figure to sort by, such as `"params"`; largest first after a `-`. As given
+            unless said.
+
+    Returns:
+        A comparison that prints itself; `entries` has its figures, `ratio` their multiples.
+
+    Raises:
+        SpecError: If something is wrong with a spec.
+        UsageError: If an argument is wrong.
+
+    Example:
+        >>> archspec.compare("lenet5", "vgg16").entries[1].params
+        138357544
+    """
+    known = (each for spec in specs for each in _networks(spec))
+    reports = (report(spec, batch=batch, dtype=dtype, optimizer=optimizer) for spec in known)
+    return Comparison(tuple(reports), sort)
+
+
+def distinct_names(reports: Sequence[Report]) -> tuple[str, ...]:
+    """What to call each network: its name, with its file where files use the same name."""
+    files = {(costs.name, costs.spec.source.name if costs.spec else "") for costs in reports}
+    often = Counter(name for name, _ in files)
+    return tuple(
+        f"{costs.name} ({costs.spec.source.name})"
+        if often[costs.name] > 1 and costs.spec
+        else costs.name
+        for costs in reports
+    )
+
+
+def entry(costs: Report, name: str) -> Entry:
+    """The figures of one network, to be called `name`."""
+    figures = {figure: value(costs) for figure, value in checks.FIGURES.items()}
+    return Entry(
+        name, costs.graph.input, field=_last_field(costs), setting=costs.setting, **figures
+    )
+
+
+def _networks(spec: Spec | str | os.PathLike[str]) -> Iterator[Spec]:
+    if isinstance(spec, Spec):
+        yield spec
+    else:
+        yield from networks(path_or_name("specs", spec))
+
+
+def _last_field(costs: Report) -> tuple[int | Fraction, ...]:
+    """The receptive field of the last layer on the way to the main output that has one."""
+    graph = costs.graph
+    index = next(iter(graph.outputs.values()))
+    on_the_way = {index}
+    while (field := costs.fields[index]) is None:  # the input sees itself, at the latest
+        on_the_way.remove(index)
+        on_the_way.update(graph.nodes[index].inputs)
+        index = max(on_the_way)
+    return field.size

@@ -1,0 +1,213 @@
+"""The difference of two networks: their rows aligned, and for each pair what is not the same."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+from archspec.cost.alignment import align
+from archspec.cost.changes import Change, Pairing, Together
+from archspec.cost.compare import FIGURES, Entry, distinct_names, entry
+from archspec.cost.report import CONVENTION, Report, Row, check_rows, report
+from archspec.display import Displayed
+from archspec.spec.document import Spec
+
+SCHEMA_VERSION = 2
+"""Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""
+
+SEVERAL = 3
+"""A change that all layers of a kind share is said once for all from so many layers on."""
+
+
+class Shared(NamedTuple):
+    """A change of an argument that all layers of a kind have in common."""
+
+    kind: str
+    what: str
+    before: Any
+    after: Any
+    layers: int
+    """How many there are."""
+
+    def covers(self, change: Change) -> bool:
+        return self[:4] == (change.kind, change.what, change.before, change.after)
+
+
+class Step(NamedTuple):
+    """A row of one network, or one of each that belong together."""
+
+    before: Row | None
+    after: Row | None
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def mark(self) -> Literal["=", "~", "-", "+"]:
+        if self.after is None:
+            return "-"
+        if self.before is None:
+            return "+"
+        return "~" if self.changes else "="
+
+    @property
+    def row(self) -> Row:
+        """The row as it is in the second network, or was in the first."""
+        return self.after or self.before  # type: ignore[return-value]  # it is in one at least
+
+    @property
+    def is_renamed(self) -> bool:
+        """Whether it has another path in the second network."""
+        before, after = self.before, self.after
+        return before is not None and after is not None and before.path != after.path
+
+
+@dataclass(frozen=True)
+class Difference(Displayed):
+    """Where two networks differ. Print it, or read its steps."""
+
+    RENDERER = "difference"
+
+    before: Report
+    after: Report
+    depth: int | None = None
+    ops: bool = False
+    """Which rows are compared: those of `Report.rows`."""
+
+    def __post_init__(self) -> None:
+        check_rows(self.depth, ops=self.ops)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """All rows in order. Arguments that say the same in other words are no change."""
+        return self._found[0]
+
+    @property
+    def outputs(self) -> tuple[Change, ...]:
+        """Outputs that are not the same, or whose loss counts otherwise."""
+        return self._found[1]
+
+    @property
+    def shared(self) -> tuple[Shared, ...]:
+        """Changes of an argument that all layers of a kind have in common."""
+        return self._found[2]
+
+    @cached_property
+    def _found(self) -> tuple[tuple[Step, ...], tuple[Change, ...], tuple[Shared, ...]]:
+        rows = (each.rows(self.depth, ops=self.ops) for each in (self.before, self.after))
+        pairs = tuple(align(*rows))
+        found = Pairing(self.before.graph, self.after.graph)
+        both = [found.pair(a, b) for a, b in pairs if a and b]
+        changed = (tuple(found.changes(*each)) for each in both)
+        steps = tuple(Step(a, b, next(changed) if a and b else ()) for a, b in pairs)
+        return steps, tuple(found.outputs()), _shared(steps, both)
+
+    @property
+    def equal(self) -> bool:
+        """Whether both compute the same, with the same weights; their steps' names may differ."""
+        return not self.outputs and all(step.mark == "=" for step in self.steps)
+
+    @cached_property
+    def totals(self) -> tuple[Entry, Entry]:
+        """The figures of both networks."""
+        names = distinct_names((self.before, self.after))
+        return entry(self.before, names[0]), entry(self.after, names[1])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain data: the JSON form, versioned by `schema_version`."""
+        before, after = self.totals
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "convention": CONVENTION,
+            "before": before.to_dict(),
+            "after": after.to_dict(),
+            "difference": {
+                figure: getattr(after, figure) - getattr(before, figure) for figure in FIGURES
+            },
+            "equal": self.equal,
+            "outputs": [change._asdict() for change in self.outputs],
+            "shared": [change._asdict() for change in self.shared],
+            "steps": [
+                {
+                    "mark": step.mark,
+                    "before": _row_dict(step.before),
+                    "after": _row_dict(step.after),
+                    "changes": [change._asdict() for change in step.changes],
+                }
+                for step in self.steps
+            ],
+        }
+
+
+def diff(
+    before: Spec | str | os.PathLike[str],
+    after: Spec | str | os.PathLike[str],
+    *,
+    depth: int | None = None,
+    ops: bool = False,
+    batch: int | None = None,
+    dtype: str | None = None,
+    optimizer: str | Mapping[str, Any] | None = None,
+) -> Difference:
+    """Return where two networks differ, row by row.
+
+    Args:
+        before: A spec, or a path or a name as `load` takes them.
+        after: What it is held against.
+        depth: Compare what lies no deeper in the path than this; all rows unless given.
+        ops: Compare every primitive op.
+        batch: As in `report`.
+        dtype: As in `report`.
+        optimizer: As in `report`.
+
+    Returns:
+        A difference that prints itself; `equal` says whether there is any.
+
+    Raises:
+        SpecError: If something is wrong with a spec.
+        UsageError: If an argument is wrong.
+
+    Example:
+        >>> archspec.diff("resnet50", "resnet50_keras").equal
+        False
+    """
+    first, second = (
+        report(spec, batch=batch, dtype=dtype, optimizer=optimizer) for spec in (before, after)
+    )
+    return Difference(first, second, depth, ops)
+
+
+def _shared(steps: Sequence[Step], both: Sequence[Together]) -> tuple[Shared, ...]:
+    layers = Counter(
+        x.op.kind
+        for each in both
+        for x, y in each.layers.values()
+        if x and y and x.op.kind == y.op.kind
+    )
+    # Values may be lists, which cannot be counted as such.
+    changes = {
+        (change.kind, change.what, repr(change.before), repr(change.after)): change
+        for step in steps
+        for change in step.changes
+        if change.kind
+    }
+    often = Counter(
+        (change.kind, change.what, repr(change.before), repr(change.after))
+        for step in steps
+        for change in step.changes
+    )
+    return tuple(
+        Shared(change.kind, change.what, change.before, change.after, often[key])
+        for key, change in changes.items()
+        if often[key] == layers[change.kind] >= SEVERAL
+    )
+
+
+def _row_dict(row: Row | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    data = row._asdict()
+    kept = ("path", "kind", "label", "shape", "params", "macs")
+    return {name: data[name] for name in kept} | {"shape": list(row.shape)}

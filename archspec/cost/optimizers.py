@@ -1,0 +1,135 @@
+"""What an optimizer keeps for each weight that it trains, by Keras's names and arguments.
+
+As in Keras 3.15, whose optimizers the tests build on weights of every rank to compare. Slots have
+the dtype of their weight. Single numbers (the count of updates, the learning rate, a loss's scale)
+are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+from archspec.arguments import wrong
+from archspec.errors import UsageError, suggestion
+
+Arguments: TypeAlias = Mapping[str, Any]
+Shape: TypeAlias = tuple[int, ...]
+
+WRAPPER: Final = "lossscaleoptimizer"
+"""Keeps the slots of its `inner_optimizer`."""
+
+MOMENTUM: Final = "momentum"
+"""What is called so in a report is SGD with momentum."""
+
+
+def _copies(count: Callable[[Arguments], int]) -> Callable[[Arguments, Shape, str], int]:
+    """So many slots of the weight's own shape."""
+    return lambda arguments, shape, _: count(arguments) * prod(shape)
+
+
+def _adam(arguments: Arguments) -> int:
+    return 3 if arguments.get("amsgrad") else 2
+
+
+def _rmsprop(arguments: Arguments) -> int:
+    return 1 + bool(arguments.get("momentum")) + bool(arguments.get("centered"))
+
+
+def _adafactor(_: Arguments, shape: Shape, __: str) -> int:
+    """A velocity of the weight's shape, and of its last two axes the sums along each."""
+    rows_and_columns = 0
+    if len(shape) > 1:
+        rows_and_columns = prod(shape[:-1]) + prod((*shape[:-2], shape[-1]))
+    return prod(shape) + rows_and_columns
+
+
+def _muon(arguments: Arguments, shape: Shape, path: str) -> int:
+    """A momentum; and a velocity where Adam takes its place, as for all that is no matrix."""
+    adam = (
+        len(shape) != 2
+        or (arguments.get("exclude_embeddings", True) and "embedding" in path.lower())
+        or any(re.search(pattern, path) for pattern in arguments.get("exclude_layers") or ())
+    )
+    return (2 if adam else 1) * prod(shape)
+
+
+SLOTS: Final[Mapping[str, Callable[[Arguments, Shape, str], int]]] = MappingProxyType(
+    {
+        "sgd": _copies(lambda arguments: int(bool(arguments.get("momentum")))),
+        MOMENTUM: _copies(lambda _: 1),
+        "rmsprop": _copies(_rmsprop),
+        "adagrad": _copies(lambda _: 1),
+        "lion": _copies(lambda _: 1),
+        "adadelta": _copies(lambda _: 2),
+        "adam": _copies(_adam),
+        "adamw": _copies(_adam),
+        "adamax": _copies(lambda _: 2),
+        "nadam": _copies(lambda _: 2),
+        "lamb": _copies(lambda _: 2),
+        "schedulefreeadamw": _copies(lambda _: 2),
+        "ftrl": _copies(lambda _: 2),
+        "adafactor": _adafactor,
+        "muon": _muon,
+    }
+)
+"""Values that an optimizer keeps for a weight of some shape and path, by its arguments."""
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An optimizer by Keras's name, with those of its arguments that are not their default."""
+
+    name: str = "adam"
+    arguments: Arguments = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, said: Any) -> Optimizer:
+        """The optimizer that a name means, or one name with its arguments, `{name: {...}}`.
+
+        Raises:
+            UsageError: If it is neither, or no optimizer of that name is known.
+        """
+        if isinstance(said, cls):
+            return said
+        name: Any = said
+        arguments: Any = {}
+        if isinstance(said, Mapping) and len(said) == 1:
+            ((name, arguments),) = said.items()
+        if not isinstance(name, str) or not isinstance(arguments, Mapping | None):
+            raise wrong("optimizer", said, "a name, or one name with its arguments")
+        if name not in SLOTS and name != WRAPPER:
+            hint = suggestion(name, [*SLOTS, WRAPPER], what="optimizers")
+            raise UsageError(f"optimizer `{name}` is not known; {hint}")
+        return cls(name, dict(arguments or {}))
+
+    @property
+    def label(self) -> str:
+        """How a table calls it: with the arguments on which its memory depends."""
+        if self.name == WRAPPER:
+            return self.inner.label
+        if self.name == "sgd" and self.arguments.get("momentum"):
+            return MOMENTUM
+        return self.name
+
+    @property
+    def inner(self) -> Optimizer:
+        """The one that does the work, inside a loss's scaling."""
+        return Optimizer.read(self.arguments.get("inner_optimizer", "adam"))
+
+    def to_dict(self) -> str | dict[str, Any]:
+        """Plain data that `read` takes: a name, or a name with its arguments."""
+        return {self.name: dict(self.arguments)} if self.arguments else self.name
+
+    def values(self, weights: Iterable[tuple[str, Shape]]) -> int:
+        """Values kept for weights of these paths (as Keras says them) and shapes."""
+        if self.name == WRAPPER:
+            return self.inner.values(weights)
+        slots, arguments = SLOTS[self.name], self.arguments
+        # Averages of the weights, and sums of gradients over several steps, are whole copies.
+        copies = bool(arguments.get("use_ema")) + bool(arguments.get("gradient_accumulation_steps"))
+        return sum(slots(arguments, shape, path) + copies * prod(shape) for path, shape in weights)

@@ -1,0 +1,356 @@
+"""The report: a graph's costs as rows that add up to its totals."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate, groupby
+from os import PathLike
+from typing import Any, NamedTuple, TypeAlias
+
+from archspec import arguments
+from archspec.compile.expand import expand
+from archspec.cost.checks import Check, check_graph, weight_layers
+from archspec.cost.memory import Memory, Parts, measure, owned_values
+from archspec.cost.receptive_field import Field, receptive_fields
+from archspec.cost.setting import Setting, setting
+from archspec.display import Displayed
+from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
+from archspec.ops.shape import Shape
+from archspec.spec.document import Spec
+from archspec.spec.loading import as_spec
+
+SCHEMA_VERSION = 2
+"""Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""
+
+CONVENTION = (
+    "1 MAC = one multiply-add of a convolution or fully connected layer, for one example; "
+    "FLOPs = 2 x MACs; biases, norms, activations, pools and merges are other ops. "
+    "Memory counts each output once; in-place ops and views need none."
+)
+"""How things are counted. It stands under every table."""
+
+
+GROUPS = frozenset({"layers", "branch", "branches"})
+"""Kinds of scopes that are what is in them, and nothing beside."""
+
+LONGEST_LABEL = 24
+
+Part: TypeAlias = Node | Scope
+"""What a row stands for."""
+
+
+class Row(NamedTuple):
+    """One line: a layer, or a block or group as one. Columns of integers add up to the totals."""
+
+    path: str
+    kind: str
+    label: str
+    """What a paper's table would call it, such as CONV3-64."""
+    shape: Shape
+    """Output shape, channels last, without the batch."""
+    params: int
+    trainable: int
+    non_trainable: int
+    macs: int
+    """For one example."""
+    other_ops: int
+    """For one example."""
+    activations: int
+    """Values of the outputs that need memory of their own, one example."""
+    field: Field | None
+    """Receptive field and cumulative stride; None where the whole input is seen."""
+    start: int
+    stop: int
+    """The nodes it stands for."""
+
+
+class Totals(NamedTuple):
+    """Sums over all rows, for one example."""
+
+    params: int
+    trainable: int
+    non_trainable: int
+    macs: int
+    flops: int
+    other_ops: int
+    activations: int
+    weight_layers: int
+    """Layers that own a kernel."""
+    layers: int
+    """Primitive ops, the input not counted."""
+
+
+@dataclass(frozen=True, repr=False)
+class Report(Displayed):
+    """What a network costs. Print it, or read its rows, totals and memory."""
+
+    RENDERER = "report"
+
+    graph: Graph
+    spec: Spec | None = None
+    """What the graph was expanded from: it says what the network is, and makes claims."""
+    setting: Setting = field(default_factory=Setting)
+    """What bytes are counted for."""
+
+    @property
+    def name(self) -> str:
+        return self.graph.name
+
+    @property
+    def about(self) -> str:
+        return self.spec.about if self.spec else ""
+
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """Published figures, expectations and budgets, each with what was found."""
+        return check_graph(self.spec, self) if self.spec else ()
+
+    @cached_property
+    def owned(self) -> list[int]:
+        return owned_values(self.graph)
+
+    @cached_property
+    def fields(self) -> list[Field | None]:
+        return receptive_fields(self.graph)
+
+    @cached_property
+    def memory_model(self) -> Memory:
+        """Memory in values, for any setting."""
+        return measure(self.graph, self.owned)
+
+    @cached_property
+    def memory(self) -> Parts:
+        """The five parts in bytes, for this report's setting."""
+        return self.memory_model.at(self.setting)
+
+    @cached_property
+    def totals(self) -> Totals:
+        layers = [node.layer for node in self.graph.nodes]
+        params = sum(layer.params for layer in layers)
+        trainable = sum(layer.trainable for layer in layers)
+        macs = sum(layer.macs for layer in layers)
+        return Totals(
+            params=params,
+            trainable=trainable,
+            non_trainable=params - trainable,
+            macs=macs,
+            flops=2 * macs,
+            other_ops=sum(layer.other_ops for layer in layers),
+            activations=sum(self.owned),
+            weight_layers=weight_layers(self.graph),
+            layers=len(layers) - 1,
+        )
+
+    def rows(self, depth: int | None = None, *, ops: bool = False) -> tuple[Row, ...]:
+        """The lines of the table: every layer, a convolution and its activation being one.
+
+        `depth` groups what lies deeper than that many levels of the path; `ops` shows each
+        primitive instead. Whatever the grouping, columns add up to the totals.
+        """
+        check_rows(depth, ops=ops)
+        nodes = len(self.graph.nodes)
+        return tuple(map(self._row, self._parts(0, nodes, depth, ops=ops)))
+
+    def _parts(self, start: int, stop: int, depth: int | None, *, ops: bool) -> Iterator[Part]:
+        """What the nodes from `start` to `stop` are shown as."""
+        scopes = self.graph.scopes
+        place = bisect_left(self._scope_starts, start)
+        index = start
+        while index < stop:
+            chosen: Part | None = None
+            while place < len(scopes) and scopes[place].start <= index:
+                scope = scopes[place]
+                # Outer scopes come before those inside them.
+                if chosen is None and scope.start == index and _is_row(scope, depth, ops=ops):
+                    chosen = scope
+                place += 1
+            chosen = chosen or self.graph.nodes[index]
+            yield chosen
+            index = chosen.stop if isinstance(chosen, Scope) else index + 1
+
+    @cached_property
+    def _scope_starts(self) -> list[int]:
+        return [scope.start for scope in self.graph.scopes]
+
+    def _row(self, part: Part) -> Row:
+        if isinstance(part, Scope):
+            start, stop, kind, label = part.start, part.stop, part.kind, self._label(part)
+        else:
+            start, stop = part.index, part.index + 1
+            kind, label = part.op.kind or "input", part.op.label
+        last = stop - 1
+        sums = self._sums
+        params, trainable, macs, other_ops, activations = (
+            column[stop] - column[start] for column in sums
+        )
+        return Row(
+            part.name,
+            kind,
+            label,
+            self.graph.nodes[last].shape,
+            params,
+            trainable,
+            params - trainable,
+            macs,
+            other_ops,
+            activations,
+            self.fields[last],
+            start,
+            stop,
+        )
+
+    def _label(self, scope: Scope) -> str:
+        """A block's own label; for a group what is in it, as `2 x CONV3-64, POOL2`."""
+        if scope.kind not in GROUPS:
+            return scope.label
+        inside = scope.name.count(SEPARATOR) + 2
+        parts = self._parts(scope.start, scope.stop, inside, ops=False)
+        labels = [part.label if isinstance(part, Scope) else part.op.label for part in parts]
+        runs = [(label, len(list(run))) for label, run in groupby(labels)]
+        text = ", ".join(label if count == 1 else f"{count} x {label}" for label, count in runs)
+        return text if len(text) <= LONGEST_LABEL else f"{len(labels)} STEPS"
+
+    @cached_property
+    def _sums(self) -> tuple[list[int], ...]:
+        """Running sums of the columns, so that any stretch of nodes is one subtraction."""
+        layers = [node.layer for node in self.graph.nodes]
+        return tuple(
+            list(accumulate(column, initial=0))
+            for column in (
+                [layer.params for layer in layers],
+                [layer.trainable for layer in layers],
+                [layer.macs for layer in layers],
+                [layer.other_ops for layer in layers],
+                self.owned,
+            )
+        )
+
+    def to_dict(self, depth: int | None = None, *, ops: bool = False) -> dict[str, Any]:
+        """Everything, as plain data: the JSON form, versioned by `schema_version`.
+
+        `depth` and `ops` say what has a row, as in `rows`; its layers are always all there.
+        """
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "about": self.about,
+            "convention": CONVENTION,
+            **self.setting.to_dict(),
+            "input": list(self.graph.input),
+            "outputs": {
+                name: {
+                    "layer": self.graph.nodes[index].name,
+                    "shape": list(self.graph.nodes[index].shape),
+                    "loss_weight": self.graph.loss_weights.get(name, 1.0),
+                }
+                for name, index in self.graph.outputs.items()
+            },
+            "totals": self.totals._asdict(),
+            "memory_bytes": self.memory.to_dict(),
+            "memory_model": {
+                "weights": self.memory_model.params,
+                "trainable_weights": self.memory_model.trainable,
+                "saved_values_per_example": self.memory_model.saved_values,
+                "saved_mask_bytes_per_example": self.memory_model.saved_mask_bytes,
+                "forward_peak_values_per_example": self.memory_model.forward_values,
+                "activation_bytes_per_value": self.setting.value_bytes,
+            },
+            "checks": [check.to_dict() for check in self.checks],
+            "rows": [_row_dict(row) for row in self.rows(depth, ops=ops)],
+            "layers": [self._layer_dict(node) for node in self.graph.nodes],
+            "blocks": [
+                {
+                    "path": scope.name,
+                    "kind": scope.kind,
+                    "label": scope.label,
+                    "first_layer": self.graph.nodes[scope.start].name,
+                    "last_layer": self.graph.nodes[scope.stop - 1].name,
+                }
+                for scope in self.graph.scopes
+            ],
+        }
+
+    def _layer_dict(self, node: Node) -> dict[str, Any]:
+        return {
+            **_row_dict(self._row(node)),
+            "inputs": [self.graph.nodes[index].name for index in node.inputs],
+            "arguments": node.op.model_dump(mode="json"),
+            "weights": [
+                {"name": weight.name, "shape": list(weight.shape), "trainable": weight.trainable}
+                for weight in node.layer.weights
+            ],
+        }
+
+    def __repr__(self) -> str:
+        """One line: what is in a report would be thousands, also where a proof or a list has it."""
+        totals = self.totals
+        return f"<Report of {self.name}: {totals.params:,} parameters, {totals.macs:,} MACs>"
+
+
+def report(
+    spec: Spec | str | PathLike[str],
+    *,
+    batch: int | None = None,
+    dtype: str | None = None,
+    optimizer: str | Mapping[str, Any] | None = None,
+) -> Report:
+    """Return what a network costs: shapes, parameters, MACs and memory, line by line.
+
+    Args:
+        spec: A spec, or a path or a name as `load` takes them.
+        batch: Images in a batch. Unless given, training is counted for the batch of the spec's
+            `train:`, all else for one image.
+        dtype: Keras's dtype policy, such as `"mixed_bfloat16"`. Unless given, the `precision` of
+            the spec's `train:`, else float32.
+        optimizer: Whose state to count: a name of Keras's, `"momentum"` (SGD with it), or a name
+            with its arguments, `{"adam": {"amsgrad": True}}`. Unless given, that of the spec's
+            `train:`, else Adam.
+
+    Returns:
+        A report that prints itself. `report.totals` has its figures, `report.memory` its bytes,
+        `report.rows()` its lines, `report.to_dict()` all of it, and `report.setting` says what the
+        bytes are counted for.
+
+    Raises:
+        SpecError: If something is wrong with the spec.
+        UsageError: If an argument is wrong.
+
+    Example:
+        >>> archspec.report("lenet5").totals.params
+        61706
+    """
+    spec = as_spec(spec)
+    chosen = setting(spec, batch, dtype, optimizer)
+    costs = Report(expand(spec), spec, chosen)
+    _ = costs.checks  # a claim that says nothing is a mistake of the spec, to be heard of now
+    return costs
+
+
+def check_rows(depth: int | None, *, ops: bool) -> None:
+    """Raise `UsageError` for what says nothing of which rows there are."""
+    if depth is not None:
+        arguments.whole("depth", depth)
+    arguments.flag("ops", ops)
+
+
+def _is_row(scope: Scope, depth: int | None, *, ops: bool) -> bool:
+    deep = depth is not None and scope.name.count(SEPARATOR) + 1 >= depth
+    return deep or (scope.row and not ops)
+
+
+def _row_dict(row: Row) -> dict[str, Any]:
+    data = row._asdict()
+    del data["start"], data["stop"]
+    data["shape"] = list(row.shape)
+    reach = row.field
+    data["field"] = None if reach is None else list(map(float_or_int, reach.size))
+    data["stride"] = None if reach is None else list(map(float_or_int, reach.stride))
+    return data
+
+
+def float_or_int(value: Any) -> int | float:
+    """A whole number as one, a fraction (after upsampling) as a float."""
+    return int(value) if value == int(value) else float(value)

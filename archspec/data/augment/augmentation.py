@@ -1,0 +1,140 @@
+"""What every augmentation is: a frozen model of its arguments that changes batches at random."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
+
+from annotated_types import Ge, Gt, Le
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_serializer
+
+from archspec.data.values import Range
+from archspec.element import Expect, expectation, show
+from archspec.errors import Problem, suggestion
+from archspec.ops.shape import Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Probability: TypeAlias = Annotated[float, Ge(0), Le(1), Expect("a number from 0 to 1")]
+Alpha: TypeAlias = Annotated[
+    float, Gt(0), Le(100), Expect("a number above 0 that is at most 100, as 0.2")
+]
+Deviation: TypeAlias = Annotated[float, Gt(0), Le(1), Expect("a number above 0 that is at most 1")]
+Fill: TypeAlias = Literal["zero", "reflect", "edge"]
+"""What stands outside of an image: black, its mirror image (whose edge is not repeated), or the
+nearest pixel of its edge."""
+
+
+def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError(f"the first number must not be the larger: [{pair[1]}, {pair[0]}]?")
+    return pair
+
+
+_Share = Annotated[float, Gt(0), Le(1)]
+_Ratio = Annotated[float, Ge(0.01), Le(100)]
+
+Shares: TypeAlias = Annotated[
+    tuple[_Share, _Share],
+    AfterValidator(_ascending),
+    Expect("two numbers above 0 that are at most 1, as [0.1, 0.5]"),
+]
+"""The smallest and the largest share of an image's area."""
+Ratios: TypeAlias = Annotated[
+    tuple[_Ratio, _Ratio],
+    AfterValidator(_ascending),
+    Expect("two numbers from 0.01 to 100, as [0.75, 1.33]"),
+]
+"""The smallest and the largest ratio of width to height; its logarithm is drawn evenly."""
+
+
+class Augmentation(BaseModel):
+    """A random change of training images: its fields are its arguments, its docstring its help.
+
+    Written back as `{name: arguments}`, plain data that names every argument.
+    """
+
+    # Schemas are built on first use: a recipe pays only for what it names.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    name: ClassVar[str]
+    """The word that a recipe uses."""
+
+    mixes_labels: ClassVar[bool] = False
+    """Whether an image may come to belong to several classes, which takes one-hot labels."""
+
+    def __call__(
+        self,
+        images: NDArray[Any],
+        labels: NDArray[Any],
+        random: np.random.Generator,
+        *,
+        limits: Range,
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Changed images and labels; the arguments stay as they are.
+
+        Images are (images, height, width, channels) in pixel values of which `limits` are black
+        and white, not normalised yet. Moving whole pixels keeps their dtype; what computes with
+        them makes them float32, still of the same range. Labels are (images, classes), float32,
+        where `mixes_labels`; otherwise they may be anything.
+        """
+        return self._change(images, random, limits), labels
+
+    def _change(
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
+    ) -> NDArray[Any]:
+        raise NotImplementedError
+
+    @property
+    def needs_range(self) -> bool:
+        """Whether the change depends on the values of black and white, as filling with black."""
+        return getattr(self, "fill", None) == "zero"
+
+    def fitted(self, sample: NDArray[Any]) -> Self:  # noqa: ARG002  (most need none)
+        """The same, knowing what it must of the training images, of which `sample` is a part."""
+        return self
+
+    def misfit(self, shape: Shape, classes: int) -> Problem | None:  # noqa: ARG002
+        """Why this cannot augment images of `shape` for a network of so many classes."""
+        if shape.rank == 2:
+            return None
+        return Problem("shape", f"`{self.name}` is for images, not for an input of {shape}")
+
+    @classmethod
+    def parse(cls, arguments: Mapping[str, Any]) -> Self:
+        """Build from plain data; raise a ValueError in the language's own words."""
+        try:
+            return cls.model_validate(_plain(arguments))
+        except ValidationError as error:
+            raise ValueError("; ".join(cls._words(error, arguments))) from None
+
+    @classmethod
+    def _words(cls, error: ValidationError, arguments: Mapping[str, Any]) -> list[str]:
+        found: dict[str, str] = {}
+        for item in error.errors(include_url=False, include_context=False, include_input=False):
+            # A check of the whole augmentation has no argument of its own.
+            argument = str(item["loc"][0]) if item["loc"] else ""
+            where = f"`{argument}` of `{cls.name}`" if argument else f"`{cls.name}`"
+            match item["type"]:
+                case "extra_forbidden" | "invalid_key":
+                    hint = suggestion(argument, cls.model_fields, what="its arguments")
+                    words = f"`{cls.name}` has no argument `{argument}`; {hint}"
+                case "value_error":
+                    words = f"{where}: {item['msg'].removeprefix('Value error, ')}"
+                case _:
+                    right = expectation(cls.model_fields[argument])
+                    words = f"{where} must be {right}, not {show(arguments[argument])}"
+            found.setdefault(argument, words)
+        return list(found.values())
+
+    @model_serializer
+    def _write(self) -> str | dict[str, Any]:
+        arguments = {name: getattr(self, name) for name in type(self).model_fields}
+        return {self.name: arguments} if arguments else self.name
+
+
+def _plain(arguments: Mapping[str, Any]) -> dict[Any, Any]:
+    """With tuples for the lists that YAML and JSON have instead."""
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in arguments.items()}

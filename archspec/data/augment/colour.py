@@ -1,0 +1,212 @@
+"""Augmentations that change the values of pixels and leave them in their places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self
+
+from annotated_types import Ge, Le
+from pydantic import PrivateAttr, model_validator
+
+from archspec.data.augment.augmentation import Augmentation, Deviation
+from archspec.data.values import Range
+from archspec.element import Expect
+from archspec.errors import Problem
+from archspec.ops.shape import Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LUMA: Final = (0.299, 0.587, 0.114)
+"""How bright red, green and blue look (ITU-R BT.601)."""
+
+BLUE_DIFFERENCE: Final = 0.492
+RED_DIFFERENCE: Final = 0.877
+"""Scales of the colour axes of YUV (ITU-R BT.470), on which a hue is an angle."""
+
+MOST_CHANNELS: Final = 256
+"""Whose covariance is taken: it has their square of values."""
+
+IMAGES_AT_ONCE: Final = 256
+"""To gather statistics: a sample may be larger than the memory for its float64."""
+
+Strength = Annotated[float, Ge(0), Le(1), Expect("a number from 0 to 1")]
+
+
+class ColorJitter(Augmentation):
+    """Change the brightness, contrast, saturation and hue of each image, in this order.
+
+    Each by an amount of its own that is drawn evenly; then values are cut off at black and
+    white. Saturation and hue need red, green and blue, and leave grey images as they are. The
+    pixels become float32.
+    """
+
+    name: ClassVar[str] = "color_jitter"
+
+    brightness: Strength = 0.0
+    """Values are multiplied by 1 - this to 1 + this."""
+    contrast: Strength = 0.0
+    """Differences from the image's mean brightness are multiplied by 1 - this to 1 + this."""
+    saturation: Strength = 0.0
+    """Differences from grey are multiplied by 1 - this to 1 + this."""
+    hue: Annotated[float, Ge(0), Le(0.5), Expect("a number from 0 to 0.5")] = 0.0
+    """How far colours turn either way, as a share of the whole circle, at the same brightness."""
+
+    @property
+    def needs_range(self) -> bool:
+        return True
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if not any((self.brightness, self.contrast, self.saturation, self.hue)):
+            raise ValueError("give at least one of brightness, contrast, saturation, hue")
+        return self
+
+    def misfit(self, shape: Shape, classes: int) -> Problem | None:
+        misfit = super().misfit(shape, classes)
+        if misfit or shape.channels == 3 or not (self.saturation or self.hue):
+            return misfit
+        if shape.channels > 1:
+            return Problem(
+                "value",
+                f"`saturation` and `hue` of `color_jitter` are for red, green and blue, not for "
+                f"{shape.channels:,} channels",
+                help="leave them out, and keep `brightness` and `contrast`",
+            )
+        if self.brightness or self.contrast:
+            return None
+        return Problem(
+            "value",
+            f"`color_jitter` changes nothing in grey images, as those of {shape}",
+            help="give it `brightness` or `contrast`",
+        )
+
+    def _change(
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
+    ) -> NDArray[np.float32]:
+        import numpy as np  # noqa: PLC0415
+
+        def factors(strength: float) -> NDArray[np.float64]:
+            return random.uniform(1 - strength, 1 + strength, len(images))
+
+        brightness, contrast = factors(self.brightness), factors(self.contrast)
+        saturation = factors(self.saturation)
+        turns = random.uniform(-self.hue, self.hue, len(images))
+        above_black = images.astype(np.float32, copy=False)
+        if limits.black:
+            above_black = above_black - np.float32(limits.black)
+        coloured = recolour(above_black, brightness, contrast, saturation, turns)
+        if limits.black:
+            coloured += np.float32(limits.black)
+        return np.clip(coloured, limits.black, limits.white, out=coloured)
+
+
+class PcaLighting(Augmentation):
+    """Change the colour of the light: move all pixels of an image along the data's main colours.
+
+    Krizhevsky et al. 2012, section 4.1: each principal component of the training images' colours
+    times its variance (of values from 0 to 1) times a normal random number, one for the whole
+    image. The pixels become float32, and are not cut off at black and white.
+    """
+
+    name: ClassVar[str] = "pca_lighting"
+
+    deviation: Deviation = 0.1
+    """The standard deviation of the random numbers."""
+
+    _covariance: tuple[tuple[float, ...], ...] | None = PrivateAttr(default=None)
+
+    @property
+    def needs_range(self) -> bool:
+        return True
+
+    def misfit(self, shape: Shape, classes: int) -> Problem | None:
+        misfit = super().misfit(shape, classes)
+        if misfit is None and shape.channels > MOST_CHANNELS:
+            message = f"`pca_lighting` takes up to {MOST_CHANNELS} channels, not {shape.channels:,}"
+            return Problem("value", message)
+        return misfit
+
+    def fitted(self, sample: NDArray[Any]) -> Self:
+        fitted = self.model_copy()
+        fitted._covariance = tuple(map(tuple, covariance(sample).tolist()))  # noqa: SLF001
+        return fitted
+
+    def _change(
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
+    ) -> NDArray[np.float32]:
+        import numpy as np  # noqa: PLC0415
+
+        if self._covariance is None:
+            raise ValueError("`pca_lighting` is not fitted to the training images")
+        # Components times variances times normal numbers: distributed as the covariance times
+        # normal numbers, because the components are orthogonal and the normal does not know them.
+        normal = random.normal(0, self.deviation / limits.span, (len(images), images.shape[-1]))
+        light = normal @ np.array(self._covariance)
+        lit: NDArray[np.float32] = images + light.astype(np.float32)[:, np.newaxis, np.newaxis]
+        return lit
+
+
+def recolour(
+    images: NDArray[Any],
+    brightness: NDArray[np.float64],
+    contrast: NDArray[np.float64],
+    saturation: NDArray[np.float64],
+    turns: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """Images with their colours changed, each by its own factors and turns of the hue.
+
+    All four changes are linear, so each image's are one matrix and one offset.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    count, height, width, channels = images.shape
+    pixels = images.astype(np.float32, copy=False).reshape(count, height * width, channels)
+    # As a product, several times as fast as numpy's mean over such an axis.
+    means = np.full(height * width, 1 / (height * width), np.float32) @ pixels
+    gain = brightness * contrast
+    if channels == 3:
+        grey = means @ np.array(LUMA)
+        matrices = gain[:, np.newaxis, np.newaxis] * colour_matrices(saturation, turns)
+        out = pixels @ matrices.astype(np.float32)
+    else:
+        grey = means.mean(axis=1)
+        out = pixels * gain.astype(np.float32)[:, np.newaxis, np.newaxis]
+    out += (brightness * (1 - contrast) * grey).astype(np.float32)[:, np.newaxis, np.newaxis]
+    return out.reshape(images.shape)
+
+
+def colour_matrices(
+    saturation: NDArray[np.float64], turns: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(images, 3, 3), by which a pixel is multiplied from the left: grey stays as it is."""
+    import numpy as np  # noqa: PLC0415
+
+    red, green, blue = LUMA
+    to_yuv = np.array([[red, -red, 1 - red], [green, -green, -green], [blue, 1 - blue, -blue]])
+    to_yuv *= [1, BLUE_DIFFERENCE, RED_DIFFERENCE]
+    angles = 2 * np.pi * turns
+    change = np.zeros((len(turns), 3, 3))
+    change[:, 0, 0] = 1
+    change[:, 1, 1] = change[:, 2, 2] = saturation * np.cos(angles)
+    change[:, 1, 2] = saturation * np.sin(angles)
+    change[:, 2, 1] = -change[:, 1, 2]
+    matrices: NDArray[np.float64] = to_yuv @ change @ np.linalg.inv(to_yuv)
+    return matrices
+
+
+def covariance(images: NDArray[Any]) -> NDArray[np.float64]:
+    """(channels, channels), over all pixels of all images."""
+    import numpy as np  # noqa: PLC0415
+
+    channels = images.shape[-1]
+    total, products = np.zeros(channels), np.zeros((channels, channels))
+    for start in range(0, len(images), IMAGES_AT_ONCE):
+        pixels = np.asarray(images[start : start + IMAGES_AT_ONCE], np.float64)
+        pixels = pixels.reshape(-1, channels)
+        total += pixels.sum(axis=0)
+        products += pixels.T @ pixels
+    count = images.size // channels
+    mean = total / count
+    covariances: NDArray[np.float64] = products / count - np.outer(mean, mean)
+    return covariances

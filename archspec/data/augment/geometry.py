@@ -1,0 +1,238 @@
+"""Augmentations that move pixels and leave their values: flips, crops, shifts, rotations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from archspec.data.augment.augmentation import (
+    Augmentation,
+    Fill,
+    Probability,
+    Ratios,
+    Shares,
+)
+from archspec.data.augment.sampling import interpolate, pad, rectangles, windows
+from archspec.data.values import Range
+from archspec.element import Expect
+from archspec.errors import Problem
+from archspec.ops.fields import Count
+from archspec.ops.shape import Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_Part = Annotated[float, Ge(0), Lt(1), Expect("a number from 0 to below 1")]
+
+
+class _Geometric(Augmentation):
+    def _change(
+        self,
+        images: NDArray[Any],
+        random: np.random.Generator,
+        limits: Range,  # noqa: ARG002  (where a pixel goes does not depend on its value)
+    ) -> NDArray[Any]:
+        return self._move(images, random)
+
+    def _move(self, images: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
+        raise NotImplementedError
+
+
+class HorizontalFlip(_Geometric):
+    """Mirror images left to right.
+
+    Not for letters, digits, or whatever else has a left and a right.
+    """
+
+    name: ClassVar[str] = "horizontal_flip"
+
+    probability: Probability = 0.5
+    """How likely it is for each image."""
+
+    def _move(self, images: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
+        return flip(images, random.random(len(images)) < self.probability, axis=2)
+
+
+class VerticalFlip(_Geometric):
+    """Turn images upside down.
+
+    For what has no up and down, as seen from above or through a microscope.
+    """
+
+    name: ClassVar[str] = "vertical_flip"
+
+    probability: Probability = 0.5
+    """How likely it is for each image."""
+
+    def _move(self, images: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
+        return flip(images, random.random(len(images)) < self.probability, axis=1)
+
+
+class RandomCrop(Augmentation):
+    """Pad images on all sides and cut their own extent out of that, each at a place of its own.
+
+    He et al. 2016 (arXiv:1512.03385), section 4.2, for CIFAR: 4 pixels of zeros.
+    """
+
+    name: ClassVar[str] = "random_crop"
+
+    padding: Count = 4
+    """Pixels on each side, which is how far an image may move."""
+    fill: Fill = "zero"
+    """What they are: zero (black), reflect, or edge (its pixels repeated)."""
+
+    def misfit(self, shape: Shape, classes: int) -> Problem | None:
+        misfit = super().misfit(shape, classes)
+        if misfit is None and self.padding >= min(shape.spatial):
+            return Problem(
+                "value",
+                f"`padding` of `random_crop` is {self.padding:,}, which may move the whole of "
+                f"an image of {shape} out of sight",
+                help=_less(min(shape.spatial)),
+            )
+        return misfit
+
+    def _change(
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
+    ) -> NDArray[Any]:
+        return _moved(images, self.padding, self.padding, self.fill, random, limits.black)
+
+
+class Shift(Augmentation):
+    """Move images up or down and to a side by whole pixels, each as far as chance has it."""
+
+    name: ClassVar[str] = "shift"
+
+    vertical: _Part = 0.1
+    """How far up or down at most, as a share of the height."""
+    horizontal: _Part = 0.1
+    """How far to a side at most, as a share of the width."""
+    fill: Fill = "zero"
+    """What comes into sight: zero (black), reflect, or edge (its pixels repeated)."""
+
+    def misfit(self, shape: Shape, classes: int) -> Problem | None:
+        misfit = super().misfit(shape, classes)
+        if misfit is None and self._farthest(*shape.spatial) == (0, 0):
+            return Problem(
+                "value",
+                f"`shift` moves an image of {shape} by less than a pixel",
+                help=f"a share of {1 / max(shape.spatial):.2g} or more moves it",
+            )
+        return misfit
+
+    def _farthest(self, height: int, width: int) -> tuple[int, int]:
+        return round(self.vertical * height), round(self.horizontal * width)
+
+    def _change(
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
+    ) -> NDArray[Any]:
+        rows, columns = self._farthest(*images.shape[1:3])
+        return _moved(images, rows, columns, self.fill, random, limits.black)
+
+
+class RandomResizedCrop(_Geometric):
+    """Cut a rectangle out of each image and stretch it to the image's extent, bilinear.
+
+    Szegedy et al. 2015 (arXiv:1409.4842), section 6, for ImageNet. The pixels become float32.
+    """
+
+    name: ClassVar[str] = "random_resized_crop"
+
+    area: Shares = (0.08, 1.0)
+    """The rectangle's share of the image, from the smallest to the largest."""
+    ratio: Ratios = (3 / 4, 4 / 3)
+    """Its width as a multiple of its height, from the smallest to the largest."""
+
+    def _move(self, images: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
+        count, height, width, _ = images.shape
+        heights, widths = rectangles(random, count, (height, width), self.area, self.ratio)
+        tops = random.random(count) * (height - heights)
+        lefts = random.random(count) * (width - widths)
+        return interpolate(
+            images,
+            _stretched(tops, heights, height)[:, :, None],
+            _stretched(lefts, widths, width)[:, None, :],
+            "edge",
+        )
+
+
+class Rotation(Augmentation):
+    """Turn images about their centre, either way, bilinear.
+
+    The pixels become float32.
+    """
+
+    name: ClassVar[str] = "rotation"
+
+    degrees: Annotated[
+        float, Gt(0), Le(180), Expect("a number above 0 that is at most 180, as 15")
+    ] = 15.0
+    """How far at most; each image's angle is drawn evenly."""
+    fill: Fill = "zero"
+    """What comes into the corners: zero (black), reflect, or edge (its pixels repeated)."""
+
+    def _change(
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
+    ) -> NDArray[Any]:
+        degrees = random.uniform(-self.degrees, self.degrees, len(images))
+        return rotate(images, degrees, self.fill, limits.black)
+
+
+def flip(images: NDArray[Any], chosen: NDArray[np.bool_], axis: int) -> NDArray[Any]:
+    """With the chosen images mirrored along `axis`."""
+    import numpy as np  # noqa: PLC0415
+
+    flipped = images.copy()
+    flipped[chosen] = np.take(images[chosen], range(images.shape[axis])[::-1], axis=axis)
+    return flipped
+
+
+def rotate(
+    images: NDArray[Any], degrees: NDArray[np.float64], fill: Fill, black: float = 0.0
+) -> NDArray[np.float32]:
+    """Each image turned anticlockwise by its own angle."""
+    import numpy as np  # noqa: PLC0415
+
+    height, width = images.shape[1:3]
+    angles = np.radians(degrees)[:, np.newaxis, np.newaxis]
+    cosine, sine = np.cos(angles), np.sin(angles)
+    middle, centre = (height - 1) / 2, (width - 1) / 2
+    y = (np.arange(height) - middle)[:, np.newaxis]
+    x = np.arange(width) - centre
+    # The sine of half a turn is not quite 0: rounded, its pixels land on pixels.
+    rows = np.round(cosine * y + sine * x + middle, 6)
+    columns = np.round(cosine * x - sine * y + centre, 6)
+    return interpolate(images, rows, columns, fill, black)
+
+
+def _moved(
+    images: NDArray[Any],
+    rows: int,
+    columns: int,
+    fill: Fill,
+    random: np.random.Generator,
+    black: float,
+) -> NDArray[Any]:
+    """Each image moved by at most so many rows and columns."""
+    count, height, width, _ = images.shape
+    tops = random.integers(0, 2 * rows, size=(count,), endpoint=True)
+    lefts = random.integers(0, 2 * columns, size=(count,), endpoint=True)
+    return windows(pad(images, rows, columns, fill, black), tops, lefts, (height, width))
+
+
+def _stretched(
+    starts: NDArray[np.float64], lengths: NDArray[np.float64], extent: int
+) -> NDArray[np.float64]:
+    """(images, extent): where the new pixels of an axis lie on the old one, centres aligned."""
+    import numpy as np  # noqa: PLC0415
+
+    places = (np.arange(extent) + 0.5) / extent
+    return starts[:, np.newaxis] + places * lengths[:, np.newaxis] - 0.5
+
+
+def _less(extent: int) -> str:
+    if extent == 1:
+        return "leave `random_crop` out"
+    return f"write less than {extent:,}; an eighth of the extent is usual"

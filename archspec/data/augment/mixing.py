@@ -1,0 +1,124 @@
+"""Augmentations that mix the images of a batch, and their labels in the same shares.
+
+What is drawn holds for the whole batch, as in the papers' own code: each image is mixed with
+another one of the batch, in a random order.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from archspec.data.augment.augmentation import Alpha, Augmentation, Probability
+from archspec.data.values import Range
+from archspec.errors import Problem
+from archspec.ops.shape import Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class _Mixing(Augmentation):
+    mixes_labels: ClassVar[bool] = True
+
+    alpha: Alpha
+    probability: Probability
+
+    def misfit(self, shape: Shape, classes: int) -> Problem | None:
+        if classes < 2:
+            return Problem("value", f"`{self.name}` mixes classes, but there is only one")
+        return super().misfit(shape, classes)
+
+    def __call__(
+        self,
+        images: NDArray[Any],
+        labels: NDArray[Any],
+        random: np.random.Generator,
+        *,
+        limits: Range,  # noqa: ARG002  (a mean of pixels has their range)
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        if random.random() >= self.probability:
+            return images, labels
+        order = random.permutation(len(images))
+        mixed, share = self._mix(images, order, random.beta(self.alpha, self.alpha), random)
+        return mixed, blend(labels, labels[order], share)
+
+    def _mix(
+        self,
+        images: NDArray[Any],
+        order: NDArray[np.intp],
+        share: float,
+        random: np.random.Generator,
+    ) -> tuple[NDArray[Any], float]:
+        """Mixed images, and the share that each image has in its place."""
+        raise NotImplementedError
+
+
+class Mixup(_Mixing):
+    """Blend each image with another of its batch, and their labels in the same shares.
+
+    Zhang et al. 2018 (arXiv:1710.09412), section 2. The pixels become float32. It needs a loss
+    that takes one-hot labels.
+    """
+
+    name: ClassVar[str] = "mixup"
+
+    alpha: Alpha = 0.2
+    """Of the beta distribution of the shares: near 0 most are about 0 or 1; at 1 all as likely."""
+    probability: Probability = 1.0
+    """How likely it is for each batch."""
+
+    def _mix(
+        self,
+        images: NDArray[Any],
+        order: NDArray[np.intp],
+        share: float,
+        random: np.random.Generator,  # noqa: ARG002
+    ) -> tuple[NDArray[Any], float]:
+        return blend(images, images[order], share), share
+
+
+class CutMix(_Mixing):
+    """Paste a rectangle of another image of the batch, and mix the labels by its area.
+
+    Yun et al. 2019 (arXiv:1905.04899), section 3.1. It needs a loss that takes one-hot labels.
+    """
+
+    name: ClassVar[str] = "cutmix"
+
+    alpha: Alpha = 1.0
+    """Of the beta distribution of the share that is kept: at 1 all are as likely."""
+    probability: Probability = 1.0
+    """How likely it is for each batch."""
+
+    def _mix(
+        self,
+        images: NDArray[Any],
+        order: NDArray[np.intp],
+        share: float,
+        random: np.random.Generator,
+    ) -> tuple[NDArray[Any], float]:
+        height, width = images.shape[1:3]
+        rows = _stretch(random, height, share)
+        columns = _stretch(random, width, share)
+        pasted = images.copy()
+        pasted[:, rows, columns] = images[order, rows, columns]
+        area = (rows.stop - rows.start) * (columns.stop - columns.start)
+        return pasted, 1 - area / (height * width)
+
+
+def blend(ours: NDArray[Any], theirs: NDArray[Any], share: float) -> NDArray[np.float32]:
+    """The weighted mean, of which `ours` has `share`."""
+    import numpy as np  # noqa: PLC0415
+
+    mixed = theirs * np.float32(1 - share)
+    mixed += ours * np.float32(share)
+    return mixed
+
+
+def _stretch(random: np.random.Generator, extent: int, kept: float) -> slice:
+    """The rectangle's pixels of an axis: around a random one, cut off at the image's edge."""
+    length = round(extent * math.sqrt(1 - kept))
+    start = int(random.integers(extent)) - length // 2
+    return slice(max(0, start), min(extent, start + length))

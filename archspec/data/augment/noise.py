@@ -1,0 +1,105 @@
+"""Augmentations that add noise, or put it in place of a part of an image."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from archspec.data.augment.augmentation import (
+    Augmentation,
+    Deviation,
+    Probability,
+    Ratios,
+    Shares,
+)
+from archspec.data.augment.sampling import rectangles
+from archspec.data.values import Range
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class GaussianNoise(Augmentation):
+    """Add normal noise to every value.
+
+    The pixels become float32, and are not cut off at black and white, which would make dark
+    places lighter.
+    """
+
+    name: ClassVar[str] = "gaussian_noise"
+
+    deviation: Deviation = 0.05
+    """The noise's standard deviation, as a share of the way from black to white."""
+
+    @property
+    def needs_range(self) -> bool:
+        return True
+
+    def _change(
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
+    ) -> NDArray[np.float32]:
+        import numpy as np  # noqa: PLC0415
+
+        noise = random.standard_normal(images.shape, dtype=np.float32)
+        noise *= np.float32(self.deviation * limits.span)
+        noise += images
+        return noise
+
+
+class RandomErasing(Augmentation):
+    """Erase a rectangle of an image, so that no part of what it shows is relied on alone.
+
+    Zhong et al. 2020 (arXiv:1708.04896), algorithm 1.
+    """
+
+    name: ClassVar[str] = "random_erasing"
+
+    probability: Probability = 0.5
+    """How likely it is for each image."""
+    area: Shares = (0.02, 0.4)
+    """The rectangle's share of the image, from the smallest to the largest."""
+    ratio: Ratios = (0.3, 1 / 0.3)
+    """Its width as a multiple of its height, from the smallest to the largest."""
+    fill: Literal["noise", "zero"] = "noise"
+    """What it becomes: noise (each value drawn evenly from black to white) or zero (black)."""
+
+    @property
+    def needs_range(self) -> bool:
+        return True
+
+    def _change(
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
+    ) -> NDArray[Any]:
+        import numpy as np  # noqa: PLC0415
+
+        count, height, width, channels = images.shape
+        sizes = rectangles(random, count, (height, width), self.area, self.ratio)
+        inside = _within(random, sizes[0], height)[:, :, np.newaxis]
+        inside = inside & _within(random, sizes[1], width)[:, np.newaxis, :]
+        inside &= random.random((count, 1, 1)) < self.probability
+        erased = images.copy()
+        if self.fill == "zero":
+            erased[inside] = limits.black
+            return erased
+        shape = np.count_nonzero(inside), channels
+        if np.issubdtype(images.dtype, np.integer):
+            ends = math.ceil(limits.black), math.floor(limits.white)
+            erased[inside] = random.integers(*ends, shape, images.dtype.type, endpoint=True)
+        else:
+            drawn = random.random(shape, dtype=np.float32) * np.float32(limits.span)
+            erased[inside] = drawn + np.float32(limits.black)
+        return erased
+
+
+def _within(
+    random: np.random.Generator, lengths: NDArray[np.float64], extent: int
+) -> NDArray[np.bool_]:
+    """(images, extent): which pixels of an axis lie in a stretch of so many, placed at random."""
+    import numpy as np  # noqa: PLC0415
+
+    whole = np.clip(np.round(lengths), 1, extent).astype(np.intp)[:, np.newaxis]
+    starts = random.integers(0, extent - whole, endpoint=True)
+    places = np.arange(extent)
+    within: NDArray[np.bool_] = (places >= starts) & (places < starts + whole)
+    return within

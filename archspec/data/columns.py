@@ -1,0 +1,128 @@
+"""Names of a table's columns -> which one holds the images, the labels, and the parts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from archspec.data.filetypes import SUFFIXES
+from archspec.errors import UsageError, suggestion
+
+if TYPE_CHECKING:
+    from archspec.data.recipe import DataRecipe
+
+IMAGES: Final = (
+    ("filename", "filepath", "file", "path", "fname", "imagepath", "imagefile", "imagename"),
+    ("image", "images", "img", "imagefilename", "imgpath", "imgname", "photo", "picture"),
+    ("id", "imageid", "imgid"),
+)
+"""What a column of images is called, the likelier first; punctuation and case do not count."""
+
+LABELS: Final = (
+    ("label", "labels", "class", "classes", "category", "classname", "labelname", "categoryname"),
+    ("target", "y", "classid", "labelid", "categoryid", "finelabel"),
+)
+
+SPLITS: Final = (("split", "subset", "partition", "part", "set", "fold", "usage", "datasplit"),)
+
+
+class Columns(NamedTuple):
+    """The columns that are read."""
+
+    images: str
+    labels: str | None
+    """None where the classes may have a column each."""
+    split: str | None
+    split_is_guessed: bool
+    group: str | None
+    """None where the recipe's `group` is no column, but a pattern of names."""
+
+
+def choose(
+    recipe: DataRecipe,
+    table: str,
+    columns: Sequence[str],
+    pictures: Sequence[str],
+    first: Sequence[str],
+) -> Columns:
+    """The columns that a recipe names, or that are meant as far as that is obvious.
+
+    Args:
+        recipe: `images`, `labels` and `split` name columns, `group` may.
+        table: What a message calls the table.
+        columns: All of its columns.
+        pictures: Those that hold images themselves, by their type.
+        first: The values of the first row, which may tell paths of images.
+
+    Raises:
+        UsageError: A column is not there, or which one is meant is not obvious.
+
+    """
+    for role, name in (
+        ("images", recipe.images),
+        ("labels", recipe.labels),
+        ("split", recipe.split),
+    ):
+        if name is not None and name not in columns:
+            hint = suggestion(name, columns, what="its columns")
+            raise UsageError(f"{table} has no column `{name}`, which `{role}` names; {hint}")
+    # Labels may be stored as bytes, too.
+    pictures = [name for name in pictures if name != recipe.labels and not _is_called(name, LABELS)]
+    images = recipe.images or _images(table, columns, pictures, first)
+    others = [name for name in columns if name != images]
+    labels = recipe.labels or one_of(table, "labels", LABELS, others)
+    others = [name for name in others if name != labels]
+    split = recipe.split or one_of(table, "split", SPLITS, others)
+    group = recipe.group if recipe.group in columns else None
+    return Columns(images, labels, split, recipe.split is None, group)
+
+
+def _images(
+    table: str, columns: Sequence[str], pictures: Sequence[str], first: Sequence[str]
+) -> str:
+    if len(pictures) == 1:
+        return pictures[0]
+    if pictures:
+        raise _several(table, "images", pictures)
+    if named := one_of(table, "images", IMAGES, columns):
+        return named
+    telling = [
+        name
+        for name, value in zip(columns, first, strict=False)
+        if value.lower().endswith(SUFFIXES)
+    ]
+    if len(telling) == 1:
+        return telling[0]
+    hint = suggestion("", columns, what="its columns")
+    raise UsageError(
+        f"{table}: which column holds the images is not obvious; say it as `images: COLUMN`; {hint}"
+    )
+
+
+def one_of(
+    table: str, role: str, tiers: Sequence[Sequence[str]], columns: Sequence[str]
+) -> str | None:
+    """The column that is called as in `tiers`, in the first of them where one is; else None.
+
+    Raises `UsageError` where two are.
+    """
+    for tier in tiers:
+        named = [name for name in columns if _is_called(name, [tier])]
+        if len(named) > 1:
+            raise _several(table, role, named)
+        if named:
+            return named[0]
+    return None
+
+
+def _is_called(name: str, tiers: Sequence[Sequence[str]]) -> bool:
+    plain = re.sub(r"[\W_]", "", name.lower())
+    return any(plain in tier for tier in tiers)
+
+
+def _several(table: str, role: str, columns: Sequence[str]) -> UsageError:
+    named = ", ".join(f"`{name}`" for name in columns)
+    return UsageError(
+        f"{table}: each of the columns {named} may be meant; say which, as `{role}: {columns[0]}`"
+    )

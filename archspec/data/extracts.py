@@ -1,0 +1,111 @@
+"""Encoded images that lie one behind the other in larger files, read by their places."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+from array import array
+from pathlib import Path
+from typing import Final
+
+from archspec.data.images import UnreadableError
+from archspec.errors import UsageError
+
+MOST_IMAGE_BYTES: Final = 2**28
+"""Of one encoded image: what is larger is none, or is damaged."""
+
+DISK_KEPT: Final = 2**30
+"""Bytes of the disk that a spool leaves free."""
+
+
+class Extracts:
+    """Byte ranges in files, by number. Read from any thread."""
+
+    def __init__(self) -> None:
+        self._files: list[Path | Spool] = []
+        self._which = array("L")
+        self._starts = array("Q")
+        self.lengths = array("Q")
+
+    def add(self, file: Path | Spool, start: int, length: int) -> int:
+        """The number of a range of a file."""
+        if not self._files or self._files[-1] is not file:
+            self._files.append(file)
+        self._which.append(len(self._files) - 1)
+        self._starts.append(start)
+        self.lengths.append(length)
+        return len(self.lengths) - 1
+
+    def __getitem__(self, number: int) -> bytes:
+        """Raises `UnreadableError`."""
+        file = self._files[self._which[number]]
+        start, length = self._starts[number], self.lengths[number]
+        if length > MOST_IMAGE_BYTES:
+            raise UnreadableError(f"{length:,} bytes, more than {MOST_IMAGE_BYTES:,}")
+        try:
+            if isinstance(file, Spool):
+                content = file.read(start, length)
+            else:
+                with file.open("rb", buffering=0) as raw:
+                    raw.seek(start)
+                    content = _whole(raw.fileno(), length)
+        except OSError as error:
+            raise UnreadableError(f"{file}: {error.strerror}") from None
+        if len(content) < length:
+            raise UnreadableError(f"{file} has become shorter")
+        return content
+
+
+class Spool:
+    """A temporary file without a name, for images that cannot be read where they lie.
+
+    It ends with the process, however that ends.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (open as long as it is used)
+        weakref.finalize(self, self._file.close)
+        self.folder = tempfile.gettempdir()
+        self._lock = threading.Lock()
+        self._checked = 0
+        self.size = 0
+
+    def write(self, content: bytes) -> int:
+        """Where in the file the content now is. Raises `UsageError` where the disk is full."""
+        start = self.size
+        if start + len(content) > self._checked:
+            free = shutil.disk_usage(self.folder).free
+            if free < DISK_KEPT + len(content):
+                raise UsageError(
+                    f"{self.folder} has no room for the images to be unpacked to: "
+                    f"{start / 2**30:,.1f} GiB are, {free / 2**30:,.1f} GiB are free. "
+                    "Let TMPDIR name a folder on a larger disk"
+                )
+            self._checked = start + min(2**26, free - DISK_KEPT)
+        view = memoryview(content)
+        while view:
+            view = view[self._file.write(view) :]
+        self.size += len(content)
+        return start
+
+    def read(self, start: int, length: int) -> bytes:
+        """Some of what was written."""
+        if hasattr(os, "pread"):
+            content = os.pread(self._file.fileno(), length, start)
+            if len(content) == length:
+                return content
+        with self._lock:
+            self._file.seek(start)
+            return _whole(self._file.fileno(), length)
+
+
+def _whole(descriptor: int, length: int) -> bytes:
+    """So many bytes from where the file stands; fewer only where it ends."""
+    pieces = []
+    while length and (piece := os.read(descriptor, length)):
+        pieces.append(piece)
+        length -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -1,0 +1,175 @@
+"""Paths and arrays -> images of unknown class, a chunk at a time, as any network takes them.
+
+Only names are held, and arrays as NumPy opens them: pixels are read when a chunk's turn comes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.data import arrayfiles, filetypes
+from archspec.data.decoding import Encoded
+from archspec.data.examples import legible
+from archspec.data.images import UnreadableError, decode
+from archspec.data.pixels import Stored
+from archspec.data.values import BYTES, Range
+from archspec.errors import UsageError
+from archspec.ops.shape import Shape
+from archspec.system import cores
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ARRAYS: Final = (".npy", ".npz")
+
+MOST_PIPED: Final = 2**28
+"""Bytes of an image that comes through a pipe: it may never end."""
+
+LOOKED_AT: Final = 1_000
+"""Images of an array that are looked at for its extremes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some images, by the names that a table calls them."""
+
+    names: tuple[str, ...]
+    read: Callable[[Shape, str, Range | None], list[Any]]
+    """Of each image the pixels for an input of that shape, resized in that way, and if it is a
+    file in that range; or a str: why there are none."""
+    extremes: tuple[float, float] | None = None
+    """The smallest and the largest value in the array that they are of; None of files."""
+    where: str = ""
+    """What a message calls that array."""
+
+
+def chunks(
+    given: Sequence[str | os.PathLike[str]] | NDArray[Any], shape: Shape, size: int
+) -> list[Chunk]:
+    """All images of files, folders and arrays, in their order, at most `size` in a chunk.
+
+    `shape` is the input of a network that is to see them. What cannot be read is a chunk of its
+    own, which says why.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    if isinstance(given, np.ndarray):
+        return list(_of_array(given, "", shape, size))
+    found: list[Chunk] = []
+    files: list[Path] = []
+
+    def flush() -> None:
+        found.extend(_of_files(files[at : at + size]) for at in range(0, len(files), size))
+        files.clear()
+
+    for path in map(Path, given):
+        if path.suffix in ARRAYS:
+            flush()
+            found.extend(_of_array_file(path, shape, size))
+        elif path.is_dir():
+            inside = list(_walk(path))
+            files += inside or [path]  # to be told that it is no image
+        else:
+            files.append(path)
+    flush()
+    return found
+
+
+def _walk(top: Path) -> Iterator[Path]:
+    """The image files below a folder, in the order of their names; hidden ones are left out."""
+    for place, folders, names in os.walk(top):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if filetypes.by_suffix(name) and not name.startswith("."):
+                yield Path(place, name)
+
+
+def _of_files(paths: Sequence[Path]) -> Chunk:
+    @cache
+    def encoded(path: Path) -> Encoded:
+        """A file, or what came through a pipe, which several networks can read only once."""
+        if path.is_file() or not path.exists():
+            return path
+        with path.open("rb") as pipe:
+            content = pipe.read(MOST_PIPED + 1)
+        if len(content) > MOST_PIPED:
+            raise UnreadableError(f"more than {MOST_PIPED:,} bytes came through it")
+        return content
+
+    def read(shape: Shape, how: str, limits: Range | None) -> list[Any]:
+        def one(path: Path) -> Any:
+            if path.is_dir():
+                return f"there is no {filetypes.NAMES} file in it"
+            if shape.rank != 2 or shape.channels not in {1, 3}:
+                return f"an image file does not fit an input of {shape}; save arrays as .npy"
+            try:
+                return decode(encoded(path), shape, how, limits=limits, exact=True)
+            except UnreadableError as error:
+                return str(error)
+            except OSError as error:
+                return error.strerror or "it cannot be read"
+
+        with ThreadPoolExecutor(cores()) as pool:
+            return list(pool.map(one, paths))
+
+    return Chunk(tuple(legible(str(path)) for path in paths), read)
+
+
+def _of_array_file(path: Path, shape: Shape, size: int) -> Iterator[Chunk]:
+    name = legible(str(path))
+    try:
+        array = arrayfiles.unlabelled(path)
+    except UsageError as error:
+        reason = str(error)
+        yield Chunk((name,), lambda *_: [reason])
+        return
+    yield from _of_array(array, name, shape, size)
+
+
+def _of_array(array: NDArray[Any], name: str, shape: Shape, size: int) -> Iterator[Chunk]:
+    """Chunks of an array of images, of one or more channels; or of a single image."""
+    import numpy as np  # noqa: PLC0415
+
+    extent = "x".join(map(str, array.shape))
+    single = array.ndim == len(shape) - 1 or (
+        array.ndim == len(shape) and array.shape[-1] == shape.channels
+    )
+    if single:
+        array = array[np.newaxis]
+    if array.ndim == len(shape):
+        array = array[..., np.newaxis]
+    if array.ndim != len(shape) + 1 or array.dtype.kind not in "biuf" or not array.size:
+        reason = f"{array.dtype} of {extent} is not an array of images for an input of {shape}"
+        yield Chunk((name or "the array",), lambda *_: [reason])
+        return
+    seen = array[:: -(-len(array) // LOOKED_AT)]
+    extremes = float(seen.min()), float(seen.max())
+    for start in range(0, len(array), size):
+        rows = array[start : start + size]
+        numbers = range(start, start + len(rows))
+        names = (name or "the array",) if single else tuple(f"{name}[{n}]" for n in numbers)
+        yield Chunk(names, partial(_rows, rows), extremes, name or "the array")
+
+
+def _rows(rows: NDArray[Any], shape: Shape, how: str, _: Range | None) -> list[Any]:
+    import numpy as np  # noqa: PLC0415
+
+    here = Shape(rows.shape[1:])
+    resizable = here.rank == shape.rank == 2 and (
+        here.channels == shape.channels or {here.channels, shape.channels} == {1, 3}
+    )
+    if here != shape and not resizable:
+        return [f"an image of {here} does not fit an input of {shape}"] * len(rows)
+    store = Stored(np.asarray(rows), shape, how, limits=BYTES)
+    pixels = store.read(np.arange(len(rows)))
+    finite = np.isfinite(pixels.reshape(len(rows), -1)).all(axis=1)
+    return [
+        image if right else "it holds infinity or no number"
+        for image, right in zip(pixels, finite, strict=True)
+    ]

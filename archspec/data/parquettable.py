@@ -1,0 +1,138 @@
+"""Parquet files as tables; images in them as Hugging Face writes them, or as bytes, or as paths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.data.examples import is_displayable, legible
+from archspec.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS: Final = 4_096
+"""Read at a time, of labels."""
+
+IMAGES: Final = 32
+"""Read at a time, with their bytes."""
+
+MOST_ROWS: Final = 2**24
+"""Whose labels and places are kept in memory; a file of a few bytes may claim billions."""
+
+BUFFER_BYTES: Final = 2**20
+"""Read at a time of each column: a file may be a single group of rows, larger than any memory."""
+
+
+class ParquetTable:
+    """A table in a Parquet file."""
+
+    def __init__(self, path: Path) -> None:
+        self._arrow, parquet = _library()
+        self.path = path
+        with self._explained():
+            self._file = parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
+            self._schema = self._file.schema_arrow
+        self.columns: tuple[str, ...] = tuple(self._schema.names)
+        if hidden := [name for name in self.columns if not is_displayable(name)]:
+            raise UsageError(f"{path} has a column that cannot be shown: {hidden[0]!a:.80}")
+        if twice := {name for name in self.columns if self.columns.count(name) > 1}:
+            raise UsageError(f"{path} has two columns `{min(twice)}`: rename one of them")
+        if (count := self._file.metadata.num_rows) > MOST_ROWS:
+            raise UsageError(f"{path} has {count:,} rows, more than {MOST_ROWS:,}")
+        types = dict(zip(self.columns, self._schema.types, strict=True))
+        self.pictures = tuple(name for name, kind in types.items() if self._holds_images(kind))
+        nested = self._arrow.types.is_nested
+        self.texts = tuple(
+            name
+            for name, kind in types.items()
+            if name not in self.pictures and not nested(kind) and not self._is_binary(kind)
+        )
+        first = next(self.rows(self.texts), (0, [None] * len(self.texts)))[1]
+        values = dict(zip(self.texts, first, strict=True))
+        self.first = [str(values.get(name) or "") for name in self.columns]
+
+    def class_names(self, column: str) -> tuple[str, ...] | None:
+        """What the numbers in a column stand for, as Hugging Face writes it beside the schema."""
+        written = (self._schema.metadata or {}).get(b"huggingface")
+        if written is None:
+            return None
+        try:
+            names = json.loads(written)["info"]["features"][column]["names"]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            return None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            return None
+        return tuple(names)
+
+    def place(self, row: int) -> str:
+        """A row, as a message has it."""
+        return f"{self.path}, row {row}"
+
+    def rows(self, columns: Sequence[str]) -> Iterator[tuple[int, list[str | bytes | None]]]:
+        """The number of each row, from 0, and its values in these columns."""
+        for name in columns:
+            if name not in self.texts and name not in self.pictures:
+                kind = self._schema.field(name).type
+                raise UsageError(
+                    f"the column `{name}` of {self.path} holds {str(kind)[:60]}; an image is an "
+                    "encoded file, as bytes, or a path, and its class is a number or a name"
+                )
+        size = IMAGES if set(columns) & set(self.pictures) else ROWS
+        row = 0
+        with self._explained():
+            batches = self._file.iter_batches(
+                size, columns=list(dict.fromkeys(columns)), use_threads=False
+            )
+            for batch in batches:
+                # A column that was asked for twice is read once.
+                lists = [batch.column(name).to_pylist() for name in columns]
+                for number, values in enumerate(zip(*lists, strict=True), start=row):
+                    yield number, list(map(_value, values))
+                row += len(batch)
+
+    def _holds_images(self, kind: pa.DataType) -> bool:
+        """Whether a column has bytes, or pairs of bytes and the path that they were at."""
+        if self._arrow.types.is_struct(kind):
+            names = {kind.field(i).name for i in range(kind.num_fields)}
+            return {"bytes", "path"} <= names
+        return self._is_binary(kind)
+
+    def _is_binary(self, kind: pa.DataType) -> bool:
+        types = self._arrow.types
+        return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Make what Arrow raises an error that says which file."""
+        try:
+            yield
+        except (self._arrow.ArrowException, OSError, ValueError, MemoryError) as error:
+            reason = str(error).strip().partition("\n")[0][:300] or "too large"
+            raise UsageError(f"cannot read {self.path}: {legible(reason)}") from None
+
+
+def _value(value: Any) -> str | bytes | None:
+    """A path or a class as text, an image as bytes."""
+    if isinstance(value, dict):
+        content, path = value["bytes"], value["path"]
+        return content if content is not None else _value(path)
+    if value is None or value != value:  # noqa: PLR0124  (no number)
+        return None
+    if isinstance(value, bytes):
+        return value
+    return str(value).strip() or None
+
+
+def _library() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa  # noqa: PLC0415
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError(
+            f"a Parquet file needs PyArrow ({error}): pip install 'keras-archspec[parquet]'"
+        ) from None
+    return pa, parquet

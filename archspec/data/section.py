@@ -1,0 +1,44 @@
+"""Mappings of a spec's `train:` section, and the types of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+
+from archspec.element import Expect, whole
+
+Seed = Annotated[
+    int,
+    Field(ge=0, lt=2**32),
+    BeforeValidator(whole),
+    Expect("a whole number from 0 to 4294967295"),
+]
+Share = Annotated[float, Field(ge=0, le=0.5), Expect("a number from 0 to 0.5")]
+Fraction = Annotated[float, Field(gt=0, lt=1), Expect("a number between 0 and 1")]
+NotNegative = Annotated[float, Field(ge=0, lt=float("inf")), Expect("a number from 0")]
+Word = Annotated[str, Field(min_length=1), Expect("a word")]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Section(Strict):
+    """A mapping of a recipe. Written, it leaves out what is null."""
+
+    hints: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Keys that it does not have and people look for here, with where they are."""
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> Any:
+        return {name: value for name, value in write(self).items() if value is not None}

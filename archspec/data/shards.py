@@ -1,0 +1,132 @@
+"""A path -> the files of a set that comes in several: a file, a folder of them, or a pattern."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from archspec.data.examples import PARTS
+from archspec.errors import UsageError
+
+MOST_FILES: Final = 100_000
+MOST_DEPTH: Final = 3
+"""Folders below the one that is named: Hugging Face has `default/train/0000.parquet`."""
+
+_BRACES: Final = re.compile(r"\{([^{}]*)\}")
+_RANGE: Final = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
+
+
+class Shard(NamedTuple):
+    """A file of a set."""
+
+    path: Path
+    name: str
+    """Its path below what all of them have in common."""
+    part: int | None
+    """TRAIN, VALIDATION or TEST, as its name says; None if all files are of the same part."""
+
+
+def shards(text: str, suffixes: tuple[str, ...]) -> list[Shard]:
+    """The files that a path means, sorted by name.
+
+    Args:
+        text: A file, a folder, or a pattern such as `train-{000..009}.tar` or `*.parquet`.
+        suffixes: How a file in a folder ends that belongs to the set.
+
+    Raises:
+        UsageError: Nothing is there, or only some of the names say a part.
+
+    """
+    path = Path(text)
+    if path.is_file():
+        return [Shard(path, path.name, None)]
+    if path.is_dir():
+        root, paths = path, sorted(_inside(path, suffixes))
+        if not paths:
+            raise UsageError(f"there is no {', '.join(suffixes)} file in {path}")
+    elif set(text) & set("{*?["):
+        paths = _matching(text)
+        root = _common(paths)
+    else:
+        here = "" if path.is_absolute() else f" (looked for in {Path.cwd()})"
+        raise UsageError(f"there is no file {path}{here}")
+    if len(paths) > MOST_FILES:
+        raise UsageError(f"{text} is more than {MOST_FILES:,} files")
+    names = [each.relative_to(root).as_posix() for each in paths]
+    parts = [_part(name) for name in names]
+    if None in parts and any(part is not None for part in parts):
+        stranger = names[parts.index(None)]
+        other = next(name for name, part in zip(names, parts, strict=True) if part is not None)
+        raise UsageError(
+            f"{stranger} stands beside {other} in {root}: is it train, validation or test? "
+            "Say so in its name, or move it"
+        )
+    if len(set(parts)) == 1:
+        parts = [None] * len(paths)
+    return [Shard(*each) for each in zip(paths, names, parts, strict=True)]
+
+
+def _inside(root: Path, suffixes: tuple[str, ...], depth: int = 0) -> Iterator[Path]:
+    """The files in a folder and those below, hidden ones left out; no link to a folder is taken."""
+    try:
+        entries = sorted(root.iterdir())
+    except OSError as error:
+        raise UsageError(f"cannot read the folder {root}: {error.strerror}") from None
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.name.lower().endswith(suffixes) and entry.is_file():
+            yield entry
+        elif depth < MOST_DEPTH and entry.is_dir() and not entry.is_symlink():
+            yield from _inside(entry, suffixes, depth + 1)
+
+
+def _matching(text: str) -> list[Path]:
+    paths: set[Path] = set()
+    for pattern in islice(_expanded(text), MOST_FILES + 1):
+        matching = glob.glob(pattern)  # noqa: PTH207  (of a path that may be absolute)
+        files = [Path(each) for each in matching if Path(each).is_file()]
+        if not files:
+            raise UsageError(f"there is no file {pattern}, which {text} means")
+        paths |= set(files)
+    return sorted(paths)
+
+
+def _expanded(text: str) -> Iterator[str]:
+    """`a{1..3}` is a1, a2, a3; `{a,b}` is a, b; other braces are part of a name."""
+    for match in _BRACES.finditer(text):
+        inner = match[1]
+        if bounds := _RANGE.fullmatch(inner):
+            low, high = bounds.groups()
+            choices: Iterator[str] = (
+                str(n).zfill(len(low)) for n in range(int(low), int(high) + 1)
+            )
+        elif "," in inner:
+            choices = iter(inner.split(","))
+        else:
+            continue
+        for choice in choices:
+            yield from _expanded(text[: match.start()] + choice + text[match.end() :])
+        return
+    yield text
+
+
+def _common(paths: Sequence[Path]) -> Path:
+    """The deepest folder that all of them are in."""
+    common = paths[0].parent
+    while not all(path.is_relative_to(common) for path in paths):
+        common = common.parent
+    return common
+
+
+def _part(name: str) -> int | None:
+    """The part that a word of a file's name says, or else of the folder that it is in."""
+    for piece in reversed(name.lower().split("/")):
+        parts = {PARTS[word] for word in re.split(r"[^a-z]+", piece) if word in PARTS}
+        if len(parts) == 1:
+            return parts.pop()
+    return None

@@ -1,0 +1,34 @@
+"""How results show themselves: the one door from values to `archspec.render`, opened on use.
+
+Values are numbers and import no renderer; a class names the module that shows it, and the module is
+imported when somebody looks. Nothing else reaches from a lower room into `archspec.render`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, ClassVar
+
+
+def renderer(name: str) -> Any:
+    """Return the module `archspec.render.<name>`."""
+    return import_module(f"archspec.render.{name}")
+
+
+class Displayed:
+    """A value that prints itself, and that a notebook shows as Markdown.
+
+    Its renderer has functions `text(value)` and `markdown(value)`, each of which returns a string.
+    """
+
+    __slots__ = ()
+
+    RENDERER: ClassVar[str]
+    """The module in `archspec.render` that shows the value."""
+
+    def __str__(self) -> str:
+        """Return the value as text for a terminal."""
+        return str(renderer(self.RENDERER).text(self))
+
+    def _repr_markdown_(self) -> str:
+        return str(renderer(self.RENDERER).markdown(self))

@@ -1,0 +1,266 @@
+"""Problems as data: where they are, what is wrong, what would be right. Rendering is elsewhere.
+
+Exception
+└── Portable               can be pickled
+    ├── ArchspecError      everything archspec raises on a user's mistake
+    │   ├── SpecError      one or more diagnostics, each at a place in a spec
+    │   ├── UsageError     a wrong argument of a command or a function: no place in a file
+    │   └── DivergedError  a training whose loss became infinite or not a number (training/runs)
+    └── Problem            raised where no place is known; whoever knows it makes it a diagnostic
+
+Messages quote Python in backticks: an argument as `epochs=3`, or `epochs=` whatever its value; a
+key of a recipe as `data.path=`; a call as `archspec.resume('runs/a')`. On the command line
+`archspec.cli.spelling` shows these as options and commands, so no message names an option.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+"""Keys and indices that lead from the top of a document to a value."""
+
+CODES: Final[dict[str, str]] = {
+    "file": "the spec cannot be read",
+    "syntax": "the text is not YAML or JSON",
+    "limit": "the spec is larger than archspec accepts",
+    "duplicate": "a key or a name stands twice",
+    "missing": "something required is not there",
+    "unknown-key": "a key that the language does not have",
+    "unknown-kind": "a step of a kind that does not exist",
+    "unknown-name": "a step, variable or variant that is not defined",
+    "circular": "a definition that leads back to itself",
+    "type": "a value of the wrong type",
+    "value": "a value outside what is allowed",
+    "expression": "an expression that cannot be evaluated",
+    "shape": "layers, or arguments of one, that do not fit together",
+    "unused": "a step whose output nothing takes",
+    "published": "a figure that differs from the published one",
+    "expect": "a figure that is not what the author expects",
+    "budget": "a figure over what the author allows",
+}
+"""Every code a diagnostic may carry, with its meaning."""
+
+MOST_CHARACTERS: Final = 2_000
+"""Length of one message: what it quotes may be as long as a spec."""
+
+MOST_CANDIDATES: Final = 1_000
+"""How many names a misspelt one is compared with: each takes time."""
+
+MOST_LISTED: Final = 100
+"""How many names a help line lists."""
+
+
+class Span(NamedTuple):
+    """A stretch of text: 1-based lines and columns; the end column is exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One problem of a spec. `span` is None when it concerns the file as a whole."""
+
+    code: str
+    message: str
+    span: Span | None = None
+    notes: tuple[str, ...] = ()
+    help: str | None = None
+    file: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.code not in CODES:
+            raise KeyError(self.code)
+
+
+class Portable(Exception):  # noqa: N818  (a base of some that are no errors)
+    """An exception that pickles, and so reaches another process, whatever its `__init__` takes.
+
+    Python's own way calls the class with `args`, which is the message alone.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[Portable], args: tuple[object, ...], state: dict[str, object]) -> Portable:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class Problem(Portable):
+    """What is wrong, said by code that does not know where the user wrote it."""
+
+    def __init__(self, code: str, message: str, *, help: str | None = None) -> None:  # noqa: A002
+        super().__init__(code, message)  # the arguments with which a copy is made of a pickle
+        self.code = code
+        self.message = _cut(message)
+        self.help = help
+        self.path: str | None = None
+        """Path of the layer inside the step that the user wrote, as stage1/unit2/conv1."""
+
+    def __str__(self) -> str:
+        return self.message
+
+    def at(self, span: Span | None) -> Diagnostic:
+        notes = (f"at {self.path}",) if self.path else ()
+        return Diagnostic(self.code, self.message, span, notes, self.help)
+
+
+class ArchspecError(Portable):
+    """Whatever is wrong with what the user gave."""
+
+
+class UsageError(ArchspecError):
+    """A command's or a function's argument is wrong."""
+
+
+@dataclass(eq=False)
+class SpecError(ArchspecError):
+    """All problems of a spec, in the order of the text."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    lines: Sequence[str] = field(default=(), repr=False)
+    """The text of the spec, to show with each place."""
+
+    def __post_init__(self) -> None:
+        self.args = (self.diagnostics, self.lines)  # for a pickle, however they were given
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{d.file or '<spec>'}{f':{d.span.line}:{d.span.column}' if d.span else ''}: "
+            f"error[{d.code}] {d.message}"
+            for d in self.diagnostics
+        )
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= MOST_CHARACTERS else f"{message[:MOST_CHARACTERS]}..."
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that `word` misspells, or None.
+
+    Case, separators and a plural's `s` count nothing. One letter in four may be missing, wrong, too
+    many or swapped with the next: with more, or in a word of two, another word is as likely. A word
+    may also be a short form: `cosine` of `cosine_decay`, `exp_decay` of `exponential_decay`.
+    """
+    names = list(islice(candidates, MOST_CANDIDATES))
+    word = word[:80]
+    plain = _plain(word)
+    for name in names:
+        if plain and _alike(plain, _plain(name)):
+            return name
+    for slips in range(1, min(len(word) // 4 or len(word) // 3, 3) + 1):
+        near = [name for name in names if _misspells(word, name, slips)]
+        if near:
+            from difflib import SequenceMatcher  # noqa: PLC0415  (only where something is wrong)
+
+            def likelihood(name: str) -> tuple[bool, float]:
+                swapped = sorted(name) == sorted(word)
+                return swapped, SequenceMatcher(None, word, name).ratio()
+
+            return max(near, key=likelihood)
+    longer = [name for name in names if _abbreviates(word, name)]
+    shortest = min(longer, key=len, default="")
+    return shortest if shortest and all(name.startswith(shortest) for name in longer) else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).lower()
+
+
+def _alike(word: str, name: str) -> bool:
+    """Whether two words are one, or its singular and plural."""
+    shorter, longer = sorted((word, name), key=len)
+    return longer in (shorter, f"{shorter}s", f"{shorter}es")
+
+
+def _abbreviates(word: str, name: str) -> bool:
+    """Whether each part of a word begins a part of the name, from the first on."""
+    parts, others = word.lower().split("_"), name.lower().split("_")
+    shortest = min(map(len, parts))
+    if shortest < 3 or len(parts) > len(others):
+        return False
+    return all(b.startswith(a) for a, b in zip(parts, others, strict=False))
+
+
+def _same_start(word: str, name: str) -> int:
+    """How many characters two words begin with alike."""
+    pairs = enumerate(zip(word, name, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(word), len(name)))
+
+
+def _misspells(word: str, name: str, slips: int) -> bool:
+    """Whether so many slips, or fewer, make `word` of `name`."""
+    if abs(len(word) - len(name)) > slips:
+        return False
+    same = _same_start(word, name)
+    word, name = word[same:], name[same:]
+    if not word or not name or not slips:
+        return len(word) + len(name) <= slips
+    ways = [(word[1:], name), (word, name[1:]), (word[1:], name[1:])]
+    if word[:2] == name[1::-1]:
+        ways.append((word[2:], name[2:]))
+    return any(_misspells(*way, slips - 1) for way in ways)
+
+
+def call(function: str, *arguments: object, **named: object) -> str:
+    """A call of a public function as messages quote it: `archspec.resume('runs/a', epochs=3)`.
+
+    Paths and strings are shown as strings; `...` stands for what the reader is to fill in.
+    """
+    words = [_literal(value) for value in arguments]
+    words += [f"{name}={_literal(value)}" for name, value in named.items()]
+    return f"`archspec.{function}({', '.join(words)})`"
+
+
+def _literal(value: object) -> str:
+    if value is ...:
+        return "..."
+    return repr(os.fspath(value) if isinstance(value, os.PathLike) else value)
+
+
+def beside(path: Path) -> str:
+    """The end of a sentence about a path that is not there: what stands there of a name like it."""
+    siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+    match = nearest(path.name, siblings)
+    return f"; did you mean `{path.with_name(match)}`?" if match else ""
+
+
+def suggestion(word: str, candidates: Iterable[str], *, what: str, meant: str | None = None) -> str:
+    """A help line: the candidate that is `meant` or nearest, or the whole list where none is near.
+
+    `meant` is known from elsewhere, as from another tool's word for it.
+    """
+    names = sorted(candidates)
+    match = meant or nearest(word, names)
+    if match is not None:
+        return f"did you mean `{match}`?"
+    if not names:
+        return f"there are no {what}"
+    more = ", ..." if len(names) > MOST_LISTED else ""
+    return _cut(f"{what}: {', '.join(names[:MOST_LISTED])}{more}")
+
+
+class RecipeError(ArchspecError):
+    """All that is wrong with a recipe, each with its path, which starts inside `train:`."""
+
+    def __init__(self, problems: Iterable[tuple[KeyPath, Problem]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "; ".join(problem.message for _, problem in self.problems)

@@ -1,0 +1,340 @@
+"""The images that trained networks are judged on: the same for all, none that one learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.data import dataset as training_data
+from archspec.data.arrayfiles import without_labels
+from archspec.data.dataset import Data
+from archspec.data.examples import TEST, TRAIN, VALIDATION
+from archspec.data.pixels import Pixels
+from archspec.data.recipe import DataRecipe
+from archspec.data.sources import SOURCES, meant
+from archspec.data.splitting import split_digest
+from archspec.data.values import Range
+from archspec.errors import RecipeError, UsageError, suggestion
+from archspec.evaluation.trained import Network, Trained, listed
+from archspec.ops.shape import Shape
+from archspec.runs.records import PartSizes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PARTS: Final = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+ALL: Final = "all"
+
+WITHIN: Final = ("images", "labels", "split")
+"""What a recipe says of where images and labels are in a file."""
+
+
+class EmptyPartError(UsageError):
+    """A part of the data without an image; others have some."""
+
+    def __init__(self, name: str, part: str, others: Sequence[str]) -> None:
+        super().__init__(f"{name} has no {part} images: say `part=` {' or '.join(others)}")
+        self.name = name
+        self.others = others
+
+
+LOOKED_AT: Final = 1_000
+"""Images of an array that are looked at for its extremes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which data, before any of it is loaded."""
+
+    recipe: DataRecipe
+    is_own: bool
+    """Whether it is where the networks' own training images came from."""
+    is_given: bool
+    """Whether the user named it."""
+
+
+def choose(trained: Sequence[Trained], data: str | PathLike[str] | None) -> Choice:
+    """The data to judge on: what is given, a source's name or a path; else the runs' own.
+
+    Raises `UsageError`.
+    """
+    runs = [(each, each.recipe.data) for each in trained if each.recipe is not None]
+    if data is not None:
+        fields = _source(fspath(data))
+        own = next((recipe for _, recipe in runs if _is_there(recipe, fields)), None)
+        if own is None and runs:
+            learnt = runs[0][1]
+            fields["on_error"] = learnt.on_error
+            if learnt.source == fields["source"]:  # a table like the one that was learnt from
+                fields |= {field: getattr(learnt, field) for field in WITHIN}
+        return Choice(own or DataRecipe.model_validate(fields), own is not None, True)
+    if not runs:
+        raise UsageError(f"{trained[0].name} does not say what it was trained on: give `data=`")
+    first, recipe = runs[0]
+    for other, theirs in runs[1:]:
+        if not _is_there(theirs, recipe.model_dump()):
+            raise UsageError(
+                f"{first.name} was trained on {_where(recipe)} and {other.name} on "
+                f"{_where(theirs)}: say with `data=` on which to judge them"
+            )
+    return Choice(recipe, True, False)
+
+
+def _source(given: str) -> dict[str, Any]:
+    """What a recipe says of the data that a name or a path means; it must be there."""
+    fields: dict[str, Any] = dict(meant(given))
+    source = fields["source"]
+    if source not in SOURCES:
+        named = [name for name, each in SOURCES.items() if each.needs is None]
+        hint = suggestion(given, named, what="sources")
+        raise UsageError(f"`data={given!r}`: there is no such source, folder or file; {hint}")
+    needed = SOURCES[source].needs
+    if needed and needed not in fields:
+        hint = "name the folder or the file itself"
+        if needed == "name":
+            hint = "which only a run's recipe can say"
+        raise UsageError(f"`data={given!r}` needs a {needed}: {hint}")
+    if "path" in fields:
+        path = Path(given)
+        if source in {"folder", "arrays"} and not path.exists():
+            raise UsageError(f"`data={given!r}`: there is no such folder or file")
+        if path.is_file() and path.suffix == ".npy":
+            raise UsageError(f"`data={given!r}` {without_labels(path)}")
+        if path.is_file() and source == "folder":
+            raise UsageError(f"`data={given!r}` is neither a folder of images nor a file of them")
+    return fields
+
+
+def _is_there(recipe: DataRecipe, fields: dict[str, Any]) -> bool:
+    """Whether a recipe's images are where these fields say, as far as they do."""
+    for field in fields.keys() & {"source", "name", "path", *WITHIN}:
+        here, there = getattr(recipe, field), fields[field]
+        if field == "path" and here and there:
+            here, there = Path(here).resolve(), Path(there).resolve()
+        if here != there:
+            return False
+    return True
+
+
+def _where(recipe: DataRecipe) -> str:
+    return " ".join(filter(None, (recipe.source, recipe.path or recipe.name)))
+
+
+def with_known_classes(
+    choice: Choice, name: str, class_names: tuple[str, ...] | None, shape: Shape
+) -> DataRecipe:
+    """The recipe for the data's images of classes that a network knows, none of others.
+
+    Loads no pixels. Raises `UsageError` where there are others.
+    """
+    recipe = choice.recipe
+    try:
+        problems = [p for at, p in training_data.misfits(recipe, shape, {}) if at == "input"]
+        facts = SOURCES[recipe.source].look(recipe, shape)
+    except RecipeError as error:
+        raise UsageError(str(error)) from None
+    if problems:
+        raise UsageError(f"{name}: {problems[0].message}")
+    there = recipe.classes or facts.class_names
+    if class_names is None:
+        return recipe
+    if strange := [each for each in there if each not in class_names]:
+        raise UsageError(
+            f"{_where(recipe)} has {listed(strange)}, which {name} does not "
+            f"know; it knows {listed(class_names)}"
+        )
+    found = tuple(each for each in class_names if each in there)
+    return recipe if found == there else recipe.model_copy(update={"classes": found})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Images:
+    """Images of known classes, as each of several networks takes them."""
+
+    name: str
+    part: str
+    class_names: tuple[str, ...]
+    indices: NDArray[np.intp]
+    labels: NDArray[np.int32]
+    stores: tuple[Pixels, ...]
+    """For each network; the same one for those that take the same pixels."""
+    ranges: tuple[Range | None, ...]
+    """For each network, black and white in its store; None where they are those of its training."""
+    notes: tuple[str, ...]
+    """What else is to be known of what is judged."""
+
+
+def load(
+    networks: Sequence[Network],
+    choice: Choice,
+    recipe: DataRecipe,
+    *,
+    part: str | None = None,
+    white: float | None = None,
+) -> Images:
+    """The images of a part, or of the part that is usual: the test's, or of foreign data all.
+
+    Raises `UsageError` where there are none, or where one of the networks learnt from them.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    recipe = recipe.model_copy(
+        update={
+            "validation": 0.0,
+            "test": 0.0,
+            "per_class": None,
+            "normalize": "none",
+            "duplicates": "warn",
+        }
+    )
+    every = _loaded(networks, recipe)
+    data = every[0]
+    class_names = networks[0].trained.class_names or data.class_names
+    if networks[0].classes != len(class_names):
+        raise UsageError(
+            f"{networks[0].name} tells {networks[0].classes} classes apart, and {data.name} has "
+            f"{len(class_names)}"
+        )
+    labels = data.examples.labels
+    splits = {
+        network.name: data.examples.parts(network.trained.recipe.data, network.trained.split_rule)
+        for network in networks
+        if network.trained.recipe is not None and network.trained.fingerprint == data.fingerprint
+    }
+    notes = _changed(networks, choice, data)
+    notes += _split_anew(networks, splits, part)
+    held_out = dict(zip(PARTS, [*splits.values(), data.examples.split(recipe)][0], strict=True))
+    if part is None:
+        part = "test" if splits or len(held_out["test"]) else ALL
+    chosen = np.flatnonzero(labels >= 0) if part == ALL else held_out[part]
+    if not len(chosen):
+        others = [name for name, indices in held_out.items() if len(indices)]
+        raise EmptyPartError(data.name, part, others)
+    notes += _learnt(splits, chosen, part)
+    if skipped := data.skipped:
+        files = "file was" if len(skipped) == 1 else "files were"
+        notes.append(f"{len(skipped):,} {files} left out of {data.name}, as {skipped[0][0]}")
+    numbers = np.array([class_names.index(name) for name in data.class_names], np.int32)
+    stores = tuple(each.train.pixels for each in every)
+    ranges = [
+        _range(
+            network,
+            store,
+            chosen,
+            data,
+            white,
+            arrays=recipe.source == "arrays",
+            known=network.name in splits,
+        )
+        for network, store in zip(networks, stores, strict=True)
+    ]
+    return Images(
+        name=data.name,
+        part=part,
+        class_names=class_names,
+        indices=chosen,
+        labels=numbers[labels[chosen]],
+        stores=stores,
+        ranges=tuple(ranges),
+        notes=tuple(notes),
+    )
+
+
+def _range(
+    network: Network,
+    store: Pixels,
+    chosen: NDArray[np.intp],
+    data: Data,
+    white: float | None,
+    *,
+    arrays: bool,
+    known: bool,
+) -> Range | None:
+    """Black and white; what they were in training where the images are `known` from there."""
+    if not arrays:
+        if store.range is None:  # files that do not state their white
+            return network.preprocessing.range
+        if store.range != network.preprocessing.range:
+            network.check_range(data.name)
+        return store.range
+    if known and white is None:
+        return network.preprocessing.range
+    seen = store.read(chosen[:: -(-len(chosen) // LOOKED_AT)])
+    return network.range_of((float(seen.min()), float(seen.max())), data.name, white)
+
+
+def _loaded(networks: Sequence[Network], recipe: DataRecipe) -> list[Data]:
+    """The data for each network, loaded once for those that take the same pixels."""
+    known: dict[tuple[str, Shape], Data] = {}
+    for network in networks:
+        key = network.preprocessing.resize, network.input_shape
+        if key not in known:
+            fitting = recipe.model_copy(update={"resize": key[0], "cache": False})
+            known[key] = training_data.load(fitting, network.input_shape)
+    return [known[each.preprocessing.resize, each.input_shape] for each in networks]
+
+
+def _changed(networks: Sequence[Network], choice: Choice, data: Data) -> list[str]:
+    """Say that images changed since they were trained on; where they were not asked for, refuse."""
+    notes = []
+    for network in networks:
+        recipe, before = network.trained.recipe, network.trained.fingerprint
+        if recipe is None or before == data.fingerprint:
+            continue
+        if not choice.is_own or not _is_there(recipe.data, choice.recipe.model_dump()):
+            continue
+        changed = f"{data.name} is not what it was when {network.name} was trained on it"
+        if not choice.is_given:
+            there = recipe.data.path or recipe.data.source
+            raise UsageError(
+                f"{changed}, so which images it learnt is not known: "
+                f"`data={there!r}` judges it nevertheless"
+            )
+        notes.append(f"{changed}: it may have learnt some of these images")
+    return notes
+
+
+def _split_anew(
+    networks: Sequence[Network], splits: Mapping[str, Sequence[Any]], part: str | None
+) -> list[str]:
+    """Say that images would be split otherwise today; refuse where that decides what is judged."""
+    notes = []
+    for network in networks:
+        data = network.trained.data
+        if data is None or network.name not in splits:
+            continue
+        train, validation, test = splits[network.name]
+        sizes = PartSizes(len(train), len(validation), len(test))
+        same = split_digest((train, validation, test)) == data.split if data.split else True
+        if same and sizes == data.images:
+            continue
+        other = f"this archspec splits the data otherwise than that which trained {network.name}"
+        if part != ALL:
+            raise UsageError(
+                f"{other}, so which images it learnt is not known: `part='{ALL}'` judges it on all"
+            )
+        notes.append(f"{other}: it has learnt some of these images")
+    return notes
+
+
+def _learnt(splits: Mapping[str, Sequence[Any]], chosen: NDArray[np.intp], part: str) -> list[str]:
+    """Say how many of the images were trained on; where they were to be held out, refuse."""
+    import numpy as np  # noqa: PLC0415
+
+    notes = []
+    for name, (train, _, _) in splits.items():
+        learnt = int(np.isin(chosen, train).sum())
+        if learnt and part not in {ALL, "train"}:
+            first = next(iter(splits))
+            raise UsageError(
+                f"{name} learnt from {learnt:,} of the {len(chosen):,} {part} images of {first}: "
+                "their recipes split the data differently (data.seed, data.test, "
+                "data.validation); judge them apart, or train them alike"
+            )
+        if learnt:
+            notes.append(f"{name} learnt from {learnt:,} of these {len(chosen):,} images")
+    return notes

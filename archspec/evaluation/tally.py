@@ -1,0 +1,135 @@
+"""Labels and predictions -> `Scores`.
+
+Predictions are counted as they come, so that they need not all be in memory; what is kept grows
+with the images, never with the square of the number of classes.
+
+scikit-learn could do some of it: its top-k gives the last of equal predictions the higher rank,
+where a model's answer is the first, and sorts all of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from archspec.errors import UsageError
+from archspec.evaluation.scores import Bin, Cell, Scores
+
+BINS: Final = 15
+"""Of confidence, for the calibration error; as Guo et al. 2017 (arXiv:1706.04599) use."""
+
+TOP: Final = (5,)
+"""The k of top-k, where there are more classes than k."""
+
+VALUES_AT_ONCE: Final = 2**20
+"""How many predictions are looked at together: a bound on the memory that counting takes."""
+
+
+class Tally:
+    """Counts predictions, a batch at a time, of images whose class is known."""
+
+    def __init__(
+        self, classes: Sequence[str], *, logits: bool = False, top: Sequence[int] = TOP
+    ) -> None:
+        """`logits` says that predictions are what a softmax takes and not what it gives."""
+        self._classes = tuple(classes)
+        if len(set(self._classes)) < len(self._classes):
+            twice = Counter(self._classes).most_common(1)[0][0]
+            raise UsageError(f"two classes are called {twice}")
+        self._logits = logits
+        self._cells = Counter[int]()
+        self._top = Counter({k: 0 for k in top if 0 < k < len(self._classes)})
+        self._bins = [(0, 0, 0.0)] * BINS  # images, those right, sum of the confidences
+        self._images = 0
+
+    def add(self, labels: Any, predictions: Any) -> None:
+        """Count (images,) whole numbers and (images, classes) predictions, as NumPy takes them.
+
+        Raises `UsageError` where they do not fit each other or the classes.
+        """
+        import numpy as np  # noqa: PLC0415
+
+        labels, predictions = np.asarray(labels), np.asarray(predictions)
+        classes = len(self._classes)
+        if predictions.ndim != 2 or predictions.shape[1] != classes:
+            raise UsageError(
+                f"predictions of shape {predictions.shape} are not (images, {classes}): "
+                f"one for each of the {classes:,} classes"
+            )
+        if labels.shape != predictions.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+            raise UsageError(
+                f"labels of shape {labels.shape} and type {labels.dtype} are not "
+                f"{len(predictions):,} whole numbers, one for each image"
+            )
+        if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+            raise UsageError(
+                f"labels from {labels.min()} to {labels.max()} are not all "
+                f"from 0 to {classes - 1}, the last of the {classes:,} classes"
+            )
+        size = max(1, VALUES_AT_ONCE // classes)
+        for start in range(0, len(labels), size):
+            part = slice(start, start + size)
+            self._count(np, labels[part].astype(np.int64), predictions[part].astype(np.float64))
+
+    def _count(self, np: Any, labels: Any, predictions: Any) -> None:
+        self._check(np, predictions)
+        predicted = predictions.argmax(axis=1)
+        highest = predictions.max(axis=1)
+        codes, counts = np.unique(labels * len(self._classes) + predicted, return_counts=True)
+        self._cells.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
+        if self._top:
+            own = predictions[np.arange(len(labels)), labels][:, np.newaxis]
+            # Of equal predictions the first class is the likelier, as it is for argmax.
+            earlier = np.arange(len(self._classes)) < labels[:, np.newaxis]
+            rank = ((predictions > own) | ((predictions == own) & earlier)).sum(axis=1)
+            for k in self._top:
+                self._top[k] += int((rank < k).sum())
+        if self._logits:
+            highest = 1 / np.exp(predictions - highest[:, np.newaxis]).sum(axis=1)
+        bins = np.clip(np.ceil(highest * BINS).astype(int) - 1, 0, BINS - 1)
+        images = np.bincount(bins, minlength=BINS).tolist()
+        right = np.bincount(bins[predicted == labels], minlength=BINS).tolist()
+        totals = np.bincount(bins, weights=highest, minlength=BINS).tolist()
+        self._bins = [
+            (before[0] + n, before[1] + found, before[2] + total)
+            for before, n, found, total in zip(self._bins, images, right, totals, strict=True)
+        ]
+        self._images += len(labels)
+
+    def _check(self, np: Any, predictions: Any) -> None:
+        wrong = ~np.isfinite(predictions).all(axis=1)
+        if wrong.any():
+            image = self._images + int(wrong.argmax()) + 1
+            raise UsageError(f"the prediction for image {image:,} holds infinity or no number")
+        # Half precision sums to 1 only nearly.
+        if not self._logits and not -0.01 <= predictions.min() <= predictions.max() <= 1.01:
+            raise UsageError(
+                f"predictions from {predictions.min():.3g} to {predictions.max():.3g} "
+                "are no probabilities; of a model without a softmax they are logits"
+            )
+
+    def scores(self) -> Scores:
+        """What was counted so far. Raises `UsageError` where that is nothing."""
+        if not self._images:
+            raise UsageError("there are no images to score")
+        cells = (
+            Cell(*divmod(code, len(self._classes)), images)
+            for code, images in sorted(self._cells.items())
+        )
+        bins = (Bin(n, right, total / n if n else 0.0) for n, right, total in self._bins)
+        return Scores(self._classes, tuple(cells), tuple(sorted(self._top.items())), tuple(bins))
+
+
+def measure(
+    labels: Any,
+    predictions: Any,
+    classes: Sequence[str],
+    *,
+    logits: bool = False,
+    top: Sequence[int] = TOP,
+) -> Scores:
+    """Scores of (images, classes) predictions, which are probabilities unless `logits` is said."""
+    tally = Tally(classes, logits=logits, top=top)
+    tally.add(labels, predictions)
+    return tally.scores()

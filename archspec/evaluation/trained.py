@@ -1,0 +1,357 @@
+"""A run's folder, or a .keras file -> a network that says what images show.
+
+A run's folder says what its classes are and how its images were prepared; a file of its own does
+not. What is wrong with either is found, as far as that goes, before Keras is loaded.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from archspec import arguments
+from archspec.compile.expand import expand
+from archspec.data import preprocessing
+from archspec.data.pixels import Stored
+from archspec.data.preprocessing import NEEDS_COLOUR, Preprocessing
+from archspec.data.splitting import RULE, Rule
+from archspec.data.values import BYTES, Range
+from archspec.errors import UsageError, beside
+from archspec.evaluation.dropout import dropping
+from archspec.evaluation.inference import main_output, probabilities
+from archspec.graph.graph import Graph
+from archspec.keras_model.build import other_network
+from archspec.keras_model.engine import load_file, load_keras
+from archspec.ops.shape import Shape
+from archspec.recipe import compilation
+from archspec.recipe.train import Recipe
+from archspec.runs import reading
+from archspec.runs.beginning import Beginning
+from archspec.runs.files import DATA, MODELS, SPEC
+from archspec.runs.outcome import saved_model
+from archspec.runs.records import DataRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from archspec.runs.outcome import Run
+
+Place: TypeAlias = "str | PathLike[str] | Run"
+"""A run, its folder, or a .keras file."""
+
+NORMALIZE: Final = ("unit", "symmetric", "torch", "caffe", "none")
+"""How the images of a .keras file may have been prepared: all that needs no training images."""
+
+BRIGHTER: Final = 1.5
+"""How far from white an array's largest value may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained network that is not loaded yet. What a .keras file does not say is None."""
+
+    name: str
+    """As the user calls it."""
+    file: Path
+    class_names: tuple[str, ...] | None = None
+    preprocessing: Preprocessing | None = None
+    graph: Graph | None = None
+    recipe: Recipe | None = None
+    data: DataRecord | None = None
+    """What it was trained on."""
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """What the network takes."""
+        return self.graph.input if self.graph else None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The fingerprint of the data that it was trained on."""
+        return self.data.fingerprint if self.data else None
+
+    @property
+    def split_rule(self) -> Rule:
+        """By which the data were split."""
+        return self.data.split_rule if self.data else RULE
+
+
+def find(runs: Place | Sequence[Place], normalize: str | None = None) -> tuple[Trained, ...]:
+    """The trained networks that are meant, of which all that say their classes say the same ones.
+
+    `normalize` is how the images of those that are files were prepared. Raises `UsageError`.
+    """
+    if isinstance(runs, (str, PathLike)) or not isinstance(runs, Sequence):
+        runs = [runs]
+    if not runs:
+        raise UsageError("there is no run to take: name its folder, or a .keras file")
+    if normalize is not None:
+        arguments.one_of("normalize", normalize, NORMALIZE)
+    found = [_find(_place(run)) for run in runs]
+    seen: set[Path] = set()
+    for each in found:
+        if each.file.resolve() in seen:
+            raise UsageError(f"{each.name} stands twice: an ensemble takes each run once")
+        seen.add(each.file.resolve())
+    named = [each for each in found if each.class_names is not None]
+    for each in named[1:]:
+        _check_same_classes(named[0], each)
+    bare = [each for each in found if each.preprocessing is None]
+    if bare and normalize is None:
+        raise UsageError(
+            f"{bare[0].name} does not say how its images were prepared: "
+            f"say `normalize=`, one of {', '.join(NORMALIZE)}"
+        )
+    if normalize is not None and not bare:
+        raise UsageError(
+            f"`normalize=` is for .keras files: {found[0].name} says how its images were prepared"
+        )
+    class_names = named[0].class_names if named else None
+    return tuple(replace(each, class_names=class_names) for each in found)
+
+
+def _place(run: Any) -> Path:
+    """The folder of a run, or the file that is meant."""
+    place = getattr(run, "folder", run)
+    return Path(arguments.place("runs", place))
+
+
+def _find(place: Path) -> Trained:
+    kind = reading.kind_of(place)
+    if kind == "folder":
+        if not reading.exists(place / SPEC):
+            raise UsageError(f"{place} is not the folder of a run")
+        return _of_run(str(place), place, saved_model(place))
+    if place.suffix == ".keras" and kind == "file":
+        home = place.parent
+        if place.name in MODELS and reading.exists(home / SPEC) and reading.exists(home / DATA):
+            return _of_run(str(place), home, place)
+        return Trained(str(place), place)
+    if kind:
+        raise UsageError(f"{place} is neither a run's folder nor a .keras file")
+    raise UsageError(f"there is no run {place}{beside(place)}")
+
+
+def _of_run(name: str, home: Path, file: Path) -> Trained:
+    beginning = Beginning.read(home)
+    graph = expand(beginning.spec)
+    channels = len(beginning.data.preprocessing.mean)
+    if channels != graph.input.channels:
+        raise UsageError(
+            f"{home / DATA} prepares images of {channels} channels, and {home / SPEC} takes "
+            f"{graph.input}"
+        )
+    return Trained(
+        name,
+        file,
+        class_names=beginning.data.class_names,
+        preprocessing=beginning.data.preprocessing,
+        graph=graph,
+        recipe=beginning.recipe,
+        data=beginning.data,
+    )
+
+
+def _check_same_classes(one: Trained, other: Trained) -> None:
+    here, there = one.class_names or (), other.class_names or ()
+    if here == there:
+        return
+    only = [name for name in here if name not in there]
+    others = [name for name in there if name not in here]
+    if only or others:
+        apart = "; ".join(
+            f"only {each.name} has {listed(names)}"
+            for each, names in ((one, only), (other, others))
+            if names
+        )
+    else:
+        apart = "they are the same ones in another order"
+    raise UsageError(
+        f"{one.name} tells {len(here)} classes apart and {other.name} {len(there)}, "
+        f"which are not the same: {apart}"
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A trained network, and how images are prepared for it."""
+
+    trained: Trained
+    keras: Any
+    model: Any
+    input_shape: Shape
+    preprocessing: Preprocessing
+    classes: int
+    """How many it tells apart."""
+    passes: int = 1
+    """How often it looks at an image; more than once under `with_dropout`."""
+
+    @property
+    def name(self) -> str:
+        return self.trained.name
+
+    def with_dropout(self, passes: int, seed: int) -> Network:
+        """Return the same network, which answers by so many passes in which units are dropped.
+
+        Raises `UsageError` where it has no dropout.
+        """
+        model = dropping(self.keras, self.model, seed, self.name)
+        return replace(self, model=model, passes=passes)
+
+    def probabilities(
+        self, pixels: NDArray[Any], *, limits: Range | None, batch: int, flip: bool = False
+    ) -> NDArray[np.float64]:
+        """(images, classes) for (images, *input) pixels of which `limits` are black and white.
+
+        With `flip`, their mean over an image and its mirror image; of several passes their mean.
+        """
+        each = self.samples(pixels, limits=limits, batch=batch, flip=flip)
+        mean: NDArray[np.float64] = sum(each, start=next(each)) / self.passes
+        return mean
+
+    def samples(
+        self, pixels: NDArray[Any], *, limits: Range | None, batch: int, flip: bool = False
+    ) -> Iterator[NDArray[np.float64]]:
+        """Yield what each pass says, as `probabilities` does of all."""
+        import numpy as np  # noqa: PLC0415
+
+        images = self.preprocessing.on(limits)(pixels)
+        if flip:
+            mirrored = np.ascontiguousarray(images[..., ::-1, :])  # PyTorch takes no other
+        for _ in range(self.passes):
+            found = probabilities(self.keras, self.model, images, batch=batch)
+            if flip:
+                other = probabilities(self.keras, self.model, mirrored, batch=batch)
+                found = (found + other) / 2
+            yield found
+
+    def range_of(
+        self, extremes: tuple[float, float], where: str, white: float | None = None
+    ) -> Range | None:
+        """Black and white in an array: what they were in training, which its values must allow.
+
+        With `white` given, black is 0, or below it in the same proportion as in training where the
+        array has negative values.
+        """
+        limits = self.preprocessing.range
+        smallest, largest = extremes
+        if white is not None:
+            self.check_range(where)
+        if limits is None or white == limits.white:
+            return limits
+        if smallest == largest == limits.black and white is None:
+            return limits  # nothing but black, which it would be on any scale
+        if white is not None:
+            return Range(white * limits.black / limits.white if smallest < 0 else 0.0, white)
+        too_dark = largest <= 1 < limits.white
+        if self.trained.preprocessing is None:  # then it is a mere guess
+            too_dark = largest < limits.white / BRIGHTER
+        beyond = (BRIGHTER - 1) * limits.span
+        too_dark = too_dark or smallest < limits.black - beyond
+        unsigned = limits.black < 0 <= smallest
+        if too_dark or unsigned or largest > limits.white + beyond:
+            raise UsageError(
+                f"{where} has values from {smallest:g} to {largest:g}, and {self.name} takes "
+                f"{limits.black:g} for black and {limits.white:g} for white: "
+                "say with `white=` what white is there"
+            )
+        return limits
+
+    def check_range(self, where: str) -> None:
+        """Raise `UsageError` where black and white in training are not known, but `where` are."""
+        if self.preprocessing.range is None:
+            raise UsageError(
+                f"{self.name} was trained on arrays of which black and white are not known, so "
+                f"{where} cannot be put on their scale: give .npy or .npz files of such arrays, "
+                "or train with `data.range: [BLACK, WHITE]`"
+            )
+
+
+def load(trained: Trained, normalize: str | None = None, *, classifier: bool = True) -> Network:
+    """Load a network.
+
+    Raises `UsageError` for a model that does not take images, and for a `classifier` also where it
+    does not tell classes apart.
+    """
+    keras = load_keras()
+    model = load_file(trained.file)
+    if trained.graph and (different := other_network(trained.graph, model)):
+        raise UsageError(f"{trained.file} is not the model of its run: {different}")
+    if compilation.jit(keras, trained.recipe or Recipe()) is False:
+        model.jit_compile = False
+    network = of_model(keras, model, trained, normalize)
+    if classifier and not network.classes:
+        output = tuple(main_output(model).shape[1:])
+        raise UsageError(
+            f"{trained.name} does not give one number for each of several classes, but {output}"
+        )
+    return network
+
+
+def of_model(keras: Any, model: Any, trained: Trained, normalize: str | None = None) -> Network:
+    """Return a model that is loaded as a network; one that tells no classes apart has 0 of them.
+
+    Raises:
+        UsageError: the model does not take single images of a fixed extent, has several outputs of
+            which none is the main one, or other classes than its run says.
+
+    """
+    # Of five networks that each trace a function TensorFlow takes that for one traced five times.
+    logging.getLogger("tensorflow").addFilter(_is_not_of_tracing)
+    shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or ()]
+    if len(shapes) != 1 or not shapes[0] or None in shapes[0]:
+        raise UsageError(f"{trained.name} does not take single images of a fixed extent: {shapes}")
+    outputs = model.outputs
+    if len(outputs) > 1 and not (isinstance(model.output, dict) and "output" in model.output):
+        raise UsageError(f"{trained.name} has {len(outputs)} outputs, and none is called `output`")
+    output = tuple(main_output(model).shape[1:])
+    tells = len(output) == 1 and output[0] is not None and output[0] >= 2
+    classes = output[0] if tells else 0
+    names = trained.class_names
+    if names is not None and classes and len(names) != classes:
+        raise UsageError(f"{trained.name} tells {classes} classes apart, not {len(names)}")
+    shape = Shape(shapes[0])
+    prepared = trained.preprocessing or _fixed(trained.name, normalize or "none", shape)
+    return Network(trained, keras, model, shape, prepared, classes)
+
+
+def _is_not_of_tracing(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in record.getMessage()
+
+
+def check_together(networks: Sequence[Network], *, flip: bool) -> None:
+    """Raise `UsageError` where networks cannot answer together, or not to mirror images."""
+    first = networks[0]
+    for network in networks:
+        if network.classes != first.classes:
+            raise UsageError(
+                f"{first.name} tells {first.classes} classes apart and {network.name} "
+                f"{network.classes}"
+            )
+        if flip and network.input_shape.rank != 2:
+            raise UsageError(
+                f"`flip=True` mirrors images of height and width; {network.name} takes "
+                f"{network.input_shape}"
+            )
+
+
+def _fixed(name: str, how: str, shape: Shape) -> Preprocessing:
+    """A preprocessing that needs no training images, for bytes."""
+    import numpy as np  # noqa: PLC0415
+
+    if how in NEEDS_COLOUR and shape.channels != 3:
+        raise UsageError(f"`normalize={how!r}` is for 3 channels, and {name} takes {shape}")
+    none = np.empty((0, *shape), np.uint8)
+    bytes_ = Stored(none, shape, "stretch", limits=BYTES)
+    return preprocessing.fit(how, "stretch", bytes_, np.empty(0, np.intp))
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(f"`{name}`" for name in names[:most]) + more

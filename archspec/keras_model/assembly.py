@@ -1,0 +1,209 @@
+"""Calls of layers, as they come in, become the parts that `matching` compares.
+
+What is one layer to Keras and two to others, as a separable convolution, becomes two parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, Final, NamedTuple
+
+from archspec.errors import UsageError
+from archspec.keras_model.kerasconfig import Config
+from archspec.keras_model.matching import Constant, Extents, Part, Parts, Weight, without_ones
+
+CONSTANTS: Final = frozenset({"Rescaling", "Normalization"})
+"""Layers that change all values by what they were given."""
+
+SMALLEST: Final = 1e-7
+"""The deviation by which Keras divides instead of a smaller one."""
+
+REORDERING: Final = frozenset({"Permute"})
+"""Layers that change what follows though they have one input and no weights."""
+
+
+class Named(NamedTuple):
+    """An array of a layer, and what the layer calls it."""
+
+    name: str
+    shape: tuple[int, ...]
+    value: Any
+
+
+class Call(NamedTuple):
+    """A layer given some tensors; `key` names a tensor."""
+
+    name: str
+    kind: str
+    config: Config
+    weights: Sequence[Named]
+    inputs: Sequence[Hashable]
+    outputs: Sequence[Hashable]
+    shape: Extents
+
+
+class Tensor(NamedTuple):
+    """What is known of a tensor: the part that makes it, its shape, and that before it was flat."""
+
+    part: int
+    shape: Extents
+    spread: Extents
+
+
+@dataclass
+class Assembly:
+    """Parts, as calls come in."""
+
+    model: str
+    parts: list[Part]
+    tensors: dict[Hashable, Tensor]
+    constants: list[Constant] = field(default_factory=list)
+
+    def add(self, call: Call) -> None:
+        if any(key in self.tensors for key in call.outputs):  # the input, which is a layer as well
+            return
+        if call.config.get("data_format") == "channels_first":
+            raise UsageError(f"`{call.name}` has its channels first, archspec has them last")
+        given = [self.maker(key, call.name) for key in call.inputs]
+        weights = call.weights
+        if call.kind in CONSTANTS:
+            self.constants.append(_constant(call))
+            weights = ()
+        made = tuple(tensor.part for tensor in given)
+        if weights or len(given) != 1 or call.kind in REORDERING:
+            spread = given[0].spread if given else ()
+            for part in _parts(call, weights, spread):
+                self.parts.append(part._replace(inputs=made))
+                made = (len(self.parts) - 1,)
+        spread = call.shape
+        if given and len(call.shape) == 1 and _size(given[0].spread) == call.shape[0]:
+            spread = given[0].spread
+        tensor = Tensor(made[0], call.shape, spread)
+        self.tensors.update(dict.fromkeys(call.outputs, tensor))
+
+    def maker(self, key: Hashable, name: str) -> Tensor:
+        if key not in self.tensors:
+            raise UsageError(
+                f"`{name}` gets a tensor that no layer of `{self.model}` makes when it is first "
+                "used: a network that uses a layer again cannot be matched"
+            )
+        return self.tensors[key]
+
+    def finish(self, outputs: Mapping[str, Hashable]) -> Parts:
+        ends = {name: self.maker(key, self.model).part for name, key in outputs.items()}
+        return Parts(tuple(self.parts), ends, tuple(self.constants))
+
+
+def assembly(model: str, key: Hashable, shape: Extents) -> Assembly:
+    image = Part("input", "input", (), shape, ())
+    return Assembly(model, [image], {key: Tensor(0, shape, shape)})
+
+
+def _parts(call: Call, weights: Sequence[Named], spread: Extents) -> Iterator[Part]:
+    """The parts that a call consists of, each made from the one before."""
+    sort = call.kind if len(call.inputs) != 1 or call.kind in REORDERING else "layer"
+    if not call.kind.startswith("Separable"):
+        forms = [_form(call.kind, array, spread) for array in weights]
+        yield Part(call.name, sort, _weights(weights, forms), call.shape, ())
+        return
+    depthwise, pointwise, *bias = weights
+    first = [depthwise._replace(name="kernel")]
+    shape = (*call.shape[:-1], prod(depthwise.shape[-2:]))
+    forms = [_form("DepthwiseConv", array, ()) for array in first]
+    yield Part(f"{call.name}/depthwise", sort, _weights(first, forms), shape, ())
+    second = [pointwise._replace(name="kernel"), *bias]
+    forms = [_form("Conv", array, ()) for array in second]
+    yield Part(f"{call.name}/pointwise", sort, _weights(second, forms), call.shape, ())
+
+
+def _weights(arrays: Sequence[Named], forms: Sequence[Extents]) -> tuple[Weight, ...]:
+    return tuple(
+        Weight(array.name, array.shape, form, array.value)
+        for array, form in zip(arrays, forms, strict=True)
+    )
+
+
+def _form(kind: str, array: Named, spread: Extents) -> Extents:
+    """The shape that an array has in the plainest layer that computes the same.
+
+    A fully connected layer is a convolution over all that was flattened, a 1x1 convolution a fully
+    connected layer at each place, and a depthwise convolution one in as many groups as channels.
+    """
+    shape: Extents = array.shape
+    if array.name != "kernel":
+        return shape
+    if kind.startswith("Depthwise"):
+        return (*shape[:-2], 1, prod(array.shape[-2:]))
+    if kind == "Dense" and len(without_ones(spread)) > 1 and _size(spread) == shape[0]:
+        return (*spread, shape[-1])
+    if kind.startswith("Conv") and all(extent == 1 for extent in shape[:-2]):
+        return shape[-2:]
+    return shape
+
+
+def _size(shape: Extents) -> int | None:
+    return None if None in shape else prod(n for n in shape if n is not None)
+
+
+def _constant(call: Call) -> Constant:
+    """What a layer of constants computes, as (x - mean) / deviation."""
+    config = call.config
+    if call.kind == "Rescaling":
+        scales, offsets = _alike(config.get("scale", 1), config.get("offset", 0))
+        mean = tuple(_over(-offset, scale) for scale, offset in zip(scales, offsets, strict=True))
+        return Constant(call.name, mean, tuple(_over(1, scale) for scale in scales))
+    given = config.get("mean"), config.get("variance")
+    if given[0] is None:
+        given = call.weights[0].value, call.weights[1].value
+    constant = normalization(call.name, *given)
+    if not config.get("invert"):
+        return constant
+    pairs = tuple(zip(constant.mean, constant.deviation, strict=True))
+    return Constant(
+        call.name, tuple(_over(-m, d) for m, d in pairs), tuple(_over(1, d) for _, d in pairs)
+    )
+
+
+def normalization(name: str, mean: Any, variance: Any) -> Constant:
+    """Return what a layer computes that normalizes images, from numbers, lists or arrays."""
+    means, variances = _alike(mean, variance)
+    return Constant(
+        name, means, tuple(max(max(value, 0.0) ** 0.5, SMALLEST) for value in variances)
+    )
+
+
+def _over(a: float, b: float) -> float:
+    return a / b if b else float("inf")
+
+
+def _alike(a: Any, b: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Two lists of numbers; one number stands for as many as the other has."""
+    first, second = _numbers(a), _numbers(b)
+    longest = max(len(first), len(second))
+    return (
+        first * longest if len(first) == 1 else first,
+        second * longest if len(second) == 1 else second,
+    )
+
+
+def _numbers(values: Any) -> tuple[float, ...]:
+    """Numbers however deep they are nested, as a configuration or a variable has them."""
+    if isinstance(values, Mapping):  # how Keras writes NumPy's arrays
+        values = values["config"]["value"]
+    if hasattr(values, "shape"):
+        import numpy as np  # noqa: PLC0415
+
+        values = np.asarray(values).ravel().tolist()
+    if isinstance(values, (list, tuple)):
+        return tuple(number for value in values for number in _numbers(value))
+    return (float(values),)
+
+
+def unknown(name: str) -> str:
+    """Say that nobody knows how the layers of a model are joined."""
+    return (
+        f"the layers of `{name}` are not known: only a functional or sequential model whose input "
+        "shape is given says how its layers are joined"
+    )

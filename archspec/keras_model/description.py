@@ -1,0 +1,252 @@
+"""A Keras model as parts, from the configuration that its file has.
+
+Versions write the same in many ways: how inputs are named, whether a sequential model says its
+input, from which number the calls of a model are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from archspec.errors import UsageError
+from archspec.keras_model.assembly import Assembly, Call, Named, assembly, unknown
+from archspec.keras_model.guards import refuse
+from archspec.keras_model.kerasconfig import (
+    UnfamiliarError,
+    kernel_shape,
+    kind_of,
+    output_shape,
+    variable_names,
+)
+from archspec.keras_model.matching import Extents, Parts
+
+Layer: TypeAlias = Mapping[str, Any]
+"""A layer as a configuration describes it: `class_name`, `config`, perhaps `inbound_nodes`."""
+
+
+class Arrays(Protocol):
+    """Where the arrays of a model's layers are."""
+
+    def of(self, layers: Sequence[Layer]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
+        """Shape and value of each array of each layer, in Keras's order."""
+
+    def inside(self, layers: Sequence[Layer], index: int) -> Arrays:
+        """Those of a model that is a layer."""
+
+
+def name_of(layer: Layer) -> str:
+    """The name of a layer."""
+    return str(layer.get("name") or layer["config"]["name"])
+
+
+def layers_of(model: Layer) -> list[Layer] | None:
+    """The layers of a model, which may be a layer itself; None for any other layer."""
+    config = model.get("config")
+    # Keras 2.0 wrote a sequential model's layers without a name around them.
+    layers = config.get("layers") if isinstance(config, Mapping) else config
+    return layers if isinstance(layers, list) else None
+
+
+def described(model: Layer, arrays: Arrays, image: Extents | None = None) -> Parts:
+    """Return the parts of a functional or sequential model with one input.
+
+    Args:
+        model: its configuration, of any version of Keras.
+        arrays: where its weights are.
+        image: the extents to take where the configuration leaves some open.
+
+    Raises:
+        UsageError: it is another kind of model, or uses a layer again.
+        UnfamiliarError: a layer is of a class that is not known here.
+
+    """
+    try:
+        key: Hashable = ("input",)
+        shape = _input_shape(model)
+        if image is not None and len(image) == len(shape):
+            shape = tuple(b if a is None else a for a, b in zip(shape, image, strict=True))
+        name = str(model["config"]["name"]) if isinstance(model["config"], Mapping) else "model"
+        joined = assembly(name, key, shape)
+        outputs = _walk(model, arrays, joined, key, ())
+        return joined.finish(outputs)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise UnfamiliarError(f"a configuration that is not as Keras writes it ({error})") from None
+
+
+def _input_shape(model: Layer) -> Extents:
+    layers = layers_of(model)
+    name = model["config"].get("name", "model") if isinstance(model["config"], Mapping) else "model"
+    if not layers:
+        raise UsageError(unknown(name))
+    first = [layer for layer in layers if layer["class_name"] == "InputLayer"] or layers[:1]
+    if _is_joined(model):
+        inputs = list(_references(model["config"]["input_layers"]))
+        if len(inputs) > 1:
+            raise UsageError(f"`{name}` has {len(inputs)} inputs instead of one")
+        first = [layer for layer in layers if name_of(layer) == inputs[0].name]
+    nested = layers_of(first[0])
+    if nested is not None:
+        return _input_shape(first[0])
+    config = first[0]["config"]
+    shape = config.get("batch_shape") or config.get("batch_input_shape")
+    if shape is None and isinstance(model["config"], Mapping):
+        shape = model["config"].get("build_input_shape")
+    if shape is None:
+        raise UsageError(unknown(name))
+    return tuple(shape[1:])
+
+
+def _walk(
+    model: Layer, arrays: Arrays, assembly: Assembly, given: Hashable, scope: tuple[str, ...]
+) -> dict[str, Hashable]:
+    """Add the calls of a model's layers; give the keys of its outputs."""
+    layers = layers_of(model)
+    if layers is None:
+        raise UnfamiliarError(str(model.get("class_name")))
+    found = arrays.of(layers)
+    joins = _Joins(layers) if _is_joined(model) else _Chain(layers)
+    made: dict[tuple[str, int], list[Hashable]] = {}
+    for index, number, references in joins.calls():
+        layer = layers[index]
+        name, kind = name_of(layer), kind_of(layer)
+        inputs = [made[reference.call][reference.output] for reference in references]
+        if kind == "InputLayer":
+            made[name, number] = [given]
+        elif number and (found[index] or layers_of(layer) is not None):
+            raise UsageError(
+                f"`{assembly.model}` uses `{name}` more than once: a network that uses a layer "
+                "again cannot be matched"
+            )
+        elif layers_of(layer) is not None:
+            (only,) = inputs or [given]
+            inside = arrays.inside(layers, index)
+            made[name, number] = [*_walk(layer, inside, assembly, only, (*scope, name)).values()]
+        else:
+            place = "/".join((*scope, name))
+            key = (*scope, name, number)
+            made[name, number] = [key]
+            assembly.add(_call(place, layer, found[index], assembly, inputs or [given], key))
+    return {name: made[end.call][end.output] for name, end in joins.outputs(model).items()}
+
+
+def _call(
+    place: str,
+    layer: Layer,
+    found: Sequence[tuple[tuple[int, ...], Any]],
+    assembly: Assembly,
+    inputs: Sequence[Hashable],
+    key: Hashable,
+) -> Call:
+    kind, config = kind_of(layer), layer["config"]
+    names = variable_names(kind, config)
+    if len(names) != len(found):
+        raise UnfamiliarError(f"{kind} with {len(found)} arrays of weights")
+    weights = [Named(name, *array) for name, array in zip(names, found, strict=True)]
+    shapes = [assembly.maker(each, place).shape for each in inputs]
+    kernel = kernel_shape(kind, config, shapes[0]) if found else None
+    if kernel is not None and None not in kernel and kernel != found[0][0]:
+        refuse(
+            assembly.model,
+            f"`{place}` declares a kernel of {list(kernel)} and stores {list(found[0][0])}",
+        )
+    shape = output_shape(kind, config, shapes)
+    return Call(place, kind, config, weights, inputs, [key], shape)
+
+
+def _is_joined(model: Layer) -> bool:
+    return isinstance(model["config"], Mapping) and "input_layers" in model["config"]
+
+
+class _Reference(NamedTuple):
+    """A tensor: the name of the layer that makes it, the number of that call, of the output."""
+
+    name: str
+    number: int
+    output: int
+
+    @property
+    def call(self) -> tuple[str, int]:
+        return self.name, self.number
+
+
+class _Chain:
+    """How the layers of a sequential model are joined."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._layers = layers
+
+    def calls(self) -> Iterator[tuple[int, int, list[_Reference]]]:
+        """The index of each layer, the number of the call, and its inputs: none for the image."""
+        before: list[_Reference] = []
+        for index, layer in enumerate(self._layers):
+            yield index, 0, before
+            before = [_Reference(name_of(layer), 0, 0)]
+
+    def outputs(self, _: Layer) -> dict[str, _Reference]:
+        return {"0": _Reference(name_of(self._layers[-1]), 0, 0)}
+
+
+class _Joins:
+    """How the layers of a functional model are joined."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._places: dict[tuple[str, int], int] = {}
+        self._nodes: dict[tuple[str, int], Any] = {}
+        self._counts: dict[str, int] = {}
+        for index, layer in enumerate(layers):
+            name = name_of(layer)
+            nodes = layer.get("inbound_nodes") or [[]]
+            self._counts[name] = len(nodes)
+            for number, node in enumerate(nodes):
+                self._places[name, number] = index
+                self._nodes[name, number] = node
+
+    def calls(self) -> Iterator[tuple[int, int, list[_Reference]]]:
+        """As of a chain; each call comes after those that make its inputs."""
+        inputs = {call: self._references(node) for call, node in self._nodes.items()}
+        done: set[tuple[str, int]] = set()
+        for start in inputs:
+            waiting = [start]
+            while waiting:
+                call = waiting[-1]
+                missing = [each.call for each in inputs[call] if each.call not in done]
+                if call in done or not missing:
+                    waiting.pop()
+                    if call not in done:
+                        done.add(call)
+                        yield self._places[call], call[1], inputs[call]
+                elif len(waiting) > len(inputs):
+                    raise UnfamiliarError("layers that are joined in a circle")
+                else:
+                    waiting.append(missing[0])
+
+    def outputs(self, model: Layer) -> dict[str, _Reference]:
+        ends = model["config"]["output_layers"]
+        if isinstance(ends, Mapping):
+            return {str(name): self._references(end)[0] for name, end in ends.items()}
+        return {str(index): end for index, end in enumerate(self._references(ends))}
+
+    def _references(self, node: Any) -> list[_Reference]:
+        """The tensors that a node names; Keras 2 counts the calls of a model from 1."""
+        return [
+            reference._replace(number=0) if self._counts[reference.name] == 1 else reference
+            for reference in _references(node)
+        ]
+
+
+def _references(node: Any) -> Iterator[_Reference]:
+    """The tensors that a part of a configuration names, however deep."""
+    if isinstance(node, Mapping):
+        if node.get("class_name") == "__keras_tensor__":
+            yield _Reference(*node["config"]["keras_history"])
+            return
+        node = list(node.values())
+    if not isinstance(node, (list, tuple)):
+        return
+    if len(node) > 2 and isinstance(node[0], str) and isinstance(node[1], int):
+        if node[0] != "_CONSTANT_VALUE":
+            yield _Reference(*node[:3])
+        node = node[3:]
+    for each in node:
+        yield from _references(each)

@@ -1,0 +1,149 @@
+"""Keras, imported when a model is wanted: the backend checked, start-up quiet, room to recurse."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.errors import UsageError, call, suggestion
+from archspec.keras_model.guards import DamagedModelError
+from archspec.keras_model.kerasconfig import UnfamiliarError
+from archspec.keras_model.modelfile import ModelFile, open_model
+from archspec.keras_model.starting import NAMES, starting
+
+BACKENDS: Final = tuple(NAMES)
+
+
+def load_keras() -> Any:
+    """The keras module; raise `UsageError` where its backend is not installed, or is none of ours.
+
+    Keras once imported is taken as it is.
+    """
+    backend = "" if "keras" in sys.modules else _configured_backend()
+    if backend and backend not in BACKENDS:
+        hint = suggestion(backend, BACKENDS, what="backends")
+        raise UsageError(f"archspec knows no backend of Keras called `{backend}`; {hint}")
+    if backend and importlib.util.find_spec(backend) is None:
+        raise UsageError(_advice(backend))
+    with starting(backend) if backend else contextlib.nullcontext():
+        import keras  # noqa: PLC0415  (seconds, which only a model is worth)
+
+        return keras
+
+
+def _advice(backend: str) -> str:
+    others = [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
+    other = f", or set KERAS_BACKEND={others[0]}, which is installed" if others else ""
+    return (
+        f"a Keras model needs {backend}, which is not installed: "
+        f"pip install 'keras-archspec[{backend}]'{other}"
+    )
+
+
+def _configured_backend() -> str:
+    """The backend that Keras is going to choose, by Keras's own rules."""
+    if os.environ.get("KERAS_BACKEND"):
+        return os.environ["KERAS_BACKEND"]
+    try:
+        return str(json.loads((keras_home() / "keras.json").read_text(encoding="utf-8"))["backend"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return "tensorflow"
+
+
+def keras_home() -> Path:
+    """The folder of Keras's settings and of what it downloads."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+
+
+def load_file(path: str | os.PathLike[str], *, compile: bool = False) -> Any:  # noqa: A002
+    """Return the model of a `.keras` file, or of an `.h5` one, as Keras loads it, of any depth.
+
+    Args:
+        path: the file; its first bytes tell its format.
+        compile: also load what training needs: optimizer, losses and metrics.
+
+    Raises:
+        UsageError: it holds no model, is not as Keras writes it, or Keras cannot load it.
+
+    """
+    with open_model(path) as file:
+        if file.config is None:
+            raise UsageError(
+                f"{path} holds a model's weights alone, not how its layers are joined: "
+                "give it as `weights` to the network that they belong to"
+            )
+        _check_kernels(file)
+        layers, writer = file.layer_count, file.writer
+        suffix = ".keras" if file.by_place else ".h5"
+    keras = load_keras()
+    with loading(Path(path), writer), deep(layers), _called(Path(path), suffix) as named:
+        return keras.saving.load_model(named, compile=compile)
+
+
+def _check_kernels(file: ModelFile) -> None:
+    """Refuse a file whose network is larger than its weights, as far as its layers are known."""
+    from archspec.keras_model.description import described  # noqa: PLC0415  (not needed to build)
+    from archspec.keras_model.stored import arrays_of  # noqa: PLC0415
+
+    try:
+        described(file.config or {}, arrays_of(file))
+    except DamagedModelError:
+        raise
+    except (UnfamiliarError, UsageError):  # Keras knows more layers, and more ways to join them
+        return
+
+
+@contextlib.contextmanager
+def _called(path: Path, suffix: str) -> Iterator[Path]:
+    """The same file under a name with the suffix by which Keras tells a format."""
+    if path.suffix == suffix or (suffix, path.suffix) == (".h5", ".hdf5"):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, path.stem + suffix)
+        try:
+            link.symlink_to(path.absolute())
+        except OSError:  # Windows lets few users make links
+            shutil.copyfile(path, link)
+        yield link
+
+
+@contextlib.contextmanager
+def loading(path: Path, writer: str) -> Iterator[None]:
+    """Make what Keras raises while it loads a file a `UsageError`: the file, its writer, a way."""
+    try:
+        yield
+    except Exception as error:  # what Keras raises on a foreign file, it does not say
+        raise UsageError(
+            f"Keras cannot load {path}, written by {writer}: {shortened(first_line(error))}\n"
+            f"{call('build', ..., weights=...)} takes its weights without loading it"
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, or else what it is."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def shortened(line: str, most: int = 300) -> str:
+    """A line without what goes on for pages: Keras prints whole configurations."""
+    return line if len(line) <= most else f"{line[:most].rstrip()} ..."
+
+
+@contextlib.contextmanager
+def deep(layers: int) -> Iterator[None]:
+    """Room for Keras to walk a chain of so many layers: it recurses once for each of them."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 1_000 + 4 * layers))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

@@ -1,0 +1,287 @@
+"""Model -> a file or a folder for other programs, written only once it gives the model's outputs.
+
+What was written is run before it gets its name: on the same inputs as the model, in a batch and
+one by one, so that the size of the batch is known to be open. A file that cannot be run, or that
+gives something else, never stands where it was asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import math
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.errors import ArchspecError, UsageError
+from archspec.graph.builder import MOST_NODES
+from archspec.keras_model.engine import deep, first_line, load_keras
+from archspec.keras_model.formats import MOST_BYTES, Format, format_of, runner
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from archspec.keras_model.formats import Outputs
+
+TOLERANCE: Final = 1e-4
+"""Two outputs are equal if they differ by no more than this share of the largest, or of 1.
+
+Twenty layers that add up in another order differ by 3e-6 of the largest logit. After training that
+is tens, and a softmax between two that are nearly equal hands a quarter of the difference on.
+"""
+
+IMAGES: Final = 32
+"""How many inputs are tried where none are given."""
+
+MOST_VALUES: Final = 2**23
+"""How many values these may have, if they are large: what runs them keeps many times as much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written, and how near it comes to the model."""
+
+    path: Path
+    bytes: int
+    """Of the file, or of all in the folder."""
+    largest_difference: float
+    """Of an output to the model's; where outputs are larger than 1, as a share of the largest."""
+    tolerance: float
+    images: int
+    """How many inputs both were given."""
+    widened: str | None
+    """The dtype policy of a model that computes in less than float32, where the format is not
+    Keras's own: what was written computes in float32, and was compared with the model in it."""
+
+
+class UnequalError(ArchspecError):
+    """What was exported gives other outputs than the model, and was not kept."""
+
+    def __init__(self, exported: Exported) -> None:
+        super().__init__(exported)
+        self.exported = exported
+
+    def __str__(self) -> str:
+        return (
+            f"{self.exported.path} was not written: its outputs differ from the model's by up to "
+            f"{self.exported.largest_difference:.1e} over {self.exported.images} images, more than "
+            f"{self.exported.tolerance:g}"
+        )
+
+
+def export(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    inputs: NDArray[Any] | None = None,
+    tolerance: float = TOLERANCE,
+    force: bool = False,
+) -> Exported:
+    """Write a Keras model for other programs, and prove the file by running it.
+
+    A model that computes in less than float32 is exported in float32, but for Keras's own formats.
+    Meanwhile standard output and error of the process are held back: exporters chatter.
+
+    Args:
+        model: A Keras model.
+        path: Where to; the suffix is the format: .keras, .weights.h5, .onnx, .tflite, or none for
+            a SavedModel's folder.
+        inputs: Images to try, (n, height, width, channels); random ones unless given.
+        tolerance: How far outputs may differ.
+        force: Replace a file, or a SavedModel's folder, that is there.
+
+    Returns:
+        What was written, and how far its outputs are from the model's.
+
+    Raises:
+        UnequalError: If outputs differ by more than `tolerance`.
+        UsageError: If the model cannot be written that way, here or on this backend.
+    """
+    form = check_target(path, force=force)
+    keras = load_keras()
+    backend = keras.backend.backend()
+    form.check(path, backend)
+    x = _inputs(model, inputs)
+    _check_size(form, model, path)
+    target = Path(path)
+    widened = None if form.is_keras else _policy(model)
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".archspec-") as scratch:
+            built = Path(scratch, f"model{form.suffix}")
+            with _hushed(), deep(MOST_NODES):
+                if widened:
+                    model = _in_float32(keras, model)
+                difference = _largest_difference(form, backend, model, built, x, path)
+            exported = Exported(target, _size(built), difference, tolerance, len(x), widened)
+            if not difference <= tolerance:
+                raise UnequalError(exported)
+            _place(built, target, Path(scratch, "replaced"))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
+    return exported
+
+
+def check_target(path: str | os.PathLike[str], *, force: bool = False) -> Format:
+    """The format of a path that can be written; raise `UsageError` before any work is done."""
+    form = format_of(path)
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {target.parent}")
+    if not os.access(target.parent, os.W_OK):
+        raise UsageError(f"{path}: nothing can be written to {target.parent}")
+    if os.path.lexists(target):
+        if target.is_dir() and form.suffix:
+            raise UsageError(f"{path} is a folder, not a file to replace")
+        if not form.suffix and not (target / "saved_model.pb").is_file():
+            raise UsageError(f"{path} exists already, and is no SavedModel to replace")
+        if not force:
+            raise UsageError(f"{path} exists already; `force=True` replaces it")
+    return form
+
+
+def _check_size(form: Format, model: Any, path: str | os.PathLike[str]) -> None:
+    weights = 4 * sum(math.prod(weight.shape) for weight in model.weights)
+    if form.is_one_buffer and weights > MOST_BYTES:
+        raise UsageError(
+            f"{path}: {form.name} holds at most {MOST_BYTES:,} bytes, and the weights of "
+            f"`{model.name}` are {weights:,}; a SavedModel holds them"
+        )
+
+
+def _inputs(model: Any, inputs: Any) -> NDArray[Any]:
+    """What to try: what is given, if it fits the model, else standard normal noise."""
+    import numpy as np  # noqa: PLC0415
+
+    takes = getattr(model, "inputs", None) or []
+    if len(takes) != 1:
+        raise UsageError(f"only a model with one input can be exported, not one with {len(takes)}")
+    extents, dtype = tuple(takes[0].shape[1:]), takes[0].dtype
+    if inputs is None:
+        if None in extents:
+            raise UsageError(f"`{model.name}` takes any of {extents}: give `inputs` to try")
+        size = (enough(math.prod(extents)), *extents)
+        return np.random.default_rng(0).normal(size=size).astype(dtype)
+    given = np.asarray(inputs, dtype)
+    fits = given.ndim == 1 + len(extents) and all(
+        wanted in {None, found} for wanted, found in zip(extents, given.shape[1:], strict=True)
+    )
+    if not fits or not len(given):
+        raise UsageError(f"`inputs` of {given.shape} are no images of {extents}, one or more")
+    return given
+
+
+def enough(values: int) -> int:
+    """How many inputs of so many values are tried where it is not said."""
+    return max(2, min(IMAGES, MOST_VALUES // max(1, values)))
+
+
+def _policy(model: Any) -> str | None:
+    """The dtype policy of the layers that do not compute in float32; None where all do."""
+    return min({layer.dtype_policy.name for layer in model.layers} - {"float32"}, default=None)
+
+
+def _in_float32(keras: Any, model: Any) -> Any:
+    """The same network and weights, where nothing is computed in less."""
+
+    def widened(layer: Any) -> Any:
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    clone = keras.models.clone_model(model, clone_function=widened)
+    clone.set_weights(model.get_weights())
+    return clone
+
+
+def _largest_difference(
+    form: Format,
+    backend: str,
+    model: Any,
+    built: Path,
+    x: NDArray[Any],
+    path: str | os.PathLike[str],
+) -> float:
+    """Write the model to `built`, run that, and compare."""
+    try:
+        batches = (x, x[:1])
+        expected = [_finite(outputs, model) for outputs in map(runner(model), batches)]
+        form.write(model, built)
+        found = map(form.open(model, built), batches)
+        return max(map(_difference, found, expected))
+    except (OSError, UsageError):
+        raise
+    except Exception as error:  # converters raise whatever they like
+        hint = f"; {form.elsewhere(backend)}" if len(form.packages) > 1 else ""
+        raise UsageError(
+            f"{path}: Keras on {backend} cannot export `{model.name}` to {form.name}: "
+            f"{first_line(error)}{hint}"
+        ) from error
+
+
+def _finite(outputs: Outputs, model: Any) -> Outputs:
+    import numpy as np  # noqa: PLC0415
+
+    if not all(np.isfinite(y).all() for y in outputs.values()):
+        raise UsageError(f"`{model.name}` gives no finite numbers: there is nothing to compare")
+    return outputs
+
+
+def _difference(found: Outputs, expected: Outputs) -> float:
+    import numpy as np  # noqa: PLC0415
+
+    if {name: y.shape for name, y in found.items()} != {n: y.shape for n, y in expected.items()}:
+        raise ValueError(f"its outputs are {', '.join(found)}, not {', '.join(expected)}")
+    return max(
+        float(np.max(np.abs(found[name] - y)) / max(1.0, np.max(np.abs(y))))
+        for name, y in expected.items()
+    )
+
+
+def _size(built: Path) -> int:
+    files = [built] if built.is_file() else built.rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _place(built: Path, target: Path, replaced: Path) -> None:
+    """Give what is whole its name; a folder that has it goes first, and comes back on failure."""
+    if not target.is_dir():
+        built.replace(target)
+        return
+    target.rename(replaced)
+    try:
+        built.rename(target)
+    except OSError:
+        replaced.rename(target)
+        raise
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Hold back what converters say: through Python, and below it through descriptors 1 and 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    kept = [os.dup(descriptor) for descriptor in (1, 2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for descriptor, original in zip((1, 2), kept, strict=True):
+            os.dup2(original, descriptor)
+            os.close(original)
+        os.close(nowhere)

@@ -1,0 +1,257 @@
+"""The formats that a Keras model is exported to: what each needs, how it is written and run.
+
+Keras's own exporters do the work. Running what they wrote is what proves it: `open` gives a
+function from a batch of inputs to the outputs by name, both as NumPy has them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from archspec.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Outputs: TypeAlias = dict[str, NDArray[Any]]
+    Runner: TypeAlias = Callable[[NDArray[Any]], Outputs]
+
+ONLY: Final = "output"
+"""The name of the output where there is but one; several have names of their own."""
+
+MOST_BYTES: Final = 2**31 - 1
+"""Of a protocol buffer or a flat buffer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A way to write a model down."""
+
+    name: str
+    suffix: str
+    """Empty for a folder."""
+    write: Callable[[Any, Path], None]
+    open: Callable[[Any, Path], Runner]
+    """Takes the model as well, for what the file does not say: how weights are joined."""
+    packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By backend that writes it, what must be installed beside it; empty where any does."""
+
+    @property
+    def is_keras(self) -> bool:
+        """Whether Keras reads it back, as it was; else it computes in float32."""
+        return not self.packages
+
+    @property
+    def is_one_buffer(self) -> bool:
+        """Whether it is a single protocol buffer or flat buffer, with `MOST_BYTES` at most."""
+        return bool(self.packages and self.suffix)
+
+    def check(self, path: str | os.PathLike[str], backend: str) -> None:
+        """Raise `UsageError` where this backend does not write it, or a package is missing."""
+        if self.packages and backend not in self.packages:
+            raise UsageError(
+                f"{path}: Keras writes {self.name} on {' or '.join(self.packages)}, not on "
+                f"{backend}; {self.elsewhere(backend)}"
+            )
+        missing = [
+            name
+            for name in self.packages.get(backend, ())
+            if importlib.util.find_spec(name) is None
+        ]
+        if missing:
+            extra = " jax2onnx" if "jax2onnx" in missing else ""
+            raise UsageError(
+                f"{path}: to write {self.name} on {backend}, Keras needs {', '.join(missing)}: "
+                f"pip install 'keras-archspec[onnx]'{extra}"
+            )
+
+    def elsewhere(self, backend: str) -> str:
+        """What to do where `backend` cannot write it."""
+        others = [name for name in self.packages if name != backend]
+        installed = [name for name in others if importlib.util.find_spec(name) is not None]
+        install = "" if installed else f"pip install 'keras-archspec[{others[0]}]' and "
+        return (
+            "a .keras file is the same on every backend: "
+            f"{install}export it with KERAS_BACKEND={(installed or others)[0]} set"
+        )
+
+
+def format_of(path: str | os.PathLike[str]) -> Format:
+    """The format that a path's suffix means; a folder has none, or ends in a slash."""
+    text = os.fspath(path)
+    folder = text.endswith(os.sep)
+    for form in FORMATS:
+        if folder or not Path(text).suffix:
+            if not form.suffix:
+                return form
+        elif form.suffix and Path(text).name.endswith(form.suffix):
+            return form
+    known = ", ".join(form.suffix for form in FORMATS if form.suffix)
+    raise UsageError(
+        f"{path}: the suffix says what to write: {known}; without one, a SavedModel's folder"
+    )
+
+
+def runner(model: Any) -> Runner:
+    """A Keras model as a function, in inference mode."""
+    return lambda x: _arrays(_by_name(model.predict(x, batch_size=len(x), verbose=0)))
+
+
+def _by_name(outputs: Any) -> dict[str, Any]:
+    """Outputs by name, in the order in which Keras flattens them."""
+    if isinstance(outputs, Mapping):
+        outputs = {str(name): outputs[name] for name in sorted(outputs)}
+    elif isinstance(outputs, (list, tuple)):
+        outputs = {f"{ONLY}_{number}": each for number, each in enumerate(outputs)}
+    else:
+        return {ONLY: outputs}
+    return dict(zip([ONLY], outputs.values(), strict=True)) if len(outputs) == 1 else outputs
+
+
+def _arrays(outputs: Mapping[str, Any]) -> Outputs:
+    import numpy as np  # noqa: PLC0415
+
+    return {name: np.asarray(each) for name, each in outputs.items()}
+
+
+def _open_keras(_: Any, path: Path) -> Runner:
+    import keras  # noqa: PLC0415
+
+    return runner(keras.saving.load_model(path, compile=False))
+
+
+def _open_weights(model: Any, path: Path) -> Runner:
+    import keras  # noqa: PLC0415
+
+    fresh = keras.models.clone_model(model)
+    fresh.load_weights(path)
+    return runner(fresh)
+
+
+def _write_onnx(model: Any, path: Path) -> None:
+    import keras  # noqa: PLC0415
+    import onnx  # noqa: PLC0415
+
+    match keras.backend.backend():
+        case "tensorflow":
+            _convert_tensorflow(model, path)
+        case "torch":
+            _convert_torch(model, path)
+        case _:
+            # Keras exports a model only once it was called, and JAX's `predict` does not count.
+            model(keras.ops.zeros((1, *model.inputs[0].shape[1:])), training=False)
+            model.export(path, format="onnx", verbose=False)
+    # Each of the three invents names for the outputs and for the size of the batch, and torch's
+    # notes from which file of this machine a node comes.
+    proto = onnx.load(path)
+    names = {
+        output.name: name
+        for output, name in zip(proto.graph.output, _by_name(model.output), strict=True)
+    }
+    for node in proto.graph.node:
+        for tensors in (node.input, node.output):
+            tensors[:] = [names.get(name, name) for name in tensors]
+        node.ClearField("metadata_props")
+    for output in proto.graph.output:
+        output.name = names[output.name]
+    for tensor in (*proto.graph.input, *proto.graph.output):
+        tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx.save(proto, path)
+
+
+def _convert_tensorflow(model: Any, path: Path) -> None:
+    import tensorflow as tf  # noqa: PLC0415
+
+    # A grouped convolution is a function compiled by XLA, because TensorFlow could not run it on a
+    # CPU otherwise. tf2onnx knows no such functions, but it does what is traced in their place.
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(run_eagerly=True)
+    try:
+        model.export(path, format="onnx", verbose=False)
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def _convert_torch(model: Any, path: Path) -> None:
+    import keras  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    # Keras falls back on torch's old exporter where the batch is open, and that one refuses any
+    # pooling whose padding Keras works out from the extents. To the new one a size of 1 is fixed.
+    sample = keras.ops.zeros((2, *model.inputs[0].shape[1:]), dtype=model.inputs[0].dtype)
+    training = model.training
+    model.eval()
+    try:
+        program = torch.onnx.export(
+            model,
+            (sample,),
+            dynamo=True,
+            input_names=[model.inputs[0].name],
+            dynamic_shapes=(({0: torch.export.Dim("batch")},),),
+            verbose=False,
+        )
+    finally:
+        model.train(training)
+    program.save(path)
+
+
+def _open_onnx(_: Any, path: Path) -> Runner:
+    import onnxruntime  # noqa: PLC0415
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    (only,) = session.get_inputs()
+    return lambda x: dict(zip(names, session.run(names, {only.name: x}), strict=True))
+
+
+def _open_saved_model(_: Any, path: Path) -> Runner:
+    import tensorflow as tf  # noqa: PLC0415
+
+    loaded = tf.saved_model.load(path)
+    return lambda x: _arrays(_by_name(loaded.signatures["serving_default"](tf.constant(x))))
+
+
+def _open_tflite(_: Any, path: Path) -> Runner:
+    import tensorflow as tf  # noqa: PLC0415
+
+    interpreter = tf.lite.Interpreter(model_path=str(path))
+    run = interpreter.get_signature_runner()
+    (only,) = interpreter.get_signature_list()["serving_default"]["inputs"]
+    return lambda x: _arrays(_by_name(run(**{only: x})))
+
+
+FORMATS: Final = (
+    Format(".keras", ".keras", lambda model, path: model.save(path), _open_keras),
+    Format("weights", ".weights.h5", lambda model, path: model.save_weights(path), _open_weights),
+    Format(
+        "ONNX",
+        ".onnx",
+        _write_onnx,
+        _open_onnx,
+        {
+            "tensorflow": ("tf2onnx", "onnx", "onnxruntime"),
+            "torch": ("onnxscript", "onnx", "onnxruntime"),
+            "jax": ("jax2onnx", "onnx", "onnxruntime"),
+        },
+    ),
+    Format(
+        "TFLite",
+        ".tflite",
+        lambda model, path: model.export(path, format="litert", verbose=False),
+        _open_tflite,
+        {"tensorflow": ()},
+    ),
+    Format(
+        "a SavedModel",
+        "",
+        lambda model, path: model.export(path, format="tf_saved_model", verbose=False),
+        _open_saved_model,
+        {"tensorflow": ()},
+    ),
+)
+"""What an export may be; `.weights.h5` is Keras's own name for a file of weights alone."""

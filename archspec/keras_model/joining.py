@@ -1,0 +1,100 @@
+"""A Keras model in memory as parts; models inside it are taken apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from archspec.errors import UsageError
+from archspec.keras_model.assembly import CONSTANTS, Call, Named, assembly, unknown
+from archspec.keras_model.description import Arrays, Layer, described, name_of
+from archspec.keras_model.kerasconfig import Config, UnfamiliarError
+from archspec.keras_model.matching import Parts
+
+
+def parts(model: Any) -> Parts:
+    """Return the parts of a functional or sequential Keras model with one input.
+
+    Raises:
+        UsageError: it is another kind of model, or uses a layer again.
+
+    """
+    if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
+        raise UsageError(unknown(model.name))
+    if len(model.inputs) > 1:
+        raise UsageError(f"`{model.name}` has {len(model.inputs)} inputs instead of one")
+    if any(getattr(layer, "layers", None) for layer in model.layers):
+        try:
+            return described(json.loads(model.to_json()), _InMemory(model))
+        except UnfamiliarError as error:
+            raise UsageError(
+                f"`{model.name}` has models as layers, and in them what archspec does not know: "
+                f"{error}"
+            ) from None
+    joined = assembly(model.name, id(model.inputs[0]), tuple(model.inputs[0].shape[1:]))
+    for layer, got, made in _calls(model):
+        weights = [Named(w.name, tuple(w.shape), w) for w in getattr(layer, "weights", ())]
+        config = {"data_format": getattr(layer, "data_format", None)}
+        kind = type(layer).__name__
+        if kind in CONSTANTS:
+            config |= _constants_of(layer)
+        joined.add(
+            Call(
+                layer.name,
+                kind,
+                config,
+                weights,
+                [id(tensor) for tensor in got],
+                [id(tensor) for tensor in made],
+                tuple(made[0].shape[1:]),
+            )
+        )
+    output = model.output if _is_functional(model) else model.layers[-1].output
+    named = output if isinstance(output, dict) else dict(enumerate(_tensors(output)))
+    return joined.finish({str(name): id(tensor) for name, tensor in named.items()})
+
+
+def _constants_of(layer: Any) -> Config:
+    config: dict[str, Any] = layer.get_config()
+    return config
+
+
+def _calls(model: Any) -> Iterator[tuple[Any, list[Any], list[Any]]]:
+    """Each layer, the tensors it gets and those it makes; layers come after what they need."""
+    if _is_functional(model):
+        for layer in model.operations:
+            yield layer, _tensors(layer.input), _tensors(layer.output)
+        return
+    # Keras may put a sequential model together twice; its layers tell of the first time.
+    last = model.inputs[0]
+    for layer in model.layers:
+        yield layer, [last], [layer.output]
+        last = layer.output
+
+
+def _is_functional(model: Any) -> bool:
+    return hasattr(model, "operations")
+
+
+def _tensors(one_or_many: Any) -> list[Any]:
+    if isinstance(one_or_many, dict):
+        return list(one_or_many.values())
+    return list(one_or_many) if isinstance(one_or_many, (list, tuple)) else [one_or_many]
+
+
+class _InMemory:
+    """The arrays of a Keras model."""
+
+    def __init__(self, model: Any) -> None:
+        self._layers = {layer.name: layer for layer in model.layers}
+
+    def of(self, layers: Sequence[Layer]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
+        found = [self._layers.get(name_of(layer)) for layer in layers]
+        return [
+            [(tuple(w.shape), w) for w in layer.weights] if layer is not None else []
+            for layer in found
+        ]
+
+    def inside(self, layers: Sequence[Layer], index: int) -> Arrays:
+        return _InMemory(self._layers[name_of(layers[index])])

@@ -1,0 +1,250 @@
+"""Two descriptions of one network: which layer of the one is which of the other.
+
+Keras lists a model's layers by their depth and otherwise as they come, so two descriptions of one
+network need not list them alike: beside a residual branch, either may name the projection first.
+Here a layer is found by what it is joined to. Both models are a graph of what must agree (see
+`assembly`): the layers that have weights and the merges of several tensors. What has one input and
+no weights (activations, pools, padding, dropout) is passed over, but for the shapes that it leads
+to.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from archspec.errors import UsageError
+
+COMMUTATIVE: Final = frozenset({"Add", "Average", "Maximum", "Minimum", "Multiply"})
+"""Merges whose inputs have no order that means something."""
+
+Extents: TypeAlias = tuple[int | None, ...]
+"""A shape; None stands for an open extent, or for any number of classes."""
+
+
+class Weight(NamedTuple):
+    """One array of a layer."""
+
+    name: str
+    shape: Extents
+    form: Extents
+    """The shape in which equal weights of unlike layers are equal: a fully connected layer's as
+    that of the convolution that computes the same."""
+    value: Any
+    """Keras's variable, or a dataset in an open file."""
+
+
+class Part(NamedTuple):
+    """A layer with weights, a merge, or the input: what it is, and the parts that it gets."""
+
+    name: str
+    sort: str
+    weights: tuple[Weight, ...]
+    """In Keras's order."""
+    shape: Extents
+    inputs: tuple[int, ...]
+
+    def __str__(self) -> str:
+        pairs = sorted((weight.name, weight.shape) for weight in self.weights)
+        weights = ", ".join(f"{name} [{_extents(shape, ', ')}]" for name, shape in pairs)
+        extent = _extents(self.shape, "x")
+        if not self.inputs:
+            return f"an input of {extent}"
+        return f"`{self.name}` ({weights or self.sort}), which gives {extent}"
+
+    @property
+    def forms(self) -> tuple[tuple[str, Extents], ...]:
+        """What the weights of a counterpart have to be."""
+        return tuple(sorted((weight.name, weight.form) for weight in self.weights))
+
+
+class Constant(NamedTuple):
+    """A layer that is given what it computes with instead of learning it: (x - mean) / deviation.
+
+    One number stands for all channels.
+    """
+
+    name: str
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
+class Parts(NamedTuple):
+    """A model as a graph: parts in an order in which inputs come first, and the outputs' parts."""
+
+    all: tuple[Part, ...]
+    outputs: Mapping[str, int]
+    constants: tuple[Constant, ...] = ()
+
+    @property
+    def weighted(self) -> list[Part]:
+        return [part for part in self.all if part.weights]
+
+    @property
+    def names(self) -> set[str]:
+        """The names of the layers that have weights."""
+        return {part.name for part in self.weighted}
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether each part gets the one before it, so that there is but one order of layers."""
+        return all(part.inputs == (i - 1,) for i, part in enumerate(self.all) if i)
+
+    def towards(self, outputs: Mapping[str, int]) -> Parts:
+        """Only what these outputs need."""
+        needed = {0, *outputs.values()}
+        for index in range(len(self.all) - 1, -1, -1):
+            if index in needed:
+                needed.update(self.all[index].inputs)
+        place = {index: new for new, index in enumerate(sorted(needed))}
+        return Parts(
+            tuple(
+                self.all[index]._replace(inputs=tuple(place[i] for i in self.all[index].inputs))
+                for index in place
+            ),
+            {name: place[index] for name, index in outputs.items()},
+            self.constants,
+        )
+
+
+def match(ours: Parts, theirs: Parts) -> list[tuple[Part, Part]]:
+    """The layers with weights of both, in pairs; raise `UsageError` if that is not certain.
+
+    Two parts are of one kind if their weights have the same names and shapes and their inputs are
+    of one kind; they give the same channels, and from the same image the same shape. The models'
+    outputs must be of one kind. From there inputs are paired backwards: by position, and where
+    their order means nothing, by kind.
+    """
+    outputs = _paired_outputs(ours, theirs)
+    here, there = kinds(ours, theirs)
+    if any(here[a] != there[b] for a, b in outputs):
+        raise UsageError(_difference(ours, theirs, here, there))
+    pairs: dict[int, int] = {}
+    waiting = outputs
+    while waiting:
+        a, b = waiting.pop()
+        if a not in pairs:
+            pairs[a] = b
+            waiting += _paired_inputs(ours, theirs, here, there, a, b)
+        elif pairs[a] != b:
+            _refuse_ambiguous(theirs.all[pairs[a]], theirs.all[b])
+    if len(set(pairs.values())) < len(pairs):
+        raise UsageError("one layer there stands where several stand here")
+    layers = [(ours.all[a], theirs.all[b]) for a, b in sorted(pairs.items())]
+    return [(mine, other) for mine, other in layers if mine.weights]
+
+
+def _paired_outputs(ours: Parts, theirs: Parts) -> list[tuple[int, int]]:
+    here, there = ours.outputs, theirs.outputs
+    if len(here) == len(there) == 1:
+        return list(zip(here.values(), there.values(), strict=True))
+    if here.keys() != there.keys():
+        raise UsageError(
+            f"the outputs differ: {len(here)} here ({', '.join(here)}), "
+            f"{len(there)} there ({', '.join(there)})"
+        )
+    return [(here[name], there[name]) for name in here]
+
+
+def kinds(ours: Parts, theirs: Parts) -> tuple[list[int], list[int]]:
+    """For each part of both a number, the same for all that are alike and made from what is alike.
+
+    From the same image they give the same shape, from another one the same channels.
+    """
+    known: dict[Any, int] = {}
+    with_shapes = ours.all[0].shape == theirs.all[0].shape
+    return (
+        _kinds(ours, known, with_shapes=with_shapes),
+        _kinds(theirs, known, with_shapes=with_shapes),
+    )
+
+
+def _kinds(graph: Parts, known: dict[Any, int], *, with_shapes: bool) -> list[int]:
+    numbers: list[int] = []
+    for part in graph.all:
+        below = [numbers[index] for index in part.inputs]
+        if part.sort in COMMUTATIVE:
+            below.sort()
+        shape = without_ones(part.shape) if with_shapes else part.shape[-1:]
+        numbers.append(known.setdefault((part.sort, part.forms, shape, *below), len(known)))
+    return numbers
+
+
+def _paired_inputs(
+    ours: Parts, theirs: Parts, here: Sequence[int], there: Sequence[int], a: int, b: int
+) -> Iterator[tuple[int, int]]:
+    """The inputs of two parts of one kind, in pairs."""
+    mine, other = ours.all[a], theirs.all[b]
+    if mine.sort not in COMMUTATIVE:
+        yield from zip(mine.inputs, other.inputs, strict=True)
+        return
+    candidates = _by_kind(other.inputs, there)
+    for kind, indices in _by_kind(mine.inputs, here).items():
+        yield from _paired_alike(ours, theirs, indices, candidates[kind])
+
+
+def _by_kind(indices: Iterable[int], numbers: Sequence[int]) -> dict[int, list[int]]:
+    groups = defaultdict(list)
+    for index in dict.fromkeys(indices):
+        groups[numbers[index]].append(index)
+    return groups
+
+
+def _paired_alike(
+    ours: Parts, theirs: Parts, mine: list[int], others: list[int]
+) -> Iterator[tuple[int, int]]:
+    """Inputs of one kind, in pairs: only their names can tell them apart."""
+    if len(mine) > 1 or len(others) > 1:
+        by_name = {theirs.all[index].name: index for index in others}
+        names = [ours.all[index].name for index in mine]
+        if set(names) != set(by_name):
+            _refuse_ambiguous(*(theirs.all[index] for index in others[:2]))
+        others = [by_name[name] for name in names]
+    yield from zip(mine, others, strict=True)
+
+
+def _refuse_ambiguous(first: Part, *second: Part) -> None:
+    raise UsageError(
+        f"it is not certain which layer is which: {' and '.join(map(str, (first, *second)))} "
+        "stand side by side, made alike from the same input, and have other names here"
+    )
+
+
+def _difference(ours: Parts, theirs: Parts, here: Sequence[int], there: Sequence[int]) -> str:
+    """Where the two networks part: the first thing here that is not there, and what is instead."""
+    count = f"{len(ours.weighted)} layers with weights here, {len(theirs.weighted)} there"
+    for part in _new(ours, here, set(there)):
+        below = sorted(here[index] for index in part.inputs)
+        instead = [
+            other
+            for other in _new(theirs, there, set(here))
+            if sorted(there[index] for index in other.inputs) == below
+        ]
+        if instead:
+            # The same weights at another size, or the same size from other weights, say more.
+            alike = max(instead, key=lambda o: (o.forms == part.forms, o.shape == part.shape))
+            return f"the networks differ ({count}): here {part}; there {alike}"
+    for part in _new(ours, here, set(there)):
+        return f"the networks differ ({count}): nothing there is like {part}, here"
+    return f"the networks differ ({count}): what there follows after `{_end(ours)}` is not here"
+
+
+def _new(graph: Parts, kinds: Sequence[int], elsewhere: set[int]) -> Iterator[Part]:
+    """The first parts on each way from the input whose kind is not elsewhere."""
+    for part, kind in zip(graph.all, kinds, strict=True):
+        if kind not in elsewhere and all(kinds[index] in elsewhere for index in part.inputs):
+            yield part
+
+
+def _end(graph: Parts) -> str:
+    return str(graph.all[next(iter(graph.outputs.values()))].name)
+
+
+def _extents(shape: Sequence[int | None], between: str) -> str:
+    return between.join(str(extent or "?") for extent in shape)
+
+
+def without_ones(shape: Extents) -> Extents:
+    """A shape without spatial axes where all of them are 1: a vector, as a dense layer gives."""
+    return shape[-1:] if all(extent == 1 for extent in shape[:-1]) else shape

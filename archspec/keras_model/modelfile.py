@@ -1,0 +1,270 @@
+"""A Keras model's file, opened without Keras: what it holds, who wrote it, its variables.
+
+    with open_model("best.keras") as file:
+        file.variables          # {"layers/conv2d/vars/0": (3, 3, 3, 16), ...}
+        file.writer             # "Keras 3.15.1"
+
+The first bytes tell the format: `.keras` files of TensorFlow 2.12 are HDF5. Nothing is imported but
+h5py, nothing in the file is run, and `guards` looks it through before it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.errors import UsageError, beside
+from archspec.graph.builder import MOST_NODES
+from archspec.keras_model.guards import (
+    CONFIG,
+    METADATA,
+    VARIABLES,
+    check_hdf5,
+    check_zip,
+    parse_json,
+    refuse,
+)
+
+ZIP: Final = b"PK\x03\x04"
+HDF5: Final = b"\x89HDF\r\n\x1a\n"
+
+LAYERS: Final = ("layers", "_layer_checkpoint_dependencies")
+"""What Keras calls the group of a model's layers; the second name is that of tf.keras 2.12."""
+
+SIZES: Final = ("units", "filters", "output_dim")
+"""Arguments of layers that are an extent of their weights."""
+
+MOST_PACKED: Final = 2
+"""Numbers in one element of an array: two of four bits."""
+
+LOCAL_HEADER: Final = 30
+"""Bytes before a zip member's name and extra field, whose lengths are the last four."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """An open file of a Keras model, or of a model's weights alone."""
+
+    path: Path
+    config: Mapping[str, Any] | None
+    """The network as Keras describes it; None in a file of weights alone."""
+    weights: Any
+    """The HDF5 group that the variables are in."""
+    by_place: bool
+    """Whether weights stand under the classes of their layers, counted, as in `.keras` and
+    `.weights.h5` files; else under the layers' names, as in `.h5` files."""
+    variables: Mapping[str, tuple[int, ...]]
+    """The shape of each variable, the optimizer's included, by its place in `weights`."""
+    version: str
+    """The version of Keras that wrote the file; empty where it is not known."""
+    backend: str
+    """The backend that it was written on; empty where it is not known."""
+
+    @property
+    def writer(self) -> str:
+        """Who wrote the file, as an error says it."""
+        unknown = "Keras 2.12 or later" if self.by_place else "an unknown version of Keras"
+        version = f"Keras {self.version}" if self.version else unknown
+        return f"{version} on {self.backend}" if self.backend else version
+
+    @property
+    def layer_count(self) -> int:
+        """How many layers the network has, those of models inside it included."""
+        return _count_layers(self.config or {})
+
+
+@contextlib.contextmanager
+def open_model(path: str | os.PathLike[str]) -> Iterator[ModelFile]:
+    """Open a `.keras` file, or an `.h5` file of a model or of weights, whatever it is called.
+
+    Args:
+        path: the file. Its format is told by its first bytes.
+
+    Returns:
+        A context manager that gives the open `ModelFile`.
+
+    Raises:
+        UsageError: there is no such file, it is neither, or it is not as Keras writes it.
+
+    """
+    path = Path(path)
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(_stream(path))
+        start = stream.read(len(HDF5))
+        if start.startswith(ZIP):
+            file = _from_zip(path, stream, stack)
+        elif start == HDF5:
+            file = _from_hdf5(path, stream, stack)
+        else:
+            raise UsageError(f"{path} is not a Keras model: it is damaged, or something else")
+        if file.layer_count > MOST_NODES:
+            refuse(path, f"its network has more than {MOST_NODES:,} layers")
+        _check_sizes(file)
+        yield file
+
+
+def _stream(path: Path) -> io.BufferedReader:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder")
+    if path.exists() and not path.is_file():  # to open a pipe would block
+        raise UsageError(f"{path} is not a file")
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}{beside(path)}")
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _from_zip(path: Path, stream: io.BufferedReader, stack: contextlib.ExitStack) -> ModelFile:
+    size = os.fstat(stream.fileno()).st_size
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(stream))
+        check_zip(archive, size, path)
+        config = parse_json(archive.read(CONFIG), CONFIG, path)
+        told = {}
+        if METADATA in archive.namelist():
+            told = parse_json(archive.read(METADATA), METADATA, path)
+        member = archive.getinfo(VARIABLES)
+        weights = _member(archive, member, stream)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        raise UsageError(f"{path} is not a Keras model: the zip is damaged") from None
+    file, shapes = _hdf5(path, weights, member.file_size, stack)
+    return ModelFile(path, config, file, True, shapes, str(told.get("keras_version", "")), "")
+
+
+def _member(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, stream: io.BufferedReader
+) -> io.RawIOBase | io.BytesIO:
+    """A member's bytes: a window on the file where they are stored as they are, as Keras does."""
+    if member.compress_type != zipfile.ZIP_STORED:
+        return io.BytesIO(archive.read(member))
+    stream.seek(member.header_offset)
+    header = stream.read(LOCAL_HEADER)
+    name, extra = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
+    return _Window(stream, member.header_offset + LOCAL_HEADER + name + extra, member.file_size)
+
+
+class _Window(io.RawIOBase):
+    """Some bytes of a file, read as a file of their own."""
+
+    def __init__(self, stream: io.BufferedReader, start: int, size: int) -> None:
+        super().__init__()
+        self._stream, self._start, self._size = stream, start, size
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = memoryview(buffer).cast("B")[: max(0, self._size - self._at)]
+        self._stream.seek(self._start + self._at)
+        count = self._stream.readinto(wanted)
+        self._at += count
+        return count
+
+
+def _hdf5(
+    path: Path, stream: Any, size: int, stack: contextlib.ExitStack
+) -> tuple[Any, dict[str, tuple[int, ...]]]:
+    """An open `h5py.File` that was looked through, and the shapes of its datasets."""
+    import h5py  # noqa: PLC0415  (which imports NumPy)
+
+    try:
+        file = stack.enter_context(h5py.File(stream, "r"))
+        return file, check_hdf5(file, size, path)
+    except UsageError:
+        raise
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):  # what h5py says of damage
+        raise UsageError(f"{path} is not a Keras model: its HDF5 is damaged") from None
+
+
+def _from_hdf5(path: Path, stream: io.BufferedReader, stack: contextlib.ExitStack) -> ModelFile:
+    file, shapes = _hdf5(path, stream, os.fstat(stream.fileno()).st_size, stack)
+    config = None
+    weights, place = file, ""
+    if "model_config" in file.attrs:
+        config = parse_json(_bytes(file.attrs["model_config"]), "model_config", path)
+        if "model_weights" not in file:
+            refuse(path, "it has no model_weights")
+        weights, place = file["model_weights"], "model_weights/"
+    elif not (names_in(file, "layer_names") or any(name in file for name in LAYERS)):
+        raise UsageError(f"{path} holds neither a Keras model nor a model's weights")
+    version, backend = (
+        _bytes(file.attrs.get(name, weights.attrs.get(name, b""))).decode(errors="replace")
+        for name in ("keras_version", "backend")
+    )
+    by_place = not names_in(weights, "layer_names")
+    inside = {
+        name.removeprefix(place): shape for name, shape in shapes.items() if name.startswith(place)
+    }
+    return ModelFile(path, config, weights, by_place, inside, version, backend)
+
+
+def names_in(group: Any, attribute: str) -> list[str]:
+    """A list of names, which Keras cuts into numbered pieces where it is too long for HDF5."""
+    if attribute in group.attrs:
+        pieces = [attribute]
+    else:
+        pieces = []
+        while f"{attribute}{len(pieces)}" in group.attrs:
+            pieces.append(f"{attribute}{len(pieces)}")
+    return [
+        _bytes(name).decode(errors="replace") for piece in pieces for name in group.attrs[piece]
+    ]
+
+
+def _bytes(text: Any) -> bytes:
+    return text if isinstance(text, bytes) else str(text).encode()
+
+
+def _check_sizes(file: ModelFile) -> None:
+    """Refuse a network that is larger than its weights: Keras would make all of it first."""
+    if file.config is None:
+        return
+    stored = max((extent for shape in file.variables.values() for extent in shape), default=0)
+    declared = max(_sizes(file.config.get("config")), default=0)
+    if declared > MOST_PACKED * stored:
+        refuse(
+            file.path,
+            f"a layer declares {declared:,} outputs, and no array has more than {stored:,}",
+        )
+
+
+def _sizes(config: Any) -> Iterator[int]:
+    """How many outputs the layers of a configuration declare, however deep they are nested."""
+    if isinstance(config, Mapping):
+        yield from (config[name] for name in SIZES if isinstance(config.get(name), int))
+        config = config.values()
+    elif not isinstance(config, list):
+        return
+    for each in config:
+        if isinstance(each, (Mapping, list)):
+            yield from _sizes(each)
+
+
+def _count_layers(config: Mapping[str, Any]) -> int:
+    """Layers of a model's configuration, and of the models inside it."""
+    inner = config.get("config")
+    # Keras 2.0 wrote a sequential model's layers without a name around them.
+    layers = inner.get("layers") if isinstance(inner, Mapping) else inner
+    if not isinstance(layers, list):
+        return 1
+    return sum(_count_layers(layer) for layer in layers if isinstance(layer, Mapping))

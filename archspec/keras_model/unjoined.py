@@ -1,0 +1,220 @@
+"""A file of weights alone: which of its layers is which of a network's.
+
+Such a file does not say how its layers are joined, and before Keras 3.15 not even their names. But
+Keras lists a layer after those that it depends on. So where all layers with weights of the same
+shapes depend on each other, one after the other, there is only one order in which a file can have
+them. Where two of them stand side by side, either could come first, and the file is refused.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from typing import Any, NamedTuple, TypeAlias
+
+from archspec.keras_model.assembly import normalization
+from archspec.keras_model.heads import heads
+from archspec.keras_model.matching import Extents, Part, Parts, without_ones
+from archspec.keras_model.stored import NORMALIZATION, Stored
+
+Signature: TypeAlias = tuple[Extents, ...]
+
+
+EXACT, PLAIN, COVERING = LIKENESSES = ("exact", "plain", "covering")
+"""How alike the shapes of a layer here and there must be: the same; the same but that a 1x1
+convolution is a fully connected layer; the same but that one over its whole input is one, too."""
+
+
+class UncertainError(Exception):
+    """A file's layers are not a network's, or could be in more than one way; says why."""
+
+
+class _Item(NamedTuple):
+    """What may be a part's weights: a stored layer, or half of a separable convolution."""
+
+    name: str
+    order: tuple[str, ...]
+    arrays: tuple[Any, ...]
+
+    def signature(self, likeness: str) -> Signature:
+        shapes = [tuple(array.shape) for array in self.arrays]
+        return tuple(shapes if likeness == EXACT else map(_plain, shapes))
+
+
+def adopt(graph: Parts, layers: Sequence[Stored]) -> Parts:
+    """Return a network with the weights of a file in the place of its own.
+
+    The last layers may have another number of classes.
+
+    Args:
+        graph: the network that the file is taken to be of.
+        layers: what the file holds.
+
+    Raises:
+        UncertainError: the file holds other layers, or it is not certain which is which.
+
+    """
+    constants = [layer for layer in layers if layer.kind == NORMALIZATION]
+    items = [item for layer in layers if layer not in constants for item in _items(layer)]
+    pairs = _by_name(graph, items)
+    if pairs is None:
+        pairs = _by_order(graph, items)
+    parts = list(graph.all)
+    named = all(item.name for item in items)
+    for index, item in pairs.items():
+        parts[index] = _given(graph.all[index], item, named=named)
+    added = [normalization(layer.name or layer.kind, *layer.arrays[:2]) for layer in constants]
+    return graph._replace(all=tuple(parts), constants=(*graph.constants, *added))
+
+
+def _items(layer: Stored) -> Iterator[_Item]:
+    if layer.kind.startswith("separable"):
+        depthwise, *pointwise = layer.arrays
+        yield _Item(f"{layer.name}/depthwise" if layer.name else "", layer.order, (depthwise,))
+        yield _Item(f"{layer.name}/pointwise" if layer.name else "", layer.order, (*pointwise,))
+    else:
+        yield _Item(layer.name, layer.order, layer.arrays)
+
+
+def _given(part: Part, item: _Item, *, named: bool) -> Part:
+    """A part with an item's arrays as its weights."""
+    weights = []
+    for weight, array in zip(part.weights, item.arrays, strict=True):
+        shape = tuple(array.shape)
+        form: Extents = shape
+        if prod(shape[:-1]) == prod(n or 0 for n in weight.shape[:-1]):
+            form = (*weight.form[:-1], shape[-1])
+        if shape == weight.shape:
+            form = weight.form
+        weights.append(weight._replace(shape=shape, form=form, value=array))
+    classes = weights[-1].shape[-1] if len(weights[-1].shape) == 1 else part.shape[-1]
+    kernels = [weight for weight in weights if weight.name == "kernel" and len(weight.shape) > 1]
+    if kernels and kernels[0].form[:-1] == part.weights[0].form[:-1]:
+        classes = kernels[0].form[-1]
+    name = item.name if named else part.name
+    return part._replace(name=name, weights=tuple(weights), shape=(*part.shape[:-1], classes))
+
+
+def _by_name(graph: Parts, items: Sequence[_Item]) -> dict[int, _Item] | None:
+    """Pairs by the names of layers, if they are the network's; None if they are not.
+
+    keras.applications called the last layer differently over time, and wrote conv1/conv for
+    conv1_conv.
+    """
+    named = {item.name.replace("/", "_"): item for item in items}
+    wanted = {
+        part.name.replace("/", "_"): index for index, part in enumerate(graph.all) if part.weights
+    }
+    here, there = wanted.keys() - named.keys(), named.keys() - wanted.keys()
+    if len(named) != len(items) or len(items) != len(wanted) or len(there) > 1:
+        return None
+    pairs = {index: named.get(name) for name, index in wanted.items()}
+    for name in here:
+        pairs[wanted[name]] = named[next(iter(there))]
+    found = {index: item for index, item in pairs.items() if item is not None}
+    if any(len(graph.all[index].weights) != len(item.arrays) for index, item in found.items()):
+        return None
+    return found
+
+
+def _by_order(graph: Parts, items: Sequence[_Item]) -> dict[int, _Item]:
+    """Pairs by the shapes of weights, and by their order where that is certain."""
+    weighted = {index: part for index, part in enumerate(graph.all) if part.weights}
+    if len(items) != len(weighted):
+        raise UncertainError(f"`{{}}` has {len(weighted)} layers with weights")
+    last = heads(graph)
+    for likeness in LIKENESSES:
+        here = {index: _signature(part, likeness) for index, part in weighted.items()}
+        there = [(item.signature(likeness), item) for item in items]
+        pairs = _grouped(here, there)
+        if pairs is None:
+            pairs = _with_other_classes(here, there, last)
+        if pairs is not None:
+            _check_order(graph, pairs, likeness)
+            return pairs
+    stored = {item.signature(PLAIN) for item in items}
+    for part in weighted.values():
+        if not {_signature(part, likeness) for likeness in LIKENESSES[1:]} & stored:
+            raise UncertainError(f"none of them has the shapes of {part}")
+    raise UncertainError("their shapes are not those of the layers of `{}`")
+
+
+def _grouped(
+    here: Mapping[int, Signature], there: Sequence[tuple[Signature, _Item]]
+) -> dict[int, _Item] | None:
+    """The first layer of a signature with the first item of it, and so on."""
+    groups: dict[Signature, list[_Item]] = defaultdict(list)
+    for signature, item in there:
+        groups[signature].append(item)
+    waiting = {signature: iter(group) for signature, group in groups.items()}
+    pairs = {index: next(waiting.get(each, iter(())), None) for index, each in here.items()}
+    found = {index: item for index, item in pairs.items() if item is not None}
+    return found if len(found) == len(here) == len(there) else None
+
+
+def _with_other_classes(
+    here: Mapping[int, Signature],
+    there: Sequence[tuple[Signature, _Item]],
+    last: frozenset[int],
+) -> dict[int, _Item] | None:
+    """The same where the last layers may have another last extent."""
+    body = {index: each for index, each in here.items() if index not in last}
+    bodies = set(body.values())
+    pairs = _grouped(body, [pair for pair in there if pair[0] in bodies])
+    left = [pair for pair in there if pair[0] not in bodies]
+    ends = [index for index in here if index in last]
+    if pairs is None or len(left) != len(ends):
+        return None
+    for index, (signature, item) in zip(ends, left, strict=True):
+        if [shape[:-1] for shape in here[index]] != [shape[:-1] for shape in signature]:
+            return None
+        pairs[index] = item
+    return pairs
+
+
+def _check_order(graph: Parts, pairs: Mapping[int, _Item], likeness: str) -> None:
+    """Raise `UncertainError` where a file could have listed its layers in another order."""
+    before = _ancestors(graph)
+    latest: dict[Signature, int] = {}
+    for index in sorted(pairs):
+        part, item = graph.all[index], pairs[index]
+        signature = item.signature(likeness)
+        other = latest.get(signature)
+        if other is not None and not (
+            before[index] >> other & 1 and pairs[other].order == item.order
+        ):
+            raise UncertainError(
+                f"`{graph.all[other].name}` and `{part.name}` of `{{}}` have weights of the same "
+                "shapes: nothing tells which is which"
+            )
+        latest[signature] = index
+
+
+def _ancestors(graph: Parts) -> list[int]:
+    """For each part a bit for each part that it depends on."""
+    bits: list[int] = []
+    for part in graph.all:
+        mine = 0
+        for index in part.inputs:
+            mine |= bits[index] | 1 << index
+        bits.append(mine)
+    return bits
+
+
+def _signature(part: Part, likeness: str) -> Signature:
+    """The shapes of a part's weights, as far as they have to be the same."""
+    if likeness == EXACT:
+        return tuple(weight.shape for weight in part.weights)
+    covers = likeness == COVERING and len(without_ones(part.shape)) == 1
+    return tuple(
+        (prod(n or 0 for n in weight.shape[:-1]), weight.shape[-1])
+        if covers and len(weight.shape) > 2
+        else _plain(weight.shape)
+        for weight in part.weights
+    )
+
+
+def _plain(shape: Extents) -> Extents:
+    """A kernel of a 1x1 convolution as that of a fully connected layer."""
+    return shape[-2:] if len(shape) > 2 and all(n == 1 for n in shape[:-2]) else shape

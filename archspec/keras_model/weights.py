@@ -1,0 +1,288 @@
+"""Weights from elsewhere: another Keras model, a file, or keras.applications' for ImageNet.
+
+    model = archspec.build(archspec.load("resnet50_keras"), weights="imagenet")
+    archspec.weights.copy("trained.keras", model)
+
+A `.keras` file, and an `.h5` of a whole model, say how their layers are joined, and that decides
+which layer is which (see `matching`). A file of weights alone does not: names and shapes have to
+tell, and leave no doubt (see `unjoined`). Files are read without Keras, so those count as well
+that today's Keras cannot load.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Final, NamedTuple
+
+from archspec.errors import UsageError
+from archspec.keras_model.description import described
+from archspec.keras_model.engine import first_line, keras_home, load_file, load_keras
+from archspec.keras_model.guards import refuse
+from archspec.keras_model.joining import parts
+from archspec.keras_model.kerasconfig import UnfamiliarError
+from archspec.keras_model.matching import Constant, Part, Parts, Weight, match
+from archspec.keras_model.modelfile import ModelFile, open_model
+from archspec.keras_model.stored import arrays_of, layers_in
+from archspec.keras_model.unjoined import UncertainError, adopt
+from archspec.spec.loading import find
+
+IMAGENET: Final = "imagenet"
+"""Instead of a file: keras.applications' weights of the network that is called like the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What was copied: the names of each pair of layers, here and there, and the parameters."""
+
+    layers: tuple[tuple[str, str], ...]
+    params: int
+    notes: tuple[str, ...] = ()
+    """What else the source computes with, which is no weight: how it prepares its images."""
+
+    def __str__(self) -> str:
+        return f"copied {self.params:,} parameters of {len(self.layers):,} layers"
+
+
+class Source(NamedTuple):
+    """A network whose weights can be read, as long as its file is open."""
+
+    parts: Parts
+    origin: str
+    """Who wrote the file, as a line of a message; empty for a model in memory."""
+
+
+def copy(source: Any, model: Any) -> Copied:
+    """Give a Keras model the weights of another one: all of them, or none.
+
+    Args:
+        source: a Keras model, the path of a file that Keras 2 or 3 wrote (`.keras`, `.h5`,
+            `.weights.h5`; its first bytes tell which), or `imagenet`.
+        model: the model that gets them; as it was, if that fails.
+
+    Returns:
+        What was copied from where.
+
+    Raises:
+        UsageError: a layer has no certain counterpart, or the file cannot be read.
+
+    """
+    keras = load_keras()
+    ours = parts(model)
+    with source_parts(keras, source, model, ours) as there:
+        try:
+            pairs = match(ours, there.parts)
+        except UsageError as error:
+            of = f"of {source} " if isinstance(source, (str, os.PathLike)) else ""
+            hint = _keras_variant(model.name) if source == IMAGENET else ""
+            raise UsageError(
+                f"the weights {of}are not those of `{model.name}`: {error}{hint}{there.origin}\n"
+                "change the spec where the two part; if only the last layers differ, `transfer` of "
+                "a training takes over the rest"
+            ) from None
+        return assign(keras, pairs, differing_constants(ours, there.parts))
+
+
+def assign(keras: Any, pairs: Sequence[tuple[Part, Part]], notes: tuple[str, ...] = ()) -> Copied:
+    """Give the first part of each pair the second one's weights."""
+    import numpy as np  # noqa: PLC0415
+
+    params = 0
+    for mine, other in pairs:
+        for ours, theirs in zip(_sorted(mine), _sorted(other), strict=True):
+            ours.value.assign(np.reshape(_array(keras, theirs.value), ours.value.shape))
+            params += prod(ours.value.shape)
+    return Copied(tuple((mine.name, other.name) for mine, other in pairs), params, notes)
+
+
+def _sorted(part: Part) -> list[Weight]:
+    """A part's weights in the order in which matching compared them."""
+    return sorted(part.weights, key=lambda weight: (weight.name, weight.form))
+
+
+def _array(keras: Any, value: Any) -> Any:
+    """The numbers of a Keras variable, or of a dataset in a file."""
+    if not hasattr(value, "attrs"):
+        return keras.ops.convert_to_numpy(value)
+    array = value[()]
+    if array.dtype.str == "|V2":  # NumPy has no bfloat16, and HDF5 neither
+        import ml_dtypes  # noqa: PLC0415  (Keras needs it as well)
+
+        array = array.view(ml_dtypes.bfloat16)
+    return array
+
+
+def differing_constants(ours: Parts, theirs: Parts) -> tuple[str, ...]:
+    """Lines about what the source does to its images with constants, and this network does not.
+
+    Nothing of that is a weight, so it cannot be copied; a network that is given other images than
+    it was trained on is wrong without a word.
+    """
+    here = [_affine(constant) for constant in ours.constants]
+    there = [_affine(constant) for constant in theirs.constants]
+    if here == there:
+        return ()
+    lines = [
+        f"there `{constant.name}` computes {_formula(constant)}, which is not copied: "
+        f"{_advice(constant)}"
+        for constant in theirs.constants
+        if _affine(constant) not in here
+    ]
+    lines += [
+        f"here `{constant.name}` computes {_formula(constant)}, and nothing there does"
+        for constant in ours.constants
+        if _affine(constant) not in there
+    ]
+    return tuple(lines)
+
+
+def _affine(constant: Constant) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Its numbers, as far as a configuration and a float32 agree."""
+    mean, deviation = constant[1:]
+    return (
+        tuple(f"{value + 0.0:.5g}" for value in mean),
+        tuple(f"{value:.5g}" for value in deviation),
+    )
+
+
+def _formula(constant: Constant) -> str:
+    return f"(x - {_list(constant.mean)}) / {_list(constant.deviation)}"
+
+
+def _advice(constant: Constant) -> str:
+    if len(constant.mean) == 1:
+        scale = 1 / constant.deviation[0]
+        offset = 0.0 - constant.mean[0] * scale
+        return f"begin the spec with `rescale: {{scale: {scale:.6g}, offset: {offset:.6g}}}`"
+    return "give the network images that are prepared so"
+
+
+def _list(values: tuple[float, ...]) -> str:
+    shown = ", ".join(f"{value + 0.0:.6g}" for value in values[:4]) + (
+        ", ..." if values[4:] else ""
+    )
+    return shown if len(values) == 1 else f"[{shown}]"
+
+
+@contextlib.contextmanager
+def source_parts(keras: Any, source: Any, model: Any, ours: Parts) -> Iterator[Source]:
+    """Give the network that `source` means, while its file is open.
+
+    Args:
+        keras: the module.
+        source: as `copy` takes it.
+        model: the model that its weights are for.
+        ours: the parts of that.
+
+    Raises:
+        UsageError: there is no such source, or the file cannot be read.
+
+    """
+    if isinstance(source, keras.Model):
+        yield Source(parts(source), "")
+    elif source == IMAGENET:
+        yield Source(parts(_imagenet(keras, model)), "")
+    elif isinstance(source, (str, os.PathLike)):
+        with open_model(source) as file:
+            origin = f"\n{source} was written by {file.writer}"
+            yield Source(_of_file(keras, file, model, ours), origin)
+    else:
+        kind = type(source).__name__
+        raise UsageError(f"weights come from a Keras model, a file or {IMAGENET!r}, not a {kind}")
+
+
+def _of_file(keras: Any, file: ModelFile, model: Any, ours: Parts) -> Parts:
+    if file.config is None:
+        return _of_weights(keras, file, model, ours)
+    try:
+        return described(file.config, arrays_of(file), ours.all[0].shape)
+    except UnfamiliarError as error:
+        try:
+            return parts(load_file(file.path))
+        except UsageError:
+            raise UsageError(
+                f"{file.path} holds what archspec does not know: {error}\n"
+                f"it was written by {file.writer}, and Keras {keras.__version__} cannot load it "
+                "either\n"
+                "save its weights where it was made, with model.save_weights('NAME.weights.h5')"
+            ) from error
+
+
+def _of_weights(keras: Any, file: ModelFile, model: Any, ours: Parts) -> Parts:
+    """A network that lists its layers as the one whose weights a file holds.
+
+    That is `model` itself, or else the network of keras.applications that is called like it.
+    """
+    try:
+        layers = layers_in(file)
+        return adopt(ours, layers)
+    except UncertainError as error:
+        reason = str(error).replace("{}", model.name)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        refuse(file.path, "its layers do not hold arrays of weights")
+    application = _application(keras, model.name)
+    if application is not None:
+        with contextlib.suppress(ValueError, UncertainError):  # an input or output it cannot have
+            return adopt(
+                parts(
+                    application(
+                        weights=None,
+                        input_shape=model.input_shape[1:],
+                        classes=model.output_shape[-1],
+                    )
+                ),
+                layers,
+            )
+    raise UsageError(
+        f"{file.path} holds the weights of {len(layers)} layers, not how they are joined, and "
+        f"{reason}\n"
+        f"it was written by {file.writer}\n"
+        "save the model that they belong to as a whole, where it was made: "
+        "model.save('NAME.keras')"
+    )
+
+
+def _application(keras: Any, name: str) -> Any:
+    """The function of keras.applications that makes the network of this name, or None."""
+    made = {name.lower(): f for name, f in vars(keras.applications).items() if callable(f)}
+    return made.get(name.lower().removesuffix("_keras"))
+
+
+def _imagenet(keras: Any, model: Any) -> Any:
+    """keras.applications' network of the model's name; Keras downloads the file it has not yet."""
+    application = _application(keras, model.name)
+    if application is None:
+        raise UsageError(
+            f"there are no ImageNet weights for `{model.name}`: keras.applications has no network "
+            "of that name"
+        )
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # where Keras writes its progress
+            return application(weights=IMAGENET)
+    except Exception as error:
+        failed = re.match(r"URL fetch failure on (\S*/(\S+)): (?:None -- )?(.*)", str(error))
+        if failed is None:
+            raise UsageError(
+                f"Keras cannot load the ImageNet weights of {application.__name__}: "
+                f"{first_line(error)}"
+            ) from error
+        url, name, reason = failed.groups()
+        raise UsageError(
+            f"the ImageNet weights of {application.__name__} are not in "
+            f"{keras_home() / 'models' / name}, and {url} cannot be reached ({reason}): "
+            "put the file there, or name it instead of `imagenet`"
+        ) from None
+
+
+def _keras_variant(name: str) -> str:
+    """Where a network and keras.applications' of the same name differ, a variant may not."""
+    try:
+        find(f"{name}_keras")
+    except UsageError:
+        return ""
+    return f"; keras.applications' own is `{name}_keras`"

@@ -1,0 +1,322 @@
+"""Recipe -> what Keras's `compile` and `fit` take: its objects by the names that a recipe gives.
+
+Every function gets the `keras` module as an argument, so that importing this one costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from archspec import system as machine
+from archspec.errors import Problem, RecipeError
+from archspec.recipe import callback_files, schedules
+from archspec.recipe.averaging import core, seeing_averages
+from archspec.recipe.families import LOSSES, METRICS, OPTIMIZERS
+from archspec.recipe.mistakes import together
+from archspec.recipe.parts import Named
+from archspec.recipe.train import OF_INDICES, Recipe
+
+MAIN: Final = "output"
+"""What a graph calls the output of its `layers`, beside which heads stand."""
+
+UNCHANGING: Final = frozenset({"Identity", "Flatten", "Reshape"})
+"""Layers of Keras that change no value of what they get."""
+
+SECONDS_PER_EXECUTION: Final = 0.25
+"""How long TensorFlow may run steps without coming back to Python: the progress line's patience."""
+
+FLOPS_PER_SECOND: Final = {"cpu": 2e10, "gpu": 1e13}
+"""Rough and low: only the order of magnitude matters, to choose the steps per execution."""
+
+OF_DISTRIBUTIONS: Final = frozenset(
+    {"categorical_generalized_cross_entropy", "dice", "kl_divergence", "poisson", "tversky"}
+)
+"""Losses that take an output for probabilities, and cannot be told that it is not."""
+
+
+DETERMINISTIC_XLA: Final = "--xla_gpu_deterministic_ops=true"
+
+
+def set_up(keras: Any, recipe: Recipe) -> None:
+    """Raise `RecipeError` for all that Keras finds wrong; make the process do what was asked.
+
+    Determinism holds for the whole process, and Keras's random seed must be set after it. It comes
+    first because XLA reads its flags when JAX computes for the first time, as an optimiser does.
+    """
+    if recipe.deterministic:
+        _make_deterministic(keras)
+    check(keras, recipe)
+
+
+def check(keras: Any, recipe: Recipe) -> None:
+    """Raise `RecipeError` for all that Keras, or its backend, finds wrong with a recipe."""
+    together(
+        partial(optimizer, keras, recipe, 1),
+        partial(LOSSES.make, keras, recipe.loss, ("loss",)),
+        partial(_metrics, keras, recipe, logits=False),
+        partial(callback_files.make, keras, recipe, Path(), monitor=_monitor(recipe)),
+        partial(steps_per_execution, keras, recipe, 1, 1),
+        partial(_check_precision, keras, recipe),
+    )
+
+
+def optimizer(keras: Any, recipe: Recipe, steps_per_epoch: int) -> Any:
+    """The recipe's optimiser, its learning rate following the recipe's schedule."""
+    made = OPTIMIZERS.make(keras, recipe.optimizer, ("optimizer",))
+    inner = core(made)
+    inner.learning_rate = schedules.rate(
+        keras,
+        recipe,
+        _peak(keras, inner),
+        steps_per_epoch=steps_per_epoch,
+        steps_per_update=inner.gradient_accumulation_steps or 1,
+    )
+    return made
+
+
+def _peak(keras: Any, optimizer: Any) -> Any:
+    """The highest learning rate: a number, or the optimiser's own schedule."""
+    config = optimizer.get_config()["learning_rate"]
+    if isinstance(config, dict):
+        return keras.optimizers.schedules.deserialize(config)
+    return float(config)
+
+
+def spare_from_decay(model: Any) -> None:
+    """Take weight decay away from what is no kernel: biases, and the scales and offsets of norms.
+
+    To be done after each `compile`: an optimiser does not save it.
+    """
+    spared = [weight for weight in model.weights if len(weight.shape) < 2 or weight.name == "bias"]
+    core(model.optimizer).exclude_from_weight_decay(var_list=spared)
+
+
+def callbacks(keras: Any, recipe: Recipe, folder: Path) -> list[Any]:
+    """Keras's callbacks of the recipe, and those that its schedule needs.
+
+    What they write goes to `folder`. They are to be called before whoever records
+    the learning rate of an epoch, and before whoever saves the optimiser.
+    """
+    made = callback_files.make(keras, recipe, folder, monitor=_monitor(recipe))
+    callback_files.make_folders(recipe.callbacks, folder)
+    inner = core(OPTIMIZERS.make(keras, recipe.optimizer, ("optimizer",)))
+    if inner.use_ema:
+        made = seeing_averages(keras, made)
+    return made + schedules.callbacks(
+        keras,
+        recipe,
+        _peak(keras, inner),
+        steps_per_update=inner.gradient_accumulation_steps or 1,
+        monitor=_monitor(recipe),
+    )
+
+
+def _monitor(recipe: Recipe) -> str:
+    return "val_loss" if recipe.data.validation else "loss"
+
+
+def check_measures(recipe: Recipe, measures: Collection[str]) -> None:
+    """Raise `RecipeError` for what is to be watched, and no epoch of this recipe measures.
+
+    `measures` are the names in Keras's logs at the end of an epoch, such as val_loss.
+    """
+    found = callback_files.unknown_measures(recipe, measures)
+    if found:
+        raise RecipeError(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What is minimised and what is measured: one of each, or one for each output by its name."""
+
+    loss: Any
+    metrics: Any
+    loss_weights: Any
+    accuracy: str
+    """The name of the main output's accuracy in Keras's logs."""
+    one_hot: bool
+    """Whether a label is a vector of classes and not a whole number."""
+
+
+def objective(
+    keras: Any, recipe: Recipe, model: Any, loss_weights: Mapping[str, float]
+) -> Objective:
+    """The recipe's loss and metrics for each output of `model`, and the accuracy.
+
+    An output without its weight in `loss_weights` weighs 1.
+    """
+
+    def loss(name: str, output: Any) -> Any:
+        logits = not gives_probabilities(keras, output)
+        if logits and recipe.loss.name in OF_DISTRIBUTIONS:
+            message = f"`{recipe.loss.name}` compares probabilities, but `{name}` gives scores"
+            hint = "end it with a softmax, or use another loss"
+            raise RecipeError([(("loss",), Problem("value", message, help=hint))])
+        return LOSSES.make(keras, recipe.loss, ("loss",), from_logits=logits)
+
+    def metrics(_: str, output: Any) -> list[Any]:
+        logits = not gives_probabilities(keras, output)
+        return [_accuracy(keras, one_hot), *_metrics(keras, recipe, logits)]
+
+    one_hot = recipe.loss.name not in OF_INDICES
+    heads = isinstance(model.output, dict)
+    return Objective(
+        loss=for_outputs(model, loss),
+        metrics=for_outputs(model, metrics),
+        loss_weights={name: loss_weights.get(name, 1.0) for name in model.output}
+        if heads
+        else None,
+        accuracy=f"{MAIN}_accuracy" if heads else "accuracy",
+        one_hot=one_hot,
+    )
+
+
+def _accuracy(keras: Any, one_hot: bool) -> Any:
+    """The share of images whose class has the highest score, whatever the loss.
+
+    Keras's own choice by the word `accuracy` is, for some losses, how many scores are right.
+    """
+    metrics = keras.metrics
+    cls = metrics.CategoricalAccuracy if one_hot else metrics.SparseCategoricalAccuracy
+    return cls(name="accuracy")
+
+
+def _metrics(keras: Any, recipe: Recipe, logits: bool) -> list[Any]:
+    """The recipe's metrics, each of another name."""
+    made: list[Any] = []
+    taken = {"accuracy", "loss"}
+    said = {
+        "from_logits": logits,
+        "sparse_y_true": recipe.loss.name in OF_INDICES,
+        "sparse_y_pred": False,
+    }
+
+    def make(index: int, named: Named) -> None:
+        path = ("metrics", index)
+        metric = METRICS.make(keras, named, path, name=named.name, **said)
+        if metric.name in taken:
+            message = f"there is a measure `{metric.name}` already"
+            hint = f"give this one another, as `{{{named.name}: {{name: other}}}}`"
+            raise RecipeError([(path, Problem("duplicate", message, help=hint))])
+        taken.add(metric.name)
+        made.append(metric)
+
+    together(*(partial(make, index, named) for index, named in enumerate(recipe.metrics)))
+    return made
+
+
+def for_outputs(model: Any, make: Callable[[str, Any], Any]) -> Any:
+    """`make` of an output's name and tensor: for the only one, or for each by its name."""
+    if isinstance(model.output, dict):
+        return {name: make(name, tensor) for name, tensor in model.output.items()}
+    return make(MAIN, model.output)
+
+
+def gives_probabilities(keras: Any, output: Any) -> bool:
+    """Whether a model's output lies between 0 and 1; otherwise it is logits.
+
+    A softmax or a sigmoid may be a layer, part of one, or an op, the last of a nested model, and
+    before what changes no value.
+    """
+    functions = (keras.activations.softmax, keras.activations.sigmoid)
+    layer = output._keras_history.operation  # noqa: SLF001  (Keras has no public way)
+    if nested := getattr(layer, "outputs", None):
+        return len(nested) == 1 and gives_probabilities(keras, nested[0])
+    activation = getattr(layer, "activation", None)
+    kind = type(layer).__name__
+    is_linear = kind == "Activation" and activation is keras.activations.linear
+    if is_linear or kind in UNCHANGING:
+        return gives_probabilities(keras, layer.input)
+    from_keras = type(layer).__module__.startswith("keras.")
+    return activation in functions or (from_keras and kind in {"Softmax", "Sigmoid"})
+
+
+@contextmanager
+def precision(keras: Any, recipe: Recipe) -> Iterator[None]:
+    """What layers are made inside this have the recipe's dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(recipe.precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _check_precision(keras: Any, recipe: Recipe) -> None:
+    if recipe.precision == "float64" and keras.backend.backend() == "jax":
+        import jax  # noqa: PLC0415  (loaded already, by Keras)
+
+        if not jax.config.jax_enable_x64:
+            message = "JAX computes in float64 only where it was told so at its start"
+            hint = "set the environment variable JAX_ENABLE_X64=1"
+            raise RecipeError([(("precision",), Problem("value", message, help=hint))])
+
+
+def jit(keras: Any, recipe: Recipe) -> Any:
+    """Keras's `jit_compile`. On a CPU TensorFlow is slower with XLA, so `auto` leaves it out."""
+    if recipe.jit == "auto" and _is_tensorflow_on_cpu(keras):
+        return False
+    return recipe.jit
+
+
+def steps_per_execution(
+    keras: Any, recipe: Recipe, macs_per_step: int, steps_per_epoch: int
+) -> int:
+    """How many steps to run between two visits to Python.
+
+    A step costs TensorFlow half a millisecond in Python, more than a small network's arithmetic.
+    PyTorch refuses any number but 1; JAX gains nothing.
+    """
+    backend = keras.backend.backend()
+    if recipe.steps_per_execution != "auto":
+        if backend == "torch" and recipe.steps_per_execution > 1:
+            message = "with PyTorch, Keras runs one step per execution"
+            hint = "leave it out, or write auto"
+            raise RecipeError([(("steps_per_execution",), Problem("value", message, help=hint))])
+        return min(recipe.steps_per_execution, steps_per_epoch)
+    if backend != "tensorflow":
+        return 1
+    kind = "cpu" if _is_tensorflow_on_cpu(keras) else "gpu"
+    # Forward and backward are three passes of two operations a multiply-add.
+    seconds = max(5e-4, 6 * macs_per_step / FLOPS_PER_SECOND[kind])
+    return max(1, min(steps_per_epoch, math.floor(SECONDS_PER_EXECUTION / seconds)))
+
+
+def _is_tensorflow_on_cpu(keras: Any) -> bool:
+    return keras.backend.backend() == "tensorflow" and not machine.devices(keras)[0].startswith(
+        "gpu"
+    )
+
+
+def _make_deterministic(keras: Any) -> None:
+    """Each backend's own switch, for what it computes in no fixed order otherwise."""
+    match keras.backend.backend():
+        case "tensorflow":
+            import tensorflow as tf  # noqa: PLC0415
+
+            tf.config.experimental.enable_op_determinism()
+        case "torch":
+            import torch  # noqa: PLC0415
+
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as PyTorch asks for
+            torch.use_deterministic_algorithms(True)
+            torch.backends.cudnn.benchmark = False
+        case "jax":
+            from jax._src.xla_bridge import backends_are_initialized  # noqa: PLC0415
+
+            flags = os.environ.get("XLA_FLAGS", "")
+            if DETERMINISTIC_XLA in flags:
+                return
+            if not backends_are_initialized():
+                os.environ["XLA_FLAGS"] = f"{flags} {DETERMINISTIC_XLA}".strip()
+            elif machine.devices(keras)[0].startswith("gpu"):  # a CPU needs no switch
+                message = "JAX has computed already, and cannot be made deterministic any more"
+                hint = f"set the environment variable XLA_FLAGS={DETERMINISTIC_XLA}"
+                raise RecipeError([(("deterministic",), Problem("value", message, help=hint))])

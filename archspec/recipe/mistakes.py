@@ -1,0 +1,143 @@
+"""What is wrong with a recipe, in archspec's own words, each with its path inside `train:`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from archspec.element import expectation, show
+from archspec.errors import Problem, RecipeError
+from archspec.spec.document import Path, Spec
+from archspec.spec.findings import spec_error
+from archspec.vocabulary import key_hint
+
+
+def together(*checks: Callable[[], object]) -> None:
+    """Do each, and raise one `RecipeError` of what all of them find."""
+    problems: list[tuple[Path, Problem]] = []
+    for check in checks:
+        try:
+            check()
+        except RecipeError as error:
+            problems += error.problems
+    if problems:
+        raise RecipeError(problems)
+
+
+@contextmanager
+def places(spec: Spec) -> Iterator[None]:
+    """Make a recipe's problems the spec's, each at its place in the text."""
+    try:
+        yield
+    except RecipeError as error:
+        found = [
+            problem.at(spec.source.span(("train", *path), key=problem.code == "unknown-key"))
+            for path, problem in error.problems
+        ]
+        raise spec_error(spec.source, found) from None
+
+
+def problems(
+    error: ValidationError, model: type[BaseModel], data: object
+) -> list[tuple[Path, Problem]]:
+    """Pydantic's findings about `data`, which was to be a `model`."""
+    found: dict[Path, Problem] = {}
+    for item in error.errors(include_url=False):
+        path, owner, value = _place(item, model, data)
+        if any(other[: len(path)] == path for other in found):
+            continue  # a list is wrong because an item of it is
+        label = ".".join(map(str, ("train", *path)))
+        name = next((key for key in reversed(path) if isinstance(key, str)), "")
+        match item["type"]:
+            case "extra_forbidden" | "invalid_key":
+                key = str(path[-1])
+                hints: Mapping[str, str] = getattr(owner, "hints", {})
+                hint = hints.get(key) or key_hint(key, _keys(owner), what="keys")
+                found[path] = Problem("unknown-key", f"`{path[-1]}` is not a key here", help=hint)
+            case "missing":
+                what = _expected(owner, name)
+                found[path] = Problem("missing", f"`{label}` is missing", help=f"it is {what}")
+            case "value_error":
+                message = item["msg"].removeprefix("Value error, ")
+                found[path] = Problem("value", f"`{label}`: {message}")
+            case "unknown_name":
+                words = item["ctx"]
+                found[path] = Problem("unknown-name", words["message"], help=words["help"])
+            case kind:
+                code = "value" if kind.startswith(("greater", "less", "too_")) else "type"
+                what = _expected(owner, name)
+                if kind in {"model_type", "dict_type"} and isinstance(value, (str, int, float)):
+                    what = "a mapping"
+                message = f"`{label}` must be {what}, not {show(value)}"
+                found[path] = Problem(code, message)
+    return list(found.items())
+
+
+def _keys(owner: type[BaseModel]) -> list[str]:
+    return [info.alias or name for name, info in owner.model_fields.items()]
+
+
+def _place(item: Any, model: type[BaseModel], data: object) -> tuple[Path, type[BaseModel], object]:
+    """Where in the data an error is, of which section it is a field, and what stands there.
+
+    Pydantic goes on into each of the things that a value may be, and into the full form of what
+    was written in short; here the place is what was written.
+    """
+    owner, value, several = model, data, False
+    annotation: Any = None
+    path: list[str | int] = []
+    for key in item["loc"]:
+        if several or not (_has(value, key) or item["type"] == "missing"):
+            break
+        inner = _sections(annotation)
+        if isinstance(key, str) and inner:
+            owner = inner[0]
+        path.append(key)
+        value = _item(value, key)
+        if isinstance(key, str):
+            fields = owner.model_fields
+            info = next((i for n, i in fields.items() if key in (n, i.alias)), None)
+            annotation = info.annotation if info else None
+            several = len(_members(annotation)) > 1
+    return tuple(path), owner, value
+
+
+def _has(value: object, key: str | int) -> bool:
+    if isinstance(value, Mapping):
+        return key in value
+    return isinstance(value, (list, tuple)) and isinstance(key, int)
+
+
+def _item(value: Any, key: str | int) -> object:
+    return value[key] if _has(value, key) else None
+
+
+def _members(annotation: Any) -> list[Any]:
+    """What a value may be, where it may be one of several things, beside nothing."""
+    if get_origin(annotation) is Annotated:
+        return _members(get_args(annotation)[0])
+    if get_origin(annotation) in (tuple, dict, Literal) or not get_args(annotation):
+        return [annotation]
+    return [member for member in get_args(annotation) if member is not type(None)]
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a field holds, alone or in a list."""
+    found = []
+    for part in (annotation, *get_args(annotation)):
+        inner = get_args(part)[0] if get_origin(part) is Annotated else part
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found.append(inner)
+    return found
+
+
+def _expected(owner: type[BaseModel], name: str) -> str:
+    info = next((i for n, i in owner.model_fields.items() if name in (n, i.alias)), None)
+    if info is None:
+        return "something else"
+    if get_origin(info.annotation) is tuple and not info.metadata:
+        return "a list"
+    return expectation(info)

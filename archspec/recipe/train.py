@@ -1,0 +1,258 @@
+"""The recipe: a spec's `train:` section as a value, checked before anything heavy is imported.
+
+What only the Keras that is installed knows, and its backend, is checked by
+`archspec.recipe.compilation` once Keras is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import ValidationError, field_validator
+
+from archspec.data.augment import Augment
+from archspec.data.recipe import DataRecipe
+from archspec.data.section import Section, Seed
+from archspec.element import Expect
+from archspec.errors import Problem, RecipeError
+from archspec.ops.fields import Count, Index, Positive
+from archspec.recipe import arguments, names
+from archspec.recipe import overrides as outside
+from archspec.recipe.mistakes import problems, together
+from archspec.recipe.parts import Callback, Loss, Metric, Named, Optimizer, Schedule, Transfer
+from archspec.spec.document import Path
+
+OF_INDICES: Final = frozenset(
+    {"categorical_generalized_cross_entropy", "sparse_categorical_crossentropy"}
+)
+"""Losses whose labels are the numbers of classes; the others' are vectors, 1 for the class."""
+
+OF_NUMBERS: Final = "sparse_"
+"""How the names of metrics begin whose labels are the numbers of classes."""
+
+OF_ANY_LABELS: Final = frozenset({"io_u", "mean_io_u"})
+"""Metrics that are told which labels they get."""
+
+SAYS_A_RATE: Final[tuple[str, ...]] = ("initial_learning_rate", "values")
+"""Arguments of Keras's schedules that are learning rates."""
+
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
+
+
+_OF_THE_OPTIMIZER: Final = "it is the optimizer's, as `optimizer: {{sgd: {{{}: {}}}}}`"
+_OF_THE_DATA: Final = "it is the data's, as `data: {{source: digits, {}: 0.1}}`"
+_OF_THE_LOSS: Final = (
+    "it is the loss's, as `loss: {categorical_crossentropy: {label_smoothing: 0.1}}`"
+)
+
+HINTS: Final = {
+    "clipnorm": _OF_THE_OPTIMIZER.format("clipnorm", 1.0),
+    "gradient_accumulation_steps": _OF_THE_OPTIMIZER.format("gradient_accumulation_steps", 4),
+    "early_stopping": "it is a callback, as `callbacks: [{early_stopping: {patience: 5}}]`",
+    "label_smoothing": _OF_THE_LOSS,
+    "learning_rate": _OF_THE_OPTIMIZER.format("learning_rate", 0.1),
+    "lr": _OF_THE_OPTIMIZER.format("learning_rate", 0.1),
+    "momentum": _OF_THE_OPTIMIZER.format("momentum", 0.9),
+    "test_split": _OF_THE_DATA.format("test"),
+    "use_ema": _OF_THE_OPTIMIZER.format("use_ema", "true"),
+    "val_split": _OF_THE_DATA.format("validation"),
+    "validation_split": _OF_THE_DATA.format("validation"),
+    "weight_decay": _OF_THE_OPTIMIZER.format("weight_decay", 1e-4),
+}
+"""What is said of a recipe's parts, where others say it of the training."""
+
+
+class Recipe(Section):
+    """How to train: everything `archspec fit` needs beside the network."""
+
+    hints: ClassVar[Mapping[str, str]] = HINTS
+
+    data: DataRecipe = DataRecipe()
+    """What to train on: a mapping, or only the source, as `data: digits`."""
+    batch: Count = 32
+    """Images per step."""
+    epochs: Count = 30
+    """How often to see all training images."""
+    optimizer: Optimizer = Named.model_validate("adam")
+    """One of Keras's optimisers. Its `weight_decay` takes that share, times the learning rate, of
+    each kernel at every update, and nothing of biases and norms: decay apart from the gradient
+    (Loshchilov & Hutter 2019, arXiv:1711.05101), also under SGD. Added to the gradient, as in many
+    papers, the same number decays 1 / (1 - momentum) times as fast. With `use_ema`, averages of the
+    weights over the steps are judged and saved in the weights' place."""
+    loss: Loss = Named.model_validate({"categorical_crossentropy": {"label_smoothing": 0.1}})
+    """One of Keras's losses, which every head has; how much a head counts is its `loss_weight`.
+    Smoothed labels (Szegedy et al. 2016, section 7) suit small data."""
+    metrics: tuple[Metric, ...] = ()
+    """Keras's metrics to record beside the accuracy."""
+    schedule: Schedule | None = None
+    """How the learning rate changes; constant unless said otherwise."""
+    warmup: Index = 0
+    """Epochs in which the learning rate first rises in a line from zero, step by step, to where
+    the schedule then is. With `plateau` it rises epoch by epoch, each at the mean of its steps."""
+    callbacks: tuple[Callback, ...] = ()
+    """Keras's callbacks. What they write goes to the folder `callbacks` of the run."""
+    augment: tuple[Augment, ...] = ()
+    """What is done to the training images, at random, in this order."""
+    class_weights: Annotated[
+        Literal["balanced"] | dict[str, Positive] | None,
+        Expect("balanced, or a number above 0 for classes by name"),
+    ] = None
+    """How much an image of each class counts; `balanced`: as if there were as many of each."""
+    seed: Seed = 0
+    """Of the initial weights, the order of the images, and dropout."""
+    deterministic: bool = False
+    """Whether the same run gives the same bits again, at some cost in speed."""
+    precision: Precision = "float32"
+    """Keras's dtype policy. With `mixed_`, weights stay float32, and so does the output."""
+    jit: Annotated[Literal["auto"] | bool, Expect("auto, true or false")] = "auto"
+    """Whether XLA (for PyTorch, its own compiler) compiles the step."""
+    steps_per_execution: Annotated[
+        Literal["auto"] | Count, Expect("auto or a whole number from 1 to 2147483647")
+    ] = "auto"
+    """Steps between two visits to Python."""
+    devices: Annotated[
+        Literal["all"] | Count | None, Expect("all, a whole number from 1 to 2147483647, or null")
+    ] = None
+    """How many devices (of each host) share a batch; one unless said otherwise."""
+    tensorboard: bool = False
+    """Whether to write logs for TensorBoard."""
+    watch_units: bool = False
+    """Whether to write down the gradients, and the dead and saturated units, of every layer after
+    each epoch: `units.csv`. See docs/training.md."""
+    transfer: Transfer | None = None
+    """What to start from instead of random weights."""
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _may_be_numbered(cls, weights: Any) -> Any:
+        """Digits are called by their numbers."""
+        if not isinstance(weights, Mapping):
+            return weights
+        return {str(name) if type(name) is int else name: w for name, w in weights.items()}
+
+    @classmethod
+    def resolve(
+        cls, section: Mapping[str, Any], overrides: Mapping[str, Any] | None = None
+    ) -> Recipe:
+        """The recipe of a `train:` section, changed by what was given outside of it.
+
+        `overrides` are values by dotted keys: `batch`, `data.resize`, `optimizer.sgd.momentum`,
+        `augment.random_crop.padding`; and `learning_rate`, which is the optimizer's. Raises
+        `RecipeError` for the section, `UsageError` for an override.
+        """
+        recipe = cls._read(_plain(section))
+        given = outside.given(_plain(overrides or {}))
+        if not given:
+            return recipe
+        with outside.blamed(given, recipe.optimizer.name):
+            return cls._read(outside.changed(_plain(recipe.to_dict()), given))
+
+    @classmethod
+    def _read(cls, data: Any) -> Recipe:
+        try:
+            recipe = cls.model_validate(data)
+        except ValidationError as error:
+            raise RecipeError(problems(error, cls, data)) from None
+        checks = (_check_arguments, _check_labels, _check_rates)
+        together(*(partial(check, recipe) for check in checks))
+        return recipe
+
+    def for_stage(self, epochs: int, learning_rate: float | None) -> Recipe:
+        """The recipe of a stage of a training, whose optimiser and schedule begin anew.
+
+        None leaves the learning rate as it is.
+        """
+        rate = outside.given({"learning_rate": learning_rate})
+        data = outside.changed(_plain(self.to_dict()), {**rate, ("epochs",): epochs})
+        return self._read(data)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `resolve` reads back as the same recipe."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def _check_arguments(recipe: Recipe) -> None:
+    """Raise for all that is wrong with the arguments of what is Keras's, where they are known."""
+    schedule = recipe.schedule.keras if recipe.schedule else None
+    named = [
+        (names.OPTIMIZERS, ("optimizer",), recipe.optimizer),
+        (names.LOSSES, ("loss",), recipe.loss),
+        *((names.METRICS, ("metrics", i), metric) for i, metric in enumerate(recipe.metrics)),
+        *([(names.SCHEDULES, ("schedule",), schedule)] if schedule else []),
+        *((names.CALLBACKS, ("callbacks", i), each) for i, each in enumerate(recipe.callbacks)),
+    ]
+    together(*(partial(arguments.check, family, one, path) for family, path, one in named))
+
+
+def _check_labels(recipe: Recipe) -> None:
+    """Raise where augmentations or metrics want other labels than the loss takes."""
+    loss, numbers = recipe.loss.name, recipe.loss.name in OF_INDICES
+    problems: list[tuple[Path, Problem]] = []
+    mixing = next((one.name for one in recipe.augment if one.mixes_labels), None)
+    if mixing and numbers:
+        message = f"`{mixing}` mixes classes, and `{loss}` takes one for each image"
+        hint = "write `loss: categorical_crossentropy`"
+        problems.append((("loss",), Problem("value", message, help=hint)))
+    for index, metric in enumerate(recipe.metrics):
+        name = metric.name
+        if name in OF_ANY_LABELS or name.startswith(OF_NUMBERS) == numbers:
+            continue
+        other = f"{OF_NUMBERS}{name}" if numbers else name.removeprefix(OF_NUMBERS)
+        known = other in names.METRICS.classes
+        hint = f"write `{other}`" if known else "write `loss: categorical_crossentropy`"
+        forms = ("the number of its class", "a value for each class")
+        wants, takes = forms if not numbers else forms[::-1]
+        message = f"`{name}` wants of an image {wants}, and `{loss}` takes {takes}"
+        problems.append((("metrics", index), Problem("value", message, help=hint)))
+    if problems:
+        raise RecipeError(problems)
+
+
+def _check_rates(recipe: Recipe) -> None:
+    """Raise `RecipeError` where a recipe says a learning rate, or a warm-up, twice."""
+    schedule, said = recipe.schedule, _innermost(recipe.optimizer).arguments.get("learning_rate")
+    twice: list[tuple[Path, str]] = []
+    if schedule is not None and isinstance(said, (str, dict)):
+        twice.append((("schedule",), "`optimizer` has a schedule of its learning rate already"))
+    if schedule is not None and schedule.keras is not None:
+        named = schedule.keras
+        path = ("schedule", named.name)
+        thaws = recipe.transfer.unfreeze if recipe.transfer else ()
+        for argument in filter(named.arguments.__contains__, SAYS_A_RATE):
+            if said is not None:
+                message = f"`{argument}` beside the `learning_rate` of `optimizer`"
+                twice.append(((*path, argument), message))
+            message = f"`learning_rate` beside the `{argument}` of `schedule`"
+            twice += [
+                (("transfer", "unfreeze", index, "learning_rate"), message)
+                for index, thaw in enumerate(thaws)
+                if thaw.learning_rate is not None
+            ]
+        if recipe.warmup and named.arguments.get("warmup_steps"):
+            twice.append(((*path, "warmup_steps"), "`warmup_steps` beside `warmup`"))
+    if twice:
+        raise RecipeError(
+            [
+                (place, Problem("value", message, help="say it in one place"))
+                for place, message in twice
+            ]
+        )
+
+
+def _innermost(optimizer: Named) -> Named:
+    """The optimiser that a recipe's wraps, or else that itself."""
+    try:
+        return Named.model_validate(optimizer.arguments.get("inner_optimizer"))
+    except ValidationError:
+        return optimizer
+
+
+def _plain(value: Any) -> Any:
+    """Dictionaries and tuples all the way down, whatever mappings and lists there were."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(_plain(item) for item in value)
+    return value

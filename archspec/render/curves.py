@@ -1,0 +1,267 @@
+"""A run as pictures, SVG and PNG: how its losses and scores went, and which learning rate to take.
+
+What the scores say of the classes is drawn in `score_pictures`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.render.figures import (
+    INK,
+    LIGHT,
+    QUIET,
+    STRONG,
+    Dashes,
+    Line,
+    Points,
+    draw_line,
+    end_labels,
+    epoch_axis,
+    head,
+    log_ticks,
+    picture,
+    say,
+    upright,
+)
+from archspec.text import label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_CROSSES: Final = 100
+MOST_HEADS: Final = 5
+"""How many outputs have their own losses drawn."""
+
+LOG_LOSS: Final = 100
+"""Where the greatest loss is so many times the least, its axis is logarithmic."""
+
+LOG_RATE: Final = 9.999
+"""The same of learning rates, without the lowest and the highest quarter: a cosine's end is at 0,
+and is seen for what it is on a linear axis."""
+
+VAST: Final = 1e100
+"""Infinite, as far as a picture goes; and more than half or single precision can hold."""
+
+WIDTH: Final = 7.8
+LEFT: Final = 0.95
+RIGHT: Final = 1.65
+TOP: Final = 0.62
+GAP: Final = 0.22
+BOTTOM: Final = 0.5
+PANEL: Final = 2.3
+LOW_PANEL: Final = 0.9
+"""Inches; beside the axes is room for numbers, and for the names of lines."""
+
+
+def write_curves(
+    rows: Sequence[Mapping[str, Any]],
+    best_epoch: int | None,
+    title: str,
+    svg_path: Path,
+    png_path: Path,
+    *,
+    accuracy: str = "accuracy",
+    least_loss: float | None = None,
+) -> None:
+    """Loss, accuracy and learning rate over the epochs of a run, as in its `history.csv`.
+
+    `accuracy` is the main output's column. What a row does not have is not drawn. What is no
+    finite number is a gap, and a cross for a loss. `least_loss`, below which the loss cannot fall,
+    is a dashed line.
+    """
+    history = _by_epoch(rows)
+    present = {key for row in history.values() for key in row}
+    panels: list[tuple[float, Callable[[Axes], None]]] = [
+        (PANEL, lambda axes: _losses(axes, history, least_loss))
+    ]
+    if {accuracy, f"val_{accuracy}"} & present:
+        panels.append((PANEL, lambda axes: _accuracies(axes, history, accuracy)))
+    if "learning_rate" in present:
+        panels.append((LOW_PANEL, lambda axes: _learning_rates(axes, history)))
+    height = TOP + BOTTOM + sum(inches + GAP for inches, _ in panels) - GAP
+    with picture(WIDTH, height, svg_path, png_path, [title]) as figure:
+        head(figure, label(title, 70), LEFT)
+        stack: list[Axes] = []
+        upper = height - TOP
+        for inches, draw in panels:
+            place = (LEFT / WIDTH, (upper - inches) / height)
+            extent = (1 - (LEFT + RIGHT) / WIDTH, inches / height)
+            axes = figure.add_axes((*place, *extent), sharex=stack[0] if stack else None)
+            stack.append(axes)
+            upper -= inches + GAP
+            draw(axes)
+            axes.yaxis.set_label_coords((0.3 - LEFT) / (WIDTH - LEFT - RIGHT), 0.5)
+        epoch_axis(stack, min(history, default=1), max(history, default=1))
+        if best_epoch in history:
+            _mark_best(stack, history, best_epoch, accuracy)
+
+
+def write_rates(
+    rates: Sequence[float],
+    losses: Sequence[float],
+    chosen: float | None,
+    title: str,
+    svg_path: Path,
+    png_path: Path,
+) -> None:
+    """The loss over the learning rate, as a learning-rate finder saw it, and the rate it chose."""
+    pairs = zip(rates, losses, strict=True)
+    points = sorted((x, y) for x, y in pairs if 0 < x < VAST and abs(y) < VAST)
+    height = TOP + PANEL * 1.25 + BOTTOM
+    with picture(WIDTH, height, svg_path, png_path, [title]) as figure:
+        head(figure, label(title, 70), LEFT)
+        width = 1 - (LEFT + 0.3) / WIDTH
+        axes = figure.add_axes((LEFT / WIDTH, BOTTOM / height, width, PANEL * 1.25 / height))
+        axes.set(xlabel="learning rate (logarithmic)", ylabel="loss", xscale="log")
+        if not points:
+            say(axes, "no loss was a finite number")
+            return
+        draw_line(axes, points, Line("loss", "loss", STRONG, 1.6))
+        lowest = min(range(len(points)), key=lambda place: points[place][1])
+        # Past its lowest point the loss leaves every bound, which would press the rest flat.
+        before = [loss for _, loss in points[: lowest + 1]]
+        room = 0.15 * (max(before) - min(before)) or 0.5 * abs(before[0]) or 1.0
+        axes.set_ylim(min(before) - room, max(before) + room)
+        axes.set_xlim(points[0][0] / 1.05, points[-1][0] * 1.05)
+        log_ticks(axes.xaxis, points[0][0], points[-1][0])
+        if chosen is not None:
+            upright(axes, chosen, f"learning rate {chosen:.2g}")
+
+
+def _by_epoch(rows: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
+    """Numbers by epoch, in order; of an epoch run twice, as after a resumption, the later row."""
+    found: dict[int, dict[str, float]] = {}
+    for place, row in enumerate(rows, 1):
+        numbers = {}
+        for key, value in row.items():
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                continue  # an empty cell
+            numbers[key] = number if abs(number) < VAST else math.inf
+        epoch = numbers.get("epoch", place)
+        found[int(epoch) if math.isfinite(epoch) else place] = numbers
+    return dict(sorted(found.items()))
+
+
+def _points(history: Mapping[int, Mapping[str, float]], key: str) -> Points:
+    """(epoch, value) of the epochs that have a value; NaN for one that is infinite."""
+    found = ((epoch, row[key]) for epoch, row in history.items() if key in row)
+    return [(epoch, value if math.isfinite(value) else math.nan) for epoch, value in found]
+
+
+def _losses(axes: Axes, history: Mapping[int, Mapping[str, float]], least: float | None) -> None:
+    keys = dict.fromkeys(key for row in history.values() for key in row)
+    heads = [key for key in keys if key.endswith("_loss") and not key.startswith("val_")]
+    styles: tuple[Dashes, ...] = ("--", "-.", ":", (0, (5, 1)), (0, (1, 3)))
+    lines = [
+        Line(key, label(key.removesuffix("_loss"), 12), QUIET, 0.9, style)
+        for key, style in zip(heads[:MOST_HEADS], styles, strict=False)
+    ]
+    lines += [Line("loss", "training", LIGHT, 1.2), Line("val_loss", "validation", STRONG, 1.8)]
+    values = [y for line in lines for _, y in _points(history, line.key) if math.isfinite(y)]
+    axes.set_ylabel("loss")
+    ends = []
+    if least is not None and values:
+        axes.axhline(least, color=QUIET, linewidth=0.8, linestyle=(0, (6, 4)))
+        ends.append((least, f"least possible {least:.3g}", QUIET))
+        values.append(least)
+    if not values:
+        say(axes, "no epoch with a finite loss" if history else "no epoch was completed")
+    elif min(values) > 0 and max(values) >= LOG_LOSS * min(values):
+        axes.set(yscale="log", ylabel="loss (logarithmic)")
+        log_ticks(axes.yaxis, min(values), max(values))
+    _lines(axes, history, lines, PANEL, "{:.3g}", ends)
+    _crosses(axes, history)
+
+
+def _accuracies(axes: Axes, history: Mapping[int, Mapping[str, float]], accuracy: str) -> None:
+    from matplotlib.ticker import PercentFormatter  # noqa: PLC0415
+
+    lines = [
+        Line(accuracy, "training", LIGHT, 1.2),
+        Line(f"val_{accuracy}", "validation", STRONG, 1.8),
+    ]
+    axes.set_ylabel("accuracy")
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    values = [y for line in lines for _, y in _points(history, line.key) if math.isfinite(y)]
+    if values:
+        room = 0.06 * (max(values) - min(values)) or 0.05
+        axes.set_ylim(max(min(values) - room, -0.01), min(max(values) + room, 1 + room / 4))
+    _lines(axes, history, lines, PANEL, "{:.2%}")
+
+
+def _learning_rates(axes: Axes, history: Mapping[int, Mapping[str, float]]) -> None:
+    line = Line("learning_rate", "learning rate", INK, 1.2, steps=True)
+    positive = sorted({y for _, y in _points(history, line.key) if y > 0})
+    axes.yaxis.set_major_formatter("{x:g}")
+    quarter = (len(positive) - 1) / 4
+    if positive and positive[round(3 * quarter)] >= LOG_RATE * positive[round(quarter)]:
+        axes.set(yscale="log", ylim=(positive[0] / 1.6, positive[-1] * 1.6))
+        log_ticks(axes.yaxis, positive[0], positive[-1])
+    elif positive:
+        axes.set_ylim(0, 1.25 * positive[-1])
+        axes.locator_params(axis="y", nbins=3)
+    _lines(axes, history, [line], LOW_PANEL, "{:.3g}")
+
+
+def _lines(
+    axes: Axes,
+    history: Mapping[int, Mapping[str, float]],
+    lines: Iterable[Line],
+    inches: float,
+    text: str,
+    others: Iterable[tuple[float, str, str]] = (),
+) -> None:
+    """Draw them, each with its name and last value where it ends, and name `others` there."""
+    ends = list(others)
+    for line in lines:
+        points = _points(history, line.key)
+        draw_line(axes, points, line)
+        if finite := [y for _, y in points if math.isfinite(y)]:
+            ends.append((finite[-1], f"{line.name} {text.format(finite[-1])}", line.colour))
+    end_labels(axes, ends, inches)
+
+
+def _crosses(axes: Axes, history: Mapping[int, Mapping[str, float]]) -> None:
+    """A cross at the top for each epoch whose loss was infinite or no number."""
+    losses = {"loss", "val_loss"}
+    broken = [
+        epoch
+        for epoch, row in history.items()
+        if any(not math.isfinite(row[key]) for key in losses & row.keys())
+    ]
+    if broken:
+        step = -(-len(broken) // MOST_CROSSES)
+        x = broken[::step]
+        where = axes.get_xaxis_transform()
+        axes.plot(x, [0.96] * len(x), "x", markersize=5, color=INK, transform=where)
+        text = "x: loss infinite or not a number"
+        axes.text(0.99, 0.87, text, ha="right", va="top", color=QUIET, transform=axes.transAxes)
+
+
+def _mark_best(
+    stack: Sequence[Axes], history: Mapping[int, Mapping[str, float]], best: int, accuracy: str
+) -> None:
+    """A line across all panels at the best epoch, and dots where it meets what was judged."""
+    row = history[best]
+    judged = "validation" if f"val_{accuracy}" in row or "val_loss" in row else "training"
+    said = []
+    for axes, measure, name, text in (
+        (stack[0], "loss", "loss", "{:.3g}"),
+        (stack[min(1, len(stack) - 1)], accuracy, "accuracy", "{:.2%}"),
+    ):
+        key = f"val_{measure}" if judged == "validation" else measure
+        if math.isfinite(row.get(key, math.nan)):
+            said.append(f"{name} {text.format(row[key])}")
+            colour = STRONG if judged == "validation" else LIGHT
+            axes.plot(
+                [best], [row[key]], marker="o", markersize=7, color="white", markeredgecolor=colour
+            )
+    upright(stack[0], best, f"best epoch {best:,}: {judged} {', '.join(said)}")
+    for axes in stack[1:]:
+        upright(axes, best)

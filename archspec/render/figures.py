@@ -1,0 +1,328 @@
+"""What all pictures of a run share: how they look, in which letters, and how they are written.
+
+matplotlib is used through `Figure` alone: neither pyplot, nor the backend and the style that a
+user may have chosen, is touched or has a say.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from archspec.runs import folder
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+INK: Final = "#222222"
+QUIET: Final = "#6b6b6b"
+RULE: Final = "#e3e3e3"
+STRONG: Final = "#0b4a80"
+"""A dark blue, and"""
+LIGHT: Final = "#d9661f"
+"""a lighter orange: apart for the colour-blind, and in print without colours."""
+
+SEVERAL: Final = (
+    STRONG, LIGHT, "#2b8a5a", "#8a4ba8", "#b59410", "#35a0c4", "#c23b63", "#6b6b6b",
+)  # fmt: skip
+"""Colours of things without an order, of different lightness for the colour-blind."""
+
+FONT: Final = "DejaVu Sans"
+"""Comes with matplotlib, so that a picture is the same everywhere."""
+
+STYLE: Final[dict[str, Any]] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": QUIET,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 9,
+    "grid.color": RULE,
+    "grid.linewidth": 0.8,
+    "lines.solid_capstyle": "round",
+    "lines.solid_joinstyle": "round",
+    "savefig.dpi": 150,
+    "svg.fonttype": "none",  # text stays text: to be searched, and drawn in the reader's fonts
+    "svg.hashsalt": "archspec",
+    "text.color": INK,
+    "text.parse_math": False,  # a class may be called $
+    "xtick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.color": QUIET,
+    "ytick.labelcolor": INK,
+}
+
+METADATA: Final[dict[str, dict[str, str | None]]] = {
+    "svg": {"Creator": "archspec", "Date": None},
+    "png": {"Software": "archspec"},
+}
+"""Nothing that differs from one time to the next."""
+
+SHORT_LOG: Final = 15
+"""A logarithmic axis of less than this ratio would have one number, or two."""
+
+LABEL_INCHES: Final = 0.17
+"""Height of a line of text, which labels keep from each other."""
+
+MOST_POINTS: Final = 1_000
+"""Of a line: as many as there are dots across a picture, and a bound on the size of its file."""
+
+MARKED: Final = 30
+"""A line of at most so many points has a dot on each."""
+
+DENSE: Final = 500
+"""A line of more points is drawn finer, not to become a band."""
+
+Points: TypeAlias = list[tuple[float, float]]
+
+
+@contextmanager
+def picture(
+    width: float, height: float, svg_path: Path, png_path: Path, texts: Iterable[str] = ()
+) -> Iterator[Figure]:
+    """A figure of so many inches to draw on; once that is done it is written to both files.
+
+    `texts` are those that may be in any script.
+    """
+    with written(width, height, [svg_path, png_path], texts) as figure:
+        yield figure
+
+
+@contextmanager
+def written(
+    width: float, height: float, paths: Iterable[Path], texts: Iterable[str] = ()
+) -> Iterator[Figure]:
+    """A figure to draw on, as `picture`; then it is written to each path, as its suffix says."""
+    matplotlib = load()
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # What no font can show stands as a box in the PNG, and is still text in the SVG.
+        warnings.filterwarnings("ignore", message="(?s).*Glyph .* missing from font")
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        matplotlib.rcParams["font.family"] = [FONT, *fonts_for("".join(texts))]
+        figure = Figure(figsize=(width, height))
+        yield figure
+        for path in paths:
+            kind = path.suffix.removeprefix(".")
+            with folder.whole(path) as partial:
+                figure.savefig(partial, format=kind, metadata=METADATA[kind])
+
+
+def load() -> Any:
+    """matplotlib, also where a notebook's MPLBACKEND names what is not installed here."""
+    try:
+        import matplotlib  # noqa: ICN001, PLC0415
+    except ValueError:
+        named = os.environ.pop("MPLBACKEND", None)
+        if named is None:
+            raise
+        try:
+            import matplotlib  # noqa: ICN001, PLC0415
+        finally:
+            os.environ["MPLBACKEND"] = named
+    return matplotlib
+
+
+def fonts_for(text: str) -> list[str]:
+    """Installed fonts that have what `FONT` has not: few, and none for most texts."""
+    if text.isascii():
+        return []
+    from matplotlib import font_manager  # noqa: PLC0415
+    from matplotlib.ft2font import FT2Font  # noqa: PLC0415
+
+    manager = font_manager.fontManager
+    own = FT2Font(manager.findfont(FONT)).get_charmap()
+    missing = {ord(character) for character in text} - own.keys()
+    fonts: list[str] = []
+    for entry in sorted(manager.ttflist, key=lambda each: (each.name, str(each.fname))):
+        if not missing:
+            break
+        # "Last Resort" has a box for everything.
+        upright = entry.style == "normal" and entry.weight in (400, "normal", "regular")
+        if not upright or entry.name.startswith("Last Resort"):
+            continue
+        try:
+            found = missing & FT2Font(entry.fname).get_charmap().keys()
+        except (OSError, RuntimeError):  # removed since the list was made, or broken
+            continue
+        if found:
+            fonts.append(entry.name)
+            missing -= found
+    return fonts
+
+
+def head(figure: Figure, title: str, left: float, below: str = "") -> None:
+    """The title at the top of the figure, and a line below it, `left` inches from the edge."""
+    width, height = figure.get_size_inches()
+    for text, down, style in (
+        (title, 0.12, {"fontsize": 11, "weight": "bold"}),
+        (below, 0.36, {"color": QUIET}),
+    ):
+        figure.text(left / width, 1 - down / height, text, ha="left", va="top", fontdict=style)
+
+
+def end_labels(axes: Axes, labels: list[tuple[float, str, str]], inches: float) -> None:
+    """Name lines where they end, right of `axes`: (height in data, text, colour) of each.
+
+    `inches` is the height of the axes. Labels that would overlap move apart.
+    """
+    axes.get_ylim()  # has matplotlib choose the limits, without which data has no place
+    to_axes = axes.transData + axes.transAxes.inverted()
+    placed = sorted(
+        (_inside(to_axes.transform((1, height))[1]), text, colour)
+        for height, text, colour in labels
+    )
+    heights = spread([height for height, *_ in placed], LABEL_INCHES / inches)
+    for height, (_, text, colour) in zip(heights, placed, strict=True):
+        axes.text(1.015, height, text, color=colour, va="center", transform=axes.transAxes)
+
+
+def _inside(share: float) -> float:
+    """From 0 to 1: what a logarithmic axis cannot show, such as 0, is at its lower end."""
+    return float(min(max(share, 0.0), 1.0)) if math.isfinite(share) else 0.0
+
+
+def spread(places: list[float], gap: float) -> list[float]:
+    """Rising places at least `gap` apart from 0 to 1, each group of them around its middle."""
+    groups: list[list[float]] = []  # the places of a group, which stand side by side
+    for place in places:
+        groups.append([place])
+        while len(groups) > 1 and _low(groups[-1], gap) < _high(groups[-2], gap) + gap:
+            last = groups.pop()
+            groups[-1] += last
+    return [_low(group, gap) + gap * n for group in groups for n in range(len(group))]
+
+
+def _low(group: list[float], gap: float) -> float:
+    height = gap * (len(group) - 1)
+    return max(min(sum(group) / len(group) - height / 2, 1 - height), 0.0)
+
+
+def _high(group: list[float], gap: float) -> float:
+    return _low(group, gap) + gap * (len(group) - 1)
+
+
+Dashes: TypeAlias = str | tuple[int, tuple[int, int]]
+"""A line's dashes, as matplotlib says them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How a line looks, what it is called where it ends, and where its values come from."""
+
+    key: str
+    name: str
+    colour: str
+    width: float
+    style: Dashes = "-"
+    steps: bool = False
+    """Whether values jump from one to the next."""
+
+
+def draw_line(axes: Axes, points: Points, line: Line) -> None:
+    thin = thinned(points)
+    x, y = [x for x, _ in thin], [y for _, y in thin]
+    axes.plot(
+        x,
+        y,
+        color=line.colour,
+        linewidth=line.width if line.steps or len(points) <= DENSE else line.width / 2,
+        linestyle=line.style,
+        drawstyle="steps-mid" if line.steps else "default",
+    )
+    here = [math.isfinite(value) for value in y]
+    # A point between two gaps is no line, and would not be seen.
+    alone = [
+        on and not before and not after
+        for before, on, after in zip([False, *here], here, [*here[1:], False], strict=False)
+    ]
+    dots = here if len(points) <= MARKED and not line.steps else alone
+    marked = [place for place, dot in enumerate(dots) if dot]
+    if marked:
+        axes.plot(
+            [x[place] for place in marked],
+            [y[place] for place in marked],
+            linestyle="none",
+            marker="o",
+            markersize=2 + line.width,
+            color=line.colour,
+        )
+
+
+def thinned(points: Points, most: int = MOST_POINTS) -> Points:
+    """At most so many of the points: the first and the last, and of each stretch the extremes."""
+    if len(points) <= most:
+        return points
+    stretches = most // 2 - 1
+    inner = len(points) - 2
+    kept = {0, len(points) - 1}
+    for stretch in range(stretches):
+        places = range(1 + inner * stretch // stretches, 1 + inner * (stretch + 1) // stretches)
+        finite = [place for place in places if math.isfinite(points[place][1])]
+        if finite:
+            kept.add(min(finite, key=lambda place: points[place][1]))
+            kept.add(max(finite, key=lambda place: points[place][1]))
+        else:
+            kept.add(places[0])  # the gap stays one
+    return [points[place] for place in sorted(kept)]
+
+
+def upright(axes: Axes, x: float, text: str = "") -> None:
+    """A dashed line at `x`, named above the axes."""
+    axes.axvline(x, color=QUIET, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+    if text:
+        to_axes = axes.transData + axes.transAxes.inverted()
+        across = _inside(to_axes.transform((x, axes.get_ylim()[1]))[0])
+        side = "left" if across < 1 / 3 else "right" if across > 2 / 3 else "center"
+        axes.text(across, 1.03, text, ha=side, va="bottom", transform=axes.transAxes)
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Numbers on a logarithmic axis as one says them; more of them within a single decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < SHORT_LOG * low else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def epoch_axis(stack: Sequence[Axes], first: int, last: int) -> None:
+    """Whole epochs from the first to the last, below the lowest of axes that share them."""
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+
+    room = 0.02 * (last - first) or 0.5
+    stack[0].set_xlim(first - room, last + room)
+    stack[0].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    stack[0].xaxis.set_major_formatter("{x:,.0f}")
+    for axes in stack[:-1]:
+        axes.tick_params(labelbottom=False)
+    stack[-1].set_xlabel("epoch")
+
+
+def sequence(count: int) -> list[str]:
+    """So many colours from dark to light, for what has an order: no two alike, none too pale."""
+    from matplotlib import colormaps  # noqa: PLC0415
+    from matplotlib.colors import to_hex  # noqa: PLC0415
+
+    shades = colormaps["viridis"]
+    return [to_hex(shades(0.9 * number / max(count - 1, 1))) for number in range(count)]
+
+
+def say(axes: Axes, text: str) -> None:
+    """A sentence where there is nothing to draw."""
+    axes.set_yticks([])
+    axes.text(0.5, 0.5, text, ha="center", va="center", color=QUIET, transform=axes.transAxes)

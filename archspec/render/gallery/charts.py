@@ -1,0 +1,146 @@
+"""Curves and dots as PNG, and they and tables as CSV."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.explain.gallery import Chart, Table, plain
+from archspec.render import figures
+from archspec.render.gallery.drawing import shortened
+from archspec.text import csv_lines
+
+TITLE_LETTER_INCHES: Final = 0.1
+"""Width of a letter of a title, about."""
+
+DASHES: Final[tuple[figures.Dashes, ...]] = ("-", (0, (5, 2)), (0, (1, 1)))
+"""Styles of lines: those of one colour differ in them."""
+
+LETTER_INCHES: Final = 0.075
+"""Width of a letter in the name of a line, about."""
+
+LONGEST: Final = 24
+"""Characters of a name beside a chart."""
+
+MOST_LISTED: Final = 28
+"""Names that fit beside a scatter plot."""
+
+MARKS: Final = "os^Dv"
+"""Shapes of dots. Their number and that of the colours have no common factor: 40 pairs."""
+
+MARKS_LARGE: Final = 60
+"""Dots of a group from which on they are small."""
+
+COLOURS: Final = (
+    "#0b4a80",
+    "#d9661f",
+    "#3a8f5c",
+    "#8e4a9e",
+    "#8a6d1f",
+    "#5a5a5a",
+    "#c2185b",
+    "#00838f",
+)
+"""Colours of lines, which the colour-blind can tell apart in this order."""
+
+
+def chart_png(chart: Chart) -> bytes:
+    """Curves as the bytes of a PNG file."""
+    with tempfile.TemporaryDirectory() as folder:
+        svg, png_path = Path(folder, "chart.svg"), Path(folder, "chart.png")
+        (_scatter if chart.scattered else _draw)(chart, svg, png_path)
+        return png_path.read_bytes()
+
+
+def _draw(chart: Chart, svg: Path, png_path: Path) -> None:
+    names = [shortened(name, LONGEST) for name in chart.lines]
+    listed = min(len(names), MOST_LISTED)
+    right = 0.25 + LETTER_INCHES * max(map(len, names), default=0)
+    width, height, left = 4.8 + right, max(3.6, 1.2 + figures.LABEL_INCHES * listed), 0.75
+    title = shortened(chart.title, int((width - 0.2) / TITLE_LETTER_INCHES))
+    texts = [title, chart.x_label, chart.y_label, *names]
+    with figures.picture(width, height, svg, png_path, texts) as figure:
+        axes = figure.add_axes(
+            (left / width, 0.55 / height, (width - left - right) / width, (height - 1.0) / height)
+        )
+        if chart.log_x:
+            axes.set_xscale("log")
+        if chart.log_y:
+            axes.set_yscale("log")
+        ends: list[tuple[float, str, str]] = []
+        for number, (name, points) in enumerate(zip(names, chart.lines.values(), strict=True)):
+            colour = COLOURS[number % len(COLOURS)]
+            line = figures.Line(name, name, colour, 1.6, DASHES[number // len(COLOURS) % 3])
+            figures.draw_line(axes, [(float(x), float(y)) for x, y in points], line)
+            finite = [y for _, y in points if math.isfinite(y)]
+            if finite and len(ends) < listed:
+                ends.append((float(finite[-1]), name, colour))
+        if chart.y_limits:
+            axes.set_ylim(*chart.y_limits)
+        for is_log, axis in ((chart.log_x, axes.xaxis), (chart.log_y, axes.yaxis)):
+            if is_log:
+                figures.log_ticks(axis, *axis.get_view_interval())
+        axes.set_xlabel(chart.x_label)
+        axes.set_ylabel(chart.y_label)
+        figures.end_labels(axes, ends, height - 1.0)
+        figures.head(figure, title, 0.12)
+
+
+def _scatter(chart: Chart, svg: Path, png_path: Path) -> None:
+    """Dots on a plane, both axes on one scale, each line's in a colour and a shape of its own."""
+    import numpy as np  # noqa: PLC0415
+
+    names = [shortened(name, LONGEST) for name in chart.lines]
+    listed = min(len(names), MOST_LISTED)
+    width, height, left, right = 6.9, 5.6, 0.75, 0.4 + LETTER_INCHES * max(map(len, [*names, ""]))
+    with figures.picture(width, height, svg, png_path, [chart.title, *names]) as figure:
+        axes = figure.add_axes(
+            (left / width, 0.55 / height, (width - left - right) / width, (height - 1.0) / height)
+        )
+        axes.set_aspect("equal", adjustable="datalim")
+        most = max(map(len, chart.lines.values()), default=0)
+        for number, (name, points) in enumerate(zip(names, chart.lines.values(), strict=True)):
+            x, y = np.asarray(points, dtype=float).reshape(-1, 2).T
+            axes.scatter(
+                x,
+                y,
+                s=30 if most < MARKS_LARGE else 12,
+                c=COLOURS[number % len(COLOURS)],
+                marker=MARKS[number % len(MARKS)],
+                linewidths=0,
+                alpha=0.8,
+                label=name if number < listed else None,
+            )
+        axes.set_xlabel(chart.x_label)
+        axes.set_ylabel(chart.y_label)
+        axes.grid(visible=False)
+        if len(names) > 1:
+            more = f"and {len(names) - listed:,} more" if listed < len(names) else None
+            axes.legend(
+                loc="upper left",
+                bbox_to_anchor=(1.0, 1.0),
+                frameon=False,
+                title=more,
+                handletextpad=0.1,
+                borderaxespad=0.2,
+            )
+        title = shortened(chart.title, int((width - 0.2) / TITLE_LETTER_INCHES))
+        figures.head(figure, title, 0.12)
+
+
+def chart_csv(chart: Chart) -> str:
+    """The points of all lines: a row each."""
+    rows = [[name, x, y] for name, points in chart.lines.items() for x, y in points]
+    return _csv(["line", chart.x_label, chart.y_label], rows)
+
+
+def table_csv(table: Table) -> str:
+    """The rows of a table."""
+    return _csv(table.columns, table.rows)
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    return csv_lines([columns, *(plain(list(row)) for row in rows)])

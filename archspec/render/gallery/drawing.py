@@ -1,0 +1,402 @@
+"""Values with a place in an image, as PNG."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.explain.gallery import Picture
+from archspec.render import figures
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SMALLEST: Final = 224
+"""Pixels of a picture's longer side, at least: each value becomes a square of several."""
+
+LARGEST: Final = 1_024
+"""Pixels of a picture's longer side, or of a row of tiles, at most."""
+
+TILE: Final = 64
+"""Pixels of a tile's longer side, at least."""
+
+SMALL_TILE: Final = 40
+"""The same in a grid of more than `MANY` tiles."""
+
+MANY: Final = 100
+
+MOST_TILES: Final = 4_096
+"""Tiles of a picture that are drawn."""
+
+MOST_LETTERS: Final = 80
+"""Letters of a name below a tile that are looked at."""
+
+STRIP: Final = 12
+"""Pixels of the height of a vector."""
+
+GAP: Final = 4
+"""Pixels between tiles."""
+
+BACKGROUND: Final = "#ebebeb"
+"""Between tiles: white is a value."""
+
+LETTERS: Final = 11
+"""Pixels of the height of the letters below tiles."""
+
+PERCENTILE: Final = 99
+"""Percentile of absolute values: what is stronger is shown as strong as this."""
+
+OVERLAY: Final = 0.6
+"""How much of the colour a map has where it is strongest, over an image."""
+
+
+def limits_of(picture: Picture) -> tuple[float, float]:
+    """Values that are shown as black and white, or as nothing and the strongest colour."""
+    import numpy as np  # noqa: PLC0415
+
+    if picture.limits is not None:
+        return picture.limits
+    values = picture.values[np.isfinite(picture.values)]
+    if not values.size:
+        return 0.0, 1.0
+    if picture.look == "pixels":
+        return float(values.min()), float(values.max())
+    if picture.look == "mask":
+        return 0.0, 1.0
+    strong = np.abs(values)
+    most = float(np.percentile(strong, PERCENTILE)) or float(strong.max()) or 1.0
+    return (-most, most) if picture.look == "signed" else (0.0, most)
+
+
+def scale_of(picture: Picture) -> str:
+    """What the colours mean, in words that stand under the picture."""
+    said = [
+        _colours_of(picture),
+        _reduction(picture.look, picture.values.shape[picture.tiles is not None :]),
+    ]
+    if picture.tiles is not None and len(picture.tiles) > MOST_TILES:
+        said.append(f"the first {MOST_TILES:,} of {len(picture.tiles):,}")
+    return "; ".join(filter(None, said))
+
+
+def _colours_of(picture: Picture) -> str:
+    coloured = picture.look == "signed" and _has_colours(picture)
+    if picture.own_scale:
+        ends = {
+            "pixels": "black its least value, white its largest",
+            "signed": "blue below 0, white 0, red above, strongest its largest absolute value",
+        }
+        end = "grey 0, in each color" if coloured else ends.get(picture.look, "bright its largest")
+        return f"each {picture.own_scale} on a scale of its own: {end}"
+    low, high = limits_of(picture)
+    match picture.look:
+        case "positive":
+            clipped = "" if picture.limits else f" ({PERCENTILE}th percentile; more is clipped)"
+            return f"dark 0, bright {high:.3g}{clipped}"
+        case "signed":
+            clipped = "" if picture.limits else f" ({PERCENTILE}th percentile; more is clipped)"
+            if coloured:
+                return f"grey 0, each color from {low:.3g} to {high:.3g}{clipped}"
+            return f"blue {low:.3g}, white 0, red {high:.3g}{clipped}"
+        case "mask":
+            return "dark: outside"
+        case "classes":
+            return _classes_of(picture)
+        case _:
+            return f"black {low:.3g}, white {high:.3g}"
+
+
+def _ranked(picture: Picture) -> list[tuple[int, int]]:
+    """The classes that occur and how often, the most frequent one first."""
+    import numpy as np  # noqa: PLC0415
+
+    numbers, counts = np.unique(picture.values.astype(int), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return [(int(numbers[at]), int(counts[at])) for at in order]
+
+
+def _classes_of(picture: Picture) -> str:
+    """Which colour is which class, and how many values have it."""
+    ranked = _ranked(picture)
+    said = [
+        f"{colour} {picture.names[number] if picture.names else number} ({count:,})"
+        for colour, (number, count) in zip(TEN, ranked, strict=False)
+    ]
+    rest = sum(count for _, count in ranked[len(TEN) :])
+    return ", ".join([*said, f"white others ({rest:,})"] if rest else said)
+
+
+TEN: Final[dict[str, str]] = {
+    "blue": "#1f77b4",
+    "orange": "#ff7f0e",
+    "green": "#2ca02c",
+    "red": "#d62728",
+    "purple": "#9467bd",
+    "brown": "#8c564b",
+    "pink": "#e377c2",
+    "grey": "#7f7f7f",
+    "olive": "#bcbd22",
+    "cyan": "#17becf",
+}
+"""Colours that have a name, for the classes that occur most."""
+
+
+def _has_colours(picture: Picture) -> bool:
+    """Whether values have an axis of three colours."""
+    shape = picture.values.shape[picture.tiles is not None :]
+    return len(shape) == 3 and shape[-1] == 3
+
+
+def png(picture: Picture) -> bytes:
+    """A picture as the bytes of a PNG file."""
+    from PIL import Image  # noqa: PLC0415
+
+    colours = coloured(picture)
+    out = io.BytesIO()
+    Image.fromarray(colours).save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def coloured(picture: Picture) -> NDArray[Any]:
+    """(height, width, 3) bytes."""
+    values, names = picture.values, picture.tiles
+    if names is None:
+        return _enlarged(pixels_of(picture, values), SMALLEST)
+    if not picture.own_scale:
+        picture = replace(picture, limits=limits_of(picture))  # looked for once
+    tiles = [_tile(picture, number) for number in range(min(len(values), MOST_TILES))]
+    return _grid(tiles, names, columns_of(picture))
+
+
+def _tile(picture: Picture, number: int) -> NDArray[Any]:
+    """One of the tiles of a picture."""
+    least = TILE if len(picture.values) <= MANY else SMALL_TILE
+    most = max(least, LARGEST // columns_of(picture))
+    return _enlarged(pixels_of(_on_own_scale(picture, number), picture.values[number]), least, most)
+
+
+def _on_own_scale(picture: Picture, number: int) -> Picture:
+    """The picture with the limits that one of its tiles has."""
+    import numpy as np  # noqa: PLC0415
+
+    if picture.own_scale is None:
+        return picture
+    beside = columns_of(picture) if picture.own_scale == "row" else 1
+    first = number // beside * beside
+    values = picture.values[first : first + beside]
+    if picture.look == "pixels":
+        return replace(picture, values=values, limits=None)
+    most = float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0
+    return replace(picture, limits=(-most if picture.look == "signed" else 0.0, most))
+
+
+def _reduction(look: str, shape: tuple[int, ...]) -> str:
+    """What is left out, where values have more axes than a picture."""
+    if len(shape) == 4 or (len(shape) == 3 and shape[-1] not in (1, 3) and look != "pixels"):
+        return f"slice {shape[0] // 2} of 0 to {shape[0] - 1}"
+    if len(shape) == 3 and shape[-1] not in (1, 3):
+        return f"mean of {shape[-1]} channels"
+    return ""
+
+
+def _flat(look: str, values: NDArray[Any]) -> NDArray[Any]:
+    """Values with the axes of a picture (see `_reduction`)."""
+    if _reduction(look, values.shape).startswith("slice"):
+        values = values[len(values) // 2]
+    if _reduction(look, values.shape):
+        mean: NDArray[Any] = values.mean(axis=-1)
+        return mean
+    return values
+
+
+def pixels_of(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
+    """A single picture as bytes, one pixel a value."""
+    import numpy as np  # noqa: PLC0415
+
+    low, high = limits_of(picture)
+    values = _flat(picture.look, values)
+    if values.ndim == 1 or (
+        values.ndim == 2 and picture.look == "pixels" and values.shape[-1] == 1
+    ):
+        values = values.reshape(1, -1)
+    has_channels = values.ndim == 3 and values.shape[-1] in (1, 3)
+    flat = values[..., 0] if has_channels and values.shape[-1] == 1 else values
+    if picture.look == "pixels":
+        grey = np.clip((flat - low) / ((high - low) or 1.0), 0, 1)
+        rgb = grey if grey.ndim == 3 and grey.shape[-1] == 3 else np.stack([grey] * 3, axis=-1)
+        return _bytes(rgb)
+    if picture.look == "mask":
+        under = _under(picture, flat.shape)
+        rgb = under * np.where(flat[..., None] > 0, 1.0, 0.25)
+        return _bytes(rgb)
+    if picture.look == "classes":
+        return _bytes(_class_colours(picture, flat))
+    strength = np.nan_to_num(flat / (high or 1.0))
+    strength = np.clip(strength, -1, 1) if picture.look == "signed" else np.clip(strength, 0, 1)
+    if picture.look == "signed" and strength.ndim == 3 and strength.shape[-1] == 3:
+        return _bytes((strength + 1) / 2)
+    colours = _palette(picture.look, strength)
+    if picture.over is not None:
+        under = _under(picture, flat.shape)
+        share = OVERLAY * np.abs(strength)[..., None]
+        colours = (1 - share) * under + share * colours
+    return _bytes(colours)
+
+
+def _bytes(colours: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np  # noqa: PLC0415
+
+    found: NDArray[Any] = np.rint(np.clip(colours, 0, 1) * 255).astype(np.uint8)
+    return found
+
+
+def _palette(look: str, strength: NDArray[Any]) -> NDArray[Any]:
+    """(.., 3) colours from 0 to 1 of values from -1 to 1, or from 0 to 1."""
+    figures.load()
+    from matplotlib import colormaps  # noqa: PLC0415
+
+    if look == "signed":
+        colours: NDArray[Any] = colormaps["RdBu_r"]((strength + 1) / 2)
+    else:
+        colours = colormaps["inferno"](strength)
+    return colours[..., :3]
+
+
+def _class_colours(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
+    """(.., 3) colours from 0 to 1 of numbers of classes."""
+    import numpy as np  # noqa: PLC0415
+
+    found = np.ones((*values.shape, 3))
+    for colour, (number, _) in zip(TEN.values(), _ranked(picture), strict=False):
+        found[values == number] = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    return found
+
+
+def _under(picture: Picture, extent: tuple[int, ...]) -> NDArray[Any]:
+    """The image that a map is laid over, in grey, of the map's extent."""
+    import numpy as np  # noqa: PLC0415
+
+    if picture.over is None:
+        return np.ones((*extent, 3))
+    over = picture.over
+    if picture.look == "mask" and over.ndim == 3 and over.shape[-1] == 3:
+        return over
+    grey = over if over.shape == extent else over.mean(axis=-1)
+    if grey.ndim == 3:
+        grey = grey[len(grey) // 2]  # the slice of a volume that is drawn
+    return np.stack([grey.reshape(extent)] * 3, axis=-1)
+
+
+def _enlarged(colours: NDArray[Any], least: int, most: int = LARGEST) -> NDArray[Any]:
+    """Every pixel as a square, so that small images can be looked at; large ones made smaller."""
+    import numpy as np  # noqa: PLC0415
+
+    height, width = colours.shape[:2]
+    times = max(1, math.ceil(least / max(height, width)))
+    if times > 1:
+        tall = max(times, STRIP) if height == 1 else times
+        return np.repeat(np.repeat(colours, tall, axis=0), times, axis=1)
+    return smaller(colours, most, STRIP if height == 1 else 1)
+
+
+def smaller(colours: NDArray[Any], most: int, shortest: int = 1) -> NDArray[Any]:
+    """A picture whose longer side has at most so many pixels, and the other at least `shortest`."""
+    import numpy as np  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
+
+    height, width = colours.shape[:2]
+    share = most / max(height, width)
+    if share >= 1:
+        return colours
+    size = max(shortest, round(width * share)), max(shortest, round(height * share))
+    return np.asarray(Image.fromarray(colours).resize(size, Image.Resampling.LANCZOS))
+
+
+def _grid(tiles: Sequence[NDArray[Any]], names: Sequence[str], columns: int) -> NDArray[Any]:
+    """Pictures of one extent side by side, each with its name below."""
+    import numpy as np  # noqa: PLC0415
+    from PIL import Image, ImageDraw  # noqa: PLC0415
+
+    tall, width = tiles[0].shape[:2]
+    height = tall + (LETTERS + 4 if any(names) else 0)
+    rows = math.ceil(len(tiles) / columns)
+    size = columns * (width + GAP) - GAP, rows * (height + GAP) - GAP
+    whole = Image.new("RGB", size, BACKGROUND)
+    draw = ImageDraw.Draw(whole)
+    for at, (tile, name) in enumerate(zip(tiles, names, strict=False)):
+        left, top = at % columns * (width + GAP), at // columns * (height + GAP)
+        whole.paste(Image.fromarray(tile), (left, top))
+        if name:
+            text = _fitting(name, _room(names, at, columns) * (width + GAP) - GAP)
+            draw.text((left, top + tall + 1), text, figures.INK, _font(text))
+    return np.asarray(whole)
+
+
+def _room(names: Sequence[str], at: int, columns: int) -> int:
+    """Below how many tiles a name may stand: its own, and those after it that have none."""
+    end = at + 1
+    while end % columns and end < len(names) and not names[end]:
+        end += 1
+    return end - at
+
+
+def _fitting(name: str, width: int) -> str:
+    """A name on one line that fits below a tile: its end is cut off, where it is too long."""
+    text = name = shortened(name, MOST_LETTERS)
+    while text and _font(text).getlength(text) > width:
+        name = name[:-1]
+        text = f"{name}…" if name else ""
+    return text
+
+
+def _font(text: str) -> Any:
+    """The font of all pictures, or one that has the letters that it lacks."""
+    return _font_of(_font_file(text) if not text.isascii() else "")
+
+
+@cache
+def _font_of(file: str) -> Any:
+    from PIL import ImageFont  # noqa: PLC0415
+
+    data = Path(figures.load().get_data_path())
+    return ImageFont.truetype(file or data / "fonts" / "ttf" / "DejaVuSans.ttf", LETTERS)
+
+
+def _font_file(text: str) -> str:
+    from matplotlib import font_manager  # noqa: PLC0415
+
+    names = figures.fonts_for(text)
+    return str(font_manager.findfont(names[0])) if names else ""
+
+
+def fits_below(picture: Picture) -> bool:
+    """Whether the names of all tiles stand below them in full."""
+    if picture.tiles is None:
+        return True
+    names, columns = picture.tiles[:MOST_TILES], columns_of(picture)
+    width = _tile(picture, 0).shape[1] + GAP
+    return all(
+        _fitting(name, _room(names, at, columns) * width - GAP) == one_line(name)
+        for at, name in enumerate(names)
+    )
+
+
+def columns_of(picture: Picture) -> int:
+    """How many tiles stand side by side."""
+    count = min(len(picture.values), MOST_TILES)
+    return min(count, picture.columns or max(1, math.ceil(math.sqrt(count * 1.6))))
+
+
+def shortened(name: str, most: int) -> str:
+    """A name of at most so many characters, on one line."""
+    name = one_line(name)
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def one_line(name: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in name)

@@ -1,0 +1,139 @@
+"""A page on which points show the images that they stand for: one file, with a script of its own.
+
+It needs no network and no file beside it. All thumbnails are one picture, of bounded size; numbers
+are base64 of 16 bits each.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.explain.gallery import Picture
+from archspec.render.gallery import drawing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_PAGE: Final = Path(__file__).with_name("explorer.html")
+
+MOST: Final = 5_000
+"""Points of a page, at most."""
+
+LARGEST: Final = 48
+"""Pixels of a thumbnail's longer side, at most."""
+
+AREA: Final = 2**22
+"""Pixels of all thumbnails together, at most: about 1 MB."""
+
+STEPS: Final = 2**16 - 1
+"""Places along an axis."""
+
+
+@dataclass(frozen=True, eq=False)
+class Explorer:
+    """Images as points of one or more maps. Of `n` images, at most `MOST`."""
+
+    title: str
+    about: str
+    """A line on all of it, as the layer and whether it is a sample."""
+    names: Sequence[str]
+    images: NDArray[Any]
+    """(n, *shape) pixels."""
+    limits: tuple[float, float] | None
+    """Black and white."""
+    class_names: Sequence[str]
+    labels: NDArray[Any] | None
+    predictions: NDArray[Any] | None
+    maps: Mapping[str, NDArray[Any]]
+    """(n, 2) places, by what the map is called."""
+    notes: Mapping[str, str]
+    """What is said of a map."""
+    near: Mapping[str, NDArray[Any]]
+    """(n, k) nearest neighbours, by what they are near in. The first ones are drawn as lines."""
+
+    def html(self) -> str:
+        """The page."""
+        # Not to end the script: JSON of a name may hold </script>.
+        data = json.dumps(self._data()).replace("<", "\\u003c")
+        said = {"TITLE": html.escape(self.title), "DATA": data}
+        page = _PAGE.read_text(encoding="utf-8")
+        return re.sub("@(TITLE|DATA)@", lambda match: said[match[1]], page)
+
+    def _data(self) -> dict[str, Any]:
+        return {
+            "title": self.title,
+            "about": self.about,
+            "names": list(self.names),
+            "classes": list(self.class_names),
+            "labels": None if self.labels is None else self.labels.tolist(),
+            "predictions": None if self.predictions is None else self.predictions.tolist(),
+            "views": [
+                {"name": name, "note": self.notes[name], **_placed(places)}
+                for name, places in self.maps.items()
+            ],
+            "near": [
+                {"space": space, "k": near.shape[1], "of": _short(near)}
+                for space, near in self.near.items()
+            ],
+            "sprite": self._sprite(),
+        }
+
+    def _sprite(self) -> dict[str, Any]:
+        """All thumbnails in one picture: PNG where they are grey, else JPEG."""
+        from PIL import Image  # noqa: PLC0415
+
+        shown = Picture("image", "image", self.images, "pixels", limits=self.limits or _all(self))
+        largest = min(LARGEST, math.isqrt(AREA // len(self.images)))
+        thumbs = [drawing.smaller(drawing.pixels_of(shown, each), largest) for each in self.images]
+        height, width = thumbs[0].shape[:2]
+        cell = math.ceil(max(height, width) / 8) * 8  # the blocks of a JPEG
+        columns = math.ceil(math.sqrt(len(thumbs)))
+        rows = math.ceil(len(thumbs) / columns)
+        is_grey = self.images.shape[-1] != 3
+        whole = Image.new("L" if is_grey else "RGB", (columns * cell, rows * cell))
+        for at, thumb in enumerate(thumbs):
+            one = Image.fromarray(thumb[..., 0] if is_grey else thumb)
+            whole.paste(one, (at % columns * cell, at // columns * cell))
+        out = io.BytesIO()
+        if is_grey:
+            whole.save(out, "PNG", compress_level=9)
+        else:
+            whole.save(out, "JPEG", quality=88, subsampling=0)
+        kind, text = "png" if is_grey else "jpeg", base64.b64encode(out.getvalue()).decode("ascii")
+        return {
+            "src": f"data:image/{kind};base64,{text}",
+            "cell": cell,
+            "columns": columns,
+            "width": width,
+            "height": height,
+        }
+
+
+def _all(explorer: Explorer) -> tuple[float, float]:
+    return float(explorer.images.min()), float(explorer.images.max())
+
+
+def _placed(places: NDArray[Any]) -> dict[str, str]:
+    """Places in a square, both axes on one scale, the middle in the middle."""
+    import numpy as np  # noqa: PLC0415
+
+    low, high = places.min(axis=0), places.max(axis=0)
+    extent = float((high - low).max()) or 1.0
+    inside = (places - (low + high) / 2) / extent + 0.5
+    steps = np.rint(np.clip(inside, 0, 1) * STEPS)
+    return {"x": _short(steps[:, 0]), "y": _short(steps[:, 1])}
+
+
+def _short(numbers: NDArray[np.generic]) -> str:
+    """Whole numbers below 2^16 as base64, the low byte first."""
+    return base64.b64encode(numbers.astype("<u2").tobytes()).decode("ascii")

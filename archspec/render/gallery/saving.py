@@ -1,0 +1,201 @@
+"""A gallery's folder: a page to look at, the pictures, their raw values, and what was asked.
+
+All files are made in a folder of their own first, and moved to their places when all went well. The
+record, `explain.json`, lists them: what it does not list is somebody else's, and stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import unicodedata
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.errors import UsageError
+from archspec.explain.gallery import Chart, Exhibit, Gallery, Item, Picture, PictureFile, Table
+from archspec.explain.gallery import Page as HtmlPage
+from archspec.render.gallery import charts, drawing, page
+
+RECORD: Final = "explain.json"
+INDEX: Final = "index.html"
+
+MOST_READ: Final = 2**28
+"""Bytes of a record that is read."""
+
+LONGEST: Final = 60
+"""Characters of an exhibit's name that its files begin with, and half the most bytes of them."""
+
+
+def check_folder(folder: str | Path) -> None:
+    """Raise `UsageError` where a gallery cannot be saved into a folder, before any work is done."""
+    place = Path(folder)
+    said = f"`folder={str(folder)!r}`"
+    if place.is_dir():
+        try:
+            full = any(place.iterdir())
+        except OSError as error:
+            raise UsageError(f"{said} cannot be read: {error.strerror}") from None
+        if full and _written(place) is None:
+            raise UsageError(
+                f"{said} holds other files: name a new folder, or one with an {RECORD}"
+            )
+        nearest = place
+    else:
+        nearest = next(each for each in (place, *place.absolute().parents) if os.path.lexists(each))
+        if not nearest.is_dir():
+            what = "it" if nearest == place else str(nearest)
+            raise UsageError(f"{said} cannot be a folder: {what} is a file")
+    if not os.access(nearest, os.W_OK):
+        raise UsageError(f"{said}: {nearest} cannot be written")
+
+
+def save(gallery: Gallery, folder: Path) -> Path:
+    """Write a gallery (see `Gallery.save`) in the place of an earlier one; other files stay."""
+    check_folder(folder)
+    existed = folder.is_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as made:
+            names = _make(gallery, Path(made))
+            _move(Path(made), folder, names)
+    except OSError as error:
+        raise UsageError(f"cannot write {folder}: {error.strerror}") from None
+    finally:
+        if not existed:
+            with suppress(OSError):  # only where it is empty still
+                folder.rmdir()
+    return folder
+
+
+def _make(gallery: Gallery, folder: Path) -> list[str]:
+    """Make all files in an empty folder; return their names."""
+    record = gallery.to_dict()
+    taken = {_same(INDEX), _same(RECORD)}
+    pictures: dict[int, Path] = {}
+    for exhibit, told in zip(gallery, record["exhibits"], strict=True):
+        stem = _stem(exhibit, taken)
+        for item, about in zip(exhibit.items, told["items"], strict=True):
+            about["files"] = _write(item, folder, f"{stem}{_plain(item.name)}")
+            taken |= {_same(name) for name in about["files"]}
+            pictures |= {id(item): folder / name for name in about["files"] if _is_png(name)}
+    drawn = page.whole(gallery, lambda item: pictures[id(item)].read_bytes())
+    _write_text(folder / INDEX, drawn)
+    names = sorted(each.name for each in folder.iterdir())
+    _write_record(folder, {**record, "files": sorted([*names, RECORD])})
+    return names
+
+
+def _is_png(name: str) -> bool:
+    return name.endswith(".png")
+
+
+def _write_record(folder: Path, record: dict[str, Any]) -> None:
+    _write_text(folder / RECORD, f"{json.dumps(record, indent=2, allow_nan=False)}\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    # What is no text of any encoding, as some names of files, is written as an escape.
+    path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def _move(made: Path, folder: Path, names: list[str]) -> None:
+    """Put the files that are made into their folder, and remove an earlier gallery's.
+
+    Raises:
+        UsageError: a file that no earlier gallery wrote has the name of one of them.
+
+    """
+    earlier = _written(folder) or ()
+    for name in names:
+        if os.path.lexists(folder / name) and name not in earlier:
+            raise UsageError(
+                f"{folder / name} is not of the gallery that is there: move it, or name a new "
+                "folder"
+            )
+    # From here on both galleries' files are known, should this be cut short: none is orphaned.
+    whole_record = made / RECORD
+    kept = whole_record.read_bytes()
+    _write_record(made, {"files": sorted({*earlier, *names, RECORD})})
+    whole_record.replace(folder / RECORD)
+    for name in names:
+        (made / name).replace(folder / name)
+    for name in {*earlier} - {*names, RECORD}:
+        (folder / name).unlink(missing_ok=True)
+    whole_record.write_bytes(kept)
+    whole_record.replace(folder / RECORD)
+
+
+def _written(folder: Path) -> Collection[str] | None:
+    """The files that a gallery wrote into a folder, by its record; None without a record."""
+    path = folder / RECORD
+    try:
+        if path.stat().st_size > MOST_READ:
+            return None
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    names = record.get("files") if isinstance(record, dict) else None
+    if not isinstance(names, list):
+        return None
+    return {
+        name
+        for name in names
+        if isinstance(name, str) and name and Path(name).name == name and "\\" not in name
+    }
+
+
+def _stem(exhibit: Exhibit, taken: Collection[str]) -> str:
+    """How the files of an exhibit begin: like its name, and unlike those of any before it."""
+    plain = _plain(Path(exhibit.name).name)
+    number = 1
+    while True:
+        stem = plain if number == 1 else f"{plain}{number}" if plain else str(number)
+        stem = f"{stem}-" if stem else ""
+        begins = [_same(f"{stem}{_plain(item.name)}.") for item in exhibit.items]
+        if not any(name.startswith(begin) for begin in begins for name in taken):
+            return stem
+        number += 1
+
+
+def _plain(name: str) -> str:
+    """A name without what some file system does not allow in one, and not too long for any."""
+    plain = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", name)).strip(".-")[:LONGEST]
+    while len(plain.encode()) > 2 * LONGEST:
+        plain = plain[:-1]
+    return plain
+
+
+def _same(name: str) -> str:
+    """The same text for names that are one file on some systems."""
+    return unicodedata.normalize("NFD", name).casefold()
+
+
+def _write(item: Item, folder: Path, stem: str) -> list[str]:
+    """Write an item's files; return their names."""
+    import numpy as np  # noqa: PLC0415
+
+    def path(suffix: str) -> Path:
+        names.append(f"{stem}.{suffix}")
+        return folder / names[-1]
+
+    names: list[str] = []
+    match item:
+        case Picture():
+            np.save(path("npy"), item.values)
+            if not item.is_zero:
+                path("png").write_bytes(drawing.png(item))
+        case Chart():
+            path("png").write_bytes(charts.chart_png(item))
+            _write_text(path("csv"), charts.chart_csv(item))
+        case Table():
+            _write_text(path("csv"), charts.table_csv(item))
+        case PictureFile():
+            path("png").write_bytes(item.png)
+        case HtmlPage():
+            _write_text(path("html"), item.html)
+    return names

@@ -1,0 +1,65 @@
+"""`Predictions` as a table for a terminal, and as CSV."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from archspec.render import table as tables
+from archspec.render.scores import Column
+from archspec.render.table import Style
+from archspec.text import csv_lines, label
+
+if TYPE_CHECKING:
+    from archspec.evaluation.prediction import Guess, Predictions
+
+COLUMNS: Final = (
+    Column("image", "image", left=True),
+    Column("class", "class", left=True),
+    Column("probability", "probability"),
+    Column("next", "next", left=True, rank=1),
+)
+
+LONGEST: Final = 60
+"""Characters of a file's name that are shown."""
+
+
+def text(predictions: Predictions, *, width: int | None = None, color: bool = False) -> str:
+    """A line for each image that could be read."""
+    rows = [
+        [label(image.image, LONGEST), *_likeliest(image.guesses)]
+        for image in predictions
+        if image.error is None
+    ]
+    if not rows:
+        return ""
+    columns = COLUMNS if any(row[-1] for row in rows) else COLUMNS[:-1]
+    return tables.table(columns, rows, Style(color), names="image", width=width) + "\n"
+
+
+def _likeliest(guesses: tuple[Guess, ...]) -> list[str]:
+    first, *others = guesses
+    rest = ", ".join(f"{label(other.class_name)} {_share(other)}" for other in others)
+    return [label(first.class_name), _share(first), rest]
+
+
+def _share(guess: Guess) -> str:
+    """The probability, with its standard deviation where there is one."""
+    spread = "" if guess.deviation is None else f" ± {guess.deviation:.1%}"
+    return f"{guess.probability:.1%}{spread}"
+
+
+def csv(predictions: Predictions) -> str:
+    """A line for each image: its classes, the likeliest first, or why it could not be read."""
+    most = max((len(image.guesses) for image in predictions), default=1)
+    spreads = any(g.deviation is not None for image in predictions for g in image.guesses)
+    said = ("class", "probability", "deviation")[: 3 if spreads else 2]
+    lines = [["image", *(f"{name}_{n}" for n in range(1, most + 1) for name in said), "error"]]
+    for image in predictions:
+        cells = [
+            cell
+            for name, *shares in image.guesses
+            for cell in (name, *(f"{share:.6f}" for share in shares[: len(said) - 1]))
+        ]
+        empty = [""] * (len(said) * most - len(cells))
+        lines.append([image.image, *cells, *empty, image.error or ""])
+    return csv_lines(lines)

@@ -1,0 +1,103 @@
+"""What happens inside a network while it trains as a picture: a line for each layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from archspec.render.curves import BOTTOM, GAP, LEFT, PANEL, RIGHT, TOP, WIDTH
+from archspec.render.figures import (
+    LABEL_INCHES,
+    Line,
+    Points,
+    draw_line,
+    end_labels,
+    epoch_axis,
+    head,
+    log_ticks,
+    picture,
+    say,
+    sequence,
+)
+from archspec.runs.units import MEASURES, Layers
+from archspec.text import label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TITLES: Final = {
+    "gradient": "gradient's norm\n(logarithmic)",
+    "dead": "dead units",
+    "saturated": "saturated outputs",
+}
+"""What stands beside the axis of each measure."""
+
+
+def write_units(epochs: Sequence[Layers], title: str, svg_path: Path, png_path: Path) -> None:
+    """Draw each layer's gradient, dead and saturated units over the epochs, from epoch 0.
+
+    Layers go from dark, the first, to light. A gradient of 0 has no place on a logarithmic axis,
+    and is a gap.
+    """
+    layers = list(epochs[0]) if epochs else []
+    shown = [
+        measure
+        for measure in MEASURES
+        if any(each[measure] is not None for epoch in epochs for each in epoch.values())
+    ]
+    height = TOP + BOTTOM + len(shown) * (PANEL + GAP) - GAP
+    with picture(WIDTH, height, svg_path, png_path, [title, *layers]) as figure:
+        head(figure, label(title, 70), LEFT)
+        colours = dict(zip(layers, sequence(len(layers)), strict=True))
+        stack: list[Axes] = []
+        for number, measure in enumerate(shown):
+            lower = height - TOP - PANEL - number * (PANEL + GAP)
+            place = (LEFT / WIDTH, lower / height, 1 - (LEFT + RIGHT) / WIDTH, PANEL / height)
+            axes = figure.add_axes(place, sharex=stack[0] if stack else None)
+            stack.append(axes)
+            _draw(axes, measure, epochs, colours)
+            axes.yaxis.set_label_coords((0.3 - LEFT) / (WIDTH - LEFT - RIGHT), 0.5)
+        epoch_axis(stack, 0, len(epochs) - 1)
+
+
+def _draw(axes: Axes, measure: str, epochs: Sequence[Layers], colours: dict[str, str]) -> None:
+    from matplotlib.ticker import PercentFormatter  # noqa: PLC0415
+
+    axes.set_ylabel(TITLES[measure])
+    lines = {
+        layer: points
+        for layer in colours
+        if (points := _points(epochs, layer, measure, positive=measure == "gradient"))
+    }
+    values = [y for points in lines.values() for _, y in points if math.isfinite(y)]
+    if not values:
+        say(axes, "no finite number above 0")
+        return
+    if measure == "gradient":
+        axes.set_yscale("log")
+        log_ticks(axes.yaxis, min(values), max(values))
+    else:
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_ylim(-0.03 * max(*values, 0.1), 1.06 * max(*values, 0.1))
+    for layer, points in lines.items():
+        draw_line(axes, points, Line(layer, layer, colours[layer], 1.4))
+    # Of more layers than there is room to name, some evenly spread.
+    every = math.ceil(len(lines) / (PANEL / LABEL_INCHES))
+    ends = []
+    for layer, points in [*lines.items()][::every]:
+        finite = [y for _, y in points if math.isfinite(y)]
+        text = f"{finite[-1]:.2g}" if measure == "gradient" else f"{finite[-1]:.0%}"
+        ends.append((finite[-1], f"{label(layer, 18)} {text}", colours[layer]))
+    end_labels(axes, ends, PANEL)
+
+
+def _points(epochs: Sequence[Layers], layer: str, measure: str, *, positive: bool) -> Points:
+    """(epoch, value); NaN for what cannot be shown; none where no value can be."""
+    points: Points = []
+    for number, layers in enumerate(epochs):
+        value = layers.get(layer, {}).get(measure)
+        shows = value is not None and math.isfinite(value) and (value > 0 or not positive)
+        points.append((number, float(value) if shows and value is not None else math.nan))
+    return points if any(math.isfinite(y) for _, y in points) else []

@@ -1,0 +1,121 @@
+"""A run's folder: made once, for one run, and every file in it whole at any moment."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from archspec.errors import UsageError
+from archspec.runs.files import CLAIM
+from archspec.text import csv_lines
+
+
+def create(name: str, out: str | os.PathLike[str] | None, parent: Path = Path("runs")) -> Path:
+    """Make the folder `out`, which must not exist, or `parent`/name-n with the next free n."""
+    if out is not None:
+        check_free(out)
+        folder = Path(out)
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise UsageError(f"cannot make the folder {folder}: {error.strerror}") from None
+        return folder
+    stem = re.sub(r"[^\w.-]+", "-", name).lstrip(".-") or "run"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        number = 1 + max(_numbers(parent, stem), default=0)
+        while True:
+            folder = parent / f"{stem}-{number}"
+            # Making the folder is what claims its number: of two runs, one fails and goes on.
+            with suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+            number += 1
+    except OSError as error:
+        raise UsageError(
+            f"cannot make a folder in {parent}: {error.strerror}; choose a place with `out`"
+        ) from None
+
+
+def check_free(out: str | os.PathLike[str]) -> None:
+    """Raise `UsageError` where a run would have to share a folder with what is there."""
+    if os.path.lexists(out):
+        raise UsageError(f"{Path(out)} exists already: each run has a folder of its own")
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Let no other process train in a folder meanwhile; raise `UsageError` where one does.
+
+    The claim is the operating system's: it ends with the process, however that ends. It is on the
+    folder itself, which cannot be another one as a file in it can that is deleted and made again;
+    and on a file in it, because a network's file system locks only what is open for writing.
+    """
+    with ExitStack() as stack:
+        try:
+            _lock_folder(folder, stack)
+            file = stack.enter_context((folder / CLAIM).open("a"))
+            _lock(file.fileno())
+        except BlockingIOError:
+            raise UsageError(f"another process trains in {folder}") from None
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
+        yield
+
+
+def _lock_folder(folder: Path, stack: ExitStack) -> None:
+    if os.name == "nt":  # where no folder can be opened, and nothing is claimed
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    stack.callback(os.close, descriptor)
+    try:
+        _lock(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.EINVAL}:
+            raise
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        import fcntl  # noqa: PLC0415  (not on Windows)
+    except ImportError:
+        return
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _numbers(parent: Path, stem: str) -> Iterator[int]:
+    for entry in parent.iterdir():
+        if found := re.fullmatch(re.escape(stem) + r"-([1-9][0-9]{0,8})", entry.name):
+            yield int(found[1])
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it becomes `path` when all went well.
+
+    What stands at `path` is whole even after the power failed. The suffix stays, because Keras
+    goes by it.
+    """
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        yield partial
+        with partial.open("r+b") as file:  # Windows writes back only what may be written
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """CSV, its columns those of the first row."""
+    names = list(rows[0])
+    write_text(path, csv_lines([names, *([row.get(name, "") for name in names] for row in rows)]))

@@ -1,0 +1,159 @@
+"""What came of a run, read from its folder or just ended."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field
+
+from archspec.errors import ArchspecError, UsageError, call
+from archspec.keras_model.build import load_model
+from archspec.runs import reading
+from archspec.runs.files import BEST, CLAIM, FINAL, RESULT, SPEC
+from archspec.runs.memory import history_fault
+from archspec.runs.reading import STRICT, Amount, Count, Number
+
+Outcome: TypeAlias = Literal["finished", "stopped early", "interrupted", "diverged"]
+
+Row: TypeAlias = Mapping[str, Number]
+"""The measures of an epoch."""
+
+Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of a training run, and the folder that holds it."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    folder: Path
+    name: str
+    outcome: Outcome
+    history: tuple[Row, ...]
+    """A row for each completed epoch, as in `history.csv`."""
+    best_epoch: int | None
+    """The completed epoch with the highest validation accuracy; of several, the one with the lowest
+    validation loss, and then the first. Without validation images, the training's accuracy and loss
+    decide. None where no epoch's loss was finite."""
+    test: Row
+    """The best epoch's score on the test images; empty where the run was interrupted, has no best
+    epoch, or no test images."""
+    test_accuracy: Fraction | None
+    """The main output's, from 0 to 1."""
+    seconds: Amount
+    """Training and validation, without imports and without the test."""
+    params: Count
+    advice: str = ""
+    """Why the loss became no number, if it did, and what may help."""
+
+    @classmethod
+    def read(cls, home: str | PathLike[str]) -> Run:
+        """Return the run that a folder holds.
+
+        Raises:
+            UsageError: The folder holds no run that has ended.
+
+        """
+        home = Path(home)
+        try:
+            run = replace(reading.read(home / RESULT, cls, folder="."), folder=home)
+        except FileNotFoundError:
+            raise UsageError(no_run(home)) from None
+        if fault := history_fault(run.history, run.best_epoch):
+            raise reading.damaged(home / RESULT, fault)
+        return run
+
+    @property
+    def images_per_second(self) -> float:
+        """Training throughput: the median epoch's, without the first, which holds compilations.
+
+        0 where no epoch lasted long enough for the clock to tell.
+        """
+        rates = [row["images_per_second"] for row in self.history[1:] or self.history]
+        return statistics.median([rate for rate in rates if rate] or [0.0])
+
+    @property
+    def saved(self) -> str | None:
+        """The file of the best epoch's model, or of the last where no epoch was a good one."""
+        if self.best_epoch is not None:
+            return BEST
+        return None if self.outcome == "diverged" else FINAL
+
+    def model(self) -> Any:
+        """The Keras model in `saved`."""
+        if self.saved is None:
+            raise UsageError(_no_model(self.folder))
+        if not reading.exists(path := self.folder / self.saved):
+            raise UsageError(f"there is no {path}, which the run has saved")
+        return load_model(path)
+
+    def write(self) -> None:
+        """Write `run.json`."""
+        reading.write(self.folder / RESULT, self, without=("folder",))
+
+
+def saved_model(home: Path) -> Path:
+    """Return the file of a run's best model.
+
+    That of the last epoch takes its place only where the run says that no epoch was the best.
+
+    Raises:
+        UsageError: There is none.
+
+    """
+    best, final = home / BEST, home / FINAL
+    if reading.exists(best):
+        return best
+    if not reading.exists(final):
+        if reading.exists(home / RESULT) and Run.read(home).saved is None:
+            raise UsageError(_no_model(home))
+        raise UsageError(
+            f"{home} holds no trained model: neither {BEST} nor {FINAL} is there; "
+            f"{call('resume', home)} goes on with a run that was stopped"
+        )
+    if reading.exists(home / SPEC) and Run.read(home).best_epoch is not None:
+        raise UsageError(
+            f"there is no {best}, the model of the run's best epoch: put it back, "
+            f"or name {final}, that of its last epoch"
+        )
+    return final
+
+
+def _no_model(home: Path) -> str:
+    return f"{home} holds no model: the run diverged in its first epoch"
+
+
+def no_run(home: Path) -> str:
+    """Why a folder holds no run that has ended."""
+    if not reading.exists(home):
+        return f"there is no folder {home}"
+    if reading.exists(home / SPEC):
+        return f"the run in {home} has not ended: {call('resume', home)} goes on with it"
+    if reading.exists(home / CLAIM):
+        return f"{home} holds no {SPEC}, with which a run begins: start it again elsewhere"
+    return f"{home} is not the folder of a run"
+
+
+class DivergedError(ArchspecError):
+    """A training whose loss became infinite or not a number.
+
+    Attributes:
+        run: What came of it: `run.advice` says why and what may help, `run.folder` holds the epochs
+            before.
+
+    """
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        self.run = run
+
+    def __str__(self) -> str:
+        epoch = len(self.run.history) + 1
+        why = f"The loss became infinite or not a number in epoch {epoch}."
+        return f"{self.run.advice or why} The run is in {self.run.folder}."

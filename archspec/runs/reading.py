@@ -1,0 +1,173 @@
+"""A JSON file of a run -> the value it is to hold, or an error that names the file and the place.
+
+The types of a value's fields are its schema: pydantic reads them strictly, so that a number is not
+a word, and a finite number not NaN. What the type does not have is refused, not left out: it was
+edited, or is of a newer archspec. Size and nesting are bounded before anything is built of them.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from dataclasses import asdict, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, cast
+
+from pydantic import ConfigDict, Field, StrictFloat, StrictInt, TypeAdapter, ValidationError
+
+from archspec.errors import UsageError
+from archspec.runs import folder
+
+Value = TypeVar("Value")
+
+STRICT: Final = ConfigDict(strict=True, extra="forbid")
+"""The `__pydantic_config__` of a dataclass that is read from a file of a run."""
+
+Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+Amount: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count: TypeAlias = Annotated[int, Field(ge=0)]
+Number: TypeAlias = StrictInt | StrictFloat
+"""A number that stays a whole one when it is read; a measure may be NaN or infinite."""
+
+MAX_BYTES: Final = 2**26
+"""Of a file that is read: a million names of skipped files are less."""
+
+
+class DamagedError(UsageError):
+    """A file of a run does not hold what archspec writes there."""
+
+
+def read(path: Path, kind: type[Value], **given: str) -> Value:
+    """Read the JSON file at `path` as a `kind`, which may be a dataclass or a tuple of them.
+
+    Args:
+        path: The file.
+        kind: The type of the value.
+        given: Fields of the value that are not in the file.
+
+    Returns:
+        The value.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DamagedError: The file holds something else.
+        UsageError: The file cannot be read.
+
+    """
+    return parse(content(path), kind, str(path), **given)
+
+
+def content(path: Path) -> bytes:
+    """Return the bytes of a regular file of bounded size; raise as `read` does."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would block
+            raise DamagedError(f"{path} is not a file")
+        if status.st_size > MAX_BYTES:
+            raise DamagedError(
+                f"{path} is damaged: it has {status.st_size:,} bytes, of at most {MAX_BYTES:,}"
+            )
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(path) from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def parse(text: bytes | str, kind: type[Value], name: str, **given: str) -> Value:
+    """Return the `kind` that a JSON text holds; `name` is what the error calls the file."""
+    try:
+        if given:
+            text = _with(text, given)
+        value: Value = _adapter(cast("Any", kind)).validate_json(text)
+    except (ValidationError, RecursionError) as error:
+        raise damaged(name, _complaint(error)) from None
+    return value
+
+
+def damaged(name: str | Path, what: str) -> DamagedError:
+    """Return the error of a file that holds something else than archspec wrote there."""
+    return DamagedError(
+        f"{name} is damaged or was edited: {what}; put it back as archspec wrote it"
+    )
+
+
+def write(path: Path, value: Any, *, without: tuple[str, ...] = ()) -> None:
+    """Write a value that `read` gives back; fields `without` are left out."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {key: each for key, each in asdict(value).items() if key not in without}
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    # A path may hold bytes that are no text.
+    folder.write_text(path, text.encode(errors="replace").decode() + "\n")
+
+
+def check_readable(path: Path) -> None:
+    """Raise `UsageError` where a file may not be read, and `DamagedError` where it is none."""
+    if kind_of(path) != "file":  # to open a pipe would block
+        raise DamagedError(f"{path} is not a file")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder; raise `UsageError` where that cannot be told."""
+    return kind_of(path) is not None
+
+
+def kind_of(path: Path) -> Literal["file", "folder", "other"] | None:
+    """Return what stands at a path, None for nothing.
+
+    Raises:
+        UsageError: That cannot be told, as where a folder on the way may not be entered.
+
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None  # a null character in it is a ValueError
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "file" if stat.S_ISREG(mode) else "other"
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _with(text: bytes | str, given: dict[str, str]) -> bytes:
+    """A JSON object with more fields; what is not one is left for its reader to refuse."""
+    from pydantic_core import from_json, to_json  # noqa: PLC0415
+
+    try:
+        found = from_json(text)
+    except ValueError:
+        return text if isinstance(text, bytes) else text.encode()
+    if isinstance(found, dict):
+        found |= given
+    return to_json(found, inf_nan_mode="constants")
+
+
+def _complaint(error: ValidationError | RecursionError) -> str:
+    """What is wrong first, in words."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    item = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = "`" + ".".join(map(str, item["loc"])) + "`" if item["loc"] else "it"
+    message = item["msg"]
+    match item["type"]:
+        case "json_invalid":
+            return f"it is not JSON ({message.partition(': ')[2]})"
+        case "missing":
+            return f"{place} is missing"
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            return f"{place} is not a key here"
+        case "value_error":
+            return message.removeprefix("Value error, ")
+    words = message.replace("Input should be", "should be")
+    return f"{place} {words}"

@@ -1,0 +1,62 @@
+"""`units.csv`: what happens inside a network while it trains, by layer and epoch."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from archspec.runs import folder, reading
+from archspec.runs.files import UNITS
+from archspec.runs.reading import Number
+
+MEASURES: Final = ("gradient", "dead", "saturated")
+"""The norm of the gradient by a layer's weights; the shares of its units or outputs."""
+
+Layers: TypeAlias = dict[str, dict[str, Number | None]]
+"""The value of each of `MEASURES` for each layer, None where it has no meaning."""
+
+
+def write(home: Path, epochs: Sequence[Layers]) -> None:
+    """Write `units.csv`; the first of `epochs` is 0, the network before its first step."""
+    rows = [
+        {"epoch": epoch, "layer": layer, **measures}
+        for epoch, layers in enumerate(epochs)
+        for layer, measures in layers.items()
+    ]
+    if rows:
+        folder.write_rows(home / UNITS, rows)
+
+
+def read(home: Path) -> tuple[Layers, ...]:
+    """Return what `units.csv` says of each epoch, the first of which is 0.
+
+    Returns nothing where there is no such file.
+
+    Raises:
+        UsageError: The file cannot be read, or holds something else.
+
+    """
+    path = home / UNITS
+    try:
+        text = reading.content(path).decode()
+    except FileNotFoundError:
+        return ()
+    except UnicodeDecodeError:
+        raise reading.damaged(path, "it is not text") from None
+    epochs: list[Layers] = []
+    try:
+        for row in csv.DictReader(io.StringIO(text), strict=True):
+            epoch = int(row["epoch"])
+            if epoch == len(epochs):
+                epochs.append({})
+            epochs[epoch][row["layer"]] = _measures(row)
+    except (KeyError, ValueError, TypeError, IndexError, csv.Error) as error:
+        raise reading.damaged(path, f"a row is not one of {', '.join(MEASURES)}") from error
+    return tuple(epochs)
+
+
+def _measures(row: Mapping[str, str]) -> dict[str, Number | None]:
+    return {name: float(row[name]) if row[name] else None for name in MEASURES}

@@ -1,0 +1,99 @@
+"""Text that is safe to print, and a few values as people read them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Any, Final
+
+MAX_TEXT: Final = 2_000
+"""How many characters of a message are shown: it may quote what the user wrote."""
+
+LONGEST_LABEL: Final = 24
+"""Characters of a class's name that are shown."""
+
+_CONTROL: Final = re.compile(
+    r"\x1b\[[0-9;]*m|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""A style of a terminal, or a character that changes how others are shown or cannot be written."""
+
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+"""How text begins that a spreadsheet takes for a formula; some know the wide forms too."""
+
+_NUMBER: Final = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?")
+
+
+def visible(character: str) -> str:
+    # Control, format (such as a change of writing direction), surrogate and separator.
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        return character.encode("unicode_escape").decode()
+    return character
+
+
+def without_controls(text: str, *, styled: bool = False) -> str:
+    """Return text in which nothing moves a cursor, changes a title or turns a line around.
+
+    Control characters become escapes, but for ends of lines and tabs. Where it is `styled`,
+    colours and bold stay.
+    """
+    if text.isprintable():
+        return text
+    return _CONTROL.sub(lambda found: _harmless(found[0], styled=styled), text)
+
+
+def _harmless(found: str, *, styled: bool) -> str:
+    if styled and len(found) > 1:
+        return found
+    return "".join(each.encode("unicode_escape").decode() for each in found)
+
+
+def printable(text: str, indent: int = 0) -> str:
+    """A message made safe to print; the lines after its first are indented."""
+    if len(text) > MAX_TEXT:
+        text = text[:MAX_TEXT] + "..."
+    return f"\n{' ' * indent}".join("".join(map(visible, line)) for line in text.split("\n"))
+
+
+def label(name: str, longest: int = LONGEST_LABEL) -> str:
+    """A class's name as it can be shown: on one line, and without its middle where it is long."""
+    shown = without_controls(name).replace("\n", " ").replace("\t", " ")
+    if len(shown) <= longest:
+        return shown
+    tail = (longest - 2) // 2
+    return f"{shown[: longest - 2 - tail]}..{shown[-tail:]}"
+
+
+def csv_lines(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows as CSV, in which a spreadsheet finds nothing to compute.
+
+    Text that it would take for a formula, because it begins with one of `FORMULA` and is no number,
+    gets an apostrophe before it. What is no text of any encoding is written as an escape.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerows([_inert(cell) for cell in row] for row in rows)
+    return out.getvalue().encode(errors="backslashreplace").decode()
+
+
+def _inert(cell: Any) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    text = cell.replace("\r", "\\r")  # which `csv` does not quote, and readers take for a new line
+    return f"'{text}" if text.startswith(FORMULA) and not _NUMBER.fullmatch(text) else text
+
+
+def number(name: str, value: float) -> str:
+    """A measure for people: accuracies are shares."""
+    if "accuracy" in name:
+        return f"{value:.1%}"
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, as 1:02:03 or 0:07."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

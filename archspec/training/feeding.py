@@ -1,0 +1,253 @@
+"""Data -> batches, in the form that feeds each of Keras's backends fastest.
+
+What is in a batch depends on the seed, the epoch and the step alone, and of several hosts on which
+one it is. Nothing here keeps a state, so a resumed run sees the batches that it would have seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.data.augment import Augmentation, augment
+from archspec.data.dataset import Part, Preprocessing
+from archspec.errors import UsageError
+from archspec.training.distribution import Devices
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+READERS: Final = 4
+"""Threads that prepare batches ahead."""
+
+CHEAP: Final = 2**17
+"""Values of a batch that are taken from memory as fast as a thread is asked for them."""
+
+_ORDER, _AUGMENT = range(2)
+"""What random numbers are for: each purpose has a stream of its own."""
+
+
+@dataclass(eq=False)
+class Feed:
+    """The batches of a part of the data."""
+
+    part: Part
+    preprocessing: Preprocessing
+    batch: int
+    classes: int
+    one_hot: bool
+    """Whether a label becomes a vector of classes."""
+    outputs: tuple[str, ...] | None = None
+    """The names of the outputs that each want the labels; None where there is but one."""
+    seed: int | None = None
+    """Of the order and of the augmentations; None keeps the order."""
+    augmentations: tuple[Augmentation, ...] = ()
+    weights: NDArray[np.float32] | None = None
+    """Of each class in the loss."""
+    devices: Devices = field(default_factory=Devices)
+    """That share each batch."""
+    epoch: int = 1
+    """The one that Keras goes through next."""
+    _ordered: tuple[int, NDArray[np.int64]] | None = field(default=None, init=False, repr=False)
+    _failure: UsageError | None = field(default=None, init=False, repr=False)
+
+    def looking_at(self, part: Part) -> Feed:
+        """Of a part of the data that is only looked at: in its own order, as it is."""
+        multiple = self.devices.multiple
+        batch = min(self.batch, max(1, len(part) // multiple) * multiple)
+        return replace(
+            self, part=part, batch=batch, seed=None, augmentations=(), weights=None, epoch=1
+        )
+
+    @property
+    def images(self) -> int:
+        """That an epoch goes through. Of those that it trains on, chance leaves the odd ones out.
+
+        That is where devices cannot share them rightly (see `Devices.multiple`).
+        """
+        count = len(self.part)
+        return count if self.seed is None else count - count % self.devices.multiple
+
+    @property
+    def steps(self) -> int:
+        return math.ceil(self.images / self.batch)
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """An epoch's examples, by their places in the part."""
+        import numpy as np  # noqa: PLC0415
+
+        count = len(self.part)
+        if self.seed is None:
+            return np.arange(count)
+        ordered = self._ordered  # another thread may be reading ahead into the next epoch
+        if ordered is None or ordered[0] != epoch:
+            random = np.random.default_rng((self.seed, epoch, _ORDER))
+            self._ordered = ordered = epoch, random.permutation(count)[: self.images]
+        return ordered[1]
+
+    def batch_at(self, epoch: int, step: int) -> tuple[Any, ...]:
+        """What Keras takes for a step, from 0: images, labels, and perhaps their weights.
+
+        Of several hosts each has its share.
+        """
+        positions = self.order(epoch)[step * self.batch : (step + 1) * self.batch]
+        mine = positions[self.devices.mine(len(positions))]
+        host = None if len(mine) == len(positions) else self.devices.hosts.index
+        return self._spread(*self._examples(epoch, step, mine, host))
+
+    def for_keras(self, keras: Any, *, endless: bool = False) -> Any:
+        """The epoch's batches as Keras's `fit`, `evaluate` and `predict` take them.
+
+        Gone through again, they are those of what `epoch` says by then. If `endless`, which is for
+        TensorFlow, those of the epochs after it follow: they are read ahead of their epoch.
+        """
+        if keras.backend.backend() == "tensorflow":
+            return self._pipeline(endless=endless)
+        return _sequence(keras, self)
+
+    @property
+    def _is_looked_up(self) -> bool:
+        """Whether a batch is only taken from memory."""
+        return self.part.pixels.array is not None and not self.augmentations
+
+    @property
+    def _is_cheap(self) -> bool:
+        """Whether preparing a batch is not worth a thread."""
+        return self._is_looked_up and self.batch * self.part.pixels.shape.size <= CHEAP
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Raise what went wrong in reading, where TensorFlow says only that something did."""
+        try:
+            yield
+        except Exception:
+            if self._failure is not None:
+                raise self._failure from None
+            raise
+
+    def _examples(
+        self, epoch: int, step: int, positions: NDArray[np.int64], host: int | None = None
+    ) -> tuple[NDArray[Any], ...]:
+        import numpy as np  # noqa: PLC0415
+
+        try:
+            pixels = self.part.pixels.read(self.part.indices[positions])
+        except UsageError as error:
+            self._failure = error
+            raise
+        labels: NDArray[Any] = self.part.labels[positions]
+        if self.one_hot:
+            labels = np.eye(self.classes, dtype=np.float32)[labels]
+        if self.augmentations:
+            purpose = (_AUGMENT, step) if host is None else (_AUGMENT, step, host)
+            random = np.random.default_rng((self.seed or 0, epoch, *purpose))
+            limits = self.part.pixels.range
+            pixels, labels = augment(pixels, labels, self.augmentations, random, limits=limits)
+        images = self.preprocessing(pixels)
+        if self.weights is None:
+            return images, labels
+        # A mixed label weighs what its shares do.
+        return images, labels, labels @ self.weights if self.one_hot else self.weights[labels]
+
+    def _spread(self, images: Any, *targets: Any) -> tuple[Any, ...]:
+        """Labels and weights for each output by its name, or for the only one."""
+        if self.outputs is None:
+            return images, *targets
+        return images, *(dict.fromkeys(self.outputs, target) for target in targets)
+
+    def _pipeline(self, *, endless: bool) -> Any:
+        """TensorFlow's own, which prepares batches while a step runs."""
+        import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
+
+        label = tf.TensorSpec((None, self.classes), "float32")
+        if not self.one_hot:
+            label = tf.TensorSpec((None,), "int32")
+        image = tf.TensorSpec((None, *self.part.pixels.shape), "float32")
+        weight = tf.TensorSpec((None,), "float32")
+        specs = (image, label) if self.weights is None else (image, label, weight)
+        make = tf.data.Dataset
+
+        def examples(epoch: Any, step: Any, positions: Any) -> Any:
+            types = [spec.dtype for spec in specs]
+            tensors = tf.numpy_function(self._examples, [epoch, step, positions], types)
+            return self._spread(*map(tf.ensure_shape, tensors, [spec.shape for spec in specs]))
+
+        def steps(epoch: Any) -> Any:
+            """Of each step, the positions; taken one by one, they would take longer than images."""
+            order = tf.numpy_function(self.order, [epoch], "int64")
+            order = tf.ensure_shape(order, (self.images,))
+            whole = self.images - self.images % self.batch
+            steps = make.from_tensor_slices(tf.reshape(order[:whole], (-1, self.batch)))
+            if whole < self.images:
+                steps = steps.concatenate(make.from_tensors(order[whole:]))
+            return make.zip(make.from_tensors(epoch).repeat(), steps.enumerate())
+
+        def epochs(_: Any) -> Any:
+            epoch = tf.numpy_function(lambda: self.epoch, [], "int64")
+            return make.range(epoch, tf.int64.max).flat_map(steps) if endless else steps(epoch)
+
+        if self._is_looked_up and self.weights is None:
+            examples = self._look_up(tf)
+        batches = make.from_tensors(0).flat_map(epochs)
+        batches = batches.map(
+            lambda epoch, planned: examples(epoch, *planned), num_parallel_calls=READERS
+        )
+        count = tf.data.INFINITE_CARDINALITY if endless else self.steps
+        counted = tf.data.experimental.assert_cardinality(count)
+        options = tf.data.Options()
+        options.autotune.enabled = False  # its thread may sleep for a minute before it ends
+        return batches.apply(counted).prefetch(READERS).with_options(options)
+
+    def _look_up(self, tf: Any) -> Any:
+        """A step's examples without a visit to Python, which a small network would wait for."""
+        with tf.device("CPU"):
+            stored = tf.convert_to_tensor(self.part.pixels.array)
+            indices = tf.convert_to_tensor(self.part.indices)
+            classes = tf.convert_to_tensor(self.part.labels)
+
+        def examples(_: Any, __: Any, positions: Any) -> Any:
+            images = self.preprocessing(tf.gather(stored, tf.gather(indices, positions)))
+            labels = tf.gather(classes, positions)
+            return self._spread(
+                images, tf.one_hot(labels, self.classes) if self.one_hot else labels
+            )
+
+        return examples
+
+
+def _sequence(keras: Any, feed: Feed) -> Any:
+    """A feed as Keras's own kind of data set, for JAX and torch.
+
+    It reads ahead by itself: Keras's way of doing it may begin with an epoch before it is told
+    which one that is.
+    """
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.pool = ThreadPoolExecutor(READERS, thread_name_prefix="batches")
+            self.waiting: dict[tuple[int, int], Future[tuple[Any, ...]]] = {}
+
+        def __len__(self) -> int:
+            return feed.steps
+
+        def __getitem__(self, step: int) -> tuple[Any, ...]:
+            images = min(feed.batch, feed.images - step * feed.batch)
+            return feed.devices.lay_out(keras, self.read(feed.epoch, step), images)
+
+        def read(self, epoch: int, step: int) -> tuple[Any, ...]:
+            if feed._is_cheap:  # noqa: SLF001
+                return feed.batch_at(epoch, step)
+            wanted = [(epoch, number) for number in range(step, min(step + READERS, feed.steps))]
+            self.waiting = {
+                place: self.waiting.get(place) or self.pool.submit(feed.batch_at, *place)
+                for place in wanted
+            }
+            return self.waiting[epoch, step].result()
+
+    return Batches()

@@ -1,1 +1,0 @@
-"""Curves, confusion matrices: SVG and PNG."""

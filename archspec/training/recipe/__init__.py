@@ -1,1 +1,0 @@
-"""What a spec's `train:` section says, as a value."""

@@ -1,0 +1,164 @@
+"""What happens inside a network while it trains: gradients, dead and saturated units by layer.
+
+Looked at between two epochs, of images that are the same each time. The network is left as it was,
+so that a training that is watched ends as one that is not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.cost.report import report
+from archspec.data.dataset import Part
+from archspec.errors import Problem, RecipeError
+from archspec.keras_model.build import layer_name
+from archspec.recipe import compilation
+from archspec.recipe.train import Recipe
+from archspec.runs import checkpoint
+from archspec.runs.units import Layers
+from archspec.training import gradients
+from archspec.training.activity import BOUNDS, DYING, dead, linear_range
+from archspec.training.distribution import Devices
+
+if TYPE_CHECKING:
+    from archspec.training.session import Session
+
+MOST: Final = 2_048
+"""Images in which a unit must be found alive; of more, so many evenly spread."""
+
+
+def check(recipe: Recipe, devices: Devices) -> None:
+    """Raise `RecipeError` where units are to be watched on several devices."""
+    if recipe.watch_units and devices.count > 1:
+        message = f"`watch_units` looks at a network on one device, not on {devices.count}"
+        hint = "leave out `devices`, or `watch_units`"
+        raise RecipeError([(("watch_units",), Problem("value", message, help=hint))])
+
+
+def of(session: Session) -> Units | None:
+    """What looks at the layers of a session's network as it is compiled now, if that is wanted."""
+    return Units(session) if session.recipe.watch_units else None
+
+
+class Units:
+    """Measures a network between two epochs."""
+
+    def __init__(self, session: Session) -> None:
+        keras, model = session.keras, session.model
+        jit = compilation.jit(keras, session.recipe)
+        self._keras, self._model = keras, model
+        self._rows = report(session.plan.spec).rows()
+        nodes = session.plan.graph.nodes
+        self._layers = [model.get_layer(layer_name(node)) for node in nodes]
+        # The layers are the network's own; what Keras compiles is not.
+        self._learning = keras.Model(model.input, model.output)
+        self._learning.compile(
+            gradients.keeper(keras),
+            loss=session.objective.loss,
+            loss_weights=session.objective.loss_weights,
+            jit_compile=jit,
+            auto_scale_loss=False,
+        )
+        train, validation = session.data.train, session.data.validation
+        self._batch = session.train.looking_at(_spread(train, session.recipe.batch))
+        self._images = session.train.looking_at(_spread(validation or train, MOST))
+        functions = (getattr(node.op, "function", None) for node in nodes)
+        self._watched = {
+            index: function
+            for index, function in enumerate(functions)
+            if function in DYING or function in BOUNDS
+        }
+        self._acting = None
+        if self._watched:
+            reduced = [
+                _reduced(keras, function, self._layers[index].output)
+                for index, function in self._watched.items()
+            ]
+            self._acting = keras.Model(model.input, reduced)
+            if jit != "auto":  # which Keras resolves by itself, but not where it is set
+                self._acting.jit_compile = jit
+
+    def measure(self) -> Layers:
+        """Return the gradient of each layer, and the shares of its units that are stuck.
+
+        A layer with its activation is one, as in the table of `probe`.
+        """
+        x, y, *_ = self._batch.batch_at(1, 0)
+        with self._unchanged():
+            _, norms = gradients.measure(self._keras, self._learning, x, y)
+        stuck = self._stuck()
+        measured: Layers = {}
+        for row in self._rows:
+            inside = [
+                gradients.of_layer(norms, each) for each in self._layers[row.start : row.stop]
+            ]
+            known = [norm for norm in inside if norm is not None]
+            last = row.stop - 1
+            function = self._watched.get(last)
+            if known or function:
+                measured[row.path] = {
+                    "gradient": math.hypot(*known) if known else None,
+                    "dead": stuck[last] if function in DYING else None,
+                    "saturated": stuck[last] if function in BOUNDS else None,
+                }
+        return measured
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """Give a network back the averages of its norms and its random numbers."""
+        convert = self._keras.ops.convert_to_numpy
+        variables = self._model.non_trainable_variables
+        values = [convert(variable).copy() for variable in variables]  # torch's share memory
+        drawn = {name: array.copy() for name, array in checkpoint.random_state(self._keras).items()}
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+            checkpoint.restore_random_state(drawn)
+
+    def _stuck(self) -> dict[int, float]:
+        """The share of dead units or of saturated outputs of each activation, by its node."""
+        import numpy as np  # noqa: PLC0415
+
+        if self._acting is None:
+            return {}
+        feed = self._images
+        parts: list[list[Any]] = [[] for _ in self._watched]
+        for step in range(feed.steps):
+            images = feed.batch_at(1, step)[0]
+            count = len(images)
+            if count < feed.batch:  # for another number the backends would compile again
+                images = np.concatenate([images, np.repeat(images[:1], feed.batch - count, axis=0)])
+            found = self._acting.predict_on_batch(images)
+            found = found if isinstance(found, (list, tuple)) else [found]
+            for part, values in zip(parts, found, strict=True):
+                part.append(np.asarray(values, np.float32)[:count])
+        shares = {}
+        for (index, function), part in zip(self._watched.items(), parts, strict=True):
+            values = np.concatenate(part)
+            is_dying = function in DYING
+            shares[index] = dead(values.max(axis=0)) if is_dying else float(values.mean())
+        return shares
+
+
+def _reduced(keras: Any, function: str, output: Any) -> Any:
+    """Largest outputs (images, units) of an activation that dies; else shares beyond a bound."""
+    ops = keras.ops
+    if function in DYING:
+        places = tuple(range(1, len(output.shape) - 1))
+        return ops.max(output, axis=places) if places else output
+    low, high = linear_range(function)
+    beyond = ops.cast(ops.logical_or(output < low, output > high), "float32")
+    return ops.mean(ops.reshape(beyond, (-1, math.prod(output.shape[1:]))), axis=1, keepdims=True)
+
+
+def _spread(part: Part, most: int) -> Part:
+    """So many images of a part at most, from its beginning to its end."""
+    import numpy as np  # noqa: PLC0415
+
+    places = np.unique(np.linspace(0, len(part) - 1, min(most, len(part))).round().astype(int))
+    return Part(part.pixels, part.indices[places], part.labels[places])

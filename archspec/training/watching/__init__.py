@@ -1,1 +1,0 @@
-"""Whoever is told of a run while it goes on; what it runs on, and why it failed."""

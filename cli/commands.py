@@ -1,0 +1,40 @@
+"""The commands by name, and the words of other tools for them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+COMMANDS: Final[dict[str, str]] = {
+    "build": "Show what a network costs; write it as a model or a report.",
+    "check": "Prove a spec: every variant valid, its figures and budgets true.",
+    "compare": "Show networks side by side, or where two of them differ; or trainings.",
+    "fit": "Train a network, and keep all of the run in a folder.",
+    "evaluate": "Score trained networks on images they were not trained on.",
+    "predict": "Predict the classes of images with a trained network.",
+    "explain": "Show what a trained network sees: maps, filters, features, and more.",
+    "export": "Write a trained model for other programs, each file proven by running it.",
+    "probe": "Show activations and gradients at initialisation.",
+    "list": "List the networks that come with archspec, or the kinds of steps.",
+    "show": "Explain a kind of step, or print a bundled spec.",
+    "schema": "Print the JSON Schema of specs, for editors.",
+    "completion": "Print a script with which a shell completes archspec's words.",
+}
+"""Every command, with the first line of its help: `archspec --help` imports none of them."""
+
+WORDS = {
+    "train": "fit",
+    "run": "fit",
+    "summary": "build",
+    "cost": "build",
+    "validate": "check",
+    "verify": "build --verify",
+    "test": "evaluate",
+    "score": "evaluate",
+    "infer": "predict",
+    "convert": "export",
+    "ls": "list",
+    "models": "list",
+    "help": "--help",
+    "version": "--version",
+}
+"""What other tools call a command."""
