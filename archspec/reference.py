@@ -22,13 +22,14 @@ from archspec.cost.checks import FIGURES
 from archspec.data.augment import AUGMENTATIONS
 from archspec.data.recipe import DataRecipe
 from archspec.element import Element, expectation, field_docs
+from archspec.errors import KeyPath
 from archspec.ops.banks import BANKS
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op, Weighted
 from archspec.recipe import names
 from archspec.recipe.parts import Cosine, Plateau, Schedule, Step, Thaw, Transfer
 from archspec.recipe.train import Recipe
-from archspec.spec.document import Argument, BlockDefinition, Document, Head, Path, Published
+from archspec.spec.document import Argument, BlockDefinition, Document, Head, Published
 from archspec.spec.expressions import INPUTS
 from archspec.spec.loading import bundled
 from archspec.spec.operations import FUNCTIONS
@@ -169,7 +170,7 @@ def example(cls: type[Element]) -> tuple[str, str | None]:
     return f"- {_made_up(cls)}", None
 
 
-def _uses(kind: str, data: Any, path: Path) -> Iterator[Path]:
+def _uses(kind: str, data: Any, path: KeyPath) -> Iterator[KeyPath]:
     """The paths of all steps of a kind."""
     items = data.items() if isinstance(data, dict) else enumerate(data)
     for key, value in items:

@@ -28,13 +28,13 @@ from archspec.compile.step import (
     report_defaults,
 )
 from archspec.element import ArgumentProblems, Element, show, whole
-from archspec.errors import MOST_CANDIDATES, Problem, nearest
+from archspec.errors import MOST_CANDIDATES, KeyPath, Problem, nearest
 from archspec.graph.builder import Builder
 from archspec.graph.graph import SEPARATOR, Graph, Node, reaching
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
-from archspec.spec.document import Path, Spec, name_problem
+from archspec.spec.document import Spec, name_problem
 from archspec.spec.findings import Findings
 from archspec.spec.template import BROKEN, Passed, Template, evaluate
 from archspec.spec.variables import variables
@@ -94,7 +94,7 @@ class _Run:
         self.named: dict[str, Node | None] = {}
         self.made: list[tuple[Step, int, int]] = []
         """Each op and block that was added, with the nodes it became, from and up to."""
-        self.failed: set[Path] = set()
+        self.failed: set[KeyPath] = set()
         """Steps of which it is said that they do not fit."""
         self.left_out: set[str] = set()
         self.vague: set[str] = set()
@@ -306,14 +306,14 @@ class _Run:
 
     # What a step refers to.
 
-    def _inputs(self, step: Step, x: Node | None) -> tuple[_Inputs, list[tuple[Problem, Path]]]:
+    def _inputs(self, step: Step, x: Node | None) -> tuple[_Inputs, list[tuple[Problem, KeyPath]]]:
         """What comes into a step, and the problems of inputs that there are not."""
         if step.sources is None:
             return (None,), []
         if not step.sources:
             return (x,), []
         inputs: list[Node | None] = [x] if step.with_previous else []
-        missing: list[tuple[Problem, Path]] = []
+        missing: list[tuple[Problem, KeyPath]] = []
         for i, name in enumerate(step.sources):
             try:
                 inputs.append(self._lookup(name))
@@ -457,7 +457,9 @@ class _Run:
                 raise Passed from None
         return element
 
-    def _value(self, step: Step, where: Path, template: Template, x: Node | None, env: _Env) -> Any:
+    def _value(
+        self, step: Step, where: KeyPath, template: Template, x: Node | None, env: _Env
+    ) -> Any:
         """The value of what stands at `where` in a step; BROKEN if that is unknown."""
         inputs = None if x is None else _described(x.shape)
         uncertain = x is not None and self.assumptions.uncertain((x,))
@@ -482,7 +484,7 @@ class _Run:
                 self.findings.report(problem, (*step.path, step.kind), key=True)
             raise self.findings.error()
 
-    def _report(self, step: Step, where: Path, problem: Problem) -> None:
+    def _report(self, step: Step, where: KeyPath, problem: Problem) -> None:
         self.findings.report(problem, (*step.path, *where))
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from archspec.compile.step import is_count, meant
 from archspec.element import show, whole
-from archspec.errors import Problem, UsageError
+from archspec.errors import KeyPath, Problem, UsageError
 from archspec.ops.fields import LARGEST
-from archspec.spec.document import Path, Spec
+from archspec.spec.document import Spec
 from archspec.spec.findings import Findings
 from archspec.spec.template import BROKEN, expression_meant
 
@@ -33,7 +33,7 @@ def input_extent(
     written = spec.source.data.get("input", BROKEN)
     if extent is BROKEN or (extent is None and written is not None):
         return None  # what was written is no input, and reported
-    place: Path = ()
+    place: KeyPath = ()
     extent = whole(extent)
     if not (isinstance(extent, tuple) and 2 <= len(extent) <= 4):
         help_ = meant(extent, _is_extent) or (

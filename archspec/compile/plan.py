@@ -29,9 +29,9 @@ from archspec.compile.step import (
     report_defaults,
 )
 from archspec.element import ArgumentProblems, Element, show, unknown_argument, whole
-from archspec.errors import Problem, suggestion
+from archspec.errors import KeyPath, Problem, suggestion
 from archspec.ops.merge import Merge
-from archspec.spec.document import Head, Mapped, Path, Spec, name_problem
+from archspec.spec.document import Head, Mapped, Spec, name_problem
 from archspec.spec.expressions import is_expression
 from archspec.spec.findings import Findings
 from archspec.spec.template import (
@@ -71,7 +71,7 @@ class _Compiler:
         self.defaults: dict[type[Element], dict[str, Template]] = {}
         self.taken: set[str] = set()
         """Blocks of the spec's own that are called like a kind there is: nobody knows which."""
-        self.uses: dict[str, dict[str, Path]] = {}
+        self.uses: dict[str, dict[str, KeyPath]] = {}
         """For each block, the blocks in it, and where."""
         self.inside: str | None = None
 
@@ -135,7 +135,7 @@ class _Compiler:
         return circular
 
     def _head(self, name: str, head: Head) -> Step:
-        path: Path = ("heads", name)
+        path: KeyPath = ("heads", name)
         self.names.add(name)
         return Step(
             path,
@@ -148,13 +148,13 @@ class _Compiler:
 
     # Steps.
 
-    def _steps(self, data: Any, path: Path, known: Known) -> tuple[Step, ...]:
+    def _steps(self, data: Any, path: KeyPath, known: Known) -> tuple[Step, ...]:
         if isinstance(data, list):
             return tuple(self._step(item, (*path, i), known) for i, item in enumerate(data))
         self.report(not_a_list(path[-1], data), path)
         return ()
 
-    def _step(self, data: Any, path: Path, known: Known) -> Step:
+    def _step(self, data: Any, path: KeyPath, known: Known) -> Step:
         before = len(self.findings.found)
         if isinstance(data, str):
             data = {data: None}
@@ -187,7 +187,7 @@ class _Compiler:
             step = step._replace(broken=step.broken or len(self.findings.found) > before)
         return step.weighed()
 
-    def _kind(self, data: Mapping[str, Any], path: Path) -> str | None:
+    def _kind(self, data: Mapping[str, Any], path: KeyPath) -> str | None:
         """The one key that says what the step is; reports everything else that is not allowed."""
         group = next((word for word in GROUPS if word in data), None)
         allowed = GROUPS.get(group or "", MODIFIERS)
@@ -231,7 +231,7 @@ class _Compiler:
 
     # Modifiers.
 
-    def _modifiers(self, kind: str, data: Mapping[str, Any], path: Path, known: Known) -> Step:
+    def _modifiers(self, kind: str, data: Mapping[str, Any], path: KeyPath, known: Known) -> Step:
         loop: dict[str, Template] = {}
         if "for" in data:
             loop = self._loop(data["for"], (*path, "for"), known)
@@ -258,7 +258,7 @@ class _Compiler:
             when=self._when(data.get("when", True), (*path, "when"), known),
         )
 
-    def _name(self, name: Any, path: Path, known: Known = NOTHING) -> Template:
+    def _name(self, name: Any, path: KeyPath, known: Known = NOTHING) -> Template:
         if name is None:
             return None
         if is_expression(name):
@@ -270,7 +270,7 @@ class _Compiler:
         self.names.add(name)
         return name
 
-    def _when(self, when: Any, path: Path, known: Known) -> Template:
+    def _when(self, when: Any, path: KeyPath, known: Known) -> Template:
         if isinstance(when, bool) or is_expression(when):
             return self._template(when, path, known)
         message = f"`when` must be true, false or an expression, not {show(when)}"
@@ -278,7 +278,7 @@ class _Compiler:
         self.report(Problem("type", message, help=help_), path)
         return BROKEN
 
-    def _sources(self, data: Any, path: Path) -> tuple[str, ...] | None:
+    def _sources(self, data: Any, path: KeyPath) -> tuple[str, ...] | None:
         if data is None:
             return ()
         names = [data] if isinstance(data, str) else data
@@ -288,7 +288,7 @@ class _Compiler:
             return None
         return tuple(names)
 
-    def _loop(self, data: Any, path: Path, known: Known) -> dict[str, Template]:
+    def _loop(self, data: Any, path: KeyPath, known: Known) -> dict[str, Template]:
         if not isinstance(data, dict) or not data:
             help_ = "as `for: {filters: [64, 128], n: [1, 2]}`"
             message = f"`for` must map names to lists, not {show(data)}"
@@ -310,7 +310,7 @@ class _Compiler:
 
     # Branches.
 
-    def _branches(self, step: Step, data: Mapping[str, Any], path: Path, known: Known) -> Step:
+    def _branches(self, step: Step, data: Mapping[str, Any], path: KeyPath, known: Known) -> Step:
         written = data["branches"]
         where = (*path, "branches")
         named: dict[Any, Any] = {}
@@ -341,7 +341,7 @@ class _Compiler:
             branches.append((name, body))
         return step._replace(branches=tuple(branches), merge=self._merge(data, path))
 
-    def _merge(self, data: Mapping[str, Any], path: Path) -> type[Merge] | None:
+    def _merge(self, data: Mapping[str, Any], path: KeyPath) -> type[Merge] | None:
         """The class of the merge; None if it is broken."""
         word = data.get("merge")
         cls = catalog.get(word) if isinstance(word, str) else None
@@ -360,7 +360,7 @@ class _Compiler:
     # Ops and blocks.
 
     def _element(
-        self, step: Step, data: Any, path: Path, known: Known, *, astray: bool = False
+        self, step: Step, data: Any, path: KeyPath, known: Known, *, astray: bool = False
     ) -> Step:
         """The step of a kind; `astray`: some of its arguments stand beside it, not below."""
         where = (*path, step.kind)
@@ -393,7 +393,7 @@ class _Compiler:
         return self._checked(step, cls, known, strange=bool(strange) or astray)
 
     def _report_strange(
-        self, cls: type[Element], name: str, place: Path, *, key: bool, meant: str | None = None
+        self, cls: type[Element], name: str, place: KeyPath, *, key: bool, meant: str | None = None
     ) -> None:
         """Report an argument that a kind does not have; `meant` is what is known of it."""
         if issubclass(cls, SpecBlock) and name in cls.lost:
@@ -430,7 +430,7 @@ class _Compiler:
             return step._replace(broken=complete or bool(wrong))
         return step._replace(constant=element) if complete else step
 
-    def _class(self, kind: str, where: Path) -> type[Element] | None:
+    def _class(self, kind: str, where: KeyPath) -> type[Element] | None:
         if kind in self.blocks:
             if self.inside is not None:
                 self.uses.setdefault(self.inside, {}).setdefault(kind, where)
@@ -442,7 +442,7 @@ class _Compiler:
             self.report(problem, where, key=True)
         return cls
 
-    def _merge_step(self, step: Step, cls: type[Merge], data: Any, where: Path) -> Step:
+    def _merge_step(self, step: Step, cls: type[Merge], data: Any, where: KeyPath) -> Step:
         """A merge that names its inputs itself: one beside the previous step, or all of them."""
         names = data if isinstance(data, list) else [data]
         problem = None
@@ -472,12 +472,12 @@ class _Compiler:
 
     # Values and defaults.
 
-    def _template(self, value: Any, path: Path, known: Known) -> Template:
+    def _template(self, value: Any, path: KeyPath, known: Known) -> Template:
         return compile_template(value, path, known, self.findings)
 
     def _compile_defaults(self, data: Mapping[str, Mapped]) -> None:
         for kind, arguments in data.items():
-            path: Path = ("defaults", kind)
+            path: KeyPath = ("defaults", kind)
             cls = self._class(kind, path)
             if cls is None:
                 continue

@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 from pydantic import ValidationError, create_model
 
 from archspec.element import ArgumentProblems, Element, Expect, show, whole
-from archspec.errors import Problem, nearest
+from archspec.errors import KeyPath, Problem, nearest
 from archspec.ops.merge import Merge
-from archspec.spec.document import Argument, BlockDefinition, Path, name_problem
+from archspec.spec.document import Argument, BlockDefinition, name_problem
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings
 from archspec.spec.template import BROKEN, Passed, Template, compile_template, evaluate, size
@@ -27,7 +27,7 @@ GROUPS = {"layers": (*MODIFIERS, "for"), "branches": (*MODIFIERS, "for", "merge"
 class Step(NamedTuple):
     """One compiled step. Exactly one of `element`, `body` and `branches` says what it is."""
 
-    path: Path
+    path: KeyPath
     """Where it stands in the document."""
     kind: str
     name: Template = None
@@ -192,7 +192,7 @@ def declare(name: str, definition: BlockDefinition, findings: Findings) -> type[
     """The class of a block that a spec defines, its body still empty."""
     fields: dict[str, Any] = {}
     for arg, written in definition.args.items():
-        path: Path = ("blocks", name, "args", arg)
+        path: KeyPath = ("blocks", name, "args", arg)
         unfit = name_problem(arg, "an argument", variable=True)
         if unfit is None and hasattr(SpecBlock, arg):
             help_ = "archspec has its own use for this name"
@@ -231,7 +231,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 _ANNOTATIONS = {"int": int, "float": float, "bool": bool, "str": str, "list": tuple[Any, ...]}
 
 
-def _field(argument: Argument, path: Path, findings: Findings) -> tuple[Any, Any]:
+def _field(argument: Argument, path: KeyPath, findings: Findings) -> tuple[Any, Any]:
     """An argument's annotation for pydantic and its default, `...` for none, which is at `path`."""
     types, words = _TYPES[argument.type]
     annotation: Any = Annotated[_ANNOTATIONS[argument.type], Expect(words)]

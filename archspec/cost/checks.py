@@ -8,9 +8,9 @@ from operator import eq, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec.element import show
-from archspec.errors import Diagnostic, Problem, suggestion
+from archspec.errors import Diagnostic, KeyPath, Problem, suggestion
 from archspec.graph.graph import Graph
-from archspec.spec.document import Path, Spec
+from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Check(NamedTuple):
     found: str
     holds: bool
     source: str = ""
-    path: Path = ()
+    path: KeyPath = ()
     """Where the claim stands in the spec."""
     setting: str = ""
     """What bytes were counted for."""
@@ -96,7 +96,7 @@ def _published(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[
     published = spec.published
     if published is None:
         return
-    path: Path = ("published", spec.name)
+    path: KeyPath = ("published", spec.name)
     for figure in (name for name in FIGURES if getattr(published, name, None) is not None):
         claim, actual = getattr(published, figure), FIGURES[figure](report)
         yield Check(
@@ -137,7 +137,7 @@ def _bounds(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[Che
     sections = {"expect": spec.document.expect, "budget": spec.document.budget}
     for section, claims in sections.items():
         for figure, written in claims.items():
-            path: Path = (section, figure)
+            path: KeyPath = (section, figure)
             if figure not in FIGURES:
                 hint = suggestion(figure, FIGURES, what="figures")
                 problem = Problem("unknown-key", f"there is no figure `{figure}`", help=hint)

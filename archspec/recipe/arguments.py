@@ -19,12 +19,11 @@ from pydantic.fields import FieldInfo
 
 from archspec.data.section import NotNegative
 from archspec.element import Expect, expectation, show, whole, wrong_code
-from archspec.errors import Problem, RecipeError
+from archspec.errors import KeyPath, Problem, RecipeError
 from archspec.ops.fields import Count, Index, Number, Positive, Rate
 from archspec.recipe.mistakes import together
 from archspec.recipe.names import Family, Parameters, is_newer
 from archspec.recipe.parts import Named
-from archspec.spec.document import Path
 from archspec.vocabulary import key_hint
 
 
@@ -121,13 +120,13 @@ An argument that is not here is what its default is: true or false, a finite num
 """
 
 
-def check(family: Family, named: Named, path: Path) -> None:
+def check(family: Family, named: Named, path: KeyPath) -> None:
     """Raise `RecipeError` for what is wrong with something of Keras's, as far as is known of it."""
     if named.name in family.classes and not is_newer():
         read(family, named, family.classes[named.name], path, family.given, check_inner)
 
 
-def check_inner(family: Family, named: Named, path: Path) -> None:
+def check_inner(family: Family, named: Named, path: KeyPath) -> None:
     """Likewise for what is an argument itself."""
     problem = family.problem(named.name)
     if problem is not None:
@@ -139,9 +138,9 @@ def read(
     family: Family,
     named: Named,
     parameters: Parameters,
-    path: Path,
+    path: KeyPath,
     given: Collection[str],
-    inner: Callable[[Family, Named, Path], Any],
+    inner: Callable[[Family, Named, KeyPath], Any],
 ) -> dict[str, Any]:
     """The arguments of `named` as Keras is to get them, but for those `given` beside it.
 
@@ -192,7 +191,7 @@ def kind_of(argument: str, default: tuple[()] | tuple[Any]) -> Any:
     return None
 
 
-def _named(value: Any, place: Path) -> Named:
+def _named(value: Any, place: KeyPath) -> Named:
     try:
         return Named.model_validate(value)
     except ValidationError:
@@ -200,7 +199,7 @@ def _named(value: Any, place: Path) -> Named:
         raise RecipeError([(place, Problem("value", message))]) from None
 
 
-def _check_all_there(owner: str, absent: list[str], path: Path) -> None:
+def _check_all_there(owner: str, absent: list[str], path: KeyPath) -> None:
     if absent:
         needed = " and ".join(f"`{name}`" for name in absent)
         words = [f"`{name}` is {_words(MEANINGS[name])}" for name in absent if name in MEANINGS]
@@ -208,7 +207,7 @@ def _check_all_there(owner: str, absent: list[str], path: Path) -> None:
         raise RecipeError([(path, missing)])
 
 
-def _checked(owner: str, argument: str, value: Any, kind: Any, path: Path) -> Any:
+def _checked(owner: str, argument: str, value: Any, kind: Any, path: KeyPath) -> Any:
     """The value, of which `kind` is the type; a whole number is a float where that is meant."""
     if kind is None:
         return value

@@ -14,12 +14,11 @@ from string import Formatter
 from typing import Any, Final
 
 from archspec.element import show
-from archspec.errors import Problem, RecipeError, suggestion
+from archspec.errors import KeyPath, Problem, RecipeError, suggestion
 from archspec.recipe.families import CALLBACKS
 from archspec.recipe.mistakes import together
 from archspec.recipe.parts import Named
 from archspec.recipe.train import Recipe
-from archspec.spec.document import Path as Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def make(keras: Any, recipe: Recipe, folder: Path, *, monitor: str) -> list[Any]
     return made
 
 
-def _check_writers(path: Place) -> None:
+def _check_writers(path: KeyPath) -> None:
     missing = [name for name in ("tensorflow", "tensorboard") if find_spec(name) is None]
     if missing:
         message = f"`tensor_board` needs {' and '.join(missing)}, which is not installed"
@@ -70,7 +69,7 @@ def _check_writers(path: Place) -> None:
         raise RecipeError([(path, Problem("value", message, help=hint))])
 
 
-def rewritten(callback: Named, path: Place, folder: Path) -> Named:
+def rewritten(callback: Named, path: KeyPath, folder: Path) -> Named:
     """The callback with its file inside `folder`."""
     written = WRITTEN.get(callback.name)
     if written is None:
@@ -112,7 +111,7 @@ def _is_inside(path: str) -> bool:
     )
 
 
-def fields(template: str, place: Place) -> set[str]:
+def fields(template: str, place: KeyPath) -> set[str]:
     """The measures that a file's name is made of."""
     try:
         named = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
@@ -126,9 +125,9 @@ def fields(template: str, place: Place) -> set[str]:
     raise RecipeError([(place, Problem("value", message, help=hint))]) from None
 
 
-def unknown_measures(recipe: Recipe, measures: Collection[str]) -> list[tuple[Place, Problem]]:
+def unknown_measures(recipe: Recipe, measures: Collection[str]) -> list[tuple[KeyPath, Problem]]:
     """What callbacks and the schedule watch, or put into a file's name, and is no measure."""
-    asked: list[tuple[Place, str]] = []
+    asked: list[tuple[KeyPath, str]] = []
     for index, callback in enumerate(recipe.callbacks):
         path = ("callbacks", index, callback.name)
         if "monitor" in callback.arguments:
@@ -141,7 +140,7 @@ def unknown_measures(recipe: Recipe, measures: Collection[str]) -> list[tuple[Pl
     plateau = recipe.schedule.plateau if recipe.schedule else None
     if plateau is not None and plateau.monitor is not None:
         asked.append((("schedule", "plateau", "monitor"), plateau.monitor))
-    found: list[tuple[Place, Problem]] = []
+    found: list[tuple[KeyPath, Problem]] = []
     for where, name in asked:
         if name not in measures:
             hint = suggestion(name, measures, what="measures")

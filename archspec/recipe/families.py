@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from archspec.errors import Problem, RecipeError, suggestion
+from archspec.errors import KeyPath, Problem, RecipeError, suggestion
 from archspec.keras_model.engine import first_line
 from archspec.recipe import arguments, names
 from archspec.recipe.names import Parameters
 from archspec.recipe.parts import Named
-from archspec.spec.document import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +50,16 @@ class Family:
         word = name.replace("NaN", "Nan")
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", word).lower()
 
-    def make(self, keras: Any, named: Named, path: Path, **extra: Any) -> Any:
+    def make(self, keras: Any, named: Named, path: KeyPath, **extra: Any) -> Any:
         """An instance with the recipe's arguments; `extra` gives way to them.
 
         Raises `RecipeError` for all that is wrong with the name and the arguments.
         """
         return self._make(keras, self.known, named, path, **extra)
 
-    def _make(self, keras: Any, known: names.Family, named: Named, path: Path, **extra: Any) -> Any:
+    def _make(
+        self, keras: Any, known: names.Family, named: Named, path: KeyPath, **extra: Any
+    ) -> Any:
         cls = self._find(keras, known, named, path)
         parameters = parameters_of(cls)
         given = {name: value for name, value in extra.items() if name in parameters}
@@ -69,7 +70,7 @@ class Family:
             refused = f"Keras refuses these arguments of `{named.name}`: {first_line(error)}"
             raise RecipeError([((*path, named.name), Problem("value", refused))]) from None
 
-    def _find(self, keras: Any, known: names.Family, named: Named, path: Path) -> Any:
+    def _find(self, keras: Any, known: names.Family, named: Named, path: KeyPath) -> Any:
         """The class of that name."""
         classes = self.classes(keras)
         problem = known.problem(named.name)
@@ -93,7 +94,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
 }
 
 
-def _inner(keras: Any, known: names.Family, named: Named, path: Path) -> Any:
+def _inner(keras: Any, known: names.Family, named: Named, path: KeyPath) -> Any:
     """What is an argument of something else."""
     return FAMILIES[known.word]._make(keras, known, named, path)
 

@@ -9,15 +9,15 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from archspec.element import expectation, show
-from archspec.errors import Problem, RecipeError
-from archspec.spec.document import Path, Spec
+from archspec.errors import KeyPath, Problem, RecipeError
+from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 from archspec.vocabulary import key_hint
 
 
 def together(*checks: Callable[[], object]) -> None:
     """Do each, and raise one `RecipeError` of what all of them find."""
-    problems: list[tuple[Path, Problem]] = []
+    problems: list[tuple[KeyPath, Problem]] = []
     for check in checks:
         try:
             check()
@@ -42,9 +42,9 @@ def places(spec: Spec) -> Iterator[None]:
 
 def problems(
     error: ValidationError, model: type[BaseModel], data: object
-) -> list[tuple[Path, Problem]]:
+) -> list[tuple[KeyPath, Problem]]:
     """Pydantic's findings about `data`, which was to be a `model`."""
-    found: dict[Path, Problem] = {}
+    found: dict[KeyPath, Problem] = {}
     for item in error.errors(include_url=False):
         path, owner, value = _place(item, model, data)
         if any(other[: len(path)] == path for other in found):
@@ -80,7 +80,9 @@ def _keys(owner: type[BaseModel]) -> list[str]:
     return [info.alias or name for name, info in owner.model_fields.items()]
 
 
-def _place(item: Any, model: type[BaseModel], data: object) -> tuple[Path, type[BaseModel], object]:
+def _place(
+    item: Any, model: type[BaseModel], data: object
+) -> tuple[KeyPath, type[BaseModel], object]:
     """Where in the data an error is, of which section it is a field, and what stands there.
 
     Pydantic goes on into each of the things that a value may be, and into the full form of what

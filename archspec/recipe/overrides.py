@@ -9,8 +9,7 @@ from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
 from archspec.data.sources import meant
-from archspec.errors import RecipeError, UsageError
-from archspec.spec.document import Path
+from archspec.errors import KeyPath, RecipeError, UsageError
 
 Keys: TypeAlias = tuple[str, ...]
 
@@ -126,11 +125,11 @@ def blamed(given: Mapping[Keys, Any], optimizer: str) -> Iterator[None]:
         raise
 
 
-def _culprit(path: Path, given: Mapping[Keys, Any], optimizer: str) -> str | None:
+def _culprit(path: KeyPath, given: Mapping[Keys, Any], optimizer: str) -> str | None:
     """The key that put there what is wrong at `path`, if one did."""
     path = tuple(takewhile(lambda key: isinstance(key, str), path))  # items have names outside
     for keys, value in given.items():
-        place: Path = keys
+        place: KeyPath = keys
         if keys == ("learning_rate",):
             if path[:1] == ("optimizer",) and path[-1] == "learning_rate":
                 return "learning_rate"

@@ -16,13 +16,12 @@ from archspec.data.augment import Augment
 from archspec.data.recipe import DataRecipe
 from archspec.data.section import Section, Seed
 from archspec.element import Expect
-from archspec.errors import Problem, RecipeError
+from archspec.errors import KeyPath, Problem, RecipeError
 from archspec.ops.fields import Count, Index, Positive
 from archspec.recipe import arguments, names
 from archspec.recipe import overrides as outside
 from archspec.recipe.mistakes import problems, together
 from archspec.recipe.parts import Callback, Loss, Metric, Named, Optimizer, Schedule, Transfer
-from archspec.spec.document import Path
 
 OF_INDICES: Final = frozenset(
     {"categorical_generalized_cross_entropy", "sparse_categorical_crossentropy"}
@@ -189,7 +188,7 @@ def _check_arguments(recipe: Recipe) -> None:
 def _check_labels(recipe: Recipe) -> None:
     """Raise where augmentations or metrics want other labels than the loss takes."""
     loss, numbers = recipe.loss.name, recipe.loss.name in OF_INDICES
-    problems: list[tuple[Path, Problem]] = []
+    problems: list[tuple[KeyPath, Problem]] = []
     mixing = next((one.name for one in recipe.augment if one.mixes_labels), None)
     if mixing and numbers:
         message = f"`{mixing}` mixes classes, and `{loss}` takes one for each image"
@@ -213,7 +212,7 @@ def _check_labels(recipe: Recipe) -> None:
 def _check_rates(recipe: Recipe) -> None:
     """Raise `RecipeError` where a recipe says a learning rate, or a warm-up, twice."""
     schedule, said = recipe.schedule, _innermost(recipe.optimizer).arguments.get("learning_rate")
-    twice: list[tuple[Path, str]] = []
+    twice: list[tuple[KeyPath, str]] = []
     if schedule is not None and isinstance(said, (str, dict)):
         twice.append((("schedule",), "`optimizer` has a schedule of its learning rate already"))
     if schedule is not None and schedule.keras is not None:

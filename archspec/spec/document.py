@@ -14,14 +14,13 @@ from annotated_types import Ge, MinLen
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from archspec.element import Expect, expectation, show, whole, wrong_code
-from archspec.errors import Diagnostic, Problem, UsageError, nearest, suggestion
+from archspec.errors import Diagnostic, KeyPath, Problem, UsageError, nearest, suggestion
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings, spec_error
 from archspec.spec.operations import MAX_ITEMS
 from archspec.spec.source import MAX_NESTING, Source
 from archspec.vocabulary import key_hint, key_meant, readings
 
-Path: TypeAlias = tuple[str | int, ...]
 """Where a value stands in a document: keys and list indices from the top."""
 
 Mapped: TypeAlias = dict[str, Any]
@@ -140,7 +139,7 @@ class Document(_Section):
     """The recipe that `archspec fit` follows."""
 
 
-_SECTIONS: dict[Path, type[_Section]] = {
+_SECTIONS: dict[KeyPath, type[_Section]] = {
     ("blocks",): BlockDefinition,
     ("heads",): Head,
     ("published",): Published,
@@ -153,7 +152,7 @@ class Validated(NamedTuple):
 
     document: Document
     found: tuple[Diagnostic, ...]
-    lost: frozenset[Path] = frozenset()
+    lost: frozenset[KeyPath] = frozenset()
     """Places that steps may refer to and that are not in the document, being wrong."""
 
 
@@ -163,7 +162,7 @@ def validate(source: Source) -> Validated:
     What is wrong beside the steps is left out of the document, so that the steps are checked too.
     """
     findings = Findings(source, source.diagnostics)
-    lost: frozenset[Path] = frozenset()
+    lost: frozenset[KeyPath] = frozenset()
     try:
         document = Document.model_validate(source.data)
     except ValidationError as error:
@@ -177,10 +176,10 @@ def validate(source: Source) -> Validated:
     return Validated(document, tuple(findings.found), lost - {("name",)})
 
 
-def _without(data: Any, error: ValidationError) -> tuple[dict[str, Any], frozenset[Path]]:
+def _without(data: Any, error: ValidationError) -> tuple[dict[str, Any], frozenset[KeyPath]]:
     """The data without what is wrong, a stand-in where something must be; and what is lost."""
     rest = dict(data)
-    lost: set[Path] = set()
+    lost: set[KeyPath] = set()
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         key, *below = item["loc"]
         section = rest.get(str(key))
@@ -251,9 +250,9 @@ def _help(name: str, value: Any) -> str | None:
     return _EXAMPLES.get(name)
 
 
-def _misspelt(places: Iterable[Path]) -> set[Path]:
+def _misspelt(places: Iterable[KeyPath]) -> set[KeyPath]:
     """The keys that are probably meant by those at `places`: they are not missing, too."""
-    meant: set[Path] = set()
+    meant: set[KeyPath] = set()
     for *path, name in places:
         keys = [info.alias or key for key, info in _section(tuple(path)).model_fields.items()]
         key = key_meant(str(name), keys) or nearest(str(name), keys)
@@ -262,7 +261,7 @@ def _misspelt(places: Iterable[Path]) -> set[Path]:
     return meant
 
 
-def _section(path: Path) -> type[_Section]:
+def _section(path: KeyPath) -> type[_Section]:
     """The model of the mapping at a path."""
     return _SECTIONS[path[:1]] if len(path) > 1 else Document
 
@@ -276,16 +275,16 @@ _EXAMPLES = {
 """What a right value of a key looks like."""
 
 
-def _written(data: Any, location: Path, *, missing: bool) -> Path:
+def _written(data: Any, location: KeyPath, *, missing: bool) -> KeyPath:
     """Pydantic's location without the parts that the user did not write: a union's members."""
-    path: Path = ()
+    path: KeyPath = ()
     for part in location:
         if isinstance(data, dict) and part in data:
             path, data = (*path, part), data[part]
     return (*path, location[-1]) if missing else path
 
 
-def _check_names(findings: Findings, document: Document, lost: frozenset[Path]) -> None:
+def _check_names(findings: Findings, document: Document, lost: frozenset[KeyPath]) -> None:
     """Report names that break the rules for names, and references to what is not there."""
     sections = {"vars": "a variable", "blocks": "a block", "heads": "a head"}
     for section, what in sections.items():
@@ -293,7 +292,7 @@ def _check_names(findings: Findings, document: Document, lost: frozenset[Path]) 
             problem = name_problem(name, what, variable=section == "vars")
             if problem:
                 findings.report(problem, (section, name), key=True)
-    networks: list[tuple[str, Path]] = [(document.name, ("name",))]
+    networks: list[tuple[str, KeyPath]] = [(document.name, ("name",))]
     networks += [(variant, ("variants", variant)) for variant in document.variants]
     for name, path in networks:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
@@ -349,7 +348,7 @@ class Spec:
     """Whether the heads, which only help to train, are left out."""
     found: tuple[Diagnostic, ...] = ()
     """Mistakes beside the steps, which `expand` reports together with those in them."""
-    lost: frozenset[Path] = frozenset()
+    lost: frozenset[KeyPath] = frozenset()
     """What is not in the document because of such a mistake."""
 
     @property
@@ -372,10 +371,10 @@ class Spec:
         return None if changed else self.document.published.get(self.name)
 
     @cached_property
-    def settings(self) -> dict[str, tuple[Any, Path | None]]:
+    def settings(self) -> dict[str, tuple[Any, KeyPath | None]]:
         """Each variable, and `input`, with the value in force and where that stands."""
         document = self.document
-        settings: dict[str, tuple[Any, Path | None]] = {"input": (document.input, ("input",))}
+        settings: dict[str, tuple[Any, KeyPath | None]] = {"input": (document.input, ("input",))}
         settings |= {name: (value, ("vars", name)) for name, value in document.vars.items()}
         if self.variant is not None:
             changes = document.variants[self.variant] or {}

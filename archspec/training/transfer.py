@@ -15,7 +15,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.errors import Problem, RecipeError, UsageError, beside, nearest, suggestion
+from archspec.errors import KeyPath, Problem, RecipeError, UsageError, beside, nearest, suggestion
 from archspec.graph.graph import SEPARATOR, Graph
 from archspec.keras_model import weights
 from archspec.keras_model.build import PART, layer_name
@@ -28,7 +28,6 @@ from archspec.runs.beginning import Beginning
 from archspec.runs.files import DATA, SPEC
 from archspec.runs.outcome import saved_model
 from archspec.runs.records import Begun
-from archspec.spec.document import Path as Place
 
 ALL: Final = "all"
 NONE: Final = "none"
@@ -201,7 +200,7 @@ def stages(transfer: Transfer | None, epochs: int) -> tuple[Stage, ...]:
     Raises `RecipeError` where the stages' epochs do not rise or come after the last.
     """
     begins = [1]
-    problems: list[tuple[Place, Problem]] = []
+    problems: list[tuple[KeyPath, Problem]] = []
     thaws = transfer.unfreeze if transfer else ()
     for index, thaw in enumerate(thaws):
         label = f"`train.transfer.unfreeze.{index}.epoch` is {thaw.epoch}"
@@ -227,7 +226,7 @@ def check_steps(transfer: Transfer | None, graph: Graph, new: Collection[str] = 
     """Raise `RecipeError` for each stage that names no step, or would freeze what is new."""
     if transfer is None:
         return
-    ends: dict[Place, str] = {("transfer", "freeze"): transfer.freeze}
+    ends: dict[KeyPath, str] = {("transfer", "freeze"): transfer.freeze}
     for index, thaw in enumerate(transfer.unfreeze):
         ends["transfer", "unfreeze", index, "freeze"] = thaw.freeze
     problems = []
