@@ -44,7 +44,7 @@ class ResNet(NamedTuple):
 
 
 class Training(NamedTuple):
-    """A network and its optimiser on a device."""
+    """A network and its optimizer on a device."""
 
     params: int
     """Values of its weights and of its running statistics."""

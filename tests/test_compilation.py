@@ -900,7 +900,7 @@ def test_a_gpu_on_which_jax_has_computed_cannot_be_made_deterministic(keras, mon
 
 @pytest.mark.parametrize("family", bundled())
 def test_every_bundled_recipe_trains(keras, tmp_path, family):
-    """By its optimiser, loss, schedule and callbacks; on other data, and a small network."""
+    """By its optimizer, loss, schedule and callbacks; on other data, and a small network."""
     section = archspec.load(family).train
     recipe = Recipe.resolve(section)
     callbacks = compilation.callbacks(keras, recipe, tmp_path)

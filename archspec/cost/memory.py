@@ -26,7 +26,7 @@ class Parts(NamedTuple):
 
     @property
     def training(self) -> int:
-        """A training step: weights, gradients, optimiser state and what backward keeps."""
+        """A training step: weights, gradients, optimizer state and what backward keeps."""
         return self.weights + self.gradients + self.optimizer + self.saved
 
     @property

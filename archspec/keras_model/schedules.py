@@ -1,6 +1,6 @@
 """What Keras's learning-rate schedules lack: a rise before any of them, and a count of updates.
 
-Keras asks a schedule for the rate of each step; a saved model's optimiser holds its schedule, and
+Keras asks a schedule for the rate of each step; a saved model's optimizer holds its schedule, and
 is loaded wherever archspec is imported. This module imports Keras, as `keras_model.layers` does.
 """
 
@@ -39,7 +39,7 @@ class _Wrapping(keras.optimizers.schedules.LearningRateSchedule):  # type: ignor
 class Warmup(_Wrapping):
     """A rise in a line from zero, over `steps`, to where `schedule` then is; after it, that.
 
-    No step is taken at a rate of zero, by which some optimisers divide.
+    No step is taken at a rate of zero, by which some optimizers divide.
     """
 
     def __init__(self, schedule: Any, steps: int) -> None:
@@ -56,7 +56,7 @@ class Warmup(_Wrapping):
 
 @register
 class Paced(_Wrapping):
-    """`schedule`, of which one step is `every` of the optimiser's."""
+    """`schedule`, of which one step is `every` of the optimizer's."""
 
     def __init__(self, schedule: Any, every: int) -> None:
         super().__init__(schedule)

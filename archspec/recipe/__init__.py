@@ -1,1 +1,1 @@
-"""Recipe -> Keras's objects: optimisers, losses, metrics, schedules, callbacks."""
+"""Recipe -> Keras's objects: optimizers, losses, metrics, schedules, callbacks."""

@@ -1,4 +1,4 @@
-"""An optimiser's averages of the weights, in the place of the weights where those are judged.
+"""An optimizer's averages of the weights, in the place of the weights where those are judged.
 
 An optimizer with `use_ema` keeps an average of each weight over the steps. Keras trains on with
 the weights themselves and gives the model their averages when `fit` ends. What comes before,
@@ -15,7 +15,7 @@ from typing import Any
 
 @contextmanager
 def averaged(keras: Any, model: Any) -> Iterator[None]:
-    """The model with its optimiser's averages, where it keeps some; then as it was, to the bit."""
+    """The model with its optimizer's averages, where it keeps some; then as it was, to the bit."""
     weights = model.trainable_weights
     if not core(model.optimizer).use_ema:
         yield
@@ -32,7 +32,7 @@ def averaged(keras: Any, model: Any) -> Iterator[None]:
 
 
 def core(optimizer: Any) -> Any:
-    """The optimiser that changes the weights, where another one scales the loss for it."""
+    """The optimizer that changes the weights, where another one scales the loss for it."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 

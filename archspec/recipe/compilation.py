@@ -48,7 +48,7 @@ def set_up(keras: Any, recipe: Recipe) -> None:
     """Raise `RecipeError` for all that Keras finds wrong; make the process do what was asked.
 
     Determinism holds for the whole process, and Keras's random seed must be set after it. It comes
-    first because XLA reads its flags when JAX computes for the first time, as an optimiser does.
+    first because XLA reads its flags when JAX computes for the first time, as an optimizer does.
     """
     if recipe.deterministic:
         _make_deterministic(keras)
@@ -68,7 +68,7 @@ def check(keras: Any, recipe: Recipe) -> None:
 
 
 def optimizer(keras: Any, recipe: Recipe, steps_per_epoch: int) -> Any:
-    """The recipe's optimiser, its learning rate following the recipe's schedule."""
+    """The recipe's optimizer, its learning rate following the recipe's schedule."""
     made = OPTIMIZERS.make(keras, recipe.optimizer, ("optimizer",))
     inner = core(made)
     inner.learning_rate = schedules.rate(
@@ -82,7 +82,7 @@ def optimizer(keras: Any, recipe: Recipe, steps_per_epoch: int) -> Any:
 
 
 def _peak(keras: Any, optimizer: Any) -> Any:
-    """The highest learning rate: a number, or the optimiser's own schedule."""
+    """The highest learning rate: a number, or the optimizer's own schedule."""
     config = optimizer.get_config()["learning_rate"]
     if isinstance(config, dict):
         return keras.optimizers.schedules.deserialize(config)
@@ -92,7 +92,7 @@ def _peak(keras: Any, optimizer: Any) -> Any:
 def spare_from_decay(model: Any) -> None:
     """Take weight decay away from what is no kernel: biases, and the scales and offsets of norms.
 
-    To be done after each `compile`: an optimiser does not save it.
+    To be done after each `compile`: an optimizer does not save it.
     """
     spared = [weight for weight in model.weights if len(weight.shape) < 2 or weight.name == "bias"]
     core(model.optimizer).exclude_from_weight_decay(var_list=spared)
@@ -102,7 +102,7 @@ def callbacks(keras: Any, recipe: Recipe, folder: Path) -> list[Any]:
     """Keras's callbacks of the recipe, and those that its schedule needs.
 
     What they write goes to `folder`. They are to be called before whoever records
-    the learning rate of an epoch, and before whoever saves the optimiser.
+    the learning rate of an epoch, and before whoever saves the optimizer.
     """
     made = callback_files.make(keras, recipe, folder, monitor=_monitor(recipe))
     callback_files.make_folders(recipe.callbacks, folder)

@@ -44,7 +44,7 @@ class Family:
         }
 
     def _spell(self, name: str) -> str:
-        """As Keras itself does: optimisers in lower case, the others in snake case."""
+        """As Keras itself does: optimizers in lower case, the others in snake case."""
         if self.module == "optimizers":
             return name.lower()
         word = name.replace("NaN", "Nan")

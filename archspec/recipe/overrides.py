@@ -69,7 +69,7 @@ def _name(named: Any) -> Any:
 
 
 def _rate(optimizer: Any, path: Keys) -> Keys:
-    """Where the learning rate of an optimiser is said, or of the one inside it."""
+    """Where the learning rate of an optimizer is said, or of the one inside it."""
     name = _name(optimizer)
     inside = (*path, str(name))
     arguments = optimizer[name] if isinstance(optimizer, Mapping) and name in optimizer else None

@@ -105,7 +105,7 @@ class Cosine(Section):
 class Schedule(Strict):
     """How the learning rate changes: `plateau`, `step` or `cosine`, in epochs, or as in Keras.
 
-    One of Keras's counts updates, and begins with the optimiser's learning rate unless it says an
+    One of Keras's counts updates, and begins with the optimizer's learning rate unless it says an
     `initial_learning_rate`.
     """
 
@@ -154,4 +154,4 @@ class Transfer(Section):
     freeze: Word = "none"
     """What is not trained: `all` but the new head, the network up to a step, or `none`."""
     unfreeze: tuple[Thaw, ...] = ()
-    """When to train more of it. Each time the optimiser and its schedule begin anew."""
+    """When to train more of it. Each time the optimizer and its schedule begin anew."""

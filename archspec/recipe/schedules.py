@@ -1,4 +1,4 @@
-"""Recipe -> the learning rate of each step, as Keras's optimisers take it.
+"""Recipe -> the learning rate of each step, as Keras's optimizers take it.
 
 Every function gets the `keras` module as an argument, so that importing this one costs nothing.
 """
@@ -19,7 +19,7 @@ def rate(
     steps_per_epoch: int,
     steps_per_update: int,
 ) -> Any:
-    """What an optimiser is to take for `peak`, its learning rate: a number or a schedule.
+    """What an optimizer is to take for `peak`, its learning rate: a number or a schedule.
 
     Keras counts steps also where it gathers the gradients of several for one update; its own
     schedules are given updates.
@@ -88,7 +88,7 @@ def _keras_cooldown(epochs: int) -> int:
 def _rise(keras: Any, warmup: int, peak: float, steps_per_update: int) -> Any:
     """A callback that gives each epoch of a warm-up the mean rate of a line.
 
-    It counts the optimiser's epochs, because a run may be resumed and an optimiser begin anew.
+    It counts the optimizer's epochs, because a run may be resumed and an optimizer begin anew.
     """
 
     class Rise(keras.callbacks.Callback):  # type: ignore[misc]

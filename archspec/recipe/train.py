@@ -75,7 +75,7 @@ class Recipe(Section):
     epochs: Count = 30
     """How often to see all training images."""
     optimizer: Optimizer = Named.model_validate("adam")
-    """One of Keras's optimisers. Its `weight_decay` takes that share, times the learning rate, of
+    """One of Keras's optimizers. Its `weight_decay` takes that share, times the learning rate, of
     each kernel at every update, and nothing of biases and norms: decay apart from the gradient
     (Loshchilov & Hutter 2019, arXiv:1711.05101), also under SGD. Added to the gradient, as in many
     papers, the same number decays 1 / (1 - momentum) times as fast. With `use_ema`, averages of the
@@ -159,7 +159,7 @@ class Recipe(Section):
         return recipe
 
     def for_stage(self, epochs: int, learning_rate: float | None) -> Recipe:
-        """The recipe of a stage of a training, whose optimiser and schedule begin anew.
+        """The recipe of a stage of a training, whose optimizer and schedule begin anew.
 
         None leaves the learning rate as it is.
         """
@@ -241,7 +241,7 @@ def _check_rates(recipe: Recipe) -> None:
 
 
 def _innermost(optimizer: Named) -> Named:
-    """The optimiser that a recipe's wraps, or else that itself."""
+    """The optimizer that a recipe's wraps, or else that itself."""
     try:
         return Named.model_validate(optimizer.arguments.get("inner_optimizer"))
     except ValidationError:

@@ -1,6 +1,6 @@
 """All that a training is at the end of an epoch, in one file: enough to go on as if never stopped.
 
-A checkpoint holds every variable of the model and of its optimiser, the states of their random
+A checkpoint holds every variable of the model and of its optimizer, the states of their random
 numbers among them, what the callbacks remember, and what the run has recorded. Data needs no
 state: it is a function of seed, epoch and step (see `feeding`).
 """
@@ -138,13 +138,13 @@ def _whole(epoch: int, path: Path) -> Checkpoint | None:
 
 
 def variables_of(keras: Any, model: Any) -> dict[str, Any]:
-    """Every number that training changes in a compiled model and its optimiser, by name."""
+    """Every number that training changes in a compiled model and its optimizer, by name."""
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model)}
     return arrays | random_state(keras)
 
 
 def restore(model: Any, checkpoint: Checkpoint) -> None:
-    """Give a compiled model and its built optimiser the numbers that they had.
+    """Give a compiled model and its built optimizer the numbers that they had.
 
     Raises `UsageError` where they are another's.
     """

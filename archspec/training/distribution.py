@@ -36,7 +36,7 @@ NOT_ON_TENSORFLOW: Final = {
     "ema_overwrite_frequency": NOT_AT_EACH_STEP,
     "gradient_accumulation_steps": NOT_AT_EACH_STEP,
 }
-"""Arguments of optimisers, and why they cannot be where devices share a batch."""
+"""Arguments of optimizers, and why they cannot be where devices share a batch."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +51,7 @@ class Devices:
     backend: str = ""
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Inside, what has variables is made: models, optimisers, metrics."""
+        """Inside, what has variables is made: models, optimizers, metrics."""
         return nullcontext() if self.engine is None else self.engine.scope()
 
     @property

@@ -1,6 +1,6 @@
 """Norms of a loss's gradients by each weight of a model, without a step of training.
 
-Keras's trainers know how each backend takes gradients. Here they do it for an optimiser that keeps
+Keras's trainers know how each backend takes gradients. Here they do it for an optimizer that keeps
 the norms and leaves the weights as they are, so that it works compiled and on every backend.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def keeper(keras: Any) -> Any:
-    """An optimiser whose `norms` are those of the last step's gradients; it changes no weight."""
+    """An optimizer whose `norms` are those of the last step's gradients; it changes no weight."""
 
     class Keeper(keras.optimizers.Optimizer):  # type: ignore[misc]
         def build(self, variables: Any) -> None:

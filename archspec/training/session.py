@@ -139,7 +139,7 @@ class Session:
     def compile(self, stage: transfer.Stage, home: Path) -> list[Any]:
         """Make the model ready for a stage's epochs; give Keras's callbacks for them.
 
-        What the stage freezes is frozen; the optimiser and its schedule begin anew.
+        What the stage freezes is frozen; the optimizer and its schedule begin anew.
         """
         recipe = self.recipe.for_stage(stage.epochs, stage.learning_rate)
         transfer.freeze(
