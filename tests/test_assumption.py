@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from helpers import spec_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from strategies import specs
+from support.random_specs import specs
+from support.specs import spec_of
 
 from archspec.compile.expand import expand
 from archspec.errors import Diagnostic, SpecError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from backends import BACKENDS, ERROR, cases, installed, maps_of, missing
+from support.backends import BACKENDS, ERROR, cases, installed, maps_of, missing
 
 pytestmark = pytest.mark.keras
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from helpers import graph_of, spec_of
+from support.specs import graph_of, spec_of
 
 import archspec
 from archspec.compile.expand import expand

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import spec_of
+from support.specs import spec_of
 
 from archspec.compile.expand import expand
 from archspec.graph.builder import Builder

@@ -3,7 +3,7 @@
 from math import prod
 
 import pytest
-from helpers import spec_of
+from support.specs import spec_of
 
 from archspec.compile.expand import expand
 from archspec.errors import Diagnostic, SpecError

@@ -12,9 +12,9 @@ from math import ceil
 from pathlib import Path
 
 import pytest
-from helpers import spec_of
 from hypothesis import given
 from hypothesis import strategies as st
+from support.specs import spec_of
 
 import archspec
 from archspec import SpecError, UsageError

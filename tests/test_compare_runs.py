@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from helpers import describe_run
 from PIL import Image
+from support.runs import describe_run
 
 import archspec
 from archspec.cli import main

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import graph_of, spec_of
+from support.specs import graph_of, spec_of
 
 import archspec
 from archspec import system as machine

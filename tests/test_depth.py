@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from imagefiles import png, tiff
+from support.image_files import png, tiff
 
 import archspec
 from archspec.cli import main

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers import spec_of
+from support.specs import spec_of
 
 from archspec.compile.expand import expand
 from archspec.errors import CODES, Problem, RecipeError, SpecError, UsageError
@@ -64,7 +64,7 @@ def test_every_code_has_a_case():
     elsewhere = {
         "file",  # tests/test_source.py
         "published",  # tests/test_published.py
-        "expect",  # tests/test_checks.py
+        "expect",  # tests/test_claims.py
         "budget",
     }
     assert shown | elsewhere == set(CODES)

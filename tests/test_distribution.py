@@ -31,7 +31,7 @@ from archspec.training.feeding import Feed
 from archspec.training.hosts import Hosts
 from archspec.training.session import Session
 
-PROGRAM = Path(__file__).with_name("sharing.py")
+PROGRAM = Path(__file__).parent / "support/training_program.py"
 
 PLAIN = """
 name: plain
@@ -74,7 +74,7 @@ INNER = ("optimizer", "lossscaleoptimizer", "inner_optimizer", "adam")
 
 
 def start(place: Path, jobs: list[Any], backend: str, *hosts: int) -> Any:
-    """A process that makes two devices of the CPU and does what `sharing` says, in a place."""
+    """A process that makes two devices of the CPU and does what the program does, in a place."""
     for text in (PLAIN, THREE, NORMED):
         (place / f"{text.split()[1]}.yaml").write_text(text, encoding="utf-8")
     flags = "--xla_force_host_platform_device_count=2"

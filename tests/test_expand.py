@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from helpers import graph_of, spec_of
+from support.specs import graph_of, spec_of
 
 from archspec.compile.expand import expand
 from archspec.errors import SpecError, UsageError

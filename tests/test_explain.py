@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from explaining import circuit_of, images, linear, subject_of
+from support.networks import circuit_of, images, linear, subject_of
 
 import archspec
 from archspec import explain

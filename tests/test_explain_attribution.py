@@ -4,8 +4,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from explaining import images, linear, relu_net, seeded
 from PIL import Image
+from support.networks import images, linear, relu_net, seeded
 
 from archspec import explain
 from archspec.errors import UsageError

@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 import pytest
-from explaining import circuit_of, seeded, subject_of
+from support.networks import circuit_of, seeded, subject_of
 
 from archspec.errors import UsageError
 from archspec.explain.attribution import class_gradients

@@ -11,8 +11,8 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from explaining import images, linear, relu_net
 from PIL import Image
+from support.networks import images, linear, relu_net
 
 import archspec
 from archspec import explain

@@ -5,8 +5,8 @@ import signal
 
 import numpy as np
 import pytest
-from explaining import images, linear, relu_net, subject_of
 from sklearn.datasets import load_digits
+from support.networks import images, linear, relu_net, subject_of
 
 import archspec
 from archspec import explain

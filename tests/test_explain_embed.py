@@ -6,8 +6,8 @@ import signal
 
 import numpy as np
 import pytest
-from explaining import images, relu_net
 from sklearn import manifold
+from support.networks import images, relu_net
 
 from archspec import explain
 from archspec.errors import UsageError

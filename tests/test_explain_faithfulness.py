@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from explaining import images, linear, relu_net, seeded, subject_of
+from support.networks import images, linear, relu_net, seeded, subject_of
 
 from archspec import explain
 from archspec.errors import UsageError

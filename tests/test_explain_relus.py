@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from explaining import circuit_of, images, linear, relu_net, seeded, subject_of
-from maps_relus import hidden
 from pages import ROOT
+from support.maps.relus import hidden
+from support.networks import circuit_of, images, linear, relu_net, seeded, subject_of
 
 from archspec import explain
 from archspec.compile.expand import expand

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from explaining import images, linear
+from support.networks import images, linear
 
 import archspec
 from archspec import explain

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from explaining import images
+from support.networks import images
 
 from archspec import explain
 from archspec.errors import UsageError

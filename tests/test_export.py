@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers import describe_run, graph_of, spec_of
+from support.runs import describe_run
+from support.specs import graph_of, spec_of
 
 import archspec
 from archspec.cli.export import command

@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from helpers import spec_of
+from support.specs import spec_of
 
 import archspec
 from archspec.errors import UsageError

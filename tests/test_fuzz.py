@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from helpers import spec_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.specs import spec_of
 
 from archspec.compile import catalog
 from archspec.compile.expand import expand

@@ -8,8 +8,8 @@ import zlib
 
 import numpy as np
 import pytest
-from imagefiles import chunk, exif, png, tiff, transparent
 from PIL import Image
+from support.image_files import chunk, exif, png, tiff, transparent
 
 from archspec.data import decoding, depth
 from archspec.data.images import (

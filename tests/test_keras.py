@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import spec_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from strategies import KINDS, MOST_NODES, MOST_VALUES, arguments, specs
+from support.random_specs import KINDS, MOST_NODES, MOST_VALUES, arguments, specs
+from support.specs import spec_of
 
 from archspec.compile.expand import expand
 from archspec.element import ArgumentProblems

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import spec_of
+from support.specs import spec_of
 
 from archspec.compile.expand import DEEPEST, MOST_REPEATS, expand
 from archspec.errors import SpecError

@@ -4,9 +4,9 @@ from math import prod
 
 import numpy as np
 import pytest
-from helpers import graph_of, spec_of
 from hypothesis import given
 from hypothesis import strategies as st
+from support.specs import graph_of, spec_of
 
 from archspec.compile.expand import expand
 from archspec.cost.memory import Memory, measure, owned_values

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from helpers import spec_of
+from support.specs import spec_of
 
 from archspec.compile import catalog
 from archspec.compile.expand import expand

@@ -5,7 +5,7 @@ its inputs where these are not just the layer before it.
 """
 
 import pytest
-from helpers import spec_of
+from support.specs import spec_of
 
 import archspec.compile.expand
 import archspec.graph.builder

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers import spec_of
+from support.specs import spec_of
 
 from archspec.cli import main
 from archspec.compile.expand import expand

@@ -16,7 +16,7 @@ import termios
 from contextlib import suppress
 
 import pytest
-from watching import Clock, run
+from support.simulated_run import Clock, run
 
 from archspec.cli import fit
 from archspec.errors import UsageError

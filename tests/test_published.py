@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from helpers import spec_of
+from support.specs import spec_of
 
 from archspec.cli import main
 from archspec.compile.expand import expand

@@ -3,12 +3,12 @@
 from fractions import Fraction
 
 import pytest
-from helpers import graph_of, spec_of
+from support.specs import graph_of, spec_of
 
 from archspec.compile.expand import expand
 from archspec.cost.receptive_field import Field, receptive_fields
 from archspec.cost.report import report
-from archspec.render import csv
+from archspec.render import report as rendering
 from archspec.spec.loading import load
 
 
@@ -158,4 +158,4 @@ def test_a_fraction_of_a_pixel_is_shown_as_people_read_it():
     assert "91.3x25  0.333x1" in str(costs)
     data = costs.to_dict()["rows"][-1]
     assert data["field"] == [274 / 3, 25]
-    assert "91.33333333333333x25" in csv.render(costs)
+    assert "91.33333333333333x25" in rendering.csv(costs)

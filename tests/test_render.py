@@ -5,12 +5,11 @@ import io
 import re
 
 import pytest
-from helpers import spec_of
+from support.specs import spec_of
 
 from archspec.cost.report import CONVENTION, Report, report
 from archspec.errors import UsageError
-from archspec.render import csv as csv_table
-from archspec.render import markdown, text
+from archspec.render import report as rendering
 from archspec.render.columns import COLUMNS, byte_size
 from archspec.render.formulas import formulas
 from archspec.spec.loading import load
@@ -29,7 +28,7 @@ def table(shown: str) -> list[str]:
 
 
 def test_the_table_of_lenet():
-    assert text.render(report(load("lenet5"))) == (
+    assert rendering.text(report(load("lenet5"))) == (
         """\
 lenet5
 LeNet-5 (LeCun et al. 1998, Gradient-based learning applied to document recognition, fig. 2)
@@ -67,8 +66,8 @@ published    params, macs, weight_layers, 6 stage shapes agree
 
 
 def test_a_report_prints_as_its_table(vgg):
-    assert str(vgg) == text.render(vgg)
-    assert vgg._repr_markdown_() == markdown.render(vgg)
+    assert str(vgg) == rendering.text(vgg)
+    assert vgg._repr_markdown_() == rendering.markdown(vgg)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +78,7 @@ def test_a_report_prints_as_its_table(vgg):
 def test_no_line_is_wider_than_the_terminal(variant, depth, arithmetic):
     costs = report(load(variant))
     for width in (40, 52, 66, 79, 80, 100, 120, 160, 200):
-        shown = text.render(costs, depth=depth, width=width, color=True, arithmetic=arithmetic)
+        shown = rendering.text(costs, depth=depth, width=width, color=True, arithmetic=arithmetic)
         widest = max((ESCAPE.sub("", line) for line in shown.splitlines()), key=len)
         assert len(widest) <= width, widest
 
@@ -88,7 +87,7 @@ def test_a_narrow_table_leaves_out_the_least_important_columns():
     costs = report(load("resnet50"))
 
     def titles(width: int) -> list[str]:
-        return re.split(r"  +", table(text.render(costs, depth=1, width=width))[0])
+        return re.split(r"  +", table(rendering.text(costs, depth=1, width=width))[0])
 
     every = ["layer", "output", "params", "not trained", "MACs", "other ops", "memory", "field"]
     assert titles(200) == [*every, "stride"]
@@ -101,18 +100,18 @@ def test_a_narrow_table_leaves_out_the_least_important_columns():
 
 def test_long_paths_are_abbreviated_where_there_is_no_room():
     costs = report(load("resnet50"))
-    paths = [line.split()[0] for line in table(text.render(costs, width=60))]
+    paths = [line.split()[0] for line in table(rendering.text(costs, width=60))]
     assert paths[2:8] == ["input", "conv1", "pool1", "s1/u1/conv1", "s1/u1/conv2", "s1/u1/conv3"]
     assert paths[8:10] == ["s1/u1/projection", "s1/u1/add"]
     layers = paths[2:-2]
     assert len(set(layers)) == len(layers) == len(costs.rows())
-    assert [line.split()[0] for line in table(text.render(costs))[2:-2]] == [
+    assert [line.split()[0] for line in table(rendering.text(costs))[2:-2]] == [
         row.path for row in costs.rows()
     ]
 
 
 def test_every_column_starts_or_ends_below_its_title(vgg):
-    header, rule, *body, _, total = table(text.render(vgg))
+    header, rule, *body, _, total = table(rendering.text(vgg))
     assert set(rule) == {"-"}
     assert {len(line) for line in (header, rule, *body)} == {len(rule)}
     for match in re.finditer(r"params|MACs|other ops|memory|field|stride", header):
@@ -122,12 +121,12 @@ def test_every_column_starts_or_ends_below_its_title(vgg):
 
 
 def test_plain_without_colour_and_the_same_words_with_it(vgg):
-    plain = text.render(vgg, width=100)
+    plain = rendering.text(vgg, width=100)
     assert {character for character in plain if not character.isprintable()} == {"\n"}
-    assert ESCAPE.sub("", text.render(vgg, width=100, color=True)) == plain
+    assert ESCAPE.sub("", rendering.text(vgg, width=100, color=True)) == plain
 
 
-@pytest.mark.parametrize("render", [text.render, markdown.render])
+@pytest.mark.parametrize("render", [rendering.text, rendering.markdown])
 def test_what_a_spec_says_of_itself_cannot_drive_the_terminal(render):
     spec = spec_of(
         '{name: net, about: "red \\e[31m", input: [8, 3], layers: [flatten],'
@@ -143,14 +142,14 @@ def test_a_false_claim_stands_below_the_table():
         "{name: net, input: [8, 8, 3], layers: [conv: {filters: 4, kernel: 3}],"
         " published: {net: {params: 112, macs: 1, source: nowhere}}, budget: {params: 100}}"
     )
-    shown = text.render(report(spec), color=True)
+    shown = rendering.text(report(spec), color=True)
     assert "\x1b[32mparams agree\x1b[0m" in shown
     assert "\x1b[1;31mmacs is 3,888, not 1\x1b[0m" in shown
     assert "source: nowhere" in shown
     assert "\x1b[1mbudget       \x1b[0m\x1b[1;31mparams is 112, not <= 100\x1b[0m" in shown
 
 
-@pytest.mark.parametrize("render", [text.render, markdown.render])
+@pytest.mark.parametrize("render", [rendering.text, rendering.markdown])
 def test_every_format_says_how_it_counts(vgg, render):
     words = " ".join(render(vgg).split())
     assert CONVENTION in words
@@ -281,7 +280,7 @@ def test_formulas_of_a_batch_multiply_the_memory():
 
 
 def test_markdown_is_a_table_with_as_many_cells_in_every_row(vgg):
-    lines = markdown.render(vgg).splitlines()
+    lines = rendering.markdown(vgg).splitlines()
     assert lines[0] == "### vgg16"
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 1 + 1 + len(vgg.rows()) + 1
@@ -298,7 +297,7 @@ def test_markdown_is_a_table_with_as_many_cells_in_every_row(vgg):
 @pytest.mark.parametrize("depth", [None, 1])
 def test_csv_adds_up(variant, depth):
     costs = report(load(variant), batch=3)
-    rows = list(csv.DictReader(io.StringIO(csv_table.render(costs, depth=depth))))
+    rows = list(csv.DictReader(io.StringIO(rendering.csv(costs, depth=depth))))
     assert list(rows[0]) == [column.name for column in COLUMNS]
     totals = costs.totals._asdict()
     for column in COLUMNS:
@@ -308,7 +307,7 @@ def test_csv_adds_up(variant, depth):
     assert [row["layer"] for row in rows] == [row.path for row in costs.rows(depth)]
 
 
-@pytest.mark.parametrize("render", [text.render, markdown.render, csv_table.render])
+@pytest.mark.parametrize("render", [rendering.text, rendering.markdown, rendering.csv])
 def test_columns_are_shown_as_asked(vgg, render):
     shown = render(vgg, columns=["macs", "layer"])
     header = next(line for line in shown.splitlines() if "layer" in line)
@@ -319,5 +318,5 @@ def test_columns_are_shown_as_asked(vgg, render):
 
 def test_columns_that_are_asked_for_stay_in_a_narrow_terminal(vgg):
     names = [column.name for column in COLUMNS]
-    header = table(text.render(vgg, columns=names, width=40))[0]
+    header = table(rendering.text(vgg, columns=names, width=40))[0]
     assert [column.title for column in COLUMNS if column.title not in header] == []

@@ -5,7 +5,7 @@ from itertools import pairwise
 from math import prod
 
 import pytest
-from helpers import spec_of
+from support.specs import spec_of
 
 from archspec.compile.expand import expand
 from archspec.cost.report import CONVENTION, Report, report

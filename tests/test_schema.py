@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import spec_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
-from strategies import MERGES, specs
+from support.random_specs import MERGES, specs
+from support.specs import spec_of
 
 from archspec.compile import catalog
 from archspec.compile.expand import expand

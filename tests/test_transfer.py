@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import describe_run, spec_of
 from pages import ROOT
+from support.runs import describe_run
+from support.specs import spec_of
 
 from archspec.compile.expand import expand
 from archspec.errors import RecipeError, UsageError

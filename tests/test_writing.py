@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from helpers import spec_of
 from hypothesis import given
 from hypothesis import strategies as st
+from support.specs import spec_of
 
 from archspec.compile.expand import expand
 from archspec.spec.source import parse

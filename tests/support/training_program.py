@@ -1,7 +1,7 @@
-"""A program that trains as its argument says, for tests of what several devices or hosts share.
+"""Train runs as the argument says, in a process of its own, on several devices or hosts.
 
-python sharing.py '[[SPEC, FOLDER, RECIPE, LEFT], ..]' [HOSTS HOST PORT]: each run begins in a
-folder, by its recipe, and is left in the epoch LEFT, if that is not 0, to be taken up again.
+python training_program.py JOBS [HOSTS HOST PORT], where JOBS is a JSON list of
+[SPEC, FOLDER, RECIPE, EPOCH]. EPOCH > 0 interrupts the run when that epoch begins, and resumes it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The same maps on every backend: cases that a process a backend computes, once a test session.
 
-python backends.py FILE [CASE...]: computes cases on the backend of KERAS_BACKEND, into a .npz.
+`python -m support.backends FILE [CASE...]` computes cases on the backend of KERAS_BACKEND.
 
-A part of `archspec.explain` adds its cases in a file of its own, `maps_PART.py`, in its table
-`CASES`: by name a function that takes `keras` and gives arrays by name. `test_backends.py`
-compares all of them. Weights and images come from NumPy (`explaining.seeded`, `explaining.images`),
+A part of `archspec.explain` adds its cases in a file of its own, `maps/PART.py`, in its table
+`CASES`: by name a function that takes `keras` and returns arrays by name. `test_backends.py`
+compares all of them. Weights and images come from NumPy (`networks.seeded`, `networks.images`),
 so that all backends have the same.
 """
 
@@ -38,10 +38,9 @@ PATIENCE = 1_200
 def cases() -> dict[str, Case]:
     """All cases, by part and name: `attribution/saliency`."""
     found: dict[str, Case] = {}
-    for file in sorted(Path(__file__).parent.glob("maps_*.py")):
-        part = file.stem.removeprefix("maps_")
-        for name, case in importlib.import_module(file.stem).CASES.items():
-            found[f"{part}/{name}"] = case
+    for file in sorted(Path(__file__).parent.glob("maps/*.py")):
+        for name, case in importlib.import_module(f"support.maps.{file.stem}").CASES.items():
+            found[f"{file.stem}/{name}"] = case
     return found
 
 
@@ -81,7 +80,8 @@ def compute(backend: str, file: Path) -> None:
     """Let a process of its own compute all cases."""
     unfinished = file.with_suffix(".part.npz")
     result = subprocess.run(
-        [sys.executable, __file__, str(unfinished)],
+        [sys.executable, "-m", "support.backends", str(unfinished)],
+        cwd=Path(__file__).parents[1],
         env=os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,

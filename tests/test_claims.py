@@ -1,7 +1,7 @@
 """Claims of a spec: what may be claimed, what holds, and where a false one stands."""
 
 import pytest
-from helpers import spec_of
+from support.specs import spec_of
 
 from archspec.cost.checks import FIGURES, Check
 from archspec.cost.report import report

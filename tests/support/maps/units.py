@@ -1,9 +1,9 @@
-"""Cases of `backends.py`: what layers put out, which of their units are dead, their kernels."""
+"""Cases of `support/backends.py`: activations of layers, their dead units, their kernels."""
 
 from typing import Any
 
 import numpy as np
-from explaining import images, relu_net
+from support.networks import images, relu_net
 
 from archspec import explain
 

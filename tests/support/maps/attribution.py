@@ -1,9 +1,9 @@
-"""Cases of `backends.py`: what a class's score depends on."""
+"""Cases of `support/backends.py`: what a class's score depends on."""
 
 from typing import Any
 
 import numpy as np
-from explaining import images, relu_net
+from support.networks import images, relu_net
 
 from archspec import explain
 from archspec.explain.attribution import ATTRIBUTIONS, class_gradients, maps_by

@@ -1,6 +1,6 @@
-"""Maps of `deconvnet` and `guided`, to be compared between backends (see `backends.py`)."""
+"""Maps of `deconvnet` and `guided`, to be compared between backends (see `support/backends.py`)."""
 
-from explaining import images, relu_net, seeded, subject_of
+from support.networks import images, relu_net, seeded, subject_of
 
 from archspec import explain
 from archspec.explain.attribution import class_gradients

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from explaining import images, relu_net
+from support.networks import images, relu_net
 
 from archspec import explain
 

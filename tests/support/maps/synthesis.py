@@ -1,9 +1,9 @@
-"""Cases of `backends.py`: images that a search makes, after a number of steps."""
+"""Cases of `support/backends.py`: images that a search makes, after a number of steps."""
 
 from typing import Any
 
 import numpy as np
-from explaining import images, relu_net
+from support.networks import images, relu_net
 
 from archspec import explain
 

@@ -1,9 +1,9 @@
-"""Cases of `backends.py`: images on a plane."""
+"""Cases of `support/backends.py`: images on a plane."""
 
 from typing import Any
 
 import numpy as np
-from explaining import images, relu_net
+from support.networks import images, relu_net
 
 from archspec import explain
 
