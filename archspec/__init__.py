@@ -57,9 +57,9 @@ if TYPE_CHECKING:
     from archspec.runs.outcome import Run as Run
     from archspec.spec.document import Spec as Spec
     from archspec.spec.loading import load as load
-    from archspec.training.first_step import Probe as Probe
     from archspec.training.fit import fit as fit
     from archspec.training.fit import resume as resume
+    from archspec.training.probe import Probe as Probe
     from archspec.training.probe import probe as probe
     from archspec.training.rates import Rates as Rates
     from archspec.training.rates import find_lr as find_lr
@@ -73,7 +73,7 @@ _HOMES = {
     "compare": "archspec.cost.compare",
     "Difference": "archspec.cost.difference",
     "diff": "archspec.cost.difference",
-    "Probe": "archspec.training.first_step",
+    "Probe": "archspec.training.probe",
     "Report": "archspec.cost.report",
     "report": "archspec.cost.report",
     "ArchspecError": "archspec.errors",

@@ -44,7 +44,7 @@ from archspec import system as machine
 from archspec.errors import ArchspecError
 from archspec.keras_model.engine import load_keras
 from archspec.training import pace
-from archspec.training.callbacks import Facts, Logs, Watcher
+from archspec.training.callbacks import Logs, RunFacts, Watcher
 
 ENGINES = {"jax": "JAX", "torch": "PyTorch"}
 POLICY = "mixed_bfloat16"
@@ -104,7 +104,7 @@ class Rounds(Watcher):
         self.rates: list[float] = []
         self.peak = 0.0
 
-    def begins(self, facts: Facts) -> None:
+    def begins(self, facts: RunFacts) -> None:
         self.images, self.peak = facts.images, facts.peak_flops
 
     def epoch_begins(self, epoch: int) -> None:  # noqa: ARG002

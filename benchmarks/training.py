@@ -37,7 +37,7 @@ from loops import Task, loop
 import archspec
 from archspec.data.dataset import load
 from archspec.recipe.train import Recipe
-from archspec.training.callbacks import Facts, Logs, Watcher
+from archspec.training.callbacks import Logs, RunFacts, Watcher
 
 IMAGES = 2_560
 """Of CIFAR's size. Speed depends on how many, and not on what they show."""
@@ -77,7 +77,7 @@ class Turns(Watcher):
         self._epochs = epochs
         self._times: dict[str, list[Took]] = {}
 
-    def begins(self, facts: Facts) -> None:
+    def begins(self, facts: RunFacts) -> None:
         self.images = facts.images
         self._other()  # compiles
 

@@ -130,15 +130,15 @@ def _tell(done: Mapping[str, Any], kind: str) -> None:
 def _saved(run: str, which: str | None) -> Path:
     """The .keras file that is meant."""
     from archspec.errors import UsageError
-    from archspec.runs import reading
+    from archspec.runs import storage
     from archspec.runs.outcome import saved_model
 
     place = Path(run)
-    kind = reading.kind_of(place)
+    kind = storage.kind_of(place)
     if kind == "folder":
         if which is None:
             return saved_model(place)
-        if reading.exists(place / f"{which}.keras"):
+        if storage.exists(place / f"{which}.keras"):
             return place / f"{which}.keras"
         raise UsageError(f"{run} holds no {which}.keras: no run saved a model there")
     if place.suffix == ".keras" and kind == "file":
@@ -153,10 +153,10 @@ def _saved(run: str, which: str | None) -> Path:
 def _run_of(saved: Path) -> Trained | None:
     """The run whose model this is; None for a file of its own."""
     from archspec.evaluation import trained
-    from archspec.runs import reading
+    from archspec.runs import storage
     from archspec.runs.files import DATA, SPEC
 
-    if not all(reading.exists(saved.parent / name) for name in (DATA, SPEC)):
+    if not all(storage.exists(saved.parent / name) for name in (DATA, SPEC)):
         return None
     (run,) = trained.find(saved)
     return run

@@ -180,7 +180,7 @@ def command(
             raise click.UsageError(
                 "Missing argument 'SPEC': a file, a network's name, or --resume RUN."
             )
-        with together.together():
+        with together.all_succeed():
             network = load_spec(spec, variant, settings)
         if find_lr:
             if together.count > 1:

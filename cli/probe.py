@@ -12,7 +12,7 @@ from .options import Whole, format_option, load_spec, out_option, rows_options, 
 from .output import FORMATS, SUFFIXES, as_json, check_outputs, deliver
 
 if TYPE_CHECKING:
-    from archspec.training.first_step import Probe
+    from archspec.training.probe import Probe
 
 
 @click.command("probe", cls=EngineCommand)

@@ -25,7 +25,7 @@ from archspec.data.splitting import split_digest
 from archspec.data.values import BYTES, LEVELS, Range
 from archspec.errors import RecipeError, UsageError
 from archspec.ops.shape import Shape
-from archspec.runs import reading
+from archspec.runs import storage
 
 LABELS = np.repeat(np.arange(3, dtype=np.int32), [100, 50, 10])
 
@@ -623,7 +623,7 @@ def test_of_images_that_are_not_in_memory_a_sample_is_measured(monkeypatch, fold
 def test_preprocessing_is_written_and_read_back():
     fitted = Preprocessing((1.5, 2.0), (3.0, 4.0), True, "crop", LEVELS, 12)
     for each in (fitted, replace(fitted, range=None), replace(fitted, range=Range(-1.0, 1.0))):
-        assert reading.parse(json.dumps(asdict(each)), Preprocessing, "") == each
+        assert storage.parse(json.dumps(asdict(each)), Preprocessing, "") == each
 
 
 @pytest.mark.parametrize("limits", [LEVELS, Range(-1.0, 1.0), Range(1040.0, 1130.0)])
@@ -676,7 +676,7 @@ def test_black_and_white_of_an_array_are_what_its_values_show(dtype, minimum, ma
     assert found.range == limits
     assert (found.minimum, found.maximum) == (images.min(), images.max())
     assert found.dtype == np.dtype(dtype).name
-    assert reading.parse(json.dumps(asdict(found)), type(found), "") == found
+    assert storage.parse(json.dumps(asdict(found)), type(found), "") == found
 
 
 def test_the_extremes_of_an_array_are_found_in_any_of_its_chunks(monkeypatch):

@@ -18,7 +18,7 @@ from archspec.errors import CODES, Problem, RecipeError, SpecError, UsageError
 from archspec.keras_model.export import Exported, UnequalError
 from archspec.render.errors import render
 from archspec.runs.outcome import DivergedError, Run
-from archspec.runs.reading import DamagedError
+from archspec.runs.storage import DamagedError
 
 FOLDER = Path(__file__).parent / "diagnostics"
 HEADER = "name: net\ninput: [8, 8, 3]\nlayers:\n"

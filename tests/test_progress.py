@@ -22,12 +22,12 @@ from archspec.cli import fit
 from archspec.errors import UsageError
 from archspec.system import MemoryUse
 from archspec.text import duration, number
-from archspec.training.callbacks import Facts, as_keras_callback
+from archspec.training.callbacks import RunFacts, as_keras_callback
 from archspec.training.events import Events
 from archspec.training.pace import Pace, training_flops
 from archspec.training.progress import Field, Progress, fit_fields
 
-TEN_STEPS = Facts("net", epochs=2, images=320, batch=32, validation_images=64)
+TEN_STEPS = RunFacts("net", epochs=2, images=320, batch=32, validation_images=64)
 
 
 class Terminal(io.StringIO):
@@ -42,7 +42,7 @@ def _wide_and_without_colour(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
 
 
-def show(stream: io.StringIO, facts: Facts = TEN_STEPS, **how) -> str:
+def show(stream: io.StringIO, facts: RunFacts = TEN_STEPS, **how) -> str:
     clock = Clock()
     progress = Progress(stream, clock=clock)
     for _ in run(progress, clock, facts, **how):
@@ -69,7 +69,7 @@ def test_without_a_terminal_each_epoch_is_one_plain_line():
 
 
 def test_a_terminal_shows_where_in_the_epoch_a_run_is():
-    facts = Facts("net", epochs=20, images=320, batch=32, validation_images=64)
+    facts = RunFacts("net", epochs=20, images=320, batch=32, validation_images=64)
     text = show(Terminal(), facts, validation_seconds=1)
     shown = text.split("\r")
     assert any(
@@ -95,7 +95,7 @@ def test_an_error_in_the_middle_of_an_epoch_has_a_line_of_its_own(monkeypatch):
 
 
 def test_a_line_is_rewritten_at_most_ten_times_a_second():
-    one_second = Facts("net", epochs=1, images=1000, batch=1)
+    one_second = RunFacts("net", epochs=1, images=1000, batch=1)
     text = show(Terminal(), one_second, step_seconds=lambda _: 0.001)
     # When the epoch begins, ten times, and when it is over; the clock's rounding may take one.
     assert 10 <= text.count("\r") <= 12
@@ -103,7 +103,7 @@ def test_a_line_is_rewritten_at_most_ten_times_a_second():
 
 def test_the_measures_of_the_recipe_are_shown_and_the_main_one_first():
     logs = {"aux_accuracy": 0.25, "loss": 1e-5, "output_accuracy": 0.5, "mean_squared_error": 2.0}
-    facts = Facts("net", epochs=1, images=64, batch=32, accuracy="output_accuracy")
+    facts = RunFacts("net", epochs=1, images=64, batch=32, accuracy="output_accuracy")
     assert ("loss 1e-05  accuracy 50.0%  aux accuracy 25.0%  mean squared error 2.0000") in show(
         io.StringIO(), facts, logs=logs
     )
@@ -117,7 +117,7 @@ def test_a_learning_rate_among_the_measures_is_not_said_twice():
 
 def test_speed_is_shown_as_a_share_of_the_machines_peak_and_memory_as_the_backend_tells():
     def line(used: MemoryUse) -> str:
-        facts = Facts(
+        facts = RunFacts(
             "net",
             epochs=1,
             images=320,
@@ -137,7 +137,7 @@ def test_speed_is_shown_as_a_share_of_the_machines_peak_and_memory_as_the_backen
 def test_an_epoch_that_was_stopped_within_says_so():
     stream = io.StringIO()
     progress = Progress(stream)
-    progress.begins(Facts("net", epochs=2, images=64, batch=32))
+    progress.begins(RunFacts("net", epochs=2, images=64, batch=32))
     progress.epoch_begins(1)
     progress.steps_done(1, {"loss": 1.5})
     progress.epoch_ends(1, {"loss": 1.5})
@@ -325,7 +325,7 @@ class Watched(Pace):
     def ends(self, ending): ...
 
 
-LONG = Facts("net", epochs=20, images=12_800, batch=128, validation_images=1_280)
+LONG = RunFacts("net", epochs=20, images=12_800, batch=128, validation_images=1_280)
 
 
 @pytest.mark.parametrize(
@@ -339,14 +339,14 @@ LONG = Facts("net", epochs=20, images=12_800, batch=128, validation_images=1_280
         pytest.param(LONG, lambda n: 5 if n == 100 else 0.1, 0.4, 110, id="a smaller last batch"),
         pytest.param(LONG, lambda _: 90, 200, 150, id="steps of minutes"),
         pytest.param(
-            Facts("net", epochs=20, first_epoch=18, images=12_800, batch=128),
+            RunFacts("net", epochs=20, first_epoch=18, images=12_800, batch=128),
             lambda n: 60 if n == 1 else 0.1,
             0.0,
             50,
             id="a run that goes on",
         ),
         pytest.param(
-            Facts("net", epochs=20, images=128, batch=128),
+            RunFacts("net", epochs=20, images=128, batch=128),
             lambda n: 9 if n == 1 else 0.5,
             0.0,
             5,
@@ -402,7 +402,7 @@ def test_what_is_frozen_costs_less(trained, flops):
 # Events for programs
 
 
-def events(facts: Facts = TEN_STEPS, **how) -> list[dict]:
+def events(facts: RunFacts = TEN_STEPS, **how) -> list[dict]:
     stream, clock = io.StringIO(), Clock()
     for _ in run(Events(stream, clock=clock, now=lambda: 1.5e9), clock, facts, **how):
         pass

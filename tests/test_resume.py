@@ -21,9 +21,9 @@ import pytest
 import archspec
 from archspec.errors import SpecError, UsageError
 from archspec.runs import checkpoint, folder
-from archspec.runs.memory import Memory
 from archspec.runs.outcome import Run
-from archspec.training import record
+from archspec.runs.state import RunState
+from archspec.training import recorder
 from archspec.training.callbacks import Watcher
 from archspec.training.fit import fit, resume
 
@@ -177,11 +177,11 @@ def test_a_run_goes_on_without_what_it_began_with(spec):
 
 @pytest.mark.filterwarnings("error:Skipping variable loading")
 def test_the_best_epoch_may_be_of_an_earlier_stage(spec, monkeypatch):
-    def judge(memory: record.Memory, *_: object) -> None:
+    def judge(memory: recorder.RunState, *_: object) -> None:
         memory.best_epoch = min(len(memory.rows), 2)
 
     fit(spec, out="base", epochs=1)
-    monkeypatch.setattr(record.Memory, "judge", judge)
+    monkeypatch.setattr(recorder.RunState, "judge", judge)
     transfer = {"from": "base", "freeze": "conv1", "unfreeze": [{"epoch": 3, "freeze": "none"}]}
     run = fit(spec, out="stages", epochs=4, transfer=transfer)
     assert run.best_epoch == 2
@@ -192,14 +192,14 @@ def test_a_best_model_that_came_too_soon_is_there_when_the_run_has_ended(spec, m
     def weights(home: str, name: str = "best") -> list[np.ndarray]:
         return [np.array(w) for w in archspec.load_model(f"{home}/{name}.keras").get_weights()]
 
-    def judge(memory: record.Memory, *_: object) -> None:
+    def judge(memory: recorder.RunState, *_: object) -> None:
         memory.best_epoch = min(len(memory.rows), 2)
 
     recipe = {"steps_per_execution": 1}
-    monkeypatch.setattr(record.Memory, "judge", judge)
-    monkeypatch.setattr(record, "BEST_SHARE", math.inf)
+    monkeypatch.setattr(recorder.RunState, "judge", judge)
+    monkeypatch.setattr(recorder, "BEST_SHARE", math.inf)
     fit(spec, out="at_once", **recipe)
-    monkeypatch.setattr(record, "BEST_SHARE", 1e-9)
+    monkeypatch.setattr(recorder, "BEST_SHARE", 1e-9)
     fit(spec, out="late", **recipe)
     with pytest.raises(Stop):
         fit(spec, out="stopped", watchers=[StopsAt(5, 1)], **recipe)
@@ -226,7 +226,7 @@ def test_of_a_damaged_checkpoint_the_one_before_takes_the_place(spec, whole):
 def test_no_flipped_bit_makes_another_checkpoint_of_one(tmp_path):
     arrays = {f"model/{size}": np.arange(size, dtype=np.float32) for size in (3, 40)}
     rows = [{"epoch": 1, "seconds": 0.5, "images_per_second": 2.0}]
-    path = checkpoint.save(tmp_path, checkpoint.Checkpoint(1, arrays, Memory(rows)))
+    path = checkpoint.save(tmp_path, checkpoint.Checkpoint(1, arrays, RunState(rows)))
     whole, results = path.read_bytes(), []
     for place in range(len(whole)):
         flipped = bytearray(whole)

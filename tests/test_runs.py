@@ -37,10 +37,10 @@ from archspec.evaluation import trained
 from archspec.evaluation.scores import Cell, Scores
 from archspec.keras_model import engine
 from archspec.keras_model.export import Exported, UnequalError
-from archspec.runs import checkpoint, folder, reading
-from archspec.runs.beginning import MAY_CHANGE
+from archspec.runs import checkpoint, folder, storage
+from archspec.runs.origin import MAY_CHANGE
 from archspec.runs.outcome import DivergedError, Run
-from archspec.runs.reading import DamagedError
+from archspec.runs.storage import DamagedError
 from archspec.spec.template import Passed
 from archspec.text import csv_lines, without_controls
 from archspec.training import fit as training
@@ -99,7 +99,7 @@ def state(home: Path) -> dict[str, str]:
     """The digest of each file in a folder, and that folders are there."""
     found = {}
     for path in sorted(home.rglob("*")):
-        whole = path.is_file() and path.stat().st_size < reading.MAX_BYTES
+        whole = path.is_file() and path.stat().st_size < storage.MAX_BYTES
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if whole else "-"
         found[str(path.relative_to(home))] = digest
     return found
@@ -139,7 +139,7 @@ REFUSING = {
 
 def huge(path: Path) -> None:
     path.touch()
-    os.truncate(path, reading.MAX_BYTES + 1)
+    os.truncate(path, storage.MAX_BYTES + 1)
 
 
 def a_folder(path: Path) -> None:

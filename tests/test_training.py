@@ -33,7 +33,7 @@ from archspec.runs.outcome import Outcome
 from archspec.runs.summary import time_taken, verdict
 from archspec.training.callbacks import Watcher
 from archspec.training.interrupt import Interrupt
-from archspec.training.record import Memory, Record
+from archspec.training.recorder import Recorder, RunState
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -387,7 +387,7 @@ def test_the_speed_of_a_run_is_without_its_start_and_only_what_a_clock_could_tel
 
 @pytest.mark.keras
 def test_a_clock_may_be_coarser_than_an_epoch_is_long(load, monkeypatch):
-    monkeypatch.setattr("archspec.training.record.time.monotonic", lambda: 100.0)
+    monkeypatch.setattr("archspec.training.recorder.time.monotonic", lambda: 100.0)
     run = archspec.fit(load(), epochs=1)
     assert (run.outcome, run.seconds, run.images_per_second) == ("finished", 0.0, 0.0)
     assert "| time | 0:00 |" in (run.folder / "summary.md").read_text(encoding="utf-8")
@@ -395,7 +395,7 @@ def test_a_clock_may_be_coarser_than_an_epoch_is_long(load, monkeypatch):
 
 def best_epochs(epochs: Iterable[tuple[int, float]], images: int) -> list[int | None]:
     """The best epoch after each of them: images right, and the loss."""
-    memory, best = Memory(), []
+    memory, best = RunState(), []
     for epoch, (right, loss) in enumerate(epochs, start=1):
         row = {"loss": 1.0, "accuracy": 0.5, "val_loss": loss, "val_accuracy": right / images}
         memory.rows.append({"epoch": epoch, **row})
@@ -494,8 +494,8 @@ def test_a_run_that_diverges_is_an_error_and_keeps_no_broken_model(load):
 def test_the_steps_since_the_loss_was_a_number_are_remembered(tmp_path):
     """However many steps come after, or are told of at once."""
     model, train = SimpleNamespace(stop_training=False), SimpleNamespace(steps=12)
-    kept = {"interrupt": Interrupt(), "memory": Memory()}
-    record = Record(None, model, train, tmp_path, judged=1, accuracy="accuracy", **kept)
+    kept = {"interrupt": Interrupt(), "memory": RunState()}
+    record = Recorder(None, model, train, tmp_path, judged=1, accuracy="accuracy", **kept)
     for steps, loss in [(4, 1.0), (8, math.nan), (12, math.nan)]:
         record.steps_done(steps, {"loss": loss})
     assert record.failed == range(5, 9)

@@ -15,7 +15,7 @@ from archspec.runs import units as file
 from archspec.training import units
 from archspec.training.callbacks import Watcher
 from archspec.training.distribution import Devices
-from archspec.training.session import plan, prepare
+from archspec.training.session import plan_training, prepare
 
 SPEC = """
 name: watched
@@ -104,7 +104,7 @@ def test_the_numbers_are_those_of_the_network_that_is_saved(run):
     import keras
 
     model = keras.models.load_model(run.folder / "final.keras")
-    data = prepare(plan(archspec.load(run.folder / "spec.yaml"), {})).data
+    data = prepare(plan_training(archspec.load(run.folder / "spec.yaml"), {})).data
 
     def seen(part, places=slice(None)):
         images = data.preprocessing(part.pixels.read(part.indices[places]))

@@ -8,7 +8,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.data import dataset as training_data
+from archspec.data import dataset
 from archspec.data.arrayfiles import without_labels
 from archspec.data.dataset import Data
 from archspec.data.examples import TEST, TRAIN, VALIDATION
@@ -133,7 +133,7 @@ def with_known_classes(
     """
     recipe = choice.recipe
     try:
-        problems = [p for at, p in training_data.misfits(recipe, shape, {}) if at == "input"]
+        problems = [p for at, p in dataset.misfits(recipe, shape, {}) if at == "input"]
         facts = SOURCES[recipe.source].look(recipe, shape)
     except RecipeError as error:
         raise UsageError(str(error)) from None
@@ -274,7 +274,7 @@ def _loaded(networks: Sequence[Network], recipe: DataRecipe) -> list[Data]:
         key = network.preprocessing.resize, network.input_shape
         if key not in known:
             fitting = recipe.model_copy(update={"resize": key[0], "cache": False})
-            known[key] = training_data.load(fitting, network.input_shape)
+            known[key] = dataset.load(fitting, network.input_shape)
     return [known[each.preprocessing.resize, each.input_shape] for each in networks]
 
 

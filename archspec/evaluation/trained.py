@@ -29,9 +29,9 @@ from archspec.keras_model.engine import load_file, load_keras
 from archspec.ops.shape import Shape
 from archspec.recipe import compilation
 from archspec.recipe.train import Recipe
-from archspec.runs import reading
-from archspec.runs.beginning import Beginning
+from archspec.runs import storage
 from archspec.runs.files import DATA, MODELS, SPEC
+from archspec.runs.origin import RunSetup
 from archspec.runs.outcome import saved_model
 from archspec.runs.records import DataRecord
 
@@ -122,14 +122,14 @@ def _place(run: Any) -> Path:
 
 
 def _find(place: Path) -> Trained:
-    kind = reading.kind_of(place)
+    kind = storage.kind_of(place)
     if kind == "folder":
-        if not reading.exists(place / SPEC):
+        if not storage.exists(place / SPEC):
             raise UsageError(f"{place} is not the folder of a run")
         return _of_run(str(place), place, saved_model(place))
     if place.suffix == ".keras" and kind == "file":
         home = place.parent
-        if place.name in MODELS and reading.exists(home / SPEC) and reading.exists(home / DATA):
+        if place.name in MODELS and storage.exists(home / SPEC) and storage.exists(home / DATA):
             return _of_run(str(place), home, place)
         return Trained(str(place), place)
     if kind:
@@ -138,7 +138,7 @@ def _find(place: Path) -> Trained:
 
 
 def _of_run(name: str, home: Path, file: Path) -> Trained:
-    beginning = Beginning.read(home)
+    beginning = RunSetup.read(home)
     graph = expand(beginning.spec)
     channels = len(beginning.data.preprocessing.mean)
     if channels != graph.input.channels:

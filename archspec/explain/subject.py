@@ -27,7 +27,7 @@ from archspec.explain.gradient import compiled
 from archspec.keras_model.build import build
 from archspec.keras_model.engine import load_keras
 from archspec.ops.shape import Shape
-from archspec.runs import reading
+from archspec.runs import storage
 from archspec.spec.document import Spec
 from archspec.spec.loading import load as load_spec
 
@@ -363,7 +363,7 @@ def _spec(run: Explainable) -> Spec | None:
     family, _, variant = name.rpartition(":")
     if Path(family or variant).suffix in {".yaml", ".yml", ".json"}:
         return load_spec(name)
-    if reading.kind_of(Path(name)) or sep in name or "." in name:
+    if storage.kind_of(Path(name)) or sep in name or "." in name:
         return None
     try:
         return load_spec(name)

@@ -10,7 +10,7 @@ from typing import Any
 from archspec.render import table as tables
 from archspec.render.table import Style, table
 from archspec.text import printable
-from archspec.training.first_step import CONVENTION, Probe, Reading
+from archspec.training.probe import CONVENTION, Probe, ProbeRow
 
 PAGE = 100
 """Width of prose where there is no terminal."""
@@ -21,7 +21,7 @@ def _number(value: float | None) -> str:
     return "" if value is None else "0" if value == 0 else f"{value:#.3g}".rstrip(".")
 
 
-def _mean(reading: Reading) -> str:
+def _mean(reading: ProbeRow) -> str:
     """The mean, or 0 where it is lost in the spread of the values."""
     mean, std = reading.activity[:2]
     return _number(0.0 if abs(mean) < 0.01 * std else mean)
@@ -37,8 +37,8 @@ class Column:
 
     name: str
     title: str
-    value: Callable[[Reading], Any]
-    text: Callable[[Reading], str]
+    value: Callable[[ProbeRow], Any]
+    text: Callable[[ProbeRow], str]
     left: bool = False
     rank: int = 0
     """The higher, the sooner a narrow terminal goes without it."""
@@ -115,7 +115,7 @@ def _setting(probe: Probe) -> str:
     )
 
 
-def _table(rows: Sequence[Reading]) -> tuple[list[Column], list[list[str]]]:
+def _table(rows: Sequence[ProbeRow]) -> tuple[list[Column], list[list[str]]]:
     """The columns that have something to say, and what each says of each row."""
     columns = [column for column in COLUMNS if any(map(column.text, rows))]
     return columns, [[printable(column.text(row)) for column in columns] for row in rows]

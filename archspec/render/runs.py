@@ -8,7 +8,7 @@ from typing import Final
 
 from archspec.render import table as tables
 from archspec.render.table import Style, wrapped
-from archspec.runs.comparison import SEEDS, Entry, Figures, RunComparison
+from archspec.runs.comparison import SEEDS, Figures, RunComparison, RunEntry
 from archspec.text import csv_lines, duration, label, printable
 
 LONGEST: Final = 48
@@ -98,7 +98,7 @@ def _table(comparison: RunComparison) -> tuple[list[Column], list[list[str]]]:
     return columns, rows
 
 
-def _cell(column: Column, entry: Entry) -> str:
+def _cell(column: Column, entry: RunEntry) -> str:
     if column is NAME:
         return label(entry.name, LONGEST)
     if column is COUNT:

@@ -21,7 +21,7 @@ from archspec.render.figures import (
     say,
     sequence,
 )
-from archspec.runs.units import MEASURES, Layers
+from archspec.runs.units import MEASURES, LayerMeasures
 from archspec.text import label
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ TITLES: Final = {
 """What stands beside the axis of each measure."""
 
 
-def write_units(epochs: Sequence[Layers], title: str, svg_path: Path, png_path: Path) -> None:
+def write_units(
+    epochs: Sequence[LayerMeasures], title: str, svg_path: Path, png_path: Path
+) -> None:
     """Draw each layer's gradient, dead and saturated units over the epochs, from epoch 0.
 
     Layers go from dark, the first, to light. A gradient of 0 has no place on a logarithmic axis,
@@ -62,7 +64,9 @@ def write_units(epochs: Sequence[Layers], title: str, svg_path: Path, png_path: 
         epoch_axis(stack, 0, len(epochs) - 1)
 
 
-def _draw(axes: Axes, measure: str, epochs: Sequence[Layers], colours: dict[str, str]) -> None:
+def _draw(
+    axes: Axes, measure: str, epochs: Sequence[LayerMeasures], colours: dict[str, str]
+) -> None:
     from matplotlib.ticker import PercentFormatter  # noqa: PLC0415
 
     axes.set_ylabel(TITLES[measure])
@@ -93,7 +97,7 @@ def _draw(axes: Axes, measure: str, epochs: Sequence[Layers], colours: dict[str,
     end_labels(axes, ends, PANEL)
 
 
-def _points(epochs: Sequence[Layers], layer: str, measure: str, *, positive: bool) -> Points:
+def _points(epochs: Sequence[LayerMeasures], layer: str, measure: str, *, positive: bool) -> Points:
     """(epoch, value); NaN for what cannot be shown; none where no value can be."""
     points: Points = []
     for number, layers in enumerate(epochs):

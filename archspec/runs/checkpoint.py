@@ -20,10 +20,10 @@ from pydantic import ConfigDict
 
 from archspec.errors import UsageError
 from archspec.keras_model.engine import load_keras
-from archspec.runs import folder, reading
+from archspec.runs import folder, storage
 from archspec.runs.files import CHECKPOINTS
-from archspec.runs.memory import Memory, history_fault
-from archspec.runs.reading import STRICT, DamagedError
+from archspec.runs.state import RunState, history_fault
+from archspec.runs.storage import STRICT, DamagedError
 
 KEPT: Final = 2
 """The newest checkpoint may be damaged by a failing disk: the one before it is still there."""
@@ -47,7 +47,7 @@ class Checkpoint:
     epoch: int
     arrays: dict[str, Any]
     """The variables of model and optimizer, random states, and arrays of the callbacks, by name."""
-    memory: Memory = field(default_factory=Memory)
+    memory: RunState = field(default_factory=RunState)
     callbacks: Sequence[Mapping[str, Any]] = ()
     """What each of Keras's callbacks remembers, by attribute."""
 
@@ -58,7 +58,7 @@ class _Facts:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    record: Memory
+    record: RunState
     callbacks: tuple[Mapping[str, Any], ...]
     dtypes: Mapping[str, str]
     """The name of every array's dtype: a file knows no bfloat16, only its two bytes."""
@@ -120,10 +120,10 @@ def _whole(epoch: int, path: Path) -> Checkpoint | None:
     import numpy as np  # noqa: PLC0415
 
     try:
-        reading.check_readable(path)
+        storage.check_readable(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             arrays = {name: held[name] for name in held.files}
-        facts = reading.parse(arrays.pop(_FACTS).tobytes(), _Facts, str(path))
+        facts = storage.parse(arrays.pop(_FACTS).tobytes(), _Facts, str(path))
         if any(array.dtype.kind == "V" for array in arrays.values()):
             load_keras()  # with it comes what teaches numpy bfloat16
         arrays = {name: arrays[name].view(dtype) for name, dtype in facts.dtypes.items()}

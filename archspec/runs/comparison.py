@@ -19,10 +19,10 @@ from archspec import arguments
 from archspec.display import Displayed, renderer
 from archspec.element import show
 from archspec.errors import SpecError, UsageError, suggestion
-from archspec.runs import beginning, units
-from archspec.runs.beginning import SAYS_NOTHING, Beginning
+from archspec.runs import origin, units
+from archspec.runs.origin import SAYS_NOTHING, RunSetup
 from archspec.runs.outcome import Run
-from archspec.runs.units import MEASURES, Layers
+from archspec.runs.units import MEASURES, LayerMeasures
 
 SCHEMA_VERSION = 1
 """The version of the JSON form. It grows when a key changes its meaning or goes."""
@@ -88,7 +88,7 @@ class Compared:
     network: Mapping[str, Any]
     settings: Mapping[str, Any]
     """The variables of its spec and all of its recipe, by dotted keys."""
-    units: tuple[Layers, ...]
+    units: tuple[LayerMeasures, ...]
 
     @classmethod
     def read(cls, home: Path) -> Compared:
@@ -96,8 +96,8 @@ class Compared:
         if home.suffix == ".keras":
             raise UsageError(f"{home} is a model: name the folder of its run")
         run = Run.read(home)
-        began = Beginning.read(home)
-        network = beginning.network(began.spec)
+        began = RunSetup.read(home)
+        network = origin.network(began.spec)
         network = {key: value for key, value in network.items() if key not in SAYS_NOTHING}
         settings = dict(_flat({**network.get("vars", {}), **began.recipe.to_dict()}))
         return cls(run, network, settings, units.read(home))
@@ -149,7 +149,7 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class RunEntry:
     """One run, or several that only their seeds tell apart."""
 
     name: str
@@ -192,7 +192,7 @@ class RunComparison(Displayed):
 
     RENDERER = "runs"
 
-    entries: tuple[Entry, ...]
+    entries: tuple[RunEntry, ...]
     by: str
     notes: tuple[str, ...] = ()
     """What else is to be known, as which run has no curve."""
@@ -331,7 +331,7 @@ def compare_runs(
         groups.setdefault(_key(each, by), []).append(each)
     names = _names(list(groups.values()), by)
     entries = [
-        Entry(name, tuple(group)) for name, group in zip(names, groups.values(), strict=True)
+        RunEntry(name, tuple(group)) for name, group in zip(names, groups.values(), strict=True)
     ]
     if key is not None and sort is not None:
         with_it = [entry for entry in entries if entry.figure(key)[0] is not None]
@@ -365,7 +365,7 @@ def _read(runs: Sequence[Any]) -> list[Compared]:
     return compared
 
 
-def _notes(entries: Sequence[Entry]) -> Iterator[str]:
+def _notes(entries: Sequence[RunEntry]) -> Iterator[str]:
     for entry in entries:
         for each in entry.runs:
             if not each.run.history:

@@ -14,10 +14,10 @@ ORIGIN: Final = "origin.json"
 """What `spec.yaml` and `data.json` said when the run began: `beginning.Origin`."""
 
 TRANSFER: Final = "transfer.json"
-"""From which weights a run began that did not begin with random ones: `records.Begun`."""
+"""From which weights a run began that did not begin with random ones: `records.TransferRecord`."""
 
 ENVIRONMENT: Final = "environment.json"
-"""What each sitting computes on: `records.sittings`."""
+"""What each sitting computes on: `records.environments`."""
 
 HISTORY: Final = "history.csv"
 """A row for each completed epoch."""

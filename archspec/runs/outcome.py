@@ -13,10 +13,10 @@ from pydantic import ConfigDict, Field
 
 from archspec.errors import ArchspecError, UsageError, call
 from archspec.keras_model.build import load_model
-from archspec.runs import reading
+from archspec.runs import storage
 from archspec.runs.files import BEST, CLAIM, FINAL, RESULT, SPEC
-from archspec.runs.memory import history_fault
-from archspec.runs.reading import STRICT, Amount, Count, Number
+from archspec.runs.state import history_fault
+from archspec.runs.storage import STRICT, Amount, Count, Number
 
 Outcome: TypeAlias = Literal["finished", "stopped early", "interrupted", "diverged"]
 
@@ -62,11 +62,11 @@ class Run:
         """
         home = Path(home)
         try:
-            run = replace(reading.read(home / RESULT, cls, folder="."), folder=home)
+            run = replace(storage.read(home / RESULT, cls, folder="."), folder=home)
         except FileNotFoundError:
             raise UsageError(no_run(home)) from None
         if fault := history_fault(run.history, run.best_epoch):
-            raise reading.damaged(home / RESULT, fault)
+            raise storage.damaged(home / RESULT, fault)
         return run
 
     @property
@@ -89,13 +89,13 @@ class Run:
         """The Keras model in `saved`."""
         if self.saved is None:
             raise UsageError(_no_model(self.folder))
-        if not reading.exists(path := self.folder / self.saved):
+        if not storage.exists(path := self.folder / self.saved):
             raise UsageError(f"there is no {path}, which the run has saved")
         return load_model(path)
 
     def write(self) -> None:
         """Write `run.json`."""
-        reading.write(self.folder / RESULT, self, without=("folder",))
+        storage.write(self.folder / RESULT, self, without=("folder",))
 
 
 def saved_model(home: Path) -> Path:
@@ -108,16 +108,16 @@ def saved_model(home: Path) -> Path:
 
     """
     best, final = home / BEST, home / FINAL
-    if reading.exists(best):
+    if storage.exists(best):
         return best
-    if not reading.exists(final):
-        if reading.exists(home / RESULT) and Run.read(home).saved is None:
+    if not storage.exists(final):
+        if storage.exists(home / RESULT) and Run.read(home).saved is None:
             raise UsageError(_no_model(home))
         raise UsageError(
             f"{home} holds no trained model: neither {BEST} nor {FINAL} is there; "
             f"{call('resume', home)} goes on with a run that was stopped"
         )
-    if reading.exists(home / SPEC) and Run.read(home).best_epoch is not None:
+    if storage.exists(home / SPEC) and Run.read(home).best_epoch is not None:
         raise UsageError(
             f"there is no {best}, the model of the run's best epoch: put it back, "
             f"or name {final}, that of its last epoch"
@@ -131,11 +131,11 @@ def _no_model(home: Path) -> str:
 
 def no_run(home: Path) -> str:
     """Why a folder holds no run that has ended."""
-    if not reading.exists(home):
+    if not storage.exists(home):
         return f"there is no folder {home}"
-    if reading.exists(home / SPEC):
+    if storage.exists(home / SPEC):
         return f"the run in {home} has not ended: {call('resume', home)} goes on with it"
-    if reading.exists(home / CLAIM):
+    if storage.exists(home / CLAIM):
         return f"{home} holds no {SPEC}, with which a run begins: start it again elsewhere"
     return f"{home} is not the folder of a run"
 

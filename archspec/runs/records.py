@@ -1,4 +1,4 @@
-"""What the files of a run's beginning hold: its data, its weights' source, its sittings."""
+"""What the files of a run's beginning hold: its data, its weights' source, its environments."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from archspec.data.duplicates import Copies
 from archspec.data.preprocessing import Preprocessing
 from archspec.data.values import Values
 from archspec.errors import UsageError
-from archspec.runs import reading
+from archspec.runs import storage
 from archspec.runs.files import DATA, ENVIRONMENT, TRANSFER
-from archspec.runs.reading import STRICT, Count, DamagedError
+from archspec.runs.storage import STRICT, Count, DamagedError
 
 VERSION: Final = 1
 """Of `data.json`. A file without one is of archspec 0.1.0."""
@@ -80,8 +80,8 @@ class DataRecord:
     def read(cls, home: Path) -> DataRecord:
         """Return what a run's folder says; raise `UsageError` where it does not."""
         try:
-            text = _with_range(reading.content(home / DATA))
-            return reading.parse(text, cls, str(home / DATA))
+            text = _with_range(storage.content(home / DATA))
+            return storage.parse(text, cls, str(home / DATA))
         except FileNotFoundError:
             raise UsageError(
                 f"there is no {home / DATA}, which says what was learnt: put it back"
@@ -93,7 +93,7 @@ class DataRecord:
 
     def write(self, home: Path) -> None:
         """Write `data.json`."""
-        reading.write(home / DATA, self)
+        storage.write(home / DATA, self)
 
 
 def _with_range(text: bytes) -> bytes | str:
@@ -108,7 +108,7 @@ def _with_range(text: bytes) -> bytes | str:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class TransferRecord:
     """`transfer.json`: what a network began with that did not begin with random weights."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -134,26 +134,26 @@ class Begun:
         return "\n".join([f"{copied} from {self.source}; {new}", *self.notes])
 
     @classmethod
-    def read(cls, home: Path) -> Begun | None:
+    def read(cls, home: Path) -> TransferRecord | None:
         """Return what a run's folder says, None where it says nothing; raise `UsageError`."""
         try:
-            return reading.read(home / TRANSFER, cls)
+            return storage.read(home / TRANSFER, cls)
         except FileNotFoundError:
             return None
 
     def write(self, home: Path) -> None:
         """Write `transfer.json`."""
-        reading.write(home / TRANSFER, self)
+        storage.write(home / TRANSFER, self)
 
 
-def sittings(home: Path) -> tuple[Mapping[str, Any], ...]:
+def environments(home: Path) -> tuple[Mapping[str, Any], ...]:
     """Return what each process computed on that trained here; nothing of a damaged file."""
     try:
-        return reading.read(home / ENVIRONMENT, tuple[dict[str, Any], ...])
+        return storage.read(home / ENVIRONMENT, tuple[dict[str, Any], ...])
     except (FileNotFoundError, DamagedError):
         return ()
 
 
-def add_sitting(home: Path, sitting: Mapping[str, Any]) -> None:
+def add_environment(home: Path, environment: Mapping[str, Any]) -> None:
     """Add this process to `environment.json`, which nothing but people reads."""
-    reading.write(home / ENVIRONMENT, [*sittings(home), sitting])
+    storage.write(home / ENVIRONMENT, [*environments(home), environment])

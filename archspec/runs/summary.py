@@ -54,8 +54,8 @@ def page(run: Run, session: Session) -> str:
         ("parameters", f"{run.params:,}"),
         ("time", time_taken(run, duration(run.seconds))),
     ]
-    if session.begun is not None:
-        rows.insert(2, ("began with", str(session.begun)))
+    if session.transferred is not None:
+        rows.insert(2, ("began with", str(session.transferred)))
     if run.best_epoch is not None:
         best = run.history[run.best_epoch - 1]
         measures = ", ".join(f"{key} {best[key]:.4f}" for key in best if key.startswith("val_"))

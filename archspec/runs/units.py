@@ -8,18 +8,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from archspec.runs import folder, reading
+from archspec.runs import folder, storage
 from archspec.runs.files import UNITS
-from archspec.runs.reading import Number
+from archspec.runs.storage import Number
 
 MEASURES: Final = ("gradient", "dead", "saturated")
 """The norm of the gradient by a layer's weights; the shares of its units or outputs."""
 
-Layers: TypeAlias = dict[str, dict[str, Number | None]]
+LayerMeasures: TypeAlias = dict[str, dict[str, Number | None]]
 """The value of each of `MEASURES` for each layer, None where it has no meaning."""
 
 
-def write(home: Path, epochs: Sequence[Layers]) -> None:
+def write(home: Path, epochs: Sequence[LayerMeasures]) -> None:
     """Write `units.csv`; the first of `epochs` is 0, the network before its first step."""
     rows = [
         {"epoch": epoch, "layer": layer, **measures}
@@ -30,7 +30,7 @@ def write(home: Path, epochs: Sequence[Layers]) -> None:
         folder.write_rows(home / UNITS, rows)
 
 
-def read(home: Path) -> tuple[Layers, ...]:
+def read(home: Path) -> tuple[LayerMeasures, ...]:
     """Return what `units.csv` says of each epoch, the first of which is 0.
 
     Returns nothing where there is no such file.
@@ -41,12 +41,12 @@ def read(home: Path) -> tuple[Layers, ...]:
     """
     path = home / UNITS
     try:
-        text = reading.content(path).decode()
+        text = storage.content(path).decode()
     except FileNotFoundError:
         return ()
     except UnicodeDecodeError:
-        raise reading.damaged(path, "it is not text") from None
-    epochs: list[Layers] = []
+        raise storage.damaged(path, "it is not text") from None
+    epochs: list[LayerMeasures] = []
     try:
         for row in csv.DictReader(io.StringIO(text), strict=True):
             epoch = int(row["epoch"])
@@ -54,7 +54,7 @@ def read(home: Path) -> tuple[Layers, ...]:
                 epochs.append({})
             epochs[epoch][row["layer"]] = _measures(row)
     except (KeyError, ValueError, TypeError, IndexError, csv.Error) as error:
-        raise reading.damaged(path, f"a row is not one of {', '.join(MEASURES)}") from error
+        raise storage.damaged(path, f"a row is not one of {', '.join(MEASURES)}") from error
     return tuple(epochs)
 
 

@@ -19,7 +19,7 @@ Logs: TypeAlias = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class RunFacts:
     """What is known of a run before its first step."""
 
     name: str
@@ -77,7 +77,7 @@ class Watcher:
     validated (perhaps), epoch_ends, saved (perhaps). `says` and `warns` may come at any time.
     """
 
-    def begins(self, facts: Facts) -> None: ...
+    def begins(self, facts: RunFacts) -> None: ...
 
     def epoch_begins(self, epoch: int) -> None: ...
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from archspec import system as machine
+from archspec import system
 from archspec.errors import Problem, RecipeError
 from archspec.recipe.parts import Named
 from archspec.recipe.train import Recipe
@@ -195,7 +195,7 @@ def _strategy(devices: tuple[str, ...]) -> Any:
 def _names(keras: Any, hosts: Hosts) -> list[list[str]]:
     """Of each host's devices, as `gpu:0`."""
     if hosts.count == 1:
-        return [machine.devices(keras)]
+        return [system.devices(keras)]
     import jax  # noqa: PLC0415  (nothing else has several hosts)
 
     names: list[list[str]] = [[] for _ in range(hosts.count)]

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from archspec.system import Gauge
-from archspec.training.callbacks import Ending, Facts, Logs, Watcher
+from archspec.training.callbacks import Ending, Logs, RunFacts, Watcher
 from archspec.training.pace import Pace
 from archspec.training.progress import tell
 
@@ -54,7 +54,7 @@ class Events(Watcher):
         self._told = float("-inf")
         self._rate: float | None = None
 
-    def begins(self, facts: Facts) -> None:
+    def begins(self, facts: RunFacts) -> None:
         with self._lock:
             self._facts = facts
             self._pace = Pace(facts, self._clock)

@@ -18,7 +18,7 @@ from archspec.errors import UsageError, call
 from archspec.evaluation import scores
 from archspec.evaluation.inference import averages, scores_of
 from archspec.keras_model.engine import load_file, load_keras
-from archspec.runs import checkpoint, folder, reading, summary
+from archspec.runs import checkpoint, folder, storage, summary
 from archspec.runs.files import (
     BEST,
     CONFUSION_PICTURES,
@@ -28,21 +28,21 @@ from archspec.runs.files import (
     SUMMARY,
     UNITS_PICTURES,
 )
-from archspec.runs.memory import Memory
 from archspec.runs.outcome import DivergedError, Outcome, Run, no_run
-from archspec.runs.records import Begun
+from archspec.runs.records import TransferRecord
+from archspec.runs.state import RunState
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
-from archspec.training import beginnings, resuming, units
+from archspec.training import description, resuming, units
+from archspec.training.callback_state import remembering
 from archspec.training.callbacks import Watcher, as_keras_callback
+from archspec.training.data_check import DataCheck
 from archspec.training.diagnosis import diagnose, wrong_data
 from archspec.training.hosts import ALONE, Hosts
 from archspec.training.interrupt import Interrupt
-from archspec.training.record import Record
-from archspec.training.remembering import remembering
-from archspec.training.session import Session, plan, prepare
+from archspec.training.recorder import Recorder
+from archspec.training.session import Session, plan_training, prepare
 from archspec.training.tensorboard import TensorBoard
-from archspec.training.unchanged import Unchanged
 
 
 def fit(
@@ -86,11 +86,11 @@ def fit(
     with Interrupt().caught() as interrupt:
         if hosts.count > 1:
             hosts.join(load_keras())
-        with hosts.together():
+        with hosts.all_succeed():
             if out is not None and hosts.leads:
                 folder.check_free(arguments.place("out", out))
             spec = as_spec(spec)
-            planned = plan(spec, recipe)
+            planned = plan_training(spec, recipe)
         watchers = watchers if hosts.leads else ()
         for watcher in watchers:  # Keras takes seconds to start, in which nothing else is seen
             watcher.says(f"training {spec.name}")
@@ -120,7 +120,7 @@ def resume(
         watchers: Who is told how it goes.
         hosts: Several, where each of them calls this.
         recipe: What is to be otherwise from now on: `epochs` in all, `devices`, and the other keys
-            in `archspec.runs.beginning.MAY_CHANGE`.
+            in `archspec.runs.origin.MAY_CHANGE`.
 
     Returns:
         The run, with the epochs before and those after.
@@ -138,19 +138,21 @@ def resume(
     with Interrupt().caught() as interrupt:
         if hosts.count > 1:
             hosts.join(load_keras())
-        with hosts.together():
-            if not reading.exists(home / SPEC):
+        with hosts.all_succeed():
+            if not storage.exists(home / SPEC):
                 where = f" on host {hosts.index}; all hosts must see the same one"
                 raise UsageError(no_run(home) + (where if hosts.count > 1 else ""))
         with _kept(hosts, lambda: home) as kept:
-            with hosts.together():
+            with hosts.all_succeed():
                 start = resuming.find(home, recipe)
             hosts.agree("checkpoint in this folder", str(start.epoch))
             for watcher in watchers:
                 watcher.says(f"going on with {home} after epoch {start.epoch}")
             rule = RULE if start.data is None else start.data.split_rule
-            session = prepare(start.plan, hosts, Begun.read(home) if start.held else None, rule)
-            with hosts.together():
+            session = prepare(
+                start.plan, hosts, TransferRecord.read(home) if start.held else None, rule
+            )
+            with hosts.all_succeed():
                 for warning in (*start.warnings, *resuming.check(session, start, home)):
                     for watcher in watchers:
                         watcher.warns(warning)
@@ -172,7 +174,7 @@ def _kept(hosts: Hosts, make: Callable[[], Path]) -> Iterator[Path]:
     Keras's callbacks write there.
     """
     with ExitStack() as stack:
-        with hosts.together():
+        with hosts.all_succeed():
             if hosts.leads:
                 home = make()
                 stack.enter_context(folder.claimed(home))
@@ -196,7 +198,7 @@ def _train(
 
     interrupt.begin_training(stop)
     done = held.epoch if held else 0
-    record = Record(
+    record = Recorder(
         keras,
         model,
         session.train,
@@ -204,11 +206,11 @@ def _train(
         judged=len(session.data.validation) or session.train.images,
         accuracy=session.objective.accuracy,
         interrupt=interrupt,
-        memory=held.memory if held else Memory(),
+        memory=held.memory if held else RunState(),
         watchers=watchers,
         hosts=hosts,
     )
-    unchanged = Unchanged(session.data, watchers, hosts)
+    unchanged = DataCheck(session.data, watchers, hosts)
     with _explained_if_unwritable(home):
         aligning = session.devices.aligning(keras)
         stages = deque(stage for stage in session.stages() if stage.last_epoch >= max(done, 1))
@@ -219,7 +221,7 @@ def _train(
         if held:
             checkpoint.restore(model, held)
         # The first that changes in the folder: until here the request might have been refused.
-        beginnings.write(session, home)
+        description.write(session, home)
         if session.recipe.tensorboard and hosts.leads:
             watchers = [*watchers, TensorBoard(home)]
         if held:
@@ -257,7 +259,7 @@ def _train(
             callbacks = session.compile(stage, home)
             record.remembering = remembering(keras, callbacks)
             record.units = units.of(session)
-        with hosts.together():
+        with hosts.all_succeed():
             run = _finish(session, home, record, interrupt)
     for watcher in watchers:
         watcher.ends(run)
@@ -294,7 +296,7 @@ def _explained_if_unwritable(home: Path) -> Iterator[None]:
         ) from None
 
 
-def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) -> Run:
+def _finish(session: Session, home: Path, record: Recorder, interrupt: Interrupt) -> Run:
     """Save what was reached, score the best epoch on the test images, and tell of it all.
 
     A host that does not lead only knows.
@@ -351,13 +353,13 @@ def _finish(session: Session, home: Path, record: Record, interrupt: Interrupt) 
         renderer("units").write_units(
             memory.units, run.name, *(home / name for name in UNITS_PICTURES)
         )
-    beginnings.data_record(session).write(home)  # which may have skipped more images by now
+    description.data_record(session).write(home)  # which may have skipped more images by now
     folder.write_text(home / SUMMARY, summary.page(run, session))
     run.write()
     return run
 
 
-def _advice(session: Session, record: Record) -> str:
+def _advice(session: Session, record: Recorder) -> str:
     """Why the loss became no number, as far as the model and its batch show."""
     steps = record.failed
     for step in steps:

@@ -124,7 +124,7 @@ class Hosts:
             )
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def all_succeed(self) -> Iterator[None]:
         """What is done inside was done by all of them, or is an error on each of them."""
         try:
             yield

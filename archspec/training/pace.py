@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from archspec.training.callbacks import Facts
+from archspec.training.callbacks import RunFacts
 
 INTERVAL_SECONDS: Final = 0.1
 """The shortest time that is looked at: steps are told of in bunches."""
@@ -31,7 +31,7 @@ class Pace:
     and there is no other yet.
     """
 
-    def __init__(self, facts: Facts, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, facts: RunFacts, clock: Callable[[], float] = time.monotonic) -> None:
         self.epoch = facts.first_epoch
         self.steps = 0
         self._facts = facts

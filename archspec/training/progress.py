@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TextIO
 
 from archspec.system import Gauge
 from archspec.text import duration, number, without_controls
-from archspec.training.callbacks import Ending, Facts, Logs, Watcher
+from archspec.training.callbacks import Ending, Logs, RunFacts, Watcher
 from archspec.training.pace import Pace
 
 REDRAW_SECONDS: Final = 0.1
@@ -22,7 +22,7 @@ SHORTEST_BAR: Final = 8
 LONGEST_BAR: Final = 20
 
 
-class Field(NamedTuple):
+class Segment(NamedTuple):
     """A part of the line, and how soon it gives way to others: 0 stays longest."""
 
     rank: int
@@ -53,7 +53,7 @@ class Progress(Watcher):
         self._width = 0
         self._under_way = self._ended = False
 
-    def begins(self, facts: Facts) -> None:
+    def begins(self, facts: RunFacts) -> None:
         with self._lock:
             self._facts = facts
             self._pace = Pace(facts, self._clock)
@@ -154,7 +154,7 @@ class Progress(Watcher):
         fields = self._epoch_fields() if self._ended else self._live_fields(columns or 0)
         return fit_fields(fields, columns)
 
-    def _live_fields(self, columns: int) -> list[Field]:
+    def _live_fields(self, columns: int) -> list[Segment]:
         facts, pace = self._facts, self._pace
         bar = min(LONGEST_BAR, max(SHORTEST_BAR, round(columns / 10)))
         filled = min(bar, bar * pace.steps // facts.steps)
@@ -163,38 +163,38 @@ class Progress(Watcher):
             where = f"validating {self._validated}/{facts.validation_steps}"
         return [
             self._epoch_field(),
-            Field(3, where),
-            Field(5, f"[{'#' * filled}{'.' * (bar - filled)}]"),
+            Segment(3, where),
+            Segment(5, f"[{'#' * filled}{'.' * (bar - filled)}]"),
             self._eta_field(),
             *self._measures(1, validation=False),
             *self._rates(),
         ]
 
-    def _epoch_fields(self) -> list[Field]:
+    def _epoch_fields(self) -> list[Segment]:
         facts, pace = self._facts, self._pace
         whole = pace.steps >= facts.steps
         steps = f"(stopped within, after step {pace.steps}/{facts.steps})"
         return [
             self._epoch_field(),
-            Field(6, duration(self._epoch_seconds)),
+            Segment(6, duration(self._epoch_seconds)),
             *self._measures(4, validation=False),
             *self._measures(1, validation=True),
             *self._rates(),
             # On a terminal the line below says it, and goes on to.
-            Field(2, "") if self._live or pace.epoch == facts.epochs else self._eta_field(),
-            Field(2, "best" if self._best == pace.epoch else ""),
-            Field(1, "" if whole else steps),
+            Segment(2, "") if self._live or pace.epoch == facts.epochs else self._eta_field(),
+            Segment(2, "best" if self._best == pace.epoch else ""),
+            Segment(1, "" if whole else steps),
         ]
 
-    def _epoch_field(self) -> Field:
+    def _epoch_field(self) -> Segment:
         last = self._facts.epochs
-        return Field(0, f"epoch {self._pace.epoch:>{len(str(last))}}/{last}")
+        return Segment(0, f"epoch {self._pace.epoch:>{len(str(last))}}/{last}")
 
-    def _eta_field(self) -> Field:
+    def _eta_field(self) -> Segment:
         left = self._pace.seconds_left
-        return Field(2, "" if left is None else f"ETA {duration(left)}")
+        return Segment(2, "" if left is None else f"ETA {duration(left)}")
 
-    def _measures(self, rank: int, *, validation: bool) -> list[Field]:
+    def _measures(self, rank: int, *, validation: bool) -> list[Segment]:
         """The loss and the main measure first, then the others in Keras's order."""
         prefix = "val_" if validation else ""
         first = ["loss", self._facts.accuracy]
@@ -206,17 +206,17 @@ class Progress(Watcher):
             said = "accuracy" if name == self._facts.accuracy else name.replace("_", " ")
             word = "validation " if validation and index == 0 else ""
             value = number(name, self._logs[prefix + name])
-            fields.append(Field(rank if name in first else 10, f"{word}{said} {value}"))
+            fields.append(Segment(rank if name in first else 10, f"{word}{said} {value}"))
         return fields
 
-    def _rates(self) -> list[Field]:
+    def _rates(self) -> list[Segment]:
         pace, used = self._pace, self._memory.read()
         share, images = pace.share_of_peak, pace.images_per_second
         return [
-            Field(6, "" if self._rate is None else f"learning rate {self._rate:.3g}"),
-            Field(7, f"{images:,.{0 if images >= 10 else 1}f} images/s" if images else ""),
-            Field(8, f"{share:.0%} of peak" if share else ""),
-            Field(9, f"{used / 1e9:.1f} GB" if used else ""),
+            Segment(6, "" if self._rate is None else f"learning rate {self._rate:.3g}"),
+            Segment(7, f"{images:,.{0 if images >= 10 else 1}f} images/s" if images else ""),
+            Segment(8, f"{share:.0%} of peak" if share else ""),
+            Segment(9, f"{used / 1e9:.1f} GB" if used else ""),
         ]
 
 
@@ -233,7 +233,7 @@ def tell(stream: TextIO, text: str) -> None:
         pass  # a full disk, or a stream that is closed
 
 
-def fit_fields(fields: Sequence[Field], columns: int | None) -> str:
+def fit_fields(fields: Sequence[Segment], columns: int | None) -> str:
     """The fields two spaces apart, without the least important ones where `columns` are few."""
     shown = [field for field in fields if field.text]
     while columns is not None and sum(len(f.text) + 2 for f in shown) - 2 > columns:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from archspec.errors import UsageError
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
-from archspec.training.session import Session, plan, prepare
+from archspec.training.session import Session, plan_training, prepare
 
 LOWEST: Final = 1e-6
 HIGHEST: Final = 10.0
@@ -80,7 +80,7 @@ def find_lr(spec: Spec | str | PathLike[str], **recipe: Any) -> Rates:
 
     """
     without = {"schedule": None, "warmup": 0, "learning_rate": LOWEST, "devices": 1}
-    session = prepare(plan(as_spec(spec), recipe | without))
+    session = prepare(plan_training(as_spec(spec), recipe | without))
     rates: list[float] = []
     losses: list[float] = []
     for rate, loss in _steps(session):

@@ -15,21 +15,21 @@ from typing import Any
 from archspec.errors import UsageError, call
 from archspec.keras_model.build import other_network
 from archspec.keras_model.engine import load_file
-from archspec.runs import checkpoint, reading, summary
-from archspec.runs.beginning import MAY_CHANGE, Beginning, changes, listed, read_spec
+from archspec.runs import checkpoint, storage, summary
 from archspec.runs.files import BEST, CHECKPOINTS, DATA, FINAL, HISTORY, RESULT, SPEC
+from archspec.runs.origin import MAY_CHANGE, RunSetup, changes, listed, read_spec
 from archspec.runs.outcome import Run, saved_model
-from archspec.runs.reading import DamagedError
 from archspec.runs.records import DataRecord
-from archspec.training import beginnings
-from archspec.training.session import Plan, Session, plan
+from archspec.runs.storage import DamagedError
+from archspec.training import description
+from archspec.training.session import Session, TrainingPlan, plan_training
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class ResumePoint:
     """Where a run goes on, and with what, as far as that can be known without Keras."""
 
-    plan: Plan
+    plan: TrainingPlan
     data: DataRecord | None
     """None where the run was stopped before it could say."""
     held: checkpoint.Checkpoint | None
@@ -40,23 +40,23 @@ class Start:
         return self.held.epoch if self.held else 0
 
 
-def find(home: Path, recipe: Mapping[str, Any]) -> Start:
+def find(home: Path, recipe: Mapping[str, Any]) -> ResumePoint:
     """Find where a run goes on; raise `SpecError` or `UsageError` where it cannot."""
     for place in (home, home / CHECKPOINTS):
-        if reading.exists(place) and not os.access(place, os.W_OK):
+        if storage.exists(place) and not os.access(place, os.W_OK):
             raise UsageError(f"{place} cannot be written: no permission")
     held, damaged = checkpoint.latest(home)
     if damaged and not held:
         raise UsageError(f"no checkpoint in {home} can be read: {_anew(home)}")
     if held is None:
         _check_nothing_done(home)
-    if held is None and not reading.exists(home / DATA):  # stopped between the first files
+    if held is None and not storage.exists(home / DATA):  # stopped between the first files
         data, (spec, began) = None, read_spec(home)
     else:
-        beginning = Beginning.read(home)
+        beginning = RunSetup.read(home)
         spec, began, data = beginning.spec, beginning.recipe, beginning.data
     _check_may_change(home, recipe)
-    planned = plan(spec, recipe)
+    planned = plan_training(spec, recipe)
     other = [*changes(began.to_dict(), planned.recipe.to_dict(), "")]
     if other:
         raise UsageError(
@@ -70,7 +70,7 @@ def find(home: Path, recipe: Mapping[str, Any]) -> Start:
         )
     _check_unended(home, epochs)
     warnings = (f"{path} is damaged: going on from the checkpoint before it" for path in damaged)
-    return Start(planned, data, held, tuple(warnings))
+    return ResumePoint(planned, data, held, tuple(warnings))
 
 
 def _check_may_change(home: Path, recipe: Mapping[str, Any]) -> None:
@@ -94,7 +94,7 @@ def _check_nothing_done(home: Path) -> None:
     ended = _ended(home)
     if ended is not None and not ended.history:
         return  # interrupted in its first epoch
-    done = [name for name in (BEST, HISTORY, FINAL, RESULT) if reading.exists(home / name)]
+    done = [name for name in (BEST, HISTORY, FINAL, RESULT) if storage.exists(home / name)]
     if done:
         raise UsageError(
             f"{home} has no checkpoint left to go on from, and what it has trained "
@@ -105,7 +105,7 @@ def _check_nothing_done(home: Path) -> None:
 def _ended(home: Path) -> Run | None:
     """How a run ended; None where it did not, or that is damaged, and is to be written again."""
     try:
-        return Run.read(home) if reading.exists(home / RESULT) else None
+        return Run.read(home) if storage.exists(home / RESULT) else None
     except DamagedError:
         return None
 
@@ -126,7 +126,7 @@ def _check_unended(home: Path, epochs: int) -> None:
     raise UsageError(f"the run in {home} has ended ({summary.verdict(ended)}); {mend}")
 
 
-def check(session: Session, start: Start, home: Path) -> Iterator[str]:
+def check(session: Session, start: ResumePoint, home: Path) -> Iterator[str]:
     """Yield what a user should know; raise `UsageError` where data or best model are others."""
     if start.data is not None:
         _check_same_data(session, start.data, home)
@@ -134,7 +134,7 @@ def check(session: Session, start: Start, home: Path) -> Iterator[str]:
 
 
 def _check_same_data(session: Session, before: DataRecord, home: Path) -> None:
-    now = beginnings.data_record(session)
+    now = description.data_record(session)
     if before.fingerprint != now.fingerprint:
         raise UsageError(
             f"the data are not those that {home} began with: their fingerprint was "
@@ -157,8 +157,8 @@ def _check_best(session: Session, home: Path, held: checkpoint.Checkpoint | None
         return
     path = home / BEST
     wrong = f"there is no {path}"
-    if reading.exists(path):
-        reading.check_readable(path)
+    if storage.exists(path):
+        storage.check_readable(path)
         try:
             model = load_file(path)
         except UsageError as error:

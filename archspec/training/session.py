@@ -10,10 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from archspec import system as machine
+from archspec import system
 from archspec.compile.expand import expand
-from archspec.data import augment
-from archspec.data import dataset as training_data
+from archspec.data import augment, dataset
 from archspec.data.dataset import Data
 from archspec.data.ranging import unknown_range
 from archspec.data.splitting import RULE, Rule
@@ -22,17 +21,16 @@ from archspec.graph.graph import Graph
 from archspec.keras_model.build import build, layer_name
 from archspec.keras_model.engine import first_line, load_keras
 from archspec.keras_model.optimizers import name_publicly
-from archspec.recipe import callback_files, compilation
-from archspec.recipe import overrides as outside
+from archspec.recipe import callback_files, compilation, overrides
 from archspec.recipe.least_loss import LeastLoss, least_loss
 from archspec.recipe.mistakes import places
 from archspec.recipe.train import Recipe
 from archspec.runs.files import CALLBACKS
-from archspec.runs.records import Begun
+from archspec.runs.records import TransferRecord
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 from archspec.training import pace, tensorboard, transfer, units
-from archspec.training.callbacks import Facts, Watcher
+from archspec.training.callbacks import RunFacts, Watcher
 from archspec.training.distribution import Devices, choose
 from archspec.training.feeding import Feed
 from archspec.training.hosts import ALONE, Hosts
@@ -42,19 +40,20 @@ SAMPLE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """A spec and a recipe that go together, as far as can be known without Keras."""
 
     spec: Spec
     graph: Graph
     recipe: Recipe
-    overrides: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    """Keys of the recipe that go before those of the spec's `train:` section."""
 
 
-def plan(spec: Spec, overrides: Mapping[str, Any]) -> Plan:
+def plan_training(spec: Spec, settings: Mapping[str, Any]) -> TrainingPlan:
     """Raise `SpecError` or `UsageError` for what is wrong that can be known without Keras."""
-    with _explained(spec, overrides):
-        recipe = Recipe.resolve(spec.train, overrides)
+    with _explained(spec, settings):
+        recipe = Recipe.resolve(spec.train, settings)
         callback_files.check(recipe)
         if recipe.tensorboard:
             tensorboard.check()
@@ -62,7 +61,7 @@ def plan(spec: Spec, overrides: Mapping[str, Any]) -> Plan:
         _check_fit(spec, graph, recipe)
         _check_stages(recipe)
         transfer.check_steps(recipe.transfer, graph)
-    return Plan(spec, graph, recipe, overrides)
+    return TrainingPlan(spec, graph, recipe, settings)
 
 
 def _check_stages(recipe: Recipe) -> None:
@@ -77,11 +76,11 @@ def _check_stages(recipe: Recipe) -> None:
 
 
 @contextmanager
-def _explained(spec: Spec, overrides: Mapping[str, Any]) -> Iterator[None]:
+def _explained(spec: Spec, settings: Mapping[str, Any]) -> Iterator[None]:
     """Make a recipe's problems those of an option, or of the spec at their places in its text."""
     with places(spec):
         own = Recipe.resolve(spec.train).optimizer.name
-        with outside.blamed(outside.given(overrides), own):
+        with overrides.blamed(overrides.given(settings), own):
             yield
 
 
@@ -101,7 +100,7 @@ def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> None:
         nothing = Problem("value", f"nothing of `{graph.name}` can be trained: {why}")
         found.append(nothing.at(spec.source.span(("layers",))))
     weighted = recipe.class_weights if isinstance(recipe.class_weights, dict) else ()
-    for name, misfit in training_data.misfits(recipe.data, graph.input, outputs, weighted):
+    for name, misfit in dataset.misfits(recipe.data, graph.input, outputs, weighted):
         found.append(misfit.at(spec.source.span(spans.get(name, ("heads", name)))))
     if found:
         raise spec_error(spec.source, found)
@@ -119,13 +118,13 @@ class Session:
     """A network built for its recipe, and the data that it is to learn."""
 
     keras: Any
-    plan: Plan
+    plan: TrainingPlan
     data: Data
     model: Any
     objective: compilation.Objective
     train: Feed
     validation: Feed
-    begun: Begun | None
+    transferred: TransferRecord | None
     """What the network started with, where that was not chance."""
     devices: Devices
 
@@ -143,7 +142,10 @@ class Session:
         """
         recipe = self.recipe.for_stage(stage.epochs, stage.learning_rate)
         transfer.freeze(
-            self.model, self.plan.graph, stage.freeze, self.begun.new if self.begun else ()
+            self.model,
+            self.plan.graph,
+            stage.freeze,
+            self.transferred.new if self.transferred else (),
         )
         with self.devices.scope():
             self._compile(recipe)
@@ -207,8 +209,8 @@ class Session:
         """Lines that say what is learned from what."""
         yield self.data.describe()
         yield from self.data.notes
-        if self.begun:
-            yield str(self.begun)
+        if self.transferred:
+            yield str(self.transferred)
         if self.least_loss:
             yield str(self.least_loss)
 
@@ -226,12 +228,12 @@ class Session:
             validated=len(self.data.validation) > 0,
         )
 
-    def facts(self, done: int, watchers: Sequence[Watcher]) -> Facts:
+    def facts(self, done: int, watchers: Sequence[Watcher]) -> RunFacts:
         """What watchers are told of a run of which so many epochs are done."""
         nodes = self.plan.graph.nodes
         trained = {layer.name for layer in self.model.layers if layer.trainable_weights}
         flags = [layer_name(node) in trained for node in nodes]
-        return Facts(
+        return RunFacts(
             self.plan.spec.name,
             self.recipe.epochs,
             self.train.images,
@@ -241,56 +243,61 @@ class Session:
             accuracy=self.objective.accuracy,
             flops_per_image=pace.training_flops([node.layer.macs for node in nodes], flags),
             peak_flops=self._peak_flops() if watchers else 0.0,
-            memory=partial(machine.memory, self.keras),
+            memory=partial(system.memory, self.keras),
             least_loss=self.least_loss.value if self.least_loss else None,
         )
 
     def _peak_flops(self) -> float:
         """Of all devices together; what is made several of one CPU is no faster than it."""
-        cpu = machine.devices(self.keras)[0].startswith("cpu")
+        cpu = system.devices(self.keras)[0].startswith("cpu")
         count = self.devices.hosts.count if cpu else self.devices.count
-        return count * machine.peak_flops(self.keras, self.recipe.precision)
+        return count * system.peak_flops(self.keras, self.recipe.precision)
 
 
 def prepare(
-    plan: Plan, hosts: Hosts = ALONE, begun: Begun | None = None, rule: Rule = RULE
+    plan: TrainingPlan,
+    hosts: Hosts = ALONE,
+    transferred: TransferRecord | None = None,
+    rule: Rule = RULE,
 ) -> Session:
     """Load Keras and the data, build the network, and try one batch.
 
-    A run that goes on tells what it has `begun` with, which need not be there any more, and by
+    A run that goes on tells what it has `transferred`, which need not be there any more, and by
     which `rule` its images were split. Several
     hosts must do this together. Raises `SpecError` and `UsageError` for what only Keras and the
     data can tell.
     """
     graph, recipe = plan.graph, plan.recipe
-    with _explained(plan.spec, plan.overrides):
-        if recipe.transfer is not None and begun is None:
-            with hosts.together(), _of_source():
+    with _explained(plan.spec, plan.settings):
+        if recipe.transfer is not None and transferred is None:
+            with hosts.all_succeed(), _of_source():
                 transfer.file_of(recipe.transfer.source)
         keras = load_keras()
         hosts.join(keras)
-        with hosts.together():
+        with hosts.all_succeed():
             compilation.set_up(keras, recipe)
             devices = choose(keras, recipe, hosts)
-            data = training_data.load(recipe.data, graph.input, rule)
-            data = training_data.observed(data, recipe.data.normalize)
+            data = dataset.load(recipe.data, graph.input, rule)
+            data = dataset.observed(data, recipe.data.normalize)
             devices.check_images(len(data.train), len(data.validation))
         said = [plan.spec.to_dict(), recipe.to_dict(), data.fingerprint]
         hosts.agree("network, recipe or data", json.dumps(said, sort_keys=True, default=str))
-        with hosts.together():
-            return _session(keras, plan, data, devices, begun)
+        with hosts.all_succeed():
+            return _session(keras, plan, data, devices, transferred)
 
 
-def _session(keras: Any, plan: Plan, data: Data, devices: Devices, begun: Begun | None) -> Session:
+def _session(
+    keras: Any, plan: TrainingPlan, data: Data, devices: Devices, transferred: TransferRecord | None
+) -> Session:
     graph, recipe = plan.graph, plan.recipe
     keras.utils.set_random_seed(recipe.seed)
     model, objective = _network(keras, plan, devices)
     if recipe.transfer is not None:
-        if begun is None:
+        if transferred is None:
             source = recipe.transfer.source
             with _of_source():
-                begun = transfer.begin(keras, model, graph, source, data.class_names)
-        transfer.check_steps(recipe.transfer, graph, begun.new)
+                transferred = transfer.begin(keras, model, graph, source, data.class_names)
+        transfer.check_steps(recipe.transfer, graph, transferred.new)
     _check_range(recipe, data)
     units.check(recipe, devices)
     train = Feed(
@@ -306,7 +313,7 @@ def _session(keras: Any, plan: Plan, data: Data, devices: Devices, begun: Begun 
         devices=devices,
     )
     validation = train.looking_at(data.validation)
-    session = Session(keras, plan, data, model, objective, train, validation, begun, devices)
+    session = Session(keras, plan, data, model, objective, train, validation, transferred, devices)
     _try_out(session)
     return session
 
@@ -320,7 +327,7 @@ def _of_source() -> Iterator[None]:
         raise RecipeError([(("transfer", "from"), Problem("value", str(error)))]) from None
 
 
-def _network(keras: Any, plan: Plan, devices: Devices) -> tuple[Any, compilation.Objective]:
+def _network(keras: Any, plan: TrainingPlan, devices: Devices) -> tuple[Any, compilation.Objective]:
     """The network, and what it is to learn, on the devices."""
     with devices.scope(), compilation.precision(keras, plan.recipe):
         model = build(plan.graph)
@@ -347,7 +354,7 @@ def _class_weights(recipe: Recipe, data: Data) -> Any:
 
     if recipe.class_weights is None:
         return None
-    weights = training_data.class_weights(recipe.class_weights, data)
+    weights = dataset.class_weights(recipe.class_weights, data)
     return np.array([weights[index] for index in range(len(data.class_names))], np.float32)
 
 

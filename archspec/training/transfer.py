@@ -1,8 +1,8 @@
 """Transfer learning: start from weights that were trained before, and train only some of them.
 
-    begun = begin(keras, model, graph, "runs/lenet5-1")     # all but the head
+    transferred = begin(keras, model, graph, "runs/lenet5-1")     # all but the head
     for stage in stages(recipe.transfer, recipe.epochs):
-        freeze(model, graph, stage.freeze, begun.new)       # then compile, and fit until the next
+        freeze(model, graph, stage.freeze, transferred.new) # then compile, and fit until the next
 
 What to freeze when is CS231n's advice, in docs/transfer.md.
 """
@@ -23,11 +23,11 @@ from archspec.keras_model.heads import head_layers, match_bodies
 from archspec.keras_model.joining import parts
 from archspec.keras_model.matching import Extents, Part
 from archspec.recipe.parts import Transfer
-from archspec.runs import reading
-from archspec.runs.beginning import Beginning
+from archspec.runs import storage
 from archspec.runs.files import DATA, SPEC
+from archspec.runs.origin import RunSetup
 from archspec.runs.outcome import saved_model
-from archspec.runs.records import Begun
+from archspec.runs.records import TransferRecord
 
 ALL: Final = "all"
 NONE: Final = "none"
@@ -35,7 +35,7 @@ NONE: Final = "none"
 
 def begin(
     keras: Any, model: Any, graph: Graph, source: str, class_names: Sequence[str] = ()
-) -> Begun:
+) -> TransferRecord:
     """Give `model`, freshly built from `graph`, the weights of `source`, all but the head's.
 
     `source` is a run's folder, a `.keras` or `.h5` file, or `imagenet`. The head is copied as well
@@ -59,7 +59,7 @@ def begin(
         copied = weights.assign(keras, pairs, weights.differing_constants(ours, there.parts))
     names = {mine for mine, _ in copied.layers}
     left = [part for part in ours.weighted if part.name not in names]
-    return Begun(
+    return TransferRecord(
         source,
         copied.layers,
         copied.params,
@@ -73,7 +73,7 @@ def begin(
 def file_of(source: str) -> str | Path:
     """The file that holds a source's model; raise `UsageError` where there is none."""
     path = Path(source)
-    kind = None if source == weights.IMAGENET else reading.kind_of(path)
+    kind = None if source == weights.IMAGENET else storage.kind_of(path)
     if source == weights.IMAGENET or kind == "file":
         return source
     if kind != "folder":
@@ -84,9 +84,9 @@ def file_of(source: str) -> str | Path:
 def _classes(source: str) -> tuple[str, ...] | None:
     """The names of a run's classes; None where the source is not the folder of a run."""
     home = Path(source)
-    if source == weights.IMAGENET or not all(reading.exists(home / n) for n in (SPEC, DATA)):
+    if source == weights.IMAGENET or not all(storage.exists(home / n) for n in (SPEC, DATA)):
         return None
-    return Beginning.read(home).data.class_names
+    return RunSetup.read(home).data.class_names
 
 
 def _shapes(part: Part) -> list[tuple[str, Extents]]:

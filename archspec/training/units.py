@@ -18,7 +18,7 @@ from archspec.keras_model.build import layer_name
 from archspec.recipe import compilation
 from archspec.recipe.train import Recipe
 from archspec.runs import checkpoint
-from archspec.runs.units import Layers
+from archspec.runs.units import LayerMeasures
 from archspec.training import gradients
 from archspec.training.activity import BOUNDS, DYING, dead, linear_range
 from archspec.training.distribution import Devices
@@ -81,7 +81,7 @@ class Units:
             if jit != "auto":  # which Keras resolves by itself, but not where it is set
                 self._acting.jit_compile = jit
 
-    def measure(self) -> Layers:
+    def measure(self) -> LayerMeasures:
         """Return the gradient of each layer, and the shares of its units that are stuck.
 
         A layer with its activation is one, as in the table of `probe`.
@@ -90,7 +90,7 @@ class Units:
         with self._unchanged():
             _, norms = gradients.measure(self._keras, self._learning, x, y)
         stuck = self._stuck()
-        measured: Layers = {}
+        measured: LayerMeasures = {}
         for row in self._rows:
             inside = [
                 gradients.of_layer(norms, each) for each in self._layers[row.start : row.stop]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-from archspec.training.callbacks import Facts, Watcher
+from archspec.training.callbacks import RunFacts, Watcher
 
 
 class Clock:
@@ -21,7 +21,7 @@ class Clock:
 def run(
     watcher: Watcher,
     clock: Clock,
-    facts: Facts,
+    facts: RunFacts,
     *,
     step_seconds: Callable[[int], float] = lambda _: 0.5,
     validation_seconds: float = 0.0,

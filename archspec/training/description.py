@@ -9,12 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from archspec import __version__
-from archspec import system as machine
+from archspec import __version__, system
 from archspec.data.splitting import split_digest
-from archspec.runs import beginning, folder, records
-from archspec.runs.beginning import Origin
+from archspec.runs import folder, origin, records
 from archspec.runs.files import SPEC
+from archspec.runs.origin import Origin
 from archspec.runs.records import VERSION, DataRecord, PartSizes
 from archspec.spec.writing import to_yaml
 from archspec.training.session import Session
@@ -29,11 +28,11 @@ def write(session: Session, home: Path) -> None:
     """Write all that is known before the first step; a run that goes on adds a sitting."""
     recipe, data = _recipe(session), data_record(session)
     network = session.plan.spec.to_dict() | {"train": recipe}
-    Origin(VERSION, beginning.network(session.plan.spec), recipe, data).write(home)
+    Origin(VERSION, origin.network(session.plan.spec), recipe, data).write(home)
     data.write(home)
-    records.add_sitting(home, _sitting(session))
-    if session.begun is not None:
-        session.begun.write(home)
+    records.add_environment(home, _sitting(session))
+    if session.transferred is not None:
+        session.transferred.write(home)
     folder.write_text(home / SPEC, to_yaml(network))  # the last: with it a run can go on
 
 
@@ -83,6 +82,6 @@ def _sitting(session: Session) -> Mapping[str, Any]:
         "seed": session.recipe.seed,
         "devices": session.devices.count,
         "hosts": session.devices.hosts.count,
-        "machine": machine.describe(session.keras),
+        "machine": system.describe(session.keras),
         "versions": versions,
     }

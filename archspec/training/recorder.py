@@ -13,7 +13,7 @@ from archspec.recipe.averaging import averaged
 from archspec.runs import checkpoint, folder, units
 from archspec.runs.checkpoint import Checkpoint
 from archspec.runs.files import BEST, HISTORY
-from archspec.runs.memory import Memory
+from archspec.runs.state import RunState
 from archspec.training.callbacks import Logs, Watcher, learning_rate
 from archspec.training.feeding import Feed
 from archspec.training.hosts import ALONE, Hosts
@@ -30,7 +30,7 @@ def images_per_second(images: int, seconds: float) -> float:
     return round(images / seconds, 1) if seconds > 0 else 0.0
 
 
-class Record(Watcher):
+class Recorder(Watcher):
     """A watcher that writes each epoch down, and stops a run that must not go on.
 
     It is the last of a model's callbacks, so that a checkpoint holds what the others remember.
@@ -46,7 +46,7 @@ class Record(Watcher):
         judged: int,
         accuracy: str,
         interrupt: Interrupt,
-        memory: Memory,
+        memory: RunState,
         watchers: Sequence[Watcher] = (),
         hosts: Hosts = ALONE,
     ) -> None:
@@ -111,7 +111,7 @@ class Record(Watcher):
         if self.units is not None:
             memory.units.append(self.units.measure())
         memory.stopped = bool(self._model.stop_training) and not self._interrupt.requested
-        with self._hosts.together():
+        with self._hosts.all_succeed():
             if self._hosts.leads:
                 self._save(epoch)
 

@@ -21,10 +21,10 @@ from archspec.element import show
 from archspec.errors import RecipeError, UsageError
 from archspec.recipe.mistakes import places
 from archspec.recipe.train import Recipe
-from archspec.runs import reading
+from archspec.runs import storage
 from archspec.runs.files import DATA, ORIGIN, SPEC
-from archspec.runs.reading import STRICT, Count
 from archspec.runs.records import DataRecord
+from archspec.runs.storage import STRICT, Count
 from archspec.spec.document import Spec
 from archspec.spec.loading import load
 
@@ -64,11 +64,11 @@ class Origin:
 
     def write(self, home: Path) -> None:
         """Write `origin.json`."""
-        reading.write(home / ORIGIN, self)
+        storage.write(home / ORIGIN, self)
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class RunSetup:
     """What a run's folder says of its beginning."""
 
     spec: Spec
@@ -76,7 +76,7 @@ class Beginning:
     data: DataRecord
 
     @classmethod
-    def read(cls, home: Path) -> Beginning:
+    def read(cls, home: Path) -> RunSetup:
         """Read a run's beginning, and compare it with its origin.
 
         Raises:
@@ -87,7 +87,7 @@ class Beginning:
         spec, recipe = read_spec(home)
         data = DataRecord.read(home)
         try:
-            origin = reading.read(home / ORIGIN, Origin)
+            origin = storage.read(home / ORIGIN, Origin)
         except FileNotFoundError:
             if data.version:
                 raise UsageError(
@@ -97,7 +97,7 @@ class Beginning:
         try:
             began = Recipe.resolve(origin.recipe).to_dict()  # with what it is too old to say
         except RecipeError as error:
-            raise reading.damaged(home / ORIGIN, str(error)) from None
+            raise storage.damaged(home / ORIGIN, str(error)) from None
         edited = [
             *changes(origin.network, network(spec), "", free=SAYS_NOTHING),
             *changes(began, recipe.to_dict(), "train."),

@@ -9,12 +9,12 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from archspec.runs.reading import Amount, Count, Number
-from archspec.runs.units import Layers
+from archspec.runs.storage import Amount, Count, Number
+from archspec.runs.units import LayerMeasures
 
 
 @dataclass(slots=True)
-class Memory:
+class RunState:
     """What a record must know again when a run goes on: plain data, kept in each checkpoint."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True)  # older ones say more
@@ -26,7 +26,7 @@ class Memory:
     """The one that best.keras is of."""
     seconds: Amount = 0.0
     """Of training and validation, over all sittings."""
-    units: list[Layers] = field(default_factory=list)
+    units: list[LayerMeasures] = field(default_factory=list)
     """What each layer did, before the first epoch and after each; empty unless it is watched."""
     stopped: bool = False
     """Whether a callback ended the run before its last epoch."""

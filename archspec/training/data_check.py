@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from archspec.data.dataset import Data
 
 
-class Unchanged(Watcher):
+class DataCheck(Watcher):
     """A watcher that ends a run whose images changed, before the epoch is written down.
 
     Of images that others may stand in for, it says so where that touches a score.
@@ -26,7 +26,7 @@ class Unchanged(Watcher):
 
     def epoch_ends(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002
         data = self._data
-        with self._hosts.together():
+        with self._hosts.all_succeed():
             data.check_unchanged()
         failed = len(data.validation) - len(data.read_well(data.validation))
         if failed > self._failed:
