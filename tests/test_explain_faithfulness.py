@@ -8,10 +8,10 @@ from support.networks import images, linear, relu_net, seeded, subject_of
 
 from archspec import explain
 from archspec.errors import UsageError
-from archspec.explain import trials
+from archspec.explain import map_trials
 from archspec.explain.attribution import maps_by
-from archspec.explain.methods.invert import spread
-from archspec.explain.units import activations_of
+from archspec.explain.inverting import spread
+from archspec.explain.unit_activity import activations_of
 
 keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.keras
@@ -34,7 +34,7 @@ def test_on_a_linear_network_no_order_beats_that_of_weight_times_pixel():
     black = np.zeros_like(pixels)
 
     def curves(orders):
-        return trials.curves(subject, pixels, black, [0, 0, 0], orders, steps=12, batch=8)
+        return map_trials.curves(subject, pixels, black, [0, 0, 0], orders, steps=12, batch=8)
 
     generator = np.random.default_rng(0)
     best = curves([np.argsort(-weights * each.ravel()) for each in pixels])
@@ -44,7 +44,7 @@ def test_on_a_linear_network_no_order_beats_that_of_weight_times_pixel():
         assert (best.insertion >= other.insertion - 1e-6).all()
     # Integrated gradients are weight times pixel there, above black.
     maps = maps_by("integrated-gradients")(subject, pixels, [0, 0, 0])
-    found = curves([trials.order_of(each, generator) for each in maps])
+    found = curves([map_trials.order_of(each, generator) for each in maps])
     np.testing.assert_allclose(found.deletion, best.deletion, atol=1e-5)
     assert found.shares.tolist() == [step / 12 for step in range(13)]
 
@@ -53,7 +53,7 @@ def test_curves_begin_and_end_at_the_image_and_at_what_replaces_it():
     subject, _ = two_classes()
     pixels, fill = images(1, SHAPE), images(1, SHAPE, seed=1)
     shares = [subject.probabilities(subject.scores(each, 1))[0, 1] for each in (pixels, fill)]
-    found = trials.curves(subject, pixels, fill, [1], [np.arange(48)], steps=1000, batch=8)
+    found = map_trials.curves(subject, pixels, fill, [1], [np.arange(48)], steps=1000, batch=8)
     assert found.deletion[0, [0, -1]] == pytest.approx(shares)
     assert found.insertion[0, [0, -1]] == pytest.approx(shares[::-1])
     assert len(found.shares) == 49  # a pixel at a time, at most
@@ -65,7 +65,7 @@ def test_curves_hold_a_batch_of_images_at_a_time():
 
     def curves():
         orders = [np.arange(32 * 32)]
-        trials.curves(subject, pixels, 0 * pixels, [1], orders, steps=1024, batch=8)
+        map_trials.curves(subject, pixels, 0 * pixels, [1], orders, steps=1024, batch=8)
 
     curves()  # compiles
     tracemalloc.start()
@@ -94,10 +94,10 @@ def test_weights_are_restored_whatever_happens():
 
     def maps(subject, pixels, targets, **_):
         calls.append(subject.network.model.get_weights())
-        return trials.edges(subject, pixels, targets) if len(calls) == 1 else broken()
+        return map_trials.edges(subject, pixels, targets) if len(calls) == 1 else broken()
 
     with pytest.raises(KeyboardInterrupt):
-        trials.cascade(subject, images(2, SHAPE), [0, 1], maps, **COMMON)
+        map_trials.cascade(subject, images(2, SHAPE), [0, 1], maps, **COMMON)
     for one, other in zip(before, subject.network.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -112,7 +112,7 @@ def test_layers_are_re_initialised_one_after_the_other_from_the_last_on():
         seen.append([np.array_equal(a, b) for a, b in zip(trained, now, strict=True)][::2])
         return maps_by("saliency")(subject, pixels, targets)
 
-    found = trials.cascade(subject, images(4, SHAPE), [0, 1, 2, 0], maps, **COMMON)
+    found = map_trials.cascade(subject, images(4, SHAPE), [0, 1, 2, 0], maps, **COMMON)
     assert found.layers == ("out", "hidden", "conv2", "conv1")
     assert seen == [[each < 4 - depth for each in range(4)] for depth in range(5)]
     assert found.counts == (1, 2, 3, 4)
@@ -133,7 +133,7 @@ def test_a_further_output_is_no_layer_of_the_scores():
     assert list(subject.circuit.calls)[-1] == "other"
     assert [call.name for call in activations_of(subject.circuit)] == ["conv"]
     assert spread(subject.circuit) == ["conv", "scores"]
-    found = trials.cascade(subject, images(2, SHAPE), [0, 1], maps_by("saliency"), **COMMON)
+    found = map_trials.cascade(subject, images(2, SHAPE), [0, 1], maps_by("saliency"), **COMMON)
     assert found.layers[:2] == ("scores", "conv")
     assert found.mean(0) < 1
 
@@ -157,7 +157,7 @@ def test_a_map_that_ignores_the_network_is_caught():
 
 def test_the_pointing_game_knows_both_halves_and_a_constant_map():
     subject = subject_of(linear(keras, SHAPE))
-    pairs = trials.pairs_of(images(9, SHAPE), np.arange(9) % 3, 9, np.random.default_rng(0))
+    pairs = map_trials.pairs_of(images(9, SHAPE), np.arange(9) % 3, 9, np.random.default_rng(0))
     assert (pairs.targets[:, 0] != pairs.targets[:, 1]).all()
 
     def constant(_, pixels, *__, **___):
@@ -170,9 +170,9 @@ def test_the_pointing_game_knows_both_halves_and_a_constant_map():
         found[:, 2, next(sides)] = 1
         return found
 
-    assert trials.pointing(subject, pairs, constant, **COMMON)[0] == 0.5
-    assert trials.pointing(subject, pairs, right, **COMMON)[0] == 1
-    assert trials.pairs_of(images(2, SHAPE), np.zeros(2), 2, np.random.default_rng(0)) is None
+    assert map_trials.pointing(subject, pairs, constant, **COMMON)[0] == 0.5
+    assert map_trials.pointing(subject, pairs, right, **COMMON)[0] == 1
+    assert map_trials.pairs_of(images(2, SHAPE), np.zeros(2), 2, np.random.default_rng(0)) is None
 
 
 def test_the_network_points_at_what_it_reads():
@@ -181,8 +181,10 @@ def test_the_network_points_at_what_it_reads():
     model.get_layer("fc").set_weights([np.array([[1.0, -1.0]] * 48, np.float32) / 255])
     pixels = np.zeros((4, *SHAPE), np.float32)
     pixels[::2] = 255
-    pairs = trials.pairs_of(pixels, np.array([0, 1, 0, 1]), 4, np.random.default_rng(0))
-    found, _ = trials.pointing(subject_of(model), pairs, maps_by("integrated-gradients"), **COMMON)
+    pairs = map_trials.pairs_of(pixels, np.array([0, 1, 0, 1]), 4, np.random.default_rng(0))
+    found, _ = map_trials.pointing(
+        subject_of(model), pairs, maps_by("integrated-gradients"), **COMMON
+    )
     assert found == 1
 
 
@@ -214,10 +216,10 @@ def test_all_leaves_out_what_refuses_and_says_why():
 
 def test_alike_means_of_the_same_order():
     one = np.array([[1.0, -2, 3, 4]])
-    assert trials.spearman(one, -(one**3)) == pytest.approx(1)
-    assert trials.spearman(one, one[:, ::-1]) == pytest.approx(-1)
-    assert trials.spearman(one, np.ones((1, 4))) == 0
-    assert trials.spearman(np.ones((1, 4)), np.ones((1, 4))) == 1
+    assert map_trials.spearman(one, -(one**3)) == pytest.approx(1)
+    assert map_trials.spearman(one, one[:, ::-1]) == pytest.approx(-1)
+    assert map_trials.spearman(one, np.ones((1, 4))) == 0
+    assert map_trials.spearman(np.ones((1, 4)), np.ones((1, 4))) == 1
 
 
 @pytest.mark.parametrize(

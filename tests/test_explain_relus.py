@@ -12,8 +12,8 @@ from archspec.cost.receptive_field import receptive_fields
 from archspec.errors import UsageError
 from archspec.explain.attribution import class_gradients
 from archspec.explain.gradient import gradient
+from archspec.explain.receptive_windows import seen
 from archspec.explain.subject import open_subject
-from archspec.explain.windows import seen
 from archspec.spec.loading import load
 
 keras = pytest.importorskip("keras")

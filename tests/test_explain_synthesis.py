@@ -7,7 +7,7 @@ from support.networks import images, linear
 import archspec
 from archspec import explain
 from archspec.errors import UsageError
-from archspec.explain.canvas import FLAT, total_variation
+from archspec.explain.image_search import FLAT, total_variation
 
 keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.keras

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from archspec import arguments
 from archspec.errors import UsageError
 from archspec.explain.circuit import Rule
-from archspec.explain.gallery import Exhibit, Item, Look, Picture, Value
+from archspec.explain.gallery import Exhibit, Fact, Item, Picture, PictureLook
 from archspec.explain.gradient import differentiated
 from archspec.explain.study import BATCH, Study, Tick
 from archspec.explain.subject import Subject, batched
@@ -54,7 +54,7 @@ class Maps(Protocol):
         ...
 
 
-ATTRIBUTIONS: Final[dict[str, Look]] = {
+ATTRIBUTIONS: Final[dict[str, PictureLook]] = {
     "saliency": "positive",
     "smoothgrad": "positive",
     "integrated-gradients": "signed",
@@ -163,12 +163,12 @@ class Group:
         self.steps = max(1, total // len(self))
         self.study.tick(self.begin * self.steps + done, self.total * self.steps)
 
-    def facts(self, at: int) -> dict[str, Value]:
+    def facts(self, at: int) -> dict[str, Fact]:
         """The class of an image, its score and its probability."""
         return self.study.facts_of(self.scores[at], self.targets[at])
 
     def exhibit(
-        self, at: int, what: str, items: Sequence[Item], extra: str = "", **facts: Value
+        self, at: int, what: str, items: Sequence[Item], extra: str = "", **facts: Fact
     ) -> Exhibit:
         """An image and its maps; the first of them is the main one, and has all the facts."""
         known = self.facts(at)

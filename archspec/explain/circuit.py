@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from archspec.errors import UsageError, suggestion
-from archspec.explain import activation
-from archspec.explain.activation import ENDS, PASSING, Rectifier
+from archspec.explain import nonlinearity
+from archspec.explain.nonlinearity import ENDS, PASSING, Rectifier
 from archspec.recipe.compilation import MAIN
 
 Tensor: TypeAlias = Any
@@ -28,7 +28,7 @@ RESHAPING: Final = frozenset({"Flatten", "Reshape", "Squeeze", "Cast", "Dropout"
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class LayerCall:
     """A call of a layer or of an op of the model."""
 
     name: str
@@ -60,7 +60,7 @@ INPUT: Final = "input"
 
 
 @dataclass(slots=True)
-class Values:
+class Trace:
     """What a run of the circuit gave, for the calls that were watched.
 
     All in float32, whatever precision the model computes in; of a call with several outputs the
@@ -93,18 +93,18 @@ class Circuit:
                 f"{name} is a {type(model).__name__} whose layers are joined in Python code: only "
                 "functional and Sequential models that are built can be explained"
             )
-        self.calls: dict[str, Call] = {}
+        self.calls: dict[str, LayerCall] = {}
         self._record()
 
-    def __getitem__(self, name: str) -> Call:
+    def __getitem__(self, name: str) -> LayerCall:
         return self.calls[name]
 
     @property
-    def rectifiers(self) -> tuple[Call, ...]:
+    def rectifiers(self) -> tuple[LayerCall, ...]:
         """The calls that are or end in a ReLU."""
         return tuple(call for call in self.calls.values() if call.rectifier)
 
-    def find(self, name: str) -> Call:
+    def find(self, name: str) -> LayerCall:
         """Return the call of this name, or the last one of a block of this name.
 
         Raises:
@@ -135,7 +135,7 @@ class Circuit:
         return frozenset(found)
 
     @property
-    def used(self) -> tuple[Call, ...]:
+    def used(self) -> tuple[LayerCall, ...]:
         """The calls that the scores depend on, in their order: not those of further outputs."""
         before = self.before(self.scores)
         return tuple(call for name, call in self.calls.items() if name in before)
@@ -161,7 +161,7 @@ class Circuit:
         relu: Rule = "vanilla",
         edit: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
         training: Collection[str] = (),
-    ) -> Values:
+    ) -> Trace:
         """Run the model on a batch as it is prepared for it, as in inference.
 
         Args:
@@ -244,7 +244,7 @@ class _Walk:
         self.relu = relu
         self.edit = edit
         self.training = training
-        self.values = Values()
+        self.values = Trace()
         self._counts: dict[str, int] = {}
 
     def graph(self, model: Any, inputs: Any, scope: str) -> Any:
@@ -304,7 +304,7 @@ class _Walk:
         values, named = list(args), dict(kwargs)
         place: Any = values or named
         at: Any = 0 if values else next(iter(named))
-        if activation.is_number(place[at]):  # maximum(0, x)
+        if nonlinearity.is_number(place[at]):  # maximum(0, x)
             place, at = (values, 1) if len(values) > 1 else (named, next(iter(named)))
 
         def whole(inside: Tensor) -> Tensor:
@@ -359,13 +359,13 @@ class _Recording(_Walk):
         for tensor in outputs:
             self.makers[id(tensor)] = name
         self._kept.append(outputs)
-        self.circuit.calls[name] = Call(
+        self.circuit.calls[name] = LayerCall(
             name=name,
             kind=type(op).__name__,
             layer=op,
             shape=tuple(int(extent) for extent in outputs[0].shape[1:]),
             inputs=tuple(dict.fromkeys(inputs)),
-            **activation.facts_of(keras, op, given),
+            **nonlinearity.facts_of(keras, op, given),
         )
         return output
 

@@ -16,7 +16,7 @@ from archspec import arguments
 from archspec.data.augment.sampling import interpolate
 from archspec.data.values import Range
 from archspec.errors import UsageError
-from archspec.explain.standins import check_pixel
+from archspec.explain.replacements import check_pixel
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ from archspec.display import renderer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Look: TypeAlias = Literal["pixels", "positive", "signed", "mask", "classes"]
+PictureLook: TypeAlias = Literal["pixels", "positive", "signed", "mask", "classes"]
 """How values are shown.
 
 `pixels`: as an image, from black to white. `positive`: dark is 0, bright is much. `signed`: red is
@@ -22,7 +22,7 @@ above 0, blue below, white 0. `mask`: what is 0 is darkened. `classes`: numbers 
 names the picture has; each has a colour.
 """
 
-Value: TypeAlias = "str | int | float | bool | Sequence[Value] | None"
+Fact: TypeAlias = "str | int | float | bool | Sequence[Fact] | None"
 """A fact beside a picture."""
 
 
@@ -38,8 +38,8 @@ class Picture:
     """(height, width) or (height, width, channels); one more axis in front where there are `tiles`.
     Of signals (length,), and of volumes (depth, height, width), likewise. Of a volume the middle
     slice is drawn, and of channels that are neither 1 nor 3 the mean."""
-    look: Look
-    facts: Mapping[str, Value] = field(default_factory=dict)
+    look: PictureLook
+    facts: Mapping[str, Fact] = field(default_factory=dict)
     """What is said below it, as the class, its score, the seed."""
     limits: tuple[float, float] | None = None
     """Values that are shown as black and white, or as the strongest colour. Without them those of
@@ -72,7 +72,7 @@ class Chart:
     y_label: str
     lines: Mapping[str, Sequence[tuple[float, float]]]
     """What each line is called, and its points (x, y)."""
-    facts: Mapping[str, Value] = field(default_factory=dict)
+    facts: Mapping[str, Fact] = field(default_factory=dict)
     log_x: bool = False
     log_y: bool = False
     y_limits: tuple[float, float] | None = None
@@ -87,7 +87,7 @@ class Table:
     name: str
     title: str
     columns: Sequence[str]
-    rows: Sequence[Sequence[Value]]
+    rows: Sequence[Sequence[Fact]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ class PictureFile:
     name: str
     title: str
     png: bytes
-    facts: Mapping[str, Value] = field(default_factory=dict)
+    facts: Mapping[str, Fact] = field(default_factory=dict)
 
 
 Item: TypeAlias = Picture | Chart | Table | Page | PictureFile
@@ -121,7 +121,7 @@ class Exhibit:
     summary: str
     """One line for the terminal, without the name: `saliency of 3 (score 8.1, 98.2%)`."""
     items: Sequence[Item] = ()
-    facts: Mapping[str, Value] = field(default_factory=dict)
+    facts: Mapping[str, Fact] = field(default_factory=dict)
     """What is said of all of its items."""
     seconds: float | None = None
 
@@ -132,7 +132,7 @@ class Gallery(Sequence[Exhibit]):
 
     method: str
     network: str
-    settings: Mapping[str, Value]
+    settings: Mapping[str, Fact]
     """What the method was told, defaults included: with it and the seed the result comes again."""
     exhibits: tuple[Exhibit, ...]
     notes: tuple[str, ...] = ()
@@ -141,7 +141,7 @@ class Gallery(Sequence[Exhibit]):
     interrupted: bool = False
     """Whether Ctrl-C ended it early: the exhibits are those that were done."""
     seconds: float = 0.0
-    given: Mapping[str, Value] = field(default_factory=dict)
+    given: Mapping[str, Fact] = field(default_factory=dict)
     """What it was of, and how it ran: the images and the data as they were named, how they were
     prepared, the batch, the backend and the version of archspec."""
 

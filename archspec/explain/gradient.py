@@ -11,19 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from archspec.explain.circuit import Circuit, Rule, Tensor, Values
+from archspec.explain.circuit import Circuit, Rule, Tensor, Trace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Function: TypeAlias = Callable[..., Any]
+TensorFunction: TypeAlias = Callable[..., Any]
 """Tensors -> a tensor, or a tuple or dict of them."""
 
-Score: TypeAlias = Callable[[Values], Tensor]
+Score: TypeAlias = Callable[[Trace], Tensor]
 """What a run of the circuit gave -> (n,) scores, or any tensor whose sum is meant."""
 
 
-def compiled(circuit: Circuit, function: Function) -> Function:
+def compiled(circuit: Circuit, function: TensorFunction) -> TensorFunction:
     """Return a function of arrays that computes `function` of tensors, and gives arrays.
 
     It is compiled anew for each shape that it is given, so give batches of one size.
@@ -45,7 +45,7 @@ def compiled(circuit: Circuit, function: Function) -> Function:
     return on_arrays
 
 
-def differentiated(circuit: Circuit, function: Function) -> Function:
+def differentiated(circuit: Circuit, function: TensorFunction) -> TensorFunction:
     """Return a function of arrays that also gives the gradient by the first of them.
 
     Args:
@@ -59,7 +59,7 @@ def differentiated(circuit: Circuit, function: Function) -> Function:
     return compiled(circuit, lambda x, *others: derivative(circuit.keras, function, x, *others))
 
 
-def repeated(circuit: Circuit, step: Function) -> Function:
+def repeated(circuit: Circuit, step: TensorFunction) -> TensorFunction:
     """Return a function of arrays that takes many steps on the device, in one compiled loop.
 
     Args:
@@ -82,7 +82,9 @@ def repeated(circuit: Circuit, step: Function) -> Function:
     return compiled(circuit, loop)
 
 
-def derivative(keras: Any, function: Function, x: Tensor, *others: Tensor) -> tuple[Tensor, Any]:
+def derivative(
+    keras: Any, function: TensorFunction, x: Tensor, *others: Tensor
+) -> tuple[Tensor, Any]:
     """Return the gradient of a score, of tensors, for use inside a function that is compiled.
 
     Args:
@@ -119,7 +121,7 @@ def derivative(keras: Any, function: Function, x: Tensor, *others: Tensor) -> tu
 
 
 def _torch_derivative(
-    keras: Any, function: Function, x: Tensor, *others: Tensor
+    keras: Any, function: TensorFunction, x: Tensor, *others: Tensor
 ) -> tuple[Tensor, Any]:
     import torch  # noqa: PLC0415  (loaded already, by Keras)
 
@@ -154,14 +156,14 @@ def gradient(
     return found
 
 
-def _tensorflow(function: Function) -> Function:
+def _tensorflow(function: TensorFunction) -> TensorFunction:
     import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
 
     # Without AutoGraph, which has nothing to convert here and warns of what it cannot read.
     return tf.function(function, autograph=False)  # type: ignore[no-any-return]
 
 
-def _jax(keras: Any, model: Any, function: Function) -> Function:
+def _jax(keras: Any, model: Any, function: TensorFunction) -> TensorFunction:
     """Under jit the weights are arguments: as constants they would be compiled into the program."""
     import jax  # noqa: PLC0415  (loaded already, by Keras)
 
@@ -176,7 +178,7 @@ def _jax(keras: Any, model: Any, function: Function) -> Function:
     return lambda *tensors: step(tensors, [variable.value for variable in variables])
 
 
-def _torch(function: Function) -> Function:
+def _torch(function: TensorFunction) -> TensorFunction:
     import torch  # noqa: PLC0415  (loaded already, by Keras)
 
     def forward(*tensors: Tensor) -> Any:

@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
-from archspec.explain.circuit import INPUT, Call, Circuit
+from archspec.explain.circuit import INPUT, Circuit, LayerCall
 from archspec.explain.subject import Subject
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _DRAWN: Final = 2_000_000
 class Kernels:
     """The kernels of a layer."""
 
-    call: Call
+    call: LayerCall
     values: NDArray[np.float32]
     """(filters, *space, channels); of a matrix (filters, inputs)."""
     what: str = "filters"
@@ -69,7 +69,7 @@ class Kernels:
         return norms
 
 
-def kernels_of(subject: Subject, call: Call) -> Kernels | None:
+def kernels_of(subject: Subject, call: LayerCall) -> Kernels | None:
     """Return the kernels of a layer; None for one that has none.
 
     A filter is what makes one channel of the output, but of a transposed convolution it is what one
@@ -94,7 +94,7 @@ def kernels_of(subject: Subject, call: Call) -> Kernels | None:
     return Kernels(call, filters, what, is_of_image)
 
 
-def _filters(subject: Subject, call: Call, values: Any) -> tuple[Any, str] | None:
+def _filters(subject: Subject, call: LayerCall, values: Any) -> tuple[Any, str] | None:
     """A kernel with its filters first, (filters, *space, channels), and what the filters are."""
     import numpy as np  # noqa: PLC0415
 
@@ -117,7 +117,7 @@ def _filters(subject: Subject, call: Call, values: Any) -> tuple[Any, str] | Non
     return None
 
 
-def _seen(subject: Subject, call: Call) -> tuple[int, ...]:
+def _seen(subject: Subject, call: LayerCall) -> tuple[int, ...]:
     """Shape of what a fully connected layer sees, before it was flattened."""
     circuit = subject.circuit
     name = call.inputs[0]
@@ -130,7 +130,7 @@ def _seen(subject: Subject, call: Call) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _sees_image(circuit: Circuit, call: Call) -> bool:
+def _sees_image(circuit: Circuit, call: LayerCall) -> bool:
     """Whether no layer before this one has weights, so that its channels are the image's."""
     before = [circuit[name] for name in circuit.before(call.name) - {call.name}]
     return all(not each.weights or each.kind in SCALING for each in before)

@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
-from archspec.explain.activation import PASSING
 from archspec.explain.attribution import check_finite, class_gradients, groups
-from archspec.explain.circuit import Call, Circuit, Rule
-from archspec.explain.gallery import Exhibit, Gallery, Picture, Value
-from archspec.explain.goal import check_choice, check_unit
+from archspec.explain.circuit import Circuit, LayerCall, Rule
+from archspec.explain.gallery import Exhibit, Fact, Gallery, Picture
 from archspec.explain.gradient import compiled, differentiated
+from archspec.explain.maximizing import check_choice, check_unit
 from archspec.explain.method import Option
+from archspec.explain.nonlinearity import PASSING
+from archspec.explain.receptive_windows import PixelRange, seen
 from archspec.explain.samples import Samples
 from archspec.explain.study import Study
 from archspec.explain.subject import Subject, batched
-from archspec.explain.windows import Window, seen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,7 +123,7 @@ def _listed(names: Sequence[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _with_activation(circuit: Circuit, call: Call) -> Call:
+def _with_activation(circuit: Circuit, call: LayerCall) -> LayerCall:
     """The activation of a layer that has it behind itself."""
     takers = [each for each in circuit.calls.values() if call.name in each.inputs]
     if call.activation is None and len(takers) == 1 and takers[0].rectifier:
@@ -131,7 +131,7 @@ def _with_activation(circuit: Circuit, call: Call) -> Call:
     return call
 
 
-def signed(name: str, title: str, maps: NDArray[Any], facts: dict[str, Value]) -> Picture:
+def signed(name: str, title: str, maps: NDArray[Any], facts: dict[str, Fact]) -> Picture:
     """A map that is above and below 0, (*extent, channels): its 3 colours, or the sum of others."""
     values = maps if maps.shape[-1] == 3 else maps.sum(axis=-1)
     return Picture(name, title, values, "signed", facts)
@@ -161,7 +161,7 @@ class Strongest:
         return Strongest(self.values[unit][kept], self.images[unit][kept], self.places[unit][kept])
 
 
-def strongest(study: Study, samples: Samples, call: Call, most: int = TOP) -> Strongest:
+def strongest(study: Study, samples: Samples, call: LayerCall, most: int = TOP) -> Strongest:
     """Search a whole data set for what excites the units of a layer most; an image counts once."""
     import numpy as np  # noqa: PLC0415
 
@@ -189,7 +189,7 @@ def strongest(study: Study, samples: Samples, call: Call, most: int = TOP) -> St
 
 
 def _of_units(
-    study: Study, rule: Rule, call: Call, unit: int | None, units: int
+    study: Study, rule: Rule, call: LayerCall, unit: int | None, units: int
 ) -> Iterator[Exhibit]:
     """An exhibit for each unit: the patches that excite it most, and their projections."""
     import numpy as np  # noqa: PLC0415
@@ -222,7 +222,7 @@ def _of_units(
         yield _exhibit(study, rule, call, each, names, pixels, maps, most)
 
 
-def _activation(subject: Subject, rule: Rule, call: Call) -> Any:
+def _activation(subject: Subject, rule: Rule, call: LayerCall) -> Any:
     """The one activation of each image that is projected; its gradient comes with its value."""
     ops = subject.keras.ops
 
@@ -246,7 +246,7 @@ def _one_hot(numbers: NDArray[Any], extent: Sequence[int]) -> NDArray[np.float32
 def _exhibit(
     study: Study,
     rule: Rule,
-    call: Call,
+    call: LayerCall,
     unit: int,
     names: Sequence[str],
     pixels: NDArray[Any],
@@ -265,7 +265,7 @@ def _exhibit(
     patches = np.stack([_cut(*each, grey) for each in zip(pixels, windows, strict=True)])
     parts = np.stack([_cut(*each, 0.0) for each in zip(maps, windows, strict=True)])
     extent = "x".join(map(str, patches.shape[1:-1]))
-    facts: dict[str, Value] = {
+    facts: dict[str, Fact] = {
         "layer": call.name,
         "unit": unit,
         "receptive field": extent,
@@ -283,7 +283,7 @@ def _exhibit(
     )
 
 
-def _reaches_over(pixels: NDArray[Any]) -> Callable[[Sequence[Window]], bool]:
+def _reaches_over(pixels: NDArray[Any]) -> Callable[[Sequence[PixelRange]], bool]:
     """Whether a window of images reaches over their border."""
     extents = pixels.shape[1:-1]
     return lambda window: any(
@@ -291,7 +291,7 @@ def _reaches_over(pixels: NDArray[Any]) -> Callable[[Sequence[Window]], bool]:
     )
 
 
-def _window(subject: Subject, call: Call, place: Sequence[Any]) -> tuple[Window, ...]:
+def _window(subject: Subject, call: LayerCall, place: Sequence[Any]) -> tuple[PixelRange, ...]:
     """The pixels that a value sees; along an axis all of them, if it sees as many."""
     extents = subject.shape[:-1]
     windows = (
@@ -305,7 +305,7 @@ def _window(subject: Subject, call: Call, place: Sequence[Any]) -> tuple[Window,
     )
 
 
-def _cut(values: NDArray[Any], window: Sequence[Window], fill: float) -> NDArray[Any]:
+def _cut(values: NDArray[Any], window: Sequence[PixelRange], fill: float) -> NDArray[Any]:
     """A part of an image, with `fill` where it reaches over the border."""
     import numpy as np  # noqa: PLC0415
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Images: TypeAlias = (
+ImagesLike: TypeAlias = (
     "str | PathLike[str] | Sequence[str | PathLike[str]] | NDArray[Any] | Samples | None"
 )
 """Files, folders, .npy and .npz arrays; images of the data, as `test:0-9`; an array; None."""
@@ -134,7 +134,7 @@ def joined(first: Samples, then: Samples) -> Samples:
 
 def load_samples(
     subject: Subject,
-    images: Images,
+    images: ImagesLike,
     *,
     data: str | PathLike[str] | None = None,
     white: float | None = None,
@@ -178,7 +178,7 @@ def load_samples(
     return _of_data(subject, [(match[1], match[2]) for match in parts], data, white, most)
 
 
-def _as_array(images: Images) -> Any:
+def _as_array(images: ImagesLike) -> Any:
     """Tensors, and lists of arrays, as one array of NumPy; anything else as it is.
 
     Raises:

@@ -10,8 +10,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 from archspec import __version__, arguments
-from archspec.explain.gallery import Exhibit, Gallery, Picture, Value
-from archspec.explain.samples import SHOWN, Images, Samples, load_samples
+from archspec.explain.gallery import Exhibit, Fact, Gallery, Picture
+from archspec.explain.samples import SHOWN, ImagesLike, Samples, load_samples
 from archspec.explain.subject import Explainable, Subject, open_subject
 from archspec.training.interrupt import Interrupt
 
@@ -52,7 +52,7 @@ class Study:
     """A network, and what of it is to be explained."""
 
     subject: Subject
-    images: Images
+    images: ImagesLike
     data: str | PathLike[str] | None
     white: float | None
     batch: int
@@ -67,7 +67,7 @@ class Study:
 
     @classmethod
     def open(
-        cls, run: Explainable, images: Images = None, *, looks: bool = True, **common: Any
+        cls, run: Explainable, images: ImagesLike = None, *, looks: bool = True, **common: Any
     ) -> Study:
         """Check the arguments that every method takes, and load the network.
 
@@ -103,7 +103,7 @@ class Study:
         """The images that are named, of a part of the data all."""
         return self.load(most=None)
 
-    def load(self, images: Images = None, *, most: int | None) -> Samples:
+    def load(self, images: ImagesLike = None, *, most: int | None) -> Samples:
         """Other images than those of the study, if any are named (see `load_samples`)."""
         chosen = self.images if images is None else images
         found = load_samples(self.subject, chosen, data=self.data, white=self.white, most=most)
@@ -114,7 +114,7 @@ class Study:
         """The class that is meant: the one that is given, or the most probable one."""
         return int(scores.argmax()) if given is None else self.subject.class_index(given)
 
-    def facts_of(self, scores: NDArray[Any], target: int) -> dict[str, Value]:
+    def facts_of(self, scores: NDArray[Any], target: int) -> dict[str, Fact]:
         """The class that an image is explained for, its score and its probability."""
         return {
             "class": self.subject.class_names[target],
@@ -168,7 +168,7 @@ class Study:
         self,
         method: str,
         exhibits: Iterable[Exhibit],
-        settings: Mapping[str, Value],
+        settings: Mapping[str, Fact],
         notes: Iterable[str] = (),
     ) -> Gallery:
         """Do the work of a method, one exhibit after the other; Ctrl-C keeps what is done."""
@@ -199,7 +199,7 @@ class Study:
             given=self._given(),
         )
 
-    def _given(self) -> dict[str, Value]:
+    def _given(self) -> dict[str, Fact]:
         """What was named, for a record from which the result comes again."""
         return {
             "images": _named(self.images),
@@ -212,7 +212,7 @@ class Study:
         }
 
 
-def _named(images: Images) -> Value:
+def _named(images: ImagesLike) -> Fact:
     """Images as they were named; of arrays their shape."""
     shape = getattr(images, "shape", None)
     if images is None or isinstance(images, str):

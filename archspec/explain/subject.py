@@ -22,7 +22,7 @@ from archspec.errors import UsageError, suggestion
 from archspec.evaluation import trained
 from archspec.evaluation.inference import main_output
 from archspec.evaluation.trained import Network, Place, Trained
-from archspec.explain.circuit import INPUT, Call, Circuit, Rule, Tensor, Values
+from archspec.explain.circuit import INPUT, Circuit, LayerCall, Rule, Tensor, Trace
 from archspec.explain.gradient import compiled
 from archspec.keras_model.build import build
 from archspec.keras_model.engine import load_keras
@@ -148,11 +148,11 @@ class Subject:
         watch: Collection[str] = (),
         relu: Rule = "vanilla",
         edit: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
-    ) -> Values:
+    ) -> Trace:
         """Run the network on a tensor of raw pixels (see `Circuit.run`)."""
         return self.circuit.run(self.prepared(pixels), watch=watch, relu=relu, edit=edit)
 
-    def logits(self, values: Values) -> Tensor:
+    def logits(self, values: Trace) -> Tensor:
         """(n, classes) scores before the softmax, of a run that watched `self.circuit.scores`.
 
         As float32, whatever precision the network computes in.
@@ -215,7 +215,7 @@ class Subject:
         shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
         return shares
 
-    def layer(self, name: str | None, argument: str = "layer") -> Call:
+    def layer(self, name: str | None, argument: str = "layer") -> LayerCall:
         """Return the layer that is meant.
 
         Raises:
@@ -225,7 +225,7 @@ class Subject:
         return self.circuit.find(arguments.text(argument, name))
 
     @cached_property
-    def penultimate(self) -> Call:
+    def penultimate(self) -> LayerCall:
         """The layer whose output the last layer with a kernel takes: the features of an image.
 
         Raises:

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from archspec.errors import UsageError
-from archspec.explain.circuit import Call, Circuit
+from archspec.explain.circuit import Circuit, LayerCall
 from archspec.explain.gallery import Exhibit, Gallery, Picture, Table
 from archspec.explain.gradient import compiled
 from archspec.explain.method import Option, method
-from archspec.explain.samples import Images, Samples
+from archspec.explain.samples import ImagesLike, Samples
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable, batched
-from archspec.explain.units import UnitActivity, activations_of, measure
+from archspec.explain.unit_activity import UnitActivity, activations_of, measure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ LISTED: Final = 12
 )
 def activations(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     layer: Sequence[str] | None = None,
     scale: str = "layer",
@@ -94,14 +94,14 @@ def activations(
     return study.gallery("activations", exhibits(), told)
 
 
-def default_layers(circuit: Circuit) -> list[Call]:
+def default_layers(circuit: Circuit) -> list[LayerCall]:
     """The first activations that have places and the last one; without any, all layers' outputs."""
     calls = activations_of(circuit) or [call for call in circuit.calls.values() if call.weights]
     maps = [call for call in calls if len(call.shape) > 1]
     return [*maps[:FIRST], *maps[FIRST:][-1:]] or list(calls)
 
 
-def _maps(study: Study, chosen: Sequence[Call], scale: str) -> Iterator[Exhibit]:
+def _maps(study: Study, chosen: Sequence[LayerCall], scale: str) -> Iterator[Exhibit]:
     """An exhibit for each image."""
     subject, samples = study.subject, study.samples
     names = [call.name for call in chosen]
@@ -128,7 +128,7 @@ def _maps(study: Study, chosen: Sequence[Call], scale: str) -> Iterator[Exhibit]
         study.tick(int(numbers[-1]) + 1, len(samples))
 
 
-def picture(call: Call, values: NDArray[Any], scale: str) -> Picture:
+def picture(call: LayerCall, values: NDArray[Any], scale: str) -> Picture:
     """What a layer puts out for one image: a grid of its channels, or a strip of its units."""
     import numpy as np  # noqa: PLC0415
 

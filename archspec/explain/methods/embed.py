@@ -9,14 +9,13 @@ from typing import Final, Unpack
 from archspec.display import renderer
 from archspec.errors import UsageError
 from archspec.explain import embedding
-from archspec.explain.circuit import Call
-from archspec.explain.gallery import Exhibit, Gallery, Page, Value
+from archspec.explain.circuit import LayerCall
+from archspec.explain.embedding_pictures import View, fewest_of, neighbours_of, pca
+from archspec.explain.embedding_pictures import tsne as tsne_view
+from archspec.explain.features import Points, points_of
+from archspec.explain.gallery import Exhibit, Fact, Gallery, Page
 from archspec.explain.method import LAYER, Option, method
-from archspec.explain.neighbours import fewest_of, neighbours_of
-from archspec.explain.planes import View, pca
-from archspec.explain.planes import tsne as tsne_view
-from archspec.explain.points import Points, points_of
-from archspec.explain.samples import Images, Samples, drawn
+from archspec.explain.samples import ImagesLike, Samples, drawn
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 
@@ -53,7 +52,7 @@ MEMORY: Final = 2**29
 )
 def embed(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     layer: str | None = None,
     k: int = 10,
@@ -132,7 +131,7 @@ def embed(
                 yield views[0].exhibit
         yield _explorer(points, views)
 
-    settings: dict[str, Value] = {
+    settings: dict[str, Fact] = {
         "layer": call.name,
         "k": neighbours,
         "metric": metric,
@@ -144,7 +143,9 @@ def embed(
     return study.gallery("embed", exhibits(), settings, notes)
 
 
-def _chosen(study: Study, call: Call, sample: int | None, tsne: str) -> tuple[Samples, list[str]]:
+def _chosen(
+    study: Study, call: LayerCall, sample: int | None, tsne: str
+) -> tuple[Samples, list[str]]:
     """The images that are embedded: all, or as many as time and memory allow."""
     samples = study.all_samples
     total = len(samples)

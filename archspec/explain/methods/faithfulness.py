@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Unpack
 
 from archspec.errors import UsageError
-from archspec.explain import standins, trials
+from archspec.explain import map_trials, replacements
 from archspec.explain.attribution import ATTRIBUTIONS, Maps, check_places, maps_by
-from archspec.explain.bench import RANDOM, Bench, Verdict, charts
-from archspec.explain.gallery import Exhibit, Gallery, Table, Value
+from archspec.explain.gallery import Exhibit, Fact, Gallery, Table
 from archspec.explain.method import Option
 from archspec.explain.method import method as declared
-from archspec.explain.samples import Images
+from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
+from archspec.explain.trial_results import RANDOM, Bench, Verdict, charts
 
 if TYPE_CHECKING:
     pass
@@ -49,7 +49,7 @@ CHECKS: Final = ("curves", "sanity", "pointing", "completeness")
 )
 def faithfulness(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     method: Sequence[str] = ("saliency",),
     check: Sequence[str] = CHECKS,
@@ -89,14 +89,14 @@ def faithfulness(
         UsageError: there is no such run or image, or a method that is named refuses the network.
 
     """
-    fill = standins.checked("fill", fill)
+    fill = replacements.checked("fill", fill)
     study = Study.open(run, images, **common)
     check_places(study.subject)
     named = [each for each in dict.fromkeys(method) if each != ALL]
     functions: dict[str, Maps] = {each: maps_by(each, "method") for each in named}
     if ALL in method:
         functions |= {each: maps_by(each) for each in ATTRIBUTIONS if each not in functions}
-    functions[CONTROL] = trials.edges
+    functions[CONTROL] = map_trials.edges
     notes: list[str] = []
 
     def exhibits() -> Iterator[Exhibit]:
@@ -114,7 +114,7 @@ def faithfulness(
         notes.extend(bench.notes)
         yield _together(bench, found)
 
-    settings: dict[str, Value] = {
+    settings: dict[str, Fact] = {
         "method": list(method),
         "check": list(check),
         "fill": fill,
@@ -136,7 +136,7 @@ def _together(bench: Bench, found: Mapping[str, Verdict]) -> Exhibit:
         "points at its class",
         "missing",
     ]
-    random: list[Value] = [value[0] for value in bench.random.values()] or [None, None]
+    random: list[Fact] = [value[0] for value in bench.random.values()] or [None, None]
     rows = [each.row() for each in found.values()]
     rows.append([RANDOM, *random, None, None, 0.5 if bench.pairs else None, None])
     table = Table("faithfulness", "all methods", columns, rows)

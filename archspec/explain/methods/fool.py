@@ -6,20 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from archspec.explain.attack import LEVELS, Attack, holds_pictures, written
-from archspec.explain.attack import smallest as smallest_steps
+from archspec.explain.adversarial import LEVELS, Attack, holds_pictures, written
+from archspec.explain.adversarial import smallest as smallest_steps
 from archspec.explain.gallery import (
     Chart,
     Exhibit,
+    Fact,
     Gallery,
     Item,
     Picture,
     PictureFile,
     Table,
-    Value,
 )
 from archspec.explain.method import Option, method
-from archspec.explain.samples import Images
+from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 
@@ -50,7 +50,7 @@ MAGNIFIED: Final = 10
 )
 def fool(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     epsilon: float = 0.1,
     steps: int = 1,
@@ -111,7 +111,7 @@ def fool(
         if curve:
             yield _curve(study, attack, wanted, curve, total)
 
-    settings: dict[str, Value] = {
+    settings: dict[str, Fact] = {
         "epsilon": None if smallest else epsilon,
         "epsilon in pixel values": None if smallest else epsilon * attack.limits.span,
         "black": attack.limits.black,
@@ -206,7 +206,7 @@ def _exhibit(
     summary += f"; with random signs {names[chance]} ({control.shares[chance]:.1%})"
     change = made.pixels - clean.pixels
     largest = float(abs(change).max())
-    facts: dict[str, Value] = {
+    facts: dict[str, Fact] = {
         "epsilon": epsilon,
         "epsilon in pixel values": epsilon * span,
         "largest change in the file": largest,
@@ -235,7 +235,7 @@ def _exhibit(
 def _picture(study: Study, seen: Seen, before: int, name: str, title: str) -> Picture:
     """An image with what the network says of it, and of what it took the unchanged one for."""
     names, answer = study.subject.class_names, int(seen.answers)
-    facts: dict[str, Value] = {"class": names[answer], "probability": float(seen.shares[answer])}
+    facts: dict[str, Fact] = {"class": names[answer], "probability": float(seen.shares[answer])}
     if answer != before:
         facts[f"probability of {names[before]}"] = float(seen.shares[before])
     facts[f"score of {names[before]}"] = float(seen.scores[before])

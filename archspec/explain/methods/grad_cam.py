@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from archspec.explain.attribution import check_finite, groups
+from archspec.explain.feature_maps import enlarged, maps_layer
 from archspec.explain.gallery import Exhibit, Gallery, Picture
 from archspec.explain.gradient import differentiated
 from archspec.explain.method import LAYER, TARGET, Option, method
-from archspec.explain.places import enlarged, maps_layer
-from archspec.explain.samples import Images
+from archspec.explain.samples import ImagesLike
 from archspec.explain.study import BATCH, Common, Study, Tick
 from archspec.explain.subject import Explainable, Subject, batched
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 )
 def grad_cam(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     target: str | int | None = None,
     layer: str | None = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from archspec.explain.gallery import Gallery
 from archspec.explain.method import LAYER, TARGET, UNIT, method
 from archspec.explain.projection import SHOWN, UNITS, absolute, projections
-from archspec.explain.samples import Images
+from archspec.explain.samples import ImagesLike
 from archspec.explain.study import BATCH, Common, Study, Tick
 from archspec.explain.subject import Explainable, Subject
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @method(target=TARGET, layer=LAYER, unit=UNIT, units=UNITS)
 def guided(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     target: str | int | None = None,
     layer: str | None = None,

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Unpack
 
-from archspec.explain import standins
+from archspec.explain import replacements
 from archspec.explain.attribution import class_gradients, groups
 from archspec.explain.gallery import Exhibit, Gallery, Picture
 from archspec.explain.method import TARGET, Option, method
-from archspec.explain.samples import Images
+from archspec.explain.samples import ImagesLike
 from archspec.explain.study import BATCH, Common, Study, Tick
 from archspec.explain.subject import Explainable, Subject, even
 
@@ -38,7 +38,7 @@ ROUNDING: Final = 1e-5
 )
 def integrated_gradients(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     target: str | int | None = None,
     baseline: str | float = "black",
@@ -71,12 +71,14 @@ def integrated_gradients(
         UsageError: there is no such run, image or class.
 
     """
-    baseline = standins.checked("baseline", baseline)
+    baseline = replacements.checked("baseline", baseline)
     study = Study.open(run, images, **common)
 
     def exhibits() -> Iterator[Exhibit]:
         for group in groups(study, target, 1):
-            start, words = standins.stand_in(study.subject, group.pixels[0], baseline, "baseline")
+            start, words = replacements.stand_in(
+                study.subject, group.pixels[0], baseline, "baseline"
+            )
             found = integral(
                 study.subject,
                 group.pixels[0],
@@ -121,7 +123,7 @@ def maps(
 
     found = []
     for at, (image, target) in enumerate(zip(pixels, targets, strict=True)):
-        start, _ = standins.stand_in(subject, image, baseline, "baseline")
+        start, _ = replacements.stand_in(subject, image, baseline, "baseline")
         values = integral(subject, image, target, start, steps=steps, limit=limit, batch=batch)
         found.append(values.values.sum(axis=-1))
         if tick:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from archspec.errors import UsageError
 from archspec.evaluation.evaluation import batch_of
+from archspec.explain.distortion_curves import Sweeps
 from archspec.explain.distortions import Distortion, Ground, amounts, ground
-from archspec.explain.gallery import Exhibit, Gallery, Value
+from archspec.explain.gallery import Exhibit, Fact, Gallery
 from archspec.explain.method import Option, method
-from archspec.explain.samples import Images, Samples, drawn
+from archspec.explain.samples import ImagesLike, Samples, drawn
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
-from archspec.explain.sweeps import Sweeps
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ LOOKED_AT: Final = 256
 )
 def invariance(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     by: Sequence[str] | None = None,
     translation: int | None = None,
@@ -135,7 +135,7 @@ def invariance(
         for distortion, values in sweeps:
             yield work.exhibit(distortion, values, first[0])
 
-    settings: dict[str, Value] = {
+    settings: dict[str, Fact] = {
         **{name: most for name, most in largest.items() if not by or name in by},
         "steps": steps,
         "background": around.said,

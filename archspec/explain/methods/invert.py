@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Unpack
 
-from archspec.explain.activation import ENDS, PASSING
-from archspec.explain.canvas import STARTS, Canvas, descended, stretches, total_variation
-from archspec.explain.circuit import Circuit, Tensor
-from archspec.explain.gallery import Exhibit, Gallery, Item, Value
-from archspec.explain.gradient import Function, compiled, derivative, repeated
+from archspec.explain.gallery import Exhibit, Fact, Gallery, Item
+from archspec.explain.image_search import STARTS, Canvas
+from archspec.explain.inverting import Inversion, InvertedImage, spread
 from archspec.explain.method import Option, method
-from archspec.explain.samples import Images
+from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-LAYERS: Final = 6
-"""Layers whose features are inverted, where none are named."""
-
-SAME_FEATURES: Final = 0.02
-"""Relative error of features below which they are taken for those of the image."""
-
-OTHER_IMAGE: Final = 0.05
-"""Root mean square difference, as a share of the range, above which it is another image."""
 
 
 @method(
@@ -47,7 +35,7 @@ OTHER_IMAGE: Final = 0.05
 )
 def invert(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     layer: str | Sequence[str] | None = None,
     steps: int = 400,
@@ -118,7 +106,7 @@ def invert(
             for row, number in enumerate(numbers):
                 yield _exhibit(study, samples.names[number], pixels[row], [m[row] for m in made])
 
-    settings: dict[str, Value] = {
+    settings: dict[str, Fact] = {
         "layer": names,
         "steps": steps,
         "rate": rate,
@@ -131,127 +119,12 @@ def invert(
     return study.gallery("invert", exhibits(), settings, notes)
 
 
-def spread(circuit: Circuit, most: int = LAYERS) -> list[str]:
-    """The names of a few layers over the depth of a network: activations, pools, and the scores."""
-    last = circuit[circuit.scores]
-    if last.activation in ENDS and not last.fused:
-        last = circuit[last.inputs[0]]
-    others = [
-        call.name
-        for call in circuit.used
-        if (call.activation and call.activation not in PASSING) or "Pool" in call.kind
-        if call.name not in {last.name, circuit.scores}
-    ]
-    found = [*others, last.name]
-    most = min(most, len(found))
-    places = [round(at * (len(found) - 1) / max(most - 1, 1)) for at in range(most)]
-    return [found[place] for place in places]
-
-
-@dataclass(frozen=True, eq=False)
-class Made:
-    """An image that was made of features."""
-
-    layer: str
-    pixels: NDArray[Any]
-    features: float | None
-    """|f(x) - f(x0)| / |f(x0)|; None where the image has no features at all."""
-    difference: float
-    """Root mean square difference of the pixels, as a share of the range."""
-
-    @property
-    def is_another(self) -> bool:
-        """Whether the features are those of the image, and the image is not."""
-        same = self.features is not None and self.features < SAME_FEATURES
-        return same and self.difference > OTHER_IMAGE
-
-
-@dataclass(frozen=True, eq=False)
-class Inversion:
-    """The descent to images that have given features at a layer."""
-
-    study: Study
-    canvas: Canvas
-    layer: str
-    tv: float
-    beta: float
-    norm: float
-    alpha: float
-    steps: int
-    rate: float
-
-    def _features(self, u: Tensor) -> Tensor:
-        """(n, numbers) outputs of the layer; of the last one the scores."""
-        subject = self.study.subject
-        ops = subject.keras.ops
-        values = subject.run(self.canvas.tensor_of_pixels(ops, u), watch={self.layer})
-        is_last = self.layer == subject.circuit.scores
-        found = (values.before if is_last else values.after)[self.layer]
-        return ops.cast(ops.reshape(found, (u.shape[0], -1)), "float32")
-
-    @cached_property
-    def _wanted(self) -> Function:
-        return compiled(self.study.subject.circuit, self._features)
-
-    @cached_property
-    def _descend(self) -> Function:
-        """(first, last, (u, moments), features, their squares) -> the state after these steps."""
-        keras, canvas = self.study.subject.keras, self.canvas
-        ops = keras.ops
-
-        def loss(u: Tensor, wanted: Tensor, squares: Tensor) -> tuple[Tensor, tuple[()]]:
-            error = ops.sum(ops.square(self._features(u) - wanted), axis=-1) / squares
-            if self.tv:
-                error = error + self.tv * total_variation(ops, u, self.beta)
-            if self.norm:
-                powers = ops.power(ops.abs(u), self.alpha)
-                error = error + self.norm * ops.sum(powers, axis=tuple(range(1, u.ndim)))
-            return error, ()
-
-        def step(number: Tensor, state: Any, wanted: Tensor, squares: Tensor) -> Any:
-            slope, _ = derivative(keras, loss, state[0], wanted, squares)
-            u, *moments = descended(ops, number, self.steps, state, slope, self.rate)
-            return canvas.clipped(ops, u), *moments
-
-        return repeated(self.study.subject.circuit, step)
-
-    def images(self, pixels: NDArray[Any], start: str, done: int, total: int) -> list[Made]:
-        """Make an image of the features of each.
-
-        Raises:
-            UsageError: the features are not finite: the network's weights are corrupt.
-
-        """
-        import numpy as np  # noqa: PLC0415
-
-        canvas, study = self.canvas, self.study
-        wanted = self._wanted(canvas.u(pixels))
-        study.subject.check_finite(wanted, self.layer)
-        squares = np.square(wanted).sum(axis=1)
-        u = np.stack([canvas.start(start, study.seed)] * len(pixels))
-        nothing = np.zeros_like(u)
-        state = (u, nothing, nothing)
-        for first, last in stretches(self.steps):
-            state = self._descend(first, last, state, wanted, np.where(squares > 0, squares, 1))
-            study.tick(done + last, total)
-        errors = np.sqrt(np.square(self._wanted(state[0]) - wanted).sum(axis=1))
-        made = canvas.pixels(state[0])
-        apart = np.square(state[0] - canvas.u(pixels)).reshape(len(pixels), -1)
-        return [
-            Made(
-                self.layer,
-                made[row],
-                float(errors[row] / np.sqrt(squares[row])) if squares[row] else None,
-                float(np.sqrt(apart[row].mean())),
-            )
-            for row in range(len(pixels))
-        ]
-
-
-def _exhibit(study: Study, name: str, pixels: NDArray[Any], made: Sequence[Made]) -> Exhibit:
+def _exhibit(
+    study: Study, name: str, pixels: NDArray[Any], made: Sequence[InvertedImage]
+) -> Exhibit:
     items: list[Item] = [study.picture_of(pixels)]
     for number, image in enumerate(made, 1):
-        facts: dict[str, Value] = {
+        facts: dict[str, Fact] = {
             "feature error": image.features,
             "pixel error": image.difference,
         }
@@ -264,7 +137,7 @@ def _exhibit(study: Study, name: str, pixels: NDArray[Any], made: Sequence[Made]
     return Exhibit(name, "features, pixels off by: " + ", ".join(map(_said, made)), items)
 
 
-def _said(image: Made) -> str:
+def _said(image: InvertedImage) -> str:
     if image.features is None:
         return f"{image.layer} has no features, all are 0"
     other = " (another image)" if image.is_another else ""

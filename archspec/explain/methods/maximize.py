@@ -8,12 +8,18 @@ from typing import Unpack
 
 from archspec import arguments
 from archspec.errors import UsageError
-from archspec.explain.ascent import Made, Search
-from archspec.explain.canvas import STARTS, Canvas
-from archspec.explain.gallery import Exhibit, Gallery, Item, Picture, Value
-from archspec.explain.goal import Best, Goal, best_images, check_choice
+from archspec.explain.gallery import Exhibit, Fact, Gallery, Item, Picture
+from archspec.explain.image_search import STARTS, Canvas
+from archspec.explain.maximizing import (
+    BestImage,
+    Goal,
+    Maximization,
+    MaximizedImage,
+    best_images,
+    check_choice,
+)
 from archspec.explain.method import LAYER, Option, method
-from archspec.explain.samples import Images
+from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 
@@ -50,7 +56,7 @@ from archspec.explain.subject import Explainable
 )
 def maximize(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     target: str | int | Sequence[str] | None = None,
     layer: str | None = None,
@@ -111,7 +117,7 @@ def maximize(
     numbers, notes = goal.chosen(target, unit)
     canvas = Canvas.of(study.subject)
     jitter = _jitter(canvas, jitter)
-    search = Search(goal, canvas, steps, rate, l2, tv, jitter, blur, start)
+    search = Maximization(goal, canvas, steps, rate, l2, tv, jitter, blur, start)
     if not canvas.is_bounded:
         notes.append("black and white are not known: nothing keeps the images between them")
     best = _best(study, goal, numbers, notes)
@@ -120,9 +126,9 @@ def maximize(
         groups = [numbers[at : at + study.batch] for at in range(0, len(numbers), study.batch)]
         total = steps * seeds * len(groups)
         done = 0
-        shown: list[Made] = []
+        shown: list[MaximizedImage] = []
         for group in groups:
-            made: list[list[Made]] = []
+            made: list[list[MaximizedImage]] = []
             for seed in range(study.seed, study.seed + seeds):
                 made.append(search.images(study, group, seed, done, total))
                 done += steps
@@ -159,7 +165,9 @@ def _jitter(canvas: Canvas, jitter: int | None) -> int:
     return jitter
 
 
-def _best(study: Study, goal: Goal, numbers: Sequence[int], notes: list[str]) -> dict[int, Best]:
+def _best(
+    study: Study, goal: Goal, numbers: Sequence[int], notes: list[str]
+) -> dict[int, BestImage]:
     """The best real images; a note where there are none, which the search itself does not need."""
     try:
         return best_images(study, goal, numbers)
@@ -171,7 +179,7 @@ def _best(study: Study, goal: Goal, numbers: Sequence[int], notes: list[str]) ->
 
 
 def _exhibit(
-    study: Study, goal: Goal, number: int, made: Sequence[Made], best: Best | None
+    study: Study, goal: Goal, number: int, made: Sequence[MaximizedImage], best: BestImage | None
 ) -> Exhibit:
     """The images of a class or unit for every seed, beside the best real one."""
     items: list[Item] = [
@@ -194,8 +202,8 @@ def _exhibit(
     return Exhibit(goal.name(number), summary, items)
 
 
-def _facts(study: Study, goal: Goal, number: int, image: Made) -> dict[str, Value]:
-    facts: dict[str, Value] = {"score": image.score}
+def _facts(study: Study, goal: Goal, number: int, image: MaximizedImage) -> dict[str, Fact]:
+    facts: dict[str, Fact] = {"score": image.score}
     if image.shares is not None:
         shown = number if goal.layer is None else int(image.shares.argmax())
         facts["class"] = study.subject.class_names[shown]
@@ -203,7 +211,9 @@ def _facts(study: Study, goal: Goal, number: int, image: Made) -> dict[str, Valu
     return facts | {"seed": image.seed}
 
 
-def _together(study: Study, goal: Goal, numbers: Sequence[int], made: Sequence[Made]) -> Exhibit:
+def _together(
+    study: Study, goal: Goal, numbers: Sequence[int], made: Sequence[MaximizedImage]
+) -> Exhibit:
     """The first image of each class or unit in one picture."""
     import numpy as np  # noqa: PLC0415
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, Unpack
 
-from archspec.explain import standins
+from archspec.explain import replacements
 from archspec.explain.attribution import Group, check_places, groups
-from archspec.explain.circuit import Call
-from archspec.explain.gallery import Exhibit, Gallery, Item, Picture, Value
+from archspec.explain.circuit import LayerCall
+from archspec.explain.feature_maps import last_maps, maps_layer
+from archspec.explain.gallery import Exhibit, Fact, Gallery, Item, Picture
 from archspec.explain.method import Option, method
-from archspec.explain.patches import Grid, Occluded, occluded
-from archspec.explain.places import last_maps, maps_layer
-from archspec.explain.samples import Images
+from archspec.explain.occluding import Grid, Occluded, occluded
+from archspec.explain.samples import ImagesLike
 from archspec.explain.study import BATCH, Common, Study, Tick
 from archspec.explain.subject import Explainable, Subject
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 )
 def occlusion(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     target: str | int | None = None,
     patch: int | None = None,
@@ -79,7 +79,7 @@ def occlusion(
             image.
 
     """
-    value = standins.checked("value", value)
+    value = replacements.checked("value", value)
     study = Study.open(run, images, **common)
     subject = study.subject
     check_places(subject)
@@ -88,7 +88,7 @@ def occlusion(
 
     def exhibits() -> Iterator[Exhibit]:
         for group in groups(study, target, 1, prefer_label=True):
-            hidden, words = standins.stand_in(subject, group.pixels[0], value, "value")
+            hidden, words = replacements.stand_in(subject, group.pixels[0], value, "value")
             found = occluded(
                 subject,
                 group.pixels[0],
@@ -118,14 +118,16 @@ def occlusion(
     return study.gallery("occlusion", exhibits(), settings, notes)
 
 
-def _exhibit(group: Group, grid: Grid, found: Occluded, call: Call | None, words: str) -> Exhibit:
+def _exhibit(
+    group: Group, grid: Grid, found: Occluded, call: LayerCall | None, words: str
+) -> Exhibit:
     """The maps of an image."""
     study, target = group.study, group.targets[0]
     names = study.subject.class_names
     probability = found.shares.reshape(grid.counts)
     classes = found.answers.reshape(grid.counts)
     fall = grid.per_pixel(group.scores[0, target] - found.scores)
-    patch: dict[str, Value] = {"patch": grid.patch, "stride": grid.stride, "value": words}
+    patch: dict[str, Fact] = {"patch": grid.patch, "stride": grid.stride, "value": words}
     over = study.shown(group.pixels[0])
     items: list[Item] = [
         Picture("fall", "fall of the score", fall, "signed", over=over),
@@ -169,7 +171,7 @@ def maps(
     positions, found = prod(grid.counts), []
     whole = subject.scores(pixels, batch)
     for at, (image, target) in enumerate(zip(pixels, targets, strict=True)):
-        hidden, _ = standins.stand_in(subject, image, value, "value")
+        hidden, _ = replacements.stand_in(subject, image, value, "value")
 
         def step(done: int, total: int, at: int = at) -> None:
             if tick:

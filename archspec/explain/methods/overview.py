@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from archspec.errors import UsageError
 from archspec.explain import embedding
+from archspec.explain.features import points_of
 from archspec.explain.gallery import Exhibit, Gallery, Item, Picture, Table
 from archspec.explain.kernels import chosen_kernels
 from archspec.explain.method import TARGET, Option, method
@@ -19,8 +20,7 @@ from archspec.explain.methods.guided import guided
 from archspec.explain.methods.occlusion import occlusion
 from archspec.explain.methods.saliency import saliency
 from archspec.explain.methods.smoothgrad import smoothgrad
-from archspec.explain.points import points_of
-from archspec.explain.samples import Images, Samples, drawn, joined
+from archspec.explain.samples import ImagesLike, Samples, drawn, joined
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 
@@ -61,7 +61,7 @@ PARTS: Final[dict[str, tuple[Callable[..., Gallery], dict[str, Any], int]]] = {
 )
 def overview(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     target: str | int | None = None,
     layer: str | None = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from archspec.explain.attribution import class_gradients, groups
 from archspec.explain.gallery import Exhibit, Gallery, Picture
 from archspec.explain.method import TARGET, method
-from archspec.explain.samples import Images
+from archspec.explain.samples import ImagesLike
 from archspec.explain.study import BATCH, Common, Study, Tick
 from archspec.explain.subject import Explainable, Subject
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @method(target=TARGET)
 def saliency(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     target: str | int | None = None,
     **common: Unpack[Common],

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from archspec.errors import UsageError
 from archspec.explain.attribution import ATTRIBUTIONS, Group, groups, maps_by
-from archspec.explain.gallery import Exhibit, Gallery, Picture, Value
+from archspec.explain.gallery import Exhibit, Fact, Gallery, Picture
 from archspec.explain.grabcut import Cut, cut, opencv, overlap, read_mask
 from archspec.explain.method import TARGET, Option, method
-from archspec.explain.samples import Images
+from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 
@@ -49,7 +49,7 @@ BLUR: Final = 1 / 32
 )
 def segment(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     target: str | int | None = None,
     by: str = "saliency",
@@ -144,7 +144,7 @@ def _exhibit(
     real: NDArray[np.bool_] | None,
     options: Cut,
 ) -> Exhibit:
-    facts: dict[str, Value] = {"map": by, "seeds": options.seeds, "inside": float(mask.mean())}
+    facts: dict[str, Fact] = {"map": by, "seeds": options.seeds, "inside": float(mask.mean())}
     said = f"; {_share(mask)}"
     if real is not None:
         facts["IoU"] = overlap(mask, real)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 from archspec.explain.attribution import class_gradients, groups
 from archspec.explain.gallery import Exhibit, Gallery, Picture
 from archspec.explain.method import TARGET, Option, method
-from archspec.explain.samples import Images
+from archspec.explain.samples import ImagesLike
 from archspec.explain.study import BATCH, Common, Study, Tick
 from archspec.explain.subject import Explainable, Subject, even
 
@@ -29,7 +29,7 @@ SAMPLES: Final = 50
 )
 def smoothgrad(
     run: Explainable,
-    images: Images = None,
+    images: ImagesLike = None,
     *,
     target: str | int | None = None,
     noise: float = NOISE,

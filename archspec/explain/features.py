@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archspec.explain import embedding
-from archspec.explain.circuit import Call
+from archspec.explain.circuit import LayerCall
 from archspec.explain.gradient import compiled
 from archspec.explain.samples import Samples, drawn
 from archspec.explain.study import Study
@@ -76,7 +76,7 @@ class Points:
         return str(self.class_names[self.labels[number]])
 
 
-def points_of(study: Study, samples: Samples, call: Call, metric: str, k: int) -> Points:
+def points_of(study: Study, samples: Samples, call: LayerCall, metric: str, k: int) -> Points:
     """Run the network on all images.
 
     Args:
@@ -120,7 +120,7 @@ def points_of(study: Study, samples: Samples, call: Call, metric: str, k: int) -
     )
 
 
-def _outputs(subject: Subject, call: Call) -> Any:
+def _outputs(subject: Subject, call: LayerCall) -> Any:
     """The function of pixels that gives a layer's outputs, flattened, and the scores."""
     ops, scores = subject.keras.ops, subject.circuit.scores
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.explain import standins, trials
+from archspec.explain import map_trials, replacements
 from archspec.explain.attribution import Maps
-from archspec.explain.gallery import Chart, Exhibit, Item, Picture, Value
+from archspec.explain.gallery import Chart, Exhibit, Fact, Item, Picture
 from archspec.explain.study import Study
 
 if TYPE_CHECKING:
@@ -29,19 +29,19 @@ class Verdict:
     """What came out for a method."""
 
     name: str
-    curves: trials.Curves | None = None
-    cascade: trials.Cascade | None = None
+    curves: map_trials.Curves | None = None
+    cascade: map_trials.Cascade | None = None
     hits: float | None = None
     pointed: NDArray[Any] | None = None
     gap: float | None = None
 
-    def areas(self) -> list[Value]:
+    def areas(self) -> list[Fact]:
         if self.curves is None:
             return [None, None]
         return [self.curves.area("deletion"), self.curves.area("insertion")]
 
-    def row(self) -> list[Value]:
-        alike: list[Value] = [None, None]
+    def row(self) -> list[Fact]:
+        alike: list[Fact] = [None, None]
         if self.cascade is not None:
             alike = [self.cascade.mean(0), self.cascade.mean(-1)]
         return [self.name, *self.areas(), *alike, self.hits, self.gap]
@@ -103,7 +103,7 @@ class Bench:
     notes: list[str] = field(default_factory=list)
     random: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Mean and standard deviation over draws of the area under each kind of curve."""
-    pairs: trials.Pairs | None = None
+    pairs: map_trials.Pairs | None = None
 
     def __post_init__(self) -> None:
         import numpy as np  # noqa: PLC0415
@@ -114,11 +114,13 @@ class Bench:
         scores = subject.scores(self.pixels, study.batch)
         self.targets: list[int] = scores.argmax(axis=1).tolist()
         self.notes += [f"{len(samples)} images of {samples.where or 'those given'}"]
-        depths = min(trials.DEPTHS, trials.layers_of(subject))
+        depths = min(map_trials.DEPTHS, map_trials.layers_of(subject))
         self.done = 0
         self.each = 1 + (1 + depths) * ("sanity" in self.check) + 2 * ("pointing" in self.check)
         if "curves" in self.check:
-            filled = [standins.stand_in(subject, each, self.fill, "fill") for each in self.pixels]
+            filled = [
+                replacements.stand_in(subject, each, self.fill, "fill") for each in self.pixels
+            ]
             self.fills = np.stack([fill for fill, _ in filled])
             said = list(dict.fromkeys(words for _, words in filled))
             # Of images that each have their own mean, none is that of all.
@@ -127,7 +129,7 @@ class Bench:
             self._draw_random()
         if "pointing" in self.check:
             labels = np.array(self.targets) if samples.labels is None else samples.labels
-            self.pairs = trials.pairs_of(
+            self.pairs = map_trials.pairs_of(
                 self.pixels, labels, len(self.pixels), self.generator("pairs")
             )
             if self.pairs is None:
@@ -154,8 +156,8 @@ class Bench:
             for areas in [[each.area(which) for each in self.drawn]]
         }
 
-    def _curves(self, orders: Sequence[NDArray[Any]]) -> trials.Curves:
-        return trials.curves(
+    def _curves(self, orders: Sequence[NDArray[Any]]) -> map_trials.Curves:
+        return map_trials.curves(
             self.study.subject,
             self.pixels,
             self.fills,
@@ -189,11 +191,11 @@ class Bench:
         own = maps(subject, self.pixels, self.targets, **common)
         if "curves" in self.check:
             generator = self.generator("ties")
-            found.curves = self._curves([trials.order_of(each, generator) for each in own])
+            found.curves = self._curves([map_trials.order_of(each, generator) for each in own])
         if "sanity" in self.check:
-            found.cascade = trials.cascade(subject, self.pixels, self.targets, maps, **common)
+            found.cascade = map_trials.cascade(subject, self.pixels, self.targets, maps, **common)
         if self.pairs is not None:
-            found.hits, found.pointed = trials.pointing(subject, self.pairs, maps, **common)
+            found.hits, found.pointed = map_trials.pointing(subject, self.pairs, maps, **common)
         if "completeness" in self.check and name in COMPLETE:
             found.gap = self._gap(own, COMPLETE[name])
         return found
@@ -204,7 +206,7 @@ class Bench:
 
         subject, batch = self.study.subject, self.study.batch
         starts = np.stack(
-            [standins.stand_in(subject, each, baseline, "baseline")[0] for each in self.pixels]
+            [replacements.stand_in(subject, each, baseline, "baseline")[0] for each in self.pixels]
         )
         rows = np.arange(len(maps)), self.targets
         rise = subject.scores(self.pixels, batch)[rows] - subject.scores(starts, batch)[rows]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.data.values import Range
 from archspec.errors import UsageError
 from archspec.explain.circuit import Tensor
-from archspec.explain.gradient import Function, derivative, repeated
+from archspec.explain.gradient import TensorFunction, derivative, repeated
 from archspec.explain.subject import Subject, batched
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Attack:
         return cls(subject, subject.range, steps, targeted)
 
     @cached_property
-    def _climb(self) -> Function:
+    def _climb(self) -> TensorFunction:
         """(first, last, pixels, clean pixels, classes, epsilon, rate) -> pixels after the steps."""
         keras, (black, white) = self.subject.keras, self.limits
         ops = keras.ops

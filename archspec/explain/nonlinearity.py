@@ -75,7 +75,7 @@ class Rectifier:
 
 
 def facts_of(keras: Any, op: Any, given: Sequence[Any]) -> dict[str, Any]:
-    """What a `Call` says of the activation that an operation is or ends in.
+    """What a `LayerCall` says of the activation that an operation is or ends in.
 
     Args:
         keras: the package.

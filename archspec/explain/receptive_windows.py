@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
-from archspec.explain.circuit import INPUT, Call, Circuit
+from archspec.explain.circuit import INPUT, Circuit, LayerCall
 
-Window: TypeAlias = tuple[int, int]
+PixelRange: TypeAlias = tuple[int, int]
 """First and last position along an axis; outside the image where the field reaches over it."""
 
 LOCAL: Final = frozenset(
@@ -27,7 +27,7 @@ LOCAL: Final = frozenset(
 """Layers and ops, Keras's and archspec's, that give each place what they make of that place."""
 
 
-def seen(circuit: Circuit, name: str, place: Sequence[int]) -> tuple[Window, ...] | None:
+def seen(circuit: Circuit, name: str, place: Sequence[int]) -> tuple[PixelRange, ...] | None:
     """Return the pixels that a value of a layer can depend on.
 
     Args:
@@ -39,7 +39,7 @@ def seen(circuit: Circuit, name: str, place: Sequence[int]) -> tuple[Window, ...
         First and last pixel along each axis; None where the value sees the whole image.
 
     """
-    windows: dict[str, tuple[Window, ...]] = {name: tuple((at, at) for at in place)}
+    windows: dict[str, tuple[PixelRange, ...]] = {name: tuple((at, at) for at in place)}
     order = [each for each in circuit.calls if each in circuit.before(name)]
     for each in reversed(order):
         call = circuit[each]
@@ -60,17 +60,19 @@ def _shape(circuit: Circuit, giver: str) -> tuple[int, ...]:
     return circuit[giver].shape
 
 
-def _union(one: tuple[Window, ...] | None, other: tuple[Window, ...]) -> tuple[Window, ...]:
+def _union(
+    one: tuple[PixelRange, ...] | None, other: tuple[PixelRange, ...]
+) -> tuple[PixelRange, ...]:
     if one is None:
         return other
     return tuple((min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(one, other, strict=True))
 
 
-Look: TypeAlias = Callable[[int, int], Window]
+Backward: TypeAlias = Callable[[int, int], PixelRange]
 """The window of a call's input that a window of its output sees."""
 
 
-def _looks(call: Call, shape: tuple[int, ...]) -> Sequence[Look] | None:
+def _looks(call: LayerCall, shape: tuple[int, ...]) -> Sequence[Backward] | None:
     """Return what a call sees along each axis of an input; None for all of it."""
     layer, extents = call.layer, shape[:-1]
     out = call.shape[:-1]
@@ -99,7 +101,7 @@ def _looks(call: Call, shape: tuple[int, ...]) -> Sequence[Look] | None:
     return None
 
 
-def _is_local(call: Call, layer: Any) -> bool:
+def _is_local(call: LayerCall, layer: Any) -> bool:
     """Whether a call is an activation, or joins or normalises channels."""
     last = (-1, len(call.shape))
     if call.kind == "Concatenate":
@@ -133,17 +135,17 @@ def _before(padding: Any, axis: int, extent: int, wide: int, step: int) -> int:
     return int(padding[axis][0])  # of archspec's own layers
 
 
-def _sliding(wide: int, step: int, before: int) -> Look:
+def _sliding(wide: int, step: int, before: int) -> Backward:
     return lambda first, last: (first * step - before, last * step - before + wide - 1)
 
 
-def _shifted(by: int) -> Look:
+def _shifted(by: int) -> Backward:
     return lambda first, last: (first + by, last + by)
 
 
-def _enlarged(times: int) -> Look:
+def _enlarged(times: int) -> Backward:
     return lambda first, last: (first // times, last // times)
 
 
-def _first(first: int, last: int) -> Window:  # noqa: ARG001
+def _first(first: int, last: int) -> PixelRange:  # noqa: ARG001
     return (0, 0)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archspec.explain.activation import ENDS, PASSING
-from archspec.explain.circuit import Call, Circuit, Tensor
+from archspec.explain.circuit import Circuit, LayerCall, Tensor
 from archspec.explain.gradient import compiled
+from archspec.explain.nonlinearity import ENDS, PASSING
 from archspec.explain.samples import Samples
 from archspec.explain.study import Tick
 from archspec.explain.subject import Subject
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class UnitActivity:
     """What the units of one activation do over all images of a data set."""
 
-    call: Call
+    call: LayerCall
     maxima: NDArray[Any]
     """(channels,) The largest output of each channel, over all images and places."""
     strongest: NDArray[Any]
@@ -45,7 +45,7 @@ class UnitActivity:
         return dead(self.unit_maxima) if self.call.rectifier else None
 
 
-def activations_of(circuit: Circuit) -> tuple[Call, ...]:
+def activations_of(circuit: Circuit) -> tuple[LayerCall, ...]:
     """The calls whose outputs are activations of units, but for the probabilities of classes."""
     return tuple(
         call
@@ -56,7 +56,7 @@ def activations_of(circuit: Circuit) -> tuple[Call, ...]:
 
 
 def measure(
-    subject: Subject, calls: Sequence[Call], samples: Samples, batch: int, tick: Tick
+    subject: Subject, calls: Sequence[LayerCall], samples: Samples, batch: int, tick: Tick
 ) -> list[UnitActivity]:
     """Run the network on all images; return what the units of some activations do.
 
@@ -95,7 +95,7 @@ def measure(
 
 
 def _activity(
-    subject: Subject, call: Call, peaks: NDArray[Any], maxima: Any, saturated: Any
+    subject: Subject, call: LayerCall, peaks: NDArray[Any], maxima: Any, saturated: Any
 ) -> UnitActivity:
     """What the units of a call do, from the largest outputs of each image."""
     subject.check_finite(peaks, call.name)
@@ -108,7 +108,7 @@ def _activity(
     )
 
 
-def _reduced(subject: Subject, calls: Sequence[Call], pixels: Tensor) -> dict[str, Any]:
+def _reduced(subject: Subject, calls: Sequence[LayerCall], pixels: Tensor) -> dict[str, Any]:
     """What is kept of each activation, so that the outputs themselves need not leave the device.
 
     The largest output of each unit, (*shape), and of each image and channel, (n, channels); where

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
-from archspec.explain.circuit import Call
+from archspec.explain.circuit import LayerCall
 from archspec.explain.gradient import compiled
 from archspec.explain.study import Tick
 from archspec.explain.subject import Subject, even
@@ -112,7 +112,7 @@ def occluded(
     target: int,
     hidden: NDArray[Any],
     grid: Grid,
-    call: Call | None,
+    call: LayerCall | None,
     *,
     batch: int,
     tick: Tick | None = None,
@@ -168,7 +168,7 @@ def occluded(
     )
 
 
-def _scores_and_sums(subject: Subject, call: Call | None) -> Callable[..., Any]:
+def _scores_and_sums(subject: Subject, call: LayerCall | None) -> Callable[..., Any]:
     """A function of images that gives scores, and the sums of a layer's maps."""
     scores, ops = subject.circuit.scores, subject.keras.ops
     watch = (scores,) if call is None else (scores, call.name)

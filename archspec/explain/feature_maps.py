@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
-from archspec.explain.circuit import Call
+from archspec.explain.circuit import LayerCall
 from archspec.explain.subject import Subject
 
 if TYPE_CHECKING:
@@ -17,17 +17,17 @@ AFTER: Final = ("Pooling", "Dropout", "Padding", "Cropping", "UpSampling", "Flat
 """Parts of the names of kinds that only move or thin out the maps of the layer before."""
 
 
-def has_place(subject: Subject, call: Call) -> bool:
+def has_place(subject: Subject, call: LayerCall) -> bool:
     """Whether a layer's values have a place in the image: maps of more than one position."""
     return len(call.shape) == len(subject.shape) and prod(call.shape[:-1]) > 1
 
 
-def _with_place(subject: Subject) -> list[Call]:
+def _with_place(subject: Subject) -> list[LayerCall]:
     """The layers whose values have a place, and that the scores depend on."""
     return [call for call in subject.circuit.used if has_place(subject, call)]
 
 
-def last_maps(subject: Subject) -> Call | None:
+def last_maps(subject: Subject) -> LayerCall | None:
     """Return the last layer whose values have a place in the image, before pooling; None without.
 
     It is a convolution, or what comes after it at the same places: a ReLU, a sum with a shortcut.
@@ -37,7 +37,7 @@ def last_maps(subject: Subject) -> Call | None:
     return computed[-1] if computed else None
 
 
-def maps_layer(subject: Subject, name: str | None, argument: str = "layer") -> Call:
+def maps_layer(subject: Subject, name: str | None, argument: str = "layer") -> LayerCall:
     """Return a layer whose values have a place in the image.
 
     Args:

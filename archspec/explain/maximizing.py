@@ -1,4 +1,4 @@
-"""What images are judged by: the score of a class, or what a unit of a layer computes."""
+"""The image that the score of a class, or the value of a unit, is largest for: see `maximize`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
-from archspec.explain.circuit import Call, Tensor, Values
-from archspec.explain.gradient import compiled
+from archspec.explain.circuit import LayerCall, Tensor, Trace
+from archspec.explain.gradient import TensorFunction, compiled, derivative, repeated
+from archspec.explain.image_search import (
+    Canvas,
+    blurred,
+    descended,
+    rolled,
+    stretches,
+    total_variation,
+)
 from archspec.explain.study import Study
 from archspec.explain.subject import Subject, batched
 
@@ -34,7 +42,7 @@ def check_choice(target: Any, layer: Any, unit: Any) -> None:
         raise UsageError("name either a class with `target=`, or a `layer=`, not both")
 
 
-def check_unit(call: Call, unit: int) -> None:
+def check_unit(call: LayerCall, unit: int) -> None:
     """Raise `UsageError` where a layer has no unit of this number."""
     count = call.shape[-1] if call.shape else 1
     if unit >= count:
@@ -103,7 +111,7 @@ class Goal:
             return f"class {self.subject.class_names[number]}"
         return f"{self.layer}, unit {number}"
 
-    def values(self, values: Values) -> Tensor:
+    def values(self, values: Trace) -> Tensor:
         """(n, units) of a run that watched `call`."""
         ops = self.subject.keras.ops
         found = ops.cast(values.before[self.call], "float32")
@@ -134,7 +142,7 @@ class Goal:
 
 
 @dataclass(frozen=True, eq=False)
-class Best:
+class BestImage:
     """The real image that a class or a unit answers to most."""
 
     name: str
@@ -142,9 +150,9 @@ class Best:
     pixels: NDArray[Any]
 
 
-def best_images(study: Study, goal: Goal, numbers: Sequence[int]) -> dict[int, Best]:
+def best_images(study: Study, goal: Goal, numbers: Sequence[int]) -> dict[int, BestImage]:
     """Find among the images of a study the best one for each class or unit."""
-    found: dict[int, Best] = {}
+    found: dict[int, BestImage] = {}
     samples = study.all_samples
     for rows, pixels in samples.batches():
         scores = goal.measured(pixels, study.batch)
@@ -153,5 +161,100 @@ def best_images(study: Study, goal: Goal, numbers: Sequence[int]) -> dict[int, B
             best = found.get(number)
             if best is None or scores[row, number] > best.score:
                 name = samples.names[rows[row]]
-                found[number] = Best(name, float(scores[row, number]), pixels[row])
+                found[number] = BestImage(name, float(scores[row, number]), pixels[row])
     return found
+
+
+BLUR_EVERY: Final = 4
+"""Steps from one blur to the next."""
+
+
+@dataclass(frozen=True, eq=False)
+class MaximizedImage:
+    """An image that a search has made."""
+
+    pixels: NDArray[Any]
+    seed: int
+    score: float
+    shares: NDArray[Any] | None
+    """Probabilities of the classes, where there are any."""
+    has_slope: bool
+    """Whether anything could be climbed: False where the gradient was 0 all the way."""
+
+
+@dataclass(frozen=True, eq=False)
+class Maximization:
+    """The climb to an image that units answer to."""
+
+    goal: Goal
+    canvas: Canvas
+    steps: int
+    rate: float
+    l2: float
+    tv: float
+    jitter: int
+    blur: float
+    start: str
+
+    @cached_property
+    def _climb(self) -> TensorFunction:
+        """(first, last, (u, moments, steepest), wanted, shifts) -> the state after these steps."""
+        subject, canvas, goal = self.goal.subject, self.canvas, self.goal
+        ops = subject.keras.ops
+
+        def score(u: Tensor, wanted: Tensor) -> tuple[Tensor, tuple[()]]:
+            values = subject.run(canvas.tensor_of_pixels(ops, u), watch={goal.call})
+            return ops.sum(goal.values(values) * wanted, axis=-1), ()
+
+        def prior(u: Tensor) -> tuple[Tensor, tuple[()]]:
+            squares = ops.sum(ops.square(u), axis=tuple(range(1, u.ndim)))
+            return self.l2 * squares + self.tv * total_variation(ops, u), ()
+
+        def step(number: Tensor, state: Any, wanted: Tensor, shifts: Tensor) -> Any:
+            u, first, second, steepest = state
+            shift = shifts[number]
+            # Moved back after the step: else the image would drift away, step by step.
+            upward, _ = derivative(subject.keras, score, rolled(ops, u, shift), wanted)
+            downward, _ = derivative(subject.keras, prior, u)
+            slope = downward - rolled(ops, upward, -shift)
+            steepest = ops.maximum(steepest, ops.max(ops.abs(upward), axis=tuple(range(1, u.ndim))))
+            u, first, second = descended(
+                ops, number, self.steps, (u, first, second), slope, self.rate
+            )
+            if self.blur:
+                due = ops.equal(ops.mod(number + 1, BLUR_EVERY), 0)
+                u = ops.where(due, blurred(ops, u, self.blur), u)
+            return canvas.clipped(ops, u), first, second, steepest
+
+        return repeated(subject.circuit, step)
+
+    def images(
+        self, study: Study, numbers: Sequence[int], seed: int, done: int, total: int
+    ) -> list[MaximizedImage]:
+        """Make an image for each class or unit, all from the start of one seed."""
+        import numpy as np  # noqa: PLC0415
+
+        goal, canvas = self.goal, self.canvas
+        units = goal.subject.circuit[goal.call].shape[-1]
+        wanted = np.eye(units, dtype=np.float32)[list(numbers)]
+        start = np.stack([canvas.start(self.start, seed)] * len(numbers))
+        axes = max(len(canvas.shape) - 1, 1)
+        shifts = np.random.default_rng((seed, 1)).integers(
+            -self.jitter, self.jitter + 1, (self.steps, axes), dtype=np.int32
+        )
+        nothing = np.zeros_like(start)
+        state = (start, nothing, nothing, np.zeros(len(numbers), np.float32))
+        for first, last in stretches(self.steps):
+            state = self._climb(first, last, state, wanted, shifts)
+            study.tick(done + last, total)
+        pixels = canvas.pixels(state[0])
+        scores = goal.measured(pixels, study.batch)
+        shares: Any = [None] * len(numbers)
+        if goal.subject.network.classes:
+            shares = goal.subject.probabilities(goal.subject.scores(pixels, study.batch))
+        return [
+            MaximizedImage(
+                pixels[row], seed, float(scores[row, number]), shares[row], state[3][row] > 0
+            )
+            for row, number in enumerate(numbers)
+        ]
