@@ -27,7 +27,7 @@ import keras
 import numpy as np
 from photos import photos
 
-from archspec.data import decoding
+from archspec.data import jpeg
 from archspec.data.dataset import Data, load
 from archspec.data.recipe import DataRecipe
 from archspec.ops.shape import Shape
@@ -57,7 +57,7 @@ def ours(data: Data) -> int:
 
 def without_opencv(data: Data) -> int:
     """The same by Pillow."""
-    with mock.patch.object(decoding, "opencv", return_value=None):
+    with mock.patch.object(jpeg, "opencv", return_value=None):
         return ours(data)
 
 

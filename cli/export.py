@@ -164,7 +164,7 @@ def _run_of(saved: Path) -> Trained | None:
 
 def _images(run: Trained | None) -> tuple[Any, str]:
     """Images that the model's run held out, as the network sees them; None for random ones."""
-    from archspec.data import dataset as data
+    from archspec.data import dataset
     from archspec.errors import ArchspecError
     from archspec.keras_model.export import enough
 
@@ -172,7 +172,7 @@ def _images(run: Trained | None) -> tuple[Any, str]:
         return None, "random"
     try:
         recipe = run.recipe.data.model_copy(update={"cache": False})
-        found = data.load(recipe, run.input_shape)
+        found = dataset.load(recipe, run.input_shape)
         kind, part = ("test", found.test) if len(found.test) else ("training", found.train)
         pixels = part.pixels.read(part.indices[: enough(run.input_shape.size)])
         return run.preprocessing(pixels), kind

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from archspec.data import dataset as training_data
-from archspec.data import idx, tarfiles
+from archspec.data import dataset, idx, tarfiles
 from archspec.data.examples import TEST, TRAIN
 from archspec.data.recipe import DataRecipe
 from archspec.data.sources import FASHION, SOURCES, meant
@@ -28,10 +27,10 @@ GREY, COLOUR = Shape((4, 4, 1)), Shape((32, 32, 3))
 def load(source: str, path: Path | str, **options):
     recipe = DataRecipe(source=source, path=str(path), **options)
     loaded = SOURCES[source].load(recipe, GREY)
-    facts = SOURCES[source].look(recipe, GREY)
-    assert facts.class_names == loaded.class_names
-    if facts.shape is not None:
-        assert loaded.images.shape[1:] == facts.shape
+    preview = SOURCES[source].preview(recipe, GREY)
+    assert preview.class_names == loaded.class_names
+    if preview.shape is not None:
+        assert loaded.images.shape[1:] == preview.shape
     return loaded
 
 
@@ -113,7 +112,7 @@ def test_samples_give_the_pixels_that_a_folder_of_the_same_files_gives(tmp_path)
     every = {"validation": 0, "test": 0}
     by_level = []
     for source, path in (("folder", tmp_path / "folder"), ("webdataset", archive)):
-        data = training_data.load(DataRecipe(source=source, path=str(path), **every), GREY)
+        data = dataset.load(DataRecipe(source=source, path=str(path), **every), GREY)
         pixels = data.train.pixels.read(np.arange(4))
         order = pixels.max(axis=(1, 2, 3)).argsort()
         by_level.append((pixels[order], data.train.labels[order]))
@@ -202,7 +201,7 @@ def test_a_damaged_archive_is_said_to_be_one(tmp_path, monkeypatch):
 
 def test_a_shard_that_becomes_shorter_is_said_to_be_damaged(tmp_path):
     path = shard(tmp_path / "a.tar", *samples("a", "b"))
-    data = training_data.load(
+    data = dataset.load(
         DataRecipe(source="webdataset", path=str(path), validation=0, test=0, cache=False), GREY
     )
     path.write_bytes(path.read_bytes()[:2000])

@@ -15,11 +15,10 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from archspec.data import dataset as data
-from archspec.data import duplicates, inspection, pixels, preprocessing, values
+from archspec.data import dataset, duplicates, inspection, pixels, preprocessing, values
 from archspec.data.dataset import Preprocessing
 from archspec.data.examples import TEST, TRAIN, VALIDATION, EncodedImages
-from archspec.data.pixels import Files, Kept, Stored
+from archspec.data.pixels import ArrayPixels, CachedPixels, FilePixels
 from archspec.data.recipe import DataRecipe
 from archspec.data.splitting import split_digest
 from archspec.data.values import BYTES, LEVELS, Range
@@ -31,7 +30,7 @@ LABELS = np.repeat(np.arange(3, dtype=np.int32), [100, 50, 10])
 
 
 def split(labels=LABELS, own=None, groups=None, **options):
-    return data.split(labels, DataRecipe(**options), own, groups)
+    return dataset.split(labels, DataRecipe(**options), own, groups)
 
 
 # The split
@@ -84,7 +83,7 @@ def test_one_image_of_each_class_is_left_to_train_on(seed, options):
 
 def test_rule_1_rounds_each_class_by_itself():
     """As runs of archspec 0.1.0 were split, so that they are judged on what they held out."""
-    train, validation, test = data.split(SMALL, DataRecipe(), rule=1)
+    train, validation, test = dataset.split(SMALL, DataRecipe(), rule=1)
     assert [per_class(part).tolist() for part in (validation, test)] == [
         [6, 0, 0, 0, 0, 0, 0],
         [12, 1, 1, 1, 1, 1, 1],
@@ -163,7 +162,7 @@ def test_images_of_other_classes_are_in_no_part():
 
 
 def test_digits_are_resized_standardised_and_repeated_for_three_channels():
-    digits = data.load(DataRecipe(), Shape((16, 12, 3)))
+    digits = dataset.load(DataRecipe(), Shape((16, 12, 3)))
     part = digits.train
     assert (len(part), len(digits.validation), len(digits.test)) == (1258, 180, 359)
     images = digits.preprocessing(part.pixels.read(part.indices))
@@ -208,7 +207,7 @@ def a_folder(path: Path, **options) -> DataRecipe:
 
 
 def test_labels_belong_to_their_images(folder):
-    loaded = data.load(a_folder(folder), Shape((4, 4, 1)))
+    loaded = dataset.load(a_folder(folder), Shape((4, 4, 1)))
     for part in (loaded.train, loaded.validation, loaded.test):
         levels = part.pixels.read(part.indices)[:, 0, 0, 0]
         assert part.labels.tolist() == (levels >= 20).tolist()
@@ -218,7 +217,7 @@ def test_labels_belong_to_their_images(folder):
 def test_chosen_classes_are_in_the_order_of_the_choice(arrays):
     labels = np.repeat(np.arange(4), 10)
     images = np.repeat(labels, 4).reshape(40, 2, 2, 1).astype(np.uint8)
-    loaded = data.load(arrays(images, labels, classes=(3, 0)), Shape((2, 2, 1)))
+    loaded = dataset.load(arrays(images, labels, classes=(3, 0)), Shape((2, 2, 1)))
     assert loaded.class_names == ("3", "0")
     part = loaded.train
     levels = part.pixels.read(part.indices)[:, 0, 0, 0]
@@ -239,7 +238,7 @@ def test_chosen_classes_are_in_the_order_of_the_choice(arrays):
     ids=["many channels", "resized", "vectors", "sequences", "volumes", "grey", "colour"],
 )
 def test_examples_of_every_rank_reach_a_network_of_theirs(arrays, images, shape):
-    loaded = data.load(arrays(images, np.tile([0, 1], 10)), Shape(shape))
+    loaded = dataset.load(arrays(images, np.tile([0, 1], 10)), Shape(shape))
     part = loaded.train
     batch = loaded.preprocessing(part.pixels.read(part.indices))
     assert batch.shape == (len(part), *shape)
@@ -259,12 +258,12 @@ def test_examples_of_every_rank_reach_a_network_of_theirs(arrays, images, shape)
 )
 def test_a_part_that_would_be_empty_is_refused(arrays, labels, options, message):
     with pytest.raises(UsageError, match=message):
-        data.load(arrays(noise(4, 2, 2, 1), np.array(labels), **options), Shape((2, 2, 1)))
+        dataset.load(arrays(noise(4, 2, 2, 1), np.array(labels), **options), Shape((2, 2, 1)))
 
 
 def test_a_share_of_nothing_leaves_a_part_empty(arrays):
     recipe = arrays(noise(4, 2, 2, 1), np.array([0, 1, 0, 1]), validation=0.0, test=0.0)
-    loaded = data.load(recipe, Shape((2, 2, 1)))
+    loaded = dataset.load(recipe, Shape((2, 2, 1)))
     assert [len(part) for part in (loaded.train, loaded.validation, loaded.test)] == [4, 0, 0]
     assert loaded.test.pixels.read(loaded.test.indices).shape == (0, 2, 2, 1)
 
@@ -274,10 +273,10 @@ def test_the_fingerprint_is_of_what_is_trained_on(arrays, folder, encode):
     def fingerprint(level: int = 0, **options) -> str:
         if encode == "folder":
             Image.new("L", (6, 5), level).save(folder / "dark" / "00.png")
-            return data.load(a_folder(folder, **options), Shape((2, 2, 1))).fingerprint
+            return dataset.load(a_folder(folder, **options), Shape((2, 2, 1))).fingerprint
         images = np.full((20, 2, 2, 1), level, np.uint8)
         recipe = arrays(images, np.tile([0, 1], 10), **options)
-        return data.load(recipe, Shape((2, 2, 1))).fingerprint
+        return dataset.load(recipe, Shape((2, 2, 1))).fingerprint
 
     names = {"folder": ("light", "dark"), "arrays": ("1", "0")}[encode]
     assert fingerprint() == fingerprint(seed=7)
@@ -286,7 +285,7 @@ def test_the_fingerprint_is_of_what_is_trained_on(arrays, folder, encode):
 
 def test_one_line_names_the_classes_of_which_nothing_is_held_out(arrays):
     labels = np.repeat([0, 1, 2], [60, 2, 2])
-    loaded = data.load(arrays(noise(64, 2, 2, 1), labels, test=0.05), Shape((2, 2, 1)))
+    loaded = dataset.load(arrays(noise(64, 2, 2, 1), labels, test=0.05), Shape((2, 2, 1)))
     assert not loaded.validation.labels.any()
     assert not loaded.test.labels.any()
     assert loaded.notes == ("no validation image of `1`, `2`; no test image of `1`, `2`",)
@@ -314,14 +313,14 @@ def seeds_of(recipe: DataRecipe, *, apart: bool) -> DataRecipe:
     """The recipe with a seed by which the images 0 and 2 are, or are not, in different parts."""
     for seed in range(50):
         chosen = recipe.model_copy(update={"seed": seed, "duplicates": "warn"})
-        held_out = data.load(chosen, Shape((2, 2, 1))).test.indices
+        held_out = dataset.load(chosen, Shape((2, 2, 1))).test.indices
         if ((0 in held_out) != (2 in held_out)) is apart:
             return recipe.model_copy(update={"seed": seed})
     raise AssertionError
 
 
 def test_copies_in_two_parts_are_said_and_named(copied):
-    loaded = data.load(seeds_of(copied(both=False), apart=True), Shape((2, 2, 1)))
+    loaded = dataset.load(seeds_of(copied(both=False), apart=True), Shape((2, 2, 1)))
     assert (loaded.copies.in_parts, loaded.copies.in_classes) == (1, 0)
     assert loaded.copies.images == (("image 0", "image 2"),)
     (line,) = loaded.notes
@@ -333,13 +332,13 @@ def test_copies_in_two_parts_are_said_and_named(copied):
 
 def test_copies_in_one_part_and_class_do_no_harm(copied):
     recipe = seeds_of(copied(both=False), apart=False)
-    loaded = data.load(recipe.model_copy(update={"duplicates": "error"}), Shape((2, 2, 1)))
+    loaded = dataset.load(recipe.model_copy(update={"duplicates": "error"}), Shape((2, 2, 1)))
     assert (loaded.notes, bool(loaded.copies)) == ((), False)
 
 
 def test_dropped_are_the_copies_to_train_on(copied):
     recipe = seeds_of(copied(both=False, duplicates="drop"), apart=True)
-    loaded = data.load(recipe, Shape((2, 2, 1)))
+    loaded = dataset.load(recipe, Shape((2, 2, 1)))
     assert (len(loaded.train), len(loaded.test)) == (19, 20)
     assert not {0, 2} & set(loaded.train.indices)
     assert loaded.notes[0].endswith(": 1 image is left out; data.json names them")
@@ -347,14 +346,14 @@ def test_dropped_are_the_copies_to_train_on(copied):
 
 def test_of_a_picture_in_two_classes_nothing_is_kept(copied):
     recipe = copied(both=True)
-    loaded = data.load(recipe, Shape((2, 2, 1)))
+    loaded = dataset.load(recipe, Shape((2, 2, 1)))
     assert loaded.copies.in_classes == 1
     assert loaded.copies.images == (("image 0", "image 1", "image 2"),)
-    loaded = data.load(recipe.model_copy(update={"duplicates": "drop"}), Shape((2, 2, 1)))
+    loaded = dataset.load(recipe.model_copy(update={"duplicates": "drop"}), Shape((2, 2, 1)))
     assert not {0, 1, 2} & {*loaded.train.indices, *loaded.test.indices}
     assert len(loaded.train) + len(loaded.test) == 37
     with pytest.raises(UsageError, match=r"1 picture is in several classes, as `image 0`"):
-        data.load(recipe.model_copy(update={"duplicates": "error"}), Shape((2, 2, 1)))
+        dataset.load(recipe.model_copy(update={"duplicates": "error"}), Shape((2, 2, 1)))
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["read whole", "read at the ends"])
@@ -364,7 +363,7 @@ def test_files_are_copies_where_all_their_bytes_are_the_same(folder, monkeypatch
         monkeypatch.setattr(inspection, "MOST_DIGESTED_BYTES", 1_000)
         monkeypatch.setattr(inspection, "ENDS_BYTES", 16)
     shutil.copy(folder / "dark" / "03.png", folder / "light" / "copy.png")
-    loaded = data.load(a_folder(folder), Shape((4, 4, 1)))
+    loaded = dataset.load(a_folder(folder), Shape((4, 4, 1)))
     assert (loaded.copies.in_classes, len(loaded.copies.images)) == (1, 1)
     names = [Path(name).relative_to(folder).as_posix() for name in loaded.copies.images[0]]
     assert names == ["dark/03.png", "light/copy.png"]
@@ -379,7 +378,7 @@ def test_files_of_other_bytes_are_copies_where_their_pixels_are_the_same(folder,
     Image.open(folder / "dark" / "03.png").resize((12, 10)).save(folder / "light" / "large.png")
     with Image.open(folder / "dark" / "04.png") as image:
         image.save(folder / "light" / "loose.png", compress_level=0)
-    loaded = data.load(a_folder(folder), Shape((4, 4, 1)))
+    loaded = dataset.load(a_folder(folder), Shape((4, 4, 1)))
     names = {tuple(sorted(Path(each).name for each in copies)) for copies in loaded.copies.images}
     assert names == ({("a.bmp", "a.jpg"), ("04.png", "loose.png")} if most == 2**25 else set())
 
@@ -391,7 +390,7 @@ def test_images_of_a_group_go_to_one_part(folder):
     """Of a folder by what a pattern finds in the names of files, within the folder."""
     for path in sorted(folder.rglob("*.png")):
         path.rename(path.with_name(f"patient{int(path.stem) % 10}_{path.stem}.png"))
-    loaded = data.load(a_folder(folder, group=r"(patient\d+)_"), Shape((4, 4, 1)))
+    loaded = dataset.load(a_folder(folder, group=r"(patient\d+)_"), Shape((4, 4, 1)))
     parts = loaded.train, loaded.validation, loaded.test
     levels = [part.pixels.read(part.indices)[:, 0, 0, 0] % 10 for part in parts]
     groups = [set(each.tolist()) for each in levels]
@@ -401,26 +400,26 @@ def test_images_of_a_group_go_to_one_part(folder):
 
 def test_a_name_that_the_pattern_does_not_match_is_shown(folder):
     with pytest.raises(UsageError, match=r"`group: 1\(\\d\)` does not match `dark/00.png`"):
-        data.load(a_folder(folder, group=r"1(\d)"), Shape((4, 4, 1)))
+        dataset.load(a_folder(folder, group=r"1(\d)"), Shape((4, 4, 1)))
 
 
 def test_a_part_that_no_group_is_small_enough_for_is_refused(folder):
     with pytest.raises(
         UsageError, match=r"too few groups of `\^\[a-z\]\+`.* or a `group` of fewer"
     ):
-        data.load(a_folder(folder, group=r"^[a-z]+"), Shape((4, 4, 1)))
+        dataset.load(a_folder(folder, group=r"^[a-z]+"), Shape((4, 4, 1)))
 
 
 def test_groups_of_arrays_are_an_array(tmp_path):
     labels, patients = np.tile([0, 1], 20), np.repeat(np.arange(10), 4)
     np.savez(tmp_path / "data.npz", x=noise(40, 2, 2, 1), y=labels, patient=patients)
     recipe = DataRecipe(source="arrays", path=str(tmp_path / "data.npz"), group="patient")
-    loaded = data.load(recipe, Shape((2, 2, 1)))
+    loaded = dataset.load(recipe, Shape((2, 2, 1)))
     parts = (loaded.train, loaded.validation, loaded.test)
     groups = [set(patients[part.indices].tolist()) for part in parts]
     assert [len(each) for each in groups] == [7, 1, 2]
     with pytest.raises(UsageError, match=r"no array `patients` to `group` by; did you mean"):
-        data.load(recipe.model_copy(update={"group": "patients"}), Shape((2, 2, 1)))
+        dataset.load(recipe.model_copy(update={"group": "patients"}), Shape((2, 2, 1)))
 
 
 def test_a_group_in_two_parts_of_data_that_come_split_is_refused(tmp_path):
@@ -430,7 +429,7 @@ def test_a_group_in_two_parts_of_data_that_come_split_is_refused(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (4, 4), number).save(path)
     with pytest.raises(UsageError, match=r"2 groups have images in several parts .* as `film0`"):
-        data.load(a_folder(tmp_path, group=r"film\d", validation=0.0), Shape((4, 4, 1)))
+        dataset.load(a_folder(tmp_path, group=r"film\d", validation=0.0), Shape((4, 4, 1)))
 
 
 @pytest.mark.parametrize(
@@ -468,7 +467,7 @@ def test_usual_patterns_are_taken(pattern):
 
 @pytest.mark.parametrize("how", ["gone", "changed"])
 def test_files_that_change_are_named(folder, how):
-    loaded = data.load(a_folder(folder), Shape((4, 4, 1)))
+    loaded = dataset.load(a_folder(folder), Shape((4, 4, 1)))
     path = folder / "light" / "31.png"
     loaded.check_unchanged()
     if how == "gone":
@@ -481,7 +480,7 @@ def test_files_that_change_are_named(folder, how):
 
 
 def test_a_file_that_was_written_again_as_it_was_has_not_changed(folder):
-    loaded = data.load(a_folder(folder), Shape((4, 4, 1)))
+    loaded = dataset.load(a_folder(folder), Shape((4, 4, 1)))
     for path in folder.rglob("*.png"):
         os.utime(path, (0, 0))
     loaded.check_unchanged()
@@ -489,7 +488,7 @@ def test_a_file_that_was_written_again_as_it_was_has_not_changed(folder):
 
 
 def test_images_that_vanish_are_skipped_and_not_scored(folder):
-    loaded = data.load(a_folder(folder, on_error="skip", cache=False), Shape((4, 4, 1)))
+    loaded = dataset.load(a_folder(folder, on_error="skip", cache=False), Shape((4, 4, 1)))
     gone = loaded.test.indices[:2].tolist()
     for index in gone:
         Path(loaded.examples.loaded.images.names[index]).unlink()
@@ -504,7 +503,7 @@ def test_images_that_vanish_are_skipped_and_not_scored(folder):
 def test_an_array_on_a_disk_that_changes_is_named(tmp_path):
     np.save(tmp_path / "x.npy", noise(40, 2, 2, 1))
     np.save(tmp_path / "y.npy", np.tile([0, 1], 20))
-    loaded = data.load(DataRecipe(source="arrays", path=str(tmp_path)), Shape((2, 2, 1)))
+    loaded = dataset.load(DataRecipe(source="arrays", path=str(tmp_path)), Shape((2, 2, 1)))
     loaded.check_unchanged()
     os.utime(tmp_path / "x.npy", (0, 0))
     with pytest.raises(UsageError, match=r"x\.npy` \(changed\)"):
@@ -529,13 +528,13 @@ def test_an_array_on_a_disk_that_changes_is_named(tmp_path):
 )
 def test_a_network_that_cannot_learn_digits_is_told_why(shape, outputs, where, words):
     shapes = {name: Shape(extent) for name, extent in outputs.items()}
-    found = list(data.misfits(DataRecipe(), Shape(shape), shapes))
+    found = list(dataset.misfits(DataRecipe(), Shape(shape), shapes))
     assert [name for name, _ in found] == where
     assert all(words in problem.message for _, problem in found)
 
 
 def messages(recipe: DataRecipe, shape: tuple[int, ...], classes: int = 2) -> str:
-    found = data.misfits(recipe, Shape(shape), {"output": Shape((classes,))})
+    found = dataset.misfits(recipe, Shape(shape), {"output": Shape((classes,))})
     return "; ".join(f"{where}: {problem.message}" for where, problem in found)
 
 
@@ -558,10 +557,10 @@ def test_arrays_and_folders_are_known_before_they_are_loaded(arrays, folder):
         recipe, (5, 5, 3)
     )
     with pytest.raises(UsageError, match="do not fit an input of 5x5x3"):
-        data.load(recipe, Shape((5, 5, 3)))
+        dataset.load(recipe, Shape((5, 5, 3)))
     first = arrays(noise(4, 3, 9, 9), np.array([0, 1, 0, 1]))
     with pytest.raises(UsageError, match=r"save them last, as `numpy\.moveaxis\(x, 1, -1\)`"):
-        data.load(first, Shape((9, 9, 3)))
+        dataset.load(first, Shape((9, 9, 3)))
     assert messages(a_folder(folder), (9, 9, 3)) == ""
     assert "do not fit an input of 9x9x4" in messages(a_folder(folder), (9, 9, 4))
     assert f"{folder} has 2 classes" in messages(a_folder(folder), (9, 9, 3), 3)
@@ -589,7 +588,7 @@ def test_published_colours_are_for_three_channels():
 def test_normalisations_are_what_they_are_called(how, channels, black, white):
     images = np.zeros((2, 1, 1, channels), np.uint8)
     images[1] = 255
-    store = Stored(images, Shape((1, 1, channels)), "stretch", limits=BYTES)
+    store = ArrayPixels(images, Shape((1, 1, channels)), "stretch", limits=BYTES)
     fitted = preprocessing.fit(how, "stretch", store, np.arange(2))
     assert fitted(images).reshape(2, -1) == pytest.approx(np.array([black, white]), abs=1e-3)
     assert fitted.measured == 0
@@ -597,14 +596,14 @@ def test_normalisations_are_what_they_are_called(how, channels, black, white):
 
 def test_caffe_sees_blue_first():
     images = np.array([[[[255, 0, 0]]]], np.uint8)
-    store = Stored(images, Shape((1, 1, 3)), "stretch", limits=BYTES)
+    store = ArrayPixels(images, Shape((1, 1, 3)), "stretch", limits=BYTES)
     fitted = preprocessing.fit("caffe", "stretch", store, np.arange(1))
     assert fitted(images)[0, 0, 0].argmax() == 2
 
 
 def test_standardising_is_by_each_channel_of_the_training_images():
     images = noise(60, 3, 3, 2) * np.array([1, 0], np.uint8) + np.array([0, 9], np.uint8)
-    store = Stored(images, Shape((3, 3, 2)), "stretch", limits=BYTES)
+    store = ArrayPixels(images, Shape((3, 3, 2)), "stretch", limits=BYTES)
     fitted = preprocessing.fit("standardize", "stretch", store, np.arange(50))
     mean, deviation = images[:50, ..., 0].mean(), images[:50, ..., 0].std()
     assert fitted.mean == pytest.approx((mean, 9))
@@ -614,8 +613,8 @@ def test_standardising_is_by_each_channel_of_the_training_images():
 
 def test_of_images_that_are_not_in_memory_a_sample_is_measured(monkeypatch, folder):
     monkeypatch.setattr(preprocessing, "MEASURED", 9)
-    loaded = data.load(a_folder(folder), Shape((4, 4, 1)))
-    again = data.load(a_folder(folder), Shape((4, 4, 1)))
+    loaded = dataset.load(a_folder(folder), Shape((4, 4, 1)))
+    again = dataset.load(a_folder(folder), Shape((4, 4, 1)))
     assert loaded.preprocessing.measured == 9
     assert loaded.preprocessing == again.preprocessing
 
@@ -689,10 +688,10 @@ def test_the_extremes_of_an_array_are_found_in_any_of_its_chunks(monkeypatch):
 
 def test_digits_in_a_file_have_the_white_of_the_source(arrays):
     """And so what is normalised and augmented by it is the same."""
-    source = data.load(DataRecipe(normalize="unit"), Shape((8, 8, 1)))
+    source = dataset.load(DataRecipe(normalize="unit"), Shape((8, 8, 1)))
     images = source.train.pixels.read(np.arange(1797))
     recipe = arrays(images.astype(np.uint8), np.tile(np.arange(10), 180)[:1797], normalize="unit")
-    loaded = data.load(recipe, Shape((8, 8, 1)))
+    loaded = dataset.load(recipe, Shape((8, 8, 1)))
     assert loaded.train.pixels.range == source.train.pixels.range == (0, 16)
     assert loaded.preprocessing(images).max() == 1
 
@@ -712,16 +711,16 @@ STANDARDISED = np.linspace(-3.2, 7.9, 20 * 16, dtype=np.float32).reshape(20, 4, 
 def test_what_needs_black_and_white_asks_for_them(arrays, options, shape, place):
     recipe = arrays(STANDARDISED, np.tile([0, 1], 10), **options)
     with pytest.raises(RecipeError, match=r"black and white, .* from -3\.2 to 7\.9") as caught:
-        data.load(recipe, Shape(shape))
+        dataset.load(recipe, Shape(shape))
     ((path, problem),) = caught.value.problems
     assert path == ("data", place)
     assert problem.help == "say them, as `data.range: [0, 255]`"
     said = recipe.model_copy(update={"range": (-4.0, 8.0)})
-    assert data.load(said, Shape(shape)).preprocessing.range == (-4, 8)
+    assert dataset.load(said, Shape(shape)).preprocessing.range == (-4, 8)
 
 
 def test_what_needs_no_black_and_white_does_without(arrays):
-    loaded = data.load(arrays(STANDARDISED, np.tile([0, 1], 10)), Shape((4, 4, 1)))
+    loaded = dataset.load(arrays(STANDARDISED, np.tile([0, 1], 10)), Shape((4, 4, 1)))
     assert loaded.values.range is None
     assert loaded.preprocessing.range is None
     images = loaded.preprocessing(loaded.train.pixels.read(loaded.train.indices))
@@ -731,13 +730,13 @@ def test_what_needs_no_black_and_white_does_without(arrays):
 def test_a_range_that_values_exceed_is_refused(arrays):
     recipe = arrays(STANDARDISED, np.tile([0, 1], 10), range=(-1.0, 1.0))
     with pytest.raises(RecipeError, match=r"from -3\.2 to 7\.9, beyond `range: \[-1, 1\]`"):
-        data.load(recipe, Shape((4, 4, 1)))
+        dataset.load(recipe, Shape((4, 4, 1)))
 
 
 def test_bars_are_black_in_any_range(arrays):
     images = np.full((20, 4, 4, 1), 0.5, np.float32)
     images[0] = -1
-    loaded = data.load(arrays(images, np.tile([0, 1], 10), resize="pad"), Shape((4, 8, 1)))
+    loaded = dataset.load(arrays(images, np.tile([0, 1], 10), resize="pad"), Shape((4, 8, 1)))
     padded = loaded.train.pixels.read(np.array([1]))[0, :, :, 0]
     assert padded[0].tolist() == [-1, -1, 0.5, 0.5, 0.5, 0.5, -1, -1]
 
@@ -767,10 +766,10 @@ def test_a_tensor_is_preprocessed_as_an_array_is():
 
 def test_arrays_of_the_networks_shape_are_used_where_they_lie():
     images = noise(4, 3, 3, 1)
-    assert Stored(images, Shape((3, 3, 1)), "stretch", limits=BYTES).array is images
-    assert Stored(images, Shape((4, 4, 1)), "stretch", limits=BYTES).array is None
+    assert ArrayPixels(images, Shape((3, 3, 1)), "stretch", limits=BYTES).array is images
+    assert ArrayPixels(images, Shape((4, 4, 1)), "stretch", limits=BYTES).array is None
     for kind in (np.float64, ">f4"):
-        other = Stored(images.astype(kind), Shape((3, 3, 1)), "stretch", limits=BYTES)
+        other = ArrayPixels(images.astype(kind), Shape((3, 3, 1)), "stretch", limits=BYTES)
         assert other.array is None
         assert other.read(np.arange(4)).dtype == np.dtype(np.float32)
 
@@ -778,25 +777,25 @@ def test_arrays_of_the_networks_shape_are_used_where_they_lie():
 @pytest.mark.parametrize(
     ("cache", "free", "kind", "whole"),
     [
-        ("auto", 2**30, Kept, True),
-        ("auto", 100, Stored, False),
-        (False, 2**30, Stored, False),
-        (True, 2**30, Kept, True),
+        ("auto", 2**30, CachedPixels, True),
+        ("auto", 100, ArrayPixels, False),
+        (False, 2**30, ArrayPixels, False),
+        (True, 2**30, CachedPixels, True),
     ],
 )
 def test_images_are_kept_only_where_they_fit(arrays, monkeypatch, cache, free, kind, whole):
-    monkeypatch.setattr(data, "free_memory", lambda: free)
+    monkeypatch.setattr(dataset, "free_memory", lambda: free)
     images = noise(20, 5, 5, 1)
-    loaded = data.load(arrays(images, np.tile([0, 1], 10), cache=cache), Shape((4, 4, 1)))
+    loaded = dataset.load(arrays(images, np.tile([0, 1], 10), cache=cache), Shape((4, 4, 1)))
     store = loaded.train.pixels
     assert type(store) is kind
     assert (store.array is not None) is whole
 
 
 def test_a_cache_that_cannot_fit_is_refused(folder, monkeypatch):
-    monkeypatch.setattr(data, "free_memory", lambda: 100)
+    monkeypatch.setattr(dataset, "free_memory", lambda: 100)
     with pytest.raises(UsageError, match=r"`cache: true` needs .*; say `cache: auto`"):
-        data.load(a_folder(folder, cache=True), Shape((4, 4, 1)))
+        dataset.load(a_folder(folder, cache=True), Shape((4, 4, 1)))
 
 
 def test_a_file_is_decoded_once_if_it_is_kept(folder, monkeypatch):
@@ -805,7 +804,7 @@ def test_a_file_is_decoded_once_if_it_is_kept(folder, monkeypatch):
     monkeypatch.setattr(
         pixels, "decode", lambda path, *rest: decoded.append(path) or decode(path, *rest)
     )
-    kept = data.load(a_folder(folder, normalize="unit"), Shape((4, 4, 1))).train.pixels
+    kept = dataset.load(a_folder(folder, normalize="unit"), Shape((4, 4, 1))).train.pixels
     first = kept.read(np.array([3, 1, 3]))
     again = kept.read(np.array([1, 3]))
     assert np.array_equal(first[:2][::-1], again)
@@ -826,7 +825,7 @@ def damaged_within(root: Path) -> str:
 
 def test_damage_found_late_stops_the_run_with_the_files_name(folder):
     damaged_within(folder)
-    loaded = data.load(a_folder(folder, normalize="unit"), Shape((4, 4, 1)))
+    loaded = dataset.load(a_folder(folder, normalize="unit"), Shape((4, 4, 1)))
     with pytest.raises(UsageError, match=r"07\.png` cannot be read: .*`on_error: skip`"):
         loaded.train.pixels.read(np.arange(40))
 
@@ -834,7 +833,7 @@ def test_damage_found_late_stops_the_run_with_the_files_name(folder):
 def test_for_a_file_damaged_within_another_of_its_class_and_part_stands_in(folder):
     path = damaged_within(folder)
     recipe = a_folder(folder, normalize="unit", on_error="skip")
-    loaded = data.load(recipe, Shape((4, 4, 1)))
+    loaded = dataset.load(recipe, Shape((4, 4, 1)))
     levels = loaded.train.pixels.read(np.arange(40))[:, 0, 0, 0]
     (part,) = (p for p in (loaded.train, loaded.validation, loaded.test) if 7 in p.indices)
     assert levels[7] in {index for index in part.indices if index < 20} - {7}
@@ -845,7 +844,7 @@ def test_for_a_file_damaged_within_another_of_its_class_and_part_stands_in(folde
 def test_an_image_without_any_that_could_stand_in_is_an_error():
     images = EncodedImages(["a", "b"], lambda _: b"no image")
     skipped: list[tuple[str, str]] = []
-    files = Files(
+    files = FilePixels(
         images, Shape((2, 2, 1)), "stretch", kin=np.zeros(2, int), skip=True, skipped=skipped
     )
     with pytest.raises(UsageError, match="nor can any other image of its class"):
@@ -863,25 +862,25 @@ def test_free_memory_is_the_machines_or_the_containers():
 def test_balanced_weights_give_each_class_the_same_sum(arrays):
     labels = np.repeat([0, 1], [30, 10])
     recipe = arrays(noise(40, 2, 2, 1), labels, validation=0.0)
-    loaded = data.load(recipe, Shape((2, 2, 1)))
-    weights = data.class_weights("balanced", loaded)
+    loaded = dataset.load(recipe, Shape((2, 2, 1)))
+    weights = dataset.class_weights("balanced", loaded)
     counts = np.bincount(loaded.train.labels)
     assert [weights[label] * counts[label] for label in (0, 1)] == pytest.approx([16, 16])
-    assert data.class_weights({"1": 3.0}, loaded) == {0: 1, 1: 3}
+    assert dataset.class_weights({"1": 3.0}, loaded) == {0: 1, 1: 3}
 
 
 def test_a_weight_of_a_class_that_is_not_there_is_refused_at_its_place():
     recipe = DataRecipe(classes=("1", "3"))
     outputs = {"output": Shape((2,))}
-    assert not list(data.misfits(recipe, Shape((8, 8, 1)), outputs, ["3", "1"]))
+    assert not list(dataset.misfits(recipe, Shape((8, 8, 1)), outputs, ["3", "1"]))
     with pytest.raises(RecipeError, match="no class `2`") as caught:
-        list(data.misfits(recipe, Shape((8, 8, 1)), outputs, ["3", "2"]))
+        list(dataset.misfits(recipe, Shape((8, 8, 1)), outputs, ["3", "2"]))
     assert caught.value.problems[0][0] == ("class_weights", "2")
 
 
 def test_one_class_is_nothing_to_learn(arrays):
     recipe = arrays(noise(6, 4, 4, 1), np.zeros(6, int))
     with pytest.raises(UsageError, match="has one class only, `0`: nothing to tell apart"):
-        list(data.misfits(recipe, Shape((4, 4, 1)), {"output": Shape((10,))}))
+        list(dataset.misfits(recipe, Shape((4, 4, 1)), {"output": Shape((10,))}))
     with pytest.raises(UsageError, match="has one class only, `0`: nothing to tell apart"):
-        data.load(recipe, Shape((4, 4, 1)))
+        dataset.load(recipe, Shape((4, 4, 1)))

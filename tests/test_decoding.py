@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from archspec.data import decoding
-from archspec.data.decoding import halvings
-from archspec.data.images import UnreadableError, decode, look
+from archspec.data import jpeg
+from archspec.data.images import UnreadableError, decode, inspect
+from archspec.data.jpeg import halvings
 from archspec.ops.shape import Shape
 
 RESIZES = ("stretch", "pad", "crop")
@@ -31,7 +31,7 @@ def by_pillow(monkeypatch):
 
     def decoded(content: bytes, shape: Shape, how: str) -> np.ndarray:
         with monkeypatch.context() as patch:
-            patch.setattr(decoding, "opencv", lambda: None)
+            patch.setattr(jpeg, "opencv", lambda: None)
             return decode(content, shape, how)
 
     return decoded
@@ -55,7 +55,7 @@ def test_opencv_decodes_what_pillow_does(by_pillow, how, mode, channels, extent)
     found = decode(content, shape, how)
     assert found.shape == shape
     assert found.dtype == np.uint8
-    assert np.array_equal(found, decode(content, shape, how, look(content, content).plain))
+    assert np.array_equal(found, decode(content, shape, how, inspect(content, content).plain))
     off = np.abs(found.astype(int) - by_pillow(content, shape, how))
     assert off.mean() < 2  # levels
     assert off.max() < 12
@@ -91,7 +91,7 @@ def turned() -> bytes:
 )
 def test_of_other_files_the_pixels_are_pillows(by_pillow, content):
     shape = Shape((32, 32, 3))
-    found = decode(content, shape, "stretch", look(content, content).plain)
+    found = decode(content, shape, "stretch", inspect(content, content).plain)
     assert np.abs(found.astype(int) - by_pillow(content, shape, "stretch")).mean() < 1
 
 

@@ -16,7 +16,7 @@ from support.image_files import png, tiff
 
 import archspec
 from archspec.cli import main
-from archspec.data import dataset as data
+from archspec.data import dataset
 from archspec.data.recipe import DataRecipe
 from archspec.ops.shape import Shape
 
@@ -140,7 +140,7 @@ def test_a_pipe_is_read_once_for_all_networks(trained, tmp_path):
 def test_values_that_use_little_of_their_range_are_told_what_to_write(tmp_path):
     folder = a_folder(tmp_path / "scans")
     recipe = DataRecipe(source="folder", path=str(folder), normalize="unit")
-    (note,) = data.observed(data.load(recipe, Shape((8, 8, 1))), "unit").notes
+    (note,) = dataset.observed(dataset.load(recipe, Shape((8, 8, 1))), "unit").notes
     assert note.startswith("the training images' values, from 10")
     assert note.endswith("leaves them all but equal; write `normalize: standardize`")
     bright = np.full((8, 8, 1), 65535, np.uint16)
@@ -150,12 +150,12 @@ def test_values_that_use_little_of_their_range_are_told_what_to_write(tmp_path):
     for number in range(20):
         bright[1] = number
         (folder / "bone" / f"{number}.png").write_bytes(png(bright, 16))
-    assert data.observed(data.load(recipe, Shape((8, 8, 1))), "unit").notes == ()
+    assert dataset.observed(dataset.load(recipe, Shape((8, 8, 1))), "unit").notes == ()
 
 
 def test_images_of_a_single_value_are_said_to_be_alike(tmp_path):
     path = tmp_path / "data.npz"
     np.savez(path, x=np.full((40, 8, 8, 1), 1040, np.uint16), y=np.tile([0, 1], 20))
     recipe = DataRecipe(source="arrays", path=str(path))
-    notes = data.observed(data.load(recipe, Shape((8, 8, 1))), "standardize").notes
+    notes = dataset.observed(dataset.load(recipe, Shape((8, 8, 1))), "standardize").notes
     assert notes[-1] == "all values of the training images are 1040: they are all alike"

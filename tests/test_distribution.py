@@ -20,7 +20,7 @@ from click.testing import CliRunner
 import archspec
 from archspec import system as machine
 from archspec.cli import main
-from archspec.data import dataset as data
+from archspec.data import dataset
 from archspec.data.recipe import DataRecipe
 from archspec.errors import RecipeError, UsageError
 from archspec.ops.shape import Shape
@@ -247,7 +247,7 @@ def test_the_peak_is_of_all_devices_but_a_cpu_counts_once_on_each_host(monkeypat
 @pytest.fixture(scope="module")
 def feed() -> Feed:
     recipe = DataRecipe.model_validate({"source": "digits", "per_class": 10, "classes": [1, 2, 3]})
-    loaded = data.load(recipe, Shape((8, 8, 1)))
+    loaded = dataset.load(recipe, Shape((8, 8, 1)))
     return Feed(loaded.train, loaded.preprocessing, 8, 3, one_hot=False, seed=3)
 
 

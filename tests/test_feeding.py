@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from archspec.data.dataset import Part, load
+from archspec.data.dataset import Subset, load
 from archspec.data.recipe import DataRecipe
 from archspec.ops.shape import Shape
 from archspec.training import feeding
@@ -31,7 +31,7 @@ def equal(batch, wanted) -> bool:
 @pytest.mark.parametrize("count", [1, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH])
 def test_tensorflow_reads_the_batches_that_are_meant(feed, count, weighted):
     pytest.importorskip("tensorflow")
-    part = Part(feed.part.pixels, feed.part.indices[:count], feed.part.labels[:count])
+    part = Subset(feed.part.pixels, feed.part.indices[:count], feed.part.labels[:count])
     weights = np.arange(1, 11, dtype=np.float32) if weighted else None
     feed = replace(feed, part=part, weights=weights)
     batches = feed._pipeline(endless=False)  # noqa: SLF001
@@ -58,13 +58,13 @@ def test_threads_read_ahead_what_takes_longer_than_asking_them(feed, monkeypatch
 
     readers = set()
 
-    class Watched(Feed):
+    class FileWatch(Feed):
         def batch_at(self, epoch, step):
             readers.add(threading.current_thread())
             return super().batch_at(epoch, step)
 
     monkeypatch.setattr(feeding, "CHEAP", cheap)
-    watched = Watched(**{f.name: getattr(feed, f.name) for f in fields(feed) if f.init})
+    watched = FileWatch(**{f.name: getattr(feed, f.name) for f in fields(feed) if f.init})
     batches = feeding._sequence(load_keras(), watched)  # noqa: SLF001
     for epoch in (1, 2):
         watched.epoch = epoch

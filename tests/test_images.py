@@ -11,19 +11,19 @@ import pytest
 from PIL import Image
 from support.image_files import chunk, exif, png, tiff, transparent
 
-from archspec.data import decoding, depth
+from archspec.data import depth, jpeg
 from archspec.data.images import (
     MOST_PIXELS,
     UnreadableError,
     decode,
-    look,
+    inspect,
     match_channels,
     resize,
 )
 from archspec.data.values import BYTES, SHARES, SIGNED, Range
 from archspec.ops.shape import Shape
 
-needs_opencv = pytest.mark.skipif(decoding.opencv() is None, reason="16 bits in colour: OpenCV's")
+needs_opencv = pytest.mark.skipif(jpeg.opencv() is None, reason="16 bits in colour: OpenCV's")
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -199,7 +199,7 @@ FLOATS = {
 @needs_opencv
 @pytest.mark.parametrize(("content", "values"), DEEP.values(), ids=DEEP)
 def test_16_bits_reach_the_network(content, values):
-    assert look(content, content).layout.white == 65535
+    assert inspect(content, content).layout.white == 65535
     found = decode(content, Shape((1, 4, values.shape[-1])), "stretch", limits=DEEP_RANGE)
     assert found.dtype == np.float32
     assert found.tolist() == values.tolist()
@@ -207,7 +207,7 @@ def test_16_bits_reach_the_network(content, values):
 
 @pytest.mark.parametrize(("content", "values"), FLOATS.values(), ids=FLOATS)
 def test_values_that_state_no_white_stay_as_they_are(content, values):
-    seen = look(content, content)
+    seen = inspect(content, content)
     assert seen.layout.white is None
     assert seen.extremes == pytest.approx((np.min(values), np.max(values)))
     shape = Shape((1, 4, np.shape(values)[-1]))
@@ -282,7 +282,7 @@ def test_deep_files_are_resized_as_arrays_are(how):
 def test_without_opencv_deep_colour_is_refused_and_grey_is_read(monkeypatch, content):
     monkeypatch.setattr(depth, "opencv", lambda: None)
     with pytest.raises(UnreadableError, match="pip install opencv-python-headless"):
-        look(content, content)
+        inspect(content, content)
     found = decode(png(GREYS, 16), Shape((1, 4, 1)), "stretch", limits=DEEP_RANGE)
     assert found.ravel().tolist() == GREYS.ravel().tolist()
 
@@ -347,7 +347,7 @@ PAIRS = {
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("content", "rgba"), PAIRS.values(), ids=PAIRS)
 def test_what_is_transparent_shows_white_paper(content, rgba, channels):
-    shape, white = Shape((1, 4, channels)), look(content, content).layout.white
+    shape, white = Shape((1, 4, channels)), inspect(content, content).layout.white
     found = decode(content, shape, "stretch", limits=Range(0, white))
     assert found == pytest.approx(decode(rgba, shape, "stretch", limits=Range(0, white)), abs=0.01)
     assert (found == white).all(axis=-1).any()
@@ -496,7 +496,7 @@ BROKEN = {
 @pytest.mark.parametrize(("content", "reason"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_file_is_found_before_it_is_needed(content, reason):
     with pytest.raises(UnreadableError, match=reason):
-        look(content, content)
+        inspect(content, content)
 
 
 @pytest.mark.parametrize("name", [name for name in BROKEN if name != "empty"])
@@ -516,10 +516,10 @@ def test_an_interlaced_png_is_whole_with_its_last_pass_only():
     ]  # fmt: skip
     lines = [b"\0" + row.astype(np.uint8).tobytes() for each in passes for row in each]
     whole, short = (interlaced(16, lines[:count]) for count in (len(lines), -1))
-    look(whole, whole)
+    inspect(whole, whole)
     assert decode(whole, Shape((16, 16, 1)), "stretch").tolist() == values.tolist()
     with pytest.raises(UnreadableError, match="rows are missing"):
-        look(short, short)
+        inspect(short, short)
 
 
 def interlaced(side: int, lines: list[bytes]) -> bytes:
@@ -530,7 +530,7 @@ def interlaced(side: int, lines: list[bytes]) -> bytes:
 
 def test_an_image_with_something_behind_its_end_is_one():
     content = encoded(a_photo(6, 4), "JPEG") + b"left by an editor"
-    assert look(content, content).plain == (6, 4)
+    assert inspect(content, content).plain == (6, 4)
 
 
 @pytest.mark.parametrize(
@@ -543,7 +543,7 @@ def test_an_image_with_something_behind_its_end_is_one():
     ids=["rgb", "png", "cmyk"],
 )
 def test_plain_jpegs_are_told_from_others(content, plain):
-    assert look(content, content).plain == plain
+    assert inspect(content, content).plain == plain
 
 
 def test_damage_at_random_is_pixels_or_a_reason():

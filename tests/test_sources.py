@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from archspec.data import dataset as data
-from archspec.data import inspection
+from archspec.data import dataset, inspection
 from archspec.data.examples import TEST, TRAIN, VALIDATION
 from archspec.data.recipe import DataRecipe
 from archspec.data.sources import CIFAR100, SOURCES
@@ -63,7 +62,7 @@ def test_a_folder_has_a_class_for_each_directory_and_looks_into_inner_ones(pets)
     assert names(loaded, pets) == files
     assert loaded.labels.tolist() == [0, 0, 1, 1, 1]
     assert loaded.parts is None
-    assert SOURCES["folder"].look(a_folder(pets), GREY) == (("cats", "dogs"), None)
+    assert SOURCES["folder"].preview(a_folder(pets), GREY) == (("cats", "dogs"), None)
 
 
 def test_hidden_files_are_ignored_and_strange_ones_listed(pets):
@@ -294,13 +293,13 @@ def test_floats_among_other_files_have_a_white_that_can_be_told(pets, low, high,
 def test_the_range_of_floats_is_asked_for_where_it_is_needed(pets):
     options = {"test": 0.0, "validation": 0.0, "range": (-1000, 3000)}
     with pytest.raises(RecipeError, match="say themselves what black and white are"):
-        data.load(a_folder(pets, **options), GREY)
+        dataset.load(a_folder(pets, **options), GREY)
     for path in sorted(pets.rglob("*.*")):
         path.unlink()
         Image.fromarray(np.array([[-1000, 2000]], np.float32)).save(path, "TIFF")
     with pytest.raises(RecipeError, match=r"`normalize: unit` needs .* values from -1000 to 2000"):
-        data.load(a_folder(pets, normalize="unit", test=0.0, validation=0.0), GREY)
-    loaded = data.load(a_folder(pets, normalize="unit", **options), Shape((1, 2, 1)))
+        dataset.load(a_folder(pets, normalize="unit", test=0.0, validation=0.0), GREY)
+    loaded = dataset.load(a_folder(pets, normalize="unit", **options), Shape((1, 2, 1)))
     pixels = loaded.train.pixels.read(loaded.train.indices)
     assert loaded.preprocessing(pixels)[0].ravel() == pytest.approx([0, 0.75])
 
@@ -437,7 +436,7 @@ def test_arrays_go_by_their_names(archive, keys, options, mapped):
     assert isinstance(loaded.images, np.memmap) is mapped
     assert loaded.labels.tolist() == LABELS.tolist()
     assert loaded.class_names == ("0", "1", "2")
-    assert SOURCES["arrays"].look(arrays(path, **options), GREY) == (("0", "1", "2"), (4, 4, 1))
+    assert SOURCES["arrays"].preview(arrays(path, **options), GREY) == (("0", "1", "2"), (4, 4, 1))
 
 
 @pytest.mark.parametrize(
@@ -508,7 +507,7 @@ def test_wrong_arrays_are_told_what_is_wrong_with_them(archive, images, labels, 
 
 def test_a_single_value_is_no_images_even_at_a_glance(archive):
     with pytest.raises(UsageError, match=r"`x` in .* is a single value"):
-        SOURCES["arrays"].look(arrays(archive(x=np.array(7), y=LABELS)), GREY)
+        SOURCES["arrays"].preview(arrays(archive(x=np.array(7), y=LABELS)), GREY)
 
 
 def test_a_missing_array_is_named_with_what_there_is(archive):
@@ -595,12 +594,12 @@ def test_published_sets_keep_their_own_test_images(keras_datasets, capsys, name,
     keras_datasets(name, load_data)
     recipe = DataRecipe(source=name)
     loaded = load(recipe)
-    facts = SOURCES[name].look(recipe, GREY)
+    preview = SOURCES[name].preview(recipe, GREY)
     assert loaded.parts.tolist() == [TRAIN] * 7 + [TEST] * 3
     assert loaded.labels.tolist() == [0] * 7 + [1] * 3
-    assert loaded.images.shape == (10, *facts.shape)
-    assert loaded.class_names == facts.class_names
-    assert len(set(facts.class_names)) == classes
+    assert loaded.images.shape == (10, *preview.shape)
+    assert loaded.class_names == preview.class_names
+    assert len(set(preview.class_names)) == classes
     assert capsys.readouterr().out == ""  # which is the command's
 
 
@@ -649,7 +648,7 @@ def library(monkeypatch):
 
 def test_tfds_gives_encoded_images_by_number(library):
     recipe = DataRecipe(source="tfds", name="pets:1.0.0")
-    assert SOURCES["tfds"].look(recipe, GREY) == (("cat", "dog"), None)
+    assert SOURCES["tfds"].preview(recipe, GREY) == (("cat", "dog"), None)
     loaded = load(recipe)
     assert loaded.labels.tolist() == [0, 1, 0, 1, 0]
     assert loaded.parts.tolist() == [TRAIN] * 3 + [TEST] * 2
@@ -677,4 +676,4 @@ def test_tfds_says_what_is_wrong_with_a_name(library, monkeypatch):
 def test_tfds_is_an_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     with pytest.raises(UsageError, match=r"pip install 'keras-archspec\[tfds\]'"):
-        SOURCES["tfds"].look(DataRecipe(source="tfds", name="pets"), GREY)
+        SOURCES["tfds"].preview(DataRecipe(source="tfds", name="pets"), GREY)

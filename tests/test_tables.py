@@ -13,8 +13,7 @@ import pytest
 from PIL import Image
 
 import archspec
-from archspec.data import dataset as training_data
-from archspec.data import extracts
+from archspec.data import dataset, extracts
 from archspec.data.examples import TEST, TRAIN, VALIDATION
 from archspec.data.recipe import DataRecipe
 from archspec.data.sources import SOURCES, meant
@@ -51,7 +50,7 @@ def of(path: Path | str, **options) -> DataRecipe:
 def load(path: Path | str, **options):
     recipe = of(path, **options)
     loaded = SOURCES["table"].load(recipe, GREY)
-    assert SOURCES["table"].look(recipe, GREY).class_names == loaded.class_names
+    assert SOURCES["table"].preview(recipe, GREY).class_names == loaded.class_names
     return loaded
 
 
@@ -103,8 +102,8 @@ def test_a_table_is_read_as_people_write_it(pets, header, form):
 def test_the_rows_give_the_pixels_that_a_folder_of_the_same_files_gives(pets):
     path = table(pets, *PETS.items())
     every = {"validation": 0, "test": 0}
-    here = training_data.load(of(path, **every), GREY)
-    there = training_data.load(DataRecipe(source="folder", path=str(pets), **every), GREY)
+    here = dataset.load(of(path, **every), GREY)
+    there = dataset.load(DataRecipe(source="folder", path=str(pets), **every), GREY)
     everything = np.arange(4)
     pixels = [data.train.pixels.read(everything) for data in (here, there)]
     np.testing.assert_array_equal(*pixels)
@@ -429,8 +428,8 @@ def test_images_in_a_table_are_the_pixels_of_their_files(pets):
     path = parquet(pets / "pets.parquet", {"img": encoded(pets), "class": [*PETS.values()]})
     every = {"validation": 0, "test": 0, "resize": "crop"}
     shape = Shape((3, 2, 3))
-    here = training_data.load(of(path, **every), shape)
-    there = training_data.load(DataRecipe(source="folder", path=str(pets), **every), shape)
+    here = dataset.load(of(path, **every), shape)
+    there = dataset.load(DataRecipe(source="folder", path=str(pets), **every), shape)
     everything = np.arange(4)
     pixels = [data.train.pixels.read(everything) for data in (here, there)]
     np.testing.assert_array_equal(*pixels)

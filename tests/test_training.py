@@ -22,7 +22,7 @@ from PIL import Image
 
 import archspec
 from archspec.compile.expand import expand
-from archspec.data import dataset as data
+from archspec.data import dataset
 from archspec.data.recipe import DataRecipe
 from archspec.errors import SpecError, UsageError
 from archspec.evaluation import scores
@@ -317,7 +317,7 @@ def test_a_run_folder_says_what_was_trained_how_on_what_and_what_came_of_it(load
 @pytest.mark.keras
 def test_the_reported_score_is_the_loaded_models_own(load):
     run = archspec.fit(load())
-    digits = data.load(DataRecipe(), Shape((8, 8, 1)))
+    digits = dataset.load(DataRecipe(), Shape((8, 8, 1)))
     images = digits.preprocessing(digits.test.pixels.read(digits.test.indices))
     predicted = run.model().predict(images, verbose=0).argmax(axis=-1)
     assert (predicted == digits.test.labels).mean() == pytest.approx(run.test_accuracy)
@@ -338,7 +338,7 @@ def test_averaged_weights_are_judged_and_saved_and_training_goes_on_without_them
     run = archspec.resume(run.folder, epochs=3)
     assert [row["loss"] for row in run.history] == [row["loss"] for row in plain.history]
     assert max(row["val_accuracy"] for row in run.history) < 0.5 < plain.test_accuracy
-    digits = data.load(DataRecipe(), Shape((8, 8, 1)))
+    digits = dataset.load(DataRecipe(), Shape((8, 8, 1)))
     images = digits.preprocessing(digits.validation.pixels.read(digits.validation.indices))
     predicted = run.model().predict(images, verbose=0).argmax(axis=-1)
     right = (predicted == digits.validation.labels).mean()
@@ -515,7 +515,7 @@ def test_early_stopping_is_an_outcome(load):
 def test_an_intersection_over_union_is_that_of_classes(load, loss):
     metrics = "metrics: [{mean_io_u: {num_classes: 10}}], batch: 1437"  # all in one step
     run = archspec.fit(load(SMALL.replace("epochs: 2", f"epochs: 20, loss: {loss}, {metrics}")))
-    digits = data.load(DataRecipe(), Shape((8, 8, 1)))
+    digits = dataset.load(DataRecipe(), Shape((8, 8, 1)))
     images = digits.preprocessing(digits.test.pixels.read(digits.test.indices))
     predicted = run.model().predict(images, verbose=0).argmax(axis=-1)
     shares = []
@@ -691,7 +691,7 @@ def test_the_command_ends_with_the_result_and_the_folder(tmp_path):
 
 def test_the_help_names_all_that_can_be_trained_on(tmp_path):
     text = " ".join(fit_command(tmp_path, "--help").stdout.split())
-    assert all(source in text for source in data.SOURCES)
+    assert all(source in text for source in dataset.SOURCES)
 
 
 @pytest.mark.parametrize(

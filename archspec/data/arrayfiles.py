@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from archspec.data.classes import check_names
-from archspec.data.examples import MOST_CLASSES, Facts, Loaded
+from archspec.data.examples import MOST_CLASSES, LabelledImages, Preview
 from archspec.data.pixels import free_memory
 from archspec.data.values import measure
 from archspec.errors import UsageError, suggestion
@@ -37,16 +37,16 @@ class _Header(NamedTuple):
     dtype: Any
 
 
-def look(recipe: DataRecipe, input_shape: Shape) -> Facts:
+def preview(recipe: DataRecipe, input_shape: Shape) -> Preview:
     """The classes, and the extent of an image."""
     path = Path(recipe.path or "")
     keys = _keys(path, recipe)
     header = _header(path, keys["images"])
     _, class_names = _read_labels(path, keys["labels"], recipe)
-    return Facts(class_names, Shape(_with_channels(header.shape, input_shape)[1:]))
+    return Preview(class_names, Shape(_with_channels(header.shape, input_shape)[1:]))
 
 
-def load(recipe: DataRecipe, input_shape: Shape) -> Loaded:
+def load(recipe: DataRecipe, input_shape: Shape) -> LabelledImages:
     """The images, of which every value has been looked at, and the labels."""
     import numpy as np  # noqa: PLC0415
 
@@ -67,7 +67,7 @@ def load(recipe: DataRecipe, input_shape: Shape) -> Loaded:
             hint = suggestion(recipe.group, names, what="it has")
             raise UsageError(f"{path} has no array `{recipe.group}` to `group` by; {hint}")
         groups = _groups(read(path, recipe.group), len(images), f"`{recipe.group}` in {path}")
-    return Loaded(
+    return LabelledImages(
         name=f"arrays {path}",
         class_names=class_names,
         labels=labels,

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from archspec.data import tarfiles
-from archspec.data.examples import TEST, TRAIN, Facts, Loaded
+from archspec.data.examples import TEST, TRAIN, LabelledImages, Preview
 from archspec.errors import UsageError
 from archspec.ops.shape import Shape
 
@@ -20,7 +20,7 @@ MOST_BYTES: Final = 2**28
 """Of a file; CIFAR-100 has 154 MB to train on."""
 
 
-class _Layout(NamedTuple):
+class _BinaryVersion(NamedTuple):
     train: tuple[str, ...]
     test: tuple[str, ...]
     names: str
@@ -33,7 +33,7 @@ class _Layout(NamedTuple):
 
 
 LAYOUTS: Final = {
-    "cifar10": _Layout(
+    "cifar10": _BinaryVersion(
         tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
         ("test_batch.bin",),
         "batches.meta.txt",
@@ -42,7 +42,7 @@ LAYOUTS: Final = {
         "cifar-10-batches-bin",
         ("data_batch_1", "cifar-10-batches-py", "cifar-10-python.tar.gz"),
     ),
-    "cifar100": _Layout(
+    "cifar100": _BinaryVersion(
         ("train.bin",),
         ("test.bin",),
         "fine_label_names.txt",
@@ -54,13 +54,13 @@ LAYOUTS: Final = {
 }
 
 
-def facts(path: Path, class_names: tuple[str, ...], name: str) -> Facts:
+def preview_of(path: Path, class_names: tuple[str, ...], name: str) -> Preview:
     """The classes, and the extent of an image; raises `UsageError` where there are no files."""
     _place(path, name)
-    return Facts(class_names, SHAPE)
+    return Preview(class_names, SHAPE)
 
 
-def loaded(path: Path, class_names: tuple[str, ...], name: str) -> Loaded:
+def loaded(path: Path, class_names: tuple[str, ...], name: str) -> LabelledImages:
     """The images and labels in a folder or an archive. Raises `UsageError`."""
     import numpy as np  # noqa: PLC0415
 
@@ -85,7 +85,7 @@ def loaded(path: Path, class_names: tuple[str, ...], name: str) -> Loaded:
         raise UsageError(f"{place} has the label {labels.max()}: {name} has {len(class_names)}")
     parts = [TRAIN] * len(layout.train) + [TEST] * len(layout.test)
     images = every[:, layout.labels :].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return Loaded(
+    return LabelledImages(
         name=f"{name} {path}",
         class_names=class_names,
         labels=labels.astype(np.int32),

@@ -1,4 +1,4 @@
-"""Images that a source names one by one, in files or within larger ones -> a `Listing`."""
+"""Images that a source names one by one, in files or within larger ones -> a `ImageListing`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 from archspec.data import inspection
 from archspec.data.classes import in_order
-from archspec.data.decoding import Encoded
 from archspec.data.examples import Skipped
-from archspec.data.extracts import Extracts, Spool
+from archspec.data.extracts import ByteRanges, Spool
+from archspec.data.jpeg import Encoded
 
 
-class Collected:
+class ImageCollection:
     """What was found so far."""
 
     def __init__(self) -> None:
-        self.extracts = Extracts()
+        self.extracts = ByteRanges()
         self._spool: Spool | None = None
         self._images: list[str | int] = []
         """The path of each, or its number among the `extracts`."""
@@ -87,7 +87,7 @@ class Collected:
         notes: tuple[str, ...] = (),
         *,
         is_split: bool,
-    ) -> inspection.Listing:
+    ) -> inspection.ImageListing:
         """All of it, for a closer look. `class_names` are known or else those that occur."""
         class_names = class_names or in_order(self._classes, where)
         numbers = {name: number for number, name in enumerate(class_names)}
@@ -106,7 +106,7 @@ class Collected:
         if self._spool is not None:
             size = math.ceil(self._spool.size / 2**20)
             notes += (f"{size:,} MiB unpacked to {self._spool.folder} while this runs",)
-        return inspection.Listing(
+        return inspection.ImageListing(
             name=name,
             where=where,
             class_names=class_names,

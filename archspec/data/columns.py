@@ -27,7 +27,7 @@ LABELS: Final = (
 SPLITS: Final = (("split", "subset", "partition", "part", "set", "fold", "usage", "datasplit"),)
 
 
-class Columns(NamedTuple):
+class ChosenColumns(NamedTuple):
     """The columns that are read."""
 
     images: str
@@ -45,7 +45,7 @@ def choose(
     columns: Sequence[str],
     pictures: Sequence[str],
     first: Sequence[str],
-) -> Columns:
+) -> ChosenColumns:
     """The columns that a recipe names, or that are meant as far as that is obvious.
 
     Args:
@@ -75,7 +75,7 @@ def choose(
     others = [name for name in others if name != labels]
     split = recipe.split or one_of(table, "split", SPLITS, others)
     group = recipe.group if recipe.group in columns else None
-    return Columns(images, labels, split, recipe.split is None, group)
+    return ChosenColumns(images, labels, split, recipe.split is None, group)
 
 
 def _images(

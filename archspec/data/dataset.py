@@ -11,18 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from archspec.data import duplicates, grouping
-from archspec.data import preprocessing as preprocessings
-from archspec.data.changes import Watched
-from archspec.data.depth import Layout
+from archspec.data import duplicates, grouping, preprocessing
+from archspec.data.depth import SampleFormat
 from archspec.data.duplicates import Copies
-from archspec.data.examples import EncodedImages, Loaded, Skipped
+from archspec.data.examples import EncodedImages, LabelledImages, Skipped
+from archspec.data.filewatch import FileWatch
 from archspec.data.pixels import (
     MEMORY_SHARE,
-    Files,
-    Kept,
+    ArrayPixels,
+    CachedPixels,
+    FilePixels,
     Pixels,
-    Stored,
     free_memory,
 )
 from archspec.data.preprocessing import NEEDS_COLOUR, Preprocessing
@@ -30,9 +29,9 @@ from archspec.data.ranging import check_range, values_of
 from archspec.data.recipe import DataRecipe
 from archspec.data.sources import SOURCES
 from archspec.data.splitting import (
-    RULE,
-    Parts,
-    Rule,
+    SPLIT_RULE,
+    Split,
+    SplitRule,
     check_groups,
     check_parts,
     check_several,
@@ -41,7 +40,7 @@ from archspec.data.splitting import (
     split,
     without_held_out,
 )
-from archspec.data.values import Range, Values, at_once
+from archspec.data.values import PixelValues, Range, at_once
 from archspec.errors import Problem, RecipeError, UsageError, suggestion
 from archspec.ops.shape import Shape
 
@@ -52,9 +51,9 @@ if TYPE_CHECKING:
 __all__ = [
     "SOURCES",
     "Data",
-    "Part",
     "Pixels",
     "Preprocessing",
+    "Subset",
     "class_weights",
     "load",
     "misfits",
@@ -81,7 +80,7 @@ MOST_DIGESTED_BYTES: Final = 2**30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class Subset:
     """Some of the examples: which images, and a whole number from 0 as each one's class."""
 
     pixels: Pixels
@@ -100,24 +99,24 @@ class Examples:
     """(examples,); -1 for those of classes that are not used."""
     own: NDArray[np.int8] | None
     """The part of each, where the source comes split."""
-    loaded: Loaded
+    loaded: LabelledImages
     grouped_by: str | None
     """The recipe's `group` when it was loaded, which a column's groups are of."""
     twins: NDArray[np.intp] | None
     """A number for each that copies of an image share; None where nobody can tell."""
 
-    def split(self, recipe: DataRecipe, rule: Rule = RULE) -> Parts:
+    def split(self, recipe: DataRecipe, rule: SplitRule = SPLIT_RULE) -> Split:
         """Deal out the examples as a recipe says; copies stay where they are."""
         return split(self.labels, recipe, self.own, self._groups(recipe), rule)
 
-    def parts(self, recipe: DataRecipe, rule: Rule = RULE) -> Parts:
+    def parts(self, recipe: DataRecipe, rule: SplitRule = SPLIT_RULE) -> Split:
         """Deal out the examples as a recipe says; copies are dropped where it says so."""
         parts = self.split(recipe, rule)
         if recipe.duplicates != "drop":
             return parts
         return duplicates.without(parts, self.twins, self.copied(parts))
 
-    def copied(self, parts: Parts) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def copied(self, parts: Split) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which have copies in other parts, and in other classes."""
         return duplicates.find(self.twins, self.labels, parts)
 
@@ -150,19 +149,19 @@ class Data:
     class_names: tuple[str, ...]
     original: Shape | None
     """Of an image before it was resized; None where they differ."""
-    train: Part
-    validation: Part
-    test: Part
-    values: Values | None
+    train: Subset
+    validation: Subset
+    test: Subset
+    values: PixelValues | None
     """What the values of the images are; None of files that state it, until they are seen."""
     preprocessing: Preprocessing
     fingerprint: str
     """SHA-256 over the names of the classes, the labels, and what `covers` says."""
     covers: str
     examples: Examples
-    split_rule: Rule
+    split_rule: SplitRule
     """By which they are split."""
-    watched: Watched
+    watched: FileWatch
     """The files, as they were when they were loaded."""
     may_skip: bool
     """Whether an image that cannot be read is left out; else that is an error."""
@@ -178,7 +177,7 @@ class Data:
         """Files that were left out, and why."""
         return tuple(self.unread)
 
-    def check_unchanged(self, part: Part | None = None) -> None:
+    def check_unchanged(self, part: Subset | None = None) -> None:
         """Look whether files changed under the run: those of a part, else of many images.
 
         Under `on_error: skip`, images that did are as those that cannot be read. Raises
@@ -198,12 +197,12 @@ class Data:
             if change.image is not None:
                 self.train.pixels.fail(change.image, f"{change.what} since the run has begun")
 
-    def read_well(self, part: Part) -> Part:
+    def read_well(self, part: Subset) -> Subset:
         """A part without the images for which others stand in, so that no score counts these."""
         import numpy as np  # noqa: PLC0415
 
         kept = ~np.isin(part.indices, list(part.pixels.failed))
-        return part if kept.all() else Part(part.pixels, part.indices[kept], part.labels[kept])
+        return part if kept.all() else Subset(part.pixels, part.indices[kept], part.labels[kept])
 
     def describe(self) -> str:
         """One line: how many images for what, and their extents."""
@@ -231,8 +230,8 @@ def misfits(
     Loads no pixels. Raises `UsageError` for files that cannot be read or hold one class, and
     `RecipeError` for classes, also `weighted` ones, that are not there.
     """
-    facts = SOURCES[recipe.source].look(recipe, input_shape)
-    class_names = [facts.class_names[number] for number in chosen_classes(recipe, facts)]
+    preview = SOURCES[recipe.source].preview(recipe, input_shape)
+    class_names = [preview.class_names[number] for number in chosen_classes(recipe, preview)]
     classes = len(class_names)
     source = recipe.source if recipe.path is None else recipe.path
     if outputs:
@@ -242,7 +241,7 @@ def misfits(
             hint = suggestion(name, class_names, what="classes")
             unknown = Problem("unknown-name", f"the data has no class `{name}`", help=hint)
             raise RecipeError([(("class_weights", name), unknown)])
-    problem = _misfit(source, facts.shape, input_shape)
+    problem = _misfit(source, preview.shape, input_shape)
     if problem is None and recipe.normalize in NEEDS_COLOUR and input_shape.channels != 3:
         problem = Problem(
             "shape",
@@ -290,7 +289,7 @@ def _misfit(source: str, image: Shape | None, wanted: Shape) -> Problem | None:
     return None
 
 
-def load(recipe: DataRecipe, input_shape: Shape, rule: Rule = RULE) -> Data:
+def load(recipe: DataRecipe, input_shape: Shape, rule: SplitRule = SPLIT_RULE) -> Data:
     """The images that `recipe` names, split by it and made to fit `input_shape`.
 
     `rule` is the one of `split`. Raises `UsageError` for files, a network out of reach, and parts
@@ -321,7 +320,7 @@ def load(recipe: DataRecipe, input_shape: Shape, rule: Rule = RULE) -> Data:
     if limits is None:
         check_range(recipe, values, original, input_shape)
     pixels = _pixels(recipe, loaded, input_shape, limits, kin, unread)
-    train, validation, test = (Part(pixels, part, labels[part]) for part in parts)
+    train, validation, test = (Subset(pixels, part, labels[part]) for part in parts)
     fingerprint, covers = _fingerprint(loaded, labels, class_names)
     return Data(
         name=loaded.name,
@@ -331,12 +330,12 @@ def load(recipe: DataRecipe, input_shape: Shape, rule: Rule = RULE) -> Data:
         validation=validation,
         test=test,
         values=values,
-        preprocessing=preprocessings.fit(recipe.normalize, recipe.resize, pixels, train.indices),
+        preprocessing=preprocessing.fit(recipe.normalize, recipe.resize, pixels, train.indices),
         fingerprint=fingerprint,
         covers=covers,
         examples=examples,
         split_rule=rule,
-        watched=Watched(loaded),
+        watched=FileWatch(loaded),
         may_skip=original is None and recipe.on_error == "skip",
         copies=copies,
         unread=unread,
@@ -356,8 +355,8 @@ def observed(data: Data, normalize: str) -> Data:
     if values is None and limits is not None:
         indices = data.train.indices[:: -(-len(data.train) // OBSERVED)]
         pixels = data.train.pixels.read(np.sort(indices))
-        name = str(Layout("unsigned", limits.white))
-        values = Values(name, float(pixels.min()), float(pixels.max()), limits)
+        name = str(SampleFormat("unsigned", limits.white))
+        values = PixelValues(name, float(pixels.min()), float(pixels.max()), limits)
     if values is None or limits is None:
         return data
     share = (values.maximum - values.minimum) / limits.span
@@ -379,7 +378,7 @@ def _spreading(normalize: str) -> str:
     return f"`normalize: {normalize}` leaves them all but equal; write `normalize: standardize`"
 
 
-def _notes(recipe: DataRecipe, copies: Copies, before: Parts, parts: Parts) -> Iterator[str]:
+def _notes(recipe: DataRecipe, copies: Copies, before: Split, parts: Split) -> Iterator[str]:
     """A line for copies of images; raise `UsageError` where the recipe wants none."""
     if not copies:
         return
@@ -398,17 +397,17 @@ def _notes(recipe: DataRecipe, copies: Copies, before: Parts, parts: Parts) -> I
 
 def _pixels(
     recipe: DataRecipe,
-    loaded: Loaded,
+    loaded: LabelledImages,
     shape: Shape,
     limits: Range | None,
     kin: NDArray[np.int32],
     unread: list[Skipped],
 ) -> Pixels:
     """Where the pixels come from, as the network takes them."""
-    store: Stored | Files
+    store: ArrayPixels | FilePixels
     if isinstance(loaded.images, EncodedImages):
         skip = recipe.on_error == "skip"
-        store = Files(
+        store = FilePixels(
             loaded.images,
             shape,
             recipe.resize,
@@ -418,7 +417,7 @@ def _pixels(
             skipped=unread,
         )
     else:
-        store = Stored(loaded.images, shape, recipe.resize, limits=limits)
+        store = ArrayPixels(loaded.images, shape, recipe.resize, limits=limits)
     if store.array is not None or recipe.cache is False:
         return store
     needed = int((kin >= 0).sum()) * shape.size * (1 if store.dtype == "uint8" else 4)
@@ -431,16 +430,16 @@ def _pixels(
     if recipe.cache == "auto" and needed > MEMORY_SHARE * free:
         return store
     try:
-        kept = Kept(store, len(loaded.labels))
+        kept = CachedPixels(store, len(loaded.labels))
     except MemoryError:  # a few images of very many
         return store
-    if isinstance(store, Stored) and needed <= SMALL_BYTES:
+    if isinstance(store, ArrayPixels) and needed <= SMALL_BYTES:
         kept.fill()
     return kept
 
 
 def _fingerprint(
-    loaded: Loaded, labels: NDArray[np.int32], class_names: tuple[str, ...]
+    loaded: LabelledImages, labels: NDArray[np.int32], class_names: tuple[str, ...]
 ) -> tuple[str, str]:
     """A digest of what is trained on, and what it covers."""
     import numpy as np  # noqa: PLC0415

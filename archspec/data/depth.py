@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.data import tiff
-from archspec.data.decoding import Encoded, UnreadableError, content_of, opencv
+from archspec.data.jpeg import Encoded, UnreadableError, content_of, opencv
 from archspec.data.tiff import Tags
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BYTE: Final = 255.0
 
 
-class Layout(NamedTuple):
+class SampleFormat(NamedTuple):
     """What a file holds, by its header."""
 
     kind: str
@@ -35,13 +35,13 @@ class Layout(NamedTuple):
         return f"{math.ceil(math.log2(self.white + 1))} bits"
 
 
-OF_BYTES: Final = Layout("bytes", BYTE)
+OF_BYTES: Final = SampleFormat("bytes", BYTE)
 
 
-def layout(image: Image) -> Layout:
+def layout(image: Image) -> SampleFormat:
     """Return what an image file holds, of which Pillow has read the header."""
     if image.format == "PNG":
-        return Layout("unsigned", 65535.0) if raw_mode(image).endswith("16B") else OF_BYTES
+        return SampleFormat("unsigned", 65535.0) if raw_mode(image).endswith("16B") else OF_BYTES
     if image.format == "PPM":
         return _layout_of_pnm(image)
     if image.format == "TIFF":
@@ -50,7 +50,7 @@ def layout(image: Image) -> Layout:
     return OF_BYTES
 
 
-def read(image: Image, encoded: Encoded, found: Layout) -> NDArray[np.float32]:
+def read(image: Image, encoded: Encoded, found: SampleFormat) -> NDArray[np.float32]:
     """Return the values of a file that holds more than bytes, (height, width, 1 or 3).
 
     What is transparent shows white paper. Raises `UnreadableError`.
@@ -64,7 +64,7 @@ def read(image: Image, encoded: Encoded, found: Layout) -> NDArray[np.float32]:
     return on_paper(values, found)
 
 
-def on_paper(values: NDArray[Any], found: Layout) -> NDArray[np.float32]:
+def on_paper(values: NDArray[Any], found: SampleFormat) -> NDArray[np.float32]:
     """Return values as float32, (height, width, 1 or 3), what is transparent as white paper.
 
     A second or fourth channel says how much covers the paper. Raises `UnreadableError` for
@@ -130,17 +130,17 @@ def _colour_of_png(encoded: Encoded) -> NDArray[np.uint16]:
 # PNM
 
 
-def _layout_of_pnm(image: Image) -> Layout:
+def _layout_of_pnm(image: Image) -> SampleFormat:
     args = image.tile[0][3] if image.tile else ()  # type: ignore[attr-defined]
     if image.mode == "F":
-        return Layout("float", None)
+        return SampleFormat("float", None)
     if image.mode == "I" and args == "I;16B":
-        return Layout("unsigned", 65535.0)  # which Pillow decodes as it stands
+        return SampleFormat("unsigned", 65535.0)  # which Pillow decodes as it stands
     white = args[1] if isinstance(args, tuple) and len(args) == 2 else BYTE
-    return Layout("unsigned", float(white)) if white > BYTE else OF_BYTES
+    return SampleFormat("unsigned", float(white)) if white > BYTE else OF_BYTES
 
 
-def _of_pnm(image: Image, encoded: Encoded, found: Layout) -> NDArray[Any]:
+def _of_pnm(image: Image, encoded: Encoded, found: SampleFormat) -> NDArray[Any]:
     """Numbers as they are written; Pillow would stretch grey to 16 bits and cut colour to 8."""
     import numpy as np  # noqa: PLC0415
 
@@ -164,15 +164,17 @@ def _of_pnm(image: Image, encoded: Encoded, found: Layout) -> NDArray[Any]:
 # TIFF
 
 
-def layout_of_tiff(tags: Tags) -> Layout:
+def layout_of_tiff(tags: Tags) -> SampleFormat:
     """Return what a TIFF's page holds, by its tags."""
     white = tiff.white(tags)
     if white is None:
-        return Layout("float" if tiff.first(tags, tiff.FORMAT, 1) == tiff.FLOAT else "signed", None)
-    return Layout("unsigned", white) if white > BYTE else OF_BYTES
+        return SampleFormat(
+            "float" if tiff.first(tags, tiff.FORMAT, 1) == tiff.FLOAT else "signed", None
+        )
+    return SampleFormat("unsigned", white) if white > BYTE else OF_BYTES
 
 
-def _of_tiff(image: Image, encoded: Encoded, found: Layout) -> NDArray[Any]:
+def _of_tiff(image: Image, encoded: Encoded, found: SampleFormat) -> NDArray[Any]:
     import numpy as np  # noqa: PLC0415
 
     tags = image.tag_v2  # type: ignore[attr-defined]

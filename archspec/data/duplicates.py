@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.data.examples import TEST, TRAIN, VALIDATION, EncodedImages, Loaded, legible
+from archspec.data.examples import TEST, TRAIN, VALIDATION, EncodedImages, LabelledImages, legible
 from archspec.data.images import UnreadableError, decode
-from archspec.data.splitting import Parts
+from archspec.data.splitting import Split
 from archspec.ops.shape import Shape
 from archspec.system import cores
 
@@ -72,7 +72,7 @@ class Copies:
         return " and ".join(said)
 
 
-def twins(loaded: Loaded) -> NDArray[np.intp] | None:
+def twins(loaded: LabelledImages) -> NDArray[np.intp] | None:
     """(examples,) a number that copies of a picture share; None where nobody can tell."""
     import numpy as np  # noqa: PLC0415
 
@@ -162,7 +162,7 @@ def _hashes(images: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def find(
-    numbers: NDArray[np.intp] | None, labels: NDArray[np.int32], parts: Parts
+    numbers: NDArray[np.intp] | None, labels: NDArray[np.int32], parts: Split
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(examples,) twice: which have copies in other parts of the data, and in other classes."""
     import numpy as np  # noqa: PLC0415
@@ -186,7 +186,7 @@ def find(
 
 
 def copies(
-    loaded: Loaded,
+    loaded: LabelledImages,
     numbers: NDArray[np.intp] | None,
     found: tuple[NDArray[np.bool_], NDArray[np.bool_]],
 ) -> Copies:
@@ -208,17 +208,17 @@ def copies(
     )
 
 
-def _name(loaded: Loaded, index: int) -> str:
+def _name(loaded: LabelledImages, index: int) -> str:
     if isinstance(loaded.images, EncodedImages):
         return legible(str(Path(loaded.images.names[index])))
     return f"image {index}"
 
 
 def without(
-    parts: Parts,
+    parts: Split,
     numbers: NDArray[np.intp] | None,
     found: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-) -> Parts:
+) -> Split:
     """The parts without copies: of a picture in several parts, those in the last one stay.
 
     That is the test before validation before training. Of a picture in several classes nobody
@@ -236,4 +236,4 @@ def without(
         again = in_parts[here] & np.isin(numbers[here], seen)
         kept[part] = here[~again & ~in_classes[here]]
         seen = np.concatenate([seen, numbers[here[in_parts[here]]]])
-    return Parts(kept[TRAIN], kept[VALIDATION], kept[TEST])
+    return Split(kept[TRAIN], kept[VALIDATION], kept[TEST])

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from archspec.data.decoding import Encoded
-from archspec.data.values import BYTES, Range, Values
+from archspec.data.jpeg import Encoded
+from archspec.data.values import BYTES, PixelValues, Range
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ Skipped: TypeAlias = tuple[str, str]
 """A file that is left out, and why."""
 
 
-class Facts(NamedTuple):
+class Preview(NamedTuple):
     """What is known of a source before its pixels are loaded."""
 
     class_names: tuple[str, ...]
@@ -64,7 +64,7 @@ class EncodedImages:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Loaded:
+class LabelledImages:
     """All examples of a source."""
 
     name: str
@@ -74,7 +74,7 @@ class Loaded:
     """(images, *extent, channels), in memory or mapped from a file; or encoded."""
     range: Range | None = BYTES
     """Black and white in encoded images."""
-    values: Values | None = None
+    values: PixelValues | None = None
     """What the values of an array are, where that has been looked at already; or of files that
     do not state their white."""
     parts: NDArray[np.int8] | None = None

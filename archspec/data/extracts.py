@@ -21,7 +21,7 @@ DISK_KEPT: Final = 2**30
 """Bytes of the disk that a spool leaves free."""
 
 
-class Extracts:
+class ByteRanges:
     """Byte ranges in files, by number. Read from any thread."""
 
     def __init__(self) -> None:

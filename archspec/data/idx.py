@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from archspec.data import arrayfiles
 from archspec.data.classes import in_order
-from archspec.data.examples import PARTS, TEST, TRAIN, Facts, Loaded
+from archspec.data.examples import PARTS, TEST, TRAIN, LabelledImages, Preview
 from archspec.data.pixels import free_memory
 from archspec.errors import UsageError
 from archspec.ops.shape import Shape
@@ -44,26 +44,26 @@ class _Pair(NamedTuple):
     part: int
 
 
-def look(recipe: DataRecipe, _: Shape) -> Facts:
+def preview(recipe: DataRecipe, _: Shape) -> Preview:
     """The classes, and the extent of an image."""
-    return facts(Path(recipe.path or ""), None)
+    return preview_of(Path(recipe.path or ""), None)
 
 
-def load(recipe: DataRecipe, _: Shape) -> Loaded:
+def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
     """All images and labels."""
     return loaded(Path(recipe.path or ""), None, "idx")
 
 
-def facts(path: Path, class_names: tuple[str, ...] | None, name: str = "idx") -> Facts:
+def preview_of(path: Path, class_names: tuple[str, ...] | None, name: str = "idx") -> Preview:
     """The classes, those that occur unless they are known, and the extent of an image."""
     if class_names is not None and (arrays := _npz(path, name)):
-        return Facts(class_names, Shape((*arrayfiles.read(arrays, "x_test").shape[1:], 1)))
+        return Preview(class_names, Shape((*arrayfiles.read(arrays, "x_test").shape[1:], 1)))
     pairs = _pairs(path)
     names = class_names or _occurring([_read(pair.labels) for pair in pairs], path)
-    return Facts(names, _extent(pairs))
+    return Preview(names, _extent(pairs))
 
 
-def loaded(path: Path, class_names: tuple[str, ...] | None, name: str) -> Loaded:
+def loaded(path: Path, class_names: tuple[str, ...] | None, name: str) -> LabelledImages:
     """The images and labels in a folder. Raises `UsageError`."""
     import numpy as np  # noqa: PLC0415
 
@@ -89,7 +89,7 @@ def loaded(path: Path, class_names: tuple[str, ...] | None, name: str) -> Loaded
             f"{path} has labels from {numbers.min()} to {numbers.max()}, but {name} has "
             f"{len(class_names)} classes, from 0: say `source: idx` for another set"
         )
-    return Loaded(
+    return LabelledImages(
         name=f"{name} {path}",
         class_names=class_names,
         labels=numbers.astype(np.int32),

@@ -12,8 +12,8 @@ from archspec.data import filetypes, inspection, sources
 from archspec.data.examples import (
     PARTS,
     TRAIN,
-    Facts,
-    Loaded,
+    LabelledImages,
+    Preview,
     Skipped,
     is_displayable,
     legible,
@@ -31,7 +31,7 @@ MOST_NAMED: Final = 5
 """How many files a message names."""
 
 
-class _Layout(NamedTuple):
+class _FolderLayout(NamedTuple):
     """Which directories hold what: of each part, the classes by name."""
 
     class_names: tuple[str, ...]
@@ -44,12 +44,12 @@ class _File(NamedTuple):
     part: int
 
 
-def look(recipe: DataRecipe, _: Shape) -> Facts:
+def preview(recipe: DataRecipe, _: Shape) -> Preview:
     """The classes, by the names of their directories."""
-    return Facts(_layout(Path(recipe.path or "")).class_names, None)
+    return Preview(_layout(Path(recipe.path or "")).class_names, None)
 
 
-def load(recipe: DataRecipe, _: Shape) -> Loaded:
+def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
     """The images of a folder, each file looked at."""
     root = Path(recipe.path or "")
     layout = _layout(root)
@@ -63,7 +63,7 @@ def load(recipe: DataRecipe, _: Shape) -> Loaded:
                 else:
                     strangers.append((legible(path), "not a picture"))
     paths = [file.path for file in files]
-    listing = inspection.Listing(
+    listing = inspection.ImageListing(
         name=f"folder {root}",
         where=str(root),
         class_names=layout.class_names,
@@ -89,7 +89,7 @@ def _is_picture(path: str) -> bool:
         return False
 
 
-def _layout(root: Path) -> _Layout:
+def _layout(root: Path) -> _FolderLayout:
     """How a folder is laid out. Raises `UsageError` where it is in no way that can be read."""
     top = _directories(root)
     parts: dict[int, Path] = {}
@@ -128,7 +128,7 @@ def _layout(root: Path) -> _Layout:
     if len(names) < 2:
         there = f"there is only `{names[0]}`" if names else "there is none"
         raise UsageError(f"{root} must have a directory for each of two classes or more; {there}")
-    return _Layout(names, classes)
+    return _FolderLayout(names, classes)
 
 
 def _laid_out_alike(train: Path, others: Iterable[Path]) -> Path | None:

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.data import depth, filetypes, pngrows, tiff
-from archspec.data.decoding import Encoded, UnreadableError, content_of, interpolated
-from archspec.data.depth import OF_BYTES, Layout
+from archspec.data.depth import OF_BYTES, SampleFormat
 from archspec.data.filetypes import FileType
+from archspec.data.jpeg import Encoded, UnreadableError, content_of, interpolated
 from archspec.data.placing import placement, shown, upright
 from archspec.data.values import BYTES, SHARES, Range
 from archspec.ops.shape import Shape
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = [
-    "Look",
+    "ImageInfo",
     "OtherTypeError",
     "UnreadableError",
     "decode",
-    "look",
+    "inspect",
     "match_channels",
     "resize",
 ]
@@ -68,7 +68,7 @@ class OtherTypeError(UnreadableError):
         self.file_type = file_type
 
 
-class Look(NamedTuple):
+class ImageInfo(NamedTuple):
     """What a look at an image file has shown."""
 
     file_type: FileType
@@ -76,7 +76,7 @@ class Look(NamedTuple):
     """Height and width of a plain JPEG; None of others."""
     extent: tuple[int, int]
     """Height and width of any, held upright."""
-    layout: Layout
+    layout: SampleFormat
     extremes: tuple[float, float] | None
     """The least and the largest value where the file does not state its white; else None."""
     has_more: bool
@@ -150,7 +150,7 @@ def _in_range(values: NDArray[Any], own: Range | None, limits: Range | None) -> 
 
 def _read(
     encoded: Encoded, shape: Shape, how: str, plain: tuple[int, int] | None
-) -> tuple[Layout, NDArray[Any]]:
+) -> tuple[SampleFormat, NDArray[Any]]:
     """What a file holds, and its pixels fitted to `shape`: bytes, or float32 as in the file."""
     from PIL import UnidentifiedImageError  # noqa: PLC0415
 
@@ -168,7 +168,7 @@ def _read(
     return found, _fitted_values(values, shape.spatial, how)
 
 
-def look(content: bytes, encoded: Encoded, name: str = "") -> Look:
+def inspect(content: bytes, encoded: Encoded, name: str = "") -> ImageInfo:
     """Return what an image file is and whether it is whole.
 
     It is decoded only where its ends do not tell: what is damaged in between is found when it is
@@ -199,7 +199,7 @@ def look(content: bytes, encoded: Encoded, name: str = "") -> Look:
         except UnidentifiedImageError:
             found, values = _of_other(encoded)
             extent = values.shape[0], values.shape[1]
-            return Look(kind, None, extent, found, _extremes(values, found), has_more=False)
+            return ImageInfo(kind, None, extent, found, _extremes(values, found), has_more=False)
         with image:
             found, extremes = depth.layout(image), None
             if found is not OF_BYTES and (found.white is None or isinstance(encoded, bytes)):
@@ -211,10 +211,10 @@ def look(content: bytes, encoded: Encoded, name: str = "") -> Look:
                 pngrows.check(encoded)
             width, height = image.size
             extent = (width, height) if _turned(image) in _SIDEWAYS else (height, width)
-            return Look(kind, _plain(image), extent, found, extremes, _has_more(image))
+            return ImageInfo(kind, _plain(image), extent, found, extremes, _has_more(image))
 
 
-def _extremes(values: NDArray[np.float32], found: Layout) -> tuple[float, float] | None:
+def _extremes(values: NDArray[np.float32], found: SampleFormat) -> tuple[float, float] | None:
     return None if found.white else (float(values.min()), float(values.max()))
 
 
@@ -291,7 +291,7 @@ def _of_bytes(
     return np.asarray(_fitted(image, shape, how))
 
 
-def _of_values(image: Image, encoded: Encoded, found: Layout) -> NDArray[np.float32]:
+def _of_values(image: Image, encoded: Encoded, found: SampleFormat) -> NDArray[np.float32]:
     """The upright values of a file of more than bytes, (height, width, 1 or 3)."""
     if image.format == "PNG":
         _load_png(image, encoded)
@@ -300,7 +300,7 @@ def _of_values(image: Image, encoded: Encoded, found: Layout) -> NDArray[np.floa
     return values if image.format == "TIFF" else upright(values, _turned(image))
 
 
-def _of_other(encoded: Encoded) -> tuple[Layout, NDArray[np.float32]]:
+def _of_other(encoded: Encoded) -> tuple[SampleFormat, NDArray[np.float32]]:
     """What a file holds that Pillow does not open, and its upright values: some TIFFs."""
     content = content_of(encoded)
     kind = filetypes.by_content(content[: filetypes.HEAD_BYTES])

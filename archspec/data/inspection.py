@@ -1,4 +1,4 @@
-"""Encoded images with their labels -> `Loaded`: each is looked at before anything is trained.
+"""Encoded images -> `LabelledImages`: each is looked at before anything is trained.
 
 Its header, its end, and all of it if the whole set is small enough to read.
 """
@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from archspec.data import filetypes
-from archspec.data.decoding import Encoded
 from archspec.data.depth import OF_BYTES
 from archspec.data.examples import (
     TRAIN,
     EncodedImages,
-    Loaded,
+    LabelledImages,
     Skipped,
     legible,
 )
 from archspec.data.filetypes import FileType
-from archspec.data.images import Look, OtherTypeError, UnreadableError, look
-from archspec.data.values import BYTES, SHARES, Range, Values, usual
+from archspec.data.images import ImageInfo, OtherTypeError, UnreadableError, inspect
+from archspec.data.jpeg import Encoded
+from archspec.data.values import BYTES, SHARES, PixelValues, Range, usual
 from archspec.errors import UsageError
 from archspec.system import cores
 
@@ -46,7 +46,7 @@ MOST_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Listing:
+class ImageListing:
     """The images of a source, by name; none has been looked at."""
 
     name: str
@@ -76,7 +76,7 @@ class Listing:
     """What the fingerprint covers beside the images."""
 
 
-def load(recipe: DataRecipe, listing: Listing) -> Loaded:
+def load(recipe: DataRecipe, listing: ImageListing) -> LabelledImages:
     """The images that can be read.
 
     Raises `UsageError` for others, unless the recipe's `on_error` is `skip`; and where a class
@@ -94,7 +94,7 @@ def load(recipe: DataRecipe, listing: Listing) -> Loaded:
     if (damaged or others) and recipe.on_error == "stop":
         total = len(listing.names) + len(listing.missing)
         raise _unreadable(listing.where, damaged, others, total)
-    looks = {i: found for i, found in enumerate(seen.findings) if isinstance(found, Look)}
+    looks = {i: found for i, found in enumerate(seen.findings) if isinstance(found, ImageInfo)}
     good = list(looks)
     values = _values(list(looks.values()))
     limits, unstated = _range(listing.where, list(looks.values()), values)
@@ -104,7 +104,7 @@ def load(recipe: DataRecipe, listing: Listing) -> Loaded:
         reasons = [kind.name for _, kind in others] + [reason for _, reason in damaged]
         raise UsageError(f"no image in {listing.where} can be read: {filetypes.counted(reasons)}")
     _check_classes(listing, labels, parts)
-    return Loaded(
+    return LabelledImages(
         name=listing.name,
         class_names=listing.class_names,
         labels=np.array(labels, np.int32),
@@ -133,7 +133,7 @@ def load(recipe: DataRecipe, listing: Listing) -> Loaded:
     )
 
 
-def _values(looks: Sequence[Look]) -> Values | None:
+def _values(looks: Sequence[ImageInfo]) -> PixelValues | None:
     """What the values of files are that do not state black and white; None where there are none."""
     unstated = [found for found in looks if found.extremes is not None]
     if not unstated:
@@ -142,11 +142,11 @@ def _values(looks: Sequence[Look]) -> Values | None:
     high = max(found.extremes[1] for found in unstated if found.extremes)
     names = sorted({str(found.layout) for found in unstated})
     whole = all(found.layout.kind == "signed" for found in unstated)
-    return Values(" and ".join(names), low, high, usual("", low, high, whole=whole))
+    return PixelValues(" and ".join(names), low, high, usual("", low, high, whole=whole))
 
 
 def _range(
-    where: str, looks: Sequence[Look], values: Values | None
+    where: str, looks: Sequence[ImageInfo], values: PixelValues | None
 ) -> tuple[Range | None, Range | None]:
     """Black and white in all images, and in those that do not state them, where they differ.
 
@@ -169,8 +169,8 @@ def _range(
 
 
 def _notes(
-    listing: Listing,
-    looks: Mapping[int, Look],
+    listing: ImageListing,
+    looks: Mapping[int, ImageInfo],
     others: Sequence[tuple[str, FileType]],
     limits: Range | None,
 ) -> Iterator[str]:
@@ -204,7 +204,7 @@ def _files(count: int) -> str:
 class _Inspection(NamedTuple):
     """What looking at images has shown."""
 
-    findings: list[Look | FileType | str]
+    findings: list[ImageInfo | FileType | str]
     """Of each: what it is, its type where that is not read, or why it cannot be read."""
     digest: str
     covers: str
@@ -212,13 +212,13 @@ class _Inspection(NamedTuple):
     """Of each: of all its bytes, or else of those that were read."""
 
 
-def _inspect(listing: Listing) -> _Inspection:
+def _inspect(listing: ImageListing) -> _Inspection:
     count = len(listing.names)
     whole = sum(listing.lengths) <= MOST_DIGESTED_BYTES
-    findings: list[Look | FileType | str] = [""] * count
+    findings: list[ImageInfo | FileType | str] = [""] * count
     digests = [b""] * count
 
-    def inspect(start: int) -> None:
+    def inspect_some(start: int) -> None:
         for i in range(start, count, workers):
             try:
                 encoded = listing.get(i)
@@ -226,7 +226,7 @@ def _inspect(listing: Listing) -> _Inspection:
                     content = encoded
                 else:
                     content = _content(encoded, None if whole else ENDS_BYTES)
-                findings[i] = look(content, content if whole else encoded, listing.names[i])
+                findings[i] = inspect(content, content if whole else encoded, listing.names[i])
             except OtherTypeError as error:
                 findings[i] = error.file_type
             except UnreadableError as error:
@@ -239,7 +239,7 @@ def _inspect(listing: Listing) -> _Inspection:
 
     workers = cores()
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(inspect, range(workers)))
+        list(pool.map(inspect_some, range(workers)))
     digest = hashlib.sha256(listing.stamp)
     for name, length, of_content in zip(listing.identities, listing.lengths, digests, strict=True):
         digest.update(os.fsencode(name))
@@ -248,7 +248,9 @@ def _inspect(listing: Listing) -> _Inspection:
     return _Inspection(findings, digest.hexdigest(), covers, digests)
 
 
-def _told_apart(listing: Listing, digests: Sequence[bytes], good: Sequence[int]) -> list[bytes]:
+def _told_apart(
+    listing: ImageListing, digests: Sequence[bytes], good: Sequence[int]
+) -> list[bytes]:
     """A digest for each image that only images of the same bytes share.
 
     Where no more than the ends of files were read, those whose ends and lengths are the same are
@@ -311,7 +313,7 @@ def _unreadable(
     )
 
 
-def _check_classes(listing: Listing, labels: list[int], parts: list[int] | None) -> None:
+def _check_classes(listing: ImageListing, labels: list[int], parts: list[int] | None) -> None:
     """Raise `UsageError` where there is no class, or one has nothing to train on."""
     if not listing.class_names:
         raise UsageError(f"there are no images with a label in {listing.where}")

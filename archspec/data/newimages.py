@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.data import arrayfiles, filetypes
-from archspec.data.decoding import Encoded
 from archspec.data.examples import legible
 from archspec.data.images import UnreadableError, decode
-from archspec.data.pixels import Stored
+from archspec.data.jpeg import Encoded
+from archspec.data.pixels import ArrayPixels
 from archspec.data.values import BYTES, Range
 from archspec.errors import UsageError
 from archspec.ops.shape import Shape
@@ -166,7 +166,7 @@ def _rows(rows: NDArray[Any], shape: Shape, how: str, _: Range | None) -> list[A
     )
     if here != shape and not resizable:
         return [f"an image of {here} does not fit an input of {shape}"] * len(rows)
-    store = Stored(np.asarray(rows), shape, how, limits=BYTES)
+    store = ArrayPixels(np.asarray(rows), shape, how, limits=BYTES)
     pixels = store.read(np.arange(len(rows)))
     finite = np.isfinite(pixels.reshape(len(rows), -1)).all(axis=1)
     return [

@@ -59,7 +59,7 @@ class Pixels(Protocol):
         """(k, *extent, channels), uint8 or float32."""
 
 
-class Stored:
+class ArrayPixels:
     """Images of an array, which may lie on a disk; resized when they are read."""
 
     def __init__(
@@ -97,7 +97,7 @@ class Stored:
         return match_channels(images, self.shape.channels)
 
 
-class Files:
+class FilePixels:
     """Encoded images, decoded by several threads when they are read, small ones by one at a time.
 
     `kin` says which images may stand in for each other: those of a class and of a part of the
@@ -200,10 +200,10 @@ class Files:
         raise UsageError(f"`{name}` cannot be read, nor can any other image of its class")
 
 
-class Kept:
+class CachedPixels:
     """What another store gave once, kept in memory."""
 
-    def __init__(self, inner: Stored | Files, count: int) -> None:
+    def __init__(self, inner: ArrayPixels | FilePixels, count: int) -> None:
         import numpy as np  # noqa: PLC0415
 
         self.shape = inner.shape

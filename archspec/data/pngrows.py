@@ -6,7 +6,7 @@ import struct
 import zlib
 from typing import Final
 
-from archspec.data.decoding import UnreadableError
+from archspec.data.jpeg import UnreadableError
 
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples of a pixel, by the type of colour."""

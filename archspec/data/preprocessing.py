@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, cast
 
 from pydantic import Field, FiniteFloat, NonNegativeInt
 
-from archspec.data.decoding import Encoded
 from archspec.data.images import decode
+from archspec.data.jpeg import Encoded
 from archspec.data.values import BYTES, UNKNOWN, Range
 from archspec.ops.shape import Shape
 

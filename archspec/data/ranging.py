@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archspec.data.examples import EncodedImages, Loaded
+from archspec.data.examples import EncodedImages, LabelledImages
 from archspec.data.preprocessing import NEEDS_RANGE
 from archspec.data.recipe import DataRecipe
-from archspec.data.values import Range, Values, measure
+from archspec.data.values import PixelValues, Range, measure
 from archspec.errors import Problem, RecipeError
 from archspec.ops.shape import Shape
 
 
-def values_of(recipe: DataRecipe, loaded: Loaded) -> Values | None:
+def values_of(recipe: DataRecipe, loaded: LabelledImages) -> PixelValues | None:
     """What values are that state no white, and by the recipe or by themselves black and white."""
     values = loaded.values
     if values is None and not isinstance(loaded.images, EncodedImages):
@@ -35,7 +35,7 @@ def values_of(recipe: DataRecipe, loaded: Loaded) -> Values | None:
 
 
 def check_range(
-    recipe: DataRecipe, values: Values | None, original: Shape | None, wanted: Shape
+    recipe: DataRecipe, values: PixelValues | None, original: Shape | None, wanted: Shape
 ) -> None:
     """Raise `RecipeError` where black and white are needed, and values do not show them."""
     if recipe.normalize in NEEDS_RANGE:
@@ -48,7 +48,7 @@ def check_range(
     raise RecipeError([(("data", key), problem)])
 
 
-def unknown_range(what: str, values: Values | None) -> Problem:
+def unknown_range(what: str, values: PixelValues | None) -> Problem:
     """Ask for black and white, which `what` needs."""
     seen = f" from {values.minimum:g} to {values.maximum:g} ({values.dtype})" if values else ""
     return Problem(

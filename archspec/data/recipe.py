@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from archspec.data import grouping, sources
-from archspec.data.section import Section, Seed, Share
+from archspec.data.section import RecipeSection, Seed, Share
 from archspec.data.sources import SOURCES
 from archspec.element import Expect
 from archspec.errors import nearest
 from archspec.ops.fields import Count
 
 
-class DataRecipe(Section):
+class DataRecipe(RecipeSection):
     """What to train on, what of it for what, and how it is made to fit the network."""
 
     source: str = next(iter(SOURCES))

@@ -14,7 +14,7 @@ MOST_FOLDERS: Final = 1_000
 """How many folders beside a table are looked into."""
 
 
-class Finder:
+class ImageFinder:
     """Files by the names that a table has for them."""
 
     def __init__(self, table: Path, first: str | None) -> None:

@@ -33,7 +33,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Section(Strict):
+class RecipeSection(Strict):
     """A mapping of a recipe. Written, it leaves out what is null."""
 
     hints: ClassVar[Mapping[str, str]] = MappingProxyType({})

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.data.examples import TEST, TRAIN, Facts, Loaded
+from archspec.data.examples import TEST, TRAIN, LabelledImages, Preview
 from archspec.errors import UsageError
 from archspec.keras_model.engine import keras_home
 from archspec.ops.shape import Shape
@@ -49,12 +49,12 @@ CIFAR100: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DataSource:
     """A way to labelled images."""
 
-    load: Callable[[DataRecipe, Shape], Loaded]
+    load: Callable[[DataRecipe, Shape], LabelledImages]
     """All examples. The network's input says how an array's axes are to be read."""
-    look: Callable[[DataRecipe, Shape], Facts]
+    preview: Callable[[DataRecipe, Shape], Preview]
     """What is known without loading pixels."""
     needs: str | None = None
     """What a recipe must say beside the source's name: `path`, `name`, or nothing."""
@@ -67,13 +67,13 @@ class Source:
         return (*([self.needs] if self.needs else []), *self.takes)
 
 
-def _digits(*_: Any) -> Loaded:
+def _digits(*_: Any) -> LabelledImages:
     """1,797 handwritten digits of 8x8 and 17 levels, bundled with scikit-learn."""
     import numpy as np  # noqa: PLC0415
     from sklearn.datasets import load_digits  # noqa: PLC0415
 
     digits = load_digits()
-    return Loaded(
+    return LabelledImages(
         name="digits",
         class_names=DIGITS,
         labels=digits.target.astype(np.int32),
@@ -83,15 +83,17 @@ def _digits(*_: Any) -> Loaded:
 
 def _of_keras(
     name: str, class_names: tuple[str, ...], shape: Shape, files: str, room: str
-) -> Source:
+) -> DataSource:
     """One of keras.datasets, with its own test images.
 
     `files` is where Keras keeps it; `room` reads what its authors publish, from a `path`.
     """
 
-    def load(recipe: DataRecipe, _: Shape) -> Loaded:
+    def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
         if recipe.path is not None:
-            loaded: Loaded = import_module(room).loaded(Path(recipe.path), class_names, name)
+            loaded: LabelledImages = import_module(room).loaded(
+                Path(recipe.path), class_names, name
+            )
             return loaded
         import numpy as np  # noqa: PLC0415
 
@@ -101,7 +103,7 @@ def _of_keras(
         images = np.concatenate([x_train, x_test])
         parts = np.full(len(images), TRAIN, np.int8)
         parts[len(x_train) :] = TEST
-        return Loaded(
+        return LabelledImages(
             name=name,
             class_names=class_names,
             labels=np.concatenate([y_train, y_test]).ravel().astype(np.int32),
@@ -109,13 +111,13 @@ def _of_keras(
             parts=parts,
         )
 
-    def look(recipe: DataRecipe, _: Shape) -> Facts:
+    def preview(recipe: DataRecipe, _: Shape) -> Preview:
         if recipe.path is None:
-            return Facts(class_names, shape)
-        facts: Facts = import_module(room).facts(Path(recipe.path), class_names, name)
-        return facts
+            return Preview(class_names, shape)
+        preview: Preview = import_module(room).preview_of(Path(recipe.path), class_names, name)
+        return preview
 
-    return Source(load, look, takes=("path",))
+    return DataSource(load, preview, takes=("path",))
 
 
 @contextmanager
@@ -141,25 +143,25 @@ def _download(name: str, files: str) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _of_room(name: str, needs: str, takes: tuple[str, ...] = ()) -> Source:
+def _of_room(name: str, needs: str, takes: tuple[str, ...] = ()) -> DataSource:
     """A source with a module of its own, imported when it is used."""
 
-    def load(recipe: DataRecipe, input_shape: Shape) -> Loaded:
-        loaded: Loaded = import_module(name).load(recipe, input_shape)
+    def load(recipe: DataRecipe, input_shape: Shape) -> LabelledImages:
+        loaded: LabelledImages = import_module(name).load(recipe, input_shape)
         return loaded
 
-    def look(recipe: DataRecipe, input_shape: Shape) -> Facts:
-        facts: Facts = import_module(name).look(recipe, input_shape)
-        return facts
+    def preview(recipe: DataRecipe, input_shape: Shape) -> Preview:
+        preview: Preview = import_module(name).preview(recipe, input_shape)
+        return preview
 
-    return Source(load, look, needs, takes)
+    return DataSource(load, preview, needs, takes)
 
 
 _IDX, _CIFAR = "archspec.data.idx", "archspec.data.cifar"
 _GREY, _COLOUR = Shape((28, 28, 1)), Shape((32, 32, 3))
 
-SOURCES: Final[Mapping[str, Source]] = {
-    "digits": Source(_digits, lambda *_: Facts(DIGITS, Shape((8, 8, 1)))),
+SOURCES: Final[Mapping[str, DataSource]] = {
+    "digits": DataSource(_digits, lambda *_: Preview(DIGITS, Shape((8, 8, 1)))),
     "mnist": _of_keras("mnist", DIGITS, _GREY, "mnist.npz", _IDX),
     "fashion_mnist": _of_keras(
         "fashion_mnist",

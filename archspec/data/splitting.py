@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from archspec.data.examples import TEST, TRAIN, VALIDATION, Facts, Loaded
+from archspec.data.examples import TEST, TRAIN, VALIDATION, LabelledImages, Preview
 from archspec.data.recipe import DataRecipe
 from archspec.errors import Problem, RecipeError, UsageError, suggestion
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Rule = Literal[1, 2]
+SplitRule = Literal[1, 2]
 
-RULE: Final[Rule] = 2
+SPLIT_RULE: Final[SplitRule] = 2
 """Of today's `split`; rule 1 rounded the share of each class by itself."""
 
 PASSES: Final = 4
@@ -27,9 +27,9 @@ MOST_NAMED: Final = 5
 """How many classes a message names."""
 
 
-def chosen_classes(recipe: DataRecipe, facts: Facts) -> list[int]:
+def chosen_classes(recipe: DataRecipe, preview: Preview) -> list[int]:
     """The classes to use, by their numbers in the source."""
-    numbers = {name: number for number, name in enumerate(facts.class_names)}
+    numbers = {name: number for number, name in enumerate(preview.class_names)}
     if recipe.classes is None:
         return list(numbers.values())
     for place, name in enumerate(recipe.classes):
@@ -46,11 +46,13 @@ def check_several(source: str, class_names: Sequence[str]) -> None:
         raise UsageError(f"{source} has one class only, `{class_names[0]}`: nothing to tell apart")
 
 
-def labels_of(recipe: DataRecipe, loaded: Loaded) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+def labels_of(
+    recipe: DataRecipe, loaded: LabelledImages
+) -> tuple[NDArray[np.int32], tuple[str, ...]]:
     """Each example's place among the classes to use, -1 for none of them; and their names."""
     import numpy as np  # noqa: PLC0415
 
-    chosen = chosen_classes(recipe, Facts(loaded.class_names, None))
+    chosen = chosen_classes(recipe, Preview(loaded.class_names, None))
     names = tuple(loaded.class_names[number] for number in chosen)
     places = np.full(len(loaded.class_names), -1, np.int32)
     places[chosen] = np.arange(len(chosen))
@@ -66,7 +68,7 @@ def labels_of(recipe: DataRecipe, loaded: Loaded) -> tuple[NDArray[np.int32], tu
     return labels, names
 
 
-class Parts(NamedTuple):
+class Split(NamedTuple):
     """Indices of the examples to train on, to validate and to test, each in their order."""
 
     train: NDArray[np.intp]
@@ -79,8 +81,8 @@ def split(
     recipe: DataRecipe,
     own: NDArray[np.int8] | None = None,
     groups: NDArray[np.intp] | None = None,
-    rule: Rule = RULE,
-) -> Parts:
+    rule: SplitRule = SPLIT_RULE,
+) -> Split:
     """Deal out the examples whose label is not negative.
 
     What the source holds out itself (`own`) stays so; a part that it does not have is taken from
@@ -130,7 +132,7 @@ def split(
     validation, test = (
         np.sort(np.concatenate([held_out[part], dealt[part]])) for part in (VALIDATION, TEST)
     )
-    return Parts(np.sort(shuffled), validation, test)
+    return Split(np.sort(shuffled), validation, test)
 
 
 def split_digest(parts: Sequence[NDArray[np.intp]]) -> str:
@@ -145,7 +147,10 @@ def split_digest(parts: Sequence[NDArray[np.intp]]) -> str:
 
 
 def _counts(
-    sizes: NDArray[np.intp], shares: Mapping[int, float], random: np.random.Generator, rule: Rule
+    sizes: NDArray[np.intp],
+    shares: Mapping[int, float],
+    random: np.random.Generator,
+    rule: SplitRule,
 ) -> dict[int, NDArray[np.intp]]:
     """How many images of each class are held out for which part."""
     import numpy as np  # noqa: PLC0415
@@ -296,7 +301,7 @@ def check_groups(
 
 
 def without_held_out(
-    parts: Parts, labels: NDArray[np.int32], class_names: Sequence[str]
+    parts: Split, labels: NDArray[np.int32], class_names: Sequence[str]
 ) -> str | None:
     """A line that names the classes of which no image is held out, where others have some."""
     import numpy as np  # noqa: PLC0415
@@ -312,9 +317,9 @@ def without_held_out(
 
 def check_parts(
     recipe: DataRecipe,
-    loaded: Loaded,
+    loaded: LabelledImages,
     labels: NDArray[np.int32],
-    parts: Parts,
+    parts: Split,
     class_names: tuple[str, ...],
 ) -> None:
     """Raise `UsageError` where a part is empty that is needed."""

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 from archspec.data import columns, inspection
 from archspec.data.classes import check_names, in_order, label_of, named
-from archspec.data.collecting import Collected
-from archspec.data.columns import Columns
+from archspec.data.collecting import ImageCollection
+from archspec.data.columns import ChosenColumns
 from archspec.data.csvtable import CsvTable
-from archspec.data.examples import PARTS, TRAIN, Facts, Loaded, legible
-from archspec.data.referenced import Finder
+from archspec.data.examples import PARTS, TRAIN, LabelledImages, Preview, legible
+from archspec.data.referenced import ImageFinder
 from archspec.data.shards import shards
 from archspec.errors import UsageError, suggestion
 from archspec.ops.shape import Shape
@@ -28,7 +28,7 @@ SUFFIXES: Final = (".csv", ".tsv", ".parquet")
 Value: TypeAlias = str | bytes | None
 
 
-class Table(Protocol):
+class ImageTable(Protocol):
     """A file of rows, all with the same columns."""
 
     @property
@@ -64,7 +64,7 @@ class Table(Protocol):
 class _Example(NamedTuple):
     """A row of a table."""
 
-    table: Table
+    table: ImageTable
     shard: str
     row: int
     image: Value
@@ -193,16 +193,16 @@ class _Tables:
         return named(value, self.named, example.place)
 
 
-def look(recipe: DataRecipe, _: Shape) -> Facts:
+def preview(recipe: DataRecipe, _: Shape) -> Preview:
     """The classes; no image is looked for."""
     tables = _Tables(recipe)
     if tables.named:
-        return Facts(tables.named, None)
+        return Preview(tables.named, None)
     labels = {example.label for example in tables.examples(with_images=False)}
-    return Facts(in_order({label for label in labels if label is not None}, tables.where), None)
+    return Preview(in_order({label for label in labels if label is not None}, tables.where), None)
 
 
-def load(recipe: DataRecipe, _: Shape) -> Loaded:
+def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
     """The images that the tables name or hold, each looked at, and their labels."""
     tables = _Tables(recipe)
     rows = _Rows()
@@ -222,8 +222,8 @@ class _Rows:
     """The images of tables' rows, found one by one."""
 
     def __init__(self) -> None:
-        self.collected = Collected()
-        self._finders: dict[Path, Finder] = {}
+        self.collected = ImageCollection()
+        self._finders: dict[Path, ImageFinder] = {}
         self._first: dict[str, _Example] = {}
         """The first row of each file."""
 
@@ -245,7 +245,7 @@ class _Rows:
         table = example.table
         finder = self._finders.get(table.path)
         if finder is None:
-            finder = self._finders[table.path] = Finder(table.path, text)
+            finder = self._finders[table.path] = ImageFinder(table.path, text)
         path = finder.find(text)
         if path is None:
             self.collected.add_missing(example.name, label, _absence(table, finder.folder, text))
@@ -279,7 +279,7 @@ class _Rows:
         return tuple(f"the images of the table are in {folder}" for folder in sorted(folders))
 
 
-def _absence(table: Table, folder: Path, text: str) -> str:
+def _absence(table: ImageTable, folder: Path, text: str) -> str:
     """Why there is no image of such a name."""
     if "://" in text:
         return "a URL: download the images"
@@ -288,7 +288,7 @@ def _absence(table: Table, folder: Path, text: str) -> str:
     return "no such file" if Path(text).is_absolute() else f"no such file in {folder}"
 
 
-def _open(path: Path) -> Table:
+def _open(path: Path) -> ImageTable:
     if path.suffix.lower() == ".parquet":
         from archspec.data.parquettable import ParquetTable  # noqa: PLC0415
 
@@ -324,7 +324,7 @@ def _one(value: Value) -> bool:
     return isinstance(value, str) and float(value) == 1
 
 
-def _onehot(tables: Sequence[Table], chosen: Columns) -> tuple[str, ...]:
+def _onehot(tables: Sequence[ImageTable], chosen: ChosenColumns) -> tuple[str, ...]:
     """The columns that are 0 or 1 in each row, one for each class that occurs."""
     first = tables[0]
     names = [name for name in first.texts if name not in {chosen.images, chosen.split}]

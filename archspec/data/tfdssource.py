@@ -10,7 +10,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.data.examples import TEST, TRAIN, VALIDATION, EncodedImages, Facts, Loaded
+from archspec.data.examples import TEST, TRAIN, VALIDATION, EncodedImages, LabelledImages, Preview
 from archspec.data.values import BYTES, OF_DTYPES, Range
 from archspec.errors import UsageError
 from archspec.ops.shape import Shape
@@ -25,15 +25,15 @@ NAME: Final = re.compile(r"[a-z0-9_]+(/[A-Za-z0-9_.-]+)?(:\d+\.\d+\.\d+)?")
 """A data set, its configuration, its version; nothing that would make code be fetched."""
 
 
-def look(recipe: DataRecipe, _: Shape) -> Facts:
+def preview(recipe: DataRecipe, _: Shape) -> Preview:
     """The classes, and the extent of an image; nothing is downloaded."""
     features = _features(_library(), recipe.name or "")
     extents = features["image"].shape
     shape = None if None in extents else Shape(extents)
-    return Facts(tuple(features["label"].names), shape)
+    return Preview(tuple(features["label"].names), shape)
 
 
-def load(recipe: DataRecipe, _: Shape) -> Loaded:
+def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
     """The images, still encoded, and the labels; downloaded when they are first asked for."""
     import numpy as np  # noqa: PLC0415
 
@@ -70,7 +70,7 @@ def load(recipe: DataRecipe, _: Shape) -> Loaded:
         content: bytes = source[index - ends[which] + len(source)]["image"]
         return content
 
-    return Loaded(
+    return LabelledImages(
         name=f"tfds {name}",
         class_names=tuple(features["label"].names),
         labels=np.array(labels, np.int32),

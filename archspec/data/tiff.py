@@ -14,7 +14,7 @@ from io import BytesIO
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from archspec.data.decoding import Encoded, UnreadableError, content_of, opencv
+from archspec.data.jpeg import Encoded, UnreadableError, content_of, opencv
 from archspec.data.placing import upright
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def white(tags: Tags) -> float | None:
     return float(2**bits - 1)
 
 
-class _Grid(NamedTuple):
+class _Tiling(NamedTuple):
     """How a page is cut into strips, or tiles, of so many rows and columns."""
 
     tall: int
@@ -91,7 +91,7 @@ def check(tags: Tags) -> None:
         raise UnreadableError("damaged (rows are missing)")
 
 
-def _grid(tags: Tags) -> _Grid:
+def _grid(tags: Tags) -> _Tiling:
     width, height = tags[WIDTH], tags[HEIGHT]
     tall = first(tags, TILE_HEIGHT, min(first(tags, ROWS, height), height))
     wide = first(tags, TILE_WIDTH, width)
@@ -99,7 +99,7 @@ def _grid(tags: Tags) -> _Grid:
         raise UnreadableError("damaged (strips of no rows)")
     in_planes = first(tags, PLANAR, TOGETHER) == IN_PLANES
     planes = first(tags, SAMPLES, 1) if in_planes else 1
-    return _Grid(tall, wide, math.ceil(height / tall), math.ceil(width / wide), planes)
+    return _Tiling(tall, wide, math.ceil(height / tall), math.ceil(width / wide), planes)
 
 
 def values(tags: Tags, encoded: Encoded) -> NDArray[Any]:
@@ -175,7 +175,7 @@ def _by_opencv(tags: Tags, encoded: Encoded) -> NDArray[Any]:
     return array
 
 
-class _Block(NamedTuple):
+class _Strip(NamedTuple):
     """A strip or a tile: where it stands in the image, and its samples in the file."""
 
     top: int
@@ -213,14 +213,14 @@ def _stored(tags: Tags, content: bytes) -> NDArray[Any]:
     return result
 
 
-def _blocks(tags: Tags, content: bytes, grid: _Grid) -> Iterator[_Block]:
+def _blocks(tags: Tags, content: bytes, grid: _Tiling) -> Iterator[_Strip]:
     check(tags)
     offsets = tags[TILES if TILES in tags else STRIPS]
     lengths = tags[TILE_BYTES if TILES in tags else STRIP_BYTES]
     places = product(range(grid.planes), range(grid.down), range(grid.across))
     for (plane, row, column), start, length in zip(places, offsets, lengths, strict=False):
         data = content[start : start + length]
-        yield _Block(row * grid.tall, column * grid.wide, plane, data)
+        yield _Strip(row * grid.tall, column * grid.wide, plane, data)
 
 
 def _inflated(data: bytes, size: int) -> bytes:

@@ -54,7 +54,7 @@ OF_DEPTHS: Final = (BYTES, Range(0.0, 4095.0), Range(0.0, 65535.0))
 
 
 @dataclass(frozen=True, slots=True)
-class Values:
+class PixelValues:
     """What the values of a data set's images are: their type, their extremes, black and white."""
 
     dtype: str
@@ -84,7 +84,7 @@ def usual(dtype: str, minimum: float, maximum: float, *, whole: bool) -> Range |
     return next((one for one in OF_DEPTHS if one.white / 2 < maximum <= one.white), None)
 
 
-def measure(images: NDArray[Any], where: str) -> Values:
+def measure(images: NDArray[Any], where: str) -> PixelValues:
     """Look at the values of all images of an array, a chunk at a time.
 
     Of bytes that are seen to fill more than the narrower ranges no more than the first GiB is
@@ -112,7 +112,7 @@ def measure(images: NDArray[Any], where: str) -> Values:
         if is_bytes and maximum > LEVELS.white and seen >= MOST_BYTES_SEEN:
             break
     name = images.dtype.name
-    return Values(name, minimum, maximum, usual(name, minimum, maximum, whole=whole))
+    return PixelValues(name, minimum, maximum, usual(name, minimum, maximum, whole=whole))
 
 
 def _not_finite(chunk: NDArray[Any], start: int, where: str) -> UsageError:

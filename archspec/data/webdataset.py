@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.data import filetypes, inspection, tarfiles
 from archspec.data.classes import in_order, label_of
-from archspec.data.collecting import Collected
+from archspec.data.collecting import ImageCollection
 from archspec.data.columns import LABELS, one_of
-from archspec.data.examples import TRAIN, Facts, Loaded, legible
+from archspec.data.examples import TRAIN, LabelledImages, Preview, legible
 from archspec.data.shards import Shard, shards
 from archspec.data.tarfiles import Member
 from archspec.errors import UsageError
@@ -50,17 +50,17 @@ class _Sample(NamedTuple):
         return f"{self.shard.path}: {legible(self.key)}"
 
 
-def look(recipe: DataRecipe, _: Shape) -> Facts:
+def preview(recipe: DataRecipe, _: Shape) -> Preview:
     """The classes, which the whole of each archive is gone through for."""
     where = recipe.path or ""
     labels = {label for _, label in _labelled(recipe, None)}
-    return Facts(in_order({label for label in labels if label is not None}, where), None)
+    return Preview(in_order({label for label in labels if label is not None}, where), None)
 
 
-def load(recipe: DataRecipe, _: Shape) -> Loaded:
+def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
     """The pictures of all samples, each looked at, and their labels."""
     where = recipe.path or ""
-    collected = Collected()
+    collected = ImageCollection()
     is_split = False
     for sample, label in _labelled(recipe, collected):
         part = TRAIN if sample.shard.part is None else sample.shard.part
@@ -80,7 +80,7 @@ def load(recipe: DataRecipe, _: Shape) -> Loaded:
 
 
 def _labelled(
-    recipe: DataRecipe, collected: Collected | None
+    recipe: DataRecipe, collected: ImageCollection | None
 ) -> Iterator[tuple[_Sample, str | None]]:
     """All samples with their classes; `UsageError` where none has one."""
     where = recipe.path or ""
@@ -100,7 +100,7 @@ def _labelled(
         )
 
 
-def _samples(where: str, collected: Collected | None) -> Iterator[_Sample]:
+def _samples(where: str, collected: ImageCollection | None) -> Iterator[_Sample]:
     """The samples of all archives. With `collected`, it is told where their pictures are."""
     for shard in shards(where, SUFFIXES):
         packed = tarfiles.is_packed(shard.path)

@@ -134,12 +134,12 @@ def with_known_classes(
     recipe = choice.recipe
     try:
         problems = [p for at, p in dataset.misfits(recipe, shape, {}) if at == "input"]
-        facts = SOURCES[recipe.source].look(recipe, shape)
+        preview = SOURCES[recipe.source].preview(recipe, shape)
     except RecipeError as error:
         raise UsageError(str(error)) from None
     if problems:
         raise UsageError(f"{name}: {problems[0].message}")
-    there = recipe.classes or facts.class_names
+    there = recipe.classes or preview.class_names
     if class_names is None:
         return recipe
     if strange := [each for each in there if each not in class_names]:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from archspec import arguments
 from archspec.compile.expand import expand
 from archspec.data import preprocessing
-from archspec.data.pixels import Stored
+from archspec.data.pixels import ArrayPixels
 from archspec.data.preprocessing import NEEDS_COLOUR, Preprocessing
-from archspec.data.splitting import RULE, Rule
+from archspec.data.splitting import SPLIT_RULE, SplitRule
 from archspec.data.values import BYTES, Range
 from archspec.errors import UsageError, beside
 from archspec.evaluation.dropout import dropping
@@ -76,9 +76,9 @@ class Trained:
         return self.data.fingerprint if self.data else None
 
     @property
-    def split_rule(self) -> Rule:
+    def split_rule(self) -> SplitRule:
         """By which the data were split."""
-        return self.data.split_rule if self.data else RULE
+        return self.data.split_rule if self.data else SPLIT_RULE
 
 
 def find(runs: Place | Sequence[Place], normalize: str | None = None) -> tuple[Trained, ...]:
@@ -347,7 +347,7 @@ def _fixed(name: str, how: str, shape: Shape) -> Preprocessing:
     if how in NEEDS_COLOUR and shape.channels != 3:
         raise UsageError(f"`normalize={how!r}` is for 3 channels, and {name} takes {shape}")
     none = np.empty((0, *shape), np.uint8)
-    bytes_ = Stored(none, shape, "stretch", limits=BYTES)
+    bytes_ = ArrayPixels(none, shape, "stretch", limits=BYTES)
     return preprocessing.fit(how, "stretch", bytes_, np.empty(0, np.intp))
 
 

@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from archspec.data.section import Fraction, NotNegative, Section, Strict, Word
+from archspec.data.section import Fraction, NotNegative, RecipeSection, Strict, Word
 from archspec.element import Expect
 from archspec.ops.fields import Count, Index, Positive
 from archspec.recipe import names
@@ -72,7 +72,7 @@ Metric = Annotated[Named, _known(names.METRICS), _A_NAME]
 Callback = Annotated[Named, _known(names.CALLBACKS), _A_NAME]
 
 
-class Plateau(Section):
+class Plateau(RecipeSection):
     """Lower the learning rate when the validation loss stops falling."""
 
     factor: Fraction = 0.1
@@ -89,7 +89,7 @@ class Plateau(Section):
     """The learning rate is never lower."""
 
 
-class Step(Section):
+class Step(RecipeSection):
     """Multiply the learning rate by `factor` after each of the epochs `at`."""
 
     at: Annotated[tuple[Count, ...], Field(min_length=1), Expect("a list of epochs, as [80, 120]")]
@@ -98,7 +98,7 @@ class Step(Section):
     """What the learning rate is multiplied by, each time."""
 
 
-class Cosine(Section):
+class Cosine(RecipeSection):
     """Half a cosine down to zero (Loshchilov & Hutter 2017, arXiv:1608.03983), no restarts."""
 
 
@@ -135,7 +135,7 @@ class Schedule(Strict):
         return {said: getattr(self, said).model_dump(mode="json")}
 
 
-class Thaw(Section):
+class Thaw(RecipeSection):
     """From an epoch on, train more of a network that was frozen."""
 
     epoch: Count
@@ -146,7 +146,7 @@ class Thaw(Section):
     """The learning rate from then on; that of the stage before unless said otherwise."""
 
 
-class Transfer(Section):
+class Transfer(RecipeSection):
     """Start from weights that were trained before, and which of them to train further."""
 
     source: Annotated[str, Field(alias="from", min_length=1), Expect("a run, a file or imagenet")]

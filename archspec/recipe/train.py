@@ -14,7 +14,7 @@ from pydantic import ValidationError, field_validator
 
 from archspec.data.augment import Augment
 from archspec.data.recipe import DataRecipe
-from archspec.data.section import Section, Seed
+from archspec.data.section import RecipeSection, Seed
 from archspec.element import Expect
 from archspec.errors import KeyPath, Problem, RecipeError
 from archspec.ops.fields import Count, Index, Positive
@@ -63,7 +63,7 @@ HINTS: Final = {
 """What is said of a recipe's parts, where others say it of the training."""
 
 
-class Recipe(Section):
+class Recipe(RecipeSection):
     """How to train: everything `archspec fit` needs beside the network."""
 
     hints: ClassVar[Mapping[str, str]] = HINTS

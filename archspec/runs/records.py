@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 
 from archspec.data.duplicates import Copies
 from archspec.data.preprocessing import Preprocessing
-from archspec.data.values import Values
+from archspec.data.values import PixelValues
 from archspec.errors import UsageError
 from archspec.runs import storage
 from archspec.runs.files import DATA, ENVIRONMENT, TRANSFER
@@ -56,12 +56,12 @@ class DataRecord:
     """Files that were left out, and why."""
     copies: Copies | None = None
     """As in `Data`."""
-    values: Values | None = None
+    values: PixelValues | None = None
     """What the values of the images are; None in runs of files before version 2."""
     notes: tuple[str, ...] = ()
     """What else was said of the data, a line each."""
     split_rule: Literal[1, 2] = 1
-    """By which images were split: `splitting.RULE`, or 1 in files that do not say it."""
+    """By which images were split: `splitting.SPLIT_RULE`, or 1 in files that do not say it."""
     split: str = ""
     """SHA-256 of which images are for what: what is held out must not be learnt from."""
     version: Count = 0

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.data.augment import Augmentation, augment
-from archspec.data.dataset import Part, Preprocessing
+from archspec.data.dataset import Preprocessing, Subset
 from archspec.errors import UsageError
 from archspec.training.distribution import Devices
 
@@ -36,7 +36,7 @@ _ORDER, _AUGMENT = range(2)
 class Feed:
     """The batches of a part of the data."""
 
-    part: Part
+    part: Subset
     preprocessing: Preprocessing
     batch: int
     classes: int
@@ -56,7 +56,7 @@ class Feed:
     _ordered: tuple[int, NDArray[np.int64]] | None = field(default=None, init=False, repr=False)
     _failure: UsageError | None = field(default=None, init=False, repr=False)
 
-    def looking_at(self, part: Part) -> Feed:
+    def looking_at(self, part: Subset) -> Feed:
         """Of a part of the data that is only looked at: in its own order, as it is."""
         multiple = self.devices.multiple
         batch = min(self.batch, max(1, len(part) // multiple) * multiple)

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from archspec import arguments
-from archspec.data.splitting import RULE
+from archspec.data.splitting import SPLIT_RULE
 from archspec.display import renderer
 from archspec.errors import UsageError, call
 from archspec.evaluation import scores
@@ -148,7 +148,7 @@ def resume(
             hosts.agree("checkpoint in this folder", str(start.epoch))
             for watcher in watchers:
                 watcher.says(f"going on with {home} after epoch {start.epoch}")
-            rule = RULE if start.data is None else start.data.split_rule
+            rule = SPLIT_RULE if start.data is None else start.data.split_rule
             session = prepare(
                 start.plan, hosts, TransferRecord.read(home) if start.held else None, rule
             )

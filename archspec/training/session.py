@@ -15,7 +15,7 @@ from archspec.compile.expand import expand
 from archspec.data import augment, dataset
 from archspec.data.dataset import Data
 from archspec.data.ranging import unknown_range
-from archspec.data.splitting import RULE, Rule
+from archspec.data.splitting import SPLIT_RULE, SplitRule
 from archspec.errors import Diagnostic, Problem, RecipeError, UsageError
 from archspec.graph.graph import Graph
 from archspec.keras_model.build import build, layer_name
@@ -258,7 +258,7 @@ def prepare(
     plan: TrainingPlan,
     hosts: Hosts = ALONE,
     transferred: TransferRecord | None = None,
-    rule: Rule = RULE,
+    rule: SplitRule = SPLIT_RULE,
 ) -> Session:
     """Load Keras and the data, build the network, and try one batch.
 

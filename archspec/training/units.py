@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.cost.report import report
-from archspec.data.dataset import Part
+from archspec.data.dataset import Subset
 from archspec.errors import Problem, RecipeError
 from archspec.keras_model.build import layer_name
 from archspec.recipe import compilation
@@ -156,9 +156,9 @@ def _reduced(keras: Any, function: str, output: Any) -> Any:
     return ops.mean(ops.reshape(beyond, (-1, math.prod(output.shape[1:]))), axis=1, keepdims=True)
 
 
-def _spread(part: Part, most: int) -> Part:
+def _spread(part: Subset, most: int) -> Subset:
     """So many images of a part at most, from its beginning to its end."""
     import numpy as np  # noqa: PLC0415
 
     places = np.unique(np.linspace(0, len(part) - 1, min(most, len(part))).round().astype(int))
-    return Part(part.pixels, part.indices[places], part.labels[places])
+    return Subset(part.pixels, part.indices[places], part.labels[places])

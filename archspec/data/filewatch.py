@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
-from archspec.data.examples import EncodedImages, Loaded
+from archspec.data.examples import EncodedImages, LabelledImages
 
 MOST_LOOKED_AT: Final = 50_000
 """Files whose status is looked at after an epoch: of more, so many evenly spread."""
@@ -22,7 +22,7 @@ SHA256_BYTES: Final = 32
 _Status: TypeAlias = tuple[int, int, int] | None
 
 
-class Change(NamedTuple):
+class FileChange(NamedTuple):
     """A file that is not what it was."""
 
     name: str
@@ -31,13 +31,13 @@ class Change(NamedTuple):
     what: str
 
 
-class Watched:
+class FileWatch:
     """The files of a data set, as they were when it was loaded.
 
     Images within archives are not looked at, nor what is in memory altogether.
     """
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: LabelledImages) -> None:
         import numpy as np  # noqa: PLC0415
 
         images = loaded.images
@@ -53,7 +53,7 @@ class Watched:
             self._is_array = True
         self._before = [_status(name) for name in self._names]
 
-    def changes(self, indices: Sequence[int] | None = None) -> list[Change]:
+    def changes(self, indices: Sequence[int] | None = None) -> list[FileChange]:
         """What has changed of some images, of all if there is an array, else of many."""
         if self._is_array or indices is None:
             indices = range(0, len(self._names), -(-len(self._names) // MOST_LOOKED_AT) or 1)
@@ -64,7 +64,7 @@ class Watched:
             if now == before or (now and self._is_same(index)):
                 continue
             what = "changed" if now else "not there any more"
-            found.append(Change(self._names[index], None if self._is_array else index, what))
+            found.append(FileChange(self._names[index], None if self._is_array else index, what))
         return found
 
     def _is_same(self, index: int) -> bool:
