@@ -85,6 +85,11 @@ def _inert(cell: Any) -> Any:
     return f"'{text}" if text.startswith(FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, such as `1 image` or `2,000 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def number(name: str, value: float) -> str:
     """A measure for people: accuracies are shares."""
     if "accuracy" in name:

@@ -152,14 +152,14 @@ def _compare_runs(
 
 def _order(sort: str | None, columns: Sequence[str] | None) -> str | None:
     """The figure to sort by, once every column that is named is known."""
-    from archspec.render.comparison import find
+    from archspec.render.comparison import figure_of, find
 
     for name in columns or ():
         find(name)
     if sort is None:
         return None
     column = sort.removeprefix("-")
-    return sort[: len(sort) - len(column)] + find(column).figure
+    return sort[: len(sort) - len(column)] + figure_of(find(column))
 
 
 def _reports(

@@ -115,7 +115,7 @@ def _export(model: Any, path: str, images: Any, tolerance: float, *, force: bool
 
 
 def _tell(done: Mapping[str, Any], kind: str) -> None:
-    from archspec.render.columns import byte_size
+    from archspec.render.amounts import byte_size
 
     path, difference = done["path"], done["largest_difference"]
     echo(

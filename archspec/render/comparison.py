@@ -1,68 +1,26 @@
-"""A comparison as a table: for a terminal, in Markdown, as CSV."""
+"""A comparison of networks as text, Markdown and CSV."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from archspec.cost.compare import FIGURES, Comparison, Entry
 from archspec.cost.report import CONVENTION
 from archspec.errors import UsageError, nearest
-from archspec.render import table as tables
-from archspec.render.columns import Extents, byte_size, extents, thousands
+from archspec.render.amounts import Extents, byte_size, extents, thousands
 from archspec.render.summary import common_setting
-from archspec.render.table import Style, table
+from archspec.render.table import Column, Style, Table, prose
 from archspec.text import printable
 
-PAGE = 100
-"""Width of prose where there is no terminal."""
-
 USUAL = 8
-"""Columns of a higher rank are shown only when they are asked for."""
+"""Highest rank of a column that is shown unless others are asked for."""
 
 RATIO = "_ratio"
-"""Ends the name of a column that shows a figure in multiples of the first network's."""
+"""End of the name of a column that shows a figure in multiples of the first network's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column. A figure's is also called by its title; a ratio's stands behind its figure's."""
-
-    name: str
-    title: str
-    text: Callable[[Any], str] = str
-    left: bool = False
-    rank: int = 0
-    """The higher, the sooner a narrow terminal goes without it."""
-
-    @property
-    def figure(self) -> str:
-        """The field of `Entry` that it shows, or shows the ratio of."""
-        return self.name.removesuffix(RATIO)
-
-    def value(self, network: Entry, comparison: Comparison) -> Any:
-        """The plain value."""
-        if self.name != self.figure:
-            return comparison.ratio(network, self.figure)
-        match self.name:
-            case "input":
-                return str(network.input)
-            case "field":
-                return Extents(network.field)
-            case "batch":
-                return network.setting.training_batch
-            case "dtype":
-                return network.setting.dtype
-            case "optimizer":
-                return network.setting.optimizer.label
-        return getattr(network, self.name)
-
-
-def _multiple(value: float | None) -> str:
-    if value is None:
-        return ""
+def _multiple(value: float) -> str:
     if value < 0.001:
         return "0x" if value == 0 else "<0.001x"
     if value < 0.1:
@@ -71,7 +29,7 @@ def _multiple(value: float | None) -> str:
 
 
 _FIGURES = (
-    Column("name", "network", printable, left=True),
+    Column("name", "network", printable, left=True, shortens=True),
     Column("input", "input", left=True, rank=7),
     Column("params", "params", thousands),
     Column("trainable", "trainable", thousands, rank=9),
@@ -102,11 +60,11 @@ def _with_ratio(column: Column) -> tuple[Column, ...]:
 
 
 COLUMNS = tuple(each for column in _FIGURES for each in _with_ratio(column))
-"""Every column there is, in order."""
+"""Every column, in order. A figure's is also found by its title; its ratio's stands behind it."""
 
 
 def find(name: str) -> Column:
-    """The column that is called so, by name or title; `UsageError` for none."""
+    """Return the column of a name or a title. Raise `UsageError` if there is none."""
     wanted = name.strip().lower()
     for column in COLUMNS:
         if wanted in (column.name, _title(column)):
@@ -119,11 +77,17 @@ def find(name: str) -> Column:
     )
 
 
+def figure_of(column: Column) -> str:
+    """Return the field of `Entry` that a column shows, or shows the ratio of."""
+    return column.name.removesuffix(RATIO)
+
+
 def _title(column: Column) -> str:
     """A title as one may write it; a ratio's is its figure's, as in size_ratio."""
-    if column.name == column.figure:
+    figure = figure_of(column)
+    if column.name == figure:
         return column.title.lower()
-    return next(_title(each) + RATIO for each in _FIGURES if each.name == column.figure)
+    return next(_title(each) + RATIO for each in _FIGURES if each.name == figure)
 
 
 def text(
@@ -133,30 +97,49 @@ def text(
     width: int | None = None,
     color: bool = False,
 ) -> str:
-    """The table for a terminal. `width` None means as wide as needed."""
+    """Return the table, and below it what its figures are for."""
     style = Style(color)
-    chosen = _choose(columns, comparison)
-    rows = _cells(chosen, comparison)
-    body = table(chosen, rows, style, names="name", width=width, keep_all=bool(columns))
-    room = max(width or PAGE, 20)
-    below = [
-        line for part in (_setting(comparison), CONVENTION) for line in textwrap.wrap(part, room)
-    ]
-    return "\n".join([body, "", *map(style.dim, below)]) + "\n"
+    table = _table(comparison, columns).text(style, width, keep_all=bool(columns))
+    below = [*prose(_setting(comparison), width), *prose(CONVENTION, width)]
+    return "\n".join([table, "", *map(style.dim, below)]) + "\n"
 
 
 def markdown(comparison: Comparison, *, columns: Sequence[str] | None = None) -> str:
-    """The table for a README, an issue or a notebook."""
-    chosen = _choose(columns, comparison)
-    body = tables.markdown(chosen, _cells(chosen, comparison))
-    return "\n".join([*body, "", f"At {_setting(comparison)}.", "", CONVENTION]) + "\n"
+    """Return the table, and below it what its figures are for."""
+    table = _table(comparison, columns).markdown()
+    return f"{table}\n\nAt {_setting(comparison)}.\n\n{CONVENTION}\n"
 
 
 def csv(comparison: Comparison, *, columns: Sequence[str] | None = None) -> str:
-    """A header and a line for every network, plain numbers; all columns unless some are named."""
-    chosen = _choose(columns, comparison) if columns else COLUMNS
-    entries = comparison.entries
-    return tables.csv(chosen, ([each.value(net, comparison) for each in chosen] for net in entries))
+    """Return a line for every network; all columns unless some are named."""
+    return _table(comparison, columns or [column.name for column in COLUMNS]).csv()
+
+
+def _table(comparison: Comparison, names: Sequence[str] | None) -> Table:
+    columns = _choose(names, comparison)
+    rows = [
+        [_value(column, network, comparison) for column in columns]
+        for network in comparison.entries
+    ]
+    return Table(columns, rows)
+
+
+def _value(column: Column, network: Entry, comparison: Comparison) -> Any:
+    figure = figure_of(column)
+    if column.name != figure:
+        return comparison.ratio(network, figure)
+    match figure:
+        case "input":
+            return str(network.input)
+        case "field":
+            return Extents(network.field)
+        case "batch":
+            return network.setting.training_batch
+        case "dtype":
+            return network.setting.dtype
+        case "optimizer":
+            return network.setting.optimizer.label
+    return getattr(network, figure)
 
 
 def _choose(names: Sequence[str] | None, comparison: Comparison) -> list[Column]:
@@ -179,13 +162,6 @@ def _choose(names: Sequence[str] | None, comparison: Comparison) -> list[Column]
     if len(comparison.entries) == 1:
         silent |= {figure + RATIO for figure in FIGURES}
     return [column for column in COLUMNS if column.rank <= USUAL and column.name not in silent]
-
-
-def _cells(columns: Sequence[Column], comparison: Comparison) -> list[list[str]]:
-    return [
-        [column.text(column.value(network, comparison)) for column in columns]
-        for network in comparison.entries
-    ]
 
 
 def _common_input(comparison: Comparison) -> str:

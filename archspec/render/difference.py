@@ -1,20 +1,20 @@
-"""A difference as text: what is equal in a line, what is not row by row."""
+"""A difference of two networks as text: one line for all that is equal, one for a differing row."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from archspec.cost.changes import Change
 from archspec.cost.difference import Difference, Shared, Step
 from archspec.element import show
 from archspec.graph.graph import SEPARATOR
-from archspec.render.columns import thousands
-from archspec.render.comparison import PAGE, find
+from archspec.render.amounts import thousands
+from archspec.render.comparison import find
 from archspec.render.summary import UNBROKEN, common_setting
-from archspec.render.table import Style, table
-from archspec.text import printable
+from archspec.render.table import NARROWEST_PAGE, PAGE, Column, Style, Table, prose
+from archspec.text import counted, printable
 
 MOST_CHANGES = 8
 """So many changes inside a row are shown, which may stand for a whole stage."""
@@ -28,27 +28,20 @@ SAID = {"function": "activation", "macs": "MACs"}
 """What is called otherwise than where it is defined."""
 
 
-class _Heading(NamedTuple):
-    name: str
-    title: str = ""
-    left: bool = True
-    rank: int = 0
-
-
 COLUMNS = (
-    _Heading("mark"),
-    _Heading("layer", "layer"),
-    _Heading("label", rank=2),
-    _Heading("output", "output"),
-    _Heading("params", "params", left=False, rank=1),
-    _Heading("macs", "MACs", left=False, rank=3),
+    Column("mark", left=True),
+    Column("layer", "layer", left=True, shortens=True),
+    Column("label", left=True, rank=2),
+    Column("output", "output", left=True),
+    Column("params", "params", thousands, rank=1),
+    Column("macs", "MACs", thousands, rank=3),
 )
 
 TOTALS = (
-    _Heading("total", "total"),
-    _Heading("before", "before", left=False),
-    _Heading("after", "after", left=False),
-    _Heading("difference", "difference", left=False),
+    Column("total", "total", left=True, shortens=True),
+    Column("before", "before"),
+    Column("after", "after"),
+    Column("difference", "difference"),
 )
 
 
@@ -75,9 +68,9 @@ def markdown(difference: Difference) -> str:
 def _equal(difference: Difference, before: str, after: str) -> str:
     entry = difference.totals[0]
     renamed = sum(step.is_renamed for step in difference.steps)
-    names = f", {_count(renamed, 'row')} by another name" if renamed else ""
+    names = f", {counted(renamed, 'row')} by another name" if renamed else ""
     return (
-        f"{before} and {after} are equal: {_count(len(difference.steps), 'row')}{names}, "
+        f"{before} and {after} are equal: {counted(len(difference.steps), 'row')}{names}, "
         f"{thousands(entry.params)} params, {thousands(entry.macs)} MACs"
     )
 
@@ -85,11 +78,9 @@ def _equal(difference: Difference, before: str, after: str) -> str:
 def _body(difference: Difference, style: Style, width: int | None) -> Iterator[str]:
     shared = difference.shared
     shown = [step for step in difference.steps if not _is_quiet(step, shared)]
-    lines = table(
-        COLUMNS, list(map(_cells, shown)), Style(color=False), names="layer", width=width
-    ).splitlines()
-    yield style.bold(lines[0])
-    rows = iter(lines[2:])
+    titles, _, *lines = Table(COLUMNS, [*map(_cells, shown)]).lines(Style(color=False), width)
+    yield style.bold(titles)
+    rows = iter(lines)
     paint = {"-": style.bad, "+": style.good, "~": style.changed}
     quiet: list[Step] = []
     for step in difference.steps:
@@ -122,17 +113,16 @@ def _is_shared(change: Change, shared: Sequence[Shared]) -> bool:
 
 def _collapsed(steps: Sequence[Step], style: Style) -> Iterator[str]:
     equal = sum(step.mark == "=" for step in steps)
-    parts = [_count(equal, "equal row")] if equal else []
+    parts = [counted(equal, "equal row")] if equal else []
     if equal < len(steps):
-        parts.append(f"{_count(len(steps) - equal, 'row')} with nothing but the above")
+        parts.append(f"{counted(len(steps) - equal, 'row')} with nothing but the above")
     if parts:
         yield style.dim(f"... {', '.join(parts)}")
 
 
-def _cells(step: Step) -> list[str]:
+def _cells(step: Step) -> list[Any]:
     row = step.row
-    figures = [thousands(row.params), thousands(row.macs)]
-    return [step.mark, row.path, row.label, str(row.shape), *figures]
+    return [step.mark, row.path, row.label, row.shape, row.params, row.macs]
 
 
 def _changes(step: Step, shared: Sequence[Shared]) -> list[str]:
@@ -143,7 +133,7 @@ def _changes(step: Step, shared: Sequence[Shared]) -> list[str]:
     parts = [f"called {step.before.path} before"] if step.before and step.is_renamed else []
     parts += map(_change, inside[:MOST_CHANGES])
     if len(inside) > MOST_CHANGES:
-        parts.append(f"{_count(len(inside) - MOST_CHANGES, 'more change')} inside")
+        parts.append(f"{counted(len(inside) - MOST_CHANGES, 'more change')} inside")
     return [*parts, *map(_change, own)]
 
 
@@ -199,14 +189,10 @@ def _totals(difference: Difference, style: Style, width: int | None) -> Iterator
         names = ", ".join(find(figure).title for figure in FIGURES)
         yield from _wrapped([f"total: no difference in {names}"], width or PAGE, first="")
         return
-    lines = table(TOTALS, rows, style, names="total", width=width).splitlines()
-    yield from (lines[0], *lines[2:])
+    titles, _, *lines = Table(TOTALS, rows).lines(style, width)
+    yield from (titles, *lines)
     setting = common_setting([difference.before.setting, difference.after.setting])
-    yield from map(style.dim, textwrap.wrap(setting, max(width or PAGE, 20)))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    yield from map(style.dim, prose(setting, width))
 
 
 def _wrapped(parts: Iterable[str], width: int, *, first: str) -> list[str]:
@@ -214,7 +200,7 @@ def _wrapped(parts: Iterable[str], width: int, *, first: str) -> list[str]:
     said = ", ".join(parts).replace(" ", UNBROKEN).replace(f",{UNBROKEN}", ", ")
     lines = textwrap.wrap(
         printable(said),
-        max(width, 20),
+        max(width, NARROWEST_PAGE),
         initial_indent=first,
         subsequent_indent=INDENT,
         break_on_hyphens=False,

@@ -1,15 +1,12 @@
-"""`Evaluation` as text: a row for each run and their ensemble, then where the last of them errs."""
+"""An evaluation as text and Markdown: each run, their ensemble, and where the last of them errs."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from archspec.render import scores as score_tables
-from archspec.render import table as tables
-from archspec.render.scores import Column
-from archspec.render.table import Style
+from archspec.render import scores
+from archspec.render.table import Column, Style, Table
 from archspec.text import label
 
 if TYPE_CHECKING:
@@ -20,56 +17,79 @@ LONGEST: Final = 40
 
 
 def text(evaluation: Evaluation, *, width: int | None = None, color: bool = False) -> str:
-    """As wide as `width`, or as a page where there is no terminal."""
+    """Return the figures of each run and of all together, and the scores of the classes."""
     style = Style(color)
-    result = evaluation.result
+    parts = [style.bold(_heading(evaluation)), *_measures(evaluation)]
+    if evaluation.ensemble is not None:
+        table = _table(evaluation, evaluation.ensemble).text(style, width)
+        parts.append(f"{table}\n\n{_gain(evaluation.runs, evaluation.ensemble)}")
+    parts.append(scores.text(evaluation.result.scores, width=width, color=color))
+    return "\n\n".join(parts)
+
+
+def markdown(evaluation: Evaluation) -> str:
+    """Return the figures of each run and of all together, and the scores of the classes."""
+    parts = [f"{_heading(evaluation)}.", *(f"{line}." for line in _measures(evaluation))]
+    if evaluation.ensemble is not None:
+        parts.append(_table(evaluation, evaluation.ensemble).markdown())
+        parts.append(f"{_gain(evaluation.runs, evaluation.ensemble)}.")
+    parts.append(scores.markdown(evaluation.result.scores))
+    return "\n\n".join(parts)
+
+
+def _heading(evaluation: Evaluation) -> str:
+    """The images, and how each was looked at."""
+    images = f"{evaluation.result.scores.images:,} images"
     flipped = ", each with its mirror image" if evaluation.flip else ""
     count = evaluation.mc_dropout
     passes = "" if count is None else f", mean of {count:,} passes with dropout"
-    heading = f"{evaluation.data}, {evaluation.part}: {result.scores.images:,} images{flipped}"
-    parts = [style.bold(heading + passes)]
-    if evaluation.ensemble is None:
-        if result.measures:
-            measures = (f"{name} {value:.4f}" for name, value in result.measures.items())
-            parts.append(", ".join(measures) + _of_all(result))
-    else:
-        everything = [*evaluation.runs, evaluation.ensemble]
-        measured = list(dict.fromkeys(name for each in everything for name in each.measures))
-        columns = _columns(list(result.scores.top_k), measured)
-        rows = [_cells(each, measured) for each in everything]
-        body = tables.table(columns, rows[:-1], style, sums=rows[-1], names="run", width=width)
-        parts.append(f"{body}\n\n{_gain(evaluation.runs, evaluation.ensemble)}")
-    return "\n\n".join([*parts, score_tables.text(result.scores, width=width, color=color)])
+    return f"{evaluation.data}, {evaluation.part}: {images}{flipped}{passes}"
+
+
+def _measures(evaluation: Evaluation) -> list[str]:
+    """Loss and metrics of a single run in a line; none of several, which are in the table."""
+    result = evaluation.result
+    if evaluation.ensemble is not None or not result.measures:
+        return []
+    return [
+        ", ".join(f"{name} {value:.4f}" for name, value in result.measures.items())
+        + _of_all(result)
+    ]
 
 
 def _of_all(result: Result) -> str:
-    """What Keras's means over classes are of, where they are not those of the classes below."""
+    """The classes that Keras's means are of, where they are not those of the classes below."""
     classes = len(result.scores.classes)
     if result.scores.present == classes or not result.measures.keys() - {"loss", "accuracy"}:
         return ""
     return f" (Keras's measures; means over all {classes:,} classes, 0 for one without images)"
 
 
-def _columns(top: Sequence[int], measured: Sequence[str]) -> list[Column]:
-    return [
-        Column("run", "run", left=True),
+def _table(evaluation: Evaluation, ensemble: Result) -> Table:
+    results = [*evaluation.runs, ensemble]
+    measured = list(dict.fromkeys(name for each in results for name in each.measures))
+    columns = [
+        Column("run", "run", left=True, shortens=True),
         Column("accuracy", "accuracy"),
         Column("error", "error", rank=1),
-        *(Column(f"top-{k}", f"top-{k}", rank=3) for k in top),
+        *(Column(f"top-{k}", f"top-{k}", rank=3) for k in ensemble.scores.top_k),
         Column("f1", "macro F1", rank=4),
         Column("calibration", "calibration error", rank=5),
         *(Column(name, name, rank=2 if name == "loss" else 6) for name in measured),
     ]
+    *rows, last = ([*_figures(each), *_measured(each, measured)] for each in results)
+    return Table(columns, rows, last)
 
 
-def _cells(result: Result, measured: Sequence[str]) -> list[str]:
+def _figures(result: Result) -> list[str]:
     scores = result.scores
     shares = [scores.accuracy, 1 - scores.accuracy, *scores.top_k.values(), scores.macro().f1]
-    return [
-        label(result.name, LONGEST),
-        *(f"{share:.2%}" for share in (*shares, scores.calibration_error)),
-        *(f"{result.measures[name]:.4f}" if name in result.measures else "-" for name in measured),
-    ]
+    texts = [f"{share:.2%}" for share in (*shares, scores.calibration_error)]
+    return [label(result.name, LONGEST), *texts]
+
+
+def _measured(result: Result, names: list[str]) -> list[str]:
+    return [f"{result.measures[name]:.4f}" if name in result.measures else "-" for name in names]
 
 
 def _gain(runs: tuple[Result, ...], ensemble: Result) -> str:

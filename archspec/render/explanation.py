@@ -1,12 +1,11 @@
-"""An explanation of a word as text."""
+"""An explanation of a word as text and Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from archspec.render import table as tables
-from archspec.render.table import Heading, Style, wrapped
+from archspec.render.table import Column, Style, Table, wrapped
 
 if TYPE_CHECKING:
     from archspec.explanation import Explanation
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def text(explanation: Explanation, *, width: int | None = None, color: bool = False) -> str:
-    """What it is, its arguments or keys, and an example; of a spec, its text."""
+    """Return what the word is, its arguments or keys, and an example; of a spec, its text."""
     return "\n".join(_lines(explanation, width, Style(color))).rstrip() + "\n"
 
 
@@ -43,18 +42,18 @@ def _lines(explanation: Explanation, width: int | None, style: Style) -> Iterato
 
 
 def markdown(explanation: Explanation) -> str:
-    """The same for a notebook."""
+    """Return what the word is, its arguments or keys, and an example; of a spec, its text."""
     code = f"```yaml\n{explanation.example}\n```\n"
     if explanation.sort == "spec":
         return code
     lines = [f"### {explanation.name} ({explanation.sort})", "", explanation.about, ""]
     if explanation.entries:
-        columns = [Heading(name, left=True) for name in ("name", "value", "default", "about")]
+        columns = [Column(name, left=True) for name in ("name", "value", "default", "about")]
         rows = [
             [f"`{each.name}`", each.type, _default(each), each.about]
             for each in explanation.entries
         ]
-        lines += [*tables.markdown(columns, rows), ""]
+        lines += [Table(columns, rows).markdown(), ""]
     if explanation.note:
         lines += [explanation.note, ""]
     if explanation.example:

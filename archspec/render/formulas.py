@@ -9,7 +9,7 @@ from textwrap import wrap
 from archspec.cost.report import Report, Row
 from archspec.graph.graph import Graph, Node
 from archspec.ops.convolution import Convolution
-from archspec.render.columns import byte_size
+from archspec.render.amounts import byte_size
 
 GAP = "  "
 

@@ -1,12 +1,11 @@
-"""The kinds of steps, as text."""
+"""The kinds of steps as text and Markdown."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from archspec.errors import call
-from archspec.render import table as tables
-from archspec.render.table import Heading, Style, tabbed, wrapped
+from archspec.render.table import Column, Style, Table, tabbed, wrapped
 
 if TYPE_CHECKING:
     from archspec.inventory import Kinds
@@ -20,7 +19,7 @@ TITLES: Final = {
 
 
 def text(kinds: Kinds, *, width: int | None = None, color: bool = False) -> str:
-    """The kinds of each sort, with a line about each."""
+    """Return the kinds of each sort, with a line about each."""
     style = Style(color)
     indent = max(map(len, kinds)) + len("    ")
     lines = []
@@ -34,11 +33,11 @@ def text(kinds: Kinds, *, width: int | None = None, color: bool = False) -> str:
 
 
 def tabbed_lines(kinds: Kinds) -> str:
-    """For a pipe: kind, sort and what it is, behind tabs."""
+    """Return lines for a pipe: kind, sort and what it is, separated by tabs."""
     return tabbed(kinds.kinds)
 
 
 def markdown(kinds: Kinds) -> str:
-    """A table for a notebook."""
-    columns = (Heading("kind", left=True), Heading("sort", left=True), Heading("about", left=True))
-    return "\n".join(tables.markdown(columns, [list(each) for each in kinds.kinds])) + "\n"
+    """Return a table of the kinds."""
+    columns = [Column(name, left=True) for name in ("kind", "sort", "about")]
+    return Table(columns, kinds.kinds).markdown() + "\n"

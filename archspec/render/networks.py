@@ -1,21 +1,30 @@
-"""The networks that come with archspec, as text."""
+"""The networks that come with archspec as text and Markdown."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
 
-from archspec.render import table as tables
-from archspec.render.table import Heading, Style, tabbed, wrapped
+from archspec.render.amounts import thousands
+from archspec.render.table import PAGE, Column, Style, Table, tabbed, wrapped
 
 if TYPE_CHECKING:
     from archspec.inventory import Networks
 
+COLUMNS: Final = (
+    Column("family", left=True),
+    Column("network", left=True),
+    Column("parameters", text=thousands),
+    Column("MACs", text=thousands),
+    Column("about", left=True),
+)
+
 
 def text(networks: Networks, *, width: int | None = None, color: bool = False) -> str:
-    """Each family, and its networks with as many figures as there is room for."""
+    """Return each family, and its networks with as many figures as there is room for."""
     style = Style(color)
     longest = max(map(len, networks))
-    figures = _figures((width or tables.PAGE) - len("  ") - longest)
+    figures = _figures((width or PAGE) - len("  ") - longest)
     lines = []
     for family in networks.families:
         first, *more = wrapped(f"{family.name}: {family.about}", width)
@@ -39,31 +48,16 @@ def _figures(room: int) -> list[tuple[str, str, int]]:
 
 
 def tabbed_lines(networks: Networks) -> str:
-    """For a pipe: family, name, parameters, MACs and what it is, behind tabs."""
-    return tabbed(
-        (family.name, each.name, each.params, each.macs, family.about)
-        for family in networks.families
-        for each in family.networks
-    )
+    """Return lines for a pipe: family, name, parameters, MACs and what it is, between tabs."""
+    return tabbed(_rows(networks))
 
 
 def markdown(networks: Networks) -> str:
-    """A table for a README or a notebook."""
-    columns = (
-        Heading("family", left=True),
-        Heading("network", left=True),
-        Heading("parameters"),
-        Heading("MACs"),
-        Heading("about", left=True),
-    )
-    rows = [
-        [
-            family.name,
-            each.name,
-            *("" if value is None else f"{value:,}" for value in (each.params, each.macs)),
-            family.about,
-        ]
-        for family in networks.families
-        for each in family.networks
-    ]
-    return "\n".join(tables.markdown(columns, rows)) + "\n"
+    """Return a table of the networks."""
+    return Table(COLUMNS, list(_rows(networks))).markdown() + "\n"
+
+
+def _rows(networks: Networks) -> Iterator[list[Any]]:
+    for family in networks.families:
+        for each in family.networks:
+            yield [family.name, each.name, each.params, each.macs, family.about]

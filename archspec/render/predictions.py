@@ -1,19 +1,17 @@
-"""`Predictions` as a table for a terminal, and as CSV."""
+"""Predictions as text, Markdown and CSV."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from archspec.render import table as tables
-from archspec.render.scores import Column
-from archspec.render.table import Style
+from archspec.render.table import Column, Style, Table
 from archspec.text import csv_lines, label
 
 if TYPE_CHECKING:
     from archspec.evaluation.prediction import Guess, Predictions
 
 COLUMNS: Final = (
-    Column("image", "image", left=True),
+    Column("image", "image", left=True, shortens=True),
     Column("class", "class", left=True),
     Column("probability", "probability"),
     Column("next", "next", left=True, rank=1),
@@ -24,16 +22,26 @@ LONGEST: Final = 60
 
 
 def text(predictions: Predictions, *, width: int | None = None, color: bool = False) -> str:
-    """A line for each image that could be read."""
+    """Return a line for each image that could be read; nothing if there is none."""
+    table = _table(predictions)
+    return f"{table.text(Style(color), width)}\n" if table.rows else ""
+
+
+def markdown(predictions: Predictions) -> str:
+    """Return a line for each image that could be read, and below them why others could not."""
+    unread = [f"- {label(each.image, LONGEST)}: {each.error}" for each in predictions.unread]
+    return "\n".join([_table(predictions).markdown(), *(["", *unread] if unread else [])]) + "\n"
+
+
+def _table(predictions: Predictions) -> Table:
     rows = [
         [label(image.image, LONGEST), *_likeliest(image.guesses)]
         for image in predictions
         if image.error is None
     ]
-    if not rows:
-        return ""
-    columns = COLUMNS if any(row[-1] for row in rows) else COLUMNS[:-1]
-    return tables.table(columns, rows, Style(color), names="image", width=width) + "\n"
+    if any(row[-1] for row in rows):
+        return Table(COLUMNS, rows)
+    return Table(COLUMNS[:-1], [row[:-1] for row in rows])
 
 
 def _likeliest(guesses: tuple[Guess, ...]) -> list[str]:
@@ -49,7 +57,7 @@ def _share(guess: Guess) -> str:
 
 
 def csv(predictions: Predictions) -> str:
-    """A line for each image: its classes, the likeliest first, or why it could not be read."""
+    """Return a line for each image: its classes, likeliest first, or why it could not be read."""
     most = max((len(image.guesses) for image in predictions), default=1)
     spreads = any(g.deviation is not None for image in predictions for g in image.guesses)
     said = ("class", "probability", "deviation")[: 3 if spreads else 2]

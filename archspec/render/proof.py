@@ -1,22 +1,30 @@
-"""A proof as text: a line for each network, and what is wrong with its place."""
+"""A proof as text and Markdown: a line for each network, and what is wrong with its place."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from archspec.render import table as tables
+from archspec.render.amounts import thousands
 from archspec.render.errors import render
-from archspec.render.table import Heading, Style
-from archspec.text import printable
+from archspec.render.table import PAGE, Column, Style, Table
+from archspec.text import counted, printable
 
 if TYPE_CHECKING:
     from archspec.proof import Proof, Proved
 
+COLUMNS: Final = (
+    Column("network", left=True),
+    Column("result", left=True),
+    Column("parameters", text=thousands),
+    Column("MACs", text=thousands),
+    Column("claims", text=thousands),
+)
+
 
 def text(proof: Proof, *, width: int | None = None, color: bool = False) -> str:
-    """Everything that is wrong, then a line for each network, then whether all holds."""
+    """Return all that is wrong, then a line for each network, then whether all holds."""
     wrong = dict.fromkeys(
-        render(each.error, color=color, width=width or tables.PAGE)
+        render(each.error, color=color, width=width or PAGE)
         for each in proof.networks
         if each.error
     )
@@ -25,7 +33,7 @@ def text(proof: Proof, *, width: int | None = None, color: bool = False) -> str:
 
 
 def lines(proof: Proof, *, color: bool = False) -> str:
-    """A line for each network, and one that says that all holds if it does."""
+    """Return a line for each network, and one that says that all holds if it does."""
     longest = max((len(each.name) for each in proof.networks), default=0)
     found = [_line(each, longest, color=color) for each in proof.networks]
     return "\n".join([*found, *([verdict(proof)] if proof.holds else [])]) + "\n"
@@ -39,49 +47,32 @@ def _line(proved: Proved, width: int, *, color: bool = False) -> str:
     totals = proved.report.totals
     figures = f"{totals.params:>13,} parameters  {totals.macs:>14,} MACs"
     setting = _setting(proved)
-    return f"{name}  {style.good('ok')}  {figures}  {count(proved.claims, 'claim')}{setting}"
+    return f"{name}  {style.good('ok')}  {figures}  {counted(proved.claims, 'claim')}{setting}"
 
 
 def _setting(proved: Proved) -> str:
-    """What bytes were counted for, where a claim is about them."""
+    """The setting that bytes were counted for, where a claim is about them."""
     checks = proved.report.checks if proved.report else ()
     said = dict.fromkeys(check.setting for check in checks if check.setting)
     return f" (bytes at {'; '.join(said)})" if said else ""
 
 
 def verdict(proof: Proof) -> str:
-    """Whether all holds, in a line."""
+    """Return whether all holds, in a line."""
     failed = sum(not each.holds for each in proof.networks)
-    networks = count(len(proof.networks), "network")
+    networks = counted(len(proof.networks), "network")
     if failed:
         return f"{failed} of {networks} failed"
-    return f"{networks}, {count(proof.claims, 'claim')}: all hold"
+    return f"{networks}, {counted(proof.claims, 'claim')}: all hold"
 
 
 def markdown(proof: Proof) -> str:
-    """A table for an issue or a notebook, and below it what is wrong."""
-    columns = (
-        Heading("network", left=True),
-        Heading("result", left=True),
-        Heading("parameters"),
-        Heading("MACs"),
-        Heading("claims"),
-    )
-    rows = [
-        [
-            each.name,
-            "ok" if each.holds else "**failed**",
-            f"{each.report.totals.params:,}" if each.report else "",
-            f"{each.report.totals.macs:,}" if each.report else "",
-            f"{each.claims:,}",
-        ]
-        for each in proof.networks
-    ]
+    """Return a table of the networks, and below it what is wrong."""
+    rows = []
+    for each in proof.networks:
+        totals = each.report.totals if each.report else None
+        figures = [totals.params, totals.macs] if totals else [None, None]
+        rows.append([each.name, "ok" if each.holds else "**failed**", *figures, each.claims])
     wrong = dict.fromkeys(render(each.error) for each in proof.networks if each.error)
     blocks = [f"```\n{text}\n```\n" for text in wrong]
-    return "\n".join([*tables.markdown(columns, rows), "", f"{verdict(proof)}.", "", *blocks])
-
-
-def count(number: int, what: str) -> str:
-    """A number of things."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    return "\n".join([Table(COLUMNS, rows).markdown(), "", f"{verdict(proof)}.", "", *blocks])

@@ -1,26 +1,44 @@
-"""A report as a table: for a terminal, in Markdown, as CSV."""
+"""A report as text, Markdown and CSV."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from archspec.cost.report import Report
-from archspec.render import table as tables
-from archspec.render.columns import COLUMNS, Column, choose, total
+from archspec.cost.report import Report, Row
+from archspec.errors import UsageError, suggestion
+from archspec.render.amounts import Extents, byte_size, extents, thousands
 from archspec.render.formulas import formulas
 from archspec.render.summary import UNBROKEN, Fact, facts
-from archspec.render.table import GAP, Style
+from archspec.render.table import GAP, NARROWEST_PAGE, PAGE, Column, Style, Table
 from archspec.text import printable
-
-PAGE = 100
-"""Width of prose where there is no terminal."""
 
 NAMES = 13
 """Width of the names below the table."""
 
 NARROWEST = 30
 """Room that prose needs to stand beside a figure."""
+
+USUAL = 8
+"""Highest rank of a column that is shown unless others are asked for."""
+
+COLUMNS = (
+    Column("layer", "layer", left=True, shortens=True),
+    Column("kind", "kind", left=True, rank=9),
+    Column("label", left=True, rank=3),
+    Column("output", "output", left=True),
+    Column("params", "params", thousands),
+    Column("trainable", "trainable", thousands, rank=9),
+    Column("non_trainable", "not trained", thousands, rank=5),
+    Column("macs", "MACs", thousands, rank=1),
+    Column("other_ops", "other ops", thousands, rank=6),
+    Column("activations", "activations", thousands, rank=9),
+    Column("memory", "memory", byte_size, rank=2),
+    Column("field", "field", extents, rank=4),
+    Column("stride", "stride", extents, rank=7),
+)
+"""Every column, in order."""
 
 
 def text(
@@ -33,15 +51,18 @@ def text(
     color: bool = False,
     arithmetic: bool = False,
 ) -> str:
-    """The table, its totals, the memory and the claims. `width` None means as wide as needed."""
+    """Return the table, its totals, the memory and the claims.
+
+    `arithmetic` shows how each number comes about in place of the table.
+    """
     style = Style(color)
-    parts = [_head(report, style, width)]
     if arithmetic:
-        parts.append("\n".join(formulas(report, depth=depth, ops=ops, width=width)))
+        body = "\n".join(formulas(report, depth=depth, ops=ops, width=width))
     else:
-        parts.append(_table(report, style, width, columns, depth, ops=ops))
-    parts.append("\n".join(_below(report, style, width or PAGE)))
-    return "\n\n".join(parts) + "\n"
+        table = _table(report, depth, columns, ops=ops)
+        body = table.text(style, width, keep_all=bool(columns))
+    below = "\n".join(_below(report, style, width or PAGE))
+    return "\n\n".join([_head(report, style, width), body, below]) + "\n"
 
 
 def markdown(
@@ -51,25 +72,14 @@ def markdown(
     ops: bool = False,
     columns: Sequence[str] | None = None,
 ) -> str:
-    """The table with its totals in the last row, and a list of what stands below it."""
-    chosen = choose(columns, report)
-    sums = [total(column, report) for column in chosen]
-    totals = [
-        "" if value is None else f"**{column.text(value)}**"
-        for column, value in zip(chosen, sums, strict=True)
-    ]
-    totals[0] = totals[0] or "**total**"
-    rows = [
-        [column.text(column.value(row, report)) for column in chosen]
-        for row in report.rows(depth, ops=ops)
-    ]
+    """Return the table with its totals, and a list of the facts below it."""
     lines = [
         f"### {printable(report.name)}",
         "",
         *([printable(report.about), ""] if report.about else []),
         f"Input {report.graph.input}, batch {report.setting.batch}, {report.setting.dtype}.",
         "",
-        *tables.markdown(chosen, rows, totals),
+        _table(report, depth, columns, ops=ops).markdown(),
         "",
         *map(_item, facts(report)),
     ]
@@ -83,63 +93,82 @@ def csv(
     ops: bool = False,
     columns: Sequence[str] | None = None,
 ) -> str:
-    """A header and a line for every row; all columns unless some are named."""
-    chosen = choose(columns, report) if columns else COLUMNS
-    rows = report.rows(depth, ops=ops)
-    return tables.csv(chosen, ([column.value(row, report) for column in chosen] for row in rows))
+    """Return a line for every row; all columns unless some are named."""
+    names = columns or [column.name for column in COLUMNS]
+    return _table(report, depth, names, ops=ops).csv()
+
+
+def _table(report: Report, depth: int | None, names: Sequence[str] | None, *, ops: bool) -> Table:
+    columns = _choose(names, report)
+    rows = [
+        [_value(column.name, row, report) for column in columns]
+        for row in report.rows(depth, ops=ops)
+    ]
+    totals = [_total(column.name, report) for column in columns]
+    if None in totals:
+        totals[totals.index(None)] = "total"
+    return Table(columns, rows, totals)
+
+
+def _choose(names: Sequence[str] | None, report: Report) -> list[Column]:
+    """The named columns; without names, the usual ones that say something."""
+    if not names:
+        silent = "" if report.totals.non_trainable else "non_trainable"
+        return [each for each in COLUMNS if each.rank <= USUAL and each.name != silent]
+    known = {column.name: column for column in COLUMNS}
+    for name in names:
+        if name not in known:
+            hint = suggestion(name, known, what="columns")
+            raise UsageError(f"there is no column `{name}`; {hint}")
+    return [known[name] for name in names]
+
+
+def _value(name: str, row: Row, report: Report) -> Any:
+    match name:
+        case "layer":
+            return row.path
+        case "output":
+            return str(row.shape)
+        case "memory":
+            return _activation_bytes(row.activations, report)
+        case "field":
+            return "all" if row.field is None else Extents(row.field.size)
+        case "stride":
+            return "all" if row.field is None else Extents(row.field.stride)
+    return getattr(row, name)
+
+
+def _total(name: str, report: Report) -> int | str | None:
+    """The sum of a column; None where adding has no meaning."""
+    if name == "memory":
+        return _activation_bytes(report.totals.activations, report)
+    return getattr(report.totals, name, None)
+
+
+def _activation_bytes(activations: int, report: Report) -> int:
+    return activations * report.setting.value_bytes * report.setting.batch
 
 
 def _head(report: Report, style: Style, width: int | None) -> str:
     setting = f"input {report.graph.input}, batch {report.setting.batch}, {report.setting.dtype}"
-    about = _wrap(report.about, width or PAGE) if report.about else []
+    about = _wrapped(report.about, width or PAGE) if report.about else []
     return "\n".join([style.bold(printable(report.name)), *about, style.dim(setting)])
-
-
-def _table(
-    report: Report,
-    style: Style,
-    width: int | None,
-    names: Sequence[str] | None,
-    depth: int | None,
-    *,
-    ops: bool,
-) -> str:
-    chosen = choose(names, report)
-    return tables.table(
-        chosen,
-        [
-            [column.text(column.value(row, report)) for column in chosen]
-            for row in report.rows(depth, ops=ops)
-        ],
-        style,
-        sums=[_total(column, report) for column in chosen],
-        names="layer",
-        width=width,
-        keep_all=bool(names),
-    )
-
-
-def _total(column: Column, report: Report) -> str:
-    if column.name == "layer":
-        return "total"
-    value = total(column, report)
-    return "" if value is None else column.text(value)
 
 
 def _below(report: Report, style: Style, width: int) -> Iterator[str]:
     """The facts, their figures in a column where there is room for it."""
-    found = list(facts(report))
-    figures = max(len(fact.figure) for fact in found)
+    lines_of_facts = list(facts(report))
+    figures = max(len(fact.figure) for fact in lines_of_facts)
     aligned = width - NAMES - figures - len(GAP) >= NARROWEST
     name = ""
-    for fact in found:
+    for fact in lines_of_facts:
         indent = ""
         if fact.figure and aligned:
             indent = " " * (figures + len(GAP))
-            first, *more = _wrap(fact.detail, width - NAMES - len(indent))
+            first, *more = _wrapped(fact.detail, width - NAMES - len(indent))
             lines = [f"{fact.figure:>{figures}}{GAP}{first}", *more]
         else:
-            lines = _wrap(f"{fact.figure} {fact.detail}".strip(), width - NAMES)
+            lines = _wrapped(f"{fact.figure} {fact.detail}".strip(), width - NAMES)
         # The claims of a section stand under one name.
         shown = "" if fact.name == name else fact.name
         name = fact.name
@@ -154,8 +183,8 @@ def _paint(fact: Fact, style: Style) -> Callable[[str], str]:
     return str if fact.figure else style.dim
 
 
-def _wrap(prose: str, width: int) -> list[str]:
-    lines = textwrap.wrap(printable(prose), max(width, 20), break_on_hyphens=False)
+def _wrapped(prose: str, width: int) -> list[str]:
+    lines = textwrap.wrap(printable(prose), max(width, NARROWEST_PAGE), break_on_hyphens=False)
     return [line.replace(UNBROKEN, " ") for line in lines] or [""]
 
 

@@ -1,13 +1,11 @@
-"""`RunComparison` as a table: for a terminal, in Markdown, as CSV."""
+"""A comparison of runs as text, Markdown and CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
-from archspec.render import table as tables
-from archspec.render.table import Style, wrapped
+from archspec.render.table import Column, Style, Table, wrapped
 from archspec.runs.comparison import SEEDS, Figures, RunComparison, RunEntry
 from archspec.text import csv_lines, duration, label, printable
 
@@ -15,99 +13,83 @@ LONGEST: Final = 48
 """Characters of an entry's name that are shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: `text` is how a person reads its value."""
-
-    name: str
-    title: str
-    text: Callable[[float], str] = str
-    left: bool = False
-    rank: int = 0
-    """The higher, the sooner a narrow terminal goes without it."""
-    spreads: bool = False
-    """Whether the standard deviation of several runs stands beside their mean."""
-
-
 def _whole(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
 
 
-def _share(value: float) -> str:
-    return f"{value:.2%}"
-
-
-NAME: Final = Column("name", "run", left=True)
+NAME: Final = Column("name", "run", left=True, shortens=True)
 COUNT: Final = Column("runs", "runs", rank=1)
 
-COLUMNS: Final = (
+FIGURES: Final = (
     Column("epochs", "epochs", _whole, rank=4),
     Column("best_epoch", "best epoch", _whole, rank=5),
-    Column("validation", "validation, last", _share, rank=6, spreads=True),
-    Column("best", "validation, best", _share, rank=2, spreads=True),
-    Column("test", "test", _share, spreads=True),
+    Column("validation", "validation, last", "{:.2%}".format, rank=6),
+    Column("best", "validation, best", "{:.2%}".format, rank=2),
+    Column("test", "test", "{:.2%}".format),
     Column("params", "params", _whole, rank=3),
     Column("seconds", "time", duration, rank=7),
     Column("images_per_second", "images/s", "{:,.0f}".format, rank=8),
 )
 """A column for each field of `Figures`."""
 
+SPREADS: Final = ("validation", "best", "test")
+"""Figures that several runs show with the standard deviation beside their mean."""
+
 
 def text(comparison: RunComparison, *, width: int | None = None, color: bool = False) -> str:
-    """The table for a terminal. `width` None means as wide as needed."""
+    """Return the table, and below it which runs are one line and what the figures are."""
     style = Style(color)
-    columns, rows = _table(comparison)
-    body = tables.table(columns, rows, style, names="name", width=width)
     below = [line for each in _below(comparison) for line in wrapped(printable(each), width)]
-    return "\n".join([body, "", *map(style.dim, below)]) + "\n"
+    table = _table(comparison).text(style, width)
+    return "\n".join([table, "", *map(style.dim, below)]) + "\n"
 
 
 def markdown(comparison: RunComparison) -> str:
-    """The table for a README, an issue or a notebook."""
-    columns, rows = _table(comparison)
+    """Return the table, and below it which runs are one line and what the figures are."""
     below = [f"- {printable(line)}" for line in _below(comparison)]
-    return "\n".join([*tables.markdown(columns, rows), "", *below]) + "\n"
+    return "\n".join([_table(comparison).markdown(), "", *below]) + "\n"
 
 
 def csv(comparison: RunComparison) -> str:
-    """A header and a line for every run, plain numbers."""
-    header = ["entry", "folder", "network", "outcome", *SEEDS, *Figures._fields]
-    return csv_lines(
-        [
-            header,
-            *(
-                [
-                    entry.name,
-                    str(each.run.folder),
-                    each.run.name,
-                    each.run.outcome,
-                    *(each.settings[key] for key in SEEDS),
-                    *("" if value is None else value for value in each.figures),
-                ]
-                for entry in comparison.entries
-                for each in entry.runs
-            ),
-        ]
-    )
+    """Return a line for every run, of plain numbers."""
+    rows: list[list[object]] = [
+        ["entry", "folder", "network", "outcome", *SEEDS, *Figures._fields],
+        *(
+            [
+                entry.name,
+                str(each.run.folder),
+                each.run.name,
+                each.run.outcome,
+                *(each.settings[key] for key in SEEDS),
+                *each.figures,
+            ]
+            for entry in comparison.entries
+            for each in entry.runs
+        ),
+    ]
+    return csv_lines(rows)
 
 
-def _table(comparison: RunComparison) -> tuple[list[Column], list[list[str]]]:
+def _table(comparison: RunComparison) -> Table:
     several = any(len(entry.runs) > 1 for entry in comparison.entries)
-    columns = [NAME, *([COUNT] if several else []), *COLUMNS]
-    rows = [[_cell(column, entry) for column in columns] for entry in comparison.entries]
-    return columns, rows
+    columns = [NAME, *([COUNT] if several else []), *(each._replace(text=str) for each in FIGURES)]
+    rows = [
+        [
+            label(entry.name, LONGEST),
+            *([len(entry.runs)] if several else []),
+            *(_figure(column, entry) for column in FIGURES),
+        ]
+        for entry in comparison.entries
+    ]
+    return Table(columns, rows)
 
 
-def _cell(column: Column, entry: RunEntry) -> str:
-    if column is NAME:
-        return label(entry.name, LONGEST)
-    if column is COUNT:
-        return str(len(entry.runs))
+def _figure(column: Column, entry: RunEntry) -> str:
     mean, deviation = entry.figure(column.name)
     if mean is None:
         return "-"
-    spread = f" ± {column.text(deviation)}" if column.spreads and deviation is not None else ""
-    return column.text(mean) + spread
+    spread = deviation is not None and column.name in SPREADS
+    return column.text(mean) + (f" ± {column.text(deviation)}" if spread else "")
 
 
 def _below(comparison: RunComparison) -> Sequence[str]:

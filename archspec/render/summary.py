@@ -8,7 +8,8 @@ from typing import NamedTuple
 from archspec.cost.checks import Check
 from archspec.cost.report import CONVENTION, Report
 from archspec.cost.setting import Setting
-from archspec.render.columns import byte_size, thousands
+from archspec.render.amounts import byte_size, thousands
+from archspec.text import counted
 
 UNBROKEN = "\N{NO-BREAK SPACE}"
 """Stands in a detail for a space at which no line should end."""
@@ -30,7 +31,7 @@ def facts(report: Report) -> Iterator[Fact]:
     trained = "all trained"
     if totals.non_trainable:
         trained = f"{thousands(totals.trainable)} trained, {thousands(totals.non_trainable)} not"
-    layers = f"{totals.weight_layers} weight layer{'' if totals.weight_layers == 1 else 's'}"
+    layers = counted(totals.weight_layers, "weight layer")
     yield Fact("parameters", thousands(totals.params), f"{trained}; {layers}")
     yield Fact("MACs", thousands(totals.macs), f"{thousands(totals.flops)} FLOPs")
     yield Fact("other ops", thousands(totals.other_ops), "")

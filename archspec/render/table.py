@@ -1,49 +1,26 @@
-"""Tables: aligned for a terminal, narrower where the terminal is; in Markdown; as CSV."""
+"""Tables: columns and rows, made once and written as text of any width, as Markdown or as CSV."""
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from archspec.graph.graph import SEPARATOR
 from archspec.text import csv_lines, printable
 
 GAP = "  "
+"""Space between two columns."""
 
 PAGE = 100
-"""Width of prose, and the most that a terminal gives it."""
+"""Width of prose where there is no terminal, and the most that a terminal gives it."""
+
+NARROWEST_PAGE = 20
+"""Width below which prose is not wrapped any narrower."""
 
 SHORTEST_NAME = 14
-"""Names are shortened before the table loses another column, down to this width."""
-
-
-class Columned(Protocol):
-    """What the table must know of a column."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def left(self) -> bool: ...
-    @property
-    def rank(self) -> int:
-        """The higher, the sooner a narrow terminal goes without it; at 0 it stays."""
-        ...
-
-
-class Heading(NamedTuple):
-    """A column that is nothing but its title."""
-
-    name: str
-    left: bool = False
-    rank: int = 0
-
-    @property
-    def title(self) -> str:
-        return self.name
+"""Width down to which names are shortened before the table loses another column."""
 
 
 class Style:
@@ -71,102 +48,125 @@ class Style:
         return f"\x1b[{code}m{text}\x1b[0m" if self._on and text.strip() else text
 
 
-def table(
-    columns: Sequence[Columned],
-    rows: Sequence[Sequence[str]],
-    style: Style,
-    *,
-    sums: Sequence[str] | None = None,
-    names: str,
-    width: int | None,
-    keep_all: bool = False,
-) -> str:
-    """Rows of cells below their titles, and the sums below a rule.
+class Column(NamedTuple):
+    """A column of a table: what it is called, and how its values read."""
 
-    A `width` is kept by leaving out columns, unless `keep_all`, and by shortening what stands in
-    the column that is called `names`.
-    """
-    last = [] if sums is None else [sums]
-    widths = {
-        column.name: max(len(cells[i]) for cells in ([c.title for c in columns], *rows, *last))
-        for i, column in enumerate(columns)
-    }
-    chosen = list(columns)
-    if width is not None:
-        longest = widths.get(names)
-        _fit(chosen, widths, width, names, keep_all=keep_all)
-        if longest is not None and widths[names] < longest:
-            place = [column.name for column in columns].index(names)
-            short = [shorten(cells[place], widths[names]) for cells in rows]
-            rows = [
-                [*cells[:place], name, *cells[place + 1 :]]
-                for cells, name in zip(rows, short, strict=True)
-            ]
-            widths[names] = max(map(len, (columns[place].title, *short)))
-    places = [(columns.index(column), column, widths[column.name]) for column in chosen]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = (
-            cells[place].ljust(room) if column.left else cells[place].rjust(room)
-            for place, column, room in places
-        )
-        return GAP.join(padded).rstrip()
-
-    rule = style.dim("-" * len(GAP.join("-" * room for *_, room in places)))
-    lines = [style.bold(line([column.title for column in columns])), rule, *map(line, rows)]
-    lines += [rule, style.bold(line(sums))] if sums is not None else []
-    return "\n".join(lines)
+    name: str
+    """Its name in CSV and in options."""
+    title: str = ""
+    """Its heading. Markdown, where a column needs one, shows the name of a column without."""
+    text: Callable[[Any], str] = str
+    """The form of a value for people."""
+    left: bool = False
+    """Whether values are aligned to the left."""
+    rank: int = 0
+    """Order in which a narrow terminal leaves columns out, the highest first. 0 always stays."""
+    shortens: bool = False
+    """Whether a narrow terminal may shorten the values. At most one column of a table."""
 
 
-def markdown(
-    columns: Sequence[Columned], rows: Iterable[Sequence[str]], sums: Sequence[str] | None = None
-) -> list[str]:
-    """The lines of a table in Markdown."""
-    lines = [
-        [column.title or column.name for column in columns],
-        ["---" if column.left else "---:" for column in columns],
-        *rows,
-        *([] if sums is None else [sums]),
-    ]
-    return [f"| {' | '.join(map(_cell, line))} |" for line in lines]
+class Table(NamedTuple):
+    """Rows of plain values under their columns. None is an empty cell."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Any]]
+    totals: Sequence[Any] | None = None
+    """A last row, set apart from the others."""
+
+    def text(self, style: Style, width: int | None = None, *, keep_all: bool = False) -> str:
+        """Return the table for a terminal, as `lines` has it."""
+        return "\n".join(self.lines(style, width, keep_all=keep_all))
+
+    def lines(self, style: Style, width: int | None = None, *, keep_all: bool = False) -> list[str]:
+        """Return the titles, a rule and a line for each row; the totals below another rule.
+
+        Args:
+            style: Style of the titles, rules and totals.
+            width: Columns of the terminal; None for as wide as needed. To fit, the table leaves
+                columns out and shortens the values of the column that `shortens`.
+            keep_all: Leave no column out.
+
+        """
+        columns = self.columns
+        cells = [[column.title for column in columns], *map(self._texts, self._all())]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        shown = list(range(len(columns)))
+
+        def excess(width: int) -> int:
+            return sum(widths[each] for each in shown) + len(GAP) * (len(shown) - 1) - width
+
+        if width is not None:
+            place = next((i for i, column in enumerate(columns) if column.shortens), 0)
+            spare = max(widths[place] - SHORTEST_NAME, 0) if columns[place].shortens else 0
+            while not keep_all and excess(width) > spare:
+                least = max(shown, key=lambda each: columns[each].rank)
+                if columns[least].rank == 0:
+                    break
+                shown.remove(least)
+            if spare and excess(width) > 0:
+                room = max(widths[place] - excess(width), SHORTEST_NAME)
+                for row in cells[1 : 1 + len(self.rows)]:
+                    row[place] = shorten(row[place], room)
+                widths[place] = max(len(row[place]) for row in cells)
+
+        def line(row: list[str]) -> str:
+            padded = (
+                row[each].ljust(widths[each])
+                if columns[each].left
+                else row[each].rjust(widths[each])
+                for each in shown
+            )
+            return GAP.join(padded).rstrip()
+
+        rule = style.dim("-" * excess(0))
+        head, *body = map(line, cells)
+        if self.totals is not None:
+            body[-1:] = [rule, style.bold(body[-1])]
+        return [style.bold(head), rule, *body]
+
+    def markdown(self) -> str:
+        """Return the table in Markdown, without a newline at its end."""
+        lines = [
+            [column.title or column.name for column in self.columns],
+            ["---" if column.left else "---:" for column in self.columns],
+            *map(self._texts, self._all()),
+        ]
+        if self.totals is not None:
+            lines[-1] = [text and f"**{text}**" for text in lines[-1]]
+        return "\n".join(f"| {' | '.join(map(_markdown_cell, line))} |" for line in lines)
+
+    def csv(self) -> str:
+        """Return a line of names and one for each row, of plain values."""
+        return csv_lines([[column.name for column in self.columns], *self.rows])
+
+    def _all(self) -> list[Sequence[Any]]:
+        return [*self.rows, *([] if self.totals is None else [self.totals])]
+
+    def _texts(self, row: Sequence[Any]) -> list[str]:
+        return [
+            "" if value is None else column.text(value)
+            for column, value in zip(self.columns, row, strict=True)
+        ]
 
 
-def _cell(text: str) -> str:
+def _markdown_cell(text: str) -> str:
     return printable(text).replace("|", "&#124;").replace("\n", " ")
 
 
-def csv(columns: Iterable[Columned], rows: Iterable[Iterable[Any]]) -> str:
-    """A header of names, and a line for every row."""
-    return csv_lines([[column.name for column in columns], *rows])
-
-
-def _fit(
-    chosen: list[Columned], widths: dict[str, int], width: int, names: str, *, keep_all: bool
-) -> None:
-    """Leave out columns, the least important first, and shorten names, until the table fits."""
-
-    def excess() -> int:
-        return sum(widths[c.name] for c in chosen) + len(GAP) * (len(chosen) - 1) - width
-
-    spare = max(widths.get(names, 0) - SHORTEST_NAME, 0)
-    while not keep_all and excess() > spare:
-        least = max(chosen, key=lambda column: column.rank)
-        if least.rank == 0:
-            break
-        chosen.remove(least)
-    if excess() > 0 and spare:
-        widths[names] = max(widths[names] - excess(), SHORTEST_NAME)
-
-
 def tabbed(rows: Iterable[Iterable[Any]]) -> str:
-    """A line for each row, its cells behind tabs; None is empty."""
+    """Return a line for each row, its cells separated by tabs; None is an empty cell."""
     return "".join(
         "\t".join("" if value is None else str(value) for value in row) + "\n" for row in rows
     )
 
 
+def prose(text: str, width: int | None) -> list[str]:
+    """Return the lines of a paragraph that stands alone, as wide as the terminal."""
+    return textwrap.wrap(printable(text), max(width or PAGE, NARROWEST_PAGE))
+
+
 def wrapped(text: str, width: int | None = None, indent: int = 0) -> list[str]:
-    """The lines of paragraphs that are to stand `indent` columns from the left."""
+    """Return the lines of paragraphs that will be indented by some columns."""
     room = max(min(width or PAGE, PAGE) - indent, 1)
     lines: list[str] = []
     for paragraph in filter(None, text.split("\n\n")):
@@ -177,7 +177,7 @@ def wrapped(text: str, width: int | None = None, indent: int = 0) -> list[str]:
 
 
 def shorten(path: str, width: int) -> str:
-    """Abbreviate what stands before a layer's own name: stage2/unit1/conv1 becomes s2/u1/conv1."""
+    """Return a path with abbreviated scopes: stage2/unit1/conv1 becomes s2/u1/conv1."""
     *outer, name = path.split(SEPARATOR)
     outer = [re.sub(r"([A-Za-z])[A-Za-z_]*", r"\1", part) for part in outer]
     short = SEPARATOR.join([*outer, name])
