@@ -241,11 +241,18 @@ def test_a_single_network_has_no_ratios():
         (0.0, "0x"),
         (23.456, "23.46x"),
         (12345.6, "12,346x"),
-        (None, ""),
     ],
 )
 def test_a_ratio_has_the_digits_that_say_something(ratio, text):
     assert find("params_ratio").text(ratio) == text
+
+
+def test_a_ratio_to_nothing_is_an_empty_cell():
+    networks = compare("vgg16", "resnet50")  # VGG has no parameter that is not trained
+    lines = render_comparison.csv(networks, columns=["non_trainable", "non_trainable_ratio"])
+    assert lines.splitlines()[1:] == ["0,", "53120,"]
+    table = render_comparison.markdown(networks, columns=["non_trainable", "non_trainable_ratio"])
+    assert table.splitlines()[2:4] == ["| 0 |  |", "| 53,120 |  |"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from matplotlib.ft2font import FT2Font
 from PIL import Image
 
 from archspec.evaluation.tally import measure
-from archspec.render.confusion import write_calibration, write_confusion
+from archspec.render.confusion import write_confusion
 from archspec.render.curves import write_curves, write_rates
 from archspec.render.figures import FONT, MOST_POINTS, fonts_for, spread, thinned
 
@@ -329,12 +329,6 @@ def test_a_font_is_looked_for_where_the_usual_one_lacks_a_letter():
     assert ord(lacking) in letters(found)
     assert fonts_for("plain") == fonts_for("épée кошка") == []
     assert fonts_for("\U0010fffd") == []  # which no font has
-
-
-def test_calibration_shows_the_error_and_the_bins(files):
-    scores = measure([0, 0, 0, 0], [[0.95, 0.05]] * 2 + [[0.05, 0.95]] * 2, "ab")
-    write_calibration(scores, "net", *files)
-    assert "calibration error 45.00% of 4 images" in texts(files)
 
 
 # Files

@@ -1,4 +1,4 @@
-"""`Scores` as pictures, SVG and PNG: which class is taken for which, and how far to trust that."""
+"""The confusion matrix as a picture, SVG and PNG: which class is taken for which."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.evaluation.scores import Scores
-from archspec.render.figures import INK, LIGHT, QUIET, STRONG, head, picture
+from archspec.render.figures import INK, QUIET, head, picture
 from archspec.text import label
 
 if TYPE_CHECKING:
@@ -160,41 +160,3 @@ def _counts(axes: Axes, scores: Scores) -> None:
     axes.annotate(
         "recall", (right, -0.5), (6, 4), textcoords="offset points", va="bottom", color=QUIET
     )
-
-
-def write_calibration(scores: Scores, title: str, svg_path: Path, png_path: Path) -> None:
-    """How often predictions of each confidence are right, and how many there are.
-
-    (Niculescu-Mizil & Caruana 2005, reliability diagram)
-    """
-    from matplotlib.ticker import PercentFormatter  # noqa: PLC0415
-
-    width, height, side, low, left = 4.4, 5.2, 3.0, 0.7, 0.85
-    with picture(width, height, svg_path, png_path, [title]) as figure:
-        said = f"calibration error {scores.calibration_error:.2%} of {scores.images:,} images"
-        head(figure, label(title, 40), LEFT, below=said)
-        across = (left / width, side / width)
-        upper = figure.add_axes((across[0], 1.35 / height, across[1], side / height))
-        lower = figure.add_axes((across[0], 0.5 / height, across[1], low / height), sharex=upper)
-        bins = len(scores.calibration)
-        for place, found in enumerate(scores.calibration):
-            middle = (place + 0.5) / bins
-            share = found.images / scores.images
-            lower.bar(middle, share, 0.9 / bins, color=QUIET)
-            if found.images:
-                upper.bar(middle, found.right / found.images, 0.9 / bins, color=STRONG, alpha=0.35)
-                upper.plot(
-                    found.confidence,
-                    found.right / found.images,
-                    "o",
-                    color=STRONG,
-                    markersize=4,
-                    clip_on=False,
-                )
-        upper.plot([0, 1], [0, 1], color=LIGHT, linewidth=1.2, linestyle="--")
-        upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
-        lower.set(xlabel="confidence", ylabel="images")
-        upper.tick_params(labelbottom=False)
-        lower.locator_params(axis="y", nbins=2)
-        for axis in (lower.xaxis, lower.yaxis, upper.yaxis):
-            axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
