@@ -15,8 +15,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from archspec.keras_model.registration import install as _install
-
 if TYPE_CHECKING:
     from archspec import explain as explain
     from archspec.cost.compare import Comparison as Comparison
@@ -63,8 +61,6 @@ if TYPE_CHECKING:
     from archspec.training.probe import probe as probe
     from archspec.training.rates import Rates as Rates
     from archspec.training.rates import find_lr as find_lr
-
-_install()  # that Keras, whenever it is imported, can load a saved model with archspec's layers
 
 __version__ = "0.1.0"
 

@@ -25,6 +25,7 @@ ROOMS = (
     "blocks",
     "compile",
     "keras_model",
+    "layers",
     "data",
     "recipe",
     "cost",

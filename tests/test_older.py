@@ -2,6 +2,8 @@
 
 import csv
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,15 @@ def test_a_model_whose_layers_and_schedule_had_other_modules_is_loaded():
     }
     schedule = model.optimizer.get_config()["learning_rate"]
     assert schedule["class_name"] in {"Warmup", "Paced"}
+
+
+@pytest.mark.parametrize("file", ["run/best.keras", "run/final.keras", "stopped/best.keras"])
+def test_keras_loads_an_older_model_once_archspecs_layers_are_imported(file):
+    script = "import archspec.layers, keras, sys; print(keras.models.load_model(sys.argv[1]).name)"
+    command = [sys.executable, "-c", script, str(OLDER / file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == archspec.load_model(OLDER / file).name
 
 
 def test_a_run_is_scored_as_it_was():

@@ -17,15 +17,19 @@ from archspec.errors import UsageError, call, suggestion
 from archspec.keras_model.guards import DamagedModelError
 from archspec.keras_model.kerasconfig import UnfamiliarError
 from archspec.keras_model.modelfile import ModelFile, open_model
+from archspec.keras_model.optimizers import stand_in_for_torch
 from archspec.keras_model.starting import NAMES, starting
 
 BACKENDS: Final = tuple(NAMES)
 
 
 def load_keras() -> Any:
-    """The keras module; raise `UsageError` where its backend is not installed, or is none of ours.
+    """Return the keras module, which then knows archspec's layers and can load any of its models.
 
-    Keras once imported is taken as it is.
+    Keras is taken as it is if it is imported already.
+
+    Raises:
+        UsageError: The backend of Keras is not installed, or unknown to archspec.
     """
     backend = "" if "keras" in sys.modules else _configured_backend()
     if backend and backend not in BACKENDS:
@@ -36,7 +40,11 @@ def load_keras() -> Any:
     with starting(backend) if backend else contextlib.nullcontext():
         import keras  # noqa: PLC0415  (seconds, which only a model is worth)
 
-        return keras
+        # They register themselves with Keras, which imports no third party's module for a file.
+        from archspec.keras_model import layers, schedules  # noqa: F401, PLC0415
+
+    stand_in_for_torch(keras)
+    return keras
 
 
 def _advice(backend: str) -> str:

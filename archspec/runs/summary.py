@@ -96,7 +96,8 @@ import archspec
 model = archspec.load_model("{saved}")
 ```
 
-After that import `keras.saving.load_model` does the same, up to a depth of a thousand layers or so.
+After `import archspec.layers`, `keras.models.load_model` loads it as well, up to a depth of a
+thousand layers or so.
 """
 
 _FILES: Final = f"""
