@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from archspec.evaluation.evaluation import evaluate as evaluate
     from archspec.evaluation.prediction import Predictions as Predictions
     from archspec.evaluation.prediction import predict as predict
+    from archspec.evaluation.scores import Scores as Scores
+    from archspec.explain.gallery import Gallery as Gallery
     from archspec.explanation import Explanation as Explanation
     from archspec.explanation import show as show
     from archspec.graph.graph import Graph as Graph
@@ -46,7 +48,9 @@ if TYPE_CHECKING:
     from archspec.keras_model.build import load_model as load_model
     from archspec.keras_model.build import verify as verify
     from archspec.keras_model.export import Exported as Exported
+    from archspec.keras_model.export import UnequalError as UnequalError
     from archspec.keras_model.export import export as export
+    from archspec.keras_model.weights import Copied as Copied
     from archspec.proof import Proof as Proof
     from archspec.proof import check as check
     from archspec.runs.comparison import RunComparison as RunComparison
@@ -77,11 +81,13 @@ _HOMES = {
     "SpecError": "archspec.errors",
     "UsageError": "archspec.errors",
     "Exported": "archspec.keras_model.export",
+    "UnequalError": "archspec.keras_model.export",
     "export": "archspec.keras_model.export",
     "Verification": "archspec.keras_model.build",
     "build": "archspec.keras_model.build",
     "load_model": "archspec.keras_model.build",
     "verify": "archspec.keras_model.build",
+    "Gallery": "archspec.explain.gallery",
     "Explanation": "archspec.explanation",
     "show": "archspec.explanation",
     "Graph": "archspec.graph.graph",
@@ -91,6 +97,7 @@ _HOMES = {
     "networks": "archspec.inventory",
     "JSONSchema": "archspec.json_schema",
     "schema": "archspec.json_schema",
+    "Copied": "archspec.keras_model.weights",
     "Proof": "archspec.proof",
     "check": "archspec.proof",
     "Spec": "archspec.spec.document",
@@ -100,6 +107,7 @@ _HOMES = {
     "probe": "archspec.training.probe",
     "Evaluation": "archspec.evaluation.evaluation",
     "evaluate": "archspec.evaluation.evaluation",
+    "Scores": "archspec.evaluation.scores",
     "Predictions": "archspec.evaluation.prediction",
     "predict": "archspec.evaluation.prediction",
     "DivergedError": "archspec.runs.outcome",

@@ -24,7 +24,7 @@ class Displayed:
     __slots__ = ()
 
     RENDERER: ClassVar[str]
-    """The module in `archspec.render` that shows the value."""
+    """Name of the module in `archspec.render` that shows the value."""
 
     def __str__(self) -> str:
         """Return the value as text for a terminal."""
@@ -32,3 +32,12 @@ class Displayed:
 
     def _repr_markdown_(self) -> str:
         return str(renderer(self.RENDERER).markdown(self))
+
+
+class Sentences:
+    """A value whose text is a sentence or a few, one a line, and shown like that in a notebook."""
+
+    __slots__ = ()
+
+    def _repr_markdown_(self) -> str:
+        return "  \n".join(str(self).splitlines())

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from archspec.display import Sentences
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -69,7 +71,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Sentences):
     """One problem of a spec. `span` is None when it concerns the file as a whole."""
 
     code: str
@@ -82,6 +84,21 @@ class Diagnostic:
     def __post_init__(self) -> None:
         if self.code not in CODES:
             raise KeyError(self.code)
+
+    def __str__(self) -> str:
+        place = f":{self.span.line}:{self.span.column}" if self.span else ""
+        return f"{self.file or '<spec>'}{place}: error[{self.code}] {self.message}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data: the place, the code, the message and the mend."""
+        return {
+            "file": self.file,
+            "line": self.span.line if self.span else None,
+            "column": self.span.column if self.span else None,
+            "code": self.code,
+            "message": self.message,
+            "help": self.help,
+        }
 
 
 class Portable(Exception):  # noqa: N818  (a base of some that are no errors)
@@ -139,11 +156,7 @@ class SpecError(ArchspecError):
         self.args = (self.diagnostics, self.lines)  # for a pickle, however they were given
 
     def __str__(self) -> str:
-        return "\n".join(
-            f"{d.file or '<spec>'}{f':{d.span.line}:{d.span.column}' if d.span else ''}: "
-            f"error[{d.code}] {d.message}"
-            for d in self.diagnostics
-        )
+        return "\n".join(map(str, self.diagnostics))
 
 
 def _cut(message: str) -> str:

@@ -47,17 +47,7 @@ class Proved:
             "params": totals.params if totals else None,
             "macs": totals.macs if totals else None,
             "checks": [check.to_dict() for check in self.report.checks] if self.report else [],
-            "problems": [
-                {
-                    "file": each.file,
-                    "line": each.span.line if each.span else None,
-                    "column": each.span.column if each.span else None,
-                    "code": each.code,
-                    "message": each.message,
-                    "help": each.help,
-                }
-                for each in (self.error.diagnostics if self.error else ())
-            ],
+            "problems": [each.to_dict() for each in self.error.diagnostics] if self.error else [],
         }
 
 

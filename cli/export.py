@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from .output import as_json, echo
 
 if TYPE_CHECKING:
     from archspec.evaluation.trained import Trained
+    from archspec.keras_model.export import Exported, UnequalError
 
 MODELS = ("best", "final")
 """The models of a run's folder, the first that there is being meant."""
@@ -40,6 +40,7 @@ MODELS = ("best", "final")
     "--tolerance",
     type=Number(min=0),
     metavar="X",
+    default=1e-4,
     help="By how much an output may differ.  [1e-4]",
 )
 @click.option("--force", is_flag=True, help="Replace what is there.")
@@ -48,7 +49,7 @@ def command(
     run: str,
     outputs: tuple[str, ...],
     which: str | None,
-    tolerance: float | None,
+    tolerance: float,
     force: bool,
     form: str,
 ) -> None:
@@ -62,10 +63,11 @@ def command(
     archspec export runs/lenet-1 -o serving/lenet/1/ -o lenet.tflite
     KERAS_BACKEND=tensorflow archspec export best.keras -o lenet.tflite
     """
+    from archspec.display import renderer
     from archspec.errors import UsageError
     from archspec.keras_model.build import other_network
     from archspec.keras_model.engine import load_file
-    from archspec.keras_model.export import TOLERANCE, check_target
+    from archspec.keras_model.export import UnequalError, check_target, export
 
     for path in outputs:
         check_target(path, force=force)
@@ -81,50 +83,27 @@ def command(
     if run_of and run_of.graph and (different := other_network(run_of.graph, model)):
         raise UsageError(f"{saved} is not the model of its run: {different}")
     images, kind = _images(run_of)
-    done = [
-        _export(model, path, images, TOLERANCE if tolerance is None else tolerance, force=force)
-        for path in outputs
-    ]
+    written: list[Exported | UnequalError] = []
+    for path in outputs:
+        try:
+            written.append(export(model, path, inputs=images, tolerance=tolerance, force=force))
+        except UnequalError as error:
+            written.append(error)
     if form == "json":
-        echo(as_json([{**each, **({} if "error" in each else {"tried": kind})} for each in done]))
-    for each in done:
-        if "error" in each:
-            echo(f"error: {each['error']}; --tolerance accepts more", err=True)
+        echo(as_json([_plain(each, kind) for each in written]))
+    for each in written:
+        if isinstance(each, UnequalError):
+            echo(f"error: {each}; --tolerance accepts more", err=True)
         elif form == "text":
-            _tell(each, kind)
-    if any("error" in each for each in done):
+            echo(renderer(each.RENDERER).text(each, images=f"{kind} images"))
+    if any(isinstance(each, UnequalError) for each in written):
         raise click.exceptions.Exit(1)
 
 
-def _export(model: Any, path: str, images: Any, tolerance: float, *, force: bool) -> dict[str, Any]:
-    """What was written, or why it was not."""
-    from archspec.keras_model.export import UnequalError, export
-
-    try:
-        done = export(model, path, inputs=images, tolerance=tolerance, force=force)
-    except UnequalError as error:
-        return {"path": path, "error": str(error)}
-    return {
-        "path": path,
-        "bytes": done.bytes,
-        "largest_difference": done.largest_difference,
-        "images": done.images,
-        "tolerance": done.tolerance,
-        "widened": done.widened,
-    }
-
-
-def _tell(done: Mapping[str, Any], kind: str) -> None:
-    from archspec.render.amounts import byte_size
-
-    path, difference = done["path"], done["largest_difference"]
-    echo(
-        f"{path}: {byte_size(done['bytes'])}, largest difference to the model "
-        f"{f'{difference:.1e}' if difference else '0'} over {done['images']} {kind} images: "
-        f"equal within {done['tolerance']:g}"
-    )
-    if done["widened"]:
-        echo(f"{path}: computes in float32, the model in {done['widened']}")
+def _plain(written: Exported | UnequalError, kind: str) -> dict[str, Any]:
+    if isinstance(written, Exception):
+        return {"path": str(written.exported.path), "error": str(written)}
+    return {**written.to_dict(), "tried": kind}
 
 
 def _saved(run: str, which: str | None) -> Path:

@@ -192,7 +192,7 @@ def command(
                 lambda: training.fit(network, out=out, watchers=watchers, hosts=together, **recipe)
             )
     if together.leads and form == "text":
-        _tell(run)
+        echo(spelled(str(run)))
     if run.outcome == "interrupted":
         raise click.exceptions.Exit(130)
     if run.outcome == "diverged":
@@ -282,20 +282,6 @@ def watching(quiet: bool, events: bool) -> Iterator[list[Watcher]]:
     else:
         with closing(Progress(sys.stderr, say=spelled)) as progress:
             yield [progress]
-
-
-def _tell(run: Run) -> None:
-    from archspec.errors import call
-    from archspec.runs.summary import time_taken, verdict
-
-    echo(verdict(run))
-    if run.advice:
-        echo(spelled(run.advice))
-    if run.history:
-        echo(time_taken(run, f"{run.seconds:,.1f} s"))
-    if run.outcome == "interrupted":
-        echo(spelled(f"{call('resume', run.folder)} goes on"))
-    echo(str(run.folder))
 
 
 def _find_lr(

@@ -14,6 +14,7 @@ from archspec import arguments
 from archspec.data import newimages
 from archspec.data.newimages import Chunk
 from archspec.data.values import Range
+from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.evaluation import trained
 from archspec.evaluation.evaluation import Progress, check_numbers, check_passes
@@ -77,8 +78,10 @@ def _float(value: Any) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Predictions(Sequence[Prediction]):
+class Predictions(Displayed, Sequence[Prediction]):
     """What networks take some images for, in the order in which these were given."""
+
+    RENDERER = "predictions"
 
     runs: tuple[str, ...]
     """Which networks, as they were given; several answer together."""

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.runs import folder
 from archspec.runs.files import CONFUSION, PER_CLASS, SCORES
@@ -79,8 +80,10 @@ class ClassScore:
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class Scores(Displayed):
     """What was counted. All that is said of a model's mistakes follows from it."""
+
+    RENDERER = "scores"
 
     classes: tuple[str, ...]
     cells: tuple[Cell, ...]

@@ -6,6 +6,7 @@ from functools import cached_property, lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
+from archspec.display import Displayed
 from archspec.errors import Problem
 from archspec.ops.fields import LARGEST
 from archspec.ops.op import Op, Reach, Saved, Weight, Work
@@ -136,8 +137,10 @@ def reaching(nodes: Sequence[Node], outputs: Iterable[int]) -> list[bool]:
 
 
 @dataclass(frozen=True)
-class Graph:
+class Graph(Displayed):
     """A network: `nodes` in an order in which every input comes before its use."""
+
+    RENDERER = "graph"
 
     name: str
     nodes: tuple[Node, ...]
@@ -161,3 +164,21 @@ class Graph:
         shapes = {scope.name: self.nodes[scope.stop - 1].shape for scope in self.scopes}
         shapes.update((node.name, node.shape) for node in self.nodes)
         return shapes
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data: each node with its op and inputs, and the node of each output."""
+        names = [node.name for node in self.nodes]
+        return {
+            "name": self.name,
+            "nodes": [
+                {
+                    "name": node.name,
+                    "op": node.op.kind or "input",
+                    "arguments": node.op.model_dump(mode="json"),
+                    "shape": list(node.shape),
+                    "inputs": [names[each] for each in node.inputs],
+                }
+                for node in self.nodes
+            ],
+            "outputs": {output: names[index] for output, index in self.outputs.items()},
+        }

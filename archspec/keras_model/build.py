@@ -6,12 +6,13 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from os import PathLike
 from typing import Any, NamedTuple
 
 from archspec.compile.expand import expand
+from archspec.display import Sentences
 from archspec.graph.graph import IN_KERAS, SEPARATOR, Graph, Node
 from archspec.keras_model.engine import deep, load_file, load_keras
 from archspec.keras_model.weights import copy
@@ -128,7 +129,7 @@ class Mismatch(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Sentences):
     """What was compared, and what differed: nothing, if the table tells the truth."""
 
     tensors: int
@@ -143,6 +144,10 @@ class Verification:
             f"verified against Keras: {self.tensors:,} tensors, {self.weights:,} weights, "
             f"{self.params:,} parameters, all equal"
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data: the counts, and every mismatch in words."""
+        return {**asdict(self), "mismatches": list(map(str, self.mismatches))}
 
 
 def verify(spec: Spec | Graph, model: Any = None) -> Verification:

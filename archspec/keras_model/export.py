@@ -16,10 +16,11 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from archspec.display import Displayed
 from archspec.errors import ArchspecError, UsageError
 from archspec.graph.builder import MOST_NODES
 from archspec.keras_model.engine import deep, first_line, load_keras
@@ -45,8 +46,10 @@ MOST_VALUES: Final = 2**23
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(Displayed):
     """What was written, and how near it comes to the model."""
+
+    RENDERER = "exported"
 
     path: Path
     bytes: int
@@ -59,6 +62,10 @@ class Exported:
     widened: str | None
     """The dtype policy of a model that computes in less than float32, where the format is not
     Keras's own: what was written computes in float32, and was compared with the model in it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {**asdict(self), "path": str(self.path)}
 
 
 class UnequalError(ArchspecError):

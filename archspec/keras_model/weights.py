@@ -16,10 +16,11 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any, Final, NamedTuple
 
+from archspec.display import Sentences
 from archspec.errors import UsageError
 from archspec.keras_model.description import described
 from archspec.keras_model.engine import first_line, keras_home, load_file, load_keras
@@ -37,7 +38,7 @@ IMAGENET: Final = "imagenet"
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
+class Copied(Sentences):
     """What was copied: the names of each pair of layers, here and there, and the parameters."""
 
     layers: tuple[tuple[str, str], ...]
@@ -47,6 +48,10 @@ class Copied:
 
     def __str__(self) -> str:
         return f"copied {self.params:,} parameters of {len(self.layers):,} layers"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
 
 
 class Source(NamedTuple):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
+from archspec.display import Displayed
 from archspec.errors import ArchspecError, UsageError, call
 from archspec.keras_model.build import load_model
 from archspec.runs import storage
@@ -27,8 +29,10 @@ Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Run(Displayed):
     """What came of a training run, and the folder that holds it."""
+
+    RENDERER = "run"
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -93,9 +97,22 @@ class Run:
             raise UsageError(f"there is no {path}, which the run has saved")
         return load_model(path)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, as in `run.json`. A number that is not finite is None."""
+        return {
+            **asdict(self),
+            "folder": str(self.folder),
+            "history": [_finite(row) for row in self.history],
+            "test": _finite(self.test),
+        }
+
     def write(self) -> None:
         """Write `run.json`."""
         storage.write(self.folder / RESULT, self, without=("folder",))
+
+
+def _finite(row: Row) -> dict[str, float | None]:
+    return {key: value if math.isfinite(value) else None for key, value in row.items()}
 
 
 def saved_model(home: Path) -> Path:

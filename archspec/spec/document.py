@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 from annotated_types import Ge, MinLen
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from archspec.display import Displayed
 from archspec.element import Expect, expectation, show, whole, wrong_code
 from archspec.errors import Diagnostic, KeyPath, Problem, UsageError, nearest, suggestion
 from archspec.spec.expressions import Expression, is_expression
@@ -334,11 +335,13 @@ _WORDS_OF_EXPRESSIONS = {*map(str.lower, keyword.kwlist), "null"}
 
 
 @dataclass(frozen=True)
-class Spec:
+class Spec(Displayed):
     """A document with a variant chosen and variables set: one network.
 
     Make one with `archspec.load`. `overrides` are the values given from outside, as to `load`.
     """
+
+    RENDERER = "spec"
 
     document: Document
     source: Source = field(repr=False)

@@ -13,6 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
+from archspec.display import Sentences
 from archspec.errors import UsageError
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
@@ -30,7 +31,7 @@ SMOOTHING: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(Sentences):
     """The learning rates that were tried, in rising order, and the loss after each."""
 
     rates: tuple[float, ...]
@@ -47,10 +48,6 @@ class Rates:
     def to_dict(self) -> dict[str, Any]:
         """Plain data: the rate that was chosen, and each that was tried with its loss."""
         return {"chosen": self.chosen, "tried": self.rows()}
-
-    def _repr_markdown_(self) -> str:
-        """What a notebook shows."""
-        return f"{self}, of {len(self.rates)} rates."
 
     def __str__(self) -> str:
         return f"learning rate {self.chosen:g}: there the loss falls fastest"
