@@ -199,7 +199,7 @@ def test_all_that_is_no_run_is_said_at_once():
         "the run in tanh has not ended: `archspec fit --resume tanh` goes on with it",
         "empty is not the folder of a run",
         "there is no folder nowhere",
-        "fast stands twice",
+        "fast is given twice",
         "fast/best.keras is a model: name the folder of its run",
     ):
         assert said in done.stderr

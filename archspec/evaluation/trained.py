@@ -96,7 +96,7 @@ def find(runs: Place | Sequence[Place], normalize: str | None = None) -> tuple[T
     seen: set[Path] = set()
     for each in found:
         if each.file.resolve() in seen:
-            raise UsageError(f"{each.name} stands twice: an ensemble takes each run once")
+            raise UsageError(f"{each.name} is given twice: an ensemble takes each run once")
         seen.add(each.file.resolve())
     named = [each for each in found if each.class_names is not None]
     for each in named[1:]:

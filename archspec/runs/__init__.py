@@ -1,6 +1,5 @@
-"""A run's folder: the one owner of its files' names, and of what reads and writes them.
+"""A run's folder: its files' names (`files`), and the code that reads and writes them.
 
-`files` names every file. `folder` makes and claims the folder, and writes files whole. `reading`
-reads a JSON file against the value it is to hold; the values are in `records`, `outcome` and
-`checkpoint`.
+`folder` makes and claims the folder and writes files whole. `storage` reads a JSON file as the
+value that it holds; `origin`, `records`, `outcome` and `checkpoint` define these values.
 """

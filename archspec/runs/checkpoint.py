@@ -1,8 +1,8 @@
-"""All that a training is at the end of an epoch, in one file: enough to go on as if never stopped.
+"""Checkpoints: the whole state of a training after an epoch in one file, for a bit-exact resume.
 
-A checkpoint holds every variable of the model and of its optimizer, the states of their random
-numbers among them, what the callbacks remember, and what the run has recorded. Data needs no
-state: it is a function of seed, epoch and step (see `feeding`).
+A checkpoint holds every variable of the model and its optimizer, including the states of their
+random numbers, the attributes of Keras's callbacks, and the run's history. The data has no state:
+a batch is a function of seed, epoch and step (see `training.feeding`).
 """
 
 from __future__ import annotations
@@ -26,48 +26,57 @@ from archspec.runs.state import RunState, history_fault
 from archspec.runs.storage import STRICT, DamagedError
 
 KEPT: Final = 2
-"""The newest checkpoint may be damaged by a failing disk: the one before it is still there."""
+"""Number of checkpoints to keep. If a failing disk damages the newest, there is one before it."""
 
-_FACTS: Final = "facts"
+_HEADER: Final = "facts"
+"""The name under which files hold the header."""
+
 _VARIABLES: Final = ("model/", "optimizer/")
 _RANDOM: Final = "random/"
 _NAME: Final = re.compile(r"epoch-(\d{4,18})\.npz")
 _DAMAGES: Final = (
     DamagedError, OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError,
-    RuntimeError,  # where a flipped bit says that the file is encrypted
+    RuntimeError,  # a flipped bit marks the file as encrypted
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What reading a damaged file raises."""
+"""Errors that reading a damaged file raises."""
 
 
 @dataclass(slots=True)
 class Checkpoint:
-    """What was saved after so many epochs."""
+    """The state of a training after an epoch."""
 
     epoch: int
     arrays: dict[str, Any]
-    """The variables of model and optimizer, random states, and arrays of the callbacks, by name."""
-    memory: RunState = field(default_factory=RunState)
+    """Variables of model and optimizer, random states, and arrays of the callbacks, by name."""
+    state: RunState = field(default_factory=RunState)
     callbacks: Sequence[Mapping[str, Any]] = ()
-    """What each of Keras's callbacks remembers, by attribute."""
+    """Attributes of each of Keras's callbacks."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
-    """What a checkpoint's file holds beside its arrays."""
+class _Header:
+    """The plain values in a checkpoint's file, beside its arrays."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     record: RunState
     callbacks: tuple[Mapping[str, Any], ...]
     dtypes: Mapping[str, str]
-    """The name of every array's dtype: a file knows no bfloat16, only its two bytes."""
+    """The dtype of every array by name: NumPy files store bfloat16 as two bytes without a type."""
 
 
 def save(home: Path, checkpoint: Checkpoint, *, spared: int | None = None) -> Path:
-    """Write a checkpoint into a run's folder, and remove the oldest of more than `KEPT`.
+    """Write a checkpoint into a run's folder, and remove older ones.
 
-    That of the epoch `spared` stays.
+    Args:
+        home: The run's folder.
+        checkpoint: The state to save.
+        spared: The epoch of a checkpoint to keep besides the newest `KEPT`.
+
+    Returns:
+        The checkpoint's file.
+
     """
     import numpy as np  # noqa: PLC0415
 
@@ -75,10 +84,10 @@ def save(home: Path, checkpoint: Checkpoint, *, spared: int | None = None) -> Pa
     places.mkdir(exist_ok=True)
     path = places / f"epoch-{checkpoint.epoch:04}.npz"
     dtypes = {name: array.dtype.name for name, array in checkpoint.arrays.items()}
-    held = _Facts(checkpoint.memory, tuple(checkpoint.callbacks), dtypes)
-    facts = json.dumps(asdict(held)).encode()
+    header = asdict(_Header(checkpoint.state, tuple(checkpoint.callbacks), dtypes))
+    text = json.dumps(header).encode()
     with folder.whole(path) as partial, partial.open("wb") as file:
-        arrays: dict[str, Any] = {_FACTS: np.frombuffer(facts, np.uint8), **checkpoint.arrays}
+        arrays: dict[str, Any] = {_HEADER: np.frombuffer(text, np.uint8), **checkpoint.arrays}
         np.savez(file, **arrays)
     for epoch, old in _saved(home)[KEPT:]:
         if epoch != spared:
@@ -87,23 +96,23 @@ def save(home: Path, checkpoint: Checkpoint, *, spared: int | None = None) -> Pa
 
 
 def of_epoch(home: Path, epoch: int) -> Checkpoint | None:
-    """None where there is none, or it cannot be read whole."""
-    places = [path for saved, path in _saved(home) if saved == epoch]
-    return next((held for path in places if (held := _whole(epoch, path))), None)
+    """Return the checkpoint of an epoch; None if there is none or it is damaged."""
+    paths = [path for saved, path in _saved(home) if saved == epoch]
+    return next(filter(None, (_read(epoch, path) for path in paths)), None)
 
 
 def latest(home: Path) -> tuple[Checkpoint | None, tuple[Path, ...]]:
-    """The newest checkpoint that can be read whole, and those newer that cannot."""
+    """Return the newest checkpoint that is whole, and the files of newer, damaged ones."""
     damaged: list[Path] = []
     for epoch, path in _saved(home):
-        if held := _whole(epoch, path):
-            return held, tuple(damaged)
+        if checkpoint := _read(epoch, path):
+            return checkpoint, tuple(damaged)
         damaged.append(path)
     return None, tuple(damaged)
 
 
 def _saved(home: Path) -> list[tuple[int, Path]]:
-    """Epochs and files of a run's checkpoints, newest first."""
+    """Return epochs and files of a run's checkpoints, newest first."""
     places = home / CHECKPOINTS
     if not places.is_dir():
         return []
@@ -111,57 +120,62 @@ def _saved(home: Path) -> list[tuple[int, Path]]:
         paths = list(places.iterdir())
     except OSError as error:
         raise UsageError(f"cannot read {places}: {error.strerror}") from None
-    found = ((_NAME.fullmatch(path.name), path) for path in paths)
-    return sorted(((int(name[1]), path) for name, path in found if name), reverse=True)
+    names = ((_NAME.fullmatch(path.name), path) for path in paths)
+    return sorted(((int(name[1]), path) for name, path in names if name), reverse=True)
 
 
-def _whole(epoch: int, path: Path) -> Checkpoint | None:
-    """Every array is read, and so its checksum compared, before any of them is used."""
+def _read(epoch: int, path: Path) -> Checkpoint | None:
+    """Return a checkpoint, None for a damaged one.
+
+    Reading an array checks its checksum. All of them are read before any is used.
+    """
     import numpy as np  # noqa: PLC0415
 
     try:
         storage.check_readable(path)
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
-            arrays = {name: held[name] for name in held.files}
-        facts = storage.parse(arrays.pop(_FACTS).tobytes(), _Facts, str(path))
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        header = storage.parse(arrays.pop(_HEADER).tobytes(), _Header, str(path))
         if any(array.dtype.kind == "V" for array in arrays.values()):
-            load_keras()  # with it comes what teaches numpy bfloat16
-        arrays = {name: arrays[name].view(dtype) for name, dtype in facts.dtypes.items()}
+            load_keras()  # which registers bfloat16 with NumPy
+        arrays = {name: arrays[name].view(dtype) for name, dtype in header.dtypes.items()}
     except _DAMAGES:
         return None
-    memory = facts.record
-    if len(memory.rows) != epoch:  # it is called after another epoch than it is of
+    state = header.record
+    if len(state.rows) != epoch:  # the file was renamed
         return None
-    if history_fault(memory.rows, memory.best_epoch, memory.written_epoch):
+    if history_fault(state.rows, state.best_epoch, state.written_epoch):
         return None
-    return Checkpoint(epoch, arrays, facts.record, facts.callbacks)
+    return Checkpoint(epoch, arrays, state, header.callbacks)
 
 
 def variables_of(keras: Any, model: Any) -> dict[str, Any]:
-    """Every number that training changes in a compiled model and its optimizer, by name."""
+    """Return all that training changes in a compiled model and its optimizer, by name."""
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model)}
     return arrays | random_state(keras)
 
 
 def restore(model: Any, checkpoint: Checkpoint) -> None:
-    """Give a compiled model and its built optimizer the numbers that they had.
+    """Restore the variables of a compiled model and its built optimizer.
 
-    Raises `UsageError` where they are another's.
+    Raises:
+        UsageError: The checkpoint belongs to another network or optimizer.
+
     """
-    wanted = dict(_variables(model))
-    held = {name: a for name, a in checkpoint.arrays.items() if name.startswith(_VARIABLES)}
-    shapes = {name: tuple(variable.shape) for name, variable in wanted.items()}
-    if shapes != {name: array.shape for name, array in held.items()}:
-        raise UsageError("the checkpoint is not of this network, or not of this optimizer")
-    for name, array in held.items():
-        wanted[name].assign(array)
+    variables = dict(_variables(model))
+    arrays = {name: a for name, a in checkpoint.arrays.items() if name.startswith(_VARIABLES)}
+    shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+    if shapes != {name: array.shape for name, array in arrays.items()}:
+        raise UsageError("the checkpoint belongs to another network or another optimizer")
+    for name, array in arrays.items():
+        variables[name].assign(array)
     restore_random_state(checkpoint.arrays)
 
 
 def _variables(model: Any) -> Iterator[tuple[str, Any]]:
-    """By number: Keras's own names count everything that a process has made.
+    """Yield variables under numbered names: Keras's own depend on what else the process has built.
 
-    The states of random numbers are among a model's variables, but not among its weights.
+    A model's variables include the states of its random numbers, which its weights do not.
     """
     for prefix, owner in zip(_VARIABLES, (model, model.optimizer), strict=True):
         for index, variable in enumerate(owner.variables):
@@ -169,9 +183,9 @@ def _variables(model: Any) -> Iterator[tuple[str, Any]]:
 
 
 def random_state(keras: Any) -> dict[str, Any]:
-    """The states of a backend's own random numbers, by name: on torch, dropout draws from them.
+    """Return the states of a backend's global random numbers, by name.
 
-    The others draw from their variables alone.
+    On torch, dropout draws from them. The other backends draw only from variables.
     """
     if keras.backend.backend() != "torch":
         return {}
@@ -182,12 +196,12 @@ def random_state(keras: Any) -> dict[str, Any]:
 
 
 def restore_random_state(arrays: Mapping[str, Any]) -> None:
-    """Let a backend draw the random numbers that it would have drawn."""
-    held = [array for name, array in sorted(arrays.items()) if name.startswith(_RANDOM)]
-    if held:
+    """Restore the states that `random_state` returned."""
+    states = [array for name, array in sorted(arrays.items()) if name.startswith(_RANDOM)]
+    if states:
         import torch  # noqa: PLC0415
 
-        first, *others = (torch.from_numpy(state) for state in held)
+        first, *others = (torch.from_numpy(state) for state in states)
         torch.set_rng_state(first)
         if len(others) == torch.cuda.device_count():  # another machine may have other devices
             torch.cuda.set_rng_state_all(others)

@@ -1,7 +1,7 @@
-"""Runs side by side: what each came to, and how its measures went, epoch by epoch.
+"""Runs side by side: their results, and their measures epoch by epoch.
 
-Runs of the same network and recipe but of other seeds are one entry, with the mean and the spread
-of its runs. Nothing is computed anew: all of it stands in the runs' folders.
+Runs that differ only in their seeds are one entry, with the mean and the spread of its runs. All
+values are read from the runs' folders.
 """
 
 from __future__ import annotations
@@ -20,59 +20,59 @@ from archspec.display import Displayed, renderer
 from archspec.element import show
 from archspec.errors import SpecError, UsageError, suggestion
 from archspec.runs import origin, units
-from archspec.runs.origin import SAYS_NOTHING, RunSetup
+from archspec.runs.origin import NOT_THE_NETWORK, RunSetup
 from archspec.runs.outcome import Run
 from archspec.runs.units import MEASURES, LayerMeasures
 
 SCHEMA_VERSION = 1
-"""The version of the JSON form. It grows when a key changes its meaning or goes."""
+"""Version of the JSON form. It grows when a key changes its meaning or goes."""
 
 SEEDS: Final = ("seed", "data.seed")
-"""Keys of a recipe in which runs that are repetitions of each other may differ."""
+"""Keys of a recipe in which repetitions of a run may differ."""
 
-SAYS_NO_MORE: Final = frozenset(
+NOT_THE_RESULT: Final = frozenset(
     {
         *("data.cache", "data.path", "devices", "jit", "steps_per_execution", "tensorboard"),
         "watch_units",
     }
 )
-"""Keys of a recipe on which what is learnt does not depend, but for rounding."""
+"""Keys of a recipe that do not change what is learnt, except by rounding."""
 
 BY: Final = ("recipe", "network", "run")
-"""What the runs of an entry have in common: network and recipe, the network, or nothing."""
+"""Ways to group runs into entries: by network and recipe, by network, or each run alone."""
 
 CURVES: Final = ("loss", "error")
-"""The measures that are drawn unless others are named."""
+"""Measures that are drawn by default."""
 
 TRAIN: Final = "train_"
 VALIDATION: Final = "val_"
-"""How the name of a measure begins of which only this part's curve is meant."""
+"""Prefixes of a measure's name that choose only the training or the validation curve."""
 
 PARTS: Final[tuple[str, ...]] = ("", VALIDATION)
-"""How the columns of a history begin that are of training, and of validation images."""
+"""Prefixes of the history's columns for training and validation images."""
 
 MOST_SHOWN: Final = 3
-"""How many values that differ an entry is named by."""
+"""Largest number of differing values in an entry's name."""
 
 
 class Figures(NamedTuple):
-    """What a run came to. None where it has no such thing."""
+    """Results of a run as numbers, None where it has none."""
 
     epochs: int
     best_epoch: int | None
     validation: float | None
-    """Accuracy of the last epoch."""
+    """Accuracy on the validation images after the last epoch."""
     best: float | None
-    """Accuracy on the validation images of the best epoch."""
+    """Accuracy on the validation images after the best epoch."""
     test: float | None
-    """Accuracy of the best epoch's model."""
+    """Accuracy of the best epoch's model on the test images."""
     params: int
     seconds: float
     images_per_second: float | None
 
 
 class Curve(NamedTuple):
-    """A measure of an entry's runs over the epochs that all of them have."""
+    """Mean and extremes of a measure over an entry's runs, for the epochs that all of them have."""
 
     epochs: tuple[int, ...]
     mean: tuple[float, ...]
@@ -81,25 +81,25 @@ class Curve(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Compared:
-    """A run, and what tells it from others."""
+class ComparedRun:
+    """A run, with its network and settings."""
 
     run: Run
     network: Mapping[str, Any]
     settings: Mapping[str, Any]
-    """The variables of its spec and all of its recipe, by dotted keys."""
+    """Variables of the spec and all of the recipe, by dotted keys."""
     units: tuple[LayerMeasures, ...]
 
     @classmethod
-    def read(cls, home: Path) -> Compared:
+    def read(cls, home: Path) -> ComparedRun:
         """Read a run's folder; raise `UsageError` or `SpecError`."""
         if home.suffix == ".keras":
             raise UsageError(f"{home} is a model: name the folder of its run")
         run = Run.read(home)
-        began = RunSetup.read(home)
-        network = origin.network(began.spec)
-        network = {key: value for key, value in network.items() if key not in SAYS_NOTHING}
-        settings = dict(_flat({**network.get("vars", {}), **began.recipe.to_dict()}))
+        setup = RunSetup.read(home)
+        network = origin.network(setup.spec)
+        network = {key: value for key, value in network.items() if key not in NOT_THE_NETWORK}
+        settings = dict(_flat({**network.get("vars", {}), **setup.recipe.to_dict()}))
         return cls(run, network, settings, units.read(home))
 
     @property
@@ -121,27 +121,27 @@ class Compared:
 
     @property
     def accuracy(self) -> str:
-        """The column of the main output's accuracy."""
+        """Name of the history's column with the main output's accuracy."""
         first = self.run.history[0] if self.run.history else {}
         return "accuracy" if "accuracy" in first else "output_accuracy"
 
     def measures(self) -> list[str]:
-        """The names of all that can be drawn."""
+        """Return the names of all measures that can be drawn."""
         keys = [key for key in (self.run.history or [{}])[0] if key != "epoch"]
         named = [key.removeprefix(VALIDATION) for key in keys]
-        found = ["error" if self.accuracy in keys else "", *named]
         layers = self.units[0] if self.units else {}
-        found += [f"{name}:{layer}" for name in MEASURES for layer in layers]
-        return list(dict.fromkeys(filter(None, found)))
+        of_layers = [f"{name}:{layer}" for name in MEASURES for layer in layers]
+        error = ["error"] if self.accuracy in keys else []
+        return list(dict.fromkeys([*error, *named, *of_layers]))
 
     def values(self, measure: str, part: str) -> dict[int, float]:
-        """A measure by epoch; `part` is "", or `VALIDATION`. Empty where there is none."""
+        """Return a measure by epoch; `part` is "" or `VALIDATION`. Empty if the run lacks it."""
         name, _, layer = measure.partition(":")
         if layer:
             if part:
                 return {}
-            found = {n: layers.get(layer, {}).get(name) for n, layers in enumerate(self.units)}
-            return {n: float(value) for n, value in found.items() if value is not None}
+            by_epoch = {n: layers.get(layer, {}).get(name) for n, layers in enumerate(self.units)}
+            return {n: float(value) for n, value in by_epoch.items() if value is not None}
         key = self.accuracy if measure in {"accuracy", "error"} else measure
         rows = {int(row["epoch"]): row for row in self.run.history}
         values = {n: float(row[part + key]) for n, row in rows.items() if part + key in row}
@@ -150,10 +150,10 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunEntry:
-    """One run, or several that only their seeds tell apart."""
+    """One run, or several that differ only in their seeds."""
 
     name: str
-    runs: tuple[Compared, ...]
+    runs: tuple[ComparedRun, ...]
 
     @property
     def seeds(self) -> tuple[str, ...]:
@@ -161,9 +161,9 @@ class RunEntry:
         return tuple(show(each.settings["seed"]) for each in self.runs)
 
     def figure(self, name: str) -> tuple[float | None, float | None]:
-        """The mean of a field of `Figures`, and its standard deviation.
+        """Return mean and standard deviation of a field of `Figures` over the runs that have it.
 
-        Both are of the runs that have it; the deviation, with n - 1, is None for a single one.
+        The deviation divides by n - 1, and is None for a single run.
         """
         values = [getattr(each.figures, name) for each in self.runs]
         known = [float(value) for value in values if value is not None]
@@ -172,7 +172,7 @@ class RunEntry:
         return statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None
 
     def curve(self, measure: str, part: str = "") -> Curve | None:
-        """A measure's mean and extremes; None where a run of the entry does not have it."""
+        """Return a measure's mean and extremes; None if a run of the entry lacks the measure."""
         several = [each.values(measure, part) for each in self.runs if each.run.history]
         shared = sorted(set.intersection(*map(set, several))) if several else []
         if not shared:
@@ -188,20 +188,20 @@ class RunEntry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunComparison(Displayed):
-    """Runs side by side. Print it, read its entries, or `draw` their curves."""
+    """Runs side by side: a table when printed, `entries` as values, curves by `draw`."""
 
     RENDERER = "runs"
 
     entries: tuple[RunEntry, ...]
     by: str
     notes: tuple[str, ...] = ()
-    """What else is to be known, as which run has no curve."""
+    """Remarks, such as a run that has no curve."""
 
     def to_dict(self, curves: Sequence[str] | None = None) -> dict[str, Any]:
-        """Everything, as plain data: the JSON form, versioned by `schema_version`.
+        """Return the comparison as plain data: the JSON form, versioned by `schema_version`.
 
         Args:
-            curves: The measures whose curves are in it; by default `loss` and `error`.
+            curves: Measures whose curves to include; by default `loss` and `error`.
 
         """
         return {
@@ -239,29 +239,29 @@ class RunComparison(Displayed):
         }
 
     def drawn(self, curves: Sequence[str] | None = None) -> list[tuple[str, tuple[str, ...]]]:
-        """The measures that are named, and of each the parts that some run has.
+        """Return the measures to draw, each with the parts of the data that some run has it for.
 
         Raises:
-            UsageError: No run has it.
+            UsageError: No run has a measure.
 
         """
         named = CURVES if curves is None else arguments.names("curves", curves)
-        found = []
+        drawn = []
         for name in named:
             measure, parts = name, PARTS
             for prefix, only in ((TRAIN, PARTS[:1]), (VALIDATION, PARTS[1:])):
                 if name.startswith(prefix):
                     measure, parts = name.removeprefix(prefix), only
-            here = tuple(p for p in parts if any(each.values(measure, p) for each in self.compared))
-            if not here:
-                known = list(dict.fromkeys(m for each in self.compared for m in each.measures()))
-                hint = suggestion(measure, known, what="measures")
+            known = tuple(p for p in parts if any(run.values(measure, p) for run in self.compared))
+            if not known:
+                measures = dict.fromkeys(m for run in self.compared for m in run.measures())
+                hint = suggestion(measure, list(measures), what="measures")
                 raise UsageError(f"no run has a measure `{name}` to draw; {hint}")
-            found.append((measure, here))
-        return found
+            drawn.append((measure, known))
+        return drawn
 
     def missing(self, curves: Sequence[str] | None = None) -> Iterator[str]:
-        """Yield a sentence for each entry that lacks a measure which others have."""
+        """Yield a sentence for each entry without a measure that others have."""
         for measure, parts in self.drawn(curves):
             for entry in self.entries:
                 if any(each.run.history for each in entry.runs) and not any(
@@ -270,8 +270,8 @@ class RunComparison(Displayed):
                     yield f"{entry.name} has no `{measure}`, so no curve of it is drawn"
 
     @property
-    def compared(self) -> Iterator[Compared]:
-        """The runs of all entries."""
+    def compared(self) -> Iterator[ComparedRun]:
+        """Iterator over the runs of all entries."""
         return (each for entry in self.entries for each in entry.runs)
 
     def draw(self, path: str | PathLike[str], curves: Sequence[str] | None = None) -> None:
@@ -279,20 +279,19 @@ class RunComparison(Displayed):
 
         Args:
             path: A file, `.svg` or `.png`.
-            curves: The measures, a panel each: `loss`, `accuracy`, `error` or another column of
-                `history.csv`; with `train_` or `val_` before it only that part's curve. After
-                `watch_units` also `gradient:LAYER`, `dead:LAYER` and `saturated:LAYER`.
+            curves: Measures, one panel each: `loss`, `accuracy`, `error` or another column of
+                `history.csv`. The prefix `train_` or `val_` chooses only one curve. Runs with
+                `watch_units` also have `gradient:LAYER`, `dead:LAYER` and `saturated:LAYER`.
 
         Raises:
-            UsageError: No run has the measure, or the file cannot be written.
+            UsageError: No run has a measure, or the file cannot be written.
 
         """
         place = Path(arguments.place("path", path))
         if place.suffix not in {".svg", ".png"}:
             raise UsageError(f"`path={str(place)!r}` must end in .svg or .png")
-        drawn = self.drawn(curves)
         try:
-            renderer("run_curves").write_comparison(self, drawn, place)
+            renderer("run_curves").write_comparison(self, self.drawn(curves), place)
         except OSError as error:
             raise UsageError(f"cannot write {place}: {error.strerror}") from None
 
@@ -300,24 +299,24 @@ class RunComparison(Displayed):
 def compare_runs(
     *runs: Run | str | PathLike[str], by: str = "recipe", sort: str | None = None
 ) -> RunComparison:
-    """Return trained runs side by side.
+    """Compare trained runs: results side by side, and curves.
 
         print(archspec.compare_runs("runs/a-1", "runs/a-2", "runs/b-1"))
         archspec.compare_runs("runs/a-1", "runs/b-1").draw("curves.svg", ["loss", "error"])
 
     Args:
         runs: Two or more runs that have ended, or their folders.
-        by: What the runs of one entry have in common: `recipe` (network and recipe, all but the
-            seeds), `network`, or nothing but being the same `run`.
-        sort: A field of `Figures` to sort by, such as `test`; largest first after a `-`. As given
-            unless said.
+        by: How to group runs into entries: by `recipe` (same network and recipe, any seeds), by
+            `network`, or each `run` alone.
+        sort: A figure to sort by, such as `test`; with a leading `-` largest first. By default
+            entries are in the order given.
 
     Returns:
-        A comparison that prints itself; `draw` draws its curves.
+        A comparison that prints itself as a table; `draw` draws its curves.
 
     Raises:
-        UsageError: An argument is wrong, or a folder holds no run that has ended; all of them are
-            named.
+        UsageError: An argument is wrong, or a folder does not hold a run that has ended; the
+            message names every such folder.
 
     """
     arguments.one_of("by", by, BY)
@@ -326,7 +325,7 @@ def compare_runs(
         hint = suggestion(key, Figures._fields, what="figures")
         raise UsageError(f"`sort={sort!r}`: there is no figure `{key}` to sort by; {hint}")
     compared = _read(runs)
-    groups: dict[str, list[Compared]] = {}
+    groups: dict[str, list[ComparedRun]] = {}
     for each in compared:
         groups.setdefault(_key(each, by), []).append(each)
     names = _names(list(groups.values()), by)
@@ -334,28 +333,32 @@ def compare_runs(
         RunEntry(name, tuple(group)) for name, group in zip(names, groups.values(), strict=True)
     ]
     if key is not None and sort is not None:
-        with_it = [entry for entry in entries if entry.figure(key)[0] is not None]
-        with_it.sort(key=lambda entry: entry.figure(key)[0] or 0.0, reverse=sort.startswith("-"))
-        entries = [*with_it, *(entry for entry in entries if entry not in with_it)]
+        largest_first = sort.startswith("-")
+
+        def rank(entry: RunEntry) -> tuple[bool, float]:
+            value = entry.figure(key)[0]
+            return value is None, (value or 0.0) * (-1 if largest_first else 1)
+
+        entries.sort(key=rank)
     return RunComparison(tuple(entries), by, tuple(_notes(entries)))
 
 
-def _read(runs: Sequence[Any]) -> list[Compared]:
-    """The runs; raise for all that cannot be read at once."""
+def _read(runs: Sequence[Any]) -> list[ComparedRun]:
+    """Read the runs; raise one `UsageError` for all that cannot be read."""
     places = [Path(arguments.place("runs", getattr(run, "folder", run))) for run in runs]
     if len(places) < 2:
         given = f"{places[0]} alone" if places else "no run"
         raise UsageError(f"there is {given} to compare: name the folders of two runs or more")
     seen: set[Path] = set()
     problems: list[str] = []
-    compared: list[Compared] = []
+    compared: list[ComparedRun] = []
     for place in places:
         if place.resolve() in seen:
-            problems.append(f"{place} stands twice")
+            problems.append(f"{place} is given twice")
             continue
         seen.add(place.resolve())
         try:
-            compared.append(Compared.read(place))
+            compared.append(ComparedRun.read(place))
         except UsageError as error:
             problems.append(str(error))
         except SpecError as error:
@@ -379,26 +382,26 @@ def _notes(entries: Sequence[RunEntry]) -> Iterator[str]:
             )
 
 
-def _key(each: Compared, by: str) -> str:
-    """Equal for the runs of one entry."""
+def _key(each: ComparedRun, by: str) -> str:
+    """Return a text that is equal for the runs of one entry."""
     if by == "run":
         return str(each.run.folder)
-    said: Any = each.network
+    shared: list[Any] = [each.network]
     if by == "recipe":
-        alike = {k: v for k, v in each.settings.items() if k not in {*SEEDS, *SAYS_NO_MORE}}
-        said = [said, alike]
-    return json.dumps(said, sort_keys=True, default=str)
+        ignored = {*SEEDS, *NOT_THE_RESULT}
+        shared.append({k: v for k, v in each.settings.items() if k not in ignored})
+    return json.dumps(shared, sort_keys=True, default=str)
 
 
-def _names(groups: Sequence[Sequence[Compared]], by: str) -> list[str]:
-    """What to call each group: its network's name, and what tells it from others of that name."""
-    ignored = SAYS_NO_MORE if by == "run" else {*SAYS_NO_MORE, *SEEDS}
-    named = [group[0].run.name for group in groups]
-    found = []
-    for group, name in zip(groups, named, strict=True):
-        others = [other for other, theirs in zip(groups, named, strict=True) if theirs == name]
+def _names(groups: Sequence[Sequence[ComparedRun]], by: str) -> list[str]:
+    """Return each group's name: its network's, with the settings in which others of it differ."""
+    ignored = NOT_THE_RESULT if by == "run" else {*NOT_THE_RESULT, *SEEDS}
+    networks = [group[0].run.name for group in groups]
+    names = []
+    for group, name in zip(groups, networks, strict=True):
+        others = [other for other, theirs in zip(groups, networks, strict=True) if theirs == name]
         if len(others) == 1:
-            found.append(name)
+            names.append(name)
             continue
         settings = [other[0].settings for other in others]
         differing = [
@@ -406,29 +409,25 @@ def _names(groups: Sequence[Sequence[Compared]], by: str) -> list[str]:
             for key in dict.fromkeys(key for each in settings for key in each)
             if key not in ignored and len({str(each.get(key)) for each in settings}) > 1
         ]
-        said = [f"{_last(key)}={_shown(group[0].settings.get(key))}" for key in differing]
-        words = ", ".join(said[:MOST_SHOWN])
-        same = len(set(named)) == 1
-        found.append(words if words and same else f"{name} {words}".rstrip())
-    often = {name for name in found if found.count(name) > 1}
+        words = ", ".join(
+            f"{key.rpartition('.')[2]}={_shown(group[0].settings.get(key))}"
+            for key in differing[:MOST_SHOWN]
+        )
+        same = len(set(networks)) == 1
+        names.append(words if words and same else f"{name} {words}".rstrip())
     return [
-        group[0].run.folder.name if name in often else name
-        for group, name in zip(groups, found, strict=True)
+        group[0].run.folder.name if names.count(name) > 1 else name
+        for group, name in zip(groups, names, strict=True)
     ]
 
 
 def _shown(value: Any) -> str:
-    """A value as an option has it: words without quotes."""
+    """Return a value as in a command-line option: words without quotes."""
     return value if isinstance(value, str) else show(value)
 
 
-def _last(key: str) -> str:
-    """The last word of a dotted key."""
-    return key.rpartition(".")[2]
-
-
 def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value that is no mapping, by its dotted key."""
+    """Yield each value that is not a mapping, with its dotted key."""
     if isinstance(value, Mapping) and value:
         for key, each in value.items():
             yield from _flat(each, f"{place}.{key}" if place else str(key))

@@ -1,4 +1,4 @@
-"""The name of every file in a run's folder."""
+"""The name of every file in a run's folder. No other module spells them."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ SPEC: Final = "spec.yaml"
 """The network with its variables, and the whole recipe: `archspec fit RUN/spec.yaml` repeats it."""
 
 DATA: Final = "data.json"
-"""What the run learns from, and how its images are prepared: `records.DataRecord`."""
+"""The run's data and how its images are prepared: `records.DataRecord`."""
 
 ORIGIN: Final = "origin.json"
-"""What `spec.yaml` and `data.json` said when the run began: `beginning.Origin`."""
+"""The contents of `spec.yaml` and `data.json` when the run began: `origin.Origin`."""
 
 TRANSFER: Final = "transfer.json"
-"""From which weights a run began that did not begin with random ones: `records.TransferRecord`."""
+"""The source of a run's initial weights where they are not random: `records.TransferRecord`."""
 
 ENVIRONMENT: Final = "environment.json"
-"""What each sitting computes on: `records.environments`."""
+"""Machine and versions of each process that trained the run: `records.environments`."""
 
 HISTORY: Final = "history.csv"
 """A row for each completed epoch."""
 
 CURVES: Final = ("curves.svg", "curves.png")
-"""The history as pictures."""
+"""Pictures of the history."""
 
 UNITS: Final = "units.csv"
 """Gradients, dead and saturated units by layer and epoch: `units.write`."""
 
 UNITS_PICTURES: Final = ("units.svg", "units.png")
-"""The same as pictures."""
+"""Pictures of `units.csv`."""
 
 BEST: Final = "best.keras"
 """The model of the best epoch."""
@@ -44,22 +44,26 @@ SCORES: Final = "scores.json"
 PER_CLASS: Final = "per_class.csv"
 CONFUSION: Final = "confusion.csv"
 CONFUSION_PICTURES: Final = ("confusion.svg", "confusion.png")
-"""How the best model did on the test images."""
+"""Scores of the best model on the test images."""
 
 RESULT: Final = "run.json"
-"""What came of the run: `outcome.Run`."""
+"""The run's result: `outcome.Run`."""
 
 SUMMARY: Final = "summary.md"
-"""What was trained and what came of it, in words."""
+"""A page for people: the network, the data and the result."""
 
 CHECKPOINTS: Final = "checkpoints"
-"""The folder of what a run can go on from: `checkpoint.Checkpoint`."""
+"""Folder of the checkpoints from which a run resumes: `checkpoint.Checkpoint`."""
 
 CALLBACKS: Final = "callbacks"
-"""The folder of what Keras's callbacks write."""
+"""Folder of the files that Keras's callbacks write."""
 
 TENSORBOARD: Final = "tensorboard"
-"""The folder of TensorBoard's logs."""
+"""Folder of TensorBoard's logs."""
+
+RATES: Final = "rates.csv"
+RATES_PICTURES: Final = ("rates.svg", "rates.png")
+"""Learning rates that were tried and the loss at each, in a folder that holds nothing else."""
 
 CLAIM: Final = ".claimed"
-"""Who trains in a folder holds this file in it locked."""
+"""A file that the process which trains in a folder holds locked."""

@@ -1,4 +1,4 @@
-"""A run's folder: made once, for one run, and every file in it whole at any moment."""
+"""Making and claiming a run's folder, and writing its files so that each is always whole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archspec.text import csv_lines
 
 
 def create(name: str, out: str | os.PathLike[str] | None, parent: Path = Path("runs")) -> Path:
-    """Make the folder `out`, which must not exist, or `parent`/name-n with the next free n."""
+    """Make the folder `out`, which must not exist, or else `parent`/NAME-N with the next free N."""
     if out is not None:
         check_free(out)
         folder = Path(out)
@@ -30,7 +30,7 @@ def create(name: str, out: str | os.PathLike[str] | None, parent: Path = Path("r
         number = 1 + max(_numbers(parent, stem), default=0)
         while True:
             folder = parent / f"{stem}-{number}"
-            # Making the folder is what claims its number: of two runs, one fails and goes on.
+            # Making the folder claims its number: of two runs that start together, one fails here.
             with suppress(FileExistsError):
                 folder.mkdir()
                 return folder
@@ -42,18 +42,18 @@ def create(name: str, out: str | os.PathLike[str] | None, parent: Path = Path("r
 
 
 def check_free(out: str | os.PathLike[str]) -> None:
-    """Raise `UsageError` where a run would have to share a folder with what is there."""
+    """Raise `UsageError` if there is something at `out`: each run gets a new folder."""
     if os.path.lexists(out):
-        raise UsageError(f"{Path(out)} exists already: each run has a folder of its own")
+        raise UsageError(f"{Path(out)} exists already: each run needs a new folder")
 
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Let no other process train in a folder meanwhile; raise `UsageError` where one does.
+    """Keep other processes from training in a folder; raise `UsageError` if one does already.
 
-    The claim is the operating system's: it ends with the process, however that ends. It is on the
-    folder itself, which cannot be another one as a file in it can that is deleted and made again;
-    and on a file in it, because a network's file system locks only what is open for writing.
+    The claim is a lock of the operating system, which ends with the process however that ends. It
+    is on the folder itself, because a lock file could be deleted and made anew; and on a file in
+    it, because network file systems lock only files that are open for writing.
     """
     with ExitStack() as stack:
         try:
@@ -68,7 +68,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def _lock_folder(folder: Path, stack: ExitStack) -> None:
-    if os.name == "nt":  # where no folder can be opened, and nothing is claimed
+    if os.name == "nt":  # no folder can be opened there, so nothing is claimed
         return
     descriptor = os.open(folder, os.O_RDONLY)
     stack.callback(os.close, descriptor)
@@ -95,15 +95,15 @@ def _numbers(parent: Path, stem: str) -> Iterator[int]:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it becomes `path` when all went well.
+    """Yield a path to write to, which replaces `path` at the end unless an error is raised.
 
-    What stands at `path` is whole even after the power failed. The suffix stays, because Keras
-    goes by it.
+    The file at `path` is whole at any moment, even after a power failure. The suffix stays the
+    same, because Keras chooses a format by it.
     """
     partial = path.with_name(f".partial-{path.name}")
     try:
         yield partial
-        with partial.open("r+b") as file:  # Windows writes back only what may be written
+        with partial.open("r+b") as file:  # Windows syncs only files that are open for writing
             os.fsync(file.fileno())
         partial.replace(path)
     finally:
@@ -111,11 +111,12 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
     with whole(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """CSV, its columns those of the first row."""
+    """Write rows as CSV, with the columns of the first row."""
     names = list(rows[0])
     write_text(path, csv_lines([names, *([row.get(name, "") for name in names] for row in rows)]))

@@ -1,9 +1,9 @@
-"""What a run began with, as its folder tells it, and whether that is still what it began with.
+"""The network, recipe and data of a run, checked against what they were when it began.
 
-`spec.yaml` and `data.json` are for people, who may edit them. What they said when the run began
-stands in `origin.json` too. Some of it may change (`MAY_CHANGE`); any other difference is refused,
-by name, before anything is computed or written: the images that were held out would be others, or
-the network, or how its images are prepared. Folders of archspec 0.1.0 have no `origin.json`.
+People may edit `spec.yaml` and `data.json`, so `origin.json` keeps a copy of both. Some keys may
+change (`MAY_CHANGE`). Any other difference is refused by name before anything is computed or
+written, because the network, its preprocessing or the held-out images would not be the same.
+Folders of archspec 0.1.0 have no `origin.json`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final
 from pydantic import ConfigDict
 
 from archspec.element import show
-from archspec.errors import RecipeError, UsageError
+from archspec.errors import KeyPath, RecipeError, UsageError
 from archspec.recipe.mistakes import places
 from archspec.recipe.train import Recipe
 from archspec.runs import storage
@@ -37,22 +37,22 @@ MAY_CHANGE: Final = (
     "data.path",
     "data.cache",
 )
-"""Keys of a recipe that may change while a run goes on: how long, on what, and where the same
-images are. The images themselves are compared by their fingerprint."""
+"""Keys of a recipe that may change when a run is resumed: how long and on what it trains, and the
+place of the same images, which are compared by their fingerprint."""
 
-SAYS_NOTHING: Final = ("about", "published", "expect", "budget")
-"""Keys of a spec of which the network does not depend."""
+NOT_THE_NETWORK: Final = ("about", "published", "expect", "budget")
+"""Keys of a spec that do not change the network."""
 
-GROWS: Final = ("description", "skipped", "notes")
+DATA_MAY_CHANGE: Final = ("description", "skipped", "notes")
 """Fields of `data.json` that may change while a run trains."""
 
 MOST_SHOWN: Final = 5
-"""How many differences an error names."""
+"""Largest number of differences that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`origin.json`: what `spec.yaml` and `data.json` said when the run began."""
+    """`origin.json`: the contents of `spec.yaml` and `data.json` when the run began."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -69,7 +69,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class RunSetup:
-    """What a run's folder says of its beginning."""
+    """Network, recipe and data of a run, as its folder holds them."""
 
     spec: Spec
     recipe: Recipe
@@ -77,10 +77,10 @@ class RunSetup:
 
     @classmethod
     def read(cls, home: Path) -> RunSetup:
-        """Read a run's beginning, and compare it with its origin.
+        """Read a run's folder, and compare it with its origin.
 
         Raises:
-            SpecError: `spec.yaml` cannot be read.
+            SpecError: `spec.yaml` is wrong or cannot be read.
             UsageError: Another file cannot be read, or one was edited.
 
         """
@@ -91,20 +91,20 @@ class RunSetup:
         except FileNotFoundError:
             if data.version:
                 raise UsageError(
-                    f"there is no {home / ORIGIN}, which says how the run began: put it back"
+                    f"there is no {home / ORIGIN}, which records how the run began: put it back"
                 ) from None
             return cls(spec, recipe, data)
         try:
-            began = Recipe.resolve(origin.recipe).to_dict()  # with what it is too old to say
+            began = Recipe.resolve(origin.recipe).to_dict()  # with defaults for newer keys
         except RecipeError as error:
             raise storage.damaged(home / ORIGIN, str(error)) from None
         edited = [
-            *changes(origin.network, network(spec), "", free=SAYS_NOTHING),
+            *changes(origin.network, network(spec), "", free=NOT_THE_NETWORK),
             *changes(began, recipe.to_dict(), "train."),
         ]
         _refuse(home / SPEC, edited)
-        known = origin.data if data.version else origin.data.of_version_0()
-        _refuse(home / DATA, [*changes(asdict(known), asdict(data), "", free=GROWS)])
+        known = origin.data if data.version else origin.data.as_version_0()
+        _refuse(home / DATA, [*changes(asdict(known), asdict(data), "", free=DATA_MAY_CHANGE)])
         return cls(spec, recipe, data)
 
 
@@ -123,12 +123,12 @@ def network(spec: Spec) -> dict[str, Any]:
 def changes(
     before: Any, after: Any, place: str, *, free: tuple[str, ...] = MAY_CHANGE
 ) -> Iterator[str]:
-    """Yield "`place` was X and is Y" for each difference of plain data, but at `free` places.
+    """Yield "`KEY` was X and is Y" for each difference of plain data.
 
     Args:
-        before: What it was.
-        after: What it is.
-        place: What stands before the keys in the message, such as "train.".
+        before: The former value.
+        after: The present value.
+        place: A prefix of the keys in the message, such as "train.".
         free: Dotted keys, without `place`, that may differ.
 
     """
@@ -139,12 +139,10 @@ def changes(
 
 
 _NOTHING: Final = object()
-"""What stands at a key that is not there."""
+"""The value of a missing key."""
 
 
-def _differences(
-    before: Any, after: Any, path: tuple[str | int, ...]
-) -> Iterator[tuple[tuple[str | int, ...], Any, Any]]:
+def _differences(before: Any, after: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any, Any]]:
     if isinstance(before, dict) and isinstance(after, dict):
         for key in {**before, **after}:
             was, now = before.get(key, _NOTHING), after.get(key, _NOTHING)
@@ -157,7 +155,7 @@ def _differences(
 
 
 def _plain(data: Any) -> Any:
-    """The same as JSON would give it back: lists for tuples, words for keys."""
+    """Return data as JSON would return it: lists for tuples, words for keys."""
     return json.loads(json.dumps(data, default=str))
 
 
@@ -174,6 +172,6 @@ def _refuse(path: Path, edited: list[str]) -> None:
 
 
 def listed(edited: list[str]) -> str:
-    """Return the first of some differences, and how many more there are."""
+    """Return the first differences, and the number of the others."""
     more = f"; and {len(edited) - MOST_SHOWN:,} more" if len(edited) > MOST_SHOWN else ""
     return "; ".join(islice(edited, MOST_SHOWN)) + more

@@ -1,4 +1,4 @@
-"""What came of a run, read from its folder or just ended."""
+"""The result of a run: `run.json`, and the model that it saved."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from archspec.runs.storage import STRICT, Amount, Count, Number
 Outcome: TypeAlias = Literal["finished", "stopped early", "interrupted", "diverged"]
 
 Row: TypeAlias = Mapping[str, Number]
-"""The measures of an epoch."""
+"""Measures of an epoch by name."""
 
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
 class Run(Displayed):
-    """What came of a training run, and the folder that holds it."""
+    """The result of a training run, and the folder that holds it."""
 
     RENDERER = "run"
 
@@ -42,59 +42,59 @@ class Run(Displayed):
     history: tuple[Row, ...]
     """A row for each completed epoch, as in `history.csv`."""
     best_epoch: int | None
-    """The completed epoch with the highest validation accuracy; of several, the one with the lowest
-    validation loss, and then the first. Without validation images, the training's accuracy and loss
-    decide. None where no epoch's loss was finite."""
+    """The completed epoch with the highest validation accuracy; among equals the one with the
+    lowest validation loss, then the first. Without validation images, accuracy and loss are those
+    of training. None if no epoch's loss was finite."""
     test: Row
-    """The best epoch's score on the test images; empty where the run was interrupted, has no best
-    epoch, or no test images."""
+    """Measures of the best epoch's model on the test images; empty if the run was interrupted, has
+    no best epoch or no test images."""
     test_accuracy: Fraction | None
-    """The main output's, from 0 to 1."""
+    """Accuracy of the main output on the test images, from 0 to 1."""
     seconds: Amount
-    """Training and validation, without imports and without the test."""
+    """Time of training and validation, without imports and test."""
     params: Count
     advice: str = ""
-    """Why the loss became no number, if it did, and what may help."""
+    """The reason why the loss became infinite or NaN, if it did, and possible remedies."""
 
     @classmethod
     def read(cls, home: str | PathLike[str]) -> Run:
-        """Return the run that a folder holds.
+        """Return the run in a folder.
 
         Raises:
-            UsageError: The folder holds no run that has ended.
+            UsageError: The folder does not hold a run that has ended.
 
         """
         home = Path(home)
         try:
             run = replace(storage.read(home / RESULT, cls, folder="."), folder=home)
         except FileNotFoundError:
-            raise UsageError(no_run(home)) from None
+            raise UsageError(why_no_run(home)) from None
         if fault := history_fault(run.history, run.best_epoch):
             raise storage.damaged(home / RESULT, fault)
         return run
 
     @property
     def images_per_second(self) -> float:
-        """Training throughput: the median epoch's, without the first, which holds compilations.
+        """Training throughput: the median over epochs, without the first, which compiles.
 
-        0 where no epoch lasted long enough for the clock to tell.
+        0 if every epoch was too short to time.
         """
         rates = [row["images_per_second"] for row in self.history[1:] or self.history]
         return statistics.median([rate for rate in rates if rate] or [0.0])
 
     @property
     def saved(self) -> str | None:
-        """The file of the best epoch's model, or of the last where no epoch was a good one."""
+        """Name of the best epoch's model file, or of the last epoch's if no epoch was the best."""
         if self.best_epoch is not None:
             return BEST
         return None if self.outcome == "diverged" else FINAL
 
     def model(self) -> Any:
-        """The Keras model in `saved`."""
+        """Return the Keras model in `saved`; raise `UsageError` if there is none."""
         if self.saved is None:
             raise UsageError(_no_model(self.folder))
         if not storage.exists(path := self.folder / self.saved):
-            raise UsageError(f"there is no {path}, which the run has saved")
+            raise UsageError(f"there is no {path}, which the run saved: put it back")
         return load_model(path)
 
     def to_dict(self) -> dict[str, Any]:
@@ -116,12 +116,10 @@ def _finite(row: Row) -> dict[str, float | None]:
 
 
 def saved_model(home: Path) -> Path:
-    """Return the file of a run's best model.
-
-    That of the last epoch takes its place only where the run says that no epoch was the best.
+    """Return the file of a run's best model, or of its last one if no epoch was the best.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is no such file.
 
     """
     best, final = home / BEST, home / FINAL
@@ -137,7 +135,7 @@ def saved_model(home: Path) -> Path:
     if storage.exists(home / SPEC) and Run.read(home).best_epoch is not None:
         raise UsageError(
             f"there is no {best}, the model of the run's best epoch: put it back, "
-            f"or name {final}, that of its last epoch"
+            f"or name {final}, the model of its last epoch"
         )
     return final
 
@@ -146,23 +144,23 @@ def _no_model(home: Path) -> str:
     return f"{home} holds no model: the run diverged in its first epoch"
 
 
-def no_run(home: Path) -> str:
-    """Why a folder holds no run that has ended."""
+def why_no_run(home: Path) -> str:
+    """Return the reason why a folder does not hold a run that has ended."""
     if not storage.exists(home):
         return f"there is no folder {home}"
     if storage.exists(home / SPEC):
         return f"the run in {home} has not ended: {call('resume', home)} goes on with it"
     if storage.exists(home / CLAIM):
-        return f"{home} holds no {SPEC}, with which a run begins: start it again elsewhere"
+        return f"{home} holds no {SPEC}: its run never began, so start it again elsewhere"
     return f"{home} is not the folder of a run"
 
 
 class DivergedError(ArchspecError):
-    """A training whose loss became infinite or not a number.
+    """The loss of a training became infinite or not a number.
 
     Attributes:
-        run: What came of it: `run.advice` says why and what may help, `run.folder` holds the epochs
-            before.
+        run: The run's result: `run.advice` gives the reason and possible remedies, `run.folder`
+            holds the epochs before.
 
     """
 

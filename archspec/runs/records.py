@@ -1,4 +1,4 @@
-"""What the files of a run's beginning hold: its data, its weights' source, its environments."""
+"""Files that describe a run: its data, the source of its weights, its environment."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from archspec.runs.files import DATA, ENVIRONMENT, TRANSFER
 from archspec.runs.storage import STRICT, Count, DamagedError
 
 VERSION: Final = 1
-"""Of `data.json`. A file without one is of archspec 0.1.0."""
+"""Version of `data.json`. A file without one was written by archspec 0.1.0."""
 
 MOST_NAMED: Final = 6
-"""How many new steps a line names."""
+"""Largest number of new steps that a line names."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartSizes:
-    """How many images are for what."""
+    """Number of images in each part of the data."""
 
     train: Count
     validation: Count
@@ -36,9 +36,9 @@ class PartSizes:
 
 @dataclass(frozen=True, slots=True)
 class DataRecord:
-    """`data.json`: what a run learns from; enough to prepare another image in the same way.
+    """`data.json`: the data of a run, and all that is needed to prepare another image alike.
 
-    A field that older files lack has a default.
+    Fields that older files lack have a default.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -47,23 +47,23 @@ class DataRecord:
     description: str
     images: PartSizes
     class_names: Annotated[tuple[str, ...], Field(min_length=2)]
-    """In the order of the network's outputs."""
+    """Names of the classes, in the order of the network's outputs."""
     preprocessing: Preprocessing
     fingerprint: str
-    """As in `Data`."""
+    """Digest of the data, as in `Data`."""
     fingerprint_covers: str
     skipped: tuple[tuple[str, str], ...] = ()
-    """Files that were left out, and why."""
+    """Files that were left out, and the reason for each."""
     copies: Copies | None = None
-    """As in `Data`."""
+    """Images that are in the data more than once, as in `Data`."""
     values: PixelValues | None = None
-    """What the values of the images are; None in runs of files before version 2."""
+    """Type and range of the images' values; None in older records."""
     notes: tuple[str, ...] = ()
-    """What else was said of the data, a line each."""
+    """Other remarks about the data, a line each."""
     split_rule: Literal[1, 2] = 1
-    """By which images were split: `splitting.SPLIT_RULE`, or 1 in files that do not say it."""
+    """Version of the rule that split the images, as `splitting.SPLIT_RULE`; 1 in files without one."""
     split: str = ""
-    """SHA-256 of which images are for what: what is held out must not be learnt from."""
+    """SHA-256 of which images are in which part: no held-out image may be trained on later."""
     version: Count = 0
 
     def __post_init__(self) -> None:
@@ -71,24 +71,35 @@ class DataRecord:
             raise ValueError("`class_names` has a name twice")
         channels = len(self.preprocessing.mean), len(self.preprocessing.deviation)
         if channels[0] != channels[1]:
-            raise ValueError("`preprocessing.mean` and `deviation` are not of as many channels")
+            raise ValueError(
+                "`preprocessing.mean` and `preprocessing.deviation` differ in their number of "
+                "channels"
+            )
         limits = self.preprocessing.range
         if limits is not None and limits.span <= 0:
-            raise ValueError("`preprocessing.range` has a white that is not above black")
+            raise ValueError("`preprocessing.range` has a white that is not above its black")
 
     @classmethod
     def read(cls, home: Path) -> DataRecord:
-        """Return what a run's folder says; raise `UsageError` where it does not."""
+        """Return the record in a run's folder.
+
+        Raises:
+            UsageError: The file is missing, damaged or cannot be read.
+
+        """
         try:
             text = _with_range(storage.content(home / DATA))
             return storage.parse(text, cls, str(home / DATA))
         except FileNotFoundError:
             raise UsageError(
-                f"there is no {home / DATA}, which says what was learnt: put it back"
+                f"there is no {home / DATA}, which describes the training data: put it back"
             ) from None
 
-    def of_version_0(self) -> DataRecord:
-        """Return what a folder of archspec 0.1.0 says: between `origin.json` and this, a kill."""
+    def as_version_0(self) -> DataRecord:
+        """Return the record as archspec 0.1.0 wrote it.
+
+        A resumed run of that version may be killed between writing `origin.json` and `data.json`.
+        """
         return replace(self, version=0, copies=None, values=None, split="", notes=())
 
     def write(self, home: Path) -> None:
@@ -97,34 +108,34 @@ class DataRecord:
 
 
 def _with_range(text: bytes) -> bytes | str:
-    """The text of a file; of version 0, with the range of the pixels where it has their white."""
+    """Return a file's text, where version 0 has only the white of pixels with their range."""
     try:
-        found = json.loads(text)
-        prepared = found["preprocessing"]
-        prepared["range"] = [0.0, prepared.pop("scale")]
+        record = json.loads(text)
+        preprocessing = record["preprocessing"]
+        preprocessing["range"] = [0.0, preprocessing.pop("scale")]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return text  # of today, or for its reader to refuse
-    return json.dumps(found)
+        return text  # of a newer version, or for the reader to refuse
+    return json.dumps(record)
 
 
 @dataclass(frozen=True, slots=True)
 class TransferRecord:
-    """`transfer.json`: what a network began with that did not begin with random weights."""
+    """`transfer.json`: the source of a network's initial weights where they are not random."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     source: str
     layers: tuple[tuple[str, str], ...]
-    """The names of the layers that were copied, here and there."""
+    """Names of the layers that were copied, in this network and in the source."""
     params: Count
-    """How many parameters these have."""
+    """Number of parameters in these layers."""
     new: tuple[str, ...]
-    """The layers with weights that keep their initial ones."""
+    """The layers with weights that keep their random initial ones."""
     new_params: Count
     steps: tuple[str, ...]
-    """What a table calls the new layers."""
+    """Names of the new layers in the report's table."""
     notes: tuple[str, ...] = ()
-    """What else the source computes with, which is no weight."""
+    """Remarks on settings of the source that are not weights."""
 
     def __str__(self) -> str:
         copied = f"copied {self.params:,} parameters of {len(self.layers):,} layers"
@@ -135,7 +146,7 @@ class TransferRecord:
 
     @classmethod
     def read(cls, home: Path) -> TransferRecord | None:
-        """Return what a run's folder says, None where it says nothing; raise `UsageError`."""
+        """Return the record in a run's folder, None where there is none; raise `UsageError`."""
         try:
             return storage.read(home / TRANSFER, cls)
         except FileNotFoundError:
@@ -147,7 +158,7 @@ class TransferRecord:
 
 
 def environments(home: Path) -> tuple[Mapping[str, Any], ...]:
-    """Return what each process computed on that trained here; nothing of a damaged file."""
+    """Return the environment of each process that trained here; nothing of a damaged file."""
     try:
         return storage.read(home / ENVIRONMENT, tuple[dict[str, Any], ...])
     except (FileNotFoundError, DamagedError):
@@ -155,5 +166,5 @@ def environments(home: Path) -> tuple[Mapping[str, Any], ...]:
 
 
 def add_environment(home: Path, environment: Mapping[str, Any]) -> None:
-    """Add this process to `environment.json`, which nothing but people reads."""
+    """Add this process to `environment.json`, which is only for people."""
     storage.write(home / ENVIRONMENT, [*environments(home), environment])

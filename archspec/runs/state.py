@@ -1,4 +1,4 @@
-"""The history of a run and its best epoch, as each checkpoint holds them."""
+"""The state of a run besides its weights: history and best epoch, as each checkpoint holds it."""
 
 from __future__ import annotations
 
@@ -15,30 +15,34 @@ from archspec.runs.units import LayerMeasures
 
 @dataclass(slots=True)
 class RunState:
-    """What a record must know again when a run goes on: plain data, kept in each checkpoint."""
+    """History, best epoch and training time of a run, as plain data."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True)  # older ones say more
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True)  # older files hold more
 
     rows: list[dict[str, Number]] = field(default_factory=list)
     """The run's history: a row for each whole epoch."""
     best_epoch: Count | None = None
     written_epoch: Count | None = None
-    """The one that best.keras is of."""
+    """The epoch whose model is in `best.keras`."""
     seconds: Amount = 0.0
-    """Of training and validation, over all sittings."""
+    """Time of training and validation, over all processes that trained the run."""
     units: list[LayerMeasures] = field(default_factory=list)
-    """What each layer did, before the first epoch and after each; empty unless it is watched."""
+    """Measures of each layer before the first epoch and after each; empty without `watch_units`."""
     stopped: bool = False
     """Whether a callback ended the run before its last epoch."""
 
     def judge(self, accuracy: str, images: int) -> None:
-        """Make the newest epoch the best if it ranks higher than the best before it.
+        """Make the newest epoch the best one if it ranks above the best so far.
 
-        Only then are its weights at hand. As ranks are a total order, the best of all epochs is
-        what remains: nothing but `rows` decides. `images` are those that an epoch is judged by.
+        Only the newest epoch's weights are at hand. Ranks are a total order, so that comparing
+        each epoch once finds the best of all.
+
+        Args:
+            accuracy: The name of the main accuracy in the history.
+            images: Number of images that an epoch is judged by.
+
         """
-        newest = self.rows[-1]
-        rank = _rank(newest, accuracy, images)
+        rank = _rank(self.rows[-1], accuracy, images)
         if rank is None:
             return
         best = self.best_epoch and _rank(self.rows[self.best_epoch - 1], accuracy, images)
@@ -47,9 +51,9 @@ class RunState:
 
 
 def _rank(row: Mapping[str, float], accuracy: str, images: int) -> tuple[int, float] | None:
-    """Images right, then the loss, the lower the better; None where the loss is not finite.
+    """Return an epoch's rank: most images right, then lowest loss; None for an infinite or NaN one.
 
-    Of the validation; without validation images, of the training.
+    Measures are of the validation images, or of the training images where there are none.
     """
     loss = row.get("val_loss", row.get("loss", math.inf))
     right = round(row.get(f"val_{accuracy}", row.get(accuracy, 0.0)) * images)
@@ -59,14 +63,17 @@ def _rank(row: Mapping[str, float], accuracy: str, images: int) -> tuple[int, fl
 def history_fault(rows: Sequence[Mapping[str, float]], *epochs: int | None) -> str | None:
     """Return what is wrong with a history read from a file, which may have been edited.
 
-    Its rows are of the epochs 1, 2, 3, ..., and `epochs` are some of these.
+    Args:
+        rows: The history, whose rows must be of the epochs 1, 2, 3, ...
+        epochs: Epochs that must be among them.
+
     """
     for epoch, row in enumerate(rows, 1):
         if row.get("epoch") != epoch:
             return f"row {epoch} of its history is not of epoch {epoch}"
         if not {"seconds", "images_per_second"} <= row.keys():
-            return f"row {epoch} of its history does not say how fast it was"
+            return f"row {epoch} of its history lacks `seconds` or `images_per_second`"
     for number in epochs:
         if number is not None and not 1 <= number <= len(rows):
-            return f"its history has {len(rows)} epochs, and none is the {number}."
+            return f"its history has {len(rows)} epochs, but it names epoch {number}"
     return None

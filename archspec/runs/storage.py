@@ -1,8 +1,8 @@
-"""A JSON file of a run -> the value it is to hold, or an error that names the file and the place.
+"""JSON files of a run, read as values; a damaged one is an error with the file and the place.
 
-The types of a value's fields are its schema: pydantic reads them strictly, so that a number is not
-a word, and a finite number not NaN. What the type does not have is refused, not left out: it was
-edited, or is of a newer archspec. Size and nesting are bounded before anything is built of them.
+The types of a dataclass's fields are the schema. pydantic validates them strictly: a word is not
+taken for a number, nor NaN for a finite one. Unknown keys are refused, since they come from an edit
+or from a newer archspec. Size and nesting are bounded before anything is parsed.
 """
 
 from __future__ import annotations
@@ -22,20 +22,19 @@ from archspec.runs import folder
 Value = TypeVar("Value")
 
 STRICT: Final = ConfigDict(strict=True, extra="forbid")
-"""The `__pydantic_config__` of a dataclass that is read from a file of a run."""
+"""The `__pydantic_config__` of dataclasses that are read from a run's files."""
 
-Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 Amount: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 Number: TypeAlias = StrictInt | StrictFloat
-"""A number that stays a whole one when it is read; a measure may be NaN or infinite."""
+"""A whole number or a float, read as what it is; a measure may be NaN or infinite."""
 
 MAX_BYTES: Final = 2**26
-"""Of a file that is read: a million names of skipped files are less."""
+"""Largest size of a file that is read; a million names of skipped files take less."""
 
 
 class DamagedError(UsageError):
-    """A file of a run does not hold what archspec writes there."""
+    """A file of a run is damaged or was edited."""
 
 
 def read(path: Path, kind: type[Value], **given: str) -> Value:
@@ -46,12 +45,9 @@ def read(path: Path, kind: type[Value], **given: str) -> Value:
         kind: The type of the value.
         given: Fields of the value that are not in the file.
 
-    Returns:
-        The value.
-
     Raises:
         FileNotFoundError: There is no such file.
-        DamagedError: The file holds something else.
+        DamagedError: The file does not hold a `kind`.
         UsageError: The file cannot be read.
 
     """
@@ -59,14 +55,14 @@ def read(path: Path, kind: type[Value], **given: str) -> Value:
 
 
 def content(path: Path) -> bytes:
-    """Return the bytes of a regular file of bounded size; raise as `read` does."""
+    """Return the bytes of a regular file of bounded size; raise the errors of `read`."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would block
             raise DamagedError(f"{path} is not a file")
         if status.st_size > MAX_BYTES:
             raise DamagedError(
-                f"{path} is damaged: it has {status.st_size:,} bytes, of at most {MAX_BYTES:,}"
+                f"{path} is damaged: it has {status.st_size:,} bytes, more than {MAX_BYTES:,}"
             )
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -76,7 +72,7 @@ def content(path: Path) -> bytes:
 
 
 def parse(text: bytes | str, kind: type[Value], name: str, **given: str) -> Value:
-    """Return the `kind` that a JSON text holds; `name` is what the error calls the file."""
+    """Return the `kind` in a JSON text of the file `name`; raise `DamagedError`."""
     try:
         if given:
             text = _with(text, given)
@@ -87,23 +83,23 @@ def parse(text: bytes | str, kind: type[Value], name: str, **given: str) -> Valu
 
 
 def damaged(name: str | Path, what: str) -> DamagedError:
-    """Return the error of a file that holds something else than archspec wrote there."""
+    """Return the error for a file that does not hold what archspec wrote."""
     return DamagedError(
         f"{name} is damaged or was edited: {what}; put it back as archspec wrote it"
     )
 
 
 def write(path: Path, value: Any, *, without: tuple[str, ...] = ()) -> None:
-    """Write a value that `read` gives back; fields `without` are left out."""
+    """Write a value so that `read` returns it, without the fields `without`."""
     if is_dataclass(value) and not isinstance(value, type):
         value = {key: each for key, each in asdict(value).items() if key not in without}
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    # A path may hold bytes that are no text.
+    # A path may hold bytes that are not valid text.
     folder.write_text(path, text.encode(errors="replace").decode() + "\n")
 
 
 def check_readable(path: Path) -> None:
-    """Raise `UsageError` where a file may not be read, and `DamagedError` where it is none."""
+    """Raise `UsageError` if a file may not be read, `DamagedError` if it is not a regular file."""
     if kind_of(path) != "file":  # to open a pipe would block
         raise DamagedError(f"{path} is not a file")
     try:
@@ -113,15 +109,15 @@ def check_readable(path: Path) -> None:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is such a file or folder; raise `UsageError` where that cannot be told."""
+    """Return whether there is a file or folder at a path; raise the errors of `kind_of`."""
     return kind_of(path) is not None
 
 
 def kind_of(path: Path) -> Literal["file", "folder", "other"] | None:
-    """Return what stands at a path, None for nothing.
+    """Return whether a path is a file, a folder or something else; None if there is nothing.
 
     Raises:
-        UsageError: That cannot be told, as where a folder on the way may not be entered.
+        UsageError: The path cannot be looked at, as where a folder on the way may not be entered.
 
     """
     try:
@@ -141,20 +137,20 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _with(text: bytes | str, given: dict[str, str]) -> bytes:
-    """A JSON object with more fields; what is not one is left for its reader to refuse."""
+    """Return a JSON object with more fields, or a text that is not one as it is."""
     from pydantic_core import from_json, to_json  # noqa: PLC0415
 
     try:
-        found = from_json(text)
+        value = from_json(text)
     except ValueError:
         return text if isinstance(text, bytes) else text.encode()
-    if isinstance(found, dict):
-        found |= given
-    return to_json(found, inf_nan_mode="constants")
+    if isinstance(value, dict):
+        value |= given
+    return to_json(value, inf_nan_mode="constants")
 
 
 def _complaint(error: ValidationError | RecursionError) -> str:
-    """What is wrong first, in words."""
+    """Return the first of pydantic's complaints in plain words."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     item = error.errors(include_url=False, include_input=False, include_context=False)[0]

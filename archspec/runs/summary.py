@@ -1,4 +1,4 @@
-"""Run -> the words in which it is told: a line, and the page `summary.md`."""
+"""A run's result in words: one line, and the page `summary.md`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from archspec.runs import folder
 from archspec.runs.files import (
     CHECKPOINTS,
     CONFUSION_PICTURES,
@@ -14,17 +15,19 @@ from archspec.runs.files import (
     ENVIRONMENT,
     HISTORY,
     SPEC,
+    SUMMARY,
     UNITS_PICTURES,
 )
 from archspec.text import duration
 
 if TYPE_CHECKING:
+    from archspec.recipe.least_loss import LeastLoss
     from archspec.runs.outcome import Run
-    from archspec.training.session import Session
+    from archspec.runs.records import TransferRecord
 
 
 def verdict(run: Run) -> str:
-    """One line: how the run ended, and its score."""
+    """Return one line: how the run ended, and its score."""
     done = len(run.history)
     epochs = "epoch" if done == 1 else "epochs"
     ended = {
@@ -39,36 +42,52 @@ def verdict(run: Run) -> str:
 
 
 def time_taken(run: Run, seconds: str) -> str:
-    """The time that a run took, and its images a second where a whole epoch could be measured."""
+    """Return a run's time, with its images per second if an epoch was long enough to time."""
     if not run.images_per_second:
         return seconds
     compiling = ", compilation included" if len(run.history) == 1 else ""
     return f"{seconds}, {run.images_per_second:,.0f} images/s{compiling}"
 
 
-def page(run: Run, session: Session) -> str:
-    """`summary.md`: what was trained, what came of it, how to use it and how to go on."""
+def write(
+    run: Run,
+    *,
+    data: str,
+    transferred: TransferRecord | None,
+    least_loss: LeastLoss | None,
+    has_units: bool,
+) -> None:
+    """Write `summary.md`: the result, how to use the model, and how to resume or repeat the run.
+
+    Args:
+        run: The result.
+        data: A line about the data.
+        transferred: The source of the initial weights, where they were not random.
+        least_loss: The least possible loss, where it is not 0.
+        has_units: Whether there are pictures of the units.
+
+    """
     rows = [
         ("result", verdict(run)),
-        ("data", session.data.describe()),
+        ("data", data),
         ("parameters", f"{run.params:,}"),
         ("time", time_taken(run, duration(run.seconds))),
     ]
-    if session.transferred is not None:
-        rows.insert(2, ("began with", str(session.transferred)))
+    if transferred is not None:
+        rows.insert(2, ("began with", str(transferred)))
     if run.best_epoch is not None:
         best = run.history[run.best_epoch - 1]
         measures = ", ".join(f"{key} {best[key]:.4f}" for key in best if key.startswith("val_"))
         rows.append(("best epoch", f"{run.best_epoch}" + (f": {measures}" if measures else "")))
-    if session.least_loss is not None:
-        rows.append((session.least_loss.name, session.least_loss.figure))
+    if least_loss is not None:
+        rows.append((least_loss.name, least_loss.figure))
     table = "\n".join(f"| {key} | {value} |" for key, value in rows)
     text = f"# {run.name}\n\n| | |\n|---|---|\n{table}\n"
     if run.advice:
         text += f"\n{run.advice}\n"
     if run.history:
         text += f"\n![curves]({CURVES[0]})\n"
-    if session.recipe.watch_units:
+    if has_units:
         text += f"\n![gradients, dead and saturated units]({UNITS_PICTURES[0]})\n"
     if run.test_accuracy is not None:
         text += f"\n![confusion matrix]({CONFUSION_PICTURES[0]})\n"
@@ -78,12 +97,12 @@ def page(run: Run, session: Session) -> str:
     if run.outcome in {"finished", "interrupted"}:
         more = ["--epochs", str(2 * len(run.history))] if run.outcome == "finished" else []
         resume = _command("fit", "--resume", run.folder, *more)
-        again = f"`{resume}` goes on from `{CHECKPOINTS}`; {again}"
-    return f"{text}{_FILES}{again}\n"
+        again = f"`{resume}` resumes it from `{CHECKPOINTS}`; {again}"
+    folder.write_text(run.folder / SUMMARY, f"{text}{_FILES}{again}\n")
 
 
 def _command(*words: str | os.PathLike[str]) -> str:
-    """A command to paste into a shell."""
+    """Return a command that can be pasted into a shell."""
     return shlex.join(["archspec", *(os.fspath(word) for word in words)])
 
 
@@ -96,11 +115,11 @@ import archspec
 model = archspec.load_model("{saved}")
 ```
 
-After `import archspec.layers`, `keras.models.load_model` loads it as well, up to a depth of a
-thousand layers or so.
+After `import archspec.layers`, `keras.models.load_model` loads it too, up to about a thousand
+layers deep.
 """
 
 _FILES: Final = f"""
-`{SPEC}` says what was trained and how, `{DATA}` on which images, `{ENVIRONMENT}` on what
-machine, and `{HISTORY}` how each epoch went.
+`{SPEC}` holds the network and its recipe, `{DATA}` describes the images, `{ENVIRONMENT}` the
+machine, and `{HISTORY}` has a row for each epoch.
 """

@@ -1,4 +1,4 @@
-"""`units.csv`: what happens inside a network while it trains, by layer and epoch."""
+"""`units.csv`: gradients, dead and saturated units while a network trains, by layer and epoch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from archspec.runs.files import UNITS
 from archspec.runs.storage import Number
 
 MEASURES: Final = ("gradient", "dead", "saturated")
-"""The norm of the gradient by a layer's weights; the shares of its units or outputs."""
+"""Norm of the gradient with respect to a layer's weights; shares of its units or outputs."""
 
 LayerMeasures: TypeAlias = dict[str, dict[str, Number | None]]
-"""The value of each of `MEASURES` for each layer, None where it has no meaning."""
+"""The value of each of `MEASURES` by layer, None where a layer has no such measure."""
 
 
 def write(home: Path, epochs: Sequence[LayerMeasures]) -> None:
-    """Write `units.csv`; the first of `epochs` is 0, the network before its first step."""
+    """Write `units.csv`; the first of `epochs` is epoch 0, the network before its first step."""
     rows = [
         {"epoch": epoch, "layer": layer, **measures}
         for epoch, layers in enumerate(epochs)
@@ -31,12 +31,10 @@ def write(home: Path, epochs: Sequence[LayerMeasures]) -> None:
 
 
 def read(home: Path) -> tuple[LayerMeasures, ...]:
-    """Return what `units.csv` says of each epoch, the first of which is 0.
-
-    Returns nothing where there is no such file.
+    """Return the measures of each epoch in `units.csv`, from epoch 0; none without the file.
 
     Raises:
-        UsageError: The file cannot be read, or holds something else.
+        UsageError: The file cannot be read, or is damaged.
 
     """
     path = home / UNITS

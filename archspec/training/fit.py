@@ -25,10 +25,9 @@ from archspec.runs.files import (
     CURVES,
     FINAL,
     SPEC,
-    SUMMARY,
     UNITS_PICTURES,
 )
-from archspec.runs.outcome import DivergedError, Outcome, Run, no_run
+from archspec.runs.outcome import DivergedError, Outcome, Run, why_no_run
 from archspec.runs.records import TransferRecord
 from archspec.runs.state import RunState
 from archspec.spec.document import Spec
@@ -141,7 +140,7 @@ def resume(
         with hosts.all_succeed():
             if not storage.exists(home / SPEC):
                 where = f" on host {hosts.index}; all hosts must see the same one"
-                raise UsageError(no_run(home) + (where if hosts.count > 1 else ""))
+                raise UsageError(why_no_run(home) + (where if hosts.count > 1 else ""))
         with _kept(hosts, lambda: home) as kept:
             with hosts.all_succeed():
                 start = resuming.find(home, recipe)
@@ -206,7 +205,7 @@ def _train(
         judged=len(session.data.validation) or session.train.images,
         accuracy=session.objective.accuracy,
         interrupt=interrupt,
-        memory=held.memory if held else RunState(),
+        memory=held.state if held else RunState(),
         watchers=watchers,
         hosts=hosts,
     )
@@ -354,7 +353,13 @@ def _finish(session: Session, home: Path, record: Recorder, interrupt: Interrupt
             memory.units, run.name, *(home / name for name in UNITS_PICTURES)
         )
     description.data_record(session).write(home)  # which may have skipped more images by now
-    folder.write_text(home / SUMMARY, summary.page(run, session))
+    summary.write(
+        run,
+        data=session.data.describe(),
+        transferred=session.transferred,
+        least_loss=session.least_loss,
+        has_units=bool(session.recipe.watch_units),
+    )
     run.write()
     return run
 

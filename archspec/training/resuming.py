@@ -153,7 +153,7 @@ def _check_best(session: Session, home: Path, held: checkpoint.Checkpoint | None
     One that is missing or damaged is written again from its epoch's checkpoint. If that is not
     there any more, the best epoch is chosen among those to come.
     """
-    if held is None or held.memory.written_epoch is None:
+    if held is None or held.state.written_epoch is None:
         return
     path = home / BEST
     wrong = f"there is no {path}"
@@ -169,12 +169,12 @@ def _check_best(session: Session, home: Path, held: checkpoint.Checkpoint | None
                     f"{path} is not the model of this run: {different}; put that back, or remove it"
                 )
             return
-    epoch = held.memory.best_epoch
-    held.memory.written_epoch = None
+    epoch = held.state.best_epoch
+    held.state.written_epoch = None
     if epoch == held.epoch or (epoch and checkpoint.of_epoch(home, epoch)):
         yield f"{wrong}: it is written again, from its epoch's checkpoint"
     else:
-        held.memory.best_epoch = None
+        held.state.best_epoch = None
         yield f"{wrong}: the best epoch will be one of those after epoch {held.epoch}"
 
 
