@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 import archspec
-from archspec import system as machine
+from archspec import system
 from archspec.cli import main
 from archspec.data import dataset
 from archspec.data.recipe import DataRecipe
@@ -220,8 +220,8 @@ def test_one_host_keeps_the_run_and_each_says_what_is_wrong(hosts):
     assert not (hosts / "quarrel").exists()
     quarrel = "quarrel: host 1 has another network, recipe or data than host 0\n"
     assert [(hosts / f"said-{host}").read_text() for host in range(2)] == [quarrel, quarrel]
-    (sitting,) = json.loads((hosts / "four/environment.json").read_text())
-    assert (sitting["devices"], sitting["hosts"]) == (4, 2)
+    (environment,) = json.loads((hosts / "four/environment.json").read_text())
+    assert (environment["devices"], environment["hosts"]) == (4, 2)
     lines = (hosts / "cosine/callbacks/log.csv").read_text().splitlines()
     assert len(lines) == 1 + EVEN["epochs"]
     assert not list(hosts.glob("*/.partial*"))
@@ -232,7 +232,7 @@ def test_one_host_keeps_the_run_and_each_says_what_is_wrong(hosts):
 
 @pytest.mark.parametrize(("kind", "times"), [("gpu", 8), ("cpu", 2)])
 def test_the_peak_is_of_all_devices_but_a_cpu_counts_once_on_each_host(monkeypatch, kind, times):
-    monkeypatch.setattr(machine, "peak_flops", lambda *_: 1e12)
+    monkeypatch.setattr(system, "peak_flops", lambda *_: 1e12)
     four_of_each = SimpleNamespace(
         keras=keras("jax", f"{kind}:0"),
         recipe=Recipe.resolve({}),
@@ -289,11 +289,23 @@ def keras(backend: str, *devices: str) -> Any:
 @pytest.mark.parametrize(
     ("backend", "there", "recipe", "path", "words"),
     [
-        ("jax", ["cpu:0"], {"devices": 2}, ("devices",), "there is 1 of the 2 devices: cpu:0"),
-        ("jax", ["gpu:0", "gpu:1"], {"devices": 3}, ("devices",), "there are 2 of the 3 devices"),
+        (
+            "jax",
+            ["cpu:0"],
+            {"devices": 2},
+            ("devices",),
+            "not 2 devices but 1 is there: cpu:0",
+        ),
+        (
+            "jax",
+            ["gpu:0", "gpu:1"],
+            {"devices": 3},
+            ("devices",),
+            "not 3 devices but 2 are there",
+        ),
         ("jax", ["cpu:0"] * 4, {"devices": 4, "batch": 30}, ("batch",), "batch of 30 images"),
         ("tensorflow", ["cpu:0"] * 2, {"devices": "all", "batch": 1}, ("batch",), "a batch of 1"),
-        ("tensorflow", ["gpu:0"] * 2, {"devices": 2, "jit": True}, ("jit",), "XLA compiles no"),
+        ("tensorflow", ["gpu:0"] * 2, {"devices": 2, "jit": True}, ("jit",), "XLA cannot compile"),
         (
             "tensorflow",
             ["gpu:0"] * 2,
@@ -320,7 +332,7 @@ def keras(backend: str, *devices: str) -> Any:
                 },
             },
             (*INNER, "gradient_accumulation_steps"),
-            "together they do at each step",
+            "update at every step",
         ),
     ],
 )
@@ -336,7 +348,10 @@ def test_what_devices_cannot_share_is_said_at_its_place(backend, there, recipe, 
     ("backend", "words"),
     [
         ("jax", "XLA_FLAGS=--xla_force_host_platform_device_count=3"),
-        ("tensorflow", "tf.config.set_logical_device_configuration makes 3 of it"),
+        (
+            "tensorflow",
+            "tf.config.set_logical_device_configuration before anything",
+        ),
     ],
 )
 def test_where_there_are_only_cpus_the_help_says_how_to_make_several_of_one(backend, words):
@@ -351,7 +366,7 @@ def test_the_nearest_batch_that_can_be_shared_is_named(batch, near):
         choose(
             keras("jax", *["gpu:0"] * 4), Recipe.resolve({"devices": 4, "batch": batch}), Hosts()
         )
-    assert caught.value.problems[0][1].help == f"the nearest that they can share is {near}"
+    assert caught.value.problems[0][1].help == f"the nearest batch that they can share is {near}"
 
 
 def test_tensorflow_wants_an_image_for_each_device():
@@ -371,7 +386,7 @@ def test_without_a_wish_there_is_one_device_however_many_there_are():
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_on_pytorch_there_is_one_device_however_many_there_are(monkeypatch, count):
-    monkeypatch.setattr(machine, "devices", lambda _: [f"gpu:{n}" for n in range(count)])
+    monkeypatch.setattr(system, "devices", lambda _: [f"gpu:{n}" for n in range(count)])
     with pytest.raises(RecipeError, match="with PyTorch, Keras computes on one device"):
         choose(keras("torch"), Recipe.resolve({"devices": 2}), Hosts())
 
@@ -410,7 +425,7 @@ def test_a_host_that_nobody_joins_says_so(host):
         _, complaints = process.communicate(timeout=300)
     assert process.returncode == 2, complaints
     assert f"error: host {host} of 2 did not meet the others at {address}: " in complaints
-    assert "each is to be started" in complaints
+    assert "start each one with its own `--host" in complaints
 
 
 @pytest.mark.keras
@@ -428,7 +443,10 @@ def test_a_port_that_is_taken_is_said():
     [
         ("--hosts 2", "--hosts needs --host"),
         ("--host 1", "go with --hosts"),
-        ("--hosts 2 --host 2 --coordinator a:1", "`--host 2`: it must be from 0 to 1 of 2"),
+        (
+            "--hosts 2 --host 2 --coordinator a:1",
+            "`--host 2` must be from 0 to 1: ",
+        ),
         ("--hosts 2 --host 0", "`--coordinator` is missing"),
         ("--hosts 2 --host 0 --coordinator localhost", "must be ADDRESS:PORT"),
         ("--hosts 2 --host 0 --coordinator a:99999", "must be ADDRESS:PORT"),

@@ -1,9 +1,9 @@
-"""The devices that share each batch, by Keras's own ways: one face for TensorFlow's and for JAX's.
+"""The devices that share each batch: one interface to Keras's ways on TensorFlow and on JAX.
 
-On TensorFlow it is `tf.distribute.MirroredStrategy`: a model made in its scope splits what it is
-given. On JAX it is `keras.distribution.DataParallel`: variables made in its scope are on each
-device. There the batches are laid out here, because Keras would give the last, smaller one of an
-epoch the layout of the first, which it may not have.
+On TensorFlow that is `tf.distribute.MirroredStrategy`: a model built in its scope splits each
+batch. On JAX it is `keras.distribution.DataParallel`: variables made in its scope are on every
+device. On JAX the batches are laid out here, because Keras would give the smaller last batch of an
+epoch the layout of the first, which may not fit it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from archspec import system
 from archspec.errors import Problem, RecipeError
 from archspec.recipe.parts import Named
 from archspec.recipe.train import Recipe
-from archspec.training.hosts import ALONE, Hosts, hushed
+from archspec.training.hosts import ALONE, Hosts, stdout_held_back
 
 HOW_TO_MAKE_MORE: Final = {
-    "jax": "to try it out on a CPU, XLA_FLAGS=--xla_force_host_platform_device_count={count} in "
-    "the environment makes {count} of it",
-    "tensorflow": "to try it out on a CPU, tf.config.set_logical_device_configuration makes "
-    "{count} of it, before anything is computed",
+    "jax": "to try it on one CPU, set XLA_FLAGS=--xla_force_host_platform_device_count={count} in "
+    "the environment: JAX then sees {count} devices",
+    "tensorflow": "to try it on one CPU, call tf.config.set_logical_device_configuration before "
+    "anything is computed, with {count} devices",
 }
 
 CLIPS: Final = "each device would clip its own share of a gradient"
-NOT_AT_EACH_STEP: Final = "what devices do together they do at each step"
+NOT_AT_EACH_STEP: Final = "devices that share a batch update at every step"
 NOT_ON_TENSORFLOW: Final = {
     "clipnorm": CLIPS,
     "clipvalue": CLIPS,
@@ -36,56 +36,56 @@ NOT_ON_TENSORFLOW: Final = {
     "ema_overwrite_frequency": NOT_AT_EACH_STEP,
     "gradient_accumulation_steps": NOT_AT_EACH_STEP,
 }
-"""Arguments of optimizers, and why they cannot be where devices share a batch."""
+"""Arguments of optimizers that devices cannot have when they share a batch, and the reason."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Devices:
-    """What shares each batch; alone, one device, on which everything is as Keras does it."""
+    """The devices that share each batch; by default one, which Keras uses in its own way."""
 
     count: int = 1
-    """On all hosts."""
+    """Number of devices on all hosts together."""
     hosts: Hosts = ALONE
     engine: Any = None
     """TensorFlow's strategy, or Keras's distribution on JAX."""
     backend: str = ""
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Inside, what has variables is made: models, optimizers, metrics."""
+        """Return the context in which models, optimizers and metrics are to be made."""
         return nullcontext() if self.engine is None else self.engine.scope()
 
     @property
     def multiple(self) -> int:
-        """A training epoch's images are so many, or a multiple.
+        """Divisor of the number of images in a training epoch.
 
-        TensorFlow's devices weigh what each has of a batch alike, even if one has an image more.
+        TensorFlow gives all devices' shares of a batch the same weight, even if one is larger.
         """
         return self.count if self.backend == "tensorflow" else 1
 
     def check_images(self, train: int, validation: int) -> None:
-        """Raise `RecipeError` where each device cannot have one."""
+        """Raise `RecipeError` unless each device gets at least one image."""
         for what, images in {"training": train, "validation": validation or train}.items():
             if images < self.multiple:
                 message = f"{self.count} devices cannot share {images} {what} images"
                 raise RecipeError([(("devices",), Problem("value", message))])
 
     def steps_per_execution(self, steps: int) -> int:
-        """Of so many as one device would run; a strategy fails within TensorFlow's own loop."""
+        """Return `steps` at a time, or 1: a strategy fails inside TensorFlow's own loop."""
         return 1 if self.backend == "tensorflow" else steps
 
     def shared(self, images: int) -> bool:
-        """Whether a batch of so many is shared, and not computed whole by each device."""
+        """Return whether a batch of so many images is split, not computed whole by each device."""
         return images % self.count == 0
 
     def mine(self, images: int) -> slice:
-        """What this host reads of a batch of so many."""
+        """Return this host's share of a batch of so many images."""
         if not self.shared(images):
             return slice(images)
         share = images // self.hosts.count
         return slice(self.hosts.index * share, (self.hosts.index + 1) * share)
 
     def lay_out(self, keras: Any, batch: tuple[Any, ...], images: int) -> tuple[Any, ...]:
-        """What this host has of a batch of so many, on its devices, as part of the whole."""
+        """Return this host's share of a batch of so many images as part of a global array."""
         if self.backend != "jax":
             return batch
         import jax  # noqa: PLC0415  (loaded already, by Keras)
@@ -101,19 +101,19 @@ class Devices:
         return laid_out
 
     def meet(self, keras: Any) -> None:
-        """Compute something together, before what is said meanwhile could disturb anybody."""
+        """Compute a sum on all devices, so that gloo reports its connections now, unseen."""
         import jax  # noqa: PLC0415  (loaded already, by Keras)
         import numpy as np  # noqa: PLC0415
 
         ones = np.ones(self.count // self.hosts.count, np.float32)
-        with hushed():
+        with stdout_held_back():
             (shared,) = self.lay_out(keras, (ones,), self.count)
             jax.block_until_ready(keras.ops.sum(shared))
 
     def make_steps(self, model: Any) -> None:
-        """Make a compiled model's steps, whose results are to be laid out as its variables are.
+        """Build a compiled model's step functions in the scope, so that Keras builds no others.
 
-        Keras makes no others then.
+        Their results are then laid out over the devices like the model's variables.
         """
         if self.backend == "jax":
             with self.scope():
@@ -121,24 +121,25 @@ class Devices:
                 model.make_test_function()
 
     def align(self, model: Any) -> None:
-        """Give all devices the means of what only their own share of the images has changed.
+        """Set the running statistics of batch norms to their mean over all devices.
 
-        On TensorFlow that are the running statistics of batch norms. Each device has its own, and
-        only the first one's would be saved.
+        On TensorFlow each device updates its own from its share of the images, and only those of
+        the first would be saved.
         """
         if self.backend != "tensorflow":
             return
         import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
 
         for variable in model.non_trainable_weights:
-            held = self.engine.experimental_local_results(variable.value)
+            values = self.engine.experimental_local_results(variable.value)
             if variable.value.dtype.is_floating:
-                first = tf.identity(held[0])  # the mean by differences: equal ones stay, to the bit
-                differences = tf.add_n([tf.identity(value) - first for value in held])
-                variable.assign(first + differences / len(held))
+                # By differences, the mean of equal values is exactly that value.
+                first = tf.identity(values[0])
+                differences = tf.add_n([tf.identity(value) - first for value in values])
+                variable.assign(first + differences / len(values))
 
     def aligning(self, keras: Any) -> list[Any]:
-        """Callbacks that align before others look, and before a validation."""
+        """Return callbacks that call `align` at an epoch's end and before its validation."""
         if self.backend != "tensorflow":
             return []
         align = self.align
@@ -154,19 +155,21 @@ class Devices:
 
 
 def choose(keras: Any, recipe: Recipe, hosts: Hosts) -> Devices:
-    """The devices that a recipe asks for, of each host as many.
+    """Return the devices that a recipe asks for, as many on each host.
 
-    Raises `RecipeError` where there are not as many, or cannot share what the recipe says.
+    Raises:
+        RecipeError: There are too few devices, or they cannot train by this recipe.
+
     """
     backend = keras.backend.backend()
     names = _names(keras, hosts)
-    there = min(map(len, names))
-    wanted = there if recipe.devices == "all" else recipe.devices or 1
+    available = min(map(len, names))
+    wanted = available if recipe.devices == "all" else recipe.devices or 1
     if backend == "torch" and wanted > 1:
         message = "with PyTorch, Keras computes on one device"
         hint = "set KERAS_BACKEND=jax or KERAS_BACKEND=tensorflow"
         raise RecipeError([(("devices",), Problem("value", message, help=hint))])
-    if wanted > there:
+    if wanted > available:
         raise RecipeError([(("devices",), _too_many(wanted, names, backend))])
     count = wanted * hosts.count
     if count == 1:
@@ -186,14 +189,14 @@ def choose(keras: Any, recipe: Recipe, hosts: Hosts) -> Devices:
 
 @cache
 def _strategy(devices: tuple[str, ...]) -> Any:
-    """One for all runs of a process: of two, TensorFlow takes what one adds up for the other's."""
+    """Return one strategy for all runs of a process: TensorFlow confuses the sums of two."""
     import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
 
     return tf.distribute.MirroredStrategy(devices)
 
 
 def _names(keras: Any, hosts: Hosts) -> list[list[str]]:
-    """Of each host's devices, as `gpu:0`."""
+    """Return the names of each host's devices, such as `gpu:0`."""
     if hosts.count == 1:
         return [system.devices(keras)]
     import jax  # noqa: PLC0415  (nothing else has several hosts)
@@ -206,10 +209,10 @@ def _names(keras: Any, hosts: Hosts) -> list[list[str]]:
 
 def _too_many(wanted: int, names: list[list[str]], backend: str) -> Problem:
     host = min(range(len(names)), key=lambda index: len(names[index]))
-    there = len(names[host])
+    count = len(names[host])
     place = f" on host {host}" if len(names) > 1 else ""
-    verb = "is" if there == 1 else "are"
-    message = f"there {verb} {there} of the {wanted} devices{place}: {', '.join(names[host])}"
+    verb = "is" if count == 1 else "are"
+    message = f"not {wanted} devices but {count} {verb} there{place}: {', '.join(names[host])}"
     only_cpus = all(name.startswith("cpu") for name in names[host])
     hint = HOW_TO_MAKE_MORE.get(backend) if only_cpus else None
     return Problem("value", message, help=hint and hint.format(count=wanted))
@@ -221,28 +224,28 @@ def _check_batch(recipe: Recipe, count: int) -> None:
         lower, higher = recipe.batch - over, recipe.batch - over + count
         near = lower if lower and over <= count - over else higher
         message = f"{count} devices cannot share a batch of {recipe.batch} images evenly"
-        problem = Problem("value", message, help=f"the nearest that they can share is {near}")
+        problem = Problem("value", message, help=f"the nearest batch that they can share is {near}")
         raise RecipeError([(("batch",), problem)])
 
 
 def _check_for_tensorflow(recipe: Recipe) -> None:
-    """What a strategy does otherwise than one device would, or not at all."""
-    found: list[tuple[tuple[str, ...], Problem]] = []
+    """Raise `RecipeError` for what a strategy cannot do, or does differently than one device."""
+    problems: list[tuple[tuple[str, ...], Problem]] = []
     if recipe.jit is True:
-        message = "with TensorFlow, XLA compiles no step that devices share"
-        found.append((("jit",), Problem("value", message, help="leave it out")))
+        message = "with TensorFlow, XLA cannot compile the steps of devices that share a batch"
+        problems.append((("jit",), Problem("value", message, help="leave it out")))
     if recipe.steps_per_execution not in {"auto", 1}:
-        message = "with TensorFlow, what devices share runs one step per execution"
+        message = "with TensorFlow, devices that share a batch run one step per execution"
         problem = Problem("value", message, help="leave it out, or write auto")
-        found.append((("steps_per_execution",), problem))
+        problems.append((("steps_per_execution",), problem))
     path: tuple[str, ...] = ("optimizer",)
     named = recipe.optimizer
     while isinstance(inner := named.arguments.get("inner_optimizer"), Mapping):
         path, named = (*path, named.name, "inner_optimizer"), Named.model_validate(inner)
     for argument, reason in NOT_ON_TENSORFLOW.items():
         if named.arguments.get(argument) is not None:
-            message = f"with TensorFlow, {reason}, so `{argument}` would not do what it says"
+            message = f"with TensorFlow, {reason}, so `{argument}` would have another effect"
             problem = Problem("value", message, help="leave it out, or set KERAS_BACKEND=jax")
-            found.append(((*path, named.name, argument), problem))
-    if found:
-        raise RecipeError(found)
+            problems.append(((*path, named.name, argument), problem))
+    if problems:
+        raise RecipeError(problems)

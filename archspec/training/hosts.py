@@ -1,7 +1,7 @@
-"""Several hosts that train one network together: a process on each, of which the first leads.
+"""Several hosts that train one network together: one process on each, of which the first leads.
 
-JAX's multi-process runtime carries what they share. Before each thing that they must do together
-they tell each other whether they can, so that what is wrong on one ends the others too.
+JAX's multi-process runtime connects them. Before each step that all must take, the hosts exchange
+whether they can, so that an error on one ends the others too.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from archspec.errors import ArchspecError, UsageError
 from archspec.keras_model.engine import first_line
 
 PATIENCE_SECONDS: Final = 300
-"""How long hosts wait for each other to start."""
+"""Longest time that hosts wait for each other to start."""
 
 FOREVER_SECONDS: Final = 10**6
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Hold standard output back: where devices meet first, gloo's C++ says there whom it met."""
+def stdout_held_back() -> Iterator[None]:
+    """Discard standard output: when devices first connect, gloo's C++ code reports it there."""
     if sys.stdout is not None:
         sys.stdout.flush()
     original = os.dup(1)
@@ -43,33 +43,35 @@ def hushed() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """The hosts that share each batch, and which of them this process is."""
+    """The hosts that share each batch, and the place of this process among them."""
 
     count: int = 1
     index: int = 0
     coordinator: str | None = None
-    """ADDRESS:PORT of the first of them, where it waits for the others."""
+    """ADDRESS:PORT at which the first host waits for the others."""
 
     def __post_init__(self) -> None:
         if self.count < 1:
-            raise UsageError(f"`hosts.count={self.count}`: there must be 1 or more")
+            raise UsageError(f"`hosts.count={self.count}` must be 1 or more")
         if not 0 <= self.index < self.count:
-            last = self.count - 1
             raise UsageError(
-                f"`hosts.index={self.index}`: it must be from 0 to {last} of {self.count}"
+                f"`hosts.index={self.index}` must be from 0 to {self.count - 1}: "
+                f"the number of hosts is {self.count}"
             )
         if self.count > 1:
             _check_address(self.coordinator)
 
     @property
     def leads(self) -> bool:
-        """Whether this one keeps the run's folder, and says how it goes."""
+        """Whether this host keeps the run's folder and reports progress."""
         return self.index == 0
 
     def join(self, keras: Any) -> None:
-        """Wait for all the others; raise `UsageError` where they do not come, or Keras cannot.
+        """Connect to all other hosts, before Keras computes anything.
 
-        To be done before Keras computes anything.
+        Raises:
+            UsageError: The others do not come, or Keras's backend cannot train on several hosts.
+
         """
         if self.count == 1:
             return
@@ -82,33 +84,33 @@ class Hosts:
             self._check_joined(jax)
             return
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
-        self._meet(jax)
-        with hushed():
-            self._told((0,))
+        self._connect(jax)
+        with stdout_held_back():
+            self._gather(0)
 
-    def _meet(self, jax: Any) -> None:
-        """Have JAX wait in a thread: it hears no Ctrl-C, and ends a process that waited in vain."""
+    def _connect(self, jax: Any) -> None:
+        """Initialize JAX in a thread: it blocks Ctrl-C, and ends the process after its own timeout."""
         address = str(self.coordinator).partition(",")[0]  # Keras's variable may name all hosts
         if self.leads:
             _check_port(address)
         failed: list[Exception] = []
 
-        def meet() -> None:
+        def initialize() -> None:
             try:
                 jax.distributed.initialize(
                     address, self.count, self.index, initialization_timeout=FOREVER_SECONDS
                 )
-            except Exception as error:  # noqa: BLE001  (told by the thread that waits)
+            except Exception as error:  # noqa: BLE001  (raised below, in the thread that waits)
                 failed.append(error)
 
-        meeting = threading.Thread(target=meet, daemon=True)
-        meeting.start()
-        meeting.join(PATIENCE_SECONDS)
-        if not meeting.is_alive() and not failed:
+        thread = threading.Thread(target=initialize, daemon=True)
+        thread.start()
+        thread.join(PATIENCE_SECONDS)
+        if not thread.is_alive() and not failed:
             return
         reason = (
-            f"they were not all there in {PATIENCE_SECONDS / 60:g} minutes; each is to be started, "
-            "with a `hosts.index=` of its own, and must reach that address"
+            f"not all of them came within {PATIENCE_SECONDS / 60:g} minutes; start each one with "
+            "its own `hosts.index=`, where it can reach that address"
         )
         if failed:
             reason = first_line(failed[0])
@@ -125,50 +127,37 @@ class Hosts:
 
     @contextmanager
     def all_succeed(self) -> Iterator[None]:
-        """What is done inside was done by all of them, or is an error on each of them."""
+        """Do something that must succeed on all hosts: an error on one is an error on each."""
         try:
             yield
         except (ArchspecError, OSError):
-            self._told((1,))
+            self._gather(1)
             raise
-        failed = [str(host) for host, (flag,) in enumerate(self._told((0,))) if flag]
+        failed = [str(host) for host, flag in enumerate(self._gather(0)) if flag]
         if failed:
-            raise UsageError(f"host {', '.join(failed)} could not go on, and says why")
+            raise UsageError(f"host {', '.join(failed)} failed; see its output")
 
     def any(self, flag: bool) -> bool:
-        """Whether it is so on any of them."""
-        return any(flag for (flag,) in self._told((int(flag),)))
+        """Return whether a flag is set on any host."""
+        return any(self._gather(int(flag)))
 
     def agree(self, what: str, value: str) -> None:
-        """Raise `UsageError` where another one has another `value`."""
-        digest = hashlib.sha256(value.encode()).digest()
-        words = tuple(int.from_bytes(digest[at : at + 3]) for at in range(0, 24, 3))
-        told = self._told(words)
-        others = [str(host) for host, other in enumerate(told) if other != told[0]]
+        """Raise `UsageError` unless all hosts have the same `value`; `what` names it."""
+        if self.count == 1:
+            return
+        digests = self._gather(list(hashlib.sha256(value.encode()).digest()))
+        others = [str(host) for host, each in enumerate(digests) if list(each) != list(digests[0])]
         if others:
             raise UsageError(f"host {', '.join(others)} has another {what} than host 0")
 
-    def _told(self, words: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """What each of them tells."""
+    def _gather(self, value: int | list[int]) -> Any:
+        """Return the value of each host, by its index."""
         if self.count == 1:
-            return [words]
-        import jax  # noqa: PLC0415  (loaded already, by Keras)
+            return [value]
         import numpy as np  # noqa: PLC0415
+        from jax.experimental import multihost_utils  # noqa: PLC0415  (loaded already, by Keras)
 
-        devices = np.array(jax.devices()).reshape(self.count, -1)
-        mesh = jax.sharding.Mesh(devices, ("hosts", "devices"))
-        row, all_rows = (
-            jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
-            for axes in (("hosts",), ())
-        )
-        mine = jax.make_array_from_process_local_data(row, np.array([words], np.int32))
-        # Each device meets its like on the other hosts, and all of them are waited for.
-        told = jax.block_until_ready(jax.jit(_same, out_shardings=all_rows)(mine))
-        return [tuple(map(int, words)) for words in np.asarray(told)]
-
-
-def _same(array: Any) -> Any:
-    return array
+        return multihost_utils.process_allgather(np.array(value, np.int32))
 
 
 ALONE: Final = Hosts()
@@ -176,7 +165,7 @@ ALONE: Final = Hosts()
 
 def _check_address(address: str | None) -> None:
     if address is None:
-        raise UsageError("`hosts.coordinator=` is missing: the ADDRESS:PORT of the first host")
+        raise UsageError("`hosts.coordinator=` is missing: give the ADDRESS:PORT of the first host")
     name, colon, port = address.rpartition(":")
     if not (name and colon and port.isdecimal() and 0 < int(port) < 2**16):
         raise UsageError(
@@ -185,13 +174,15 @@ def _check_address(address: str | None) -> None:
 
 
 def _check_port(address: str) -> None:
-    """Raise `UsageError` where another process listens: JAX would crash, or share the port."""
+    """Raise `UsageError` if another process listens: JAX would crash, or share the port."""
     port = int(address.rpartition(":")[2])
     try:
         socket.create_server(("", port)).close()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UsageError(f"host 0 cannot wait at port {port}: {reason}; take another") from None
+        raise UsageError(
+            f"host 0 cannot wait at port {port}: {reason}; choose another port"
+        ) from None
 
 
 def _no_hosts(backend: str) -> str:
@@ -200,5 +191,5 @@ def _no_hosts(backend: str) -> str:
         reason = " (its MultiWorkerMirroredStrategy fails in fit: keras-team/keras#20585)"
     return (
         f"on {backend}, Keras cannot train on several hosts{reason}; "
-        "on JAX it can: set KERAS_BACKEND=jax on each"
+        "use JAX: set KERAS_BACKEND=jax on each host"
     )
