@@ -70,9 +70,9 @@ def test_a_rate_that_makes_a_network_diverge_is_blamed(keras, network):
     model = network(learning_rate=1e30)
     model.fit(X, Y, epochs=3, verbose=0)
     text = said(keras, model, learning_rate=1e30, losses=[1.1, 40.0, 1e9], x=X, y=Y)
-    assert "The step has left no layer with finite weights." in text
+    assert "After this step no layer has finite weights." in text
     assert text.endswith(
-        "It was growing before: 1.1, 40, 1e+09. The learning rate of 1e+30 is too high: "
+        "It grew before that: 1.1, 40, 1e+09. The learning rate of 1e+30 is too high: "
         "`archspec.find_lr(...)` finds one that suits."
     )
 
@@ -121,7 +121,7 @@ def test_who_clips_already_is_not_told_to(keras, network):
     ],
 )
 def test_a_loss_grows_by_more_than_chance(keras, network, losses, grew):
-    assert ("It was growing before" in said(keras, network(), losses=losses)) is grew
+    assert ("It grew before that" in said(keras, network(), losses=losses)) is grew
 
 
 def test_the_first_layer_that_is_broken_is_named_as_in_the_spec(keras, network):
@@ -146,8 +146,8 @@ def test_images_that_are_not_finite_are_to_blame_and_nothing_else(keras, network
     x[[2, 5], 0, 0, 0] = np.nan, np.inf
     text = said(keras, network(), x=x, y=Y, losses=[1, 9], learning_rate=1.0)
     assert text.endswith(
-        "step 120. 2 of the batch's 8 images hold values that are not finite, the first at place "
-        "3: mend the data, or how they are normalised."
+        "step 120. 2 of the batch's 8 images hold values that are not finite, the first is "
+        "number 3: check the data and their normalisation."
     )
 
 
@@ -196,8 +196,8 @@ def test_float16_overflows_where_bfloat16_does_not(keras, network):
     text = said(keras, model, x=X, y=Y, precision="mixed_float16", learning_rate=0.1)
     assert "The first layer whose output is not finite in mixed_float16 is stage1/conv1." in text
     assert text.endswith(
-        "float16 holds no number over 65,504: `precision: mixed_bfloat16` is as small and has the "
-        "range of float32."
+        "The largest float16 number is 65,504: `precision: mixed_bfloat16` takes as little memory "
+        "and has the range of float32."
     )
     fine = said(keras, network(dtype="mixed_bfloat16"), x=X, y=Y, precision="mixed_bfloat16")
     assert "float16" not in fine

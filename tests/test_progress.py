@@ -25,7 +25,7 @@ from archspec.text import duration, number
 from archspec.training.callbacks import RunFacts, as_keras_callback
 from archspec.training.events import Events
 from archspec.training.pace import Pace, training_flops
-from archspec.training.progress import Progress, Segment, fit_fields
+from archspec.training.progress import Progress, Segment, fit_segments
 
 TEN_STEPS = RunFacts("net", epochs=2, images=320, batch=32, validation_images=64)
 
@@ -274,9 +274,9 @@ def test_a_terminal_may_change_its_width_while_a_run_goes_on(monkeypatch):
         (None, "ab  e  cd"),
     ],
 )
-def test_the_least_important_fields_give_way(columns, line):
-    fields = [Segment(0, "ab"), Segment(9, ""), Segment(2, "e"), Segment(1, "cd")]
-    assert fit_fields(fields, columns) == line
+def test_the_least_important_segments_give_way(columns, line):
+    segments = [Segment(0, "ab"), Segment(9, ""), Segment(2, "e"), Segment(1, "cd")]
+    assert fit_segments(segments, columns) == line
 
 
 @pytest.mark.parametrize(

@@ -395,12 +395,12 @@ def test_a_clock_may_be_coarser_than_an_epoch_is_long(load, monkeypatch):
 
 def best_epochs(epochs: Iterable[tuple[int, float]], images: int) -> list[int | None]:
     """The best epoch after each of them: images right, and the loss."""
-    memory, best = RunState(), []
+    state, best = RunState(), []
     for epoch, (right, loss) in enumerate(epochs, start=1):
         row = {"loss": 1.0, "accuracy": 0.5, "val_loss": loss, "val_accuracy": right / images}
-        memory.rows.append({"epoch": epoch, **row})
-        memory.judge("accuracy", images)
-        best.append(memory.best_epoch)
+        state.rows.append({"epoch": epoch, **row})
+        state.judge("accuracy", images)
+        best.append(state.best_epoch)
     return best
 
 
@@ -494,7 +494,7 @@ def test_a_run_that_diverges_is_an_error_and_keeps_no_broken_model(load):
 def test_the_steps_since_the_loss_was_a_number_are_remembered(tmp_path):
     """However many steps come after, or are told of at once."""
     model, train = SimpleNamespace(stop_training=False), SimpleNamespace(steps=12)
-    kept = {"interrupt": Interrupt(), "memory": RunState()}
+    kept = {"interrupt": Interrupt(), "state": RunState()}
     record = Recorder(None, model, train, tmp_path, judged=1, accuracy="accuracy", **kept)
     for steps, loss in [(4, 1.0), (8, math.nan), (12, math.nan)]:
         record.steps_done(steps, {"loss": loss})

@@ -1,6 +1,5 @@
-"""Training: a recipe, data, and a run folder that explains itself. Keras does the work.
+"""Training a network by its recipe, into a run's folder. Keras does the work.
 
-`run` trains in a `session`, which joins what the rooms give: `recipe` what the spec says,
-`compilation` Keras's objects for it, `data` batches. `watching` tells how it goes, `scoring` and
-`pictures` what came of it.
+`fit` trains in a `session`, which joins a recipe, Keras's objects for it and the data. `progress`
+and `events` report to people and programs; the `recorder` writes checkpoints and history.
 """

@@ -1,8 +1,8 @@
-"""What Keras's callbacks remember from epoch to epoch: kept in a checkpoint, and given back.
+"""State of Keras's callbacks, such as their patience: kept in checkpoints, and restored.
 
-None of them says what it remembers. It is the attributes that a training has changed, but for the
-arguments that a callback was made with: those are in the recipe, and Keras turns some of them about
-in each training anew, as it does the sign of `min_delta`.
+Keras's callbacks have no interface for it. Their state is the plain attributes that training has
+changed, except those named like arguments: these are in the recipe, and Keras changes some in each
+training anew, such as the sign of `min_delta`.
 """
 
 from __future__ import annotations
@@ -15,51 +15,54 @@ from archspec.errors import UsageError
 from archspec.runs.checkpoint import Checkpoint
 
 ARRAYS: Final = "callback/"
+"""Prefix of the callbacks' arrays in a checkpoint."""
 
 
-def remembering(keras: Any, callbacks: Sequence[Any], held: Checkpoint | None = None) -> Any:
-    """A callback whose `memory()` is what those before it remember: plain values, and arrays.
+def callback_state(
+    keras: Any, callbacks: Sequence[Any], checkpoint: Checkpoint | None = None
+) -> Any:
+    """Return a Keras callback to come after `callbacks`, whose `read()` returns their state.
 
-    With a checkpoint they remember what it holds, from when their training begins: Keras lets them
-    forget just before.
+    The state is plain values for each callback, and all arrays by name. With a checkpoint, their
+    state is restored when training begins, after Keras has reset them.
     """
-    if held and len(held.callbacks) != len(callbacks):
+    if checkpoint and len(checkpoint.callbacks) != len(callbacks):
         raise UsageError(
-            f"the checkpoint is of {len(held.callbacks)} callbacks, and the recipe has "
+            f"the checkpoint has {len(checkpoint.callbacks)} callbacks, and the recipe has "
             f"{len(callbacks)}"
         )
 
-    class Remembering(keras.callbacks.Callback):  # type: ignore[misc]
+    class CallbackState(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-            self.begun = [_values(callback) for callback in callbacks]
-            if held:
-                _restore(callbacks, held.callbacks, held.arrays)
+            self.initial = [_values(callback) for callback in callbacks]
+            if checkpoint:
+                _restore(callbacks, checkpoint.callbacks, checkpoint.arrays)
 
-        def memory(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        def read(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
             plain = [
                 {name: value for name, value in _values(callback).items() if value != was.get(name)}
-                for callback, was in zip(callbacks, self.begun, strict=True)
+                for callback, was in zip(callbacks, self.initial, strict=True)
             ]
             return plain, _arrays(callbacks)
 
-    return Remembering()
+    return CallbackState()
 
 
 def _values(callback: Any) -> dict[str, Any]:
-    """A callback's plain attributes, but for what it was told."""
+    """Return a callback's plain attributes, except those named like its arguments."""
     import numpy as np  # noqa: PLC0415
 
     kinds = bool, int, float, str, np.number, np.bool_, type(None)
-    told = inspect.signature(type(callback)).parameters
+    arguments = inspect.signature(type(callback)).parameters
     return {
         name: value.item() if isinstance(value, np.generic) else value
         for name, value in vars(callback).items()
-        if name not in told and isinstance(value, kinds)
+        if name not in arguments and isinstance(value, kinds)
     }
 
 
 def _arrays(callbacks: Sequence[Any]) -> dict[str, Any]:
-    """The lists of arrays among the callbacks' attributes, as weights are, each array by a name."""
+    """Return all lists of arrays among the callbacks' attributes, such as weights, by name."""
     return {
         f"{ARRAYS}{index}/{name}/{number:05}": array
         for index, callback in enumerate(callbacks)
@@ -85,5 +88,5 @@ def _restore(
             lists.setdefault((int(index), attribute), []).append(arrays[name])
     for callback, values in zip(callbacks, plain, strict=True):
         vars(callback).update(values)
-    for (number, attribute), held in lists.items():
-        setattr(callbacks[number], attribute, held)
+    for (number, attribute), each in lists.items():
+        setattr(callbacks[number], attribute, each)

@@ -1,6 +1,6 @@
-"""What a training run tells whoever watches it.
+"""Watchers: plain objects that are notified of a run's progress.
 
-The watchers are plain objects; `as_keras_callback` is all that Keras sees of them.
+`as_keras_callback` makes a Keras callback of one.
 """
 
 from __future__ import annotations
@@ -20,41 +20,42 @@ Logs: TypeAlias = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What is known of a run before its first step."""
+    """Facts about a run that are known before its first step."""
 
     name: str
     epochs: int
-    """The number of the last one."""
+    """Number of the last epoch."""
     images: int
-    """That an epoch trains on."""
+    """Images per epoch."""
     batch: int
+    """Images per step."""
     first_epoch: int = 1
-    """A later one where a run goes on."""
+    """Number of the first epoch, above 1 in a resumed run."""
     validation_images: int = 0
     accuracy: str = "accuracy"
-    """The measure that people look at first, as Keras calls it."""
+    """Keras's name of the main accuracy."""
     flops_per_image: int = 0
-    """Of a training step, as `pace.training_flops` counts them; 0 where unknown."""
+    """FLOPs of a training step per image, as `pace.training_flops` counts them; 0 if unknown."""
     peak_flops: float = 0.0
-    """A second, of all that the run computes on; 0 where unknown."""
+    """FLOPs per second of all devices of the run; 0 if unknown."""
     memory: Callable[[], MemoryUse] | None = None
-    """Measures the memory in use, as `machine.memory` does."""
+    """Function that returns the memory in use, such as `system.memory`."""
     least_loss: float | None = None
-    """What the validation loss, or without validation the loss, does not fall below; None where
-    that is 0, or not known."""
+    """Least possible validation loss, or loss without validation; None if it is 0 or unknown."""
 
     @property
     def steps(self) -> int:
-        """Of an epoch."""
+        """Steps per epoch."""
         return math.ceil(self.images / self.batch)
 
     @property
     def validation_steps(self) -> int:
+        """Batches per validation."""
         return math.ceil(self.validation_images / self.batch)
 
 
 class Ending(Protocol):
-    """What watchers may know of how a run ended."""
+    """The result of a run, as watchers see it: a part of `runs.outcome.Run`."""
 
     @property
     def folder(self) -> Path: ...
@@ -71,42 +72,49 @@ class Ending(Protocol):
 
 
 class Watcher:
-    """What is told of a run, in this order; a subclass hears what it overrides.
+    """A base class whose methods a run calls; a subclass overrides those that it needs.
 
-    Epochs and steps count from 1. An epoch is begins, rate_changes (perhaps), steps_done (many),
-    validated (perhaps), epoch_ends, saved (perhaps). `says` and `warns` may come at any time.
+    Epochs and steps count from 1. An epoch calls `epoch_begins`, perhaps `rate_changes`,
+    `steps_done` many times, perhaps `validated` many times, `epoch_ends`, and `saved` if it is
+    whole. `says` and `warns` may be called at any time.
     """
 
-    def begins(self, facts: RunFacts) -> None: ...
+    def begins(self, facts: RunFacts) -> None:
+        """Note that training begins."""
 
-    def epoch_begins(self, epoch: int) -> None: ...
+    def epoch_begins(self, epoch: int) -> None:
+        """Note that an epoch begins."""
 
     def rate_changes(self, rate: float) -> None:
-        """The epoch that begins has another learning rate than the one before."""
+        """Note that this epoch has another learning rate than the one before."""
 
     def steps_done(self, steps: int, logs: Logs) -> None:
-        """So many steps of the epoch; `logs` are the measures' means over them."""
+        """Note that `steps` steps of the epoch are done; `logs` are means over them."""
 
     def validated(self, steps: int) -> None:
-        """So many batches of the validation; 0 when it begins."""
+        """Note that `steps` batches of the validation are done; 0 when it begins."""
 
-    def epoch_ends(self, epoch: int, logs: Logs) -> None: ...
+    def epoch_ends(self, epoch: int, logs: Logs) -> None:
+        """Note that an epoch ends, with the measures of training and validation."""
 
     def saved(self, path: Path, epoch: int, *, best: bool) -> None:
-        """The state after `epoch` is safe in `path`."""
+        """Note that the state after `epoch` is saved in `path`."""
 
-    def says(self, text: str) -> None: ...
+    def says(self, text: str) -> None:
+        """Show a line of text."""
 
-    def warns(self, text: str) -> None: ...
+    def warns(self, text: str) -> None:
+        """Show a warning."""
 
-    def ends(self, ending: Ending) -> None: ...
+    def ends(self, ending: Ending) -> None:
+        """Note that the run ended."""
 
 
 def as_keras_callback(keras: Any, watcher: Watcher) -> Any:
-    """A Keras callback that tells `watcher`, without making the device wait after each step."""
+    """Return a Keras callback that notifies `watcher`, without waiting for the device."""
 
     class Watching(keras.callbacks.Callback):  # type: ignore[misc]
-        # Lets Keras read a step's logs in another thread, which is where they are waited for.
+        # Keras then reads a step's logs in another thread, which does the waiting.
         async_safe = True
 
         def __init__(self) -> None:
@@ -147,5 +155,5 @@ def as_keras_callback(keras: Any, watcher: Watcher) -> Any:
 
 
 def learning_rate(keras: Any, model: Any) -> float:
-    """The one of the next step, in the digits that a float32 has: 0.1, not 0.10000000149011612."""
+    """Return the next step's learning rate with float32 digits: 0.1, not 0.10000000149011612."""
     return float(f"{float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)):.7g}")

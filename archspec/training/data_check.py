@@ -1,10 +1,11 @@
-"""Whether the images are still those that a run began with, looked at after each epoch."""
+"""A check after each epoch that the images are still those that the run began with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from archspec.runs.files import DATA
 from archspec.training.callbacks import Logs, Watcher
 from archspec.training.hosts import Hosts
 
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
 
 
 class DataCheck(Watcher):
-    """A watcher that ends a run whose images changed, before the epoch is written down.
+    """A watcher that ends a run whose images changed, before the epoch is recorded.
 
-    Of images that others may stand in for, it says so where that touches a score.
+    With `on_error: skip`, others stand in for unreadable images: a warning says so if that affects
+    a validation score.
     """
 
     def __init__(self, data: Data, watchers: Sequence[Watcher], hosts: Hosts) -> None:
@@ -33,7 +35,7 @@ class DataCheck(Watcher):
             self._failed = failed
             for watcher in self._watchers:
                 watcher.warns(
-                    f"{failed:,} of the {len(data.validation):,} validation images cannot be read "
-                    "any more: others of their classes stand in, and count twice in validation's "
-                    "measures; data.json names them"
+                    f"{failed:,} of the {len(data.validation):,} validation images can no longer "
+                    "be read: others of their classes take their place, and count twice in the "
+                    f"validation's measures; {DATA} names them"
                 )

@@ -1,4 +1,4 @@
-"""Session -> what a run's folder says before the first step: on what is trained what, and where."""
+"""A session -> the files that describe its run before the first step: spec, data, environment."""
 
 from __future__ import annotations
 
@@ -18,36 +18,37 @@ from archspec.runs.records import VERSION, DataRecord, PartSizes
 from archspec.spec.writing import to_yaml
 from archspec.training.session import Session
 
-VERSIONS: Final = (
+PACKAGES: Final = (
     "keras", "tensorflow", "jax", "torch",
     "numpy", "pillow", "opencv-python-headless", "scikit-learn",
 )  # fmt: skip
+"""Packages whose versions a run records."""
 
 
 def write(session: Session, home: Path) -> None:
-    """Write all that is known before the first step; a run that goes on adds a sitting."""
+    """Write the files that are known before the first step, and add this process's environment."""
     recipe, data = _recipe(session), data_record(session)
     network = session.plan.spec.to_dict() | {"train": recipe}
     Origin(VERSION, origin.network(session.plan.spec), recipe, data).write(home)
     data.write(home)
-    records.add_environment(home, _sitting(session))
+    records.add_environment(home, _environment(session))
     if session.transferred is not None:
         session.transferred.write(home)
-    folder.write_text(home / SPEC, to_yaml(network))  # the last: with it a run can go on
+    folder.write_text(home / SPEC, to_yaml(network))  # last, as its presence means that all are
 
 
 def _recipe(session: Session) -> dict[str, Any]:
-    """The recipe; its paths are whole, for a run that goes on from elsewhere."""
+    """Return the recipe with absolute paths, so that the run can resume from another directory."""
     recipe = session.recipe.to_dict()
     for section, key in (("data", "path"), ("transfer", "from")):
-        held = recipe.get(section) or {}
-        if held.get(key) and Path(held[key]).exists():
-            held[key] = str(Path(held[key]).resolve())
+        given = recipe.get(section) or {}
+        if given.get(key) and Path(given[key]).exists():
+            given[key] = str(Path(given[key]).resolve())
     return recipe
 
 
 def data_record(session: Session) -> DataRecord:
-    """Return what `data.json` is to hold."""
+    """Return the contents of `data.json`."""
     data = session.data
     return DataRecord(
         source=data.name,
@@ -67,10 +68,10 @@ def data_record(session: Session) -> DataRecord:
     )
 
 
-def _sitting(session: Session) -> Mapping[str, Any]:
-    """On what this process computes."""
+def _environment(session: Session) -> Mapping[str, Any]:
+    """Return the machine, devices and versions on which this process trains."""
     versions = {"archspec": __version__}
-    for name in VERSIONS:
+    for name in PACKAGES:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

@@ -1,6 +1,6 @@
-"""Why a loss became infinite or no number, as far as the model and the batch still show it.
+"""The reason why a loss became infinite or NaN, as far as model and batch still show it.
 
-Causes are looked for in the order in which one leads to the next: data, loss, precision, rate.
+Causes are tried in the order in which one leads to the next: data, loss, precision, rate.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from archspec.keras_model.build import PART
 from archspec.keras_model.engine import deep
 
 MAIN: Final = "output"
-"""What the labels of a network's only output are called here."""
+"""Name for the labels of a network's only output."""
 
 GROWN: Final = 1.5
-"""A loss this many times the lowest before it was growing; less is chance."""
+"""Multiple of the lowest loss from which a loss counts as growing; less is chance."""
 
 HUGE: Final = 1e4
-"""No weight of a network that learns is so large."""
+"""Size that no weight of a network reaches while it learns."""
 
 HIGHEST_USUAL_RATE: Final = 1.0
-"""No optimizer trains at a higher learning rate but by way of exception; nor does at a tenth of
-one that is many times too high, so there the rate is to be looked for, not lowered."""
+"""Highest learning rate at which optimizers usually train. Above it, a tenth may still be too
+high, so the advice is to search for a rate instead."""
 
 FLOAT16_LARGEST: Final = 65_504
 EXAMPLES: Final = 32
-"""Images that are looked at together: the outputs of every layer are held at once."""
+"""Images to examine at a time: the outputs of all layers are in memory together."""
 
 
 def diagnose(
@@ -44,37 +44,45 @@ def diagnose(
     x: Any = None,
     y: Any = None,
 ) -> str:
-    """A few sentences: where the loss failed, what shows why, and what may help.
+    """Return a few sentences: where the loss failed, the likely reason, and possible remedies.
 
-    In one of `steps` it was, which count from 1. `losses` are those measured before, oldest first;
-    `learning_rate` is the one in use; `x` and `y` are a batch of these steps, where one is at hand.
-    The model is only looked at.
+    Args:
+        keras: The Keras module.
+        model: The model, which is not changed.
+        epoch: Number of the epoch.
+        steps: The steps in one of which the loss failed, from 1.
+        losses: Earlier losses, oldest first.
+        learning_rate: The learning rate in use.
+        precision: The recipe's precision.
+        x: Images of a batch of these steps, if at hand.
+        y: Their labels.
+
     """
     where = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
-    said = [f"The loss became infinite or not a number in epoch {epoch}, {where}."]
+    lines = [f"The loss became infinite or not a number in epoch {epoch}, {where}."]
     if wrong := wrong_data(model, x, y):
-        return " ".join([*said, *wrong])
-    said += _broken(keras, model)
+        return " ".join([*lines, *wrong])
+    lines += _broken(keras, model)
     if mismatch := list(_mismatch(keras, model)):
-        return " ".join([*said, *mismatch])
+        return " ".join([*lines, *mismatch])
     overflow, growth = list(_overflow(keras, model, precision, x)), list(_growth(losses))
     too_fast = [*_exploded(keras, model), *growth]
-    said += [*overflow, *too_fast]
+    lines += [*overflow, *too_fast]
     if learning_rate is not None and learning_rate > HIGHEST_USUAL_RATE:
-        return " ".join([*said, _unusual_rate(learning_rate)])
+        return " ".join([*lines, _unusual_rate(learning_rate)])
     zeros = [] if overflow or too_fast else list(_zeros(keras, model, x))
     if _is_float16(precision) and not growth:
-        said.append(
-            f"float16 holds no number over {FLOAT16_LARGEST:,}: `precision: mixed_bfloat16` is as "
-            "small and has the range of float32."
+        lines.append(
+            f"The largest float16 number is {FLOAT16_LARGEST:,}: `precision: mixed_bfloat16` takes "
+            "as little memory and has the range of float32."
         )
     elif too_fast or not (overflow or zeros):
-        said.append(_rate(model, learning_rate, sure=bool(too_fast)))
-    return " ".join([*said, *zeros])
+        lines.append(_rate(model, learning_rate, sure=bool(too_fast)))
+    return " ".join([*lines, *zeros])
 
 
 def wrong_data(model: Any, x: Any, y: Any) -> list[str]:
-    """What is wrong with a batch: sentences."""
+    """Return sentences about what is wrong with a batch."""
     return [*_images(x), *_labels(model, y)]
 
 
@@ -88,7 +96,7 @@ def _images(x: Any) -> Iterator[str]:
     if broken.any():
         yield (
             f"{broken.sum()} of the batch's {len(pixels)} images hold values that are not finite, "
-            f"the first at place {broken.argmax() + 1}: mend the data, or how they are normalised."
+            f"the first is number {broken.argmax() + 1}: check the data and their normalisation."
         )
 
 
@@ -101,7 +109,7 @@ def _labels(model: Any, y: Any) -> Iterator[str]:
             continue
         given, classes = np.asarray(labels), int(output.shape[-1])
         if given.dtype.kind == "f" and not np.isfinite(given).all():
-            yield "Some of the batch's labels are not finite: mend the data."
+            yield "Some of the batch's labels are not finite: check the data."
         elif given.dtype.kind in "iu" and given.ndim == 1 and classes > 1:
             outside = sorted({int(label) for label in given if not 0 <= label < classes})
             if outside:
@@ -112,11 +120,11 @@ def _labels(model: Any, y: Any) -> Iterator[str]:
 
 
 def _broken(keras: Any, model: Any) -> Iterator[str]:
-    """Which weights are no numbers by now: the failed step has often spoilt them all."""
+    """Yield which weights are infinite or NaN; often the failed step has spoilt all of them."""
     layers = [layer for layer in model.layers if layer.weights]
     broken = [layer for layer in layers if not all(_is_finite(keras, w) for w in layer.weights)]
     if len(broken) == len(layers) > 1:
-        yield "The step has left no layer with finite weights."
+        yield "After this step no layer has finite weights."
     elif broken:
         yield (
             f"The first layer with weights that are not finite is {_path(broken[0])} "
@@ -154,7 +162,7 @@ def _number(keras: Any, tensor: Any) -> float:
 
 
 def _mismatch(keras: Any, model: Any) -> Iterator[str]:
-    """A loss that takes the logarithm of what is no probability."""
+    """Yield a loss that takes the logarithm of values that are not probabilities."""
     losses = getattr(model, "loss", None)
     for name, output in _outputs(model).items():
         loss = losses.get(name) if isinstance(losses, Mapping) else losses
@@ -162,13 +170,13 @@ def _mismatch(keras: Any, model: Any) -> Iterator[str]:
         if loss is not None and takes_logits is False and not _is_bounded(keras, output):
             yield (
                 f"The loss `{loss.name}` takes the output as a probability, but its layer has no "
-                "softmax or sigmoid: leave `from_logits` out of the recipe's loss, which then goes "
-                "by the last layer, or end that one in `activation: softmax`."
+                "softmax or sigmoid: leave `from_logits` out of the recipe's loss, and it "
+                "follows from the last layer; or give that layer `activation: softmax`."
             )
 
 
 def _is_bounded(keras: Any, output: Any) -> bool:
-    """Whether an output lies between 0 and 1, as far as its layer says."""
+    """Return whether an output is between 0 and 1, judging by its layer."""
     layer = output._keras_history.operation  # noqa: SLF001  (Keras has no public way)
     if isinstance(layer, keras.layers.Softmax):
         return True
@@ -178,18 +186,18 @@ def _is_bounded(keras: Any, output: Any) -> bool:
 
 
 def _overflow(keras: Any, model: Any, precision: str, x: Any) -> Iterator[str]:
-    """The first layer to give what is no number, though all weights are."""
+    """Yield the first layer whose output is infinite or NaN, if all weights are finite."""
     if x is None or not all(_is_finite(keras, weight) for weight in model.weights):
         return
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     try:
         outputs = [layer.output for layer in layers]
-    except (AttributeError, ValueError):  # a layer that is used twice has no one output
+    except (AttributeError, ValueError):  # a layer that is used twice has no single output
         return
     with deep(len(layers)):
-        seen = keras.Model(model.inputs, outputs)
-    for some in _parts(keras, x):
-        for layer, value in zip(layers, seen(some, training=False), strict=True):
+        watched = keras.Model(model.inputs, outputs)
+    for images in _parts(keras, x):
+        for layer, value in zip(layers, watched(images, training=False), strict=True):
             if not _is_finite(keras, value):
                 kind = f" in {precision}" if _is_float16(precision) else ""
                 yield f"The first layer whose output is not finite{kind} is {_path(layer)}."
@@ -201,15 +209,15 @@ def _zeros(keras: Any, model: Any, x: Any) -> Iterator[str]:
     if x is None or not bounded or _from_logits(model):
         return
     zeros = 0
-    for some in _parts(keras, x):
-        given = model(some, training=False)
-        values = given if isinstance(given, Mapping) else {MAIN: given}
+    for images in _parts(keras, x):
+        output = model(images, training=False)
+        values = output if isinstance(output, Mapping) else {MAIN: output}
         for name in bounded:
             zeros += int(_number(keras, keras.ops.sum(keras.ops.cast(values[name] == 0, "int32"))))
     if zeros:
         yield (
             f"{zeros:,} of the batch's probabilities are exactly 0, and the logarithm of 0 is "
-            "infinite: end the network without softmax, and the loss is taken from its logits."
+            "infinite: leave the softmax out at the end, so that the loss is computed from logits."
         )
 
 
@@ -220,15 +228,15 @@ def _parts(keras: Any, x: Any) -> Iterator[Any]:
 
 def _from_logits(model: Any) -> bool:
     losses = getattr(model, "loss", None)
-    found = losses.values() if isinstance(losses, Mapping) else [losses]
-    return any(getattr(loss, "from_logits", False) for loss in found)
+    each = losses.values() if isinstance(losses, Mapping) else [losses]
+    return any(getattr(loss, "from_logits", False) for loss in each)
 
 
 def _growth(losses: Sequence[float]) -> Iterator[str]:
     known = [loss for loss in losses if math.isfinite(loss)]
     if len(known) > 1 and known[-1] > GROWN * min(known[:-1]):
         last = ", ".join(f"{loss:.3g}" for loss in known[-3:])
-        yield f"It was growing before: {last}."
+        yield f"It grew before that: {last}."
 
 
 def _rate(model: Any, rate: float | None, *, sure: bool) -> str:
@@ -260,5 +268,5 @@ def _outputs(model: Any) -> dict[str, Any]:
 
 
 def _path(layer: Any) -> str:
-    """As the spec's author knows it."""
+    """Return a layer's path, as the report names it."""
     return str(layer.name).replace(PART, SEPARATOR)

@@ -1,22 +1,22 @@
-"""How far a training run is, for programs: a JSON object a line.
+"""Progress of a training run for programs: one JSON object per line.
 
-Every object has `event` and `time` (seconds since 1970). What is not known is null, and so is a
-measure that is infinite or not a number. Epochs and steps count from 1. The events, in order:
+Every object has `event` and `time` (seconds since 1970). Unknown values are null, and so are
+infinite or NaN measures. Epochs and steps count from 1. The events, in order:
 
-start    name, epochs, first_epoch, images, batch, steps (of an epoch), validation_images,
-         flops_per_image, peak_flops (a second), least_loss (that smoothed labels allow)
+start    name, epochs, first_epoch, images, batch, steps (per epoch), validation_images,
+         flops_per_image, peak_flops (per second), least_loss (the least possible loss)
 step     epoch, step, measures, images_per_second, share_of_peak, seconds_left, memory_bytes;
-         at most one a second
-epoch    epoch, step (its last), whole (whether none is missing), measures (those of the validation
-         begin with val_), learning_rate (the one that it began with), images_per_second,
-         share_of_peak, seconds_left, memory_bytes
+         at most one per second
+epoch    epoch, step (the last one), whole (whether no step is missing), measures (validation's
+         begin with val_), learning_rate (at its beginning), images_per_second, share_of_peak,
+         seconds_left, memory_bytes
 saved    epoch, path, best
 message  text
 warning  text
-end      outcome, folder, best_epoch, test (measures), seconds, advice (why the loss became no
-         number, where it did)
+end      outcome, folder, best_epoch, test (measures), seconds, advice (why the loss became infinite
+         or NaN, if it did)
 
-Keys may be added, but none changes its meaning or goes away.
+Keys may be added, but none changes its meaning or is removed.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ from typing import Any, Final, TextIO
 from archspec.system import Gauge
 from archspec.training.callbacks import Ending, Logs, RunFacts, Watcher
 from archspec.training.pace import Pace
-from archspec.training.progress import tell
+from archspec.training.progress import write_at_once
 
 STEP_SECONDS: Final = 1.0
+"""Shortest time between two step events."""
 
 
 class Events(Watcher):
-    """Writes each event at once; a reader who went away is no reason to end a training."""
+    """A watcher that writes each event at once. Training goes on if its reader has gone."""
 
     def __init__(
         self,
@@ -50,8 +51,8 @@ class Events(Watcher):
         self._stream = stream
         self._clock = clock
         self._now = now
-        self._lock = threading.RLock()  # some backends tell of steps in a thread of their own
-        self._told = float("-inf")
+        self._lock = threading.RLock()  # some backends report steps in another thread
+        self._last_step = float("-inf")
         self._rate: float | None = None
 
     def begins(self, facts: RunFacts) -> None:
@@ -85,8 +86,8 @@ class Events(Watcher):
         with self._lock:
             self._pace.steps_done(steps)
             now = self._clock()
-            if now - self._told >= STEP_SECONDS:
-                self._told = now
+            if now - self._last_step >= STEP_SECONDS:
+                self._last_step = now
                 pace = self._pace
                 known = {"epoch": pace.epoch, "step": pace.steps, "measures": dict(logs)}
                 self._write("step", **known, **self._rates())
@@ -134,13 +135,15 @@ class Events(Watcher):
         }
 
     def _write(self, event: str, **values: Any) -> None:
-        found = {"event": event, "time": self._now(), **values}
+        values = {"event": event, "time": self._now(), **values}
         with self._lock:
-            tell(self._stream, json.dumps(_without_infinities(found), allow_nan=False) + "\n")
+            write_at_once(
+                self._stream, json.dumps(_without_infinities(values), allow_nan=False) + "\n"
+            )
 
 
 def _without_infinities(value: Any) -> Any:
-    """JSON has no infinity, and no number that is none."""
+    """Return a value with None for infinities and NaN, which JSON does not have."""
     if isinstance(value, dict):
         return {name: _without_infinities(each) for name, each in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

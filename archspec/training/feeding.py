@@ -1,7 +1,7 @@
 """Data -> batches, in the form that feeds each of Keras's backends fastest.
 
-What is in a batch depends on the seed, the epoch and the step alone, and of several hosts on which
-one it is. Nothing here keeps a state, so a resumed run sees the batches that it would have seen.
+The contents of a batch depend only on seed, epoch and step, and on the host where there are
+several. There is no other state, so a resumed run gets the same batches.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 READERS: Final = 4
-"""Threads that prepare batches ahead."""
+"""Number of threads that prepare batches ahead."""
 
 CHEAP: Final = 2**17
-"""Values of a batch that are taken from memory as fast as a thread is asked for them."""
+"""Largest number of values in a batch that is copied faster than a thread can be asked for it."""
 
 _ORDER, _AUGMENT = range(2)
-"""What random numbers are for: each purpose has a stream of its own."""
+"""Purposes of random numbers, each with its own stream."""
 
 
 @dataclass(eq=False)
@@ -43,21 +43,21 @@ class Feed:
     one_hot: bool
     """Whether a label becomes a vector of classes."""
     outputs: tuple[str, ...] | None = None
-    """The names of the outputs that each want the labels; None where there is but one."""
+    """Names of the outputs, each of which gets the labels; None for a single output."""
     seed: int | None = None
-    """Of the order and of the augmentations; None keeps the order."""
+    """Seed of order and augmentations; None keeps the order."""
     augmentations: tuple[Augmentation, ...] = ()
     weights: NDArray[np.float32] | None = None
-    """Of each class in the loss."""
+    """Weight of each class in the loss."""
     devices: Devices = field(default_factory=Devices)
-    """That share each batch."""
+    """Devices that share each batch."""
     epoch: int = 1
-    """The one that Keras goes through next."""
+    """Number of the epoch that Keras trains next."""
     _ordered: tuple[int, NDArray[np.int64]] | None = field(default=None, init=False, repr=False)
     _failure: UsageError | None = field(default=None, init=False, repr=False)
 
     def looking_at(self, part: Subset) -> Feed:
-        """Of a part of the data that is only looked at: in its own order, as it is."""
+        """Return a feed of images that are not trained on: in their own order, not augmented."""
         multiple = self.devices.multiple
         batch = min(self.batch, max(1, len(part) // multiple) * multiple)
         return replace(
@@ -66,19 +66,21 @@ class Feed:
 
     @property
     def images(self) -> int:
-        """That an epoch goes through. Of those that it trains on, chance leaves the odd ones out.
+        """Number of images per epoch.
 
-        That is where devices cannot share them rightly (see `Devices.multiple`).
+        If devices cannot share all training images evenly, a random few are left out of each
+        epoch (see `Devices.multiple`).
         """
         count = len(self.part)
         return count if self.seed is None else count - count % self.devices.multiple
 
     @property
     def steps(self) -> int:
+        """Number of batches per epoch."""
         return math.ceil(self.images / self.batch)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """An epoch's examples, by their places in the part."""
+        """Return an epoch's order of images, as positions in the part."""
         import numpy as np  # noqa: PLC0415
 
         count = len(self.part)
@@ -91,9 +93,9 @@ class Feed:
         return ordered[1]
 
     def batch_at(self, epoch: int, step: int) -> tuple[Any, ...]:
-        """What Keras takes for a step, from 0: images, labels, and perhaps their weights.
+        """Return images, labels and perhaps weights of a step, which counts from 0.
 
-        Of several hosts each has its share.
+        With several hosts, each gets its share.
         """
         positions = self.order(epoch)[step * self.batch : (step + 1) * self.batch]
         mine = positions[self.devices.mine(len(positions))]
@@ -101,10 +103,10 @@ class Feed:
         return self._spread(*self._examples(epoch, step, mine, host))
 
     def for_keras(self, keras: Any, *, endless: bool = False) -> Any:
-        """The epoch's batches as Keras's `fit`, `evaluate` and `predict` take them.
+        """Return an epoch's batches as Keras's `fit`, `evaluate` and `predict` take them.
 
-        Gone through again, they are those of what `epoch` says by then. If `endless`, which is for
-        TensorFlow, those of the epochs after it follow: they are read ahead of their epoch.
+        Each iteration yields the batches of `epoch` as it is by then. With `endless`, which is for
+        TensorFlow, later epochs follow, and their batches are read ahead of time.
         """
         if keras.backend.backend() == "tensorflow":
             return self._pipeline(endless=endless)
@@ -112,7 +114,7 @@ class Feed:
 
     @property
     def _is_looked_up(self) -> bool:
-        """Whether a batch is only taken from memory."""
+        """Whether preparing a batch only copies from memory."""
         return self.part.pixels.array is not None and not self.augmentations
 
     @property
@@ -121,8 +123,8 @@ class Feed:
         return self._is_looked_up and self.batch * self.part.pixels.shape.size <= CHEAP
 
     @contextmanager
-    def heard(self) -> Iterator[None]:
-        """Raise what went wrong in reading, where TensorFlow says only that something did."""
+    def reading_errors(self) -> Iterator[None]:
+        """Raise the error of reading an image in place of TensorFlow's general one."""
         try:
             yield
         except Exception:
@@ -151,17 +153,17 @@ class Feed:
         images = self.preprocessing(pixels)
         if self.weights is None:
             return images, labels
-        # A mixed label weighs what its shares do.
+        # The weight of a mixed label is the mean over its classes.
         return images, labels, labels @ self.weights if self.one_hot else self.weights[labels]
 
     def _spread(self, images: Any, *targets: Any) -> tuple[Any, ...]:
-        """Labels and weights for each output by its name, or for the only one."""
+        """Return labels and weights for each output by its name, or for the only one."""
         if self.outputs is None:
             return images, *targets
         return images, *(dict.fromkeys(self.outputs, target) for target in targets)
 
     def _pipeline(self, *, endless: bool) -> Any:
-        """TensorFlow's own, which prepares batches while a step runs."""
+        """Return a TensorFlow dataset, which prepares batches while a step runs."""
         import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
 
         label = tf.TensorSpec((None, self.classes), "float32")
@@ -178,7 +180,7 @@ class Feed:
             return self._spread(*map(tf.ensure_shape, tensors, [spec.shape for spec in specs]))
 
         def steps(epoch: Any) -> Any:
-            """Of each step, the positions; taken one by one, they would take longer than images."""
+            """Return each step's positions; one by one they would take longer than the images."""
             order = tf.numpy_function(self.order, [epoch], "int64")
             order = tf.ensure_shape(order, (self.images,))
             whole = self.images - self.images % self.batch
@@ -200,11 +202,11 @@ class Feed:
         count = tf.data.INFINITE_CARDINALITY if endless else self.steps
         counted = tf.data.experimental.assert_cardinality(count)
         options = tf.data.Options()
-        options.autotune.enabled = False  # its thread may sleep for a minute before it ends
+        options.autotune.enabled = False  # its thread may take a minute to end
         return batches.apply(counted).prefetch(READERS).with_options(options)
 
     def _look_up(self, tf: Any) -> Any:
-        """A step's examples without a visit to Python, which a small network would wait for."""
+        """Return a function that makes a batch without Python, which small networks wait for."""
         with tf.device("CPU"):
             stored = tf.convert_to_tensor(self.part.pixels.array)
             indices = tf.convert_to_tensor(self.part.indices)
@@ -221,10 +223,9 @@ class Feed:
 
 
 def _sequence(keras: Any, feed: Feed) -> Any:
-    """A feed as Keras's own kind of data set, for JAX and torch.
+    """Return a feed as a Keras `PyDataset`, for JAX and torch.
 
-    It reads ahead by itself: Keras's way of doing it may begin with an epoch before it is told
-    which one that is.
+    It reads ahead by itself, because Keras may begin to read an epoch before it is told which one.
     """
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]

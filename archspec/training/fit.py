@@ -33,7 +33,7 @@ from archspec.runs.state import RunState
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
 from archspec.training import description, resuming, units
-from archspec.training.callback_state import remembering
+from archspec.training.callback_state import callback_state
 from archspec.training.callbacks import Watcher, as_keras_callback
 from archspec.training.data_check import DataCheck
 from archspec.training.diagnosis import diagnose, wrong_data
@@ -205,7 +205,7 @@ def _train(
         judged=len(session.data.validation) or session.train.images,
         accuracy=session.objective.accuracy,
         interrupt=interrupt,
-        memory=held.state if held else RunState(),
+        state=held.state if held else RunState(),
         watchers=watchers,
         hosts=hosts,
     )
@@ -215,7 +215,7 @@ def _train(
         stages = deque(stage for stage in session.stages() if stage.last_epoch >= max(done, 1))
         stage = stages.popleft()
         callbacks = session.compile(stage, home)
-        record.remembering = remembering(keras, callbacks, held)
+        record.callback_state = callback_state(keras, callbacks, held)
         record.units = units.of(session)
         if held:
             checkpoint.restore(model, held)
@@ -226,7 +226,7 @@ def _train(
         if held:
             record.publish(done)
         elif record.units is not None:
-            record.memory.units.append(record.units.measure())
+            record.state.units.append(record.units.measure())
         facts = session.facts(done, watchers)
         for watcher in watchers:
             for line in session.describe():
@@ -236,27 +236,27 @@ def _train(
             watching = [
                 as_keras_callback(keras, watcher) for watcher in (*watchers, unchanged, record)
             ]
-            with session.train.heard(), session.validation.heard():
+            with session.train.reading_errors(), session.validation.reading_errors():
                 model.fit(
                     **_fed(session),
                     initial_epoch=done,
                     # Of one that had stopped early none, but callbacks have their last word.
-                    epochs=done if record.memory.stopped else stage.last_epoch,
+                    epochs=done if record.state.stopped else stage.last_epoch,
                     validation_data=session.validation.for_keras(keras)
                     if session.validation.steps
                     else None,
                     shuffle=False,  # that is the feed's
-                    callbacks=[*aligning, *callbacks, record.remembering, *watching],
+                    callbacks=[*aligning, *callbacks, record.callback_state, *watching],
                     verbose=0,
                 )
-            if model.stop_training or record.memory.stopped or not stages:
+            if model.stop_training or record.state.stopped or not stages:
                 break
             if hosts.leads:
                 record.write_best()  # the next stage's optimizer holds other variables
             done = stage.last_epoch
             stage = stages.popleft()
             callbacks = session.compile(stage, home)
-            record.remembering = remembering(keras, callbacks)
+            record.callback_state = callback_state(keras, callbacks)
             record.units = units.of(session)
         with hosts.all_succeed():
             run = _finish(session, home, record, interrupt)
@@ -300,7 +300,7 @@ def _finish(session: Session, home: Path, record: Recorder, interrupt: Interrupt
 
     A host that does not lead only knows.
     """
-    model, memory, leads = session.model, record.memory, session.devices.hosts.leads
+    model, state, leads = session.model, record.state, session.devices.hosts.leads
     if leads:
         record.write_best()
     outcome: Outcome = "finished"
@@ -310,13 +310,13 @@ def _finish(session: Session, home: Path, record: Recorder, interrupt: Interrupt
         advice = _advice(session.alone(), record) if leads else ""
     elif interrupt.requested:
         outcome = "interrupted"
-    elif len(memory.rows) < session.recipe.epochs:
+    elif len(state.rows) < session.recipe.epochs:
         outcome = "stopped early"
     if outcome != "diverged" and leads:
         with folder.whole(home / FINAL) as partial:
             model.save(partial)
     test: Mapping[str, float] = {}
-    best = memory.best_epoch is not None and len(session.data.test)
+    best = state.best_epoch is not None and len(session.data.test)
     if outcome != "interrupted" and best and leads:
         alone = session.alone()
         # Its optimizer is another than this one, where a stage of other layers has followed.
@@ -326,11 +326,11 @@ def _finish(session: Session, home: Path, record: Recorder, interrupt: Interrupt
         folder=home,
         name=session.plan.spec.name,
         outcome=outcome,
-        history=tuple(memory.rows),
-        best_epoch=memory.best_epoch,
+        history=tuple(state.rows),
+        best_epoch=state.best_epoch,
         test=test,
         test_accuracy=test[session.objective.accuracy] if test else None,
-        seconds=memory.seconds,
+        seconds=state.seconds,
         params=model.count_params(),
         advice=advice,
     )
@@ -348,9 +348,9 @@ def _finish(session: Session, home: Path, record: Recorder, interrupt: Interrupt
             accuracy=accuracy,
             least_loss=least.value if least else None,
         )
-    if memory.units:
+    if state.units:
         renderer("units").write_units(
-            memory.units, run.name, *(home / name for name in UNITS_PICTURES)
+            state.units, run.name, *(home / name for name in UNITS_PICTURES)
         )
     description.data_record(session).write(home)  # which may have skipped more images by now
     summary.write(
@@ -377,7 +377,7 @@ def _advice(session: Session, record: Recorder) -> str:
         session.model,
         epoch=record.epoch,
         steps=steps,
-        losses=[row["loss"] for row in record.memory.rows] + record.losses,
+        losses=[row["loss"] for row in record.state.rows] + record.losses,
         learning_rate=record.rate,
         precision=session.recipe.precision,
         x=x,
@@ -398,7 +398,7 @@ def _test(session: Session, home: Path) -> Mapping[str, float]:
         if not len(part):
             raise UsageError(f"none of the {len(data.test):,} test images can be read any more")
         feed = session.train.looking_at(part)
-        with feed.heard():
+        with feed.reading_errors():
             measured = model.evaluate(feed.for_keras(keras), verbose=0, return_dict=True)
             found = scores_of(keras, model, feed, data.class_names)
         part = data.read_well(part)

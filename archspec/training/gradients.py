@@ -1,7 +1,7 @@
-"""Norms of a loss's gradients by each weight of a model, without a step of training.
+"""Norms of a loss's gradients with respect to each weight of a model, without a training step.
 
-Keras's trainers know how each backend takes gradients. Here they do it for an optimizer that keeps
-the norms and leaves the weights as they are, so that it works compiled and on every backend.
+Keras's trainers know how to take gradients on each backend. Here they serve an optimizer that
+stores the norms and leaves the weights alone, which works on every backend, also compiled.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from math import sqrt
 from typing import Any
 
 
-def keeper(keras: Any) -> Any:
-    """An optimizer whose `norms` are those of the last step's gradients; it changes no weight."""
+def norm_optimizer(keras: Any) -> Any:
+    """Return an optimizer that stores the last step's gradient `norms` and changes no weight."""
 
-    class Keeper(keras.optimizers.Optimizer):  # type: ignore[misc]
+    class NormOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         def build(self, variables: Any) -> None:
             super().build(variables)
             self.norms = [
@@ -27,18 +27,18 @@ def keeper(keras: Any) -> Any:
                     values = keras.ops.cast(gradient, "float32")
                     norm.assign(keras.ops.sqrt(keras.ops.sum(keras.ops.square(values))))
 
-    return Keeper(learning_rate=1.0)
+    return NormOptimizer(learning_rate=1.0)
 
 
 def measure(keras: Any, model: Any, x: Any, y: Any) -> tuple[float, dict[str, float]]:
-    """Return the loss of one batch, and the norm of its gradient by each weight, by its path.
+    """Return the loss of one batch, and the norm of its gradient for each weight, by path.
 
     Args:
-        keras: The module.
-        model: A model compiled with `keeper`. Its layers do as in training: norms use the batch's
-            statistics and move their averages, dropout draws.
+        keras: The Keras module.
+        model: A model compiled with `norm_optimizer`. Its layers act as in training: norms use the
+            batch's statistics and move their averages, dropout drops.
         x: Images.
-        y: What the model's loss takes.
+        y: Labels, as the model's loss takes them.
 
     """
     import numpy as np  # noqa: PLC0415
@@ -57,6 +57,6 @@ def measure(keras: Any, model: Any, x: Any, y: Any) -> tuple[float, dict[str, fl
 
 
 def of_layer(norms: dict[str, float], layer: Any) -> float | None:
-    """Return the norm by all weights of a layer; None where nothing of it is trained."""
+    """Return the norm over all weights of a layer; None if none of them is trained."""
     weights = layer.trainable_weights
     return sqrt(sum(norms.get(weight.path, 0.0) ** 2 for weight in weights)) if weights else None

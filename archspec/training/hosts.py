@@ -89,7 +89,7 @@ class Hosts:
             self._gather(0)
 
     def _connect(self, jax: Any) -> None:
-        """Initialize JAX in a thread: it blocks Ctrl-C, and ends the process after its own timeout."""
+        """Initialize JAX in a thread: it blocks Ctrl-C, and ends a process whose wait times out."""
         address = str(self.coordinator).partition(",")[0]  # Keras's variable may name all hosts
         if self.leads:
             _check_port(address)

@@ -1,4 +1,4 @@
-"""How fast a run goes, and when it will be over: arithmetic on the times when steps are done."""
+"""The speed of a run and its remaining time, from the times at which steps were done."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Final
 from archspec.training.callbacks import RunFacts
 
 INTERVAL_SECONDS: Final = 0.1
-"""The shortest time that is looked at: steps are told of in bunches."""
+"""Shortest interval to measure: steps are reported in bunches."""
 
 INTERVALS: Final = 300
-"""How many of the latest are looked at: half a minute of short steps, or that many long ones."""
+"""Number of recent intervals to use: half a minute of short steps, or that many long ones."""
 
 OUTLIER: Final = 10
-"""An interval whose steps took this many times the usual held up something else: a compilation
-for a smaller batch, a laptop that slept."""
+"""Multiple of the usual time per step from which an interval is left out: it includes a
+compilation for a smaller batch, or a laptop that slept."""
 
 PAUSES: Final = 5
-"""How many of the latest epochs' validations are looked at."""
+"""Number of recent epochs whose pauses for validation are used."""
 
 
 class Pace:
-    """The recent rate of steps, and what is left to do at it.
+    """The recent speed of training, and the time left at that speed.
 
-    The first report of a run holds the compilation: it is left out, unless it is of a whole epoch
-    and there is no other yet.
+    The first report of a run includes the compilation. It is left out, unless it is of a whole
+    epoch and the only one so far.
     """
 
     def __init__(self, facts: RunFacts, clock: Callable[[], float] = time.monotonic) -> None:
@@ -45,13 +45,15 @@ class Pace:
         self._pauses: list[float] = []
 
     def epoch_begins(self, epoch: int) -> None:
+        """Note that an epoch begins."""
         now = self._clock()
         if self.steps:
             self._pauses.append(now - self._last)
         self.epoch, self.steps, self._last = epoch, 0, now
 
     def steps_done(self, steps: int) -> None:
-        # Told of several at once, TensorFlow counts those that the last time had room for.
+        """Note that `steps` steps of the epoch are done."""
+        # The last report of an epoch counts a full bunch of steps on TensorFlow.
         steps = min(steps, self._facts.steps)
         now = self._clock()
         seconds, new = now - self._last, steps - self.steps
@@ -68,7 +70,7 @@ class Pace:
 
     @property
     def seconds_per_step(self) -> float:
-        """Of training alone; 0 where nothing is known yet."""
+        """Time per training step, without validation; 0 if unknown."""
         if self._usual:
             return self._usual
         if self._steps:
@@ -78,20 +80,20 @@ class Pace:
 
     @property
     def images_per_second(self) -> float:
-        """Of training alone; 0 where nothing is known yet."""
+        """Training throughput, without validation; 0 if unknown."""
         seconds = self.seconds_per_step * self._facts.steps
         return self._facts.images / seconds if seconds else 0.0
 
     @property
     def share_of_peak(self) -> float:
-        """What the network's static FLOPs are of the machine's peak; 0 where unknown."""
+        """The network's FLOPs per second as a share of the machine's peak; 0 if unknown."""
         if not self._facts.peak_flops:
             return 0.0
         return self.images_per_second * self._facts.flops_per_image / self._facts.peak_flops
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the last epoch's end, validations included; None where nothing is known yet."""
+        """Time until the end of the last epoch, validations included; None if unknown."""
         step = self.seconds_per_step
         if not step:
             return None
@@ -102,8 +104,8 @@ class Pace:
         return this + (self._facts.epochs - self.epoch) * (self._facts.steps * step + pause)
 
     def _pause(self, step: float) -> float:
-        """From an epoch's last step to the next one's beginning: validating, saving."""
-        known = self._pauses[1:]  # the first held a compilation
+        """Return the time from an epoch's last step to the next epoch: validating and saving."""
+        known = self._pauses[1:]  # the first includes a compilation
         if known:
             return statistics.median(known[-PAUSES:])
         # A forward pass is a third of a training step.
@@ -111,17 +113,22 @@ class Pace:
 
 
 def _without_outliers(intervals: Collection[tuple[float, int]]) -> float:
-    """Seconds per step over intervals of so many seconds and steps."""
+    """Return the seconds per step over intervals (seconds, steps), without outliers."""
     median = statistics.median(seconds / steps for seconds, steps in intervals)
     kept = [(s, n) for s, n in intervals if s <= OUTLIER * median * n]
     return sum(seconds for seconds, _ in kept) / sum(steps for _, steps in kept)
 
 
 def training_flops(macs: Sequence[int], trained: Sequence[bool]) -> int:
-    """FLOPs of a training step on one image, from each layer's MACs and whether it is trained.
+    """Return the FLOPs of a training step on one image.
 
-    A MAC is 2 FLOPs, and a layer has up to three passes of as many: forward, the gradient of its
-    weights if it is trained, and that of its inputs if it or a layer before it is.
+    A MAC is 2 FLOPs. A layer has up to three passes of equal cost: forward, the gradient of its
+    weights if it is trained, and the gradient of its inputs if it or a layer before it is.
+
+    Args:
+        macs: MACs of each layer.
+        trained: Whether each layer is trained.
+
     """
     first = list(trained).index(True) if any(trained) else len(trained)
     passes = (1 + own + (index >= first) for index, own in enumerate(trained))

@@ -336,7 +336,7 @@ def _gradients(
         )
         labels[name] = random.integers(max(classes, 2), size=(len(examples), *extents))
     model.compile(
-        gradients.keeper(keras),
+        gradients.norm_optimizer(keras),
         loss=losses,
         loss_weights={name: loss_weights.get(name, 1.0) for name in losses},
         run_eagerly=True,  # it is only one step

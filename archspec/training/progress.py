@@ -1,4 +1,4 @@
-"""How far a training run is: a live line on a terminal, plain lines elsewhere."""
+"""Progress of a training run for people: a live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,17 +23,22 @@ LONGEST_BAR: Final = 20
 
 
 class Segment(NamedTuple):
-    """A part of the line, and how soon it gives way to others: 0 stays longest."""
+    """A part of the line; where space is short, those of the highest rank go first."""
 
     rank: int
     text: str
 
 
 class Progress(Watcher):
-    """A line for each epoch; on a terminal the one under way is rewritten as it goes on.
+    """A watcher that shows a line for each epoch, live on a terminal.
 
-    Close it however the run ends, for the cursor's sake. `say` gives each line in the words of
-    whoever reads it.
+    Close it however the run ends, so that the cursor is left on a line of its own.
+
+    Args:
+        stream: The terminal or file.
+        clock: Returns the time in seconds.
+        say: Translates a message, as into the words of the command line.
+
     """
 
     def __init__(
@@ -48,7 +53,7 @@ class Progress(Watcher):
         self._say = say
         self._live = stream.isatty() and os.environ.get("TERM") != "dumb"
         self._colour = self._live and not os.environ.get("NO_COLOR")
-        self._lock = threading.RLock()  # some backends tell of steps in a thread of their own
+        self._lock = threading.RLock()  # some backends report steps in another thread
         self._drawn = float("-inf")
         self._width = 0
         self._under_way = self._ended = False
@@ -113,21 +118,21 @@ class Progress(Watcher):
         self.close()
 
     def close(self) -> None:
-        """Show where the run ended, and leave the cursor on a line of its own."""
+        """Leave the last line, and the cursor on a line of its own."""
         with self._lock:
             self._settle()
 
     def _settle(self) -> None:
-        """Let the line of the epoch stand. It waits for the next one's beginning, for `saved`."""
+        """Leave the epoch's line as it is; it waited for `saved`, which comes after the epoch."""
         if self._under_way and (self._ended or self._live):
             self._write_line(self._text(self._columns() if self._live else None))
         self._under_way = self._ended = False
 
     def _write_line(self, text: str) -> None:
-        """A line that stands, in place of the one under way."""
+        """Write a line that stays, in place of the live one."""
         if self._width:
             text = f"\r{text.ljust(min(self._width, self._columns()))}"
-        tell(self._stream, f"{text}\n")
+        write_at_once(self._stream, f"{text}\n")
         self._width = 0
 
     def _redraw(self) -> None:
@@ -141,20 +146,20 @@ class Progress(Watcher):
         self._width = len(text)
         if self._colour:
             text = re.sub(r"#+", "\x1b[32m\\g<0>\x1b[0m", text, count=1)
-        tell(self._stream, f"\r{text}{padding}")
+        write_at_once(self._stream, f"\r{text}{padding}")
 
     def _columns(self) -> int:
-        """Of the terminal as it is now; a full line would wrap."""
+        """Return the terminal's present width, less one: a full line would wrap."""
         with contextlib.suppress(OSError, ValueError):
             return max(1, os.get_terminal_size(self._stream.fileno()).columns - 1)
         return max(1, shutil.get_terminal_size().columns - 1)
 
     def _text(self, columns: int | None) -> str:
-        """Of the epoch under way, or just over."""
-        fields = self._epoch_fields() if self._ended else self._live_fields(columns or 0)
-        return fit_fields(fields, columns)
+        """Return the line of the epoch under way or just over."""
+        segments = self._epoch_segments() if self._ended else self._live_segments(columns or 0)
+        return fit_segments(segments, columns)
 
-    def _live_fields(self, columns: int) -> list[Segment]:
+    def _live_segments(self, columns: int) -> list[Segment]:
         facts, pace = self._facts, self._pace
         bar = min(LONGEST_BAR, max(SHORTEST_BAR, round(columns / 10)))
         filled = min(bar, bar * pace.steps // facts.steps)
@@ -162,52 +167,54 @@ class Progress(Watcher):
         if self._validated is not None:
             where = f"validating {self._validated}/{facts.validation_steps}"
         return [
-            self._epoch_field(),
+            self._epoch_segment(),
             Segment(3, where),
             Segment(5, f"[{'#' * filled}{'.' * (bar - filled)}]"),
-            self._eta_field(),
+            self._eta_segment(),
             *self._measures(1, validation=False),
             *self._rates(),
         ]
 
-    def _epoch_fields(self) -> list[Segment]:
+    def _epoch_segments(self) -> list[Segment]:
         facts, pace = self._facts, self._pace
         whole = pace.steps >= facts.steps
         steps = f"(stopped within, after step {pace.steps}/{facts.steps})"
         return [
-            self._epoch_field(),
+            self._epoch_segment(),
             Segment(6, duration(self._epoch_seconds)),
             *self._measures(4, validation=False),
             *self._measures(1, validation=True),
             *self._rates(),
-            # On a terminal the line below says it, and goes on to.
-            Segment(2, "") if self._live or pace.epoch == facts.epochs else self._eta_field(),
+            # On a terminal the live line below shows it.
+            Segment(2, "") if self._live or pace.epoch == facts.epochs else self._eta_segment(),
             Segment(2, "best" if self._best == pace.epoch else ""),
             Segment(1, "" if whole else steps),
         ]
 
-    def _epoch_field(self) -> Segment:
+    def _epoch_segment(self) -> Segment:
         last = self._facts.epochs
         return Segment(0, f"epoch {self._pace.epoch:>{len(str(last))}}/{last}")
 
-    def _eta_field(self) -> Segment:
+    def _eta_segment(self) -> Segment:
         left = self._pace.seconds_left
         return Segment(2, "" if left is None else f"ETA {duration(left)}")
 
     def _measures(self, rank: int, *, validation: bool) -> list[Segment]:
-        """The loss and the main measure first, then the others in Keras's order."""
+        """Return loss and main accuracy, then the other measures in Keras's order."""
         prefix = "val_" if validation else ""
         first = ["loss", self._facts.accuracy]
         own = [n.removeprefix(prefix) for n in self._logs if n.startswith("val_") == validation]
-        own = [name for name in own if name != "learning_rate"]  # a callback's; it is said below
+        own = [
+            name for name in own if name != "learning_rate"
+        ]  # from a callback; it has its own segment
         names = [*(n for n in first if n in own), *(n for n in own if n not in first)]
-        fields = []
+        segments = []
         for index, name in enumerate(names):
-            said = "accuracy" if name == self._facts.accuracy else name.replace("_", " ")
+            shown = "accuracy" if name == self._facts.accuracy else name.replace("_", " ")
             word = "validation " if validation and index == 0 else ""
             value = number(name, self._logs[prefix + name])
-            fields.append(Segment(rank if name in first else 10, f"{word}{said} {value}"))
-        return fields
+            segments.append(Segment(rank if name in first else 10, f"{word}{shown} {value}"))
+        return segments
 
     def _rates(self) -> list[Segment]:
         pace, used = self._pace, self._memory.read()
@@ -220,23 +227,23 @@ class Progress(Watcher):
         ]
 
 
-def tell(stream: TextIO, text: str) -> None:
-    """Write `text` at once; a reader who went away is no reason to end a training."""
+def write_at_once(stream: TextIO, text: str) -> None:
+    """Write and flush `text`; training goes on if the reader has gone."""
     try:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
-        # What is left in the buffer would be tried again, and complained of, at the very end.
+        # Otherwise Python would try to flush the rest at exit, and report an error.
         with contextlib.suppress(OSError), Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), stream.fileno())
     except (OSError, ValueError):
-        pass  # a full disk, or a stream that is closed
+        pass  # a full disk or a closed stream
 
 
-def fit_fields(fields: Sequence[Segment], columns: int | None) -> str:
-    """The fields two spaces apart, without the least important ones where `columns` are few."""
-    shown = [field for field in fields if field.text]
-    while columns is not None and sum(len(f.text) + 2 for f in shown) - 2 > columns:
+def fit_segments(segments: Sequence[Segment], columns: int | None) -> str:
+    """Return segments two spaces apart, the least important left out if `columns` are few."""
+    shown = [segment for segment in segments if segment.text]
+    while columns is not None and sum(len(segment.text) + 2 for segment in shown) - 2 > columns:
         least = max(range(len(shown)), key=lambda index: (shown[index].rank, index))
         del shown[least]
-    return "  ".join(field.text for field in shown)
+    return "  ".join(segment.text for segment in shown)

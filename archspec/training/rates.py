@@ -1,7 +1,7 @@
-"""A learning rate to begin with: the loss while the rate rises (Smith 2017, arXiv:1506.01186, 3.3).
+"""Finding a learning rate: the loss while the rate rises (Smith 2017, arXiv:1506.01186, 3.3).
 
-A good highest rate is where the loss falls fastest, well before it is lowest: there it already
-rises again between the steps that were looked at.
+A good highest rate is where the loss falls fastest. Where the loss is lowest the rate is too high:
+there it already rises again between the sampled steps.
 """
 
 from __future__ import annotations
@@ -24,54 +24,54 @@ HIGHEST: Final = 10.0
 STEPS: Final = 100
 
 BLOWN_UP: Final = 4.0
-"""Times its lowest value at which the smoothed loss is not going to come back."""
+"""Multiple of its lowest value from which the smoothed loss will not recover."""
 
 SMOOTHING: Final = 0.8
-"""Share of what was smoothed before in each smoothed loss."""
+"""Weight of the former average in each smoothed loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates(Sentences):
-    """The learning rates that were tried, in rising order, and the loss after each."""
+    """Learning rates that were tried, in rising order, and the loss at each."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
-    """Of each step's batch, smoothed."""
+    """Loss of each step's batch, smoothed."""
     chosen: float
-    """Where the loss falls fastest, to two digits."""
+    """The rate at which the loss falls fastest, to two digits."""
 
     def rows(self) -> list[dict[str, float]]:
-        """A row for each step, for a table."""
+        """Return a row for each step."""
         pairs = zip(self.rates, self.losses, strict=True)
         return [{"learning_rate": rate, "loss": loss} for rate, loss in pairs]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data: the rate that was chosen, and each that was tried with its loss."""
+        """Return plain data: the chosen rate, and each rate that was tried with its loss."""
         return {"chosen": self.chosen, "tried": self.rows()}
 
     def __str__(self) -> str:
-        return f"learning rate {self.chosen:g}: there the loss falls fastest"
+        return f"learning rate {self.chosen:g}: the loss falls fastest there"
 
 
 def find_lr(spec: Spec | str | PathLike[str], **recipe: Any) -> Rates:
-    """Find a learning rate to begin with: train a few steps while the rate rises.
+    """Find a learning rate by training a few steps while the rate rises.
 
-    The rate rises from 1e-6 to 10 over 100 steps, or until the loss blows up. Nothing is kept.
+    The rate rises from 1e-6 to 10 over 100 steps, or until the loss blows up. Nothing is saved.
 
         rates = archspec.find_lr("lenet5", data="digits")
         run = archspec.fit("lenet5", data="digits", learning_rate=rates.chosen)
 
     Args:
         spec: A spec, a path, or a name that comes with archspec.
-        recipe: Keys that change the spec's recipe, as for `fit`. Its schedule and its warm-up are
-            left out, and one device computes.
+        recipe: Keys of the recipe, as for `fit`. Schedule and warm-up are ignored, and one device
+            is used.
 
     Returns:
-        The rates that were tried, the smoothed loss after each, and the rate at which it fell
+        The rates that were tried, the smoothed loss at each, and the rate at which the loss fell
         fastest.
 
     Raises:
-        SpecError: Something is wrong in the spec.
+        SpecError: The spec is wrong.
         UsageError: An argument is wrong, Keras's backend is not installed, or the loss falls at
             no rate.
 
@@ -91,7 +91,7 @@ def find_lr(spec: Spec | str | PathLike[str], **recipe: Any) -> Rates:
 
 
 def smoothed(losses: Sequence[float]) -> list[float]:
-    """Exponential moving averages, unbiased at their beginning."""
+    """Return exponential moving averages, without a bias at the beginning."""
     average, share, averages = 0.0, 0.0, []
     for loss in losses:
         average = SMOOTHING * average + (1 - SMOOTHING) * loss
@@ -101,24 +101,24 @@ def smoothed(losses: Sequence[float]) -> list[float]:
 
 
 def chosen(rates: Sequence[float], losses: Sequence[float]) -> float:
-    """The rate at which the loss falls fastest, of those up to the lowest loss."""
+    """Return the rate at which the loss falls fastest, before its lowest value."""
     lowest = min(range(len(losses)), key=losses.__getitem__, default=0)
     falls = [losses[n + 1] - losses[n - 1] for n in range(1, lowest)]
     if not falls or min(falls) >= 0:
         raise UsageError(
-            "the loss falls at no learning rate: the labels or the network must be looked at first"
+            "the loss falls at no learning rate: check the labels and the network first"
         )
     return float(f"{rates[1 + falls.index(min(falls))]:.1e}")
 
 
 def _steps(session: Session) -> Iterator[tuple[float, Any]]:
-    """Learning rates, and the loss of the step that each was used for."""
+    """Yield learning rates, each with the loss of its step."""
     model, feed = session.model, session.train
     session.compile(session.stages()[0], Path())
     for number in range(STEPS):
         rate = LOWEST * (HIGHEST / LOWEST) ** (number / (STEPS - 1))
         model.optimizer.learning_rate = rate
-        model.reset_metrics()  # else the loss is an average with those before
+        model.reset_metrics()  # otherwise the loss is averaged with earlier ones
         epoch, step = divmod(number, feed.steps)
         measured = model.train_on_batch(*feed.batch_at(epoch + 1, step), return_dict=True)
         yield rate, float(measured["loss"])

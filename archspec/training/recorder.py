@@ -1,4 +1,4 @@
-"""What a run writes down while it trains: its history, its best model, what it can go on from."""
+"""Writing a run's checkpoints, history and best model while it trains."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ from archspec.training.interrupt import Interrupt
 from archspec.training.units import Units
 
 BEST_SHARE: Final = 0.02
-"""Of the time, at most, goes into best.keras: a small network's epoch is over before it is written.
-A best epoch that came too soon after the one before is in its checkpoint, which stays meanwhile."""
+"""Largest share of the time to spend on writing `best.keras`.
+
+A small network's epoch is shorter than writing it. A best epoch that comes too soon after another
+is not written yet, and its checkpoint is kept meanwhile.
+"""
 
 
 def images_per_second(images: int, seconds: float) -> float:
-    """Images a second; 0 where the clock is too coarse to tell."""
+    """Return images per second; 0 if the clock is too coarse to tell."""
     return round(images / seconds, 1) if seconds > 0 else 0.0
 
 
 class Recorder(Watcher):
-    """A watcher that writes each epoch down, and stops a run that must not go on.
+    """A watcher that saves each epoch, and stops a run that diverged or was interrupted.
 
-    It is the last of a model's callbacks, so that a checkpoint holds what the others remember.
+    It must be the last of a model's callbacks, so that checkpoints hold the others' latest state.
     """
 
     def __init__(
@@ -46,23 +49,23 @@ class Recorder(Watcher):
         judged: int,
         accuracy: str,
         interrupt: Interrupt,
-        memory: RunState,
+        state: RunState,
         watchers: Sequence[Watcher] = (),
         hosts: Hosts = ALONE,
     ) -> None:
-        self.memory = memory
+        self.state = state
         self.diverged = False
-        """Whether the loss was no number any more."""
+        """Whether the loss became infinite or NaN."""
         self.failed = range(0)
-        """The steps of the epoch, one or more told of together, in which that came about."""
+        """The steps, reported together, in one of which that happened."""
         self.losses: list[float] = []
-        """Of the epoch under way, each the mean so far."""
+        """Mean losses of the epoch under way, as reported."""
         self.rate = 0.0
         """The learning rate that the epoch began with."""
-        self.remembering: Any = None
-        """Knows what Keras's callbacks remember, of the stage under way."""
+        self.callback_state: Any = None
+        """Keras callback that returns the state of the other ones in this stage."""
         self.units: Units | None = None
-        """Looks at what the layers do, in the stage under way, where that is wanted."""
+        """Measures of the layers in this stage, with `watch_units`."""
         self.epoch = self.step = 0
         self._keras = keras
         self._model = model
@@ -77,7 +80,7 @@ class Recorder(Watcher):
         self._best_is_due = -math.inf
 
     def epoch_begins(self, epoch: int) -> None:
-        # At its end a schedule gives the next epoch's already.
+        # At the epoch's end a schedule already returns the next epoch's rate.
         self.rate = learning_rate(self._keras, self._model)
         self._started = time.monotonic()
         self.epoch, self.step, self.losses = epoch, 0, []
@@ -86,18 +89,18 @@ class Recorder(Watcher):
     def steps_done(self, steps: int, logs: Logs) -> None:
         before, self.step = self.step, min(steps, self._train.steps)
         self._seconds = time.monotonic() - self._started
-        self._hear(logs, before)
-        if self._hosts.count == 1:  # others would wait for ever in a step that this one leaves out
+        self._check_loss(logs, before)
+        if self._hosts.count == 1:  # other hosts would wait forever for this one's step
             self._stop_if_needed()
 
     def epoch_ends(self, epoch: int, logs: Logs) -> None:
-        self._hear(logs, self.step - 1)
+        self._check_loss(logs, self.step - 1)
         self._interrupt.requested = self._hosts.any(self._interrupt.requested)
         self._stop_if_needed()
         if self.diverged or self.step < self._train.steps:
             return  # not a whole epoch
-        memory, images = self.memory, self._train.images
-        memory.rows.append(
+        state, images = self.state, self._train.images
+        state.rows.append(
             {
                 "epoch": epoch,
                 **logs,
@@ -106,72 +109,72 @@ class Recorder(Watcher):
                 "images_per_second": images_per_second(images, self._seconds),
             }
         )
-        memory.judge(self._accuracy, self._judged)
-        memory.seconds += time.monotonic() - self._started
+        state.judge(self._accuracy, self._judged)
+        state.seconds += time.monotonic() - self._started
         if self.units is not None:
-            memory.units.append(self.units.measure())
-        memory.stopped = bool(self._model.stop_training) and not self._interrupt.requested
+            state.units.append(self.units.measure())
+        state.stopped = bool(self._model.stop_training) and not self._interrupt.requested
         with self._hosts.all_succeed():
             if self._hosts.leads:
                 self._save(epoch)
 
     def _save(self, epoch: int) -> None:
-        plain, arrays = self.remembering.memory()
+        plain, arrays = self.callback_state.read()
         arrays |= checkpoint.variables_of(self._keras, self._model)
-        memory = self.memory
-        behind = memory.best_epoch if memory.best_epoch != memory.written_epoch else None
-        path = checkpoint.save(self._home, Checkpoint(epoch, arrays, memory, plain), spared=behind)
+        state = self.state
+        behind = state.best_epoch if state.best_epoch != state.written_epoch else None
+        path = checkpoint.save(self._home, Checkpoint(epoch, arrays, state, plain), spared=behind)
         self.publish(epoch, at_once=self._hosts.count > 1)
         for watcher in self._watchers:
-            watcher.saved(path, epoch, best=memory.best_epoch == epoch)
+            watcher.saved(path, epoch, best=state.best_epoch == epoch)
 
     def publish(self, epoch: int, *, at_once: bool = True) -> None:
-        """Write what people read of an epoch whose checkpoint is safe.
+        """Write the files for people after an epoch's checkpoint is saved.
 
-        That comes first, and a run that goes on from it does this again: else one that was killed
-        in between would show another epoch than it remembers. Unless `at_once`, the best model
-        waits until it is due.
+        The checkpoint comes first, and a resumed run publishes its epoch again, so that these files
+        agree with it even if the run was killed in between. Unless `at_once`, the best model waits
+        until it is due.
         """
-        folder.write_rows(self._home / HISTORY, self.memory.rows)
-        units.write(self._home, self.memory.units)
+        folder.write_rows(self._home / HISTORY, self.state.rows)
+        units.write(self._home, self.state.units)
         if at_once or time.monotonic() >= self._best_is_due:
             self.write_best(epoch)
 
     def write_best(self, epoch: int | None = None) -> None:
-        """Bring best.keras up to date, from a checkpoint unless the model is just after `epoch`."""
-        memory = self.memory
-        best = memory.best_epoch
-        if best is None or best == memory.written_epoch:
+        """Write `best.keras` if it is out of date, from a checkpoint unless `epoch` is the best."""
+        state = self.state
+        best = state.best_epoch
+        if best is None or best == state.written_epoch:
             return
         began = time.monotonic()
-        held = None
-        if best != epoch and (held := checkpoint.of_epoch(self._home, best)) is None:
-            memory.best_epoch = memory.written_epoch  # a damaged disk
+        saved = None
+        if best != epoch and (saved := checkpoint.of_epoch(self._home, best)) is None:
+            state.best_epoch = state.written_epoch  # a damaged disk
             return
         path = self._home / BEST
         averages = averaged(self._keras, self._model)
-        with self._as_it_was(held), averages, folder.whole(path) as partial:
+        with self._restored(saved), averages, folder.whole(path) as partial:
             self._model.save(partial)
-        memory.written_epoch = best
+        state.written_epoch = best
         now = time.monotonic()
         self._best_is_due = now + (now - began) / BEST_SHARE
 
     @contextmanager
-    def _as_it_was(self, held: Checkpoint | None) -> Iterator[None]:
-        """The model as a checkpoint holds it, and then as it is; as it is for None."""
-        if held is None:
+    def _restored(self, saved: Checkpoint | None) -> Iterator[None]:
+        """Restore the model from a checkpoint for a while; leave it as it is for None."""
+        if saved is None:
             yield
             return
         now = checkpoint.variables_of(self._keras, self._model)
-        now = {name: array.copy() for name, array in now.items()}  # torch's are the variables' own
+        now = {name: array.copy() for name, array in now.items()}  # torch's share memory
         try:
-            checkpoint.restore(self._model, held)
+            checkpoint.restore(self._model, saved)
             yield
         finally:
             checkpoint.restore(self._model, Checkpoint(self.epoch, now))
 
-    def _hear(self, logs: Logs, before: int) -> None:
-        """The mean loss so far; after so many steps it was still a number."""
+    def _check_loss(self, logs: Logs, before: int) -> None:
+        """Record the mean loss so far, or that it failed after step `before`."""
         if math.isfinite(loss := logs.get("loss", 0.0)):
             self.losses.append(loss)
         elif not self.diverged:

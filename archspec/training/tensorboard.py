@@ -1,4 +1,4 @@
-"""A run's measures for TensorBoard, on every backend: its own writer needs no TensorFlow."""
+"""A run's measures as logs for TensorBoard, whose own writer works without TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,21 +13,15 @@ from archspec.training.callbacks import Ending, Logs, Watcher
 
 
 def check() -> None:
-    """Raise `RecipeError` where the package is not installed."""
+    """Raise `RecipeError` if the package is not installed."""
     if importlib.util.find_spec("tensorboard") is None:
         message = "logs for TensorBoard need the package tensorboard"
-        raise RecipeError(
-            [
-                (
-                    ("tensorboard",),
-                    Problem("value", message, help="pip install 'keras-archspec[tensorboard]'"),
-                )
-            ]
-        )
+        hint = "pip install 'keras-archspec[tensorboard]'"
+        raise RecipeError([(("tensorboard",), Problem("value", message, help=hint))])
 
 
 class TensorBoard(Watcher):
-    """Writes each epoch's measures, of training and of validation in the same picture."""
+    """A watcher that writes each epoch's measures, training and validation in the same chart."""
 
     def __init__(self, home: Path) -> None:
         from tensorboard.summary.writer.event_file_writer import (  # noqa: PLC0415
@@ -47,7 +41,7 @@ class TensorBoard(Watcher):
         for writer in self._writers.values():
             writer.flush()
 
-    def ends(self, ending: Ending) -> None:  # noqa: ARG002  (the watcher's face)
+    def ends(self, ending: Ending) -> None:  # noqa: ARG002
         for writer in self._writers.values():
             writer.close()
 

@@ -56,7 +56,7 @@ class Units:
         # The layers are the network's own; what Keras compiles is not.
         self._learning = keras.Model(model.input, model.output)
         self._learning.compile(
-            gradients.keeper(keras),
+            gradients.norm_optimizer(keras),
             loss=session.objective.loss,
             loss_weights=session.objective.loss_weights,
             jit_compile=jit,
