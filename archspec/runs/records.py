@@ -61,7 +61,7 @@ class DataRecord:
     notes: tuple[str, ...] = ()
     """Other remarks about the data, a line each."""
     split_rule: Literal[1, 2] = 1
-    """Version of the rule that split the images, as `splitting.SPLIT_RULE`; 1 in files without one."""
+    """Version of the rule that split the images: `splitting.SPLIT_RULE`, 1 in older records."""
     split: str = ""
     """SHA-256 of which images are in which part: no held-out image may be trained on later."""
     version: Count = 0
