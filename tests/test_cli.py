@@ -390,7 +390,7 @@ def test_a_recipe_is_checked_with_the_rest(tmp_path):
     path = tmp_path / "net.yaml"
     path.write_text(
         "name: net\ninput: [8, 8, 3]\nlayers: [flatten]\n"
-        "train: {epochs: 0, optimizer: adam}\nexpect: {params: 3}\n"
+        "train: {epochs: 0, optimzer: adam}\nexpect: {params: 3}\n"
     )
     done = run("check", str(path))
     assert done.returncode == 1
