@@ -22,8 +22,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from archspec.display import Sentences
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -71,7 +69,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnostic(Sentences):
+class Diagnostic:
     """One problem of a spec. `span` is None when it concerns the file as a whole."""
 
     code: str
@@ -88,6 +86,9 @@ class Diagnostic(Sentences):
     def __str__(self) -> str:
         place = f":{self.span.line}:{self.span.column}" if self.span else ""
         return f"{self.file or '<spec>'}{place}: error[{self.code}] {self.message}"
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: the place, the code, the message and the mend."""

@@ -12,9 +12,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 ROOMS = (
-    "display",
     "errors",
     "text",
+    "display",
     "arguments",
     "vocabulary",
     "system",
