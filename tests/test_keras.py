@@ -117,7 +117,7 @@ def tampered(**changes: object) -> Graph:
     """`SMALL`, but its convolution claims something else."""
     node = SMALL.nodes[1]
     changed = replace(node, layer=replace(node.layer, **changes))
-    return replace(SMALL, nodes=(SMALL.nodes[0], changed, SMALL.nodes[2]))
+    return replace(SMALL, pieces=(SMALL.nodes[0], changed, SMALL.nodes[2]))
 
 
 KERNEL, BIAS = SMALL.nodes[1].layer.weights
@@ -137,7 +137,7 @@ KERNEL, BIAS = SMALL.nodes[1].layer.weights
         (tampered(params=58), "the model", "parameters"),
         (tampered(trainable=56), "the model", "trainable parameters"),
         (replace(SMALL, outputs={"output": 1}), "the model", "outputs"),
-        (replace(SMALL, nodes=SMALL.nodes[:2], outputs={"output": 1}), "activation1", "layer"),
+        (replace(SMALL, pieces=SMALL.nodes[:2], outputs={"output": 1}), "activation1", "layer"),
         (chain(*(node.op for node in SMALL.nodes[1:]), SMALL.nodes[2].op), "activation2", "layer"),
     ],
 )
@@ -152,7 +152,7 @@ def test_a_verification_sees_where_an_input_comes_from():
     x = builder(second, builder(first, builder.input))
     graph = builder.finish("chain", {"output": x}, {})
     start, one, two = graph.nodes
-    swapped = replace(graph, nodes=(start, replace(one, inputs=(2,)), replace(two, inputs=(0,))))
+    swapped = replace(graph, pieces=(start, replace(one, inputs=(2,)), replace(two, inputs=(0,))))
     assert [m[:2] for m in verify(swapped, build(graph)).mismatches] == [
         ("activation1", "inputs"),
         ("activation2", "inputs"),

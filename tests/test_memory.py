@@ -1,16 +1,18 @@
 """Memory: each part by hand on tiny networks, and the peak against a plain simulation."""
 
+import json
 from math import prod
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.random_specs import specs
 from support.specs import graph_of, spec_of
 
 from archspec.compile.expand import expand
-from archspec.cost.memory import Memory, measure, owned_values
-from archspec.cost.optimizers import SLOTS, WRAPPER, Optimizer
+from archspec.cost.memory import measure
+from archspec.cost.optimizers import KNOWN, MOMENTUM, WRAPPER, Optimizer
 from archspec.cost.report import Report, report
 from archspec.cost.setting import ITEM_BYTES, RECIPE_BATCH, setting
 from archspec.errors import SpecError, UsageError
@@ -30,10 +32,6 @@ RELU = "activation: relu"
 MAX = "max_pool: {size: 3, stride: 1, padding: same}"
 NORM = "batch_norm"
 FIXED_NORM = "batch_norm: {trainable: false}"
-
-
-def memory_of(graph: Graph) -> Memory:
-    return measure(graph, owned_values(graph))
 
 
 # In images, for all tensors but one are as large as the input.
@@ -82,22 +80,22 @@ def memory_of(graph: Graph) -> Memory:
 )
 def test_a_tiny_network_in_images(layers, owned, saved, peak):
     graph = graph_of(", ".join(layers))
-    memory = memory_of(graph)
-    found = (sum(owned_values(graph)), memory.saved_values, memory.forward_values)
+    memory = measure(graph)
+    found = (sum(memory.owned), memory.saved_values, memory.forward_values)
     assert found == (owned * IMAGE, saved * IMAGE, peak * IMAGE)
 
 
 def test_a_view_is_the_tensor_it_shows():
     graph = graph_of(f"{CONV}, flatten, reshape: [4, 64], flatten, fully_connected: 10")
-    assert owned_values(graph) == [IMAGE, IMAGE, 0, 0, 0, 10]
+    assert measure(graph).owned == (IMAGE, IMAGE, 0, 0, 0, 10)
     # The fully connected layer keeps the convolution's output, whatever its shape is called.
-    assert memory_of(graph).saved_values == IMAGE + IMAGE
-    assert memory_of(graph).forward_values == IMAGE + IMAGE + 10
+    assert measure(graph).saved_values == IMAGE + IMAGE
+    assert measure(graph).forward_values == IMAGE + IMAGE + 10
 
 
 def test_nothing_is_overwritten_through_a_view_that_is_read_elsewhere():
     graph = graph_of(f"{{{CONV}, name: a}}, reshape: [8, 8, 4], {RELU}, add: a")
-    assert owned_values(graph) == [IMAGE, IMAGE, 0, IMAGE, IMAGE]
+    assert measure(graph).owned == (IMAGE, IMAGE, 0, IMAGE, IMAGE)
 
 
 def test_an_output_is_not_overwritten_by_what_comes_after():
@@ -107,7 +105,7 @@ def test_an_output_is_not_overwritten_by_what_comes_after():
     layers: [{name: trunk, convolution: {filters: 4, kernel: 1}}, activation: relu]
     heads: {early: {from: trunk, layers: [activation: tanh]}}
     """
-    assert owned_values(expand(spec_of(text))) == [IMAGE] * 4
+    assert measure(expand(spec_of(text))).owned == (IMAGE,) * 4
 
 
 @pytest.mark.parametrize(
@@ -120,7 +118,7 @@ def test_an_output_is_not_overwritten_by_what_comes_after():
     ],
 )
 def test_dropout_keeps_a_byte_for_each_value_it_may_drop(step, mask_bytes):
-    memory = memory_of(graph_of(f"{CONV}, {step}, {CONV}"))
+    memory = measure(graph_of(f"{CONV}, {step}, {CONV}"))
     assert memory.saved_mask_bytes == mask_bytes
     assert memory.saved_values == 2 * IMAGE
     # A mask is bytes in every precision.
@@ -128,7 +126,7 @@ def test_dropout_keeps_a_byte_for_each_value_it_may_drop(step, mask_bytes):
 
 
 def test_the_five_parts_of_one_convolution():
-    memory = memory_of(graph_of("convolution: {filters: 5, kernel: 3}, batch_norm"))
+    memory = measure(graph_of("convolution: {filters: 5, kernel: 3}, batch_norm"))
     convolution, norm = 3 * 3 * 4 * 5 + 5, 2 * 5
     parts = memory.at(setting(None, 2, "float32", "adam"))
     assert parts.weights == 4 * (convolution + norm + 2 * 5)  # and the moving statistics
@@ -173,7 +171,7 @@ def test_activations_grow_with_the_batch_and_nothing_else_does(variant):
     ],
 )
 def test_bytes_of_a_dtype_policy(dtype, weight, activation):
-    parts = memory_of(graph_of(CONV)).at(setting(None, 1, dtype, "sgd"))
+    parts = measure(graph_of(CONV)).at(setting(None, 1, dtype, "sgd"))
     params = 3 * 3 * 4 * 4 + 4
     assert (parts.weights, parts.gradients, parts.optimizer) == (
         params * weight,
@@ -294,7 +292,7 @@ def test_arguments_of_an_optimizer_that_is_given_are_its_own(given, message):
 
 
 def test_every_optimizer_of_a_recipe_has_its_slots():
-    assert {*names.OPTIMIZERS.names} <= {*SLOTS, WRAPPER}
+    assert {*names.OPTIMIZERS.names} <= {*KNOWN}
 
 
 SHAPES = {
@@ -307,7 +305,7 @@ SHAPES = {
 """Weights of every rank that a network has, by their paths."""
 
 ARGUMENTS = [
-    *({name: {}} for name in SLOTS if name != "momentum"),
+    *({name: {}} for name in KNOWN if name not in (MOMENTUM, WRAPPER)),
     {"sgd": {"momentum": 0.9}},
     {"sgd": {"momentum": 0.9, "nesterov": True}},
     {"sgd": {"nesterov": True}},
@@ -345,7 +343,19 @@ def test_an_optimizer_keeps_in_keras_what_is_said(said):
     assert Optimizer.read(said).values(SHAPES.items()) == kept
 
 
-STEPS = (CONV, RELU, NORM, "flatten", "reshape: [8, 8, 4]", "dropout: 0.5")
+STEPS = (
+    CONV,
+    RELU,
+    NORM,
+    "flatten",
+    "reshape: [8, 8, 4]",
+    "dropout: 0.5",
+    "conv: {filters: 4, kernel: 3, padding: same, norm: batch, activation: relu}",
+    "conv: {filters: 4, kernel: 1, norm: batch, order: norm-act-conv, activation: gelu}",
+    "residual: 4",
+    "residual: {filters: 4, order: norm-act-conv, dropout: 0.5}",
+    "fire: {squeeze: 2, expand1x1: 2, expand3x3: 2, bypass: simple}",
+)
 
 
 @st.composite
@@ -369,10 +379,48 @@ def random_networks(draw: st.DrawFn) -> Graph:
     return graph_of(", ".join(layers))
 
 
-@given(random_networks())
-def test_the_forward_peak_is_that_of_a_plain_simulation(graph):
+NETWORKS = st.one_of(random_networks(), specs().map(lambda data: expand(spec_of(json.dumps(data)))))
+
+
+@given(NETWORKS)
+def test_blocks_measured_once_for_all_their_places_are_as_each_layer_measured_by_itself(graph):
+    measured = measure(graph)
     owned = owned_values(graph)
-    assert measure(graph, owned).forward_values == simulated_peak(graph, owned)
+    assert list(measured.owned) == owned
+    assert (measured.saved_values, measured.saved_mask_bytes) == saved_for_backward(graph)
+    assert measured.forward_values == simulated_peak(graph, owned)
+
+
+def owned_values(graph: Graph) -> list[int]:
+    """Follow `MemoryModel.owned`, layer by layer."""
+    readers = [0] * len(graph.nodes)
+    for index in (0, *graph.outputs.values(), *(i for node in graph.nodes for i in node.inputs)):
+        readers[index] += 1
+    owned: list[int] = []
+    alone: list[bool] = []  # whether a node's memory has one reader at most
+    for node in graph.nodes:
+        shared = node.op.view or (node.op.in_place and alone[node.inputs[0]])
+        owned.append(0 if shared else node.shape.size)
+        alone.append(readers[node.index] == 1 and (not node.op.view or alone[node.inputs[0]]))
+    return owned
+
+
+def saved_for_backward(graph: Graph) -> tuple[int, int]:
+    """Follow a training step layer by layer: each tensor that one of them keeps, and the masks."""
+    tensors: set[int] = set()
+    mask_bytes = 0
+    shown: list[int] = []  # the node whose values a node shows
+    reached: list[bool] = []  # whether the backward pass comes to a node
+    for node in graph.nodes:
+        shown.append(shown[node.inputs[0]] if node.op.view else node.index)
+        reached.append(node.layer.trainable > 0 or any(reached[i] for i in node.inputs))
+        if reached[-1] and node.layer.saved.input:
+            tensors.update(shown[index] for index in node.inputs)
+        if reached[-1] and node.layer.saved.output:
+            tensors.add(shown[node.index])
+        if reached[-1] and node.layer.saved.mask:
+            mask_bytes += node.shape.size
+    return sum(graph.nodes[index].shape.size for index in tensors), mask_bytes
 
 
 def simulated_peak(graph: Graph, owned: list[int]) -> int:
@@ -391,10 +439,10 @@ def simulated_peak(graph: Graph, owned: list[int]) -> int:
     return peak
 
 
-@given(random_networks())
+@given(NETWORKS)
 def test_no_layer_overwrites_what_is_read_after_it(graph):
     """Follow which node's values each buffer holds: a reader must find those of its own input."""
-    owned = owned_values(graph)
+    owned = measure(graph).owned
     buffer: list[int] = []
     holds: dict[int, int] = {}  # buffer -> the node whose values are in it
     shows: list[int] = []  # node -> the node whose values it has under its own shape

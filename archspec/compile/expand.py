@@ -126,7 +126,7 @@ class _Run:
         `ends` are the outputs, and where heads that are left out would start: what only those
         need is left out with them, and no mistake.
         """
-        needed = reaching(self.builder.nodes, (node.index for node in ends))
+        needed = reaching(self.builder.pieces, (node.index for node in ends))
         for step, start, stop in self.made:
             if start < stop and not any(needed[start:stop]):
                 path = self.builder.nodes[stop - 1].name
@@ -252,9 +252,9 @@ class _Run:
             return None
         if not isinstance(element, (Op, Block)):
             raise TypeError(f"{step.kind} is neither an op nor a block")
-        start = len(self.builder.nodes)
+        start = self.builder.size
         y = self._place(step, element, path, nodes)
-        self.made.append((step, start, len(self.builder.nodes)))
+        self.made.append((step, start, self.builder.size))
         return y
 
     def _place(

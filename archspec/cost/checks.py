@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec.element import show
 from archspec.errors import Diagnostic, KeyPath, Problem, suggestion
-from archspec.graph.graph import Graph
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 
@@ -87,11 +86,6 @@ def check_graph(spec: Spec, report: Report) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def weight_layers(graph: Graph) -> int:
-    """Layers that own a kernel: what the number in VGG-16 counts."""
-    return sum(any(w.name == "kernel" for w in node.layer.weights) for node in graph.nodes)
-
-
 def _published(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[Check]:
     published = spec.published
     if published is None:
@@ -110,7 +104,7 @@ def _published(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[
         )
     for stage, shape in published.stages.items():
         where = (*path, "stages", stage)
-        actual_shape = report.graph.paths.get(stage)
+        actual_shape = report.graph.shape_at(stage)
         if actual_shape is None:
             help_ = suggestion(stage, report.graph.paths, what="steps")
             problem = Problem("unknown-name", f"there is no step `{stage}`", help=help_)

@@ -2,19 +2,25 @@
 
 The model is stated in docs/counting.md. Saved for backward is the portable figure: what the
 backward pass reads, each tensor once. What an engine allocates beside it is the engine's own.
+
+A block is measured once for all its places. Of what is around it, its memory depends on no more
+than whether it may overwrite its input, and whether the backward pass comes to its input.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from archspec.cost.setting import Setting
-from archspec.graph.graph import IN_KERAS, SEPARATOR, Graph
-from archspec.ops.op import Saved
+from archspec.graph.graph import IN_KERAS, SEPARATOR, Expansion, Graph, Layer, Piece
 
 
-class Parts(NamedTuple):
-    """The five parts, in bytes."""
+class MemoryBytes(NamedTuple):
+    """The five parts of a network's memory, in bytes."""
 
     weights: int
     gradients: int
@@ -26,119 +32,255 @@ class Parts(NamedTuple):
 
     @property
     def training(self) -> int:
-        """A training step: weights, gradients, optimizer state and what backward keeps."""
+        """Bytes of a training step: weights, gradients, optimizer state, saved activations."""
         return self.weights + self.gradients + self.optimizer + self.saved
 
     @property
     def inference(self) -> int:
-        """A forward pass: weights and the peak of activations."""
+        """Bytes of a forward pass: weights and the peak of activations."""
         return self.weights + self.forward_peak
 
     def to_dict(self) -> dict[str, int]:
         return self._asdict() | {"training": self.training, "inference": self.inference}
 
 
-class Memory(NamedTuple):
-    """What a graph keeps, in values; `at` gives bytes."""
+class MemoryModel(NamedTuple):
+    """What a graph keeps, in values of one example; `at` gives bytes."""
 
-    params: int
-    trainable: int
-    saved_values: int
-    """Kept for the backward pass, one example."""
-    saved_mask_bytes: int
-    """Kept as masks of one byte, one example."""
-    forward_values: int
-    """Most values alive at once in a forward pass, one example."""
-    trained: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    """Path, as Keras says it, and shape of each trained weight."""
-
-    def at(self, setting: Setting) -> Parts:
-        """The parts in bytes, for a batch, a dtype and an optimizer."""
-        values, weights = setting.value_bytes, setting.weight_bytes
-        return Parts(
-            weights=self.params * weights,
-            gradients=self.trainable * weights,
-            optimizer=setting.optimizer.values(self.trained) * weights,
-            saved=setting.training_batch * (self.saved_values * values + self.saved_mask_bytes),
-            forward_peak=setting.batch * self.forward_values * values,
-        )
-
-
-def owned_values(graph: Graph) -> list[int]:
+    graph: Graph
+    owned: tuple[int, ...]
     """Values that each node's output needs room for, beyond what it may overwrite or share.
 
     A view shares its input's memory. An op that may work in place does so where nothing else
     reads what it overwrites: no other node, through a view either, and not the caller, who gave
     the input and gets the outputs. The sum is the lecture's forward memory of one example.
     """
-    readers = [0] * len(graph.nodes)
+    params: int
+    trainable: int
+    saved_values: int
+    """Values kept for the backward pass."""
+    saved_mask_bytes: int
+    """Bytes kept for the backward pass as masks of one byte a value."""
+    forward_values: int
+    """Most values alive at once in a forward pass."""
+
+    def at(self, setting: Setting) -> MemoryBytes:
+        """Return the parts in bytes, for a batch, a dtype and an optimizer."""
+        values, weights = setting.value_bytes, setting.weight_bytes
+        copies = setting.optimizer.copies
+        return MemoryBytes(
+            weights=self.params * weights,
+            gradients=self.trainable * weights,
+            optimizer=weights
+            * (
+                setting.optimizer.values(_trained(self.graph))
+                if copies is None
+                else copies * self.trainable
+            ),
+            saved=setting.training_batch * (self.saved_values * values + self.saved_mask_bytes),
+            forward_peak=setting.batch * self.forward_values * values,
+        )
+
+
+def _trained(graph: Graph) -> Iterable[tuple[str, tuple[int, ...]]]:
+    """Yield the path, as Keras has it, and the shape of each trained weight."""
     for node in graph.nodes:
-        for index in node.inputs:
-            readers[index] += 1
-    for index in (0, *graph.outputs.values()):
-        readers[index] += 1
-    owned: list[int] = []
-    alone: list[bool] = []  # whether a node's memory has no reader but one
-    for node in graph.nodes:
-        op = node.layer.op
-        shared = op.view or (op.in_place and alone[node.inputs[0]])
-        owned.append(0 if shared else node.layer.output.size)
-        alone.append(readers[node.index] == 1 and (not op.view or alone[node.inputs[0]]))
-    return owned
+        name = node.name.replace(SEPARATOR, IN_KERAS)
+        for weight in node.layer.weights:
+            if weight.trainable:
+                yield f"{name}/{weight.name}", weight.shape
 
 
-def measure(graph: Graph, owned: list[int]) -> Memory:
-    """What training and inference keep of a graph, `owned` being its `owned_values`."""
-    nodes = graph.nodes
-    saved: set[int] = set()
-    mask_bytes = params = trainable = 0
-    trained: list[tuple[str, tuple[int, ...]]] = []
-    origin: list[int] = []  # the node whose memory a view shows
-    reached: list[bool] = []  # whether the backward pass comes to a node
-    for node in nodes:
-        layer = node.layer
-        op = layer.op
-        params += layer.params
-        trainable += layer.trainable
-        if layer.trainable:
-            name = node.name.replace(SEPARATOR, IN_KERAS)
-            trained += [(f"{name}/{w.name}", w.shape) for w in layer.weights if w.trainable]
-        origin.append(origin[node.inputs[0]] if op.view else node.index)
-        reached.append(layer.trainable > 0 or any(reached[index] for index in node.inputs))
-        keeps = layer.saved if reached[-1] else Saved()
-        if keeps.input:
-            saved.update(origin[index] for index in node.inputs)
-        if keeps.output:
-            saved.add(origin[node.index])
-        if keeps.mask:
-            mask_bytes += layer.output.size
-    saved_values = sum(nodes[index].layer.output.size for index in saved)
-    peak = _forward_peak(graph, owned)
-    return Memory(params, trainable, saved_values, mask_bytes, peak, tuple(trained))
+def measure(graph: Graph) -> MemoryModel:
+    """Return what training and inference keep of a graph."""
+    first, *pieces = graph.pieces
+    size = first.shape.size
+    # The input and the outputs are the caller's: they stay.
+    held = (0, *graph.outputs.values())
+    needs = _together(pieces, graph.size, 0, held, overwritable=False, reached=False)
+    return MemoryModel(
+        graph,
+        (size, *needs.owned),
+        sum(piece.costs.params for piece in pieces),
+        sum(piece.costs.trainable for piece in pieces),
+        needs.saved_values + needs.saves_input * size + needs.saves_output * needs.shown,
+        needs.saved_mask_bytes,
+        size + max(needs.peak, needs.late_peak),
+    )
 
 
-def _forward_peak(graph: Graph, owned: list[int]) -> int:
-    """The most values alive at once, freeing each buffer after its last reader.
+class Needs(NamedTuple):
+    """The memory that a layer or a block needs, in values of one example."""
 
-    The input and the outputs are the caller's: they stay.
+    owned: tuple[int, ...]
+    """Values that each node's output needs room for."""
+    kept: int
+    """Values of the buffer that holds the output; 0 where that is the input's."""
+    peak: int
+    """Most values alive at once, beside those alive before, up to the last use of the input."""
+    late_peak: int
+    """The same after the last use of the input, which is counted as alive."""
+    saved_values: int
+    """Values kept for the backward pass, but those of input and output."""
+    saved_mask_bytes: int
+    saves_input: bool
+    """Whether the tensor that comes in is kept for the backward pass."""
+    saves_output: bool
+    """Whether the tensor that the output shows is kept for the backward pass."""
+    is_view: bool
+    """Whether the output shows the tensor that comes in."""
+    shown: int
+    """Values of the tensor that the output shows, if it is not the one that comes in."""
+    overwritable: bool
+    """Whether the output may be overwritten by its reader, if there is only one."""
+    reached: bool
+    """Whether the backward pass comes to the output."""
+
+
+_NOTHING = Needs((), 0, 0, 0, 0, 0, False, False, True, 0, True, False)
+"""What no layer at all needs."""
+
+_INPUT = -1
+"""Index of a block's input in its expansion."""
+
+_blocks: WeakKeyDictionary[Expansion, dict[tuple[bool, bool], Needs]] = WeakKeyDictionary()
+
+
+def _needs(costs: Layer | Expansion, overwritable: bool, reached: bool) -> Needs:
+    """Return what a layer or a block needs.
+
+    Args:
+        costs: The layer or the block.
+        overwritable: Whether nothing but one reader of the (first) input needs its memory.
+        reached: Whether the backward pass comes to an input.
     """
-    nodes = graph.nodes
-    buffer: list[int] = []  # the node that owns the memory of each node's output
-    last = list(range(len(nodes)))
-    for node in nodes:
-        buffer.append(node.index if owned[node.index] else buffer[node.inputs[0]])
-        for index in node.inputs:
-            last[buffer[index]] = node.index
-    for index in (0, *graph.outputs.values()):
-        last[buffer[index]] = len(nodes)
-    freed: dict[int, list[int]] = {}
-    for index, end in enumerate(last):
-        if owned[index]:
-            freed.setdefault(end, []).append(index)
-    alive = peak = 0
-    for node in nodes:
-        alive += owned[node.index]
-        peak = max(peak, alive)
-        for index in freed.get(node.index, ()):
-            alive -= owned[index]
-    return peak
+    if isinstance(costs, Layer):
+        return _layer_needs(costs, overwritable, reached)
+    known = _blocks.setdefault(costs, {})
+    needs = known.get((overwritable, reached))
+    if needs is None:
+        needs = known[overwritable, reached] = _together(
+            costs.pieces,
+            costs.size,
+            _INPUT,
+            (costs.size - 1,),
+            overwritable=overwritable,
+            reached=reached,
+        )
+    return needs
+
+
+@lru_cache(maxsize=16_384)
+def _layer_needs(layer: Layer, overwritable: bool, reached: bool) -> Needs:
+    op, size = layer.op, layer.output.size
+    reached = reached or layer.trainable > 0
+    owned = 0 if op.view or (op.in_place and overwritable) else size
+    return Needs(
+        owned=(owned,),
+        kept=owned,
+        peak=owned,
+        late_peak=0,
+        saved_values=0,
+        saved_mask_bytes=size if reached and layer.saved.mask else 0,
+        saves_input=reached and layer.saved.input,
+        saves_output=reached and layer.saved.output,
+        is_view=op.view,
+        shown=size,
+        overwritable=overwritable or not op.view,
+        reached=reached,
+    )
+
+
+def _together(
+    pieces: Sequence[Piece],
+    size: int,
+    source: int,
+    held: Sequence[int],
+    *,
+    overwritable: bool,
+    reached: bool,
+) -> Needs:
+    """Return what layers and blocks need that run one after the other.
+
+    Lists have an entry for each node, of which those of the pieces' outputs are used, and one more
+    at the end, which is that of a block's input: its index is -1.
+
+    Args:
+        pieces: The layers and blocks in order.
+        size: Number of nodes.
+        source: Index of their input.
+        held: Indices of outputs that are read by others, too.
+        overwritable: As in `_needs`, for the input.
+        reached: As in `_needs`, for the input.
+    """
+    readers = [0] * (size + 1)
+    for piece in pieces:
+        for index in piece.inputs:
+            readers[index] += piece.costs.reads
+    for index in held:
+        readers[index] += 1
+
+    all_needs = []
+    may_overwrite, reaches = [False] * (size + 1), [False] * (size + 1)
+    may_overwrite[source], reaches[source] = overwritable, reached
+    tensor, buffer = [source] * (size + 1), [source] * (size + 1)  # by the piece that made them
+    shown, kept = [0] * (size + 1), [0] * (size + 1)  # their values
+    saved: set[int] = set()  # tensors
+    last_use = [size] * (size + 1)  # of a buffer
+    needs = _NOTHING
+    for piece in pieces:
+        index, inputs = piece.index, piece.inputs
+        first = inputs[0]
+        needs = _needs(piece.costs, may_overwrite[first], any(reaches[i] for i in inputs))
+        all_needs.append(needs)
+        may_overwrite[index] = needs.overwritable and readers[index] == 1
+        reaches[index] = needs.reached
+        tensor[index] = tensor[first] if needs.is_view else index
+        shown[index] = needs.shown
+        buffer[index] = index if needs.kept else buffer[first]
+        kept[index] = needs.kept
+        if needs.saves_input:
+            saved.update([tensor[i] for i in inputs])
+        if needs.saves_output:
+            saved.add(tensor[index])
+        last_use[buffer[index]] = index
+        for i in inputs:
+            last_use[buffer[i]] = index
+    output = pieces[-1].index if pieces else source
+    for index in held:  # they stay
+        last_use[buffer[index]] = size
+
+    alive = peak = late_peak = 0
+    for piece, each in zip(pieces, all_needs, strict=True):
+        index, read = piece.index, buffer[piece.inputs[0]]
+        if read == source and last_use[read] == index:
+            peak = max(peak, alive + each.peak)
+            late_peak = max(late_peak, alive + each.late_peak)
+        else:
+            freed = kept[read] if last_use[read] == index else 0
+            most = alive + max(each.peak, each.late_peak - freed)
+            if index <= last_use[source]:
+                peak = max(peak, most)
+            else:
+                late_peak = max(late_peak, most)
+        alive += each.kept
+        for used in {buffer[index], *[buffer[i] for i in piece.inputs]}:
+            if last_use[used] == index:
+                alive -= kept[used]
+
+    shows = tensor[output]
+    return Needs(
+        owned=tuple(chain.from_iterable(each.owned for each in all_needs)),
+        kept=kept[buffer[output]],
+        peak=peak,
+        late_peak=late_peak,
+        saved_values=sum([shown[index] for index in saved - {source, shows}])
+        + sum([each.saved_values for each in all_needs]),
+        saved_mask_bytes=sum([each.saved_mask_bytes for each in all_needs]),
+        saves_input=source in saved,
+        saves_output=shows != source and shows in saved,
+        is_view=shows == source,
+        shown=shown[shows],
+        overwritable=needs.overwritable,
+        reached=reaches[output],
+    )

@@ -27,11 +27,6 @@ MOMENTUM: Final = "momentum"
 """What is called so in a report is SGD with momentum."""
 
 
-def _copies(count: Callable[[Arguments], int]) -> Callable[[Arguments, Shape, str], int]:
-    """So many slots of the weight's own shape."""
-    return lambda arguments, shape, _: count(arguments) * prod(shape)
-
-
 def _adam(arguments: Arguments) -> int:
     return 3 if arguments.get("amsgrad") else 2
 
@@ -58,26 +53,32 @@ def _muon(arguments: Arguments, shape: Shape, path: str) -> int:
     return (2 if adam else 1) * prod(shape)
 
 
-SLOTS: Final[Mapping[str, Callable[[Arguments, Shape, str], int]]] = MappingProxyType(
+COPIES: Final[Mapping[str, Callable[[Arguments], int]]] = MappingProxyType(
     {
-        "sgd": _copies(lambda arguments: int(bool(arguments.get("momentum")))),
-        MOMENTUM: _copies(lambda _: 1),
-        "rmsprop": _copies(_rmsprop),
-        "adagrad": _copies(lambda _: 1),
-        "lion": _copies(lambda _: 1),
-        "adadelta": _copies(lambda _: 2),
-        "adam": _copies(_adam),
-        "adamw": _copies(_adam),
-        "adamax": _copies(lambda _: 2),
-        "nadam": _copies(lambda _: 2),
-        "lamb": _copies(lambda _: 2),
-        "schedulefreeadamw": _copies(lambda _: 2),
-        "ftrl": _copies(lambda _: 2),
-        "adafactor": _adafactor,
-        "muon": _muon,
+        "sgd": lambda arguments: int(bool(arguments.get("momentum"))),
+        MOMENTUM: lambda _: 1,
+        "rmsprop": _rmsprop,
+        "adagrad": lambda _: 1,
+        "lion": lambda _: 1,
+        "adadelta": lambda _: 2,
+        "adam": _adam,
+        "adamw": _adam,
+        "adamax": lambda _: 2,
+        "nadam": lambda _: 2,
+        "lamb": lambda _: 2,
+        "schedulefreeadamw": lambda _: 2,
+        "ftrl": lambda _: 2,
     }
 )
-"""Values that an optimizer keeps for a weight of some shape and path, by its arguments."""
+"""Number of values that an optimizer keeps for each value of a weight, by its arguments."""
+
+BY_WEIGHT: Final[Mapping[str, Callable[[Arguments, Shape, str], int]]] = MappingProxyType(
+    {"adafactor": _adafactor, "muon": _muon}
+)
+"""Number of values that an optimizer keeps for a weight, where its shape and path matter."""
+
+KNOWN: Final = (*COPIES, *BY_WEIGHT, WRAPPER)
+"""Optimizers of which it is known what they keep."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,8 @@ class Optimizer:
             ((name, arguments),) = said.items()
         if not isinstance(name, str) or not isinstance(arguments, Mapping | None):
             raise wrong("optimizer", said, "a name, or one name with its arguments")
-        if name not in SLOTS and name != WRAPPER:
-            hint = suggestion(name, [*SLOTS, WRAPPER], what="optimizers")
+        if name not in KNOWN:
+            hint = suggestion(name, KNOWN, what="optimizers")
             raise UsageError(f"optimizer `{name}` is not known; {hint}")
         return cls(name, dict(arguments or {}))
 
@@ -125,11 +126,29 @@ class Optimizer:
         """Plain data that `read` takes: a name, or a name with its arguments."""
         return {self.name: dict(self.arguments)} if self.arguments else self.name
 
+    @property
+    def copies(self) -> int | None:
+        """Number of values kept for each value of a weight; None where shape or path matters."""
+        if self.name == WRAPPER:
+            return self.inner.copies
+        count = COPIES.get(self.name)
+        return None if count is None else count(self.arguments) + self._whole_copies
+
+    @property
+    def _whole_copies(self) -> int:
+        """Number of copies of the weights: their averages, and gradients summed over steps."""
+        averages = bool(self.arguments.get("use_ema"))
+        return averages + bool(self.arguments.get("gradient_accumulation_steps"))
+
     def values(self, weights: Iterable[tuple[str, Shape]]) -> int:
-        """Values kept for weights of these paths (as Keras says them) and shapes."""
+        """Return the number of values kept for weights of these paths (Keras's) and shapes."""
         if self.name == WRAPPER:
             return self.inner.values(weights)
-        slots, arguments = SLOTS[self.name], self.arguments
-        # Averages of the weights, and sums of gradients over several steps, are whole copies.
-        copies = bool(arguments.get("use_ema")) + bool(arguments.get("gradient_accumulation_steps"))
-        return sum(slots(arguments, shape, path) + copies * prod(shape) for path, shape in weights)
+        copies = self.copies
+        if copies is not None:
+            return copies * sum(prod(shape) for _, shape in weights)
+        kept = BY_WEIGHT[self.name]
+        return sum(
+            kept(self.arguments, shape, path) + self._whole_copies * prod(shape)
+            for path, shape in weights
+        )

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from archspec import arguments
 from archspec.compile.expand import expand
-from archspec.cost.checks import Check, check_graph, weight_layers
-from archspec.cost.memory import Memory, Parts, measure, owned_values
+from archspec.cost.checks import Check, check_graph
+from archspec.cost.memory import MemoryBytes, MemoryModel, measure
 from archspec.cost.receptive_field import Field, receptive_fields
 from archspec.cost.setting import Setting, setting
 from archspec.display import Displayed
@@ -109,39 +109,34 @@ class Report(Displayed):
         return check_graph(self.spec, self) if self.spec else ()
 
     @cached_property
-    def owned(self) -> list[int]:
-        return owned_values(self.graph)
-
-    @cached_property
     def fields(self) -> list[Field | None]:
         return receptive_fields(self.graph)
 
     @cached_property
-    def memory_model(self) -> Memory:
+    def memory_model(self) -> MemoryModel:
         """Memory in values, for any setting."""
-        return measure(self.graph, self.owned)
+        return measure(self.graph)
 
     @cached_property
-    def memory(self) -> Parts:
+    def memory(self) -> MemoryBytes:
         """The five parts in bytes, for this report's setting."""
         return self.memory_model.at(self.setting)
 
     @cached_property
     def totals(self) -> Totals:
-        layers = [node.layer for node in self.graph.nodes]
-        params = sum(layer.params for layer in layers)
-        trainable = sum(layer.trainable for layer in layers)
-        macs = sum(layer.macs for layer in layers)
+        parts = [piece.costs for piece in self.graph.pieces]
+        params, trainable = self.memory_model.params, self.memory_model.trainable
+        macs = sum([part.macs for part in parts])
         return Totals(
             params=params,
             trainable=trainable,
             non_trainable=params - trainable,
             macs=macs,
             flops=2 * macs,
-            other_ops=sum(layer.other_ops for layer in layers),
-            activations=sum(self.owned),
-            weight_layers=weight_layers(self.graph),
-            layers=len(layers) - 1,
+            other_ops=sum([part.other_ops for part in parts]),
+            activations=sum(self.memory_model.owned),
+            weight_layers=sum([part.kernels for part in parts]),
+            layers=self.graph.size - 1,
         )
 
     def rows(self, depth: int | None = None, *, ops: bool = False) -> tuple[Row, ...]:
@@ -224,7 +219,7 @@ class Report(Displayed):
                 [layer.trainable for layer in layers],
                 [layer.macs for layer in layers],
                 [layer.other_ops for layer in layers],
-                self.owned,
+                self.memory_model.owned,
             )
         )
 

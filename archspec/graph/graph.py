@@ -1,10 +1,11 @@
-"""The graph: what a spec expands to, and all that the analysis and the emitter read."""
+"""The graph that a spec expands to: layers at known shapes, joined by edges."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from archspec.display import Displayed
 from archspec.errors import Problem
@@ -13,14 +14,14 @@ from archspec.ops.op import Op, Reach, Saved, Weight, Work
 from archspec.ops.shape import Shape
 
 SEPARATOR = "/"
+"""Stands between the parts of a node's path, as in stage3/unit1/conv2."""
 
 IN_KERAS = "-"
-"""What stands for it in the names of Keras's layers, where `/` is refused."""
-"""Between the parts of a node's path, as in stage3/unit1/conv2."""
+"""Stands for `SEPARATOR` in the names of Keras's layers, where `/` is refused."""
 
 
 class Input(Op):
-    """The image that comes in. Not a kind: a spec declares it with `input:`."""
+    """The image that comes in. It is not a kind: a spec declares it with `input:`."""
 
     extent: tuple[int, ...]
 
@@ -47,9 +48,12 @@ class Input(Op):
         return layers.Input(self.extent, name=name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """An op at the shapes of its inputs: all it costs for one example, computed once."""
+    """An op at the shapes of its inputs, and all that it costs for one example.
+
+    Equal only to itself: `layer_at` gives one object for an op at given shapes.
+    """
 
     op: Op
     inputs: tuple[Shape, ...]
@@ -59,13 +63,24 @@ class Layer:
     trainable: int
     macs: int
     other_ops: int
+    kernels: int
+    """1 for a layer that owns a kernel, which is what the 16 of VGG-16 counts; else 0."""
     saved: Saved
     reach: Reach | None
+
+    # What an `Expansion` counts: how often an input is read, and characters of paths inside.
+    reads: ClassVar[int] = 1
+    longest: ClassVar[int] = 0
+
+    @property
+    def edges(self) -> int:
+        """Number of inputs."""
+        return len(self.inputs)
 
 
 @lru_cache(maxsize=16_384)
 def layer_at(op: Op, inputs: tuple[Shape, ...]) -> Layer:
-    """`op` applied to inputs of these shapes. Where a network repeats itself, this does not."""
+    """Return `op` applied to inputs of these shapes; raise `Problem` where they do not fit."""
     output = op.output_shape(*inputs)
     for extent in output:
         if not 1 <= extent <= LARGEST:
@@ -84,6 +99,7 @@ def layer_at(op: Op, inputs: tuple[Shape, ...]) -> Layer:
         trainable=sum(n for n, weight in zip(counts, weights, strict=True) if weight.trainable),
         macs=work.macs,
         other_ops=work.other_ops,
+        kernels=int(any(weight.name == "kernel" for weight in weights)),
         saved=op.saved_for_backward(),
         reach=op.reach(inputs[0] if inputs else output),
     )
@@ -110,6 +126,18 @@ class Node:
     def channels(self) -> int:
         return self.layer.output[-1]
 
+    @property
+    def start(self) -> int:
+        return self.index
+
+    @property
+    def costs(self) -> Layer:
+        return self.layer
+
+    def moved(self, index: int, name: str, inputs: tuple[int, ...]) -> "Node":
+        """Return the same layer at another place."""
+        return Node(index, name, self.layer, inputs)
+
 
 class Scope(NamedTuple):
     """A block, a group or a branch that became nodes: nodes[start:stop] stand below its path."""
@@ -122,16 +150,108 @@ class Scope(NamedTuple):
     row: bool = False
     """Whether a table shows it as one row even where it shows every layer."""
 
+    def moved(self, by: int, name: str) -> "Scope":
+        """Return the scope so many nodes further, with another path."""
+        _, kind, label, start, stop, row = self
+        return Scope(name, kind, label, start + by, stop + by, row)
 
-def reaching(nodes: Sequence[Node], outputs: Iterable[int]) -> list[bool]:
-    """Whether each node's output is needed for one of these; the input's always is."""
-    needed = [False] * len(nodes)
+
+class Expansion:
+    """All that a block becomes on an input of some shape, the same at every place it stands.
+
+    It reads one input, and all its nodes lead to the last one, its output. So it is added up once
+    for all its places. Paths and indices count from its own path and first node; its input is -1.
+    """
+
+    def __init__(self, pieces: "tuple[Piece, ...]", scopes: tuple[Scope, ...]) -> None:
+        parts = [piece.costs for piece in pieces]
+        self.pieces = pieces
+        self.scopes = scopes
+        """Its own scope, then those of groups in it; blocks in it have theirs."""
+        self.size: int = pieces[-1].index + 1
+        """Number of nodes."""
+        self.edges: int = sum(part.edges for part in parts)
+        """Number of inputs of all its nodes."""
+        self.reads: int = sum(piece.inputs.count(-1) * piece.costs.reads for piece in pieces)
+        """Number of times that its input is read."""
+        self.longest: int = max(len(piece.name) + piece.costs.longest for piece in pieces)
+        """Characters of the longest path in it."""
+        self.output: Shape = parts[-1].output
+        self.params: int = sum(part.params for part in parts)
+        self.trainable: int = sum(part.trainable for part in parts)
+        self.macs: int = sum(part.macs for part in parts)
+        self.other_ops: int = sum(part.other_ops for part in parts)
+        self.kernels: int = sum(part.kernels for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedBlock:
+    """A block at its place in a graph: the nodes from `start` to `index`, its output."""
+
+    index: int
+    name: str
+    costs: Expansion
+    inputs: tuple[int, ...]
+    """The one node that it reads."""
+
+    @property
+    def start(self) -> int:
+        return self.index + 1 - self.costs.size
+
+    @property
+    def shape(self) -> Shape:
+        return self.costs.output
+
+    def moved(self, index: int, name: str, inputs: tuple[int, ...]) -> "PlacedBlock":
+        """Return the same block at another place."""
+        return PlacedBlock(index, name, self.costs, inputs)
+
+
+Piece: TypeAlias = Node | PlacedBlock
+"""A layer of its own, or all the layers of a block."""
+
+
+def nodes_of(pieces: Iterable[Piece], path: str = "", start: int = 0, x: int = 0) -> list[Node]:
+    """Return all nodes of pieces whose paths stand below `path`, counted from `start`.
+
+    `x` is the index of their input.
+    """
+    nodes: list[Node] = []
+    for piece in pieces:
+        name = path + piece.name
+        inputs = tuple([start + index if index >= 0 else x for index in piece.inputs])
+        if isinstance(piece, Node):
+            nodes.append(piece.moved(start + piece.index, name, inputs))
+        else:
+            nodes += nodes_of(piece.costs.pieces, name, start + piece.start, *inputs)
+    return nodes
+
+
+def scopes_of(
+    pieces: Iterable[Piece], scopes: Iterable[Scope], path: str = "", start: int = 0
+) -> Iterator[Scope]:
+    """Yield all scopes, those in blocks too, an outer one before those inside it."""
+    own = deque(scopes)
+    for piece in pieces:
+        if isinstance(piece, PlacedBlock):
+            while own and own[0].start <= piece.start:
+                scope = own.popleft()
+                yield scope.moved(start, path + scope.name)
+            block = piece.costs
+            yield from scopes_of(block.pieces, block.scopes, path + piece.name, start + piece.start)
+    yield from (scope.moved(start, path + scope.name) for scope in own)
+
+
+def reaching(pieces: Sequence[Piece], outputs: Iterable[int]) -> list[bool]:
+    """Return for each node whether an output needs it; the graph's input is always needed."""
+    needed = [False] * (pieces[-1].index + 1)
     needed[0] = True
     for index in outputs:
         needed[index] = True
-    for node in reversed(nodes):
-        if needed[node.index]:
-            for index in node.inputs:
+    for piece in reversed(pieces):
+        if needed[piece.index]:
+            needed[piece.start : piece.index] = [True] * (piece.index - piece.start)
+            for index in piece.inputs:
                 needed[index] = True
     return needed
 
@@ -143,26 +263,56 @@ class Graph(Displayed):
     RENDERER = "graph"
 
     name: str
-    nodes: tuple[Node, ...]
+    pieces: tuple[Piece, ...]
+    """The nodes, those of a block in one piece where that can be costed as a whole."""
     outputs: Mapping[str, int]
     """Node index of each output; the main one is called `output` and comes first."""
-    scopes: tuple[Scope, ...] = ()
+    outer_scopes: tuple[Scope, ...] = ()
+    """The scopes that are not inside a block."""
     loss_weights: Mapping[str, float] = field(default_factory=dict)
     """Weight of each output's loss in training."""
 
     @property
+    def size(self) -> int:
+        """Number of nodes."""
+        return self.pieces[-1].index + 1
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(nodes_of(self.pieces))
+
+    @cached_property
+    def scopes(self) -> tuple[Scope, ...]:
+        """What became nodes together; an outer scope comes before those inside it."""
+        return tuple(scopes_of(self.pieces, self.outer_scopes))
+
+    @property
     def input(self) -> Shape:
-        return self.nodes[0].shape
+        return self.pieces[0].shape
 
     @property
     def output(self) -> Shape:
-        return self.nodes[next(iter(self.outputs.values()))].shape
+        """Shape of the main output."""
+        main = next(iter(self.outputs.values()))
+        return next(piece.shape for piece in reversed(self.pieces) if piece.index == main)
 
     @cached_property
     def paths(self) -> Mapping[str, Shape]:
         """The output shape at every path: nodes, and blocks and groups by their last node."""
         shapes = {scope.name: self.nodes[scope.stop - 1].shape for scope in self.scopes}
         shapes.update((node.name, node.shape) for node in self.nodes)
+        return shapes
+
+    def shape_at(self, path: str) -> Shape | None:
+        """Return the output shape at a path; None where there is no such path."""
+        return self._outer_paths.get(path) or self.paths.get(path)
+
+    @cached_property
+    def _outer_paths(self) -> Mapping[str, Shape]:
+        """The output shape at every path that is not inside a block."""
+        ends = {piece.index: piece.shape for piece in self.pieces}
+        shapes = {scope.name: ends[scope.stop - 1] for scope in self.outer_scopes}
+        shapes.update((piece.name, piece.shape) for piece in self.pieces)
         return shapes
 
     def to_dict(self) -> dict[str, Any]:
