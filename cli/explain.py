@@ -23,7 +23,7 @@ from .spelling import CURRENT, spelled
 
 if TYPE_CHECKING:
     from archspec.explain.gallery import Gallery
-    from archspec.explain.method import Option as Argument
+    from archspec.explain.method import MethodArgument
 
 FORMS = ("text", "json")
 
@@ -125,14 +125,13 @@ WHOLE = ("embed", "faithfulness", "invariance", "maximize")
 def _command(word: str) -> click.Command:
     """The command of a method."""
     from archspec import explain
-    from archspec.explain.method import default_of, options_of, takes_images
+    from archspec.explain.method import arguments_of, takes_images
 
     function = getattr(explain, word.replace("-", "_"))
     params: list[click.Parameter] = [click.Argument(["run"], type=Place(), metavar="RUN")]
     if takes_images(function):
         params.append(click.Argument(["images"], nargs=-1, type=Place(), metavar="[IMAGE...]"))
-    for name, option in options_of(function).items():
-        params.append(_option(name, option, default_of(function, name)))
+    params += map(_option, arguments_of(function).values())
     params += _common_options(takes_images(function))
     command = EngineCommand(
         word, params=params, callback=_callback(function), short_help=explain.METHODS[word]
@@ -141,31 +140,34 @@ def _command(word: str) -> click.Command:
     return command
 
 
-def _option(name: str, option: Argument, default: Any) -> click.Option:
-    unsaid = default is None or default is False or default == () or "[" in option.help
-    said = f"{default:g}" if isinstance(default, float) else default
-    shown = "" if unsaid else f"  [{said}]"
-    flag = f"--{name.replace('_', '-')}"
+def _option(argument: MethodArgument) -> click.Option:
+    from archspec.explain.method import LARGEST
+
+    allowed, default = argument.allowed, argument.default
     kind: Any = str
-    least = None if option.least == -float("inf") else option.least
-    most = None if option.most == float("inf") else option.most
-    if option.choices:
-        kind = click.Choice(option.choices)
-    elif option.kind == "flag":
-        kind = bool
-    elif option.kind == "whole":
-        kind = Whole(int(least or 0), None if most is None else int(most))
-    elif option.kind == "number":
-        kind = AnyNumber() if least is None and most is None else Number(least, most)
-    usual = "|".join(option.choices) or {"whole": "N", "number": "X"}.get(option.kind, name.upper())
+    if allowed.words:
+        kind = click.Choice(allowed.words)
+    elif argument.kind == "whole":
+        largest = None if allowed.most == LARGEST else int(allowed.most)
+        kind = Whole(max(0, int(allowed.least)), largest)
+    elif argument.kind == "number":
+        least, most = allowed.least, allowed.most
+        bounds = (None if least == -LARGEST else least, None if most == LARGEST else most)
+        kind = AnyNumber() if bounds == (None, None) else Number(*bounds)
+    usual = "|".join(allowed.words) or {"whole": "N", "number": "X"}.get(argument.kind)
+    is_flag = argument.kind == "flag"
+    text = argument.help.removeprefix("Whether to ")
+    several = " May be given several times." if argument.several else ""
+    is_plain = isinstance(default, (str, int, float)) and not is_flag
+    shown = f"{default:g}" if isinstance(default, float) else default
     return click.Option(
-        [flag, name],
-        type=kind,
-        is_flag=option.kind == "flag",
-        multiple=option.several,
+        [f"--{argument.name.replace('_', '-')}", argument.name],
+        type=bool if is_flag else kind,
+        is_flag=is_flag,
+        multiple=argument.several,
         default=default,
-        metavar=None if option.kind == "flag" else option.metavar or usual,
-        help=f"{option.help}{shown}",
+        metavar=None if is_flag else allowed.metavar or usual or argument.name.upper(),
+        help=f"{text[:1].upper()}{text[1:]}{several}{f'  [{shown}]' if is_plain else ''}",
     )
 
 

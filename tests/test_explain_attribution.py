@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from PIL import Image
-from support.networks import images, linear, relu_net, seeded
+from support.networks import images, linear, relu_net, request, seeded
 
 from archspec import explain
 from archspec.errors import UsageError
@@ -52,7 +52,7 @@ def sum_of_pixels(shape, weights=1.0):
 
 @pytest.mark.parametrize("name", ATTRIBUTIONS)
 def test_a_map_has_the_extent_of_an_image_that_is_no_square(name, subject):
-    found = maps_by(name)(subject, images(2, TALL), [0, 1], batch=16)
+    found = maps_by(name)(request(subject, images(2, TALL), [0, 1], batch=16))
     assert found.shape == (2, 12, 9)
     assert found.any()
     assert ATTRIBUTIONS[name] == "signed" or found.min() >= 0
@@ -62,7 +62,7 @@ def test_a_map_has_the_extent_of_an_image_that_is_no_square(name, subject):
 @pytest.mark.parametrize("shape", [(16, 1), (6, 5, 4, 2), (8, 7, 5)])
 def test_signals_volumes_and_many_channels_have_maps(name, shape):
     subject = open_subject(relu_net(keras, shape), normalize="unit")
-    found = maps_by(name)(subject, images(1, shape), [1], batch=16)
+    found = maps_by(name)(request(subject, images(1, shape), [1], batch=16))
     assert found.shape == (1, *shape[:-1])
     assert np.isfinite(found).all()
 
@@ -73,7 +73,7 @@ def test_a_pixel_that_is_not_connected_has_exactly_0(name):
     weights[2, 3] = 0
     options = {"patch": 1} if name == "occlusion" else {}
     subject = open_subject(sum_of_pixels((6, 6, 1), weights), normalize="none")
-    (map_,) = maps_by(name)(subject, images(1, (6, 6, 1)), [0], **options)
+    (map_,) = maps_by(name)(request(subject, images(1, (6, 6, 1)), [0]), **options)
     assert map_[2, 3] == 0
     assert np.count_nonzero(map_) == 35
 
@@ -95,14 +95,14 @@ def test_smoothgrad_of_a_linear_network_is_its_weights():
 def test_smoothgrad_averages_signed_gradients_so_that_noise_cancels(subject):
     """The mean of |gradients| would be at least |their mean|, everywhere."""
     pixels = images(1, TALL)
-    few, many = (maps_by("smoothgrad")(subject, pixels, [0], samples=n) for n in (1, 40))
+    few, many = (maps_by("smoothgrad")(request(subject, pixels, [0]), samples=n) for n in (1, 40))
     assert many.sum() < few.sum()
 
 
 def test_smoothgrad_without_noise_is_saliency(subject):
-    pixels = images(2, TALL)
-    plain = maps_by("saliency")(subject, pixels, [0, 1])
-    found = maps_by("smoothgrad")(subject, pixels, [0, 1], noise=0.0, samples=3)
+    asked = request(subject, images(2, TALL), [0, 1])
+    plain = maps_by("saliency")(asked)
+    found = maps_by("smoothgrad")(asked, noise=0.0, samples=3)
     np.testing.assert_allclose(found, plain, rtol=1e-5, atol=1e-9)
 
 
@@ -144,10 +144,10 @@ def test_steps_are_tripled_while_more_than_1_percent_is_missing(net):
 def test_the_points_of_three_times_the_steps_hold_those_before(net):
     """Refined from 1 step to 9, the sum is that of 9 steps at once."""
     pixels = images(1, TALL)
-    subject = open_subject(net, normalize="unit")
+    asked = request(open_subject(net, normalize="unit"), pixels, [0])
     explain_ = maps_by("integrated-gradients")
-    once = explain_(subject, pixels, [0], steps=9, limit=9)
-    refined = explain_(subject, pixels, [0], steps=1, limit=9)
+    once = explain_(asked, steps=9, limit=9)
+    refined = explain_(asked, steps=1, limit=9)
     np.testing.assert_allclose(refined, once, atol=1e-5 * abs(once).max())
 
 
@@ -184,7 +184,7 @@ def test_grad_cam_is_cam_under_a_global_pool():
     subject = open_subject(model, normalize="none")
     maps_ = np.asarray(keras.Model(model.input, model.get_layer("relu").output)(pixels))
     cam = np.maximum(maps_ @ np.asarray(model.get_layer("fc").kernel)[:, 1], 0)
-    found = raw_maps(subject, pixels, [1, 1], "relu", 2)
+    found = raw_maps(request(subject, pixels, [1, 1]), "relu")
     np.testing.assert_allclose(found * (6 * 4), cam, rtol=1e-4, atol=1e-6)
 
 
@@ -276,7 +276,7 @@ def test_sums_are_the_same_under_occlusion_at_a_corner_an_edge_and_the_centre():
     """All pixels weigh the same, and each is hidden by 1, 2 or 4 patches."""
     subject = open_subject(sum_of_pixels((8, 8, 1)), normalize="none")
     ones = np.ones((1, 8, 8, 1), np.float32)
-    (found,) = maps_by("occlusion")(subject, ones, [0], patch=4, stride=2, value=0.0)
+    (found,) = maps_by("occlusion")(request(subject, ones, [0]), patch=4, stride=2, value=0.0)
     np.testing.assert_array_equal(found, np.full((8, 8), 16.0))
 
 
@@ -318,7 +318,7 @@ def test_of_each_position_a_few_numbers_are_kept_however_many_classes_there_are(
     subject = open_subject(linear(keras, shape, classes), normalize="unit")
 
     def maps():
-        maps_by("occlusion")(subject, images(1, shape), [3], patch=1, stride=1, batch=8)
+        maps_by("occlusion")(request(subject, images(1, shape), [3], batch=8), patch=1, stride=1)
 
     maps()  # compiles
     tracemalloc.start()

@@ -18,7 +18,7 @@ import archspec
 from archspec import explain
 from archspec.cli import main
 from archspec.errors import SpecError, UsageError
-from archspec.explain.method import options_of, takes_images
+from archspec.explain.method import arguments_of, takes_images
 from archspec.explain.study import Study
 
 METHODS = list(explain.METHODS)
@@ -116,12 +116,12 @@ def test_options_out_of_range_are_refused(name, words, message):
 @each_method
 def test_a_number_that_would_never_end_or_overflow_is_refused(name):
     """Every number has a least and a largest value: memory and time are bounded, or refused."""
-    for argument, option in options_of(getattr(explain, name.replace("-", "_"))).items():
-        if option.kind not in {"whole", "number"}:
+    for name_, argument in arguments_of(getattr(explain, name.replace("-", "_"))).items():
+        if argument.kind not in {"whole", "number"}:
             continue
         for wrong in (-(10**12), 10**12, float("nan"), True, "many"):
-            with pytest.raises(UsageError, match=f"`{argument}="):
-                python(name, None, **{argument: wrong})
+            with pytest.raises(UsageError, match=f"`{name_}="):
+                python(name, None, **{name_: wrong})
 
 
 # Networks that cannot be explained

@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from support.networks import images, linear, relu_net, seeded, subject_of
+from support.networks import images, linear, relu_net, request, seeded, subject_of
 
 from archspec import explain
 from archspec.errors import UsageError
@@ -17,7 +17,6 @@ keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.keras
 
 SHAPE = (6, 8, 1)
-COMMON = {"batch": 8, "seed": 0, "tick": lambda *_: None}
 
 
 def two_classes():
@@ -43,7 +42,7 @@ def test_on_a_linear_network_no_order_beats_that_of_weight_times_pixel():
         assert (best.deletion <= other.deletion + 1e-6).all()
         assert (best.insertion >= other.insertion - 1e-6).all()
     # Integrated gradients are weight times pixel there, above black.
-    maps = maps_by("integrated-gradients")(subject, pixels, [0, 0, 0])
+    maps = maps_by("integrated-gradients")(request(subject, pixels, [0, 0, 0]))
     found = curves([map_trials.order_of(each, generator) for each in maps])
     np.testing.assert_allclose(found.deletion, best.deletion, atol=1e-5)
     assert found.shares.tolist() == [step / 12 for step in range(13)]
@@ -92,12 +91,12 @@ def test_weights_are_restored_whatever_happens():
 
     calls = []
 
-    def maps(subject, pixels, targets, **_):
+    def maps(asked):
         calls.append(subject.network.model.get_weights())
-        return map_trials.edges(subject, pixels, targets) if len(calls) == 1 else broken()
+        return map_trials.edges(asked) if len(calls) == 1 else broken()
 
     with pytest.raises(KeyboardInterrupt):
-        map_trials.cascade(subject, images(2, SHAPE), [0, 1], maps, **COMMON)
+        map_trials.cascade(request(subject, images(2, SHAPE), [0, 1]), maps)
     for one, other in zip(before, subject.network.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -107,12 +106,12 @@ def test_layers_are_re_initialised_one_after_the_other_from_the_last_on():
     trained = subject.network.model.get_weights()
     seen = []
 
-    def maps(subject, pixels, targets, **_):
+    def maps(asked):
         now = subject.network.model.get_weights()
         seen.append([np.array_equal(a, b) for a, b in zip(trained, now, strict=True)][::2])
-        return maps_by("saliency")(subject, pixels, targets)
+        return maps_by("saliency")(asked)
 
-    found = map_trials.cascade(subject, images(4, SHAPE), [0, 1, 2, 0], maps, **COMMON)
+    found = map_trials.cascade(request(subject, images(4, SHAPE), [0, 1, 2, 0]), maps)
     assert found.layers == ("out", "hidden", "conv2", "conv1")
     assert seen == [[each < 4 - depth for each in range(4)] for depth in range(5)]
     assert found.counts == (1, 2, 3, 4)
@@ -133,7 +132,7 @@ def test_a_further_output_is_no_layer_of_the_scores():
     assert list(subject.circuit.calls)[-1] == "other"
     assert [call.name for call in activations_of(subject.circuit)] == ["conv"]
     assert spread(subject.circuit) == ["conv", "scores"]
-    found = map_trials.cascade(subject, images(2, SHAPE), [0, 1], maps_by("saliency"), **COMMON)
+    found = map_trials.cascade(request(subject, images(2, SHAPE), [0, 1]), maps_by("saliency"))
     assert found.layers[:2] == ("scores", "conv")
     assert found.mean(0) < 1
 
@@ -160,18 +159,19 @@ def test_the_pointing_game_knows_both_halves_and_a_constant_map():
     pairs = map_trials.pairs_of(images(9, SHAPE), np.arange(9) % 3, 9, np.random.default_rng(0))
     assert (pairs.targets[:, 0] != pairs.targets[:, 1]).all()
 
-    def constant(_, pixels, *__, **___):
-        return np.zeros((len(pixels), 6, 8))
+    def constant(asked):
+        return np.zeros((len(asked), 6, 8))
 
     sides = iter([slice(0, 4), slice(4, 8)])
 
-    def right(subject, pixels, targets, **_):
-        found = constant(subject, pixels, targets)
+    def right(asked):
+        found = constant(asked)
         found[:, 2, next(sides)] = 1
         return found
 
-    assert map_trials.pointing(subject, pairs, constant, **COMMON)[0] == 0.5
-    assert map_trials.pointing(subject, pairs, right, **COMMON)[0] == 1
+    asked = request(subject, pairs.pixels, ())
+    assert map_trials.pointing(asked, pairs, constant)[0] == 0.5
+    assert map_trials.pointing(asked, pairs, right)[0] == 1
     assert map_trials.pairs_of(images(2, SHAPE), np.zeros(2), 2, np.random.default_rng(0)) is None
 
 
@@ -182,9 +182,8 @@ def test_the_network_points_at_what_it_reads():
     pixels = np.zeros((4, *SHAPE), np.float32)
     pixels[::2] = 255
     pairs = map_trials.pairs_of(pixels, np.array([0, 1, 0, 1]), 4, np.random.default_rng(0))
-    found, _ = map_trials.pointing(
-        subject_of(model), pairs, maps_by("integrated-gradients"), **COMMON
-    )
+    asked = request(subject_of(model), pixels, ())
+    found, _ = map_trials.pointing(asked, pairs, maps_by("integrated-gradients"))
     assert found == 1
 
 

@@ -1,15 +1,16 @@
-"""Attribution: what each pixel does for the score of a class, by whichever method.
+"""Attribution: what each pixel contributes to the score of a class, by any of several methods.
 
-Each such method has a function `maps` in its file, and all are called in one way, so that what
-uses a map (`segment`, `faithfulness`, `overview`) can use any.
+Each such method has a function `maps` in its module, and all are called in the same way, so that
+whatever uses a map (`segment`, `faithfulness`, `overview`) can use any of them.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from archspec import arguments
 from archspec.errors import UsageError
@@ -24,35 +25,51 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Maps(Protocol):
-    """The function `maps` of a method."""
+@dataclass(kw_only=True, eq=False)
+class MapRequest:
+    """Images, and for each the class whose score its map is to explain."""
 
-    def __call__(
-        self,
-        subject: Subject,
-        pixels: NDArray[Any],
-        targets: Sequence[int],
-        *,
-        batch: int = BATCH,
-        seed: int = 0,
-        tick: Tick | None = None,
-    ) -> NDArray[np.float64]:
-        """Return a map of each image for a class.
+    subject: Subject
+    pixels: NDArray[Any]
+    """(n, *shape) raw pixels."""
+    targets: Sequence[int]
+    """Number of the class of each image."""
+    batch: int = BATCH
+    """Images, or variants of one, that go through the network at a time."""
+    seed: int = 0
+    progress: Tick | None = None
 
-        Args:
-            subject: the network.
-            pixels: (n, *shape) raw pixels.
-            targets: the number of a class for each image.
-            batch: images, or variants of one, that go through the network at a time.
-            seed: seed of what is random.
-            tick: told how far the work is.
+    def __len__(self) -> int:
+        return len(self.pixels)
 
-        Returns:
-            (n, *extent) maps, of the images' extent, without channels.
+    def tick(self, done: int, total: int) -> None:
+        """Report how many steps of the work on these images are done; it may end the work."""
+        if self.progress:
+            self.progress(done, total)
 
-        """
-        ...
+    def each(self) -> Iterator[MapRequest]:
+        """Yield a request for each image alone, whose progress is a part of this one's."""
+        count = len(self)
+        for at, target in enumerate(self.targets):
 
+            def tick(done: int, total: int, at: int = at) -> None:
+                self.tick(at * total + done, count * total)
+
+            yield MapRequest(
+                subject=self.subject,
+                pixels=self.pixels[at : at + 1],
+                targets=(target,),
+                batch=self.batch,
+                seed=self.seed,
+                progress=tick,
+            )
+
+
+Maps: TypeAlias = "Callable[[MapRequest], NDArray[np.float64]]"
+"""Function that returns a map of each image, (n, *extent): of the image's extent, without channels.
+
+Raises `UsageError` where the network has no such maps.
+"""
 
 ATTRIBUTIONS: Final[dict[str, PictureLook]] = {
     "saliency": "positive",
@@ -63,8 +80,8 @@ ATTRIBUTIONS: Final[dict[str, PictureLook]] = {
     "deconvnet": "positive",
     "guided": "positive",
 }
-"""Every such method, and how its maps are shown: of a `signed` one, what is below 0 speaks against
-the class."""
+"""Attribution methods, and how their maps are shown: in a `signed` one, values below 0 are evidence
+against the class."""
 
 
 def maps_by(name: str, argument: str = "by") -> Maps:
@@ -76,8 +93,8 @@ def maps_by(name: str, argument: str = "by") -> Maps:
     """
     arguments.one_of(argument, name, ATTRIBUTIONS)
     module = importlib.import_module(f"archspec.explain.methods.{name.replace('-', '_')}")
-    found: Maps = module.maps
-    return found
+    function: Maps = module.maps
+    return function
 
 
 def class_gradients(
@@ -87,7 +104,7 @@ def class_gradients(
     batch: int = BATCH,
     relu: Rule = "vanilla",
 ) -> NDArray[np.float32]:
-    """Return d score of each image's class / d its raw pixels, of the pixels' shape.
+    """Return d score / d raw pixels for the class of each image, of the pixels' shape.
 
     The score is that before the softmax.
     """
@@ -103,18 +120,13 @@ def class_gradients(
         ("class_gradients", relu), lambda: differentiated(subject.circuit, score)
     )
     chosen = subject.one_hot(targets)
-    found = np.concatenate([each for each, _ in batched(function, batch, pixels, chosen)])
-    check_finite(subject, found)
-    return found
+    gradients = np.concatenate([each for each, _ in batched(function, batch, pixels, chosen)])
+    check_finite(subject, gradients)
+    return gradients
 
 
 def check_finite(subject: Subject, values: NDArray[Any]) -> None:
-    """Check what was computed of a network whose scores are finite.
-
-    Raises:
-        UsageError: it is not finite.
-
-    """
+    """Raise `UsageError` where gradients of a network whose scores are finite are not finite."""
     import numpy as np  # noqa: PLC0415
 
     if not np.isfinite(values).all():
@@ -124,54 +136,45 @@ def check_finite(subject: Subject, values: NDArray[Any]) -> None:
 
 
 def check_places(subject: Subject) -> None:
-    """Check that the network takes images, signals or volumes, of which there are maps.
-
-    Raises:
-        UsageError: it takes vectors, whose values have no place.
-
-    """
+    """Raise `UsageError` unless the network takes images, signals or volumes, which have maps."""
     if subject.shape.rank == 0:
         raise UsageError(
-            f"{subject.name} takes vectors of {subject.shape}: a map is of images, signals or "
-            "volumes, whose values have a place"
+            f"{subject.name} takes vectors of {subject.shape}: maps need images, signals or "
+            "volumes, whose values have positions"
         )
 
 
-@dataclass(eq=False)
-class Group:
-    """Some images that are explained at a time, each with the class that is asked for."""
+@dataclass(kw_only=True, eq=False)
+class Group(MapRequest):
+    """Images of a study that are explained together."""
 
     study: Study
     names: tuple[str, ...]
-    pixels: NDArray[np.float32]
-    """(n, *shape) raw pixels."""
     scores: NDArray[np.float64]
     """(n, classes), before the softmax."""
-    targets: tuple[int, ...]
     begin: int
-    """Images before these."""
+    """Number of images before these."""
     total: int
-    """Images in all."""
+    """Number of images in all."""
     steps: int = 1
     """Steps of the work on an image."""
 
-    def __len__(self) -> int:
-        return len(self.names)
-
     def tick(self, done: int, total: int) -> None:
-        """Say how far the work on these images is, as a part of that on all."""
+        """Report how far the work on these images is, as a part of that on all."""
         self.steps = max(1, total // len(self))
         self.study.tick(self.begin * self.steps + done, self.total * self.steps)
 
-    def facts(self, at: int) -> dict[str, Fact]:
-        """The class of an image, its score and its probability."""
-        return self.study.facts_of(self.scores[at], self.targets[at])
-
     def exhibit(
-        self, at: int, what: str, items: Sequence[Item], extra: str = "", **facts: Fact
+        self,
+        what: str,
+        items: Sequence[Item],
+        facts: Mapping[str, Fact] = MappingProxyType({}),
+        *,
+        extra: str = "",
+        at: int = 0,
     ) -> Exhibit:
-        """An image and its maps; the first of them is the main one, and has all the facts."""
-        known = self.facts(at)
+        """Return an image with its maps; the first map is the main one and shows all the facts."""
+        known = self.study.facts_of(self.scores[at], self.targets[at])
         every = {**known, **facts}
         summary = self.study.summary(what, known)
         first, *others = items
@@ -194,12 +197,12 @@ def groups(
 
     Args:
         study: the network and its images.
-        target: the class that is asked for; None for the most probable one of each image.
+        target: the class to explain; by default the most probable one of each image.
         size: images at a time.
-        prefer_label: take the true class, where it is known, before the most probable one.
+        prefer_label: whether the true class, where it is known, is the default instead.
 
     Raises:
-        UsageError: the network takes vectors, of which there is no map.
+        UsageError: the network takes vectors, which have no maps.
 
     """
     subject, samples = study.subject, study.samples
@@ -210,8 +213,17 @@ def groups(
             targets = tuple(int(label) for label in samples.labels[numbers])
         else:
             targets = tuple(study.target(target, each) for each in scores)
-        names = tuple(samples.names[number] for number in numbers)
-        begin, total = int(numbers[0]), len(samples)
-        group = Group(study, names, pixels, scores, targets, begin, total)
+        group = Group(
+            subject=subject,
+            pixels=pixels,
+            targets=targets,
+            batch=study.batch,
+            seed=study.seed,
+            study=study,
+            names=tuple(samples.names[number] for number in numbers),
+            scores=scores,
+            begin=int(numbers[0]),
+            total=len(samples),
+        )
         yield group
         group.tick(len(group) * group.steps, len(group) * group.steps)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.explain.attribution import Maps
-from archspec.explain.study import Tick
+from archspec.explain.attribution import MapRequest, Maps
 from archspec.explain.subject import Subject, even
 
 if TYPE_CHECKING:
@@ -114,34 +113,24 @@ class Cascade:
         return float(self.likeness[depth].mean())
 
 
-def cascade(
-    subject: Subject,
-    pixels: NDArray[Any],
-    targets: Sequence[int],
-    maps: Maps,
-    *,
-    batch: int,
-    seed: int,
-    tick: Tick,
-) -> Cascade:
+def cascade(request: MapRequest, maps: Maps) -> Cascade:
     """Re-initialise a network's layers, the last one first, and compare its maps.
 
     Adebayo et al. 2018, Sanity checks for saliency maps, section 3: cascading randomisation. The
-    weights are the trained ones again in the end, whatever happens.
-
+    trained weights are restored in the end, whatever happens.
     """
     import numpy as np  # noqa: PLC0415
 
-    with reinitialised(subject, seed) as layers:
+    with reinitialised(request.subject, request.seed) as layers:
         numbers = np.unique(np.rint(np.linspace(0, len(layers) - 1, min(DEPTHS, len(layers)))))
-        found = [maps(subject, pixels, targets, batch=batch, seed=seed, tick=tick)]
+        found = [maps(request)]
         names = list(layers)
         reached = 0
         for number in numbers.astype(int):
             for name in names[reached : number + 1]:
                 layers[name]()
             reached = number + 1
-            found.append(maps(subject, pixels, targets, batch=batch, seed=seed, tick=tick))
+            found.append(maps(request))
     likeness = [
         [spearman(*pair) for pair in zip(found[0], each, strict=True)] for each in found[1:]
     ]
@@ -247,13 +236,16 @@ def pairs_of(
     return Pairs(np.stack(joined).astype(np.float32), np.array(targets, np.intp))
 
 
-def pointing(
-    subject: Subject, pairs: Pairs, maps: Maps, *, batch: int, seed: int, tick: Tick
-) -> tuple[float, NDArray[np.float64]]:
+def pointing(request: MapRequest, pairs: Pairs, maps: Maps) -> tuple[float, NDArray[np.float64]]:
     """Play the pointing game: is a map's maximum on the half that shows its class?
 
     Zhang et al. 2016, Top-down neural attention by excitation backprop, section 4.2. A map with
     several maxima scores the share of them that lies there, so that a constant one scores a half.
+
+    Args:
+        request: a request for maps, whose images and classes are replaced by those of the pairs.
+        pairs: the images.
+        maps: the method.
 
     Returns:
         The share of hits, over both classes of each pair; the map of the first pair's left class.
@@ -265,14 +257,8 @@ def pointing(
     hits: list[float] = []
     first: list[NDArray[Any]] = []
     for side in (0, 1):
-        found = maps(
-            subject,
-            pairs.pixels,
-            pairs.targets[:, side].tolist(),
-            batch=batch,
-            seed=seed,
-            tick=tick,
-        )
+        targets = pairs.targets[:, side].tolist()
+        found = maps(replace(request, pixels=pairs.pixels, targets=targets))
         first.append(found[0])
         for map_ in found:
             at = map_ == map_.max()
@@ -281,17 +267,12 @@ def pointing(
     return float(np.mean(hits)), first[0]
 
 
-def edges(
-    subject: Subject,  # noqa: ARG001  (that is the point)
-    pixels: NDArray[Any],
-    targets: Sequence[int],  # noqa: ARG001
-    **_: Any,
-) -> NDArray[np.float64]:
-    """How steep an image is at each pixel: a control that knows nothing of the network."""
+def edges(request: MapRequest) -> NDArray[np.float64]:
+    """Return the slope of the image at each pixel: a control that ignores the network."""
     import numpy as np  # noqa: PLC0415
 
-    values = pixels.astype(float)
-    axes = [axis for axis in range(1, pixels.ndim - 1) if pixels.shape[axis] > 1]
+    values = request.pixels.astype(float)
+    axes = [axis for axis in range(1, values.ndim - 1) if values.shape[axis] > 1]
     squares = sum(np.gradient(values, axis=axis) ** 2 for axis in axes)
     found: NDArray[np.float64] = np.sqrt(squares).max(axis=-1)
     return found

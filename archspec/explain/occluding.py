@@ -1,4 +1,4 @@
-"""Patches that hide a part of an image: their positions, and what a network says at each."""
+"""A patch that hides a part of an image: its positions, and what a network says at each."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
+from archspec.explain.attribution import MapRequest
 from archspec.explain.circuit import LayerCall
 from archspec.explain.gradient import compiled
-from archspec.explain.study import Tick
 from archspec.explain.subject import Subject, even
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PART: Final = 7
-"""How many patches lie side by side along the shorter side, by default: 32 pixels of 224."""
+"""Default number of patches side by side along the shorter side: 32 pixels of 224."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Grid:
     patch: int
     stride: int
     starts: tuple[tuple[int, ...], ...]
-    """Along each side, where the patch begins."""
+    """First pixel of the patch along each side."""
 
     @classmethod
     def of(cls, shape: Sequence[int], patch: int | None, stride: int | None) -> Grid:
@@ -76,7 +76,7 @@ class Grid:
     def per_pixel(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Return for each pixel the mean of the values of the positions that hide it.
 
-        A sum would depend on how many those are: fewer at the border.
+        A sum would depend on how many they are: fewer at the border.
         """
         import numpy as np  # noqa: PLC0415
 
@@ -90,7 +90,7 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Occluded:
-    """What a network says at each position of the patch: a few numbers, however many classes."""
+    """The network's answer at each position of the patch: a few numbers, however many classes."""
 
     scores: NDArray[np.float64]
     """(positions,) scores of the class, before the softmax."""
@@ -99,7 +99,7 @@ class Occluded:
     answers: NDArray[np.intp]
     """(positions,) the most probable class."""
     channel: int
-    """The channel (without a layer, the class) whose sum is largest without a patch."""
+    """Channel (without a layer, class) whose sum is largest without a patch."""
     whole: float
     """The sum of that channel without a patch."""
     sums: NDArray[np.float64]
@@ -107,36 +107,25 @@ class Occluded:
 
 
 def occluded(
-    subject: Subject,
-    image: NDArray[Any],
-    target: int,
-    hidden: NDArray[Any],
-    grid: Grid,
-    call: LayerCall | None,
-    *,
-    batch: int,
-    tick: Tick | None = None,
+    request: MapRequest, hidden: NDArray[Any], grid: Grid, call: LayerCall | None
 ) -> Occluded:
-    """Hide a part of an image by a patch, at one position after the other.
+    """Hide a part of one image by a patch, at one position after the other.
 
     Args:
-        subject: the network.
-        image: (*shape) raw pixels.
-        target: the class whose score and probability are kept.
-        hidden: (*shape) what the patch shows.
+        request: the image, and the class whose score and probability are kept.
+        hidden: (*shape) the content of the patch.
         grid: the positions.
         call: the layer whose strongest map is summed; None for the scores in its place.
-        batch: positions at a time.
-        tick: told after each batch how many positions are done.
 
     """
     import numpy as np  # noqa: PLC0415
 
+    subject, (image,), (target,) = request.subject, request.pixels, request.targets
     slices = grid.slices
     function = _scores_and_sums(subject, call)
     # The image as it is comes first: it costs no pass of its own.
     places: list[tuple[slice, ...] | None] = [None, *slices]
-    size = even(len(places), batch)
+    size = even(len(places), request.batch)
     scores, shares, answers, sums = [], [], [], []
     channel, whole = 0, 0.0
     for start in range(0, len(places), size):
@@ -156,8 +145,7 @@ def occluded(
         shares.append(subject.probabilities(found)[:, target].copy())
         answers.append(found.argmax(axis=1))
         sums.append(strength[:, channel].copy())
-        if tick:
-            tick(max(0, start + len(some) - 1), len(slices))
+        request.tick(max(0, start + len(some) - 1), len(slices))
     return Occluded(
         np.concatenate(scores)[1:],
         np.concatenate(shares)[1:],
@@ -169,7 +157,7 @@ def occluded(
 
 
 def _scores_and_sums(subject: Subject, call: LayerCall | None) -> Callable[..., Any]:
-    """A function of images that gives scores, and the sums of a layer's maps."""
+    """Return a function of images that gives scores, and the sums of a layer's maps."""
     scores, ops = subject.circuit.scores, subject.keras.ops
     watch = (scores,) if call is None else (scores, call.name)
 

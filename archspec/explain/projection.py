@@ -8,16 +8,15 @@ overlap, what comes back to a shared maximum is added.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
-from archspec.explain.attribution import check_finite, class_gradients, groups
+from archspec.explain.attribution import MapRequest, check_finite, class_gradients, groups
 from archspec.explain.circuit import Circuit, LayerCall, Rule
 from archspec.explain.gallery import Exhibit, Fact, Gallery, Picture
 from archspec.explain.gradient import compiled, differentiated
 from archspec.explain.maximizing import check_choice, check_unit
-from archspec.explain.method import Option
 from archspec.explain.nonlinearity import PASSING
 from archspec.explain.receptive_windows import PixelRange, seen
 from archspec.explain.samples import Samples
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
 TOP: Final = 9
 """Images that are shown of a unit, as Zeiler and Fergus show them."""
-
-UNITS: Final = Option("How many of the layer's strongest units are shown.", "whole", least=1)
 
 SHOWN: Final = 4
 """Units of a layer that are shown where none is named."""
@@ -51,31 +48,29 @@ def projections(
         UsageError: there is nothing to change on the way, or no such class, layer or unit.
 
     """
-    settings = {"target": target, "layer": layer, "unit": unit, "units": units if layer else None}
     check_choice(target, layer, unit)
     if layer is None:
         notes = way(study.subject, study.subject.circuit.scores, rule)
-        return study.gallery(rule, _of_classes(study, rule, target), settings, notes)
+        return study.gallery(_of_classes(study, rule, target), notes, units=None)
     call = _with_activation(study.subject.circuit, study.subject.layer(layer))
     if unit is not None:
         check_unit(call, unit)
     notes = way(study.subject, call.name, rule)
-    return study.gallery(rule, _of_units(study, rule, call, unit, units), settings, notes)
+    return study.gallery(_of_units(study, rule, call, unit, units), notes)
 
 
-def absolute(
-    subject: Subject, pixels: NDArray[Any], targets: Sequence[int], batch: int, rule: Rule
-) -> NDArray[np.float64]:
-    """Return the projection of each image's class without its sign, the maximum over channels.
+def absolute(request: MapRequest, rule: Rule) -> NDArray[np.float64]:
+    """Return the absolute projection of each image's class, the maximum over channels.
 
     Raises:
-        UsageError: there is nothing to change on the way.
+        UsageError: there is no ReLU to change on the way.
 
     """
+    subject = request.subject
     way(subject, subject.circuit.scores, rule)
-    maps = class_gradients(subject, pixels, targets, batch, rule)
-    found: NDArray[np.float64] = abs(maps).max(axis=-1).astype(float)
-    return found
+    maps = class_gradients(subject, request.pixels, request.targets, request.batch, rule)
+    strengths: NDArray[np.float64] = abs(maps).max(axis=-1).astype(float)
+    return strengths
 
 
 def way(subject: Subject, name: str, rule: Rule) -> list[str]:
@@ -131,10 +126,10 @@ def _with_activation(circuit: Circuit, call: LayerCall) -> LayerCall:
     return call
 
 
-def signed(name: str, title: str, maps: NDArray[Any], facts: dict[str, Fact]) -> Picture:
-    """A map that is above and below 0, (*extent, channels): its 3 colours, or the sum of others."""
+def _signed(name: str, title: str, maps: NDArray[Any], **shown: Any) -> Picture:
+    """Return maps (*extent, channels) as a picture: of 3 colors, or of the sum of the channels."""
     values = maps if maps.shape[-1] == 3 else maps.sum(axis=-1)
-    return Picture(name, title, values, "signed", facts)
+    return Picture(name, title, values, "signed", **shown)
 
 
 def _of_classes(study: Study, rule: Rule, target: str | int | None) -> Iterator[Exhibit]:
@@ -142,8 +137,7 @@ def _of_classes(study: Study, rule: Rule, target: str | int | None) -> Iterator[
     for group in groups(study, target):
         maps = class_gradients(study.subject, group.pixels, group.targets, study.batch, rule)
         for at, map_ in enumerate(maps):
-            picture = signed(rule, f"{rule} map", map_, {})
-            yield group.exhibit(at, f"{rule} map", [picture])
+            yield group.exhibit(f"{rule} map", [_signed(rule, f"{rule} map", map_)], at=at)
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,13 +266,14 @@ def _exhibit(
         "activations": [float(value) for value in most.values],
     }
     tiles = [f"{value:.3g}  {name}" for value, name in zip(most.values, names, strict=True)]
+    grid: dict[str, Any] = {"tiles": tiles, "columns": 3}
     outside = {"outside the image": "grey"} if any(map(_reaches_over(pixels), windows)) else {}
-    shown = Picture("patches", "patches", patches, "pixels", outside, limits, None, tiles, 3)
-    projected = signed(rule, f"{rule} projections", parts, {})
+    shown = Picture("patches", "patches", patches, "pixels", outside, limits, **grid)
+    projected = _signed(rule, f"{rule} projections", parts, own_scale="tile", **grid)
     return Exhibit(
         f"{call.name} unit {unit}",
         f"excited most by {', '.join(names[:3])} (up to {most.values[0]:.3g}); {extent} pixels",
-        [shown, replace(projected, tiles=tiles, columns=3, own_scale="tile")],
+        [shown, projected],
         facts,
     )
 

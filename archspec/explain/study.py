@@ -1,4 +1,4 @@
-"""A method at work: the network and the images it was given, its progress, and a stop by Ctrl-C."""
+"""A method at work: its network and images, its progress, and its end by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -22,54 +22,60 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Tick = Callable[[int, int], None]
-"""A function that is told how many steps of the work are done, of how many; it may end it."""
+"""Function that is called with the number of steps that are done, and of all; it may raise."""
 
 BATCH: Final = 32
 """Images, or positions of a patch, that go through the network at a time."""
 
 MOST_VALUES: Final = 2**28
-"""Pixel values of a batch, at most: a GiB of float32, whatever batch is asked for."""
+"""Largest number of pixel values in a batch: a GiB of float32, whatever batch is asked for."""
 
 
 class Common(TypedDict, total=False):
-    """What every method takes, beside its own arguments."""
+    """The arguments that every method takes beside its own."""
 
     normalize: str | None
     """How the images of a model file, a model or a spec are prepared."""
     white: float | None
-    """The value of white in arrays; as in training, where it is not given."""
+    """The value of white in arrays; by default that of the training images."""
     data: str | PathLike[str] | None
     """Other data than the run's own for images such as test:3."""
     batch: int
     """Images, or variants of one, that go through the network at a time."""
     seed: int
-    """Seed of whatever is random."""
+    """Seed of all random numbers."""
     progress: Tick | None
 
 
 @dataclass(eq=False)
 class Study:
-    """A network, and what of it is to be explained."""
+    """A network and the images that a method looks at."""
 
     subject: Subject
     images: ImagesLike
-    data: str | PathLike[str] | None
-    white: float | None
-    batch: int
-    seed: int
-    progress: Tick | None
+    data: str | PathLike[str] | None = None
+    white: float | None = None
+    batch: int = BATCH
+    seed: int = 0
+    progress: Tick | None = None
     normalize: str | None = None
     _interrupt: Interrupt = field(default_factory=Interrupt)
     _loaded: list[Samples] = field(default_factory=list)
-    """All images that were looked at: what is to be known of them is said in the end."""
-    _amid: bool = False
-    """Whether what is under way is not asked to end, and has to be cut short."""
+    """All images that were looked at, whose notes the gallery repeats."""
+    _is_uninterruptible: bool = False
+    """Whether code is running that does not tick, so that Ctrl-C has to raise."""
 
     @classmethod
     def open(
         cls, run: Explainable, images: ImagesLike = None, *, looks: bool = True, **common: Any
     ) -> Study:
         """Check the arguments that every method takes, and load the network.
+
+        Args:
+            run: the network.
+            images: the images, which are read when they are needed.
+            looks: whether the method looks at images.
+            **common: see `Common`.
 
         Raises:
             UsageError: one of them is wrong, or there is no such network.
@@ -78,44 +84,35 @@ class Study:
         progress = common.get("progress")
         if progress is not None and not callable(progress):
             raise arguments.wrong("progress", progress, "a function of two numbers, or None")
-        batch = arguments.whole("batch", common.get("batch", BATCH))
-        seed = arguments.whole("seed", common.get("seed", 0), least=0)
+        common["batch"] = arguments.whole("batch", common.get("batch", BATCH))
+        common["seed"] = seed = arguments.whole("seed", common.get("seed", 0), least=0)
         subject = open_subject(run, normalize=common.get("normalize"), seed=seed, looks=looks)
-        batch = min(batch, max(1, MOST_VALUES // subject.shape.size))
-        return cls(
-            subject,
-            images,
-            common.get("data"),
-            common.get("white"),
-            batch,
-            seed,
-            progress,
-            common.get("normalize"),
-        )
+        common["batch"] = min(common["batch"], max(1, MOST_VALUES // subject.shape.size))
+        return cls(subject, images, **common)
 
     @cached_property
     def samples(self) -> Samples:
-        """The images that are named; of a part of the data, the first few."""
+        """The images, of a part of the data without numbers only the first few."""
         return self.load(most=SHOWN)
 
     @cached_property
     def all_samples(self) -> Samples:
-        """The images that are named, of a part of the data all."""
+        """The images, of a part of the data without numbers all."""
         return self.load(most=None)
 
     def load(self, images: ImagesLike = None, *, most: int | None) -> Samples:
-        """Other images than those of the study, if any are named (see `load_samples`)."""
+        """Return images, by default those of the study (see `load_samples`)."""
         chosen = self.images if images is None else images
-        found = load_samples(self.subject, chosen, data=self.data, white=self.white, most=most)
-        self._loaded.append(found)
-        return found
+        samples = load_samples(self.subject, chosen, data=self.data, white=self.white, most=most)
+        self._loaded.append(samples)
+        return samples
 
-    def target(self, given: str | int | None, scores: NDArray[Any]) -> int:
-        """The class that is meant: the one that is given, or the most probable one."""
-        return int(scores.argmax()) if given is None else self.subject.class_index(given)
+    def target(self, name: str | int | None, scores: NDArray[Any]) -> int:
+        """Return the number of a class, by default of the most probable one."""
+        return int(scores.argmax()) if name is None else self.subject.class_index(name)
 
     def facts_of(self, scores: NDArray[Any], target: int) -> dict[str, Fact]:
-        """The class that an image is explained for, its score and its probability."""
+        """Return the class that an image is explained for, its score and its probability."""
         return {
             "class": self.subject.class_names[target],
             "score": float(scores[target]),
@@ -123,41 +120,39 @@ class Study:
         }
 
     def summary(self, what: str, facts: Mapping[str, Any]) -> str:
-        """A line for the terminal: what was found of which class, its score and probability."""
+        """Return a line for the terminal: the result, its class, score and probability."""
         score, share = facts["score"], facts["probability"]
         return f"{what} of class {facts['class']}, score {score:.3g}, probability {share:.1%}"
 
     def tick(self, done: int, total: int) -> None:
-        """Say how far the work is; end it, where Ctrl-C asks for that."""
+        """Report the progress; end the work if Ctrl-C was pressed."""
         if self._interrupt.requested:
             raise _Stopped
         if self.progress:
             self.progress(done, total)
 
     def unless_interrupted(self, work: Callable[[], T]) -> T | None:
-        """Do work of a library that nothing can be asked amid; Ctrl-C ends it, and gives None."""
-        self._amid = True
+        """Return the result of code that does not tick; None if Ctrl-C ends it."""
+        self._is_uninterruptible = True
         try:
             return None if self._interrupt.requested else work()
         except _Stopped:
             return None
         finally:
-            self._amid = False
+            self._is_uninterruptible = False
 
     def _on_request(self) -> None:
-        """What Ctrl-C does at once: nothing, as the next tick ends the work."""
-        if self._amid:
+        if self._is_uninterruptible:  # else the next tick ends the work
             raise _Stopped
 
     def picture_of(
-        self, pixels: NDArray[Any], name: str = "image", title: str = "image"
+        self, pixels: NDArray[Any], name: str = "image", title: str = "image", **shown: Any
     ) -> Picture:
-        """An image as the network takes it, to be shown beside its maps."""
-        limits = self.subject.range
-        return Picture(name, title, pixels, "pixels", limits=limits)
+        """Return an image of the network's range as a picture."""
+        return Picture(name, title, pixels, "pixels", limits=self.subject.range, **shown)
 
     def shown(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Raw pixels as values from 0 to 1, for a map to be laid over (see `Picture.over`)."""
+        """Return raw pixels as values from 0 to 1, to lay a map over (see `Picture.over`)."""
         import numpy as np  # noqa: PLC0415
 
         limits = self.subject.range
@@ -165,20 +160,23 @@ class Study:
         return np.clip((pixels - black) / ((white - black) or 1.0), 0, 1).astype(np.float32)
 
     def gallery(
-        self,
-        method: str,
-        exhibits: Iterable[Exhibit],
-        settings: Mapping[str, Fact],
-        notes: Iterable[str] = (),
+        self, exhibits: Iterable[Exhibit], notes: Iterable[str] = (), **resolved: Fact
     ) -> Gallery:
-        """Do the work of a method, one exhibit after the other; Ctrl-C keeps what is done."""
-        begun = time.perf_counter()
+        """Do the work of a method, one exhibit after the other; Ctrl-C keeps what is done.
+
+        Args:
+            exhibits: the work, as a generator.
+            notes: remarks on the whole result; read after the work.
+            **resolved: settings that differ from the arguments of the method, or that it adds to
+                them. `@method` fills in the others, and the method's name.
+
+        """
+        start = before = time.perf_counter()
         done: list[Exhibit] = []
         interrupted = False
         with self._interrupt.caught():
             self._interrupt.begin_training(self._on_request)
             try:
-                before = begun
                 for exhibit in exhibits:
                     now = time.perf_counter()
                     done.append(replace(exhibit, seconds=now - before))
@@ -186,34 +184,30 @@ class Study:
             except _Stopped:
                 interrupted = True
         loaded = self._loaded
-        said = [*self.subject.notes, *(note for each in loaded for note in each.notes), *notes]
+        remarks = [*self.subject.notes, *(note for each in loaded for note in each.notes), *notes]
         return Gallery(
-            method=method,
+            method="",
             network=self.subject.name,
-            settings={**settings, "seed": self.seed},
+            settings={**resolved, "seed": self.seed},
             exhibits=tuple(done),
-            notes=tuple(dict.fromkeys(said)),
+            notes=tuple(dict.fromkeys(remarks)),
             unread=tuple(dict.fromkeys(each for one in loaded for each in one.unread)),
             interrupted=interrupted or self._interrupt.requested,
-            seconds=time.perf_counter() - begun,
-            given=self._given(),
+            seconds=time.perf_counter() - start,
+            given={
+                "images": _named(self.images),
+                "data": None if self.data is None else str(self.data),
+                "normalize": self.normalize,
+                "white": self.white,
+                "batch": self.batch,
+                "backend": str(self.subject.keras.backend.backend()),
+                "archspec": __version__,
+            },
         )
-
-    def _given(self) -> dict[str, Fact]:
-        """What was named, for a record from which the result comes again."""
-        return {
-            "images": _named(self.images),
-            "data": None if self.data is None else str(self.data),
-            "normalize": self.normalize,
-            "white": self.white,
-            "batch": self.batch,
-            "backend": str(self.subject.keras.backend.backend()),
-            "archspec": __version__,
-        }
 
 
 def _named(images: ImagesLike) -> Fact:
-    """Images as they were named; of arrays their shape."""
+    """Return images as they were named; of an array, its shape."""
     shape = getattr(images, "shape", None)
     if images is None or isinstance(images, str):
         return images
@@ -223,4 +217,4 @@ def _named(images: ImagesLike) -> Fact:
 
 
 class _Stopped(Exception):  # noqa: N818  (no error)
-    """Ctrl-C asked for the work to end."""
+    """Ctrl-C ends the work."""

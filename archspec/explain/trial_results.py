@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.explain import map_trials, replacements
-from archspec.explain.attribution import Maps
+from archspec.explain.attribution import MapRequest, Maps
 from archspec.explain.gallery import Chart, Exhibit, Fact, Item, Picture
 from archspec.explain.study import Study
 
@@ -172,11 +172,11 @@ class Bench:
         steps = self.methods * self.each
         self.study.tick(100 * min(self.done, steps) + 100 * done // max(total, 1), 100 * steps)
 
-    def counted(self, maps: Maps) -> Maps:
-        """The same maps, each call of which is a step."""
+    def _counted(self, maps: Maps) -> Maps:
+        """Return the same function, each call of which is a step of the work."""
 
-        def stepping(*args: Any, **named: Any) -> NDArray[Any]:
-            found = maps(*args, **named)
+        def stepping(request: MapRequest) -> NDArray[Any]:
+            found = maps(request)
             self.done += 1
             self.tick(0, 1)
             return found
@@ -185,17 +185,23 @@ class Bench:
 
     def of(self, name: str, maps: Maps) -> Verdict:
         """Try a method."""
-        study, subject, found = self.study, self.study.subject, Verdict(name)
-        common: dict[str, Any] = {"batch": study.batch, "seed": study.seed, "tick": self.tick}
-        maps = self.counted(maps)
-        own = maps(subject, self.pixels, self.targets, **common)
+        found, maps = Verdict(name), self._counted(maps)
+        request = MapRequest(
+            subject=self.study.subject,
+            pixels=self.pixels,
+            targets=self.targets,
+            batch=self.study.batch,
+            seed=self.study.seed,
+            progress=self.tick,
+        )
+        own = maps(request)
         if "curves" in self.check:
             generator = self.generator("ties")
             found.curves = self._curves([map_trials.order_of(each, generator) for each in own])
         if "sanity" in self.check:
-            found.cascade = map_trials.cascade(subject, self.pixels, self.targets, maps, **common)
+            found.cascade = map_trials.cascade(request, maps)
         if self.pairs is not None:
-            found.hits, found.pointed = map_trials.pointing(subject, self.pairs, maps, **common)
+            found.hits, found.pointed = map_trials.pointing(request, self.pairs, maps)
         if "completeness" in self.check and name in COMPLETE:
             found.gap = self._gap(own, COMPLETE[name])
         return found

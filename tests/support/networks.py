@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from archspec.explain.attribution import MapRequest
 from archspec.explain.circuit import Circuit
 from archspec.explain.subject import Subject, open_subject
 
@@ -11,6 +12,11 @@ from archspec.explain.subject import Subject, open_subject
 def subject_of(model: Any) -> Subject:
     """A model as a subject that takes pixels as they are."""
     return open_subject(model, normalize="none")
+
+
+def request(subject: Subject, pixels: Any, targets: Any, **given: Any) -> MapRequest:
+    """Return a request for maps of images for classes."""
+    return MapRequest(subject=subject, pixels=pixels, targets=targets, **given)
 
 
 def circuit_of(model: Any) -> Circuit:

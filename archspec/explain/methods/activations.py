@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Final, Unpack
 
 from archspec.errors import UsageError
 from archspec.explain.circuit import Circuit, LayerCall
 from archspec.explain.gallery import Exhibit, Gallery, Picture, Table
 from archspec.explain.gradient import compiled
-from archspec.explain.method import Option, method
+from archspec.explain.method import Allowed, method
 from archspec.explain.samples import ImagesLike, Samples
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable, batched
@@ -28,25 +28,13 @@ LISTED: Final = 12
 """How many dead channels of a layer a row of the table names."""
 
 
-@method(
-    layer=Option(
-        "A layer whose maps are shown; may be given several times.  [the first two and the last "
-        "one with maps]",
-        several=True,
-        metavar="LAYER",
-    ),
-    scale=Option(
-        "Whether all channels of a layer are on one scale, or each on its own.",
-        choices=("layer", "channel"),
-    ),
-    dead=Option("Count dead and saturated units over the whole part of the data.", "flag"),
-)
+@method
 def activations(
     run: Explainable,
     images: ImagesLike = None,
     *,
-    layer: Sequence[str] | None = None,
-    scale: str = "layer",
+    layer: Annotated[Sequence[str] | None, Allowed(metavar="LAYER")] = None,
+    scale: Annotated[str, Allowed(words=("layer", "channel"))] = "layer",
     dead: bool = False,
     **common: Unpack[Common],
 ) -> Gallery:
@@ -61,12 +49,12 @@ def activations(
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
-        layer: layers, by name, or blocks for their last layer; by default the first two activations
-            that have places, and the last one.
-        scale: `layer`: the largest absolute output of the layer for the image is the strongest
-            colour of all of its maps; `channel`: that of the channel, for each.
-        dead: whether units are counted over all images of the part of the data that `images` are
-            of, the test part by default; over all of `images`, where they are files or arrays.
+        layer: a layer, or a block for its last layer; by default the first two activations that
+            have maps, and the last one.
+        scale: `layer`: all channels of a layer are on one scale, up to its largest absolute output
+            for the image; `channel`: each is on a scale of its own.
+        dead: whether to count dead and saturated units over all images of the part of the data that
+            the images are of, or over all images, where they are files or arrays.
         **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
 
     Returns:
@@ -90,8 +78,7 @@ def activations(
         if dead:
             yield _units(study)
 
-    told: dict[str, Any] = {"layer": [call.name for call in chosen], "scale": scale, "dead": dead}
-    return study.gallery("activations", exhibits(), told)
+    return study.gallery(exhibits(), layer=[call.name for call in chosen])
 
 
 def default_layers(circuit: Circuit) -> list[LayerCall]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Final, Unpack
+from typing import Annotated, Final, Unpack
 
 from archspec.display import renderer
 from archspec.errors import UsageError
@@ -13,8 +13,8 @@ from archspec.explain.circuit import LayerCall
 from archspec.explain.embedding_pictures import View, fewest_of, neighbours_of, pca
 from archspec.explain.embedding_pictures import tsne as tsne_view
 from archspec.explain.features import Points, points_of
-from archspec.explain.gallery import Exhibit, Fact, Gallery, Page
-from archspec.explain.method import LAYER, Option, method
+from archspec.explain.gallery import Exhibit, Gallery, Page
+from archspec.explain.method import Allowed, LayerName, method
 from archspec.explain.samples import ImagesLike, Samples, drawn
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
@@ -31,36 +31,18 @@ MEMORY: Final = 2**29
 """Bytes of pixels, and of features, at most."""
 
 
-@method(
-    layer=Option(LAYER.help + "  [the input of the last layer with weights]", metavar="LAYER"),
-    k=Option("Nearest neighbours of an image.", "whole", least=1, most=100),
-    metric=Option("What is near in features.", choices=tuple(embedding.METRICS)),
-    queries=Option("Images that are shown with their neighbours.", "whole", least=1, most=100),
-    tsne=Option(
-        "What computes t-SNE: `auto` is openTSNE for many images if installed, else scikit-learn.",
-        choices=("auto", "sklearn", "open", "none"),
-    ),
-    perplexity=Option(
-        "Neighbours a point of t-SNE has in effect.  [30; less for few images]", "number", least=1
-    ),
-    sample=Option(
-        f"Draw so many images of more.  [{MOST:,}; with openTSNE {MOST_FAST:,}]",
-        "whole",
-        least=2,
-        most=100_000,
-    ),
-)
+@method
 def embed(
     run: Explainable,
     images: ImagesLike = None,
     *,
-    layer: str | None = None,
-    k: int = 10,
-    metric: str = "l2",
-    queries: int = 8,
-    tsne: str = "auto",
-    perplexity: float | None = None,
-    sample: int | None = None,
+    layer: LayerName = None,
+    k: Annotated[int, Allowed(1, 100)] = 10,
+    metric: Annotated[str, Allowed(words=tuple(embedding.METRICS))] = "l2",
+    queries: Annotated[int, Allowed(1, 100)] = 8,
+    tsne: Annotated[str, Allowed(words=("auto", "sklearn", "open", "none"))] = "auto",
+    perplexity: Annotated[float | None, Allowed(1)] = None,
+    sample: Annotated[int | None, Allowed(2, 100_000)] = None,
     **common: Unpack[Common],
 ) -> Gallery:
     """Return which images a layer takes for alike: neighbours, PCA, t-SNE, a map to explore.
@@ -76,13 +58,17 @@ def embed(
         run: a run, its folder, a .keras file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-99`; by default all of
             the test part.
-        layer: the layer whose outputs are the features.
+        layer: the layer whose outputs are the features; by default the input of the last layer with
+            weights.
         k: nearest neighbours of each image, itself left out.
-        metric: `l2`, or `cosine` for features; pixels are always compared by L2.
+        metric: distance of features, `l2` or `cosine`; pixels are always compared by L2.
         queries: images that are shown with their neighbours: of as many classes as there are.
-        tsne: `sklearn`, `open` (openTSNE), `none`, or `auto`.
-        perplexity: neighbours that a point of t-SNE has in effect, less than there are images.
-        sample: images that are drawn by the seed where there are more.
+        tsne: program that computes t-SNE: `sklearn`, `open` (openTSNE), `none`, or `auto`, which is
+            openTSNE for many images if it is installed, else scikit-learn.
+        perplexity: effective number of neighbours of a point of t-SNE, less than the number of
+            images; by default 30, or less for few images.
+        sample: largest number of images; of more, as many are drawn by the seed. By default 5,000,
+            or 20,000 with openTSNE.
         **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
 
     Returns:
@@ -131,16 +117,14 @@ def embed(
                 yield views[0].exhibit
         yield _explorer(points, views)
 
-    settings: dict[str, Fact] = {
-        "layer": call.name,
-        "k": neighbours,
-        "metric": metric,
-        "tsne": tsne,
-        "perplexity": perplexity,
-        "sample": len(chosen),
-        "queries": queries,
-    }
-    return study.gallery("embed", exhibits(), settings, notes)
+    return study.gallery(
+        exhibits(),
+        notes,
+        layer=call.name,
+        k=neighbours,
+        perplexity=perplexity,
+        sample=len(chosen),
+    )
 
 
 def _chosen(

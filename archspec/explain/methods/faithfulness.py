@@ -3,60 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Unpack
+from typing import Annotated, Final, Unpack
 
 from archspec.errors import UsageError
 from archspec.explain import map_trials, replacements
 from archspec.explain.attribution import ATTRIBUTIONS, Maps, check_places, maps_by
 from archspec.explain.gallery import Exhibit, Fact, Gallery, Table
-from archspec.explain.method import Option
+from archspec.explain.method import Allowed, PixelValue
 from archspec.explain.method import method as declared
 from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 from archspec.explain.trial_results import RANDOM, Bench, Verdict, charts
 
-if TYPE_CHECKING:
-    pass
-
 ALL: Final = "all"
-COUNT: Final = 32
-STEPS: Final = 28
-DRAWS: Final = 5
 CONTROL: Final = "edges"
-
-
 CHECKS: Final = ("curves", "sanity", "pointing", "completeness")
 
 
-@declared(
-    method=Option(
-        "A method whose maps are tried; may be given several times.  [saliency]",
-        choices=(*ATTRIBUTIONS, ALL),
-        several=True,
-        metavar="METHOD",
-    ),
-    check=Option(
-        f"A trial: {', '.join(CHECKS)}; may be given several times.  [all of them]",
-        choices=CHECKS,
-        several=True,
-        metavar="TRIAL",
-    ),
-    fill=Option("What replaces pixels: mean, black, white, blurred, or a raw pixel's value."),
-    steps=Option("How many times pixels are replaced.", "whole", 1, 10_000),
-    draws=Option("Random orders that the curves are compared with.", "whole", 2, 1_000),
-    count=Option("Images of the part of the data, where no numbers are given.", "whole", 1),
-)
+@declared
 def faithfulness(
     run: Explainable,
     images: ImagesLike = None,
     *,
-    method: Sequence[str] = ("saliency",),
-    check: Sequence[str] = CHECKS,
-    fill: str | float = "mean",
-    steps: int = STEPS,
-    draws: int = DRAWS,
-    count: int = COUNT,
+    method: Annotated[Sequence[str], Allowed(words=(*ATTRIBUTIONS, ALL), metavar="METHOD")] = (
+        "saliency",
+    ),
+    check: Annotated[Sequence[str], Allowed(words=CHECKS, metavar="TRIAL")] = CHECKS,
+    fill: PixelValue = "mean",
+    steps: Annotated[int, Allowed(1, 10_000)] = 28,
+    draws: Annotated[int, Allowed(2, 1_000)] = 5,
+    count: Annotated[int, Allowed(1)] = 32,
     **common: Unpack[Common],
 ) -> Gallery:
     """Return how far attribution maps can be trusted, beside random and beside an edge detector.
@@ -73,12 +50,13 @@ def faithfulness(
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-31`.
-        method: methods by name, or `all` for those that the network allows.
-        check: `curves`, `sanity`, `pointing`, `completeness`.
-        fill: what replaces pixels: `mean`, `black`, `white`, `blurred`, or a raw pixel's value.
-        steps: how many times pixels are replaced.
-        draws: how many random orders are drawn.
-        count: how many images of the part of the data are used where no numbers are given.
+        method: a method whose maps are tried, or `all` for those that the network allows.
+        check: a trial: `curves`, `sanity`, `pointing` or `completeness`; by default all of them.
+        fill: the replacement of pixels: `mean`, `black`, `white`, `blurred`, or a raw pixel's
+            value.
+        steps: number of times that pixels are replaced.
+        draws: number of random orders that the curves are compared with.
+        count: number of images of the part of the data, where none are numbered.
         **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
 
     Returns:
@@ -114,15 +92,7 @@ def faithfulness(
         notes.extend(bench.notes)
         yield _together(bench, found)
 
-    settings: dict[str, Fact] = {
-        "method": list(method),
-        "check": list(check),
-        "fill": fill,
-        "steps": steps,
-        "draws": draws,
-        "count": count,
-    }
-    return study.gallery("faithfulness", exhibits(), settings, notes)
+    return study.gallery(exhibits(), notes, fill=fill)
 
 
 def _together(bench: Bench, found: Mapping[str, Verdict]) -> Exhibit:

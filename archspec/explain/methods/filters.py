@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Unpack
+from typing import Annotated, Any, Final, Unpack
 
 from archspec.errors import UsageError
 from archspec.explain import gabors
 from archspec.explain.gallery import Exhibit, Gallery, Picture, Table
-from archspec.explain.kernel_pictures import MOST, MOST_ROWS, drawn
+from archspec.explain.kernel_pictures import MOST, drawn
 from archspec.explain.kernels import LEVEL, Kernels, chosen_kernels, likeness, noise_likeness
-from archspec.explain.method import Option, method
+from archspec.explain.method import Allowed, method
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 
@@ -18,30 +18,13 @@ FAINT: Final = 0.1
 """Share of the median norm of a layer, below which a filter is called faint."""
 
 
-@method(
-    layer=Option(
-        "A layer, or a block for all of its kernels; may be given several times.  [all layers]",
-        several=True,
-        metavar="LAYER",
-    ),
-    scale=Option(
-        "Whether each filter has a scale of its own, or all of a layer the same.",
-        choices=("filter", "layer"),
-    ),
-    most=Option(
-        f"Filters of a layer that are shown, the strongest.  [{MOST}; {MOST_ROWS} of deep layers]",
-        "whole",
-        least=1,
-        most=4096,
-    ),
-    gabor=Option("Fit Gabor functions to kernels of 5x5 and more.", "flag"),
-)
+@method
 def filters(
     run: Explainable,
     *,
-    layer: Sequence[str] | None = None,
-    scale: str = "filter",
-    most: int | None = None,
+    layer: Annotated[Sequence[str] | None, Allowed(metavar="LAYER")] = None,
+    scale: Annotated[str, Allowed(words=("filter", "layer"))] = "filter",
+    most: Annotated[int | None, Allowed(1, 4_096)] = None,
     gabor: bool = False,
     **common: Unpack[Common],
 ) -> Gallery:
@@ -65,12 +48,13 @@ def filters(
 
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
-        layer: layers, or blocks for all kernels in them; by default all layers with kernels.
-        scale: `filter`: the largest absolute weight of each filter is its strongest colour (kernels
-            of colour images run from their least to their largest weight); `layer`: those of all
-            filters that are shown.
-        most: how many filters of a layer are shown, the strongest by norm.
-        gabor: whether Gabor functions are fitted.
+        layer: a layer, or a block for all of its kernels; by default all layers with kernels.
+        scale: `filter`: each filter is on a scale of its own, up to its largest absolute weight
+            (kernels of color images run from their least to their largest weight); `layer`: all
+            filters of a layer that are shown are on one scale.
+        most: largest number of filters of a layer that are shown, the strongest by norm; by default
+            256, or 16 of deep layers.
+        gabor: whether to fit Gabor functions to kernels of 5x5 and more.
         **common: `normalize`, `seed`, `progress`: see `Common`.
 
     Returns:
@@ -110,8 +94,7 @@ def filters(
             tick()
             yield _exhibit(study, each, scale, most, tick if each in fitted else None)
 
-    told: dict[str, Any] = {"layer": layer, "scale": scale, "most": most, "gabor": gabor}
-    return study.gallery("filters", exhibits(), told, notes)
+    return study.gallery(exhibits(), notes)
 
 
 def no_gabor(kernels: Kernels) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Final, Unpack
 
 from archspec.explain.adversarial import LEVELS, Attack, holds_pictures, written
 from archspec.explain.adversarial import smallest as smallest_steps
@@ -18,7 +18,7 @@ from archspec.explain.gallery import (
     PictureFile,
     Table,
 )
-from archspec.explain.method import Option, method
+from archspec.explain.method import Allowed, ClassName, method
 from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
@@ -34,29 +34,16 @@ MAGNIFIED: Final = 10
 """How many times as strong a difference is shown as it is."""
 
 
-@method(
-    epsilon=Option(
-        "Largest change of a pixel, a share of the range.", "number", least=1e-6, most=1
-    ),
-    steps=Option("Steps; 1 is the fast gradient sign method.", "whole", least=1, most=10_000),
-    target=Option("A class to be taken for.  [any other]", metavar="CLASS"),
-    smallest=Option("Search for the smallest epsilon that fools, image by image.", "flag"),
-    curve=Option(
-        "Also draw accuracy against epsilon, up to this one, over all images.",
-        "number",
-        least=1e-6,
-        most=1,
-    ),
-)
+@method
 def fool(
     run: Explainable,
     images: ImagesLike = None,
     *,
-    epsilon: float = 0.1,
-    steps: int = 1,
-    target: str | int | None = None,
+    epsilon: Annotated[float, Allowed(1e-6, 1)] = 0.1,
+    steps: Annotated[int, Allowed(1, 10_000)] = 1,
+    target: ClassName = None,
     smallest: bool = False,
-    curve: float | None = None,
+    curve: Annotated[float | None, Allowed(1e-6, 1)] = None,
     **common: Unpack[Common],
 ) -> Gallery:
     """Change images a little, so that the network takes them for something else.
@@ -73,13 +60,13 @@ def fool(
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
-        epsilon: the largest change of a pixel, as a share of white - black.
-        steps: how many; 1 is the fast gradient sign method.
+        epsilon: largest change of a pixel, as a share of white - black.
+        steps: number of steps; 1 is the fast gradient sign method.
         target: the class that the image is to be taken for; by default any other than now.
         smallest: whether to search, image by image, for the smallest epsilon that fools, among
-            the multiples of 1/255 that a file can hold; in place of `epsilon`.
-        curve: the largest epsilon of a curve of the accuracy over all images that are named, or
-            the whole test part; by default there is none.
+            the multiples of 1/255 that a file can hold.
+        curve: largest epsilon of a curve of the accuracy over all images that are named, or the
+            whole test part; by default no curve is drawn.
         **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
 
     Returns:
@@ -111,17 +98,15 @@ def fool(
         if curve:
             yield _curve(study, attack, wanted, curve, total)
 
-    settings: dict[str, Fact] = {
-        "epsilon": None if smallest else epsilon,
-        "epsilon in pixel values": None if smallest else epsilon * attack.limits.span,
-        "black": attack.limits.black,
-        "white": attack.limits.white,
-        "steps": steps,
-        "target": target,
-        "smallest": smallest,
-        "curve": curve,
-    }
-    return study.gallery("fool", exhibits(), settings, notes)
+    span = {} if smallest else {"epsilon in pixel values": epsilon * attack.limits.span}
+    return study.gallery(
+        exhibits(),
+        notes,
+        epsilon=None if smallest else epsilon,
+        black=attack.limits.black,
+        white=attack.limits.white,
+        **span,
+    )
 
 
 def _batch(

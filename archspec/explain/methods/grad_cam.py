@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Unpack
 
-from archspec.explain.attribution import check_finite, groups
+from archspec.explain.attribution import MapRequest, check_finite, groups
 from archspec.explain.feature_maps import enlarged, maps_layer
 from archspec.explain.gallery import Exhibit, Gallery, Picture
 from archspec.explain.gradient import differentiated
-from archspec.explain.method import LAYER, TARGET, Option, method
+from archspec.explain.method import ClassName, LayerName, method
 from archspec.explain.samples import ImagesLike
-from archspec.explain.study import BATCH, Common, Study, Tick
-from archspec.explain.subject import Explainable, Subject, batched
+from archspec.explain.study import Common, Study
+from archspec.explain.subject import Explainable, batched
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-@method(
-    target=TARGET,
-    layer=Option(LAYER.help + "  [the last one before pooling]", metavar="LAYER"),
-)
+@method
 def grad_cam(
     run: Explainable,
     images: ImagesLike = None,
     *,
-    target: str | int | None = None,
-    layer: str | None = None,
+    target: ClassName = None,
+    layer: LayerName = None,
     **common: Unpack[Common],
 ) -> Gallery:
     """Return where the maps of a layer speak for a class.
@@ -41,8 +38,8 @@ def grad_cam(
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
-        target: the class, by name; by default the one that the network finds most probable.
-        layer: the layer; by default the last one whose values have a place in the image.
+        target: the class, by name; by default the most probable one.
+        layer: the layer, or a block for its last layer; by default the last one before pooling.
         **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
 
     Returns:
@@ -59,49 +56,32 @@ def grad_cam(
 
     def exhibits() -> Iterator[Exhibit]:
         for group in groups(study, target):
-            raw = raw_maps(study.subject, group.pixels, group.targets, name, study.batch)
-            for at, map_ in enumerate(raw):
+            for at, map_ in enumerate(raw_maps(group, name)):
                 image = group.pixels[at]
                 large = enlarged(map_, image.shape[:-1])
-                over = study.shown(image)
                 title = f"maps of {name}"
-                yield group.exhibit(
-                    at,
-                    "grad-cam",
-                    [
-                        Picture("grad-cam", title, large, "positive", over=over),
-                        Picture("map", f"{title}, as they are", map_, "positive"),
-                    ],
-                    layer=name,
-                )
+                pictures = [
+                    Picture("grad-cam", title, large, "positive", over=study.shown(image)),
+                    Picture("map", f"{title}, as they are", map_, "positive"),
+                ]
+                yield group.exhibit("grad-cam", pictures, {"layer": name}, at=at)
 
-    return study.gallery("grad-cam", exhibits(), {"target": target, "layer": name})
+    return study.gallery(exhibits(), layer=name)
 
 
-def maps(
-    subject: Subject,
-    pixels: NDArray[Any],
-    targets: Sequence[int],
-    *,
-    layer: str | None = None,
-    batch: int = BATCH,
-    seed: int = 0,  # noqa: ARG001  (nothing is random)
-    tick: Tick | None = None,  # noqa: ARG001  (one batch)
-) -> NDArray[np.float64]:
-    """Grad-CAM's maps, interpolated to the images' extent (see `Maps`)."""
+def maps(request: MapRequest) -> NDArray[np.float64]:
+    """Return Grad-CAM's maps, interpolated to the images' extent."""
     import numpy as np  # noqa: PLC0415
 
-    name = maps_layer(subject, layer).name
-    raw = raw_maps(subject, pixels, targets, name, batch)
-    return np.stack([enlarged(map_, pixels.shape[1:-1]) for map_ in raw])
+    raw = raw_maps(request, maps_layer(request.subject, None).name)
+    return np.stack([enlarged(map_, request.pixels.shape[1:-1]) for map_ in raw])
 
 
-def raw_maps(
-    subject: Subject, pixels: NDArray[Any], targets: Sequence[int], layer: str, batch: int
-) -> NDArray[np.float64]:
+def raw_maps(request: MapRequest, layer: str) -> NDArray[np.float64]:
     """Return Grad-CAM's maps, (n, *extent of the layer's maps)."""
     import numpy as np  # noqa: PLC0415
 
+    subject, pixels = request.subject, request.pixels
     scores, ops = subject.circuit.scores, subject.keras.ops
 
     def score(change: Any, images: Any, chosen: Any) -> Any:
@@ -111,10 +91,10 @@ def raw_maps(
         return ops.sum(subject.logits(values) * chosen, axis=-1), values.after[layer]
 
     function = subject.once(("grad_cam", layer), lambda: differentiated(subject.circuit, score))
-    chosen = subject.one_hot(targets)
+    chosen = subject.one_hot(request.targets)
     change = np.zeros((len(pixels), *subject.circuit[layer].shape), np.float32)
     found = []
-    for gradients, values in batched(function, batch, change, pixels, chosen):
+    for gradients, values in batched(function, request.batch, change, pixels, chosen):
         places = tuple(range(1, values.ndim - 1))
         weights = gradients.mean(axis=places, keepdims=True, dtype=float)
         found.append(np.maximum((weights * values).sum(axis=-1), 0))

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Annotated, Unpack
 
+from archspec.explain.attribution import MapRequest
 from archspec.explain.gallery import Gallery
-from archspec.explain.method import LAYER, TARGET, UNIT, method
-from archspec.explain.projection import SHOWN, UNITS, absolute, projections
+from archspec.explain.method import Allowed, ClassName, LayerName, UnitNumber, method
+from archspec.explain.projection import SHOWN, absolute, projections
 from archspec.explain.samples import ImagesLike
-from archspec.explain.study import BATCH, Common, Study, Tick
-from archspec.explain.subject import Explainable, Subject
+from archspec.explain.study import Common, Study
+from archspec.explain.subject import Explainable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-@method(target=TARGET, layer=LAYER, unit=UNIT, units=UNITS)
+@method
 def guided(
     run: Explainable,
     images: ImagesLike = None,
     *,
-    target: str | int | None = None,
-    layer: str | None = None,
-    unit: int | None = None,
-    units: int = SHOWN,
+    target: ClassName = None,
+    layer: LayerName = None,
+    unit: UnitNumber = None,
+    units: Annotated[int, Allowed(1)] = SHOWN,
     **common: Unpack[Common],
 ) -> Gallery:
     """Return gradients of a class or of units from which all that inhibits them is removed.
@@ -42,12 +42,12 @@ def guided(
 
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
-        images: files, folders, arrays, or images of the data such as `test:0-3`. With `layer=`
-            those that are searched, by default the whole test part.
-        target: the class, by name; by default the one that the network finds most probable.
-        layer: a layer, or a block for its last layer, instead of a class.
-        unit: its channel, or number of its unit, from 0; by default its strongest ones.
-        units: how many of the strongest units are shown: those of the largest output.
+        images: files, folders, arrays, or images of the data such as `test:0-3`. With `layer=`,
+            the images to search, by default the whole test part.
+        target: the class, by name; by default the most probable one.
+        layer: a layer, or a block for its last layer, whose units are projected instead of a class.
+        unit: the layer's channel, or number of its unit, from 0; by default its strongest ones.
+        units: how many of the layer's strongest units are shown: those of the largest output.
         **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
 
     Returns:
@@ -65,14 +65,6 @@ def guided(
     return projections(study, "guided", target, layer, unit, units)
 
 
-def maps(
-    subject: Subject,
-    pixels: NDArray[Any],
-    targets: Sequence[int],
-    *,
-    batch: int = BATCH,
-    seed: int = 0,  # noqa: ARG001  (nothing is random)
-    tick: Tick | None = None,  # noqa: ARG001  (one batch)
-) -> NDArray[np.float64]:
-    """The gradient of each class without its sign, the maximum over channels (see `Maps`)."""
-    return absolute(subject, pixels, targets, batch, "guided")
+def maps(request: MapRequest) -> NDArray[np.float64]:
+    """Return the absolute gradient of each class, the maximum over channels."""
+    return absolute(request, "guided")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Final, Unpack
 
 from archspec.errors import UsageError
 from archspec.evaluation.evaluation import batch_of
 from archspec.explain.distortion_curves import Sweeps
 from archspec.explain.distortions import Distortion, Ground, amounts, ground
-from archspec.explain.gallery import Exhibit, Fact, Gallery
-from archspec.explain.method import Option, method
+from archspec.explain.gallery import Exhibit, Gallery
+from archspec.explain.method import Allowed, PixelValue, method
 from archspec.explain.samples import ImagesLike, Samples, drawn
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
@@ -22,57 +22,25 @@ if TYPE_CHECKING:
 
 BY: Final = ("translation", "rotation", "scale", "squeeze", "stroke", "noise")
 
-SAMPLE: Final = 10_000
-"""Images of a larger part that are drawn: all of MNIST's and of CIFAR-10's test part."""
-
 LOOKED_AT: Final = 256
 """Images whose border is looked at for the background."""
 
 
-@method(
-    by=Option(
-        f"A change: {', '.join(BY)}; may be given several times.  [all]",
-        choices=BY,
-        several=True,
-        metavar="CHANGE",
-    ),
-    translation=Option(
-        "Largest shift, in pixels.  [an eighth of the image]", "whole", least=1, metavar="N"
-    ),
-    rotation=Option("Largest angle, in degrees.", "number", least=0.1, most=180),
-    scale=Option("Largest scale; the least is 1 / X.", "number", least=1.01, most=100),
-    squeeze=Option("Largest width / height; the least is 1 / X.", "number", least=1.01, most=100),
-    stroke=Option(
-        "Pixels that strokes grow on each side, at most.  [a 16th of the image]",
-        "whole",
-        least=1,
-        most=32,
-        metavar="N",
-    ),
-    noise=Option(
-        "Largest standard deviation, as a share of black to white.", "number", least=1e-3, most=10
-    ),
-    steps=Option("Amounts to each side of none.", "whole", least=1, most=100),
-    background=Option(
-        "What comes into sight: black, white, edge, or a value.  [found at the border]",
-        metavar="VALUE",
-    ),
-    sample=Option("Images at most; of more, these many are drawn.", "whole", least=1),
-)
+@method
 def invariance(
     run: Explainable,
     images: ImagesLike = None,
     *,
-    by: Sequence[str] | None = None,
-    translation: int | None = None,
-    rotation: float = 60.0,
-    scale: float = 2.0,
-    squeeze: float = 2.0,
-    stroke: int | None = None,
-    noise: float = 0.5,
-    steps: int = 6,
-    background: str | float | None = None,
-    sample: int = SAMPLE,
+    by: Annotated[Sequence[str] | None, Allowed(words=BY, metavar="CHANGE")] = None,
+    translation: Annotated[int | None, Allowed(1)] = None,
+    rotation: Annotated[float, Allowed(0.1, 180)] = 60.0,
+    scale: Annotated[float, Allowed(1.01, 100)] = 2.0,
+    squeeze: Annotated[float, Allowed(1.01, 100)] = 2.0,
+    stroke: Annotated[int | None, Allowed(1, 32)] = None,
+    noise: Annotated[float, Allowed(1e-3, 10)] = 0.5,
+    steps: Annotated[int, Allowed(1, 100)] = 6,
+    background: PixelValue | None = None,
+    sample: Annotated[int, Allowed(1)] = 10_000,
     **common: Unpack[Common],
 ) -> Gallery:
     """Return curves of accuracy, and of the true class's probability, against changes of images.
@@ -87,17 +55,20 @@ def invariance(
         run: a run, its folder, a .keras file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-99`; the whole test
             part by default. Of images without a class, the one that is found at no change counts.
-        by: which changes, of `translation`, `rotation`, `scale`, `squeeze`, `stroke`, `noise`.
+        by: a change: `translation`, `rotation`, `scale`, `squeeze`, `stroke` or `noise`; by default
+            all of them.
         translation: largest shift, in pixels; by default an eighth of the image.
         rotation: largest angle, in degrees, to either side.
         scale: largest factor; the least is its inverse.
         squeeze: largest width / height of a shape that was as wide as high; the area stays.
-        stroke: pixels that strokes grow or shrink by on each side, at most.
+        stroke: largest number of pixels by which strokes grow or shrink on each side; by default a
+            16th of the image.
         noise: largest standard deviation, as a share of black to white.
-        steps: amounts to each side of none.
-        background: `black`, `white`, `edge` (pixels at the edge are repeated), or a raw value; by
-            default the value of most pixels at the border, and `edge` where there is none.
-        sample: images at most; of more, these many are drawn by the seed.
+        steps: number of amounts to each side of none.
+        background: values that come into sight: `black`, `white`, `edge` (pixels at the edge are
+            repeated), or a raw value; by default the value of most pixels at the border, and `edge`
+            where there is none.
+        sample: largest number of images; of more, as many are drawn by the seed.
         **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
 
     Returns:
@@ -135,13 +106,13 @@ def invariance(
         for distortion, values in sweeps:
             yield work.exhibit(distortion, values, first[0])
 
-    settings: dict[str, Fact] = {
-        **{name: most for name, most in largest.items() if not by or name in by},
-        "steps": steps,
-        "background": around.said,
-        "images": len(samples),
-    }
-    return study.gallery("invariance", exhibits(), settings, [*notes, *left_out])
+    return study.gallery(
+        exhibits(),
+        [*notes, *left_out],
+        **{name: most if not by or name in by else None for name, most in largest.items()},
+        background=around.said,
+        images=len(samples),
+    )
 
 
 def _sampled(study: Study, most: int) -> tuple[Samples, list[str]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from archspec.explain.gallery import Exhibit, Fact, Gallery, Item
 from archspec.explain.image_search import STARTS, Canvas
 from archspec.explain.inverting import Inversion, InvertedImage, spread
-from archspec.explain.method import Option, method
+from archspec.explain.method import Allowed, method
 from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
@@ -18,33 +18,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@method(
-    layer=Option(
-        "A layer, or a block's name for its last layer; may be given several times.  "
-        "[6 over the network]",
-        several=True,
-        metavar="LAYER",
-    ),
-    steps=Option("Steps of the search.", "whole", least=1, most=100_000),
-    rate=Option("Length of the first steps, as a share of the range.", "number", least=1e-6),
-    tv=Option("Weight of the total variation.", "number", least=0),
-    beta=Option("Power of the total variation: 2 smooths, 1 keeps edges.", "number", 0.5, 4),
-    norm=Option("Weight of the norm of the image.", "number", least=0),
-    alpha=Option("Power of that norm.", "number", 1, 16),
-    start=Option("Where the search starts.", choices=STARTS),
-)
+@method
 def invert(
     run: Explainable,
     images: ImagesLike = None,
     *,
-    layer: str | Sequence[str] | None = None,
-    steps: int = 400,
-    rate: float = 0.05,
-    tv: float = 0.0003,
-    beta: float = 2.0,
-    norm: float = 0.0,
-    alpha: float = 6.0,
-    start: str = "noise",
+    layer: Annotated[str | Sequence[str] | None, Allowed(metavar="LAYER")] = None,
+    steps: Annotated[int, Allowed(1, 100_000)] = 400,
+    rate: Annotated[float, Allowed(1e-6)] = 0.05,
+    tv: Annotated[float, Allowed(0)] = 0.0003,
+    beta: Annotated[float, Allowed(0.5, 4)] = 2.0,
+    norm: Annotated[float, Allowed(0)] = 0.0,
+    alpha: Annotated[float, Allowed(1, 16)] = 6.0,
+    start: Annotated[str, Allowed(words=STARTS)] = "noise",
     **common: Unpack[Common],
 ) -> Gallery:
     """Make an image anew from what a layer computes of it, to see what the layer has kept.
@@ -62,16 +48,17 @@ def invert(
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
-        layer: a layer whose features, or a list of them; by default 6 from the first layer to the
+        layer: a layer, or a block for its last layer; by default 6 layers from the first one to the
             scores.
-        steps: how many.
+        steps: number of steps of the search.
         rate: length of the first steps, as a share of the range; it falls to 0.
         tv: weight of the total variation, which is summed over pixels and channels.
-        beta: its power. Below 2 a little is added inside it, since its slope is infinite where an
-            image is flat.
+        beta: power of the total variation: 2 smooths, 1 keeps edges. Below 2 a little is added
+            inside it, since its slope is infinite where an image is flat.
         norm: weight of the sum of |u|^alpha.
-        alpha: its power.
-        start: the origin with noise of a tenth of the range, the origin itself, or grey.
+        alpha: power of that norm.
+        start: first image of the search: `noise` of a tenth of the range added to the origin, the
+            origin itself (`mean`), or `grey`.
         **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
 
     Returns:
@@ -85,8 +72,7 @@ def invert(
     """
     study = Study.open(run, images, **common)
     circuit = study.subject.circuit
-    given = [layer] if isinstance(layer, str) else layer or ()
-    names = [circuit.find(each).name for each in given] or spread(circuit)
+    names = [circuit.find(each).name for each in layer or ()] or spread(circuit)
     canvas = Canvas.of(study.subject)
     searches = [
         Inversion(study, canvas, name, tv, beta, norm, alpha, steps, rate) for name in names
@@ -106,17 +92,7 @@ def invert(
             for row, number in enumerate(numbers):
                 yield _exhibit(study, samples.names[number], pixels[row], [m[row] for m in made])
 
-    settings: dict[str, Fact] = {
-        "layer": names,
-        "steps": steps,
-        "rate": rate,
-        "tv": tv,
-        "beta": beta,
-        "norm": norm,
-        "alpha": alpha,
-        "start": start,
-    }
-    return study.gallery("invert", exhibits(), settings, notes)
+    return study.gallery(exhibits(), notes, layer=names)
 
 
 def _exhibit(

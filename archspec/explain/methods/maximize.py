@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Unpack
+from typing import Annotated, Unpack
 
 from archspec import arguments
 from archspec.errors import UsageError
@@ -18,58 +18,29 @@ from archspec.explain.maximizing import (
     best_images,
     check_choice,
 )
-from archspec.explain.method import LAYER, Option, method
+from archspec.explain.method import Allowed, LayerName, method
 from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 
 
-@method(
-    target=Option(
-        "A class, by its name; may be given several times.  [every one]",
-        several=True,
-        metavar="CLASS",
-    ),
-    layer=LAYER,
-    unit=Option(
-        "The layer's channel, or number of its unit, from 0; may be given several times.  "
-        "[the first 20]",
-        "whole",
-        least=0,
-        several=True,
-    ),
-    at=Option("A channel's mean over its map, or its centre unit.", choices=("mean", "centre")),
-    steps=Option("Steps of the search.", "whole", least=1, most=100_000),
-    rate=Option("Length of the first steps, as a share of the range.", "number", least=1e-6),
-    l2=Option("Weight of the squared distance from the origin.", "number", least=0),
-    tv=Option("Weight of the total variation.", "number", least=0),
-    jitter=Option(
-        "Pixels that the image is moved by at most.  [1/16 of the extent]", "whole", least=0
-    ),
-    blur=Option(
-        "Standard deviation in pixels of a blur at every 4th step.", "number", least=0, most=1000
-    ),
-    start=Option("Where the search starts.", choices=STARTS),
-    seeds=Option(
-        "Searches of each, with seeds that follow one another.", "whole", least=1, most=1000
-    ),
-)
+@method
 def maximize(
     run: Explainable,
     images: ImagesLike = None,
     *,
-    target: str | int | Sequence[str] | None = None,
-    layer: str | None = None,
-    unit: int | Sequence[int] | None = None,
-    at: str = "mean",
-    steps: int = 200,
-    rate: float = 0.05,
-    l2: float = 0.02,
-    tv: float = 0.05,
-    jitter: int | None = None,
-    blur: float = 0.0,
-    start: str = "noise",
-    seeds: int = 1,
+    target: Annotated[str | int | Sequence[str] | None, Allowed(metavar="CLASS")] = None,
+    layer: LayerName = None,
+    unit: Annotated[int | Sequence[int] | None, Allowed(0)] = None,
+    at: Annotated[str, Allowed(words=("mean", "centre"))] = "mean",
+    steps: Annotated[int, Allowed(1, 100_000)] = 200,
+    rate: Annotated[float, Allowed(1e-6)] = 0.05,
+    l2: Annotated[float, Allowed(0)] = 0.02,
+    tv: Annotated[float, Allowed(0)] = 0.05,
+    jitter: Annotated[int | None, Allowed(0)] = None,
+    blur: Annotated[float, Allowed(0, 1_000)] = 0.0,
+    start: Annotated[str, Allowed(words=STARTS)] = "noise",
+    seeds: Annotated[int, Allowed(1, 1_000)] = 1,
     **common: Unpack[Common],
 ) -> Gallery:
     """Make images that a class's score, or a unit of a layer, is largest for.
@@ -87,20 +58,21 @@ def maximize(
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
         images: real images to compare with; by default the test part of the run's data.
-        target: classes, by name; by default every one, if there are no more than 20.
-        layer: a layer, whose units are maximised in place of classes.
-        unit: channels, or numbers of fully connected units; by default the first 20.
-        at: a channel's mean over its map, or the unit in the map's centre.
-        steps: how many.
+        target: a class, by name; by default every one, if there are no more than 20.
+        layer: a layer, or a block for its last layer, whose units are maximised instead of classes.
+        unit: the layer's channel, or number of its unit, from 0; by default the first 20.
+        at: value of a channel: the `mean` over its map, or the unit in the map's `centre`.
+        steps: number of steps of the search.
         rate: length of the first steps, as a share of the range; it falls to 0.
         l2: weight of |u|^2, summed over the image.
         tv: weight of the total variation: the squared differences to the next pixels, summed.
-        jitter: pixels that the image is moved by at most, anew before each step, and back after
-            it; what leaves at one side comes in at the other. By default 1/16 of the smaller
-            extent, at most 8.
-        blur: standard deviation in pixels of a Gaussian, at every 4th step; 0 for none.
-        start: the origin with noise of a tenth of the range, the origin itself, or grey.
-        seeds: how many searches, the first of `seed`, the next of `seed` + 1, and so on.
+        jitter: largest number of pixels by which the image is moved before each step, and back
+            after it; pixels that leave at one side come in at the other. By default 1/16 of the
+            smaller extent, at most 8.
+        blur: standard deviation in pixels of a Gaussian blur at every 4th step; 0 for none.
+        start: first image of the search: `noise` of a tenth of the range added to the origin, the
+            origin itself (`mean`), or `grey`.
+        seeds: number of searches, the first of `seed`, the next of `seed` + 1, and so on.
         **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
 
     Returns:
@@ -139,21 +111,7 @@ def maximize(
         if len(numbers) > 1:
             yield _together(study, goal, numbers, shown)
 
-    settings = {
-        "target": target,
-        "layer": layer,
-        "unit": unit,
-        "at": at if layer else None,
-        "steps": steps,
-        "rate": rate,
-        "l2": l2,
-        "tv": tv,
-        "jitter": jitter,
-        "blur": blur,
-        "start": start,
-        "seeds": seeds,
-    }
-    return study.gallery("maximize", exhibits(), settings, notes)
+    return study.gallery(exhibits(), notes, at=at if layer else None, jitter=jitter)
 
 
 def _jitter(canvas: Canvas, jitter: int | None) -> int:

@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import prod
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 from archspec.explain import replacements
-from archspec.explain.attribution import Group, check_places, groups
+from archspec.explain.attribution import Group, MapRequest, check_places, groups
 from archspec.explain.circuit import LayerCall
 from archspec.explain.feature_maps import last_maps, maps_layer
 from archspec.explain.gallery import Exhibit, Fact, Gallery, Item, Picture
-from archspec.explain.method import Option, method
+from archspec.explain.method import Allowed, ClassName, LayerName, PixelValue, method
 from archspec.explain.occluding import Grid, Occluded, occluded
 from archspec.explain.samples import ImagesLike
-from archspec.explain.study import BATCH, Common, Study, Tick
-from archspec.explain.subject import Explainable, Subject
+from archspec.explain.study import Common, Study
+from archspec.explain.subject import Explainable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-@method(
-    target=Option(
-        "The class, by its name.  [the true one where it is known, else the most probable one]",
-        metavar="CLASS",
-    ),
-    patch=Option("Side of the patch in pixels.  [a seventh of the shorter side]", "whole", 1),
-    stride=Option("Pixels from one position to the next.  [half the patch]", "whole", 1),
-    value=Option(
-        "What the patch shows: mean, black, white, blurred, or a raw pixel's value.",
-        metavar="VALUE",
-    ),
-    layer=Option("The layer of the strongest map.  [the last one with maps]", metavar="LAYER"),
-)
+@method
 def occlusion(
     run: Explainable,
     images: ImagesLike = None,
     *,
-    target: str | int | None = None,
-    patch: int | None = None,
-    stride: int | None = None,
-    value: str | float = "mean",
-    layer: str | None = None,
+    target: ClassName = None,
+    patch: Annotated[int | None, Allowed(1)] = None,
+    stride: Annotated[int | None, Allowed(1)] = None,
+    value: PixelValue = "mean",
+    layer: LayerName = None,
     **common: Unpack[Common],
 ) -> Gallery:
     """Return what a network says of an image while a patch hides a part of it, at each position.
@@ -52,8 +40,8 @@ def occlusion(
     hidden, unless the stride is larger than the patch. A map has one value for each position: the
     class's probability; the most probable class; and the sum of a layer's strongest map, that of
     the channel whose sum is largest for the whole image. Zeiler and Fergus 2013, Visualizing and
-    understanding convolutional networks, section 4.2, (d), (e) and (b). A network without maps has
-    no strongest one.
+    understanding convolutional networks, section 4.2, (d), (e) and (b). A network without feature
+    maps has no strongest one.
 
     For each pixel there is also how far the score falls while it is hidden: the mean over the
     positions that hide it.
@@ -61,13 +49,12 @@ def occlusion(
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
-        target: the class, by name; by default the true one where it is known, else the one that
-            the network finds most probable.
+        target: the class, by name; by default the true one where it is known, else the most
+            probable one.
         patch: side of the patch in pixels; by default a seventh of the shorter side.
         stride: pixels from one position to the next; by default half the patch.
-        value: what the patch shows: `mean`, `black`, `white`, `blurred`, or a raw pixel's value.
-        layer: the layer of the strongest map; by default the last one whose values have a place in
-            the image.
+        value: the patch's content: `mean`, `black`, `white`, `blurred`, or a raw pixel's value.
+        layer: the layer of the strongest map; by default the last one that has maps.
         **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
 
     Returns:
@@ -89,94 +76,82 @@ def occlusion(
     def exhibits() -> Iterator[Exhibit]:
         for group in groups(study, target, 1, prefer_label=True):
             hidden, words = replacements.stand_in(subject, group.pixels[0], value, "value")
-            found = occluded(
-                subject,
-                group.pixels[0],
-                group.targets[0],
-                hidden,
-                grid,
-                call,
-                batch=study.batch,
-                tick=group.tick,
-            )
-            yield _exhibit(group, grid, found, call, words)
+            yield _exhibit(group, grid, occluded(group, hidden, grid, call), call, words)
 
-    settings = {
-        "target": target,
-        "patch": grid.patch,
-        "stride": grid.stride,
-        "value": value,
-        "layer": call.name if call else None,
-    }
     positions = " x ".join(map(str, grid.counts))
     notes = [f"{prod(grid.counts):,} positions ({positions}) of a patch of {grid.patch} pixels"]
     if grid.leaves_gaps:
         notes.append(
-            f"`stride={grid.stride}` is larger than the patch: what lies between two positions is "
-            "never hidden, and its fall of the score is given as 0"
+            f"`stride={grid.stride}` is larger than the patch: pixels between two positions are "
+            "never hidden, and their fall of the score is given as 0"
         )
-    return study.gallery("occlusion", exhibits(), settings, notes)
+    return study.gallery(
+        exhibits(),
+        notes,
+        patch=grid.patch,
+        stride=grid.stride,
+        value=value,
+        layer=call.name if call else None,
+    )
 
 
 def _exhibit(
-    group: Group, grid: Grid, found: Occluded, call: LayerCall | None, words: str
+    group: Group, grid: Grid, result: Occluded, call: LayerCall | None, words: str
 ) -> Exhibit:
-    """The maps of an image."""
-    study, target = group.study, group.targets[0]
-    names = study.subject.class_names
-    probability = found.shares.reshape(grid.counts)
-    classes = found.answers.reshape(grid.counts)
-    fall = grid.per_pixel(group.scores[0, target] - found.scores)
-    patch: dict[str, Fact] = {"patch": grid.patch, "stride": grid.stride, "value": words}
-    over = study.shown(group.pixels[0])
+    names, target = group.subject.class_names, group.targets[0]
+    probability = result.shares.reshape(grid.counts)
+    classes = result.answers.reshape(grid.counts)
+    fall = grid.per_pixel(group.scores[0, target] - result.scores)
+    whole = group.study.facts_of(group.scores[0], target)["probability"]
     items: list[Item] = [
-        Picture("fall", "fall of the score", fall, "signed", over=over),
+        Picture(
+            "fall",
+            "fall of the score",
+            fall,
+            "signed",
+            over=group.study.shown(group.pixels[0]),
+        ),
         Picture(
             "probability",
             f"probability of {names[target]}",
             probability,
             "positive",
-            {"without the patch": group.facts(0)["probability"]},
+            {"without the patch": whole},
             limits=(0.0, float(probability.max())),
         ),
         Picture("classes", "most probable class", classes, "classes", names=names),
     ]
     if call is not None:
-        title = f"sum of the strongest map, channel {found.channel} of {call.name}"
-        sums = found.sums.reshape(grid.counts)
-        without = {"without the patch": found.whole}
-        items.append(Picture("strongest", title, sums, "pixels", without))
-    lowest = float(probability.min())
+        title = f"sum of the strongest map, channel {result.channel} of {call.name}"
+        sums = result.sums.reshape(grid.counts)
+        items.append(
+            Picture("strongest", title, sums, "pixels", {"without the patch": result.whole})
+        )
     kept = float((classes == group.scores[0].argmax()).mean())
-    extra = f"; with a patch {lowest:.1%} at least, the class stays at {kept:.0%} of the positions"
-    return group.exhibit(0, "occlusion", items, extra, **patch)
+    extra = (
+        f"; with a patch {probability.min():.1%} at least, the class stays at {kept:.0%} of the "
+        "positions"
+    )
+    facts: dict[str, Fact] = {"patch": grid.patch, "stride": grid.stride, "value": words}
+    return group.exhibit("occlusion", items, facts, extra=extra)
 
 
 def maps(
-    subject: Subject,
-    pixels: NDArray[Any],
-    targets: Sequence[int],
+    request: MapRequest,
     *,
     patch: int | None = None,
     stride: int | None = None,
     value: str | float = "mean",
-    batch: int = BATCH,
-    seed: int = 0,  # noqa: ARG001  (nothing is random)
-    tick: Tick | None = None,
 ) -> NDArray[np.float64]:
-    """How far the score falls while a pixel is hidden, the mean over patches (see `Maps`)."""
+    """Return how far the score falls while a pixel is hidden, the mean over patches."""
     import numpy as np  # noqa: PLC0415
 
+    subject = request.subject
     grid = Grid.of(subject.shape, patch, stride)
-    positions, found = prod(grid.counts), []
-    whole = subject.scores(pixels, batch)
-    for at, (image, target) in enumerate(zip(pixels, targets, strict=True)):
-        hidden, _ = replacements.stand_in(subject, image, value, "value")
-
-        def step(done: int, total: int, at: int = at) -> None:
-            if tick:
-                tick(at * total + done, len(pixels) * positions)
-
-        some = occluded(subject, image, target, hidden, grid, None, batch=batch, tick=step)
-        found.append(grid.per_pixel(whole[at, target] - some.scores))
+    whole = subject.scores(request.pixels, request.batch)
+    found = []
+    for at, each in enumerate(request.each()):
+        hidden, _ = replacements.stand_in(subject, each.pixels[0], value, "value")
+        result = occluded(each, hidden, grid, None)
+        found.append(grid.per_pixel(whole[at, each.targets[0]] - result.scores))
     return np.stack(found)

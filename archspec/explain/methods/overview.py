@@ -12,7 +12,7 @@ from archspec.explain import embedding
 from archspec.explain.features import points_of
 from archspec.explain.gallery import Exhibit, Gallery, Item, Picture, Table
 from archspec.explain.kernels import chosen_kernels
-from archspec.explain.method import TARGET, Option, method
+from archspec.explain.method import ClassName, LayerName, method
 from archspec.explain.methods.activations import activations, default_layers
 from archspec.explain.methods.filters import filters
 from archspec.explain.methods.grad_cam import grad_cam
@@ -52,19 +52,13 @@ PARTS: Final[dict[str, tuple[Callable[..., Gallery], dict[str, Any], int]]] = {
 """Methods of a class's score: what they are told, and how many of their pictures are taken."""
 
 
-@method(
-    target=TARGET,
-    layer=Option(
-        "The layer in whose features neighbours are looked for.  [the penultimate one]",
-        metavar="LAYER",
-    ),
-)
+@method
 def overview(
     run: Explainable,
     images: ImagesLike = None,
     *,
-    target: str | int | None = None,
-    layer: str | None = None,
+    target: ClassName = None,
+    layer: LayerName = None,
     **common: Unpack[Common],
 ) -> Gallery:
     """Return what is cheap to see, on one page: classes, maps, filters, attributions, neighbours.
@@ -79,8 +73,8 @@ def overview(
         run: a run, its folder, a .keras file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`; by default the
             first of the test part.
-        target: the class, by name; by default the one that the network finds most probable.
-        layer: the layer whose features neighbours are looked for in; by default the penultimate.
+        target: the class, by name; by default the most probable one.
+        layer: the layer in whose features neighbours are searched; by default the penultimate one.
         **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
 
     Returns:
@@ -97,8 +91,7 @@ def overview(
     if layer is not None:
         study.subject.layer(layer)
     work = _Work(study, samples, target, layer)
-    settings = {"target": target, "layer": layer}
-    return study.gallery("overview", work.exhibits(), settings, work.notes)
+    return study.gallery(work.exhibits(), work.notes)
 
 
 @dataclass

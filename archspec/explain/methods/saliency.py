@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Unpack
 
-from archspec.explain.attribution import class_gradients, groups
+from archspec.explain.attribution import MapRequest, class_gradients, groups
 from archspec.explain.gallery import Exhibit, Gallery, Picture
-from archspec.explain.method import TARGET, method
+from archspec.explain.method import ClassName, method
 from archspec.explain.samples import ImagesLike
-from archspec.explain.study import BATCH, Common, Study, Tick
-from archspec.explain.subject import Explainable, Subject
+from archspec.explain.study import Common, Study
+from archspec.explain.subject import Explainable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-@method(target=TARGET)
+@method
 def saliency(
     run: Explainable,
     images: ImagesLike = None,
     *,
-    target: str | int | None = None,
+    target: ClassName = None,
     **common: Unpack[Common],
 ) -> Gallery:
     """Return maps of how much each pixel changes the score of a class.
@@ -34,7 +34,7 @@ def saliency(
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
-        target: the class, by name; by default the one that the network finds most probable.
+        target: the class, by name; by default the most probable one.
         **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.
 
     Returns:
@@ -48,24 +48,15 @@ def saliency(
 
     def exhibits() -> Iterator[Exhibit]:
         for group in groups(study, target):
-            found = maps(study.subject, group.pixels, group.targets, batch=study.batch)
-            for at, map_ in enumerate(found):
+            for at, map_ in enumerate(maps(group)):
                 picture = Picture("saliency", "saliency", map_, "positive")
-                yield group.exhibit(at, "saliency", [picture])
+                yield group.exhibit("saliency", [picture], at=at)
 
-    return study.gallery("saliency", exhibits(), {"target": target})
+    return study.gallery(exhibits())
 
 
-def maps(
-    subject: Subject,
-    pixels: NDArray[Any],
-    targets: Sequence[int],
-    *,
-    batch: int = BATCH,
-    seed: int = 0,  # noqa: ARG001  (nothing is random)
-    tick: Tick | None = None,  # noqa: ARG001  (one batch)
-) -> NDArray[np.float64]:
-    """|d score / d pixel|, the maximum over channels (see `Maps`)."""
-    gradients = class_gradients(subject, pixels, targets, batch)
-    found: NDArray[np.float64] = abs(gradients).max(axis=-1).astype(float)
-    return found
+def maps(request: MapRequest) -> NDArray[np.float64]:
+    """Return |d score / d pixel|, the maximum over channels."""
+    gradients = class_gradients(request.subject, request.pixels, request.targets, request.batch)
+    strengths: NDArray[np.float64] = abs(gradients).max(axis=-1).astype(float)
+    return strengths

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Final, Unpack
 
 from archspec.errors import UsageError
 from archspec.explain.attribution import ATTRIBUTIONS, Group, groups, maps_by
 from archspec.explain.gallery import Exhibit, Fact, Gallery, Picture
 from archspec.explain.grabcut import Cut, cut, opencv, overlap, read_mask
-from archspec.explain.method import TARGET, Option, method
+from archspec.explain.method import Allowed, ClassName, method
 from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
@@ -24,41 +24,22 @@ BACKGROUND: Final = 0.30
 ITERATIONS: Final = 5
 
 BLUR: Final = 1 / 32
-"""Standard deviation of the map's blur, by default, as a share of the image's longer side."""
+"""Default standard deviation of the map's blur, as a share of the image's longer side."""
 
 
-@method(
-    target=TARGET,
-    by=Option("The method whose map seeds the cut.", choices=tuple(ATTRIBUTIONS), metavar="METHOD"),
-    seeds=Option("`soft` seeds may be undone by the cut, `hard` ones may not.", choices=SEEDS),
-    foreground=Option("Quantile of the map above which a pixel is inside.", "number", 0, 1),
-    background=Option("Quantile of the map up to which a pixel is outside.", "number", 0, 1),
-    blur=Option(
-        "Standard deviation of the map's blur in pixels.  [1/32 of the longer side]",
-        "number",
-        0,
-        1000,
-    ),
-    iterations=Option("Iterations of the cut.", "whole", 1, 1_000),
-    truth=Option(
-        "A file with the true mask of each image, to compare with; may be given several times.",
-        several=True,
-        metavar="MASK",
-    ),
-    ink=Option("Compare with the pixels that are brighter than this raw value.", "number"),
-)
+@method
 def segment(
     run: Explainable,
     images: ImagesLike = None,
     *,
-    target: str | int | None = None,
-    by: str = "saliency",
-    seeds: str = "soft",
-    foreground: float = FOREGROUND,
-    background: float = BACKGROUND,
-    blur: float | None = None,
-    iterations: int = ITERATIONS,
-    truth: Sequence[str] = (),
+    target: ClassName = None,
+    by: Annotated[str, Allowed(words=tuple(ATTRIBUTIONS), metavar="METHOD")] = "saliency",
+    seeds: Annotated[str, Allowed(words=SEEDS)] = "soft",
+    foreground: Annotated[float, Allowed(0, 1)] = FOREGROUND,
+    background: Annotated[float, Allowed(0, 1)] = BACKGROUND,
+    blur: Annotated[float | None, Allowed(0, 1_000)] = None,
+    iterations: Annotated[int, Allowed(1, 1_000)] = ITERATIONS,
+    truth: Annotated[Sequence[str], Allowed(metavar="MASK")] = (),
     ink: float | None = None,
     **common: Unpack[Common],
 ) -> Gallery:
@@ -76,9 +57,9 @@ def segment(
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
-        target: the class, by name; by default the one that the network finds most probable.
-        by: the method whose map seeds the cut; of a signed map what is above 0.
-        seeds: `soft` or `hard`.
+        target: the class, by name; by default the most probable one.
+        by: the method whose map seeds the cut; of a signed map, its values above 0.
+        seeds: `soft` seeds may be undone by the cut, `hard` ones may not.
         foreground: quantile of the map above which a pixel is inside, for `hard` seeds.
         background: quantile of the map up to which a pixel is outside.
         blur: standard deviation of the map's blur in pixels; by default 1/32 of the longer side.
@@ -118,22 +99,14 @@ def segment(
 
     def exhibits() -> Iterator[Exhibit]:
         for group in groups(study, target, 1):
-            (map_,) = explain(
-                subject,
-                group.pixels,
-                group.targets,
-                batch=study.batch,
-                seed=study.seed,
-                tick=group.tick,
-            )
+            (map_,) = explain(group)
             mask = cut(study.shown(group.pixels[0]), map_, options, study.seed)
             real = masks[group.begin] if masks else None
             if ink is not None:
                 real = group.pixels[0].mean(axis=-1) > ink
             yield _exhibit(group, by, map_, mask, real, options)
 
-    settings = {"target": target, "by": by, **options._asdict(), "truth": list(truth), "ink": ink}
-    return study.gallery("segment", exhibits(), settings)
+    return study.gallery(exhibits(), **options._asdict())
 
 
 def _exhibit(
@@ -145,22 +118,22 @@ def _exhibit(
     options: Cut,
 ) -> Exhibit:
     facts: dict[str, Fact] = {"map": by, "seeds": options.seeds, "inside": float(mask.mean())}
-    said = f"; {_share(mask)}"
+    extra = f"; {_share(mask)}"
     if real is not None:
         facts["IoU"] = overlap(mask, real)
-        said += f", IoU {facts['IoU']:.2f}"
+        extra += f", IoU {facts['IoU']:.2f}"
         if not real.any():
-            said += ": nothing is inside the mask that it is compared with"
+            extra += ": the true mask is empty"
     over = group.study.shown(group.pixels[0])
     items = [
         Picture("mask", "what is inside", mask, "mask", over=over),
         Picture("map", by, map_, ATTRIBUTIONS[by]),
     ]
-    return group.exhibit(0, "segment", items, said, **facts)
+    return group.exhibit("segment", items, facts, extra=extra)
 
 
 def _share(mask: NDArray[np.bool_]) -> str:
-    """How much is inside, and what that means where the cut failed."""
+    """Return how much is inside, and why the cut failed where it did."""
     if not mask.any():
         return "nothing is left inside: the seeds have the colours of the background"
     if mask.all():

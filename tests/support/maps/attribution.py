@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from support.networks import images, relu_net
+from support.networks import images, relu_net, request
 
 from archspec import explain
 from archspec.explain.attribution import ATTRIBUTIONS, class_gradients, maps_by
@@ -17,7 +17,8 @@ def every_method(keras: Any) -> dict[str, np.ndarray]:
     subject = open_subject(relu_net(keras, SHAPE), normalize="unit")
     pixels = images(2, SHAPE)
     pixels[1, :6] = 0
-    return {name: maps_by(name)(subject, pixels, [0, 2], batch=16, seed=1) for name in ATTRIBUTIONS}
+    asked = request(subject, pixels, [0, 2], batch=16, seed=1)
+    return {name: maps_by(name)(asked) for name in ATTRIBUTIONS}
 
 
 def occlusion(keras: Any) -> dict[str, np.ndarray]:
