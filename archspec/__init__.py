@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     from archspec.json_schema import JSONSchema as JSONSchema
     from archspec.json_schema import schema as schema
     from archspec.keras_model import weights as weights
-    from archspec.keras_model.build import Verification as Verification
     from archspec.keras_model.build import build as build
     from archspec.keras_model.build import load_model as load_model
-    from archspec.keras_model.build import verify as verify
     from archspec.keras_model.export import Exported as Exported
     from archspec.keras_model.export import UnequalError as UnequalError
     from archspec.keras_model.export import export as export
+    from archspec.keras_model.verify import Verification as Verification
+    from archspec.keras_model.verify import verify as verify
     from archspec.keras_model.weights import Copied as Copied
     from archspec.proof import Proof as Proof
     from archspec.proof import check as check
@@ -83,11 +83,11 @@ _HOMES = {
     "Exported": "archspec.keras_model.export",
     "UnequalError": "archspec.keras_model.export",
     "export": "archspec.keras_model.export",
-    "Verification": "archspec.keras_model.build",
+    "Verification": "archspec.keras_model.verify",
     "build": "archspec.keras_model.build",
     "load_model": "archspec.keras_model.build",
-    "verify": "archspec.keras_model.build",
     "Gallery": "archspec.explain.gallery",
+    "verify": "archspec.keras_model.verify",
     "Explanation": "archspec.explanation",
     "show": "archspec.explanation",
     "Graph": "archspec.graph.graph",

@@ -153,7 +153,7 @@ def _model(spec: Spec, weights: str | None) -> Any:
 
 
 def _verify(spec: Spec, model: Any) -> None:
-    from archspec.keras_model.build import verify
+    from archspec.keras_model.verify import verify
 
     result = verify(spec, model)
     echo(str(result), err=True)

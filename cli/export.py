@@ -65,9 +65,9 @@ def command(
     """
     from archspec.display import renderer
     from archspec.errors import UsageError
-    from archspec.keras_model.build import other_network
     from archspec.keras_model.engine import load_file
     from archspec.keras_model.export import UnequalError, check_target, export
+    from archspec.keras_model.verify import other_network
 
     for path in outputs:
         check_target(path, force=force)

@@ -11,7 +11,7 @@ import numpy as np
 
 import archspec
 from archspec.keras_model.engine import load_keras
-from archspec.keras_model.joining import parts
+from archspec.keras_model.joining import layer_graph
 from archspec.keras_model.matching import match
 
 APPLICATIONS = {
@@ -51,7 +51,7 @@ def measure(variant: str, size: int) -> Distances:
     random = np.random.default_rng(1)
     _randomize(keras, theirs, random)
 
-    pairs = match(parts(ours), parts(theirs))
+    pairs = match(layer_graph(ours), layer_graph(theirs))
     middle, last = pairs[len(pairs) // 2], pairs[-1]
     here, there = (
         keras.Model(

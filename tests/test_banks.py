@@ -12,7 +12,8 @@ import archspec
 from archspec.compile.expand import expand
 from archspec.cost.report import Report
 from archspec.errors import SpecError
-from archspec.keras_model.build import build, load_model, verify
+from archspec.keras_model.build import build, load_model
+from archspec.keras_model.verify import verify
 from archspec.ops import banks
 from archspec.ops.banks import gabor, kernels
 from archspec.ops.fields import Bank

@@ -18,8 +18,9 @@ from archspec.element import ArgumentProblems
 from archspec.errors import Problem, UsageError
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Graph
-from archspec.keras_model.build import build, load_model, verify
+from archspec.keras_model.build import build, load_model
 from archspec.keras_model.engine import load_keras
+from archspec.keras_model.verify import verify
 from archspec.ops.convolution import Convolution
 from archspec.ops.elementwise import Activate
 from archspec.ops.op import Weight

@@ -30,7 +30,7 @@ from archspec.compile.step import (
 from archspec.element import ArgumentProblems, Element, show, whole
 from archspec.errors import MOST_CANDIDATES, KeyPath, Problem, nearest
 from archspec.graph.builder import Builder
-from archspec.graph.graph import SEPARATOR, Graph, Node, reaching
+from archspec.graph.graph import MAIN_OUTPUT, SEPARATOR, Graph, Node, reaching
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
@@ -105,7 +105,7 @@ class _Run:
     def graph(self) -> Graph:
         env: _Env = ChainMap(self.variables)
         main = self._sequence(self.plan.layers, self.enclosing, env)
-        outputs, weights = {"output": main}, {"output": 1.0}
+        outputs, weights = {MAIN_OUTPUT: main}, {MAIN_OUTPUT: 1.0}
         spared: list[Node | None] = []
         for name, head in self.plan.heads.items():
             if self.spec.inference or self._when(head, main, env) is False:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from archspec.evaluation.scores import Scores
 from archspec.evaluation.tally import Tally
-from archspec.recipe.compilation import MAIN, gives_probabilities
+from archspec.graph.graph import MAIN_OUTPUT
+from archspec.recipe.compilation import gives_probabilities
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,7 @@ def probabilities(keras: Any, model: Any, images: Any, *, batch: int) -> NDArray
         images = np.concatenate([images, np.repeat(images[:1], batch - count, axis=0)])
     output = main_output(model)
     found = model.predict_on_batch(images)
-    found = np.asarray(found[MAIN] if isinstance(found, dict) else found)[:count]
+    found = np.asarray(found[MAIN_OUTPUT] if isinstance(found, dict) else found)[:count]
     found = found.astype(np.float64)
     if gives_probabilities(keras, output):
         return found
@@ -61,7 +62,7 @@ def probabilities(keras: Any, model: Any, images: Any, *, batch: int) -> NDArray
 
 def main_output(model: Any) -> Any:
     """The tensor of a network's `layers`, beside which heads may stand."""
-    return model.outputs[0] if len(model.outputs) == 1 else model.output[MAIN]
+    return model.outputs[0] if len(model.outputs) == 1 else model.output[MAIN_OUTPUT]
 
 
 def ahead(make: Callable[[int], T], count: int) -> Iterator[T]:

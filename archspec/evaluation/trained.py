@@ -24,8 +24,8 @@ from archspec.errors import UsageError, beside
 from archspec.evaluation.dropout import dropping
 from archspec.evaluation.inference import main_output, probabilities
 from archspec.graph.graph import Graph
-from archspec.keras_model.build import other_network
 from archspec.keras_model.engine import load_file, load_keras
+from archspec.keras_model.verify import other_network
 from archspec.ops.shape import Shape
 from archspec.recipe import compilation
 from archspec.recipe.train import Recipe

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 from archspec.errors import UsageError, suggestion
 from archspec.explain import nonlinearity
 from archspec.explain.nonlinearity import ENDS, PASSING, Rectifier
-from archspec.recipe.compilation import MAIN
+from archspec.graph.graph import MAIN_OUTPUT
 
 Tensor: TypeAlias = Any
 
@@ -183,7 +183,7 @@ class Circuit:
     def _main(self, outputs: Any) -> Tensor:
         """The model's main output among all."""
         if isinstance(outputs, dict) and len(outputs) > 1:
-            outputs = outputs[MAIN]
+            outputs = outputs[MAIN_OUTPUT]
         return self.keras.tree.flatten(outputs)[0]
 
     def _record(self) -> None:

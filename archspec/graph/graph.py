@@ -19,6 +19,9 @@ SEPARATOR = "/"
 IN_KERAS = "-"
 """Stands for `SEPARATOR` in the names of Keras's layers, where `/` is refused."""
 
+MAIN_OUTPUT = "output"
+"""Name of the output of a spec's `layers`, beside which its heads stand."""
+
 
 class Input(Op):
     """The image that comes in. It is not a kind: a spec declares it with `input:`."""

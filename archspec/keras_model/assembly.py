@@ -1,6 +1,6 @@
-"""Calls of layers, as they come in, become the parts that `matching` compares.
+"""Calls of layers, as they come in, become the nodes that `matching` compares.
 
-What is one layer to Keras and two to others, as a separable convolution, becomes two parts.
+What is one layer to Keras and two to others, as a separable convolution, becomes two nodes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from typing import Any, Final, NamedTuple
 
 from archspec.errors import UsageError
 from archspec.keras_model.kerasconfig import Config
-from archspec.keras_model.matching import Constant, Extents, Part, Parts, Weight, without_ones
+from archspec.keras_model.matching import (
+    Constant,
+    Extents,
+    LayerGraph,
+    LayerNode,
+    LayerWeight,
+    without_ones,
+)
 
 CONSTANTS: Final = frozenset({"Rescaling", "Normalization"})
 """Layers that change all values by what they were given."""
@@ -24,7 +31,7 @@ REORDERING: Final = frozenset({"Permute"})
 """Layers that change what follows though they have one input and no weights."""
 
 
-class Named(NamedTuple):
+class LayerArray(NamedTuple):
     """An array of a layer, and what the layer calls it."""
 
     name: str
@@ -32,36 +39,36 @@ class Named(NamedTuple):
     value: Any
 
 
-class Call(NamedTuple):
+class LayerCall(NamedTuple):
     """A layer given some tensors; `key` names a tensor."""
 
     name: str
     kind: str
     config: Config
-    weights: Sequence[Named]
+    weights: Sequence[LayerArray]
     inputs: Sequence[Hashable]
     outputs: Sequence[Hashable]
     shape: Extents
 
 
 class Tensor(NamedTuple):
-    """What is known of a tensor: the part that makes it, its shape, and that before it was flat."""
+    """What is known of a tensor: the node that makes it, its shape, and that before it was flat."""
 
-    part: int
+    node: int
     shape: Extents
     spread: Extents
 
 
 @dataclass
 class Assembly:
-    """Parts, as calls come in."""
+    """LayerGraph, as calls come in."""
 
     model: str
-    parts: list[Part]
+    nodes: list[LayerNode]
     tensors: dict[Hashable, Tensor]
     constants: list[Constant] = field(default_factory=list)
 
-    def add(self, call: Call) -> None:
+    def add(self, call: LayerCall) -> None:
         if any(key in self.tensors for key in call.outputs):  # the input, which is a layer as well
             return
         if call.config.get("data_format") == "channels_first":
@@ -71,12 +78,12 @@ class Assembly:
         if call.kind in CONSTANTS:
             self.constants.append(_constant(call))
             weights = ()
-        made = tuple(tensor.part for tensor in given)
+        made = tuple(tensor.node for tensor in given)
         if weights or len(given) != 1 or call.kind in REORDERING:
             spread = given[0].spread if given else ()
-            for part in _parts(call, weights, spread):
-                self.parts.append(part._replace(inputs=made))
-                made = (len(self.parts) - 1,)
+            for node in _nodes(call, weights, spread):
+                self.nodes.append(node._replace(inputs=made))
+                made = (len(self.nodes) - 1,)
         spread = call.shape
         if given and len(call.shape) == 1 and _size(given[0].spread) == call.shape[0]:
             spread = given[0].spread
@@ -91,41 +98,41 @@ class Assembly:
             )
         return self.tensors[key]
 
-    def finish(self, outputs: Mapping[str, Hashable]) -> Parts:
-        ends = {name: self.maker(key, self.model).part for name, key in outputs.items()}
-        return Parts(tuple(self.parts), ends, tuple(self.constants))
+    def finish(self, outputs: Mapping[str, Hashable]) -> LayerGraph:
+        ends = {name: self.maker(key, self.model).node for name, key in outputs.items()}
+        return LayerGraph(tuple(self.nodes), ends, tuple(self.constants))
 
 
 def assembly(model: str, key: Hashable, shape: Extents) -> Assembly:
-    image = Part("input", "input", (), shape, ())
+    image = LayerNode("input", "input", (), shape, ())
     return Assembly(model, [image], {key: Tensor(0, shape, shape)})
 
 
-def _parts(call: Call, weights: Sequence[Named], spread: Extents) -> Iterator[Part]:
-    """The parts that a call consists of, each made from the one before."""
+def _nodes(call: LayerCall, weights: Sequence[LayerArray], spread: Extents) -> Iterator[LayerNode]:
+    """The nodes that a call consists of, each made from the one before."""
     sort = call.kind if len(call.inputs) != 1 or call.kind in REORDERING else "layer"
     if not call.kind.startswith("Separable"):
         forms = [_form(call.kind, array, spread) for array in weights]
-        yield Part(call.name, sort, _weights(weights, forms), call.shape, ())
+        yield LayerNode(call.name, sort, _weights(weights, forms), call.shape, ())
         return
     depthwise, pointwise, *bias = weights
     first = [depthwise._replace(name="kernel")]
     shape = (*call.shape[:-1], prod(depthwise.shape[-2:]))
     forms = [_form("DepthwiseConv", array, ()) for array in first]
-    yield Part(f"{call.name}/depthwise", sort, _weights(first, forms), shape, ())
+    yield LayerNode(f"{call.name}/depthwise", sort, _weights(first, forms), shape, ())
     second = [pointwise._replace(name="kernel"), *bias]
     forms = [_form("Conv", array, ()) for array in second]
-    yield Part(f"{call.name}/pointwise", sort, _weights(second, forms), call.shape, ())
+    yield LayerNode(f"{call.name}/pointwise", sort, _weights(second, forms), call.shape, ())
 
 
-def _weights(arrays: Sequence[Named], forms: Sequence[Extents]) -> tuple[Weight, ...]:
+def _weights(arrays: Sequence[LayerArray], forms: Sequence[Extents]) -> tuple[LayerWeight, ...]:
     return tuple(
-        Weight(array.name, array.shape, form, array.value)
+        LayerWeight(array.name, array.shape, form, array.value)
         for array, form in zip(arrays, forms, strict=True)
     )
 
 
-def _form(kind: str, array: Named, spread: Extents) -> Extents:
+def _form(kind: str, array: LayerArray, spread: Extents) -> Extents:
     """The shape that an array has in the plainest layer that computes the same.
 
     A fully connected layer is a convolution over all that was flattened, a 1x1 convolution a fully
@@ -147,7 +154,7 @@ def _size(shape: Extents) -> int | None:
     return None if None in shape else prod(n for n in shape if n is not None)
 
 
-def _constant(call: Call) -> Constant:
+def _constant(call: LayerCall) -> Constant:
     """What a layer of constants computes, as (x - mean) / deviation."""
     config = call.config
     if call.kind == "Rescaling":

@@ -1,4 +1,4 @@
-"""A Keras model as parts, from the configuration that its file has.
+"""A Keras model as a layer graph, from the configuration that its file has.
 
 Versions write the same in many ways: how inputs are named, whether a sequential model says its
 input, from which number the calls of a model are counted.
@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from archspec.errors import UsageError
-from archspec.keras_model.assembly import Assembly, Call, Named, assembly, unknown
+from archspec.keras_model.assembly import Assembly, LayerArray, LayerCall, assembly, unknown
 from archspec.keras_model.guards import refuse
 from archspec.keras_model.kerasconfig import (
     UnfamiliarError,
@@ -19,28 +19,28 @@ from archspec.keras_model.kerasconfig import (
     output_shape,
     variable_names,
 )
-from archspec.keras_model.matching import Extents, Parts
+from archspec.keras_model.matching import Extents, LayerGraph
 
-Layer: TypeAlias = Mapping[str, Any]
+LayerConfig: TypeAlias = Mapping[str, Any]
 """A layer as a configuration describes it: `class_name`, `config`, perhaps `inbound_nodes`."""
 
 
 class Arrays(Protocol):
     """Where the arrays of a model's layers are."""
 
-    def of(self, layers: Sequence[Layer]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
+    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
         """Shape and value of each array of each layer, in Keras's order."""
 
-    def inside(self, layers: Sequence[Layer], index: int) -> Arrays:
+    def inside(self, layers: Sequence[LayerConfig], index: int) -> Arrays:
         """Those of a model that is a layer."""
 
 
-def name_of(layer: Layer) -> str:
+def name_of(layer: LayerConfig) -> str:
     """The name of a layer."""
     return str(layer.get("name") or layer["config"]["name"])
 
 
-def layers_of(model: Layer) -> list[Layer] | None:
+def layers_of(model: LayerConfig) -> list[LayerConfig] | None:
     """The layers of a model, which may be a layer itself; None for any other layer."""
     config = model.get("config")
     # Keras 2.0 wrote a sequential model's layers without a name around them.
@@ -48,8 +48,8 @@ def layers_of(model: Layer) -> list[Layer] | None:
     return layers if isinstance(layers, list) else None
 
 
-def described(model: Layer, arrays: Arrays, image: Extents | None = None) -> Parts:
-    """Return the parts of a functional or sequential model with one input.
+def described(model: LayerConfig, arrays: Arrays, image: Extents | None = None) -> LayerGraph:
+    """Return the layer graph of a functional or sequential model with one input.
 
     Args:
         model: its configuration, of any version of Keras.
@@ -74,7 +74,7 @@ def described(model: Layer, arrays: Arrays, image: Extents | None = None) -> Par
         raise UnfamiliarError(f"a configuration that is not as Keras writes it ({error})") from None
 
 
-def _input_shape(model: Layer) -> Extents:
+def _input_shape(model: LayerConfig) -> Extents:
     layers = layers_of(model)
     name = model["config"].get("name", "model") if isinstance(model["config"], Mapping) else "model"
     if not layers:
@@ -98,7 +98,7 @@ def _input_shape(model: Layer) -> Extents:
 
 
 def _walk(
-    model: Layer, arrays: Arrays, assembly: Assembly, given: Hashable, scope: tuple[str, ...]
+    model: LayerConfig, arrays: Arrays, assembly: Assembly, given: Hashable, scope: tuple[str, ...]
 ) -> dict[str, Hashable]:
     """Add the calls of a model's layers; give the keys of its outputs."""
     layers = layers_of(model)
@@ -132,17 +132,17 @@ def _walk(
 
 def _call(
     place: str,
-    layer: Layer,
+    layer: LayerConfig,
     found: Sequence[tuple[tuple[int, ...], Any]],
     assembly: Assembly,
     inputs: Sequence[Hashable],
     key: Hashable,
-) -> Call:
+) -> LayerCall:
     kind, config = kind_of(layer), layer["config"]
     names = variable_names(kind, config)
     if len(names) != len(found):
         raise UnfamiliarError(f"{kind} with {len(found)} arrays of weights")
-    weights = [Named(name, *array) for name, array in zip(names, found, strict=True)]
+    weights = [LayerArray(name, *array) for name, array in zip(names, found, strict=True)]
     shapes = [assembly.maker(each, place).shape for each in inputs]
     kernel = kernel_shape(kind, config, shapes[0]) if found else None
     if kernel is not None and None not in kernel and kernel != found[0][0]:
@@ -151,10 +151,10 @@ def _call(
             f"`{place}` declares a kernel of {list(kernel)} and stores {list(found[0][0])}",
         )
     shape = output_shape(kind, config, shapes)
-    return Call(place, kind, config, weights, inputs, [key], shape)
+    return LayerCall(place, kind, config, weights, inputs, [key], shape)
 
 
-def _is_joined(model: Layer) -> bool:
+def _is_joined(model: LayerConfig) -> bool:
     return isinstance(model["config"], Mapping) and "input_layers" in model["config"]
 
 
@@ -173,7 +173,7 @@ class _Reference(NamedTuple):
 class _Chain:
     """How the layers of a sequential model are joined."""
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    def __init__(self, layers: Sequence[LayerConfig]) -> None:
         self._layers = layers
 
     def calls(self) -> Iterator[tuple[int, int, list[_Reference]]]:
@@ -183,14 +183,14 @@ class _Chain:
             yield index, 0, before
             before = [_Reference(name_of(layer), 0, 0)]
 
-    def outputs(self, _: Layer) -> dict[str, _Reference]:
+    def outputs(self, _: LayerConfig) -> dict[str, _Reference]:
         return {"0": _Reference(name_of(self._layers[-1]), 0, 0)}
 
 
 class _Joins:
     """How the layers of a functional model are joined."""
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    def __init__(self, layers: Sequence[LayerConfig]) -> None:
         self._places: dict[tuple[str, int], int] = {}
         self._nodes: dict[tuple[str, int], Any] = {}
         self._counts: dict[str, int] = {}
@@ -221,7 +221,7 @@ class _Joins:
                 else:
                     waiting.append(missing[0])
 
-    def outputs(self, model: Layer) -> dict[str, _Reference]:
+    def outputs(self, model: LayerConfig) -> dict[str, _Reference]:
         ends = model["config"]["output_layers"]
         if isinstance(ends, Mapping):
             return {str(name): self._references(end)[0] for name, end in ends.items()}

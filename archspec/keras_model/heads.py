@@ -7,24 +7,22 @@ which may have another number of classes, other outputs beside the main one, or 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from archspec.errors import UsageError
-from archspec.keras_model.matching import COMMUTATIVE, Part, Parts, kinds, match
-
-MAIN: Final = "output"
-"""What a network with several outputs calls the one that its `layers` end in."""
+from archspec.graph.graph import MAIN_OUTPUT
+from archspec.keras_model.matching import COMMUTATIVE, LayerGraph, LayerNode, kinds, match
 
 
 class Bodies(NamedTuple):
     """Pairs of layers, ours and theirs: those before the heads, and those of the heads."""
 
-    before: list[tuple[Part, Part]]
-    heads: list[tuple[Part, Part]]
+    before: list[tuple[LayerNode, LayerNode]]
+    heads: list[tuple[LayerNode, LayerNode]]
 
 
-def heads(graph: Parts) -> frozenset[int]:
-    """The parts whose shape the number of classes decides.
+def heads(graph: LayerGraph) -> frozenset[int]:
+    """The nodes whose shape the number of classes decides.
 
     For each output that is the layer that makes the classes from something else, and what follows
     it channel by channel, such as a norm.
@@ -33,23 +31,23 @@ def heads(graph: Parts) -> frozenset[int]:
     waiting = list(graph.outputs.values())
     while waiting:
         index = waiting.pop()
-        part = graph.all[index]
-        if index in found or not (part.weights or part.sort in COMMUTATIVE):
+        node = graph.nodes[index]
+        if index in found or not (node.weights or node.sort in COMMUTATIVE):
             continue
         found.add(index)
-        if all(len(weight.shape) < 2 for weight in part.weights):  # it keeps the channels apart
-            classes = part.shape[-1]
-            waiting += [i for i in part.inputs if graph.all[i].shape[-1] == classes]
+        if all(len(weight.shape) < 2 for weight in node.weights):  # it keeps the channels apart
+            classes = node.shape[-1]
+            waiting += [i for i in node.inputs if graph.nodes[i].shape[-1] == classes]
     return frozenset(found)
 
 
-def head_layers(graph: Parts) -> dict[str, int]:
+def head_layers(graph: LayerGraph) -> dict[str, int]:
     """The layers with weights that the number of classes decides, by name, each with its number."""
-    last = [graph.all[index] for index in sorted(heads(graph))]
-    return {part.name: part.shape[-1] or 0 for part in last if part.weights}
+    last = [graph.nodes[index] for index in sorted(heads(graph))]
+    return {node.name: node.shape[-1] or 0 for node in last if node.weights}
 
 
-def match_bodies(ours: Parts, theirs: Parts) -> Bodies:
+def match_bodies(ours: LayerGraph, theirs: LayerGraph) -> Bodies:
     """Which layer is which, heads and outputs that only one of the two has apart.
 
     Raises `UsageError` where the networks differ in anything else, or where it is not certain.
@@ -64,7 +62,7 @@ def match_bodies(ours: Parts, theirs: Parts) -> Bodies:
         if start is None:
             raise UsageError(f"{error}{_extents(ours, theirs)}") from None
         return Bodies(match(start, theirs), [])
-    whole = [{part.name: part for part in graph.all} for graph in (ours, theirs)]
+    whole = [{node.name: node for node in graph.nodes} for graph in (ours, theirs)]
     pairs = [(whole[0][mine.name], whole[1][other.name]) for mine, other in pairs]
     return Bodies(
         [pair for pair in pairs if pair[0].name not in last],
@@ -72,9 +70,9 @@ def match_bodies(ours: Parts, theirs: Parts) -> Bodies:
     )
 
 
-def _check_images(ours: Parts, theirs: Parts) -> None:
+def _check_images(ours: LayerGraph, theirs: LayerGraph) -> None:
     """Raise `UsageError` where already the images are of another sort."""
-    here, there = ours.all[0], theirs.all[0]
+    here, there = ours.nodes[0], theirs.nodes[0]
     if len(here.shape) != len(there.shape):
         raise UsageError(f"it has {there} with its channels, here it is {here}")
     if here.shape[-1] != there.shape[-1]:
@@ -84,19 +82,19 @@ def _check_images(ours: Parts, theirs: Parts) -> None:
         )
 
 
-def _extents(ours: Parts, theirs: Parts) -> str:
+def _extents(ours: LayerGraph, theirs: LayerGraph) -> str:
     """What else may be the reason where images are of another extent and the networks begin alike.
 
-    The second part is the first layer.
+    The second node is the first layer.
     """
-    here, there = ours.all[0], theirs.all[0]
-    first = [[part.forms for part in graph.all[1:2]] for graph in (ours, theirs)]
+    here, there = ours.nodes[0], theirs.nodes[0]
+    first = [[node.forms for node in graph.nodes[1:2]] for graph in (ours, theirs)]
     if here.shape == there.shape or first[0] != first[1]:
         return ""
     return f"; it has {there}, here it is {here}, and what follows `flatten` fits one extent only"
 
 
-def _common(ours: Parts, theirs: Parts) -> tuple[Parts, Parts]:
+def _common(ours: LayerGraph, theirs: LayerGraph) -> tuple[LayerGraph, LayerGraph]:
     """Both networks as far as they lead to outputs that both have.
 
     A network's only output is the main one of a network with several.
@@ -106,7 +104,7 @@ def _common(ours: Parts, theirs: Parts) -> tuple[Parts, Parts]:
         if len(one) == 1 and len(several) > 1:
             (index,) = one.values()
             one.clear()
-            one[MAIN if MAIN in several else next(iter(several))] = index
+            one[MAIN_OUTPUT if MAIN_OUTPUT in several else next(iter(several))] = index
     both = here.keys() & there.keys()
     if not both:
         return ours, theirs
@@ -116,25 +114,25 @@ def _common(ours: Parts, theirs: Parts) -> tuple[Parts, Parts]:
     )
 
 
-def _for_any_classes(graph: Parts) -> Parts:
-    """The same parts, but the heads' are alike for all numbers of classes."""
+def _for_any_classes(graph: LayerGraph) -> LayerGraph:
+    """The same nodes, but the heads' are alike for all numbers of classes."""
     last = heads(graph)
     opened = (
-        part._replace(
+        node._replace(
             weights=tuple(
                 weight._replace(shape=(*weight.shape[:-1], None), form=(*weight.form[:-1], None))
-                for weight in part.weights
+                for weight in node.weights
             ),
-            shape=(*part.shape[:-1], None),
+            shape=(*node.shape[:-1], None),
         )
         if index in last
-        else part
-        for index, part in enumerate(graph.all)
+        else node
+        for index, node in enumerate(graph.nodes)
     )
-    return graph._replace(all=tuple(opened))
+    return graph._replace(nodes=tuple(opened))
 
 
-def _beginning(ours: Parts, theirs: Parts) -> Parts | None:
+def _beginning(ours: LayerGraph, theirs: LayerGraph) -> LayerGraph | None:
     """What of ours is all of theirs, where theirs ends before a head as ours does."""
     if len(theirs.outputs) > 1:
         return None

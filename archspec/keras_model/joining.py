@@ -1,4 +1,4 @@
-"""A Keras model in memory as parts; models inside it are taken apart."""
+"""A Keras model in memory as a layer graph; models inside it are taken apart."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from archspec.errors import UsageError
-from archspec.keras_model.assembly import CONSTANTS, Call, Named, assembly, unknown
-from archspec.keras_model.description import Arrays, Layer, described, name_of
+from archspec.keras_model.assembly import CONSTANTS, LayerArray, LayerCall, assembly, unknown
+from archspec.keras_model.description import Arrays, LayerConfig, described, name_of
 from archspec.keras_model.kerasconfig import Config, UnfamiliarError
-from archspec.keras_model.matching import Parts
+from archspec.keras_model.matching import LayerGraph
 
 
-def parts(model: Any) -> Parts:
-    """Return the parts of a functional or sequential Keras model with one input.
+def layer_graph(model: Any) -> LayerGraph:
+    """Return the layer graph of a functional or sequential Keras model with one input.
 
     Raises:
         UsageError: it is another kind of model, or uses a layer again.
@@ -34,13 +34,13 @@ def parts(model: Any) -> Parts:
             ) from None
     joined = assembly(model.name, id(model.inputs[0]), tuple(model.inputs[0].shape[1:]))
     for layer, got, made in _calls(model):
-        weights = [Named(w.name, tuple(w.shape), w) for w in getattr(layer, "weights", ())]
+        weights = [LayerArray(w.name, tuple(w.shape), w) for w in getattr(layer, "weights", ())]
         config = {"data_format": getattr(layer, "data_format", None)}
         kind = type(layer).__name__
         if kind in CONSTANTS:
             config |= _constants_of(layer)
         joined.add(
-            Call(
+            LayerCall(
                 layer.name,
                 kind,
                 config,
@@ -89,12 +89,12 @@ class _InMemory:
     def __init__(self, model: Any) -> None:
         self._layers = {layer.name: layer for layer in model.layers}
 
-    def of(self, layers: Sequence[Layer]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
+    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
         found = [self._layers.get(name_of(layer)) for layer in layers]
         return [
             [(tuple(w.shape), w) for w in layer.weights] if layer is not None else []
             for layer in found
         ]
 
-    def inside(self, layers: Sequence[Layer], index: int) -> Arrays:
+    def inside(self, layers: Sequence[LayerConfig], index: int) -> Arrays:
         return _InMemory(self._layers[name_of(layers[index])])

@@ -23,7 +23,7 @@ Extents: TypeAlias = tuple[int | None, ...]
 """A shape; None stands for an open extent, or for any number of classes."""
 
 
-class Weight(NamedTuple):
+class LayerWeight(NamedTuple):
     """One array of a layer."""
 
     name: str
@@ -35,12 +35,12 @@ class Weight(NamedTuple):
     """Keras's variable, or a dataset in an open file."""
 
 
-class Part(NamedTuple):
-    """A layer with weights, a merge, or the input: what it is, and the parts that it gets."""
+class LayerNode(NamedTuple):
+    """A layer with weights, a merge, or the input: what it is, and the nodes that it gets."""
 
     name: str
     sort: str
-    weights: tuple[Weight, ...]
+    weights: tuple[LayerWeight, ...]
     """In Keras's order."""
     shape: Extents
     inputs: tuple[int, ...]
@@ -70,37 +70,37 @@ class Constant(NamedTuple):
     deviation: tuple[float, ...]
 
 
-class Parts(NamedTuple):
-    """A model as a graph: parts in an order in which inputs come first, and the outputs' parts."""
+class LayerGraph(NamedTuple):
+    """A model as a graph: nodes in an order in which inputs come first, and the outputs' nodes."""
 
-    all: tuple[Part, ...]
+    nodes: tuple[LayerNode, ...]
     outputs: Mapping[str, int]
     constants: tuple[Constant, ...] = ()
 
     @property
-    def weighted(self) -> list[Part]:
-        return [part for part in self.all if part.weights]
+    def weighted(self) -> list[LayerNode]:
+        return [node for node in self.nodes if node.weights]
 
     @property
     def names(self) -> set[str]:
         """The names of the layers that have weights."""
-        return {part.name for part in self.weighted}
+        return {node.name for node in self.weighted}
 
     @property
     def is_chain(self) -> bool:
-        """Whether each part gets the one before it, so that there is but one order of layers."""
-        return all(part.inputs == (i - 1,) for i, part in enumerate(self.all) if i)
+        """Whether each node gets the one before it, so that there is but one order of layers."""
+        return all(node.inputs == (i - 1,) for i, node in enumerate(self.nodes) if i)
 
-    def towards(self, outputs: Mapping[str, int]) -> Parts:
+    def towards(self, outputs: Mapping[str, int]) -> LayerGraph:
         """Only what these outputs need."""
         needed = {0, *outputs.values()}
-        for index in range(len(self.all) - 1, -1, -1):
+        for index in range(len(self.nodes) - 1, -1, -1):
             if index in needed:
-                needed.update(self.all[index].inputs)
+                needed.update(self.nodes[index].inputs)
         place = {index: new for new, index in enumerate(sorted(needed))}
-        return Parts(
+        return LayerGraph(
             tuple(
-                self.all[index]._replace(inputs=tuple(place[i] for i in self.all[index].inputs))
+                self.nodes[index]._replace(inputs=tuple(place[i] for i in self.nodes[index].inputs))
                 for index in place
             ),
             {name: place[index] for name, index in outputs.items()},
@@ -108,10 +108,10 @@ class Parts(NamedTuple):
         )
 
 
-def match(ours: Parts, theirs: Parts) -> list[tuple[Part, Part]]:
+def match(ours: LayerGraph, theirs: LayerGraph) -> list[tuple[LayerNode, LayerNode]]:
     """The layers with weights of both, in pairs; raise `UsageError` if that is not certain.
 
-    Two parts are of one kind if their weights have the same names and shapes and their inputs are
+    Two nodes are of one kind if their weights have the same names and shapes and their inputs are
     of one kind; they give the same channels, and from the same image the same shape. The models'
     outputs must be of one kind. From there inputs are paired backwards: by position, and where
     their order means nothing, by kind.
@@ -128,14 +128,14 @@ def match(ours: Parts, theirs: Parts) -> list[tuple[Part, Part]]:
             pairs[a] = b
             waiting += _paired_inputs(ours, theirs, here, there, a, b)
         elif pairs[a] != b:
-            _refuse_ambiguous(theirs.all[pairs[a]], theirs.all[b])
+            _refuse_ambiguous(theirs.nodes[pairs[a]], theirs.nodes[b])
     if len(set(pairs.values())) < len(pairs):
         raise UsageError("one layer there stands where several stand here")
-    layers = [(ours.all[a], theirs.all[b]) for a, b in sorted(pairs.items())]
+    layers = [(ours.nodes[a], theirs.nodes[b]) for a, b in sorted(pairs.items())]
     return [(mine, other) for mine, other in layers if mine.weights]
 
 
-def _paired_outputs(ours: Parts, theirs: Parts) -> list[tuple[int, int]]:
+def _paired_outputs(ours: LayerGraph, theirs: LayerGraph) -> list[tuple[int, int]]:
     here, there = ours.outputs, theirs.outputs
     if len(here) == len(there) == 1:
         return list(zip(here.values(), there.values(), strict=True))
@@ -147,35 +147,35 @@ def _paired_outputs(ours: Parts, theirs: Parts) -> list[tuple[int, int]]:
     return [(here[name], there[name]) for name in here]
 
 
-def kinds(ours: Parts, theirs: Parts) -> tuple[list[int], list[int]]:
-    """For each part of both a number, the same for all that are alike and made from what is alike.
+def kinds(ours: LayerGraph, theirs: LayerGraph) -> tuple[list[int], list[int]]:
+    """For each node of both a number, the same for all that are alike and made from what is alike.
 
     From the same image they give the same shape, from another one the same channels.
     """
     known: dict[Any, int] = {}
-    with_shapes = ours.all[0].shape == theirs.all[0].shape
+    with_shapes = ours.nodes[0].shape == theirs.nodes[0].shape
     return (
         _kinds(ours, known, with_shapes=with_shapes),
         _kinds(theirs, known, with_shapes=with_shapes),
     )
 
 
-def _kinds(graph: Parts, known: dict[Any, int], *, with_shapes: bool) -> list[int]:
+def _kinds(graph: LayerGraph, known: dict[Any, int], *, with_shapes: bool) -> list[int]:
     numbers: list[int] = []
-    for part in graph.all:
-        below = [numbers[index] for index in part.inputs]
-        if part.sort in COMMUTATIVE:
+    for node in graph.nodes:
+        below = [numbers[index] for index in node.inputs]
+        if node.sort in COMMUTATIVE:
             below.sort()
-        shape = without_ones(part.shape) if with_shapes else part.shape[-1:]
-        numbers.append(known.setdefault((part.sort, part.forms, shape, *below), len(known)))
+        shape = without_ones(node.shape) if with_shapes else node.shape[-1:]
+        numbers.append(known.setdefault((node.sort, node.forms, shape, *below), len(known)))
     return numbers
 
 
 def _paired_inputs(
-    ours: Parts, theirs: Parts, here: Sequence[int], there: Sequence[int], a: int, b: int
+    ours: LayerGraph, theirs: LayerGraph, here: Sequence[int], there: Sequence[int], a: int, b: int
 ) -> Iterator[tuple[int, int]]:
-    """The inputs of two parts of one kind, in pairs."""
-    mine, other = ours.all[a], theirs.all[b]
+    """The inputs of two nodes of one kind, in pairs."""
+    mine, other = ours.nodes[a], theirs.nodes[b]
     if mine.sort not in COMMUTATIVE:
         yield from zip(mine.inputs, other.inputs, strict=True)
         return
@@ -192,30 +192,32 @@ def _by_kind(indices: Iterable[int], numbers: Sequence[int]) -> dict[int, list[i
 
 
 def _paired_alike(
-    ours: Parts, theirs: Parts, mine: list[int], others: list[int]
+    ours: LayerGraph, theirs: LayerGraph, mine: list[int], others: list[int]
 ) -> Iterator[tuple[int, int]]:
     """Inputs of one kind, in pairs: only their names can tell them apart."""
     if len(mine) > 1 or len(others) > 1:
-        by_name = {theirs.all[index].name: index for index in others}
-        names = [ours.all[index].name for index in mine]
+        by_name = {theirs.nodes[index].name: index for index in others}
+        names = [ours.nodes[index].name for index in mine]
         if set(names) != set(by_name):
-            _refuse_ambiguous(*(theirs.all[index] for index in others[:2]))
+            _refuse_ambiguous(*(theirs.nodes[index] for index in others[:2]))
         others = [by_name[name] for name in names]
     yield from zip(mine, others, strict=True)
 
 
-def _refuse_ambiguous(first: Part, *second: Part) -> None:
+def _refuse_ambiguous(first: LayerNode, *second: LayerNode) -> None:
     raise UsageError(
         f"it is not certain which layer is which: {' and '.join(map(str, (first, *second)))} "
         "stand side by side, made alike from the same input, and have other names here"
     )
 
 
-def _difference(ours: Parts, theirs: Parts, here: Sequence[int], there: Sequence[int]) -> str:
-    """Where the two networks part: the first thing here that is not there, and what is instead."""
+def _difference(
+    ours: LayerGraph, theirs: LayerGraph, here: Sequence[int], there: Sequence[int]
+) -> str:
+    """Return where two networks begin to differ: the first node here alone, and the one instead."""
     count = f"{len(ours.weighted)} layers with weights here, {len(theirs.weighted)} there"
-    for part in _new(ours, here, set(there)):
-        below = sorted(here[index] for index in part.inputs)
+    for node in _new(ours, here, set(there)):
+        below = sorted(here[index] for index in node.inputs)
         instead = [
             other
             for other in _new(theirs, there, set(here))
@@ -223,22 +225,22 @@ def _difference(ours: Parts, theirs: Parts, here: Sequence[int], there: Sequence
         ]
         if instead:
             # The same weights at another size, or the same size from other weights, say more.
-            alike = max(instead, key=lambda o: (o.forms == part.forms, o.shape == part.shape))
-            return f"the networks differ ({count}): here {part}; there {alike}"
-    for part in _new(ours, here, set(there)):
-        return f"the networks differ ({count}): nothing there is like {part}, here"
+            alike = max(instead, key=lambda o: (o.forms == node.forms, o.shape == node.shape))
+            return f"the networks differ ({count}): here {node}; there {alike}"
+    for node in _new(ours, here, set(there)):
+        return f"the networks differ ({count}): nothing there is like {node}, here"
     return f"the networks differ ({count}): what there follows after `{_end(ours)}` is not here"
 
 
-def _new(graph: Parts, kinds: Sequence[int], elsewhere: set[int]) -> Iterator[Part]:
-    """The first parts on each way from the input whose kind is not elsewhere."""
-    for part, kind in zip(graph.all, kinds, strict=True):
-        if kind not in elsewhere and all(kinds[index] in elsewhere for index in part.inputs):
-            yield part
+def _new(graph: LayerGraph, kinds: Sequence[int], elsewhere: set[int]) -> Iterator[LayerNode]:
+    """The first nodes on each way from the input whose kind is not elsewhere."""
+    for node, kind in zip(graph.nodes, kinds, strict=True):
+        if kind not in elsewhere and all(kinds[index] in elsewhere for index in node.inputs):
+            yield node
 
 
-def _end(graph: Parts) -> str:
-    return str(graph.all[next(iter(graph.outputs.values()))].name)
+def _end(graph: LayerGraph) -> str:
+    return str(graph.nodes[next(iter(graph.outputs.values()))].name)
 
 
 def _extents(shape: Sequence[int | None], between: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from archspec.keras_model.description import Arrays, Layer, layers_of, name_of
+from archspec.keras_model.description import Arrays, LayerConfig, layers_of, name_of
 from archspec.keras_model.kerasconfig import UnfamiliarError, kind_of, variable_names
 from archspec.keras_model.modelfile import LAYERS, ModelFile, names_in
 
@@ -14,7 +14,7 @@ NORMALIZATION: Final = "normalization"
 """The kind of layers whose arrays are the mean and variance of images, which nobody trained."""
 
 
-class Stored(NamedTuple):
+class StoredLayer(NamedTuple):
     """A layer in a file of weights alone."""
 
     name: str
@@ -32,7 +32,7 @@ def arrays_of(file: ModelFile) -> Arrays:
     return _ByPlace(_container(file.weights)) if file.by_place else _ByName(file.weights)
 
 
-def layers_in(file: ModelFile) -> list[Stored]:
+def layers_in(file: ModelFile) -> list[StoredLayer]:
     """The layers that have weights in a file of weights alone, in its order."""
     if file.by_place:
         return list(_placed(file.weights, ()))
@@ -45,13 +45,13 @@ class _ByName:
     def __init__(self, group: Any) -> None:
         self._group = group
 
-    def of(self, layers: Sequence[Layer]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
+    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
         return [
             [] if layers_of(layer) is not None else _shaped(self._datasets(name_of(layer)).values())
             for layer in layers
         ]
 
-    def inside(self, layers: Sequence[Layer], index: int) -> Arrays:
+    def inside(self, layers: Sequence[LayerConfig], index: int) -> Arrays:
         return _Flat(self._datasets(name_of(layers[index])))
 
     def _datasets(self, name: str) -> dict[str, Any]:
@@ -67,14 +67,14 @@ class _Flat:
     def __init__(self, datasets: dict[str, Any]) -> None:
         self._datasets = datasets
 
-    def of(self, layers: Sequence[Layer]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
+    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
         owners = [(f"/{place}".rpartition("/")[0], data) for place, data in self._datasets.items()]
         return [
             _shaped([data for owner, data in owners if owner.endswith(f"/{name_of(layer)}")])
             for layer in layers
         ]
 
-    def inside(self, layers: Sequence[Layer], index: int) -> Arrays:  # noqa: ARG002
+    def inside(self, layers: Sequence[LayerConfig], index: int) -> Arrays:  # noqa: ARG002
         return self
 
 
@@ -87,7 +87,7 @@ class _ByPlace:
     def __init__(self, group: Any) -> None:
         self._group = group
 
-    def of(self, layers: Sequence[Layer]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
+    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
         found: list[list[tuple[tuple[int, ...], Any]]] = [[] for _ in layers]
         owners: dict[str, list[int]] = {}
         for index, layer in enumerate(layers):
@@ -101,7 +101,7 @@ class _ByPlace:
                 found[index] = _shaped(_variables(group))
         return found
 
-    def inside(self, layers: Sequence[Layer], index: int) -> Arrays:
+    def inside(self, layers: Sequence[LayerConfig], index: int) -> Arrays:
         kind = _snake(kind_of(layers[index]))
         before = sum(_snake(kind_of(layer)) == kind for layer in layers[:index])
         groups = _counted(self._group, kind)
@@ -145,7 +145,7 @@ def _snake(kind: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", kind).lower()
 
 
-def _placed(group: Any, scope: tuple[str, ...]) -> Iterator[Stored]:
+def _placed(group: Any, scope: tuple[str, ...]) -> Iterator[StoredLayer]:
     layers = _container(group)
     for place in sorted(layers, key=lambda place: (_kind(place), _number(place))):
         layer = layers[place]
@@ -153,11 +153,11 @@ def _placed(group: Any, scope: tuple[str, ...]) -> Iterator[Stored]:
         if arrays:
             name = layer["vars"].attrs.get("name", "")
             kind = _kind(place)
-            yield Stored(str(name), (*scope, kind), kind, arrays)
+            yield StoredLayer(str(name), (*scope, kind), kind, arrays)
         yield from _placed(layer, (*scope, place))
 
 
-def _named(file: ModelFile, name: str) -> Iterator[Stored]:
+def _named(file: ModelFile, name: str) -> Iterator[StoredLayer]:
     """A layer, or the layers of a model that is one."""
     group = file.weights[name]
     owners: dict[str, list[Any]] = {}
@@ -173,4 +173,4 @@ def _named(file: ModelFile, name: str) -> Iterator[Stored]:
             kinds.setdefault(owner, "depthwise_conv")
     for owner, arrays in owners.items():
         inner = name if len(owners) == 1 else owner.rpartition("/")[2]
-        yield Stored(inner, (), kinds.get(owner, ""), tuple(arrays))
+        yield StoredLayer(inner, (), kinds.get(owner, ""), tuple(arrays))

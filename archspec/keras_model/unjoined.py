@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from archspec.keras_model.assembly import normalization
 from archspec.keras_model.heads import heads
-from archspec.keras_model.matching import Extents, Part, Parts, without_ones
-from archspec.keras_model.stored import NORMALIZATION, Stored
+from archspec.keras_model.matching import Extents, LayerGraph, LayerNode, without_ones
+from archspec.keras_model.stored import NORMALIZATION, StoredLayer
 
 Signature: TypeAlias = tuple[Extents, ...]
 
@@ -31,7 +31,7 @@ class UncertainError(Exception):
 
 
 class _Item(NamedTuple):
-    """What may be a part's weights: a stored layer, or half of a separable convolution."""
+    """What may be a node's weights: a stored layer, or half of a separable convolution."""
 
     name: str
     order: tuple[str, ...]
@@ -42,7 +42,7 @@ class _Item(NamedTuple):
         return tuple(shapes if likeness == EXACT else map(_plain, shapes))
 
 
-def adopt(graph: Parts, layers: Sequence[Stored]) -> Parts:
+def adopt(graph: LayerGraph, layers: Sequence[StoredLayer]) -> LayerGraph:
     """Return a network with the weights of a file in the place of its own.
 
     The last layers may have another number of classes.
@@ -60,15 +60,15 @@ def adopt(graph: Parts, layers: Sequence[Stored]) -> Parts:
     pairs = _by_name(graph, items)
     if pairs is None:
         pairs = _by_order(graph, items)
-    parts = list(graph.all)
+    nodes = list(graph.nodes)
     named = all(item.name for item in items)
     for index, item in pairs.items():
-        parts[index] = _given(graph.all[index], item, named=named)
+        nodes[index] = _given(graph.nodes[index], item, named=named)
     added = [normalization(layer.name or layer.kind, *layer.arrays[:2]) for layer in constants]
-    return graph._replace(all=tuple(parts), constants=(*graph.constants, *added))
+    return graph._replace(nodes=tuple(nodes), constants=(*graph.constants, *added))
 
 
-def _items(layer: Stored) -> Iterator[_Item]:
+def _items(layer: StoredLayer) -> Iterator[_Item]:
     if layer.kind.startswith("separable"):
         depthwise, *pointwise = layer.arrays
         yield _Item(f"{layer.name}/depthwise" if layer.name else "", layer.order, (depthwise,))
@@ -77,10 +77,10 @@ def _items(layer: Stored) -> Iterator[_Item]:
         yield _Item(layer.name, layer.order, layer.arrays)
 
 
-def _given(part: Part, item: _Item, *, named: bool) -> Part:
-    """A part with an item's arrays as its weights."""
+def _given(node: LayerNode, item: _Item, *, named: bool) -> LayerNode:
+    """A node with an item's arrays as its weights."""
     weights = []
-    for weight, array in zip(part.weights, item.arrays, strict=True):
+    for weight, array in zip(node.weights, item.arrays, strict=True):
         shape = tuple(array.shape)
         form: Extents = shape
         if prod(shape[:-1]) == prod(n or 0 for n in weight.shape[:-1]):
@@ -88,15 +88,15 @@ def _given(part: Part, item: _Item, *, named: bool) -> Part:
         if shape == weight.shape:
             form = weight.form
         weights.append(weight._replace(shape=shape, form=form, value=array))
-    classes = weights[-1].shape[-1] if len(weights[-1].shape) == 1 else part.shape[-1]
+    classes = weights[-1].shape[-1] if len(weights[-1].shape) == 1 else node.shape[-1]
     kernels = [weight for weight in weights if weight.name == "kernel" and len(weight.shape) > 1]
-    if kernels and kernels[0].form[:-1] == part.weights[0].form[:-1]:
+    if kernels and kernels[0].form[:-1] == node.weights[0].form[:-1]:
         classes = kernels[0].form[-1]
-    name = item.name if named else part.name
-    return part._replace(name=name, weights=tuple(weights), shape=(*part.shape[:-1], classes))
+    name = item.name if named else node.name
+    return node._replace(name=name, weights=tuple(weights), shape=(*node.shape[:-1], classes))
 
 
-def _by_name(graph: Parts, items: Sequence[_Item]) -> dict[int, _Item] | None:
+def _by_name(graph: LayerGraph, items: Sequence[_Item]) -> dict[int, _Item] | None:
     """Pairs by the names of layers, if they are the network's; None if they are not.
 
     keras.applications called the last layer differently over time, and wrote conv1/conv for
@@ -104,7 +104,7 @@ def _by_name(graph: Parts, items: Sequence[_Item]) -> dict[int, _Item] | None:
     """
     named = {item.name.replace("/", "_"): item for item in items}
     wanted = {
-        part.name.replace("/", "_"): index for index, part in enumerate(graph.all) if part.weights
+        node.name.replace("/", "_"): index for index, node in enumerate(graph.nodes) if node.weights
     }
     here, there = wanted.keys() - named.keys(), named.keys() - wanted.keys()
     if len(named) != len(items) or len(items) != len(wanted) or len(there) > 1:
@@ -113,19 +113,19 @@ def _by_name(graph: Parts, items: Sequence[_Item]) -> dict[int, _Item] | None:
     for name in here:
         pairs[wanted[name]] = named[next(iter(there))]
     found = {index: item for index, item in pairs.items() if item is not None}
-    if any(len(graph.all[index].weights) != len(item.arrays) for index, item in found.items()):
+    if any(len(graph.nodes[index].weights) != len(item.arrays) for index, item in found.items()):
         return None
     return found
 
 
-def _by_order(graph: Parts, items: Sequence[_Item]) -> dict[int, _Item]:
+def _by_order(graph: LayerGraph, items: Sequence[_Item]) -> dict[int, _Item]:
     """Pairs by the shapes of weights, and by their order where that is certain."""
-    weighted = {index: part for index, part in enumerate(graph.all) if part.weights}
+    weighted = {index: node for index, node in enumerate(graph.nodes) if node.weights}
     if len(items) != len(weighted):
         raise UncertainError(f"`{{}}` has {len(weighted)} layers with weights")
     last = heads(graph)
     for likeness in LIKENESSES:
-        here = {index: _signature(part, likeness) for index, part in weighted.items()}
+        here = {index: _signature(node, likeness) for index, node in weighted.items()}
         there = [(item.signature(likeness), item) for item in items]
         pairs = _grouped(here, there)
         if pairs is None:
@@ -134,9 +134,9 @@ def _by_order(graph: Parts, items: Sequence[_Item]) -> dict[int, _Item]:
             _check_order(graph, pairs, likeness)
             return pairs
     stored = {item.signature(PLAIN) for item in items}
-    for part in weighted.values():
-        if not {_signature(part, likeness) for likeness in LIKENESSES[1:]} & stored:
-            raise UncertainError(f"none of them has the shapes of {part}")
+    for node in weighted.values():
+        if not {_signature(node, likeness) for likeness in LIKENESSES[1:]} & stored:
+            raise UncertainError(f"none of them has the shapes of {node}")
     raise UncertainError("their shapes are not those of the layers of `{}`")
 
 
@@ -173,45 +173,45 @@ def _with_other_classes(
     return pairs
 
 
-def _check_order(graph: Parts, pairs: Mapping[int, _Item], likeness: str) -> None:
+def _check_order(graph: LayerGraph, pairs: Mapping[int, _Item], likeness: str) -> None:
     """Raise `UncertainError` where a file could have listed its layers in another order."""
     before = _ancestors(graph)
     latest: dict[Signature, int] = {}
     for index in sorted(pairs):
-        part, item = graph.all[index], pairs[index]
+        node, item = graph.nodes[index], pairs[index]
         signature = item.signature(likeness)
         other = latest.get(signature)
         if other is not None and not (
             before[index] >> other & 1 and pairs[other].order == item.order
         ):
             raise UncertainError(
-                f"`{graph.all[other].name}` and `{part.name}` of `{{}}` have weights of the same "
+                f"`{graph.nodes[other].name}` and `{node.name}` of `{{}}` have weights of the same "
                 "shapes: nothing tells which is which"
             )
         latest[signature] = index
 
 
-def _ancestors(graph: Parts) -> list[int]:
-    """For each part a bit for each part that it depends on."""
+def _ancestors(graph: LayerGraph) -> list[int]:
+    """For each node a bit for each node that it depends on."""
     bits: list[int] = []
-    for part in graph.all:
+    for node in graph.nodes:
         mine = 0
-        for index in part.inputs:
+        for index in node.inputs:
             mine |= bits[index] | 1 << index
         bits.append(mine)
     return bits
 
 
-def _signature(part: Part, likeness: str) -> Signature:
-    """The shapes of a part's weights, as far as they have to be the same."""
+def _signature(node: LayerNode, likeness: str) -> Signature:
+    """The shapes of a node's weights, as far as they have to be the same."""
     if likeness == EXACT:
-        return tuple(weight.shape for weight in part.weights)
-    covers = likeness == COVERING and len(without_ones(part.shape)) == 1
+        return tuple(weight.shape for weight in node.weights)
+    covers = likeness == COVERING and len(without_ones(node.shape)) == 1
     return tuple(
         (prod(n or 0 for n in weight.shape[:-1]), weight.shape[-1])
         if covers and len(weight.shape) > 2
         else _plain(weight.shape)
-        for weight in part.weights
+        for weight in node.weights
     )
 
 

@@ -25,9 +25,9 @@ from archspec.errors import UsageError
 from archspec.keras_model.description import described
 from archspec.keras_model.engine import first_line, keras_home, load_file, load_keras
 from archspec.keras_model.guards import refuse
-from archspec.keras_model.joining import parts
+from archspec.keras_model.joining import layer_graph
 from archspec.keras_model.kerasconfig import UnfamiliarError
-from archspec.keras_model.matching import Constant, Part, Parts, Weight, match
+from archspec.keras_model.matching import Constant, LayerGraph, LayerNode, LayerWeight, match
 from archspec.keras_model.modelfile import ModelFile, open_model
 from archspec.keras_model.stored import arrays_of, layers_in
 from archspec.keras_model.unjoined import UncertainError, adopt
@@ -54,10 +54,10 @@ class Copied(Sentences):
         return asdict(self)
 
 
-class Source(NamedTuple):
+class WeightSource(NamedTuple):
     """A network whose weights can be read, as long as its file is open."""
 
-    parts: Parts
+    graph: LayerGraph
     origin: str
     """Who wrote the file, as a line of a message; empty for a model in memory."""
 
@@ -78,23 +78,25 @@ def copy(source: Any, model: Any) -> Copied:
 
     """
     keras = load_keras()
-    ours = parts(model)
-    with source_parts(keras, source, model, ours) as there:
+    ours = layer_graph(model)
+    with open_source(keras, source, model, ours) as there:
         try:
-            pairs = match(ours, there.parts)
+            pairs = match(ours, there.graph)
         except UsageError as error:
             of = f"of {source} " if isinstance(source, (str, os.PathLike)) else ""
             hint = _keras_variant(model.name) if source == IMAGENET else ""
             raise UsageError(
                 f"the weights {of}are not those of `{model.name}`: {error}{hint}{there.origin}\n"
-                "change the spec where the two part; if only the last layers differ, `transfer` of "
-                "a training takes over the rest"
+                "change the spec where they begin to differ; if only the last do, `transfer` takes "
+                "over the rest"
             ) from None
-        return assign(keras, pairs, differing_constants(ours, there.parts))
+        return assign(keras, pairs, differing_constants(ours, there.graph))
 
 
-def assign(keras: Any, pairs: Sequence[tuple[Part, Part]], notes: tuple[str, ...] = ()) -> Copied:
-    """Give the first part of each pair the second one's weights."""
+def assign(
+    keras: Any, pairs: Sequence[tuple[LayerNode, LayerNode]], notes: tuple[str, ...] = ()
+) -> Copied:
+    """Give the first node of each pair the second one's weights."""
     import numpy as np  # noqa: PLC0415
 
     params = 0
@@ -105,9 +107,9 @@ def assign(keras: Any, pairs: Sequence[tuple[Part, Part]], notes: tuple[str, ...
     return Copied(tuple((mine.name, other.name) for mine, other in pairs), params, notes)
 
 
-def _sorted(part: Part) -> list[Weight]:
-    """A part's weights in the order in which matching compared them."""
-    return sorted(part.weights, key=lambda weight: (weight.name, weight.form))
+def _sorted(node: LayerNode) -> list[LayerWeight]:
+    """A node's weights in the order in which matching compared them."""
+    return sorted(node.weights, key=lambda weight: (weight.name, weight.form))
 
 
 def _array(keras: Any, value: Any) -> Any:
@@ -122,7 +124,7 @@ def _array(keras: Any, value: Any) -> Any:
     return array
 
 
-def differing_constants(ours: Parts, theirs: Parts) -> tuple[str, ...]:
+def differing_constants(ours: LayerGraph, theirs: LayerGraph) -> tuple[str, ...]:
     """Lines about what the source does to its images with constants, and this network does not.
 
     Nothing of that is a weight, so it cannot be copied; a network that is given other images than
@@ -175,40 +177,40 @@ def _list(values: tuple[float, ...]) -> str:
 
 
 @contextlib.contextmanager
-def source_parts(keras: Any, source: Any, model: Any, ours: Parts) -> Iterator[Source]:
+def open_source(keras: Any, source: Any, model: Any, ours: LayerGraph) -> Iterator[WeightSource]:
     """Give the network that `source` means, while its file is open.
 
     Args:
         keras: the module.
         source: as `copy` takes it.
         model: the model that its weights are for.
-        ours: the parts of that.
+        ours: the layer graph of that.
 
     Raises:
         UsageError: there is no such source, or the file cannot be read.
 
     """
     if isinstance(source, keras.Model):
-        yield Source(parts(source), "")
+        yield WeightSource(layer_graph(source), "")
     elif source == IMAGENET:
-        yield Source(parts(_imagenet(keras, model)), "")
+        yield WeightSource(layer_graph(_imagenet(keras, model)), "")
     elif isinstance(source, (str, os.PathLike)):
         with open_model(source) as file:
             origin = f"\n{source} was written by {file.writer}"
-            yield Source(_of_file(keras, file, model, ours), origin)
+            yield WeightSource(_of_file(keras, file, model, ours), origin)
     else:
         kind = type(source).__name__
         raise UsageError(f"weights come from a Keras model, a file or {IMAGENET!r}, not a {kind}")
 
 
-def _of_file(keras: Any, file: ModelFile, model: Any, ours: Parts) -> Parts:
+def _of_file(keras: Any, file: ModelFile, model: Any, ours: LayerGraph) -> LayerGraph:
     if file.config is None:
         return _of_weights(keras, file, model, ours)
     try:
-        return described(file.config, arrays_of(file), ours.all[0].shape)
+        return described(file.config, arrays_of(file), ours.nodes[0].shape)
     except UnfamiliarError as error:
         try:
-            return parts(load_file(file.path))
+            return layer_graph(load_file(file.path))
         except UsageError:
             raise UsageError(
                 f"{file.path} holds what archspec does not know: {error}\n"
@@ -218,7 +220,7 @@ def _of_file(keras: Any, file: ModelFile, model: Any, ours: Parts) -> Parts:
             ) from error
 
 
-def _of_weights(keras: Any, file: ModelFile, model: Any, ours: Parts) -> Parts:
+def _of_weights(keras: Any, file: ModelFile, model: Any, ours: LayerGraph) -> LayerGraph:
     """A network that lists its layers as the one whose weights a file holds.
 
     That is `model` itself, or else the network of keras.applications that is called like it.
@@ -234,7 +236,7 @@ def _of_weights(keras: Any, file: ModelFile, model: Any, ours: Parts) -> Parts:
     if application is not None:
         with contextlib.suppress(ValueError, UncertainError):  # an input or output it cannot have
             return adopt(
-                parts(
+                layer_graph(
                     application(
                         weights=None,
                         input_shape=model.input_shape[1:],

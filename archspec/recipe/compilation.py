@@ -16,15 +16,13 @@ from typing import Any, Final
 
 from archspec import system as machine
 from archspec.errors import Problem, RecipeError
+from archspec.graph.graph import MAIN_OUTPUT
 from archspec.recipe import callback_files, schedules
 from archspec.recipe.averaging import core, seeing_averages
 from archspec.recipe.families import LOSSES, METRICS, OPTIMIZERS
 from archspec.recipe.mistakes import together
 from archspec.recipe.parts import Named
 from archspec.recipe.train import OF_INDICES, Recipe
-
-MAIN: Final = "output"
-"""What a graph calls the output of its `layers`, beside which heads stand."""
 
 UNCHANGING: Final = frozenset({"Identity", "Flatten", "Reshape"})
 """Layers of Keras that change no value of what they get."""
@@ -173,7 +171,7 @@ def objective(
         loss_weights={name: loss_weights.get(name, 1.0) for name in model.output}
         if heads
         else None,
-        accuracy=f"{MAIN}_accuracy" if heads else "accuracy",
+        accuracy=f"{MAIN_OUTPUT}_accuracy" if heads else "accuracy",
         one_hot=one_hot,
     )
 
@@ -216,7 +214,7 @@ def for_outputs(model: Any, make: Callable[[str, Any], Any]) -> Any:
     """`make` of an output's name and tensor: for the only one, or for each by its name."""
     if isinstance(model.output, dict):
         return {name: make(name, tensor) for name, tensor in model.output.items()}
-    return make(MAIN, model.output)
+    return make(MAIN_OUTPUT, model.output)
 
 
 def gives_probabilities(keras: Any, output: Any) -> bool:

@@ -10,12 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from archspec.errors import call
-from archspec.graph.graph import SEPARATOR
-from archspec.keras_model.build import PART
+from archspec.graph.graph import IN_KERAS, MAIN_OUTPUT, SEPARATOR
 from archspec.keras_model.engine import deep
-
-MAIN: Final = "output"
-"""Name for the labels of a network's only output."""
 
 GROWN: Final = 1.5
 """Multiple of the lowest loss from which a loss counts as growing; less is chance."""
@@ -211,7 +207,7 @@ def _zeros(keras: Any, model: Any, x: Any) -> Iterator[str]:
     zeros = 0
     for images in _parts(keras, x):
         output = model(images, training=False)
-        values = output if isinstance(output, Mapping) else {MAIN: output}
+        values = output if isinstance(output, Mapping) else {MAIN_OUTPUT: output}
         for name in bounded:
             zeros += int(_number(keras, keras.ops.sum(keras.ops.cast(values[name] == 0, "int32"))))
     if zeros:
@@ -264,9 +260,9 @@ def _is_float16(precision: str) -> bool:
 
 def _outputs(model: Any) -> dict[str, Any]:
     output = model.output
-    return dict(output) if isinstance(output, Mapping) else {MAIN: output}
+    return dict(output) if isinstance(output, Mapping) else {MAIN_OUTPUT: output}
 
 
 def _path(layer: Any) -> str:
     """Return a layer's path, as the report names it."""
-    return str(layer.name).replace(PART, SEPARATOR)
+    return str(layer.name).replace(IN_KERAS, SEPARATOR)

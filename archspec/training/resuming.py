@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from archspec.errors import UsageError, call
-from archspec.keras_model.build import other_network
 from archspec.keras_model.engine import load_file
+from archspec.keras_model.verify import other_network
 from archspec.runs import checkpoint, storage, summary
 from archspec.runs.files import BEST, CHECKPOINTS, DATA, FINAL, HISTORY, RESULT, SPEC
 from archspec.runs.origin import MAY_CHANGE, RunSetup, changes, listed, read_spec

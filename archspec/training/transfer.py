@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec.errors import KeyPath, Problem, RecipeError, UsageError, beside, nearest, suggestion
-from archspec.graph.graph import SEPARATOR, Graph
+from archspec.graph.graph import IN_KERAS, SEPARATOR, Graph
 from archspec.keras_model import weights
-from archspec.keras_model.build import PART, layer_name
+from archspec.keras_model.build import layer_name
 from archspec.keras_model.heads import head_layers, match_bodies
-from archspec.keras_model.joining import parts
-from archspec.keras_model.matching import Extents, Part
+from archspec.keras_model.joining import layer_graph
+from archspec.keras_model.matching import Extents, LayerNode
 from archspec.recipe.parts import Transfer
 from archspec.runs import storage
 from archspec.runs.files import DATA, SPEC
@@ -43,10 +43,10 @@ def begin(
     norm's moving statistics, and no random state. Raises `UsageError` where the source is not this
     network but for its head and its classes, and then `model` is as it was.
     """
-    ours = parts(model)
-    with weights.source_parts(keras, file_of(source), model, ours) as there:
+    ours = layer_graph(model)
+    with weights.open_source(keras, file_of(source), model, ours) as there:
         try:
-            bodies = match_bodies(ours, there.parts)
+            bodies = match_bodies(ours, there.graph)
         except UsageError as error:
             raise UsageError(f"{source} is not a `{graph.name}`: {error}{there.origin}") from None
         if not bodies.before:
@@ -56,7 +56,7 @@ def begin(
         pairs = bodies.before
         if class_names and _classes(source) == tuple(class_names):
             pairs = pairs + [pair for pair in bodies.heads if _shapes(pair[0]) == _shapes(pair[1])]
-        copied = weights.assign(keras, pairs, weights.differing_constants(ours, there.parts))
+        copied = weights.assign(keras, pairs, weights.differing_constants(ours, there.graph))
     names = {mine for mine, _ in copied.layers}
     left = [part for part in ours.weighted if part.name not in names]
     return TransferRecord(
@@ -89,7 +89,7 @@ def _classes(source: str) -> tuple[str, ...] | None:
     return RunSetup.read(home).data.class_names
 
 
-def _shapes(part: Part) -> list[tuple[str, Extents]]:
+def _shapes(part: LayerNode) -> list[tuple[str, Extents]]:
     return sorted((weight.name, weight.form) for weight in part.weights)
 
 
@@ -120,13 +120,13 @@ def freeze(model: Any, graph: Graph, until: str, new: Collection[str]) -> int:
         raise UsageError(f"{problem.message}{hint}") from None
     names = {layer_name(node): node.index in frozen or node.op.frozen for node in graph.nodes}
     for layer in model.layers:
-        name = layer.name if layer.name in names else layer.name.rpartition(PART)[0]
+        name = layer.name if layer.name in names else layer.name.rpartition(IN_KERAS)[0]
         layer.trainable = not names.get(name, False)
     return sum(graph.nodes[index].layer.trainable for index in frozen)
 
 
 def _heads(model: Any) -> set[str]:
-    return set(head_layers(parts(model)))
+    return set(head_layers(layer_graph(model)))
 
 
 def _frozen(graph: Graph, until: str, kept: Collection[str], new: Collection[str]) -> set[int]:
@@ -152,7 +152,7 @@ def _frozen(graph: Graph, until: str, kept: Collection[str], new: Collection[str
 
 def _up_to(graph: Graph, step: str) -> set[int]:
     """The nodes of a step and all that they depend on."""
-    path = step.replace(PART, SEPARATOR)
+    path = step.replace(IN_KERAS, SEPARATOR)
     waiting = [
         node.index
         for node in graph.nodes

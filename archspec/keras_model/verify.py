@@ -1,0 +1,160 @@
+"""The proof that a Keras model is the network whose table was shown."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import prod
+from os import PathLike
+from typing import Any, NamedTuple
+
+from archspec.display import Sentences
+from archspec.graph.graph import IN_KERAS, Graph
+from archspec.keras_model.build import as_graph, build, layer_name
+from archspec.spec.document import Spec
+
+
+class Mismatch(NamedTuple):
+    """A difference between the graph and the Keras model."""
+
+    where: str
+    what: str
+    static: Any
+    emitted: Any
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}: {self.static} in the table, {self.emitted} in Keras"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification(Sentences):
+    """What was compared, and the differences: none, if the table is right."""
+
+    tensors: int
+    weights: int
+    params: int
+    mismatches: tuple[Mismatch, ...]
+
+    def __str__(self) -> str:
+        if self.mismatches:
+            return "\n".join(["the Keras model differs from the table", *map(str, self.mismatches)])
+        return (
+            f"verified against Keras: {self.tensors:,} tensors, {self.weights:,} weights, "
+            f"{self.params:,} parameters, all equal"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data: the counts, and every mismatch in words."""
+        return {**asdict(self), "mismatches": list(map(str, self.mismatches))}
+
+
+def verify(spec: Spec | Graph | str | PathLike[str], model: Any = None) -> Verification:
+    """Compare a network's Keras model with its table.
+
+    Compared are the output shape of each node and the nodes that its inputs come from; the name
+    and shape of each weight and whether it is trained; the outputs; and the totals as Keras counts
+    them.
+
+    Args:
+        spec: A spec, a path or a name as `load` takes them, or a graph.
+        model: The Keras model. Default: the one that `build` makes.
+
+    Returns:
+        What was compared, and `mismatches`, which is empty if the table is right.
+
+    Raises:
+        SpecError: The spec has mistakes.
+        UsageError: Keras's backend is not installed.
+
+    Example:
+        >>> archspec.verify(archspec.load("lenet5")).mismatches
+        ()
+    """
+    graph = as_graph(spec)
+    if model is None:
+        model = build(graph)
+    emitted, mismatches = _layers_by_node(graph, model)
+    mismatches += _differing_tensors(graph, model, emitted)
+    weights = 0
+    for node in graph.nodes:
+        static = [(w.name, w.shape, w.trainable) for w in node.layer.weights]
+        made = [
+            (w.name, tuple(w.shape), w.trainable and layer.trainable)
+            for layer in emitted.get(node.index, ())
+            for w in layer.weights
+        ]
+        mismatches += _differing(node.name, "weights (name, shape, trained)", static, made)
+        weights += len(static)
+    params = sum(node.layer.params for node in graph.nodes)
+    trainable = sum(node.layer.trainable for node in graph.nodes)
+    trained = sum(prod(w.shape) for w in model.trainable_weights)
+    mismatches += _differing("the model", "parameters", params, model.count_params())
+    mismatches += _differing("the model", "trainable parameters", trainable, trained)
+    return Verification(len(graph.nodes), weights, params, tuple(mismatches))
+
+
+def other_network(graph: Graph, model: Any) -> str | None:
+    """Return the first way in which a saved model's layers differ from a graph's, or None.
+
+    Compared are the layers' names, and the names and shapes of their weights. What is frozen may
+    differ: a model is saved as a stage of its training left it.
+    """
+    emitted, mismatches = _layers_by_node(graph, model)
+    for node in graph.nodes:
+        layers = emitted.get(node.index, ())
+        static = [(w.name, tuple(w.shape)) for w in node.layer.weights]
+        made = [(w.name, tuple(w.shape)) for layer in layers for w in layer.weights]
+        mismatches += _differing(node.name, "weights", static, made)
+    if not mismatches:
+        return None
+    first = mismatches[0]
+    return f"{first.where} has {first.what} {first.emitted}, and the spec says {first.static}"
+
+
+def _layers_by_node(graph: Graph, model: Any) -> tuple[dict[int, list[Any]], list[Mismatch]]:
+    """Return the layers of each node, in the order of application, and what has no counterpart."""
+    index = {layer_name(node): node.index for node in graph.nodes}
+    emitted: dict[int, list[Any]] = {}
+    mismatches = []
+    for layer in model.layers:
+        name = layer.name if layer.name in index else layer.name.rpartition(IN_KERAS)[0]
+        if name in index:
+            emitted.setdefault(index[name], []).append(layer)
+        else:
+            mismatches.append(Mismatch(layer.name, "layer", "none", type(layer).__name__))
+    mismatches += [
+        Mismatch(node.name, "layer", node.op.kind or "input", "none")
+        for node in graph.nodes
+        if node.index not in emitted
+    ]
+    return emitted, mismatches
+
+
+def _differing_tensors(graph: Graph, model: Any, emitted: dict[int, list[Any]]) -> list[Mismatch]:
+    """Return the differences in shapes, inputs and outputs."""
+    tensors = {index: layers[-1].output for index, layers in emitted.items()}
+    names = {id(tensor): graph.nodes[index].name for index, tensor in tensors.items()}
+
+    def nodes(tensor_or_tensors: Any) -> list[str]:
+        many = isinstance(tensor_or_tensors, (list, tuple))
+        return [
+            names.get(id(tensor), "another tensor")
+            for tensor in (tensor_or_tensors if many else [tensor_or_tensors])
+        ]
+
+    mismatches = []
+    for index, tensor in tensors.items():
+        node = graph.nodes[index]
+        mismatches += _differing(node.name, "shape", tuple(node.shape), tuple(tensor.shape[1:]))
+        if node.inputs:
+            sources = [graph.nodes[i].name for i in node.inputs]
+            mismatches += _differing(node.name, "inputs", sources, nodes(emitted[index][0].input))
+    outputs = model.output
+    if not isinstance(outputs, dict):
+        outputs = dict.fromkeys(graph.outputs, outputs)
+    static = {name: [graph.nodes[index].name] for name, index in graph.outputs.items()}
+    made = {name: nodes(outputs[name]) for name in outputs}
+    return mismatches + _differing("the model", "outputs", static, made)
+
+
+def _differing(where: str, what: str, static: Any, emitted: Any) -> list[Mismatch]:
+    return [] if static == emitted else [Mismatch(where, what, static, emitted)]
