@@ -6,10 +6,8 @@ from typing import Any
 
 import click
 
-from .options import Network, format_option, out_option, set_option, variant_option
-from .output import as_json, check_outputs, complain, deliver, echo, suffixes
-
-FORMS = ("text", "json", "markdown")
+from .options import Network, output_options, set_option, variant_option
+from .output import complain, deliver, echo
 
 
 @click.command(
@@ -18,8 +16,7 @@ FORMS = ("text", "json", "markdown")
 @click.argument("specs", nargs=-1, required=True, type=Network(), metavar="SPEC...")
 @variant_option
 @set_option
-@format_option(*FORMS)
-@out_option(*suffixes(*FORMS))
+@output_options("text", "json", "markdown")
 def command(
     specs: tuple[str, ...],
     variant: str | None,
@@ -37,22 +34,11 @@ def command(
     archspec check vgg resnet50 densenet
     """
     from archspec.proof import proof
-    from archspec.render import proof as render
+    from archspec.render.proof import verdict
 
-    check_outputs(outputs, suffixes(*FORMS))
-    found = proof(specs, variant, settings)
-    complain([each.error for each in found.networks if each.error])
-
-    def rendered(form: str, **screen: Any) -> str:
-        match form:
-            case "json":
-                return as_json(found.to_dict())
-            case "markdown":
-                return render.markdown(found)
-            case _:
-                return render.lines(found, color=screen.get("color", False))
-
-    deliver(rendered, form, outputs)
-    if not found.holds:
-        echo(render.verdict(found), err=True)
+    result = proof(specs, variant, settings)
+    complain([each.error for each in result.networks if each.error])
+    deliver(result, form, outputs, problems=False)
+    if not result.holds:
+        echo(verdict(result), err=True)
         raise click.exceptions.Exit(1)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import Network, format_option, memory_options, out_option, rows_options, set_option
-from .output import FORMATS, SUFFIXES, as_json, check_outputs, complain, deliver, echo
+from .output import FORMATS, SUFFIXES, check_outputs, complain, deliver, echo, tell
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
@@ -20,9 +20,6 @@ PICTURES = (".svg", ".png")
 
 BY = ("recipe", "network", "run")
 """What `--by` may say."""
-
-Renderer: TypeAlias = Callable[..., str]
-"""Text in a format, for what a terminal is like where the format is text."""
 
 
 @click.command(
@@ -80,6 +77,9 @@ def command(
     archspec compare --diff resnet50 resnet50_keras
     archspec compare --runs runs/lenet5-* runs/mine-1 -o curves.svg --curves loss,error
     """
+    from archspec.cost.compare import Comparison
+    from archspec.cost.difference import Difference
+
     if runs:
         others = {"--set": settings, "--columns": columns, "--diff": diff, "--depth": depth}
         others |= {"--ops": ops, **{f"--{name}": value for name, value in memory.items()}}
@@ -101,11 +101,12 @@ def command(
     order = _order(sort, names)
     reports, errors = _reports(specs, settings, memory)
     if diff:
-        render = _difference(reports, errors, depth, ops=ops)
-    else:
-        render = _comparison(reports, order, names)
-    if render:
-        deliver(render, form, outputs)
+        _check_two(reports, errors)
+        if not errors:
+            before, after = reports
+            deliver(Difference(before, after, depth, ops), form, outputs)
+    elif reports:
+        deliver(Comparison(tuple(reports), order), form, outputs, layout={"columns": names})
     if errors:
         complain(errors)
         raise click.exceptions.Exit(1)
@@ -126,27 +127,18 @@ def _compare_runs(
     form: str,
     outputs: Sequence[str],
 ) -> None:
-    from archspec.render import runs as comparison_tables
     from archspec.runs.comparison import compare_runs
 
-    check_outputs(outputs, (*SUFFIXES, *PICTURES))
     named = curves.split(",") if curves else None
-    found = compare_runs(*runs, by=by or BY[0], sort=sort)
-    found.drawn(named)  # before anything is printed
-
-    def render(form: str, **screen: Any) -> str:
-        if form == "json":
-            return as_json(found.to_dict(named))
-        text: str = getattr(comparison_tables, form)(found, **screen)
-        return text
-
+    comparison = compare_runs(*runs, by=by or BY[0], sort=sort)
+    comparison.drawn(named)  # before anything is printed
     pictures = [path for path in outputs if Path(path).suffix in PICTURES]
-    deliver(render, form, [path for path in outputs if path not in pictures])
+    tables = [path for path in outputs if path not in pictures]
+    deliver(comparison, form, tables, data={"curves": named})
     if pictures:
-        for note in found.missing(named):
-            echo(f"note: {note}", err=True)
+        tell(comparison.missing(named))
     for path in pictures:
-        found.draw(path, named)
+        comparison.draw(path, named)
         echo(f"wrote {path}", err=True)
 
 
@@ -185,45 +177,9 @@ def _reports(
     return reports, errors
 
 
-def _comparison(
-    reports: Sequence[Report], sort: str | None, columns: Sequence[str] | None
-) -> Renderer | None:
-    from archspec.cost.compare import Comparison
-    from archspec.render import comparison
-
-    if not reports:
-        return None
-    found = Comparison(tuple(reports), sort)
-
-    def render(form: str, **screen: Any) -> str:
-        if form == "json":
-            return as_json(found.to_dict())
-        text: str = getattr(comparison, form)(found, columns=columns, **screen)
-        return text
-
-    return render
-
-
-def _difference(
-    reports: Sequence[Report], errors: Sequence[SpecError], depth: int | None, *, ops: bool
-) -> Renderer | None:
-    from archspec.cost.difference import Difference
-    from archspec.render import difference
-
+def _check_two(reports: Sequence[Report], errors: Sequence[SpecError]) -> None:
     if len(reports) + len(errors) != 2:
         names = ", ".join(report.name for report in reports)
         raise click.UsageError(
             f"--diff takes two networks, not {len(reports) + len(errors)}: {names}"
         )
-    if errors:
-        return None
-    before, after = reports
-    found = Difference(before, after, depth, ops)
-
-    def render(form: str, **screen: Any) -> str:
-        if form == "json":
-            return as_json(found.to_dict())
-        text: str = getattr(difference, form)(found, **screen)
-        return text
-
-    return render

@@ -7,11 +7,8 @@ from typing import Any
 import click
 
 from .engine import EngineCommand
-from .options import AT_LEAST_1, Place, format_option, images_options, out_option
-from .output import as_json, check_outputs, counter, deliver, echo, suffixes
-from .spelling import spelled
-
-FORMS = ("text", "json")
+from .options import AT_LEAST_1, Place, images_options, output_options
+from .output import counter, deliver, tell
 
 PARTS = ("test", "validation", "train", "all")
 
@@ -29,8 +26,7 @@ PARTS = ("test", "validation", "train", "all")
 )
 @click.option("--top", type=AT_LEAST_1, metavar="K", help="The k of top-k accuracy.  [5]")
 @images_options
-@format_option(*FORMS)
-@out_option(*suffixes(*FORMS))
+@output_options("text", "json", "markdown")
 def command(
     runs: tuple[str, ...], form: str, outputs: tuple[str, ...], quiet: bool, **options: Any
 ) -> None:
@@ -47,15 +43,8 @@ def command(
     archspec evaluate best.keras --data cifar10 --normalize unit
     """
     from archspec.evaluation.evaluation import evaluate
-    from archspec.render.evaluation import text
 
-    check_outputs(outputs, suffixes(*FORMS))
     with counter(quiet=quiet) as progress:
-        found = evaluate(runs, progress=progress, **options)
-    for note in found.notes:
-        echo(f"note: {spelled(note)}", err=True)
-
-    def rendered(form: str, **screen: Any) -> str:
-        return as_json(found.to_dict()) if form == "json" else text(found, **screen)
-
-    deliver(rendered, form, outputs)
+        evaluation = evaluate(runs, progress=progress, **options)
+    tell(evaluation.notes)
+    deliver(evaluation, form, outputs)

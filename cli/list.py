@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
-from .options import format_option, out_option
-from .output import as_json, check_outputs, deliver, suffixes
-from .spelling import spelled
-
-FORMS = ("text", "json", "markdown")
+from .options import output_options
+from .output import deliver, echo
 
 
 @click.command(name="list")
 @click.option("--kinds", is_flag=True, help="List the kinds of steps instead.")
-@format_option(*FORMS)
-@out_option(*suffixes(*FORMS))
-def command(kinds: bool, form: str, outputs: tuple[str, ...]) -> None:
+@output_options("text", "json", "markdown")
+def command(kinds: bool, form: str | None, outputs: tuple[str, ...]) -> None:
     """List the networks that come with archspec, or the kinds of steps.
 
     In a pipe, each line has its fields behind tabs: family, name, parameters, MACs and what it is;
@@ -27,20 +22,8 @@ def command(kinds: bool, form: str, outputs: tuple[str, ...]) -> None:
     from archspec import inventory
     from archspec.display import renderer
 
-    check_outputs(outputs, suffixes(*FORMS))
-    found: Any = inventory.kinds() if kinds else inventory.networks()
-    render = renderer("kinds" if kinds else "networks")
-    in_pipe = not sys.stdout.isatty()
-
-    def rendered(form: str, **screen: Any) -> str:
-        match form:
-            case "json":
-                return as_json(found.to_dict())
-            case "markdown":
-                return str(render.markdown(found))
-            case _ if screen and in_pipe:
-                return str(render.tabbed_lines(found))
-            case _:
-                return spelled(render.text(found, **screen))
-
-    deliver(rendered, form, outputs)
+    listed = inventory.kinds() if kinds else inventory.networks()
+    if form == "text" and not sys.stdout.isatty():
+        echo(renderer(listed.RENDERER).tabbed_lines(listed))
+        form = None
+    deliver(listed, form, outputs)

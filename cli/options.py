@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from .output import SUFFIXES
+from .output import SUFFIXES, check_outputs, suffixes
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -118,8 +118,23 @@ def format_option(*forms: str, **hidden: str) -> Callable[[Command], Command]:
     )
 
 
-def out_option(*suffixes: str) -> Callable[[Command], Command]:
+def output_options(*forms: str, **hidden: str) -> Callable[[Command], Command]:
+    """`--format` and `-o` of the same formats: parameters `form` and `outputs`."""
+    form, out = format_option(*forms, **hidden), out_option(*suffixes(*forms))
+    return lambda command: form(out(command))
+
+
+def out_option(*endings: str) -> Callable[[Command], Command]:
     """`-o`, `--out`: files to write too, in the formats of their suffixes: parameter `outputs`."""
+
+    def check(
+        ctx: click.Context,  # noqa: ARG001
+        param: click.Parameter,  # noqa: ARG001
+        paths: tuple[str, ...],
+    ) -> tuple[str, ...]:
+        check_outputs(paths, endings)
+        return paths
+
     return click.option(
         "-o",
         "--out",
@@ -128,7 +143,8 @@ def out_option(*suffixes: str) -> Callable[[Command], Command]:
         aliases={"--output": None},
         multiple=True,
         metavar="FILE",
-        help=f"Write {', '.join(suffixes)} too. May be given several times.",
+        callback=check,
+        help=f"Write {', '.join(endings)} too. May be given several times.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,9 +18,6 @@ FORMATS = ("text", "json", "csv", "markdown")
 
 SUFFIXES: Mapping[str, str] = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
 """The format that a file's suffix asks of `-o`."""
-
-WIDEST = 100
-"""Prose is no wider, whatever the terminal."""
 
 
 def has_color(stream: TextIO | None) -> bool:
@@ -42,24 +39,6 @@ def terminal_width(stream: TextIO | None) -> int | None:
 def screen() -> dict[str, Any]:
     """What a renderer of text must know of standard output."""
     return {"width": terminal_width(sys.stdout), "color": has_color(sys.stdout)}
-
-
-def bold(text: str) -> str:
-    """Bold where standard output shows colours."""
-    return click.style(text, bold=True) if has_color(sys.stdout) else text
-
-
-def wrapped(text: str, indent: int = 0) -> list[str]:
-    """The lines of a text that is to stand `indent` columns from the left of standard output."""
-    import textwrap
-
-    width = min(terminal_width(sys.stdout) or WIDEST, WIDEST) - indent
-    lines: list[str] = []
-    for paragraph in filter(None, text.split("\n\n")):
-        if lines:
-            lines.append("")
-        lines += textwrap.wrap(paragraph, max(width, 1), break_on_hyphens=False)
-    return lines
 
 
 def as_json(data: Any) -> str:
@@ -109,16 +88,52 @@ def write(text: str, path: str | None) -> None:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
 
 
-def deliver(render: Callable[..., str], form: str, outputs: Sequence[str]) -> None:
-    """Print what `render` gives in a format, and write it to files by their suffixes.
+def deliver(
+    value: Any,
+    form: str | None,
+    outputs: Sequence[str] = (),
+    *,
+    layout: Mapping[str, Any] = {},
+    data: Mapping[str, Any] = {},
+    **text: Any,
+) -> None:
+    """Print a value in a format, and write it to files in the formats of their suffixes.
 
-    `render` takes the format, and for text on a terminal its `width` and whether it has `color`.
+    Args:
+        value: A `Displayed`.
+        form: One of `FORMATS`; None to print nothing.
+        outputs: Paths of the files.
+        layout: Arguments of the value's renderer in every format but JSON.
+        data: Arguments of the value's `to_dict`, which is its JSON.
+        text: Arguments of its renderer in text alone.
+
     """
-    if text := render(form, **(screen() if form == "text" else {})):
-        echo(text)
+    from archspec.display import renderer
+
+    from .spelling import spelled
+
+    render = renderer(value.RENDERER)
+
+    def rendered(form: str, **screen: Any) -> str:
+        if form == "json":
+            return as_json(value.to_dict(**data))
+        if form == "text":
+            return spelled(render.text(value, **layout, **text, **screen))
+        return str(getattr(render, form)(value, **layout))
+
+    if form and (shown := rendered(form, **(screen() if form == "text" else {}))):
+        echo(shown)
     for path in outputs:
-        write(render(SUFFIXES[Path(path).suffix]), path)
+        write(rendered(SUFFIXES[Path(path).suffix]), path)
         echo(f"wrote {path}", err=True)
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Print notes on standard error."""
+    from .spelling import spelled
+
+    for note in notes:
+        echo(f"note: {spelled(note)}", err=True)
 
 
 def suffixes(*forms: str) -> tuple[str, ...]:

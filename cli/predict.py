@@ -10,11 +10,8 @@ from typing import Any
 import click
 
 from .engine import EngineCommand
-from .options import AT_LEAST_1, Place, format_option, images_options, out_option
-from .output import as_json, check_outputs, counter, deliver, echo, suffixes
-from .spelling import spelled
-
-FORMS = ("text", "json", "csv")
+from .options import AT_LEAST_1, Place, images_options, output_options
+from .output import FORMATS, counter, deliver, echo, tell
 
 
 @click.command("predict", cls=EngineCommand)
@@ -29,8 +26,7 @@ FORMS = ("text", "json", "csv")
 )
 @click.option("--top", type=AT_LEAST_1, metavar="K", default=3, help="Classes of an image.  [3]")
 @images_options
-@format_option(*FORMS, csv="csv")
-@out_option(*suffixes(*FORMS))
+@output_options(*FORMATS, csv="csv")
 def command(
     run: str,
     images: tuple[str, ...],
@@ -52,35 +48,18 @@ def command(
     archspec predict runs/lenet5-1 --with runs/lenet5-2 digits.npy --top 1 --format csv
     find . -name '*.png' | archspec predict runs/lenet5-1 -
     """
-    from archspec.evaluation import prediction
-    from archspec.render import predictions as prediction_tables
+    from archspec.evaluation.prediction import BATCH, predict
 
-    check_outputs(outputs, suffixes(*FORMS))
     paths = list(_paths(images))
     with counter(quiet=quiet) as progress:
-        found = prediction.predict(
-            [run, *others],
-            paths,
-            batch=batch or prediction.BATCH,
-            progress=progress,
-            **options,
+        predictions = predict(
+            [run, *others], paths, batch=batch or BATCH, progress=progress, **options
         )
-    for note in found.notes:
-        echo(f"note: {spelled(note)}", err=True)
-
-    def rendered(form: str, **screen: Any) -> str:
-        match form:
-            case "json":
-                return as_json(found.to_dict())
-            case "csv":
-                return prediction_tables.csv(found)
-            case _:
-                return prediction_tables.text(found, **screen)
-
-    deliver(rendered, form, outputs)
-    for image in found.unread:
+    tell(predictions.notes)
+    deliver(predictions, form, outputs)
+    for image in predictions.unread:
         echo(f"error: {image.image}: {image.error}", err=True)
-    if found.unread:
+    if predictions.unread:
         raise click.exceptions.Exit(1)
 
 

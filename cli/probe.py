@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .engine import EngineCommand
-from .options import Whole, format_option, load_spec, out_option, rows_options, spec_options
-from .output import FORMATS, SUFFIXES, as_json, check_outputs, deliver
-
-if TYPE_CHECKING:
-    from archspec.training.probe import Probe
+from .options import Whole, load_spec, output_options, rows_options, spec_options
+from .output import FORMATS, deliver
 
 
 @click.command("probe", cls=EngineCommand)
@@ -28,8 +24,7 @@ if TYPE_CHECKING:
     help="Of weights, data, labels.  [0]",
 )
 @rows_options
-@format_option(*FORMATS)
-@out_option(*SUFFIXES)
+@output_options(*FORMATS)
 def command(
     spec: str,
     variant: str | None,
@@ -56,20 +51,11 @@ def command(
     """
     from archspec.training.probe import probe
 
-    check_outputs(outputs, tuple(SUFFIXES))
-    found = probe(load_spec(spec, variant, settings), **options)
-    deliver(partial(_rendered, found, depth=depth, ops=ops), form, outputs)
-
-
-def _rendered(probe: Probe, form: str, **rows: Any) -> str:
-    from archspec.render import probe as render
-
-    match form:
-        case "json":
-            return as_json(probe.to_dict(**rows))
-        case "csv":
-            return render.csv(probe, **rows)
-        case "markdown":
-            return render.markdown(probe, **rows)
-        case _:
-            return render.text(probe, **rows)
+    rows = {"depth": depth, "ops": ops}
+    deliver(
+        probe(load_spec(spec, variant, settings), **options),
+        form,
+        outputs,
+        layout=rows,
+        data=rows,
+    )

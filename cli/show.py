@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import click
 
-from .options import Network, format_option, out_option
-from .output import as_json, check_outputs, deliver, suffixes
-
-FORMS = ("text", "json", "markdown")
+from .options import Network, output_options
+from .output import deliver
 
 
 class Word(Network):
@@ -26,8 +23,7 @@ class Word(Network):
 
 @click.command(name="show")
 @click.argument("word", type=Word(), metavar="KIND|SPEC")
-@format_option(*FORMS)
-@out_option(*suffixes(*FORMS))
+@output_options("text", "json", "markdown")
 def command(word: str, form: str, outputs: tuple[str, ...]) -> None:
     """Explain a kind of step, or print a bundled spec.
 
@@ -38,18 +34,5 @@ def command(word: str, form: str, outputs: tuple[str, ...]) -> None:
     archspec show resnet        a spec that comes with archspec
     """
     from archspec.explanation import show
-    from archspec.render import explanation as render
 
-    check_outputs(outputs, suffixes(*FORMS))
-    found = show(word)
-
-    def rendered(form: str, **screen: Any) -> str:
-        match form:
-            case "json":
-                return as_json(found.to_dict())
-            case "markdown":
-                return render.markdown(found)
-            case _:
-                return render.text(found, **screen)
-
-    deliver(rendered, form, outputs)
+    deliver(show(word), form, outputs)

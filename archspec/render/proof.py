@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from archspec.render.amounts import thousands
 from archspec.render.errors import render
@@ -21,26 +21,28 @@ COLUMNS: Final = (
 )
 
 
-def text(proof: Proof, *, width: int | None = None, color: bool = False) -> str:
-    """Return all that is wrong, then a line for each network, then whether all holds."""
-    wrong = dict.fromkeys(
-        render(each.error, color=color, width=width or PAGE)
-        for each in proof.networks
-        if each.error
-    )
-    last = "" if proof.holds else f"{verdict(proof)}\n"
-    return "".join(f"{each}\n" for each in wrong) + lines(proof, color=color) + last
+def text(
+    proof: Proof, *, width: int | None = None, color: bool = False, problems: bool = True
+) -> str:
+    """Return all that is wrong, then a line for each network, then whether all holds.
 
-
-def lines(proof: Proof, *, color: bool = False) -> str:
-    """Return a line for each network, and one that says that all holds if it does."""
+    Without `problems`, what is wrong is left out, and so is that not all holds.
+    """
+    lines = _problems(proof, color=color, width=width or PAGE) if problems else []
     longest = max((len(each.name) for each in proof.networks), default=0)
-    found = [_line(each, longest, color=color) for each in proof.networks]
-    return "\n".join([*found, *([verdict(proof)] if proof.holds else [])]) + "\n"
+    lines += [_line(each, longest, Style(color)) for each in proof.networks]
+    if problems or proof.holds:
+        lines.append(verdict(proof))
+    return "\n".join(lines) + "\n"
 
 
-def _line(proved: Proved, width: int, *, color: bool = False) -> str:
-    style = Style(color)
+def _problems(proof: Proof, **screen: Any) -> list[str]:
+    """Each network's problems; the same mistake in every variant stands there once."""
+    wrong = (render(each.error, **screen) for each in proof.networks if each.error)
+    return list(dict.fromkeys(wrong))
+
+
+def _line(proved: Proved, width: int, style: Style) -> str:
     name = printable(proved.name).ljust(width)
     if proved.report is None or not proved.holds:
         return f"{name}  {style.bad('failed')}"
@@ -73,6 +75,5 @@ def markdown(proof: Proof) -> str:
         totals = each.report.totals if each.report else None
         figures = [totals.params, totals.macs] if totals else [None, None]
         rows.append([each.name, "ok" if each.holds else "**failed**", *figures, each.claims])
-    wrong = dict.fromkeys(render(each.error) for each in proof.networks if each.error)
-    blocks = [f"```\n{text}\n```\n" for text in wrong]
+    blocks = [f"```\n{text}\n```\n" for text in _problems(proof)]
     return "\n".join([Table(COLUMNS, rows).markdown(), "", f"{verdict(proof)}.", "", *blocks])
