@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -35,8 +36,9 @@ from archspec.ops.merge import Merge
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec, name_problem
+from archspec.spec.expressions import Expression
 from archspec.spec.findings import Findings
-from archspec.spec.template import BROKEN, Passed, Template, evaluate
+from archspec.spec.template import BROKEN, Listing, Passed, Template, evaluate
 from archspec.spec.variables import variables
 
 MOST_REPEATS = 10_000
@@ -460,7 +462,9 @@ class _Run:
     def _value(
         self, step: Step, where: KeyPath, template: Template, x: Node | None, env: _Env
     ) -> Any:
-        """The value of what stands at `where` in a step; BROKEN if that is unknown."""
+        """Return the value of what stands at `where` in a step; BROKEN if that is unknown."""
+        if not isinstance(template, (Expression, Listing)):
+            return template
         inputs = None if x is None else _described(x.shape)
         uncertain = x is not None and self.assumptions.uncertain((x,))
         if x is not None and inputs is not None and uncertain:
@@ -488,8 +492,9 @@ class _Run:
         self.findings.report(problem, (*step.path, *where))
 
 
-def _described(shape: Shape) -> dict[str, int]:
-    """What an expression may ask of its step's input, as `in.channels`."""
+@lru_cache(maxsize=1_024)
+def _described(shape: Shape) -> Mapping[str, int]:
+    """Return what an expression may ask of its step's input, as `in.channels`."""
     described = {"channels": shape.channels, "rank": shape.rank}
     described.update(zip(AXES.get(shape.rank, ()), shape.spatial, strict=True))
     return described

@@ -25,35 +25,29 @@ def receptive_fields(graph: Graph) -> list[Field | None]:
 
     A merge sees what its widest input sees.
     """
-    fields: list[Field | None] = []
-    for node in graph.nodes:
-        reach = node.layer.reach
-        if not node.inputs:
-            rank = node.shape.rank
-            fields.append(Field((1,) * rank, (1,) * rank))
-            continue
-        field = fields[node.inputs[0]]
-        for index in node.inputs[1:]:
+    ones = (1,) * graph.input.rank
+    fields: list[Field | None] = [Field(ones, ones)]
+    for node in graph.nodes[1:]:
+        reach, inputs = node.layer.reach, node.inputs
+        field = fields[inputs[0]]
+        for index in inputs[1:]:
             field = _wider(field, fields[index])
-        if field is None or reach is None or not field.size:
-            fields.append(None)
-        elif len(reach.window) == len(field.size):
-            fields.append(_seen(field, reach))
-        else:  # on the vector of a `path_draw`, which sees as little as its input
-            fields.append(None)
+        if field is None or reach is None or not ones:
+            field = None
+        elif len(reach.window) != len(ones):
+            # On the vector of a `path_draw`, which sees as little as its input.
+            field = None
+        elif reach.window != ones or reach.stride != ones:
+            field = _seen(field, reach)
+        fields.append(field)
     return fields
 
 
 def _seen(field: Field, reach: Reach) -> Field:
     """What is seen through a window on values that see `field`."""
-    if reach.window == reach.stride == (1,) * len(field.size):
-        return field
-    size = tuple(
-        seen + (window - 1) * step
-        for seen, window, step in zip(field.size, reach.window, field.stride, strict=True)
-    )
-    stride = tuple(a * b for a, b in zip(field.stride, reach.stride, strict=True))
-    return Field(size, stride)
+    axes = zip(*field, *reach, strict=True)
+    seen = [(size + (window - 1) * step, step * by) for size, step, window, by in axes]
+    return Field(tuple([size for size, _ in seen]), tuple([step for _, step in seen]))
 
 
 def _wider(a: Field | None, b: Field | None) -> Field | None:

@@ -176,22 +176,19 @@ class Report(Displayed):
         else:
             start, stop = part.index, part.index + 1
             kind, label = part.op.kind or "input", part.op.label
+        params, trainable, fixed, macs, other_ops, activations = self._sums
         last = stop - 1
-        sums = self._sums
-        params, trainable, macs, other_ops, activations = (
-            column[stop] - column[start] for column in sums
-        )
         return Row(
             part.name,
             kind,
             label,
             self.graph.nodes[last].shape,
-            params,
-            trainable,
-            params - trainable,
-            macs,
-            other_ops,
-            activations,
+            params[stop] - params[start],
+            trainable[stop] - trainable[start],
+            fixed[stop] - fixed[start],
+            macs[stop] - macs[start],
+            other_ops[stop] - other_ops[start],
+            activations[stop] - activations[start],
             self.fields[last],
             start,
             stop,
@@ -217,6 +214,7 @@ class Report(Displayed):
             for column in (
                 [layer.params for layer in layers],
                 [layer.trainable for layer in layers],
+                [layer.params - layer.trainable for layer in layers],
                 [layer.macs for layer in layers],
                 [layer.other_ops for layer in layers],
                 self.memory_model.owned,

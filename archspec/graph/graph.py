@@ -1,7 +1,6 @@
 """The graph that a spec expands to: layers at known shapes, joined by edges."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from math import prod
@@ -224,25 +223,27 @@ def nodes_of(pieces: Iterable[Piece], path: str = "", start: int = 0, x: int = 0
         name = path + piece.name
         inputs = tuple([start + index if index >= 0 else x for index in piece.inputs])
         if isinstance(piece, Node):
-            nodes.append(piece.moved(start + piece.index, name, inputs))
+            nodes.append(Node(start + piece.index, name, piece.layer, inputs))
         else:
-            nodes += nodes_of(piece.costs.pieces, name, start + piece.start, *inputs)
+            nodes += nodes_of(piece.costs.pieces, name, start + piece.start, inputs[0])
     return nodes
 
 
 def scopes_of(
-    pieces: Iterable[Piece], scopes: Iterable[Scope], path: str = "", start: int = 0
-) -> Iterator[Scope]:
-    """Yield all scopes, those in blocks too, an outer one before those inside it."""
-    own = deque(scopes)
+    pieces: Iterable[Piece], scopes: Sequence[Scope], path: str = "", start: int = 0
+) -> list[Scope]:
+    """Return all scopes, those in blocks too, an outer one before those inside it."""
+    own = [scope.moved(start, path + scope.name) for scope in scopes]
+    place = 0
+    merged: list[Scope] = []
     for piece in pieces:
         if isinstance(piece, PlacedBlock):
-            while own and own[0].start <= piece.start:
-                scope = own.popleft()
-                yield scope.moved(start, path + scope.name)
-            block = piece.costs
-            yield from scopes_of(block.pieces, block.scopes, path + piece.name, start + piece.start)
-    yield from (scope.moved(start, path + scope.name) for scope in own)
+            first, block = start + piece.start, piece.costs
+            while place < len(own) and own[place].start <= first:
+                merged.append(own[place])
+                place += 1
+            merged += scopes_of(block.pieces, block.scopes, path + piece.name, first)
+    return merged + own[place:]
 
 
 def reaching(pieces: Sequence[Piece], outputs: Iterable[int]) -> list[bool]:

@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
 from archspec.element import whole
@@ -75,6 +76,7 @@ class Expression:
     _run: _Run = field(compare=False, repr=False)
 
     @classmethod
+    @lru_cache(maxsize=1_024)
     def parse(cls, text: str) -> Expression:
         """Parse `text`, including its leading `=`; raises Problem("expression")."""
         source = _source(text)

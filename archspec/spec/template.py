@@ -147,8 +147,9 @@ def evaluate(
     if isinstance(template, Expression):
         if template.inputs and inputs is None:
             raise Passed
-        if any(variables[name] is BROKEN for name in template.names):
-            raise Passed
+        for name in template.names:
+            if variables[name] is BROKEN:
+                raise Passed
         return template.evaluate(variables, inputs)
     if isinstance(template, Listing):
         return tuple(evaluate(item, variables, inputs) for item in template.items)
