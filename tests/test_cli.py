@@ -1,20 +1,17 @@
 """`archspec build` and `check` as a user runs them: streams, exit codes, files, terminals."""
 
 import csv
-import fcntl
 import io
 import json
 import os
-import pty
 import re
-import struct
 import subprocess
 import sysconfig
-import termios
 import zipfile
 from pathlib import Path
 
 import pytest
+from support.commands import on_terminal, run
 
 from archspec.cost.report import report
 from archspec.spec.loading import load
@@ -31,39 +28,6 @@ layers:
   - global_avg_pool
   - fc: 10
 """
-
-
-def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, *arguments], capture_output=True, text=True, check=False, cwd=cwd, timeout=120
-    )
-
-
-def terminal(*arguments: str, columns: int, **environment: str) -> str:
-    """What the command writes to a terminal of that many columns."""
-    outer, inner = pty.openpty()
-    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    unset = {"NO_COLOR", "COLUMNS", "TERM"}
-    inherited = {name: value for name, value in os.environ.items() if name not in unset}
-    process = subprocess.Popen(
-        [COMMAND, *arguments],
-        stdout=inner,
-        stderr=inner,
-        env={**inherited, "TERM": "xterm-256color", **environment},
-    )
-    os.close(inner)
-    chunks = []
-    while True:
-        try:
-            chunk = os.read(outer, 65536)
-        except OSError:  # Linux's way to say that the other side is closed
-            break
-        if not chunk:
-            break
-        chunks.append(chunk)
-    os.close(outer)
-    process.wait(timeout=60)
-    return b"".join(chunks).decode().replace("\r\n", "\n")
 
 
 def mine(folder: Path, text: str = MINE) -> str:
@@ -362,26 +326,26 @@ def test_files_are_written_though_nobody_reads_what_is_printed(command, tmp_path
 
 
 def test_a_terminal_shows_colours():
-    shown = terminal("build", "vgg16", columns=100)
+    shown = on_terminal("build", "vgg16", columns=100)
     assert shown.startswith("\x1b[1mvgg16\x1b[0m\n")
     assert "\x1b[32mparams, macs" in shown
-    assert "\x1b[32mok\x1b[0m" in terminal("check", "lenet5", columns=100)
+    assert "\x1b[32mok\x1b[0m" in on_terminal("check", "lenet5", columns=100)
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_a_terminal_may_ask_for_no_colours(environment):
-    assert "\x1b" not in terminal("build", "vgg16", columns=100, **environment)
-    assert "\x1b" not in terminal("build", "vgg61", columns=100, **environment)
+    assert "\x1b" not in on_terminal("build", "vgg16", columns=100, **environment)
+    assert "\x1b" not in on_terminal("build", "vgg61", columns=100, **environment)
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 132])
-def test_a_table_fits_its_terminal(columns):
-    shown = re.sub(r"\x1b\[[\d;]*m", "", terminal("build", "resnet50", columns=columns))
+def test_a_table_fits_its_on_terminal(columns):
+    shown = re.sub(r"\x1b\[[\d;]*m", "", on_terminal("build", "resnet50", columns=columns))
     assert max(map(len, shown.splitlines())) <= columns
     assert "25,610,152" in shown
 
 
-def test_a_pipe_gets_the_whole_table_whatever_the_terminal(monkeypatch):
+def test_a_pipe_gets_the_whole_table_whatever_the_on_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     assert run("build", "resnet50").stdout == str(report(load("resnet50")))
 

@@ -1,8 +1,6 @@
 """`archspec list`, `show` and `schema`, and what all commands share, through the entry point."""
 
 import json
-import os
-import pty
 import subprocess
 import sys
 import sysconfig
@@ -12,6 +10,7 @@ from types import SimpleNamespace
 import click
 import pytest
 from click.testing import CliRunner
+from support.commands import on_terminal, output, run
 
 from archspec.cli import COMMANDS, main
 from archspec.compile import catalog
@@ -41,36 +40,8 @@ def spec(tmp_path):
     return str(path)
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, *arguments], capture_output=True, text=True, check=False)
-
-
-def output(*arguments: str) -> str:
-    done = run(*arguments)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
 def params(*arguments: str) -> int:
     return json.loads(output("build", *arguments, "--format", "json"))["totals"]["params"]
-
-
-def on_terminal(*arguments: str, **environment: str) -> str:
-    """What the command writes to a terminal of 80 columns, or of what COLUMNS says."""
-    ours, theirs = pty.openpty()
-    variables = {**os.environ, "TERM": "xterm", "COLUMNS": "80", **environment}
-    variables = {name: value for name, value in variables.items() if value}
-    with subprocess.Popen([COMMAND, *arguments], stdout=theirs, env=variables) as process:
-        os.close(theirs)
-        written = b""
-        try:
-            while part := os.read(ours, 65536):
-                written += part
-        except OSError:  # how Linux says that the other end is closed
-            pass
-        os.close(ours)
-    assert process.returncode == 0
-    return written.decode().replace("\r\n", "\n")
 
 
 # archspec list
@@ -388,13 +359,9 @@ def test_a_bug_shows_its_traceback(failing):
 
 def completions(words: str) -> set[str]:
     """What bash is offered after these words, the last of which is not whole."""
-    environment = {
-        **os.environ,
-        "_ARCHSPEC_COMPLETE": "bash_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(words.count(" ")),
-    }
-    done = subprocess.run([COMMAND], env=environment, capture_output=True, text=True, check=True)
+    done = run(
+        _ARCHSPEC_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" "))
+    )
     return {line.partition(",")[2] for line in done.stdout.splitlines()}
 
 

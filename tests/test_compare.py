@@ -3,10 +3,7 @@
 import csv
 import io
 import json
-import os
 import re
-import subprocess
-import sysconfig
 from itertools import pairwise, permutations
 from math import ceil
 from pathlib import Path
@@ -14,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.commands import output, run
 from support.specs import spec_of
 
 import archspec
@@ -31,23 +29,6 @@ from archspec.spec.document import Spec
 from archspec.spec.loading import load, networks
 
 ROOT = Path(__file__).parent.parent
-COMMAND = str(Path(sysconfig.get_path("scripts")) / "archspec")
-
-
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **environment},
-    )
-
-
-def output(*arguments: str) -> str:
-    done = run(*arguments)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
 
 
 def sequence(*steps: str, name: str = "net", more: str = "") -> Spec:

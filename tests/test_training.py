@@ -9,8 +9,6 @@ import math
 import os
 import pickle
 import signal
-import subprocess
-import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,6 +17,8 @@ from types import SimpleNamespace
 
 import pytest
 from PIL import Image
+from support.commands import BACKEND
+from support.commands import run as run_command
 
 import archspec
 from archspec.compile.expand import expand
@@ -180,14 +180,13 @@ def test_sigterm_ends_a_scripts_training_saves_it_and_then_the_script(load, tmp_
     load()
     script = f"""{TERMINATED}
 signal.signal(signal.SIGTERM, lambda *_: print("heard", os.path.exists("own/run.json")))
-print(train().outcome)
+print(train().outcome, flush=True)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 sys.argv[2] = "system"
 train()
 print("not reached")
 """
-    command = [sys.executable, "-u", "-c", script, "spec.yaml", "own"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run_command("spec.yaml", "own", code=script, cwd=tmp_path, engine=BACKEND)
     assert done.returncode == -signal.SIGTERM, done.stderr
     assert done.stdout.splitlines() == ["heard True", "interrupted"]
     for name in ("own", "system"):
@@ -666,21 +665,11 @@ def test_a_spec_that_cannot_be_trained_is_refused_at_its_line(
     assert not Path("runs").exists()
 
 
-def fit_command(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "archspec.cli", "fit", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        # Set by Keras's start in this process, it would make the other one's start loud.
-        env={name: v for name, v in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"},
-        check=False,
-    )
-
-
 @pytest.mark.keras
 def test_the_command_ends_with_the_result_and_the_folder(tmp_path):
-    done = fit_command(tmp_path, "lenet5", "--epochs", "1", "--out", "here")
+    done = run_command(
+        "fit", "lenet5", "--epochs", "1", "--out", "here", cwd=tmp_path, engine=BACKEND
+    )
     assert done.returncode == 0
     assert done.stdout.splitlines()[0].startswith("test accuracy ")
     assert done.stdout.splitlines()[-1] == "here"
@@ -689,8 +678,8 @@ def test_the_command_ends_with_the_result_and_the_folder(tmp_path):
     assert "\r" not in done.stderr
 
 
-def test_the_help_names_all_that_can_be_trained_on(tmp_path):
-    text = " ".join(fit_command(tmp_path, "--help").stdout.split())
+def test_the_help_names_all_that_can_be_trained_on():
+    text = " ".join(run_command("fit", "--help").stdout.split())
     assert all(source in text for source in dataset.SOURCES)
 
 
@@ -715,7 +704,7 @@ def test_the_help_names_all_that_can_be_trained_on(tmp_path):
     ],
 )
 def test_the_command_refuses_with_its_exit_code(tmp_path, arguments, code, message):
-    done = fit_command(tmp_path, *arguments, "--quiet")
+    done = run_command("fit", *arguments, "--quiet", cwd=tmp_path)
     assert done.returncode == code
     assert message in done.stderr
     assert done.stdout == ""

@@ -1,14 +1,13 @@
 """Transfer learning: what is copied, what is new, what is frozen, and that it helps."""
 
 import re
-import subprocess
-import sysconfig
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from pages import ROOT
+from support.commands import BACKEND, run
 from support.runs import describe_run
 from support.specs import spec_of
 
@@ -22,7 +21,6 @@ from archspec.training.transfer import Stage, begin, check_steps, freeze, stages
 
 keras_test = pytest.mark.keras
 
-COMMAND = str(Path(sysconfig.get_path("scripts"), "archspec"))
 
 RESIDUAL = """
 name: small
@@ -499,13 +497,7 @@ def test_the_page_s_digits_are_learned_sooner_than_from_scratch(tmp_path):
     accuracy = {}
     for command in re.findall(r"^archspec fit docs/transfer/.*$", page, re.MULTILINE):
         _, *arguments = command.replace("docs/", f"{ROOT}/docs/").split()
-        done = subprocess.run(
-            [COMMAND, *arguments, "--quiet"],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-        )
+        done = run(*arguments, "--quiet", cwd=tmp_path, engine=BACKEND)
         assert done.returncode == 0, done.stderr
         accuracy[arguments[-1]] = float(re.search(r"test accuracy (\S+)%", done.stdout)[1])
     assert accuracy["runs/low"] > 95

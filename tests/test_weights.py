@@ -1,14 +1,12 @@
 """Weights copied from another model or a file: each to its layer, all of them or none."""
 
-import os
-import subprocess
-import sysconfig
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from support.commands import BACKEND, run
 from support.specs import spec_of
 
 import archspec
@@ -19,7 +17,6 @@ from archspec.keras_model.weights import copy
 
 pytestmark = pytest.mark.keras
 
-COMMAND = str(Path(sysconfig.get_path("scripts"), "archspec"))
 
 CHAIN = """
 name: chain
@@ -400,25 +397,12 @@ def test_weights_alone_are_known_by_the_names_of_keras_applications(keras, tmp_p
 # The command
 
 
-def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **environment}
-    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # set by TensorFlow's import in this process
-    return subprocess.run(
-        [COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-    )
-
-
 def test_build_writes_a_model_with_the_weights(keras, tmp_path):
     spec = tmp_path / "unit.yaml"
     spec.write_text(UNIT, encoding="utf-8")
     theirs = randomized(unit(keras))
-    done = run(
-        "build", spec, "--weights", saved(theirs, tmp_path / "t.keras"), "-o", tmp_path / "o.keras"
-    )
+    path = saved(theirs, tmp_path / "t.keras")
+    done = run("build", spec, "--weights", path, "-o", tmp_path / "o.keras", engine=BACKEND)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == [
         f"copied 199 parameters of 9 layers from {tmp_path / 't.keras'}",
@@ -431,7 +415,9 @@ def test_build_writes_nothing_where_the_weights_are_of_another_network(keras, tm
     spec = tmp_path / "unit.yaml"
     spec.write_text(UNIT, encoding="utf-8")
     path = saved(chain(keras), tmp_path / "chain.keras")
-    done = run("build", spec, "--weights", path, "-o", tmp_path / "o.keras", "--verify")
+    done = run(
+        "build", spec, "--weights", path, "-o", tmp_path / "o.keras", "--verify", engine=BACKEND
+    )
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: the weights of {path} are not those of `unit`: ")
     assert not (tmp_path / "o.keras").exists()
@@ -441,9 +427,8 @@ def test_imagenet_without_a_network_says_what_is_missing(tmp_path):
     spec = tmp_path / "mobilenet.yaml"
     spec.write_text(UNIT.replace("name: unit", "name: mobilenet"), encoding="utf-8")
     nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
-    done = run(
-        "build", spec, "--weights", "imagenet", "--verify", KERAS_HOME=str(tmp_path), **nowhere
-    )
+    command = ["build", spec, "--weights", "imagenet", "--verify"]
+    done = run(*command, engine=BACKEND, KERAS_HOME=str(tmp_path), **nowhere)
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: the ImageNet weights of MobileNet are not in ")

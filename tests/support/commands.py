@@ -1,0 +1,228 @@
+"""Run `archspec` commands and Python code in processes that a warm one forks.
+
+A fork has its own streams, terminal, environment, folder, signals and exit code, as a process that
+Python starts has, but does not spend seconds on imports. What only a start can show, such as which
+modules a command imports, is tested with real ones: `test_startup.py`, `test_engine_start.py`.
+
+`python -m support.commands SOCKET` is the warm process, of the backend that KERAS_BACKEND names or
+of none: it forks for each request until the socket is closed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import importlib
+import io
+import json
+import os
+import pty
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import IO, Any
+
+LONG = 600
+"""Seconds after which a test has failed; nothing takes as long where all is well."""
+
+BACKEND = os.environ.get("KERAS_BACKEND") or "tensorflow"
+"""Keras's backend in these tests."""
+
+NUMBER = struct.Struct("i")
+
+IMPORTED = (
+    *(f"archspec.cli.{name}" for name in ("build", "check", "compare", "fit", "list", "show")),
+    *("archspec.cost.compare", "archspec.cost.report", "archspec.inventory", "archspec.proof"),
+    *("archspec.render.comparison", "archspec.render.report"),
+)
+"""What a warm process imports besides an engine."""
+
+
+class Forked:
+    """A process that a warm one forked."""
+
+    def __init__(self, warm: socket.socket, task: dict[str, Any], streams: list[int]) -> None:
+        self._replies, theirs = socket.socketpair()
+        self.returncode: int | None = None
+        with theirs:
+            socket.send_fds(warm, [b"\0"], [theirs.fileno(), *streams])
+        self._replies.sendall(json.dumps(task).encode() + b"\n")
+        self.pid = self._number()
+
+    def _number(self) -> int:
+        (number,) = NUMBER.unpack(self._replies.recv(NUMBER.size, socket.MSG_WAITALL))
+        return int(number)
+
+    def poll(self) -> int | None:
+        """Return the exit code, which is negative for a signal, or None while the process runs."""
+        return self._ended(0)
+
+    def wait(self) -> int:
+        """Return the exit code."""
+        code = self._ended(LONG)
+        assert code is not None, f"the process did not end in {LONG} s"
+        return code
+
+    def _ended(self, seconds: float) -> int | None:
+        if self.returncode is None and select.select([self._replies], [], [], seconds)[0]:
+            self.returncode = os.waitstatus_to_exitcode(self._number())
+            self._replies.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+
+@cache
+def _warm(backend: str) -> socket.socket:
+    """Start the warm process of a backend; it ends with this one."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "support.commands", str(theirs.fileno())],
+            cwd=Path(__file__).parents[1],
+            env=os.environ | {"KERAS_BACKEND": backend},
+            pass_fds=[theirs.fileno()],
+        )
+    atexit.register(process.wait)
+    atexit.register(ours.close)
+    return ours
+
+
+def start(
+    *arguments: str,
+    code: str | None = None,
+    engine: str = "",
+    cwd: Path | str | None = None,
+    streams: tuple[IO[Any] | int, IO[Any] | int] = (1, 2),
+    **environment: str,
+) -> Forked:
+    """Start `archspec ARGUMENTS`, or Python `code`, with these streams for its output and errors.
+
+    It has Keras's backend `engine` imported, or none. Environment variables are beside this
+    process's; one that is "" is not set.
+    """
+    from archspec.keras_model.starting import SETTINGS
+
+    inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    chosen = {"KERAS_BACKEND": engine, **SETTINGS} if engine else {}
+    variables = {n: value for n, value in (inherited | chosen | environment).items() if value}
+    task = {"arguments": arguments, "code": code, "cwd": os.fspath(cwd or Path.cwd())}
+    files = [stream if isinstance(stream, int) else stream.fileno() for stream in streams]
+    return Forked(_warm(engine), task | {"environment": variables}, files)
+
+
+def run(*arguments: str | Path, **how: Any) -> subprocess.CompletedProcess[str]:
+    """Return what came of `start(*arguments, **how)`, whose streams are kept."""
+    words = [str(argument) for argument in arguments]
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as complaints:
+        code = start(*words, streams=(output, complaints), **how).wait()
+        output.seek(0)
+        complaints.seek(0)
+        return subprocess.CompletedProcess(words, code, output.read(), complaints.read())
+
+
+def on_terminal(*arguments: str, columns: int = 80, **how: Any) -> str:
+    """Return what `archspec ARGUMENTS` writes to a terminal of so many columns."""
+    outer, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    defaults = {"NO_COLOR": "", "COLUMNS": "", "TERM": "xterm-256color"}
+    process = start(*arguments, streams=(inner, inner), **(defaults | how))
+    os.close(inner)
+    written = b""
+    try:
+        while part := os.read(outer, 65536):
+            written += part
+    except OSError:  # Linux says so that the other end is closed
+        pass
+    os.close(outer)
+    process.wait()
+    return written.decode().replace("\r\n", "\n")
+
+
+def output(*arguments: str) -> str:
+    """Return what a command prints that has nothing to complain of."""
+    done = run(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+# The warm process
+
+
+def _serve(requests: socket.socket) -> dict[str, Any]:
+    """Fork for each request; return, in the process that was forked, its task."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait
+    while True:
+        message, files, *_ = socket.recv_fds(requests, 1, 3)
+        if not message:
+            os._exit(0)
+        reply, *streams = files
+        if os.fork() == 0:
+            requests.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            return _forked(socket.socket(fileno=reply), streams)
+        for file in files:
+            os.close(file)
+
+
+def _forked(reply: socket.socket, streams: list[int]) -> dict[str, Any]:
+    """Fork again, and return in the new process; wait for it, and tell how it ended."""
+    with reply.makefile("rb") as lines:
+        task: dict[str, Any] = json.loads(lines.readline())
+    process = os.fork()
+    if process:
+        reply.sendall(NUMBER.pack(process))
+        reply.sendall(NUMBER.pack(os.waitpid(process, 0)[1]))
+        os._exit(0)
+    reply.close()
+    for number, file in enumerate(streams, start=1):
+        os.dup2(file, number)
+    for file in set(streams):
+        os.close(file)
+    return task
+
+
+def _open(number: int, errors: str) -> io.TextIOWrapper:
+    """Open a standard stream as Python does when it starts."""
+    file = open(number, "wb", closefd=False)  # noqa: SIM115
+    return io.TextIOWrapper(
+        file, "utf-8", errors, line_buffering=number == 2 or os.isatty(number), write_through=False
+    )
+
+
+def _begin(task: dict[str, Any]) -> None:
+    """Make this process what its task says."""
+    os.chdir(task["cwd"])
+    os.environ.clear()
+    os.environ.update(task["environment"])
+    sys.stdout = sys.__stdout__ = _open(1, "strict")
+    sys.stderr = sys.__stderr__ = _open(2, "backslashreplace")
+    sys.argv = ["archspec" if task["code"] is None else "-c", *task["arguments"]]
+    sys.path[0] = ""
+    sys.modules["__main__"] = ModuleType("__main__")
+
+
+if __name__ == "__main__":
+    for module in IMPORTED:
+        importlib.import_module(module)
+    if os.environ["KERAS_BACKEND"]:
+        importlib.import_module("archspec.keras_model.engine").load_keras()
+        importlib.import_module("tensorflow")  # Keras imports it on JAX as well, to seed it
+        importlib.import_module("archspec.training.fit")
+    work = _serve(socket.socket(fileno=int(sys.argv[1])))
+    _begin(work)
+    # At the top, so that the process ends as any other one: exit code, traceback, what is flushed.
+    if work["code"] is None:
+        sys.exit(importlib.import_module("archspec.cli").main())
+    exec(compile(work["code"], "<string>", "exec"), vars(sys.modules["__main__"]))  # noqa: S102
