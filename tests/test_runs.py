@@ -308,7 +308,9 @@ def test_only_weights_that_are_there_are_advised(home):
     (home / "best.keras").unlink()
     said = outcomes(home)
     assert said["resume"].endswith(": start a new run: `archspec.fit('run/spec.yaml')`")
-    assert said["evaluate"].endswith("put it back, or name run/final.keras, that of its last epoch")
+    assert said["evaluate"].endswith(
+        "put it back, or name run/final.keras, the model of its last epoch"
+    )
     assert trained.find(home / "final.keras")
 
 
