@@ -183,13 +183,15 @@ def test_flipping_makes_no_difference_between_an_image_and_its_mirror_image(runs
 @pytest.mark.keras
 def test_what_a_run_learnt_from_is_no_test(runs):
     one, elsewhere = runs / "one", runs / "elsewhere"
-    with pytest.raises(UsageError, match=r"elsewhere learnt from \d+ of the 359 test images"):
+    with pytest.raises(
+        UsageError, match=r"elsewhere was trained on \d+ of .*one's 359 test"
+    ):
         evaluate([one, elsewhere])
     assert evaluate([elsewhere]).notes == ()
     together = evaluate([one, elsewhere], part="all")
     assert together.result.scores.images == 1797
     assert len(together.notes) == 2
-    assert "one learnt from 1,258 of these 1,797 images" in together.notes[0]
+    assert "one was trained on 1,258 of these 1,797 images" in together.notes[0]
 
 
 @pytest.mark.keras
@@ -214,11 +216,11 @@ def test_images_that_are_not_any_more_those_of_training_are_refused(runs, tmp_pa
         said = (changed / name).read_text(encoding="utf-8")
         said = said.replace(known, "0" * 64)
         (changed / name).write_text(said, encoding="utf-8")
-    with pytest.raises(UsageError, match=r"digits is not what it was when .* was trained on it"):
+    with pytest.raises(UsageError, match=r"digits has changed since .* was trained on it"):
         evaluate(changed)
     found = evaluate(changed, data="digits")
     assert found.part == "all"
-    assert "may have learnt" in found.notes[0]
+    assert "may have been trained on" in found.notes[0]
 
 
 @pytest.mark.keras
@@ -267,7 +269,9 @@ def test_arrays_are_as_bright_as_in_training_or_as_said(runs, tmp_path):
     assert same.part == "test", "the images are those of training, wherever they come from"
     assert same.result.scores.cells == evaluate(runs / "one").result.scores.cells
     assert judged("unit.npz", DIGITS.images / 16, white=1).result.scores.cells == expected
-    with pytest.raises(UsageError, match=r"from 0 to 1, .* 16 for white: say with `white=`"):
+    with pytest.raises(
+        UsageError, match=r"from 0 to 1, .* 16 for white: give the value .* `white=`"
+    ):
         judged("unit.npz", DIGITS.images / 16)
     with pytest.raises(UsageError, match=r"values from 0 to 255, .* 16 for white"):
         judged("bytes.npz", DIGITS.images * 255 / 16)
@@ -395,7 +399,7 @@ def test_a_file_of_its_own_numbers_its_classes(runs):
     found = predict(runs / "bare.keras", DIGITS.images[:2], normalize="unit", white=16)
     assert found[0].guesses[0].class_name.isdecimal()
     assert "does not name its classes" in found.notes[0]
-    with pytest.raises(UsageError, match=r"from 0 to 15, .* say with `white=`"):
+    with pytest.raises(UsageError, match=r"from 0 to 15, .* give the value of white with `white=`"):
         predict(runs / "bare.keras", DIGITS.images[:1], normalize="unit")
 
 
@@ -449,12 +453,12 @@ REFUSED = [
     ("evaluate one --data small.yaml", "neither a folder of images nor a file of them"),
     ("evaluate half --data mnist", "mnist has `0`, `1`, `2`, `3`, `4`, which half does not know"),
     ("evaluate one --part valid", "'valid' is not one of"),
-    ("evaluate one --top 10", "`--top 10`: of 10 classes"),
+    ("evaluate one --top 10", "`--top 10` must be below 10"),
     ("evaluate one --top 0", "0 is not in the range"),
     ("evaluate one --batch 0", "0 is not in the range"),
     ("evaluate one --white 1", "`--white` is for arrays"),
     ("evaluate one --normalize unit", "`--normalize` is for .keras files"),
-    ("evaluate bare.keras", "say `--normalize`, one of unit, symmetric"),
+    ("evaluate bare.keras", "give `--normalize`, one of unit, symmetric"),
     ("evaluate bare.keras --normalize unit", "give `--data`"),
     ("evaluate bare.keras --normalize standardize", "'standardize' is not one of"),
     ("predict one", "Missing argument 'IMAGE...'"),
@@ -463,7 +467,7 @@ REFUSED = [
     ("predict one a.png --with one", "one is given twice"),
     ("predict one a.png --top 0", "0 is not in the range"),
     ("predict one a.png --white 0", "0.0 is not in the range"),
-    ("predict bare.keras a.png", "say `--normalize`"),
+    ("predict bare.keras a.png", "give `--normalize`"),
 ]
 
 
@@ -492,8 +496,8 @@ def test_a_wrong_wish_is_refused(here, monkeypatch, line, said):
     ("line", "said"),
     [
         ("predict flat.keras a.npy --normalize unit --flip", "`--flip` mirrors images of height"),
-        ("predict two.keras a.npy --normalize unit", "does not take single images"),
-        ("predict map.keras a.npy --normalize unit", "does not give one number for each"),
+        ("predict two.keras a.npy --normalize unit", "not single images of a fixed shape"),
+        ("predict map.keras a.npy --normalize unit", "does not output one number for each"),
         ("predict torn.keras a.npy --normalize unit", "damaged, or something else"),
         ("predict bare.keras a.npy --normalize torch", "torch` is for 3 channels"),
         ("predict one --with flat.keras a.npy --normalize unit", "tells 4 classes apart, not 10"),

@@ -162,7 +162,7 @@ def test_a_network_of_two_images_is_refused(name, keras):
     one, two = keras.Input((8, 8, 1), name="one"), keras.Input((8, 8, 1), name="two")
     together = keras.layers.Flatten()(keras.layers.Add()([one, two]))
     model = keras.Model([one, two], keras.layers.Dense(3, activation="softmax")(together))
-    with pytest.raises(UsageError, match="does not take single images"):
+    with pytest.raises(UsageError, match="not single images of a fixed shape"):
         python(name, model, images(2, (8, 8, 1)), normalize="none")
 
 

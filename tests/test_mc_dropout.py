@@ -142,7 +142,7 @@ def test_a_network_without_dropout_is_refused(home):
     [
         ({"mc_dropout": 0}, "`mc_dropout=0` must be a whole number from 1"),
         ({"mc_dropout": True}, "`mc_dropout=True` must be a whole number from 1"),
-        ({"seed": 1}, "goes with `mc_dropout=`"),
+        ({"seed": 1}, "needs `mc_dropout=`"),
     ],
 )
 def test_wrong_arguments_are_refused(home, wrong, said):

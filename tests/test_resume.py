@@ -20,7 +20,7 @@ import pytest
 
 import archspec
 from archspec.errors import SpecError, UsageError
-from archspec.runs import checkpoint, folder
+from archspec.runs import checkpoints, folder
 from archspec.runs.outcome import Run
 from archspec.runs.state import RunState
 from archspec.training import recorder
@@ -226,13 +226,13 @@ def test_of_a_damaged_checkpoint_the_one_before_takes_the_place(spec, whole):
 def test_no_flipped_bit_makes_another_checkpoint_of_one(tmp_path):
     arrays = {f"model/{size}": np.arange(size, dtype=np.float32) for size in (3, 40)}
     rows = [{"epoch": 1, "seconds": 0.5, "images_per_second": 2.0}]
-    path = checkpoint.save(tmp_path, checkpoint.Checkpoint(1, arrays, RunState(rows)))
+    path = checkpoints.save(tmp_path, checkpoints.Checkpoint(1, arrays, RunState(rows)))
     whole, results = path.read_bytes(), []
     for place in range(len(whole)):
         flipped = bytearray(whole)
         flipped[place] ^= 1 << place % 8
         path.write_bytes(flipped)
-        held, damaged = checkpoint.latest(tmp_path)
+        held, damaged = checkpoints.latest(tmp_path)
         results.append(held is None)
         if held is None:
             assert damaged == (path,)
@@ -395,7 +395,7 @@ def test_a_folder_that_can_no_longer_be_written_is_said(spec, monkeypatch):
 def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(
     spec, whole, monkeypatch, number
 ):
-    save = checkpoint.save
+    save = checkpoints.save
 
     def full(home, held, **others):
         if held.epoch == 3:
@@ -403,7 +403,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(
         return save(home, held, **others)
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save", full)
+        patch.setattr(checkpoints, "save", full)
         with pytest.raises(UsageError, match=rf"{os.strerror(number)}.*resume\('stopped'\)"):
             fit(spec, out="stopped")
     resume("stopped")
@@ -435,10 +435,10 @@ class Generators:
 def test_each_of_pytorchs_devices_draws_its_own_random_numbers_again(monkeypatch, gpus):
     keras = SimpleNamespace(backend=SimpleNamespace(backend=lambda: "torch"))
     monkeypatch.setitem(sys.modules, "torch", Generators(gpus, first=100))
-    held = checkpoint.random_state(keras)
+    held = checkpoints.random_state(keras)
     after = Generators(gpus, first=0)
     monkeypatch.setitem(sys.modules, "torch", after)
-    checkpoint.restore_random_state(held)
+    checkpoints.restore_random_state(held)
     assert [int(state[0]) for state in (after.cpu, *after.gpus)] == [*range(100, 101 + gpus)]
 
 
@@ -449,7 +449,7 @@ def sittings(home: Path) -> int:
 
 
 def done(home: Path) -> int:
-    held, _ = checkpoint.latest(home)
+    held, _ = checkpoints.latest(home)
     return held.epoch if held else 0
 
 

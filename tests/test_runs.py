@@ -37,7 +37,7 @@ from archspec.evaluation import trained
 from archspec.evaluation.scores import Cell, Scores
 from archspec.keras_model import engine
 from archspec.keras_model.export import Exported, UnequalError
-from archspec.runs import checkpoint, folder, storage
+from archspec.runs import checkpoints, folder, storage
 from archspec.runs.origin import MAY_CHANGE
 from archspec.runs.outcome import DivergedError, Run
 from archspec.runs.storage import DamagedError
@@ -298,7 +298,7 @@ def test_what_is_finished_is_not_overwritten_where_the_checkpoints_are_gone(home
     shutil.rmtree(home / "checkpoints")
     for name in lost:
         (home / name).unlink()
-    assert "no checkpoint left to go on from" in outcomes(home)["resume"]
+    assert "no checkpoint left to resume from" in outcomes(home)["resume"]
 
 
 @pytest.mark.usefixtures("no_engine")
@@ -335,7 +335,7 @@ def test_a_pipe_is_no_model_and_no_checkpoint(home):
             use(home)
     newest.unlink()
     os.mkfifo(newest)
-    assert checkpoint.latest(home)[1] == (newest,)
+    assert checkpoints.latest(home)[1] == (newest,)
 
 
 @pytest.mark.usefixtures("no_engine")
@@ -349,7 +349,7 @@ def test_checkpoints_that_are_damaged_or_misnamed_are_no_checkpoints(home):
 def test_a_misnamed_checkpoint_gives_way_to_the_one_before(home):
     newest = home / "checkpoints" / "epoch-0002.npz"
     newest.rename(newest.with_name("epoch-0007.npz"))
-    held, damaged = checkpoint.latest(home)
+    held, damaged = checkpoints.latest(home)
     assert held is not None
     assert held.epoch == 1
     assert [path.name for path in damaged] == ["epoch-0007.npz"]
@@ -369,10 +369,10 @@ def test_images_that_are_split_otherwise_today_are_not_taken_for_held_out(home):
     for name in ("data.json", "origin.json"):  # as if an archspec of another rule had written it
         path = home / name
         path.write_text(path.read_text("utf-8").replace(known, "0" * 64), encoding="utf-8")
-    with pytest.raises(UsageError, match=r"splits the data otherwise .* `part='all'` judges it"):
+    with pytest.raises(UsageError, match=r"splits the data differently .* `part='all'` scores it"):
         archspec.evaluate(home)
-    assert "splits the data otherwise" in archspec.evaluate(home, part="all").notes[0]
-    with pytest.raises(UsageError, match="images would be trained on that were held out"):
+    assert "splits the data differently" in archspec.evaluate(home, part="all").notes[0]
+    with pytest.raises(UsageError, match="held-out images would be trained on"):
         archspec.resume(home, epochs=3)
 
 

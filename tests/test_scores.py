@@ -167,7 +167,7 @@ def test_counting_takes_no_more_memory_for_more_images():
         ([0, 3], sure([0, 1], 3), "labels from 0 to 3 are not all from 0 to 2"),
         ([-1, 1], sure([0, 1], 3), "labels from -1 to 1"),
         ([0, 1], [[1, 0, 0], [np.nan, 0, 0]], "the prediction for image 2 holds infinity"),
-        ([0, 1], [[-4, 0, 9], [1, 0, 0]], "from -4 to 9 are no probabilities; .* logits"),
+        ([0, 1], [[-4, 0, 9], [1, 0, 0]], "from -4 to 9 are not probabilities; .* logits"),
         (np.zeros(0, int), np.zeros((0, 3)), "there are no images to score"),
     ],
 )
@@ -177,7 +177,7 @@ def test_what_cannot_be_scored_is_refused(labels, predictions, message):
 
 
 def test_two_classes_of_one_name_are_refused():
-    with pytest.raises(UsageError, match="two classes are called cat"):
+    with pytest.raises(UsageError, match="two classes have the name cat"):
         Tally(["cat", "dog", "cat"])
 
 

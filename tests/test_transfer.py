@@ -385,7 +385,7 @@ def test_what_the_spec_itself_freezes_stays_frozen():
         ("stag2", "`small` has no step `stag2`; did you mean `stage2`?"),
         ("stage1/unit3", "no step `stage1/unit3`; did you mean `stage1/unit"),
         ("conv", "steps: dropout1, fc1, global_avg_pool1, input, stage1, stage2, stem"),
-        ("fc1", "`fc1` cannot be frozen: `fc1/fully_connected` is new, its weights are random"),
+        ("fc1", "`fc1` cannot be frozen: `fc1/fully_connected` is new, with random weights"),
     ],
 )
 def test_a_step_that_cannot_be_frozen_is_refused(step, message):
@@ -483,7 +483,7 @@ def test_every_stage_is_looked_at_before_the_first():
         check_steps(transfer(*thaws), graph(), ["fc1-fully_connected"])
     assert [(path[2], problem.message) for path, problem in refused.value.problems] == [
         (0, "`small` has no step `stage3`"),
-        (1, "`fc1` cannot be frozen: `fc1/fully_connected` is new, its weights are random"),
+        (1, "`fc1` cannot be frozen: `fc1/fully_connected` is new, with random weights"),
     ]
 
 

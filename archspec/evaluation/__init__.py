@@ -1,1 +1,1 @@
-"""What a trained network takes images for, and how well it does."""
+"""Trained networks: their scores on images of known classes, and their predictions."""

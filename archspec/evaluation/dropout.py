@@ -1,9 +1,9 @@
-"""Monte-Carlo dropout: a network whose dropout goes on dropping when it answers.
+"""Monte-Carlo dropout: a network whose dropout stays active at inference.
 
-A network trained with dropout answers without it, which is the mean of all the networks that
-dropout makes of it only as long as nothing after it is curved (Srivastava et al. 2014, section 1).
-The mean of many passes with other units dropped in each is that mean by its definition, and their
-spread says how far the networks disagree (Gal & Ghahramani 2016, arXiv:1506.02142).
+A network trained with dropout stands for all networks that dropout can make of it. Inference
+without dropout gives their mean only if all that follows is linear (Srivastava et al. 2014, section
+1). The mean over many passes with dropout approximates it in general, and their spread shows how
+far the networks disagree (Gal & Ghahramani 2016, arXiv:1506.02142).
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ KINDS: Final = (
     *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
     *("AlphaDropout", "GaussianDropout"),
 )
-"""Keras's layers that leave out units at random. Those that leave out paths are not among them."""
+"""Keras's layers that drop units at random. Layers that drop whole paths are not among them."""
 
 
 def dropping(keras: Any, model: Any, seed: int, name: str = "the model") -> Any:
-    """Return a model that drops units also when it is not training, and no state with the first.
+    """Return a copy of a model whose dropout is active at inference too.
 
-    All else does as in `predict`: norms use their running statistics. Weights are shared.
+    Norms use their running statistics, as in `predict`. The copy shares the model's weights, but
+    no random state.
 
     Args:
-        keras: The module.
-        model: A Functional or Sequential model; dropout may be inside of nested models.
-        seed: Decides what is dropped, pass by pass, on each backend in its own way.
-        name: What a message calls the model.
+        keras: The Keras module.
+        model: A Functional or Sequential model, whose dropout may be inside nested models.
+        seed: Seed of what is dropped in each pass; the same on one backend, not across backends.
+        name: The model's name in messages.
 
     Raises:
         UsageError: The model has no dropout.
@@ -39,7 +40,7 @@ def dropping(keras: Any, model: Any, seed: int, name: str = "the model") -> Any:
     number = 0
 
     class Dropping(keras.layers.Layer):  # type: ignore[misc]
-        """A dropout that hears nothing of whether the model is training."""
+        """A dropout layer that is always active."""
 
         def __init__(self, layer: Any) -> None:
             super().__init__(name=layer.name)
@@ -55,7 +56,7 @@ def dropping(keras: Any, model: Any, seed: int, name: str = "the model") -> Any:
         nonlocal number
         if not isinstance(layer, kinds) or not layer.rate:
             return layer
-        # One of its own: with a seed, and whose random state is not the trained model's.
+        # A new layer, with a seed and a random state that the trained model does not share.
         fresh = type(layer).from_config({**layer.get_config(), "seed": seed + number})
         number += 1
         return Dropping(fresh)
@@ -64,7 +65,7 @@ def dropping(keras: Any, model: Any, seed: int, name: str = "the model") -> Any:
         changed = keras.models.clone_model(model, clone_function=replaced, recursive=True)
     if not number:
         raise UsageError(
-            f"{name} has no dropout, so each of the `mc_dropout=` passes would be the same: "
+            f"{name} has no dropout, so all of the `mc_dropout=` passes would be the same: "
             "train a network with a `dropout` step, or leave it out"
         )
     changed.jit_compile = model.jit_compile

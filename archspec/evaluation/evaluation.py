@@ -1,8 +1,8 @@
-"""Trained networks and images of known classes -> how well the networks tell these apart.
+"""Trained networks and images of known classes -> scores.
 
-Several networks are judged each by itself and as an ensemble, by the mean of their probabilities
-(CS231n 2016, lecture 7; Krizhevsky et al. 2012, section 6.1). Images go through in batches, so that
-as much memory is needed for a million of them as for a thousand.
+Several networks are scored each alone and together as an ensemble, by the mean of their
+probabilities (CS231n 2016, lecture 7; Krizhevsky et al. 2012, section 6.1). Images are read in
+batches, so that a million of them take no more memory than a thousand.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from archspec import arguments
 from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.evaluation import heldout, trained
-from archspec.evaluation.heldout import Images
-from archspec.evaluation.inference import ahead, averages, scores_of
+from archspec.evaluation.heldout import HeldOutImages
+from archspec.evaluation.inference import ahead, averages
 from archspec.evaluation.scores import Scores
 from archspec.evaluation.tally import TOP, Tally
 from archspec.evaluation.trained import Network, Place, Trained
@@ -30,24 +30,22 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Evaluation", "Result", "evaluate", "scores_of"]
-
 BATCH: Final = 32
-"""Images at a time, where no recipe says."""
+"""Images at a time, where there is no recipe."""
 
-Progress = Callable[[int, int], None]
-"""Told how many images are done, of how many."""
+ProgressCallback: TypeAlias = Callable[[int, int], None]
+"""Function that is called with the number of images done and the number of all images."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a network fared, or an ensemble of several."""
+    """Scores of one network, or of an ensemble."""
 
     name: str
-    """Of the run, as it was given."""
+    """Name of the run, as it was given."""
     measures: Mapping[str, float]
-    """Loss and metrics of the recipe, of the main output. An ensemble has those of its runs'
-    recipes if they are the same ones; a .keras file has none."""
+    """Loss and metrics of the recipe for the main output. An ensemble has them if its runs' recipes
+    have the same ones; a .keras file has none."""
     scores: Scores
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,31 +63,31 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation(Displayed):
-    """How one or several trained networks fared on the same images."""
+    """Scores of one or several trained networks on the same images."""
 
     RENDERER = "evaluation"
 
     data: str
-    """What the images are of."""
+    """Name of the data."""
     part: str
-    """Of that, `test`, `validation`, `train` or `all`."""
+    """The part of the data: `test`, `validation`, `train` or `all`."""
     flip: bool
-    """Whether an image's probabilities are the mean over it and its mirror image."""
+    """Whether probabilities are the mean over an image and its mirror image."""
     mc_dropout: int | None = field(default=None, kw_only=True)
-    """Over how many passes with dropout they are the mean; None for one without."""
+    """Number of passes with dropout that probabilities are the mean over; None without dropout."""
     runs: tuple[Result, ...]
     ensemble: Result | None
-    """Of all runs together, if they are several."""
+    """Scores of all runs together, if there are several."""
     notes: tuple[str, ...] = ()
-    """What else is to be known, as of images that were trained on."""
+    """Remarks, such as that some images were trained on."""
 
     @property
     def result(self) -> Result:
-        """The ensemble's, or the only run's."""
+        """The result of the ensemble, or of the only run."""
         return self.ensemble or self.runs[0]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data that `from_dict` reads back as the same."""
+        """Return plain data, from which `from_dict` makes an equal value."""
         return {
             "data": self.data,
             "part": self.part,
@@ -103,7 +101,7 @@ class Evaluation(Displayed):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Evaluation:
-        """What `to_dict` gave. Raises `UsageError` for anything else."""
+        """Return the value that `to_dict` turned into data; raise `UsageError` for other data."""
         try:
             return cls(
                 data=str(data["data"]),
@@ -115,7 +113,7 @@ class Evaluation(Displayed):
                 mc_dropout=None if data.get("mc_dropout") is None else int(data["mc_dropout"]),
             )
         except (AttributeError, LookupError, TypeError, ValueError):
-            raise UsageError("this is not an evaluation as archspec writes it") from None
+            raise UsageError("this is not an evaluation that archspec wrote") from None
 
 
 def evaluate(
@@ -130,34 +128,33 @@ def evaluate(
     white: float | None = None,
     mc_dropout: int | None = None,
     seed: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Evaluation:
-    """Score trained networks on images they were not trained on, alone and together.
+    """Score trained networks on images that they were not trained on, each alone and together.
 
-    Each network gets the same images, prepared as its own were; several answer together by the mean
-    of their probabilities.
+    Every network gets the same images, prepared as in its training. Together they predict by the
+    mean of their probabilities.
 
     Args:
         runs: A run, its folder or a .keras file, or a list of them.
-        data: Other data: a source's name, or a path, as `fit` takes it. Those of the runs unless
-            given.
-        part: `test`, `validation`, `train` or `all`. The test images, unless given; of other data
-            without any, all.
-        flip: Take the mean over an image and its mirror image.
-        batch: Images at a time.
-        top: The k of top-k accuracy.
-        normalize: How the images of .keras files were prepared.
-        white: The value of white in arrays; as in training, unless given.
-        mc_dropout: Take the mean over so many passes with dropout alone active.
-        seed: What decides which units are dropped.
-        progress: Is told how many images are done, of how many.
+        data: Other data than the runs': the name of a source or a path, as `fit` takes it.
+        part: `test`, `validation`, `train` or `all`. By default the test images; of other data
+            without test images, all.
+        flip: Whether to take the mean over an image and its mirror image.
+        batch: Images at a time; by default as in training.
+        top: The k of top-k accuracy; by default 5.
+        normalize: How the images of .keras files were normalised.
+        white: The value of white in arrays; by default as in training.
+        mc_dropout: Number of passes with dropout active to take the mean over.
+        seed: Seed of the units that are dropped.
+        progress: Function to call with the number of images done and the number of all images.
 
     Returns:
         An evaluation that prints itself: loss, metrics and scores of each run, and of all together.
 
     Raises:
-        UsageError: If an argument is wrong, the data are not what they were, or a network learnt
-            from images that were to be held out.
+        UsageError: An argument is wrong, the data have changed, or a network was trained on images
+            that should be held out.
     """
     parts = (*heldout.PARTS, heldout.ALL)
     if part is not None:
@@ -170,8 +167,8 @@ def evaluate(
     chosen = trained.find(runs, normalize)
     choice = heldout.choose(chosen, data)
     if white is not None and choice.recipe.source != "arrays":
-        raise UsageError("`white=` is for arrays; of other data white is known")
-    # Keras takes seconds to load: where a run says what it takes, its data are looked at first.
+        raise UsageError("`white=` is for arrays; the white of other data is known")
+    # Keras takes seconds to load, so the data are checked first where a run tells its classes.
     known = next((each for each in chosen if each.class_names and each.input_shape), None)
     if known and known.class_names and known.input_shape:
         recipe = heldout.with_known_classes(
@@ -195,13 +192,13 @@ def evaluate(
 
 
 def batch_of(given: int | None, chosen: Sequence[Trained], count: int) -> int:
-    """Return how many of `count` images are judged at a time: as in training, if nothing says."""
+    """Return how many of `count` images to take at a time: by default as in training."""
     recipes = [each.recipe for each in chosen if each.recipe]
     return min(given or (recipes[0].batch if recipes else BATCH), count)
 
 
 def check_numbers(batch: int | None, top: int | None, white: float | None) -> None:
-    """Raise `UsageError` for a number that cannot be."""
+    """Raise `UsageError` for an invalid number."""
     for name, number in (("batch", batch), ("top", top)):
         if number is not None:
             arguments.whole(name, number)
@@ -210,31 +207,31 @@ def check_numbers(batch: int | None, top: int | None, white: float | None) -> No
 
 
 def check_passes(mc_dropout: int | None, seed: int | None) -> None:
-    """Raise `UsageError` for a number of passes, or a seed of what they drop, that cannot be."""
+    """Raise `UsageError` for an invalid number of passes with dropout, or an invalid seed."""
     if mc_dropout is not None:
         arguments.whole("mc_dropout", mc_dropout)
     if seed is not None:
         arguments.whole("seed", seed, least=0)
         if mc_dropout is None:
-            raise UsageError("`seed=` says what is dropped, and goes with `mc_dropout=`")
+            raise UsageError("`seed=` is the seed of dropped units, and needs `mc_dropout=`")
 
 
 def _check_top(top: int | None, classes: int) -> None:
     if top is not None and top >= classes:
-        raise UsageError(f"`top={top}`: of {classes} classes, one of the {classes} is always right")
+        raise UsageError(f"`top={top}` must be below {classes}, the number of classes")
 
 
 def _judge(
     networks: Sequence[Network],
-    images: Images,
+    images: HeldOutImages,
     batch: int,
     top: Sequence[int],
     flip: bool,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
 ) -> tuple[tuple[Result, ...], Result | None]:
     keras, count = networks[0].keras, len(images.indices)
     judges = [_Judge(keras, network.trained, images, top) for network in networks]
-    together = _Judge(keras, _common([each.trained for each in networks]), images, top)
+    ensemble = _Judge(keras, _common([each.trained for each in networks]), images, top)
 
     def read(step: int) -> tuple[Any, dict[int, Any]]:
         part = slice(step * batch, (step + 1) * batch)
@@ -248,20 +245,21 @@ def _judge(
         for network, judge, store, limits in zip(
             networks, judges, images.stores, images.ranges, strict=True
         ):
-            found = network.probabilities(pixels[id(store)], limits=limits, batch=batch, flip=flip)
-            judge.add(labels, found)
-            total = total + found
+            given = pixels[id(store)]
+            predicted = network.probabilities(given, limits=limits, batch=batch, flip=flip)
+            judge.add(labels, predicted)
+            total = total + predicted
         if len(networks) > 1:
-            together.add(labels, total / len(networks))
+            ensemble.add(labels, total / len(networks))
         done += len(labels)
         if progress:
             progress(done, count)
     results = tuple(judge.result() for judge in judges)
-    return results, together.result() if len(networks) > 1 else None
+    return results, ensemble.result() if len(networks) > 1 else None
 
 
 def _common(chosen: Sequence[Trained]) -> Trained:
-    """An ensemble as if it were one: with a recipe if all have the same loss and metrics."""
+    """Return an ensemble as one network, with a recipe if all have the same loss and metrics."""
     recipes = [each.recipe for each in chosen]
     same = all(
         recipe is not None
@@ -275,11 +273,11 @@ def _common(chosen: Sequence[Trained]) -> Trained:
 
 @dataclass(slots=True)
 class _Judge:
-    """Counts and measures probabilities as they come."""
+    """Scores, loss and metrics of one network, updated batch by batch."""
 
     keras: Any
     network: Trained
-    images: Images
+    images: HeldOutImages
     top: Sequence[int]
     tally: Tally = field(init=False)
     loss: Any = None
@@ -301,15 +299,15 @@ class _Judge:
             for i, each in enumerate(recipe.metrics)
         ]
 
-    def add(self, labels: NDArray[np.int32], found: NDArray[np.float64]) -> None:
+    def add(self, labels: NDArray[np.int32], probabilities: NDArray[np.float64]) -> None:
         import numpy as np  # noqa: PLC0415
 
-        self.tally.add(labels, found)
+        self.tally.add(labels, probabilities)
         if self.loss is None:
             return
         classes = len(self.images.class_names)
         truth = np.eye(classes, dtype=np.float32)[labels] if self.one_hot else labels
-        predicted = found.astype(np.float32)
+        predicted = probabilities.astype(np.float32)
         self.total += float(self.loss(truth, predicted)) * len(labels)
         for metric in self.metrics:
             metric.update_state(truth, predicted)
@@ -324,6 +322,6 @@ class _Judge:
 
 
 def _of_probabilities(named: Named) -> Named:
-    """The same, whatever it says of logits: here there are none any more."""
+    """Return a loss or metric without `from_logits`, since it gets probabilities here."""
     arguments = {key: value for key, value in named.arguments.items() if key != "from_logits"}
     return named.model_copy(update={"arguments": arguments})

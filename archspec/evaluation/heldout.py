@@ -1,4 +1,4 @@
-"""The images that trained networks are judged on: the same for all, none that one learnt from."""
+"""The images to score trained networks on: the same for all, and none that one was trained on."""
 
 from __future__ import annotations
 
@@ -30,38 +30,35 @@ PARTS: Final = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 ALL: Final = "all"
 
 WITHIN: Final = ("images", "labels", "split")
-"""What a recipe says of where images and labels are in a file."""
+"""Keys of a recipe that locate images and labels in a file."""
 
 
 class EmptyPartError(UsageError):
-    """A part of the data without an image; others have some."""
+    """The chosen part of the data is empty; others have images."""
 
     def __init__(self, name: str, part: str, others: Sequence[str]) -> None:
-        super().__init__(f"{name} has no {part} images: say `part=` {' or '.join(others)}")
+        super().__init__(f"{name} has no {part} images: choose `part=` {' or '.join(others)}")
         self.name = name
         self.others = others
 
 
 LOOKED_AT: Final = 1_000
-"""Images of an array that are looked at for its extremes."""
+"""Number of an array's images from which its extremes are taken."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Which data, before any of it is loaded."""
+class DataChoice:
+    """The chosen data, before any of it is loaded."""
 
     recipe: DataRecipe
     is_own: bool
-    """Whether it is where the networks' own training images came from."""
+    """Whether it is the source of the networks' own training images."""
     is_given: bool
     """Whether the user named it."""
 
 
-def choose(trained: Sequence[Trained], data: str | PathLike[str] | None) -> Choice:
-    """The data to judge on: what is given, a source's name or a path; else the runs' own.
-
-    Raises `UsageError`.
-    """
+def choose(trained: Sequence[Trained], data: str | PathLike[str] | None) -> DataChoice:
+    """Return the data to score on: `data`, a source's name or a path, or else the runs' own."""
     runs = [(each, each.recipe.data) for each in trained if each.recipe is not None]
     if data is not None:
         fields = _source(fspath(data))
@@ -69,23 +66,23 @@ def choose(trained: Sequence[Trained], data: str | PathLike[str] | None) -> Choi
         if own is None and runs:
             learnt = runs[0][1]
             fields["on_error"] = learnt.on_error
-            if learnt.source == fields["source"]:  # a table like the one that was learnt from
+            if learnt.source == fields["source"]:  # a table like the training one
                 fields |= {field: getattr(learnt, field) for field in WITHIN}
-        return Choice(own or DataRecipe.model_validate(fields), own is not None, True)
+        return DataChoice(own or DataRecipe.model_validate(fields), own is not None, True)
     if not runs:
-        raise UsageError(f"{trained[0].name} does not say what it was trained on: give `data=`")
+        raise UsageError(f"{trained[0].name} does not record its training data: give `data=`")
     first, recipe = runs[0]
     for other, theirs in runs[1:]:
         if not _is_there(theirs, recipe.model_dump()):
             raise UsageError(
                 f"{first.name} was trained on {_where(recipe)} and {other.name} on "
-                f"{_where(theirs)}: say with `data=` on which to judge them"
+                f"{_where(theirs)}: choose one with `data=`"
             )
-    return Choice(recipe, True, False)
+    return DataChoice(recipe, True, False)
 
 
 def _source(given: str) -> dict[str, Any]:
-    """What a recipe says of the data that a name or a path means; it must be there."""
+    """Return the recipe's keys for data by name or path; raise `UsageError` if there is none."""
     fields: dict[str, Any] = dict(meant(given))
     source = fields["source"]
     if source not in SOURCES:
@@ -96,7 +93,7 @@ def _source(given: str) -> dict[str, Any]:
     if needed and needed not in fields:
         hint = "name the folder or the file itself"
         if needed == "name":
-            hint = "which only a run's recipe can say"
+            hint = "which only a run's recipe can give"
         raise UsageError(f"`data={given!r}` needs a {needed}: {hint}")
     if "path" in fields:
         path = Path(given)
@@ -110,7 +107,7 @@ def _source(given: str) -> dict[str, Any]:
 
 
 def _is_there(recipe: DataRecipe, fields: dict[str, Any]) -> bool:
-    """Whether a recipe's images are where these fields say, as far as they do."""
+    """Return whether a recipe's images are in the place that these fields give."""
     for field in fields.keys() & {"source", "name", "path", *WITHIN}:
         here, there = getattr(recipe, field), fields[field]
         if field == "path" and here and there:
@@ -125,11 +122,13 @@ def _where(recipe: DataRecipe) -> str:
 
 
 def with_known_classes(
-    choice: Choice, name: str, class_names: tuple[str, ...] | None, shape: Shape
+    choice: DataChoice, name: str, class_names: tuple[str, ...] | None, shape: Shape
 ) -> DataRecipe:
-    """The recipe for the data's images of classes that a network knows, none of others.
+    """Return the recipe for the data's images of the classes of a network, without loading them.
 
-    Loads no pixels. Raises `UsageError` where there are others.
+    Raises:
+        UsageError: The data have other classes, or images that do not fit.
+
     """
     recipe = choice.recipe
     try:
@@ -147,12 +146,12 @@ def with_known_classes(
             f"{_where(recipe)} has {listed(strange)}, which {name} does not "
             f"know; it knows {listed(class_names)}"
         )
-    found = tuple(each for each in class_names if each in there)
-    return recipe if found == there else recipe.model_copy(update={"classes": found})
+    known = tuple(each for each in class_names if each in there)
+    return recipe if known == there else recipe.model_copy(update={"classes": known})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Images:
+class HeldOutImages:
     """Images of known classes, as each of several networks takes them."""
 
     name: str
@@ -161,24 +160,26 @@ class Images:
     indices: NDArray[np.intp]
     labels: NDArray[np.int32]
     stores: tuple[Pixels, ...]
-    """For each network; the same one for those that take the same pixels."""
+    """Pixels for each network; networks that take the same pixels share them."""
     ranges: tuple[Range | None, ...]
-    """For each network, black and white in its store; None where they are those of its training."""
+    """Black and white of each network's pixels; None where they are those of its training."""
     notes: tuple[str, ...]
-    """What else is to be known of what is judged."""
+    """Remarks about the images."""
 
 
 def load(
     networks: Sequence[Network],
-    choice: Choice,
+    choice: DataChoice,
     recipe: DataRecipe,
     *,
     part: str | None = None,
     white: float | None = None,
-) -> Images:
-    """The images of a part, or of the part that is usual: the test's, or of foreign data all.
+) -> HeldOutImages:
+    """Load the images of a part: by default the test images, or all of foreign data.
 
-    Raises `UsageError` where there are none, or where one of the networks learnt from them.
+    Raises:
+        UsageError: There are none, or one of the networks was trained on them.
+
     """
     import numpy as np  # noqa: PLC0415
 
@@ -232,7 +233,7 @@ def load(
         )
         for network, store in zip(networks, stores, strict=True)
     ]
-    return Images(
+    return HeldOutImages(
         name=data.name,
         part=part,
         class_names=class_names,
@@ -254,7 +255,7 @@ def _range(
     arrays: bool,
     known: bool,
 ) -> Range | None:
-    """Black and white; what they were in training where the images are `known` from there."""
+    """Return black and white: those of training if the images are `known` from there."""
     if not arrays:
         if store.range is None:  # files that do not state their white
             return network.preprocessing.range
@@ -268,7 +269,7 @@ def _range(
 
 
 def _loaded(networks: Sequence[Network], recipe: DataRecipe) -> list[Data]:
-    """The data for each network, loaded once for those that take the same pixels."""
+    """Return the data for each network, loaded once for those that take the same pixels."""
     known: dict[tuple[str, Shape], Data] = {}
     for network in networks:
         key = network.preprocessing.resize, network.input_shape
@@ -278,8 +279,8 @@ def _loaded(networks: Sequence[Network], recipe: DataRecipe) -> list[Data]:
     return [known[each.preprocessing.resize, each.input_shape] for each in networks]
 
 
-def _changed(networks: Sequence[Network], choice: Choice, data: Data) -> list[str]:
-    """Say that images changed since they were trained on; where they were not asked for, refuse."""
+def _changed(networks: Sequence[Network], choice: DataChoice, data: Data) -> list[str]:
+    """Return notes on images that changed since training; raise unless they were asked for."""
     notes = []
     for network in networks:
         recipe, before = network.trained.recipe, network.trained.fingerprint
@@ -287,21 +288,21 @@ def _changed(networks: Sequence[Network], choice: Choice, data: Data) -> list[st
             continue
         if not choice.is_own or not _is_there(recipe.data, choice.recipe.model_dump()):
             continue
-        changed = f"{data.name} is not what it was when {network.name} was trained on it"
+        changed = f"{data.name} has changed since {network.name} was trained on it"
         if not choice.is_given:
             there = recipe.data.path or recipe.data.source
             raise UsageError(
-                f"{changed}, so which images it learnt is not known: "
-                f"`data={there!r}` judges it nevertheless"
+                f"{changed}, so it is not known which images it was trained on: "
+                f"`data={there!r}` scores it nevertheless"
             )
-        notes.append(f"{changed}: it may have learnt some of these images")
+        notes.append(f"{changed}: it may have been trained on some of these images")
     return notes
 
 
 def _split_anew(
     networks: Sequence[Network], splits: Mapping[str, Sequence[Any]], part: str | None
 ) -> list[str]:
-    """Say that images would be split otherwise today; refuse where that decides what is judged."""
+    """Return notes on a different split of the images today; raise if the part depends on it."""
     notes = []
     for network in networks:
         data = network.trained.data
@@ -312,17 +313,18 @@ def _split_anew(
         same = split_digest((train, validation, test)) == data.split if data.split else True
         if same and sizes == data.images:
             continue
-        other = f"this archspec splits the data otherwise than that which trained {network.name}"
+        other = f"this archspec splits the data differently than {network.name} did"
         if part != ALL:
             raise UsageError(
-                f"{other}, so which images it learnt is not known: `part='{ALL}'` judges it on all"
+                f"{other}, so it is not known which images it was trained on: "
+                f"`part='{ALL}'` scores it on all"
             )
-        notes.append(f"{other}: it has learnt some of these images")
+        notes.append(f"{other}: it was trained on some of these images")
     return notes
 
 
 def _learnt(splits: Mapping[str, Sequence[Any]], chosen: NDArray[np.intp], part: str) -> list[str]:
-    """Say how many of the images were trained on; where they were to be held out, refuse."""
+    """Return notes on images that were trained on; raise if they should be held out."""
     import numpy as np  # noqa: PLC0415
 
     notes = []
@@ -331,10 +333,10 @@ def _learnt(splits: Mapping[str, Sequence[Any]], chosen: NDArray[np.intp], part:
         if learnt and part not in {ALL, "train"}:
             first = next(iter(splits))
             raise UsageError(
-                f"{name} learnt from {learnt:,} of the {len(chosen):,} {part} images of {first}: "
+                f"{name} was trained on {learnt:,} of {first}'s {len(chosen):,} {part} images: "
                 "their recipes split the data differently (data.seed, data.test, "
-                "data.validation); judge them apart, or train them alike"
+                "data.validation); score them separately, or train them with the same split"
             )
         if learnt:
-            notes.append(f"{name} learnt from {learnt:,} of these {len(chosen):,} images")
+            notes.append(f"{name} was trained on {learnt:,} of these {len(chosen):,} images")
     return notes

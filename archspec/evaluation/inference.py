@@ -1,7 +1,8 @@
-"""Images -> probabilities: what a trained network takes them for, a batch at a time."""
+"""Images -> a trained network's probabilities, a batch at a time."""
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,33 +17,39 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from archspec.training.feeding import Feed
+    from archspec.data.dataset import Subset
+    from archspec.data.preprocessing import Preprocessing
 
 T = TypeVar("T")
 
 
-def scores_of(keras: Any, model: Any, feed: Feed, class_names: Sequence[str]) -> Scores:
-    """How well a model's main output tells the images of a feed apart, as they are.
-
-    Neither the feed's order nor its augmentations matter.
-    """
-    part, batch = feed.part, min(feed.batch, len(feed.part))
+def scores_of(
+    keras: Any,
+    model: Any,
+    part: Subset,
+    preprocessing: Preprocessing,
+    class_names: Sequence[str],
+    *,
+    batch: int,
+) -> Scores:
+    """Return the scores of a model's main output on a part of the data."""
+    batch = min(batch, len(part))
     tally = Tally(class_names)
 
     def read(step: int) -> tuple[Any, Any]:
         chosen = slice(step * batch, (step + 1) * batch)
-        return feed.preprocessing(part.pixels.read(part.indices[chosen])), part.labels[chosen]
+        return preprocessing(part.pixels.read(part.indices[chosen])), part.labels[chosen]
 
-    for images, labels in ahead(read, feed.steps):
+    for images, labels in ahead(read, math.ceil(len(part) / batch)):
         tally.add(labels, probabilities(keras, model, images, batch=batch))
     return tally.scores()
 
 
 def probabilities(keras: Any, model: Any, images: Any, *, batch: int) -> NDArray[np.float64]:
-    """(images, classes) of a model's main output; of logits, what a softmax makes of them.
+    """Return (images, classes): probabilities of a model's main output, by softmax from logits.
 
-    Fewer images than `batch` are filled up: for another number of them, as in the last batch, the
-    backends would compile the network again.
+    Fewer images than `batch` are padded, because the backends would compile the network again for
+    another number of them, as in the last batch.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -50,23 +57,23 @@ def probabilities(keras: Any, model: Any, images: Any, *, batch: int) -> NDArray
     if count < batch:
         images = np.concatenate([images, np.repeat(images[:1], batch - count, axis=0)])
     output = main_output(model)
-    found = model.predict_on_batch(images)
-    found = np.asarray(found[MAIN_OUTPUT] if isinstance(found, dict) else found)[:count]
-    found = found.astype(np.float64)
+    predicted = model.predict_on_batch(images)
+    predicted = np.asarray(predicted[MAIN_OUTPUT] if isinstance(predicted, dict) else predicted)[:count]
+    predicted = predicted.astype(np.float64)
     if gives_probabilities(keras, output):
-        return found
-    found = np.exp(found - found.max(axis=1, keepdims=True))
-    softmax: NDArray[np.float64] = found / found.sum(axis=1, keepdims=True)
+        return predicted
+    powers = np.exp(predicted - predicted.max(axis=1, keepdims=True))
+    softmax: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
     return softmax
 
 
 def main_output(model: Any) -> Any:
-    """The tensor of a network's `layers`, beside which heads may stand."""
+    """Return the tensor at the end of a network's `layers`, which may also have heads."""
     return model.outputs[0] if len(model.outputs) == 1 else model.output[MAIN_OUTPUT]
 
 
 def ahead(make: Callable[[int], T], count: int) -> Iterator[T]:
-    """`make` of 0, 1, ..: each is made in another thread while the one before is worked on."""
+    """Yield `make(0)`, `make(1)`, ..., each made in another thread while the one before is used."""
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
         waiting = deque([pool.submit(make, 0)] if count else [])
         for index in range(1, count + 1):
@@ -76,7 +83,7 @@ def ahead(make: Callable[[int], T], count: int) -> Iterator[T]:
 
 
 def averages(keras: Any, logs: Mapping[str, Any]) -> dict[str, float]:
-    """A number for each measure: of a metric with a value for each class, their mean."""
+    """Return a number for each measure; for a metric with a value per class, their mean."""
     return {
         name: value if isinstance(value, float) else float(keras.ops.convert_to_numpy(value).mean())
         for name, value in logs.items()

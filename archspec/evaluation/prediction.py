@@ -1,6 +1,6 @@
-"""Trained networks and new images -> the classes that these likely show.
+"""Trained networks and new images -> the most likely classes of each image.
 
-Several networks answer together, by the mean of their probabilities.
+Several networks predict together, by the mean of their probabilities.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from archspec.data.values import Range
 from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.evaluation import trained
-from archspec.evaluation.evaluation import Progress, check_numbers, check_passes
+from archspec.evaluation.evaluation import ProgressCallback, check_numbers, check_passes
 from archspec.evaluation.inference import ahead
 from archspec.evaluation.trained import Network, Place
 from archspec.ops.shape import Shape
@@ -26,37 +26,37 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOP: Final = 3
-"""How many classes of an image are told."""
+"""Number of classes to return for an image."""
 
 BATCH: Final = 32
 """Images at a time."""
 
 
 class Guess(NamedTuple):
-    """A class that an image may show."""
+    """A class of an image, with its probability."""
 
     class_name: str
     probability: float
     deviation: float | None = None
-    """Standard deviation of the probability over the passes of `mc_dropout`."""
+    """Standard deviation of the probability over the passes with dropout."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What networks take an image for."""
+    """The most likely classes of one image."""
 
     image: str
-    """Its file, or its place in an array, as photos.npy[3]."""
+    """Path of the file, or position in an array such as photos.npy[3]."""
     guesses: tuple[Guess, ...]
-    """The likeliest first; none where the image cannot be read."""
+    """Classes, the most likely first; empty if the image cannot be read."""
     error: str | None = None
-    """Why it cannot be read."""
+    """The reason why the image cannot be read, else None."""
 
     def to_dict(self) -> dict[str, Any]:
-        said: dict[str, Any] = {"image": self.image}
+        data: dict[str, Any] = {"image": self.image}
         if self.error is not None:
-            return {**said, "error": self.error}
-        return {**said, "predictions": [_said(guess) for guess in self.guesses]}
+            return {**data, "error": self.error}
+        return {**data, "predictions": [_guess_data(guess) for guess in self.guesses]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Prediction:
@@ -68,9 +68,9 @@ class Prediction:
         return cls(str(data["image"]), tuple(guesses), None if error is None else str(error))
 
 
-def _said(guess: Guess) -> dict[str, Any]:
-    said = {"class": guess.class_name, "probability": guess.probability}
-    return said if guess.deviation is None else {**said, "deviation": guess.deviation}
+def _guess_data(guess: Guess) -> dict[str, Any]:
+    data = {"class": guess.class_name, "probability": guess.probability}
+    return data if guess.deviation is None else {**data, "deviation": guess.deviation}
 
 
 def _float(value: Any) -> float | None:
@@ -79,15 +79,15 @@ def _float(value: Any) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Predictions(Displayed, Sequence[Prediction]):
-    """What networks take some images for, in the order in which these were given."""
+    """Predictions for several images, in the order given."""
 
     RENDERER = "predictions"
 
     runs: tuple[str, ...]
-    """Which networks, as they were given; several answer together."""
+    """Names of the networks, as they were given."""
     images: tuple[Prediction, ...]
     notes: tuple[str, ...] = ()
-    """What else is to be known, as that classes have no names."""
+    """Remarks, such as that the classes have no names."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -101,7 +101,7 @@ class Predictions(Displayed, Sequence[Prediction]):
         return tuple(image for image in self.images if image.error is not None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data that `from_dict` reads back as the same."""
+        """Return plain data, from which `from_dict` makes an equal value."""
         return {
             "runs": list(self.runs),
             "images": [image.to_dict() for image in self.images],
@@ -110,7 +110,7 @@ class Predictions(Displayed, Sequence[Prediction]):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Predictions:
-        """What `to_dict` gave. Raises `UsageError` for anything else."""
+        """Return the value that `to_dict` turned into data; raise `UsageError` for other data."""
         try:
             return cls(
                 tuple(map(str, data["runs"])),
@@ -118,7 +118,7 @@ class Predictions(Displayed, Sequence[Prediction]):
                 tuple(map(str, data["notes"])),
             )
         except (AttributeError, LookupError, TypeError, ValueError):
-            raise UsageError("these are no predictions as archspec writes them") from None
+            raise UsageError("these are not predictions that archspec wrote") from None
 
 
 def predict(
@@ -132,34 +132,33 @@ def predict(
     white: float | None = None,
     mc_dropout: int | None = None,
     seed: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Predictions:
-    """Return which classes trained networks see in images.
+    """Predict the classes of images with one or several trained networks.
 
-    Each image is prepared as those that a network was trained on; several networks answer together
-    by the mean of their probabilities.
+    Images are prepared for each network as in its training. Several networks predict together by
+    the mean of their probabilities.
 
     Args:
         runs: A run, its folder or a .keras file, or a list of them.
-        images: Files, folders of them, .npy and .npz arrays, or an array (n, height, width,
+        images: Files, folders of files, .npy and .npz arrays, or an array (n, height, width,
             channels).
-        top: How many classes of an image are told, the likeliest first.
-        flip: Take the mean over an image and its mirror image.
+        top: Number of classes to return for an image, the most likely first.
+        flip: Whether to take the mean over an image and its mirror image.
         batch: Images at a time.
-        normalize: How the images of .keras files were prepared.
-        white: The value of white in arrays. Black is then 0, or in training's proportion to white
-            where there are negative values; both are as in training, unless given.
-        mc_dropout: Take the mean over so many passes with dropout alone active, and their standard
-            deviation.
-        seed: What decides which units are dropped.
-        progress: Is told how many images are done, of how many.
+        normalize: How the images of .keras files were normalised.
+        white: The value of white in arrays; by default as in training. Black is then 0, or with
+            negative values, in the same proportion to white as in training.
+        mc_dropout: Number of passes with dropout active to take mean and standard deviation over.
+        seed: Seed of the units that are dropped.
+        progress: Function to call with the number of images done and the number of all images.
 
     Returns:
-        Predictions that print themselves: for each image its likeliest classes, or why it cannot be
-        read.
+        Predictions that print themselves: the most likely classes of each image, or the reason why
+        it cannot be read.
 
     Raises:
-        UsageError: If anything but single images is wrong.
+        UsageError: An argument is wrong. An image that cannot be read is not an error.
     """
     check_numbers(batch, top, white)
     arguments.flag("flip", flip)
@@ -177,35 +176,35 @@ def predict(
     trained.check_together(networks, flip=flip)
     chunks = newimages.chunks(images, networks[0].input_shape, batch)
     if white is not None and all(chunk.extremes is None for chunk in chunks):
-        raise UsageError("`white=` is for arrays; of image files white is known")
-    # All of them first: before much is computed it is known that none is refused.
+        raise UsageError("`white=` is for arrays; the white of image files is known")
+    # For all chunks first, so that none is refused after much was computed.
     ranges = [[_range(network, chunk, white) for network in networks] for chunk in chunks]
     names, notes = chosen[0].class_names, []
     if names is None:
         names = tuple(map(str, range(networks[0].classes)))
         notes.append(f"{chosen[0].name} does not name its classes: they are numbers, from 0")
     counts = [len(chunk.names) for chunk in chunks]
-    found: list[Prediction] = []
+    predictions: list[Prediction] = []
     pixels = ahead(lambda index: _read(chunks[index], networks), len(chunks))
     for chunk, limits, read in zip(chunks, ranges, pixels, strict=True):
         answers = _answers(networks, read, limits, min(batch, max(counts)), flip)
-        found += (
+        predictions += (
             Prediction(image, *_guesses(answer, names, top, spreads=mc_dropout is not None))
             for image, answer in zip(chunk.names, answers, strict=True)
         )
         if progress:
-            progress(len(found), sum(counts))
-    return Predictions(tuple(each.name for each in chosen), tuple(found), tuple(notes))
+            progress(len(predictions), sum(counts))
+    return Predictions(tuple(each.name for each in chosen), tuple(predictions), tuple(notes))
 
 
 def _range(network: Network, chunk: Chunk, white: float | None) -> Range | None:
-    if chunk.extremes is None:  # files, which are read in the range of training
+    if chunk.extremes is None:  # image files, which are read in the range of training
         return network.preprocessing.range
     return network.range_of(chunk.extremes, chunk.where, white)
 
 
 def _read(chunk: Chunk, networks: Sequence[Network]) -> list[list[Any]]:
-    """Return the pixels of each image for each network, or why there are none."""
+    """Return for each network the pixels of each image, or the reason why there are none."""
     known: dict[tuple[Shape, str, Range | None], list[Any]] = {}
     keys = [
         (each.input_shape, each.preprocessing.resize, each.preprocessing.range) for each in networks
@@ -223,7 +222,7 @@ def _answers(
     batch: int,
     flip: bool,
 ) -> list[Any]:
-    """Return the mean probabilities of each image and their spread, or why it cannot be read."""
+    """Return for each image the probabilities and their deviation, or the reason for none."""
     import numpy as np  # noqa: PLC0415
 
     answers = [next((p for p in of if isinstance(p, str)), None) for of in zip(*read, strict=True)]
@@ -239,12 +238,12 @@ def _answers(
             squares = squares + each**2
     if not np.isfinite(total).all():
         names = " or ".join(network.name for network in networks)
-        raise UsageError(f"{names} answers with infinity or no number: its weights are no good")
+        raise UsageError(f"{names} produced infinite or NaN outputs: its weights are corrupt")
     passes = sum(network.passes for network in networks)
     mean = total / passes
     spread = np.sqrt(np.maximum(squares / passes - mean**2, 0))
-    found = dict(zip(right, zip(mean, spread, strict=True), strict=True))
-    return [found.get(index, reason) for index, reason in enumerate(answers)]
+    results = dict(zip(right, zip(mean, spread, strict=True), strict=True))
+    return [results.get(index, reason) for index, reason in enumerate(answers)]
 
 
 def _guesses(

@@ -1,6 +1,6 @@
-"""How well a model tells the classes apart, and where it errs: the value `Scores`, and its files.
+"""Scores of a classifier by class, with its confusion matrix; and their files in a run's folder.
 
-`tally` counts it; `score_tables` and `pictures` show it.
+`tally` counts them; `render` shows them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from archspec.runs.files import CONFUSION, PER_CLASS, SCORES
 from archspec.text import csv_lines
 
 DENSE: Final = 1_000
-"""Most classes whose confusion matrix is written with its zeros."""
+"""Largest number of classes whose confusion matrix is written with its zeros."""
 
 
 class Cell(NamedTuple):
-    """Of the images of class `truth`, how many were taken for `predicted`; both count from 0."""
+    """Number of images of class `truth` that were predicted as `predicted`; both count from 0."""
 
     truth: int
     predicted: int
@@ -32,16 +32,16 @@ class Cell(NamedTuple):
 
 
 class Bin(NamedTuple):
-    """The images whose prediction had about this confidence, and how many of them were right."""
+    """Images with about the same confidence, and the number of right ones among them."""
 
     images: int
     right: int
     confidence: float
-    """Their mean, from 0 to 1; 0 where there are none."""
+    """Mean confidence, from 0 to 1; 0 without images."""
 
 
 class Means(NamedTuple):
-    """Of the classes that have images."""
+    """Means over the classes that have images."""
 
     precision: float
     recall: float
@@ -50,26 +50,26 @@ class Means(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """How one class fared. A share that nothing was counted for is None."""
+    """Scores of one class; a share without any images is None."""
 
     name: str
     images: int
-    """Of this class: its support."""
+    """Images of this class: its support."""
     predicted: int
-    """Images taken for this class."""
+    """Images predicted as this class."""
     right: int
-    """Images of this class taken for it."""
+    """Images of this class predicted as it."""
 
     @property
     def precision(self) -> float | None:
-        """Of the images taken for this class, the share that is; 0 for a class never predicted."""
+        """Share of right images among those predicted as this class; 0 if there are none."""
         if self.predicted:
             return self.right / self.predicted
         return 0.0 if self.images else None
 
     @property
     def recall(self) -> float | None:
-        """Of this class's images, the share that was found."""
+        """Share of this class's images that were predicted as it."""
         return self.right / self.images if self.images else None
 
     @property
@@ -81,7 +81,7 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class Scores(Displayed):
-    """What was counted. All that is said of a model's mistakes follows from it."""
+    """Counts of a classifier's predictions, from which all its scores follow."""
 
     RENDERER = "scores"
 
@@ -89,9 +89,9 @@ class Scores(Displayed):
     cells: tuple[Cell, ...]
     """The confusion matrix without its zeros, row by row."""
     top: tuple[tuple[int, int], ...]
-    """k, and the images whose class is among their k likeliest."""
+    """k, and the number of images whose class is among the k most likely."""
     calibration: tuple[Bin, ...]
-    """From the least confident to the most."""
+    """Bins of confidence, from the lowest to the highest."""
 
     @property
     def images(self) -> int:
@@ -104,12 +104,12 @@ class Scores(Displayed):
 
     @property
     def top_k(self) -> dict[int, float]:
-        """Share of the images whose class is among the k likeliest, by k."""
+        """Share of the images whose class is among the k most likely, by k."""
         return {k: right / self.images for k, right in self.top}
 
     @property
     def calibration_error(self) -> float:
-        """Mean distance of confidence and accuracy over the bins, weighted by their images."""
+        """Mean difference between confidence and accuracy over the bins, weighted by images."""
         return sum(abs(b.right - b.images * b.confidence) for b in self.calibration) / self.images
 
     def per_class(self) -> list[ClassScore]:
@@ -125,25 +125,25 @@ class Scores(Displayed):
         ]
 
     def macro(self) -> Means:
-        """Every class counts the same; this recall is called balanced accuracy."""
+        """Return means in which classes count equally; their recall is the balanced accuracy."""
         return _means(self.per_class(), lambda _: 1)
 
     @property
     def present(self) -> int:
-        """How many classes have images: those of which `macro` is the mean."""
+        """Number of classes with images, which `macro` is the mean of."""
         return sum(score.images > 0 for score in self.per_class())
 
     def weighted(self) -> Means:
-        """Every image counts the same; this recall is the accuracy."""
+        """Return means in which images count equally; their recall is the accuracy."""
         return _means(self.per_class(), lambda score: score.images)
 
     def confused(self, most: int) -> list[Cell]:
-        """The mistakes made most often, the most frequent first."""
+        """Return the most frequent mistakes, at most `most`, the most frequent first."""
         wrong = (cell for cell in self.cells if cell.truth != cell.predicted)
         return sorted(wrong, key=lambda cell: (-cell.images, cell.truth, cell.predicted))[:most]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, as in `scores.json`; `from_dict` needs only counts and calibration of it."""
+        """Return plain data, as in `scores.json`; `from_dict` reads only counts and calibration."""
         taken: list[dict[str, int]] = [{} for _ in self.classes]
         for cell in self.cells:
             taken[cell.truth][self.classes[cell.predicted]] = cell.images
@@ -169,7 +169,7 @@ class Scores(Displayed):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Scores:
-        """What `to_dict` gave. Raises `UsageError` for anything else."""
+        """Return the value that `to_dict` turned into data; raise `UsageError` for other data."""
         try:
             names = tuple(str(each["name"]) for each in data["classes"])
             places = {name: place for place, name in enumerate(names)}
@@ -185,13 +185,13 @@ class Scores(Displayed):
                 for b in data["calibration"]
             )
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
-            raise UsageError("these are not scores as archspec writes them") from None
+            raise UsageError("these are not scores that archspec wrote") from None
         if not cells:
-            raise UsageError("these scores are of no images")
+            raise UsageError("these scores have no images")
         return cls(names, tuple(cells), top, calibration)
 
     def per_class_csv(self) -> str:
-        """A line for each class; a share that nothing was counted for is empty."""
+        """Return CSV with a line for each class; a share without any images is empty."""
         shares = ("precision", "recall", "f1")
         lines: list[list[Any]] = [["class", "images", "predicted", "right", *shares]]
         for score in self.per_class():
@@ -201,10 +201,10 @@ class Scores(Displayed):
         return csv_lines(lines)
 
     def confusion_csv(self) -> str:
-        """The confusion matrix: a row for each true class, a column for each predicted one.
+        """Return the confusion matrix as CSV: true classes in rows, predicted ones in columns.
 
-        Of more than a thousand classes, which would be millions of zeros, a line for each cell
-        that is not zero.
+        With more than a thousand classes, and so millions of zeros, there is a line for each cell
+        that is not 0.
         """
         if len(self.classes) > DENSE:
             named = (
@@ -235,14 +235,14 @@ def _count(value: Any) -> int:
 
 
 def write(scores: Scores, home: Path) -> None:
-    """`scores.json`, `per_class.csv` and `confusion.csv` in a run's folder."""
+    """Write `scores.json`, `per_class.csv` and `confusion.csv` into a run's folder."""
     folder.write_text(home / SCORES, json.dumps(scores.to_dict(), indent=2) + "\n")
     folder.write_text(home / PER_CLASS, scores.per_class_csv())
     folder.write_text(home / CONFUSION, scores.confusion_csv())
 
 
 def read(path: Path) -> Scores:
-    """The scores in a `scores.json`."""
+    """Return the scores in a `scores.json`; raise `UsageError`."""
     try:
         return Scores.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:

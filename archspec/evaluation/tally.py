@@ -1,10 +1,10 @@
 """Labels and predictions -> `Scores`.
 
-Predictions are counted as they come, so that they need not all be in memory; what is kept grows
-with the images, never with the square of the number of classes.
+Predictions are counted batch by batch, so that they need not all be in memory. Memory grows with
+the images, never with the square of the number of classes.
 
-scikit-learn could do some of it: its top-k gives the last of equal predictions the higher rank,
-where a model's answer is the first, and sorts all of them.
+scikit-learn has some of this, but its top-k ranks the last of equal predictions first, where
+argmax takes the first, and it sorts all of them.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from archspec.errors import UsageError
 from archspec.evaluation.scores import Bin, Cell, Scores
 
 BINS: Final = 15
-"""Of confidence, for the calibration error; as Guo et al. 2017 (arXiv:1706.04599) use."""
+"""Number of bins of the calibration error, as in Guo et al. 2017 (arXiv:1706.04599)."""
 
 TOP: Final = (5,)
-"""The k of top-k, where there are more classes than k."""
+"""Values of k for top-k accuracy, if there are more classes than k."""
 
 VALUES_AT_ONCE: Final = 2**20
-"""How many predictions are looked at together: a bound on the memory that counting takes."""
+"""Largest number of predictions to count at a time, which bounds the memory."""
 
 
 class Tally:
-    """Counts predictions, a batch at a time, of images whose class is known."""
+    """A count of predictions, batch by batch, for images of known classes."""
 
     def __init__(
         self, classes: Sequence[str], *, logits: bool = False, top: Sequence[int] = TOP
     ) -> None:
-        """`logits` says that predictions are what a softmax takes and not what it gives."""
+        """Begin a count; `logits` are predictions before a softmax, instead of after."""
         self._classes = tuple(classes)
         if len(set(self._classes)) < len(self._classes):
             twice = Counter(self._classes).most_common(1)[0][0]
-            raise UsageError(f"two classes are called {twice}")
+            raise UsageError(f"two classes have the name {twice}")
         self._logits = logits
         self._cells = Counter[int]()
         self._top = Counter({k: 0 for k in top if 0 < k < len(self._classes)})
@@ -44,9 +44,11 @@ class Tally:
         self._images = 0
 
     def add(self, labels: Any, predictions: Any) -> None:
-        """Count (images,) whole numbers and (images, classes) predictions, as NumPy takes them.
+        """Count labels (images,), whole numbers, and predictions (images, classes).
 
-        Raises `UsageError` where they do not fit each other or the classes.
+        Raises:
+            UsageError: They do not fit each other or the classes.
+
         """
         import numpy as np  # noqa: PLC0415
 
@@ -80,7 +82,7 @@ class Tally:
         self._cells.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
         if self._top:
             own = predictions[np.arange(len(labels)), labels][:, np.newaxis]
-            # Of equal predictions the first class is the likelier, as it is for argmax.
+            # Among equal predictions the first class ranks highest, as for argmax.
             earlier = np.arange(len(self._classes)) < labels[:, np.newaxis]
             rank = ((predictions > own) | ((predictions == own) & earlier)).sum(axis=1)
             for k in self._top:
@@ -92,8 +94,8 @@ class Tally:
         right = np.bincount(bins[predicted == labels], minlength=BINS).tolist()
         totals = np.bincount(bins, weights=highest, minlength=BINS).tolist()
         self._bins = [
-            (before[0] + n, before[1] + found, before[2] + total)
-            for before, n, found, total in zip(self._bins, images, right, totals, strict=True)
+            (before[0] + n, before[1] + correct, before[2] + total)
+            for before, n, correct, total in zip(self._bins, images, right, totals, strict=True)
         ]
         self._images += len(labels)
 
@@ -101,16 +103,16 @@ class Tally:
         wrong = ~np.isfinite(predictions).all(axis=1)
         if wrong.any():
             image = self._images + int(wrong.argmax()) + 1
-            raise UsageError(f"the prediction for image {image:,} holds infinity or no number")
+            raise UsageError(f"the prediction for image {image:,} is infinite or NaN")
         # Half precision sums to 1 only nearly.
         if not self._logits and not -0.01 <= predictions.min() <= predictions.max() <= 1.01:
             raise UsageError(
                 f"predictions from {predictions.min():.3g} to {predictions.max():.3g} "
-                "are no probabilities; of a model without a softmax they are logits"
+                "are not probabilities; are they logits, from a model without softmax?"
             )
 
     def scores(self) -> Scores:
-        """What was counted so far. Raises `UsageError` where that is nothing."""
+        """Return the scores so far; raise `UsageError` if nothing was counted."""
         if not self._images:
             raise UsageError("there are no images to score")
         cells = (

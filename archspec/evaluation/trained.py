@@ -1,7 +1,7 @@
-"""A run's folder, or a .keras file -> a network that says what images show.
+"""A run's folder or a .keras file -> a trained network, ready to classify images.
 
-A run's folder says what its classes are and how its images were prepared; a file of its own does
-not. What is wrong with either is found, as far as that goes, before Keras is loaded.
+A run's folder records its classes and how its images were prepared; a separate file does not.
+Everything that can be checked without Keras is checked before it is loaded.
 """
 
 from __future__ import annotations
@@ -45,78 +45,82 @@ Place: TypeAlias = "str | PathLike[str] | Run"
 """A run, its folder, or a .keras file."""
 
 NORMALIZE: Final = ("unit", "symmetric", "torch", "caffe", "none")
-"""How the images of a .keras file may have been prepared: all that needs no training images."""
+"""Normalisations that a .keras file may need: those that do not depend on training images."""
 
 BRIGHTER: Final = 1.5
-"""How far from white an array's largest value may be."""
+"""Largest factor between white and an array's largest value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained network that is not loaded yet. What a .keras file does not say is None."""
+    """A trained network before it is loaded; what a .keras file does not record is None."""
 
     name: str
-    """As the user calls it."""
+    """Name of the network as the user gave it."""
     file: Path
     class_names: tuple[str, ...] | None = None
     preprocessing: Preprocessing | None = None
     graph: Graph | None = None
     recipe: Recipe | None = None
     data: DataRecord | None = None
-    """What it was trained on."""
+    """Record of the training data."""
 
     @property
     def input_shape(self) -> Shape | None:
-        """What the network takes."""
+        """Shape of the network's input."""
         return self.graph.input if self.graph else None
 
     @property
     def fingerprint(self) -> str | None:
-        """The fingerprint of the data that it was trained on."""
+        """Fingerprint of the training data."""
         return self.data.fingerprint if self.data else None
 
     @property
     def split_rule(self) -> SplitRule:
-        """By which the data were split."""
+        """Version of the rule by which the data were split."""
         return self.data.split_rule if self.data else SPLIT_RULE
 
 
 def find(runs: Place | Sequence[Place], normalize: str | None = None) -> tuple[Trained, ...]:
-    """The trained networks that are meant, of which all that say their classes say the same ones.
+    """Return trained networks by run, folder or file, all with the same classes.
 
-    `normalize` is how the images of those that are files were prepared. Raises `UsageError`.
+    Args:
+        runs: A run, its folder or a .keras file, or a list of them.
+        normalize: How the images of those that are files were normalised.
+
+    Raises:
+        UsageError: There is no such network, or their classes differ.
+
     """
     if isinstance(runs, (str, PathLike)) or not isinstance(runs, Sequence):
         runs = [runs]
     if not runs:
-        raise UsageError("there is no run to take: name its folder, or a .keras file")
+        raise UsageError("no run was given: name its folder, or a .keras file")
     if normalize is not None:
         arguments.one_of("normalize", normalize, NORMALIZE)
-    found = [_find(_place(run)) for run in runs]
+    networks = [_find(_place(run)) for run in runs]
     seen: set[Path] = set()
-    for each in found:
+    for each in networks:
         if each.file.resolve() in seen:
             raise UsageError(f"{each.name} is given twice: an ensemble takes each run once")
         seen.add(each.file.resolve())
-    named = [each for each in found if each.class_names is not None]
+    named = [each for each in networks if each.class_names is not None]
     for each in named[1:]:
         _check_same_classes(named[0], each)
-    bare = [each for each in found if each.preprocessing is None]
+    bare = [each for each in networks if each.preprocessing is None]
     if bare and normalize is None:
         raise UsageError(
-            f"{bare[0].name} does not say how its images were prepared: "
-            f"say `normalize=`, one of {', '.join(NORMALIZE)}"
+            f"{bare[0].name} does not record how its images were prepared: "
+            f"give `normalize=`, one of {', '.join(NORMALIZE)}"
         )
     if normalize is not None and not bare:
-        raise UsageError(
-            f"`normalize=` is for .keras files: {found[0].name} says how its images were prepared"
-        )
+        raise UsageError(f"`normalize=` is for .keras files: {networks[0].name} records its own")
     class_names = named[0].class_names if named else None
-    return tuple(replace(each, class_names=class_names) for each in found)
+    return tuple(replace(each, class_names=class_names) for each in networks)
 
 
 def _place(run: Any) -> Path:
-    """The folder of a run, or the file that is meant."""
+    """Return the folder of a run, or the file."""
     place = getattr(run, "folder", run)
     return Path(arguments.place("runs", place))
 
@@ -143,7 +147,7 @@ def _of_run(name: str, home: Path, file: Path) -> Trained:
     channels = len(beginning.data.preprocessing.mean)
     if channels != graph.input.channels:
         raise UsageError(
-            f"{home / DATA} prepares images of {channels} channels, and {home / SPEC} takes "
+            f"{home / DATA} is for images of {channels} channels, and {home / SPEC} takes "
             f"{graph.input}"
         )
     return Trained(
@@ -170,16 +174,16 @@ def _check_same_classes(one: Trained, other: Trained) -> None:
             if names
         )
     else:
-        apart = "they are the same ones in another order"
+        apart = "they are in another order"
     raise UsageError(
         f"{one.name} tells {len(here)} classes apart and {other.name} {len(there)}, "
-        f"which are not the same: {apart}"
+        f"which differ: {apart}"
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """A trained network, and how images are prepared for it."""
+    """A trained network that is loaded, with the preprocessing of its images."""
 
     trained: Trained
     keras: Any
@@ -187,18 +191,20 @@ class Network:
     input_shape: Shape
     preprocessing: Preprocessing
     classes: int
-    """How many it tells apart."""
+    """Number of classes."""
     passes: int = 1
-    """How often it looks at an image; more than once under `with_dropout`."""
+    """Number of passes over an image; more than one after `with_dropout`."""
 
     @property
     def name(self) -> str:
         return self.trained.name
 
     def with_dropout(self, passes: int, seed: int) -> Network:
-        """Return the same network, which answers by so many passes in which units are dropped.
+        """Return the network with dropout active in each of so many passes.
 
-        Raises `UsageError` where it has no dropout.
+        Raises:
+            UsageError: It has no dropout.
+
         """
         model = dropping(self.keras, self.model, seed, self.name)
         return replace(self, model=model, passes=passes)
@@ -206,9 +212,14 @@ class Network:
     def probabilities(
         self, pixels: NDArray[Any], *, limits: Range | None, batch: int, flip: bool = False
     ) -> NDArray[np.float64]:
-        """(images, classes) for (images, *input) pixels of which `limits` are black and white.
+        """Return probabilities (images, classes), the mean over all passes.
 
-        With `flip`, their mean over an image and its mirror image; of several passes their mean.
+        Args:
+            pixels: (images, *input).
+            limits: Black and white of the pixels; None if they are those of training.
+            batch: Images at a time.
+            flip: Whether to take the mean over an image and its mirror image.
+
         """
         each = self.samples(pixels, limits=limits, batch=batch, flip=flip)
         mean: NDArray[np.float64] = sum(each, start=next(each)) / self.passes
@@ -217,26 +228,32 @@ class Network:
     def samples(
         self, pixels: NDArray[Any], *, limits: Range | None, batch: int, flip: bool = False
     ) -> Iterator[NDArray[np.float64]]:
-        """Yield what each pass says, as `probabilities` does of all."""
+        """Yield the probabilities of each pass, as `probabilities` returns their mean."""
         import numpy as np  # noqa: PLC0415
 
         images = self.preprocessing.on(limits)(pixels)
         if flip:
-            mirrored = np.ascontiguousarray(images[..., ::-1, :])  # PyTorch takes no other
+            mirrored = np.ascontiguousarray(images[..., ::-1, :])  # PyTorch needs it contiguous
         for _ in range(self.passes):
-            found = probabilities(self.keras, self.model, images, batch=batch)
+            sample = probabilities(self.keras, self.model, images, batch=batch)
             if flip:
                 other = probabilities(self.keras, self.model, mirrored, batch=batch)
-                found = (found + other) / 2
-            yield found
+                sample = (sample + other) / 2
+            yield sample
 
     def range_of(
         self, extremes: tuple[float, float], where: str, white: float | None = None
     ) -> Range | None:
-        """Black and white in an array: what they were in training, which its values must allow.
+        """Return black and white of an array: those of training, if its values fit them.
 
-        With `white` given, black is 0, or below it in the same proportion as in training where the
-        array has negative values.
+        With `white`, black is 0, or with negative values, in the same proportion to white as in
+        training.
+
+        Args:
+            extremes: Smallest and largest value.
+            where: The array's name in messages.
+            white: The value of white.
+
         """
         limits = self.preprocessing.range
         smallest, largest = extremes
@@ -245,11 +262,11 @@ class Network:
         if limits is None or white == limits.white:
             return limits
         if smallest == largest == limits.black and white is None:
-            return limits  # nothing but black, which it would be on any scale
+            return limits  # all black, on any scale
         if white is not None:
             return Range(white * limits.black / limits.white if smallest < 0 else 0.0, white)
         too_dark = largest <= 1 < limits.white
-        if self.trained.preprocessing is None:  # then it is a mere guess
+        if self.trained.preprocessing is None:  # then training's white is a guess
             too_dark = largest < limits.white / BRIGHTER
         beyond = (BRIGHTER - 1) * limits.span
         too_dark = too_dark or smallest < limits.black - beyond
@@ -258,25 +275,26 @@ class Network:
             raise UsageError(
                 f"{where} has values from {smallest:g} to {largest:g}, and {self.name} takes "
                 f"{limits.black:g} for black and {limits.white:g} for white: "
-                "say with `white=` what white is there"
+                "give the value of white with `white=`"
             )
         return limits
 
     def check_range(self, where: str) -> None:
-        """Raise `UsageError` where black and white in training are not known, but `where` are."""
+        """Raise `UsageError` if training's black and white are unknown, unlike those of `where`."""
         if self.preprocessing.range is None:
             raise UsageError(
-                f"{self.name} was trained on arrays of which black and white are not known, so "
-                f"{where} cannot be put on their scale: give .npy or .npz files of such arrays, "
-                "or train with `data.range: [BLACK, WHITE]`"
+                f"{self.name} was trained on arrays whose black and white are unknown, so {where} "
+                "cannot be put on their scale: give .npy or .npz files of such arrays, or train "
+                "with `data.range: [BLACK, WHITE]`"
             )
 
 
 def load(trained: Trained, normalize: str | None = None, *, classifier: bool = True) -> Network:
     """Load a network.
 
-    Raises `UsageError` for a model that does not take images, and for a `classifier` also where it
-    does not tell classes apart.
+    Raises:
+        UsageError: The model does not take images, or should be a `classifier` and is not.
+
     """
     keras = load_keras()
     model = load_file(trained.file)
@@ -288,24 +306,24 @@ def load(trained: Trained, normalize: str | None = None, *, classifier: bool = T
     if classifier and not network.classes:
         output = tuple(main_output(model).shape[1:])
         raise UsageError(
-            f"{trained.name} does not give one number for each of several classes, but {output}"
+            f"{trained.name} does not output one number for each of several classes, but {output}"
         )
     return network
 
 
 def of_model(keras: Any, model: Any, trained: Trained, normalize: str | None = None) -> Network:
-    """Return a model that is loaded as a network; one that tells no classes apart has 0 of them.
+    """Return a loaded model as a network, with 0 classes if it is not a classifier.
 
     Raises:
-        UsageError: the model does not take single images of a fixed extent, has several outputs of
-            which none is the main one, or other classes than its run says.
+        UsageError: The model does not take single images of a fixed shape, has several outputs
+            without a main one, or another number of classes than its run.
 
     """
-    # Of five networks that each trace a function TensorFlow takes that for one traced five times.
+    # TensorFlow takes five networks that each trace a function for one that is traced five times.
     logging.getLogger("tensorflow").addFilter(_is_not_of_tracing)
     shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or ()]
     if len(shapes) != 1 or not shapes[0] or None in shapes[0]:
-        raise UsageError(f"{trained.name} does not take single images of a fixed extent: {shapes}")
+        raise UsageError(f"{trained.name} takes {shapes}, not single images of a fixed shape")
     outputs = model.outputs
     if len(outputs) > 1 and not (isinstance(model.output, dict) and "output" in model.output):
         raise UsageError(f"{trained.name} has {len(outputs)} outputs, and none is called `output`")
@@ -325,7 +343,7 @@ def _is_not_of_tracing(record: logging.LogRecord) -> bool:
 
 
 def check_together(networks: Sequence[Network], *, flip: bool) -> None:
-    """Raise `UsageError` where networks cannot answer together, or not to mirror images."""
+    """Raise `UsageError` if networks cannot predict together, or not for mirror images."""
     first = networks[0]
     for network in networks:
         if network.classes != first.classes:
@@ -341,7 +359,7 @@ def check_together(networks: Sequence[Network], *, flip: bool) -> None:
 
 
 def _fixed(name: str, how: str, shape: Shape) -> Preprocessing:
-    """A preprocessing that needs no training images, for bytes."""
+    """Return a preprocessing of bytes that does not depend on training images."""
     import numpy as np  # noqa: PLC0415
 
     if how in NEEDS_COLOUR and shape.channels != 3:
@@ -352,6 +370,6 @@ def _fixed(name: str, how: str, shape: Shape) -> Preprocessing:
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
-    """The first of some names, and how many more there are."""
+    """Return the first names, and the number of the others."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(f"`{name}`" for name in names[:most]) + more

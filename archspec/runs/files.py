@@ -53,7 +53,7 @@ SUMMARY: Final = "summary.md"
 """A page for people: the network, the data and the result."""
 
 CHECKPOINTS: Final = "checkpoints"
-"""Folder of the checkpoints from which a run resumes: `checkpoint.Checkpoint`."""
+"""Folder of the checkpoints from which a run resumes: `checkpoints.Checkpoint`."""
 
 CALLBACKS: Final = "callbacks"
 """Folder of the files that Keras's callbacks write."""

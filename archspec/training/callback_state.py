@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from archspec.errors import UsageError
-from archspec.runs.checkpoint import Checkpoint
+from archspec.runs.checkpoints import Checkpoint
 
 ARRAYS: Final = "callback/"
 """Prefix of the callbacks' arrays in a checkpoint."""

@@ -1,4 +1,4 @@
-"""Spec -> trained model: the last step of the pipeline, in a run folder that explains itself."""
+"""Spec -> trained network: `fit` and `resume`, which fill a run's folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from archspec.errors import UsageError, call
 from archspec.evaluation import scores
 from archspec.evaluation.inference import averages, scores_of
 from archspec.keras_model.engine import load_file, load_keras
-from archspec.runs import checkpoint, folder, storage, summary
+from archspec.runs import checkpoints, folder, storage, summary
+from archspec.runs.checkpoints import Checkpoint
 from archspec.runs.files import (
     BEST,
     CONFUSION_PICTURES,
@@ -52,33 +53,38 @@ def fit(
     hosts: Hosts = ALONE,
     **recipe: Any,
 ) -> Run:
-    """Train a spec's network by its recipe.
+    """Train a spec's network by its recipe, into a new folder.
 
         run = archspec.fit("lenet5", epochs=3)
         run.best_epoch, run.test_accuracy, run.folder
 
-    The first Ctrl-C or SIGTERM stops the training after the step under way and saves: the run that
-    is returned has the outcome `interrupted`. A handler of your own, or the system's of SIGTERM,
-    which ends the process, gets the signal after that. Before the first step there is nothing to
-    save: then it gets the signal at once, and so it does the second time; if it comes back,
-    `KeyboardInterrupt` is raised.
+    Ctrl-C or SIGTERM stops the training after the current step and saves it: `outcome` is then
+    `interrupted`. When that is done, the signal goes on to the handler that was there before: your
+    own, or the system's of SIGTERM, which ends the process. Only Python's handler of Ctrl-C is left
+    out, so that the run is returned. Before the first step, and for a second signal, that handler
+    is called at once, and if it returns, `KeyboardInterrupt` is raised.
 
     Args:
-        spec: A spec, a path, or a name that comes with archspec.
+        spec: A spec, a path, or the name of a bundled network.
         out: The run's folder, which must not exist; by default runs/NAME-N with the next free N.
-        watchers: Who is told how it goes.
-        hosts: Several, where each of them calls this with the same recipe. The first alone has the
-            folder and tells the watchers; Ctrl-C on any stops them all after the epoch under way.
-        recipe: What goes before the spec's `train:` section: epochs=3, data="digits",
-            learning_rate=0.1, or any other of its keys.
+        watchers: Objects to notify of progress, each a `training.callbacks.Watcher`.
+        hosts: The hosts that train together, each of which calls `fit` with the same recipe. Only
+            the first has the folder and notifies watchers. Ctrl-C on any host stops all of them
+            after the current epoch.
+        recipe: Keys that override the spec's `train:` section: `data`, `batch`, `epochs`,
+            `optimizer`, `learning_rate`, `loss`, `metrics`, `schedule`, `warmup`, `callbacks`,
+            `augment`, `class_weights`, `seed`, `deterministic`, `precision`, `jit`,
+            `steps_per_execution`, `devices`, `tensorboard`, `watch_units`, `transfer`. They take
+            what the spec does, such as data="digits" or optimizer={"sgd": {"momentum": 0.9}}; a key
+            with dots, as in **{"data.resize": "crop"}, sets one value inside.
 
     Returns:
-        The run: its history, its scores, and the folder that holds its models.
+        The run: its history, its test scores, and the folder that holds its models.
 
     Raises:
-        SpecError: Something is wrong in the spec.
+        SpecError: The spec is wrong.
         UsageError: An argument is wrong, or Keras's backend is not installed.
-        DivergedError: The loss became infinite or not a number. The error has the run.
+        DivergedError: The loss became infinite or not a number. The error's `run` says why.
         KeyboardInterrupt: Ctrl-C was pressed before the first step, or twice.
 
     """
@@ -89,14 +95,14 @@ def fit(
             if out is not None and hosts.leads:
                 folder.check_free(arguments.place("out", out))
             spec = as_spec(spec)
-            planned = plan_training(spec, recipe)
+            plan = plan_training(spec, recipe)
         watchers = watchers if hosts.leads else ()
-        for watcher in watchers:  # Keras takes seconds to start, in which nothing else is seen
+        for watcher in watchers:  # a sign of life, as Keras takes seconds to start
             watcher.says(f"training {spec.name}")
-        session = prepare(planned, hosts)
-        with _kept(hosts, lambda: folder.create(planned.spec.name, out)) as home:
+        session = prepare(plan, hosts)
+        with _claimed(hosts, lambda: folder.create(plan.spec.name, out)) as home:
             run = _train(session, home, watchers, interrupt)
-    return _sound(run)
+    return _converged(run)
 
 
 def resume(
@@ -106,29 +112,30 @@ def resume(
     hosts: Hosts = ALONE,
     **recipe: Any,
 ) -> Run:
-    """Go on with a run that was stopped, from its last whole epoch; or for more `epochs` in all.
+    """Resume a run that was stopped, after its last whole epoch, or train a finished one further.
 
         archspec.resume("runs/lenet5-1")
 
-    With `deterministic`, and on as many devices as before, what comes out is what would have come
-    without the stop, bit for bit. Ctrl-C and SIGTERM stop it as they stop `fit`. Nothing in the
-    folder changes before it is known that the run can go on.
+    With `deterministic` and as many devices as before, the result is bit for bit that of a run
+    without the stop. Ctrl-C and SIGTERM act as in `fit`. The folder does not change before it is
+    known that the run can resume.
 
     Args:
-        home: The run's folder. Of several `hosts`, each must see it.
-        watchers: Who is told how it goes.
-        hosts: Several, where each of them calls this.
-        recipe: What is to be otherwise from now on: `epochs` in all, `devices`, and the other keys
-            in `archspec.runs.origin.MAY_CHANGE`.
+        home: The run's folder, which each of several `hosts` must see.
+        watchers: Objects to notify of progress, each a `training.callbacks.Watcher`.
+        hosts: The hosts that train together, each of which calls `resume`.
+        recipe: Keys of the recipe that are to change: `epochs` (of the whole run), `devices`,
+            `jit`, `steps_per_execution`, `tensorboard`, `data.path` and `data.cache`. Others are
+            refused.
 
     Returns:
-        The run, with the epochs before and those after.
+        The run, with the epochs before and after the stop.
 
     Raises:
-        UsageError: The folder holds no run that can go on, another process trains in it, something
-            else of the recipe was to change, or the network or the data are not what they were.
+        UsageError: The folder does not hold a run that can resume, another process trains in it,
+            another key of the recipe was to change, or network or data have changed.
         SpecError: `spec.yaml` in the folder is wrong.
-        DivergedError: The loss became infinite or not a number. The error has the run.
+        DivergedError: The loss became infinite or not a number. The error's `run` says why.
         KeyboardInterrupt: Ctrl-C was pressed before the first step, or twice.
 
     """
@@ -139,38 +146,37 @@ def resume(
             hosts.join(load_keras())
         with hosts.all_succeed():
             if not storage.exists(home / SPEC):
-                where = f" on host {hosts.index}; all hosts must see the same one"
+                where = f" on host {hosts.index}; all hosts must see the same folder"
                 raise UsageError(why_no_run(home) + (where if hosts.count > 1 else ""))
-        with _kept(hosts, lambda: home) as kept:
+        with _claimed(hosts, lambda: home) as place:
             with hosts.all_succeed():
-                start = resuming.find(home, recipe)
-            hosts.agree("checkpoint in this folder", str(start.epoch))
+                point = resuming.find(home, recipe)
+            hosts.agree("checkpoint in this folder", str(point.epoch))
             for watcher in watchers:
-                watcher.says(f"going on with {home} after epoch {start.epoch}")
-            rule = SPLIT_RULE if start.data is None else start.data.split_rule
-            session = prepare(
-                start.plan, hosts, TransferRecord.read(home) if start.held else None, rule
-            )
+                watcher.says(f"resuming {home} after epoch {point.epoch}")
+            rule = SPLIT_RULE if point.data is None else point.data.split_rule
+            transferred = TransferRecord.read(home) if point.checkpoint else None
+            session = prepare(point.plan, hosts, transferred, rule)
             with hosts.all_succeed():
-                for warning in (*start.warnings, *resuming.check(session, start, home)):
+                for warning in (*point.warnings, *resuming.check(session, point, home)):
                     for watcher in watchers:
                         watcher.warns(warning)
-            run = _train(session, kept, watchers, interrupt, start.held)
-    return _sound(run)
+            run = _train(session, place, watchers, interrupt, point.checkpoint)
+    return _converged(run)
 
 
-def _sound(run: Run) -> Run:
-    """The run; raise `DivergedError` where its loss became infinite or not a number."""
+def _converged(run: Run) -> Run:
+    """Return the run; raise `DivergedError` if its loss became infinite or not a number."""
     if run.outcome == "diverged":
         raise DivergedError(run)
     return run
 
 
 @contextmanager
-def _kept(hosts: Hosts, make: Callable[[], Path]) -> Iterator[Path]:
-    """The run's folder, on the host that leads; on another, one that is thrown away.
+def _claimed(hosts: Hosts, make: Callable[[], Path]) -> Iterator[Path]:
+    """Yield the run's folder, claimed for this process; on other hosts a temporary one.
 
-    Keras's callbacks write there.
+    Keras's callbacks write there too.
     """
     with ExitStack() as stack:
         with hosts.all_succeed():
@@ -187,17 +193,18 @@ def _train(
     home: Path,
     watchers: Sequence[Watcher],
     interrupt: Interrupt,
-    held: checkpoint.Checkpoint | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Run:
+    """Train the stages of a session, from a checkpoint or from the start, and finish the run."""
     keras, model, hosts = session.keras, session.model, session.devices.hosts
 
     def stop() -> None:
-        if hosts.count == 1:  # others would wait for ever in a step that this one leaves out
+        if hosts.count == 1:  # other hosts would wait forever for this one's step
             model.stop_training = True
 
     interrupt.begin_training(stop)
-    done = held.epoch if held else 0
-    record = Recorder(
+    done = checkpoint.epoch if checkpoint else 0
+    recorder = Recorder(
         keras,
         model,
         session.train,
@@ -205,73 +212,72 @@ def _train(
         judged=len(session.data.validation) or session.train.images,
         accuracy=session.objective.accuracy,
         interrupt=interrupt,
-        state=held.state if held else RunState(),
+        state=checkpoint.state if checkpoint else RunState(),
         watchers=watchers,
         hosts=hosts,
     )
-    unchanged = DataCheck(session.data, watchers, hosts)
+    data_check = DataCheck(session.data, watchers, hosts)
     with _explained_if_unwritable(home):
         aligning = session.devices.aligning(keras)
         stages = deque(stage for stage in session.stages() if stage.last_epoch >= max(done, 1))
         stage = stages.popleft()
         callbacks = session.compile(stage, home)
-        record.callback_state = callback_state(keras, callbacks, held)
-        record.units = units.of(session)
-        if held:
-            checkpoint.restore(model, held)
-        # The first that changes in the folder: until here the request might have been refused.
+        recorder.callback_state = callback_state(keras, callbacks, checkpoint)
+        recorder.units = units.of(session)
+        if checkpoint:
+            checkpoints.restore(model, checkpoint)
+        # The first change in the folder: until here the run might have been refused.
         description.write(session, home)
         if session.recipe.tensorboard and hosts.leads:
             watchers = [*watchers, TensorBoard(home)]
-        if held:
-            record.publish(done)
-        elif record.units is not None:
-            record.state.units.append(record.units.measure())
+        if checkpoint:
+            recorder.publish(done)
+        elif recorder.units is not None:
+            recorder.state.units.append(recorder.units.measure())
         facts = session.facts(done, watchers)
         for watcher in watchers:
             for line in session.describe():
                 watcher.says(line)
             watcher.begins(facts)
         while True:
-            watching = [
-                as_keras_callback(keras, watcher) for watcher in (*watchers, unchanged, record)
-            ]
+            notified = (*watchers, data_check, recorder)
+            watching = [as_keras_callback(keras, watcher) for watcher in notified]
             with session.train.reading_errors(), session.validation.reading_errors():
                 model.fit(
-                    **_fed(session),
+                    **_training_batches(session),
                     initial_epoch=done,
-                    # Of one that had stopped early none, but callbacks have their last word.
-                    epochs=done if record.state.stopped else stage.last_epoch,
+                    # No epoch if a callback had stopped the run, but callbacks still end it.
+                    epochs=done if recorder.state.stopped else stage.last_epoch,
                     validation_data=session.validation.for_keras(keras)
                     if session.validation.steps
                     else None,
-                    shuffle=False,  # that is the feed's
-                    callbacks=[*aligning, *callbacks, record.callback_state, *watching],
+                    shuffle=False,  # the feed shuffles
+                    callbacks=[*aligning, *callbacks, recorder.callback_state, *watching],
                     verbose=0,
                 )
-            if model.stop_training or record.state.stopped or not stages:
+            if model.stop_training or recorder.state.stopped or not stages:
                 break
             if hosts.leads:
-                record.write_best()  # the next stage's optimizer holds other variables
+                recorder.write_best()  # the next stage's optimizer has other variables
             done = stage.last_epoch
             stage = stages.popleft()
             callbacks = session.compile(stage, home)
-            record.callback_state = callback_state(keras, callbacks)
-            record.units = units.of(session)
+            recorder.callback_state = callback_state(keras, callbacks)
+            recorder.units = units.of(session)
         with hosts.all_succeed():
-            run = _finish(session, home, record, interrupt)
+            run = _finish(session, home, recorder, interrupt)
     for watcher in watchers:
         watcher.ends(run)
     return run
 
 
-def _fed(session: Session) -> dict[str, Any]:
-    """What Keras's `fit` is told of the training images, by its arguments.
+def _training_batches(session: Session) -> dict[str, Any]:
+    """Return the arguments of Keras's `fit` for the training images.
 
-    For each epoch it makes an iterator of TensorFlow's, which takes as long as a few steps of a
-    small network, and a second one unless it is told how many steps there are. One that is endless
-    serves all epochs, if no execution of several steps reaches from one into the next. That of
-    several devices may begin to read before its epoch does.
+    Keras makes a TensorFlow iterator for each epoch, and another one unless it is given the number
+    of steps. That takes as long as a few steps of a small network. One endless iterator serves all
+    epochs, if no execution of several steps crosses the end of an epoch. With several devices it
+    could read an epoch too early.
     """
     keras, train = session.keras, session.train
     if session.devices.count > 1 or keras.backend.backend() != "tensorflow":
@@ -282,32 +288,33 @@ def _fed(session: Session) -> dict[str, Any]:
 
 @contextmanager
 def _explained_if_unwritable(home: Path) -> Iterator[None]:
+    """Raise `UsageError` if the run's folder cannot be written, as on a full disk."""
     try:
         yield
     except OSError as error:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
         if not full and not Path(str(error.filename)).is_relative_to(home):
             raise
-        mend = "make room, and" if full else "once that is mended,"
+        remedy = "make room, and" if full else "once that is mended,"
         raise UsageError(
-            f"{home} cannot be written: {error.strerror}; {mend} "
+            f"{home} cannot be written: {error.strerror}; {remedy} "
             f"{call('resume', home)} goes on from the last whole epoch"
         ) from None
 
 
-def _finish(session: Session, home: Path, record: Recorder, interrupt: Interrupt) -> Run:
-    """Save what was reached, score the best epoch on the test images, and tell of it all.
+def _finish(session: Session, home: Path, recorder: Recorder, interrupt: Interrupt) -> Run:
+    """Save the models, score the best one on the test images, and write the result.
 
-    A host that does not lead only knows.
+    A host that does not lead writes nothing.
     """
-    model, state, leads = session.model, record.state, session.devices.hosts.leads
+    model, state, leads = session.model, recorder.state, session.devices.hosts.leads
     if leads:
-        record.write_best()
+        recorder.write_best()
     outcome: Outcome = "finished"
     advice = ""
-    if record.diverged:
+    if recorder.diverged:
         outcome = "diverged"
-        advice = _advice(session.alone(), record) if leads else ""
+        advice = _advice(session.alone(), recorder) if leads else ""
     elif interrupt.requested:
         outcome = "interrupted"
     elif len(state.rows) < session.recipe.epochs:
@@ -319,9 +326,10 @@ def _finish(session: Session, home: Path, record: Recorder, interrupt: Interrupt
     best = state.best_epoch is not None and len(session.data.test)
     if outcome != "interrupted" and best and leads:
         alone = session.alone()
-        # Its optimizer is another than this one, where a stage of other layers has followed.
+        # The saved model's optimizer differs from this one if another stage has followed.
         alone.model.set_weights(load_file(home / BEST).get_weights())
         test = _test(alone, home)
+    accuracy, least = session.objective.accuracy, session.least_loss
     run = Run(
         folder=home,
         name=session.plan.spec.name,
@@ -329,7 +337,7 @@ def _finish(session: Session, home: Path, record: Recorder, interrupt: Interrupt
         history=tuple(state.rows),
         best_epoch=state.best_epoch,
         test=test,
-        test_accuracy=test[session.objective.accuracy] if test else None,
+        test_accuracy=test[accuracy] if test else None,
         seconds=state.seconds,
         params=model.count_params(),
         advice=advice,
@@ -337,48 +345,44 @@ def _finish(session: Session, home: Path, record: Recorder, interrupt: Interrupt
     if not leads:
         return run
     if run.history:
-        files = [home / name for name in CURVES]
-        accuracy = session.objective.accuracy
-        least = session.least_loss
         renderer("curves").write_curves(
             run.history,
             run.best_epoch,
             run.name,
-            *files,
+            *(home / name for name in CURVES),
             accuracy=accuracy,
             least_loss=least.value if least else None,
         )
     if state.units:
-        renderer("units").write_units(
-            state.units, run.name, *(home / name for name in UNITS_PICTURES)
-        )
-    description.data_record(session).write(home)  # which may have skipped more images by now
+        pictures = [home / name for name in UNITS_PICTURES]
+        renderer("units").write_units(state.units, run.name, *pictures)
+    description.data_record(session).write(home)  # more images may have been skipped by now
     summary.write(
         run,
         data=session.data.describe(),
         transferred=session.transferred,
-        least_loss=session.least_loss,
-        has_units=bool(session.recipe.watch_units),
+        least_loss=least,
+        has_units=session.recipe.watch_units,
     )
     run.write()
     return run
 
 
-def _advice(session: Session, record: Recorder) -> str:
-    """Why the loss became no number, as far as the model and its batch show."""
-    steps = record.failed
+def _advice(session: Session, recorder: Recorder) -> str:
+    """Return the reason why the loss failed, as far as the model and its batch show it."""
+    steps = recorder.failed
     for step in steps:
-        x, y, *_ = session.train.batch_at(record.epoch, step - 1)
+        x, y, *_ = session.train.batch_at(recorder.epoch, step - 1)
         if wrong_data(session.model, x, y):
             steps = range(step, step + 1)
             break
     return diagnose(
         session.keras,
         session.model,
-        epoch=record.epoch,
+        epoch=recorder.epoch,
         steps=steps,
-        losses=[row["loss"] for row in record.state.rows] + record.losses,
-        learning_rate=record.rate,
+        losses=[row["loss"] for row in recorder.state.rows] + recorder.losses,
+        learning_rate=recorder.rate,
         precision=session.recipe.precision,
         x=x,
         y=y,
@@ -386,9 +390,9 @@ def _advice(session: Session, record: Recorder) -> str:
 
 
 def _test(session: Session, home: Path) -> Mapping[str, float]:
-    """What Keras measures on the test images; how each class fared is written beside it.
+    """Return Keras's measures of the test images, and write the scores of each class.
 
-    Those that cannot be read, before or while they are scored, do not count.
+    Images that cannot be read, before or while they are scored, do not count.
     """
     keras, model, data = session.keras, session.model, session.data
     data.check_unchanged(data.test)
@@ -399,12 +403,12 @@ def _test(session: Session, home: Path) -> Mapping[str, float]:
             raise UsageError(f"none of the {len(data.test):,} test images can be read any more")
         feed = session.train.looking_at(part)
         with feed.reading_errors():
-            measured = model.evaluate(feed.for_keras(keras), verbose=0, return_dict=True)
-            found = scores_of(keras, model, feed, data.class_names)
+            measures = model.evaluate(feed.for_keras(keras), verbose=0, return_dict=True)
+            result = scores_of(
+                keras, model, part, data.preprocessing, data.class_names, batch=feed.batch
+            )
         part = data.read_well(part)
-    scores.write(found, home)
-    name = session.plan.spec.name
-    renderer("confusion").write_confusion(
-        found, name, *(home / each for each in CONFUSION_PICTURES)
-    )
-    return averages(keras, measured)
+    scores.write(result, home)
+    pictures = [home / name for name in CONFUSION_PICTURES]
+    renderer("confusion").write_confusion(result, session.plan.spec.name, *pictures)
+    return averages(keras, measures)

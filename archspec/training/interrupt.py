@@ -1,7 +1,8 @@
-"""A stop that Ctrl-C asks for, or a scheduler: after the step under way, with everything saved.
+"""Ctrl-C and SIGTERM as a request to stop training after the current step, with everything saved.
 
-Left to itself a Ctrl-C would come anywhere, with the weights of some backends half-way between two
-steps; or nowhere: raised inside a callback of JAX's garbage collection it is printed and forgotten.
+Otherwise a KeyboardInterrupt could come between two halves of a step, which leaves some backends'
+weights inconsistent; or be lost: Python prints and forgets one that is raised inside a callback of
+garbage collection, as JAX has.
 """
 
 from __future__ import annotations
@@ -15,49 +16,52 @@ from typing import Any
 
 
 class Interrupt:
-    """Whether a training was asked to stop, by SIGINT (Ctrl-C) or SIGTERM.
+    """Handlers of SIGINT (Ctrl-C) and SIGTERM that ask a training to stop.
 
-    While it trains, the first signal is a request: training stops after the step under way, the run
-    is saved, and then the signal reaches the handler that stood there before; but for Python's own
-    of Ctrl-C, whose KeyboardInterrupt would take the run away from who called `fit`.
+    They chain to the handlers that they replace. While a network trains, the first signal stops it
+    after the current step; once the run is saved, the signal goes on to the former handler. Only
+    Python's own handler of Ctrl-C is left out then: its KeyboardInterrupt would discard the run
+    that `fit` returns.
 
-    Before that there is nothing to save, and the second signal insists: it reaches the handler
-    before at once, and where that comes back, a KeyboardInterrupt ends the call.
+    Before training there is nothing to save, and a second signal insists: both go to the former
+    handler at once, and if it returns, a KeyboardInterrupt ends the call.
     """
 
     def __init__(self) -> None:
         self.requested = False
         self.training = False
-        """Whether a signal is a request, as from the first step on."""
+        """Whether a signal is a request, which it is from the first step on."""
         self._stop: Callable[[], None] = _nothing
-        self._previous: dict[int, Any] = {}
-        self._owed: int | None = None
-        """The signal that the handler before is to have when the run is saved."""
+        self._former: dict[int, Any] = {}
+        self._pending: int | None = None
+        """The signal to hand to its former handler when the run is saved."""
 
     @contextlib.contextmanager
     def caught(self) -> Iterator[Interrupt]:
-        """Handle the signals inside; in a thread other than the main one, which gets none, do not.
+        """Install the handlers, then restore the former ones and hand them a pending signal.
 
-        At the end the handlers stand as before, and the one that is owed a signal gets it.
+        Does nothing in threads other than the main one, which get no signals.
         """
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        for asked in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(asked) is not None:  # else it is C's, and cannot be put back
-                self._previous[asked] = signal.signal(asked, self._handle)
+        for caught in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(caught) is not None:  # None: a C handler, which cannot be restored
+                self._former[caught] = signal.signal(caught, self._handle)
         try:
             yield self
         finally:
-            for number, handler in self._previous.items():
+            for number, handler in self._former.items():
                 signal.signal(number, handler)
-            if self._owed is not None:
-                signal.raise_signal(self._owed)
+            if self._pending is not None:
+                signal.raise_signal(self._pending)
 
     def begin_training(self, stop: Callable[[], None]) -> None:
-        """From now on a signal is a request, on which `stop` is called.
+        """Take signals as requests from now on, and call `stop` on the first.
 
-        Raises `KeyboardInterrupt` where a signal came before and its exception was lost.
+        Raises:
+            KeyboardInterrupt: A signal came before, and its exception was lost.
+
         """
         self.training, self._stop = True, stop
         if self.requested:
@@ -65,15 +69,15 @@ class Interrupt:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         first, self.requested = not self.requested, True
-        previous = self._previous[number]
+        former = self._former[number]
         if first and self.training:
-            self._owed = None if previous is signal.default_int_handler else number
+            self._pending = None if former is signal.default_int_handler else number
             self._stop()
             return
-        self._owed = None
-        if callable(previous):
-            previous(number, frame)
-        elif previous == signal.SIG_DFL:
+        self._pending = None
+        if callable(former):
+            former(number, frame)
+        elif former == signal.SIG_DFL:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         raise KeyboardInterrupt
@@ -84,6 +88,6 @@ def _nothing() -> None:
 
 
 def is_a_request() -> bool:
-    """Whether Ctrl-C would ask a training to stop now; any thread may ask."""
+    """Return whether Ctrl-C would now ask a training to stop; any thread may call this."""
     owner = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
     return isinstance(owner, Interrupt) and owner.training

@@ -1,7 +1,7 @@
-"""Spec -> Probe: one training step on random labels, watched and not taken.
+"""A network before training: activations and gradients of its first step, layer by layer.
 
-Weights and examples come from numpy, so that a seed means the same on every backend; Keras's own
-initialisers alone draw from the backend.
+Weights and examples are drawn by NumPy, so that a seed gives the same on every backend; only
+Keras's own initialisers draw from the backend.
 """
 
 from __future__ import annotations
@@ -36,32 +36,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GAUSSIAN: Final = "gaussian"
-"""Data: every value of every example drawn from the unit gaussian."""
+"""Data whose values are all drawn from the unit gaussian."""
 
 KERAS: Final = "keras"
-"""Kernels as Keras draws them: Glorot's uniform distribution.
+"""Keras's own initialiser, Glorot's uniform distribution.
 
-Its variance is 2 / (fan in + fan out), where that of `xavier` is 1 / fan in, as in the lecture.
+Its variance is 2 / (fan in + fan out); that of `xavier` is 1 / fan in, as in CS231n's lecture.
 """
 
 SCALES: Final = {"xavier": 1.0, "he": 2.0}
-"""Initialisers whose variance is this over the fan in."""
+"""Variance times fan in of each such initialiser."""
 
 _CALLED: Final = {"kaiming": "he", "he_": "he", "msra": "he", "glorot": "xavier"}
-"""How other names of them begin."""
+"""Beginnings of these initialisers' other names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gaussian:
-    """Kernels drawn from a gaussian of mean 0; biases and everything else as Keras starts them."""
+    """Kernels drawn from a gaussian of mean 0; all other weights start as in Keras."""
 
     variance: float
     per_input: bool
-    """Whether the variance is divided by the number of inputs that an output is a sum over."""
+    """Whether the variance is divided by the fan in."""
 
     @classmethod
     def read(cls, text: str) -> Gaussian | None:
-        """`xavier`, `he` or `normal:STD`; None for Keras's own. Raise `UsageError` for others."""
+        """Return an initialiser by name, None for Keras's own; raise `UsageError` for others."""
         if text == KERAS:
             return None
         if text in SCALES:
@@ -79,14 +79,14 @@ class Gaussian:
         return cls(std * std, per_input=False)
 
     def std(self, layer: Layer) -> float:
-        """The standard deviation of a layer's kernel."""
+        """Return the standard deviation of a layer's kernel."""
         if not self.per_input:
             return math.sqrt(self.variance)
         return math.sqrt(self.variance * layer.output.size / layer.macs)
 
 
 SCHEMA_VERSION = 1
-"""Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""
+"""Version of the JSON form. It grows when a key changes its meaning or goes."""
 
 CONVENTION = (
     "mean, std: of a layer's outputs, over the batch; dead: share of its units, of a map its "
@@ -94,24 +94,24 @@ CONVENTION = (
     "their range from a bound; gradient: L2 norm, over all weights of the layer. The loss is the "
     "cross-entropy with random labels."
 )
-"""What the columns mean. It stands under every table."""
+"""Meaning of the columns, shown under every table."""
 
 
 class Activity(NamedTuple):
-    """What comes out of a layer, and what comes back to its weights."""
+    """Measures of a layer's outputs, and of the gradient of its weights."""
 
     mean: float
     std: float
     dead: float | None
-    """Of 1; None where a zero is nothing unusual."""
+    """Share of dead units; None for a function without any."""
     saturated: float | None
-    """Of 1; None where there is no bound to come close to."""
+    """Share of saturated outputs; None for a function without bounds."""
     gradient: float | None
-    """None where nothing is learned."""
+    """Norm of the gradient; None for a layer without trained weights."""
 
 
 class ProbeRow(NamedTuple):
-    """A row of the table: what a layer or a block puts out, and the gradient of all in it."""
+    """A row of the table: the output of a layer or block, and the gradient of all in it."""
 
     row: Row
     activity: Activity
@@ -119,27 +119,27 @@ class ProbeRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Probe(Displayed):
-    """A network at initialisation: activations and gradients. Print it, or read its rows."""
+    """Activations and gradients of a network before training; `rows` has them by layer."""
 
     RENDERER = "probe"
 
     report: Report
-    """Of the same batch."""
+    """The network's report, for the same batch."""
     data: str
-    """What was fed, such as gaussian."""
+    """Name of the data, such as gaussian."""
     init: str
-    """How the kernels were drawn, such as normal:0.01."""
+    """Name of the initialiser, such as normal:0.01."""
     seed: int
     loss: float
     activities: tuple[Activity, ...]
-    """Of every node of the report's graph."""
+    """Measures of every node of the report's graph."""
 
     @property
     def name(self) -> str:
         return self.report.name
 
     def rows(self, depth: int | None = None, *, ops: bool = False) -> tuple[ProbeRow, ...]:
-        """The rows of the report's table: a layer with its activation is one, as is its output."""
+        """Return the rows of the report's table, where a layer and its activation are one."""
         return tuple(ProbeRow(row, self._activity(row)) for row in self.report.rows(depth, ops=ops))
 
     def _activity(self, row: Row) -> Activity:
@@ -148,9 +148,9 @@ class Probe(Displayed):
         return inside[-1]._replace(gradient=math.hypot(*gradients) if gradients else None)
 
     def to_dict(self, depth: int | None = None, *, ops: bool = False) -> dict[str, Any]:
-        """Everything, as plain data: the JSON form, versioned by `schema_version`.
+        """Return everything as plain data: the JSON form, versioned by `schema_version`.
 
-        A number that overflowed is None: JSON has no word for it.
+        Infinite and NaN numbers are None.
         """
         return {
             "schema_version": SCHEMA_VERSION,
@@ -184,27 +184,27 @@ def probe(
     batch: int = 32,
     seed: int = 0,
 ) -> Probe:
-    """Return what each layer of an untrained network makes of a batch, and its gradients.
+    """Measure activations and gradients of an untrained network on one batch.
 
-    Layers do as in training: norms use the batch's own statistics, dropout drops. The loss is the
-    cross-entropy of each output with random labels; an output that is no softmax is taken as
-    logits, and of a single value it is the squared error.
+    Layers act as in training: norms use the batch's statistics, dropout drops. The loss is the
+    cross-entropy of each output with random labels, where an output without softmax counts as
+    logits; for an output of a single value it is the squared error.
 
     Args:
         spec: A spec, or a path or a name as `load` takes them.
-        init: How kernels are drawn: `keras` (Keras's own), `normal:0.01` (a gaussian of that
-            standard deviation), `xavier` (of variance 1 / fan in) or `he` (2 / fan in).
-        data: `gaussian`, or a source of images that a recipe may name, such as `digits`.
-        batch: Examples in the batch.
-        seed: Of weights, examples and labels.
+        init: The initialiser of kernels: `keras` (Keras's own), `normal:0.01` (a gaussian of that
+            standard deviation), `xavier` (variance 1 / fan in) or `he` (variance 2 / fan in).
+        data: `gaussian`, or a source of images as in a recipe, such as `digits`.
+        batch: Number of examples.
+        seed: Seed of weights, examples and labels.
 
     Returns:
-        A probe that prints itself: for each layer, mean and standard deviation of its outputs, the
-        share of dead or saturated units, and the norm of its weights' gradient.
+        A probe that prints itself as a table: for each layer the mean and standard deviation of
+        its outputs, the share of dead or saturated units, and the gradient norm of its weights.
 
     Raises:
-        SpecError: If something is wrong with the spec.
-        UsageError: If an argument is wrong, or Keras's backend is not installed.
+        SpecError: The spec is wrong.
+        UsageError: An argument is wrong, or Keras's backend is not installed.
 
     Example:
         >>> len(archspec.probe("lenet5", init="he", batch=4).activities) > 0
@@ -258,7 +258,7 @@ def probe(
 
 
 def _check_input(spec: Spec, data: str, extent: Shape) -> None:
-    """Raise `SpecError` where such examples do not fit; what comes out does not matter here."""
+    """Raise `SpecError` if the images do not fit the input; the output does not matter here."""
     recipe = Recipe.resolve({}, {"data": data}).data
     problems = dict(dataset.misfits(recipe, extent, {}))
     if problems:
@@ -281,7 +281,7 @@ def _examples(
 
 def _draw_kernels(model: Any, graph: Graph, start: Gaussian, random: np.random.Generator) -> None:
     for node in graph.nodes:
-        if isinstance(node.op, Banked) and node.op.initial:  # known by formula
+        if isinstance(node.op, Banked) and node.op.initial:  # a bank of filters, given by a formula
             continue
         for weight in model.get_layer(layer_name(node)).weights:
             if weight.name == "kernel":
@@ -290,7 +290,7 @@ def _draw_kernels(model: Any, graph: Graph, start: Gaussian, random: np.random.G
 
 
 def _activity(node: Node, values: NDArray[Any]) -> Activity:
-    """What a node puts out for the whole batch, channels last."""
+    """Return the measures of a node's output for the whole batch, channels last."""
     function = getattr(node.op, "function", None)
     dying = saturated = None
     if function in DYING:
@@ -298,15 +298,15 @@ def _activity(node: Node, values: NDArray[Any]) -> Activity:
     elif function in BOUNDS:
         low, high = linear_range(function)
         saturated = float(((values < low) | (values > high)).mean())
-    # A sum over a batch of large maps needs more digits than the values have.
+    # A sum over a batch of large maps needs more digits than float32 has.
     mean, std = values.mean(dtype="float64"), values.std(dtype="float64")
     return Activity(float(mean), float(std), dying, saturated, None)
 
 
 def _scores(graph: Graph) -> dict[str, int]:
-    """The node of each output, or what its softmax is taken of.
+    """Return the node of each output, or the input of its softmax.
 
-    From logits a cross-entropy has a slope however wrong they are, and the same on all backends.
+    A cross-entropy from logits has a gradient however wrong they are, and on all backends.
     """
     return {
         name: graph.nodes[index].inputs[0] if _is_softmax(graph.nodes[index].op) else index
@@ -325,7 +325,7 @@ def _gradients(
     examples: Any,
     random: np.random.Generator,
 ) -> tuple[float, dict[str, float]]:
-    """The loss, and the norm of its gradient by each weight, under the weight's path."""
+    """Return the loss, and the norm of its gradient for each weight by path."""
     losses, labels = {}, {}
     for name, scores in model.output.items():
         *extents, classes = scores.shape[1:]

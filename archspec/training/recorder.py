@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec.recipe.averaging import averaged
-from archspec.runs import checkpoint, folder, units
-from archspec.runs.checkpoint import Checkpoint
+from archspec.runs import checkpoints, folder, units
+from archspec.runs.checkpoints import Checkpoint
 from archspec.runs.files import BEST, HISTORY
 from archspec.runs.state import RunState
 from archspec.training.callbacks import Logs, Watcher, learning_rate
@@ -120,10 +120,10 @@ class Recorder(Watcher):
 
     def _save(self, epoch: int) -> None:
         plain, arrays = self.callback_state.read()
-        arrays |= checkpoint.variables_of(self._keras, self._model)
+        arrays |= checkpoints.variables_of(self._keras, self._model)
         state = self.state
         behind = state.best_epoch if state.best_epoch != state.written_epoch else None
-        path = checkpoint.save(self._home, Checkpoint(epoch, arrays, state, plain), spared=behind)
+        path = checkpoints.save(self._home, Checkpoint(epoch, arrays, state, plain), spared=behind)
         self.publish(epoch, at_once=self._hosts.count > 1)
         for watcher in self._watchers:
             watcher.saved(path, epoch, best=state.best_epoch == epoch)
@@ -148,7 +148,7 @@ class Recorder(Watcher):
             return
         began = time.monotonic()
         saved = None
-        if best != epoch and (saved := checkpoint.of_epoch(self._home, best)) is None:
+        if best != epoch and (saved := checkpoints.of_epoch(self._home, best)) is None:
             state.best_epoch = state.written_epoch  # a damaged disk
             return
         path = self._home / BEST
@@ -165,13 +165,13 @@ class Recorder(Watcher):
         if saved is None:
             yield
             return
-        now = checkpoint.variables_of(self._keras, self._model)
+        now = checkpoints.variables_of(self._keras, self._model)
         now = {name: array.copy() for name, array in now.items()}  # torch's share memory
         try:
-            checkpoint.restore(self._model, saved)
+            checkpoints.restore(self._model, saved)
             yield
         finally:
-            checkpoint.restore(self._model, Checkpoint(self.epoch, now))
+            checkpoints.restore(self._model, Checkpoint(self.epoch, now))
 
     def _check_loss(self, logs: Logs, before: int) -> None:
         """Record the mean loss so far, or that it failed after step `before`."""

@@ -1,7 +1,7 @@
-"""A run's folder -> where the run goes on, if it can.
+"""A run's folder -> the point from which the run resumes, if it can.
 
-Nothing is written here: a request that is refused leaves the folder as it was. What can be known
-without Keras is `find`'s, and the rest, that the data and the best model are the run's, `check`'s.
+Nothing is written here, so that a refused request leaves the folder as it was. `find` checks what
+can be checked without Keras; `check` compares the data and the best model with the run's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 from archspec.errors import UsageError, call
 from archspec.keras_model.engine import load_file
 from archspec.keras_model.verify import other_network
-from archspec.runs import checkpoint, storage, summary
+from archspec.runs import checkpoints, storage, summary
+from archspec.runs.checkpoints import Checkpoint
 from archspec.runs.files import BEST, CHECKPOINTS, DATA, FINAL, HISTORY, RESULT, SPEC
 from archspec.runs.origin import MAY_CHANGE, RunSetup, changes, listed, read_spec
 from archspec.runs.outcome import Run, saved_model
@@ -27,83 +28,85 @@ from archspec.training.session import Session, TrainingPlan, plan_training
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """Where a run goes on, and with what, as far as that can be known without Keras."""
+    """The plan, data and checkpoint with which a run resumes."""
 
     plan: TrainingPlan
     data: DataRecord | None
-    """None where the run was stopped before it could say."""
-    held: checkpoint.Checkpoint | None
+    """Record of the data; None if the run was stopped before it was written."""
+    checkpoint: Checkpoint | None
+    """The newest whole checkpoint; None if the first epoch was never completed."""
     warnings: tuple[str, ...]
 
     @property
     def epoch(self) -> int:
-        return self.held.epoch if self.held else 0
+        """Number of the last whole epoch, or 0."""
+        return self.checkpoint.epoch if self.checkpoint else 0
 
 
 def find(home: Path, recipe: Mapping[str, Any]) -> ResumePoint:
-    """Find where a run goes on; raise `SpecError` or `UsageError` where it cannot."""
+    """Return the point from which a run resumes; raise `SpecError` or `UsageError` if it cannot."""
     for place in (home, home / CHECKPOINTS):
         if storage.exists(place) and not os.access(place, os.W_OK):
             raise UsageError(f"{place} cannot be written: no permission")
-    held, damaged = checkpoint.latest(home)
-    if damaged and not held:
-        raise UsageError(f"no checkpoint in {home} can be read: {_anew(home)}")
-    if held is None:
+    saved, damaged = checkpoints.latest(home)
+    if damaged and not saved:
+        raise UsageError(f"no checkpoint in {home} can be read: {_start_anew(home)}")
+    if saved is None:
         _check_nothing_done(home)
-    if held is None and not storage.exists(home / DATA):  # stopped between the first files
-        data, (spec, began) = None, read_spec(home)
+    if saved is None and not storage.exists(home / DATA):  # stopped between the first files
+        data, (spec, before) = None, read_spec(home)
     else:
-        beginning = RunSetup.read(home)
-        spec, began, data = beginning.spec, beginning.recipe, beginning.data
+        setup = RunSetup.read(home)
+        spec, before, data = setup.spec, setup.recipe, setup.data
     _check_may_change(home, recipe)
     planned = plan_training(spec, recipe)
-    other = [*changes(began.to_dict(), planned.recipe.to_dict(), "")]
+    other = [*changes(before.to_dict(), planned.recipe.to_dict(), "")]
     if other:
         raise UsageError(
-            f"{home} goes on with its own recipe: {listed(other)}; {_may_change(home)}"
+            f"{home} resumes with its own recipe, but {listed(other)}; {_may_change(home)}"
         )
-    done, epochs = held.epoch if held else 0, planned.recipe.epochs
+    done, epochs = saved.epoch if saved else 0, planned.recipe.epochs
     if epochs < done:
         raise UsageError(
             f"the run in {home} has {done} whole epochs already, and `epochs={epochs}` is "
-            "fewer: give more, or train it again from the start in another folder"
+            "fewer: give more, or train again from the start in another folder"
         )
     _check_unended(home, epochs)
-    warnings = (f"{path} is damaged: going on from the checkpoint before it" for path in damaged)
-    return ResumePoint(planned, data, held, tuple(warnings))
+    warnings = (f"{path} is damaged: resuming from the checkpoint before it" for path in damaged)
+    return ResumePoint(planned, data, saved, tuple(warnings))
 
 
 def _check_may_change(home: Path, recipe: Mapping[str, Any]) -> None:
-    """Raise where a key is given that no run can change, whatever its value."""
+    """Raise `UsageError` for keys that a resumed run can never change."""
     sections = {key.partition(".")[0] for key in MAY_CHANGE}
     given = {key: value for key, value in recipe.items() if value is not None}
     if other := [key for key in given if key.partition(".")[0] not in sections]:
         named = ", ".join(f"`{key}=...`" for key in other)
         raise UsageError(
-            f"{home} goes on with its own recipe, without {named}; {_may_change(home)}"
+            f"{home} resumes with its own recipe, without {named}; {_may_change(home)}"
         )
 
 
 def _may_change(home: Path) -> str:
     may = ", ".join(f"`{key}`" for key in MAY_CHANGE)
-    return f"only {may} may change. Else {_anew(home)}"
+    return f"only {may} may change. To change more, {_start_anew(home)}"
 
 
 def _check_nothing_done(home: Path) -> None:
-    """Raise where a run without a checkpoint has whole epochs, which would be overwritten."""
+    """Raise `UsageError` if a run without a checkpoint has results that would be overwritten."""
     ended = _ended(home)
     if ended is not None and not ended.history:
         return  # interrupted in its first epoch
     done = [name for name in (BEST, HISTORY, FINAL, RESULT) if storage.exists(home / name)]
     if done:
         raise UsageError(
-            f"{home} has no checkpoint left to go on from, and what it has trained "
-            f"({', '.join(done)}) is not overwritten: {_anew(home)}"
+            f"{home} has no checkpoint left to resume from, and its results "
+            f"({', '.join(done)}) are not overwritten: {_start_anew(home)}"
         )
 
 
 def _ended(home: Path) -> Run | None:
-    """How a run ended; None where it did not, or that is damaged, and is to be written again."""
+    """Return the result of a run; None if it has not ended, or if the file is damaged."""
     try:
         return Run.read(home) if storage.exists(home / RESULT) else None
     except DamagedError:
@@ -117,43 +120,43 @@ def _check_unended(home: Path, epochs: int) -> None:
     more = epochs > len(ended.history)
     if ended.outcome == "interrupted" or (ended.outcome == "finished" and more):
         return
-    # What made one stop early, or diverge, would do so again.
-    mend = _anew(home)
+    # A run that stopped early or diverged would do so again.
+    mend = _start_anew(home)
     if ended.outcome == "finished":
-        mend = f"`epochs=` with more than {len(ended.history)} goes on with it"
+        mend = f"`epochs=` above {len(ended.history)} trains it further"
     elif ended.saved is None:
         mend = "start a new run with another recipe"
     raise UsageError(f"the run in {home} has ended ({summary.verdict(ended)}); {mend}")
 
 
-def check(session: Session, start: ResumePoint, home: Path) -> Iterator[str]:
-    """Yield what a user should know; raise `UsageError` where data or best model are others."""
-    if start.data is not None:
-        _check_same_data(session, start.data, home)
-    yield from _check_best(session, home, start.held)
+def check(session: Session, point: ResumePoint, home: Path) -> Iterator[str]:
+    """Yield warnings; raise `UsageError` if the data or the best model are not the run's."""
+    if point.data is not None:
+        _check_same_data(session, point.data, home)
+    yield from _check_best(session, home, point.checkpoint)
 
 
 def _check_same_data(session: Session, before: DataRecord, home: Path) -> None:
     now = description.data_record(session)
     if before.fingerprint != now.fingerprint:
         raise UsageError(
-            f"the data are not those that {home} began with: their fingerprint was "
-            f"{before.fingerprint[:12]} and is {now.fingerprint[:12]}: {_anew(home)}"
+            f"the data are not those that {home} began with: the fingerprint was "
+            f"{before.fingerprint[:12]} and is {now.fingerprint[:12]}; {_start_anew(home)}"
         )
     if before.images != now.images or (before.split and before.split != now.split):
         raise UsageError(
-            f"this archspec splits the data otherwise than that which {home} began with: "
-            f"images would be trained on that were held out: {_anew(home)}"
+            f"this archspec splits the data differently than the one that {home} began with, so "
+            f"held-out images would be trained on: {_start_anew(home)}"
         )
 
 
-def _check_best(session: Session, home: Path, held: checkpoint.Checkpoint | None) -> Iterator[str]:
-    """Yield what is to be said of the best model so far; raise where it is another network's.
+def _check_best(session: Session, home: Path, saved: Checkpoint | None) -> Iterator[str]:
+    """Yield a warning if the best model is missing or damaged; raise if it is another network's.
 
-    One that is missing or damaged is written again from its epoch's checkpoint. If that is not
-    there any more, the best epoch is chosen among those to come.
+    Such a model is written again from its epoch's checkpoint, or without one, the best epoch is
+    chosen among those to come.
     """
-    if held is None or held.state.written_epoch is None:
+    if saved is None or saved.state.written_epoch is None:
         return
     path = home / BEST
     wrong = f"there is no {path}"
@@ -166,20 +169,20 @@ def _check_best(session: Session, home: Path, held: checkpoint.Checkpoint | None
         else:
             if different := other_network(session.plan.graph, model):
                 raise UsageError(
-                    f"{path} is not the model of this run: {different}; put that back, or remove it"
+                    f"{path} is not the model of this run: {different}; replace or remove it"
                 )
             return
-    epoch = held.state.best_epoch
-    held.state.written_epoch = None
-    if epoch == held.epoch or (epoch and checkpoint.of_epoch(home, epoch)):
+    epoch = saved.state.best_epoch
+    saved.state.written_epoch = None
+    if epoch == saved.epoch or (epoch and checkpoints.of_epoch(home, epoch)):
         yield f"{wrong}: it is written again, from its epoch's checkpoint"
     else:
-        held.state.best_epoch = None
-        yield f"{wrong}: the best epoch will be one of those after epoch {held.epoch}"
+        saved.state.best_epoch = None
+        yield f"{wrong}: the best epoch will be one of those after epoch {saved.epoch}"
 
 
-def _anew(home: Path) -> str:
-    """How to start another run, with this one's weights where it has any."""
+def _start_anew(home: Path) -> str:
+    """Return how to start another run, with this one's weights if it has any."""
     spec = call("fit", home / SPEC)
     try:
         saved_model(home)

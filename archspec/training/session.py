@@ -1,4 +1,4 @@
-"""Spec, recipe and data -> all that a training needs, found right before its first step."""
+"""Spec, recipe and data -> a session: all that a training needs, checked before its first step."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from archspec.training.feeding import Feed
 from archspec.training.hosts import ALONE, Hosts
 
 SAMPLE: Final = 1_000
-"""Training images from which augmentations learn what they need to know of all."""
+"""Number of training images from which augmentations estimate statistics."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """A spec and a recipe that go together, as far as can be known without Keras."""
+    """A spec and a recipe that fit each other, as far as can be checked without Keras."""
 
     spec: Spec
     graph: Graph
@@ -51,7 +51,17 @@ class TrainingPlan:
 
 
 def plan_training(spec: Spec, settings: Mapping[str, Any]) -> TrainingPlan:
-    """Raise `SpecError` or `UsageError` for what is wrong that can be known without Keras."""
+    """Check all that can be checked without Keras.
+
+    Args:
+        spec: The network.
+        settings: Keys of the recipe that override the spec's `train:` section.
+
+    Raises:
+        SpecError: The spec, its recipe or its data are wrong.
+        UsageError: A setting is wrong.
+
+    """
     with _explained(spec, settings):
         recipe = Recipe.resolve(spec.train, settings)
         callback_files.check(recipe)
@@ -65,19 +75,19 @@ def plan_training(spec: Spec, settings: Mapping[str, Any]) -> TrainingPlan:
 
 
 def _check_stages(recipe: Recipe) -> None:
-    """Raise where a stage's recipe is wrong, or its learning rate still rises when it is over."""
+    """Raise `RecipeError` if a stage's recipe is wrong, or its warm-up is longer than the stage."""
     for stage in transfer.stages(recipe.transfer, recipe.epochs):
         staged = recipe.for_stage(stage.epochs, stage.learning_rate)
         if staged.warmup > staged.epochs:
             which = "stage" if recipe.transfer and recipe.transfer.unfreeze else "training"
             message = f"`warmup` is {staged.warmup:,} epochs long, and a {which} {staged.epochs:,}"
-            hint = "each stage has a warm-up of its own" if which == "stage" else None
+            hint = "each stage has its own warm-up" if which == "stage" else None
             raise RecipeError([(("warmup",), Problem("value", message, help=hint))])
 
 
 @contextmanager
 def _explained(spec: Spec, settings: Mapping[str, Any]) -> Iterator[None]:
-    """Make a recipe's problems those of an option, or of the spec at their places in its text."""
+    """Attribute the problems of a recipe to settings, or to places in the spec's text."""
     with places(spec):
         own = Recipe.resolve(spec.train).optimizer.name
         with overrides.blamed(overrides.given(settings), own):
@@ -85,25 +95,25 @@ def _explained(spec: Spec, settings: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> None:
-    """Raise where the network, the data and what is done to them do not go together."""
+    """Raise if network, data and augmentations do not fit each other."""
     outputs = {name: graph.nodes[index].shape for name, index in graph.outputs.items()}
     main = next(iter(outputs))
     spans: dict[str, tuple[str | int, ...]] = {
         "input": ("input",),
         main: ("layers", len(spec.document.layers) - 1),
     }
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     if not any(node.layer.trainable for node in graph.nodes):
         why = "its weights are all `trainable: false`"
         if not any(node.layer.params for node in graph.nodes):
             why = "it has no weights"
         nothing = Problem("value", f"nothing of `{graph.name}` can be trained: {why}")
-        found.append(nothing.at(spec.source.span(("layers",))))
+        diagnostics.append(nothing.at(spec.source.span(("layers",))))
     weighted = recipe.class_weights if isinstance(recipe.class_weights, dict) else ()
     for name, misfit in dataset.misfits(recipe.data, graph.input, outputs, weighted):
-        found.append(misfit.at(spec.source.span(spans.get(name, ("heads", name)))))
-    if found:
-        raise spec_error(spec.source, found)
+        diagnostics.append(misfit.at(spec.source.span(spans.get(name, ("heads", name)))))
+    if diagnostics:
+        raise spec_error(spec.source, diagnostics)
     wrong = [
         (("augment", index), problem)
         for index, augmentation in enumerate(recipe.augment)
@@ -115,7 +125,7 @@ def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Session:
-    """A network built for its recipe, and the data that it is to learn."""
+    """A network built for its recipe, and its data."""
 
     keras: Any
     plan: TrainingPlan
@@ -125,7 +135,7 @@ class Session:
     train: Feed
     validation: Feed
     transferred: TransferRecord | None
-    """What the network started with, where that was not chance."""
+    """The source of the initial weights, where they are not random."""
     devices: Devices
 
     @property
@@ -133,12 +143,13 @@ class Session:
         return self.plan.recipe
 
     def stages(self) -> tuple[transfer.Stage, ...]:
+        """Return the stages of the training."""
         return transfer.stages(self.recipe.transfer, self.recipe.epochs)
 
     def compile(self, stage: transfer.Stage, home: Path) -> list[Any]:
-        """Make the model ready for a stage's epochs; give Keras's callbacks for them.
+        """Freeze and compile the model for a stage, and return Keras's callbacks for it.
 
-        What the stage freezes is frozen; the optimizer and its schedule begin anew.
+        Optimizer and schedule start anew.
         """
         recipe = self.recipe.for_stage(stage.epochs, stage.learning_rate)
         transfer.freeze(
@@ -155,9 +166,9 @@ class Session:
         return compilation.callbacks(self.keras, recipe, home / CALLBACKS)
 
     def alone(self) -> Session:
-        """The same with its present weights, on one device of this host: for what is no training.
+        """Return the session with its present weights on one device, for uses other than training.
 
-        Where that is so already, it is this one itself.
+        That is the session itself if it has one device.
         """
         if self.devices.count == 1:
             return self
@@ -176,10 +187,10 @@ class Session:
         return session
 
     def _compile(self, recipe: Recipe) -> Mapping[str, Any]:
-        """Compile the model, and give what Keras measures of made-up predictions.
+        """Compile the model, and return Keras's measures of made-up predictions.
 
-        That makes the metrics' variables. Made within the first step, as Keras does, TensorFlow
-        counts that step twice.
+        This creates the metrics' variables. Keras would create them in the first step, which
+        TensorFlow then counts twice.
         """
         keras, steps, objective, model = self.keras, self.train.steps, self.objective, self.model
         macs = recipe.batch * sum(node.layer.macs for node in self.plan.graph.nodes)
@@ -206,7 +217,7 @@ class Session:
         return measured
 
     def describe(self) -> Iterator[str]:
-        """Lines that say what is learned from what."""
+        """Yield lines about the data, the initial weights and the least possible loss."""
         yield self.data.describe()
         yield from self.data.notes
         if self.transferred:
@@ -216,7 +227,7 @@ class Session:
 
     @property
     def least_loss(self) -> LeastLoss | None:
-        """The least that the loss can be, where smoothed labels keep it from 0."""
+        """The least possible loss, where smoothed labels keep it from 0."""
         graph, train = self.plan.graph, self.train
         return least_loss(
             self.recipe,
@@ -229,7 +240,7 @@ class Session:
         )
 
     def facts(self, done: int, watchers: Sequence[Watcher]) -> RunFacts:
-        """What watchers are told of a run of which so many epochs are done."""
+        """Return the facts for watchers, after `done` epochs."""
         nodes = self.plan.graph.nodes
         trained = {layer.name for layer in self.model.layers if layer.trainable_weights}
         flags = [layer_name(node) in trained for node in nodes]
@@ -248,7 +259,7 @@ class Session:
         )
 
     def _peak_flops(self) -> float:
-        """Of all devices together; what is made several of one CPU is no faster than it."""
+        """Return the peak of all devices; several devices made of one CPU count as one."""
         cpu = system.devices(self.keras)[0].startswith("cpu")
         count = self.devices.hosts.count if cpu else self.devices.count
         return count * system.peak_flops(self.keras, self.recipe.precision)
@@ -260,17 +271,23 @@ def prepare(
     transferred: TransferRecord | None = None,
     rule: SplitRule = SPLIT_RULE,
 ) -> Session:
-    """Load Keras and the data, build the network, and try one batch.
+    """Load Keras and the data, build the network, and try one batch; all hosts must do it.
 
-    A run that goes on tells what it has `transferred`, which need not be there any more, and by
-    which `rule` its images were split. Several
-    hosts must do this together. Raises `SpecError` and `UsageError` for what only Keras and the
-    data can tell.
+    Args:
+        plan: Spec and recipe.
+        hosts: The hosts that train together.
+        transferred: The source of a resumed run's initial weights, which is not read again.
+        rule: The rule by which a resumed run's images were split.
+
+    Raises:
+        SpecError: Something is wrong that only Keras or the data show.
+        UsageError: The same for a setting, or Keras's backend is not installed.
+
     """
     graph, recipe = plan.graph, plan.recipe
     with _explained(plan.spec, plan.settings):
         if recipe.transfer is not None and transferred is None:
-            with hosts.all_succeed(), _of_source():
+            with hosts.all_succeed(), _source_errors():
                 transfer.file_of(recipe.transfer.source)
         keras = load_keras()
         hosts.join(keras)
@@ -280,8 +297,8 @@ def prepare(
             data = dataset.load(recipe.data, graph.input, rule)
             data = dataset.observed(data, recipe.data.normalize)
             devices.check_images(len(data.train), len(data.validation))
-        said = [plan.spec.to_dict(), recipe.to_dict(), data.fingerprint]
-        hosts.agree("network, recipe or data", json.dumps(said, sort_keys=True, default=str))
+        same = [plan.spec.to_dict(), recipe.to_dict(), data.fingerprint]
+        hosts.agree("network, recipe or data", json.dumps(same, sort_keys=True, default=str))
         with hosts.all_succeed():
             return _session(keras, plan, data, devices, transferred)
 
@@ -295,7 +312,7 @@ def _session(
     if recipe.transfer is not None:
         if transferred is None:
             source = recipe.transfer.source
-            with _of_source():
+            with _source_errors():
                 transferred = transfer.begin(keras, model, graph, source, data.class_names)
         transfer.check_steps(recipe.transfer, graph, transferred.new)
     _check_range(recipe, data)
@@ -319,8 +336,8 @@ def _session(
 
 
 @contextmanager
-def _of_source() -> Iterator[None]:
-    """Make what is wrong with a source a problem of the recipe that names it."""
+def _source_errors() -> Iterator[None]:
+    """Turn an error of the source of weights into a problem of the recipe that names it."""
     try:
         yield
     except UsageError as error:
@@ -328,7 +345,7 @@ def _of_source() -> Iterator[None]:
 
 
 def _network(keras: Any, plan: TrainingPlan, devices: Devices) -> tuple[Any, compilation.Objective]:
-    """The network, and what it is to learn, on the devices."""
+    """Return model and objective, made on the devices."""
     with devices.scope(), compilation.precision(keras, plan.recipe):
         model = build(plan.graph)
     with devices.scope():
@@ -336,7 +353,7 @@ def _network(keras: Any, plan: TrainingPlan, devices: Devices) -> tuple[Any, com
 
 
 def _check_range(recipe: Recipe, data: Data) -> None:
-    """Raise `RecipeError` for augmentations that need black and white, where nothing says them."""
+    """Raise `RecipeError` for augmentations that need black and white where they are unknown."""
     if data.train.pixels.range is not None:
         return
     wrong = [
@@ -349,7 +366,7 @@ def _check_range(recipe: Recipe, data: Data) -> None:
 
 
 def _class_weights(recipe: Recipe, data: Data) -> Any:
-    """(classes,) or None."""
+    """Return the weight of each class (classes,), or None."""
     import numpy as np  # noqa: PLC0415
 
     if recipe.class_weights is None:
@@ -365,12 +382,12 @@ def _sample(data: Data) -> Any:
 
 
 def _try_out(session: Session) -> None:
-    """Raise `RecipeError` for what Keras says of losses, metrics and monitors only in use."""
+    """Raise `RecipeError` for losses, metrics and monitors that Keras refuses only in use."""
     recipe = session.recipe
     try:
         with session.devices.scope():
             measured = session._compile(recipe)  # noqa: SLF001
-    except UsageError:  # of an image file, which is of the first batch by chance
+    except UsageError:  # an unreadable image that happens to be in the first batch
         raise
     except Exception as error:  # noqa: BLE001  (each backend raises its own)
         place = "metrics" if recipe.metrics else "loss"

@@ -1,10 +1,10 @@
-"""Transfer learning: start from weights that were trained before, and train only some of them.
+"""Transfer learning: start from trained weights, and train only some of them.
 
     transferred = begin(keras, model, graph, "runs/lenet5-1")     # all but the head
     for stage in stages(recipe.transfer, recipe.epochs):
         freeze(model, graph, stage.freeze, transferred.new) # then compile, and fit until the next
 
-What to freeze when is CS231n's advice, in docs/transfer.md.
+docs/transfer.md has CS231n's advice on what to freeze when.
 """
 
 from __future__ import annotations
@@ -36,12 +36,21 @@ NONE: Final = "none"
 def begin(
     keras: Any, model: Any, graph: Graph, source: str, class_names: Sequence[str] = ()
 ) -> TransferRecord:
-    """Give `model`, freshly built from `graph`, the weights of `source`, all but the head's.
+    """Copy the weights of another model into a new one, except those of the head.
 
-    `source` is a run's folder, a `.keras` or `.h5` file, or `imagenet`. The head is copied as well
-    from a run that tells the same classes apart, `class_names` in this order. Weights include a
-    norm's moving statistics, and no random state. Raises `UsageError` where the source is not this
-    network but for its head and its classes, and then `model` is as it was.
+    The head is copied too if the source is a run with the same classes in the same order. Weights
+    include the moving statistics of norms, but no random states.
+
+    Args:
+        keras: The Keras module.
+        model: A model just built from `graph`; unchanged if an error is raised.
+        graph: The network.
+        source: A run's folder, a `.keras` or `.h5` file, or `imagenet`.
+        class_names: The classes of the model.
+
+    Raises:
+        UsageError: The source differs from this network in more than head and classes.
+
     """
     ours = layer_graph(model)
     with weights.open_source(keras, file_of(source), model, ours) as there:
@@ -71,7 +80,7 @@ def begin(
 
 
 def file_of(source: str) -> str | Path:
-    """The file that holds a source's model; raise `UsageError` where there is none."""
+    """Return the file with a source's model; raise `UsageError` if there is none."""
     path = Path(source)
     kind = None if source == weights.IMAGENET else storage.kind_of(path)
     if source == weights.IMAGENET or kind == "file":
@@ -82,7 +91,7 @@ def file_of(source: str) -> str | Path:
 
 
 def _classes(source: str) -> tuple[str, ...] | None:
-    """The names of a run's classes; None where the source is not the folder of a run."""
+    """Return the names of a run's classes; None if the source is not a run's folder."""
     home = Path(source)
     if source == weights.IMAGENET or not all(storage.exists(home / n) for n in (SPEC, DATA)):
         return None
@@ -94,7 +103,7 @@ def _shapes(part: LayerNode) -> list[tuple[str, Extents]]:
 
 
 def _steps(graph: Graph, layers: Collection[str]) -> Iterator[str]:
-    """What a table calls the rows of these layers."""
+    """Yield the names of these layers' rows in the report's table."""
     rows = [scope for scope in graph.scopes if scope.row]
     for node in graph.nodes:
         if layer_name(node) in layers:
@@ -103,15 +112,23 @@ def _steps(graph: Graph, layers: Collection[str]) -> Iterator[str]:
 
 
 def freeze(model: Any, graph: Graph, until: str, new: Collection[str]) -> int:
-    """Let `model` train only what comes after a step; give the parameters that are kept from it.
+    """Freeze a model up to a step, and return the number of parameters that this freezes.
 
-    `until` is `none`, `all` (but what is `new` and the head), or the path of a step, as a table
-    shows it: then what the step consists of is frozen, and all that it depends on. The rest is
-    trained, whatever was frozen before, except for steps with `trainable: false`. A frozen batch
-    norm uses its moving statistics and leaves them as they are; frozen dropout still drops. Compile
-    the model afterwards: a compiled one goes on as before. Raises `UsageError` for an unknown step,
-    where a `new` layer would be frozen with its random weights, and where nothing would be left to
-    train.
+    All else is trained, whatever was frozen before, except for steps with `trainable: false`. A
+    frozen batch norm uses its moving statistics and does not update them; frozen dropout still
+    drops. The model must be compiled afterwards for this to take effect.
+
+    Args:
+        model: The model of `graph`.
+        graph: The network.
+        until: `none`, `all` (except new layers and the head), or the path of a step, as a report
+            shows it: the step is frozen, and all that it depends on.
+        new: Names of layers with random weights.
+
+    Raises:
+        UsageError: There is no such step, it would freeze a new layer, or nothing would be left
+            to train.
+
     """
     try:
         frozen = _frozen(graph, until, {*new, *_heads(model)} if until == ALL else (), new)
@@ -130,7 +147,7 @@ def _heads(model: Any) -> set[str]:
 
 
 def _frozen(graph: Graph, until: str, kept: Collection[str], new: Collection[str]) -> set[int]:
-    """The nodes that a stage freezes; `kept` are the layers that `all` leaves out."""
+    """Return the nodes that a stage freezes; `all` leaves out the layers `kept`."""
     if until == NONE:
         return set()
     if until == ALL:
@@ -143,15 +160,15 @@ def _frozen(graph: Graph, until: str, kept: Collection[str], new: Collection[str
         if node.index in frozen and layer_name(node) in new and not node.op.frozen
     ]
     if random:
-        message = f"`{until}` cannot be frozen: `{random[0]}` is new, its weights are random"
-        raise Problem("value", message, help="freeze a step before it, or `all` that is not new")
+        message = f"`{until}` cannot be frozen: `{random[0]}` is new, with random weights"
+        raise Problem("value", message, help="freeze an earlier step, or `all` that is not new")
     if not any(node.layer.trainable for node in graph.nodes if node.index not in frozen):
         raise Problem("value", f"nothing is left to train after `{until}`")
     return frozen
 
 
 def _up_to(graph: Graph, step: str) -> set[int]:
-    """The nodes of a step and all that they depend on."""
+    """Return the nodes of a step and all that they depend on."""
     path = step.replace(IN_KERAS, SEPARATOR)
     waiting = [
         node.index
@@ -171,7 +188,7 @@ def _up_to(graph: Graph, step: str) -> set[int]:
 
 
 def _suggestion(graph: Graph, step: str) -> str:
-    """The nearest path, or the steps that stand in none."""
+    """Return a hint with the nearest path, or with the outermost steps."""
     tops = list(dict.fromkeys(path.partition(SEPARATOR)[0] for path in graph.paths))
     near = nearest(step, [*tops, ALL, NONE, *graph.paths])
     return suggestion(step, [near] if near else tops, what="steps")
@@ -179,25 +196,28 @@ def _suggestion(graph: Graph, step: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Epochs in which the same layers are trained."""
+    """Successive epochs in which the same layers are trained."""
 
     first_epoch: int
-    """Counted from 1."""
+    """Number of the first epoch, from 1."""
     last_epoch: int
     freeze: str
-    """As `freeze` takes it."""
+    """The step up to which layers are frozen, as `freeze` takes it."""
     learning_rate: float | None
-    """That of the stage before unless another was said; None for the recipe's."""
+    """The stage's learning rate; None for the recipe's."""
 
     @property
     def epochs(self) -> int:
+        """Number of epochs."""
         return self.last_epoch + 1 - self.first_epoch
 
 
 def stages(transfer: Transfer | None, epochs: int) -> tuple[Stage, ...]:
-    """What is frozen when; the first stage begins with epoch 1.
+    """Return the stages of a training, the first of which begins with epoch 1.
 
-    Raises `RecipeError` where the stages' epochs do not rise or come after the last.
+    Raises:
+        RecipeError: The stages' first epochs do not rise, or come after the last epoch.
+
     """
     begins = [1]
     problems: list[tuple[KeyPath, Problem]] = []
@@ -223,7 +243,7 @@ def stages(transfer: Transfer | None, epochs: int) -> tuple[Stage, ...]:
 
 
 def check_steps(transfer: Transfer | None, graph: Graph, new: Collection[str] = ()) -> None:
-    """Raise `RecipeError` for each stage that names no step, or would freeze what is new."""
+    """Raise `RecipeError` for stages that name an unknown step, or would freeze a new layer."""
     if transfer is None:
         return
     ends: dict[KeyPath, str] = {("transfer", "freeze"): transfer.freeze}

@@ -1,7 +1,7 @@
-"""What happens inside a network while it trains: gradients, dead and saturated units by layer.
+"""Gradients, dead and saturated units of each layer, measured between two epochs.
 
-Looked at between two epochs, of images that are the same each time. The network is left as it was,
-so that a training that is watched ends as one that is not.
+The images are the same each time. The network is left as it was, so that `watch_units` does not
+change the result of a training.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from archspec.errors import Problem, RecipeError
 from archspec.keras_model.build import layer_name
 from archspec.recipe import compilation
 from archspec.recipe.train import Recipe
-from archspec.runs import checkpoint
+from archspec.runs import checkpoints
 from archspec.runs.units import LayerMeasures
 from archspec.training import gradients
 from archspec.training.activity import BOUNDS, DYING, dead, linear_range
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
     from archspec.training.session import Session
 
 MOST: Final = 2_048
-"""Images in which a unit must be found alive; of more, so many evenly spread."""
+"""Largest number of images to measure units on, evenly spread over the part."""
 
 
 def check(recipe: Recipe, devices: Devices) -> None:
-    """Raise `RecipeError` where units are to be watched on several devices."""
+    """Raise `RecipeError` if a recipe has `watch_units` and several devices."""
     if recipe.watch_units and devices.count > 1:
-        message = f"`watch_units` looks at a network on one device, not on {devices.count}"
+        message = f"`watch_units` works on one device, not on {devices.count}"
         hint = "leave out `devices`, or `watch_units`"
         raise RecipeError([(("watch_units",), Problem("value", message, help=hint))])
 
 
 def of(session: Session) -> Units | None:
-    """What looks at the layers of a session's network as it is compiled now, if that is wanted."""
+    """Return `Units` of a session's network as compiled now; None without `watch_units`."""
     return Units(session) if session.recipe.watch_units else None
 
 
 class Units:
-    """Measures a network between two epochs."""
+    """Measures of a session's network between two epochs."""
 
     def __init__(self, session: Session) -> None:
         keras, model = session.keras, session.model
@@ -53,7 +53,7 @@ class Units:
         self._rows = report(session.plan.spec).rows()
         nodes = session.plan.graph.nodes
         self._layers = [model.get_layer(layer_name(node)) for node in nodes]
-        # The layers are the network's own; what Keras compiles is not.
+        # It shares the network's layers, but not what Keras compiles.
         self._learning = keras.Model(model.input, model.output)
         self._learning.compile(
             gradients.norm_optimizer(keras),
@@ -78,13 +78,13 @@ class Units:
                 for index, function in self._watched.items()
             ]
             self._acting = keras.Model(model.input, reduced)
-            if jit != "auto":  # which Keras resolves by itself, but not where it is set
+            if jit != "auto":  # Keras resolves "auto" itself, but not if it is set here
                 self._acting.jit_compile = jit
 
     def measure(self) -> LayerMeasures:
-        """Return the gradient of each layer, and the shares of its units that are stuck.
+        """Return each layer's gradient norm and shares of dead and saturated units.
 
-        A layer with its activation is one, as in the table of `probe`.
+        A layer and its activation are one, as in the table of `probe`.
         """
         x, y, *_ = self._batch.batch_at(1, 0)
         with self._unchanged():
@@ -108,20 +108,21 @@ class Units:
 
     @contextmanager
     def _unchanged(self) -> Iterator[None]:
-        """Give a network back the averages of its norms and its random numbers."""
+        """Restore the moving averages of norms, and the random numbers, at the end."""
         convert = self._keras.ops.convert_to_numpy
         variables = self._model.non_trainable_variables
         values = [convert(variable).copy() for variable in variables]  # torch's share memory
-        drawn = {name: array.copy() for name, array in checkpoint.random_state(self._keras).items()}
+        states = checkpoints.random_state(self._keras)
+        states = {name: array.copy() for name, array in states.items()}
         try:
             yield
         finally:
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-            checkpoint.restore_random_state(drawn)
+            checkpoints.restore_random_state(states)
 
     def _stuck(self) -> dict[int, float]:
-        """The share of dead units or of saturated outputs of each activation, by its node."""
+        """Return the share of dead units or saturated outputs of each activation, by its node."""
         import numpy as np  # noqa: PLC0415
 
         if self._acting is None:
@@ -131,11 +132,11 @@ class Units:
         for step in range(feed.steps):
             images = feed.batch_at(1, step)[0]
             count = len(images)
-            if count < feed.batch:  # for another number the backends would compile again
+            if count < feed.batch:  # another number would make the backends compile again
                 images = np.concatenate([images, np.repeat(images[:1], feed.batch - count, axis=0)])
-            found = self._acting.predict_on_batch(images)
-            found = found if isinstance(found, (list, tuple)) else [found]
-            for part, values in zip(parts, found, strict=True):
+            outputs = self._acting.predict_on_batch(images)
+            outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+            for part, values in zip(parts, outputs, strict=True):
                 part.append(np.asarray(values, np.float32)[:count])
         shares = {}
         for (index, function), part in zip(self._watched.items(), parts, strict=True):
@@ -146,7 +147,7 @@ class Units:
 
 
 def _reduced(keras: Any, function: str, output: Any) -> Any:
-    """Largest outputs (images, units) of an activation that dies; else shares beyond a bound."""
+    """Return the largest outputs (images, units), or for tanh and the like, saturated shares."""
     ops = keras.ops
     if function in DYING:
         places = tuple(range(1, len(output.shape) - 1))
@@ -157,7 +158,7 @@ def _reduced(keras: Any, function: str, output: Any) -> Any:
 
 
 def _spread(part: Subset, most: int) -> Subset:
-    """So many images of a part at most, from its beginning to its end."""
+    """Return at most so many images, evenly spread over a part."""
     import numpy as np  # noqa: PLC0415
 
     places = np.unique(np.linspace(0, len(part) - 1, min(most, len(part))).round().astype(int))
