@@ -183,9 +183,7 @@ def test_flipping_makes_no_difference_between_an_image_and_its_mirror_image(runs
 @pytest.mark.keras
 def test_what_a_run_learnt_from_is_no_test(runs):
     one, elsewhere = runs / "one", runs / "elsewhere"
-    with pytest.raises(
-        UsageError, match=r"elsewhere was trained on \d+ of .*one's 359 test"
-    ):
+    with pytest.raises(UsageError, match=r"elsewhere was trained on \d+ of .*one's 359 test"):
         evaluate([one, elsewhere])
     assert evaluate([elsewhere]).notes == ()
     together = evaluate([one, elsewhere], part="all")

@@ -58,7 +58,9 @@ def probabilities(keras: Any, model: Any, images: Any, *, batch: int) -> NDArray
         images = np.concatenate([images, np.repeat(images[:1], batch - count, axis=0)])
     output = main_output(model)
     predicted = model.predict_on_batch(images)
-    predicted = np.asarray(predicted[MAIN_OUTPUT] if isinstance(predicted, dict) else predicted)[:count]
+    predicted = np.asarray(predicted[MAIN_OUTPUT] if isinstance(predicted, dict) else predicted)[
+        :count
+    ]
     predicted = predicted.astype(np.float64)
     if gives_probabilities(keras, output):
         return predicted
