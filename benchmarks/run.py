@@ -1,7 +1,8 @@
 """archspec against what people do today, side by side in one run.
 
-    python benchmarks/run.py             # all
-    python benchmarks/run.py build       # one: build, graphs
+    python benchmarks/run.py                             # all
+    python benchmarks/run.py build                       # one: build, graphs
+    python benchmarks/run.py graphs --against CHECKOUT   # beside another checkout of archspec
 
 Figures are ratios of medians, the two sides taking turns, because machines are noisy. Absolute
 times are of this machine. docs/performance.md keeps a table of results.
@@ -9,18 +10,17 @@ times are of this machine. docs/performance.md keeps a table of results.
 
 from __future__ import annotations
 
+import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import archspec
-
+HERE = Path(__file__).parents[1]
 KERAS_SUMMARY = "import keras; keras.applications.VGG16(weights=None).summary()"
 ARCHSPEC = str(Path(sys.executable).parent / "archspec")
 ROUNDS = 5
@@ -51,7 +51,7 @@ def whole_process(command: Sequence[str]) -> Cost:
     return Cost(seconds, usage.ru_maxrss / 1000)
 
 
-def build() -> None:
+def build(against: Path | None) -> None:  # noqa: ARG001
     """`archspec build vgg16` against Keras's own summary, each as a whole process."""
     ours, theirs = [], []
     whole_process([ARCHSPEC, "build", "vgg16"])  # byte code, disk cache
@@ -69,39 +69,82 @@ def build() -> None:
     )
 
 
-def graphs() -> None:
-    """ResNet-50 specs expanded and costed, row by row, in one process."""
-    spec = archspec.load("resnet50")
+GRAPHS = {
+    "resnet50, totals and memory": "report(resnet)",
+    "resnet50, with all rows": "report(resnet).rows()",
+    "resnet50, read from its text": "report(archspec.load('resnet50'))",
+    "densenet201, totals and memory": "report(densenet)",
+    "densenet201, with all rows": "report(densenet).rows()",
+    "densenet201, each time of a new width": "report(next(new))",
+}
+"""Work by what it is: code that `WORKER` runs."""
 
-    def once() -> None:
-        report = archspec.report(spec)
-        _ = report.totals, report.memory, report.rows()
+WORKER = """
+import statistics, sys, time
+import archspec
 
-    once()
-    rates = [1 / median_seconds(once, 50) for _ in range(ROUNDS)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    rate = statistics.median(rates)
-    print(f"graphs  resnet50 expanded and costed {rate:7.0f} /s  {peak:7.0f} MB")
+def report(spec):
+    made = archspec.report(spec)
+    made.totals, made.memory
+    return made
+
+resnet, densenet = archspec.load("resnet50"), archspec.load("densenet201")
+new = iter([archspec.load("densenet201", growth=growth) for growth in range(33, 333)])
+for line in sys.stdin:
+    work, seconds = compile(line, "work", "exec"), []
+    for number in range(26):
+        start = time.process_time()
+        exec(work)
+        seconds.append(time.process_time() - start)
+    print(statistics.median(seconds[1:]), flush=True)
+"""
+"""A process that runs each line of its input 25 times, and prints the processor time of one."""
 
 
-def median_seconds(work: Callable[[], None], times: int) -> float:
-    seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+def graphs(against: Path | None) -> None:
+    """Specs expanded and costed in one process, in processor time."""
+    sides = [graph_worker(checkout) for checkout in (HERE, against) if checkout is not None]
+    seconds: dict[str, list[list[float]]] = {what: [[] for _ in sides] for what in GRAPHS}
+    for _ in range(2 * ROUNDS):
+        for what, work in GRAPHS.items():
+            for side, taken in zip(sides, seconds[what], strict=True):
+                side.stdin.write(work + "\n")
+                side.stdin.flush()
+                taken.append(float(side.stdout.readline()))
+    for what, each in seconds.items():
+        ours, *theirs = map(statistics.median, each)
+        beside = f"  against {1 / theirs[0]:5.0f} /s  {theirs[0] / ours:5.2f} x" if theirs else ""
+        print(f"graphs  {what:38} {1 / ours:5.0f} /s{beside}")
+    for side in sides:
+        side.stdin.close()
+        side.wait()
+
+
+def graph_worker(checkout: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT | {"PYTHONPATH": str(checkout)},
+        cwd=checkout,
+    )
 
 
 BENCHMARKS = {"build": build, "graphs": graphs}
 
 
-def main(names: Sequence[str]) -> None:
-    for name in names or BENCHMARKS:
+def main() -> None:
+    parser = argparse.ArgumentParser(description="archspec side by side with others.")
+    parser.add_argument("names", nargs="*", help=f"{', '.join(BENCHMARKS)}; all by default")
+    parser.add_argument("--against", type=Path, help="another checkout of archspec")
+    arguments = parser.parse_args()
+    print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    for name in arguments.names or BENCHMARKS:
         if name not in BENCHMARKS:
-            raise SystemExit(f"there is no benchmark {name!r}; {', '.join(BENCHMARKS)}")
-        BENCHMARKS[name]()
+            parser.error(f"there is no benchmark {name!r}; {', '.join(BENCHMARKS)}")
+        BENCHMARKS[name](arguments.against)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
