@@ -41,7 +41,7 @@ MARKS: Final = (0, 0.01, 0.05, 0.2, 0.5, 1)
 """Shares that are named beside the shades."""
 
 
-def write_confusion(scores: Scores, title: str, svg_path: Path, png_path: Path) -> None:
+def write_confusion(scores: Scores, title: str, *files: Path) -> None:
     """The confusion matrix: a row is a true class, a column a predicted one.
 
     A cell is the darker the greater its share of its row; by the root of that share, for mistakes
@@ -62,7 +62,7 @@ def write_confusion(scores: Scores, title: str, svg_path: Path, png_path: Path) 
     width = max(left + side + 0.9, 4.2)
     height = TOP + side + below + BOTTOM
     bottom = (BOTTOM + below) / height
-    with picture(width, height, svg_path, png_path, [title, *names]) as figure:
+    with picture(width, height, files, [title, *names]) as figure:
         shares, together = _shares(scores)
         said = f"accuracy {scores.accuracy:.2%} of {scores.images:,} images"
         if together > 1:

@@ -11,10 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.render.figures import (
+    BOTTOM,
     INK,
+    LEFT,
     LIGHT,
+    LOW_PANEL,
+    PANEL,
     QUIET,
     STRONG,
+    TOP,
+    VAST,
+    WIDTH,
     Dashes,
     Line,
     Points,
@@ -23,6 +30,7 @@ from archspec.render.figures import (
     epoch_axis,
     head,
     log_ticks,
+    panels,
     picture,
     say,
     upright,
@@ -43,27 +51,12 @@ LOG_RATE: Final = 9.999
 """The same of learning rates, without the lowest and the highest quarter: a cosine's end is at 0,
 and is seen for what it is on a linear axis."""
 
-VAST: Final = 1e100
-"""Infinite, as far as a picture goes; and more than half or single precision can hold."""
-
-WIDTH: Final = 7.8
-LEFT: Final = 0.95
-RIGHT: Final = 1.65
-TOP: Final = 0.62
-GAP: Final = 0.22
-BOTTOM: Final = 0.5
-PANEL: Final = 2.3
-LOW_PANEL: Final = 0.9
-"""Inches; beside the axes is room for numbers, and for the names of lines."""
-
 
 def write_curves(
     rows: Sequence[Mapping[str, Any]],
     best_epoch: int | None,
     title: str,
-    svg_path: Path,
-    png_path: Path,
-    *,
+    *files: Path,
     accuracy: str = "accuracy",
     least_loss: float | None = None,
 ) -> None:
@@ -75,26 +68,16 @@ def write_curves(
     """
     history = _by_epoch(rows)
     present = {key for row in history.values() for key in row}
-    panels: list[tuple[float, Callable[[Axes], None]]] = [
+    measures: list[tuple[float, Callable[[Axes], None]]] = [
         (PANEL, lambda axes: _losses(axes, history, least_loss))
     ]
     if {accuracy, f"val_{accuracy}"} & present:
-        panels.append((PANEL, lambda axes: _accuracies(axes, history, accuracy)))
+        measures.append((PANEL, lambda axes: _accuracies(axes, history, accuracy)))
     if "learning_rate" in present:
-        panels.append((LOW_PANEL, lambda axes: _learning_rates(axes, history)))
-    height = TOP + BOTTOM + sum(inches + GAP for inches, _ in panels) - GAP
-    with picture(WIDTH, height, svg_path, png_path, [title]) as figure:
-        head(figure, label(title, 70), LEFT)
-        stack: list[Axes] = []
-        upper = height - TOP
-        for inches, draw in panels:
-            place = (LEFT / WIDTH, (upper - inches) / height)
-            extent = (1 - (LEFT + RIGHT) / WIDTH, inches / height)
-            axes = figure.add_axes((*place, *extent), sharex=stack[0] if stack else None)
-            stack.append(axes)
-            upper -= inches + GAP
+        measures.append((LOW_PANEL, lambda axes: _learning_rates(axes, history)))
+    with panels([inches for inches, _ in measures], files, label(title, 70)) as stack:
+        for axes, (_, draw) in zip(stack, measures, strict=True):
             draw(axes)
-            axes.yaxis.set_label_coords((0.3 - LEFT) / (WIDTH - LEFT - RIGHT), 0.5)
         epoch_axis(stack, min(history, default=1), max(history, default=1))
         if best_epoch in history:
             _mark_best(stack, history, best_epoch, accuracy)
@@ -105,14 +88,13 @@ def write_rates(
     losses: Sequence[float],
     chosen: float | None,
     title: str,
-    svg_path: Path,
-    png_path: Path,
+    *files: Path,
 ) -> None:
     """The loss over the learning rate, as a learning-rate finder saw it, and the rate it chose."""
     pairs = zip(rates, losses, strict=True)
     points = sorted((x, y) for x, y in pairs if 0 < x < VAST and abs(y) < VAST)
     height = TOP + PANEL * 1.25 + BOTTOM
-    with picture(WIDTH, height, svg_path, png_path, [title]) as figure:
+    with picture(WIDTH, height, files, [title]) as figure:
         head(figure, label(title, 70), LEFT)
         width = 1 - (LEFT + 0.3) / WIDTH
         axes = figure.add_axes((LEFT / WIDTH, BOTTOM / height, width, PANEL * 1.25 / height))

@@ -82,6 +82,19 @@ MOST_POINTS: Final = 1_000
 MARKED: Final = 30
 """A line of at most so many points has a dot on each."""
 
+VAST: Final = 1e100
+"""Infinite, as far as a picture goes; and more than half or single precision can hold."""
+
+WIDTH: Final = 7.8
+LEFT: Final = 0.95
+RIGHT: Final = 1.65
+TOP: Final = 0.62
+GAP: Final = 0.22
+BOTTOM: Final = 0.5
+PANEL: Final = 2.3
+LOW_PANEL: Final = 0.9
+"""Inches; beside the axes is room for numbers, and for the names of lines."""
+
 DENSE: Final = 500
 """A line of more points is drawn finer, not to become a band."""
 
@@ -90,21 +103,17 @@ Points: TypeAlias = list[tuple[float, float]]
 
 @contextmanager
 def picture(
-    width: float, height: float, svg_path: Path, png_path: Path, texts: Iterable[str] = ()
-) -> Iterator[Figure]:
-    """A figure of so many inches to draw on; once that is done it is written to both files.
-
-    `texts` are those that may be in any script.
-    """
-    with written(width, height, [svg_path, png_path], texts) as figure:
-        yield figure
-
-
-@contextmanager
-def written(
     width: float, height: float, paths: Iterable[Path], texts: Iterable[str] = ()
 ) -> Iterator[Figure]:
-    """A figure to draw on, as `picture`; then it is written to each path, as its suffix says."""
+    """Yield a figure to draw on, and write it to each path in the format of its suffix.
+
+    Args:
+        width: In inches.
+        height: In inches.
+        paths: The files, .svg or .png.
+        texts: What will stand in the picture in any script.
+
+    """
     matplotlib = load()
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -120,6 +129,37 @@ def written(
             kind = path.suffix.removeprefix(".")
             with folder.whole(path) as partial:
                 figure.savefig(partial, format=kind, metadata=METADATA[kind])
+
+
+@contextmanager
+def panels(
+    heights: Sequence[float],
+    paths: Iterable[Path],
+    title: str,
+    *,
+    below: str = "",
+    right: float = RIGHT,
+    texts: Iterable[str] = (),
+) -> Iterator[list[Axes]]:
+    """Yield axes of these heights in inches, one below the other, which share a horizontal axis.
+
+    `right` is the room for what is named beside them; the other arguments are those of `picture`
+    and `head`.
+    """
+    width = WIDTH + (right - RIGHT)
+    height = TOP + BOTTOM + sum(inches + GAP for inches in heights) - GAP
+    with picture(width, height, paths, [title, *texts]) as figure:
+        head(figure, title, LEFT, below)
+        stack: list[Axes] = []
+        upper = height - TOP
+        for inches in heights:
+            place = (LEFT / width, (upper - inches) / height)
+            extent = (1 - (LEFT + right) / width, inches / height)
+            axes = figure.add_axes((*place, *extent), sharex=stack[0] if stack else None)
+            axes.yaxis.set_label_coords((0.3 - LEFT) / (width - LEFT - right), 0.5)
+            stack.append(axes)
+            upper -= inches + GAP
+        yield stack
 
 
 def load() -> Any:

@@ -7,31 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from archspec.render.curves import (
-    BOTTOM,
-    GAP,
-    LEFT,
-    LOG_LOSS,
-    PANEL,
-    RIGHT,
-    TOP,
-    VAST,
-    WIDTH,
-)
+from archspec.render.curves import LOG_LOSS
 from archspec.render.figures import (
     LABEL_INCHES,
+    PANEL,
+    RIGHT,
     SEVERAL,
+    VAST,
     Dashes,
     Line,
     Points,
     draw_line,
     end_labels,
     epoch_axis,
-    head,
     log_ticks,
+    panels,
     sequence,
     thinned,
-    written,
 )
 from archspec.runs.comparison import VALIDATION, Curve, RunComparison
 from archspec.text import label
@@ -62,20 +54,12 @@ def write_comparison(
     names = [label(entry.name, LONGEST) for entry in comparison.entries]
     panel = max(PANEL, (LABEL_INCHES + 0.01) * len(names))
     right = max(RIGHT, LETTER * (8 + max(map(len, names))))
-    width = WIDTH - RIGHT + right
-    height = TOP + BOTTOM + len(drawn) * (panel + GAP) - GAP
-    with written(width, height, [path], names) as figure:
-        title, below = _title(comparison, drawn)
-        head(figure, title, LEFT, below)
-        colours = SEVERAL if len(names) <= len(SEVERAL) else sequence(len(names))
-        stack: list[Axes] = []
-        for number, (measure, parts) in enumerate(drawn):
-            lower = height - TOP - panel - number * (panel + GAP)
-            place = (LEFT / width, lower / height, 1 - (LEFT + right) / width, panel / height)
-            axes = figure.add_axes(place, sharex=stack[0] if stack else None)
-            stack.append(axes)
+    colours = SEVERAL if len(names) <= len(SEVERAL) else sequence(len(names))
+    title, below = _title(comparison, drawn)
+    heights = [panel] * len(drawn)
+    with panels(heights, [path], title, below=below, right=right, texts=names) as stack:
+        for axes, (measure, parts) in zip(stack, drawn, strict=True):
             _draw(axes, comparison, measure, parts, names, colours, panel)
-            axes.yaxis.set_label_coords((0.3 - LEFT) / (width - LEFT - right), 0.5)
         epochs = [
             epoch
             for measure, parts in drawn

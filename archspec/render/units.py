@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from archspec.render.curves import BOTTOM, GAP, LEFT, PANEL, RIGHT, TOP, WIDTH
 from archspec.render.figures import (
     LABEL_INCHES,
+    PANEL,
     Line,
     Points,
     draw_line,
     end_labels,
     epoch_axis,
-    head,
     log_ticks,
-    picture,
+    panels,
     say,
     sequence,
 )
@@ -35,9 +34,7 @@ TITLES: Final = {
 """What stands beside the axis of each measure."""
 
 
-def write_units(
-    epochs: Sequence[LayerMeasures], title: str, svg_path: Path, png_path: Path
-) -> None:
+def write_units(epochs: Sequence[LayerMeasures], title: str, *files: Path) -> None:
     """Draw each layer's gradient, dead and saturated units over the epochs, from epoch 0.
 
     Layers go from dark, the first, to light. A gradient of 0 has no place on a logarithmic axis,
@@ -49,18 +46,10 @@ def write_units(
         for measure in MEASURES
         if any(each[measure] is not None for epoch in epochs for each in epoch.values())
     ]
-    height = TOP + BOTTOM + len(shown) * (PANEL + GAP) - GAP
-    with picture(WIDTH, height, svg_path, png_path, [title, *layers]) as figure:
-        head(figure, label(title, 70), LEFT)
-        colours = dict(zip(layers, sequence(len(layers)), strict=True))
-        stack: list[Axes] = []
-        for number, measure in enumerate(shown):
-            lower = height - TOP - PANEL - number * (PANEL + GAP)
-            place = (LEFT / WIDTH, lower / height, 1 - (LEFT + RIGHT) / WIDTH, PANEL / height)
-            axes = figure.add_axes(place, sharex=stack[0] if stack else None)
-            stack.append(axes)
+    colours = dict(zip(layers, sequence(len(layers)), strict=True))
+    with panels([PANEL] * len(shown), files, label(title, 70), texts=layers) as stack:
+        for axes, measure in zip(stack, shown, strict=True):
             _draw(axes, measure, epochs, colours)
-            axes.yaxis.set_label_coords((0.3 - LEFT) / (WIDTH - LEFT - RIGHT), 0.5)
         epoch_axis(stack, 0, len(epochs) - 1)
 
 

@@ -62,7 +62,7 @@ def _draw(chart: Chart, svg: Path, png_path: Path) -> None:
     width, height, left = 4.8 + right, max(3.6, 1.2 + figures.LABEL_INCHES * listed), 0.75
     title = shortened(chart.title, int((width - 0.2) / TITLE_LETTER_INCHES))
     texts = [title, chart.x_label, chart.y_label, *names]
-    with figures.picture(width, height, svg, png_path, texts) as figure:
+    with figures.picture(width, height, (svg, png_path), texts) as figure:
         axes = figure.add_axes(
             (left / width, 0.55 / height, (width - left - right) / width, (height - 1.0) / height)
         )
@@ -96,7 +96,7 @@ def _scatter(chart: Chart, svg: Path, png_path: Path) -> None:
     names = [shortened(name, LONGEST) for name in chart.lines]
     listed = min(len(names), MOST_LISTED)
     width, height, left, right = 6.9, 5.6, 0.75, 0.4 + LETTER_INCHES * max(map(len, [*names, ""]))
-    with figures.picture(width, height, svg, png_path, [chart.title, *names]) as figure:
+    with figures.picture(width, height, (svg, png_path), [chart.title, *names]) as figure:
         axes = figure.add_axes(
             (left / width, 0.55 / height, (width - left - right) / width, (height - 1.0) / height)
         )
