@@ -12,44 +12,29 @@ import ast
 import inspect
 import json
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from math import isfinite
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
-
+from archspec.declare.declaration import Declaration, DeclarationError, Field
+from archspec.declare.metadata import Expect, Instead
 from archspec.errors import Portable, Problem, nearest
 from archspec.vocabulary import folded, key_hint, readings, value_meant
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
 
-class Expect(NamedTuple):
-    """Metadata of a field's type: what a right value is, to be said when a wrong one is given."""
-
-    text: str
-
-
-@dataclass(frozen=True, eq=False)  # a type that has it must be hashable
-class Instead:
-    """Metadata of a field's type: what to write for words of other tools that it does not take."""
-
-    notes: Mapping[str, str]
-    """Help lines by the word, folded; '' for any value that is not a word."""
-
+AnyField: TypeAlias = "Field | FieldInfo"
+"""A field of a declaration, or of one of pydantic's own models."""
 
 KINDS: dict[str, "type[Element]"] = {}
 """Every kind whose class has been imported."""
 
 
-class Element(BaseModel):
+class Element(Declaration):
     """A kind of step: its fields are its arguments, its docstring is its help."""
-
-    # Schemas are built on first use: a run pays only for the kinds that its spec names.
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, defer_build=True, protected_namespaces=()
-    )
 
     kind: ClassVar[str] = ""
     """The word a spec uses. Empty on the bases that are not kinds themselves."""
@@ -85,13 +70,32 @@ class Element(BaseModel):
         arguments = {name: whole(value) for name, value in arguments.items()}
         try:
             return cls(**arguments)
-        except ValidationError as error:
+        except DeclarationError as error:
             raise ArgumentProblems(cls._problems(error, arguments)) from None
 
     @classmethod
-    def _problems(cls, error: ValidationError, arguments: Mapping[str, Any]) -> dict[str, Problem]:
+    def problems(
+        cls, arguments: Mapping[str, Any], *, later: Collection[str]
+    ) -> Mapping[str, Problem]:
+        """Return what is wrong with some arguments, by name, those in `later` not being known yet.
+
+        What concerns several arguments has the name ''.
+        """
+        arguments = {name: whole(value) for name, value in arguments.items()}
+        if cls.is_sure_of(arguments, later=later):
+            return {}
+        try:
+            cls(**arguments)
+        except DeclarationError as error:
+            problems = cls._problems(error, arguments)
+            unknown = {name for name in later if name not in arguments}
+            return {name: problem for name, problem in problems.items() if name not in unknown}
+        return {}
+
+    @classmethod
+    def _problems(cls, error: DeclarationError, arguments: Mapping[str, Any]) -> dict[str, Problem]:
         by_name: dict[str, list[Any]] = {}
-        for item in error.errors(include_url=False, include_context=False, include_input=False):
+        for item in error.errors:
             # A check of the whole element (a model validator) has no field of its own.
             by_name.setdefault(str(item["loc"][0]) if item["loc"] else "", []).append(item)
         return {
@@ -148,7 +152,7 @@ def unknown_argument(cls: type[Element], name: str) -> Problem:
     )
 
 
-def _mend(info: FieldInfo, value: object) -> str | None:
+def _mend(info: AnyField, value: object) -> str | None:
     """A help line for a value that a field does not take: what was probably meant, if that fits."""
     words = _literals(info.annotation)
     if isinstance(value, bool) and words:
@@ -171,8 +175,10 @@ def _mend(info: FieldInfo, value: object) -> str | None:
     return None
 
 
-def accepts(info: FieldInfo, value: object) -> bool:
+def accepts(info: AnyField, value: object) -> bool:
     """Whether a field takes a value, given as plain data."""
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  (only for what is wrong)
+
     annotation: Any = Annotated[(info.annotation, *info.metadata, Expect(""))]
     try:
         TypeAdapter(annotation).validate_python(_frozen(whole(value)), strict=True)
@@ -201,13 +207,13 @@ def wrong_code(errors: Iterable[str], value: object) -> str:
 
     `errors` are pydantic's names for what is wrong with it.
     """
-    outside = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "even"}
+    outside = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "rule"}
     if isinstance(value, str):
         outside.add("literal_error")
     return "value" if outside.intersection(errors) else "type"
 
 
-def expectation(info: FieldInfo) -> str:
+def expectation(info: AnyField) -> str:
     """What a field's right values are, in words."""
     for item in info.metadata:
         if isinstance(item, Expect):
@@ -231,7 +237,7 @@ def _words(annotation: Any) -> str:
     if container in (list, tuple):
         item = _words(get_args(annotation)[0])
         return "a list" if item == "a value" else f"a list, each item {item}"
-    if container is dict or (isinstance(container, type) and issubclass(container, BaseModel)):
+    if container is dict or hasattr(container, "model_fields"):
         return "a mapping"
     if container is Annotated:
         return _words(get_args(annotation)[0])
@@ -240,7 +246,7 @@ def _words(annotation: Any) -> str:
     return "a value"
 
 
-def _notes(info: FieldInfo) -> Mapping[str, str]:
+def _notes(info: AnyField) -> Mapping[str, str]:
     """What a field's type says of words that it does not take."""
     return {
         word: note
@@ -250,7 +256,7 @@ def _notes(info: FieldInfo) -> Mapping[str, str]:
     }
 
 
-def _metadata(info: FieldInfo) -> Iterator[Any]:
+def _metadata(info: AnyField) -> Iterator[Any]:
     """All metadata of a field, of the members of a union too."""
     yield from info.metadata
     parts = [info.annotation]
@@ -277,7 +283,7 @@ def summary(cls: type[Element]) -> str:
     return (inspect.getdoc(cls) or "").partition("\n")[0]
 
 
-def field_docs(cls: type[BaseModel]) -> dict[str, str]:
+def field_docs(cls: "type[Declaration | BaseModel]") -> dict[str, str]:
     """Each field's own docstring, the string that stands below it in the class body.
 
     Read from the source on demand, because only the help, the schema and the reference need it.
@@ -285,7 +291,7 @@ def field_docs(cls: type[BaseModel]) -> dict[str, str]:
     """
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        if not issubclass(base, BaseModel) or base in (BaseModel, Element):
+        if base is object or base.__module__.startswith("pydantic."):
             continue
         try:
             tree = ast.parse(textwrap.dedent(inspect.getsource(base)))

@@ -24,6 +24,7 @@ from archspec.compile.step import GROUPS, MODIFIERS
 from archspec.cost.checks import FIGURES
 from archspec.data.augment import AUGMENTATIONS
 from archspec.data.sources import SOURCES
+from archspec.declare.declaration import Declaration
 from archspec.element import Element, field_docs
 from archspec.ops import fields
 from archspec.ops.merge import Merge
@@ -126,7 +127,7 @@ class _Described(GenerateJsonSchema):
     def model_schema(self, schema: core_schema.ModelSchema) -> Schema:
         described = super().model_schema(schema)
         described.pop("title", None)
-        cls: type[BaseModel] = schema["cls"]
+        cls: Any = getattr(schema["cls"], "declaration", schema["cls"])
         described["description"] = inspect.getdoc(cls) or ""
         for name, text in field_docs(cls).items():
             shown = described["properties"][cls.model_fields[name].alias or name]
@@ -136,7 +137,7 @@ class _Described(GenerateJsonSchema):
         return described
 
 
-def _described(model: type[BaseModel], prefix: str = "") -> Schema:
+def _described(model: type[BaseModel | Declaration], prefix: str = "") -> Schema:
     template = f"#/$defs/{prefix}{{model}}"
     return model.model_json_schema(schema_generator=_Described, ref_template=template)
 

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from archspec.compile import catalog
 from archspec.cost.checks import FIGURES
 from archspec.data.augment import AUGMENTATIONS
 from archspec.data.recipe import DataRecipe
-from archspec.element import Element, expectation, field_docs
+from archspec.declare.declaration import Declaration
+from archspec.element import AnyField, Element, expectation, field_docs
 from archspec.errors import KeyPath
 from archspec.ops.banks import BANKS
 from archspec.ops.merge import Merge
@@ -126,7 +126,7 @@ class Entry:
     about: str
 
 
-def entries(model: type[BaseModel]) -> tuple[Entry, ...]:
+def entries(model: type[BaseModel | Declaration]) -> tuple[Entry, ...]:
     """What can be said of `model`; of a kind, its main argument and what it needs come first."""
     docs = field_docs(model)
     found = [
@@ -152,7 +152,7 @@ def spoken(value: Any) -> str:
     return str(value) if value != "" else '""'
 
 
-def _default(info: FieldInfo) -> str | None:
+def _default(info: AnyField) -> str | None:
     return None if info.is_required() else spoken(info.get_default(call_default_factory=True))
 
 
@@ -295,7 +295,7 @@ A step is `- kind: arguments`, where the arguments are a mapping, a single value
 argument, or nothing (`- flatten`). Beside the kind may stand `name`, `from`, `repeat` and `when`,
 and nothing else."""
 
-SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+SECTIONS: Final[Mapping[str, type[BaseModel | Declaration]]] = {
     "blocks": BlockDefinition,
     "args": Argument,
     "heads": Head,
@@ -338,7 +338,7 @@ def _list(words: Iterable[str]) -> str:
 _ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 
 
-def _paragraph(model: type[BaseModel]) -> str:
+def _paragraph(model: type[BaseModel | Declaration]) -> str:
     """A class's help, its papers linked."""
     return _ARXIV.sub(r"[arXiv:\1](https://arxiv.org/abs/\1)", inspect.getdoc(model) or "")
 

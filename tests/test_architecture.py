@@ -18,6 +18,7 @@ ROOMS = (
     "arguments",
     "vocabulary",
     "system",
+    "declare",
     "element",
     "spec",
     "ops",

@@ -3,7 +3,8 @@
 from typing import Annotated, ClassVar, Literal
 
 from archspec.blocks.block import Block
-from archspec.element import Element, Instead
+from archspec.declare.metadata import Instead
+from archspec.element import Element
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import Convolution

@@ -2,11 +2,9 @@
 
 from typing import Annotated, ClassVar
 
-from annotated_types import Ge, Le
-
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
-from archspec.element import Expect
+from archspec.declare.metadata import Bounds, Expect
 from archspec.errors import Problem
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
@@ -14,7 +12,7 @@ from archspec.ops.fields import Activation, Count, Rate
 from archspec.ops.merge import Mean
 from archspec.ops.paths import Join
 
-Columns = Annotated[int, Ge(1), Le(16), Expect("a whole number from 1 to 16")]
+Columns = Annotated[int, Bounds(ge=1, le=16), Expect("a whole number from 1 to 16")]
 
 
 class Fractal(Block, kind="fractal", main="filters"):

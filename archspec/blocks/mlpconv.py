@@ -2,11 +2,9 @@
 
 from typing import Annotated
 
-from annotated_types import MinLen
-
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
-from archspec.element import Expect
+from archspec.declare.metadata import Expect, MinLength
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.fields import Activation, Count, Padding, Window
@@ -15,7 +13,7 @@ from archspec.ops.fields import Activation, Count, Padding, Window
 class MlpConv(Block, kind="mlpconv"):
     """A convolution, then 1x1 convolutions. (Lin et al. 2013, arXiv:1312.4400, section 3.1)"""
 
-    filters: Annotated[tuple[Count, ...], MinLen(1), Expect("a list of positive whole numbers")]
+    filters: Annotated[tuple[Count, ...], MinLength(1), Expect("a list of positive whole numbers")]
     """Output channels of the convolution and of each 1x1 convolution after it."""
     kernel: Window
     """Extent of the first kernel; the others are 1."""

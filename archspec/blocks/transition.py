@@ -3,11 +3,9 @@
 from math import floor
 from typing import Annotated
 
-from annotated_types import Gt, Le
-
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
-from archspec.element import Expect
+from archspec.declare.metadata import Bounds, Expect
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.fields import Activation
@@ -20,7 +18,7 @@ class Transition(Block, kind="transition", main="compression"):
     It keeps floor(compression * channels) channels and half of each spatial extent.
     """
 
-    compression: Annotated[float, Gt(0), Le(1), Expect("a number above 0, at most 1")] = 0.5
+    compression: Annotated[float, Bounds(gt=0, le=1), Expect("a number above 0, at most 1")] = 0.5
     """Share of the channels that is kept, the paper's theta."""
     activation: Activation = "relu"
     """Activation before the convolution."""

@@ -28,7 +28,7 @@ from archspec.compile.step import (
     report_arguments,
     report_defaults,
 )
-from archspec.element import ArgumentProblems, Element, show, unknown_argument, whole
+from archspec.element import Element, show, unknown_argument, whole
 from archspec.errors import KeyPath, Problem, suggestion
 from archspec.ops.merge import Merge
 from archspec.spec.document import Head, Mapped, Spec, name_problem
@@ -414,21 +414,18 @@ class _Compiler:
         constants = {name: v for name, v in step.arguments.items() if is_constant(v)}
         complete = len(constants) == len(step.arguments)
         excused = strange or {("defaults",), ("defaults", step.kind)} & self.lost
-        try:
-            element = cls.parse(constants)
-        except ArgumentProblems as problems:
-            wrong = {
-                name: problem
-                for name, problem in problems.problems.items()
-                if name in constants
-                or (problem.code == "missing" and name not in step.arguments and not excused)
-                or (not name and complete)
-            }
-            for name in constants.keys() & wrong:
-                wrong[name].help = expression_meant(constants[name], known) or wrong[name].help
-            report_arguments(self.findings, step, wrong)
+        problems = cls.problems(constants, later=step.arguments)
+        wrong = {
+            name: problem
+            for name, problem in problems.items()
+            if name in constants or (problem.code == "missing" and not excused)
+        }
+        for name in constants.keys() & wrong:
+            wrong[name].help = expression_meant(constants[name], known) or wrong[name].help
+        report_arguments(self.findings, step, wrong)
+        if problems:
             return step._replace(broken=complete or bool(wrong))
-        return step._replace(constant=element) if complete else step
+        return step._replace(constant=cls.parse(constants)) if complete else step
 
     def _class(self, kind: str, where: KeyPath) -> type[Element] | None:
         if kind in self.blocks:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple, cast
 
-from pydantic import ValidationError, create_model
-
-from archspec.element import ArgumentProblems, Element, Expect, show, whole
+from archspec.declare.declaration import REQUIRED, DeclarationError
+from archspec.declare.metadata import Expect
+from archspec.element import Element, show, whole
 from archspec.errors import KeyPath, Problem, nearest
 from archspec.ops.merge import Merge
 from archspec.spec.document import Argument, BlockDefinition, name_problem
@@ -178,14 +178,11 @@ def report_defaults(
     findings: Findings, cls: type[Element], values: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Report what is wrong with some defaults of a kind, others being unsaid; give their names."""
-    try:
-        cls.parse(values)
-    except ArgumentProblems as problems:
-        wrong = {name: each for name, each in problems.problems.items() if name in values}
-        for name, problem in wrong.items():
-            findings.report(problem, ("defaults", cls.kind, name))
-        return tuple(wrong)
-    return ()
+    problems = cls.problems(values, later=cls.model_fields)
+    wrong = [name for name in problems if name in values]
+    for name in wrong:
+        findings.report(problems[name], ("defaults", cls.kind, name))
+    return tuple(wrong)
 
 
 def declare(name: str, definition: BlockDefinition, findings: Findings) -> type[SpecBlock]:
@@ -211,12 +208,14 @@ def declare(name: str, definition: BlockDefinition, findings: Findings) -> type[
             findings.report(problem, (*path, "default"))
         except Passed:
             continue
-    block = create_model(name, __base__=SpecBlock, **fields)
-    block.__doc__ = definition.about
+    body = {arg: default for arg, (_, default) in fields.items() if default is not REQUIRED}
+    annotations = {arg: annotation for arg, (annotation, _) in fields.items()}
+    namespace = {"__annotations__": annotations, "__doc__": definition.about, **body}
+    block: Any = type(name, (SpecBlock,), namespace)
     block.kind = name
     block.main = next(iter(definition.args), None)
     block.lost = {arg: BROKEN for arg in definition.args if arg not in fields}
-    return block
+    return cast("type[SpecBlock]", block)
 
 
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
@@ -232,11 +231,11 @@ _ANNOTATIONS = {"int": int, "float": float, "bool": bool, "str": str, "list": tu
 
 
 def _field(argument: Argument, path: KeyPath, findings: Findings) -> tuple[Any, Any]:
-    """An argument's annotation for pydantic and its default, `...` for none, which is at `path`."""
+    """An argument's annotation and its default, `REQUIRED` for none, which is at `path`."""
     types, words = _TYPES[argument.type]
     annotation: Any = Annotated[_ANNOTATIONS[argument.type], Expect(words)]
     if "default" not in argument.model_fields_set:
-        return annotation, ...
+        return annotation, REQUIRED
     _refuse_computed(argument.default)
     template = compile_template(argument.default, path, frozenset(), findings, shaped=False)
     default = evaluate(template, {})
@@ -264,7 +263,7 @@ def _argument(written: Any) -> Argument:
     if isinstance(written, dict):
         try:
             return Argument.model_validate(written)
-        except ValidationError:
+        except DeclarationError:
             help_ = f"type is one of {', '.join(_TYPES)}; default and about may be left out"
             message = "an argument is {type: ..., default: ..., about: ...}"
             raise Problem("type", message, help=help_) from None

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from archspec.data import grouping, sources
 from archspec.data.section import RecipeSection, Seed, Share
 from archspec.data.sources import SOURCES
-from archspec.element import Expect
+from archspec.declare.metadata import Expect
 from archspec.errors import nearest
 from archspec.ops.fields import Count
 

@@ -15,7 +15,8 @@ from pydantic import (
     model_serializer,
 )
 
-from archspec.element import Expect, whole
+from archspec.declare.metadata import Expect
+from archspec.element import whole
 
 Seed = Annotated[
     int,

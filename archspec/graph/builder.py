@@ -8,8 +8,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pydantic import ValidationError
-
+from archspec.declare.declaration import DeclarationError
 from archspec.element import ArgumentProblems, Element
 from archspec.errors import Problem
 from archspec.graph.graph import (
@@ -269,8 +268,8 @@ class Builder:
         except Problem as problem:
             problem.path = problem.path or path
             raise
-        except ValidationError as error:
-            item = error.errors(include_url=False, include_context=False)[0]
+        except DeclarationError as error:
+            item = error.errors[0]
             if item["type"] != "less_than_equal":  # the block's mistake, not the user's
                 raise
             message = f"a layer in `{block.kind}` would have {item['loc'][-1]}: {item['input']:,}"

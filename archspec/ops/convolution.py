@@ -4,7 +4,7 @@ from fractions import Fraction
 from math import prod
 from typing import Annotated, Any, Literal
 
-from archspec.element import Instead
+from archspec.declare.metadata import Instead
 from archspec.errors import Problem
 from archspec.ops import banks
 from archspec.ops.fields import Bank, Count, Window, per_axis

@@ -2,33 +2,23 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from annotated_types import Ge, Gt, Le, Lt
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
-
-from archspec.element import Expect, Instead, whole
+from archspec.declare.metadata import Bounds, Converted, Expect, Instead, Rule
+from archspec.element import whole
 from archspec.errors import Problem
 
 LARGEST = 2**31 - 1
 """No extent, and no count of filters, is larger."""
 
-_Count: TypeAlias = Annotated[int, Ge(1), Le(LARGEST), BeforeValidator(whole)]
-_Margin: TypeAlias = Annotated[int, Ge(0), Le(LARGEST), BeforeValidator(whole)]
+_Count: TypeAlias = Annotated[int, Bounds(ge=1, le=LARGEST), Converted(whole)]
+_Margin: TypeAlias = Annotated[int, Bounds(ge=0, le=LARGEST), Converted(whole)]
 
 Count: TypeAlias = Annotated[_Count, Expect("a whole number from 1 to 2147483647")]
 Index: TypeAlias = Annotated[_Margin, Expect("a whole number from 0 to 2147483647")]
 
 
-def _odd(number: int) -> int:
-    if number % 2 == 0:
-        raise PydanticCustomError("even", "even")
-    return number
-
-
 Odd: TypeAlias = Annotated[
     _Count,
-    AfterValidator(_odd),
-    Field(json_schema_extra={"not": {"multipleOf": 2}}),
+    Rule(lambda number: bool(number % 2), {"not": {"multipleOf": 2}}),
     Expect("an odd whole number from 1 to 2147483647"),
 ]
 
@@ -72,9 +62,11 @@ Padding: TypeAlias = Annotated[
 ]  # fmt: skip
 """`same` (output = ceil(input / stride), odd pixel after), `valid` (none), or explicit zeros."""
 
-Rate: TypeAlias = Annotated[float, Ge(0), Lt(1), Expect("a number from 0 to below 1")]
-Positive: TypeAlias = Annotated[float, Gt(0), Lt(float("inf")), Expect("a number above 0")]
-Number: TypeAlias = Annotated[float, Gt(float("-inf")), Lt(float("inf")), Expect("a finite number")]
+Rate: TypeAlias = Annotated[float, Bounds(ge=0, lt=1), Expect("a number from 0 to below 1")]
+Positive: TypeAlias = Annotated[float, Bounds(gt=0, lt=float("inf")), Expect("a number above 0")]
+Number: TypeAlias = Annotated[
+    float, Bounds(gt=float("-inf"), lt=float("inf")), Expect("a finite number")
+]
 
 _NO_SUCH_FUNCTION = "archspec has no such function; `archspec show activation` lists those it has"
 

@@ -72,11 +72,14 @@ class Op(Element):
         """Whether training leaves all its weights as they are."""
         return False
 
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        if cls.kind and cls.__abstractmethods__:
-            missing = ", ".join(sorted(cls.__abstractmethods__))
-            raise TypeError(f"op `{cls.kind}` does not say: {missing}")
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        rules = {
+            name for base in cls.__mro__[1:] for name in getattr(base, "__abstractmethods__", ())
+        }
+        missing = {name for name in rules if hasattr(getattr(cls, name), "__isabstractmethod__")}
+        if cls.kind and missing:
+            raise TypeError(f"op `{cls.kind}` does not say: {', '.join(sorted(missing))}")
 
     @abstractmethod
     def output_shape(self, *args: Any, **kwargs: Any) -> Shape:

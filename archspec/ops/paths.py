@@ -2,9 +2,7 @@
 
 from typing import Annotated, Any
 
-from annotated_types import Ge, Le
-
-from archspec.element import Expect
+from archspec.declare.metadata import Bounds, Expect
 from archspec.errors import Problem
 from archspec.ops.fields import Count, Index, Rate
 from archspec.ops.merge import Mean
@@ -22,7 +20,7 @@ class PathDraw(Op, kind="path_draw", main="columns"):
 
     columns: Count
     """Number of columns to choose from."""
-    global_share: Annotated[float, Ge(0), Le(1), Expect("a number from 0 to 1")] = 0.5
+    global_share: Annotated[float, Bounds(ge=0, le=1), Expect("a number from 0 to 1")] = 0.5
     """Share of the training steps that keep one column; the paper mixes half and half."""
 
     def output_shape(self, x: Shape) -> Shape:  # noqa: ARG002

@@ -18,7 +18,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, Valida
 from pydantic.fields import FieldInfo
 
 from archspec.data.section import NotNegative
-from archspec.element import Expect, expectation, show, whole, wrong_code
+from archspec.declare.metadata import Expect
+from archspec.element import expectation, show, whole, wrong_code
 from archspec.errors import KeyPath, Problem, RecipeError
 from archspec.ops.fields import Count, Index, Number, Positive, Rate
 from archspec.recipe.mistakes import together

@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from archspec.data.section import Fraction, NotNegative, RecipeSection, Strict, Word
-from archspec.element import Expect
+from archspec.declare.metadata import Expect
 from archspec.ops.fields import Count, Index, Positive
 from archspec.recipe import names
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError, field_validator
 from archspec.data.augment import Augment
 from archspec.data.recipe import DataRecipe
 from archspec.data.section import RecipeSection, Seed
-from archspec.element import Expect
+from archspec.declare.metadata import Expect
 from archspec.errors import KeyPath, Problem, RecipeError
 from archspec.ops.fields import Count, Index, Positive
 from archspec.recipe import arguments, names

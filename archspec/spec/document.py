@@ -1,4 +1,4 @@
-"""The document: the top level of a spec, as a pydantic model, and the spec that is loaded from it.
+"""The document: the top level of a spec, as declarations, and the spec that is loaded from it.
 
 What stands in `layers` is only known to be a list here; `archspec.compile.plan` reads the steps.
 """
@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from annotated_types import Ge, MinLen
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-
+from archspec.declare.declaration import Declaration, DeclarationError
+from archspec.declare.metadata import Bounds, Converted, Expect, Key, MinLength, made_by
 from archspec.display import Displayed
-from archspec.element import Expect, expectation, show, whole, wrong_code
+from archspec.element import expectation, show, whole, wrong_code
 from archspec.errors import Diagnostic, KeyPath, Problem, UsageError, nearest, suggestion
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings, spec_error
@@ -25,7 +24,7 @@ from archspec.vocabulary import key_hint, key_meant, readings
 """Where a value stands in a document: keys and list indices from the top."""
 
 Mapped: TypeAlias = dict[str, Any]
-Steps: TypeAlias = Annotated[list[Any], MinLen(1)]
+Steps: TypeAlias = Annotated[list[Any], MinLength(1)]
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 """What a variable, a step, a block or a head may be called."""
@@ -34,7 +33,7 @@ RESERVED = frozenset({"input", "output", "index", "in"})
 """Names with a meaning of their own."""
 
 Total: TypeAlias = Annotated[
-    Annotated[int, BeforeValidator(whole)] | None, Expect("a whole number or null")
+    Annotated[int, Converted(whole)] | None, Expect("a whole number or null")
 ]
 
 RECIPE_KEYS = frozenset(
@@ -49,11 +48,7 @@ RECIPE_KEYS = frozenset(
 ArgType = Literal["int", "float", "bool", "str", "list"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-
-class Argument(_Section):
+class Argument(Declaration):
     """An argument of a block that the spec defines."""
 
     type: ArgType
@@ -64,23 +59,23 @@ class Argument(_Section):
     """One line of help."""
 
 
-class BlockDefinition(_Section):
+class BlockDefinition(Declaration):
     """A block that the spec defines. It is then a kind like any other."""
 
     about: str = ""
     """One line of help."""
-    args: Mapped = Field(default_factory=dict)
+    args: Mapped = made_by(dict)
     """Name to type (`int`), to default value (`3`), or to {type, default, about}."""
     layers: Steps
     """The steps; the arguments are variables in them."""
 
 
-class Head(_Section):
+class Head(Declaration):
     """An output beside the main one."""
 
-    source: str | None = Field(default=None, alias="from")
+    source: Annotated[str | None, Key("from")] = None
     """The step it starts from; by default the last of `layers`."""
-    loss_weight: Annotated[float, Ge(0), Expect("a number from 0")] = 1.0
+    loss_weight: Annotated[float, Bounds(ge=0), Expect("a number from 0")] = 1.0
     """Weight of its loss in training; the main output's is 1."""
     when: Annotated[bool | str, Expect("true, false or an expression")] = True
     """Whether the network has it: true, false, or an expression such as `=auxiliary`."""
@@ -88,7 +83,7 @@ class Head(_Section):
     """The steps from there to the output."""
 
 
-class Published(_Section):
+class Published(Declaration):
     """What the literature says of a variant. `archspec check` proves it."""
 
     params: Total = None
@@ -103,44 +98,44 @@ class Published(_Section):
     """Number of layers that have a kernel."""
     activations: Total = None
     """Values of the forward pass, the input's included, one example."""
-    stages: Mapped = Field(default_factory=dict)
+    stages: Mapped = made_by(dict)
     """Path of a step to its output shape, channels last."""
     source: str
     """Where it is said."""
 
 
-class Document(_Section):
+class Document(Declaration):
     """A spec as it is written."""
 
     name: str
     """What the network is called."""
     about: str = ""
     """What it is, and the paper it comes from."""
-    input: Annotated[Annotated[list[Any], MinLen(2)] | None, Expect("a list of whole numbers")]
+    input: Annotated[Annotated[list[Any], MinLength(2)] | None, Expect("a list of whole numbers")]
     """Extent of one example, channels last: [height, width, channels], or one or three axes."""
-    vars: Mapped = Field(default_factory=dict)
+    vars: Mapped = made_by(dict)
     """Variables for expressions, `=name`; variants and values from outside may change them."""
-    variants: dict[str, Mapped | None] = Field(default_factory=dict)
+    variants: dict[str, Mapped | None] = made_by(dict)
     """Members of the family: the variables (or `input`) in which each differs."""
-    defaults: dict[str, Mapped] = Field(default_factory=dict)
+    defaults: dict[str, Mapped] = made_by(dict)
     """Kind to arguments: what a step of that kind has unless it says otherwise, in blocks too."""
-    blocks: dict[str, BlockDefinition] = Field(default_factory=dict)
+    blocks: dict[str, BlockDefinition] = made_by(dict)
     """Blocks of the spec's own."""
     layers: Steps
     """The steps, from the input to the main output."""
-    heads: dict[str, Head] = Field(default_factory=dict)
+    heads: dict[str, Head] = made_by(dict)
     """Further outputs."""
-    published: dict[str, Published] = Field(default_factory=dict)
+    published: dict[str, Published] = made_by(dict)
     """What the literature says, by variant (or the spec's name), with its source."""
-    expect: Mapped = Field(default_factory=dict)
+    expect: Mapped = made_by(dict)
     """Figure to what it must be: an exact value or a comparison such as `"< 5M"`."""
-    budget: Mapped = Field(default_factory=dict)
+    budget: Mapped = made_by(dict)
     """Figure to the most it may be, such as `600M` or `40MB`."""
-    train: Mapped = Field(default_factory=dict)
+    train: Mapped = made_by(dict)
     """The recipe that `archspec fit` follows."""
 
 
-_SECTIONS: dict[KeyPath, type[_Section]] = {
+_SECTIONS: dict[KeyPath, type[Declaration]] = {
     ("blocks",): BlockDefinition,
     ("heads",): Head,
     ("published",): Published,
@@ -166,22 +161,22 @@ def validate(source: Source) -> Validated:
     lost: frozenset[KeyPath] = frozenset()
     try:
         document = Document.model_validate(source.data)
-    except ValidationError as error:
+    except DeclarationError as error:
         _translate(findings, error)
         rest, lost = _without(source.data, error)
         try:
             document = Document.model_validate(rest)
-        except ValidationError:
+        except DeclarationError:
             raise findings.error() from None
     _check_names(findings, document, lost)
     return Validated(document, tuple(findings.found), lost - {("name",)})
 
 
-def _without(data: Any, error: ValidationError) -> tuple[dict[str, Any], frozenset[KeyPath]]:
+def _without(data: Any, error: DeclarationError) -> tuple[dict[str, Any], frozenset[KeyPath]]:
     """The data without what is wrong, a stand-in where something must be; and what is lost."""
     rest = dict(data)
     lost: set[KeyPath] = set()
-    for item in error.errors(include_url=False, include_context=False, include_input=False):
+    for item in error.errors:
         key, *below = item["loc"]
         section = rest.get(str(key))
         if below and isinstance(section, dict):
@@ -198,9 +193,9 @@ def _without(data: Any, error: ValidationError) -> tuple[dict[str, Any], frozens
     return rest, frozenset(lost)
 
 
-def _translate(findings: Findings, error: ValidationError) -> None:
+def _translate(findings: Findings, error: DeclarationError) -> None:
     """Report what pydantic found in the language's own words."""
-    items = error.errors(include_url=False, include_context=False)
+    items = error.errors
     misspelt = _misspelt(item["loc"] for item in items if item["type"] == "extra_forbidden")
     for item in items:
         if item["type"] == "missing" and item["loc"] in misspelt:
@@ -262,7 +257,7 @@ def _misspelt(places: Iterable[KeyPath]) -> set[KeyPath]:
     return meant
 
 
-def _section(path: KeyPath) -> type[_Section]:
+def _section(path: KeyPath) -> type[Declaration]:
     """The model of the mapping at a path."""
     return _SECTIONS[path[:1]] if len(path) > 1 else Document
 

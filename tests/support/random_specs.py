@@ -9,11 +9,11 @@ import itertools
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
 from hypothesis import assume
 from hypothesis import strategies as st
 
 from archspec.compile import catalog
+from archspec.declare.metadata import Bounds
 from archspec.element import ArgumentProblems, Element
 from archspec.errors import Problem
 from archspec.graph.builder import Builder
@@ -29,13 +29,6 @@ MOST_NODES = 60
 
 ATTEMPTS = 4
 """How often arguments are drawn for a kind before it is given up."""
-
-HOLDS = {
-    Ge: lambda value, bound: value >= bound.ge,
-    Gt: lambda value, bound: value > bound.gt,
-    Le: lambda value, bound: value <= bound.le,
-    Lt: lambda value, bound: value < bound.lt,
-}
 
 
 def values(annotation: Any, x: Shape, bounds: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
@@ -62,7 +55,7 @@ def values(annotation: Any, x: Shape, bounds: tuple[Any, ...] = ()) -> st.Search
 
 
 def _within(number: float, bounds: tuple[Any, ...]) -> bool:
-    return all(HOLDS[type(bound)](number, bound) for bound in bounds if type(bound) in HOLDS)
+    return all(bound.holds(number) for bound in bounds if isinstance(bound, Bounds))
 
 
 def _extents(x: Shape) -> st.SearchStrategy[Any]:

@@ -9,7 +9,8 @@ from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_serializer
 
 from archspec.data.values import Range
-from archspec.element import Expect, expectation, show
+from archspec.declare.metadata import Expect
+from archspec.element import expectation, show
 from archspec.errors import Problem, suggestion
 from archspec.ops.shape import Shape
 

@@ -9,7 +9,7 @@ from pydantic import PrivateAttr, model_validator
 
 from archspec.data.augment.augmentation import Augmentation, Deviation
 from archspec.data.values import Range
-from archspec.element import Expect
+from archspec.declare.metadata import Expect
 from archspec.errors import Problem
 from archspec.ops.shape import Shape
 

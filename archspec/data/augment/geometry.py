@@ -15,7 +15,7 @@ from archspec.data.augment.augmentation import (
 )
 from archspec.data.augment.sampling import interpolate, pad, rectangles, windows
 from archspec.data.values import Range
-from archspec.element import Expect
+from archspec.declare.metadata import Expect
 from archspec.errors import Problem
 from archspec.ops.fields import Count
 from archspec.ops.shape import Shape

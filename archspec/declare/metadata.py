@@ -1,0 +1,122 @@
+"""What stands beside a field's type: words for people, and what a type alone does not say."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sized
+from typing import Any, Final
+
+
+class Expect:
+    """Metadata of a field's type: the words that say what a right value is."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class Instead:
+    """Metadata of a field's type: what to write for words of other tools that it does not take."""
+
+    __slots__ = ("notes",)
+
+    def __init__(self, notes: Mapping[str, str]) -> None:
+        self.notes = notes
+        """Help lines by the word, folded; '' for any value that is not a word."""
+
+
+class Key:
+    """Metadata of a field's type: the key of the field where it is not the field's name."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+
+class Converted:
+    """Metadata of a type: a function that corrects some wrong values and returns all right ones."""
+
+    __slots__ = ("convert",)
+
+    def __init__(self, convert: Callable[[Any], Any]) -> None:
+        self.convert = convert
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_before_validator_function(self.convert, handler(source))
+
+
+class Bounds:
+    """Metadata of a number's type: above `gt` or from `ge`, below `lt` or up to `le`."""
+
+    __slots__ = ("limits",)
+
+    def __init__(self, **limits: float) -> None:
+        self.limits = limits
+
+    def holds(self, value: float) -> bool:
+        """Return whether a number is within the bounds; NaN is not."""
+        return all(_COMPARE[name](value, limit) for name, limit in self.limits.items())
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return {**handler(source), **self.limits}
+
+
+_COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    name: getattr(operator, name) for name in ("ge", "gt", "le", "lt")
+}
+
+
+class MinLength:
+    """Metadata of a list's or tuple's type: how many items it has at least."""
+
+    __slots__ = ("least",)
+
+    def __init__(self, least: int) -> None:
+        self.least = least
+
+    def holds(self, value: Sized) -> bool:
+        return len(value) >= self.least
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return {**handler(source), "min_length": self.least}
+
+
+class Rule:
+    """Metadata of a type: a test of its values, and what it is in JSON Schema."""
+
+    __slots__ = ("holds", "json_schema")
+
+    def __init__(self, holds: Callable[[Any], bool], json_schema: Mapping[str, Any]) -> None:
+        self.holds = holds
+        self.json_schema = json_schema
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import PydanticCustomError, core_schema
+
+        def check(value: Any) -> Any:
+            if not self.holds(value):
+                raise PydanticCustomError("rule", "it does not obey the rule of its type")
+            return value
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+        return {**handler(schema), **self.json_schema}
+
+
+class Factory:
+    """A default that is made anew for each instance."""
+
+    __slots__ = ("make",)
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make = make
+
+
+def made_by(make: Callable[[], Any]) -> Any:
+    """Return a default that is made anew for each instance, typed as the field is."""
+    return Factory(make)
