@@ -1,4 +1,4 @@
-"""`archspec evaluate`: how well trained networks tell images apart, alone and together."""
+"""`archspec evaluate`: scores of trained networks, alone and together."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def command(
 ) -> None:
     """Score trained networks on images they were not trained on.
 
-    RUN is a run's folder, or a .keras file. Several runs are judged each by itself, and together
-    by the mean of their probabilities. They must tell the same classes apart; each gets the images
-    as it was trained on them.
+    RUN is a run's folder or a .keras file. Several runs are scored each alone, and together by the
+    mean of their probabilities. They must have the same classes; each gets the images prepared as
+    in its training.
 
     \b
     archspec evaluate runs/lenet5-1

@@ -1,4 +1,4 @@
-"""`archspec fit`: train a network, and keep all of the run in a folder."""
+"""`archspec fit`: train a network into a run's folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class _Thaw(click.ParamType):  # type: ignore[type-arg]
-    """`epoch:step` or `epoch:step:rate`."""
+    """A stage of fine-tuning, given as `epoch:step` or `epoch:step:rate`."""
 
     name = "epoch:step[:rate]"
 
@@ -61,7 +61,7 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--data",
     metavar="SOURCE",
-    help="What to train on: digits, mnist, fashion_mnist, cifar10, cifar100, tfds; or a path: a "
+    help="The training data: digits, mnist, fashion_mnist, cifar10, cifar100, tfds; or a path: a "
     "folder of images, a table (.csv, .tsv, .parquet), arrays (an .npz file, or a folder of .npy "
     "files), a webdataset (tar archives), idx files.",
 )
@@ -72,9 +72,9 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
     "--learning-rate",
     type=Number(min=0, min_open=True),
     metavar="X",
-    help="The optimizer's, at its highest.",
+    help="The optimizer's highest learning rate.",
 )
-@click.option("--seed", type=Whole(0, 2**32 - 1), metavar="N", help="The same seed repeats a run.")
+@click.option("--seed", type=Whole(0, 2**32 - 1), metavar="N", help="The same one repeats a run.")
 @click.option(
     "--train",
     type=Setting("schedule=cosine or data.resize=crop", mappings=True),
@@ -84,14 +84,14 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
     help="Set any other value of the recipe: schedule=cosine, data.resize=crop, "
     "optimizer.sgd.momentum=0.9, augment=[horizontal_flip].",
 )
-@click.option("--devices", metavar="N", help="How many devices share a batch; or `all`.")
+@click.option("--devices", metavar="N", help="Number of devices that share a batch, or `all`.")
 @click.option(
     "--hosts",
     "hosts_count",
     type=Whole(min=1),
     metavar="N",
     envvar="KERAS_DISTRIBUTION_NUM_PROCESSES",
-    help="How many hosts share a batch, each running this command (with JAX).",
+    help="Number of hosts that share a batch, each running this command (with JAX).",
 )
 @click.option(
     "--host",
@@ -99,26 +99,26 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
     type=Whole(min=0),
     metavar="I",
     envvar="KERAS_DISTRIBUTION_PROCESS_ID",
-    help="Which of the --hosts this is, from 0; that one keeps the run.",
+    help="Number of this host, from 0; host 0 keeps the run.",
 )
 @click.option(
     "--coordinator",
     "hosts_coordinator",
     metavar="ADDRESS:PORT",
     envvar="KERAS_DISTRIBUTION_JOB_ADDRESSES",
-    help="Of host 0, and a free port there, where the --hosts meet.",
+    help="Address of host 0 and a free port there, at which the --hosts meet.",
 )
 @click.option(
     "--from",
     "transfer_from",
     metavar="RUN",
-    help="Start from its weights: a run, a .keras file, imagenet.",
+    help="Start from the weights of a run, a .keras file, or imagenet.",
 )
 @click.option(
     "--freeze",
     "transfer_freeze",
     metavar="STEP",
-    help="With --from: what not to train: up to STEP, or `all` but the head.",
+    help="With --from: freeze all up to STEP, or `all` but the head.",
 )
 @click.option(
     "--unfreeze",
@@ -128,14 +128,10 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
     multiple=True,
     help="With --from: from EPOCH on freeze only up to STEP (or `none`), at learning rate RATE.",
 )
-@click.option(
-    "-o", "--out", metavar="DIR", help="The run's folder, a new one.  [default: runs/NAME-N]"
-)
-@click.option("--resume", metavar="RUN", help="Go on with a run that was stopped; no SPEC.")
-@click.option(
-    "--find-lr", is_flag=True, help="Do not train: try learning rates, and say which is good."
-)
-@click.option("--quiet", is_flag=True, help="No progress, only the result.")
+@click.option("-o", "--out", metavar="DIR", help="The run's new folder.  [default: runs/NAME-N]")
+@click.option("--resume", metavar="RUN", help="Resume a run that was stopped; without SPEC.")
+@click.option("--find-lr", is_flag=True, help="Do not train, but find a good learning rate.")
+@click.option("--quiet", is_flag=True, help="Show no progress, only the result.")
 @format_option("text", "json")
 def command(
     spec: str | None,
@@ -153,9 +149,9 @@ def command(
 ) -> None:
     """Train a network, and keep all of the run in a folder.
 
-    The spec's `train:` section is the recipe; options go before it. Ctrl-C stops and saves;
-    `--resume RUN` goes on from there, or from where the machine died. With `--json` the progress is
-    JSON, an event a line.
+    The spec's `train:` section is the recipe; options override it. Ctrl-C stops and saves, and
+    `--resume RUN` goes on from there; so it does after a crash, from the last whole epoch. With
+    `--json` the progress is JSON, one event per line.
 
     \b
     archspec fit lenet5
@@ -166,32 +162,32 @@ def command(
     from archspec.training import fit as training
 
     recipe = _recipe(**options)
-    together = _hosts(hosts_count, hosts_index, hosts_coordinator)
-    if together.count > 1:
-        _join(together, quiet)
+    hosts = _hosts(hosts_count, hosts_index, hosts_coordinator)
+    if hosts.count > 1:
+        _join(hosts, quiet)
     if resume is not None:
         _check_alone(spec, variant, settings, out, find_lr)
         with watching(quiet, form == "json") as watchers:
             run = _outcome(
-                lambda: training.resume(resume, watchers=watchers, hosts=together, **recipe)
+                lambda: training.resume(resume, watchers=watchers, hosts=hosts, **recipe)
             )
     else:
         if spec is None:
             raise click.UsageError(
                 "Missing argument 'SPEC': a file, a network's name, or --resume RUN."
             )
-        with together.all_succeed():
+        with hosts.all_succeed():
             network = load_spec(spec, variant, settings)
         if find_lr:
-            if together.count > 1:
-                raise click.UsageError("--find-lr is done on one host.")
+            if hosts.count > 1:
+                raise click.UsageError("--find-lr works on one host only.")
             _find_lr(network, recipe, out, form, quiet)
             return
         with watching(quiet, form == "json") as watchers:
             run = _outcome(
-                lambda: training.fit(network, out=out, watchers=watchers, hosts=together, **recipe)
+                lambda: training.fit(network, out=out, watchers=watchers, hosts=hosts, **recipe)
             )
-    if together.leads and form == "text":
+    if hosts.leads and form == "text":
         echo(spelled(str(run)))
     if run.outcome == "interrupted":
         raise click.exceptions.Exit(130)
@@ -200,10 +196,10 @@ def command(
 
 
 def _outcome(train: Callable[[], Run]) -> Run:
-    """The run, though it diverged or was asked to end by SIGTERM: what came of it is to be told."""
+    """Return the run even if it diverged or got SIGTERM, so that the command can show it."""
     from archspec.runs.outcome import DivergedError
 
-    previous = signal.signal(signal.SIGTERM, lambda *_: None)  # when the run is saved
+    previous = signal.signal(signal.SIGTERM, lambda *_: None)  # called once the run is saved
     try:
         return train()
     except DivergedError as error:
@@ -220,9 +216,9 @@ def _recipe(
     transfer_unfreeze: tuple[dict[str, Any], ...],
     **options: Any,
 ) -> dict[str, Any]:
-    """What the options change in the recipe, by its keys."""
+    """Return the keys of the recipe that the options set."""
     if transfer_from is None and (transfer_freeze is not None or transfer_unfreeze):
-        raise click.UsageError("--freeze and --unfreeze go with --from.")
+        raise click.UsageError("--freeze and --unfreeze need --from.")
     recipe = {name: value for name, value in options.items() if value is not None}
     if devices is not None:
         recipe["devices"] = int(devices) if devices.isdecimal() else devices
@@ -238,10 +234,10 @@ def _hosts(count: int | None, index: int | None, coordinator: str | None) -> Hos
 
     if count is None:
         if index is not None or coordinator is not None:
-            raise click.UsageError("--host and --coordinator go with --hosts.")
+            raise click.UsageError("--host and --coordinator need --hosts.")
         return ALONE
     if index is None and count > 1:
-        raise click.UsageError("--hosts needs --host: which of them this is, from 0.")
+        raise click.UsageError("--hosts needs --host: the number of this host, from 0.")
     return Hosts(count, index or 0, coordinator)
 
 
@@ -250,7 +246,7 @@ def _join(hosts: Hosts, quiet: bool) -> None:
 
     if not quiet:
         meeting = f"host {hosts.index} of {hosts.count} meets the others at {hosts.coordinator}"
-        echo(f"{meeting}, and waits 5 minutes for them", err=True)
+        echo(f"{meeting}, and waits up to 5 minutes for them", err=True)
     hosts.join(load_keras())
 
 
@@ -261,17 +257,17 @@ def _check_alone(
     out: str | None,
     find_lr: bool,
 ) -> None:
-    """A run that goes on is what it was; what of its recipe may change, `resume` says."""
+    """Raise if options are given that a resumed run cannot have; `resume` checks the recipe."""
     if spec or variant or settings or out or find_lr:
         raise click.UsageError(
-            "--resume goes on with a run's own network in its own folder: no SPEC, --variant, "
-            "--set, --out or --find-lr goes with it."
+            "--resume goes on with a run's own network in its own folder: leave out SPEC, "
+            "--variant, --set, --out and --find-lr."
         )
 
 
 @contextmanager
 def watching(quiet: bool, events: bool) -> Iterator[list[Watcher]]:
-    """Who is told of the run; what is said after it, an error too, has a line of its own."""
+    """Yield the watchers of the run, and end their line before anything else is printed."""
     from archspec.training.events import Events
     from archspec.training.progress import Progress
 
@@ -289,8 +285,9 @@ def _find_lr(
 ) -> None:
     from pathlib import Path
 
-    from archspec.render import curves as pictures
+    from archspec.render.curves import write_rates
     from archspec.runs import folder
+    from archspec.runs.files import RATES, RATES_PICTURES
     from archspec.training import rates
 
     if out is not None:
@@ -300,8 +297,8 @@ def _find_lr(
     found = rates.find_lr(network, **recipe)
     home = folder.create(f"{network.name}-rates", out, Path("runs"))
     shown = found.rates, found.losses, found.chosen, network.name
-    pictures.write_rates(*shown, home / "rates.svg", home / "rates.png")
-    folder.write_rows(home / "rates.csv", found.rows())
+    write_rates(*shown, *(home / name for name in RATES_PICTURES))
+    folder.write_rows(home / RATES, found.rows())
     if form == "json":
         echo(as_json({**found.to_dict(), "folder": str(home)}))
     else:

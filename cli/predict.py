@@ -1,4 +1,4 @@
-"""`archspec predict`: the classes that images likely show."""
+"""`archspec predict`: the most likely classes of images."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from .output import FORMATS, counter, deliver, echo, tell
     "others",
     multiple=True,
     metavar="RUN",
-    help="Let another run answer together with it. May be given several times.",
+    help="Another run to predict together with. May be given several times.",
 )
-@click.option("--top", type=AT_LEAST_1, metavar="K", default=3, help="Classes of an image.  [3]")
+@click.option("--top", type=AT_LEAST_1, metavar="K", default=3, help="Classes per image.  [3]")
 @images_options
 @output_options(*FORMATS, csv="csv")
 def command(
@@ -39,9 +39,9 @@ def command(
 ) -> None:
     """Predict the classes of images with a trained network.
 
-    RUN is a run's folder, or a .keras file. IMAGE is a picture file, a folder of them, or an array
-    of images (.npy, .npz); `-` reads such paths from standard input, one a line. What cannot be
-    read is named, and the rest is done.
+    RUN is a run's folder or a .keras file. IMAGE is a picture file, a folder of them, or an array
+    of images (.npy, .npz); `-` reads such paths from standard input, one per line. Images that
+    cannot be read are named, and the others predicted.
 
     \b
     archspec predict runs/lenet5-1 photo.jpg more/

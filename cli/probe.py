@@ -1,4 +1,4 @@
-"""`archspec probe`: what happens in a network at initialisation."""
+"""`archspec probe`: activations and gradients of a network before training."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .output import FORMATS, deliver
 
 @click.command("probe", cls=EngineCommand)
 @spec_options
-@click.option("--init", metavar="HOW", default="keras", help="How kernels are drawn.  [keras]")
-@click.option("--data", metavar="SOURCE", default="gaussian", help="What is fed.  [gaussian]")
-@click.option("--batch", type=Whole(1), metavar="N", default=32, help="Examples.  [32]")
+@click.option("--init", metavar="HOW", default="keras", help="Initialiser of kernels.  [keras]")
+@click.option("--data", metavar="SOURCE", default="gaussian", help="Data to feed.  [gaussian]")
+@click.option("--batch", type=Whole(1), metavar="N", default=32, help="Number of examples.  [32]")
 @click.option(
     "--seed",
     type=Whole(0, 2**32 - 1),
     metavar="N",
     default=0,
-    help="Of weights, data, labels.  [0]",
+    help="Seed of weights, data and labels.  [0]",
 )
 @rows_options
 @output_options(*FORMATS)

@@ -235,3 +235,21 @@ def test_a_file_fits_the_head_of_its_reader(module):
 @every_module
 def test_a_module_says_its_job(module):
     assert ast.get_docstring(tree(module))
+
+
+def words_of(module: str) -> set[str]:
+    """All strings in a module except its docstrings and other bare ones."""
+    nodes = list(ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))))
+    bare = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    words = (node for node in nodes if isinstance(node, ast.Constant) and id(node) not in bare)
+    return {node.value for node in words if isinstance(node.value, str)}
+
+
+OWNER = "archspec/runs/files.py"
+RUN_FILES = words_of(OWNER) - {"callbacks", "tensorboard"}  # also keys of the recipe
+
+
+@pytest.mark.parametrize("module", sorted(MODULES.keys() - {OWNER}))
+def test_only_one_module_spells_the_names_of_a_runs_files(module):
+    assert {"history.csv", "best.keras", "checkpoints"} <= RUN_FILES
+    assert not {word.rpartition("/")[2] for word in words_of(module)} & RUN_FILES

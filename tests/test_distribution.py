@@ -442,7 +442,7 @@ def test_a_port_that_is_taken_is_said():
     ("options", "words"),
     [
         ("--hosts 2", "--hosts needs --host"),
-        ("--host 1", "go with --hosts"),
+        ("--host 1", "need --hosts"),
         (
             "--hosts 2 --host 2 --coordinator a:1",
             "`--host 2` must be from 0 to 1: ",

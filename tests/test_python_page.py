@@ -3,6 +3,7 @@
 import doctest
 import inspect
 import io
+import re
 
 import pytest
 from pages import ROOT
@@ -10,6 +11,8 @@ from python_page import GROUPS, function, page, sections_of, types
 
 import archspec
 from archspec import explain
+from archspec.recipe.train import Recipe
+from archspec.runs.origin import MAY_CHANGE
 
 NAMES = [name for names in GROUPS.values() for name in names]
 
@@ -67,3 +70,10 @@ def test_a_value_prints_itself_shows_itself_and_is_plain_data(name):
     assert kind.__str__ is not object.__str__
     assert hasattr(kind, "_repr_markdown_") or hasattr(kind, "_repr_html_")
     assert callable(kind.to_dict)
+
+
+def test_fit_lists_every_key_of_the_recipe():
+    recipe = sections_of(inspect.getdoc(archspec.fit) or "")["Args"].partition("\nrecipe:")[2]
+    listed = re.findall(r"`(\w+)`", recipe.partition(". ")[0])
+    assert sorted(listed) == sorted([*Recipe.model_fields, "learning_rate"])
+    assert all(key in inspect.getdoc(archspec.resume) for key in MAY_CHANGE)

@@ -690,7 +690,7 @@ def test_the_help_names_all_that_can_be_trained_on():
         (["lenet5", "--data", "cifar"], 2, "did you mean `cifar10`?"),
         (["lenet5", "--data", "nowhere/"], 2, "folder nowhere (looked for in /"),
         (["lenet5", "--train", "bach=3"], 2, "did you mean `batch`?"),
-        (["lenet5", "--freeze", "s4"], 2, "go with --from"),
+        (["lenet5", "--freeze", "s4"], 2, "need --from"),
         (["lenet5", "--unfreeze", "five"], 2, "EPOCH:STEP"),
         (["lenet5", "--from", ""], 2, "`--from`: "),
         (["lenet5", "--from", "nowhere"], 2, "`--from`: there is no run or file nowhere"),
