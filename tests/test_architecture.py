@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -80,6 +81,7 @@ def room(module: str) -> str:
     return parts[0] if parts[0] == "cli" else parts[1]
 
 
+@cache
 def tree(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text(encoding="utf-8"))
 
@@ -98,6 +100,7 @@ def nodes(top: ast.AST, *, deep: bool) -> Iterator[ast.AST]:
             yield from nodes(node, deep=deep)
 
 
+@cache
 def imports(module: str, *, deep: bool) -> set[str]:
     """Full names of the modules that a module imports; of `from a import b`, both a and a.b."""
     found = set()
@@ -118,13 +121,15 @@ def module_name(module: str) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+NAMES = set(map(module_name, MODULES))
+
+
 def dependencies(module: str) -> set[str]:
     """Full names of archspec's modules that a module imports, anywhere in it; packages are not
     counted for the modules in them, which Python imports with those.
     """
     own = module_name(module)
     package = own if module.endswith("__init__.py") else own.rpartition(".")[0]
-    every = set(map(module_name, MODULES))
     found = set()
     for node in nodes(tree(module), deep=True):
         if isinstance(node, ast.Import):
@@ -134,8 +139,8 @@ def dependencies(module: str) -> set[str]:
             base = ".".join(filter(None, [base, node.module]))
             for alias in node.names:
                 full = f"{base}.{alias.name}"
-                found.add(full if full in every else base)
-    return (found & every) - {own, "archspec"}
+                found.add(full if full in NAMES else base)
+    return (found & NAMES) - {own, "archspec"}
 
 
 def imported_room(name: str) -> str | None:

@@ -3,14 +3,11 @@
 Each is read in a process of its own, whose memory is measured.
 """
 
-import re
-import resource
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.commands import run
 from support.specs import spec_of
 
 from archspec.compile.expand import DEEPEST, MOST_REPEATS, expand
@@ -18,8 +15,6 @@ from archspec.errors import SpecError
 from archspec.spec.loading import load
 
 MOST_MEGABYTES = 200
-MOST_SECONDS = 60
-"""A guard against hanging, on the slowest machine; the slowest case takes a few seconds."""
 
 
 def net(layers: str, before: str = "", extent: str = "[8, 8, 3]") -> str:
@@ -184,18 +179,29 @@ BUILT: dict[str, tuple[Callable[[], str], int]] = {
 }
 
 
+READ = r"""
+import re, resource, sys
+from pathlib import Path
+from archspec.compile.expand import expand
+from archspec.errors import SpecError
+from archspec.spec.loading import load
+
+resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+try:
+    print(len(expand(load(sys.argv[1])).nodes), "layers")
+except SpecError as error:
+    print(f"{error.diagnostics[0].code}: {error.diagnostics[0].message}")
+# What getrusage says of a process includes its parent's memory before it became itself.
+print(int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024)
+"""
+
+
 def measured(text: str, tmp_path: Path) -> str:
     """What becomes of a spec in a process of its own; its memory is bounded."""
     path = tmp_path / "spec.yaml"
     path.write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, __file__, str(path)],
-        capture_output=True,
-        text=True,
-        timeout=MOST_SECONDS,
-        check=False,
-    )
-    assert not done.stderr
+    done = run(path, code=READ)
+    assert (done.returncode, done.stderr) == (0, "")
     result, _, megabytes = done.stdout.strip().rpartition("\n")
     assert int(megabytes) < MOST_MEGABYTES
     return result
@@ -244,14 +250,3 @@ def test_a_file_that_is_no_spec(content, code, tmp_path):
         load(path)
     assert [found.code for found in caught.value.diagnostics] == [code]
     assert {found.file for found in caught.value.diagnostics} == {str(path)}
-
-
-if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
-    try:
-        result = f"{len(expand(load(sys.argv[1])).nodes)} layers"
-    except SpecError as error:
-        result = f"{error.diagnostics[0].code}: {error.diagnostics[0].message}"
-    # What getrusage says of a process includes its parent's memory before it became itself.
-    peak = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
-    sys.stdout.write(f"{result}\n{int(peak[1]) // 1024 if peak else 0}")
