@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # puts none of the long ones last.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all check lint format types docs faithful bench clean
+.PHONY: demo test test-fast test-all check pytest lint format types docs faithful bench clean
 
 demo: $(VENV)/ready
 	$(BIN)/archspec build vgg16
@@ -16,9 +16,14 @@ demo: $(VENV)/ready
 
 test: check
 
-# Also what takes minutes, such as networks of 150 layers at full size. For a release.
+# Without any engine: seconds, for every save.
+test-fast: $(VENV)/dev
+	$(PYTEST) -m "not keras and not slow"
+
+# Also what takes minutes, such as networks of 150 layers at full size, and four times as many random
+# examples. For a release.
 test-all: $(VENV)/dev lint types
-	$(PYTEST) -m "slow or not slow"
+	ARCHSPEC_EXAMPLES=4 $(PYTEST) -m "slow or not slow"
 
 check: lint types pytest
 

@@ -1,22 +1,35 @@
-"""Random tests draw the same examples everywhere; ARCHSPEC_EXAMPLES=20 draws 20 times as many."""
+"""Random tests draw the same examples everywhere; ARCHSPEC_EXAMPLES says how many times as many."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 MORE = int(os.environ.get("ARCHSPEC_EXAMPLES", "1"))
-"""How many times the usual number of examples is drawn; if more, they are new each time."""
+"""How many times the usual number of examples is drawn."""
+
+FULL = 4
+"""The number of `make test-all`; above it the examples are new each time."""
 
 settings.register_profile(
     "archspec",
     database=None,
     deadline=None,
-    derandomize=MORE == 1,
+    derandomize=MORE <= FULL,
     max_examples=100 * MORE,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("archspec")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files that are all about Keras where it is not wanted: they import it at once."""
+    if "not keras" in config.option.markexpr and collection_path.suffix == ".py":
+        text = collection_path.read_text(encoding="utf-8")
+        return "\npytestmark = pytest.mark.keras\n" in text or None
+    return None
+
 
 DIGITS = """
 name: digits_run

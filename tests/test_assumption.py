@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.random_specs import specs
 from support.specs import spec_of
@@ -89,7 +89,6 @@ BREAKING: list[dict[str, Any]] = [
 
 
 @given(specs(), st.data())
-@settings(max_examples=settings().max_examples * 2)
 def test_one_change_to_a_valid_spec_gives_one_mistake(spec, data):
     steps = [
         (step, kind, change)

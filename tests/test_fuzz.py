@@ -158,7 +158,7 @@ def check(text: str) -> Spec | None:
 
 
 @given(st.integers(0, 2**32), st.integers(1, 6))
-@settings(max_examples=settings().max_examples * 20)
+@settings(max_examples=settings().max_examples * 5)
 def test_changed_data_is_a_network_or_an_error_with_its_place(seed, times):
     random = Random(seed)  # noqa: S311  (it keeps no secret)
     data = copy.deepcopy(random.choice(DATA))
@@ -172,7 +172,7 @@ def test_changed_data_is_a_network_or_an_error_with_its_place(seed, times):
 
 
 @given(st.integers(0, 2**32), st.integers(1, 8))
-@settings(max_examples=settings().max_examples * 10)
+@settings(max_examples=settings().max_examples * 3)
 def test_changed_text_is_a_network_or_an_error_with_its_place(seed, times):
     random = Random(seed)  # noqa: S311  (it keeps no secret)
     text = random.choice(TEXTS)

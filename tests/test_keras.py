@@ -44,7 +44,7 @@ heads:
 """
 
 
-@settings(max_examples=25 * HUNDRED)
+@settings(max_examples=7 * HUNDRED)
 @given(specs())
 def test_a_random_network_is_what_was_costed(written):
     verification = verify(spec_of(json.dumps(written)))
