@@ -254,6 +254,12 @@ def beside(path: Path) -> str:
     return f"; did you mean `{path.with_name(match)}`?" if match else ""
 
 
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Return the first of some names in backticks, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(f"`{name}`" for name in names[:most]) + more
+
+
 def suggestion(word: str, candidates: Iterable[str], *, what: str, meant: str | None = None) -> str:
     """A help line: the candidate that is `meant` or nearest, or the whole list where none is near.
 

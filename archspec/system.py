@@ -211,6 +211,30 @@ def ram_bytes() -> int:
     return found
 
 
+def free_memory() -> int:
+    """Return the bytes that this process may still take, within its container's limit."""
+    free = _free_ram()
+    try:
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text(encoding="ascii"))
+        used = int((group / "memory.current").read_text(encoding="ascii"))
+        statistics = (group / "memory.stat").read_text(encoding="ascii").split()
+        # Files that were read count as used until another process needs the memory.
+        files = int(statistics[statistics.index("inactive_file") + 1])
+    except (OSError, ValueError):  # without a limit, the file contains "max"
+        return free
+    return max(0, min(free, limit - used + files))
+
+
+def _free_ram() -> int:
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        available = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
+        if size := next(available, None):
+            return int(size) * 1024
+    return ram_bytes() // 2 or 2**31  # half of all, on systems that do not say what is free
+
+
 def _cpu() -> str:
     with contextlib.suppress(OSError, ValueError):
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")

@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from archspec.data import dataset, idx, tarfiles
-from archspec.data.examples import TEST, TRAIN
+from archspec.data.names import TEST, TRAIN
+from archspec.data.published import FASHION
 from archspec.data.recipe import DataRecipe
-from archspec.data.sources import FASHION, SOURCES, meant
+from archspec.data.sources import SOURCES, keys_of
 from archspec.errors import UsageError
 from archspec.ops.shape import Shape
 from archspec.recipe.train import Recipe
@@ -81,9 +82,9 @@ def test_shards_are_read_in_order_and_their_names_are_parts(tmp_path):
     assert loaded.class_names == ("0", "1")
     assert levels(loaded.images) == [3, 0, 1, 2]
     assert loaded.parts.tolist() == [TEST, TRAIN, TRAIN, TRAIN]
-    assert meant(str(tmp_path)) == {"source": "webdataset", "path": str(tmp_path)}
+    assert keys_of(str(tmp_path)) == {"source": "webdataset", "path": str(tmp_path)}
     braces = str(tmp_path / "set-train-{000..001}.tar")
-    assert meant(braces)["source"] == "webdataset"
+    assert keys_of(braces)["source"] == "webdataset"
     assert levels(load("webdataset", braces).images) == [0, 1, 2]
     fails("webdataset", tmp_path / "set-train-{000..002}.tar", "there is no file")
 
@@ -139,14 +140,14 @@ def test_of_several_pictures_in_a_sample_one_is_named(tmp_path):
     members = [("1.left.png", png(1)), ("1.right.png", png(2)), ("1.cls", "a"), *samples("b")]
     members[-2] = ("0000.right.png", members[-2][1])
     path = shard(tmp_path / "a.tar", *members)
-    fails("webdataset", path, "several pictures: `left.png`, `right.png`; say which")
+    fails("webdataset", path, "several pictures: `left.png`, `right.png`; name one")
     assert levels(load("webdataset", path, images="right.png").images) == [2, 0]
 
 
 def test_members_of_a_sample_that_are_apart_are_named(tmp_path):
     one, two = sample(1, "a"), sample(2, "b")
     path = shard(tmp_path / "a.tar", one[0], *two, one[1])
-    words = "`0002.cls` stands between `0001.png` and `0001.cls`; write the archive by `tar --sort"
+    words = "`0002.cls` is between `0001.png` and `0001.cls`; write the archive with `tar --sort"
     fails("webdataset", path, words)
     fails("webdataset", shard(path, *one, one[0]), "two members `0001.png`")
 
@@ -157,7 +158,7 @@ def test_samples_without_label_or_picture_are_named_or_skipped(tmp_path):
     fails("webdataset", path, "a.tar: 5 (no label)")
     fails("webdataset", path, "a.tar: 6 (no picture)")
     assert len(load("webdataset", path, on_error="skip").labels) == 2
-    fails("webdataset", shard(path, ("1.png", png(1)), ("1.kind", "a")), "has `png`, `kind`; say")
+    fails("webdataset", shard(path, ("1.png", png(1)), ("1.kind", "a")), "has `png`, `kind`; name")
     fails("webdataset", shard(path, ("README", "x")), "there is no sample in")
 
 
@@ -189,7 +190,7 @@ def test_a_damaged_archive_is_said_to_be_one(tmp_path, monkeypatch):
         (bytes(huge) + whole[512:], "is cut off in `0000.png`"),
         (whole[:1024] + b"x" * 512 + whole[1536:], "is damaged at byte 1,024"),
         (gzip.compress(whole)[:-60], "a.tar"),
-        (b"BZh91AY&SY", "is packed by bzip2: unpack it"),
+        (b"BZh91AY&SY", "is compressed by bzip2: unpack it"),
     ):
         path.write_bytes(content)
         fails("webdataset", path, words)
@@ -244,7 +245,7 @@ def test_mnist_is_read_from_the_files_of_its_authors(tmp_path, dot, zipped):
     own = load("idx", path)
     assert own.class_names == ("1", "3", "4", "5", "9")
     assert own.labels.tolist() == [1, 0, 2, 0, 3, 4]
-    assert meant(str(path)) == {"source": "idx", "path": str(path)}
+    assert keys_of(str(path)) == {"source": "idx", "path": str(path)}
 
 
 def test_the_unpacked_of_two_equal_files_is_read(tmp_path):
@@ -268,12 +269,12 @@ def test_mnist_is_read_from_the_file_of_keras(tmp_path):
         ("train-images-idx3-ubyte", packed(IMAGES[:4])[:-1], "fewer values than its header says"),
         ("train-images-idx3-ubyte", packed(IMAGES[:4]) + b"x", "more values than its header says"),
         ("train-images-idx3-ubyte", packed(IMAGES[:4])[:9], "is cut off"),
-        ("train-images-idx3-ubyte", b"<!DOCTYPE", "is no IDX file: it begins with 3c 21 44 4f"),
+        ("train-images-idx3-ubyte", b"<!DOCTYPE", "is not an IDX file: it begins with 3c 21 44 4f"),
         ("train-images-idx3-ubyte", packed(IMAGES[:4], 13), "does not hold images: 3 axes of >f4"),
         ("train-images-idx3-ubyte", packed(IMAGES[:4, :8]), "has images of 8x28x1, but"),
         ("train-images-idx3-ubyte", packed(IMAGES[:3]), "has 3 images with 4 labels"),
-        ("train-labels-idx1-ubyte", packed(LABELS[:4] + 8), "say `source: idx` for another set"),
-        ("train-labels-idx1-ubyte", b"\x1f\x8bno gzip", "cannot read"),
+        ("train-labels-idx1-ubyte", packed(LABELS[:4] + 8), "write `source: idx` for another set"),
+        ("train-labels-idx1-ubyte", b"\x1f\x8bno gzip", "is damaged"),
         ("emnist-train-images-idx3-ubyte", b"", "no emnist-train-labels-idx1-ubyte(.gz)"),
     ],
 )
@@ -287,10 +288,10 @@ def test_a_header_that_promises_more_than_memory_holds_is_not_believed(tmp_path)
     published(tmp_path)
     header = struct.pack(">HBB3I", 0, 8, 3, 2**31, 28, 28)
     (tmp_path / "train-images-idx3-ubyte").write_bytes(header)
-    fails("mnist", tmp_path, "GiB are free")
+    fails("mnist", tmp_path, "GiB of memory are free")
 
 
-def test_two_sets_in_a_folder_are_told_apart_by_nobody(tmp_path):
+def test_two_sets_in_a_folder_are_refused(tmp_path):
     published(tmp_path)
     for what, array in (("images-idx3", IMAGES), ("labels-idx1", LABELS)):
         (tmp_path / f"emnist-train-{what}-ubyte").write_bytes(packed(array))
@@ -339,14 +340,14 @@ def test_cifar_is_read_from_its_binary_version(tmp_path, name, way):
     assert loaded.labels.tolist() == expected
     assert loaded.parts.tolist() == [TRAIN] * (len(expected) - 1) + [TEST]
     if way.startswith("archive"):
-        assert meant(str(path)) == {"source": name, "path": str(path)}
+        assert keys_of(str(path)) == {"source": name, "path": str(path)}
 
 
 def test_cifar_in_pickles_is_not_read(tmp_path):
     (tmp_path / "data_batch_1").write_bytes(b"\x80\x04")
     fails("cifar10", tmp_path, "Take the binary version, cifar-10-binary.tar.gz")
     archive = shard(tmp_path / "a.tar.gz", ("cifar-100-python/train", b"\x80"), mode="w:gz")
-    fails("cifar100", archive, "holds pickles, which are not read: to read one is to run it")
+    fails("cifar100", archive, "holds pickles, which archspec does not read")
 
 
 def test_wrong_files_of_cifar_are_named(tmp_path):
@@ -359,7 +360,7 @@ def test_wrong_files_of_cifar_are_named(tmp_path):
     (tmp_path / "data_batch_3.bin").write_bytes(b"1234")
     fails("cifar10", tmp_path, "data_batch_3.bin in")
     (tmp_path / "data_batch_3.bin").write_bytes(b"\x0a" * 3073)
-    fails("cifar10", tmp_path, "has the label 10: cifar10 has 10")
+    fails("cifar10", tmp_path, "has the label 10, but cifar10 has 10")
 
 
 # Recipes
@@ -369,7 +370,7 @@ def test_a_source_with_a_name_takes_a_path_and_others_what_they_have():
     assert DataRecipe(source="mnist").path is None
     for source, option in (("digits", "path"), ("folder", "split"), ("idx", "labels")):
         path = {} if source == "digits" else {"path": "x"}
-        with pytest.raises(ValueError, match=f"`{source}` takes no `{option}`; it is of "):
+        with pytest.raises(ValueError, match=f"`{source}` takes no `{option}`; it is for "):
             DataRecipe(source=source, **path, **{option: "x"})
     with pytest.raises(ValueError, match="`webdataset` needs `path`"):
         DataRecipe(source="webdataset")
@@ -385,8 +386,8 @@ def test_a_path_is_given_beside_a_source_and_ends_with_it():
 def test_json_may_hold_anything_but_a_label(tmp_path):
     for text, words in (
         ("[1]", "no sample in"),
-        ("{", "0000.json is no JSON"),
-        ("[" * 100_000, "0000.json is no JSON"),
+        ("{", "0000.json is not valid JSON"),
+        ("[" * 100_000, "0000.json is not valid JSON"),
         (json.dumps({"label": [1]}), "`label` is not a single label"),
         (json.dumps({"label": None}), "no sample in"),
         (json.dumps({"label": 1, "class": 2}), "each of the columns `label`, `class` may be"),

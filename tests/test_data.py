@@ -15,10 +15,22 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from archspec.data import dataset, duplicates, inspection, pixels, preprocessing, values
-from archspec.data.dataset import Preprocessing
-from archspec.data.examples import TEST, TRAIN, VALIDATION, EncodedImages
+from archspec import system
+from archspec.data import (
+    dataset,
+    duplicates,
+    fileaccess,
+    inspection,
+    pixels,
+    preprocessing,
+    splitting,
+    values,
+)
+from archspec.data.examples import EncodedImages
+from archspec.data.fitting import misfits
+from archspec.data.names import TEST, TRAIN, VALIDATION
 from archspec.data.pixels import ArrayPixels, CachedPixels, FilePixels
+from archspec.data.preprocessing import Preprocessing
 from archspec.data.recipe import DataRecipe
 from archspec.data.splitting import split_digest
 from archspec.data.values import BYTES, LEVELS, Range
@@ -30,7 +42,7 @@ LABELS = np.repeat(np.arange(3, dtype=np.int32), [100, 50, 10])
 
 
 def split(labels=LABELS, own=None, groups=None, **options):
-    return dataset.split(labels, DataRecipe(**options), own, groups)
+    return splitting.split(labels, DataRecipe(**options), own, groups)
 
 
 # The split
@@ -83,7 +95,7 @@ def test_one_image_of_each_class_is_left_to_train_on(seed, options):
 
 def test_rule_1_rounds_each_class_by_itself():
     """As runs of archspec 0.1.0 were split, so that they are judged on what they held out."""
-    train, validation, test = dataset.split(SMALL, DataRecipe(), rule=1)
+    train, validation, test = splitting.split(SMALL, DataRecipe(), rule=1)
     assert [per_class(part).tolist() for part in (validation, test)] == [
         [6, 0, 0, 0, 0, 0, 0],
         [12, 1, 1, 1, 1, 1, 1],
@@ -248,9 +260,9 @@ def test_examples_of_every_rank_reach_a_network_of_theirs(arrays, images, shape)
 @pytest.mark.parametrize(
     ("labels", "options", "message"),
     [
-        ([0, 0, 0, 0], {}, "has one class only, `0`"),
+        ([0, 0, 0, 0], {}, "has only one class, `0`"),
         ([1, 2, 1, 2], {}, "labels count from 0, but these are from 1 to 2"),
-        ([0, 2, 0, 2], {}, "has no image of `1`: leave out such classes"),
+        ([0, 2, 0, 2], {}, "has no image of `1`: choose the other classes"),
         ([0, 1, 0, 1], {}, "too few images for a `validation` of 0.1"),
         ([0, 1, 0, 1], {"validation": 0.0, "test": 0.1}, "too few images for a `test` of 0.1"),
         ([0, 1, 1, 1], {"test": 0.5, "stratify": False, "validation": 0.25}, "none of `0` is left"),
@@ -325,8 +337,8 @@ def test_copies_in_two_parts_are_said_and_named(copied):
     assert loaded.copies.images == (("image 0", "image 2"),)
     (line,) = loaded.notes
     assert line == (
-        "1 picture is in several parts of the data, as `image 0`, `image 2`; data.json names "
-        "them, `data.duplicates: drop` leaves them out"
+        "1 picture is in more than one of training, validation and test, as `image 0`, `image 2`; "
+        "data.json names them, `data.duplicates: drop` leaves them out"
     )
 
 
@@ -428,7 +440,7 @@ def test_a_group_in_two_parts_of_data_that_come_split_is_refused(tmp_path):
         path = tmp_path / part / "ab"[number // 2 % 2] / f"film{number // 4}_{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (4, 4), number).save(path)
-    with pytest.raises(UsageError, match=r"2 groups have images in several parts .* as `film0`"):
+    with pytest.raises(UsageError, match=r"2 groups, such as `film0`, .* more than one of train"):
         dataset.load(a_folder(tmp_path, group=r"film\d", validation=0.0), Shape((4, 4, 1)))
 
 
@@ -436,10 +448,10 @@ def test_a_group_in_two_parts_of_data_that_come_split_is_refused(tmp_path):
     ("pattern", "message"),
     [
         ("(", "is not a regular expression: missing"),
-        ("(a+)+b", "repeats a group with a repeat or a choice in it"),
-        ("(?:a|aa)*b", "repeats a group with a repeat or a choice in it"),
-        ("((a?b){3})x", "repeats a group with a repeat or a choice in it"),
-        ("a?" * 30 + "a" * 30, "has 30 repeats that vary, of at most 4"),
+        ("(a+)+b", "repeats a group that contains a repeat or a choice"),
+        ("(?:a|aa)*b", "repeats a group that contains a repeat or a choice"),
+        ("((a?b){3})x", "repeats a group that contains a repeat or a choice"),
+        ("a?" * 30 + "a" * 30, "has 30 repeats of variable length, of at most 4"),
         ("x" * 300, "has 300 characters, of at most 200"),
     ],
 )
@@ -474,8 +486,10 @@ def test_files_that_change_are_named(folder, how):
         path.unlink()
     else:
         Image.new("RGB", (6, 5), (200, 0, 0)).save(path)
-    words = {"gone": "not there any more", "changed": "changed"}[how]
-    with pytest.raises(UsageError, match=rf"1 of the files of .*31\.png` \({words}\); put them"):
+    words = {"gone": "missing", "changed": "changed"}[how]
+    with pytest.raises(
+        UsageError, match=rf"1 of the files of .* changed since .*31\.png` \({words}\); put them"
+    ):
         loaded.check_unchanged()
 
 
@@ -493,11 +507,11 @@ def test_images_that_vanish_are_skipped_and_not_scored(folder):
     for index in gone:
         Path(loaded.examples.loaded.images.names[index]).unlink()
     loaded.check_unchanged(loaded.test)
-    scored = loaded.read_well(loaded.test)
+    scored = loaded.without_failed(loaded.test)
     assert scored.indices.tolist() == loaded.test.indices[2:].tolist()
     assert scored.labels.tolist() == loaded.test.labels[2:].tolist()
-    assert [why for _, why in loaded.skipped] == ["not there any more since the run has begun"] * 2
-    assert loaded.read_well(loaded.train) is loaded.train
+    assert [why for _, why in loaded.skipped] == ["missing since the run began"] * 2
+    assert loaded.without_failed(loaded.train) is loaded.train
 
 
 def test_an_array_on_a_disk_that_changes_is_named(tmp_path):
@@ -528,13 +542,13 @@ def test_an_array_on_a_disk_that_changes_is_named(tmp_path):
 )
 def test_a_network_that_cannot_learn_digits_is_told_why(shape, outputs, where, words):
     shapes = {name: Shape(extent) for name, extent in outputs.items()}
-    found = list(dataset.misfits(DataRecipe(), Shape(shape), shapes))
+    found = list(misfits(DataRecipe(), Shape(shape), shapes))
     assert [name for name, _ in found] == where
     assert all(words in problem.message for _, problem in found)
 
 
 def messages(recipe: DataRecipe, shape: tuple[int, ...], classes: int = 2) -> str:
-    found = dataset.misfits(recipe, Shape(shape), {"output": Shape((classes,))})
+    found = misfits(recipe, Shape(shape), {"output": Shape((classes,))})
     return "; ".join(f"{where}: {problem.message}" for where, problem in found)
 
 
@@ -714,7 +728,7 @@ def test_what_needs_black_and_white_asks_for_them(arrays, options, shape, place)
         dataset.load(recipe, Shape(shape))
     ((path, problem),) = caught.value.problems
     assert path == ("data", place)
-    assert problem.help == "say them, as `data.range: [0, 255]`"
+    assert problem.help == "give them: `data.range: [0, 255]`"
     said = recipe.model_copy(update={"range": (-4.0, 8.0)})
     assert dataset.load(said, Shape(shape)).preprocessing.range == (-4, 8)
 
@@ -729,7 +743,7 @@ def test_what_needs_no_black_and_white_does_without(arrays):
 
 def test_a_range_that_values_exceed_is_refused(arrays):
     recipe = arrays(STANDARDISED, np.tile([0, 1], 10), range=(-1.0, 1.0))
-    with pytest.raises(RecipeError, match=r"from -3\.2 to 7\.9, beyond `range: \[-1, 1\]`"):
+    with pytest.raises(RecipeError, match=r"from -3\.2 to 7\.9, outside of `range: \[-1, 1\]`"):
         dataset.load(recipe, Shape((4, 4, 1)))
 
 
@@ -793,8 +807,8 @@ def test_images_are_kept_only_where_they_fit(arrays, monkeypatch, cache, free, k
 
 
 def test_a_cache_that_cannot_fit_is_refused(folder, monkeypatch):
-    monkeypatch.setattr(dataset, "free_memory", lambda: 100)
-    with pytest.raises(UsageError, match=r"`cache: true` needs .*; say `cache: auto`"):
+    monkeypatch.setattr(fileaccess, "free_memory", lambda: 100)
+    with pytest.raises(UsageError, match=r"`cache: true` takes .*; write `cache: auto`"):
         dataset.load(a_folder(folder, cache=True), Shape((4, 4, 1)))
 
 
@@ -845,7 +859,7 @@ def test_an_image_without_any_that_could_stand_in_is_an_error():
     images = EncodedImages(["a", "b"], lambda _: b"no image")
     skipped: list[tuple[str, str]] = []
     files = FilePixels(
-        images, Shape((2, 2, 1)), "stretch", kin=np.zeros(2, int), skip=True, skipped=skipped
+        images, Shape((2, 2, 1)), "stretch", kinds=np.zeros(2, int), skip=True, skipped=skipped
     )
     with pytest.raises(UsageError, match="nor can any other image of its class"):
         files.read(np.array([0]))
@@ -853,7 +867,7 @@ def test_an_image_without_any_that_could_stand_in_is_an_error():
 
 
 def test_free_memory_is_the_machines_or_the_containers():
-    assert 2**20 < pixels.free_memory() < 2**50
+    assert 2**20 < system.free_memory() < 2**50
 
 
 # Class weights
@@ -872,15 +886,15 @@ def test_balanced_weights_give_each_class_the_same_sum(arrays):
 def test_a_weight_of_a_class_that_is_not_there_is_refused_at_its_place():
     recipe = DataRecipe(classes=("1", "3"))
     outputs = {"output": Shape((2,))}
-    assert not list(dataset.misfits(recipe, Shape((8, 8, 1)), outputs, ["3", "1"]))
+    assert not list(misfits(recipe, Shape((8, 8, 1)), outputs, ["3", "1"]))
     with pytest.raises(RecipeError, match="no class `2`") as caught:
-        list(dataset.misfits(recipe, Shape((8, 8, 1)), outputs, ["3", "2"]))
+        list(misfits(recipe, Shape((8, 8, 1)), outputs, ["3", "2"]))
     assert caught.value.problems[0][0] == ("class_weights", "2")
 
 
 def test_one_class_is_nothing_to_learn(arrays):
     recipe = arrays(noise(6, 4, 4, 1), np.zeros(6, int))
-    with pytest.raises(UsageError, match="has one class only, `0`: nothing to tell apart"):
-        list(dataset.misfits(recipe, Shape((4, 4, 1)), {"output": Shape((10,))}))
-    with pytest.raises(UsageError, match="has one class only, `0`: nothing to tell apart"):
+    with pytest.raises(UsageError, match="has only one class, `0`: a network needs two or more"):
+        list(misfits(recipe, Shape((4, 4, 1)), {"output": Shape((10,))}))
+    with pytest.raises(UsageError, match="has only one class, `0`: a network needs two or more"):
         dataset.load(recipe, Shape((4, 4, 1)))

@@ -102,7 +102,7 @@ def test_a_run_says_the_depth_and_the_values_that_it_found(trained):
         assert 1000 < values["minimum"] < 1040
         assert 1130 < values["maximum"] < 1170
         (note,) = record["notes"]
-        assert "of their range [0, 65535]: `normalize: standardize`, as it is, spreads" in note
+        assert "of their range [0, 65535]: `normalize: standardize`, which is set, spreads" in note
 
 
 @pytest.mark.keras
@@ -142,7 +142,7 @@ def test_values_that_use_little_of_their_range_are_told_what_to_write(tmp_path):
     recipe = DataRecipe(source="folder", path=str(folder), normalize="unit")
     (note,) = dataset.observed(dataset.load(recipe, Shape((8, 8, 1))), "unit").notes
     assert note.startswith("the training images' values, from 10")
-    assert note.endswith("leaves them all but equal; write `normalize: standardize`")
+    assert note.endswith("leaves them nearly equal; write `normalize: standardize`")
     bright = np.full((8, 8, 1), 65535, np.uint16)
     bright[0] = 0
     shutil.rmtree(folder / "bone")
@@ -158,4 +158,4 @@ def test_images_of_a_single_value_are_said_to_be_alike(tmp_path):
     np.savez(path, x=np.full((40, 8, 8, 1), 1040, np.uint16), y=np.tile([0, 1], 20))
     recipe = DataRecipe(source="arrays", path=str(path))
     notes = dataset.observed(dataset.load(recipe, Shape((8, 8, 1))), "standardize").notes
-    assert notes[-1] == "all values of the training images are 1040: they are all alike"
+    assert notes[-1] == "all pixels of all training images have the value 1040"

@@ -11,19 +11,14 @@ import pytest
 from PIL import Image
 from support.image_files import chunk, exif, png, tiff, transparent
 
-from archspec.data import depth, jpeg
-from archspec.data.images import (
-    MOST_PIXELS,
-    UnreadableError,
-    decode,
-    inspect,
-    match_channels,
-    resize,
-)
+from archspec.data import imagefile
+from archspec.data.imagefile import UnreadableError
+from archspec.data.images import MOST_PIXELS, decode, inspect
+from archspec.data.resizing import match_channels, resize
 from archspec.data.values import BYTES, SHARES, SIGNED, Range
 from archspec.ops.shape import Shape
 
-needs_opencv = pytest.mark.skipif(jpeg.opencv() is None, reason="16 bits in colour: OpenCV's")
+needs_opencv = pytest.mark.skipif(imagefile.opencv() is None, reason="16 bits in colour: OpenCV's")
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -199,7 +194,7 @@ FLOATS = {
 @needs_opencv
 @pytest.mark.parametrize(("content", "values"), DEEP.values(), ids=DEEP)
 def test_16_bits_reach_the_network(content, values):
-    assert inspect(content, content).layout.white == 65535
+    assert inspect(content, content).samples.white == 65535
     found = decode(content, Shape((1, 4, values.shape[-1])), "stretch", limits=DEEP_RANGE)
     assert found.dtype == np.float32
     assert found.tolist() == values.tolist()
@@ -208,7 +203,7 @@ def test_16_bits_reach_the_network(content, values):
 @pytest.mark.parametrize(("content", "values"), FLOATS.values(), ids=FLOATS)
 def test_values_that_state_no_white_stay_as_they_are(content, values):
     seen = inspect(content, content)
-    assert seen.layout.white is None
+    assert seen.samples.white is None
     assert seen.extremes == pytest.approx((np.min(values), np.max(values)))
     shape = Shape((1, 4, np.shape(values)[-1]))
     found = decode(content, shape, "stretch", limits=None)
@@ -252,7 +247,7 @@ def test_new_floats_are_on_the_scale_of_training_or_shares(values, limits, expec
 
 
 def test_a_file_that_says_its_white_cannot_be_put_on_an_unknown_scale():
-    with pytest.raises(UnreadableError, match="what white is"):
+    with pytest.raises(UnreadableError, match="which value is white"):
         decode(png(GREYS, 16), Shape((1, 4, 1)), "stretch", limits=None)
     found = decode(png(GREYS >> 8), Shape((1, 4, 1)), "stretch", limits=SHARES)
     assert found.ravel() == pytest.approx([0, 4 / 255, 4 / 255, 1])
@@ -280,7 +275,7 @@ def test_deep_files_are_resized_as_arrays_are(how):
 
 @pytest.mark.parametrize("content", [png(COLOURS, 16), png(np.dstack([GREYS, GREYS]), 16)])
 def test_without_opencv_deep_colour_is_refused_and_grey_is_read(monkeypatch, content):
-    monkeypatch.setattr(depth, "opencv", lambda: None)
+    monkeypatch.setattr(imagefile, "opencv", lambda: None)
     with pytest.raises(UnreadableError, match="pip install opencv-python-headless"):
         inspect(content, content)
     found = decode(png(GREYS, 16), Shape((1, 4, 1)), "stretch", limits=DEEP_RANGE)
@@ -347,7 +342,7 @@ PAIRS = {
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("content", "rgba"), PAIRS.values(), ids=PAIRS)
 def test_what_is_transparent_shows_white_paper(content, rgba, channels):
-    shape, white = Shape((1, 4, channels)), inspect(content, content).layout.white
+    shape, white = Shape((1, 4, channels)), inspect(content, content).samples.white
     found = decode(content, shape, "stretch", limits=Range(0, white))
     assert found == pytest.approx(decode(rgba, shape, "stretch", limits=Range(0, white)), abs=0.01)
     assert (found == white).all(axis=-1).any()
@@ -465,7 +460,10 @@ NOISE = np.random.default_rng(0).integers(0, 65536, (16, 16, 3), np.uint16)
 BROKEN = {
     "empty": (b"", "empty"),
     "text": (b"this is no image", "not a JPEG, PNG, BMP, GIF, TIFF, WebP or PNM image"),
-    "another kind": (encoded(a_photo(16, 16), "ICO"), "ICO, which is not read; convert it to PNG"),
+    "another kind": (
+        encoded(a_photo(16, 16), "ICO"),
+        "ICO, which archspec does not read",
+    ),
     "too large": (bomb(), "pixels, more than 67,108,864"),
     "truncated jpeg": (encoded(a_photo(64, 64), "JPEG")[:-1000], "damaged"),
     "truncated png": (encoded(a_photo(64, 64))[:-1000], "damaged"),
@@ -488,7 +486,7 @@ BROKEN = {
     "truncated webp": (encoded(a_photo(64, 64), "WEBP")[:-1000], "damaged|not a JPEG"),
     "truncated ppm": (b"P6 4 4 65535\n" + bytes(50), "pixels are missing"),
     "truncated pgm": (b"P5 4 4 255\n" + bytes(5), "damaged"),
-    "no numbers in a tiff": (tiff(np.full((2, 2, 1), np.nan, np.float32)), "no number"),
+    "no numbers in a tiff": (tiff(np.full((2, 2, 1), np.nan, np.float32)), "infinite or NaN"),
     "only a header": (encoded(a_photo(64, 64), "JPEG")[:20], "not a JPEG"),
 }
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 import yaml
 
-from archspec.data import sources
 from archspec.errors import RecipeError, UsageError
 from archspec.recipe import names
-from archspec.recipe import train as recipe
 from archspec.recipe.train import Recipe
 
 DESIGN = {
@@ -460,10 +457,8 @@ def test_what_is_wrong_in_the_section_is_no_fault_of_what_is_given_outside():
         Recipe.resolve({"epochs": 0}, {"batch": 3})
 
 
-def test_other_data_takes_the_split_but_not_what_was_said_of_the_first(monkeypatch):
+def test_other_data_takes_the_split_but_not_what_was_said_of_the_first():
     """As `data="digits"` for a recipe that trains on a folder of its own."""
-    folder = replace(sources.SOURCES["digits"], needs="path")
-    monkeypatch.setattr(recipe, "SOURCES", {**sources.SOURCES, "folder": folder})
     section = {"data": {"source": "folder", "path": "cats", "per_class": 9, "validation": 0.3}}
     resolved = Recipe.resolve(section, {"data": "digits"})
     assert (resolved.data.path, resolved.data.per_class, resolved.data.validation) == (

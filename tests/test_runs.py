@@ -22,7 +22,7 @@ import pytest
 
 import archspec
 from archspec.cli import main
-from archspec.data.jpeg import UnreadableError
+from archspec.data.imagefile import UnreadableError
 from archspec.element import ArgumentProblems
 from archspec.errors import (
     ArchspecError,

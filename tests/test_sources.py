@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from archspec.data import dataset, inspection
-from archspec.data.examples import TEST, TRAIN, VALIDATION
+from archspec.data.names import TEST, TRAIN, VALIDATION
+from archspec.data.published import CIFAR100
 from archspec.data.recipe import DataRecipe
-from archspec.data.sources import CIFAR100, SOURCES
+from archspec.data.sources import SOURCES
 from archspec.errors import RecipeError, UsageError
 from archspec.ops.shape import Shape
 
@@ -121,7 +122,7 @@ def test_broken_files_are_counted_and_named_or_skipped(pets, monkeypatch, most_d
     with pytest.raises(UsageError, match=r"4 of 9 image files in .* cannot be read: ") as caught:
         load(a_folder(pets))
     assert "empty.jpg (empty); " in str(caught.value)
-    assert "say `on_error: skip`" in str(caught.value)
+    assert "write `on_error: skip`" in str(caught.value)
     loaded = load(a_folder(pets, on_error="skip"))
     assert len(loaded.labels) == len(loaded.images.names) == len(loaded.images.plain) == 5
     broken = ["cats/empty.jpg", "cats/text.png", "dogs/cut.jpg", "dogs/gone.png"]
@@ -208,7 +209,7 @@ def test_every_type_is_read_and_told_by_its_first_bytes(pets):
     assert loaded.skipped == ()
     # b.JPG of the fixture is a JPEG.
     assert loaded.notes == (
-        f"3 files are of another type than their names say, as {cats / 'l.png'} (TIFF)",
+        f"3 files have another type than the name says, as {cats / 'l.png'} (TIFF)",
     )
 
 
@@ -223,14 +224,13 @@ def test_pictures_that_are_not_read_are_told_from_what_is_none(pets):
         (cats / name).write_bytes(content)
     with pytest.raises(UsageError, match=r"7 of 12 image files in .* cannot be read: ") as caught:
         load(a_folder(pets))
-    assert "convert what is not read (3 HEIC, 1 PSD, 1 SVG, 1 camera raw, 1 TGA) to PNG" in str(
-        caught.value
-    ).replace("Convert", "convert")
+    kinds = "3 HEIC, 1 PSD, 1 SVG, 1 camera raw, 1 TGA"
+    assert f"onvert the types that archspec does not read ({kinds}) to PNG" in str(caught.value)
     loaded = load(a_folder(pets, on_error="skip"))
     assert len(loaded.labels) == 5
     assert loaded.notes == ("7 pictures left out: 3 HEIC, 1 PSD, 1 SVG, 1 camera raw, 1 TGA",)
     reasons = {Path(name).name: why for name, why in loaded.skipped}
-    assert reasons["renamed.jpg"] == "HEIC, which is not read"
+    assert reasons["renamed.jpg"] == "HEIC, which archspec does not read"
     assert {name for name, why in reasons.items() if why == "not a picture"} == {
         "notes.txt", "labels.csv", "empty",
     }  # fmt: skip
@@ -244,7 +244,7 @@ def test_of_several_pages_the_first_is_read_and_that_is_said(pets):
     loaded = load(a_folder(pets))
     first = pets / "cats" / "c.tif"
     assert loaded.notes == (
-        f"2 files are of several pages or frames, of which the first is read, as {first}",
+        f"2 files have several pages or frames, of which the first is read, as {first}",
     )
 
 
@@ -292,7 +292,7 @@ def test_floats_among_other_files_have_a_white_that_can_be_told(pets, low, high,
 
 def test_the_range_of_floats_is_asked_for_where_it_is_needed(pets):
     options = {"test": 0.0, "validation": 0.0, "range": (-1000, 3000)}
-    with pytest.raises(RecipeError, match="say themselves what black and white are"):
+    with pytest.raises(RecipeError, match="state which values are black and white"):
         dataset.load(a_folder(pets, **options), GREY)
     for path in sorted(pets.rglob("*.*")):
         path.unlink()
@@ -351,20 +351,20 @@ def two_validations(root: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda root: root.rmdir(), "cannot read the folder .*: No such file"),
+        (lambda root: root.rmdir(), "there is no folder .*images"),
         (
             lambda root: (root.rmdir(), root.touch()),
-            "cannot read the folder .*: Not a directory; data in a file are .npz, .csv",
+            "is not a folder; files of data end in .npz, .csv",
         ),
         (lambda _: None, "two classes or more; there is none"),
         (one_class, "two classes or more; there is only `cats`"),
         (no_images, "there are no images in "),
-        (in_the_root, "an image lies directly in .*, in no class's directory: a.png"),
-        (an_empty_class, "no image to train on is in `dogs`"),
+        (in_the_root, "an image lies directly in .*, not in a class's directory: a.png"),
+        (an_empty_class, "no image to train on in the class `dogs`"),
         (other_classes, "the class `dogs` is in .*train, but not in .*val, and 1 more differ"),
         (no_train, "has test/, val/, but no train/"),
-        (a_stranger, "`models` stands beside train/"),
-        (a_part_of_another_name, "train/ and unseen/ in .* call unseen/ val or test"),
+        (a_stranger, "has `models` beside train/"),
+        (a_part_of_another_name, "train/ and unseen/ in .* rename unseen/ to val or test"),
         (two_validations, "has both val/ and validation/"),
     ],
 )
@@ -483,15 +483,15 @@ def with_value(value: float) -> np.ndarray:
         (
             IMAGES,
             LABELS + 1,
-            r"labels count from 0, but these are from 1 to 3, and 0 never occurs; "
-            r"save them as `y - 1`, or choose .* `classes: \[1, 2, 3\]`",
+            r"labels count from 0, but these are from 1 to 3; save them as "
+            r"`y - 1`, or choose .* `classes: \[1, 2, 3\]`",
         ),
         (IMAGES, np.array([b"\xff", b"a"] * 3), "is not text in UTF-8"),
         (IMAGES, LABELS - 1, "the label of image 0 is -1, but must be a whole number from 0"),
         (IMAGES, LABELS / 2, "the label of image 1 is 0.5, .*; 2 are not"),
         (IMAGES, LABELS * 10**9, "the label of image 1 is 1000000000"),
         (IMAGES, np.full(6, np.nan), "the label of image 0 is nan"),
-        (IMAGES, np.eye(3)[LABELS] / 2, "must be a row with one 1 and else 0; 6 are not"),
+        (IMAGES, np.eye(3)[LABELS] / 2, "must be a row with a single 1 and otherwise 0; 6 are not"),
         (IMAGES, np.zeros((6, 2, 2)), "`y` in .* must be whole numbers from 0 or names"),
         (IMAGES, np.array(7), "`y` in .* is a single value"),
         (IMAGES, np.array([None] * 6), "`y` in .* holds Python objects"),
@@ -522,11 +522,11 @@ def test_a_missing_array_is_named_with_what_there_is(archive):
     ("name", "content", "message"),
     [
         ("data.npz", None, "there is no file"),
-        ("data.npz", b"", "damaged, or no file of NumPy's"),
-        ("data.npz", b"PK nonsense", "damaged, or no file of NumPy's"),
+        ("data.npz", b"", "damaged, or not a NumPy file"),
+        ("data.npz", b"PK nonsense", "damaged, or not a NumPy file"),
         ("data.csv", b"1,2", "neither an .npz file nor a folder of .npy files"),
-        ("x.npy", b"\x93NUMPY\x01", "damaged, or no file of NumPy's"),
-        ("x.npy", b"", "damaged, or no file of NumPy's"),
+        ("x.npy", b"\x93NUMPY\x01", "damaged, or not a NumPy file"),
+        ("x.npy", b"", "damaged, or not a NumPy file"),
     ],
 )
 def test_a_broken_file_of_arrays_is_no_traceback(tmp_path, name, content, message):

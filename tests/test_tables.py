@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 import archspec
-from archspec.data import dataset, extracts
-from archspec.data.examples import TEST, TRAIN, VALIDATION
+from archspec.data import byteranges, dataset
+from archspec.data.names import TEST, TRAIN, VALIDATION
 from archspec.data.recipe import DataRecipe
-from archspec.data.sources import SOURCES, meant
+from archspec.data.sources import SOURCES, keys_of
 from archspec.errors import UsageError
 from archspec.ops.shape import Shape
 
@@ -77,9 +77,9 @@ def levels(images) -> list[int]:
 def test_a_folder_of_images_and_a_table_is_told_by_the_table(pets):
     path = table(pets, ("0.png", "cat"))
     Image.new("L", (4, 4)).save(pets / "0.png")
-    with pytest.raises(UsageError, match=f"if {path} says their classes, name it as the data"):
+    with pytest.raises(UsageError, match=f"if {path} gives their classes, name it as the data"):
         SOURCES["folder"].load(DataRecipe(source="folder", path=str(pets)), GREY)
-    assert meant(str(path)) == {"source": "table", "path": str(path)}
+    assert keys_of(str(path)) == {"source": "table", "path": str(path)}
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_columns_can_be_named(pets):
     [
         (
             ("x", "y2"),
-            "the labels is not obvious; say it as `labels: COLUMN`; its other columns: y2",
+            "the labels is not obvious; name it: `labels: COLUMN`; its other columns: y2",
         ),
-        (("x", "label", "class"), "each of the columns `label`, `class` may be meant; say which"),
+        (("x", "label", "class"), "each of the columns `label`, `class` may be meant; name one"),
         (("path", "file", "label"), "each of the columns `path`, `file` may be meant"),
     ],
 )
@@ -149,7 +149,7 @@ def test_what_is_not_obvious_is_asked_for(pets, header, words):
 
 
 def test_no_column_that_could_be_images_is_asked_for(pets):
-    fails(table(pets, (1, "cat"), header=("a", "label")), "say it as `images: COLUMN`")
+    fails(table(pets, (1, "cat"), header=("a", "label")), "name it: `images: COLUMN`")
 
 
 def test_a_first_row_of_data_is_no_header(pets):
@@ -198,7 +198,7 @@ def test_a_column_of_groups_is_kept_together(pets):
     assert load(path).digest != loaded.digest
     rows[2] = (*rows[2][:2], "")
     path = table(pets, *rows, header=("filename", "label", "owner"))
-    fails(path, "labels.csv:4: the column `owner`, to `group` by, says nothing", group="owner")
+    fails(path, "labels.csv:4: the column `owner`, which `group` names, is empty", group="owner")
 
 
 def test_numbered_folds_are_no_parts_unless_they_are_said_to_be(pets):
@@ -267,7 +267,10 @@ def test_a_part_without_any_label_is_left_out(pets):
 def test_two_rows_of_an_image_agree_or_are_an_error(pets):
     again = load(table(pets, *PETS.items(), ("./cats/1.png", "cat")))
     assert [reason.rsplit("/")[-1] for _, reason in again.skipped] == ["labels.csv:2 again"]
-    fails(table(pets, *PETS.items(), ("cats/1.png", "dog")), "has another class than in")
+    fails(
+        table(pets, *PETS.items(), ("cats/1.png", "dog")),
+        "has another class than the same image",
+    )
 
 
 @pytest.mark.parametrize(
@@ -340,7 +343,7 @@ def test_several_tables_are_the_parts_that_their_names_say(pets):
     assert load(pets).parts.tolist() == [TEST, TEST, TRAIN, TRAIN]
     assert load(pets / "tr*.csv").parts is None
     table(pets, *PETS.items(), name="other.csv")
-    fails(pets, "other.csv stands beside test.csv")
+    fails(pets, "other.csv beside test.csv")
     fails(pets / "valid*.csv", "there is no file")
 
 
@@ -421,7 +424,7 @@ def test_a_published_set_has_its_parts_and_the_names_of_its_classes(published):
     assert loaded.labels.tolist() == [1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 1]
     assert levels(loaded.images) == [10, 20, 30, 40] * 3
     assert loaded.images.names[5].endswith("train-00000-of-00002.parquet, row 1")
-    assert meant(str(published)) == {"source": "table", "path": str(published)}
+    assert keys_of(str(published)) == {"source": "table", "path": str(published)}
 
 
 def test_images_in_a_table_are_the_pixels_of_their_files(pets):
@@ -471,7 +474,7 @@ def test_a_table_without_the_bytes_says_so_of_each_row(pets):
     ("column", "names", "words"),
     [
         ([[0], [1], [0], [1]], None, "holds list<"),
-        ([0, 1, 2, 0], ["a", "b"], "row 2: the label 2 is none of 2 classes"),
+        ([0, 1, 2, 0], ["a", "b"], "row 2: the label 2 is not one of 2 classes"),
         ([0, None, -1, 1], ["a", "b"], "2 of 4 image files"),
     ],
 )
@@ -490,9 +493,11 @@ def test_a_damaged_image_in_a_table_is_named_by_its_row(pets):
 def test_a_damaged_parquet_file_is_said_to_be_one(pets):
     path = parquet(pets / "pets.parquet", {"image": encoded(pets), "label": [0, 1, 0, 1]})
     content = path.read_bytes()
+    words = r"^cannot read .*pets\.parquet|pets\.parquet is damaged, or not a Parquet file"
     for broken in (b"", b"PAR1", content[:-10], content[:20] + b"\xff" * 60 + content[80:]):
         path.write_bytes(broken)
-        fails(path, "cannot read")
+        with pytest.raises(UsageError, match=words):
+            load(path)
 
 
 def test_more_rows_than_memory_holds_are_not_begun(pets, monkeypatch):
@@ -503,8 +508,8 @@ def test_more_rows_than_memory_holds_are_not_begun(pets, monkeypatch):
 
 def test_a_disk_without_room_for_the_images_is_said_to_be_full(pets, monkeypatch):
     path = parquet(pets / "pets.parquet", {"image": encoded(pets), "label": [0, 1, 0, 1]})
-    monkeypatch.setattr(extracts, "DISK_KEPT", 2**80)
-    fails(path, "Let TMPDIR name a folder on a larger disk")
+    monkeypatch.setattr(byteranges, "DISK_KEPT", 2**80)
+    fails(path, "Set TMPDIR to a folder on a larger disk")
 
 
 def test_parquet_is_an_extra(pets, monkeypatch):

@@ -1,4 +1,4 @@
-"""Images that a source names one by one, in files or within larger ones -> a `ImageListing`."""
+"""Images that a source adds one by one, as files or as parts of files -> an `ImageListing`."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import math
 from array import array
 from pathlib import Path
 
-from archspec.data import inspection
-from archspec.data.classes import in_order
+from archspec.data.byteranges import ByteRanges, Spool
 from archspec.data.examples import Skipped
-from archspec.data.extracts import ByteRanges, Spool
-from archspec.data.jpeg import Encoded
+from archspec.data.fileaccess import byte_count
+from archspec.data.imagefile import Encoded
+from archspec.data.inspection import ImageListing
+from archspec.data.names import in_order
 
 
 class ImageCollection:
-    """What was found so far."""
+    """The images of a source, added one by one."""
 
     def __init__(self) -> None:
-        self.extracts = ByteRanges()
+        self.ranges = ByteRanges()
         self._spool: Spool | None = None
         self._images: list[str | int] = []
-        """The path of each, or its number among the `extracts`."""
+        """Path of each image, or its number in `ranges`."""
         self._names: list[str] = []
         self._identities: list[str] = []
         self._labels: list[str] = []
@@ -32,14 +33,11 @@ class ImageCollection:
         self._missing: list[Skipped] = []
         self._left_out: list[Skipped] = []
 
-    def __len__(self) -> int:
-        return len(self._images)
-
     def unpack(self, content: bytes) -> int:
-        """Keep an encoded image in a temporary file; its number among the `extracts`."""
+        """Write an encoded image to a temporary file; return its number in `ranges`."""
         if self._spool is None:
             self._spool = Spool()
-        return self.extracts.add(self._spool, self._spool.write(content), len(content))
+        return self.ranges.add(self._spool, self._spool.write(content), len(content))
 
     def add(
         self,
@@ -50,7 +48,7 @@ class ImageCollection:
         part: int,
         group: str | None = None,
     ) -> None:
-        """Note an image: its path or its number among the `extracts`, and its class.
+        """Add an image: its path or its number in `ranges`, and its class.
 
         Either all images have a `group` or none has.
         """
@@ -63,20 +61,20 @@ class ImageCollection:
             self._groups.append(self._texts.setdefault(group, group))
 
     def add_unlabelled(self, name: str, part: int) -> None:
-        """Note an image without a class."""
+        """Add an image without a class."""
         self._unlabelled.append((part, (name, "no label")))
 
     def add_missing(self, name: str, label: str, reason: str) -> None:
-        """Note an image that cannot be found; its class is one nevertheless."""
+        """Add an image that cannot be found; its class counts nevertheless."""
         self._class(label)
         self._missing.append((name, reason))
 
     def leave_out(self, name: str, reason: str) -> None:
-        """Note what is not used, and is no mistake."""
+        """Add an image that is not used, which is not a mistake."""
         self._left_out.append((name, reason))
 
     def _class(self, label: str) -> str:
-        """One text for each class, not one for each image."""
+        """Return the same text for all images of a class, so that memory holds it once."""
         return self._classes.setdefault(label, label)
 
     def listing(
@@ -87,26 +85,26 @@ class ImageCollection:
         notes: tuple[str, ...] = (),
         *,
         is_split: bool,
-    ) -> inspection.ImageListing:
-        """All of it, for a closer look. `class_names` are known or else those that occur."""
+    ) -> ImageListing:
+        """Return the listing of all images. `class_names` are by default those that occur."""
         class_names = class_names or in_order(self._classes, where)
         numbers = {name: number for number, name in enumerate(class_names)}
-        # A part without any label is a competition's, whose labels are kept secret.
+        # A part without any label is a competition's, which keeps them secret.
         labelled = set(self._parts)
         unlabelled = [each for part, each in self._unlabelled if part in labelled]
         secret = [each for part, each in self._unlabelled if part not in labelled]
-        images, extracts = self._images, self.extracts
-        # A table of test images alone is one to judge by, not one without training images.
+        images, ranges = self._images, self.ranges
+        # A table of test images alone is for `evaluate`, not one without training images.
         is_split = is_split and len(labelled) > 1
 
         def get(index: int) -> Encoded:
             image = images[index]
-            return extracts[image] if isinstance(image, int) else Path(image)
+            return ranges[image] if isinstance(image, int) else Path(image)
 
         if self._spool is not None:
             size = math.ceil(self._spool.size / 2**20)
-            notes += (f"{size:,} MiB unpacked to {self._spool.folder} while this runs",)
-        return inspection.ImageListing(
+            notes += (f"{size:,} MiB are unpacked to {self._spool.folder} during the run",)
+        return ImageListing(
             name=name,
             where=where,
             class_names=class_names,
@@ -116,13 +114,13 @@ class ImageCollection:
             parts=self._parts if is_split else None,
             get=get,
             lengths=[
-                extracts.lengths[image] if isinstance(image, int) else inspection.length(image)
+                ranges.lengths[image] if isinstance(image, int) else byte_count(image)
                 for image in images
             ],
             missing=(*unlabelled, *self._missing),
-            strangers=(*secret, *self._left_out),
+            left_out=(*secret, *self._left_out),
             notes=notes,
             groups=self._groups or None,
-            # What is held out, or must be together, is part of what the data are.
+            # The source's own split and groups are part of the data's identity.
             stamp=(self._parts.tobytes() if is_split else b"") + "\0".join(self._groups).encode(),
         )

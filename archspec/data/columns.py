@@ -1,4 +1,4 @@
-"""Names of a table's columns -> which one holds the images, the labels, and the parts."""
+"""Names of a table's columns -> those of images, labels and parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGES: Final = (
     ("image", "images", "img", "imagefilename", "imgpath", "imgname", "photo", "picture"),
     ("id", "imageid", "imgid"),
 )
-"""What a column of images is called, the likelier first; punctuation and case do not count."""
+"""Usual names of a column of images, likelier ones first, without punctuation and case."""
 
 LABELS: Final = (
     ("label", "labels", "class", "classes", "category", "classname", "labelname", "categoryname"),
@@ -32,11 +32,11 @@ class ChosenColumns(NamedTuple):
 
     images: str
     labels: str | None
-    """None where the classes may have a column each."""
+    """None if each class may have a column."""
     split: str | None
     split_is_guessed: bool
     group: str | None
-    """None where the recipe's `group` is no column, but a pattern of names."""
+    """None if the recipe's `group` is a pattern of names, not a column."""
 
 
 def choose(
@@ -46,17 +46,17 @@ def choose(
     pictures: Sequence[str],
     first: Sequence[str],
 ) -> ChosenColumns:
-    """The columns that a recipe names, or that are meant as far as that is obvious.
+    """Return the columns that a recipe names, or else those with usual names.
 
     Args:
-        recipe: `images`, `labels` and `split` name columns, `group` may.
-        table: What a message calls the table.
-        columns: All of its columns.
-        pictures: Those that hold images themselves, by their type.
-        first: The values of the first row, which may tell paths of images.
+        recipe: Its `images`, `labels` and `split` name columns, its `group` may.
+        table: The table's name in messages.
+        columns: All columns.
+        pictures: Columns of encoded images, by their type.
+        first: The values of the first row, among which a path shows the column of images.
 
     Raises:
-        UsageError: A column is not there, or which one is meant is not obvious.
+        UsageError: A column does not exist, or it is not obvious which one is meant.
 
     """
     for role, name in (
@@ -96,16 +96,16 @@ def _images(
         return telling[0]
     hint = suggestion("", columns, what="its columns")
     raise UsageError(
-        f"{table}: which column holds the images is not obvious; say it as `images: COLUMN`; {hint}"
+        f"{table}: which column holds the images is not obvious; name it: `images: COLUMN`; {hint}"
     )
 
 
 def one_of(
     table: str, role: str, tiers: Sequence[Sequence[str]], columns: Sequence[str]
 ) -> str | None:
-    """The column that is called as in `tiers`, in the first of them where one is; else None.
+    """Return the column whose name is in the first of `tiers` that has one, or None.
 
-    Raises `UsageError` where two are.
+    Raises `UsageError` if a tier has several.
     """
     for tier in tiers:
         named = [name for name in columns if _is_called(name, [tier])]
@@ -124,5 +124,5 @@ def _is_called(name: str, tiers: Sequence[Sequence[str]]) -> bool:
 def _several(table: str, role: str, columns: Sequence[str]) -> UsageError:
     named = ", ".join(f"`{name}`" for name in columns)
     return UsageError(
-        f"{table}: each of the columns {named} may be meant; say which, as `{role}: {columns[0]}`"
+        f"{table}: each of the columns {named} may be meant; name one, as `{role}: {columns[0]}`"
     )

@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO
 
-from archspec.data.examples import is_displayable
+from archspec.data.fileaccess import reading
 from archspec.data.filetypes import SUFFIXES
+from archspec.data.names import check_columns
 from archspec.errors import UsageError
 
 DELIMITERS: Final = ("\t", ";", ",", "|")
 
 MOST_BYTES: Final = 2**29
-"""Of a table, whose paths and labels are kept in memory."""
+"""Largest table: its paths and labels are kept in memory."""
 
 MOST_COLUMNS: Final = 100_000
 
@@ -24,7 +25,7 @@ class CsvTable:
     """A table in a text file, read row by row."""
 
     pictures: tuple[str, ...] = ()
-    """Columns that hold images themselves: text has none."""
+    """Columns of encoded images: text has none."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,14 +44,14 @@ class CsvTable:
         self.first = next((fields for _, fields in self._records()), [])
 
     def class_names(self, _: str) -> None:
-        """Names of a column's numbers: text has none."""
+        """Return the classes that a column's numbers stand for: text does not say."""
 
     def place(self, row: int) -> str:
-        """A row, as a message has it."""
+        """Return the name of a row in messages."""
         return f"{self.path}:{row}"
 
     def rows(self, columns: Sequence[str]) -> Iterator[tuple[int, list[str | bytes | None]]]:
-        """The number of each row's line and its values in these columns, None for empty ones."""
+        """Yield the line of each row and its values in these columns, None for empty ones."""
         places = [self.columns.index(name) for name in columns]
         for row, fields in self._records():
             yield row, [fields[place].strip() or None for place in places]
@@ -67,13 +68,10 @@ class CsvTable:
             )
         if len(names) > MOST_COLUMNS:
             raise UsageError(f"{self.path} has more than {MOST_COLUMNS:,} columns")
-        if hidden := [name for name in names if not is_displayable(name)]:
-            raise UsageError(f"{self.path} has a column that cannot be shown: {hidden[0]!a:.80}")
-        if twice := {name for name in names if name and names.count(name) > 1}:
-            raise UsageError(f"{self.path} has two columns `{min(twice)}`: rename one of them")
+        check_columns(names, self.path)
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
-        """Each row below the header, of which every field is there."""
+        """Yield each row below the header; raise `UsageError` for one that lacks fields."""
         lines = self._lines()
         next(lines, None)
         width = len(self.columns)
@@ -81,7 +79,7 @@ class CsvTable:
             if len(fields) != width:
                 raise UsageError(
                     f"{self.place(row)} has {len(fields)} fields, but the header has {width}: "
-                    f"put a field in quotes that holds {self._delimiter!r}"
+                    f"add what is missing, or put fields that contain {self._delimiter!r} in quotes"
                 )
             yield row, fields
 
@@ -100,23 +98,21 @@ class CsvTable:
     @contextmanager
     def _reading(self) -> Iterator[TextIO]:
         try:
-            with self.path.open(encoding=self._encoding, newline="") as file:
+            with (
+                reading(self.path),
+                self.path.open(encoding=self._encoding, newline="") as file,
+            ):
                 yield file
-        except OSError as error:
-            raise UsageError(f"cannot read {self.path}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise UsageError(
-                f"{self.path} is not UTF-8 text: save it so, as spreadsheets can"
+                f"{self.path} is not UTF-8 text: save it as CSV UTF-8, as spreadsheets can"
             ) from None
 
 
 def _encoding(path: Path) -> str:
-    """UTF-8 unless the file's first two bytes say UTF-16, which Excel calls Unicode text."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    if start == b"PK\x03\x04":  # as of .xlsx, .ods and .numbers
+    """Return UTF-8 unless the file begins as UTF-16, which Excel calls Unicode text."""
+    with reading(path), path.open("rb") as file:
+        start = file.read(4)
+    if start == b"PK\x03\x04":  # the zip archive that .xlsx, .ods and .numbers are
         raise UsageError(f"{path} is a spreadsheet or an archive, not text: save it as CSV")
     return "utf-16" if start[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"

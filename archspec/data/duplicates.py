@@ -1,8 +1,8 @@
-"""The same picture in two parts of the data, or in two classes.
+"""Copies of a picture in two parts of the data (such as training and test), or in two classes.
 
 A copy of a training image among those held out makes a score too good; one in two classes cannot
-be learnt. Arrays are compared by their pixels, and so are files that are soon decoded; other files
-by their bytes.
+be learnt. Arrays are compared by their pixels, and so are files that are quickly decoded; other
+files by their bytes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.data.examples import TEST, TRAIN, VALIDATION, EncodedImages, LabelledImages, legible
-from archspec.data.images import UnreadableError, decode
+from archspec.data.examples import EncodedImages, LabelledImages
+from archspec.data.imagefile import UnreadableError
+from archspec.data.images import decode
+from archspec.data.names import TEST, TRAIN, VALIDATION, legible
 from archspec.data.splitting import Split
 from archspec.ops.shape import Shape
 from archspec.system import cores
@@ -27,53 +29,55 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_COMPARED_BYTES: Final = 2**30
-"""Of an array on a disk whose images are compared; a larger one is not read for that alone."""
+"""Largest mapped array whose images are compared; a larger one is not read only for that."""
 
 WORD_BYTES: Final = 8
 
 CACHED_BYTES: Final = 2**18
-"""Pixels that are worked on at a time, so that they stay in the processor's cache."""
+"""Bytes of pixels that are hashed at a time, so that they stay in the processor's cache."""
 
 MOST_DECODED: Final = 2**25
-"""Pixels of all files together that are decoded to be compared, which bounds the start-up."""
+"""Largest number of pixels, of all files, that are decoded to be compared: it bounds the start."""
 
-OF_ANY: Final = 2**14
-"""Pixels that a file counts as at least: to open one takes as long as to decode these."""
+LEAST_COUNTED: Final = 2**14
+"""Pixels that a smaller file counts as: to open it takes as long as to decode these."""
 
 MOST_LISTED: Final = 1_000
-"""Pictures whose copies data.json names."""
+"""Largest number of pictures whose copies data.json names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Pictures that are there more than once, and should not be."""
+    """Pictures with copies that do harm."""
 
     in_parts: int = 0
-    """Pictures with copies in several parts of the data."""
+    """Number of pictures in more than one of training, validation and test."""
     in_classes: int = 0
-    """Pictures with copies in several classes."""
+    """Number of pictures in several classes."""
     images: tuple[tuple[str, ...], ...] = ()
-    """The copies of each picture by their names, or by their places in an array; of the first
-    thousand pictures."""
+    """Names of the copies of each picture, or their places in an array, for the first thousand
+    pictures."""
 
     def __bool__(self) -> bool:
         return bool(self.images)
 
     def __str__(self) -> str:
         counts = (
-            (self.in_parts, "several parts of the data"),
+            (self.in_parts, "more than one of training, validation and test"),
             (self.in_classes, "several classes"),
         )
-        said = [
+        return " and ".join(
             f"{count:,} {'picture is' if count == 1 else 'pictures are'} in {where}"
             for count, where in counts
             if count
-        ]
-        return " and ".join(said)
+        )
 
 
-def twins(loaded: LabelledImages) -> NDArray[np.intp] | None:
-    """(examples,) a number that copies of a picture share; None where nobody can tell."""
+def picture_numbers(loaded: LabelledImages) -> NDArray[np.intp] | None:
+    """Return a number for each example, (examples,), equal for copies of a picture.
+
+    None where images are not compared: encoded images without digests, large mapped arrays.
+    """
     import numpy as np  # noqa: PLC0415
 
     images = loaded.images
@@ -89,9 +93,9 @@ def twins(loaded: LabelledImages) -> NDArray[np.intp] | None:
 
 
 def _of_decoded(images: EncodedImages, digests: Sequence[bytes]) -> Sequence[bytes]:
-    """Digests of the pixels in files, in place of those of their bytes, where these are few.
+    """Return digests of the pixels in files, or those of their bytes if there are many files.
 
-    Only pictures as high and as wide as others are decoded, each of equal bytes once.
+    Only pictures of the same height and width as others are decoded, and of equal files only one.
     """
     extents = images.extents
     if extents is None:
@@ -101,7 +105,7 @@ def _of_decoded(images: EncodedImages, digests: Sequence[bytes]) -> Sequence[byt
         first.setdefault(digest, i)
     counts = Counter(extents[i] for i in first.values())
     alike = {digest: i for digest, i in first.items() if counts[extents[i]] > 1}
-    sizes = [max(OF_ANY, math.prod(extents[i])) for i in alike.values()]
+    sizes = [max(LEAST_COUNTED, math.prod(extents[i])) for i in alike.values()]
     if sum(sizes) > MOST_DECODED:
         return digests
 
@@ -111,21 +115,21 @@ def _of_decoded(images: EncodedImages, digests: Sequence[bytes]) -> Sequence[byt
         shape = Shape((*extents[i], 3))
         try:
             pixels = decode(images.get(i), shape, "stretch", plain, exact=True)
-        except (UnreadableError, OSError):  # it is said when it is decoded for training
+        except (UnreadableError, OSError):  # reported when it is decoded for training
             return digest
         return hashlib.sha256(f"{shape} {pixels.dtype}".encode() + pixels.tobytes()).digest()
 
     # For small pictures threads would mostly wait for the interpreter.
-    workers = cores() if max(sizes, default=0) > OF_ANY else 1
+    workers = cores() if max(sizes, default=0) > LEAST_COUNTED else 1
     with ThreadPoolExecutor(workers) as pool:
-        found = dict(zip(alike, pool.map(of_pixels, alike), strict=True))
-    return [found.get(digest, digest) for digest in digests]
+        by_pixels = dict(zip(alike, pool.map(of_pixels, alike), strict=True))
+    return [by_pixels.get(digest, digest) for digest in digests]
 
 
 def _of_pixels(images: NDArray[Any]) -> NDArray[np.intp]:
-    """Equal numbers for images of equal pixels.
+    """Return a number for each image, equal for equal pixels.
 
-    By a hash of 64 bits, and then by the pixels themselves.
+    Images are compared by a hash of 64 bits, and then by the pixels themselves.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -141,10 +145,10 @@ def _of_pixels(images: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def _hashes(images: NDArray[Any]) -> NDArray[np.int64]:
-    """A hash of each image's pixels: 0.10 s for 60,000 of CIFAR-10's size, `hash` 0.14 s.
+    """Return a hash of each image's pixels: 0.10 s for 60,000 of CIFAR-10's size, `hash` 0.14 s.
 
-    Words times random odd numbers are added up, as multilinear hashing does. A word's upper half is
-    mixed into its lower one before, for what differs in high bits alone would be lost otherwise.
+    Words times random odd numbers are added up, as in multilinear hashing. Before, a word's upper
+    half is mixed into its lower one: differences in high bits alone would be lost otherwise.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -164,7 +168,10 @@ def _hashes(images: NDArray[Any]) -> NDArray[np.int64]:
 def find(
     numbers: NDArray[np.intp] | None, labels: NDArray[np.int32], parts: Split
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(examples,) twice: which have copies in other parts of the data, and in other classes."""
+    """Return which examples have copies in other parts of the data, and which in other classes.
+
+    `numbers` are those of `picture_numbers`. Both results are (examples,).
+    """
     import numpy as np  # noqa: PLC0415
 
     where = np.full(len(labels), -1, np.int8)
@@ -190,7 +197,7 @@ def copies(
     numbers: NDArray[np.intp] | None,
     found: tuple[NDArray[np.bool_], NDArray[np.bool_]],
 ) -> Copies:
-    """Counts and names of what `find` has found."""
+    """Return counts and names of the copies that `find` returned."""
     import numpy as np  # noqa: PLC0415
 
     in_parts, in_classes = found
@@ -219,10 +226,10 @@ def without(
     numbers: NDArray[np.intp] | None,
     found: tuple[NDArray[np.bool_], NDArray[np.bool_]],
 ) -> Split:
-    """The parts without copies: of a picture in several parts, those in the last one stay.
+    """Return the split without copies.
 
-    That is the test before validation before training. Of a picture in several classes nobody
-    knows which is right: none stays.
+    A picture in several parts stays in the test, or else in validation. A picture in several
+    classes is left out, because nobody knows which class is right.
     """
     import numpy as np  # noqa: PLC0415
 

@@ -1,13 +1,12 @@
-"""What a source gives: labelled images as they are stored, not yet split, resized or normalised."""
+"""The labelled images that a source gives, as it stores them: not split, resized or normalised."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from archspec.data.jpeg import Encoded
+from archspec.data.imagefile import Encoded
 from archspec.data.values import BYTES, PixelValues, Range
 from archspec.ops.shape import Shape
 
@@ -15,35 +14,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-TRAIN, VALIDATION, TEST = range(3)
-
-PARTS: Final = {
-    "train": TRAIN,
-    "training": TRAIN,
-    "val": VALIDATION,
-    "valid": VALIDATION,
-    "validation": VALIDATION,
-    "dev": VALIDATION,
-    "test": TEST,
-    "testing": TEST,
-}
-"""Names, in any case, of folders, files and rows that are parts of the data and no classes."""
-
-MOST_CLASSES: Final = 100_000
-
-TURNS: Final = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-"""Kinds of characters that turn the direction of others, and so can show another name."""
-
 Skipped: TypeAlias = tuple[str, str]
 """A file that is left out, and why."""
 
 
 class Preview(NamedTuple):
-    """What is known of a source before its pixels are loaded."""
+    """Facts about a source that are known before its pixels are loaded."""
 
     class_names: tuple[str, ...]
     shape: Shape | None
-    """Of one image; None where they differ: files, which are grey or in colour as is wanted."""
+    """Shape of an image; None for files, which may differ and become grey or colour as needed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,14 +33,14 @@ class EncodedImages:
     names: Sequence[str]
     get: Callable[[int], Encoded]
     plain: Sequence[tuple[int, int] | None] | None = None
-    """Height and width of each plain JPEG, None of others; None where nobody looked."""
+    """Height and width of each plain JPEG, None for others; None if they were not inspected."""
     extents: Sequence[tuple[int, int]] | None = None
-    """Height and width of each; None where nobody looked."""
+    """Height and width of each image; None if they were not inspected."""
     unstated: Range | None = None
     """Black and white in files that do not state them, floats and signed numbers, where those
-    differ from the range of all."""
+    differ from the range of all images."""
     is_deep: bool = False
-    """Whether some hold more than bytes."""
+    """Whether some have more than 8 bits a sample."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,38 +55,20 @@ class LabelledImages:
     range: Range | None = BYTES
     """Black and white in encoded images."""
     values: PixelValues | None = None
-    """What the values of an array are, where that has been looked at already; or of files that
-    do not state their white."""
+    """The values of an array, where they have been measured already; or of files that do not
+    state their white."""
     parts: NDArray[np.int8] | None = None
-    """TRAIN, VALIDATION or TEST for each, where the source comes split."""
+    """TRAIN, VALIDATION or TEST for each image, where the source comes split."""
     skipped: tuple[Skipped, ...] = ()
     digest: str = ""
-    """SHA-256 of the pixels, where reading them has given it already."""
+    """SHA-256 of the encoded images, where reading them has given it already."""
     covers: str = ""
-    """What `digest` is of."""
+    """The content that `digest` covers."""
     names: Sequence[str] | None = None
-    """Of each image, within the source: what a pattern for groups is matched with."""
+    """Name of each image within the source, which a pattern for groups is matched with."""
     groups: Sequence[str] | None = None
-    """The group of each image, where a column or an array that the recipe names says it."""
+    """Group of each image, where the recipe names a column or an array of groups."""
     digests: Sequence[bytes] | None = None
-    """Of each encoded image: equal only for those of equal bytes."""
+    """Digest of each encoded image: equal only for those of equal bytes."""
     notes: tuple[str, ...] = ()
-    """Lines to be said once, as that files are of different depths."""
-
-
-def legible(path: str) -> str:
-    """A file's name as it can be written to a terminal."""
-    return path if is_displayable(path) else ascii(path)
-
-
-def is_displayable(name: str) -> bool:
-    """Whether a name can be shown: joiners of emoji and of letters are, what drives a terminal not.
-
-    That is control characters, separators of lines, halves of characters, and what turns the
-    direction of the text after it.
-    """
-    return not any(
-        unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
-        or unicodedata.bidirectional(character) in TURNS
-        for character in name
-    )
+    """Lines to print once, such as that files have different depths."""

@@ -1,13 +1,14 @@
-"""Types of picture files, told by their first bytes; which of them are read."""
+"""Types of picture files, recognised by their first bytes, and which of them archspec reads."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 HEAD_BYTES: Final = 512
-"""How much of a file's start tells its type."""
+"""Bytes at a file's start that show its type."""
 
 
 class FileType(NamedTuple):
@@ -55,7 +56,7 @@ NAMES: Final = f"{', '.join(each.name for each in READ[:-1])} or {READ[-1].name}
 """The types that are read, as a message lists them."""
 
 JUNK: Final = ("thumbs.db", "desktop.ini", "ehthumbs.db")
-"""Files that Windows leaves in folders of pictures; those of others are hidden by a dot."""
+"""Files that Windows leaves in folders of pictures; other systems' names begin with a dot."""
 
 _BY_SUFFIX: Final = {suffix: each for each in TYPES for suffix in each.suffixes}
 
@@ -66,7 +67,7 @@ _SIGNATURES: Final = tuple(
     for pattern, each in (
         (rb"\xff\xd8\xff", JPEG),
         (rb"\x89PNG\r\n\x1a\n", PNG),
-        # Beside its two letters the size of the second header, so that a text is no bitmap.
+        # The two letters and the size of the second header: a text may begin with BM.
         (rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", BMP),
         (rb"GIF8[79]a", GIF),
         (rb"(II\*\0.{4}CR|IIRO|IIRS|IIU\0|MMOR|FUJIFILM|.{4}ftypcrx )", RAW),
@@ -88,33 +89,31 @@ _SIGNATURES: Final = tuple(
 
 
 def by_content(head: bytes) -> FileType | None:
-    """Return the type that a file's first bytes tell, or None for what is no known picture."""
+    """Return the type that a file's first bytes show, or None if it is no known picture."""
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
         return AVIF if b"avif" in head[16:40] else HEIC
     return next((each for pattern, each in _SIGNATURES if pattern.match(head)), None)
 
 
 def by_suffix(name: str) -> FileType | None:
-    """Return the type that a file's name tells, or None."""
+    """Return the type that the suffix of a file's name shows, or None."""
     _, dot, suffix = name.rpartition(".")
     return _BY_SUFFIX.get(dot + suffix.lower())
 
 
-def tell(name: str, head: bytes) -> FileType | None:
-    """Return a file's type: what its first bytes tell, and its name only where they do not.
+def file_type(name: str, head: bytes) -> FileType | None:
+    """Return the type of a file: what its first bytes show, or else its name.
 
-    Camera raws are TIFFs by their bytes, so there the name decides.
+    Camera raws begin as TIFFs do, so for them the name decides.
     """
-    told = by_content(head)
-    if told is TIFF and by_suffix(name) is RAW:
+    by_head, by_name = by_content(head), by_suffix(name)
+    if by_head is TIFF and by_name is RAW:
         return RAW
-    if told is None and (called := by_suffix(name)) and not called.is_read:
-        return called
-    return told
+    if by_head is None and by_name and not by_name.is_read:
+        return by_name
+    return by_head
 
 
 def counted(names: Iterable[str]) -> str:
     """Return how often each name occurs, the most frequent first, as "28 HEIC, 2 PSD"."""
-    from collections import Counter  # noqa: PLC0415
-
     return ", ".join(f"{count:,} {name}" for name, count in Counter(names).most_common())

@@ -1,7 +1,7 @@
-"""Image files and arrays that change while a run trains on them.
+"""A watch on the image files and arrays that a run trains on: have they changed?
 
-No more than their status is looked at: size, time of the last change, and which file it is. Where
-that differs and the content was digested, the content decides.
+Only their status is read: size, time of the last change, inode. Where that differs and the content
+was digested, the content decides.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 from archspec.data.examples import EncodedImages, LabelledImages
 
 MOST_LOOKED_AT: Final = 50_000
-"""Files whose status is looked at after an epoch: of more, so many evenly spread."""
+"""Largest number of files whose status is read after an epoch, evenly spread over all."""
 
 SHA256_BYTES: Final = 32
 
@@ -23,18 +23,19 @@ _Status: TypeAlias = tuple[int, int, int] | None
 
 
 class FileChange(NamedTuple):
-    """A file that is not what it was."""
+    """A file that changed."""
 
     name: str
     image: int | None
-    """The number of the image; None of an array of many."""
+    """The number of the image; None for an array of many."""
     what: str
+    """"changed" or "missing"."""
 
 
 class FileWatch:
-    """The files of a data set, as they were when it was loaded.
+    """The files of a data set, with their status when it was loaded.
 
-    Images within archives are not looked at, nor what is in memory altogether.
+    Images in archives are not watched, nor are arrays in memory.
     """
 
     def __init__(self, loaded: LabelledImages) -> None:
@@ -54,21 +55,21 @@ class FileWatch:
         self._before = [_status(name) for name in self._names]
 
     def changes(self, indices: Sequence[int] | None = None) -> list[FileChange]:
-        """What has changed of some images, of all if there is an array, else of many."""
+        """Return the changes to some images; by default to the array, or to many files."""
         if self._is_array or indices is None:
             indices = range(0, len(self._names), -(-len(self._names) // MOST_LOOKED_AT) or 1)
-        found = []
+        changes = []
         for index in indices:
             before = self._before[index]
             now = before and _status(self._names[index])
             if now == before or (now and self._is_same(index)):
                 continue
-            what = "changed" if now else "not there any more"
-            found.append(FileChange(self._names[index], None if self._is_array else index, what))
-        return found
+            what = "changed" if now else "missing"
+            changes.append(FileChange(self._names[index], None if self._is_array else index, what))
+        return changes
 
     def _is_same(self, index: int) -> bool:
-        """Whether a file that was written again has the same content."""
+        """Return whether a file that was written again has the same content."""
         digest = self._digests[index] if self._digests else b""
         if len(digest) != SHA256_BYTES:
             return False
@@ -79,7 +80,7 @@ class FileWatch:
 
 
 def _status(name: str) -> _Status:
-    """What tells a file from another one; None where there is none, as of an archive's member."""
+    """Return what distinguishes a file; None if there is none, as for an archive's member."""
     try:
         status = os.stat(name)  # noqa: PTH116  (half the time of Path's)
     except (OSError, ValueError):

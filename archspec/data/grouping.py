@@ -1,7 +1,7 @@
-"""Images that must not be split: frames of one video, slices of one patient, as their names say.
+"""Groups of images that must stay together: frames of a video, slices of a patient, by their names.
 
-A pattern that could take exponential time is refused before it is used, by its form: `re` cannot
-be stopped. What is left takes at most polynomial time in the length of a name, which is bounded.
+A pattern that could take exponential time is refused by its form, because `re` cannot be stopped.
+Other patterns take at most polynomial time in the length of a name, which is bounded.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from archspec.data.examples import legible
+from archspec.data.names import legible
 from archspec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_PATTERN: Final = 200
-"""Characters of a pattern."""
+"""Largest number of characters of a pattern."""
 
 MOST_REPEATS: Final = 4
-"""Repeats in a pattern that may match more or less: `*`, `+`, `?`, `{2,3}`."""
+"""Largest number of repeats of variable length in a pattern: `*`, `+`, `?`, `{2,3}`."""
 
 MOST_NAME: Final = 512
-"""Characters of a name."""
+"""Largest number of characters of a name."""
 
 _TOKENS: Final = re.compile(
     r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?(?:P<\w+>|<?[=!]|[:>]|[aiLmsux-]+[:)])|\(|\)|\|"
     r"|[*+?][?+]?|\{\d*,?\d*\}[?+]?|.",
     re.DOTALL,
 )
-"""The parts of a pattern: escapes, sets, openings of groups, `)`, `|`, repeats, characters."""
+"""The tokens of a pattern: escapes, sets, openings of groups, `)`, `|`, repeats, characters."""
 
 
 def check(pattern: str) -> None:
@@ -43,34 +43,34 @@ def check(pattern: str) -> None:
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"`{pattern}` is not a regular expression: {error}") from None
     repeats, branching, closed = 0, [False], False
-    for part in _TOKENS.findall(pattern):
-        is_repeat = part[0] in "*+?" or (part[0] == "{" and len(part) > 2)
+    for piece in _TOKENS.findall(pattern):
+        is_repeat = piece[0] in "*+?" or (piece[0] == "{" and len(piece) > 2)
         if is_repeat and closed:
             raise ValueError(
-                f"`{pattern}` repeats a group with a repeat or a choice in it, which may take "
-                "for ever; repeat single characters or sets of them, as `[a-z0-9]+`"
+                f"`{pattern}` repeats a group that contains a repeat or a choice, which may never "
+                "end; repeat single characters or sets of them, as `[a-z0-9]+`"
             )
         closed = False
         if is_repeat:
-            varies = part[0] != "{" or "," in part
+            varies = piece[0] != "{" or "," in piece
             repeats += varies
             branching[-1] = branching[-1] or varies
-        elif part == "|":
+        elif piece == "|":
             branching[-1] = True
-        elif part == ")" and len(branching) > 1:
+        elif piece == ")" and len(branching) > 1:
             closed = branching.pop()
             branching[-1] = branching[-1] or closed
-        elif part.startswith("(") and not part.endswith(")"):
+        elif piece.startswith("(") and not piece.endswith(")"):
             branching.append(False)
     if repeats > MOST_REPEATS:
         raise ValueError(
-            f"`{pattern}` has {repeats} repeats that vary, of at most {MOST_REPEATS}: write what "
-            "follows the group no more than needed"
+            f"`{pattern}` has {repeats} repeats of variable length, of at most {MOST_REPEATS}: "
+            "leave out what need not be matched around the group"
         )
 
 
 def by_names(pattern: str, names: Sequence[str]) -> list[str]:
-    """The group of each name: what the pattern's first group matches, or all that it matches.
+    """Return the group of each name: what the pattern matches, or its first group in brackets.
 
     Raises `UsageError` for a name that it does not match.
     """
@@ -86,15 +86,15 @@ def by_names(pattern: str, names: Sequence[str]) -> list[str]:
         group = match and match[1 if compiled.groups else 0]
         if group is None:
             raise UsageError(
-                f"`group: {pattern}` does not match `{legible(name)}`; it must match every image's "
-                "name, and where it has a group in round brackets, that too"
+                f"`group: {pattern}` does not match `{legible(name)}`; it must match the name of "
+                "every image, and so must its group in round brackets, if it has one"
             )
         groups.append(group)
     return groups
 
 
 def numbered(groups: Sequence[str]) -> tuple[NDArray[np.intp], list[str]]:
-    """A number for each example's group, and the groups by these numbers."""
+    """Return the number of each example's group, and the groups by these numbers."""
     import numpy as np  # noqa: PLC0415
 
     known: dict[str, int] = {}

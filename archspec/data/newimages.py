@@ -1,6 +1,6 @@
-"""Paths and arrays -> images of unknown class, a chunk at a time, as any network takes them.
+"""Paths and arrays -> chunks of images of unknown class, as any network takes them.
 
-Only names are held, and arrays as NumPy opens them: pixels are read when a chunk's turn comes.
+Until a chunk is read, only names are in memory, and arrays as NumPy opens them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.data import arrayfiles, filetypes
-from archspec.data.examples import legible
-from archspec.data.images import UnreadableError, decode
-from archspec.data.jpeg import Encoded
+from archspec.data import arrays, filetypes
+from archspec.data.imagefile import Encoded, UnreadableError
+from archspec.data.images import decode
+from archspec.data.names import legible
 from archspec.data.pixels import ArrayPixels
 from archspec.data.values import BYTES, Range
 from archspec.errors import UsageError
@@ -29,60 +29,58 @@ if TYPE_CHECKING:
 ARRAYS: Final = (".npy", ".npz")
 
 MOST_PIPED: Final = 2**28
-"""Bytes of an image that comes through a pipe: it may never end."""
+"""Largest size of an image that comes through a pipe, which may never end."""
 
-LOOKED_AT: Final = 1_000
-"""Images of an array that are looked at for its extremes."""
+MEASURED: Final = 1_000
+"""Images of an array whose extremes are measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some images, by the names that a table calls them."""
+    """Some images, by their names."""
 
     names: tuple[str, ...]
     read: Callable[[Shape, str, Range | None], list[Any]]
-    """Of each image the pixels for an input of that shape, resized in that way, and if it is a
-    file in that range; or a str: why there are none."""
+    """A function of an input's shape, a way to resize, and the range for pixels of files. It gives
+    the pixels of each image, or as text the reason why there are none."""
     extremes: tuple[float, float] | None = None
-    """The smallest and the largest value in the array that they are of; None of files."""
+    """The smallest and the largest value in the array that they are from; None for files."""
     where: str = ""
-    """What a message calls that array."""
+    """Name of that array in messages."""
 
 
 def chunks(
     given: Sequence[str | os.PathLike[str]] | NDArray[Any], shape: Shape, size: int
 ) -> list[Chunk]:
-    """All images of files, folders and arrays, in their order, at most `size` in a chunk.
+    """Return all images of files, folders and arrays, in their order, in chunks of up to `size`.
 
-    `shape` is the input of a network that is to see them. What cannot be read is a chunk of its
-    own, which says why.
+    `shape` is a network's input. A path that cannot be read becomes a chunk that says why.
     """
     import numpy as np  # noqa: PLC0415
 
     if isinstance(given, np.ndarray):
         return list(_of_array(given, "", shape, size))
-    found: list[Chunk] = []
+    result: list[Chunk] = []
     files: list[Path] = []
 
     def flush() -> None:
-        found.extend(_of_files(files[at : at + size]) for at in range(0, len(files), size))
+        result.extend(_of_files(files[at : at + size]) for at in range(0, len(files), size))
         files.clear()
 
     for path in map(Path, given):
         if path.suffix in ARRAYS:
             flush()
-            found.extend(_of_array_file(path, shape, size))
+            result.extend(_of_array_file(path, shape, size))
         elif path.is_dir():
-            inside = list(_walk(path))
-            files += inside or [path]  # to be told that it is no image
+            files += list(_walk(path)) or [path]  # reading it says that it has no images
         else:
             files.append(path)
     flush()
-    return found
+    return result
 
 
 def _walk(top: Path) -> Iterator[Path]:
-    """The image files below a folder, in the order of their names; hidden ones are left out."""
+    """Yield the image files below a folder, sorted by name, without hidden ones."""
     for place, folders, names in os.walk(top):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
@@ -93,7 +91,7 @@ def _walk(top: Path) -> Iterator[Path]:
 def _of_files(paths: Sequence[Path]) -> Chunk:
     @cache
     def encoded(path: Path) -> Encoded:
-        """A file, or what came through a pipe, which several networks can read only once."""
+        """Return a file, or the content of a pipe, which can be read once for all networks."""
         if path.is_file() or not path.exists():
             return path
         with path.open("rb") as pipe:
@@ -124,7 +122,7 @@ def _of_files(paths: Sequence[Path]) -> Chunk:
 def _of_array_file(path: Path, shape: Shape, size: int) -> Iterator[Chunk]:
     name = legible(str(path))
     try:
-        array = arrayfiles.unlabelled(path)
+        array = arrays.unlabelled(path)
     except UsageError as error:
         reason = str(error)
         yield Chunk((name,), lambda *_: [reason])
@@ -133,7 +131,7 @@ def _of_array_file(path: Path, shape: Shape, size: int) -> Iterator[Chunk]:
 
 
 def _of_array(array: NDArray[Any], name: str, shape: Shape, size: int) -> Iterator[Chunk]:
-    """Chunks of an array of images, of one or more channels; or of a single image."""
+    """Yield the chunks of an array of images, with or without an axis of channels, or of one."""
     import numpy as np  # noqa: PLC0415
 
     extent = "x".join(map(str, array.shape))
@@ -148,8 +146,8 @@ def _of_array(array: NDArray[Any], name: str, shape: Shape, size: int) -> Iterat
         reason = f"{array.dtype} of {extent} is not an array of images for an input of {shape}"
         yield Chunk((name or "the array",), lambda *_: [reason])
         return
-    seen = array[:: -(-len(array) // LOOKED_AT)]
-    extremes = float(seen.min()), float(seen.max())
+    sample = array[:: -(-len(array) // MEASURED)]
+    extremes = float(sample.min()), float(sample.max())
     for start in range(0, len(array), size):
         rows = array[start : start + size]
         numbers = range(start, start + len(rows))
@@ -160,16 +158,16 @@ def _of_array(array: NDArray[Any], name: str, shape: Shape, size: int) -> Iterat
 def _rows(rows: NDArray[Any], shape: Shape, how: str, _: Range | None) -> list[Any]:
     import numpy as np  # noqa: PLC0415
 
-    here = Shape(rows.shape[1:])
-    resizable = here.rank == shape.rank == 2 and (
-        here.channels == shape.channels or {here.channels, shape.channels} == {1, 3}
+    own = Shape(rows.shape[1:])
+    resizable = own.rank == shape.rank == 2 and (
+        own.channels == shape.channels or {own.channels, shape.channels} == {1, 3}
     )
-    if here != shape and not resizable:
-        return [f"an image of {here} does not fit an input of {shape}"] * len(rows)
+    if own != shape and not resizable:
+        return [f"an image of {own} does not fit an input of {shape}"] * len(rows)
     store = ArrayPixels(np.asarray(rows), shape, how, limits=BYTES)
     pixels = store.read(np.arange(len(rows)))
     finite = np.isfinite(pixels.reshape(len(rows), -1)).all(axis=1)
     return [
-        image if right else "it holds infinity or no number"
+        image if right else "it has pixels that are infinite or NaN"
         for image, right in zip(pixels, finite, strict=True)
     ]

@@ -1,30 +1,31 @@
-"""Parquet files as tables; images in them as Hugging Face writes them, or as bytes, or as paths."""
+"""Parquet files as tables, with images as Hugging Face writes them, or as bytes, or as paths."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.data.examples import is_displayable, legible
+from archspec.data.fileaccess import reading
+from archspec.data.names import check_columns
 from archspec.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS: Final = 4_096
-"""Read at a time, of labels."""
+"""Rows of labels that are read at a time."""
 
 IMAGES: Final = 32
-"""Read at a time, with their bytes."""
+"""Rows of images that are read at a time."""
 
 MOST_ROWS: Final = 2**24
-"""Whose labels and places are kept in memory; a file of a few bytes may claim billions."""
+"""Largest number of rows: their labels are kept in memory, and a small file may claim billions."""
 
 BUFFER_BYTES: Final = 2**20
-"""Read at a time of each column: a file may be a single group of rows, larger than any memory."""
+"""Bytes of a column that are read at a time: a single group of rows may be larger than memory."""
 
 
 class ParquetTable:
@@ -33,14 +34,11 @@ class ParquetTable:
     def __init__(self, path: Path) -> None:
         self._arrow, parquet = _library()
         self.path = path
-        with self._explained():
+        with self._reading():
             self._file = parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
             self._schema = self._file.schema_arrow
         self.columns: tuple[str, ...] = tuple(self._schema.names)
-        if hidden := [name for name in self.columns if not is_displayable(name)]:
-            raise UsageError(f"{path} has a column that cannot be shown: {hidden[0]!a:.80}")
-        if twice := {name for name in self.columns if self.columns.count(name) > 1}:
-            raise UsageError(f"{path} has two columns `{min(twice)}`: rename one of them")
+        check_columns(self.columns, path)
         if (count := self._file.metadata.num_rows) > MOST_ROWS:
             raise UsageError(f"{path} has {count:,} rows, more than {MOST_ROWS:,}")
         types = dict(zip(self.columns, self._schema.types, strict=True))
@@ -56,7 +54,7 @@ class ParquetTable:
         self.first = [str(values.get(name) or "") for name in self.columns]
 
     def class_names(self, column: str) -> tuple[str, ...] | None:
-        """What the numbers in a column stand for, as Hugging Face writes it beside the schema."""
+        """Return the classes of a column's numbers, as Hugging Face writes them in the schema."""
         written = (self._schema.metadata or {}).get(b"huggingface")
         if written is None:
             return None
@@ -69,11 +67,11 @@ class ParquetTable:
         return tuple(names)
 
     def place(self, row: int) -> str:
-        """A row, as a message has it."""
+        """Return the name of a row in messages."""
         return f"{self.path}, row {row}"
 
     def rows(self, columns: Sequence[str]) -> Iterator[tuple[int, list[str | bytes | None]]]:
-        """The number of each row, from 0, and its values in these columns."""
+        """Yield the number of each row, from 0, and its values in these columns."""
         for name in columns:
             if name not in self.texts and name not in self.pictures:
                 kind = self._schema.field(name).type
@@ -83,19 +81,19 @@ class ParquetTable:
                 )
         size = IMAGES if set(columns) & set(self.pictures) else ROWS
         row = 0
-        with self._explained():
+        with self._reading():
             batches = self._file.iter_batches(
                 size, columns=list(dict.fromkeys(columns)), use_threads=False
             )
             for batch in batches:
-                # A column that was asked for twice is read once.
+                # A column that is asked for twice is read once.
                 lists = [batch.column(name).to_pylist() for name in columns]
                 for number, values in enumerate(zip(*lists, strict=True), start=row):
                     yield number, list(map(_value, values))
                 row += len(batch)
 
     def _holds_images(self, kind: pa.DataType) -> bool:
-        """Whether a column has bytes, or pairs of bytes and the path that they were at."""
+        """Return whether a column has bytes, or pairs of bytes and the path that they were at."""
         if self._arrow.types.is_struct(kind):
             names = {kind.field(i).name for i in range(kind.num_fields)}
             return {"bytes", "path"} <= names
@@ -105,22 +103,17 @@ class ParquetTable:
         types = self._arrow.types
         return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Make what Arrow raises an error that says which file."""
-        try:
-            yield
-        except (self._arrow.ArrowException, OSError, ValueError, MemoryError) as error:
-            reason = str(error).strip().partition("\n")[0][:300] or "too large"
-            raise UsageError(f"cannot read {self.path}: {legible(reason)}") from None
+    def _reading(self) -> AbstractContextManager[None]:
+        damage = (self._arrow.ArrowException, ValueError, MemoryError)
+        return reading(self.path, *damage, kind="a Parquet file")
 
 
 def _value(value: Any) -> str | bytes | None:
-    """A path or a class as text, an image as bytes."""
+    """Return a path or a class as text, an image as bytes."""
     if isinstance(value, dict):
         content, path = value["bytes"], value["path"]
         return content if content is not None else _value(path)
-    if value is None or value != value:  # noqa: PLR0124  (no number)
+    if value is None or value != value:  # noqa: PLR0124  (NaN)
         return None
     if isinstance(value, bytes):
         return value

@@ -1,23 +1,24 @@
-"""Where the pixels of a run come from: an array, image files, or memory that keeps either.
+"""The pixels of a run by number: of an array, of image files, or kept in memory.
 
-A store is read by number, from any thread, and gives what the network takes: resized, with the
-network's channels, on the images' own scale.
+They are read from any thread, as the network takes them: resized, with the network's channels, on
+the images' own scale.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from archspec.data.examples import EncodedImages, Skipped, legible
-from archspec.data.images import UnreadableError, decode, match_channels, resize
-from archspec.data.values import BYTES, Range, at_once
+from archspec.data.examples import EncodedImages, Skipped
+from archspec.data.imagefile import UnreadableError
+from archspec.data.images import decode
+from archspec.data.names import legible
+from archspec.data.resizing import match_channels, resize
+from archspec.data.values import BYTES, Range, chunk_length
 from archspec.errors import UsageError
 from archspec.ops.shape import Shape
 from archspec.system import cores
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MEMORY_SHARE: Final = 0.3
-"""Of the memory that is free, what images may be kept in: training needs some as well."""
+"""Share of the free memory that images may be kept in: training needs memory as well."""
 
 SMALL: Final = 2**13
-"""Pixels of a JPEG so soon decoded that threads would mostly wait for the interpreter."""
+"""Pixels of a JPEG that is decoded so fast that threads would mostly wait for the interpreter."""
 
 
 class Pixels(Protocol):
@@ -38,29 +39,29 @@ class Pixels(Protocol):
 
     @property
     def shape(self) -> Shape:
-        """Of one image."""
+        """Shape of an image."""
 
     @property
     def range(self) -> Range | None:
-        """The values of black and white; None where they are not known."""
+        """The values of black and white; None if they are not known."""
 
     @property
     def array(self) -> NDArray[Any] | None:
-        """All of them, where they lie in memory in this form."""
+        """All pixels, if they are in memory in this form."""
 
     @property
     def failed(self) -> Mapping[int, str]:
-        """The images for which others stand in, and why."""
+        """The images that others replace, and why."""
 
     def fail(self, index: int, reason: str) -> None:
-        """Let another image stand in; raise `UsageError` where none may."""
+        """Replace an image by another; raise `UsageError` if none may replace it."""
 
     def read(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """(k, *extent, channels), uint8 or float32."""
+        """Return images, (len(indices), *extent, channels), as uint8 or float32."""
 
 
 class ArrayPixels:
-    """Images of an array, which may lie on a disk; resized when they are read."""
+    """Images of an array, in memory or mapped from a file; resized when they are read."""
 
     def __init__(
         self, images: NDArray[Any], shape: Shape, how: str, *, limits: Range | None
@@ -72,13 +73,13 @@ class ArrayPixels:
         self._images = images
         self._how = how
         plain = images.dtype in (np.dtype("uint8"), np.dtype("float32"))
-        here = not isinstance(images, np.memmap)
-        as_it_is = here and plain and images.shape[1:] == shape
+        in_memory = not isinstance(images, np.memmap)
+        as_it_is = in_memory and plain and images.shape[1:] == shape
         self.array: NDArray[Any] | None = images if as_it_is else None
         self.failed: Mapping[int, str] = {}
 
     def fail(self, index: int, reason: str) -> None:
-        """Raise `UsageError`: an array has no images that stand in for each other."""
+        """Raise `UsageError`: an image of an array is never replaced by another."""
         raise UsageError(f"image {index} cannot be read: {reason}")
 
     @property
@@ -89,7 +90,7 @@ class ArrayPixels:
         images = self._images[indices].astype(self.dtype, copy=False)
         if images.shape[1:] == self.shape:
             return images
-        # Of three channels and one, resize the one.
+        # One channel is resized sooner than three.
         if self.shape.channels < images.shape[-1]:
             images = match_channels(images, self.shape.channels)
         black = self.range.black if self.range else 0.0
@@ -98,11 +99,10 @@ class ArrayPixels:
 
 
 class FilePixels:
-    """Encoded images, decoded by several threads when they are read, small ones by one at a time.
+    """Encoded images, decoded by several threads when they are read; small ones by one thread.
 
-    `kin` says which images may stand in for each other: those of a class and of a part of the
-    data. Where a file turns out to be damaged within, under `skip` the next of its kin takes its
-    place, and `skipped` lists it.
+    If a file turns out to be damaged, then under `skip` the next image of the same number in
+    `kinds` (the same class and part of the data) replaces it, and `skipped` lists it.
     """
 
     array: Final = None
@@ -114,7 +114,7 @@ class FilePixels:
         how: str,
         *,
         limits: Range | None = BYTES,
-        kin: NDArray[Any],
+        kinds: NDArray[Any],
         skip: bool,
         skipped: list[Skipped],
     ) -> None:
@@ -124,7 +124,7 @@ class FilePixels:
         self.skipped = skipped
         self._images = images
         self._how = how
-        self._kin = kin
+        self._kinds = kinds
         self._skip = skip
         self.failed: dict[int, str] = {}
         self._lock = threading.Lock()
@@ -163,7 +163,7 @@ class FilePixels:
                 return self._decode(index)
             except UnreadableError as error:
                 self.fail(index, str(error))
-        return self._stand_in(index)
+        return self._replacement(index)
 
     def _decode(self, index: int) -> NDArray[Any]:
         images = self._images
@@ -174,22 +174,22 @@ class FilePixels:
         return decode(encoded, self.shape, self._how, plain, limits, unstated, exact)
 
     def fail(self, index: int, reason: str) -> None:
-        """Let another image stand in; raise `UsageError` where none may."""
+        """Replace an image by another; raise `UsageError` unless `skip` allows it."""
         name = legible(self._images.names[index])
         if not self._skip:
             raise UsageError(
-                f"`{name}` cannot be read: {reason}; mend or remove it, or say `on_error: skip`"
+                f"`{name}` cannot be read: {reason}; repair or remove it, or write `on_error: skip`"
             )
         with self._lock:
             if index not in self.failed:
                 self.failed[index] = reason
                 self.skipped.append((name, reason))
 
-    def _stand_in(self, index: int) -> NDArray[Any]:
+    def _replacement(self, index: int) -> NDArray[Any]:
         import numpy as np  # noqa: PLC0415
 
-        kin = np.flatnonzero(self._kin == self._kin[index])
-        for other in np.roll(kin, -int(np.searchsorted(kin, index)) - 1):
+        alike = np.flatnonzero(self._kinds == self._kinds[index])
+        for other in np.roll(alike, -int(np.searchsorted(alike, index)) - 1):
             if int(other) in self.failed:
                 continue
             try:
@@ -201,7 +201,7 @@ class FilePixels:
 
 
 class CachedPixels:
-    """What another store gave once, kept in memory."""
+    """Pixels that are kept in memory once they have been read."""
 
     def __init__(self, inner: ArrayPixels | FilePixels, count: int) -> None:
         import numpy as np  # noqa: PLC0415
@@ -210,7 +210,7 @@ class CachedPixels:
         self.range = inner.range
         self._inner = inner
         self._images = np.empty((count, *inner.shape), inner.dtype)
-        self._is_here = np.zeros(count, bool)
+        self._is_kept = np.zeros(count, bool)
 
     @property
     def failed(self) -> Mapping[int, str]:
@@ -221,50 +221,22 @@ class CachedPixels:
 
     @property
     def array(self) -> NDArray[Any] | None:
-        return self._images if self._is_here.all() else None
+        return self._images if self._is_kept.all() else None
 
     def read(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        missing = indices[~self._is_here[indices]]
+        missing = indices[~self._is_kept[indices]]
         if len(missing):
             # Two threads may do the same work, and then write the same pixels.
             self._images[missing] = self._inner.read(missing)
-            self._is_here[missing] = True
+            self._is_kept[missing] = True
         return self._images[indices]
 
     def fill(self) -> None:
-        """Read all of them now."""
+        """Read all images now."""
         import numpy as np  # noqa: PLC0415
 
-        step = at_once(self._images)
+        step = chunk_length(self._images)
         for start in range(0, len(self._images), step):
             chosen = np.arange(start, min(start + step, len(self._images)))
             self._images[chosen] = self._inner.read(chosen)
-        self._is_here[:] = True
-
-
-def free_memory() -> int:
-    """Bytes that this process may still take, of its container's if that has a limit."""
-    free = _of_machine()
-    try:
-        group = Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text(encoding="ascii"))
-        used = int((group / "memory.current").read_text(encoding="ascii"))
-        statistics = (group / "memory.stat").read_text(encoding="ascii").split()
-        # Files that were read count as used until somebody else needs the memory.
-        files = int(statistics[statistics.index("inactive_file") + 1])
-    except (OSError, ValueError):  # no limit is the word "max"
-        return free
-    return max(0, min(free, limit - used + files))
-
-
-def _of_machine() -> int:
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    try:  # where that is not told apart, half of what there is
-        return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
-    except (AttributeError, ValueError, OSError):
-        return 2**31
+        self._is_kept[:] = True

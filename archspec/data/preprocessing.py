@@ -1,4 +1,4 @@
-"""Pixels -> what a network sees: one affine map, the same in training and for a single new file."""
+"""Pixels -> a network's input: one affine map, the same in training and for a new file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, cast
 
 from pydantic import Field, FiniteFloat, NonNegativeInt
 
+from archspec.data.imagefile import Encoded
 from archspec.data.images import decode
-from archspec.data.jpeg import Encoded
 from archspec.data.values import BYTES, UNKNOWN, Range
 from archspec.ops.shape import Shape
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 Tensor = TypeVar("Tensor")
 
 TORCH: Final = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Mean and deviation of ImageNet's RGB, white being 1, as torchvision's weights want them."""
+"""Mean and deviation of ImageNet's RGB, white being 1: torchvision's weights expect them."""
 
 CAFFE_MEAN: Final = (103.939, 116.779, 123.68)
-"""Of ImageNet's BGR, white being 255, which VGG's and the first ResNets' weights want taken off."""
+"""Mean of ImageNet's BGR, white being 255: VGG's and the first ResNets' weights expect images
+without it."""
 
 MEASURED: Final = 2_000
-"""Images that mean and deviation are estimated from, where not all of them are in memory."""
+"""Images that mean and deviation are estimated from, if not all are in memory."""
 
 NEEDS_COLOUR: Final = ("torch", "caffe")
 NEEDS_RANGE: Final = ("unit", "symmetric", "torch", "caffe")
@@ -46,14 +47,15 @@ class Preprocessing:
     reverse_channels: bool = False
     """Whether RGB becomes BGR first."""
     resize: Resize = "stretch"
-    """How an image of other proportions was made to fit."""
+    """The way in which images of other proportions are fitted."""
     range: Range | None = BYTES
-    """Black and white in the pixels that it was made for; None where nobody knows them."""
+    """Black and white in the pixels that it is for; None if they are not known."""
     measured: NonNegativeInt = 0
-    """How many training images mean and deviation are of; 0 where they are published or fixed."""
+    """Number of training images that mean and deviation are of; 0 if they are published or
+    fixed."""
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """As float32: an array, or a tensor inside tf.data."""
+        """Return pixels, an array or a tensor inside tf.data, normalised as float32."""
         import numpy as np  # noqa: PLC0415
 
         values: Any = pixels
@@ -61,30 +63,30 @@ class Preprocessing:
             values = values[..., ::-1]
         result: Any
         if isinstance(values, np.ndarray):
-            # Line by line: along the few channels alone NumPy takes several times as long.
+            # By whole lines: along the few channels NumPy takes several times as long.
             *outer, width, channels = values.shape
             result = values.reshape(*outer, width * channels).astype(np.float32)
             result -= _line(self.mean, width)
             result /= _line(self.deviation, width)
             result = result.reshape(values.shape)
         else:
-            import tensorflow as tf  # noqa: PLC0415  (whose tensor it is)
+            import tensorflow as tf  # noqa: PLC0415  (loaded already: it is its tensor)
 
             result = tf.cast(values, "float32") - _line(self.mean, 1)
             result /= _line(self.deviation, 1)
         return cast("Tensor", result)
 
     def read(self, encoded: Encoded, input_shape: Shape) -> NDArray[Any]:
-        """The pixels of a new image file, (height, width, channels), in the range of the others.
+        """Return a new image file's pixels, (height, width, channels), in the training range.
 
         Raises `UnreadableError`.
         """
         return decode(encoded, input_shape, self.resize, limits=self.range, exact=True)
 
     def on(self, limits: Range | None) -> Preprocessing:
-        """The same for pixels whose black and white are others: what it does is linear.
+        """Return the same preprocessing for pixels with another range of values.
 
-        Raises ValueError where one of the two ranges is not known.
+        Raises ValueError if one of the two ranges is not known.
         """
         if limits == self.range:
             return self
@@ -101,14 +103,22 @@ class Preprocessing:
 
 @lru_cache(maxsize=16)
 def _line(channels: tuple[float, ...], width: int) -> NDArray[np.float32]:
-    """A value for each channel, for so many pixels in a row."""
+    """Return a value for each channel, repeated for the pixels of a line."""
     import numpy as np  # noqa: PLC0415
 
     return np.tile(np.array(channels, np.float32), width)
 
 
 def fit(how: str, resize: Resize, pixels: Pixels, train: NDArray[np.intp]) -> Preprocessing:
-    """The preprocessing that a recipe's `normalize` names; `train` are the training images."""
+    """Return the preprocessing that a recipe's `normalize` names.
+
+    Args:
+        how: The recipe's `normalize`.
+        resize: The recipe's `resize`.
+        pixels: All images.
+        train: The indices of the training images, which `standardize` measures.
+
+    """
     channels, limits = pixels.shape.channels, pixels.range
     black, white = limits or UNKNOWN
     span = white - black
@@ -132,7 +142,7 @@ def fit(how: str, resize: Resize, pixels: Pixels, train: NDArray[np.intp]) -> Pr
 
 
 def _sample(pixels: Pixels, train: NDArray[np.intp]) -> NDArray[np.intp]:
-    """All training images where they are in memory, else some, always the same."""
+    """Return all training images if they are in memory, else some, always the same."""
     import numpy as np  # noqa: PLC0415
 
     if pixels.array is not None or len(train) <= MEASURED:
@@ -143,13 +153,13 @@ def _sample(pixels: Pixels, train: NDArray[np.intp]) -> NDArray[np.intp]:
 def _statistics(
     pixels: Pixels, chosen: NDArray[np.intp]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel; a channel without any keeps its values."""
+    """Return the mean and the deviation of each channel; 1 for a channel that does not vary."""
     import numpy as np  # noqa: PLC0415
 
     channels, size = pixels.shape.channels, pixels.shape.size
     step = max(1, 2**20 // size)
     batches = [chosen[start : start + step] for start in range(0, len(chosen), step)]
-    # Off a value near the mean, little is lost to rounding.
+    # Relative to a value near the mean, little is lost to rounding.
     origin = pixels.read(batches[0]).reshape(-1, channels).mean(axis=0, dtype=np.float64)
     everywhere = np.tile(origin, size // channels)
     sums = np.zeros((2, size))  # for each place at first, which is faster
@@ -162,6 +172,6 @@ def _statistics(
     shift, squares = sums / count
     deviation = np.sqrt(np.maximum(squares - shift**2, 0))
     mean = origin + shift
-    # A single level everywhere leaves no more than rounding.
+    # For a single level everywhere, only rounding is left.
     deviation[deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-30)] = 1
     return tuple(map(float, mean)), tuple(map(float, deviation))

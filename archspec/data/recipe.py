@@ -1,4 +1,4 @@
-"""`train.data`: what to train on, what of it for what, and how it is made to fit the network."""
+"""`train.data`: the data to train on, their split, and how they are fitted to the network."""
 
 from __future__ import annotations
 
@@ -7,34 +7,38 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from archspec.data import grouping, sources
+from archspec.data import grouping
 from archspec.data.section import RecipeSection, Seed, Share
-from archspec.data.sources import SOURCES
+from archspec.data.sources import SOURCES, keys_of
 from archspec.declare.metadata import Expect
 from archspec.errors import nearest
 from archspec.ops.fields import Count
 
 
 class DataRecipe(RecipeSection):
-    """What to train on, what of it for what, and how it is made to fit the network."""
+    """The data to train on, their split, and how they are fitted to the network."""
 
     source: str = next(iter(SOURCES))
-    """`digits`: 1,797 handwritten digits, bundled with scikit-learn. `folder`: your own images."""
+    """The kind of data. `digits` are 1,797 handwritten digits, bundled with scikit-learn; `folder`
+    is a folder of your own images. docs/training.md describes all."""
     path: Annotated[str, Field(min_length=1)] | None = None
-    """A folder or a file, relative to the working directory; of a `table` and a `webdataset` also
-    a pattern, as `train-*.parquet` or `train-{000..009}.tar`. Of `mnist`, `fashion_mnist`,
-    `cifar10` and `cifar100`: the folder of their authors' files, instead of a download."""
+    """A folder or a file, relative to the working directory. For a `table` or a `webdataset` it may
+    be a pattern such as `train-*.parquet` or `train-{000..009}.tar`. For `mnist`,
+    `fashion_mnist`, `cifar10` and `cifar100`: a folder of their authors' files, instead of a
+    download."""
     name: Annotated[str, Field(min_length=1)] | None = None
-    """Of `tfds`: a data set of TensorFlow Datasets."""
+    """Name of a data set of TensorFlow Datasets (`tfds`)."""
     images: Annotated[str, Field(min_length=1)] | None = None
-    """Of `arrays`: the key in an .npz file, or the stem of an .npy file, else x or images. Of a
-    `table`: the column of paths, or of encoded images, where its name is not obvious. Of a
-    `webdataset`: what follows a picture's first dot, as `left.jpg`, where a sample has several."""
+    """Name of the images. In `arrays`, the key in an .npz file, or the stem of an .npy file, by
+    default x or images. In a `table`, the column of paths or of encoded images, if it is not
+    obvious. In a `webdataset` with several pictures a sample, what follows the first dot of a
+    picture's name, as `left.jpg`."""
     labels: Annotated[str, Field(min_length=1)] | None = None
-    """Of `arrays`, likewise, else y or labels. Of a `table`: the column of classes. Of a
-    `webdataset`: a key of its `.json`, or what follows a label's first dot, else cls or txt."""
+    """Name of the labels. In `arrays`, the key or the stem, by default y or labels. In a `table`,
+    the column of classes, if it is not obvious. In a `webdataset`, a key of its `.json`, or what
+    follows the first dot of a label's name, by default cls or txt."""
     split: Annotated[str, Field(min_length=1)] | None = None
-    """Of a `table`: the column that says train, validation or test, where that is not obvious."""
+    """Column of a `table` that says train, validation or test, if its name is not obvious."""
     classes: (
         Annotated[
             tuple[Annotated[str, Field(json_schema_extra={"type": ["string", "integer"]})], ...],
@@ -43,42 +47,43 @@ class DataRecipe(RecipeSection):
         ]
         | None
     ) = None
-    """Names of the classes to use, in the order of the network's outputs; all unless given."""
+    """Names of the classes to use, in the order of the network's outputs; by default all."""
     per_class: Count | None = None
-    """At most so many training images of each class."""
+    """Largest number of training images of each class; by default all are used."""
     validation: Share = 0.1
-    """Share of the images held out to choose the best epoch, where the source holds none out."""
+    """Share of the images held out to choose the best epoch, if the source has none for that."""
     test: Share = 0.2
-    """Share of the images held out for the final score, where the source holds none out."""
+    """Share of the images held out for the final score, if the source has none for that."""
     range: Annotated[tuple[float, float], Expect("two numbers, as [0, 255]")] | None = None
     """The values of black and of white, where neither the images' type nor their values show them:
-    in arrays, and in files of floats or signed numbers. See
-    docs/training.md."""
+    in arrays, and in files of floats or signed numbers. See docs/training.md."""
     group: Annotated[str, Field(min_length=1)] | None = None
-    """What images are never split: those whose names (within the source) agree in what this
-    regular expression matches, or in its first group in round brackets, as `(patient\\d+)_`. Of a
-    `table` the name of a column may stand here instead, and of `arrays` that of an array."""
+    """A regular expression. Images in whose names (within the source) it matches the same text are
+    kept together in training, validation or test; if it has a group in round brackets, as
+    `(patient\\d+)_`, only that counts. For a `table`, it may be the name of a column instead, and
+    for `arrays` it is the name of an array."""
     duplicates: Literal["warn", "drop", "error"] = "warn"
-    """What to do about copies of an image in several parts, or in several classes. `drop` keeps
-    those held out, and none of an image in several classes."""
+    """Treatment of copies of an image in more than one of training, validation and test, or in
+    several classes. `warn` prints a note. `drop` keeps those in the test, or else in validation,
+    and none of an image in several classes. `error` stops."""
     seed: Seed = 0
-    """Of the split. It is not the run's, so that runs with other seeds share their test images."""
+    """Seed of the split. Runs with other seeds of their own share their test images."""
     stratify: bool = True
     """Whether each class is split in the same shares."""
     resize: Literal["stretch", "pad", "crop"] = "stretch"
-    """How an image of other proportions fits: distorted, with black bars, or cut at the sides."""
+    """Way to fit images of other proportions: distorted, with black bars, or cut at the sides."""
     normalize: Literal["standardize", "unit", "symmetric", "torch", "caffe", "none"] = "standardize"
-    """`standardize` by the training images' mean and deviation, to [0, 1], to [-1, 1], or as the
-    published weights of torchvision or Caffe want it."""
+    """Scale of the pixels: by the training images' mean and deviation, to [0, 1], to [-1, 1], or as
+    the published weights of torchvision or Caffe expect them."""
     on_error: Literal["stop", "skip"] = "stop"
-    """What to do about image files that cannot be read."""
+    """Action on image files that cannot be read: an error, or to leave them out."""
     cache: Annotated[Literal["auto", True, False], Expect("auto, true or false")] = "auto"
-    """Whether decoded images are kept in memory; `auto` where they fit."""
+    """Whether decoded images are kept in memory; `auto` keeps them if they fit."""
 
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
-        return sources.meant(value) if isinstance(value, str) else value
+        return keys_of(value) if isinstance(value, str) else value
 
     @field_validator("source")
     @classmethod
@@ -92,7 +97,7 @@ class DataRecipe(RecipeSection):
     @field_validator("classes", mode="before")
     @classmethod
     def _may_be_numbers(cls, classes: Any) -> Any:
-        """Digits are called by their numbers."""
+        """Return class names as text: those of digits are written as numbers."""
         if not isinstance(classes, (list, tuple)):
             return classes
         return tuple(str(name) if type(name) is int else name for name in classes)
@@ -103,7 +108,7 @@ class DataRecipe(RecipeSection):
         seen: set[str] = set()
         for name in classes or ():
             if name in seen:
-                raise ValueError(f"`{name}` stands twice")
+                raise ValueError(f"`{name}` is given twice")
             seen.add(name)
         return classes
 
@@ -115,7 +120,7 @@ class DataRecipe(RecipeSection):
             if given and option not in source.options:
                 takers = [name for name, each in SOURCES.items() if option in each.options]
                 raise ValueError(
-                    f"`{self.source}` takes no `{option}`; it is of {', '.join(takers)}"
+                    f"`{self.source}` takes no `{option}`; it is for {', '.join(takers)}"
                 )
             if not given and option == source.needs:
                 raise ValueError(f"`{self.source}` needs `{option}`")
@@ -125,9 +130,9 @@ class DataRecipe(RecipeSection):
             except ValueError as error:
                 raise ValueError(f"`group`: {error}") from None
         if self.range is not None and not -math.inf < self.range[0] < self.range[1] < math.inf:
-            raise ValueError("`range` is the value of black and a larger one of white, finite")
+            raise ValueError("`range` must be the value of black and a larger one of white, finite")
         if self.path is not None and "\0" in self.path:
-            raise ValueError("`path` has a null character in it")
+            raise ValueError("`path` contains a null character")
         if self.validation + self.test >= 1:
             raise ValueError("`validation` and `test` leave nothing to train on")
         return self

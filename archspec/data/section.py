@@ -1,4 +1,4 @@
-"""Mappings of a spec's `train:` section, and the types of their values."""
+"""Base classes and value types of a spec's `train:` section."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Strict(BaseModel):
 
 
 class RecipeSection(Strict):
-    """A mapping of a recipe. Written, it leaves out what is null."""
+    """A mapping in a recipe. Null values are left out when it is written."""
 
     hints: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """Keys that it does not have and people look for here, with where they are."""
+    """Keys that people look for here, with the place where they are."""
 
     @model_serializer(mode="wrap")
     def _write(self, write: SerializerFunctionWrapHandler) -> Any:

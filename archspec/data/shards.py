@@ -1,4 +1,4 @@
-"""A path -> the files of a set that comes in several: a file, a folder of them, or a pattern."""
+"""A path -> the files of a data set: a file, a folder of files, or a pattern."""
 
 from __future__ import annotations
 
@@ -9,36 +9,37 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from archspec.data.examples import PARTS
+from archspec.data.fileaccess import missing_file, reading
+from archspec.data.names import PARTS
 from archspec.errors import UsageError
 
 MOST_FILES: Final = 100_000
 MOST_DEPTH: Final = 3
-"""Folders below the one that is named: Hugging Face has `default/train/0000.parquet`."""
+"""Levels of folders below the given one: Hugging Face has `default/train/0000.parquet`."""
 
 _BRACES: Final = re.compile(r"\{([^{}]*)\}")
 _RANGE: Final = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
 
 
 class Shard(NamedTuple):
-    """A file of a set."""
+    """A file of a data set."""
 
     path: Path
     name: str
-    """Its path below what all of them have in common."""
+    """The path below the folder that all files have in common."""
     part: int | None
-    """TRAIN, VALIDATION or TEST, as its name says; None if all files are of the same part."""
+    """TRAIN, VALIDATION or TEST, as the name says; None if all files are of the same part."""
 
 
 def shards(text: str, suffixes: tuple[str, ...]) -> list[Shard]:
-    """The files that a path means, sorted by name.
+    """Return the files that a path means, sorted by name.
 
     Args:
         text: A file, a folder, or a pattern such as `train-{000..009}.tar` or `*.parquet`.
-        suffixes: How a file in a folder ends that belongs to the set.
+        suffixes: The suffixes of files in a folder that belong to the data set.
 
     Raises:
-        UsageError: Nothing is there, or only some of the names say a part.
+        UsageError: There are no files, or only some of the names say a part.
 
     """
     path = Path(text)
@@ -52,8 +53,7 @@ def shards(text: str, suffixes: tuple[str, ...]) -> list[Shard]:
         paths = _matching(text)
         root = _common(paths)
     else:
-        here = "" if path.is_absolute() else f" (looked for in {Path.cwd()})"
-        raise UsageError(f"there is no file {path}{here}")
+        raise missing_file(path)
     if len(paths) > MOST_FILES:
         raise UsageError(f"{text} is more than {MOST_FILES:,} files")
     names = [each.relative_to(root).as_posix() for each in paths]
@@ -62,8 +62,8 @@ def shards(text: str, suffixes: tuple[str, ...]) -> list[Shard]:
         stranger = names[parts.index(None)]
         other = next(name for name, part in zip(names, parts, strict=True) if part is not None)
         raise UsageError(
-            f"{stranger} stands beside {other} in {root}: is it train, validation or test? "
-            "Say so in its name, or move it"
+            f"{root} has {stranger} beside {other}, and its name does not say whether it is for "
+            "training, validation or test: rename or move it"
         )
     if len(set(parts)) == 1:
         parts = [None] * len(paths)
@@ -71,11 +71,9 @@ def shards(text: str, suffixes: tuple[str, ...]) -> list[Shard]:
 
 
 def _inside(root: Path, suffixes: tuple[str, ...], depth: int = 0) -> Iterator[Path]:
-    """The files in a folder and those below, hidden ones left out; no link to a folder is taken."""
-    try:
+    """Yield the files in a folder and below, without hidden ones; links to folders are skipped."""
+    with reading(f"the folder {root}"):
         entries = sorted(root.iterdir())
-    except OSError as error:
-        raise UsageError(f"cannot read the folder {root}: {error.strerror}") from None
     for entry in entries:
         if entry.name.startswith("."):
             continue
@@ -88,16 +86,20 @@ def _inside(root: Path, suffixes: tuple[str, ...], depth: int = 0) -> Iterator[P
 def _matching(text: str) -> list[Path]:
     paths: set[Path] = set()
     for pattern in islice(_expanded(text), MOST_FILES + 1):
-        matching = glob.glob(pattern)  # noqa: PTH207  (of a path that may be absolute)
+        matching = glob.glob(pattern)  # noqa: PTH207  (Path.glob takes no absolute patterns)
         files = [Path(each) for each in matching if Path(each).is_file()]
         if not files:
-            raise UsageError(f"there is no file {pattern}, which {text} means")
+            which = "" if pattern == text else f", which {text} includes"
+            raise UsageError(f"there is no file {pattern}{which}")
         paths |= set(files)
     return sorted(paths)
 
 
 def _expanded(text: str) -> Iterator[str]:
-    """`a{1..3}` is a1, a2, a3; `{a,b}` is a, b; other braces are part of a name."""
+    """Yield the patterns of a text: a{1..3} gives a1, a2 and a3; {a,b} gives a and b.
+
+    Other braces are part of a name.
+    """
     for match in _BRACES.finditer(text):
         inner = match[1]
         if bounds := _RANGE.fullmatch(inner):
@@ -116,7 +118,7 @@ def _expanded(text: str) -> Iterator[str]:
 
 
 def _common(paths: Sequence[Path]) -> Path:
-    """The deepest folder that all of them are in."""
+    """Return the deepest folder that all paths are in."""
     common = paths[0].parent
     while not all(path.is_relative_to(common) for path in paths):
         common = common.parent
@@ -124,7 +126,7 @@ def _common(paths: Sequence[Path]) -> Path:
 
 
 def _part(name: str) -> int | None:
-    """The part that a word of a file's name says, or else of the folder that it is in."""
+    """Return the part that a word of a file's name says, or else of a folder's that it is in."""
     for piece in reversed(name.lower().split("/")):
         parts = {PARTS[word] for word in re.split(r"[^a-z]+", piece) if word in PARTS}
         if len(parts) == 1:

@@ -1,4 +1,4 @@
-"""Which examples are used, and for what: classes, shares, and parts that must not be empty."""
+"""The split: which examples are used, and which to train on, to validate and to test."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from archspec.data.examples import TEST, TRAIN, VALIDATION, LabelledImages, Preview
+from archspec.data.examples import LabelledImages, Preview
+from archspec.data.names import TEST, TRAIN, VALIDATION
 from archspec.data.recipe import DataRecipe
-from archspec.errors import Problem, RecipeError, UsageError, suggestion
+from archspec.errors import Problem, RecipeError, UsageError, listed, suggestion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,17 +19,14 @@ if TYPE_CHECKING:
 SplitRule = Literal[1, 2]
 
 SPLIT_RULE: Final[SplitRule] = 2
-"""Of today's `split`; rule 1 rounded the share of each class by itself."""
+"""The rule of new runs; rule 1, of archspec 0.1.0, rounded the share of each class by itself."""
 
 PASSES: Final = 4
-"""How often all groups are gone through: of 100,000, once takes seconds."""
-
-MOST_NAMED: Final = 5
-"""How many classes a message names."""
+"""Passes over all groups: one over 100,000 takes seconds."""
 
 
 def chosen_classes(recipe: DataRecipe, preview: Preview) -> list[int]:
-    """The classes to use, by their numbers in the source."""
+    """Return the classes to use, by their numbers in the source."""
     numbers = {name: number for number, name in enumerate(preview.class_names)}
     if recipe.classes is None:
         return list(numbers.values())
@@ -41,15 +39,17 @@ def chosen_classes(recipe: DataRecipe, preview: Preview) -> list[int]:
 
 
 def check_several(source: str, class_names: Sequence[str]) -> None:
-    """Raise `UsageError` where there is only one class."""
+    """Raise `UsageError` if there is only one class."""
     if len(class_names) < 2:
-        raise UsageError(f"{source} has one class only, `{class_names[0]}`: nothing to tell apart")
+        raise UsageError(
+            f"{source} has only one class, `{class_names[0]}`: a network needs two or more"
+        )
 
 
 def labels_of(
     recipe: DataRecipe, loaded: LabelledImages
 ) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-    """Each example's place among the classes to use, -1 for none of them; and their names."""
+    """Return each example's index among the classes to use, -1 for others; and their names."""
     import numpy as np  # noqa: PLC0415
 
     chosen = chosen_classes(recipe, Preview(loaded.class_names, None))
@@ -62,14 +62,14 @@ def labels_of(
     if not counts.all():
         empty = [names[number] for number in np.flatnonzero(counts == 0)]
         raise UsageError(
-            f"{loaded.name} has no image of {_listed(empty)}: leave out such classes by choosing "
-            "the others, as `classes: [...]`"
+            f"{loaded.name} has no image of {listed(empty)}: choose the other classes, "
+            "as `classes: [...]`"
         )
     return labels, names
 
 
 class Split(NamedTuple):
-    """Indices of the examples to train on, to validate and to test, each in their order."""
+    """Indices of the examples to train on, to validate and to test, each in ascending order."""
 
     train: NDArray[np.intp]
     validation: NDArray[np.intp]
@@ -83,22 +83,22 @@ def split(
     groups: NDArray[np.intp] | None = None,
     rule: SplitRule = SPLIT_RULE,
 ) -> Split:
-    """Deal out the examples whose label is not negative.
+    """Return which examples are for training, validation and test.
 
-    What the source holds out itself (`own`) stays so; a part that it does not have is taken from
-    what there is to train on. The test images depend on the seed, `test`, `stratify` and the
-    groups alone. The shares are met in total: each class (without `stratify`, all together) gives
-    the whole images of its share, and those with the largest remainders one more; for validation,
-    counted with what they gave to the test already, so that small classes take turns. One image of
-    each is left to train on. Examples of a group stay together, and shares are met as nearly as
-    that allows.
+    Examples that the source itself holds out (`own`) stay held out; a part that it lacks is taken
+    from its training examples. The test images depend only on the seed, `test`, `stratify` and the
+    groups. The shares are met in total: each class (without `stratify`, all classes together) gives
+    its share rounded down, and the classes with the largest remainders give one more. For
+    validation, remainders include what a class gave to the test, so that small classes take turns.
+    At least one image of each class is left to train on. Examples of a group stay together, and
+    shares are met as nearly as that allows.
 
     Args:
-        labels: (examples,); -1 for those of classes that are not used.
-        recipe: Its shares, seed and `per_class`.
-        own: (examples,) the part of each, where the source comes split.
-        groups: (examples,) the number of each one's group.
-        rule: By which to split; 1 for runs whose `data.json` does not say another.
+        labels: (examples,); -1 for examples of classes that are not used.
+        recipe: The shares, the seed and `per_class`.
+        own: (examples,) TRAIN, VALIDATION or TEST for each, where the source comes split.
+        groups: (examples,) the number of each example's group.
+        rule: The rule to split by; 1 for runs whose `data.json` names none.
 
     """
     import numpy as np  # noqa: PLC0415
@@ -121,10 +121,10 @@ def split(
         for kind in kinds
     ]
     if groups is not None:
-        dealt = _dealt_in_groups(members, groups, shares, random)
+        dealt = _split_groups(members, groups, shares, random)
     else:
         sizes = np.array([len(each) for each in members], np.intp)
-        dealt = _dealt(members, _counts(sizes, shares, random, rule))
+        dealt = _split_members(members, _counts(sizes, shares, random, rule))
     shuffled = dealt[TRAIN]
     if recipe.per_class is not None and len(shuffled):
         classes = (shuffled[labels[shuffled] == label] for label in np.unique(labels[shuffled]))
@@ -136,7 +136,7 @@ def split(
 
 
 def split_digest(parts: Sequence[NDArray[np.intp]]) -> str:
-    """Return the SHA-256 of which examples are in which part: those to train on come first."""
+    """Return the SHA-256 of the indices of training, validation and test, in this order."""
     import numpy as np  # noqa: PLC0415
 
     digest = hashlib.sha256()
@@ -152,7 +152,7 @@ def _counts(
     random: np.random.Generator,
     rule: SplitRule,
 ) -> dict[int, NDArray[np.intp]]:
-    """How many images of each class are held out for which part."""
+    """Return how many images of each class are held out, for each part."""
     import numpy as np  # noqa: PLC0415
 
     if rule == 1:
@@ -169,9 +169,9 @@ def _apportioned(
     given_share: float,
     random: np.random.Generator,
 ) -> NDArray[np.intp]:
-    """How many images of each class make up a share of all, by the largest remainder.
+    """Return how many images of each class make up a share of all, by the largest remainder.
 
-    Of a share before this one, each has `given` so many.
+    Each class has already `given` as many for a share before this one, of `given_share`.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -189,10 +189,10 @@ def _apportioned(
     return counts
 
 
-def _dealt(
+def _split_members(
     members: Sequence[NDArray[np.intp]], counts: Mapping[int, NDArray[np.intp]]
 ) -> list[NDArray[np.intp]]:
-    """The indices for each part, by the part's number."""
+    """Return the indices for each part, by the part's number."""
     import numpy as np  # noqa: PLC0415
 
     dealt: list[list[NDArray[np.intp]]] = [[], [], []]
@@ -205,13 +205,13 @@ def _dealt(
     return [np.concatenate(each) if each else np.empty(0, np.intp) for each in dealt]
 
 
-def _dealt_in_groups(
+def _split_groups(
     members: Sequence[NDArray[np.intp]],
     groups: NDArray[np.intp],
     shares: Mapping[int, float],
     random: np.random.Generator,
 ) -> list[NDArray[np.intp]]:
-    """The indices for each part, by the part's number; those of a group are all for one."""
+    """Return the indices for each part, by the part's number; a group's are all in one."""
     import numpy as np  # noqa: PLC0415
 
     indices = np.concatenate([*members, np.empty(0, np.intp)])
@@ -219,7 +219,7 @@ def _dealt_in_groups(
     sizes = np.array([len(each) for each in members], np.intp)
     _, numbers = np.unique(groups[indices], return_inverse=True)
     count = int(numbers.max(initial=-1)) + 1
-    # Of each group, which classes it has, and how many images of each.
+    # For each group, which classes it has, and how many images of each.
     pairs, amounts = np.unique(numbers * len(members) + kinds, return_counts=True)
     ends = np.searchsorted(pairs, np.arange(count + 1) * len(members)).tolist()
     classes = pairs % max(1, len(members))
@@ -240,12 +240,12 @@ def _held_out(
     left: NDArray[np.intp],
     random: np.random.Generator,
 ) -> list[int]:
-    """The groups, of those that are free, that are held out to have so many images of each class.
+    """Return groups, of those that are free, with about `wanted` images of each class.
 
     In a random order, a group is taken, or put back, if that brings the counts of the classes and
-    of all together nearer to what is wanted, by their sum of squares, until no group does or they
-    were gone through a few times. One is taken in any case. Of each class so many images are
-    `left` to train on, which are counted down.
+    of all together nearer to what is wanted, by their sum of squares, until no group does or after
+    a few passes. One is taken in any case. `left` counts down the images of each class that are
+    left to train on.
     """
     taken: dict[int, None] = {}
     missing, short = wanted.copy(), int(wanted.sum())
@@ -284,7 +284,7 @@ def _held_out(
 def check_groups(
     labels: NDArray[np.int32], own: NDArray[np.int8], groups: NDArray[np.intp], names: Sequence[str]
 ) -> None:
-    """Raise `UsageError` where the source itself has a group in two parts."""
+    """Raise `UsageError` if the source, which comes split, has a group in two parts."""
     import numpy as np  # noqa: PLC0415
 
     used = labels >= 0
@@ -295,24 +295,24 @@ def check_groups(
         number = int(np.unique(groups[apart]).size)
         which = names[int(groups[int(apart.argmax())])]
         raise UsageError(
-            f"{number:,} groups have images in several parts of the data, as `{which}`, and the "
-            "data come split: leave out `group`, or move the images"
+            f"{number:,} groups, such as `{which}`, have images in more than one of train, "
+            "validation and test, and the data come split: leave out `group`, or move the images"
         )
 
 
 def without_held_out(
     parts: Split, labels: NDArray[np.int32], class_names: Sequence[str]
 ) -> str | None:
-    """A line that names the classes of which no image is held out, where others have some."""
+    """Return a line that names the classes without held-out images, where others have some."""
     import numpy as np  # noqa: PLC0415
 
-    said = []
+    lines = []
     for name, indices in (("validation", parts.validation), ("test", parts.test)):
         missing = np.bincount(labels[indices], minlength=len(class_names)) == 0
         if len(indices) and missing.any():
             which = [class_names[number] for number in np.flatnonzero(missing).tolist()]
-            said.append(f"no {name} image of {_listed(which)}")
-    return "; ".join(said) or None
+            lines.append(f"no {name} image of {listed(which)}")
+    return "; ".join(lines) or None
 
 
 def check_parts(
@@ -322,7 +322,7 @@ def check_parts(
     parts: Split,
     class_names: tuple[str, ...],
 ) -> None:
-    """Raise `UsageError` where a part is empty that is needed."""
+    """Raise `UsageError` if a part is empty that must not be."""
     import numpy as np  # noqa: PLC0415
 
     for part, name, share in (
@@ -337,16 +337,11 @@ def check_parts(
             )
             raise UsageError(
                 f"{loaded.name} has too few {few} for a `{name}` of {share:g}: it would be empty; "
-                f"say `{name}: 0`, a larger share, or {mend}"
+                f"write `{name}: 0`, a larger share, or {mend}"
             )
     present = np.bincount(labels[parts[TRAIN]], minlength=len(class_names))
     if not present.all():
         missing = [class_names[number] for number in np.flatnonzero(present == 0)]
         raise UsageError(
-            f"{loaded.name} has too few images: none of {_listed(missing)} is left to train on"
+            f"{loaded.name} has too few images: none of {listed(missing)} is left to train on"
         )
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(f"`{name}`" for name in names[:MOST_NAMED]) + more

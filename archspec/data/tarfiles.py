@@ -1,6 +1,6 @@
-"""The members of tar archives, plain or by gzip, in one pass over their headers; none is unpacked.
+"""The members of tar archives, plain or gzipped, in one pass over their headers.
 
-Read without `tarfile`'s archives, which keep every member and trust the sizes of long headers.
+`tarfile.TarFile` would keep every member in memory and trust the sizes of long headers.
 """
 
 from __future__ import annotations
@@ -9,27 +9,28 @@ import gzip
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Final, cast
 
-from archspec.data.examples import legible
-from archspec.data.extracts import MOST_IMAGE_BYTES
+from archspec.data.byteranges import MOST_IMAGE_BYTES
+from archspec.data.fileaccess import reading
+from archspec.data.names import legible
 from archspec.errors import UsageError
 
 BLOCK: Final = 512
 CHUNK: Final = 2**20
 
 MOST_HEADER_BYTES: Final = 2**16
-"""Of a member's long name and other records before it."""
+"""Largest record before a member, such as its long name."""
 
 MOST_EXPANSION: Final = 100
-"""How many times as large a packed archive may become; pictures hardly become smaller."""
+"""Largest ratio of an archive's size unpacked to gzipped; pictures hardly shrink."""
 
 LEAST_EXPANDED: Final = 2**30
-"""Bytes that any packed archive may become."""
+"""Bytes to which any gzipped archive may be unpacked, whatever its ratio."""
 
 _GZIP: Final = b"\x1f\x8b"
 _PACKED: Final = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -41,29 +42,32 @@ class Member:
 
     name: str
     start: int
-    """Where its content begins, in the archive as it is unpacked."""
+    """Offset of the content in the unpacked archive."""
     size: int
     read: Callable[[], bytes]
-    """Its content; to be called before the next member is asked for."""
+    """Return the content; to be called before the next member is asked for."""
 
 
 def is_packed(path: Path) -> bool:
-    """Whether an archive's members can only be read one after the other. Raises `UsageError`."""
-    with _explained(path), path.open("rb") as file:
+    """Return whether an archive is gzipped, so that its members can only be read in order.
+
+    Raises `UsageError` for other compressions.
+    """
+    with _reading(path), path.open("rb") as file:
         start = file.read(6)
     for magic, name in _PACKED.items():
         if start.startswith(magic):
-            raise UsageError(f"{path} is packed by {name}: unpack it to a plain .tar file")
+            raise UsageError(f"{path} is compressed by {name}: unpack it to a plain .tar file")
     return start.startswith(_GZIP)
 
 
 def members(path: Path) -> Iterator[Member]:
-    """The regular files in an archive, in their order.
+    """Yield the regular files in an archive, in their order.
 
-    Raises `UsageError` where it is damaged, or holds what is not read: links and sparse files.
+    Raises `UsageError` if it is damaged, or has links, devices or sparse files.
     """
     packed = is_packed(path)
-    with _explained(path), path.open("rb") as raw:
+    with _reading(path), path.open("rb") as raw:
         size = path.stat().st_size
         if packed:
             most = max(LEAST_EXPANDED, MOST_EXPANSION * size)
@@ -83,10 +87,10 @@ class _Stream:
         self._can_seek = can_seek
         self.at = 0
         self.end = end
-        """It is no longer; a packed one must not be."""
+        """Length of a plain archive, largest length of a packed one."""
 
     def read(self, size: int) -> bytes:
-        """So many bytes. Raises `EOFError` where there are fewer."""
+        """Return `size` bytes. Raises `EOFError` if there are fewer."""
         content = self._file.read(size)
         self.at += len(content)
         if len(content) < size or self.at > self.end:
@@ -94,7 +98,7 @@ class _Stream:
         return content
 
     def skip_to(self, place: int) -> None:
-        """Go on from a later place. Raises `EOFError` where there is none."""
+        """Go on at a later place. Raises `EOFError` if the archive ends before it."""
         if place > self.end:
             raise EOFError("it is cut off")
         if self._can_seek:
@@ -103,7 +107,7 @@ class _Stream:
             self.read(min(CHUNK, place - self.at))
 
     def content(self, member: str, start: int, size: int, most: int) -> bytes:
-        """What a member holds, while the stream stands at it."""
+        """Return a member's content, while the stream is at it."""
         if size > most:
             raise UsageError(f"`{legible(member)}` has {size:,} bytes, more than {most:,}")
         if self.at != start:
@@ -139,20 +143,20 @@ def _members(path: Path, stream: _Stream) -> Iterator[Member]:
         elif info.type != tarfile.DIRTYPE:
             raise UsageError(
                 f"{path}: `{legible(name)}` is not a regular file, but a link, a device or sparse; "
-                "write the archive with the files themselves, as by `tar --dereference`"
+                "write the files themselves into the archive, with `tar --dereference`"
             )
         stream.skip_to(_rounded(start + size))
         name = size = None
 
 
 def _content(path: Path, stream: _Stream, name: str, start: int, size: int) -> bytes:
-    with _explained(path):
+    with _reading(path):
         return stream.content(name, start, size, MOST_IMAGE_BYTES)
 
 
 _REGULAR: Final = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 _OF_THE_NEXT: Final = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME)
-"""Types of headers that say more of the member behind them."""
+"""Types of headers with records of the member after them."""
 
 
 def _header(path: Path, block: bytes, at: int) -> tarfile.TarInfo:
@@ -165,7 +169,7 @@ def _header(path: Path, block: bytes, at: int) -> tarfile.TarInfo:
 
 
 def _records(content: bytes) -> dict[str, str]:
-    """The lines of an extended header: each its length, a blank, a key, `=`, a value."""
+    """Return the records of an extended header, each of a length, a blank, a key, `=`, a value."""
     records: dict[str, str] = {}
     while content:
         digits, _, _ = content.partition(b" ")
@@ -179,16 +183,9 @@ def _records(content: bytes) -> dict[str, str]:
 
 
 def _rounded(size: int) -> int:
-    """To whole blocks."""
+    """Return a size rounded up to whole blocks."""
     return size + -size % BLOCK
 
 
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Make what reading raises an error that says which file."""
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
-    except (EOFError, ValueError, zlib.error) as error:
-        raise UsageError(f"{path} is damaged: {error}") from None
+def _reading(path: Path) -> AbstractContextManager[None]:
+    return reading(path, EOFError, ValueError, zlib.error)

@@ -1,6 +1,6 @@
-"""The values of black and white in images: what a format says, or what an array's values show.
+"""The values of black and white in images: what a format states, or what an array's values show.
 
-An augmentation, a fixed normalisation and a new image file all need to know them.
+Augmentations, fixed normalisations and new image files depend on them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK_BYTES: Final = 2**24
-"""How much of a large array is worked on at a time."""
+"""Bytes of a large array that are measured at a time."""
 
 MOST_BYTES_SEEN: Final = 2**30
-"""How much of an array of bytes is looked at once its range is certain."""
+"""Bytes of a uint8 array after which measuring ends once its range is certain."""
 
 
 class Range(NamedTuple):
@@ -31,7 +31,7 @@ class Range(NamedTuple):
 
     @property
     def span(self) -> float:
-        """The way from black to white."""
+        """The difference between white and black."""
         return self.white - self.black
 
     def __str__(self) -> str:
@@ -41,7 +41,7 @@ class Range(NamedTuple):
 BYTES: Final = Range(0.0, 255.0)
 
 UNKNOWN: Final = Range(float("nan"), float("nan"))
-"""The range for what does not depend on it: whatever is computed from it shows."""
+"""A range for computations that do not depend on it: a mistake shows as NaN."""
 
 SHARES: Final = Range(0.0, 1.0)
 SIGNED: Final = Range(-1.0, 1.0)
@@ -50,22 +50,22 @@ LEVELS: Final = Range(0.0, 16.0)
 
 OF_DTYPES: Final[Mapping[str, Range]] = {"uint8": BYTES, "uint16": Range(0.0, 65535.0)}
 OF_DEPTHS: Final = (BYTES, Range(0.0, 4095.0), Range(0.0, 65535.0))
-"""Ranges of 8, 12 and 16 bits, told by values of another type that fill more than half of one."""
+"""Ranges of 8, 12 and 16 bits, which values of other types show that fill more than half."""
 
 
 @dataclass(frozen=True, slots=True)
 class PixelValues:
-    """What the values of a data set's images are: their type, their extremes, black and white."""
+    """The values of a data set's images: their type, their extremes, black and white."""
 
     dtype: str
     minimum: FiniteFloat
     maximum: FiniteFloat
     range: Range | None
-    """None where the values do not show it, and nobody has said it."""
+    """Black and white; None where values do not show them and the recipe does not give them."""
 
 
 def usual(dtype: str, minimum: float, maximum: float, *, whole: bool) -> Range | None:
-    """The range that values of such extremes usually have; None where they may have several.
+    """Return the range that values with these extremes usually have; None if several are likely.
 
     In this order: from 0 to 1; from -1 to 1, if some are below -0.5 (values from -0.5 to 0.5, or
     from 0 to 1 and interpolated a little beyond, have another white); whole numbers from 0 to 16,
@@ -85,11 +85,11 @@ def usual(dtype: str, minimum: float, maximum: float, *, whole: bool) -> Range |
 
 
 def measure(images: NDArray[Any], where: str) -> PixelValues:
-    """Look at the values of all images of an array, a chunk at a time.
+    """Return the type, extremes and range of an array's values, measured a chunk at a time.
 
-    Of bytes that are seen to fill more than the narrower ranges no more than the first GiB is
-    looked at. `where` is what a message calls the array. Raises `UsageError` for an array
-    without images, not of numbers, or with a value that is not finite.
+    Once bytes exceed the narrower ranges, only the first GiB is measured. `where` is the array's
+    name in messages. Raises `UsageError` for an array without images, not of numbers, or with a
+    value that is not finite.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -99,7 +99,7 @@ def measure(images: NDArray[Any], where: str) -> PixelValues:
         raise UsageError(f"{where} is {'x'.join(map(str, images.shape))}: there are no images")
     minimum, maximum, whole = np.inf, -np.inf, True
     is_float, is_bytes = images.dtype.kind == "f", images.dtype == np.uint8
-    step = at_once(images)
+    step = chunk_length(images)
     for start in range(0, len(images), step):
         chunk = images[start : start + step]
         low, high = float(chunk.min()), float(chunk.max())
@@ -116,7 +116,7 @@ def measure(images: NDArray[Any], where: str) -> PixelValues:
 
 
 def _not_finite(chunk: NDArray[Any], start: int, where: str) -> UsageError:
-    """Name the first image with a value that float32 cannot hold."""
+    """Return the error that names the first image with a value that float32 cannot hold."""
     import numpy as np  # noqa: PLC0415
 
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
@@ -128,6 +128,6 @@ def _not_finite(chunk: NDArray[Any], start: int, where: str) -> UsageError:
     )
 
 
-def at_once(images: NDArray[Any]) -> int:
-    """How many images are worked on at a time."""
+def chunk_length(images: NDArray[Any]) -> int:
+    """Return how many images are read at a time."""
     return max(1, CHUNK_BYTES // max(1, int(images[0].nbytes)))

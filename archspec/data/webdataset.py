@@ -1,8 +1,8 @@
-"""`webdataset`: tar archives in which a sample is a run of members of one name.
+"""`webdataset`: tar archives in which successive members with the same name are a sample.
 
-`cats/0001.jpg` and `cats/0001.cls` are a sample: what follows the first dot of a file's name says
-what a member is. A plain archive is read where it lies; one by gzip is unpacked to a temporary
-file, since a shuffled epoch reads it in no order.
+`cats/0001.jpg` and `cats/0001.cls` are a sample: the suffix, which follows the first dot of a
+file's name, is a member's kind. A plain archive is read where it lies; a gzipped one is unpacked
+to a temporary file, because a shuffled epoch reads its images in random order.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.data import filetypes, inspection, tarfiles
-from archspec.data.classes import in_order, label_of
 from archspec.data.collecting import ImageCollection
 from archspec.data.columns import LABELS, one_of
-from archspec.data.examples import TRAIN, LabelledImages, Preview, legible
+from archspec.data.examples import LabelledImages, Preview
+from archspec.data.names import TRAIN, in_order, label_of, legible
 from archspec.data.shards import Shard, shards
 from archspec.data.tarfiles import Member
 from archspec.errors import UsageError
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 SUFFIXES: Final = (".tar", ".tar.gz", ".tgz")
 
 MOST_TEXT_BYTES: Final = 2**20
-"""Of a member that says a label."""
+"""Largest member that is read as a label."""
 
 MOST_MEMBERS: Final = 1_000
-"""Of a sample."""
+"""Largest number of members of a sample."""
 
 CLASS: Final = "cls"
 JSON: Final = "json"
@@ -41,9 +41,9 @@ class _Sample(NamedTuple):
     shard: Shard
     key: str
     texts: dict[str, bytes]
-    """What its members hold that may say a label, by what follows the dot."""
+    """Content of the members that may be labels, by kind."""
     pictures: dict[str, tuple[Member, int]]
-    """Its pictures, by what follows the dot, and their numbers among what was collected."""
+    """The pictures by kind, and their numbers in the collection."""
 
     @property
     def place(self) -> str:
@@ -51,14 +51,14 @@ class _Sample(NamedTuple):
 
 
 def preview(recipe: DataRecipe, _: Shape) -> Preview:
-    """The classes, which the whole of each archive is gone through for."""
+    """Return the classes, for which all archives are read through."""
     where = recipe.path or ""
     labels = {label for _, label in _labelled(recipe, None)}
     return Preview(in_order({label for label in labels if label is not None}, where), None)
 
 
 def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
-    """The pictures of all samples, each looked at, and their labels."""
+    """Return the pictures of all samples, each inspected, and their labels."""
     where = recipe.path or ""
     collected = ImageCollection()
     is_split = False
@@ -82,7 +82,7 @@ def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
 def _labelled(
     recipe: DataRecipe, collected: ImageCollection | None
 ) -> Iterator[tuple[_Sample, str | None]]:
-    """All samples with their classes; `UsageError` where none has one."""
+    """Yield all samples with their classes; raise `UsageError` if none has a class."""
     where = recipe.path or ""
     first: _Sample | None = None
     labelled = False
@@ -96,12 +96,12 @@ def _labelled(
         members = ", ".join(f"`{kind}`" for kind in [*first.pictures, *first.texts])
         raise UsageError(
             f"no sample in {where} has a label in {recipe.labels or 'cls, json or txt'}: "
-            f"{first.place} has {members}; say which is the label, as `labels: KIND`"
+            f"{first.place} has {members}; name the label's kind: `labels: KIND`"
         )
 
 
 def _samples(where: str, collected: ImageCollection | None) -> Iterator[_Sample]:
-    """The samples of all archives. With `collected`, it is told where their pictures are."""
+    """Yield the samples of all archives, and add their pictures to `collected` if it is given."""
     for shard in shards(where, SUFFIXES):
         packed = tarfiles.is_packed(shard.path)
         sample = _Sample(shard, "", {}, {})
@@ -115,8 +115,8 @@ def _samples(where: str, collected: ImageCollection | None) -> Iterator[_Sample]
                 if key in seen:
                     raise UsageError(
                         f"{shard.path}: the members of `{legible(key)}` do not follow each other: "
-                        f"`{legible(last)}` stands between `{legible(seen[key])}` and "
-                        f"`{legible(member.name)}`; write the archive by `tar --sort=name`"
+                        f"`{legible(last)}` is between `{legible(seen[key])}` and "
+                        f"`{legible(member.name)}`; write the archive with `tar --sort=name`"
                     )
                 if sample.key:
                     yield sample
@@ -131,7 +131,7 @@ def _samples(where: str, collected: ImageCollection | None) -> Iterator[_Sample]
                 if collected is not None and packed:
                     number = collected.unpack(member.read())
                 elif collected is not None:
-                    number = collected.extracts.add(shard.path, member.start, member.size)
+                    number = collected.ranges.add(shard.path, member.start, member.size)
                 sample.pictures[kind] = member, number
             elif member.size <= MOST_TEXT_BYTES:
                 sample.texts[kind] = member.read()
@@ -140,7 +140,7 @@ def _samples(where: str, collected: ImageCollection | None) -> Iterator[_Sample]
 
 
 def _parted(name: str) -> tuple[str, str | None]:
-    """A sample's name and what a member is to it; None for what belongs to no sample."""
+    """Return a sample's name and a member's kind; None for a member that belongs to no sample."""
     folder, slash, file = name.removeprefix("./").rpartition("/")
     stem, dot, kind = file.partition(".")
     if not stem or not dot:
@@ -155,14 +155,14 @@ def _picture(recipe: DataRecipe, sample: _Sample) -> str | None:
     if len(sample.pictures) > 1:
         named = ", ".join(f"`{kind}`" for kind in sample.pictures)
         raise UsageError(
-            f"{sample.place} has several pictures: {named}; say which, "
+            f"{sample.place} has several pictures: {named}; name one, "
             f"as `images: {next(iter(sample.pictures))}`"
         )
     return next(iter(sample.pictures), None)
 
 
 def _label(recipe: DataRecipe, sample: _Sample) -> str | None:
-    """A sample's class, from its `.cls`, `.json` or `.txt`, or what the recipe's `labels` names."""
+    """Return a sample's class from its .cls, .json or .txt, or from what `labels` names."""
     wanted = recipe.labels
     if wanted is not None and wanted.removeprefix(".") in sample.texts:
         return _text(sample, wanted.removeprefix("."))
@@ -192,5 +192,5 @@ def _json(sample: _Sample) -> Mapping[str, Any]:
     try:
         values = json.loads(sample.texts[JSON])
     except (ValueError, RecursionError):
-        raise UsageError(f"{sample.place}.json is no JSON") from None
+        raise UsageError(f"{sample.place}.json is not valid JSON") from None
     return values if isinstance(values, dict) else {}

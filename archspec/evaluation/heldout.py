@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.data import dataset
-from archspec.data.arrayfiles import without_labels
+from archspec.data.arrays import without_labels
 from archspec.data.dataset import Data
-from archspec.data.examples import TEST, TRAIN, VALIDATION
+from archspec.data.fitting import misfits
+from archspec.data.names import TEST, TRAIN, VALIDATION
 from archspec.data.pixels import Pixels
 from archspec.data.recipe import DataRecipe
-from archspec.data.sources import SOURCES, meant
+from archspec.data.sources import SOURCES, keys_of
 from archspec.data.splitting import split_digest
 from archspec.data.values import Range
-from archspec.errors import RecipeError, UsageError, suggestion
-from archspec.evaluation.trained import Network, Trained, listed
+from archspec.errors import RecipeError, UsageError, listed, suggestion
+from archspec.evaluation.trained import Network, Trained
 from archspec.ops.shape import Shape
 from archspec.runs.records import PartSizes
 
@@ -83,7 +84,7 @@ def choose(trained: Sequence[Trained], data: str | PathLike[str] | None) -> Data
 
 def _source(given: str) -> dict[str, Any]:
     """Return the recipe's keys for data by name or path; raise `UsageError` if there is none."""
-    fields: dict[str, Any] = dict(meant(given))
+    fields: dict[str, Any] = dict(keys_of(given))
     source = fields["source"]
     if source not in SOURCES:
         named = [name for name, each in SOURCES.items() if each.needs is None]
@@ -132,7 +133,7 @@ def with_known_classes(
     """
     recipe = choice.recipe
     try:
-        problems = [p for at, p in dataset.misfits(recipe, shape, {}) if at == "input"]
+        problems = [p for at, p in misfits(recipe, shape, {}) if at == "input"]
         preview = SOURCES[recipe.source].preview(recipe, shape)
     except RecipeError as error:
         raise UsageError(str(error)) from None

@@ -20,7 +20,7 @@ from archspec.data.pixels import ArrayPixels
 from archspec.data.preprocessing import NEEDS_COLOUR, Preprocessing
 from archspec.data.splitting import SPLIT_RULE, SplitRule
 from archspec.data.values import BYTES, Range
-from archspec.errors import UsageError, beside
+from archspec.errors import UsageError, beside, listed
 from archspec.evaluation.dropout import dropping
 from archspec.evaluation.inference import main_output, probabilities
 from archspec.graph.graph import Graph
@@ -367,9 +367,3 @@ def _fixed(name: str, how: str, shape: Shape) -> Preprocessing:
     none = np.empty((0, *shape), np.uint8)
     bytes_ = ArrayPixels(none, shape, "stretch", limits=BYTES)
     return preprocessing.fit(how, "stretch", bytes_, np.empty(0, np.intp))
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Return the first names, and the number of the others."""
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(f"`{name}`" for name in names[:most]) + more

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
-from archspec.data.sources import meant
+from archspec.data.sources import keys_of
 from archspec.errors import KeyPath, RecipeError, UsageError
 
 Keys: TypeAlias = tuple[str, ...]
@@ -58,7 +58,7 @@ def _data(data: Mapping[str, Any], source: str) -> dict[str, Any]:
     if source == data["source"]:
         return dict(data)
     kept = {key: value for key, value in data.items() if key not in OF_A_SOURCE}
-    return {**kept, **meant(source)}
+    return {**kept, **keys_of(source)}
 
 
 def _name(named: Any) -> Any:

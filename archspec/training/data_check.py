@@ -30,7 +30,7 @@ class DataCheck(Watcher):
         data = self._data
         with self._hosts.all_succeed():
             data.check_unchanged()
-        failed = len(data.validation) - len(data.read_well(data.validation))
+        failed = len(data.validation) - len(data.without_failed(data.validation))
         if failed > self._failed:
             self._failed = failed
             for watcher in self._watchers:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.data.augment import Augmentation, augment
-from archspec.data.dataset import Preprocessing, Subset
+from archspec.data.dataset import Subset
+from archspec.data.preprocessing import Preprocessing
 from archspec.errors import UsageError
 from archspec.training.distribution import Devices
 

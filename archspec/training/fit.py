@@ -396,7 +396,7 @@ def _test(session: Session, home: Path) -> Mapping[str, float]:
     """
     keras, model, data = session.keras, session.model, session.data
     data.check_unchanged(data.test)
-    part, scored = data.read_well(data.test), None
+    part, scored = data.without_failed(data.test), None
     while scored is None or len(part) < len(scored):
         scored = part
         if not len(part):
@@ -407,7 +407,7 @@ def _test(session: Session, home: Path) -> Mapping[str, float]:
             result = scores_of(
                 keras, model, part, data.preprocessing, data.class_names, batch=feed.batch
             )
-        part = data.read_well(part)
+        part = data.without_failed(part)
     scores.write(result, home)
     pictures = [home / name for name in CONFUSION_PICTURES]
     renderer("confusion").write_confusion(result, session.plan.spec.name, *pictures)

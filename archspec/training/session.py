@@ -14,7 +14,7 @@ from archspec import system
 from archspec.compile.expand import expand
 from archspec.data import augment, dataset
 from archspec.data.dataset import Data
-from archspec.data.ranging import unknown_range
+from archspec.data.fitting import misfits, unknown_range
 from archspec.data.splitting import SPLIT_RULE, SplitRule
 from archspec.errors import Diagnostic, Problem, RecipeError, UsageError
 from archspec.graph.graph import Graph
@@ -110,7 +110,7 @@ def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> None:
         nothing = Problem("value", f"nothing of `{graph.name}` can be trained: {why}")
         diagnostics.append(nothing.at(spec.source.span(("layers",))))
     weighted = recipe.class_weights if isinstance(recipe.class_weights, dict) else ()
-    for name, misfit in dataset.misfits(recipe.data, graph.input, outputs, weighted):
+    for name, misfit in misfits(recipe.data, graph.input, outputs, weighted):
         diagnostics.append(misfit.at(spec.source.span(spans.get(name, ("heads", name)))))
     if diagnostics:
         raise spec_error(spec.source, diagnostics)

@@ -1,7 +1,9 @@
-"""Augmentations: what is done at random to a batch of training images, as a recipe names it.
+"""Augmentations: random changes of batches of training images, as a recipe lists them.
 
-All is numpy on whole batches, and a function of its arguments and a random generator alone: the
-same generator gives the same batch. It comes between reading pixels and normalising them.
+They are applied to pixels before normalisation. Each is NumPy on whole batches, a pure function of
+its arguments and a random generator. That is why they are not those of a library: a resumed run
+must draw bit for bit the batches of an uninterrupted one, on every backend, and a recipe must be
+checked without importing an engine.
 """
 
 from __future__ import annotations
@@ -49,11 +51,11 @@ _CLASSES: Final[tuple[type[Augmentation], ...]] = (
 )
 
 AUGMENTATIONS: Final[Mapping[str, type[Augmentation]]] = {cls.name: cls for cls in _CLASSES}
-"""What a recipe's `augment` list may name."""
+"""The augmentations that a recipe's `augment` may list, by name."""
 
 
 def augmentation(value: Any) -> Augmentation:
-    """The augmentation that `name` or `{name: arguments}` says; raises ValueError."""
+    """Return the augmentation of `name` or `{name: arguments}`. Raises ValueError."""
     if isinstance(value, Augmentation):
         return value
     name: Any = value
@@ -74,7 +76,7 @@ def augmentation(value: Any) -> Augmentation:
 
 
 def augmentations(value: Any) -> tuple[Augmentation, ...]:
-    """The augmentations of a recipe's list, in its order; raises ValueError."""
+    """Return the augmentations of a recipe's list, in its order. Raises ValueError."""
     if not isinstance(value, list | tuple):
         raise ValueError(  # noqa: TRY004  (pydantic reads it)
             "write a list, as `[horizontal_flip, {random_crop: {padding: 4}}]`, "
@@ -84,13 +86,13 @@ def augmentations(value: Any) -> tuple[Augmentation, ...]:
 
 
 Augment: TypeAlias = Annotated[Augmentation, BeforeValidator(augmentation)]
-"""An item of the list as a field's type, so that what is wrong is said of its place."""
+"""An item of the list as a field's type, so that a mistake is reported at its place."""
 
 
 def fit(chosen: Sequence[Augmentation], sample: NDArray[Any]) -> tuple[Augmentation, ...]:
-    """The augmentations, knowing what they must of the training images, of which `sample` is.
+    """Return the augmentations fitted to a sample of the training images.
 
-    To be done once before `augment`, with pixels of the same range.
+    Call it once before `augment`, with pixels of the same range.
     """
     return tuple(one.fitted(sample) for one in chosen)
 
@@ -103,9 +105,9 @@ def augment(
     *,
     limits: Range | None,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """A batch changed by each augmentation in turn; see `Augmentation.__call__`.
+    """Return a batch changed by each augmentation in turn; see `Augmentation.__call__`.
 
-    `limits` may be None where none of them needs the range.
+    `limits` may be None if none of them needs the range.
     """
     for one in chosen:
         images, labels = one(images, labels, random, limits=limits or UNKNOWN)

@@ -1,4 +1,4 @@
-"""What every augmentation is: a frozen model of its arguments that changes batches at random."""
+"""The base class of augmentations: a frozen model of arguments that changes batches at random."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Alpha: TypeAlias = Annotated[
 ]
 Deviation: TypeAlias = Annotated[float, Gt(0), Le(1), Expect("a number above 0 that is at most 1")]
 Fill: TypeAlias = Literal["zero", "reflect", "edge"]
-"""What stands outside of an image: black, its mirror image (whose edge is not repeated), or the
-nearest pixel of its edge."""
+"""The pixels outside of an image: black, its mirror image (which does not repeat the edge), or the
+nearest pixel of the edge."""
 
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
@@ -54,17 +54,17 @@ Ratios: TypeAlias = Annotated[
 class Augmentation(BaseModel):
     """A random change of training images: its fields are its arguments, its docstring its help.
 
-    Written back as `{name: arguments}`, plain data that names every argument.
+    It is written as `{name: arguments}`, plain data with every argument.
     """
 
     # Schemas are built on first use: a recipe pays only for what it names.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     name: ClassVar[str]
-    """The word that a recipe uses."""
+    """The name in a recipe."""
 
     mixes_labels: ClassVar[bool] = False
-    """Whether an image may come to belong to several classes, which takes one-hot labels."""
+    """Whether an image can get several classes, which requires one-hot labels."""
 
     def __call__(
         self,
@@ -74,12 +74,15 @@ class Augmentation(BaseModel):
         *,
         limits: Range,
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Changed images and labels; the arguments stay as they are.
+        """Return changed images and labels; the given arrays stay as they are.
 
-        Images are (images, height, width, channels) in pixel values of which `limits` are black
-        and white, not normalised yet. Moving whole pixels keeps their dtype; what computes with
-        them makes them float32, still of the same range. Labels are (images, classes), float32,
-        where `mixes_labels`; otherwise they may be anything.
+        Args:
+            images: (images, height, width, channels), not normalised yet. Moving whole pixels
+                keeps their dtype; computing with values makes them float32 of the same range.
+            labels: (images, classes), float32, if `mixes_labels`; otherwise of any form.
+            random: The only source of chance.
+            limits: The values of black and white.
+
         """
         return self._change(images, random, limits), labels
 
@@ -90,30 +93,33 @@ class Augmentation(BaseModel):
 
     @property
     def needs_range(self) -> bool:
-        """Whether the change depends on the values of black and white, as filling with black."""
+        """Whether the change depends on the values of black and white."""
         return getattr(self, "fill", None) == "zero"
 
     def fitted(self, sample: NDArray[Any]) -> Self:  # noqa: ARG002  (most need none)
-        """The same, knowing what it must of the training images, of which `sample` is a part."""
+        """Return the augmentation fitted to a sample of the training images."""
         return self
 
     def misfit(self, shape: Shape, classes: int) -> Problem | None:  # noqa: ARG002
-        """Why this cannot augment images of `shape` for a network of so many classes."""
+        """Return why it cannot augment images of `shape` for a network with `classes` classes."""
         if shape.rank == 2:
             return None
         return Problem("shape", f"`{self.name}` is for images, not for an input of {shape}")
 
     @classmethod
     def parse(cls, arguments: Mapping[str, Any]) -> Self:
-        """Build from plain data; raise a ValueError in the language's own words."""
+        """Return the augmentation with the given arguments. Raises ValueError."""
+        # YAML and JSON have lists where the fields have tuples.
+        plain = {name: tuple(v) if isinstance(v, list) else v for name, v in arguments.items()}
         try:
-            return cls.model_validate(_plain(arguments))
+            return cls.model_validate(plain)
         except ValidationError as error:
-            raise ValueError("; ".join(cls._words(error, arguments))) from None
+            raise ValueError("; ".join(cls._messages(error, arguments))) from None
 
     @classmethod
-    def _words(cls, error: ValidationError, arguments: Mapping[str, Any]) -> list[str]:
-        found: dict[str, str] = {}
+    def _messages(cls, error: ValidationError, arguments: Mapping[str, Any]) -> list[str]:
+        """Return a message in archspec's own words for each wrong argument."""
+        messages: dict[str, str] = {}
         for item in error.errors(include_url=False, include_context=False, include_input=False):
             # A check of the whole augmentation has no argument of its own.
             argument = str(item["loc"][0]) if item["loc"] else ""
@@ -121,21 +127,16 @@ class Augmentation(BaseModel):
             match item["type"]:
                 case "extra_forbidden" | "invalid_key":
                     hint = suggestion(argument, cls.model_fields, what="its arguments")
-                    words = f"`{cls.name}` has no argument `{argument}`; {hint}"
+                    message = f"`{cls.name}` has no argument `{argument}`; {hint}"
                 case "value_error":
-                    words = f"{where}: {item['msg'].removeprefix('Value error, ')}"
+                    message = f"{where}: {item['msg'].removeprefix('Value error, ')}"
                 case _:
                     right = expectation(cls.model_fields[argument])
-                    words = f"{where} must be {right}, not {show(arguments[argument])}"
-            found.setdefault(argument, words)
-        return list(found.values())
+                    message = f"{where} must be {right}, not {show(arguments[argument])}"
+            messages.setdefault(argument, message)
+        return list(messages.values())
 
     @model_serializer
     def _write(self) -> str | dict[str, Any]:
         arguments = {name: getattr(self, name) for name in type(self).model_fields}
         return {self.name: arguments} if arguments else self.name
-
-
-def _plain(arguments: Mapping[str, Any]) -> dict[Any, Any]:
-    """With tuples for the lists that YAML and JSON have instead."""
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in arguments.items()}

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LUMA: Final = (0.299, 0.587, 0.114)
-"""How bright red, green and blue look (ITU-R BT.601)."""
+"""Weights of red, green and blue in brightness (ITU-R BT.601)."""
 
 BLUE_DIFFERENCE: Final = 0.492
 RED_DIFFERENCE: Final = 0.877
-"""Scales of the colour axes of YUV (ITU-R BT.470), on which a hue is an angle."""
+"""Scales of the colour axes of YUV (ITU-R BT.470), in whose plane a hue is an angle."""
 
 MOST_CHANNELS: Final = 256
-"""Whose covariance is taken: it has their square of values."""
+"""Largest number of channels whose covariance is computed: it has their square of values."""
 
 IMAGES_AT_ONCE: Final = 256
-"""To gather statistics: a sample may be larger than the memory for its float64."""
+"""Images measured at a time: a whole sample as float64 may be larger than memory."""
 
 Strength = Annotated[float, Ge(0), Le(1), Expect("a number from 0 to 1")]
 
@@ -36,9 +36,9 @@ Strength = Annotated[float, Ge(0), Le(1), Expect("a number from 0 to 1")]
 class ColorJitter(Augmentation):
     """Change the brightness, contrast, saturation and hue of each image, in this order.
 
-    Each by an amount of its own that is drawn evenly; then values are cut off at black and
-    white. Saturation and hue need red, green and blue, and leave grey images as they are. The
-    pixels become float32.
+    The amount of each change is drawn evenly; then values are clipped at black and white.
+    Saturation and hue need red, green and blue, and leave grey images as they are. The pixels
+    become float32.
     """
 
     name: ClassVar[str] = "color_jitter"
@@ -50,7 +50,7 @@ class ColorJitter(Augmentation):
     saturation: Strength = 0.0
     """Differences from grey are multiplied by 1 - this to 1 + this."""
     hue: Annotated[float, Ge(0), Le(0.5), Expect("a number from 0 to 0.5")] = 0.0
-    """How far colours turn either way, as a share of the whole circle, at the same brightness."""
+    """Largest turn of the hue either way, as a share of the circle, at constant brightness."""
 
     @property
     def needs_range(self) -> bool:
@@ -102,11 +102,11 @@ class ColorJitter(Augmentation):
 
 
 class PcaLighting(Augmentation):
-    """Change the colour of the light: move all pixels of an image along the data's main colours.
+    """Change the colour of the light: shift an image's pixels along the data's principal colours.
 
-    Krizhevsky et al. 2012, section 4.1: each principal component of the training images' colours
-    times its variance (of values from 0 to 1) times a normal random number, one for the whole
-    image. The pixels become float32, and are not cut off at black and white.
+    Krizhevsky et al. 2012, section 4.1: the sum of the principal components of the training
+    images' colours, each times its variance (of values from 0 to 1) and a normal random number, is
+    added to the whole image. The pixels become float32, and are not clipped at black and white.
     """
 
     name: ClassVar[str] = "pca_lighting"
@@ -139,8 +139,8 @@ class PcaLighting(Augmentation):
 
         if self._covariance is None:
             raise ValueError("`pca_lighting` is not fitted to the training images")
-        # Components times variances times normal numbers: distributed as the covariance times
-        # normal numbers, because the components are orthogonal and the normal does not know them.
+        # Components times variances times normal numbers have the distribution of the covariance
+        # times normal numbers: components are orthogonal, and the normal has no preferred axes.
         normal = random.normal(0, self.deviation / limits.span, (len(images), images.shape[-1]))
         light = normal @ np.array(self._covariance)
         lit: NDArray[np.float32] = images + light.astype(np.float32)[:, np.newaxis, np.newaxis]
@@ -154,9 +154,9 @@ def recolour(
     saturation: NDArray[np.float64],
     turns: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """Images with their colours changed, each by its own factors and turns of the hue.
+    """Return images with changed colours, each by its own factors and turn of the hue.
 
-    All four changes are linear, so each image's are one matrix and one offset.
+    All four changes are linear, so they are one matrix and one offset for each image.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -179,7 +179,10 @@ def recolour(
 def colour_matrices(
     saturation: NDArray[np.float64], turns: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(images, 3, 3), by which a pixel is multiplied from the left: grey stays as it is."""
+    """Return matrices, (images, 3, 3), that pixels are multiplied by from the left.
+
+    They keep brightness and leave grey as it is.
+    """
     import numpy as np  # noqa: PLC0415
 
     red, green, blue = LUMA
@@ -196,7 +199,7 @@ def colour_matrices(
 
 
 def covariance(images: NDArray[Any]) -> NDArray[np.float64]:
-    """(channels, channels), over all pixels of all images."""
+    """Return the covariance of the channels over all pixels, (channels, channels)."""
     import numpy as np  # noqa: PLC0415
 
     channels = images.shape[-1]

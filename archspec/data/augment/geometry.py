@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_Part = Annotated[float, Ge(0), Lt(1), Expect("a number from 0 to below 1")]
+_ShiftShare = Annotated[float, Ge(0), Lt(1), Expect("a number from 0 to below 1")]
 
 
 class _Geometric(Augmentation):
@@ -43,13 +43,13 @@ class _Geometric(Augmentation):
 class HorizontalFlip(_Geometric):
     """Mirror images left to right.
 
-    Not for letters, digits, or whatever else has a left and a right.
+    Not for letters, digits, or anything else whose mirror image means something else.
     """
 
     name: ClassVar[str] = "horizontal_flip"
 
     probability: Probability = 0.5
-    """How likely it is for each image."""
+    """Probability for each image."""
 
     def _move(self, images: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
         return flip(images, random.random(len(images)) < self.probability, axis=2)
@@ -58,20 +58,20 @@ class HorizontalFlip(_Geometric):
 class VerticalFlip(_Geometric):
     """Turn images upside down.
 
-    For what has no up and down, as seen from above or through a microscope.
+    For pictures without up and down, such as those from above or through a microscope.
     """
 
     name: ClassVar[str] = "vertical_flip"
 
     probability: Probability = 0.5
-    """How likely it is for each image."""
+    """Probability for each image."""
 
     def _move(self, images: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
         return flip(images, random.random(len(images)) < self.probability, axis=1)
 
 
 class RandomCrop(Augmentation):
-    """Pad images on all sides and cut their own extent out of that, each at a place of its own.
+    """Pad images on all sides and crop them to their own extent, each at a random place.
 
     He et al. 2016 (arXiv:1512.03385), section 4.2, for CIFAR: 4 pixels of zeros.
     """
@@ -79,9 +79,9 @@ class RandomCrop(Augmentation):
     name: ClassVar[str] = "random_crop"
 
     padding: Count = 4
-    """Pixels on each side, which is how far an image may move."""
+    """Pixels on each side: an image moves by up to as many."""
     fill: Fill = "zero"
-    """What they are: zero (black), reflect, or edge (its pixels repeated)."""
+    """Value of the pixels added: zero (black), reflect, or edge (its pixels repeated)."""
 
     def misfit(self, shape: Shape, classes: int) -> Problem | None:
         misfit = super().misfit(shape, classes)
@@ -101,16 +101,16 @@ class RandomCrop(Augmentation):
 
 
 class Shift(Augmentation):
-    """Move images up or down and to a side by whole pixels, each as far as chance has it."""
+    """Shift images up or down and sideways by a random number of whole pixels."""
 
     name: ClassVar[str] = "shift"
 
-    vertical: _Part = 0.1
-    """How far up or down at most, as a share of the height."""
-    horizontal: _Part = 0.1
-    """How far to a side at most, as a share of the width."""
+    vertical: _ShiftShare = 0.1
+    """Largest shift up or down, as a share of the height."""
+    horizontal: _ShiftShare = 0.1
+    """Largest shift to either side, as a share of the width."""
     fill: Fill = "zero"
-    """What comes into sight: zero (black), reflect, or edge (its pixels repeated)."""
+    """Value of the pixels uncovered: zero (black), reflect, or edge (its pixels repeated)."""
 
     def misfit(self, shape: Shape, classes: int) -> Problem | None:
         misfit = super().misfit(shape, classes)
@@ -133,7 +133,7 @@ class Shift(Augmentation):
 
 
 class RandomResizedCrop(_Geometric):
-    """Cut a rectangle out of each image and stretch it to the image's extent, bilinear.
+    """Cut a rectangle out of each image and stretch it to the image's extent, bilinearly.
 
     Szegedy et al. 2015 (arXiv:1409.4842), section 6, for ImageNet. The pixels become float32.
     """
@@ -159,7 +159,7 @@ class RandomResizedCrop(_Geometric):
 
 
 class Rotation(Augmentation):
-    """Turn images about their centre, either way, bilinear.
+    """Rotate images about their centre, either way, bilinearly.
 
     The pixels become float32.
     """
@@ -169,9 +169,9 @@ class Rotation(Augmentation):
     degrees: Annotated[
         float, Gt(0), Le(180), Expect("a number above 0 that is at most 180, as 15")
     ] = 15.0
-    """How far at most; each image's angle is drawn evenly."""
+    """Largest angle, in degrees; each image's is drawn evenly."""
     fill: Fill = "zero"
-    """What comes into the corners: zero (black), reflect, or edge (its pixels repeated)."""
+    """Value of the pixels in the corners: zero (black), reflect, or edge (its pixels repeated)."""
 
     def _change(
         self, images: NDArray[Any], random: np.random.Generator, limits: Range
@@ -181,7 +181,7 @@ class Rotation(Augmentation):
 
 
 def flip(images: NDArray[Any], chosen: NDArray[np.bool_], axis: int) -> NDArray[Any]:
-    """With the chosen images mirrored along `axis`."""
+    """Return images of which the chosen ones are mirrored along `axis`."""
     import numpy as np  # noqa: PLC0415
 
     flipped = images.copy()
@@ -192,7 +192,7 @@ def flip(images: NDArray[Any], chosen: NDArray[np.bool_], axis: int) -> NDArray[
 def rotate(
     images: NDArray[Any], degrees: NDArray[np.float64], fill: Fill, black: float = 0.0
 ) -> NDArray[np.float32]:
-    """Each image turned anticlockwise by its own angle."""
+    """Return images rotated anticlockwise, each by its own angle."""
     import numpy as np  # noqa: PLC0415
 
     height, width = images.shape[1:3]
@@ -201,7 +201,7 @@ def rotate(
     middle, centre = (height - 1) / 2, (width - 1) / 2
     y = (np.arange(height) - middle)[:, np.newaxis]
     x = np.arange(width) - centre
-    # The sine of half a turn is not quite 0: rounded, its pixels land on pixels.
+    # The sine of half a turn is not exactly 0: rounding makes pixels land on pixels.
     rows = np.round(cosine * y + sine * x + middle, 6)
     columns = np.round(cosine * x - sine * y + centre, 6)
     return interpolate(images, rows, columns, fill, black)
@@ -215,7 +215,7 @@ def _moved(
     random: np.random.Generator,
     black: float,
 ) -> NDArray[Any]:
-    """Each image moved by at most so many rows and columns."""
+    """Return images moved by up to `rows` rows and `columns` columns, each at random."""
     count, height, width, _ = images.shape
     tops = random.integers(0, 2 * rows, size=(count,), endpoint=True)
     lefts = random.integers(0, 2 * columns, size=(count,), endpoint=True)
@@ -225,7 +225,10 @@ def _moved(
 def _stretched(
     starts: NDArray[np.float64], lengths: NDArray[np.float64], extent: int
 ) -> NDArray[np.float64]:
-    """(images, extent): where the new pixels of an axis lie on the old one, centres aligned."""
+    """Return the places of the new pixels of an axis on the old one, (images, extent).
+
+    Pixel centres are aligned.
+    """
     import numpy as np  # noqa: PLC0415
 
     places = (np.arange(extent) + 0.5) / extent

@@ -1,6 +1,6 @@
 """Augmentations that mix the images of a batch, and their labels in the same shares.
 
-What is drawn holds for the whole batch, as in the papers' own code: each image is mixed with
+The share is drawn once for the whole batch, as in the papers' own code: each image is mixed with
 another one of the batch, in a random order.
 """
 
@@ -51,23 +51,24 @@ class _Mixing(Augmentation):
         share: float,
         random: np.random.Generator,
     ) -> tuple[NDArray[Any], float]:
-        """Mixed images, and the share that each image has in its place."""
+        """Return mixed images, and the share of the original image in each."""
         raise NotImplementedError
 
 
 class Mixup(_Mixing):
     """Blend each image with another of its batch, and their labels in the same shares.
 
-    Zhang et al. 2018 (arXiv:1710.09412), section 2. The pixels become float32. It needs a loss
-    that takes one-hot labels.
+    Zhang et al. 2018 (arXiv:1710.09412), section 2. The pixels become float32. It requires a loss
+    of one-hot labels.
     """
 
     name: ClassVar[str] = "mixup"
 
     alpha: Alpha = 0.2
-    """Of the beta distribution of the shares: near 0 most are about 0 or 1; at 1 all as likely."""
+    """Parameter of the shares' beta distribution: near 0, most shares are close to 0 or 1; at 1,
+    all are equally likely."""
     probability: Probability = 1.0
-    """How likely it is for each batch."""
+    """Probability for each batch."""
 
     def _mix(
         self,
@@ -82,15 +83,16 @@ class Mixup(_Mixing):
 class CutMix(_Mixing):
     """Paste a rectangle of another image of the batch, and mix the labels by its area.
 
-    Yun et al. 2019 (arXiv:1905.04899), section 3.1. It needs a loss that takes one-hot labels.
+    Yun et al. 2019 (arXiv:1905.04899), section 3.1. It requires a loss of one-hot labels.
     """
 
     name: ClassVar[str] = "cutmix"
 
     alpha: Alpha = 1.0
-    """Of the beta distribution of the share that is kept: at 1 all are as likely."""
+    """Parameter of the beta distribution of the share that is kept: at 1, all are equally
+    likely."""
     probability: Probability = 1.0
-    """How likely it is for each batch."""
+    """Probability for each batch."""
 
     def _mix(
         self,
@@ -109,7 +111,7 @@ class CutMix(_Mixing):
 
 
 def blend(ours: NDArray[Any], theirs: NDArray[Any], share: float) -> NDArray[np.float32]:
-    """The weighted mean, of which `ours` has `share`."""
+    """Return the weighted mean, in which `ours` has the weight `share`."""
     import numpy as np  # noqa: PLC0415
 
     mixed = theirs * np.float32(1 - share)
@@ -118,7 +120,7 @@ def blend(ours: NDArray[Any], theirs: NDArray[Any], share: float) -> NDArray[np.
 
 
 def _stretch(random: np.random.Generator, extent: int, kept: float) -> slice:
-    """The rectangle's pixels of an axis: around a random one, cut off at the image's edge."""
+    """Return the rectangle's pixels on an axis: around a random one, clipped at the edges."""
     length = round(extent * math.sqrt(1 - kept))
     start = int(random.integers(extent)) - length // 2
     return slice(max(0, start), min(extent, start + length))

@@ -1,4 +1,4 @@
-"""Augmentations that add noise, or put it in place of a part of an image."""
+"""Augmentations that add noise, or replace a part of an image by it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 class GaussianNoise(Augmentation):
     """Add normal noise to every value.
 
-    The pixels become float32, and are not cut off at black and white, which would make dark
-    places lighter.
+    The pixels become float32, and are not clipped at black and white, which would make dark places
+    lighter.
     """
 
     name: ClassVar[str] = "gaussian_noise"
 
     deviation: Deviation = 0.05
-    """The noise's standard deviation, as a share of the way from black to white."""
+    """Standard deviation of the noise, as a share of the range from black to white."""
 
     @property
     def needs_range(self) -> bool:
@@ -48,7 +48,7 @@ class GaussianNoise(Augmentation):
 
 
 class RandomErasing(Augmentation):
-    """Erase a rectangle of an image, so that no part of what it shows is relied on alone.
+    """Erase a rectangle of an image, so that the network cannot rely on a single part.
 
     Zhong et al. 2020 (arXiv:1708.04896), algorithm 1.
     """
@@ -56,13 +56,13 @@ class RandomErasing(Augmentation):
     name: ClassVar[str] = "random_erasing"
 
     probability: Probability = 0.5
-    """How likely it is for each image."""
+    """Probability for each image."""
     area: Shares = (0.02, 0.4)
     """The rectangle's share of the image, from the smallest to the largest."""
     ratio: Ratios = (0.3, 1 / 0.3)
     """Its width as a multiple of its height, from the smallest to the largest."""
     fill: Literal["noise", "zero"] = "noise"
-    """What it becomes: noise (each value drawn evenly from black to white) or zero (black)."""
+    """New content: noise (each value drawn evenly from black to white) or zero (black)."""
 
     @property
     def needs_range(self) -> bool:
@@ -95,7 +95,7 @@ class RandomErasing(Augmentation):
 def _within(
     random: np.random.Generator, lengths: NDArray[np.float64], extent: int
 ) -> NDArray[np.bool_]:
-    """(images, extent): which pixels of an axis lie in a stretch of so many, placed at random."""
+    """Return which pixels of an axis are in a random stretch of each length, (images, extent)."""
     import numpy as np  # noqa: PLC0415
 
     whole = np.clip(np.round(lengths), 1, extent).astype(np.intp)[:, np.newaxis]

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PIXELS_AT_ONCE: Final = 2**13
-"""To interpolate: what is computed in between should stay in the processor's cache."""
+"""Pixels interpolated at a time, so that intermediate values stay in the processor's cache."""
 
 TRIES: Final = 10
-"""How often a rectangle is drawn before one that does not fit into its image is made to."""
+"""Attempts to draw a rectangle that fits into its image, before one that does not is cut."""
 
 
 def pad(
     images: NDArray[Any], rows: int, columns: int, fill: Fill, black: float = 0.0
 ) -> NDArray[Any]:
-    """So many more rows above and below, and columns left and right."""
+    """Return images with `rows` more rows above and below, and `columns` more on either side."""
     import numpy as np  # noqa: PLC0415
 
     sides = ((0, 0), (rows, rows), (columns, columns), (0, 0))
@@ -40,13 +40,13 @@ def pad(
 def windows(
     images: NDArray[Any], tops: NDArray[np.intp], lefts: NDArray[np.intp], extent: tuple[int, int]
 ) -> NDArray[Any]:
-    """The window of `extent` of each image whose first pixel is at its top and left."""
+    """Return a window of each image, of `extent`, whose first pixel is at its `tops`, `lefts`."""
     import numpy as np  # noqa: PLC0415
 
     count, height, width, channels = images.shape
     images = np.ascontiguousarray(images)
     image, row, column, value = images.strides
-    # Every window there is, as rows of values that lie side by side: copied as fast as memory is.
+    # A view of every possible window, with rows of adjacent values: copied at memory speed.
     every = np.lib.stride_tricks.as_strided(
         images,
         (count, height - extent[0] + 1, width - extent[1] + 1, extent[0], extent[1] * channels),
@@ -64,10 +64,10 @@ def interpolate(
     fill: Fill,
     black: float = 0.0,
 ) -> NDArray[np.float32]:
-    """Each image's values at positions between its pixels, bilinear, as float32.
+    """Return each image's values at positions between its pixels, bilinearly, as float32.
 
-    `rows` and `columns` are (images, new height, new width), where either extent may be 1 to be
-    repeated, and count from the centre of the first pixel.
+    `rows` and `columns` are (images, new height, new width), counted from the centre of the first
+    pixel. Either extent may be 1, and is then repeated.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -116,7 +116,7 @@ def _interpolate(
 def _neighbours(
     positions: NDArray[np.floating], extent: int, fill: Fill
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """The pixels before and after each position, and how far it is on the way between them."""
+    """Return the pixels before and after each position, and its distance from the former."""
     import numpy as np  # noqa: PLC0415
 
     last = extent - 1
@@ -135,9 +135,9 @@ def rectangles(
     area: tuple[float, float],
     ratio: tuple[float, float],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Heights and widths in pixels of rectangles inside an image of `extent`.
+    """Return heights and widths, in pixels, of random rectangles inside an image of `extent`.
 
-    Their share of its area is drawn evenly; of width to height, the logarithm is.
+    Their share of its area is drawn evenly, and so is the logarithm of width by height.
     """
     import numpy as np  # noqa: PLC0415
 

@@ -1,20 +1,21 @@
-"""`arrays`: images and labels as NumPy keeps them, in an .npz file or in a directory of .npy files.
+"""`arrays`: images and labels as NumPy saves them, in an .npz file or in a folder of .npy files.
 
-An .npz is read into memory, only what is named; an .npy is mapped, and may be larger than that.
-Pickles are refused: to read one is to run it.
+The named arrays of an .npz are read into memory; an .npy is mapped, and may be larger than memory.
+Pickles are refused: reading a pickle runs it.
 """
 
 from __future__ import annotations
 
+import math
 import zipfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import zlib
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from archspec.data.classes import check_names
-from archspec.data.examples import MOST_CLASSES, LabelledImages, Preview
-from archspec.data.pixels import free_memory
+from archspec.data.examples import LabelledImages, Preview
+from archspec.data.fileaccess import check_memory, missing_file, reading
+from archspec.data.names import MOST_CLASSES, check_names
 from archspec.data.values import measure
 from archspec.errors import UsageError, suggestion
 from archspec.ops.shape import Shape
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from archspec.data.recipe import DataRecipe
 
 MOST_NUMBERS: Final = 12
-"""How many labels a message writes out."""
+"""Labels that a message writes out."""
 
 NAMES: Final = {"images": ("x", "images"), "labels": ("y", "labels")}
-"""What arrays are called unless the recipe says."""
+"""Names of the arrays unless the recipe gives others."""
 
 
 class _Header(NamedTuple):
@@ -38,7 +39,7 @@ class _Header(NamedTuple):
 
 
 def preview(recipe: DataRecipe, input_shape: Shape) -> Preview:
-    """The classes, and the extent of an image."""
+    """Return the classes and the shape of an image."""
     path = Path(recipe.path or "")
     keys = _keys(path, recipe)
     header = _header(path, keys["images"])
@@ -47,7 +48,7 @@ def preview(recipe: DataRecipe, input_shape: Shape) -> Preview:
 
 
 def load(recipe: DataRecipe, input_shape: Shape) -> LabelledImages:
-    """The images, of which every value has been looked at, and the labels."""
+    """Return the images, with every value measured, and the labels."""
     import numpy as np  # noqa: PLC0415
 
     path = Path(recipe.path or "")
@@ -78,60 +79,60 @@ def load(recipe: DataRecipe, input_shape: Shape) -> LabelledImages:
 
 
 def unlabelled(path: Path) -> NDArray[Any]:
-    """The array in an .npy file, or the images in an .npz file: the only array of one, or x."""
+    """Return the array in an .npy file, or the images in an .npz file: its only array, or x."""
     if path.suffix == ".npy":
         if not path.is_file():
-            raise UsageError(f"there is no file {path}")
+            raise missing_file(path)
         return read(path.parent, path.stem)
-    found = _names(path)
-    keys = found if len(found) == 1 else [key for key in NAMES["images"] if key in found]
+    names = _names(path)
+    keys = names if len(names) == 1 else [key for key in NAMES["images"] if key in names]
     if not keys:
-        hint = suggestion("", found, what="it has")
+        hint = suggestion("", names, what="it has")
         raise UsageError(f"{path} has no `{'` or `'.join(NAMES['images'])}`; {hint}")
     return read(path, keys[0])
 
 
 def _with_channels(shape: tuple[int, ...], wanted: Shape) -> tuple[int, ...]:
-    """Grey images may be stored without an axis for their one channel."""
+    """Return a shape with its axis for the channel, which grey images may be stored without."""
     return (*shape, 1) if len(shape) == len(wanted) else shape
 
 
 def _keys(path: Path, recipe: DataRecipe) -> dict[str, str]:
-    """What images and labels are called."""
-    found = _names(path)
+    """Return the names of the arrays of images and labels."""
+    names = _names(path)
     keys = {}
     for role, defaults in NAMES.items():
         given: str | None = getattr(recipe, role)
-        key = given or next((name for name in defaults if name in found), None)
+        key = given or next((name for name in defaults if name in names), None)
         if key is None:
-            hint = suggestion("", found, what="it has")
+            hint = suggestion("", names, what="it has")
             raise UsageError(
-                f"{path} has no `{'` or `'.join(defaults)}`; say which array is the {role}, "
-                f"as `{role}: NAME`; {hint}"
+                f"{path} has no `{'` or `'.join(defaults)}`; name the array of {role}: "
+                f"`{role}: NAME`; {hint}"
             )
-        if key not in found:
-            hint = suggestion(key, found, what="it has")
+        if key not in names:
+            hint = suggestion(key, names, what="it has")
             raise UsageError(f"{path} has no array `{key}`; {hint}")
         keys[role] = key
     return keys
 
 
 def without_labels(path: Path) -> str:
-    """What is wrong with a file that is no .npz, and what would be right."""
+    """Return what is wrong with a file that is not an .npz, and what to write instead."""
     if path.suffix.lower() != ".npy":
         return "is neither an .npz file nor a folder of .npy files"
     return (
-        "is a single array, and labels are needed too: save both in an .npz file, as by "
+        "is a single array, and labels are needed too: save both in an .npz file, with "
         "`numpy.savez(path, x=images, y=labels)`, or in a folder as x.npy and y.npy"
     )
 
 
 def _names(path: Path) -> list[str]:
-    with _explained(path):
+    with _reading(path):
         if path.is_dir():
             return sorted(file.stem for file in path.glob("*.npy"))
         if not path.exists():
-            raise UsageError(f"there is no file {path}")
+            raise missing_file(path)
         if path.suffix.lower() != ".npz":
             raise UsageError(f"{path} {without_labels(path)}")
         with zipfile.ZipFile(path) as archive:
@@ -139,27 +140,17 @@ def _names(path: Path) -> list[str]:
         return sorted(name.removesuffix(".npy") for name in names if name.endswith(".npy"))
 
 
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Make what a file's readers raise an error that says which file."""
-    import zlib  # noqa: PLC0415
-
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-        # RuntimeError: what zipfile says of an encrypted file.
-        raise UsageError(f"{path} is damaged, or no file of NumPy's: {error}") from None
-    except (NotImplementedError, MemoryError, OverflowError) as error:
-        raise UsageError(f"{path} cannot be read: {error or 'too large'}") from None
+def _reading(path: Path) -> AbstractContextManager[None]:
+    # RuntimeError is for encrypted files, MemoryError and OverflowError for impossible extents.
+    damage = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError)
+    return reading(path, *damage, OverflowError, kind="a NumPy file")
 
 
 def _header(path: Path, key: str) -> _Header:
-    """The shape and the type of an array, of which nothing more is read."""
+    """Return the shape and the type of an array, without reading its values."""
     from numpy.lib import format as npy  # noqa: PLC0415
 
-    with _explained(path), ExitStack() as stack:
+    with _reading(path), ExitStack() as stack:
         if path.is_dir():
             file: Any = stack.enter_context((path / f"{key}.npy").open("rb"))
         else:
@@ -170,7 +161,7 @@ def _header(path: Path, key: str) -> _Header:
         shape, _, dtype = read(file)
     if dtype.hasobject:
         raise UsageError(
-            f"`{key}` in {path} holds Python objects, which are not read; "
+            f"`{key}` in {path} holds Python objects, which archspec does not read; "
             "save an array of numbers, with one shape for all images"
         )
     if not shape:
@@ -179,54 +170,45 @@ def _header(path: Path, key: str) -> _Header:
 
 
 def read(path: Path, key: str) -> NDArray[Any]:
-    """An array of an .npz file, or one that stays in its .npy file."""
+    """Return an array: of an .npz file in memory, of a folder mapped from its .npy file."""
     import numpy as np  # noqa: PLC0415
 
     header = _header(path, key)
     if path.is_dir():
-        with _explained(path / f"{key}.npy"):
+        with _reading(path / f"{key}.npy"):
             if 0 in header.shape:  # nothing to map
                 return np.empty(header.shape, header.dtype)
             return cast("NDArray[Any]", np.load(path / f"{key}.npy", mmap_mode="r"))
-    size = header.dtype.itemsize
-    for extent in header.shape:
-        size *= extent
-    if size > (free := free_memory()):
-        raise UsageError(
-            f"`{key}` in {path} takes {size / 2**30:,.1f} GiB, but {free / 2**30:,.1f} GiB of "
-            "memory are free; save it as an .npy file, which is read where it lies"
-        )
-    with _explained(path), np.load(path, allow_pickle=False) as archive:
+    size = header.dtype.itemsize * math.prod(header.shape)
+    hint = "; save it as an .npy file in a folder, which is not read into memory"
+    check_memory(f"`{key}` in {path}", size, hint)
+    with _reading(path), np.load(path, allow_pickle=False) as archive:
         return cast("NDArray[Any]", archive[key])
 
 
 def _read_labels(
     path: Path, key: str, recipe: DataRecipe
 ) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-    """A number from 0 for each example, and the names of the classes."""
+    """Return a number from 0 for each example, and the names of the classes."""
     values, where = read(path, key), f"`{key}` in {path}"
     labels, class_names = _labels(values, where)
     least, most = int(labels.min()), int(labels.max())
     if least > 0 and recipe.classes is None:  # names and one-hot rows may lack one by chance
+        numbers = sorted(set(labels.tolist()))
+        if len(numbers) > MOST_NUMBERS:
+            numbers = [*numbers[:2], "...", numbers[-1]]
         raise UsageError(
-            f"{where}: labels count from 0, but these are from {least} to {most}, and 0 never "
-            f"occurs; save them as `{key} - {least}`, or choose those that occur, as "
-            f"`classes: [{_few(sorted(set(labels.tolist())))}]`"
+            f"{where}: labels count from 0, but these are from {least} to {most}; save them as "
+            f"`{key} - {least}`, or choose those that occur: "
+            f"`classes: [{', '.join(map(str, numbers))}]`"
         )
     return labels, class_names
 
 
-def _few(numbers: list[int]) -> str:
-    """All of a few numbers, or the first and the last."""
-    if len(numbers) > MOST_NUMBERS:
-        return f"{numbers[0]}, {numbers[1]}, ..., {numbers[-1]}"
-    return ", ".join(map(str, numbers))
-
-
 def _labels(values: NDArray[Any], where: str) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-    """A number from 0 for each example, and the names of the classes.
+    """Return a number from 0 for each example, and the names of the classes.
 
-    From numbers, names (also of bytes, in UTF-8), or a row for each example with a single 1 in it.
+    `values` are numbers, names (also as bytes, in UTF-8), or one-hot rows.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -235,8 +217,8 @@ def _labels(values: NDArray[Any], where: str) -> tuple[NDArray[np.int32], tuple[
     if len(values) == 0:
         raise UsageError(f"{where} is empty")
     if values.dtype.kind in "SU" and values.ndim == 1:
-        found, numbers = np.unique(values, return_inverse=True)
-        names = tuple(_text(name, where) for name in found.tolist())
+        different, numbers = np.unique(values, return_inverse=True)
+        names = tuple(_text(name, where) for name in different.tolist())
         check_names(names, where)
         return numbers.astype(np.int32), names
     if values.ndim not in {1, 2} or values.dtype.kind not in "biuf":
@@ -246,18 +228,18 @@ def _labels(values: NDArray[Any], where: str) -> tuple[NDArray[np.int32], tuple[
         )
     if values.ndim == 2:
         right = ((values == 0) | (values == 1)).all(axis=1) & ((values == 1).sum(axis=1) == 1)
-        _all_right(right, values, where, "a row with one 1 and else 0")
+        _check_all(right, values, where, "a row with a single 1 and otherwise 0")
         numbers, count = values.argmax(axis=1), values.shape[1]
     else:
         right = (values >= 0) & (values < MOST_CLASSES) & (values == np.floor(values))
-        _all_right(right, values, where, f"a whole number from 0 to {MOST_CLASSES - 1:,}")
+        _check_all(right, values, where, f"a whole number from 0 to {MOST_CLASSES - 1:,}")
         numbers = values.astype(np.int64)
         count = int(numbers.max()) + 1
     return numbers.astype(np.int32), tuple(map(str, range(count)))
 
 
 def _text(name: str | bytes, where: str) -> str:
-    """A class's name."""
+    """Return a class's name."""
     if isinstance(name, str):
         return name
     try:
@@ -267,7 +249,7 @@ def _text(name: str | bytes, where: str) -> str:
 
 
 def _groups(values: NDArray[Any], count: int, where: str) -> list[str]:
-    """The group of each image, as text."""
+    """Return the group of each image, as text."""
     if values.shape not in {(count,), (count, 1)} or values.dtype.kind not in "biufSU":
         raise UsageError(
             f"{where} must be a number or a name for each of {count:,} images, "
@@ -276,7 +258,8 @@ def _groups(values: NDArray[Any], count: int, where: str) -> list[str]:
     return [str(value) for value in values.ravel().tolist()]
 
 
-def _all_right(right: NDArray[np.bool_], values: NDArray[Any], where: str, what: str) -> None:
+def _check_all(right: NDArray[np.bool_], values: NDArray[Any], where: str, what: str) -> None:
+    """Raise `UsageError` for the first label that is not `right`."""
     if right.all():
         return
     wrong = int((~right).sum())

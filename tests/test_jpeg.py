@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from archspec.data import jpeg
-from archspec.data.images import UnreadableError, decode, inspect
+from archspec.data.imagefile import UnreadableError
+from archspec.data.images import decode, inspect
 from archspec.data.jpeg import halvings
 from archspec.ops.shape import Shape
 

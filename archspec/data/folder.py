@@ -1,4 +1,4 @@
-"""`folder`: a directory of images for each class, or train/, val/ and test/ of such."""
+"""`folder`: a directory of images for each class, or train/, val/ and test/ with one for each."""
 
 from __future__ import annotations
 
@@ -8,16 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from archspec.data import filetypes, inspection, sources
-from archspec.data.examples import (
-    PARTS,
-    TRAIN,
-    LabelledImages,
-    Preview,
-    Skipped,
-    is_displayable,
-    legible,
-)
+from archspec.data import filetypes, inspection
+from archspec.data.examples import LabelledImages, Preview, Skipped
+from archspec.data.fileaccess import byte_count, missing_file, reading
+from archspec.data.names import PARTS, TRAIN, is_displayable, legible
+from archspec.data.sources import FILE_SUFFIXES
 from archspec.errors import UsageError
 from archspec.ops.shape import Shape
 
@@ -25,61 +20,56 @@ if TYPE_CHECKING:
     from archspec.data.recipe import DataRecipe
 
 TABLES: Final = (".csv", ".tsv", ".parquet")
-"""How files end that may say the classes of images beside them."""
+"""Suffixes of files that may give the classes of images beside them."""
 
 MOST_NAMED: Final = 5
-"""How many files a message names."""
+"""Files that a message names."""
 
 
 class _FolderLayout(NamedTuple):
-    """Which directories hold what: of each part, the classes by name."""
+    """The classes, and the directory of each by part and name."""
 
     class_names: tuple[str, ...]
     directories: dict[int, dict[str, Path]]
 
 
-class _File(NamedTuple):
-    path: str
-    label: int
-    part: int
-
-
 def preview(recipe: DataRecipe, _: Shape) -> Preview:
-    """The classes, by the names of their directories."""
+    """Return the classes, by the names of their directories."""
     return Preview(_layout(Path(recipe.path or "")).class_names, None)
 
 
 def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
-    """The images of a folder, each file looked at."""
+    """Return the images of a folder, each inspected."""
     root = Path(recipe.path or "")
     layout = _layout(root)
-    files: list[_File] = []
-    strangers: list[Skipped] = []
+    paths, labels, parts = list[str](), list[int](), list[int]()
+    others: list[Skipped] = []
     for part, classes in layout.directories.items():
         for label, name in enumerate(layout.class_names):
             for path in _walk(classes[name]):
                 if _is_picture(path):
-                    files.append(_File(path, label, part))
+                    paths.append(path)
+                    labels.append(label)
+                    parts.append(part)
                 else:
-                    strangers.append((legible(path), "not a picture"))
-    paths = [file.path for file in files]
+                    others.append((legible(path), "not a picture"))
     listing = inspection.ImageListing(
         name=f"folder {root}",
         where=str(root),
         class_names=layout.class_names,
         names=paths,
         identities=[str(Path(path).relative_to(root)) for path in paths],
-        labels=[file.label for file in files],
-        parts=[file.part for file in files] if len(layout.directories) > 1 else None,
+        labels=labels,
+        parts=parts if len(layout.directories) > 1 else None,
         get=lambda i: Path(paths[i]),
-        lengths=[inspection.length(path) for path in paths],
-        strangers=tuple(strangers),
+        lengths=[byte_count(path) for path in paths],
+        left_out=tuple(others),
     )
     return inspection.load(recipe, listing)
 
 
 def _is_picture(path: str) -> bool:
-    """Whether a file is a picture by its name, or else by its first bytes."""
+    """Return whether a file is a picture by its name, or else by its first bytes."""
     if filetypes.by_suffix(path):
         return True
     try:
@@ -90,7 +80,7 @@ def _is_picture(path: str) -> bool:
 
 
 def _layout(root: Path) -> _FolderLayout:
-    """How a folder is laid out. Raises `UsageError` where it is in no way that can be read."""
+    """Return how a folder is laid out. Raises `UsageError` if it has not the form of a data set."""
     top = _directories(root)
     parts: dict[int, Path] = {}
     for name, path in top.items():
@@ -100,10 +90,10 @@ def _layout(root: Path) -> _FolderLayout:
         if part is not None:
             parts[part] = path
     if TRAIN in parts and len(parts) > 1:
-        if strangers := sorted(set(top) - {path.name for path in parts.values()}):
+        if others := sorted(set(top) - {path.name for path in parts.values()}):
             raise UsageError(
-                f"`{strangers[0]}` stands beside {parts[TRAIN].name}/ in {root}: "
-                "is it a class, or a part of the data? Move it"
+                f"{root} has `{others[0]}` beside {parts[TRAIN].name}/, where only val/ and test/ "
+                "may be: move it, or if it is a class, move it into train/"
             )
         classes = {part: _directories(path) for part, path in parts.items()}
     elif parts and len(parts) == len(top) and TRAIN not in parts:
@@ -113,26 +103,26 @@ def _layout(root: Path) -> _FolderLayout:
     elif TRAIN in parts and (alike := _laid_out_alike(parts[TRAIN], top.values())):
         raise UsageError(
             f"{parts[TRAIN].name}/ and {alike.name}/ in {root} hold folders of the same names: "
-            f"call {alike.name}/ val or test, as parts of the data are called, or move it"
+            f"rename {alike.name}/ to val or test if its images are for that, or move it"
         )
     else:
         classes = {TRAIN: top}
     names = tuple(sorted(classes[TRAIN]))
-    for part, found in classes.items():
-        if odd := sorted(set(found) ^ set(names)):
-            where, other = (part, TRAIN) if odd[0] in found else (TRAIN, part)
+    for part, directories in classes.items():
+        if odd := sorted(set(directories) ^ set(names)):
+            where, other = (part, TRAIN) if odd[0] in directories else (TRAIN, part)
             raise UsageError(
                 f"the class `{odd[0]}` is in {parts[where]}, but not in {parts[other]}"
                 + (f", and {len(odd) - 1} more differ" if len(odd) > 1 else "")
             )
     if len(names) < 2:
-        there = f"there is only `{names[0]}`" if names else "there is none"
-        raise UsageError(f"{root} must have a directory for each of two classes or more; {there}")
+        present = f"there is only `{names[0]}`" if names else "there is none"
+        raise UsageError(f"{root} must have a directory for each of two classes or more; {present}")
     return _FolderLayout(names, classes)
 
 
 def _laid_out_alike(train: Path, others: Iterable[Path]) -> Path | None:
-    """A directory in which several others are called as in `train`, which classes are not."""
+    """Return a directory that has several directories of the same names as `train`: not a class."""
 
     def inner(directory: Path) -> set[str]:
         with suppress(OSError), os.scandir(directory) as entries:
@@ -140,46 +130,45 @@ def _laid_out_alike(train: Path, others: Iterable[Path]) -> Path | None:
         return set()
 
     names = inner(train)
-    found = (each for each in others if each != train and len(names & inner(each)) > 1)
-    return next(found, None)
+    alike = (each for each in others if each != train and len(names & inner(each)) > 1)
+    return next(alike, None)
 
 
 def _directories(root: Path) -> dict[str, Path]:
-    """The directories in a directory, hidden ones left out; images there are a mistake."""
-    found: dict[str, Path] = {}
+    """Return the directories in a directory, without hidden ones; images there are a mistake."""
+    directories: dict[str, Path] = {}
     astray: list[str] = []
     tables: list[str] = []
-    try:
-        with os.scandir(root) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.startswith("."):
-                    continue
-                if _is_directory(entry):
-                    found[entry.name] = Path(entry.path)
-                elif filetypes.by_suffix(entry.name):
-                    astray.append(entry.name)
-                elif entry.name.lower().endswith(TABLES):
-                    tables.append(entry.path)
-    except OSError as error:
-        here = "" if root.is_absolute() else f" (looked for in {Path.cwd()})"
-        hint = f"; data in a file are {sources.FILES}" if root.is_file() else ""
-        raise UsageError(f"cannot read the folder {root}{here}: {error.strerror}{hint}") from None
+    if root.is_file():
+        raise UsageError(f"{root} is not a folder; files of data end in {FILE_SUFFIXES}")
+    if not root.exists():
+        raise missing_file(root, "folder")
+    for entry in _entries(root):
+        if entry.name.startswith("."):
+            continue
+        if _is_directory(entry):
+            directories[entry.name] = Path(entry.path)
+        elif filetypes.by_suffix(entry.name):
+            astray.append(entry.name)
+        elif entry.name.lower().endswith(TABLES):
+            tables.append(entry.path)
     if astray:
         count = f"{len(astray):,} images lie" if len(astray) > 1 else "an image lies"
         more = ", ..." if len(astray) > MOST_NAMED else ""
-        hint = f"; if {tables[0]} says their classes, name it as the data" if tables else ""
+        hint = f"; if {tables[0]} gives their classes, name it as the data" if tables else ""
         raise UsageError(
-            f"{count} directly in {root}, in no class's directory: "
+            f"{count} directly in {root}, not in a class's directory: "
             f"{', '.join(astray[:MOST_NAMED])}{more}{hint}"
         )
-    for name in found:
+    for name in directories:
         if not is_displayable(name):  # it goes to tables, files and terminals
             raise UsageError(f"a directory in {root} has a name that cannot be shown: {name!a}")
-    return found
+    return directories
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name.lower() in filetypes.JUNK
+def _entries(directory: Path) -> list[os.DirEntry[str]]:
+    with reading(f"the folder {directory}"), os.scandir(directory) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:
@@ -190,25 +179,22 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def _walk(top: Path) -> Iterator[str]:
-    """All files below a directory, in the order of their names; no loop of links is followed."""
+    """Yield all files below a directory, sorted by name; loops of links are not followed."""
     seen: set[tuple[int, int]] = set()
     waiting = [top]
     while waiting:
         directory = waiting.pop()
         inner: list[Path] = []
-        try:
+        with reading(f"the folder {directory}"):
             status = directory.stat()
-            if (status.st_dev, status.st_ino) in seen:
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        for entry in _entries(directory):
+            if entry.name.startswith(".") or entry.name.lower() in filetypes.JUNK:
                 continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(directory) as entries:
-                for entry in sorted(entries, key=lambda entry: entry.name):
-                    if _is_hidden(entry.name):
-                        continue
-                    if _is_directory(entry):
-                        inner.append(Path(entry.path))
-                    else:
-                        yield entry.path
-        except OSError as error:
-            raise UsageError(f"cannot read the folder {directory}: {error.strerror}") from None
+            if _is_directory(entry):
+                inner.append(Path(entry.path))
+            else:
+                yield entry.path
         waiting.extend(reversed(inner))

@@ -5,17 +5,18 @@ An image is a path, relative to the table, or in Parquet may be the encoded imag
 
 from __future__ import annotations
 
+import re
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
-from archspec.data import columns, inspection
-from archspec.data.classes import check_names, in_order, label_of, named
+from archspec.data import columns, filetypes, inspection
 from archspec.data.collecting import ImageCollection
 from archspec.data.columns import ChosenColumns
 from archspec.data.csvtable import CsvTable
-from archspec.data.examples import PARTS, TRAIN, LabelledImages, Preview, legible
-from archspec.data.referenced import ImageFinder
+from archspec.data.examples import LabelledImages, Preview
+from archspec.data.names import PARTS, TRAIN, check_names, class_of, in_order, label_of, legible
 from archspec.data.shards import shards
 from archspec.errors import UsageError, suggestion
 from archspec.ops.shape import Shape
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from archspec.data.recipe import DataRecipe
 
 SUFFIXES: Final = (".csv", ".tsv", ".parquet")
+
+MOST_FOLDERS: Final = 1_000
+"""Folders beside a table that are searched for its images."""
 
 Value: TypeAlias = str | bytes | None
 
@@ -37,28 +41,28 @@ class ImageTable(Protocol):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Their names."""
+        """Names of the columns."""
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Those that have a single value in a row, which can be shown."""
+        """Columns with a single value in a row, which can be shown."""
 
     @property
     def pictures(self) -> tuple[str, ...]:
-        """Those that hold encoded images."""
+        """Columns of encoded images."""
 
     @property
     def first(self) -> Sequence[str]:
         """The values of the first row, in the order of the columns."""
 
     def class_names(self, column: str) -> tuple[str, ...] | None:
-        """What the numbers in a column stand for, where the file says so."""
+        """Return the classes that the numbers in a column stand for, if the file says so."""
 
     def rows(self, columns: Sequence[str]) -> Iterator[tuple[int, Sequence[Value]]]:
-        """The number of each row, and its values in some of the columns."""
+        """Yield the number of each row, and its values in some of the columns."""
 
     def place(self, row: int) -> str:
-        """A row, as a message has it."""
+        """Return the name of a row in messages."""
 
 
 class _Example(NamedTuple):
@@ -78,7 +82,7 @@ class _Example(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What a message calls it."""
+        """Name of the image in messages."""
         text = f": {legible(self.image)}" if isinstance(self.image, str) else ""
         return self.place + text
 
@@ -91,22 +95,21 @@ class _Tables:
         self._shards = shards(self.where, SUFFIXES)
         self._tables = [_open(shard.path) for shard in self._shards]
         first = self._tables[0]
-        self._columns = columns.choose(
+        self._columns = chosen = columns.choose(
             recipe, str(first.path), first.columns, first.pictures, first.first
         )
-        chosen = self._columns
         needed = [chosen.images, chosen.labels, chosen.split, chosen.group]
         for table in self._tables[1:]:
             if missing := [name for name in needed if name and name not in table.columns]:
                 raise UsageError(
                     f"{table.path} has no column `{missing[0]}`, which {first.path} has"
                 )
-        self._onehot = () if self._columns.labels else _onehot(self._tables, self._columns)
-        self.named = self._names()
-        self._has_split = self._columns.split is not None and self._says_parts()
+        self._onehot = () if chosen.labels else _onehot(self._tables, chosen)
+        self.class_names = self._class_names()
+        self._has_split = chosen.split is not None and self._says_parts()
 
     def examples(self, *, with_images: bool) -> Iterator[_Example]:
-        """All rows."""
+        """Yield all rows."""
         chosen = self._columns
         labels = [chosen.labels] if chosen.labels else list(self._onehot)
         others: dict[str, str] = {}
@@ -120,23 +123,23 @@ class _Tables:
         for shard, table in zip(self._shards, self._tables, strict=True):
             part = TRAIN if shard.part is None else shard.part
             for row, values in table.rows(wanted):
-                said = dict(zip(others, values[len(labels) :], strict=True))
-                example = _Example(table, shard.name, row, said.get("image"), None, part, None)
-                if "split" in said:
-                    part = _part(said["split"], example.place, others["split"])
+                value = dict(zip(others, values[len(labels) :], strict=True))
+                example = _Example(table, shard.name, row, value.get("image"), None, part, None)
+                if "split" in value:
+                    part = _part(value["split"], example.place, others["split"])
                 group = None
-                if "group" in said:
-                    group = _group(said["group"], example.place, others["group"])
+                if "group" in value:
+                    group = _group(value["group"], example.place, others["group"])
                 label = self._label(values[: len(labels)], example)
                 yield example._replace(label=label, part=part, group=group)
 
     @property
     def is_split(self) -> bool:
-        """Whether the tables say of each image which part it is in."""
+        """Whether the tables say for each image which part it is in."""
         return self._has_split or self._shards[0].part is not None
 
     def describe(self) -> str:
-        """Which columns are read, some of which are guessed."""
+        """Return which columns are read, since some of them are guessed."""
         labels = f"`{self._columns.labels}`"
         if self._onehot:
             labels = f"`{self._onehot[0]}` ... `{self._onehot[-1]}`"
@@ -147,7 +150,7 @@ class _Tables:
         images = f"images from the column `{self._columns.images}`"
         return f"{images}, labels from {labels}{group}{split}"
 
-    def _names(self) -> tuple[str, ...] | None:
+    def _class_names(self) -> tuple[str, ...] | None:
         if self._columns.labels is None:
             return None
         differing = {table.class_names(self._columns.labels) for table in self._tables}
@@ -159,7 +162,10 @@ class _Tables:
         return class_names
 
     def _says_parts(self) -> bool:
-        """Whether the values of the column are parts; of one that is only guessed they need not."""
+        """Return whether the column's values are parts; a column that is guessed may have others.
+
+        Raises `UsageError` for other values in a column that the recipe names, or among parts.
+        """
         column = str(self._columns.split)
         strange = known = None
         for table in self._tables:
@@ -173,14 +179,14 @@ class _Tables:
         return known is not None
 
     def _label(self, values: Sequence[Value], example: _Example) -> str | None:
-        """A row's class, None where there is none."""
+        """Return a row's class, None if it has none."""
         if self._onehot:
             ones = [name for name, value in zip(self._onehot, values, strict=True) if _one(value)]
             if len(ones) != 1:
                 raise UsageError(
                     f"{example.place}: {len(ones)} of the columns `{self._onehot[0]}` ... "
                     f"`{self._onehot[-1]}` are 1, but an image has one class; "
-                    "say which column holds the labels, as `labels: COLUMN`"
+                    "name the column of labels: `labels: COLUMN`"
                 )
             return ones[0]
         (value,) = values
@@ -188,22 +194,22 @@ class _Tables:
             value = _decoded(value, example.place)
         if not value:
             return None
-        if self.named is None:
+        if self.class_names is None:
             return label_of(value)
-        return named(value, self.named, example.place)
+        return class_of(value, self.class_names, example.place)
 
 
 def preview(recipe: DataRecipe, _: Shape) -> Preview:
-    """The classes; no image is looked for."""
+    """Return the classes, without a look at images."""
     tables = _Tables(recipe)
-    if tables.named:
-        return Preview(tables.named, None)
+    if tables.class_names:
+        return Preview(tables.class_names, None)
     labels = {example.label for example in tables.examples(with_images=False)}
     return Preview(in_order({label for label in labels if label is not None}, tables.where), None)
 
 
 def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
-    """The images that the tables name or hold, each looked at, and their labels."""
+    """Return the images that the tables name or contain, each inspected, and their labels."""
     tables = _Tables(recipe)
     rows = _Rows()
     for example in tables.examples(with_images=True):
@@ -211,7 +217,7 @@ def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
     listing = rows.collected.listing(
         f"table {tables.where}",
         tables.where,
-        tables.named,
+        tables.class_names,
         (tables.describe(), *rows.elsewhere()),
         is_split=tables.is_split,
     )
@@ -223,64 +229,119 @@ class _Rows:
 
     def __init__(self) -> None:
         self.collected = ImageCollection()
-        self._finders: dict[Path, ImageFinder] = {}
+        self._finders: dict[Path, _ImageFinder] = {}
         self._first: dict[str, _Example] = {}
-        """The first row of each file."""
+        """The first row of each image file."""
 
     def add(self, example: _Example) -> None:
-        """Note a row; raise `UsageError` where it contradicts another."""
+        """Add a row's image; raise `UsageError` if the row contradicts another."""
         image, label = example.image, example.label
         if label is None:
             self.collected.add_unlabelled(example.name, example.part)
         elif isinstance(image, bytes):
-            number = self.collected.unpack(image)
-            identity = f"{example.shard}:{example.row}"
-            self._note(number, example.place, identity, label, example)
+            number, identity = self.collected.unpack(image), f"{example.shard}:{example.row}"
+            self.collected.add(number, example.place, identity, label, example.part, example.group)
         elif image is None:
             self.collected.add_missing(example.name, label, "no image")
         else:
-            self._refer(example, image, label)
+            self._add_file(example, image, label)
 
-    def _refer(self, example: _Example, text: str, label: str) -> None:
+    def _add_file(self, example: _Example, text: str, label: str) -> None:
         table = example.table
         finder = self._finders.get(table.path)
         if finder is None:
-            finder = self._finders[table.path] = ImageFinder(table.path, text)
-        path = finder.find(text)
-        if path is None:
+            finder = self._finders[table.path] = _ImageFinder(table.path, text)
+        file = finder.find(text)
+        if file is None:
             self.collected.add_missing(example.name, label, _absence(table, finder.folder, text))
             return
-        before = self._first.setdefault(str(path), example)
+        path = str(file)
+        before = self._first.setdefault(path, example)
         if before is example:
-            self._note(str(path), str(path), text, label, example)
+            self.collected.add(path, path, text, label, example.part, example.group)
             return
-        for what, here, there in (
+        for what, own, other in (
             ("class", label, before.label),
             ("part of the data", example.part, before.part),
             ("group", example.group, before.group),
         ):
-            if here != there:
+            if own != other:
                 raise UsageError(
-                    f"{example.name} has another {what} than in {before.place}: "
-                    "an image has one; remove a row"
+                    f"{example.name} has another {what} than the same image in {before.place}: "
+                    "remove one of the rows"
                 )
         self.collected.leave_out(example.name, f"the image of {before.place} again")
 
-    def _note(
-        self, image: str | int, name: str, identity: str, label: str, example: _Example
-    ) -> None:
-        self.collected.add(image, name, identity, label, example.part, example.group)
-
     def elsewhere(self) -> tuple[str, ...]:
-        """In which folders the images are, where they are not the tables'."""
+        """Return lines about images that are in other folders than their tables."""
         folders = {
             finder.folder for path, finder in self._finders.items() if finder.folder != path.parent
         }
         return tuple(f"the images of the table are in {folder}" for folder in sorted(folders))
 
 
+class _ImageFinder:
+    """The files that a table's paths mean, which may lack a suffix or a folder beside the table."""
+
+    def __init__(self, table: Path, first: str) -> None:
+        """`first` is the first path in `table`: it shows in which folder the images are."""
+        self._table = table
+        self._suffix = ""  # that of the last file whose path lacked it
+        self.folder = table.parent
+        """The folder that paths are relative to."""
+        if self.find(first) is None:
+            self.folder = self._beside(first) or self.folder
+
+    def find(self, text: str) -> Path | None:
+        """Return the file that a path means; None if there is none."""
+        return self._in_folder(self.folder, text) or (
+            self._in_folder(self.folder, text.replace("\\", "/")) if "\\" in text else None
+        )
+
+    def _in_folder(self, folder: Path, text: str) -> Path | None:
+        path = folder / text
+        if _is_file(path):
+            return path
+        suffixes = filetypes.SUFFIXES
+        for suffix in (self._suffix, *suffixes, *map(str.upper, suffixes)):
+            longer = path.with_name(path.name + suffix) if path.name else path
+            if suffix and _is_file(longer):
+                self._suffix = suffix
+                return longer
+        return None
+
+    def _beside(self, text: str) -> Path | None:
+        """Return the folder beside the table that has the file."""
+        try:
+            entries = sorted(self.folder.iterdir())[:MOST_FOLDERS]
+        except OSError:
+            return None
+        folders = [each for each in entries if each.is_dir() and not each.name.startswith(".")]
+        holding = [each for each in folders if self._in_folder(each, text)]
+        if len(holding) > 1:  # train_images/ and test_images/ beside train.csv
+            word = _first_word(self._table.stem)
+            holding = [each for each in holding if _first_word(each.name) == word] or holding
+        if len(holding) > 1:
+            raise UsageError(
+                f"`{text}` of {self._table} is in {holding[0].name}/ and in {holding[1].name}/: "
+                "move the table into the folder of its images"
+            )
+        return holding[0] if holding else None
+
+
+def _first_word(name: str) -> str:
+    return re.split(r"[\W_]+", name.lower(), maxsplit=1)[0]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):  # ValueError: a null character
+        return False
+
+
 def _absence(table: ImageTable, folder: Path, text: str) -> str:
-    """Why there is no image of such a name."""
+    """Return why there is no image at a path."""
     if "://" in text:
         return "a URL: download the images"
     if table.pictures:
@@ -300,7 +361,7 @@ def _decoded(label: bytes, place: str) -> str:
     try:
         return label.decode().strip()
     except UnicodeDecodeError:
-        raise UsageError(f"{place}: the label is bytes, and no text") from None
+        raise UsageError(f"{place}: the label is bytes that are not text in UTF-8") from None
 
 
 def _part(value: Value, place: str, column: str) -> int:
@@ -308,15 +369,15 @@ def _part(value: Value, place: str, column: str) -> int:
     if part is None:
         shown = f"`{legible(str(value)[:60])}`" if value is not None else "nothing"
         raise UsageError(
-            f"{place}: the column `{column}` says {shown}, but must say of each image that "
-            "it is train, validation or test"
+            f"{place}: the column `{column}` says {shown}, but must say train, validation or test "
+            "for each image"
         )
     return part
 
 
 def _group(value: Value, place: str, column: str) -> str:
     if not isinstance(value, str):
-        raise UsageError(f"{place}: the column `{column}`, to `group` by, says nothing")
+        raise UsageError(f"{place}: the column `{column}`, which `group` names, is empty")
     return value
 
 
@@ -325,7 +386,7 @@ def _one(value: Value) -> bool:
 
 
 def _onehot(tables: Sequence[ImageTable], chosen: ChosenColumns) -> tuple[str, ...]:
-    """The columns that are 0 or 1 in each row, one for each class that occurs."""
+    """Return the columns that are 0 or 1 in each row: one for each class that occurs."""
     first = tables[0]
     names = [name for name in first.texts if name not in {chosen.images, chosen.split}]
     is_binary, occurs = [True] * len(names), [False] * len(names)
@@ -336,11 +397,11 @@ def _onehot(tables: Sequence[ImageTable], chosen: ChosenColumns) -> tuple[str, .
                     occurs[place] = True
                 elif value not in {"0", "0.0"}:
                     is_binary[place] = False
-    found = [name for name, *right in zip(names, is_binary, occurs, strict=True) if all(right)]
-    if len(found) < 2:
+    onehot = [name for name, *right in zip(names, is_binary, occurs, strict=True) if all(right)]
+    if len(onehot) < 2:
         hint = suggestion("", names, what="its other columns")
         raise UsageError(
             f"{first.path}: which column holds the labels is not obvious; "
-            f"say it as `labels: COLUMN`; {hint}"
+            f"name it: `labels: COLUMN`; {hint}"
         )
-    return tuple(found)
+    return tuple(onehot)

@@ -1,4 +1,4 @@
-"""Encoded images that lie one behind the other in larger files, read by their places."""
+"""Encoded images that are parts of larger files, read by their places."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from array import array
 from pathlib import Path
 from typing import Final
 
-from archspec.data.images import UnreadableError
+from archspec.data.imagefile import UnreadableError
 from archspec.errors import UsageError
 
 MOST_IMAGE_BYTES: Final = 2**28
-"""Of one encoded image: what is larger is none, or is damaged."""
+"""Largest size of an encoded image: a larger one is damaged, or not an image."""
 
 DISK_KEPT: Final = 2**30
 """Bytes of the disk that a spool leaves free."""
 
 
 class ByteRanges:
-    """Byte ranges in files, by number. Read from any thread."""
+    """Byte ranges in files, by number. They are read from any thread."""
 
     def __init__(self) -> None:
         self._files: list[Path | Spool] = []
@@ -31,7 +31,7 @@ class ByteRanges:
         self.lengths = array("Q")
 
     def add(self, file: Path | Spool, start: int, length: int) -> int:
-        """The number of a range of a file."""
+        """Add a range of a file; return its number."""
         if not self._files or self._files[-1] is not file:
             self._files.append(file)
         self._which.append(len(self._files) - 1)
@@ -40,7 +40,7 @@ class ByteRanges:
         return len(self.lengths) - 1
 
     def __getitem__(self, number: int) -> bytes:
-        """Raises `UnreadableError`."""
+        """Return the content of a range. Raises `UnreadableError`."""
         file = self._files[self._which[number]]
         start, length = self._starts[number], self.lengths[number]
         if length > MOST_IMAGE_BYTES:
@@ -62,7 +62,7 @@ class ByteRanges:
 class Spool:
     """A temporary file without a name, for images that cannot be read where they lie.
 
-    It ends with the process, however that ends.
+    It is deleted when the process ends, also by a crash.
     """
 
     def __init__(self) -> None:
@@ -74,15 +74,15 @@ class Spool:
         self.size = 0
 
     def write(self, content: bytes) -> int:
-        """Where in the file the content now is. Raises `UsageError` where the disk is full."""
+        """Append content; return its place in the file. Raises `UsageError` if the disk is full."""
         start = self.size
         if start + len(content) > self._checked:
             free = shutil.disk_usage(self.folder).free
             if free < DISK_KEPT + len(content):
                 raise UsageError(
-                    f"{self.folder} has no room for the images to be unpacked to: "
-                    f"{start / 2**30:,.1f} GiB are, {free / 2**30:,.1f} GiB are free. "
-                    "Let TMPDIR name a folder on a larger disk"
+                    f"{self.folder} has too little space to unpack the images: "
+                    f"{start / 2**30:,.1f} GiB are unpacked, {free / 2**30:,.1f} GiB are free. "
+                    "Set TMPDIR to a folder on a larger disk"
                 )
             self._checked = start + min(2**26, free - DISK_KEPT)
         view = memoryview(content)
@@ -92,7 +92,7 @@ class Spool:
         return start
 
     def read(self, start: int, length: int) -> bytes:
-        """Some of what was written."""
+        """Return a part of what was written."""
         if hasattr(os, "pread"):
             content = os.pread(self._file.fileno(), length, start)
             if len(content) == length:
@@ -103,7 +103,7 @@ class Spool:
 
 
 def _whole(descriptor: int, length: int) -> bytes:
-    """So many bytes from where the file stands; fewer only where it ends."""
+    """Return `length` bytes from the file's position; fewer only if it ends."""
     pieces = []
     while length and (piece := os.read(descriptor, length)):
         pieces.append(piece)

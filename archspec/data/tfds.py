@@ -7,26 +7,30 @@ import hashlib
 import re
 import sys
 from bisect import bisect_right
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.data.examples import TEST, TRAIN, VALIDATION, EncodedImages, LabelledImages, Preview
-from archspec.data.values import BYTES, OF_DTYPES, Range
+from archspec.data.examples import EncodedImages, LabelledImages, Preview
+from archspec.data.names import TEST, TRAIN, VALIDATION
+from archspec.data.values import BYTES, OF_DTYPES
 from archspec.errors import UsageError
+from archspec.keras_model.engine import first_line, shortened
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
     from archspec.data.recipe import DataRecipe
 
-PARTS: Final = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
-"""Their usual splits; others, as `unlabeled`, are not used."""
+USUAL_SPLITS: Final = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+"""The usual splits; others, such as `unlabeled`, are not used."""
 
 NAME: Final = re.compile(r"[a-z0-9_]+(/[A-Za-z0-9_.-]+)?(:\d+\.\d+\.\d+)?")
-"""A data set, its configuration, its version; nothing that would make code be fetched."""
+"""The form of a data set's name, configuration and version: no name that makes the library fetch
+code."""
 
 
 def preview(recipe: DataRecipe, _: Shape) -> Preview:
-    """The classes, and the extent of an image; nothing is downloaded."""
+    """Return the classes and the shape of an image, without a download."""
     features = _features(_library(), recipe.name or "")
     extents = features["image"].shape
     shape = None if None in extents else Shape(extents)
@@ -34,32 +38,32 @@ def preview(recipe: DataRecipe, _: Shape) -> Preview:
 
 
 def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
-    """The images, still encoded, and the labels; downloaded when they are first asked for."""
+    """Return the images, still encoded, and the labels. The first use downloads them."""
     import numpy as np  # noqa: PLC0415
 
     name = recipe.name or ""
     library = _library()
     features = _features(library, name)
-    with _explained(name), contextlib.redirect_stdout(sys.stderr):
+    with _from_library(name), contextlib.redirect_stdout(sys.stderr):
         splits = library.data_source(name, decoders={"image": library.decode.SkipDecoding()})
     digest = hashlib.sha256()
     sources: list[Any] = []
     labels: list[int] = []
     parts: list[int] = []
-    for split, part in PARTS.items():
+    for split, part in USUAL_SPLITS.items():
         if split not in splits:
             continue
         source = splits[split]
-        found = []
-        with _explained(name):
+        its_labels = []
+        with _from_library(name):
             for example in source:
-                found.append(int(example["label"]))
+                its_labels.append(int(example["label"]))
                 digest.update(example["image"])
-        if min(found, default=-1) < 0:
-            continue  # of competitions, whose labels are kept secret
+        if min(its_labels, default=-1) < 0:
+            continue  # a competition's, which keeps the labels secret
         sources.append(source)
-        labels += found
-        parts += [part] * len(found)
+        labels += its_labels
+        parts += [part] * len(its_labels)
     if TRAIN not in parts:
         raise UsageError(f"{name} has no labelled examples to train on, in a split `train`")
     ends = list(accumulate(map(len, sources)))
@@ -70,23 +74,17 @@ def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
         content: bytes = source[index - ends[which] + len(source)]["image"]
         return content
 
+    dtype = np.dtype(getattr(features["image"], "dtype", "uint8")).name
     return LabelledImages(
         name=f"tfds {name}",
         class_names=tuple(features["label"].names),
         labels=np.array(labels, np.int32),
         images=EncodedImages([f"image {index}" for index in range(len(labels))], get),
-        range=_range(features["image"]),
+        range=OF_DTYPES.get(dtype, BYTES),
         parts=np.array(parts, np.int8) if len(sources) > 1 else None,
         digest=digest.hexdigest(),
         covers="the encoded images",
     )
-
-
-def _range(feature: Any) -> Range:
-    """Black and white, by the type that a data set says its pixels have."""
-    import numpy as np  # noqa: PLC0415
-
-    return OF_DTYPES.get(np.dtype(getattr(feature, "dtype", "uint8")).name, BYTES)
 
 
 def _library() -> Any:
@@ -100,25 +98,27 @@ def _library() -> Any:
 
 
 def _features(library: Any, name: str) -> Any:
-    """What an example of the data set consists of, `image` and `label` among it."""
+    """Return the features of the data set's examples, with `image` and `label` among them."""
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"`{name}` is not a name of TensorFlow Datasets; write a data set's, "
-            "as `cifar10`, and perhaps what of it, as `cifar10_corrupted/fog_1:1.0.0`"
+            f"`{name}` is not a name of TensorFlow Datasets; write a name as `cifar10`, "
+            "perhaps with a configuration and a version, as `cifar10_corrupted/fog_1:1.0.0`"
         )
-    with _explained(name):
+    with _from_library(name):
         features = library.builder(name).info.features
     for needed, attribute in (("image", "encoding_format"), ("label", "names")):
         if needed not in features or not hasattr(features[needed], attribute):
-            raise UsageError(f"{name} is not a set of images with a class each: no such `{needed}`")
+            raise UsageError(
+                f"{name} is not a set of images with one class each: it has no such `{needed}`"
+            )
     return features
 
 
 @contextlib.contextmanager
-def _explained(name: str) -> Any:
-    """Make whatever the library raises an error that says which data set."""
+def _from_library(name: str) -> Iterator[None]:
+    """Raise `UsageError`, which names the data set, for whatever the library raises."""
     try:
         yield
     except Exception as error:
-        first = str(error).strip().partition("\n")[0][:500]
-        raise UsageError(f"TensorFlow Datasets cannot give {name}: {first}") from error
+        reason = shortened(first_line(error), 500)
+        raise UsageError(f"TensorFlow Datasets cannot give {name}: {reason}") from error
