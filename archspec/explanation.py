@@ -1,4 +1,4 @@
-"""One word of the language explained, or a spec that comes with archspec as it is written."""
+"""Explanation of one word of the language, or the text of a spec that comes with archspec."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Explanation(Displayed):
-    """What a word means. Print it, or read its parts."""
+    """Explanation of a word. Print it, or read its parts."""
 
     RENDERER = "explanation"
 
     name: str
     sort: str
-    """block, op, word, function, section of a spec, or spec."""
+    """One of block, op, word, function, section of a spec, and spec."""
     about: str
-    """What it is, in paragraphs; nothing for a spec."""
+    """Meaning of the word, in paragraphs; empty for a spec."""
     entries: tuple[Entry, ...] = ()
-    """The arguments of a kind, the keys of a section."""
+    """Arguments of a kind, or keys of a section."""
     note: str = ""
-    """How its main argument is written short."""
+    """Short form of its main argument."""
     example: str = ""
-    """As it stands in a spec; for a spec, its whole text."""
+    """Text of an example; for a spec, its whole text."""
     origin: str = ""
-    """The network that the example is from, if it is from one."""
+    """Network that the example is from, if it is from one."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data: the JSON form."""
+        """Return plain data: the JSON form."""
         return asdict(self)
 
 
@@ -58,7 +58,7 @@ def show(name: str) -> Explanation:
         >>> archspec.show("conv").sort
         'block'
     """
-    from archspec.compile import catalog  # noqa: PLC0415  (nothing is loaded before it is asked for)
+    from archspec.compile import catalog  # noqa: PLC0415  (loaded on use)
     from archspec.ops.banks import BANKS  # noqa: PLC0415
     from archspec.reference import SECTIONS, WORDS, entries  # noqa: PLC0415
     from archspec.spec.document import Document  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What there is: the networks that come with archspec, and the kinds of steps."""
+"""The networks that come with archspec, and the kinds of steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SORTS: Final = ("block", "op", "merge", "word")
 
 
 class Network(NamedTuple):
-    """A network by its name, with the literature's figures where it has any."""
+    """Name of a network, with the literature's figures if there are any."""
 
     name: str
     params: int | None
@@ -40,14 +40,14 @@ class Networks(Displayed):
     families: tuple[Family, ...]
 
     def __iter__(self) -> Iterator[str]:
-        """The names, as `load` takes them."""
+        """Iterate over the names, as `load` takes them."""
         return (each.name for family in self.families for each in family.networks)
 
     def __len__(self) -> int:
         return sum(len(family.networks) for family in self.families)
 
     def to_dict(self) -> list[dict[str, Any]]:
-        """Plain data: the JSON form."""
+        """Return plain data: the JSON form."""
         return [
             {
                 "family": family.name,
@@ -76,14 +76,14 @@ class Kinds(Displayed):
     kinds: tuple[Kind, ...]
 
     def __iter__(self) -> Iterator[str]:
-        """The names, as a spec writes them."""
+        """Iterate over the names, as a spec writes them."""
         return (each.kind for each in self.kinds)
 
     def __len__(self) -> int:
         return len(self.kinds)
 
     def to_dict(self) -> list[dict[str, str]]:
-        """Plain data: the JSON form."""
+        """Return plain data: the JSON form."""
         return [each._asdict() for each in self.kinds]
 
 

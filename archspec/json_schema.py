@@ -40,14 +40,13 @@ class JSONSchema(Schema):
     """The JSON Schema of specs: a mapping that prints itself as JSON."""
 
     def to_dict(self) -> Schema:
-        """Plain data: the JSON form."""
+        """Return plain data: the JSON form."""
         return dict(self)
 
     def __str__(self) -> str:
         return json.dumps(self, indent=2, allow_nan=False)
 
     def _repr_markdown_(self) -> str:
-        """What a notebook shows."""
         return f"```json\n{self}\n```"
 
 
@@ -55,7 +54,7 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 _NAME: Final = f"^(?!(?:{'|'.join(sorted(RESERVED))})$){NAME.pattern}$"
 _BESIDE: Final = sorted({*MODIFIERS, *GROUPS["layers"], *GROUPS["branches"]})
-"""What may stand in a step beside what the step is."""
+"""Keys that a step may have beside its kind."""
 
 
 def schema() -> JSONSchema:
@@ -178,7 +177,7 @@ class _Values:
         return described
 
     def step(self, cls: type[Element]) -> Schema:
-        """What may follow `kind:`: a mapping, a value for the main argument, or nothing."""
+        """The values after `kind:`: a mapping, a value of the main argument, or nothing."""
         forms = [_ref(f"arguments.{cls.kind}"), {"type": "null"}]
         if issubclass(cls, Merge):
             several = {"type": "array", "items": _NAMED_STEP, "minItems": 2}
@@ -331,7 +330,7 @@ def _one_of(words: Iterable[str]) -> Schema:
 
 
 def _steps(step: str) -> Schema:
-    """Where a document has steps."""
+    """Schema of the places of a document that hold steps."""
     layers = {"layers": {"items": _ref(step)}}
     return {**layers, "heads": {"additionalProperties": {"properties": layers}}}
 
@@ -343,7 +342,7 @@ _ARGUMENT_VALUES: Final[Mapping[str, Schema]] = {
     "str": {"type": "string", "pattern": "^(?!=)"},
     "list": {"type": "array", "items": _ref("value")},
 }
-"""What a default may be, by the type of the argument."""
+"""Schema of an argument's default, by the argument's type."""
 
 
 def _argument() -> Schema:
@@ -367,7 +366,7 @@ def _train() -> Schema:
     parts: Schema = recipe.pop("$defs")
     del parts["Named"]
     properties = recipe["properties"]
-    source = {"description": "What to train on.", **_one_of(SOURCES)}
+    source = {"description": "The training data.", **_one_of(SOURCES)}
     parts["DataRecipe"]["properties"]["source"] |= source
     parts["DataRecipe"] = {"anyOf": [source, parts["DataRecipe"]]}
     own = {name: _ref(f"train.{name.capitalize()}") for name in names.SCHEDULES.own}

@@ -1,4 +1,4 @@
-"""Specs -> the proof of what they say: every variant valid, all that it claims true."""
+"""The proof of specs: every variant is valid, and all that it claims is true."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from archspec.spec.loading import find, load, path_or_name
 
 @dataclass(frozen=True)
 class Proved:
-    """A network, and what was found of its claims."""
+    """A network, what it costs, and what is wrong with it."""
 
     name: str
     report: Report | None
-    """What it costs; None where the spec is not valid."""
+    """The costs, with every claim checked; None if the spec is not valid."""
     error: SpecError | None
-    """Everything that is wrong."""
+    """All problems of the spec; None if there are none."""
 
     @property
     def holds(self) -> bool:
@@ -35,11 +35,11 @@ class Proved:
 
     @property
     def claims(self) -> int:
-        """How many claims there are."""
+        """Number of claims."""
         return len(self.report.checks) if self.report else 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data: the figures, every claim, and every problem with its place."""
+        """Return plain data: the figures, every claim, and every problem with its place."""
         totals = self.report.totals if self.report else None
         return {
             "name": self.name,
@@ -53,7 +53,7 @@ class Proved:
 
 @dataclass(frozen=True)
 class Proof(Displayed):
-    """What was found of several networks. Print it, or read it."""
+    """Proof of several networks. Print it, or read it."""
 
     RENDERER = "proof"
 
@@ -66,15 +66,15 @@ class Proof(Displayed):
 
     @property
     def claims(self) -> int:
-        """How many claims were looked at."""
+        """Number of claims of all networks."""
         return sum(each.claims for each in self.networks)
 
     def __bool__(self) -> bool:
-        """As `holds`, so that `assert archspec.check(...)` is a test."""
+        """Return `holds`, so that `assert archspec.check(...)` is a test."""
         return self.holds
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data: the JSON form."""
+        """Return plain data: the JSON form."""
         return {"holds": self.holds, "networks": [each.to_dict() for each in self.networks]}
 
 
@@ -153,7 +153,7 @@ def _proved(spec: Spec) -> Proved:
         wrong += error.diagnostics
     costs = None
     try:
-        # What a recipe that is wrong says of bytes is not what they are claimed for.
+        # Bytes are claimed for the recipe: with a wrong one, those claims are not checked.
         costs = report(spec, batch=1, dtype="float32", optimizer="adam") if wrong else report(spec)
     except SpecError as error:
         wrong += error.diagnostics

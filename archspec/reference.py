@@ -1,4 +1,4 @@
-"""The language's reference: what every word of a spec means, from where it is defined.
+"""The language's reference: the meaning of every word of a spec, read from its definition.
 
     python -m archspec.reference > docs/reference.md
 
@@ -38,36 +38,35 @@ from archspec.spec.source import read
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of the language that is no kind: what it means, and how it is used."""
+    """Explanation of a word of the language that is not a kind of step."""
 
     about: str
-    """One line."""
+    """Its meaning in one line."""
     text: str
-    """What else is to be said."""
+    """Further details."""
     example: str
 
 
 WORDS: Final[Mapping[str, Word]] = {
     "name": Word(
-        "What a step is called: for `from`, for merges, and in every table.",
-        "A letter, then letters, digits and underscores. Without one, a step is called by its kind "
-        "and a number, as conv3. A name holds inside the group where it stands; inside a group, "
-        "names of the groups around it are known too.",
+        "A step's name: for `from`, for merges, and in every table.",
+        "A letter, then letters, digits and underscores. By default a step is named for its kind, "
+        "with a number, as conv3. A name is known in its group and in the groups inside it.",
         "- conv: 64\n  name: stem",
     ),
     "from": Word(
-        "What a step takes as its input: a name or a list of names; else the previous step.",
-        "`input` is what came into the enclosing group, or the image. A step inside a group is "
+        "A step's input: a name or a list of names; by default the previous step.",
+        "`input` is the input of the enclosing group, or the image. A step inside a group is "
         "named by its path, as `stage/conv1`.",
         "- conv: 64\n  from: stem",
     ),
     "repeat": Word(
-        "How many times a step is repeated, one after the other; 0 leaves it out.",
+        "Number of times that a step stands, one after the other; 0 leaves it out.",
         "`index` counts from 0 in the expressions of a repeated step.",
         "- {conv: 64, repeat: 2}",
     ),
     "when": Word(
-        "Whether a step is there: true, false, or an expression.",
+        "Whether a step exists: true, false, or an expression.",
         "",
         "- {dropout: 0.5, when: =rate > 0}",
     ),
@@ -77,7 +76,7 @@ WORDS: Final[Mapping[str, Word]] = {
         "- name: stage\n  layers:\n    - conv: 64\n    - max_pool: 2",
     ),
     "for": Word(
-        "Names with their lists: a group is built once for each item, all lists in step.",
+        "Names with their lists: a group is built once for each item of all lists together.",
         "The names are variables inside the group, and `index` counts from 0.",
         "- for: {filters: [64, 128], n: [1, 2]}\n  layers:\n    - {conv: =filters, repeat: =n}\n"
         "    - max_pool: 2",
@@ -88,46 +87,46 @@ WORDS: Final[Mapping[str, Word]] = {
         "- branches:\n    - [conv: 64, conv: 64]\n    - []\n  merge: add",
     ),
     "merge": Word(
-        "How `branches` become one.",
+        "The op that joins `branches`.",
         "A merge may also be a step of its own that names its inputs: `- add: stem` adds the step "
         "`stem` to the previous one, `- concat: [a, b]` joins these two.",
         "- branches: [[conv: 64], [max_pool: {size: 3, stride: 1, padding: same}, conv: 32]]\n"
         "  merge: concat",
     ),
     "initial": Word(
-        "What the kernels of a convolution start as: a bank of filters known by formula.",
-        "Each has mean 0, and what a filter sees, all channels together, a sum of squares of 1; of "
-        "a depthwise convolution, each channel. Kernels are at least 3x3, on two spatial axes. "
+        "Initial kernels of a convolution: a bank of filters that a formula gives.",
+        "Each filter has mean 0, and its squares add up to 1 over all channels; in a depthwise "
+        "convolution, over each channel. Kernels are at least 3x3, on two spatial axes. "
         "Training changes them, unless the step says `trainable: false`.\n\n"
         + "\n\n".join(f"`{name}`: {inspect.getdoc(bank)}" for name, bank in BANKS.items()),
         "- conv: {filters: 16, kernel: 5, initial: gabor, trainable: false}",
     ),
     "expressions": Word(
         "A text that starts with `=` is computed, anywhere in a step.",
-        "Numbers, words in quotes, lists, variables, loop variables, `index`; what comes into the "
-        f"step as {', '.join(f'`in.{name}`' for name in INPUTS)}; "
+        "Numbers, words in quotes, lists, variables, loop variables, `index`; the step's input as "
+        f"{', '.join(f'`in.{name}`' for name in INPUTS)}; "
         "`+ - * / // % **`, comparisons, `and or not`, `a if c else b`, `list[i]`, and functions: "
         + " ".join(FUNCTIONS)
         + ".",
         "- conv: =in.channels * 2",
     ),
 }
-"""Words of steps that are no kinds: modifiers, groups, banks of filters, and expressions."""
+"""Words of steps that are not kinds: modifiers, groups, banks of filters, expressions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A field of a kind or a section: an argument, or a key."""
+    """Field of a kind or a section: an argument, or a key."""
 
     name: str
     type: str
     default: str | None
-    """As a spec would say it; None where it must be said."""
+    """Default in the form of a spec; None if the field is required."""
     about: str
 
 
 def entries(model: type[BaseModel | Declaration]) -> tuple[Entry, ...]:
-    """What can be said of `model`; of a kind, its main argument and what it needs come first."""
+    """Return the fields of a model; of a kind, the main argument and required ones first."""
     docs = field_docs(model)
     found = [
         Entry(info.alias or name, expectation(info), _default(info), docs.get(name, ""))
@@ -135,12 +134,13 @@ def entries(model: type[BaseModel | Declaration]) -> tuple[Entry, ...]:
     ]
     if issubclass(model, Element):
         found.sort(key=lambda entry: (entry.name != model.main, entry.default is not None))
-        found.sort(key=lambda entry: entry.name in Weighted.model_fields)  # what all share, last
+        # Arguments that many kinds share come last.
+        found.sort(key=lambda entry: entry.name in Weighted.model_fields)
     return tuple(found)
 
 
 def spoken(value: Any) -> str:
-    """A value as a spec would say it."""
+    """Return a value in the form of a spec."""
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(spoken, value))}]"
     if isinstance(value, (bool, type(None))):
@@ -157,7 +157,7 @@ def _default(info: AnyField) -> str | None:
 
 
 def example(cls: type[Element]) -> tuple[str, str | None]:
-    """A step of this kind, and the bundled family that it is from; without one, made up."""
+    """Return a step of a kind, and the bundled family it is from: None for a made-up step."""
     word = re.compile(rf"\b{cls.kind}:")
     for family, path in bundled().items():
         if word.search(path.read_text(encoding="utf-8")):
@@ -204,7 +204,7 @@ def _sample(schema: Mapping[str, Any]) -> Any:
 
 
 def reference() -> str:
-    """The whole reference as Markdown."""
+    """Return the whole reference as Markdown."""
     return re.sub(r"\n{3,}", "\n\n", "\n".join(_reference())).rstrip() + "\n"
 
 
@@ -249,7 +249,7 @@ def _reference() -> Iterator[str]:
 
 
 def _recipe() -> Iterator[str]:
-    """What the keys of `train` hold."""
+    """The sections of `train`."""
     for key, model in RECIPE.items():
         yield from (f"#### `train.{key}`", "", _paragraph(model), "")
         if model is not Schedule:  # each of its keys is a section
@@ -277,7 +277,7 @@ RECIPE: Final[Mapping[str, type[BaseModel]]] = {
     "transfer": Transfer,
     "transfer.unfreeze": Thaw,
 }
-"""The sections of `train`; of a list, an item."""
+"""Models of the sections of `train`, or of the items where a section is a list."""
 
 AUGMENT: Final = """\
 A list: each is a name, as `horizontal_flip`, or one name with its arguments, as
@@ -302,7 +302,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel | Declaration]]] = {
     "published": Published,
     "train": Recipe,
 }
-"""What stands under a key: in `train` itself, elsewhere under names of the author's choice."""
+"""Model of the value of each key: of `train` itself, else of what the author names under it."""
 
 PARTS: Final = {
     "Blocks": "A block is a composition: it becomes the ops below, and other blocks.",
@@ -313,7 +313,7 @@ PARTS: Final = {
 
 
 def _is_own(cls: type[Element]) -> bool:
-    """Whether a kind comes with archspec: the reference is the same wherever it is made."""
+    """Whether a kind comes with archspec: plug-ins are not in the reference."""
     return cls.__module__.startswith("archspec.")
 
 

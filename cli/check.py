@@ -1,4 +1,4 @@
-"""`archspec check`: every variant valid, what the literature says true, budgets kept."""
+"""`archspec check`: prove that variants are valid, published figures true and budgets kept."""
 
 from __future__ import annotations
 

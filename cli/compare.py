@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from archspec.errors import SpecError
 
 PICTURES = (".svg", ".png")
-"""What `-o` may write of runs beside the formats of a table."""
+"""Suffixes of pictures that `-o` may write with --runs."""
 
 BY = ("recipe", "network", "run")
-"""What `--by` may say."""
+"""Values of `--by`."""
 
 
 @click.command(
@@ -143,7 +143,7 @@ def _compare_runs(
 
 
 def _order(sort: str | None, columns: Sequence[str] | None) -> str | None:
-    """The figure to sort by, once every column that is named is known."""
+    """The figure to sort by. Raises `UsageError` for a column that does not exist."""
     from archspec.render.comparison import figure_of, find
 
     for name in columns or ():
@@ -157,7 +157,7 @@ def _order(sort: str | None, columns: Sequence[str] | None) -> str | None:
 def _reports(
     names: Sequence[str], settings: dict[str, Any], memory: dict[str, Any]
 ) -> tuple[list[Report], list[SpecError]]:
-    """What every network costs, and what is wrong with those that cannot be costed."""
+    """The report of every network, and the error of each that has none."""
     from archspec.cost.report import report
     from archspec.errors import SpecError
     from archspec.spec.loading import networks

@@ -1,4 +1,4 @@
-"""`archspec completion`: the script that has a shell complete archspec's words."""
+"""`archspec completion`: a script with which a shell completes archspec's words."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def command(shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:  # click knows these three
         raise click.UsageError(f"there is no completion for {shell}")
-    # Not `source()`, which runs bash to ask for its version, and fails where there is none.
+    # `source()` would run bash to ask for its version, and fail where there is no bash.
     completion = kind(main, {}, "archspec", "_ARCHSPEC_COMPLETE")
     echo(completion.source_template % completion.source_vars())

@@ -1,4 +1,4 @@
-"""Commands that start an engine: what is said meanwhile, and how Ctrl-C ends them, always."""
+"""Commands that start an engine: messages meanwhile, and a Ctrl-C that always ends them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archspec.keras_model.export import Exported, UnequalError
 
 MODELS = ("best", "final")
-"""The models of a run's folder, the first that there is being meant."""
+"""Names of the models in a run's folder, the preferred one first."""
 
 
 @click.command("export", cls=EngineCommand)
@@ -41,9 +41,9 @@ MODELS = ("best", "final")
     type=Number(min=0),
     metavar="X",
     default=1e-4,
-    help="By how much an output may differ.  [1e-4]",
+    help="Largest difference of an output to the model's.  [1e-4]",
 )
-@click.option("--force", is_flag=True, help="Replace what is there.")
+@click.option("--force", is_flag=True, help="Replace existing files.")
 @format_option("text", "json")
 def command(
     run: str,
@@ -107,7 +107,7 @@ def _plain(written: Exported | UnequalError, kind: str) -> dict[str, Any]:
 
 
 def _saved(run: str, which: str | None) -> Path:
-    """The .keras file that is meant."""
+    """The .keras file of a run, or RUN itself if it is one."""
     from archspec.errors import UsageError
     from archspec.runs import storage
     from archspec.runs.outcome import saved_model
@@ -130,7 +130,7 @@ def _saved(run: str, which: str | None) -> Path:
 
 
 def _run_of(saved: Path) -> Trained | None:
-    """The run whose model this is; None for a file of its own."""
+    """The run whose model this is; None if it stands in no run's folder."""
     from archspec.evaluation import trained
     from archspec.runs import storage
     from archspec.runs.files import DATA, SPEC
@@ -142,7 +142,7 @@ def _run_of(saved: Path) -> Trained | None:
 
 
 def _images(run: Trained | None) -> tuple[Any, str]:
-    """Images that the model's run held out, as the network sees them; None for random ones."""
+    """The run's test images as the network sees them, None for random ones; and their name."""
     from archspec.data import dataset
     from archspec.errors import ArchspecError
     from archspec.keras_model.export import enough
@@ -161,7 +161,7 @@ def _images(run: Trained | None) -> tuple[Any, str]:
 
 
 def _hint(run: str) -> str:
-    """What may be meant by a run that is not there."""
+    """A suggestion for a run that does not exist."""
     from archspec.errors import UsageError, beside
     from archspec.spec.loading import find
 

@@ -67,7 +67,7 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option("--epochs", type=Whole(min=1), metavar="N", help="Passes over the training images.")
 @click.option("--batch", type=Whole(min=1), metavar="N", help="Images per step.")
-@click.option("--optimizer", metavar="NAME", help="One of Keras's: adam, sgd, rmsprop, ...")
+@click.option("--optimizer", metavar="NAME", help="Keras's optimizer: adam, sgd, rmsprop, ...")
 @click.option(
     "--learning-rate",
     type=Number(min=0, min_open=True),
@@ -126,7 +126,7 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
     type=_Thaw(),
     metavar="EPOCH:STEP[:RATE]",
     multiple=True,
-    help="With --from: from EPOCH on freeze only up to STEP (or `none`), at learning rate RATE.",
+    help="With --from: from EPOCH on, freeze only up to STEP (or `none`), at learning rate RATE.",
 )
 @click.option("-o", "--out", metavar="DIR", help="The run's new folder.  [default: runs/NAME-N]")
 @click.option("--resume", metavar="RUN", help="Resume a run that was stopped; without SPEC.")

@@ -1,4 +1,4 @@
-"""Where output goes: what a stream can show, files, and what goes wrong."""
+"""Output of commands: terminals, formats, files and error messages."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ import click
 from archspec.errors import SpecError, UsageError
 
 FORMATS = ("text", "json", "csv", "markdown")
-"""What `--format` may say."""
+"""Values of `--format`."""
 
 SUFFIXES: Mapping[str, str] = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
-"""The format that a file's suffix asks of `-o`."""
+"""Format of a file that `-o` names, by its suffix."""
 
 
 def has_color(stream: TextIO | None) -> bool:
-    """Whether to colour what is written there: on a terminal, unless NO_COLOR is set."""
+    """Whether a stream shows colours: a terminal does, unless NO_COLOR is set."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return stream is not None and stream.isatty()
 
 
 def terminal_width(stream: TextIO | None) -> int | None:
-    """Columns of the terminal behind a stream; None where there is no terminal."""
+    """Return the columns of a stream's terminal; None if it is not a terminal."""
     if stream is None or not stream.isatty():
         return None
     import shutil  # slow to import, and not needed in a pipe
@@ -37,19 +37,19 @@ def terminal_width(stream: TextIO | None) -> int | None:
 
 
 def screen() -> dict[str, Any]:
-    """What a renderer of text must know of standard output."""
+    """Return the arguments of a renderer of text for standard output."""
     return {"width": terminal_width(sys.stdout), "color": has_color(sys.stdout)}
 
 
 def as_json(data: Any) -> str:
-    """Plain data as JSON that any encoding can carry."""
+    """Return plain data as JSON, in ASCII."""
     import json
 
     return json.dumps(data, indent=2, allow_nan=False) + "\n"
 
 
 def complain(errors: Sequence[SpecError]) -> None:
-    """Say on standard error what is wrong; the same mistake in every variant is said once."""
+    """Print errors on standard error; the same mistake of several variants once."""
     from archspec.render.errors import render
 
     from .spelling import spelled
@@ -61,9 +61,9 @@ def complain(errors: Sequence[SpecError]) -> None:
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print lines, without control characters from names of files, and the like.
+    """Print text without control characters, which names of files may contain.
 
-    That nobody reads them any more, as after `head`, stops no other work.
+    A closed pipe, as after `head`, is not an error: other work goes on.
     """
     from archspec.text import without_controls
 
@@ -71,14 +71,14 @@ def echo(text: str, *, err: bool = False) -> None:
     try:
         click.echo(text, nl=not text.endswith("\n"), err=err)
     except BrokenPipeError:
-        # What is still buffered would fail again when the process ends.
+        # Flushing what is still buffered would fail again when the process ends.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
         os.close(nowhere)
 
 
 def write(text: str, path: str | None) -> None:
-    """Write to a file, or to standard output where `path` is None or `-`."""
+    """Write text to a file, or to standard output if `path` is None or `-`."""
     if path is None or path == "-":
         echo(text)
         return
@@ -137,12 +137,12 @@ def tell(notes: Iterable[str]) -> None:
 
 
 def suffixes(*forms: str) -> tuple[str, ...]:
-    """The suffixes of files in these formats."""
+    """Return the suffixes of files in these formats."""
     return tuple(suffix for suffix, form in SUFFIXES.items() if form in forms)
 
 
 def check_outputs(paths: Sequence[str], suffixes: Sequence[str]) -> None:
-    """Refuse a path for `-o` that cannot be written, before any work is done."""
+    """Refuse a path of `-o` that cannot be written, before any work is done."""
     for path in paths:
         if Path(path).suffix not in suffixes:
             raise click.BadParameter(
@@ -157,7 +157,7 @@ def check_outputs(paths: Sequence[str], suffixes: Sequence[str]) -> None:
 
 @contextmanager
 def counter(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Counts images on standard error, in a line that is gone in the end; only on a terminal."""
+    """Yield a function that shows a count of images on a terminal, in a line that vanishes."""
     if quiet or terminal_width(sys.stderr) is None:
         yield None
         return

@@ -134,9 +134,9 @@ def test_show_says_types_defaults_and_the_paper():
     [
         ("layers", "a group that is one step"),
         ("branches", "joined by `merge`"),
-        ("for", "all lists in step"),
+        ("for", "each item of all lists together"),
         ("repeat", "one after the other"),
-        ("when", "true, false, or an expression"),
+        ("when", "Whether a step exists"),
         ("expressions", "A text that starts with `=`"),
         ("divisible", "=divisible(a, n)"),
         ("defaults", "what a step of that kind has unless it says otherwise"),

@@ -83,7 +83,7 @@ def figure_of(column: Column) -> str:
 
 
 def _title(column: Column) -> str:
-    """A title as one may write it; a ratio's is its figure's, as in size_ratio."""
+    """A title as an option may have it; a ratio's is its figure's, as in size_ratio."""
     figure = figure_of(column)
     if column.name == figure:
         return column.title.lower()
@@ -165,13 +165,13 @@ def _choose(names: Sequence[str] | None, comparison: Comparison) -> list[Column]
 
 
 def _common_input(comparison: Comparison) -> str:
-    """The input of all networks, nothing where they differ."""
+    """The input of all networks; empty where they differ."""
     inputs = {str(network.input) for network in comparison.entries}
     return inputs.pop() if len(inputs) == 1 else ""
 
 
 def _setting(comparison: Comparison) -> str:
-    """What the figures hold for, in a line."""
+    """The setting of the figures, in a line."""
     common = _common_input(comparison)
     parts = [f"input {common}"] if common else []
     parts.append(common_setting([network.setting for network in comparison.entries]))

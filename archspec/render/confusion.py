@@ -42,10 +42,10 @@ MARKS: Final = (0, 0.01, 0.05, 0.2, 0.5, 1)
 
 
 def write_confusion(scores: Scores, title: str, *files: Path) -> None:
-    """The confusion matrix: a row is a true class, a column a predicted one.
+    """Draw the confusion matrix: a row is a true class, a column a predicted one.
 
-    A cell is the darker the greater its share of its row; by the root of that share, for mistakes
-    to be seen beside what is right.
+    The greater a cell's share of its row, the darker it is. The shade follows the root of the
+    share, so that mistakes are seen beside what is right.
     """
     classes = len(scores.classes)
     counted, named = classes <= COUNTED, classes <= NAMED
@@ -95,7 +95,7 @@ def write_confusion(scores: Scores, title: str, *files: Path) -> None:
 
 
 def _letters(name: str) -> int:
-    """How wide a name is: letters of the Far East take the room of two."""
+    """The width of a name in letters: one of the Far East takes the room of two."""
     return sum(1 + (unicodedata.east_asian_width(letter) in {"W", "F"}) for letter in name)
 
 

@@ -1,7 +1,4 @@
-"""A run as pictures, SVG and PNG: how its losses and scores went, and which learning rate to take.
-
-What the scores say of the classes is drawn in `score_pictures`.
-"""
+"""A run's losses, accuracies and learning rates over its epochs, and a learning-rate search."""
 
 from __future__ import annotations
 
@@ -41,15 +38,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_CROSSES: Final = 100
+"""Most epochs that are marked for a loss that is not finite."""
+
 MOST_HEADS: Final = 5
-"""How many outputs have their own losses drawn."""
+"""Most outputs whose own losses are drawn."""
 
 LOG_LOSS: Final = 100
-"""Where the greatest loss is so many times the least, its axis is logarithmic."""
+"""Ratio of the greatest loss to the least from which the axis is logarithmic."""
 
 LOG_RATE: Final = 9.999
-"""The same of learning rates, without the lowest and the highest quarter: a cosine's end is at 0,
-and is seen for what it is on a linear axis."""
+"""The same ratio of learning rates, without their lowest and highest quarter: a cosine ends at 0,
+which a linear axis shows best."""
 
 
 def write_curves(
@@ -60,11 +59,19 @@ def write_curves(
     accuracy: str = "accuracy",
     least_loss: float | None = None,
 ) -> None:
-    """Loss, accuracy and learning rate over the epochs of a run, as in its `history.csv`.
+    """Draw loss, accuracy and learning rate over the epochs of a run, into files by their suffix.
 
-    `accuracy` is the main output's column. What a row does not have is not drawn. What is no
-    finite number is a gap, and a cross for a loss. `least_loss`, below which the loss cannot fall,
-    is a dashed line.
+    A measure that no row has is not drawn. A value that is not finite is a gap, and in a loss a
+    cross.
+
+    Args:
+        rows: The rows of `history.csv`.
+        best_epoch: The epoch to mark.
+        title: The picture's title.
+        files: Paths of the picture.
+        accuracy: The column of the main output's accuracy.
+        least_loss: The value below which the loss cannot fall, drawn as a dashed line.
+
     """
     history = _by_epoch(rows)
     present = {key for row in history.values() for key in row}
@@ -90,7 +97,7 @@ def write_rates(
     title: str,
     *files: Path,
 ) -> None:
-    """The loss over the learning rate, as a learning-rate finder saw it, and the rate it chose."""
+    """Draw the loss over the learning rates that were tried, and the chosen rate."""
     pairs = zip(rates, losses, strict=True)
     points = sorted((x, y) for x, y in pairs if 0 < x < VAST and abs(y) < VAST)
     height = TOP + PANEL * 1.25 + BOTTOM
@@ -104,7 +111,7 @@ def write_rates(
             return
         draw_line(axes, points, Line("loss", "loss", STRONG, 1.6))
         lowest = min(range(len(points)), key=lambda place: points[place][1])
-        # Past its lowest point the loss leaves every bound, which would press the rest flat.
+        # Past its lowest point the loss grows without bound, which would press the rest flat.
         before = [loss for _, loss in points[: lowest + 1]]
         room = 0.15 * (max(before) - min(before)) or 0.5 * abs(before[0]) or 1.0
         axes.set_ylim(min(before) - room, max(before) + room)
@@ -115,7 +122,7 @@ def write_rates(
 
 
 def _by_epoch(rows: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
-    """Numbers by epoch, in order; of an epoch run twice, as after a resumption, the later row."""
+    """Numbers by epoch, in order. The later row counts where a resumed run repeated an epoch."""
     found: dict[int, dict[str, float]] = {}
     for place, row in enumerate(rows, 1):
         numbers = {}
@@ -131,7 +138,7 @@ def _by_epoch(rows: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
 
 
 def _points(history: Mapping[int, Mapping[str, float]], key: str) -> Points:
-    """(epoch, value) of the epochs that have a value; NaN for one that is infinite."""
+    """(epoch, value) of each epoch with a value; NaN for one that is not finite."""
     found = ((epoch, row[key]) for epoch, row in history.items() if key in row)
     return [(epoch, value if math.isfinite(value) else math.nan) for epoch, value in found]
 
@@ -199,7 +206,7 @@ def _lines(
     text: str,
     others: Iterable[tuple[float, str, str]] = (),
 ) -> None:
-    """Draw them, each with its name and last value where it ends, and name `others` there."""
+    """Draw lines with their names and last values at their ends, and name `others` there too."""
     ends = list(others)
     for line in lines:
         points = _points(history, line.key)
@@ -210,7 +217,7 @@ def _lines(
 
 
 def _crosses(axes: Axes, history: Mapping[int, Mapping[str, float]]) -> None:
-    """A cross at the top for each epoch whose loss was infinite or no number."""
+    """Draw a cross at the top for each epoch whose loss was not finite."""
     losses = {"loss", "val_loss"}
     broken = [
         epoch
@@ -229,7 +236,7 @@ def _crosses(axes: Axes, history: Mapping[int, Mapping[str, float]]) -> None:
 def _mark_best(
     stack: Sequence[Axes], history: Mapping[int, Mapping[str, float]], best: int, accuracy: str
 ) -> None:
-    """A line across all panels at the best epoch, and dots where it meets what was judged."""
+    """Draw a line across all panels at the best epoch, and dots on the measures that chose it."""
     row = history[best]
     judged = "validation" if f"val_{accuracy}" in row or "val_loss" in row else "training"
     said = []

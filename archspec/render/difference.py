@@ -17,15 +17,15 @@ from archspec.render.table import NARROWEST_PAGE, PAGE, Column, Style, Table, pr
 from archspec.text import counted, printable
 
 MOST_CHANGES = 8
-"""So many changes inside a row are shown, which may stand for a whole stage."""
+"""Most changes inside a row that are shown: a row may be a whole stage."""
 
 INDENT = " " * 4
 
 FIGURES = ("params", "macs", "activations", "weight_layers", "weight_bytes", "training_bytes")
-"""What the last line adds up."""
+"""Figures whose totals are compared."""
 
 SAID = {"function": "activation", "macs": "MACs"}
-"""What is called otherwise than where it is defined."""
+"""Arguments that are shown by another name than their own."""
 
 
 COLUMNS = (
@@ -46,7 +46,7 @@ TOTALS = (
 
 
 def text(difference: Difference, *, width: int | None = None, color: bool = False) -> str:
-    """Both networks' rows: `-` in the first alone, `+` in the second, `~` in both but changed."""
+    """Return both networks' rows, marked `-` (first only), `+` (second only) and `~` (changed)."""
     style = Style(color)
     before, after = (printable(each.name) for each in difference.totals)
     if difference.equal:
@@ -61,7 +61,7 @@ def text(difference: Difference, *, width: int | None = None, color: bool = Fals
 
 
 def markdown(difference: Difference) -> str:
-    """The same text in a block that is coloured as a diff where Markdown is shown."""
+    """Return the same text in a block of code that Markdown colours as a diff."""
     return f"```diff\n{text(difference)}```\n"
 
 
@@ -96,7 +96,7 @@ def _body(difference: Difference, style: Style, width: int | None) -> Iterator[s
 
 
 def _is_quiet(step: Step, shared: Sequence[Shared]) -> bool:
-    """Whether a row is equal, or differs in nothing that is not said of all layers at once."""
+    """Whether a row is equal, or differs only by changes that all layers share."""
     return (
         step.mark in "=~"
         and all(
@@ -126,7 +126,7 @@ def _cells(step: Step) -> list[Any]:
 
 
 def _changes(step: Step, shared: Sequence[Shared]) -> list[str]:
-    """What differs in a row: first in its layers, then what comes of it."""
+    """The changes of a row: first those of its layers, then those that follow from them."""
     inside = [each for each in step.changes if each.kind or each.what in {"layer", "inputs"}]
     own = [each for each in step.changes if each not in inside]
     inside = [each for each in inside if not _is_shared(each, shared)]
@@ -143,7 +143,7 @@ def _change(change: Change) -> str:
 
 
 def _name(change: Change) -> str:
-    """The argument, behind the layer's path unless the layer is what the row is about."""
+    """The argument, after the layer's path unless the row is that layer."""
     if change.what == "layer":
         return change.layer
     above, _, end = change.layer.rpartition(SEPARATOR)
@@ -174,7 +174,7 @@ def _output(change: Change) -> str:
 
 
 def _totals(difference: Difference, style: Style, width: int | None) -> Iterator[str]:
-    """What the networks differ by as a whole."""
+    """The totals in which the networks differ."""
     before, after = difference.totals
     rows = []
     for figure in FIGURES:
@@ -196,7 +196,7 @@ def _totals(difference: Difference, style: Style, width: int | None) -> Iterator
 
 
 def _wrapped(parts: Iterable[str], width: int, *, first: str) -> list[str]:
-    """The parts in lines that end between two of them."""
+    """The parts, separated by commas, in lines that end between two parts."""
     said = ", ".join(parts).replace(" ", UNBROKEN).replace(f",{UNBROKEN}", ", ")
     lines = textwrap.wrap(
         printable(said),

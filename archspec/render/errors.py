@@ -1,4 +1,4 @@
-"""A SpecError as text: each problem with its place, the line it stands on, and the mend."""
+"""A SpecError as text: each problem with its place, its line of the spec, and the help."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from archspec.errors import Diagnostic, Span, SpecError
 from archspec.text import printable, visible
 
 MAX_SHOWN: Final = 20
-"""How many problems are shown in full."""
+"""Most problems that are shown in full."""
 
 _TAB: Final = "    "
 _CUT: Final = "..."
@@ -27,10 +27,14 @@ def render(
     width: int = 100,
     say: Callable[[str], str] = str,
 ) -> str:
-    """All problems of `error`, without a newline at the end.
+    """Return all problems of an error, without a newline at the end.
 
-    Source lines are cut to `width` columns around the place; messages are not wrapped. `say` gives
-    each message and help line in the words of whoever reads it.
+    Args:
+        error: The error.
+        color: Whether to colour the text.
+        width: Columns to which source lines are cut around the place. Messages are not wrapped.
+        say: Function that puts a message or a help line into the reader's words.
+
     """
     total = len(error.diagnostics)
     blocks = [
@@ -72,11 +76,11 @@ def _diagnostic(
 
 
 def _snippet(line: str, span: Span, room: int) -> tuple[str, str]:
-    """At most `room` columns of a line around the start of a span, and the marks below it."""
+    """Up to `room` columns of a line around the start of a span, and the marks below it."""
     line = line.rstrip()
     start = min(span.column - 1, len(line))
     end = min(span.end_column - 1, len(line)) if span.end_line == span.line else len(line)
-    # A line may be a megabyte long: only what stands near enough to be shown is looked at.
+    # A line may be a megabyte long: only the characters near enough to be shown are read.
     offset = max(0, start - room)
     cells = [_cell(character) for character in line[offset : start + room]]
     start, end = start - offset, end - offset
@@ -91,7 +95,7 @@ def _snippet(line: str, span: Span, room: int) -> tuple[str, str]:
 
 
 def _window(widths: list[int], focus: int, room: int, *, cut: bool) -> tuple[int, int]:
-    """The cells to show: all if they fit, else those around `focus`, most of them after it."""
+    """The range of cells to show: all if they fit, else those around `focus`, most after it."""
     beyond = 1 if focus == len(widths) else 0  # the caret may stand after the last cell
     if not cut and sum(widths) + beyond <= room:
         return 0, len(widths)
@@ -111,12 +115,12 @@ def _window(widths: list[int], focus: int, room: int, *, cut: bool) -> tuple[int
 
 
 def _cell(character: str) -> str:
-    """How one character of a source line is shown."""
+    """The visible form of one character of a source line."""
     return _TAB if character == "\t" else visible(character)
 
 
 def _columns(cell: str) -> int:
-    """How many columns of a terminal a cell takes."""
+    """The width of a cell in columns of a terminal."""
     if len(cell) > 1 or cell.isascii():
         return len(cell)
     if unicodedata.combining(cell):

@@ -1,7 +1,7 @@
-"""What all pictures of a run share: how they look, in which letters, and how they are written.
+"""The look of all pictures of a run: colours, fonts, axes, labels, and how files are written.
 
-matplotlib is used through `Figure` alone: neither pyplot, nor the backend and the style that a
-user may have chosen, is touched or has a say.
+matplotlib is used through `Figure` alone, so a user's pyplot, backend and style neither change nor
+matter.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ INK: Final = "#222222"
 QUIET: Final = "#6b6b6b"
 RULE: Final = "#e3e3e3"
 STRONG: Final = "#0b4a80"
-"""A dark blue, and"""
+"""Dark blue."""
 LIGHT: Final = "#d9661f"
-"""a lighter orange: apart for the colour-blind, and in print without colours."""
+"""Orange, lighter than `STRONG`, so that they differ to the colour-blind and in grey print."""
 
 SEVERAL: Final = (
     STRONG, LIGHT, "#2b8a5a", "#8a4ba8", "#b59410", "#35a0c4", "#c23b63", "#6b6b6b",
 )  # fmt: skip
-"""Colours of things without an order, of different lightness for the colour-blind."""
+"""Colours of lines without an order, of different lightness for the colour-blind."""
 
 FONT: Final = "DejaVu Sans"
-"""Comes with matplotlib, so that a picture is the same everywhere."""
+"""A font that comes with matplotlib, so that a picture is the same everywhere."""
 
 STYLE: Final[dict[str, Any]] = {
     "axes.axisbelow": True,
@@ -68,22 +68,22 @@ METADATA: Final[dict[str, dict[str, str | None]]] = {
     "svg": {"Creator": "archspec", "Date": None},
     "png": {"Software": "archspec"},
 }
-"""Nothing that differs from one time to the next."""
+"""Metadata of a file, by its format, without dates: the same picture is the same bytes."""
 
 SHORT_LOG: Final = 15
-"""A logarithmic axis of less than this ratio would have one number, or two."""
+"""Ratio of a logarithmic axis's ends below which powers of ten would be only one or two."""
 
 LABEL_INCHES: Final = 0.17
 """Height of a line of text, which labels keep from each other."""
 
 MOST_POINTS: Final = 1_000
-"""Of a line: as many as there are dots across a picture, and a bound on the size of its file."""
+"""Most points of a line: as many as a picture has dots across, which bounds its file."""
 
 MARKED: Final = 30
-"""A line of at most so many points has a dot on each."""
+"""Most points of a line that has a dot on each."""
 
 VAST: Final = 1e100
-"""Infinite, as far as a picture goes; and more than half or single precision can hold."""
+"""Value from which a picture takes a number for infinite: beyond single precision."""
 
 WIDTH: Final = 7.8
 LEFT: Final = 0.95
@@ -93,10 +93,10 @@ GAP: Final = 0.22
 BOTTOM: Final = 0.5
 PANEL: Final = 2.3
 LOW_PANEL: Final = 0.9
-"""Inches; beside the axes is room for numbers, and for the names of lines."""
+"""Inches of a picture of panels: `LEFT` has room for numbers, `RIGHT` for names of lines."""
 
 DENSE: Final = 500
-"""A line of more points is drawn finer, not to become a band."""
+"""Most points of a line of full width: one of more would look like a band."""
 
 Points: TypeAlias = list[tuple[float, float]]
 
@@ -163,7 +163,7 @@ def panels(
 
 
 def load() -> Any:
-    """matplotlib, also where a notebook's MPLBACKEND names what is not installed here."""
+    """Return matplotlib, even if a notebook's MPLBACKEND names a module that is not installed."""
     try:
         import matplotlib  # noqa: ICN001, PLC0415
     except ValueError:
@@ -178,7 +178,7 @@ def load() -> Any:
 
 
 def fonts_for(text: str) -> list[str]:
-    """Installed fonts that have what `FONT` has not: few, and none for most texts."""
+    """Return installed fonts with the characters that `FONT` lacks: none for most texts."""
     if text.isascii():
         return []
     from matplotlib import font_manager  # noqa: PLC0415
@@ -206,7 +206,7 @@ def fonts_for(text: str) -> list[str]:
 
 
 def head(figure: Figure, title: str, left: float, below: str = "") -> None:
-    """The title at the top of the figure, and a line below it, `left` inches from the edge."""
+    """Write the title at the top of a figure, and a line below it, `left` inches from the edge."""
     width, height = figure.get_size_inches()
     for text, down, style in (
         (title, 0.12, {"fontsize": 11, "weight": "bold"}),
@@ -216,11 +216,15 @@ def head(figure: Figure, title: str, left: float, below: str = "") -> None:
 
 
 def end_labels(axes: Axes, labels: list[tuple[float, str, str]], inches: float) -> None:
-    """Name lines where they end, right of `axes`: (height in data, text, colour) of each.
+    """Name lines at their ends, right of the axes. Labels that would overlap move apart.
 
-    `inches` is the height of the axes. Labels that would overlap move apart.
+    Args:
+        axes: The axes.
+        labels: (height in data, text, colour) of each line.
+        inches: The height of the axes.
+
     """
-    axes.get_ylim()  # has matplotlib choose the limits, without which data has no place
+    axes.get_ylim()  # makes matplotlib choose the limits, which `transData` needs
     to_axes = axes.transData + axes.transAxes.inverted()
     placed = sorted(
         (_inside(to_axes.transform((1, height))[1]), text, colour)
@@ -232,13 +236,13 @@ def end_labels(axes: Axes, labels: list[tuple[float, str, str]], inches: float) 
 
 
 def _inside(share: float) -> float:
-    """From 0 to 1: what a logarithmic axis cannot show, such as 0, is at its lower end."""
+    """A height from 0 to 1: 0 for what a logarithmic axis cannot show, such as 0."""
     return float(min(max(share, 0.0), 1.0)) if math.isfinite(share) else 0.0
 
 
 def spread(places: list[float], gap: float) -> list[float]:
-    """Rising places at least `gap` apart from 0 to 1, each group of them around its middle."""
-    groups: list[list[float]] = []  # the places of a group, which stand side by side
+    """Return rising places from 0 to 1, at least `gap` apart, each group around its middle."""
+    groups: list[list[float]] = []  # places of each group of labels that touch
     for place in places:
         groups.append([place])
         while len(groups) > 1 and _low(groups[-1], gap) < _high(groups[-2], gap) + gap:
@@ -257,12 +261,12 @@ def _high(group: list[float], gap: float) -> float:
 
 
 Dashes: TypeAlias = str | tuple[int, tuple[int, int]]
-"""A line's dashes, as matplotlib says them."""
+"""Dashes of a line, in matplotlib's form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How a line looks, what it is called where it ends, and where its values come from."""
+    """A line: the key of its values, the name at its end, and its look."""
 
     key: str
     name: str
@@ -285,7 +289,7 @@ def draw_line(axes: Axes, points: Points, line: Line) -> None:
         drawstyle="steps-mid" if line.steps else "default",
     )
     here = [math.isfinite(value) for value in y]
-    # A point between two gaps is no line, and would not be seen.
+    # A point between two gaps is not a line, and would not be seen.
     alone = [
         on and not before and not after
         for before, on, after in zip([False, *here], here, [*here[1:], False], strict=False)
@@ -304,7 +308,7 @@ def draw_line(axes: Axes, points: Points, line: Line) -> None:
 
 
 def thinned(points: Points, most: int = MOST_POINTS) -> Points:
-    """At most so many of the points: the first and the last, and of each stretch the extremes."""
+    """Return at most `most` points: the first, the last, and the extremes of each stretch."""
     if len(points) <= most:
         return points
     stretches = most // 2 - 1
@@ -322,7 +326,7 @@ def thinned(points: Points, most: int = MOST_POINTS) -> Points:
 
 
 def upright(axes: Axes, x: float, text: str = "") -> None:
-    """A dashed line at `x`, named above the axes."""
+    """Draw a dashed line at `x`, and name it above the axes."""
     axes.axvline(x, color=QUIET, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     if text:
         to_axes = axes.transData + axes.transAxes.inverted()
@@ -332,7 +336,7 @@ def upright(axes: Axes, x: float, text: str = "") -> None:
 
 
 def log_ticks(axis: Axis, low: float, high: float) -> None:
-    """Numbers on a logarithmic axis as one says them; more of them within a single decade."""
+    """Write plain numbers on a logarithmic axis, and more of them within a single decade."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415
 
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < SHORT_LOG * low else (1,)))
@@ -341,7 +345,7 @@ def log_ticks(axis: Axis, low: float, high: float) -> None:
 
 
 def epoch_axis(stack: Sequence[Axes], first: int, last: int) -> None:
-    """Whole epochs from the first to the last, below the lowest of axes that share them."""
+    """Write whole epochs below the lowest of axes that share them."""
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
 
     room = 0.02 * (last - first) or 0.5
@@ -354,7 +358,7 @@ def epoch_axis(stack: Sequence[Axes], first: int, last: int) -> None:
 
 
 def sequence(count: int) -> list[str]:
-    """So many colours from dark to light, for what has an order: no two alike, none too pale."""
+    """Return colours from dark to light for lines that have an order, none of them too pale."""
     from matplotlib import colormaps  # noqa: PLC0415
     from matplotlib.colors import to_hex  # noqa: PLC0415
 
@@ -363,6 +367,6 @@ def sequence(count: int) -> list[str]:
 
 
 def say(axes: Axes, text: str) -> None:
-    """A sentence where there is nothing to draw."""
+    """Write a sentence where there is nothing to draw."""
     axes.set_yticks([])
     axes.text(0.5, 0.5, text, ha="center", va="center", color=QUIET, transform=axes.transAxes)

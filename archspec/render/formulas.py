@@ -1,4 +1,4 @@
-"""The lecture's arithmetic: how each number of the table comes about (CS231n, case studies)."""
+"""The arithmetic of each number of a report, in the form of CS231n's case studies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GAP = "  "
 def formulas(
     report: Report, *, depth: int | None = None, ops: bool = False, width: int | None = None
 ) -> Iterator[str]:
-    """A line for every row of the table, and one for their sum; several where `width` is less.
+    """Yield a line for every row of the table and one for their sum, broken where it is too wide.
 
     CONV3-64: [224x224x64]  memory: 224*224*64 = 3,211,264  params: (3*3*3)*64 = 1,728 (+64 biases)
     """

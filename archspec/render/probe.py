@@ -11,7 +11,7 @@ from archspec.training.probe import CONVENTION, Probe, ProbeRow
 
 
 def _number(value: float) -> str:
-    """Three significant digits."""
+    """A number of three significant digits."""
     return "0" if value == 0 else f"{value:#.3g}".rstrip(".")
 
 
@@ -62,7 +62,7 @@ def csv(probe: Probe, *, depth: int | None = None, ops: bool = False) -> str:
 
 
 def _setting(probe: Probe) -> str:
-    """What was done, in a line."""
+    """The input, batch, kernels, seed and loss, in a line."""
     graph, batch = probe.report.graph, probe.report.setting.batch
     return (
         f"{probe.data} input {graph.input}, batch {batch}, kernels {probe.init}, "

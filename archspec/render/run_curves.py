@@ -35,22 +35,22 @@ SHARES: Final = ("accuracy", "error", "dead", "saturated")
 """Measures that are shown in percent."""
 
 LONGEST: Final = 34
-"""Characters of an entry's name that stand beside its line."""
+"""Characters of an entry's name that are shown beside its line."""
 
 LOG_GRADIENT: Final = 10
-"""`LOG_LOSS` for gradients: what matters of these is their order of magnitude."""
+"""`LOG_LOSS` for gradients, where the order of magnitude matters."""
 
 LETTER: Final = 0.075
 """Inches that a letter takes."""
 
 BAND: Final = 0.18
-"""How dark a band is."""
+"""Opacity of a band."""
 
 
 def write_comparison(
     comparison: RunComparison, drawn: Sequence[tuple[str, tuple[str, ...]]], path: Path
 ) -> None:
-    """Draw measures over the epochs, as `RunComparison.drawn` names them and their parts."""
+    """Draw measures over the epochs. `drawn` is as `RunComparison.drawn` returns it."""
     names = [label(entry.name, LONGEST) for entry in comparison.entries]
     panel = max(PANEL, (LABEL_INCHES + 0.01) * len(names))
     right = max(RIGHT, LETTER * (8 + max(map(len, names))))
@@ -74,7 +74,7 @@ def write_comparison(
 def _title(
     comparison: RunComparison, drawn: Sequence[tuple[str, tuple[str, ...]]]
 ) -> tuple[str, str]:
-    """What the picture is of, and how its lines are to be read."""
+    """The title, and a line that explains the lines of the picture."""
     said = []
     if any(len(parts) > 1 for _, parts in drawn):
         said.append("solid: validation; dashed: training")

@@ -93,7 +93,7 @@ def _figure(column: Column, entry: RunEntry) -> str:
 
 
 def _below(comparison: RunComparison) -> Sequence[str]:
-    """What the table's figures are, and which runs are one line."""
+    """Explanations of the table's figures, and of the runs that are one line."""
     lines = ["Validation and test are accuracies; the best epoch's model is tested."]
     together = [entry for entry in comparison.entries if len(entry.runs) > 1]
     if together:

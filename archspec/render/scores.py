@@ -13,7 +13,7 @@ FEW: Final = 20
 """Most classes that are all shown; of more, the worst."""
 
 MOST: Final = 10
-"""How many of the worst classes, and of the mistakes, are shown."""
+"""Most of the worst classes, and of the mistakes, that are shown."""
 
 CLASS: Final = Column("class", "class", left=True, shortens=True)
 

@@ -1,4 +1,4 @@
-"""What stands below a table, whatever the format: totals, memory, the convention, the claims."""
+"""The facts below a report's table, in every format: totals, memory, convention, claims."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from archspec.render.amounts import byte_size, thousands
 from archspec.text import counted
 
 UNBROKEN = "\N{NO-BREAK SPACE}"
-"""Stands in a detail for a space at which no line should end."""
+"""Character that stands for a space at which a line must not end."""
 
 
 class Fact(NamedTuple):
-    """A line: what it is about, its figure, and what there is to say of it."""
+    """A line below a table: a name, a figure, and details."""
 
     name: str
     figure: str
     detail: str
     holds: bool | None = None
-    """Of a claim: whether it is true."""
+    """Whether a claim is true; None for what is no claim."""
 
 
 def facts(report: Report) -> Iterator[Fact]:
-    """Everything that is said once of a network."""
+    """Yield the facts of a network, each a line."""
     totals, memory, setting = report.totals, report.memory, report.setting
     trained = "all trained"
     if totals.non_trainable:
@@ -54,7 +54,7 @@ def facts(report: Report) -> Iterator[Fact]:
 
 
 def common_setting(settings: Sequence[Setting]) -> str:
-    """What the bytes of several networks are counted for, in a line."""
+    """Return the setting for which the bytes of several networks are counted, in a line."""
     if len(set(map(str, settings))) == 1:
         line = str(settings[0])
         if settings[0].batch != settings[0].training_batch:
@@ -66,7 +66,7 @@ def common_setting(settings: Sequence[Setting]) -> str:
 
 
 def _recipe(setting: Setting) -> str:
-    """What of the setting the spec's recipe says."""
+    """The part of the setting that the spec's recipe gives."""
     said = {
         "batch": f"batch {setting.training_batch}",
         "dtype": setting.dtype,
@@ -81,12 +81,12 @@ def _recipe(setting: Setting) -> str:
 
 
 def _sum(*parts: tuple[str, int]) -> str:
-    """What a figure is the sum of, as `weights 553 MB + forward peak 25.7 MB`."""
+    """The terms of a figure, as in `weights 553 MB + forward peak 25.7 MB`."""
     return " + ".join(f"{name} {byte_size(value)}".replace(" ", UNBROKEN) for name, value in parts)
 
 
 def _claims(section: str, checks: Sequence[Check]) -> Iterator[Fact]:
-    """One line for what holds, one for each claim that does not, and who claims it."""
+    """A line for all claims that hold, one for each that does not, and one for the source."""
     held = [check.figure for check in checks if check.holds]
     if held:
         names = [figure for figure in held if not figure.startswith("stage ")]

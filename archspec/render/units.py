@@ -1,4 +1,4 @@
-"""What happens inside a network while it trains as a picture: a line for each layer."""
+"""Gradients, dead and saturated units of each layer over the epochs, as a picture."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TITLES: Final = {
     "dead": "dead units",
     "saturated": "saturated outputs",
 }
-"""What stands beside the axis of each measure."""
+"""Label of each measure's axis."""
 
 
 def write_units(epochs: Sequence[LayerMeasures], title: str, *files: Path) -> None:
@@ -76,7 +76,7 @@ def _draw(
         axes.set_ylim(-0.03 * max(*values, 0.1), 1.06 * max(*values, 0.1))
     for layer, points in lines.items():
         draw_line(axes, points, Line(layer, layer, colours[layer], 1.4))
-    # Of more layers than there is room to name, some evenly spread.
+    # There is room to name only some layers: every n-th.
     every = math.ceil(len(lines) / (PANEL / LABEL_INCHES))
     ends = []
     for layer, points in [*lines.items()][::every]:
@@ -87,7 +87,7 @@ def _draw(
 
 
 def _points(epochs: Sequence[LayerMeasures], layer: str, measure: str, *, positive: bool) -> Points:
-    """(epoch, value); NaN for what cannot be shown; none where no value can be."""
+    """(epoch, value), NaN for a value that cannot be shown; empty if that is every value."""
     points: Points = []
     for number, layers in enumerate(epochs):
         value = layers.get(layer, {}).get(measure)
