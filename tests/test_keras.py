@@ -117,7 +117,7 @@ def test_a_verification_says_what_was_compared():
 def tampered(**changes: object) -> Graph:
     """`SMALL`, but its convolution claims something else."""
     node = SMALL.nodes[1]
-    changed = replace(node, layer=replace(node.layer, **changes))
+    changed = node._replace(layer=replace(node.layer, **changes))
     return replace(SMALL, pieces=(SMALL.nodes[0], changed, SMALL.nodes[2]))
 
 
@@ -153,7 +153,7 @@ def test_a_verification_sees_where_an_input_comes_from():
     x = builder(second, builder(first, builder.input))
     graph = builder.finish("chain", {"output": x}, {})
     start, one, two = graph.nodes
-    swapped = replace(graph, pieces=(start, replace(one, inputs=(2,)), replace(two, inputs=(0,))))
+    swapped = replace(graph, pieces=(start, one._replace(inputs=(2,)), two._replace(inputs=(0,))))
     assert [m[:2] for m in verify(swapped, build(graph)).mismatches] == [
         ("activation1", "inputs"),
         ("activation2", "inputs"),

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 from archspec.cost.setting import Setting
 from archspec.graph.graph import IN_KERAS, SEPARATOR, Expansion, Graph, Layer, Piece
@@ -143,8 +142,6 @@ _NOTHING = Needs((), 0, 0, 0, 0, 0, False, False, True, 0, True, False)
 _INPUT = -1
 """Index of a block's input in its expansion."""
 
-_blocks: WeakKeyDictionary[Expansion, dict[tuple[bool, bool], Needs]] = WeakKeyDictionary()
-
 
 def _needs(costs: Layer | Expansion, overwritable: bool, reached: bool) -> Needs:
     """Return what a layer or a block needs.
@@ -156,17 +153,12 @@ def _needs(costs: Layer | Expansion, overwritable: bool, reached: bool) -> Needs
     """
     if isinstance(costs, Layer):
         return _layer_needs(costs, overwritable, reached)
-    known = _blocks.setdefault(costs, {})
-    needs = known.get((overwritable, reached))
+    around = overwritable, reached
+    needs: Needs | None = costs.measured.get(around)
     if needs is None:
-        needs = known[overwritable, reached] = _together(
-            costs.pieces,
-            costs.size,
-            _INPUT,
-            (costs.size - 1,),
-            overwritable=overwritable,
-            reached=reached,
-        )
+        output = costs.size - 1
+        needs = _together(costs.pieces, costs.size, _INPUT, (output,), *around)
+        costs.measured[around] = needs
     return needs
 
 
@@ -196,7 +188,6 @@ def _together(
     size: int,
     source: int,
     held: Sequence[int],
-    *,
     overwritable: bool,
     reached: bool,
 ) -> Needs:
@@ -214,9 +205,9 @@ def _together(
         reached: As in `_needs`, for the input.
     """
     readers = [0] * (size + 1)
-    for piece in pieces:
-        for index in piece.inputs:
-            readers[index] += piece.costs.reads
+    for _, _, costs, inputs in pieces:
+        for index in inputs:
+            readers[index] += costs.reads
     for index in held:
         readers[index] += 1
 
@@ -228,10 +219,10 @@ def _together(
     saved: set[int] = set()  # tensors
     last_use = [size] * (size + 1)  # of a buffer
     needs = _NOTHING
-    for piece in pieces:
-        index, inputs = piece.index, piece.inputs
+    for index, _, costs, inputs in pieces:
         first = inputs[0]
-        needs = _needs(piece.costs, may_overwrite[first], any(reaches[i] for i in inputs))
+        arrives = reaches[first] if len(inputs) == 1 else any(reaches[i] for i in inputs)
+        needs = _needs(costs, may_overwrite[first], arrives)
         all_needs.append(needs)
         may_overwrite[index] = needs.overwritable and readers[index] == 1
         reaches[index] = needs.reached
@@ -239,20 +230,20 @@ def _together(
         shown[index] = needs.shown
         buffer[index] = index if needs.kept else buffer[first]
         kept[index] = needs.kept
-        if needs.saves_input:
-            saved.update([tensor[i] for i in inputs])
-        if needs.saves_output:
-            saved.add(tensor[index])
         last_use[buffer[index]] = index
         for i in inputs:
             last_use[buffer[i]] = index
+            if needs.saves_input:
+                saved.add(tensor[i])
+        if needs.saves_output:
+            saved.add(tensor[index])
     output = pieces[-1].index if pieces else source
     for index in held:  # they stay
         last_use[buffer[index]] = size
 
     alive = peak = late_peak = 0
-    for piece, each in zip(pieces, all_needs, strict=True):
-        index, read = piece.index, buffer[piece.inputs[0]]
+    for (index, _, _, inputs), each in zip(pieces, all_needs, strict=True):
+        read = buffer[inputs[0]]
         if read == source and last_use[read] == index:
             peak = max(peak, alive + each.peak)
             late_peak = max(late_peak, alive + each.late_peak)
@@ -264,7 +255,7 @@ def _together(
             else:
                 late_peak = max(late_peak, most)
         alive += each.kept
-        for used in {buffer[index], *[buffer[i] for i in piece.inputs]}:
+        for used in {buffer[index], *[buffer[i] for i in inputs]}:
             if last_use[used] == index:
                 alive -= kept[used]
 

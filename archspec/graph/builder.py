@@ -299,5 +299,6 @@ def _is_closed(pieces: Sequence[Piece], start: int, x: Node, output: Node) -> bo
 
 def _relative(piece: Piece, cut: int, start: int) -> Piece:
     """Return a piece of a block as an `Expansion` has it."""
-    inputs = tuple([index - start if index >= start else -1 for index in piece.inputs])
-    return piece.moved(piece.index - start, piece.name[cut:], inputs)
+    index, name, _, inputs = piece
+    inputs = tuple([each - start if each >= start else -1 for each in inputs])
+    return piece.moved(index - start, name[cut:], inputs)

@@ -1,6 +1,6 @@
 """The graph that a spec expands to: layers at known shapes, joined by edges."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from math import prod
@@ -107,11 +107,10 @@ def layer_at(op: Op, inputs: tuple[Shape, ...]) -> Layer:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """A layer at its place: `name` is its path, `inputs` are the indices of earlier nodes."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides `tuple.index`
     name: str
     layer: Layer
     inputs: tuple[int, ...]
@@ -166,31 +165,36 @@ class Expansion:
     """
 
     def __init__(self, pieces: "tuple[Piece, ...]", scopes: tuple[Scope, ...]) -> None:
-        parts = [piece.costs for piece in pieces]
         self.pieces = pieces
         self.scopes = scopes
         """Its own scope, then those of groups in it; blocks in it have theirs."""
         self.size: int = pieces[-1].index + 1
         """Number of nodes."""
-        self.edges: int = sum(part.edges for part in parts)
+        self.edges = 0
         """Number of inputs of all its nodes."""
-        self.reads: int = sum(piece.inputs.count(-1) * piece.costs.reads for piece in pieces)
+        self.reads = 0
         """Number of times that its input is read."""
-        self.longest: int = max(len(piece.name) + piece.costs.longest for piece in pieces)
+        self.longest = 0
         """Characters of the longest path in it."""
-        self.output: Shape = parts[-1].output
-        self.params: int = sum(part.params for part in parts)
-        self.trainable: int = sum(part.trainable for part in parts)
-        self.macs: int = sum(part.macs for part in parts)
-        self.other_ops: int = sum(part.other_ops for part in parts)
-        self.kernels: int = sum(part.kernels for part in parts)
+        self.output: Shape = pieces[-1].shape
+        self.measured: dict[Hashable, Any] = {}
+        """What `cost/` has worked out, once for all places."""
+        self.params = self.trainable = self.macs = self.other_ops = self.kernels = 0
+        for _, name, costs, inputs in pieces:
+            self.edges += costs.edges
+            self.reads += costs.reads * inputs.count(-1)
+            self.longest = max(self.longest, len(name) + costs.longest)
+            self.params += costs.params
+            self.trainable += costs.trainable
+            self.macs += costs.macs
+            self.other_ops += costs.other_ops
+            self.kernels += costs.kernels
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedBlock:
+class PlacedBlock(NamedTuple):
     """A block at its place in a graph: the nodes from `start` to `index`, its output."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides `tuple.index`
     name: str
     costs: Expansion
     inputs: tuple[int, ...]
@@ -220,12 +224,13 @@ def nodes_of(pieces: Iterable[Piece], path: str = "", start: int = 0, x: int = 0
     """
     nodes: list[Node] = []
     for piece in pieces:
-        name = path + piece.name
-        inputs = tuple([start + index if index >= 0 else x for index in piece.inputs])
-        if isinstance(piece, Node):
-            nodes.append(Node(start + piece.index, name, piece.layer, inputs))
+        index, name, costs, inputs = piece
+        inputs = tuple([start + each if each >= 0 else x for each in inputs])
+        if isinstance(costs, Layer):
+            nodes.append(Node(start + index, path + name, costs, inputs))
         else:
-            nodes += nodes_of(piece.costs.pieces, name, start + piece.start, inputs[0])
+            first = start + index + 1 - costs.size
+            nodes += nodes_of(costs.pieces, path + name, first, inputs[0])
     return nodes
 
 
