@@ -21,7 +21,7 @@ from archspec.evaluation.heldout import HeldOutImages
 from archspec.evaluation.inference import ahead, averages
 from archspec.evaluation.scores import Scores
 from archspec.evaluation.tally import TOP, Tally
-from archspec.evaluation.trained import Network, Place, Trained
+from archspec.evaluation.trained import LoadedNetwork, RunSource, Trained
 from archspec.recipe.families import LOSSES, METRICS
 from archspec.recipe.parts import Named
 from archspec.recipe.train import OF_INDICES
@@ -117,7 +117,7 @@ class Evaluation(Displayed):
 
 
 def evaluate(
-    runs: Place | Sequence[Place],
+    runs: RunSource | Sequence[RunSource],
     *,
     data: str | PathLike[str] | None = None,
     part: str | None = None,
@@ -222,7 +222,7 @@ def _check_top(top: int | None, classes: int) -> None:
 
 
 def _judge(
-    networks: Sequence[Network],
+    networks: Sequence[LoadedNetwork],
     images: HeldOutImages,
     batch: int,
     top: Sequence[int],

@@ -19,7 +19,7 @@ from archspec.data.sources import SOURCES, keys_of
 from archspec.data.splitting import split_digest
 from archspec.data.values import Range
 from archspec.errors import RecipeError, UsageError, listed, suggestion
-from archspec.evaluation.trained import Network, Trained
+from archspec.evaluation.trained import LoadedNetwork, Trained
 from archspec.ops.shape import Shape
 from archspec.runs.records import PartSizes
 
@@ -169,7 +169,7 @@ class HeldOutImages:
 
 
 def load(
-    networks: Sequence[Network],
+    networks: Sequence[LoadedNetwork],
     choice: DataChoice,
     recipe: DataRecipe,
     *,
@@ -247,7 +247,7 @@ def load(
 
 
 def _range(
-    network: Network,
+    network: LoadedNetwork,
     store: Pixels,
     chosen: NDArray[np.intp],
     data: Data,
@@ -269,7 +269,7 @@ def _range(
     return network.range_of((float(seen.min()), float(seen.max())), data.name, white)
 
 
-def _loaded(networks: Sequence[Network], recipe: DataRecipe) -> list[Data]:
+def _loaded(networks: Sequence[LoadedNetwork], recipe: DataRecipe) -> list[Data]:
     """Return the data for each network, loaded once for those that take the same pixels."""
     known: dict[tuple[str, Shape], Data] = {}
     for network in networks:
@@ -280,7 +280,7 @@ def _loaded(networks: Sequence[Network], recipe: DataRecipe) -> list[Data]:
     return [known[each.preprocessing.resize, each.input_shape] for each in networks]
 
 
-def _changed(networks: Sequence[Network], choice: DataChoice, data: Data) -> list[str]:
+def _changed(networks: Sequence[LoadedNetwork], choice: DataChoice, data: Data) -> list[str]:
     """Return notes on images that changed since training; raise unless they were asked for."""
     notes = []
     for network in networks:
@@ -301,7 +301,7 @@ def _changed(networks: Sequence[Network], choice: DataChoice, data: Data) -> lis
 
 
 def _split_anew(
-    networks: Sequence[Network], splits: Mapping[str, Sequence[Any]], part: str | None
+    networks: Sequence[LoadedNetwork], splits: Mapping[str, Sequence[Any]], part: str | None
 ) -> list[str]:
     """Return notes on a different split of the images today; raise if the part depends on it."""
     notes = []

@@ -19,7 +19,7 @@ from archspec.errors import UsageError
 from archspec.evaluation import trained
 from archspec.evaluation.evaluation import ProgressCallback, check_numbers, check_passes
 from archspec.evaluation.inference import ahead
-from archspec.evaluation.trained import Network, Place
+from archspec.evaluation.trained import LoadedNetwork, RunSource
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Predictions(Displayed, Sequence[Prediction]):
 
 
 def predict(
-    runs: Place | Sequence[Place],
+    runs: RunSource | Sequence[RunSource],
     images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | NDArray[Any],
     *,
     top: int = TOP,
@@ -197,13 +197,13 @@ def predict(
     return Predictions(tuple(each.name for each in chosen), tuple(predictions), tuple(notes))
 
 
-def _range(network: Network, chunk: Chunk, white: float | None) -> Range | None:
+def _range(network: LoadedNetwork, chunk: Chunk, white: float | None) -> Range | None:
     if chunk.extremes is None:  # image files, which are read in the range of training
         return network.preprocessing.range
     return network.range_of(chunk.extremes, chunk.where, white)
 
 
-def _read(chunk: Chunk, networks: Sequence[Network]) -> list[list[Any]]:
+def _read(chunk: Chunk, networks: Sequence[LoadedNetwork]) -> list[list[Any]]:
     """Return for each network the pixels of each image, or the reason why there are none."""
     known: dict[tuple[Shape, str, Range | None], list[Any]] = {}
     keys = [
@@ -216,7 +216,7 @@ def _read(chunk: Chunk, networks: Sequence[Network]) -> list[list[Any]]:
 
 
 def _answers(
-    networks: Sequence[Network],
+    networks: Sequence[LoadedNetwork],
     read: Sequence[Sequence[Any]],
     ranges: Sequence[Range | None],
     batch: int,

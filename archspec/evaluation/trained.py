@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from archspec.runs.outcome import Run
 
-Place: TypeAlias = "str | PathLike[str] | Run"
+RunSource: TypeAlias = "str | PathLike[str] | Run"
 """A run, its folder, or a .keras file."""
 
 NORMALIZE: Final = ("unit", "symmetric", "torch", "caffe", "none")
@@ -81,7 +81,9 @@ class Trained:
         return self.data.split_rule if self.data else SPLIT_RULE
 
 
-def find(runs: Place | Sequence[Place], normalize: str | None = None) -> tuple[Trained, ...]:
+def find(
+    runs: RunSource | Sequence[RunSource], normalize: str | None = None
+) -> tuple[Trained, ...]:
     """Return trained networks by run, folder or file, all with the same classes.
 
     Args:
@@ -182,7 +184,7 @@ def _check_same_classes(one: Trained, other: Trained) -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Network:
+class LoadedNetwork:
     """A trained network that is loaded, with the preprocessing of its images."""
 
     trained: Trained
@@ -199,7 +201,7 @@ class Network:
     def name(self) -> str:
         return self.trained.name
 
-    def with_dropout(self, passes: int, seed: int) -> Network:
+    def with_dropout(self, passes: int, seed: int) -> LoadedNetwork:
         """Return the network with dropout active in each of so many passes.
 
         Raises:
@@ -289,7 +291,9 @@ class Network:
             )
 
 
-def load(trained: Trained, normalize: str | None = None, *, classifier: bool = True) -> Network:
+def load(
+    trained: Trained, normalize: str | None = None, *, classifier: bool = True
+) -> LoadedNetwork:
     """Load a network.
 
     Raises:
@@ -311,7 +315,9 @@ def load(trained: Trained, normalize: str | None = None, *, classifier: bool = T
     return network
 
 
-def of_model(keras: Any, model: Any, trained: Trained, normalize: str | None = None) -> Network:
+def of_model(
+    keras: Any, model: Any, trained: Trained, normalize: str | None = None
+) -> LoadedNetwork:
     """Return a loaded model as a network, with 0 classes if it is not a classifier.
 
     Raises:
@@ -335,14 +341,14 @@ def of_model(keras: Any, model: Any, trained: Trained, normalize: str | None = N
         raise UsageError(f"{trained.name} tells {classes} classes apart, not {len(names)}")
     shape = Shape(shapes[0])
     prepared = trained.preprocessing or _fixed(trained.name, normalize or "none", shape)
-    return Network(trained, keras, model, shape, prepared, classes)
+    return LoadedNetwork(trained, keras, model, shape, prepared, classes)
 
 
 def _is_not_of_tracing(record: logging.LogRecord) -> bool:
     return "triggered tf.function retracing" not in record.getMessage()
 
 
-def check_together(networks: Sequence[Network], *, flip: bool) -> None:
+def check_together(networks: Sequence[LoadedNetwork], *, flip: bool) -> None:
     """Raise `UsageError` if networks cannot predict together, or not for mirror images."""
     first = networks[0]
     for network in networks:

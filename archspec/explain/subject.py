@@ -21,7 +21,7 @@ from archspec.data.values import Range
 from archspec.errors import UsageError, suggestion
 from archspec.evaluation import trained
 from archspec.evaluation.inference import main_output
-from archspec.evaluation.trained import Network, Place, Trained
+from archspec.evaluation.trained import LoadedNetwork, RunSource, Trained
 from archspec.explain.circuit import INPUT, Circuit, LayerCall, Rule, Tensor, Trace
 from archspec.explain.gradient import compiled
 from archspec.keras_model.build import build
@@ -45,7 +45,7 @@ class KerasModel(Protocol):
     def get_config(self) -> Any: ...
 
 
-Explainable: TypeAlias = "Place | Spec | KerasModel | Subject"
+Explainable: TypeAlias = "RunSource | Spec | KerasModel | Subject"
 """A run, its folder, a .keras file, a Keras model, or a spec, which is then untrained.
 
 A `Subject` is a network that is loaded already, as one method hands it to another.
@@ -62,7 +62,7 @@ UNTRAINED: Final = "unit"
 class Subject:
     """A network that is explained."""
 
-    network: Network
+    network: LoadedNetwork
     circuit: Circuit
     notes: tuple[str, ...] = ()
     """What is to be known of it, as that it is untrained."""
@@ -335,7 +335,7 @@ def open_subject(
     return Subject(network, circuit, tuple(notes))
 
 
-def _check_weights(network: Network) -> None:
+def _check_weights(network: LoadedNetwork) -> None:
     """Raise `UsageError` where weights are not finite.
 
     What the network puts out need not tell: in a graph on the CPU, TensorFlow 2.21 fuses a

@@ -55,7 +55,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class _Header:
+class _Contents:
     """The plain values in a checkpoint's file, beside its arrays."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -84,7 +84,7 @@ def save(home: Path, checkpoint: Checkpoint, *, spared: int | None = None) -> Pa
     places.mkdir(exist_ok=True)
     path = places / f"epoch-{checkpoint.epoch:04}.npz"
     dtypes = {name: array.dtype.name for name, array in checkpoint.arrays.items()}
-    header = asdict(_Header(checkpoint.state, tuple(checkpoint.callbacks), dtypes))
+    header = asdict(_Contents(checkpoint.state, tuple(checkpoint.callbacks), dtypes))
     text = json.dumps(header).encode()
     with folder.whole(path) as partial, partial.open("wb") as file:
         arrays: dict[str, Any] = {_HEADER: np.frombuffer(text, np.uint8), **checkpoint.arrays}
@@ -135,7 +135,7 @@ def _read(epoch: int, path: Path) -> Checkpoint | None:
         storage.check_readable(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        header = storage.parse(arrays.pop(_HEADER).tobytes(), _Header, str(path))
+        header = storage.parse(arrays.pop(_HEADER).tobytes(), _Contents, str(path))
         if any(array.dtype.kind == "V" for array in arrays.values()):
             load_keras()  # which registers bfloat16 with NumPy
         arrays = {name: arrays[name].view(dtype) for name, dtype in header.dtypes.items()}

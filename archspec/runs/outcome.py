@@ -18,11 +18,11 @@ from archspec.keras_model.build import load_model
 from archspec.runs import storage
 from archspec.runs.files import BEST, CLAIM, FINAL, RESULT, SPEC
 from archspec.runs.state import history_fault
-from archspec.runs.storage import STRICT, Amount, Count, Number
+from archspec.runs.storage import STRICT, Amount, Count, RecordedNumber
 
 Outcome: TypeAlias = Literal["finished", "stopped early", "interrupted", "diverged"]
 
-Row: TypeAlias = Mapping[str, Number]
+EpochMeasures: TypeAlias = Mapping[str, RecordedNumber]
 """Measures of an epoch by name."""
 
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -39,13 +39,13 @@ class Run(Displayed):
     folder: Path
     name: str
     outcome: Outcome
-    history: tuple[Row, ...]
+    history: tuple[EpochMeasures, ...]
     """A row for each completed epoch, as in `history.csv`."""
     best_epoch: int | None
     """The completed epoch with the highest validation accuracy; among equals the one with the
     lowest validation loss, then the first. Without validation images, accuracy and loss are those
     of training. None if no epoch's loss was finite."""
-    test: Row
+    test: EpochMeasures
     """Measures of the best epoch's model on the test images; empty if the run was interrupted, has
     no best epoch or no test images."""
     test_accuracy: Fraction | None
@@ -111,7 +111,7 @@ class Run(Displayed):
         storage.write(self.folder / RESULT, self, without=("folder",))
 
 
-def _finite(row: Row) -> dict[str, float | None]:
+def _finite(row: EpochMeasures) -> dict[str, float | None]:
     return {key: value if math.isfinite(value) else None for key, value in row.items()}
 
 

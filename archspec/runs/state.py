@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from archspec.runs.storage import Amount, Count, Number
+from archspec.runs.storage import Amount, Count, RecordedNumber
 from archspec.runs.units import LayerMeasures
 
 
@@ -19,7 +19,7 @@ class RunState:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True)  # older files hold more
 
-    rows: list[dict[str, Number]] = field(default_factory=list)
+    rows: list[dict[str, RecordedNumber]] = field(default_factory=list)
     """The run's history: a row for each whole epoch."""
     best_epoch: Count | None = None
     written_epoch: Count | None = None

@@ -26,7 +26,7 @@ STRICT: Final = ConfigDict(strict=True, extra="forbid")
 
 Amount: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
-Number: TypeAlias = StrictInt | StrictFloat
+RecordedNumber: TypeAlias = StrictInt | StrictFloat
 """A whole number or a float, read as what it is; a measure may be NaN or infinite."""
 
 MAX_BYTES: Final = 2**26

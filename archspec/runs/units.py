@@ -10,12 +10,12 @@ from typing import Final, TypeAlias
 
 from archspec.runs import folder, storage
 from archspec.runs.files import UNITS
-from archspec.runs.storage import Number
+from archspec.runs.storage import RecordedNumber
 
 MEASURES: Final = ("gradient", "dead", "saturated")
 """Norm of the gradient with respect to a layer's weights; shares of its units or outputs."""
 
-LayerMeasures: TypeAlias = dict[str, dict[str, Number | None]]
+LayerMeasures: TypeAlias = dict[str, dict[str, RecordedNumber | None]]
 """The value of each of `MEASURES` by layer, None where a layer has no such measure."""
 
 
@@ -56,5 +56,5 @@ def read(home: Path) -> tuple[LayerMeasures, ...]:
     return tuple(epochs)
 
 
-def _measures(row: Mapping[str, str]) -> dict[str, Number | None]:
+def _measures(row: Mapping[str, str]) -> dict[str, RecordedNumber | None]:
     return {name: float(row[name]) if row[name] else None for name in MEASURES}
