@@ -29,7 +29,6 @@ from archspec.runs.outcome import Run
 from archspec.training.distribution import Devices, choose
 from archspec.training.feeding import Feed
 from archspec.training.hosts import Hosts
-from archspec.training.session import Session
 
 PROGRAM = Path(__file__).parent / "support/training_program.py"
 
@@ -233,12 +232,8 @@ def test_one_host_keeps_the_run_and_each_says_what_is_wrong(hosts):
 @pytest.mark.parametrize(("kind", "times"), [("gpu", 8), ("cpu", 2)])
 def test_the_peak_is_of_all_devices_but_a_cpu_counts_once_on_each_host(monkeypatch, kind, times):
     monkeypatch.setattr(system, "peak_flops", lambda *_: 1e12)
-    four_of_each = SimpleNamespace(
-        keras=keras("jax", f"{kind}:0"),
-        recipe=Recipe.resolve({}),
-        devices=Devices(8, Hosts(2, 0, "a:1"), None, "jax"),
-    )
-    assert Session._peak_flops(four_of_each) == times * 1e12  # noqa: SLF001
+    four_of_each = Devices(8, Hosts(2, 0, "a:1"), None, "jax")
+    assert four_of_each.peak_flops(keras("jax", f"{kind}:0"), "float32") == times * 1e12
 
 
 # What is in a batch

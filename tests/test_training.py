@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -33,7 +32,7 @@ from archspec.runs.outcome import Outcome
 from archspec.runs.summary import time_taken, verdict
 from archspec.training.callbacks import Watcher
 from archspec.training.interrupt import Interrupt
-from archspec.training.recorder import Recorder, RunState
+from archspec.training.recorder import RunState
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -490,15 +489,13 @@ def test_a_run_that_diverges_is_an_error_and_keeps_no_broken_model(load):
     assert (copy.run, str(copy)) == (run, str(e.value))
 
 
-def test_the_steps_since_the_loss_was_a_number_are_remembered(tmp_path):
-    """However many steps come after, or are told of at once."""
-    model, train = SimpleNamespace(stop_training=False), SimpleNamespace(steps=12)
-    kept = {"interrupt": Interrupt(), "state": RunState()}
-    record = Recorder(None, model, train, tmp_path, judged=1, accuracy="accuracy", **kept)
-    for steps, loss in [(4, 1.0), (8, math.nan), (12, math.nan)]:
-        record.steps_done(steps, {"loss": loss})
-    assert record.failed == range(5, 9)
-    assert model.stop_training
+@pytest.mark.keras
+def test_the_steps_in_which_the_loss_failed_are_named_also_if_reported_together(load):
+    """Steps of one execution are reported together; the second of them diverges."""
+    recipe = {"optimizer": "sgd", "learning_rate": 1e30, "batch": 100, "steps_per_execution": 4}
+    with pytest.raises(archspec.DivergedError, match="in epoch 1, steps 1 to 4") as e:
+        archspec.fit(load(), **recipe)
+    assert e.value.run.history == ()
 
 
 @pytest.mark.keras

@@ -69,6 +69,12 @@ class Devices:
                 message = f"{self.count} devices cannot share {images} {what} images"
                 raise RecipeError([(("devices",), Problem("value", message))])
 
+    def peak_flops(self, keras: Any, precision: str) -> float:
+        """Return the peak of all devices; several devices made of one CPU count as one."""
+        is_cpu = system.devices(keras)[0].startswith("cpu")
+        count = self.hosts.count if is_cpu else self.count
+        return count * system.peak_flops(keras, precision)
+
     def steps_per_execution(self, steps: int) -> int:
         """Return `steps` at a time, or 1: a strategy fails inside TensorFlow's own loop."""
         return 1 if self.backend == "tensorflow" else steps

@@ -244,6 +244,8 @@ class Session:
         nodes = self.plan.graph.nodes
         trained = {layer.name for layer in self.model.layers if layer.trainable_weights}
         flags = [layer_name(node) in trained for node in nodes]
+        # Measuring the peak takes a third of a second.
+        peak = self.devices.peak_flops(self.keras, self.recipe.precision) if watchers else 0.0
         return RunFacts(
             self.plan.spec.name,
             self.recipe.epochs,
@@ -253,16 +255,10 @@ class Session:
             validation_images=len(self.data.validation),
             accuracy=self.objective.accuracy,
             flops_per_image=pace.training_flops([node.layer.macs for node in nodes], flags),
-            peak_flops=self._peak_flops() if watchers else 0.0,
+            peak_flops=peak,
             memory=partial(system.memory, self.keras),
             least_loss=self.least_loss.value if self.least_loss else None,
         )
-
-    def _peak_flops(self) -> float:
-        """Return the peak of all devices; several devices made of one CPU count as one."""
-        cpu = system.devices(self.keras)[0].startswith("cpu")
-        count = self.devices.hosts.count if cpu else self.devices.count
-        return count * system.peak_flops(self.keras, self.recipe.precision)
 
 
 def prepare(
