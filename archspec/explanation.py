@@ -52,7 +52,7 @@ def show(name: str) -> Explanation:
         its spec.
 
     Raises:
-        UsageError: If there is nothing of that name.
+        UsageError: There is nothing of that name.
 
     Example:
         >>> archspec.show("conv").sort

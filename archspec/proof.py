@@ -93,7 +93,7 @@ def check(
         true; `networks` has for each network its report, and the problems if there are any.
 
     Raises:
-        UsageError: If a name, a variant or a variable does not exist.
+        UsageError: A name, a variant or a variable does not exist.
 
     Example:
         >>> archspec.check("vgg").holds

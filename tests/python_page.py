@@ -30,13 +30,14 @@ Keras and its backend are loaded by the functions that need them. What a functio
 itself, shows itself in a notebook, and has `to_dict()` for plain data. A mistake of the user raises
 `SpecError`, which knows the lines of the spec, or `UsageError`; both are `ArchspecError`s.
 
-This page is made of the docstrings (`make docs`); `tests/test_python_page.py` runs the examples.
+This page is made of the docstrings (`make docs`), and a test runs the examples. Those that name
+`runs/lenet5-1` follow the example of `fit`, which writes it.
 """
 
 EXPLAIN = """\
 Each method takes a run, its folder, a model file, a Keras model or a spec, and images; it returns a
-`Gallery`. What all methods take beside that: `normalize`, `white`, `data`, `batch`, `seed` and
-`progress`. What they compute, and how to read it, is in [explaining.md](explaining.md).
+`Gallery`. All methods also take `normalize`, `white`, `data`, `batch`, `seed` and `progress`. What
+they compute, and how to read it, is in [explaining.md](explaining.md).
 """
 
 SECTIONS = ("Args", "Returns", "Raises", "Example")
@@ -85,11 +86,11 @@ def described(name: str, what: Callable[..., Any]) -> Iterator[str]:
             yield f"| `{argument}` | {cell(about)} |"
         yield ""
     if text := sections.get("Returns"):
-        yield f"Returns {lowered(flat(text))}\n"
+        yield f"Returns: {flat(text)}\n"
     if text := sections.get("Raises"):
-        yield "Raises"
+        yield "Raises:\n"
         for error, about in entries(text):
-            yield f"- `{error}` {lowered(flat(about))}"
+            yield f"- `{error}`: {flat(about)}"
         yield ""
     if text := sections.get("Example"):
         yield f"```pycon\n{text}\n```\n"
@@ -144,12 +145,6 @@ def cell(text: str) -> str:
 def escaped(text: str) -> str:
     """A description, in which Markdown would take neither code nor a list for anything else."""
     return text.replace("*", "\\*").replace("<", "&lt;")
-
-
-def lowered(text: str) -> str:
-    """A sentence that goes on after a word: `If ..` and `The ..` lose their capital."""
-    first, _, rest = text.partition(" ")
-    return f"{first.lower()} {rest}" if first in {"A", "An", "The", "If", "What", "It"} else text
 
 
 if __name__ == "__main__":

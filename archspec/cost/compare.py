@@ -145,8 +145,8 @@ def compare(
         A comparison that prints itself; `entries` has its figures, `ratio` their multiples.
 
     Raises:
-        SpecError: If something is wrong with a spec.
-        UsageError: If an argument is wrong.
+        SpecError: Something is wrong with a spec.
+        UsageError: An argument is wrong.
 
     Example:
         >>> archspec.compare("lenet5", "vgg16").entries[1].params

@@ -166,8 +166,8 @@ def diff(
         A difference that prints itself; `equal` says whether there is any.
 
     Raises:
-        SpecError: If something is wrong with a spec.
-        UsageError: If an argument is wrong.
+        SpecError: Something is wrong with a spec.
+        UsageError: An argument is wrong.
 
     Example:
         >>> archspec.diff("resnet50", "resnet50_keras").equal

@@ -93,7 +93,7 @@ class Optimizer:
         """The optimizer that a name means, or one name with its arguments, `{name: {...}}`.
 
         Raises:
-            UsageError: If it is neither, or no optimizer of that name is known.
+            UsageError: It is neither, or no optimizer of that name is known.
         """
         if isinstance(said, cls):
             return said

@@ -308,8 +308,8 @@ def report(
         bytes are counted for.
 
     Raises:
-        SpecError: If something is wrong with the spec.
-        UsageError: If an argument is wrong.
+        SpecError: Something is wrong with the spec.
+        UsageError: An argument is wrong.
 
     Example:
         >>> archspec.report("lenet5").totals.params

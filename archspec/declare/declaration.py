@@ -142,7 +142,7 @@ class Declaration(metaclass=ABCMeta):
         """Return the instance that a mapping of keys to values describes.
 
         Raises:
-            DeclarationError: If it describes none.
+            DeclarationError: It describes none.
         """
         made: Self = cls.read_mapping(data)
         return made if made is not UNSURE else _made(cls, *cls._checked(data))

@@ -155,6 +155,10 @@ def evaluate(
     Raises:
         UsageError: An argument is wrong, the data have changed, or a network was trained on images
             that should be held out.
+
+    Example:
+        >>> archspec.evaluate("runs/lenet5-1").result.scores.images
+        359
     """
     parts = (*heldout.PARTS, heldout.ALL)
     if part is not None:

@@ -159,6 +159,12 @@ def predict(
 
     Raises:
         UsageError: An argument is wrong. An image that cannot be read is not an error.
+
+    Example:
+        >>> import numpy as np
+        >>> predictions = archspec.predict("runs/lenet5-1", np.zeros((2, 8, 8, 1)))
+        >>> len(predictions), len(predictions[0].guesses)
+        (2, 3)
     """
     check_numbers(batch, top, white)
     arguments.flag("flip", flip)

@@ -98,18 +98,24 @@ def export(
 
     Args:
         model: A Keras model.
-        path: Where to; the suffix is the format: .keras, .weights.h5, .onnx, .tflite, or none for
-            a SavedModel's folder.
-        inputs: Images to try, (n, height, width, channels); random ones unless given.
-        tolerance: How far outputs may differ.
-        force: Replace a file, or a SavedModel's folder, that is there.
+        path: The file. Its suffix is the format: .keras, .weights.h5, .onnx, .tflite, or none for
+            the folder of a SavedModel.
+        inputs: Images to run both with, (n, height, width, channels); by default random ones.
+        tolerance: Largest difference of an output to the model's; where outputs are larger than 1,
+            as a share of the largest.
+        force: Whether to replace an existing file, or the folder of a SavedModel.
 
     Returns:
-        What was written, and how far its outputs are from the model's.
+        The file that was written, and the largest difference of its outputs to the model's.
 
     Raises:
-        UnequalError: If outputs differ by more than `tolerance`.
-        UsageError: If the model cannot be written that way, here or on this backend.
+        UnequalError: Outputs differ by more than `tolerance`.
+        UsageError: The model cannot be written in that format, here or on this backend.
+
+    Example:
+        >>> exported = archspec.export(archspec.build("lenet5"), "lenet5.weights.h5")
+        >>> exported.largest_difference
+        0.0
     """
     form = check_target(path, force=force)
     keras = load_keras()

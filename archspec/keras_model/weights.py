@@ -66,16 +66,20 @@ def copy(source: Any, model: Any) -> Copied:
     """Give a Keras model the weights of another one: all of them, or none.
 
     Args:
-        source: a Keras model, the path of a file that Keras 2 or 3 wrote (`.keras`, `.h5`,
-            `.weights.h5`; its first bytes tell which), or `imagenet`.
-        model: the model that gets them; as it was, if that fails.
+        source: A Keras model, the path of a file of Keras 2 or 3 (`.keras`, `.h5`, `.weights.h5`;
+            its first bytes tell which), or `imagenet`.
+        model: The model that gets them. If that fails, it does not change.
 
     Returns:
-        What was copied from where.
+        The names of each pair of layers, and the number of parameters that were copied.
 
     Raises:
-        UsageError: a layer has no certain counterpart, or the file cannot be read.
+        UsageError: A layer has no certain counterpart, or the file cannot be read.
 
+    Example:
+        >>> model = archspec.build("lenet5")
+        >>> print(archspec.weights.copy(archspec.build("lenet5"), model))
+        copied 61,706 parameters of 5 layers
     """
     keras = load_keras()
     ours = layer_graph(model)

@@ -301,9 +301,6 @@ def compare_runs(
 ) -> RunComparison:
     """Compare trained runs: results side by side, and curves.
 
-        print(archspec.compare_runs("runs/a-1", "runs/a-2", "runs/b-1"))
-        archspec.compare_runs("runs/a-1", "runs/b-1").draw("curves.svg", ["loss", "error"])
-
     Args:
         runs: Two or more runs that have ended, or their folders.
         by: How to group runs into entries: by `recipe` (same network and recipe, any seeds), by
@@ -318,6 +315,12 @@ def compare_runs(
         UsageError: An argument is wrong, or a folder does not hold a run that has ended; the
             message names every such folder.
 
+    Example:
+        >>> other = archspec.fit("lenet5", epochs=2, optimizer="sgd")
+        >>> comparison = archspec.compare_runs("runs/lenet5-1", other)
+        >>> len(comparison.entries)
+        2
+        >>> comparison.draw("curves.svg", ["loss", "error"])
     """
     arguments.one_of("by", by, BY)
     key = None if sort is None else arguments.text("sort", sort).removeprefix("-")

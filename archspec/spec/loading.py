@@ -32,8 +32,8 @@ def load(spec: str | os.PathLike[str], variant: str | None = None, /, **variable
         and `archspec.build` do that.
 
     Raises:
-        SpecError: If the file cannot be read as a spec.
-        UsageError: If a name, a variant or a variable does not exist.
+        SpecError: The file cannot be read as a spec.
+        UsageError: A name, a variant or a variable does not exist.
 
     Example:
         >>> archspec.load("vgg", "vgg19", classes=10).name

@@ -55,9 +55,6 @@ def fit(
 ) -> Run:
     """Train a spec's network by its recipe, into a new folder.
 
-        run = archspec.fit("lenet5", epochs=3)
-        run.best_epoch, run.test_accuracy, run.folder
-
     Ctrl-C or SIGTERM stops the training after the current step and saves it: `outcome` is then
     `interrupted`. When that is done, the signal goes on to the handler that was there before: your
     own, or the system's of SIGTERM, which ends the process. Only Python's handler of Ctrl-C is left
@@ -87,6 +84,10 @@ def fit(
         DivergedError: The loss became infinite or not a number. The error's `run` says why.
         KeyboardInterrupt: Ctrl-C was pressed before the first step, or twice.
 
+    Example:
+        >>> run = archspec.fit("lenet5", epochs=2)
+        >>> run.outcome, len(run.history), run.folder.name
+        ('finished', 2, 'lenet5-1')
     """
     with Interrupt().caught() as interrupt:
         if hosts.count > 1:
@@ -114,8 +115,6 @@ def resume(
 ) -> Run:
     """Resume a run that was stopped, after its last whole epoch, or train a finished one further.
 
-        archspec.resume("runs/lenet5-1")
-
     With `deterministic` and as many devices as before, the result is bit for bit that of a run
     without the stop. Ctrl-C and SIGTERM act as in `fit`. The folder does not change before it is
     known that the run can resume.
@@ -138,6 +137,9 @@ def resume(
         DivergedError: The loss became infinite or not a number. The error's `run` says why.
         KeyboardInterrupt: Ctrl-C was pressed before the first step, or twice.
 
+    Example:
+        >>> len(archspec.resume("runs/lenet5-1", epochs=3).history)
+        3
     """
     home = Path(arguments.place("home", home))
     watchers = watchers if hosts.leads else ()

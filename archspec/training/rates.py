@@ -58,9 +58,6 @@ def find_lr(spec: Spec | str | PathLike[str], **recipe: Any) -> Rates:
 
     The rate rises from 1e-6 to 10 over 100 steps, or until the loss blows up. Nothing is saved.
 
-        rates = archspec.find_lr("lenet5", data="digits")
-        run = archspec.fit("lenet5", data="digits", learning_rate=rates.chosen)
-
     Args:
         spec: A spec, a path, or a name that comes with archspec.
         recipe: Keys of the recipe, as for `fit`. Schedule and warm-up are ignored, and one device
@@ -75,6 +72,11 @@ def find_lr(spec: Spec | str | PathLike[str], **recipe: Any) -> Rates:
         UsageError: An argument is wrong, Keras's backend is not installed, or the loss falls at
             no rate.
 
+    Example:
+        >>> rates = archspec.find_lr("lenet5")
+        >>> rates.rates[0] < rates.chosen < rates.rates[-1]
+        True
+        >>> run = archspec.fit("lenet5", epochs=1, learning_rate=rates.chosen)
     """
     without = {"schedule": None, "warmup": 0, "learning_rate": LOWEST, "devices": 1}
     session = prepare(plan_training(as_spec(spec), recipe | without))
