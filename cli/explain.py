@@ -55,9 +55,9 @@ class _Methods(click.Group):
 
             hint = suggestion(name, METHODS, what="methods", meant=WORDS.get(name.lower()))
             ctx.fail(f"there is no method `{args[0]}`; {hint}")
-        found = super().resolve_command(ctx, [name, *args[1:]])
-        ctx.meta[CURRENT] = found[1]
-        return found
+        result = super().resolve_command(ctx, [name, *args[1:]])
+        ctx.meta[CURRENT] = result[1]
+        return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         from archspec.explain import METHODS
@@ -270,7 +270,7 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]
         return
     from archspec.keras_model.starting import announcing
 
-    longest, begun, first = 0, 0.0, 0
+    longest, start, first = 0, 0.0, 0
 
     def show(text: str) -> None:
         nonlocal longest
@@ -278,11 +278,11 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]
         click.echo(f"\r{text.ljust(longest)}", nl=False, err=True)
 
     def progress(done: int, total: int) -> None:
-        nonlocal begun, first
+        nonlocal start, first
         now = time.monotonic()
-        if not begun:  # the first step holds the compilation, and would mislead
-            begun, first = now, done
-        left = (now - begun) / (done - first) * (total - done) if done > first else 0.0
+        if not start:  # the first step holds the compilation, and would mislead
+            start, first = now, done
+        left = (now - start) / (done - first) * (total - done) if done > first else 0.0
         rest = f", about {_clock(left)} left" if left > 1 else ""
         show(f"{done:,} of {total:,}{rest}")
 

@@ -142,7 +142,7 @@ def test_the_background_is_what_most_of_the_border_is():
     assert (bright.value.tolist(), bright.sign) == ([255], -1)
     photos = ground(images(3, (8, 8, 3)), BYTES)
     assert photos.value is None
-    assert "no single value" in photos.said
+    assert "no single value" in photos.words
     assert ground(dark, BYTES, "white").value.tolist() == [255]
     assert ground(dark, BYTES, "7.5").value.tolist() == [7.5]
     assert ground(dark, BYTES, "edge").value is None

@@ -120,8 +120,8 @@ class Attack:
             ]
         )
         changed = pixels + self._in_pixels(epsilon, pixels) * signs
-        found: NDArray[np.float32] = np.clip(changed, *self.limits).astype(np.float32)
-        return found
+        result: NDArray[np.float32] = np.clip(changed, *self.limits).astype(np.float32)
+        return result
 
     def in_files(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Return images as they come back from files: written as PNGs, read as `predict` reads.
@@ -133,8 +133,10 @@ class Attack:
         subject, (black, _) = self.subject, self.limits
         if not holds_pictures(subject):
             levels = np.rint((pixels - black) / self.limits.span * LEVELS)
-            found: NDArray[np.float32] = (levels * (self.limits.span / LEVELS) + black).astype("f4")
-            return found
+            result: NDArray[np.float32] = (levels * (self.limits.span / LEVELS) + black).astype(
+                "f4"
+            )
+            return result
         files = (written(each, self.limits) for each in pixels)
         read = [subject.preprocessing.read(file, subject.shape) for file in files]
         return np.stack(read).astype(np.float32)
@@ -188,15 +190,15 @@ def smallest(fooled: Callable[[NDArray[Any]], NDArray[np.bool_]], count: int) ->
     fails, fools = np.zeros(count, int), np.zeros(count, int)
     size = 1
     while not fools.all():
-        found = (fools == 0) & fooled(np.full(count, size))
-        fools[found] = size
+        result = (fools == 0) & fooled(np.full(count, size))
+        fools[result] = size
         fails[fools == 0] = size
         if size == LEVELS:
             break
         size = min(2 * size, LEVELS)
     while (open_ := fools - fails > 1).any():
         middle = np.where(open_, (fools + fails) // 2, np.maximum(fools, 1))
-        found = fooled(middle)
-        fools[open_ & found] = middle[open_ & found]
-        fails[open_ & ~found] = middle[open_ & ~found]
+        result = fooled(middle)
+        fools[open_ & result] = middle[open_ & result]
+        fails[open_ & ~result] = middle[open_ & ~result]
     return fools

@@ -125,14 +125,14 @@ class Circuit:
 
     def before(self, name: str) -> frozenset[str]:
         """The calls that a call's output depends on, itself included."""
-        found: set[str] = set()
+        result: set[str] = set()
         waiting = [name]
         while waiting:
             each = waiting.pop()
-            if each not in found and each in self.calls:
-                found.add(each)
+            if each not in result and each in self.calls:
+                result.add(each)
                 waiting += self.calls[each].inputs
-        return frozenset(found)
+        return frozenset(result)
 
     @property
     def used(self) -> tuple[LayerCall, ...]:
@@ -195,17 +195,17 @@ class Circuit:
         output = self._main(walk.graph(self.model, black, ""))
         last = walk.makers.get(id(output), next(reversed(self.calls), ""))
         self._scores = self._end(last) or self._first_of(last, PASSING)
-        found = keras.ops.convert_to_numpy(walk.kept(output))
+        result = keras.ops.convert_to_numpy(walk.kept(output))
         self._gives_shares = (
             self.calls[self._scores].activation is None
-            and bool((found >= 0).all())
-            and abs(float(found.sum()) - 1) < SUM_NOISE
+            and bool((result >= 0).all())
+            and abs(float(result.sum()) - 1) < SUM_NOISE
         )
 
     def _end(self, last: str) -> str | None:
         """The softmax or sigmoid at a model's end, if only what leaves values alone follows it."""
-        found = self._first_of(last, PASSING | RESHAPING)
-        return found if self.calls[found].activation in ENDS else None
+        result = self._first_of(last, PASSING | RESHAPING)
+        return result if self.calls[result].activation in ENDS else None
 
     def _first_of(self, name: str, passing: Collection[str]) -> str:
         """The call whose values are passed on to a call by others of these kinds alone."""

@@ -61,8 +61,8 @@ class Sweeps:
                     changed = distortion(pixels, value, numbers)
                     tallies[value].append(_judged(self._shares(changed), truth))
         points = {
-            value: self.unchanged if value == distortion.none else _means(found)
-            for value, found in tallies.items()
+            value: self.unchanged if value == distortion.none else _means(result)
+            for value, result in tallies.items()
         }
         shares = {value: count / len(self.samples) for value, count in cut.items()}
         return self._shown(distortion, points, shares, image)
@@ -143,17 +143,17 @@ def _means(tallies: Sequence[tuple[Any, Any]]) -> tuple[float, float]:
     return int(right.sum()) / len(right), float(shares.mean())
 
 
-def _summary(right: str, found: dict[float, float], distortion: Distortion) -> str:
+def _summary(right: str, result: dict[float, float], distortion: Distortion) -> str:
     """How far a change is tolerated, and where it is worst."""
     none = distortion.none
-    values, enough = list(found), KEPT * found[none]
+    values, enough = list(result), KEPT * result[none]
     low = high = values.index(none)
-    while low > 0 and found[values[low - 1]] >= enough:
+    while low > 0 and result[values[low - 1]] >= enough:
         low -= 1
-    while high + 1 < len(values) and found[values[high + 1]] >= enough:
+    while high + 1 < len(values) and result[values[high + 1]] >= enough:
         high += 1
-    worst = min(found, key=lambda value: found[value])
+    worst = min(result, key=lambda value: result[value])
     kept = f"at least {enough:.1%} from {values[low]:.3g} to {values[high]:.3g}"
     if low == high:
         kept = f"less than {enough:.1%} at any other amount"
-    return f"{right} {found[none]:.1%}; {kept}; worst {found[worst]:.1%} at {worst:.3g}"
+    return f"{right} {result[none]:.1%}; {kept}; worst {result[worst]:.1%} at {worst:.3g}"

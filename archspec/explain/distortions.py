@@ -50,14 +50,14 @@ class Ground:
     """The way from black to white."""
     sign: int = 1
     """1 where ink is brighter than its background, else -1."""
-    said: str = ""
+    words: str = ""
 
     def ink(self, images: NDArray[Any]) -> NDArray[np.bool_] | None:
         """(n, height, width): which pixels show something; None where no background is known."""
         if self.value is None:
             return None
-        found: NDArray[Any] = abs(images - self.value).max(axis=-1) > INK * self.span
-        return found
+        result: NDArray[Any] = abs(images - self.value).max(axis=-1) > INK * self.span
+        return result
 
 
 def in_planes(images: NDArray[Any]) -> NDArray[Any]:
@@ -84,12 +84,12 @@ def ground(images: NDArray[Any], limits: Range | None, given: str | float | None
     images = in_planes(images.astype(np.float32))
     span = limits.span if limits else float(np.ptp(images)) or 1.0
     if given is not None:
-        value, said = _given(given, limits, images.shape[-1])
+        value, words = _given(given, limits, images.shape[-1])
     else:
-        value, said = _found(images, span)
+        value, words = _found(images, span)
     if value is None:
-        return Ground(None, span, said=said)
-    return Ground(value, span, -1 if (images - value).mean() < 0 else 1, said)
+        return Ground(None, span, words=words)
+    return Ground(value, span, -1 if (images - value).mean() < 0 else 1, words)
 
 
 def _given(given: str | float, limits: Range | None, channels: int) -> Any:
@@ -112,8 +112,8 @@ def _given(given: str | float, limits: Range | None, channels: int) -> Any:
         if not math.isfinite(number):
             raise arguments.wrong("background", given, "black, white, edge or a number")
         check_pixel("background", number, limits)
-    said = f"{given} ({number:g})" if given in {"black", "white"} else f"{number:g}"
-    return np.full(channels, number, np.float32), said
+    words = f"{given} ({number:g})" if given in {"black", "white"} else f"{number:g}"
+    return np.full(channels, number, np.float32), words
 
 
 def _found(images: NDArray[Any], span: float) -> Any:
@@ -148,9 +148,9 @@ def moved(images: NDArray[Any], move: Move, around: Ground) -> NDArray[np.float3
     rows, columns = np.broadcast_to(rows, extent), np.broadcast_to(columns, extent)
     if around.value is None:
         return interpolate(images, rows, columns, "edge")
-    found = interpolate(images - around.value, rows, columns, "zero")
-    found += around.value
-    return found
+    result = interpolate(images - around.value, rows, columns, "zero")
+    result += around.value
+    return result
 
 
 def leaving(move: Move, height: int, width: int) -> NDArray[np.bool_]:
@@ -183,8 +183,8 @@ def thickened(images: NDArray[Any], radius: float, around: Ground) -> NDArray[np
     change = ndimage.grey_dilation if radius > 0 else ndimage.grey_erosion
     ink = around.sign * (images - around.value)
     wider: NDArray[Any] = change(ink, footprint=disc, mode="constant", cval=0.0)
-    found: NDArray[np.float32] = (around.sign * wider + around.value).astype(np.float32)
-    return found
+    result: NDArray[np.float32] = (around.sign * wider + around.value).astype(np.float32)
+    return result
 
 
 def noisy(
@@ -193,11 +193,11 @@ def noisy(
     """Images with normal noise of a standard deviation; an image's draw is always the same."""
     import numpy as np  # noqa: PLC0415
 
-    found = images.astype(np.float32)
+    result = images.astype(np.float32)
     for at, number in enumerate(numbers):
         draw = np.random.default_rng([seed, int(number)])
-        found[at] += np.float32(deviation) * draw.standard_normal(found.shape[1:], np.float32)
-    return found
+        result[at] += np.float32(deviation) * draw.standard_normal(result.shape[1:], np.float32)
+    return result
 
 
 def amounts(name: str, largest: float, steps: int) -> tuple[float, ...]:
@@ -210,14 +210,14 @@ def amounts(name: str, largest: float, steps: int) -> tuple[float, ...]:
     if name in FACTORS:
         factors = [largest**part for part in parts]
         return (*(1 / each for each in reversed(factors)), 1.0, *factors)
-    found = [largest * part for part in parts]
+    result = [largest * part for part in parts]
     if name == "noise":
-        return (0.0, *found)
+        return (0.0, *result)
     if name == "stroke":
-        found = [each for each in (round(2 * each) / 2 for each in found) if each >= 1]
+        result = [each for each in (round(2 * each) / 2 for each in result) if each >= 1]
     elif name != "rotation":
-        found = [float(round(each)) for each in found]
-    return tuple(sorted({0.0, *found, *(-each for each in found)}))
+        result = [float(round(each)) for each in result]
+    return tuple(sorted({0.0, *result, *(-each for each in result)}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,8 +275,8 @@ class Distortion:
         if ink is None:
             return None
         lost = ink & leaving(MOVES[self.name](amount), *planes.shape[1:3])
-        found: NDArray[np.bool_] = np.any(lost.reshape(len(images), -1), axis=1)
-        return found
+        result: NDArray[np.bool_] = np.any(lost.reshape(len(images), -1), axis=1)
+        return result
 
 
 def _turned(degrees: float) -> Move:

@@ -71,8 +71,8 @@ def nearest(points: NDArray[Any], count: int, metric: str = "l2") -> NDArray[np.
     from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415
 
     search = NearestNeighbors(n_neighbors=count, algorithm="brute", metric=METRICS[metric])
-    found: NDArray[np.intp] = search.fit(points).kneighbors(return_distance=False)
-    return found
+    result: NDArray[np.intp] = search.fit(points).kneighbors(return_distance=False)
+    return result
 
 
 def agreement(neighbours: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
@@ -191,7 +191,7 @@ def tsne(
 
     every, early, late = 50, 250, 500
     total = early + late
-    found = OpenTSNE(
+    result = OpenTSNE(
         perplexity=perplexity,
         initialization=start.astype(np.float64),
         random_state=seed,
@@ -200,4 +200,4 @@ def tsne(
         callbacks=step,
         callbacks_every_iters=every,
     ).fit(components.astype(np.float64))
-    return np.asarray(found, dtype=np.float32)
+    return np.asarray(result, dtype=np.float32)

@@ -128,10 +128,10 @@ def neighbours_of(points: Points, queries: int) -> Exhibit:
         space: embedding.agreement(near, points.labels) for space, near in points.near.items()
     }
     means = {space: float(share.mean()) for space, share in shares.items()}
-    said = ", ".join(f"{mean:.1%} in {space}" for space, mean in means.items())
+    words = ", ".join(f"{mean:.1%} in {space}" for space, mean in means.items())
     return Exhibit(
         "neighbours",
-        f"{k}-NN label agreement {said} of {len(points.samples):,} images",
+        f"{k}-NN label agreement {words} of {len(points.samples):,} images",
         [*pictures, _by_class(points, shares)],
         {"layer": points.layer, **{f"agreement in {space}": mean for space, mean in means.items()}},
     )

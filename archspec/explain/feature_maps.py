@@ -70,7 +70,7 @@ def enlarged(map_: NDArray[Any], extent: tuple[int, ...]) -> NDArray[np.float64]
     from scipy.ndimage import zoom  # noqa: PLC0415
 
     factors = [new / old for new, old in zip(extent, map_.shape, strict=True)]
-    found: NDArray[np.float64] = zoom(
+    result: NDArray[np.float64] = zoom(
         map_.astype(float), factors, order=1, mode="nearest", grid_mode=True
     )
-    return found
+    return result

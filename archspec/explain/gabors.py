@@ -192,8 +192,8 @@ def _shares(basis: NDArray[Any], wanted: NDArray[Any]) -> NDArray[Any]:
     """How much of each function of the basis comes nearest."""
     import numpy as np  # noqa: PLC0415
 
-    found: NDArray[Any] = np.linalg.lstsq(basis, wanted, rcond=None)[0]
-    return found
+    result: NDArray[Any] = np.linalg.lstsq(basis, wanted, rcond=None)[0]
+    return result
 
 
 def random_r2(shape: tuple[int, ...], seed: int, tick: Callable[[], None]) -> list[float]:
@@ -208,9 +208,9 @@ def random_r2(shape: tuple[int, ...], seed: int, tick: Callable[[], None]) -> li
     import numpy as np  # noqa: PLC0415
 
     random = np.random.default_rng(seed)
-    found = []
+    result = []
     for number in range(RANDOM):
         tick()
         fitted = fit(pattern(random.standard_normal(shape)), seed + number)
-        found.append(fitted.r2 if fitted else 0.0)
-    return sorted(found)
+        result.append(fitted.r2 if fitted else 0.0)
+    return sorted(result)

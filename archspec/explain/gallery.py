@@ -200,21 +200,21 @@ def _exhibit(exhibit: Exhibit) -> dict[str, Any]:
 
 
 def _item(item: Item) -> dict[str, Any]:
-    said: dict[str, Any] = {
+    record: dict[str, Any] = {
         "kind": type(item).__name__.lower(),
         "name": item.name,
         "title": item.title,
     }
     match item:
         case Picture():
-            said |= {
+            record |= {
                 "shape": list(item.values.shape),
                 "look": item.look,
                 "facts": plain(item.facts),
             }
         case Chart():
             lines = {name: plain(points) for name, points in item.lines.items()}
-            said |= {
+            record |= {
                 "x": item.x_label,
                 "y": item.y_label,
                 "scattered": item.scattered,
@@ -222,10 +222,10 @@ def _item(item: Item) -> dict[str, Any]:
                 "facts": plain(item.facts),
             }
         case PictureFile():
-            said |= {"facts": plain(item.facts)}
+            record |= {"facts": plain(item.facts)}
         case Table():
-            said |= {"columns": list(item.columns), "rows": plain(item.rows)}
-    return said
+            record |= {"columns": list(item.columns), "rows": plain(item.rows)}
+    return record
 
 
 def plain(value: Any) -> Any:

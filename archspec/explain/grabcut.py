@@ -58,8 +58,8 @@ def cut(image: NDArray[Any], map_: NDArray[Any], options: Cut, seed: int = 0) ->
     if not count:
         return np.zeros(inside.shape, bool)
     sizes = np.bincount(parts.ravel())[1:]
-    found: NDArray[np.bool_] = parts == sizes.argmax() + 1
-    return found
+    result: NDArray[np.bool_] = parts == sizes.argmax() + 1
+    return result
 
 
 def seeds_of(strength: NDArray[Any], options: Cut) -> NDArray[np.uint8]:

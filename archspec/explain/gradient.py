@@ -114,8 +114,8 @@ def derivative(
                 score, further = function(x, *others)
                 return score.sum(), further
 
-            found: tuple[Tensor, Any] = jax.grad(summed, has_aux=True)(x)
-            return found
+            result: tuple[Tensor, Any] = jax.grad(summed, has_aux=True)(x)
+            return result
         case _:
             return _torch_derivative(keras, function, x, *others)
 
@@ -129,9 +129,9 @@ def _torch_derivative(
     with torch.enable_grad():
         score, further = function(x, *others)
         # Not `backward`, which would fill the gradients of the model's weights too.
-        found = torch.autograd.grad(score.sum(), x, allow_unused=True)[0]
-    found = torch.zeros_like(x) if found is None else found
-    return found, keras.tree.map_structure(lambda each: each.detach(), further)
+        result = torch.autograd.grad(score.sum(), x, allow_unused=True)[0]
+    result = torch.zeros_like(x) if result is None else result
+    return result, keras.tree.map_structure(lambda each: each.detach(), further)
 
 
 def gradient(
@@ -152,8 +152,8 @@ def gradient(
     def function(x: Tensor) -> tuple[Tensor, tuple[()]]:
         return score(circuit.run(x, watch=watch, relu=relu)), ()
 
-    found: NDArray[Any] = differentiated(circuit, function)(images)[0]
-    return found
+    result: NDArray[Any] = differentiated(circuit, function)(images)[0]
+    return result
 
 
 def _tensorflow(function: TensorFunction) -> TensorFunction:

@@ -74,8 +74,8 @@ class Canvas:
 
     def pixels(self, u: NDArray[Any]) -> NDArray[np.float32]:
         """Raw pixels of u."""
-        found: NDArray[np.float32] = u * self.span + self.origin
-        return found
+        result: NDArray[np.float32] = u * self.span + self.origin
+        return result
 
     def tensor_of_pixels(self, ops: Any, u: Tensor) -> Tensor:
         """The same of a tensor."""
@@ -91,8 +91,8 @@ class Canvas:
         """The scale's own values of raw pixels."""
         import numpy as np  # noqa: PLC0415
 
-        found: NDArray[np.float32] = ((pixels - self.origin) / self.span).astype(np.float32)
-        return found
+        result: NDArray[np.float32] = ((pixels - self.origin) / self.span).astype(np.float32)
+        return result
 
     def start(self, kind: str, seed: int) -> NDArray[np.float32]:
         """(*shape) u where a search starts, by NumPy: the same on every backend."""

@@ -36,10 +36,10 @@ def spread(circuit: Circuit, most: int = LAYERS) -> list[str]:
         if (call.activation and call.activation not in PASSING) or "Pool" in call.kind
         if call.name not in {last.name, circuit.scores}
     ]
-    found = [*others, last.name]
-    most = min(most, len(found))
-    places = [round(at * (len(found) - 1) / max(most - 1, 1)) for at in range(most)]
-    return [found[place] for place in places]
+    result = [*others, last.name]
+    most = min(most, len(result))
+    places = [round(at * (len(result) - 1) / max(most - 1, 1)) for at in range(most)]
+    return [result[place] for place in places]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +80,8 @@ class Inversion:
         ops = subject.keras.ops
         values = subject.run(self.canvas.tensor_of_pixels(ops, u), watch={self.layer})
         is_last = self.layer == subject.circuit.scores
-        found = (values.before if is_last else values.after)[self.layer]
-        return ops.cast(ops.reshape(found, (u.shape[0], -1)), "float32")
+        result = (values.before if is_last else values.after)[self.layer]
+        return ops.cast(ops.reshape(result, (u.shape[0], -1)), "float32")
 
     @cached_property
     def _wanted(self) -> TensorFunction:

@@ -84,10 +84,10 @@ def kernels_of(subject: Subject, call: LayerCall) -> Kernels | None:
     if weights is None:
         return None
     values = np.asarray(subject.keras.ops.convert_to_numpy(weights)).astype(np.float32)
-    found = _filters(subject, call, values)
-    if found is None:
+    result = _filters(subject, call, values)
+    if result is None:
         return None
-    filters, what = found
+    filters, what = result
     is_of_image = _sees_image(subject.circuit, call)
     if is_of_image and subject.preprocessing.reverse_channels:
         filters = filters[..., ::-1]  # in the order of the pixels
@@ -146,9 +146,9 @@ def chosen_kernels(subject: Subject, names: Any) -> list[Kernels]:
     circuit = subject.circuit
     calls = {id(call.layer): call for call in reversed(circuit.calls.values())}
     kernels = {
-        call.name: found
+        call.name: result
         for call in reversed(calls.values())
-        if (found := kernels_of(subject, call)) is not None
+        if (result := kernels_of(subject, call)) is not None
     }
     if not kernels:
         raise UsageError(f"{subject.name} has no convolution and no fully connected layer")
@@ -190,15 +190,15 @@ def likeness(values: NDArray[Any]) -> NDArray[Any]:
     import numpy as np  # noqa: PLC0415
 
     filters = len(values)
-    found = []
+    result = []
     for first, second in _neighbours(values):
         v, w = first.reshape(filters, -1), second.reshape(filters, -1)
         products = np.einsum("ij,ij->i", v, w, dtype=np.float64)
         squares = np.einsum("ij,ij->i", v, v, dtype=np.float64)
         squares += np.einsum("ij,ij->i", w, w, dtype=np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
-            found.append(np.where(squares > 0, 2 * products / squares, np.nan))
-    largest: NDArray[Any] = np.fmax.reduce(found)
+            result.append(np.where(squares > 0, 2 * products / squares, np.nan))
+    largest: NDArray[Any] = np.fmax.reduce(result)
     return largest
 
 

@@ -76,14 +76,14 @@ def curves(
     for image, fill, target, order in zip(pixels, fills, targets, orders, strict=True):
         ranks = np.empty(count, int)
         ranks[order] = np.arange(count)
-        for found, there, instead in ((removed, image, fill), (put_in, fill, image)):
+        for result, there, instead in ((removed, image, fill), (put_in, fill, image)):
             shares = []
             for some in filled.reshape(-1, size):
                 taken = (ranks < some[:, None]).reshape(size, *image.shape[:-1], 1)
                 variants = np.where(taken, instead, there).astype(np.float32)
                 scores = subject.scores(variants, size)
                 shares.append(subject.probabilities(scores)[:, target].copy())
-            found.append(np.concatenate(shares)[: len(cuts)])
+            result.append(np.concatenate(shares)[: len(cuts)])
     return Curves(cuts / count, np.stack(removed), np.stack(put_in))
 
 
@@ -91,8 +91,8 @@ def order_of(map_: NDArray[Any], generator: np.random.Generator) -> NDArray[np.i
     """The numbers of a map's values from the largest on; equal ones in a random order."""
     import numpy as np  # noqa: PLC0415
 
-    found: NDArray[np.intp] = np.lexsort((generator.random(map_.size), -map_.ravel()))
-    return found
+    result: NDArray[np.intp] = np.lexsort((generator.random(map_.size), -map_.ravel()))
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,22 +123,22 @@ def cascade(request: MapRequest, maps: Maps) -> Cascade:
 
     with reinitialised(request.subject, request.seed) as layers:
         numbers = np.unique(np.rint(np.linspace(0, len(layers) - 1, min(DEPTHS, len(layers)))))
-        found = [maps(request)]
+        result = [maps(request)]
         names = list(layers)
         reached = 0
         for number in numbers.astype(int):
             for name in names[reached : number + 1]:
                 layers[name]()
             reached = number + 1
-            found.append(maps(request))
+            result.append(maps(request))
     likeness = [
-        [spearman(*pair) for pair in zip(found[0], each, strict=True)] for each in found[1:]
+        [spearman(*pair) for pair in zip(result[0], each, strict=True)] for each in result[1:]
     ]
     return Cascade(
         tuple(names[int(number)] for number in numbers),
         tuple(int(number) + 1 for number in numbers),
         np.array(likeness),
-        np.stack([each[0] for each in found]),
+        np.stack([each[0] for each in result]),
     )
 
 
@@ -258,9 +258,9 @@ def pointing(request: MapRequest, pairs: Pairs, maps: Maps) -> tuple[float, NDAr
     first: list[NDArray[Any]] = []
     for side in (0, 1):
         targets = pairs.targets[:, side].tolist()
-        found = maps(replace(request, pixels=pairs.pixels, targets=targets))
-        first.append(found[0])
-        for map_ in found:
+        result = maps(replace(request, pixels=pairs.pixels, targets=targets))
+        first.append(result[0])
+        for map_ in result:
             at = map_ == map_.max()
             here = at[..., half:] if side else at[..., :half]
             hits.append(float(here.sum() / at.sum()))
@@ -274,5 +274,5 @@ def edges(request: MapRequest) -> NDArray[np.float64]:
     values = request.pixels.astype(float)
     axes = [axis for axis in range(1, values.ndim - 1) if values.shape[axis] > 1]
     squares = sum(np.gradient(values, axis=axis) ** 2 for axis in axes)
-    found: NDArray[np.float64] = np.sqrt(squares).max(axis=-1)
-    return found
+    result: NDArray[np.float64] = np.sqrt(squares).max(axis=-1)
+    return result

@@ -114,11 +114,11 @@ class Goal:
     def values(self, values: Trace) -> Tensor:
         """(n, units) of a run that watched `call`."""
         ops = self.subject.keras.ops
-        found = ops.cast(values.before[self.call], "float32")
-        axes = tuple(range(1, len(found.shape) - 1))
+        result = ops.cast(values.before[self.call], "float32")
+        axes = tuple(range(1, len(result.shape) - 1))
         if self.at == "mean":
-            return ops.mean(found, axis=axes) if axes else found
-        return found[(slice(None), *(extent // 2 for extent in found.shape[1:-1]))]
+            return ops.mean(result, axis=axes) if axes else result
+        return result[(slice(None), *(extent // 2 for extent in result.shape[1:-1]))]
 
     @cached_property
     def _measure(self) -> Callable[..., Any]:
@@ -136,9 +136,9 @@ class Goal:
         """
         import numpy as np  # noqa: PLC0415
 
-        found = np.concatenate(list(batched(self._measure, batch, pixels))).astype(np.float64)
-        self.subject.check_finite(found, self.layer or "")
-        return found
+        result = np.concatenate(list(batched(self._measure, batch, pixels))).astype(np.float64)
+        self.subject.check_finite(result, self.layer or "")
+        return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,17 +152,17 @@ class BestImage:
 
 def best_images(study: Study, goal: Goal, numbers: Sequence[int]) -> dict[int, BestImage]:
     """Find among the images of a study the best one for each class or unit."""
-    found: dict[int, BestImage] = {}
+    result: dict[int, BestImage] = {}
     samples = study.all_samples
     for rows, pixels in samples.batches():
         scores = goal.measured(pixels, study.batch)
         for number in numbers:
             row = int(scores[:, number].argmax())
-            best = found.get(number)
+            best = result.get(number)
             if best is None or scores[row, number] > best.score:
                 name = samples.names[rows[row]]
-                found[number] = BestImage(name, float(scores[row, number]), pixels[row])
-    return found
+                result[number] = BestImage(name, float(scores[row, number]), pixels[row])
+    return result
 
 
 BLUR_EVERY: Final = 4

@@ -134,16 +134,16 @@ def occluded(
         for one, place in zip(images, some, strict=False):
             if place is not None:
                 one[place] = hidden[place]
-        found, strength = (each[: len(some)].astype(float) for each in function(images))
-        if not np.isfinite(found).all():
+        result, strength = (each[: len(some)].astype(float) for each in function(images))
+        if not np.isfinite(result).all():
             raise UsageError(f"{subject.name} gives scores that are not finite where a patch is")
         if start == 0:
             channel = int(strength[0].argmax())
             whole = float(strength[0, channel])
         # Copies, since a column of an array keeps all of that.
-        scores.append(found[:, target].copy())
-        shares.append(subject.probabilities(found)[:, target].copy())
-        answers.append(found.argmax(axis=1))
+        scores.append(result[:, target].copy())
+        shares.append(subject.probabilities(result)[:, target].copy())
+        answers.append(result.argmax(axis=1))
         sums.append(strength[:, channel].copy())
         request.tick(max(0, start + len(some) - 1), len(slices))
     return Occluded(

@@ -101,12 +101,12 @@ def way(subject: Subject, name: str, rule: Rule) -> list[str]:
         )
     pools = [call for call in calls if "MaxPool" in call.kind]
     switches = f"switches of {_count(len(pools), 'max pool')}" if pools else "no max pool"
-    said = [f"the gradient is changed at {_count(len(rectifiers), 'ReLU')}; {switches} on the way"]
+    notes = [f"the gradient is changed at {_count(len(rectifiers), 'ReLU')}; {switches} on the way"]
     if others:
-        said.append(f"activations that keep their plain gradient: {_listed(others)}")
+        notes.append(f"activations that keep their plain gradient: {_listed(others)}")
     if unseen:
-        said.append(f"{unseen}, so that ReLUs in it would keep their plain gradient")
-    return said
+        notes.append(f"{unseen}, so that ReLUs in it would keep their plain gradient")
+    return notes
 
 
 def _count(number: int, what: str) -> str:
@@ -169,8 +169,8 @@ def strongest(study: Study, samples: Samples, call: LayerCall, most: int = TOP) 
     run = compiled(subject.circuit, function)
     best: tuple[Any, ...] = ()
     for numbers, pixels in samples.batches():
-        found = list(batched(run, study.batch, pixels))
-        values, places = (np.concatenate(each).T for each in zip(*found, strict=True))
+        result = list(batched(run, study.batch, pixels))
+        values, places = (np.concatenate(each).T for each in zip(*result, strict=True))
         subject.check_finite(values)
         now = values.astype(np.float64), np.broadcast_to(numbers, values.shape), places
         both = (
@@ -189,8 +189,8 @@ def _of_units(
     import numpy as np  # noqa: PLC0415
 
     samples = study.all_samples
-    found = strongest(study, samples, call)
-    highest = found.values[:, 0]
+    result = strongest(study, samples, call)
+    highest = result.values[:, 0]
     chosen = np.argsort(-highest, kind="stable")[:units] if unit is None else [unit]
     chosen = [int(each) for each in chosen if highest[each] > 0]
     if not chosen:
@@ -201,7 +201,7 @@ def _of_units(
         )
     project = differentiated(study.subject.circuit, _activation(study.subject, rule, call))
     for each in chosen:
-        most = found.of(each)
+        most = result.of(each)
         pixels = samples.read(most.images)
         rows = (
             _one_hot(most.places, call.shape[:-1]),
@@ -232,9 +232,9 @@ def _activation(subject: Subject, rule: Rule, call: LayerCall) -> Any:
 def _one_hot(numbers: NDArray[Any], extent: Sequence[int]) -> NDArray[np.float32]:
     import numpy as np  # noqa: PLC0415
 
-    found = np.zeros((len(numbers), int(np.prod(extent))), np.float32)
-    found[np.arange(len(numbers)), numbers] = 1
-    return found
+    result = np.zeros((len(numbers), int(np.prod(extent))), np.float32)
+    result[np.arange(len(numbers)), numbers] = 1
+    return result
 
 
 def _exhibit(
@@ -304,11 +304,11 @@ def _cut(values: NDArray[Any], window: Sequence[PixelRange], fill: float) -> NDA
     """A part of an image, with `fill` where it reaches over the border."""
     import numpy as np  # noqa: PLC0415
 
-    found = np.full([*(last - first + 1 for first, last in window), values.shape[-1]], fill)
+    result = np.full([*(last - first + 1 for first, last in window), values.shape[-1]], fill)
     into, of = [], []
     for extent, (first, last) in zip(values.shape, window, strict=False):
         low, high = max(first, 0), min(last, extent - 1)
         into.append(slice(low - first, high - first + 1))
         of.append(slice(low, high + 1))
-    found[tuple(into)] = values[tuple(of)]
-    return found
+    result[tuple(into)] = values[tuple(of)]
+    return result

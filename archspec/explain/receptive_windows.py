@@ -43,13 +43,13 @@ def seen(circuit: Circuit, name: str, place: Sequence[int]) -> tuple[PixelRange,
     order = [each for each in circuit.calls if each in circuit.before(name)]
     for each in reversed(order):
         call = circuit[each]
-        found = windows.get(each)
+        result = windows.get(each)
         for giver in call.inputs:
             shape = _shape(circuit, giver)
-            looks = None if found is None else _looks(call, shape)
-            if found is None or looks is None or len(shape) - 1 != len(found):
+            looks = None if result is None else _looks(call, shape)
+            if result is None or looks is None or len(shape) - 1 != len(result):
                 return None
-            here = tuple(look(*window) for look, window in zip(looks, found, strict=True))
+            here = tuple(look(*window) for look, window in zip(looks, result, strict=True))
             windows[giver] = _union(windows.get(giver), here)
     return windows.get(INPUT)
 
@@ -119,8 +119,8 @@ def _each(value: Any, rank: int, *, sides: bool = False) -> Sequence[Any]:
         value = (value,) * rank
     if sides and rank == 1 and value and isinstance(value[0], int) and len(value) == 2:
         return [tuple(value)]
-    found = [(each, each) if sides and isinstance(each, int) else each for each in value]
-    return found[:rank] + [(0, 0) if sides else 1] * (rank - len(found))
+    result = [(each, each) if sides and isinstance(each, int) else each for each in value]
+    return result[:rank] + [(0, 0) if sides else 1] * (rank - len(result))
 
 
 def _before(padding: Any, axis: int, extent: int, wide: int, step: int) -> int:

@@ -71,8 +71,8 @@ def stand_in(
         *extent, _ = pixels.shape
         deviation = BLUR * max(extent)
         widths = [*(deviation for _ in extent), 0.0]
-        found = gaussian_filter(pixels.astype(np.float32), widths, mode="nearest")
-        return found, f"the image blurred (Gaussian, deviation {deviation:.3g} pixels)"
+        result = gaussian_filter(pixels.astype(np.float32), widths, mode="nearest")
+        return result, f"the image blurred (Gaussian, deviation {deviation:.3g} pixels)"
     value, words = _value(subject, pixels, how, argument)
     return np.broadcast_to(np.asarray(value, np.float32), pixels.shape), words
 

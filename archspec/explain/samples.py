@@ -118,8 +118,8 @@ def joined(first: Samples, then: Samples) -> Samples:
         def read(numbers: NDArray[np.intp]) -> Any:
             is_first = numbers < len(first)
             parts = one(numbers[is_first]), other(numbers[~is_first] - len(first))
-            found = np.concatenate([part for part in parts if len(part)])
-            return found[np.argsort(np.argsort(~is_first, kind="stable"))]
+            result = np.concatenate([part for part in parts if len(part)])
+            return result[np.argsort(np.argsort(~is_first, kind="stable"))]
 
         return read
 
@@ -241,12 +241,12 @@ def _given(subject: Subject, images: Any, white: float | None) -> Samples:
         limits = subject.range
         if chunk.extremes is not None and not all(isinstance(each, str) for each in read):
             limits = network.range_of(chunk.extremes, chunk.where, white)
-        for name, found in zip(chunk.names, read, strict=True):
-            if isinstance(found, str):
-                unread.append(f"{name}: {found}")
+        for name, result in zip(chunk.names, read, strict=True):
+            if isinstance(result, str):
+                unread.append(f"{name}: {result}")
                 continue
             names.append(name)
-            pixels.append(_on_scale(found, limits, subject.range))
+            pixels.append(_on_scale(result, limits, subject.range))
     if not names:
         raise UsageError(f"there is no image that can be read: {unread[0]}")
     array = np.stack(pixels)
@@ -292,18 +292,18 @@ def _of_data(
     names = network.trained.class_names
     recipe = heldout.with_known_classes(choice, subject.name, names, subject.shape)
     try:
-        found = heldout.load([network], choice, recipe, part=part, white=white)
+        result = heldout.load([network], choice, recipe, part=part, white=white)
     except heldout.EmptyPartError as error:
         written = " or ".join(f"{other}:0" for other in error.others)
         raise UsageError(f"{error.name} has no {part} images: write {written}") from None
-    store, limits = found.stores[0], found.ranges[0]
-    count = len(found.indices)
+    store, limits = result.stores[0], result.ranges[0]
+    count = len(result.indices)
     numbers = np.arange(count if most is None else min(count, most))
     if any(text for _, text in parts):
         numbers = np.concatenate(
             [_numbers(text or f"0-{count - 1}", count, part) for _, text in parts]
         )
-    indices = found.indices[numbers]
+    indices = result.indices[numbers]
 
     def stored(some: NDArray[np.intp]) -> Any:
         return store.read(indices[some])
@@ -313,17 +313,17 @@ def _of_data(
         read=lambda some: _on_scale(stored(some), limits, subject.range),
         stored=stored,
         limits=limits,
-        labels=found.labels[numbers].astype(np.intp),
-        where=f"{part} part of {found.name}",
+        labels=result.labels[numbers].astype(np.intp),
+        where=f"{part} part of {result.name}",
         part=part,
-        notes=found.notes,
+        notes=result.notes,
     )
 
 
 def _numbers(text: str, count: int, part: str) -> Any:
     import numpy as np  # noqa: PLC0415
 
-    found = []
+    result = []
     for stretch in text.split(","):
         first, _, last = stretch.partition("-")
         low, high = int(first), int(last or first)
@@ -331,5 +331,5 @@ def _numbers(text: str, count: int, part: str) -> Any:
             raise UsageError(f"{part}:{stretch}: write the smaller number first")
         if high >= count:
             raise UsageError(f"{part}:{stretch}: the {part} part has images 0 to {count - 1}")
-        found.append(np.arange(low, high + 1))
-    return np.concatenate(found)
+        result.append(np.arange(low, high + 1))
+    return np.concatenate(result)

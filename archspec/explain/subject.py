@@ -179,11 +179,11 @@ class Subject:
         """
         import numpy as np  # noqa: PLC0415
 
-        found = np.concatenate(
+        result = np.concatenate(
             [each.astype(np.float64) for each in batched(self._predict, batch, pixels)]
         )
-        self.check_finite(found)
-        return found
+        self.check_finite(result)
+        return result
 
     def check_finite(self, outputs: NDArray[Any], layer: str = "") -> None:
         """Raise `UsageError` where outputs of the network, or of a layer, are not finite."""
@@ -237,12 +237,12 @@ class Subject:
             for call in self.circuit.used
             if any(len(weight.shape) > 1 for weight in call.weights)
         ]
-        found = next((name for call in kernels[-1:] for name in call.inputs), INPUT)
-        if len(kernels) < 2 or found == INPUT:
+        result = next((name for call in kernels[-1:] for name in call.inputs), INPUT)
+        if len(kernels) < 2 or result == INPUT:
             raise UsageError(
                 f"{self.name} has no layer between the image and its scores: name one with `layer=`"
             )
-        return self.circuit[found]
+        return self.circuit[result]
 
 
 def even(count: int, batch: int) -> int:
@@ -268,13 +268,13 @@ def batched(function: Callable[..., Any], batch: int, *arrays: NDArray[Any]) -> 
         yield _cut(function(*rows), used)
 
 
-def _cut(found: Any, count: int) -> Any:
+def _cut(result: Any, count: int) -> Any:
     """The first rows of every array in what a function gave; a number for all rows stays."""
-    if isinstance(found, dict):
-        return {key: _cut(each, count) for key, each in found.items()}
-    if isinstance(found, (tuple, list)):
-        return type(found)(_cut(each, count) for each in found)
-    return found[:count] if getattr(found, "ndim", 0) else found
+    if isinstance(result, dict):
+        return {key: _cut(each, count) for key, each in result.items()}
+    if isinstance(result, (tuple, list)):
+        return type(result)(_cut(each, count) for each in result)
+    return result[:count] if getattr(result, "ndim", 0) else result
 
 
 def open_subject(

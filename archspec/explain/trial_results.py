@@ -47,24 +47,24 @@ class Verdict:
         return [self.name, *self.areas(), *alike, self.hits, self.gap]
 
     def words(self, bench: Bench) -> str:
-        said = []
+        parts = []
         for which, random in bench.random.items():
             if self.curves:
                 area = self.curves.area(which)
-                said.append(f"{which} {area:.3f} (random {random[0]:.3f}, sd {random[1]:.3f})")
+                parts.append(f"{which} {area:.3f} (random {random[0]:.3f}, sd {random[1]:.3f})")
         if self.cascade is not None:
             last, whole = self.cascade.mean(0), self.cascade.mean(-1)
-            said.append(
+            parts.append(
                 f"Spearman {last:.2f} without the last layer's weights, {whole:.2f} without all"
             )
             if whole > INDEPENDENT:
                 much = "does not depend" if whole == 1 else "hardly depends"
-                said.append(f"{much} on the network")
+                parts.append(f"{much} on the network")
         if self.hits is not None:
-            said.append(f"points at its class in {self.hits:.0%} (chance 50%)")
+            parts.append(f"points at its class in {self.hits:.0%} (chance 50%)")
         if self.gap is not None:
-            said.append(f"{self.gap:.2%} missing")
-        return "; ".join(said) or "none of the trials that were asked for is one for it"
+            parts.append(f"{self.gap:.2%} missing")
+        return "; ".join(parts) or "none of the trials that were asked for is one for it"
 
     def exhibit(self, bench: Bench) -> Exhibit:
         items: list[Item] = list(charts(bench, {self.name: self}))
@@ -122,9 +122,9 @@ class Bench:
                 replacements.stand_in(subject, each, self.fill, "fill") for each in self.pixels
             ]
             self.fills = np.stack([fill for fill, _ in filled])
-            said = list(dict.fromkeys(words for _, words in filled))
+            parts = list(dict.fromkeys(words for _, words in filled))
             # Of images that each have their own mean, none is that of all.
-            words = said[0] if len(said) == 1 else said[0].partition(",")[0]
+            words = parts[0] if len(parts) == 1 else parts[0].partition(",")[0]
             self.notes.append(f"pixels are replaced by {words}")
             self._draw_random()
         if "pointing" in self.check:
@@ -176,16 +176,16 @@ class Bench:
         """Return the same function, each call of which is a step of the work."""
 
         def stepping(request: MapRequest) -> NDArray[Any]:
-            found = maps(request)
+            result = maps(request)
             self.done += 1
             self.tick(0, 1)
-            return found
+            return result
 
         return stepping
 
     def of(self, name: str, maps: Maps) -> Verdict:
         """Try a method."""
-        found, maps = Verdict(name), self._counted(maps)
+        result, maps = Verdict(name), self._counted(maps)
         request = MapRequest(
             subject=self.study.subject,
             pixels=self.pixels,
@@ -197,14 +197,14 @@ class Bench:
         own = maps(request)
         if "curves" in self.check:
             generator = self.generator("ties")
-            found.curves = self._curves([map_trials.order_of(each, generator) for each in own])
+            result.curves = self._curves([map_trials.order_of(each, generator) for each in own])
         if "sanity" in self.check:
-            found.cascade = map_trials.cascade(request, maps)
+            result.cascade = map_trials.cascade(request, maps)
         if self.pairs is not None:
-            found.hits, found.pointed = map_trials.pointing(request, self.pairs, maps)
+            result.hits, result.pointed = map_trials.pointing(request, self.pairs, maps)
         if "completeness" in self.check and name in COMPLETE:
-            found.gap = self._gap(own, COMPLETE[name])
-        return found
+            result.gap = self._gap(own, COMPLETE[name])
+        return result
 
     def _gap(self, maps: NDArray[Any], baseline: str) -> float:
         """The median share of score(x) - score(baseline) that maps miss."""
@@ -220,11 +220,11 @@ class Bench:
         return float(np.median(abs(sums - rise) / np.maximum(abs(rise), 1e-12)))
 
 
-def charts(bench: Bench, found: Mapping[str, Verdict]) -> Iterator[Chart]:
+def charts(bench: Bench, result: Mapping[str, Verdict]) -> Iterator[Chart]:
     """Curves of several methods in one picture each."""
     import numpy as np  # noqa: PLC0415
 
-    curves = {name: each.curves for name, each in found.items() if each.curves is not None}
+    curves = {name: each.curves for name, each in result.items() if each.curves is not None}
     titles = {"deletion": "share of pixels replaced", "insertion": "share of pixels put in"}
     for which in bench.random if curves else ():
         lines = {name: _points(each.shares, getattr(each, which)) for name, each in curves.items()}
@@ -234,7 +234,7 @@ def charts(bench: Bench, found: Mapping[str, Verdict]) -> Iterator[Chart]:
         areas = {f"area of {name}": each.area(which) for name, each in curves.items()}
         facts = {**areas, "area of random": mean, "sd over draws": deviation}
         yield Chart(which, which, titles[which], "probability of the class", lines, facts)
-    cascades = {name: each.cascade for name, each in found.items() if each.cascade is not None}
+    cascades = {name: each.cascade for name, each in result.items() if each.cascade is not None}
     if cascades:
         lines = {
             name: [(0.0, 1.0), *_points(np.array(each.counts), each.likeness.T)]

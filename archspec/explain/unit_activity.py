@@ -116,7 +116,7 @@ def _reduced(subject: Subject, calls: Sequence[LayerCall], pixels: Tensor) -> di
     """
     ops = subject.keras.ops
     values = subject.run(pixels, watch=[call.name for call in calls])
-    found = {}
+    result = {}
     for call in calls:
         output = ops.cast(values.after[call.name], "float32")
         places = tuple(range(1, len(output.shape) - 1))
@@ -125,5 +125,5 @@ def _reduced(subject: Subject, calls: Sequence[LayerCall], pixels: Tensor) -> di
             low, high = linear_range(call.activation)
             outside = ops.cast(ops.logical_or(output < low, output > high), "float32")
             kept.append(ops.mean(outside, axis=places) if places else outside)
-        found[call.name] = tuple(kept)
-    return found
+        result[call.name] = tuple(kept)
+    return result

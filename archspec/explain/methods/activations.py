@@ -103,12 +103,12 @@ def _maps(study: Study, chosen: Sequence[LayerCall], scale: str) -> Iterator[Exh
             # A network that tells no classes apart has maps all the same.
             known = subject.network.classes
             facts = study.facts_of(scores[at], int(scores[at].argmax())) if known else {}
-            found = f"maps of {', '.join(names)}"
+            result = f"maps of {', '.join(names)}"
             if facts:
-                found += f"; class {facts['class']}, probability {facts['probability']:.1%}"
+                result += f"; class {facts['class']}, probability {facts['probability']:.1%}"
             yield Exhibit(
                 samples.names[number],
-                found,
+                result,
                 [study.picture_of(pixels[at]), *pictures],
                 facts,
             )
@@ -164,10 +164,10 @@ def _units(study: Study) -> Exhibit:
             f"{study.subject.name} has no activations but those of its scores: no unit of it can "
             "be dead or saturated; leave out `dead=True`"
         )
-    found = measure(study.subject, calls, samples, study.batch, study.tick)
+    result = measure(study.subject, calls, samples, study.batch, study.tick)
     where = samples.where or "all images"
-    dying = [each for each in found if each.dead_channels is not None]
-    bounded = [each.saturated.mean() for each in found if each.saturated is not None]
+    dying = [each for each in result if each.dead_channels is not None]
+    bounded = [each.saturated.mean() for each in result if each.saturated is not None]
     facts: dict[str, Any] = {"images": len(samples)}
     lines = []
     if dying:
@@ -179,14 +179,14 @@ def _units(study: Study) -> Exhibit:
         facts["saturated"] = float(sum(bounded) / len(bounded))
         by_layer = ", ".join(
             f"{each.call.name} {each.saturated.mean():.1%}"
-            for each in found
+            for each in result
             if each.saturated is not None
         )
         lines.append(f"outputs saturated: {by_layer}")
     if not lines:
         lines.append("no unit can be dead or saturated: there is neither a ReLU nor a bound")
     summary = f"{len(samples):,} images: {'; '.join(lines)}"
-    return Exhibit(where, summary, [_layers(found), _rows(found, samples)], facts)
+    return Exhibit(where, summary, [_layers(result), _rows(result, samples)], facts)
 
 
 def _dead_count(activity: UnitActivity) -> int:
@@ -194,7 +194,7 @@ def _dead_count(activity: UnitActivity) -> int:
     return 0 if channels is None else len(channels)
 
 
-def _layers(found: Sequence[UnitActivity]) -> Table:
+def _layers(result: Sequence[UnitActivity]) -> Table:
     """A row for each activation."""
     columns = [
         "layer",
@@ -209,7 +209,7 @@ def _layers(found: Sequence[UnitActivity]) -> Table:
         "which are dead",
     ]
     rows = []
-    for each in found:
+    for each in result:
         dead = each.dead_channels
         listed = [] if dead is None else [str(number) for number in dead[:LISTED]]
         if dead is not None and len(dead) > LISTED:
@@ -231,7 +231,7 @@ def _layers(found: Sequence[UnitActivity]) -> Table:
     return Table("layers", "activations over all images", columns, rows)
 
 
-def _rows(found: Sequence[UnitActivity], samples: Samples) -> Table:
+def _rows(result: Sequence[UnitActivity], samples: Samples) -> Table:
     """A row for each channel: the units of a fully connected layer are its channels."""
     columns = [
         "layer",
@@ -243,7 +243,7 @@ def _rows(found: Sequence[UnitActivity], samples: Samples) -> Table:
         "saturated",
     ]
     rows: list[list[Any]] = []
-    for each in found:
+    for each in result:
         silent = (each.unit_maxima <= 0).reshape(-1, len(each.maxima)).mean(axis=0)
         can_die = each.call.rectifier is not None
         for channel, largest in enumerate(each.maxima):

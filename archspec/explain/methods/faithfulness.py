@@ -79,23 +79,23 @@ def faithfulness(
 
     def exhibits() -> Iterator[Exhibit]:
         bench = Bench(study, tuple(check), fill, steps, draws, count, len(functions))
-        found: dict[str, Verdict] = {}
+        result: dict[str, Verdict] = {}
         for name, maps in functions.items():
             try:
-                found[name] = bench.of(name, maps)
+                result[name] = bench.of(name, maps)
             except UsageError as error:
                 if name in named:
                     raise
                 notes.append(f"left out {name}: {error}")
                 continue
-            yield found[name].exhibit(bench)
+            yield result[name].exhibit(bench)
         notes.extend(bench.notes)
-        yield _together(bench, found)
+        yield _together(bench, result)
 
     return study.gallery(exhibits(), notes, fill=fill)
 
 
-def _together(bench: Bench, found: Mapping[str, Verdict]) -> Exhibit:
+def _together(bench: Bench, result: Mapping[str, Verdict]) -> Exhibit:
     """All methods in one picture and one table."""
     columns = [
         "method",
@@ -107,9 +107,9 @@ def _together(bench: Bench, found: Mapping[str, Verdict]) -> Exhibit:
         "missing",
     ]
     random: list[Fact] = [value[0] for value in bench.random.values()] or [None, None]
-    rows = [each.row() for each in found.values()]
+    rows = [each.row() for each in result.values()]
     rows.append([RANDOM, *random, None, None, 0.5 if bench.pairs else None, None])
     table = Table("faithfulness", "all methods", columns, rows)
     return Exhibit(
-        "together", f"{len(found)} methods beside random", [*charts(bench, found), table]
+        "together", f"{len(result)} methods beside random", [*charts(bench, result), table]
     )

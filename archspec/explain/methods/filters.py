@@ -139,13 +139,13 @@ def _exhibit(
     marks = [f"{norm:.2g}{'~' if rough else ''}" for norm, rough in zip(norms, noisy, strict=True)]
     items = [drawn(kernels, marks, scale, most)]
     if tick is not None:
-        fits, found = _gabors(study, kernels, tick)
-        facts |= found
+        fits, result = _gabors(study, kernels, tick)
+        facts |= result
         columns |= _parameters(fits)
         items.append(_fitted(fits))
         summary += (
-            f"; median R2 of Gabor functions {found['Gabor R2']:.2f}, of white noise "
-            f"{found['R2 of noise']:.2f}"
+            f"; median R2 of Gabor functions {result['Gabor R2']:.2f}, of white noise "
+            f"{result['R2 of noise']:.2f}"
         )
     table = Table(
         "filters",
@@ -167,12 +167,12 @@ def _gabors(
         tick()
         fits.append(gabors.fit(gabors.pattern(kernel), study.seed + number))
     noise = np.array(gabors.random_r2(kernels.values.shape[1:], study.seed, tick))
-    found = np.array([each.r2 if each else 0.0 for each in fits])
+    result = np.array([each.r2 if each else 0.0 for each in fits])
     limit = float(np.quantile(noise, LEVEL))
     return fits, {
-        "Gabor R2": float(np.median(found)),
+        "Gabor R2": float(np.median(result)),
         "R2 of noise": float(np.median(noise)),
-        f"filters above {LEVEL:.0%} of noise ({limit:.2f})": int((found > limit).sum()),
+        f"filters above {LEVEL:.0%} of noise ({limit:.2f})": int((result > limit).sum()),
     }
 
 

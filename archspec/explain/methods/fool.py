@@ -160,8 +160,8 @@ class Seen:
     @property
     def answers(self) -> NDArray[np.intp]:
         """The most probable class of each."""
-        found: NDArray[np.intp] = self.scores.argmax(axis=-1)
-        return found
+        result: NDArray[np.intp] = self.scores.argmax(axis=-1)
+        return result
 
     def only(self, row: int) -> Seen:
         """One of them."""

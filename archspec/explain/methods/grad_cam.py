@@ -93,11 +93,11 @@ def raw_maps(request: MapRequest, layer: str) -> NDArray[np.float64]:
     function = subject.once(("grad_cam", layer), lambda: differentiated(subject.circuit, score))
     chosen = subject.one_hot(request.targets)
     change = np.zeros((len(pixels), *subject.circuit[layer].shape), np.float32)
-    found = []
+    result = []
     for gradients, values in batched(function, request.batch, change, pixels, chosen):
         places = tuple(range(1, values.ndim - 1))
         weights = gradients.mean(axis=places, keepdims=True, dtype=float)
-        found.append(np.maximum((weights * values).sum(axis=-1), 0))
-    maps_ = np.concatenate(found)
+        result.append(np.maximum((weights * values).sum(axis=-1), 0))
+    maps_ = np.concatenate(result)
     check_finite(subject, maps_)
     return maps_

@@ -94,12 +94,12 @@ def maps(
     """Return what each pixel adds to the score, summed over the channels."""
     import numpy as np  # noqa: PLC0415
 
-    found = []
+    results = []
     for each in request.each():
         start, _ = replacements.stand_in(each.subject, each.pixels[0], baseline, "baseline")
-        found.append(integral(each, start, steps, limit).map)
+        results.append(integral(each, start, steps, limit).map)
         each.tick(1, 1)
-    return np.stack(found)
+    return np.stack(results)
 
 
 class Integral(NamedTuple):

@@ -110,7 +110,7 @@ def invariance(
         exhibits(),
         [*notes, *left_out],
         **{name: most if not by or name in by else None for name, most in largest.items()},
-        background=around.said,
+        background=around.words,
         images=len(samples),
     )
 
@@ -143,7 +143,7 @@ def _possible(
 
     """
     shape = study.subject.shape
-    found: dict[str, float] = {}
+    result: dict[str, float] = {}
     left_out: dict[str, list[str]] = {}
     for name in BY if by is None else dict.fromkeys(by):
         if reason := _obstacle(name, shape, around):
@@ -157,16 +157,16 @@ def _possible(
                     f"`translation={largest[name]:.0f}` moves all of an image of {shape} out of "
                     "sight"
                 )
-            found |= dict.fromkeys(axes, largest[name])
+            result |= dict.fromkeys(axes, largest[name])
         else:
-            found[name] = largest[name]
+            result[name] = largest[name]
     if left_out and by:
         reason, (name, *_) = next(iter(left_out.items()))
         raise UsageError(f"`by={name!r}`: {reason}")
     notes = [f"left out: {', '.join(names)}: {reason}" for reason, names in left_out.items()]
     if shape.rank == 3:
         notes.append("volumes are changed slice by slice, in the plane of height and width")
-    return found, notes
+    return result, notes
 
 
 def _obstacle(name: str, shape: Shape, around: Ground) -> str:

@@ -149,9 +149,9 @@ def maps(
     subject = request.subject
     grid = Grid.of(subject.shape, patch, stride)
     whole = subject.scores(request.pixels, request.batch)
-    found = []
+    results = []
     for at, each in enumerate(request.each()):
         hidden, _ = replacements.stand_in(subject, each.pixels[0], value, "value")
         result = occluded(each, hidden, grid, None)
-        found.append(grid.per_pixel(whole[at, each.targets[0]] - result.scores))
-    return np.stack(found)
+        results.append(grid.per_pixel(whole[at, each.targets[0]] - result.scores))
+    return np.stack(results)

@@ -111,20 +111,20 @@ class _Work:
         near = self._part("neighbours", self._neighbours) or [[]] * len(self.samples)
         for number in range(len(self.samples)):
             yield self._of_image(number, scores[number], near[number])
-        if found := self._part("filters", self._filters):
-            first = found[0]
+        if result := self._part("filters", self._filters):
+            first = result[0]
             yield replace(first, summary=f"first filters: {first.summary}")
 
     def _part(self, name: str, make: Callable[[], Any]) -> Any:
         """A part, or None where it cannot be; which is noted."""
         try:
-            found = make()
+            result = make()
         except UsageError as error:
             self.notes.append(f"no {name}: {error}")
-            found = None
+            result = None
         self.done += 1
         self.study.tick(self.done, 2 + len(self.samples) * (1 + len(PARTS)))
-        return found
+        return result
 
     def _of_image(self, number: int, scores: NDArray[Any], near: Sequence[Item]) -> Exhibit:
         """What is shown of one image."""
@@ -156,10 +156,10 @@ class _Work:
 
     def _taken(self, name: str, one: Samples, target: int) -> list[Item]:
         """The first pictures of a method, beside the image itself."""
-        function, told, count = PARTS[name]
+        function, options, count = PARTS[name]
         common = {"batch": self.study.batch, "seed": self.study.seed}
-        found = function(self.study.subject, one, target=target, **told, **common)
-        return [_named(name, item) for each in found for item in each.items[1 : count + 1]]
+        result = function(self.study.subject, one, target=target, **options, **common)
+        return [_named(name, item) for each in result for item in each.items[1 : count + 1]]
 
     def _activations(self, one: Samples) -> list[Item]:
         """The maps of the first layer and of the last one that has any."""
@@ -167,8 +167,8 @@ class _Work:
         if not calls:
             raise UsageError(f"{self.study.subject.name} has no layer with weights")
         names = list(dict.fromkeys([calls[0].name, calls[-1].name]))
-        found = activations(self.study.subject, one, layer=names, batch=self.study.batch)
-        return [item for each in found for item in each.items[1:]]
+        result = activations(self.study.subject, one, layer=names, batch=self.study.batch)
+        return [item for each in result for item in each.items[1:]]
 
     def _filters(self) -> Gallery:
         """The kernels of the first layer that has any."""
@@ -188,7 +188,7 @@ class _Work:
             points.features, min(NEAREST + count + 1, len(points.samples) - 1)
         )
         names = points.samples.names
-        found: list[list[Item]] = []
+        result: list[list[Item]] = []
         for query in range(count):
             near = [n for n in order[query] if n >= count and names[n] != names[query]][:NEAREST]
             tiles = [
@@ -205,8 +205,8 @@ class _Work:
                 limits=subject.range,
                 tiles=tiles,
             )
-            found.append([picture] if near else [])
-        return found
+            result.append([picture] if near else [])
+        return result
 
 
 def _named(method: str, item: Item) -> Item:

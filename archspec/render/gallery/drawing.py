@@ -75,13 +75,13 @@ def limits_of(picture: Picture) -> tuple[float, float]:
 
 def scale_of(picture: Picture) -> str:
     """What the colours mean, in words that stand under the picture."""
-    said = [
+    parts = [
         _colours_of(picture),
         _reduction(picture.look, picture.values.shape[picture.tiles is not None :]),
     ]
     if picture.tiles is not None and len(picture.tiles) > MOST_TILES:
-        said.append(f"the first {MOST_TILES:,} of {len(picture.tiles):,}")
-    return "; ".join(filter(None, said))
+        parts.append(f"the first {MOST_TILES:,} of {len(picture.tiles):,}")
+    return "; ".join(filter(None, parts))
 
 
 def _colours_of(picture: Picture) -> str:
@@ -123,12 +123,12 @@ def _ranked(picture: Picture) -> list[tuple[int, int]]:
 def _classes_of(picture: Picture) -> str:
     """Which colour is which class, and how many values have it."""
     ranked = _ranked(picture)
-    said = [
+    parts = [
         f"{colour} {picture.names[number] if picture.names else number} ({count:,})"
         for colour, (number, count) in zip(TEN, ranked, strict=False)
     ]
     rest = sum(count for _, count in ranked[len(TEN) :])
-    return ", ".join([*said, f"white others ({rest:,})"] if rest else said)
+    return ", ".join([*parts, f"white others ({rest:,})"] if rest else parts)
 
 
 TEN: Final[dict[str, str]] = {
@@ -251,8 +251,8 @@ def pixels_of(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
 def _bytes(colours: NDArray[Any]) -> NDArray[Any]:
     import numpy as np  # noqa: PLC0415
 
-    found: NDArray[Any] = np.rint(np.clip(colours, 0, 1) * 255).astype(np.uint8)
-    return found
+    result: NDArray[Any] = np.rint(np.clip(colours, 0, 1) * 255).astype(np.uint8)
+    return result
 
 
 def _palette(look: str, strength: NDArray[Any]) -> NDArray[Any]:
@@ -271,10 +271,10 @@ def _class_colours(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
     """(.., 3) colours from 0 to 1 of numbers of classes."""
     import numpy as np  # noqa: PLC0415
 
-    found = np.ones((*values.shape, 3))
+    result = np.ones((*values.shape, 3))
     for colour, (number, _) in zip(TEN.values(), _ranked(picture), strict=False):
-        found[values == number] = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    return found
+        result[values == number] = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    return result
 
 
 def _under(picture: Picture, extent: tuple[int, ...]) -> NDArray[Any]:

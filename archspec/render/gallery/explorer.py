@@ -65,9 +65,9 @@ class Explorer:
         """The page."""
         # Not to end the script: JSON of a name may hold </script>.
         data = json.dumps(self._data()).replace("<", "\\u003c")
-        said = {"TITLE": html.escape(self.title), "DATA": data}
+        values = {"TITLE": html.escape(self.title), "DATA": data}
         page = _PAGE.read_text(encoding="utf-8")
-        return re.sub("@(TITLE|DATA)@", lambda match: said[match[1]], page)
+        return re.sub("@(TITLE|DATA)@", lambda match: values[match[1]], page)
 
     def _data(self) -> dict[str, Any]:
         return {

@@ -71,7 +71,7 @@ def _style() -> str:
 
 def _body(gallery: Gallery, png: Drawn) -> str:
     settings = [
-        f"{name.replace('_', ' ')} {said(value)}"
+        f"{name.replace('_', ' ')} {fact_text(value)}"
         for name, value in gallery.settings.items()
         if value is not None
     ]
@@ -92,12 +92,12 @@ def _exhibit(exhibit: Exhibit, png: Drawn) -> str:
     items = "\n".join(_item(each, png) for each in exhibit.items)
     seconds = "" if exhibit.seconds is None else f"; {exhibit.seconds:.2f} s"
     below = {
-        (name, said(value))
+        (name, fact_text(value))
         for item in exhibit.items
         if not isinstance(item, (Table, Page))
         for name, value in item.facts.items()
     }
-    facts = _facts({k: v for k, v in exhibit.facts.items() if (k, said(v)) not in below})
+    facts = _facts({k: v for k, v in exhibit.facts.items() if (k, fact_text(v)) not in below})
     facts = f"<p>{html.escape(facts)}</p>" if facts else ""
     return (
         f"<section>\n<h2>{html.escape(exhibit.name)}</h2>\n"
@@ -153,10 +153,10 @@ def _tiles(picture: Picture) -> str:
 
 def _figure(png: bytes, caption: str, alt: str, kind: str = "") -> str:
     data = base64.b64encode(png).decode("ascii")
-    said = html.escape(alt if len(alt) <= LONGEST_ALT else f"{alt[:LONGEST_ALT]}...")
+    alt_text = html.escape(alt if len(alt) <= LONGEST_ALT else f"{alt[:LONGEST_ALT]}...")
     with_class = f' class="{kind}"' if kind else ""
     return (
-        f'<figure{with_class}><img src="data:image/png;base64,{data}" alt="{said}">'
+        f'<figure{with_class}><img src="data:image/png;base64,{data}" alt="{alt_text}">'
         f"{caption}</figure>"
     )
 
@@ -187,7 +187,7 @@ def _table(table: Table) -> str:
 
 
 def _cell(value: Any) -> str:
-    return f"<td{_aligned(value)}>{html.escape(said(value))}</td>"
+    return f"<td{_aligned(value)}>{html.escape(fact_text(value))}</td>"
 
 
 def _aligned(value: Any) -> str:
@@ -198,10 +198,13 @@ def _aligned(value: Any) -> str:
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
-    return "; ".join(f"{name} {said(value)}" for name, value in facts.items() if value is not None)
+    named = ((name, fact_text(value)) for name, value in facts.items() if value is not None)
+    return "; ".join(f"{name} {text}" for name, text in named)
+        f"{name} {fact_text(value)}" for name, value in facts.items() if value is not None
+    )
 
 
-def said(value: Any) -> str:
+def fact_text(value: Any) -> str:
     """A fact as people read it."""
     value = plain(value)
     match value:
@@ -212,5 +215,5 @@ def said(value: Any) -> str:
         case float():
             return f"{value:.4g}" if math.isfinite(value) else "-"
         case list():
-            return ", ".join(said(each) for each in value)
+            return ", ".join(fact_text(each) for each in value)
     return str(value)

@@ -34,24 +34,24 @@ LONGEST: Final = 60
 def check_folder(folder: str | Path) -> None:
     """Raise `UsageError` where a gallery cannot be saved into a folder, before any work is done."""
     place = Path(folder)
-    said = f"`folder={str(folder)!r}`"
+    label = f"`folder={str(folder)!r}`"
     if place.is_dir():
         try:
             full = any(place.iterdir())
         except OSError as error:
-            raise UsageError(f"{said} cannot be read: {error.strerror}") from None
+            raise UsageError(f"{label} cannot be read: {error.strerror}") from None
         if full and _written(place) is None:
             raise UsageError(
-                f"{said} holds other files: name a new folder, or one with an {RECORD}"
+                f"{label} holds other files: name a new folder, or one with an {RECORD}"
             )
         nearest = place
     else:
         nearest = next(each for each in (place, *place.absolute().parents) if os.path.lexists(each))
         if not nearest.is_dir():
             what = "it" if nearest == place else str(nearest)
-            raise UsageError(f"{said} cannot be a folder: {what} is a file")
+            raise UsageError(f"{label} cannot be a folder: {what} is a file")
     if not os.access(nearest, os.W_OK):
-        raise UsageError(f"{said}: {nearest} cannot be written")
+        raise UsageError(f"{label}: {nearest} cannot be written")
 
 
 def save(gallery: Gallery, folder: Path) -> Path:
@@ -77,12 +77,12 @@ def _make(gallery: Gallery, folder: Path) -> list[str]:
     record = gallery.to_dict()
     taken = {_same(INDEX), _same(RECORD)}
     pictures: dict[int, Path] = {}
-    for exhibit, told in zip(gallery, record["exhibits"], strict=True):
+    for exhibit, exhibit_record in zip(gallery, record["exhibits"], strict=True):
         stem = _stem(exhibit, taken)
-        for item, about in zip(exhibit.items, told["items"], strict=True):
-            about["files"] = _write(item, folder, f"{stem}{_plain(item.name)}")
-            taken |= {_same(name) for name in about["files"]}
-            pictures |= {id(item): folder / name for name in about["files"] if _is_png(name)}
+        for item, entry in zip(exhibit.items, exhibit_record["items"], strict=True):
+            entry["files"] = _write(item, folder, f"{stem}{_plain(item.name)}")
+            taken |= {_same(name) for name in entry["files"]}
+            pictures |= {id(item): folder / name for name in entry["files"] if _is_png(name)}
     drawn = page.whole(gallery, lambda item: pictures[id(item)].read_bytes())
     _write_text(folder / INDEX, drawn)
     names = sorted(each.name for each in folder.iterdir())
