@@ -1,7 +1,7 @@
 """`archspec explain METHOD RUN [IMAGE...]`: what a trained network sees. One command a method.
 
-The commands are made of the methods' own functions: their arguments are options, their defaults
-and first lines the help.
+The commands are made from the methods' functions: their arguments are the options, and their
+docstrings the help.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 FORMS = ("text", "json")
 
 INTERRUPTED = 130
-"""The exit code of what Ctrl-C ended."""
+"""Exit code of work that Ctrl-C ended."""
 
 
 class _Methods(click.Group):
-    """A command for each method, made on use."""
+    """A command for each method, made when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         from archspec.explain import METHODS
@@ -53,7 +53,9 @@ class _Methods(click.Group):
         if name not in METHODS and not name.startswith("-"):
             from archspec.errors import suggestion
 
-            hint = suggestion(name, METHODS, what="methods", meant=WORDS.get(name.lower()))
+            words = ((word, each) for each, words in SYNONYMS.items() for word in words)
+            meant = dict(words).get(name.lower())
+            hint = suggestion(name, METHODS, what="methods", meant=meant)
             ctx.fail(f"there is no method `{args[0]}`; {hint}")
         result = super().resolve_command(ctx, [name, *args[1:]])
         ctx.meta[CURRENT] = result[1]
@@ -66,55 +68,26 @@ class _Methods(click.Group):
             formatter.write_dl(list(METHODS.items()))
 
 
-WORDS: Mapping[str, str] = {
-    "gradient": "saliency",
-    "gradients": "saliency",
-    "vanilla": "saliency",
-    "ig": "integrated-gradients",
-    "gradcam": "grad-cam",
-    "cam": "grad-cam",
-    "tsne": "embed",
-    "t-sne": "embed",
-    "pca": "embed",
-    "features": "embed",
-    "grabcut": "segment",
-    "guided-backprop": "guided",
-    "deconvolution": "deconvnet",
-    "deconv": "deconvnet",
-    "fgsm": "fool",
-    "adversarial": "fool",
-    "dream": "maximize",
-    "inversion": "invert",
-    "weights": "filters",
-    "kernels": "filters",
-    "gabor": "filters",
-    "feature-maps": "activations",
-    "maps": "activations",
-    "dead": "activations",
-    "sanity": "faithfulness",
-    "deletion": "faithfulness",
-    "insertion": "faithfulness",
-    "pointing-game": "faithfulness",
-    "robustness": "invariance",
-    "translation": "invariance",
-    "rotation": "invariance",
-    "noise": "invariance",
-    "smooth-grad": "smoothgrad",
-    "sensitivity": "occlusion",
-    "occlude": "occlusion",
-    "neighbours": "embed",
-    "neighbors": "embed",
-    "umap": "embed",
-    "attack": "fool",
-    "activation-maximization": "maximize",
-    "maximise": "maximize",
-    "deepdream": "maximize",
-    "segmentation": "segment",
-    "report": "overview",
-    "summary": "overview",
-    "all": "overview",
+SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "activations": ("feature-maps", "maps", "dead"),
+    "deconvnet": ("deconvolution", "deconv"),
+    "embed": ("tsne", "t-sne", "pca", "umap", "features", "neighbours", "neighbors"),
+    "faithfulness": ("sanity", "deletion", "insertion", "pointing-game"),
+    "filters": ("weights", "kernels", "gabor"),
+    "fool": ("fgsm", "adversarial", "attack"),
+    "grad-cam": ("gradcam", "cam"),
+    "guided": ("guided-backprop",),
+    "integrated-gradients": ("ig",),
+    "invariance": ("robustness", "translation", "rotation", "noise"),
+    "invert": ("inversion",),
+    "maximize": ("dream", "deepdream", "activation-maximization", "maximise"),
+    "occlusion": ("sensitivity", "occlude"),
+    "overview": ("report", "summary", "all"),
+    "saliency": ("gradient", "gradients", "vanilla"),
+    "segment": ("grabcut", "segmentation"),
+    "smoothgrad": ("smooth-grad",),
 }
-"""What other tools, and the papers, call a method."""
+"""Names of methods in other tools and in papers."""
 
 
 WHOLE = ("embed", "faithfulness", "invariance", "maximize")
@@ -123,7 +96,7 @@ WHOLE = ("embed", "faithfulness", "invariance", "maximize")
 
 @functools.cache
 def _command(word: str) -> click.Command:
-    """The command of a method."""
+    """Return the command of a method."""
     from archspec import explain
     from archspec.explain.method import arguments_of, takes_images
 
@@ -172,14 +145,14 @@ def _option(argument: MethodArgument) -> click.Option:
 
 
 def _common_options(images: bool) -> list[click.Parameter]:
-    """What all methods take."""
+    """Return the options of all methods."""
     about_images = [
         click.Option(["--data"], metavar="SOURCE", help="Other data for images such as test:3."),
         click.Option(
             ["--white"],
             type=Number(min=0, min_open=True),
             metavar="X",
-            help="The value of white in arrays.  [as in training]",
+            help="Value of white in arrays.  [as in training]",
         ),
     ]
 
@@ -202,7 +175,7 @@ def _common_options(images: bool) -> list[click.Parameter]:
         ),
         click.Option(["--batch"], type=AT_LEAST_1, metavar="N", help="Images at a time.  [32]"),
         click.Option(
-            ["--seed"], type=Whole(0, 2**32 - 1), metavar="N", help="Seed of what is random.  [0]"
+            ["--seed"], type=Whole(0, 2**32 - 1), metavar="N", help="Seed of random numbers.  [0]"
         ),
         *vars(decorated)["__click_params__"],
         click.Option(["--quiet"], is_flag=True, help="No progress, only the result."),
@@ -210,21 +183,23 @@ def _common_options(images: bool) -> list[click.Parameter]:
 
 
 def _help(function: Callable[..., Any], word: str) -> str:
-    """The function's docstring up to its arguments, and an example."""
+    """Return the function's docstring up to its arguments, and an example."""
     from archspec.explain.method import takes_images
 
     text = inspect.cleandoc(function.__doc__ or "").partition("\nArgs:")[0].strip()
     first = text.removeprefix("Return ")
     text = first[:1].upper() + first[1:]
-    images = " test:0-3" if takes_images(function) and word not in WHOLE else ""
-    about = "\n\nRUN is a run's folder, a .keras file, or a spec, which is then untrained." + (
-        " IMAGE is a picture file, a folder of them, an array of images (.npy, .npz), or images "
-        "of the run's data by part and number: test:3, train:0-9. Without any, the first eight of "
-        "the test part are taken; where a whole data set is looked at, all of it."
-        if takes_images(function)
-        else ""
-    )
-    return f"{text}{about}\n\n\b\narchspec explain {word} runs/lenet5-1{images} -o {word}/"
+    about = "RUN is a run's folder, a .keras file, or a spec, whose weights are then random."
+    images = ""
+    if takes_images(function):
+        about += (
+            " IMAGE is a picture file, a folder of them, an array of images (.npy, .npz), or "
+            "images of the run's data by part and number: test:3, train:0-9. By default, the first "
+            "eight of the test part are taken, or all of it by methods of a whole data set."
+        )
+        images = "" if word in WHOLE else " test:0-3"
+    example = f"archspec explain {word} runs/lenet5-1{images} -o {word}/"
+    return f"{text}\n\n{about}\n\n\b\n{example}"
 
 
 def _callback(function: Callable[..., Any]) -> Callable[..., None]:
@@ -242,7 +217,7 @@ def _callback(function: Callable[..., Any]) -> Callable[..., None]:
 
 
 def _deliver(gallery: Gallery, form: str, folder: str | None) -> None:
-    """Print what was found, write it, and say what could not be read, or done."""
+    """Print and write a gallery, and report what could not be read or done."""
     for note in gallery.notes:
         echo(f"note: {spelled(note)}", err=True)
     if form == "json":
@@ -255,7 +230,7 @@ def _deliver(gallery: Gallery, form: str, folder: str | None) -> None:
     for reason in gallery.unread:
         echo(f"error: {reason}", err=True)
     if gallery.interrupted:
-        kept = "what was done is above" if len(gallery) else "nothing was done yet"
+        kept = "what was done is above" if len(gallery) else "nothing is done yet"
         echo(f"interrupted: {kept}", err=True)
         raise click.exceptions.Exit(INTERRUPTED)
     if gallery.unread:
@@ -264,7 +239,7 @@ def _deliver(gallery: Gallery, form: str, folder: str | None) -> None:
 
 @contextmanager
 def progress_line(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Steps done, and about how long the rest takes, in a line that is gone in the end."""
+    """Show the steps that are done and the time that is left, in a line that vanishes."""
     if quiet or terminal_width(sys.stderr) is None:
         yield None
         return
@@ -280,7 +255,7 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]
     def progress(done: int, total: int) -> None:
         nonlocal start, first
         now = time.monotonic()
-        if not start:  # the first step holds the compilation, and would mislead
+        if not start:  # the first step includes the compilation, and would mislead
             start, first = now, done
         left = (now - start) / (done - first) * (total - done) if done > first else 0.0
         rest = f", about {_clock(left)} left" if left > 1 else ""

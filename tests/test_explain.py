@@ -172,8 +172,8 @@ def test_a_gallery_is_a_page_its_pictures_and_their_values(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"target": 7}, "tells 3 classes apart, from 0 to 2"),
-        ({"target": "cat"}, "knows no such class"),
+        ({"target": 7}, "has 3 classes, 0 to 2"),
+        ({"target": "cat"}, "has no such class"),
         ({"layer": "x"}, "takes no argument `layer`"),
         ({"batch": 0}, "`batch=0` must be a whole number"),
         ({"seed": -1}, "`seed=-1`"),

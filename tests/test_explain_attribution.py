@@ -212,7 +212,7 @@ def test_grad_cam_of_a_nested_backbone():
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ("hidden", r"its values \(10,\) have no place in the image; name one with maps, such as"),
+        ("hidden", r"its output \(10,\) is not a feature map; name one with maps, such as"),
         ("conv9", "has no layer `conv9`"),
     ],
 )

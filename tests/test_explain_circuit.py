@@ -230,7 +230,7 @@ def test_a_mean_of_probabilities_is_not_taken_for_scores():
     given = np.ones((1, 4), np.float32)
     found = subject.probabilities(subject.scores(given, 1))
     np.testing.assert_allclose(found, OPS.convert_to_numpy(model(given)), atol=1e-6)
-    assert any("no softmax" in note for note in subject.notes)
+    assert any("without a softmax" in note for note in subject.notes)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "float64"])

@@ -217,7 +217,7 @@ def test_an_argument_that_it_does_not_take_is_named(name, keras):
         (["test:0", "--data", "nosuch"], "there is no such source, folder or file"),
         (["test:0", "--data", "only"], "folder only has no test images: write train:0"),
         (["test:0", "--normalize", "unit"], "`--normalize` is for .keras files"),
-        (["test:0", "--target", "cat"], "knows no such class; classes: 0, 1, 2"),
+        (["test:0", "--target", "cat"], "has no such class; classes: 0, 1, 2"),
     ],
 )
 def test_images_and_classes_that_are_not_there(words, message, digits_run, tmp_path, monkeypatch):

@@ -272,7 +272,7 @@ def test_signals_volumes_and_vectors_get_what_there_is_of_them():
     assert ways[1] == ["noise"]
     assert ways[2] == ["translation-x", "scale", "noise"]
     assert ways[4][:3] == ["translation-x", "translation-y", "rotation"]
-    with pytest.raises(UsageError, match=r"`by=.rotation.`: signals of 24x2 have a length alone"):
+    with pytest.raises(UsageError, match=r"`by=.rotation.`: signals of 24x2 have a length only"):
         explain.invariance(
             relu_net(keras, (24, 2)), images(2, (24, 2)), by="rotation", normalize="none"
         )
@@ -378,7 +378,7 @@ def test_an_overview_is_of_one_class_throughout(digits_run):
     found = explain.overview(digits_run, "test:0", target="3")[0]
     of = {item.facts.get("class") for item in found.items if hasattr(item, "facts")}
     assert of - {None} == {"3"}
-    with pytest.raises(UsageError, match="knows no such class"):
+    with pytest.raises(UsageError, match="has no such class"):
         explain.overview(digits_run, target="cat")
     with pytest.raises(UsageError, match="has no layer `fc9`"):
         explain.overview(digits_run, layer="fc9")

@@ -151,7 +151,7 @@ def test_windows_are_as_large_as_the_reports_receptive_fields():
 def test_a_network_without_relus_is_refused_and_said_why():
     with pytest.raises(UsageError, match=r"no ReLU .* \(there is no activation\)"):
         explain.guided(linear(keras, (4, 4, 1)), images(1, (4, 4, 1)), normalize="none")
-    with pytest.raises(UsageError, match=r"c1-activation \(tanh\), .*plain gradient: that is `sal"):
+    with pytest.raises(UsageError, match=r"c1-activation \(tanh\), .*plain gradient: use `sal"):
         explain.deconvnet("lenet5", images(1, (32, 32, 1)))
 
 

@@ -48,7 +48,7 @@ def test_a_folder_is_replaced_and_what_others_put_there_stays(tmp_path):
 def test_a_file_that_no_gallery_wrote_is_not_written_over(tmp_path):
     folder = gallery(Exhibit("old", "", [table()])).save(tmp_path / "out")
     (folder / "new-facts.csv").write_text("mine")
-    with pytest.raises(UsageError, match=r"new-facts.csv is not of the gallery"):
+    with pytest.raises(UsageError, match=r"new-facts.csv was not written by the gallery"):
         gallery(Exhibit("new", "", [table()])).save(folder)
     assert (folder / "new-facts.csv").read_text() == "mine"
     assert "old-facts.csv" in names(folder)

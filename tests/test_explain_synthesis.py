@@ -160,7 +160,7 @@ def test_features_that_are_0_are_said():
         ({"unit": 1}, "name it with `layer=`"),
         ({"layer": "fc", "unit": 3}, "fc has 3 units, 0 to 2"),
         ({"layer": "fd"}, "has no layer `fd`"),
-        ({"target": "x"}, "knows no such class"),
+        ({"target": "x"}, "has no such class"),
         ({"jitter": 4}, "`jitter=4` must be less than the image's extent, which is 4"),
         ({"start": "white"}, "`start='white'` must be one of noise, mean, grey"),
         ({"l2": -1}, "`l2=-1`"),
@@ -289,7 +289,7 @@ def test_along_the_curve_the_attack_beats_random_signs():
     [
         ({"epsilon": 2}, "`epsilon=2` must be from 1e-06 to 1"),
         ({"steps": 0}, "`steps=0`"),
-        ({"target": "x"}, "knows no such class"),
+        ({"target": "x"}, "has no such class"),
     ],
 )
 def test_wrong_arguments_of_fool_are_named(wrong, message):

@@ -1,10 +1,10 @@
-"""What a trained network sees: its filters and maps, what its classes depend on, how it is fooled.
+"""What a trained network sees: filters, maps, attributions, and images that fool it.
 
     gallery = archspec.explain.saliency("runs/digits", "test:0-3")
     gallery.save("saliency")                  # index.html, PNGs, raw values, explain.json
 
 Each method is a function of a run (or a model file, a Keras model, a spec) and of images; it works
-on TensorFlow, JAX and PyTorch, and gives a `Gallery`. Nothing is imported before it is used.
+on TensorFlow, JAX and PyTorch, and returns a `Gallery`. A method is imported when it is used.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ if TYPE_CHECKING:
     from archspec.explain.methods.smoothgrad import smoothgrad as smoothgrad
 
 METHODS: Final[dict[str, str]] = {
-    "overview": "What is cheap to see of an image, on one page.",
-    "activations": "What layers make of an image; units that no image reaches.",
+    "overview": "What is quick to compute of an image, on one page.",
+    "activations": "Outputs of layers for an image; units that no image activates.",
     "filters": "Kernels of layers: their norms, their noise, and Gabor functions.",
-    "embed": "Which images a layer takes for alike: neighbours, PCA, t-SNE, a map.",
+    "embed": "Images that are similar to a layer: neighbours, PCA, t-SNE, a map.",
     "saliency": "Which pixels a class's score depends on.",
-    "smoothgrad": "The same with less noise: the mean over noisy copies.",
+    "smoothgrad": "Saliency with less noise: the mean over noisy copies.",
     "integrated-gradients": "What each pixel adds to a class's score.",
-    "grad-cam": "Where the maps of a layer speak for a class.",
-    "segment": "A mask of what a score depends on, by GrabCut.",
-    "occlusion": "What the network says while a patch hides a part.",
-    "deconvnet": "What excites a class or a unit, by the network run backwards.",
-    "guided": "What excites a class or a unit, without what inhibits it.",
-    "faithfulness": "Whether attribution maps hold: deletion, re-initialised layers, pointing.",
-    "invariance": "How far images may be moved, turned, scaled, redrawn.",
-    "maximize": "An image that a class, or any unit, answers to most.",
-    "invert": "An image made anew from the features of a layer.",
-    "fool": "A change too small to see, after which the network is wrong.",
+    "grad-cam": "Regions whose feature maps raise a class's score.",
+    "segment": "A mask of the pixels that a score depends on, by GrabCut.",
+    "occlusion": "The network's answer while a patch hides a part of the image.",
+    "deconvnet": "Pixels that excite a class or a unit, by the network run backwards.",
+    "guided": "Pixels that excite a class or a unit, by guided backpropagation.",
+    "faithfulness": "Tests of attribution maps: deletion, re-initialised layers, pointing.",
+    "invariance": "Accuracy while images are moved, turned, scaled, redrawn.",
+    "maximize": "An image that maximises the score of a class, or a unit.",
+    "invert": "An image reconstructed from the features of a layer.",
+    "fool": "A change too small to see that makes the network wrong.",
 }
-"""Every method as the command line calls it, with the first line of its help."""
+"""Methods by their names on the command line, with the first line of their help."""
 
 _VALUES: Final = ("Chart", "Exhibit", "Gallery", "Picture", "Table")
 

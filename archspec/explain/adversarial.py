@@ -1,4 +1,4 @@
-"""Adversarial images: steps along the sign of a gradient, and what is left of them in a file."""
+"""Adversarial images: steps along the sign of a gradient, rounded as a file rounds them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEVELS: Final = 255
-"""Steps from black to white in a PNG file of 8 bits."""
+"""Number of steps from black to white in a PNG file of 8 bits."""
 
 OVERSHOOT: Final = 2.5
-"""How far the steps of an iterated attack could go together, in epsilons (Madry et al. 2018)."""
+"""Sum of the steps of an iterated attack, in epsilons (Madry et al. 2018)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,24 +36,24 @@ class Attack:
 
     @classmethod
     def on(cls, subject: Subject, steps: int, *, targeted: bool) -> Attack:
-        """An attack on a network.
+        """Return an attack on a network.
 
         Raises:
-            UsageError: it tells no classes apart, or nobody knows black and white.
+            UsageError: it is no classifier, or its black and white are not known.
 
         """
         _ = subject.class_names
         if subject.range is None:
             raise UsageError(
                 f"{subject.name} was trained on images of which black and white are not known, so "
-                "no change can be a share of their range, and none kept within it: train with "
+                "a change cannot be a share of their range: train with "
                 "`data.range: [BLACK, WHITE]`"
             )
         return cls(subject, subject.range, steps, targeted)
 
     @cached_property
     def _climb(self) -> TensorFunction:
-        """(first, last, pixels, clean pixels, classes, epsilon, rate) -> pixels after the steps."""
+        """Function (first, last, pixels, clean pixels, classes, epsilon, rate) -> pixels."""
         keras, (black, white) = self.subject.keras, self.limits
         ops = keras.ops
         away = 1.0 if self.targeted else -1.0
@@ -75,12 +75,12 @@ class Attack:
     def __call__(
         self, pixels: NDArray[Any], classes: NDArray[np.intp], epsilon: Any, batch: int
     ) -> NDArray[np.float32]:
-        """Return raw pixels, none changed by more than `epsilon`, nor beyond black and white.
+        """Return raw pixels changed by at most `epsilon`, between black and white.
 
         Args:
             pixels: (n, *shape) images.
-            classes: (n,) the classes that they are to be no longer; in a targeted attack, to be.
-            epsilon: the largest change, a share of the range, one for all or (n,).
+            classes: (n,) the classes to leave; in a targeted attack, to reach.
+            epsilon: the largest change, as a share of the range: one number or (n,).
             batch: images at a time.
 
         """
@@ -97,7 +97,7 @@ class Attack:
         return np.concatenate(list(batched(climb, batch, pixels, wanted, most, rate)))
 
     def _in_pixels(self, epsilon: Any, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Shares of the range as raw values, one for each image, to be added to its pixels."""
+        """Return shares of the range as raw values that broadcast over the images' pixels."""
         import numpy as np  # noqa: PLC0415
 
         most = np.broadcast_to(np.asarray(epsilon) * self.limits.span, len(pixels))
@@ -107,9 +107,9 @@ class Attack:
     def random_signs(
         self, pixels: NDArray[Any], epsilon: Any, seed: int, numbers: NDArray[np.intp]
     ) -> NDArray[np.float32]:
-        """The control: every pixel changed by `epsilon`, up or down by chance.
+        """Return the control: every pixel changed by `epsilon`, up or down at random.
 
-        An image's signs follow from the seed and its number alone.
+        The signs of an image depend on the seed and its number only.
         """
         import numpy as np  # noqa: PLC0415
 
@@ -124,9 +124,9 @@ class Attack:
         return result
 
     def in_files(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Return images as they come back from files: written as PNGs, read as `predict` reads.
+        """Return images as files hold them: written as PNGs and read as `predict` reads.
 
-        Of images that no picture file can hold, the values are rounded to as many levels.
+        Images that no picture file can hold are rounded to the same number of levels.
         """
         import numpy as np  # noqa: PLC0415
 
@@ -143,10 +143,10 @@ class Attack:
 
 
 def log_odds(subject: Subject, logits: Tensor, classes: Tensor) -> Tensor:
-    """(n,) log(p / (1 - p)) of the classes that are 1 in (n, classes), computed from the logits.
+    """Return (n,) log(p / (1 - p)) of the classes that are 1 in (n, classes), from the logits.
 
-    The cross-entropy is log(1 + exp(-log odds)), so the signs of their slopes are opposite. But the
-    slope of these does not vanish where p is 1 up to rounding, and with it the attack.
+    The cross-entropy is log(1 + exp(-log odds)), whose gradient has the opposite sign. Unlike that,
+    the gradient of the log odds does not vanish where p rounds to 1.
     """
     ops = subject.keras.ops
     logits = ops.cast(logits, "float32")
@@ -158,12 +158,12 @@ def log_odds(subject: Subject, logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def holds_pictures(subject: Subject) -> bool:
-    """Whether a picture file can hold the images that a network takes."""
+    """Return whether a picture file can hold the images that a network takes."""
     return len(subject.shape) == 3 and subject.shape[-1] in {1, 3}
 
 
 def written(pixels: NDArray[Any], limits: Range) -> bytes:
-    """The bytes of a PNG file of an image (height, width, 1 or 3), rounded to 8 bits a sample."""
+    """Return the PNG file of an image (height, width, 1 or 3), rounded to 8 bits a sample."""
     import numpy as np  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415
 
@@ -175,14 +175,14 @@ def written(pixels: NDArray[Any], limits: Range) -> bytes:
 
 
 def smallest(fooled: Callable[[NDArray[Any]], NDArray[np.bool_]], count: int) -> NDArray[np.intp]:
-    """Find for each image the smallest change that fools, in steps of a file; 0 where none does.
+    """Return the smallest change of each image that fools, in levels of a file; 0 without one.
 
-    By doubling, then by halving what is between: an attack that fails with a larger change than it
-    succeeds with, which is rare, can hide a smaller one.
+    It doubles the change, then bisects. An attack that succeeds with a change but fails with a
+    larger one, which is rare, can hide a smaller one.
 
     Args:
-        fooled: for the steps of each image, whether they fool.
-        count: how many images there are.
+        fooled: function of a change for each image that returns whether they fool.
+        count: number of images.
 
     """
     import numpy as np  # noqa: PLC0415

@@ -1,8 +1,8 @@
-"""A Keras model as its calls, one after the other: run on new images, watched, and changed.
+"""A Keras model as a sequence of layer calls: run on new images, watched, and edited.
 
-Keras can give the output of any layer, but not of one inside a nested model, nor what a layer
-computes before the activation that is fused into it, nor ReLUs with another gradient. So the
-graph is walked here, call by call, into nested models too; no layer is cloned, and none changed.
+Keras gives the output of any layer, but not of one inside a nested model, nor the value before an
+activation that is fused into a layer, nor ReLUs with another gradient. So the graph is walked here
+call by call, into nested models too; no layer is cloned or changed.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from archspec.graph.graph import MAIN_OUTPUT
 Tensor: TypeAlias = Any
 
 Rule: TypeAlias = Literal["vanilla", "guided", "deconvnet"]
-"""What a ReLU does with the gradient that comes back to it (see `rectified`)."""
+"""Rule by which ReLUs pass gradients back (see `rectified`)."""
 
 RESHAPING: Final = frozenset({"Flatten", "Reshape", "Squeeze", "Cast", "Dropout"})
-"""Layers and ops that may follow a softmax and leave its values as they are, in inference."""
+"""Layers and ops that leave the values of a softmax before them as they are, in inference."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerCall:
-    """A call of a layer or of an op of the model."""
+    """A call of a layer or op of the model."""
 
     name: str
-    """The layer's name; below those of nested models, joined by `/`; a second call ends in `:2`."""
+    """Name of the layer, behind those of nested models with `/`; a second call ends in `:2`."""
     kind: str
     """Keras's class, such as `Conv2D`."""
     layer: Any
     shape: tuple[int, ...]
     """Shape of the output, without the batch."""
     inputs: tuple[str, ...]
-    """The calls whose outputs it takes; `INPUT` for the image."""
+    """Names of the calls whose outputs it takes; `INPUT` for the image."""
     activation: str | None = None
-    """The activation that it is or that is fused into it, by Keras's name."""
+    """Keras's name of the activation that it is or ends in."""
     fused: bool = False
     """Whether the activation is part of a layer that has weights."""
     rectifier: Rectifier | None = None
-    """The ReLU that the activation is."""
+    """The activation, if it is a ReLU."""
     opaque: bool = False
-    """Whether code runs inside that may hold ReLUs which are not seen."""
+    """Whether it runs code that may contain ReLUs unseen."""
 
     @property
     def weights(self) -> tuple[Any, ...]:
@@ -56,33 +56,33 @@ class LayerCall:
 
 
 INPUT: Final = "input"
-"""Where an image comes in, among the inputs of calls."""
+"""Name of the image among the inputs of calls."""
 
 
 @dataclass(slots=True)
 class Trace:
-    """What a run of the circuit gave, for the calls that were watched.
+    """Outputs of a run of the circuit, for the calls that were watched.
 
-    All in float32, whatever precision the model computes in; of a call with several outputs the
-    first.
+    All are float32, whatever precision the model computes in. A call with several outputs is
+    represented by the first.
     """
 
     output: Tensor = None
     """The model's main output."""
     after: dict[str, Tensor] = field(default_factory=dict)
-    """The output of a call."""
+    """Output of each call."""
     before: dict[str, Tensor] = field(default_factory=dict)
-    """The same before the activation that the call is or ends in; without one, its output."""
+    """Value before the activation that the call is or ends in; without one, its output."""
 
 
 class Circuit:
     """A functional or Sequential Keras model, walked call by call."""
 
     def __init__(self, keras: Any, model: Any, name: str) -> None:
-        """Find the calls of a model, by running it once on a black image.
+        """Find the calls of a model by running it once on a black image.
 
         Raises:
-            UsageError: the model is not a graph of layers, or has its channels first.
+            UsageError: the model is not a graph of layers, or its channels come first.
 
         """
         self.keras = keras
@@ -101,14 +101,14 @@ class Circuit:
 
     @property
     def rectifiers(self) -> tuple[LayerCall, ...]:
-        """The calls that are or end in a ReLU."""
+        """Calls that are or end in a ReLU."""
         return tuple(call for call in self.calls.values() if call.rectifier)
 
     def find(self, name: str) -> LayerCall:
         """Return the call of this name, or the last one of a block of this name.
 
         Raises:
-            UsageError: there is none.
+            UsageError: there is no such call.
 
         """
         if name in self.calls:
@@ -124,7 +124,7 @@ class Circuit:
         raise UsageError(f"{self.name} has no layer `{name}`; {hint}")
 
     def before(self, name: str) -> frozenset[str]:
-        """The calls that a call's output depends on, itself included."""
+        """Return the calls that a call's output depends on, including itself."""
         result: set[str] = set()
         waiting = [name]
         while waiting:
@@ -136,21 +136,21 @@ class Circuit:
 
     @property
     def used(self) -> tuple[LayerCall, ...]:
-        """The calls that the scores depend on, in their order: not those of further outputs."""
+        """Calls that the scores depend on, in order, without those of further outputs."""
         before = self.before(self.scores)
         return tuple(call for name, call in self.calls.items() if name in before)
 
     @property
     def scores(self) -> str:
-        """The call whose value before its activation is the scores of the classes.
+        """Name of the call whose value before its activation is the scores of the classes.
 
-        For a network that ends in a softmax that is the softmax: its `before` is the logits.
+        In a network that ends in a softmax, it is the softmax, before which stand the logits.
         """
         return self._scores
 
     @property
     def gives_shares(self) -> bool:
-        """Whether the scores are probabilities already, of no softmax that could be left out."""
+        """Whether the scores are probabilities that no known softmax makes."""
         return self._gives_shares
 
     def run(
@@ -162,26 +162,26 @@ class Circuit:
         edit: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
         training: Collection[str] = (),
     ) -> Trace:
-        """Run the model on a batch as it is prepared for it, as in inference.
+        """Run the model on prepared images, in inference.
 
         Args:
-            images: (n, *input) on the model's own scale.
+            images: (n, *input), on the model's own scale.
             watch: names of calls whose values are kept.
-            relu: what ReLUs do with gradients.
-            edit: by the name of a call, what is made of its output before it goes on.
-            training: kinds of layers that behave as in training, such as `Dropout`.
+            relu: rule by which ReLUs pass gradients back.
+            edit: functions that replace the outputs of calls, by name.
+            training: kinds of layers that run as in training, such as `Dropout`.
 
         """
         walk = _Walk(self, set(watch), relu, dict(edit or {}), set(training))
         dtype = self.keras.backend.standardize_dtype(self.model.inputs[0].dtype)
-        if "float" in dtype:  # an image stays one of real numbers, to have a gradient
+        if "float" in dtype:  # only real numbers have a gradient
             images = self.keras.ops.cast(images, dtype)
         values = walk.values
         values.output = walk.kept(self._main(walk.graph(self.model, images, "")))
         return values
 
     def _main(self, outputs: Any) -> Tensor:
-        """The model's main output among all."""
+        """Return the model's main output."""
         if isinstance(outputs, dict) and len(outputs) > 1:
             outputs = outputs[MAIN_OUTPUT]
         return self.keras.tree.flatten(outputs)[0]
@@ -203,12 +203,12 @@ class Circuit:
         )
 
     def _end(self, last: str) -> str | None:
-        """The softmax or sigmoid at a model's end, if only what leaves values alone follows it."""
+        """Return the softmax or sigmoid at a model's end, if no later layer changes its values."""
         result = self._first_of(last, PASSING | RESHAPING)
         return result if self.calls[result].activation in ENDS else None
 
     def _first_of(self, name: str, passing: Collection[str]) -> str:
-        """The call whose values are passed on to a call by others of these kinds alone."""
+        """Return the call whose values reach a call through calls of these kinds only."""
         call = self.calls[name]
         passes = not call.fused and (call.activation or call.kind) in passing
         if not passes or len(call.inputs) != 1 or call.inputs[0] == INPUT:
@@ -217,11 +217,11 @@ class Circuit:
 
 
 SUM_NOISE: Final = 1e-2
-"""How far from 1 probabilities may sum in half precision."""
+"""Tolerance of the sum of probabilities in half precision."""
 
 
 def _is_graph(model: Any) -> bool:
-    """Whether a model's call is Keras's own walk through its graph."""
+    """Return whether calling a model is Keras's own walk through its graph."""
     graph = getattr(model, "_functional", None) or model
     if not hasattr(graph, "_run_through_graph") or not getattr(graph, "inputs", None):
         return False
@@ -248,14 +248,14 @@ class _Walk:
         self._counts: dict[str, int] = {}
 
     def graph(self, model: Any, inputs: Any, scope: str) -> Any:
-        """The outputs of a model of this scope, whose inputs are as it takes them."""
+        """Return the outputs of a model in this scope for standardized inputs."""
         graph = getattr(model, "_functional", None) or model
         return graph._run_through_graph(  # noqa: SLF001  (Keras's walk, as clone_model uses it)
             inputs, operation_fn=lambda op: partial(self.call, op, scope)
         )
 
     def nested(self, model: Any, inputs: Any, scope: str) -> Any:
-        """The outputs of a model in another; its inputs become of the type that it says."""
+        """Return the outputs of a nested model, for inputs that are cast as it declares."""
         graph = getattr(model, "_functional", None) or model
         return self.graph(model, graph._standardize_inputs(inputs), scope)  # noqa: SLF001
 
@@ -277,7 +277,7 @@ class _Walk:
         return output
 
     def kept(self, output: Any) -> Tensor:
-        """A call's output as float32; of several, the first."""
+        """Return a call's first output as float32."""
         keras = self.circuit.keras
         first = keras.tree.flatten(output)[0]
         if keras.backend.standardize_dtype(first.dtype) == "float32":
@@ -285,7 +285,7 @@ class _Walk:
         return keras.ops.cast(first, "float32")
 
     def one(self, name: str, op: Any, args: Any, kwargs: Any) -> Any:
-        """The output of a call, with its activation taken apart where that is needed."""
+        """Return the output of a call, with its activation computed separately where needed."""
         call = self.circuit.calls[name]
         rectifier = call.rectifier if self.relu != "vanilla" else None
         if call.activation is None or not (name in self.watch or rectifier):
@@ -314,19 +314,19 @@ class _Walk:
         return activated(whole, place[at])
 
     def plain(self, op: Any, args: Any, kwargs: Any) -> Any:
-        """The call as Keras makes it, in inference unless its kind is told to train."""
+        """Call a layer as Keras does, in inference unless its kind is in `training`."""
         if getattr(op, "_call_has_training_arg", False):
             kwargs = {**kwargs, "training": type(op).__name__ in self.training}
         return op(*args, **kwargs)
 
 
 class _Recording(_Walk):
-    """The first run, which finds out what calls there are."""
+    """The first run, which records the calls."""
 
     def __init__(self, circuit: Circuit) -> None:
         super().__init__(circuit, set(), "vanilla", {}, set())
         self.makers: dict[int, str] = {}
-        self._kept: list[Any] = []  # an id is a tensor's as long as that lives
+        self._kept: list[Any] = []  # keeps tensors alive, so that their ids stay theirs
 
     def graph(self, model: Any, inputs: Any, scope: str) -> Any:
         self._kept.append(inputs)
@@ -349,7 +349,7 @@ class _Recording(_Walk):
             )
         given = keras.tree.flatten((args, kwargs))
         inputs = [self.makers[id(each)] for each in given if id(each) in self.makers]
-        # A layer that gives the very tensor it got, as Dropout may, is still a call of its own.
+        # A layer that returns its very input, as Dropout may, is still a call of its own.
         taken = {id(each) for each in given}
         output = keras.tree.map_structure(
             lambda each: keras.ops.copy(each) if id(each) in taken else each,
@@ -372,9 +372,9 @@ class _Recording(_Walk):
 
 @contextmanager
 def _replaced(layer: Any, activation: Any) -> Iterator[None]:
-    """A layer with another activation, while it is called here.
+    """Give a layer another activation for the duration of a call.
 
-    Set behind Keras's back, which lets no built layer have another activation that is a layer.
+    It is set past Keras, which refuses a layer as the new activation of a built layer.
     """
     own = vars(layer)
     before = own.get("activation")
@@ -391,11 +391,11 @@ def _replaced(layer: Any, activation: Any) -> Iterator[None]:
 def rectified(
     keras: Any, relu: Callable[[Tensor], Tensor], rectifier: Rectifier, rule: Rule, x: Tensor
 ) -> Tensor:
-    """A ReLU whose gradient follows a rule.
+    """Return a ReLU whose gradient follows a rule.
 
-    Of a gradient g that comes back to a ReLU of the input x, `vanilla` lets through where x > 0,
-    `deconvnet` where g > 0 (Zeiler and Fergus 2013, section 2.1), and `guided` where both are
-    (Springenberg et al. 2014, section 3.4).
+    A ReLU with the input x passes a gradient g back where x > 0 by `vanilla`, where g > 0 by
+    `deconvnet` (Zeiler and Fergus 2013, section 2.1), and where both hold by `guided` (Springenberg
+    et al. 2014, section 3.4).
     """
     ops = keras.ops
 

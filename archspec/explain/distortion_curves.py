@@ -1,4 +1,4 @@
-"""What a network says of images along a sweep: a change, by one amount after the other."""
+"""Predictions of a network for images that are changed by one amount after the other."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KEPT: Final = 0.9
-"""Share of the unchanged images' accuracy: a change that leaves as much is tolerated."""
+"""Share of the unchanged images' accuracy that a tolerated change leaves."""
 
 FRAMES: Final = 9
-"""Pictures of an image along a sweep, at most."""
+"""Largest number of pictures of an image along a sweep."""
 
 
 @dataclass
@@ -28,16 +28,16 @@ class Sweeps:
     study: Study
     samples: Samples
     size: int
-    """Images at a time, as `evaluate` takes them: with another number, bits may differ."""
+    """Images at a time, as in `evaluate`, whose results are then equal to the last bit."""
     total: int = 0
     done: int = 0
     classes: list[NDArray[Any]] = field(default_factory=list)
-    """The true classes of each batch, or those that were found at no change."""
+    """True classes of each batch, or else the predictions for unchanged images."""
     unchanged: tuple[float, float] = (0.0, 0.0)
-    """Accuracy and probability of the true class at no change."""
+    """Accuracy and probability of the true class for unchanged images."""
 
     def begin(self) -> None:
-        """Look at the images as they are."""
+        """Predict the unchanged images."""
         tallies: list[tuple[Any, Any]] = []
         for numbers, pixels in self._batches():
             shares = self._shares(pixels)
@@ -50,7 +50,7 @@ class Sweeps:
     def exhibit(
         self, distortion: Distortion, values: Sequence[float], image: NDArray[Any]
     ) -> Exhibit:
-        """The curves of one change."""
+        """Return the curves of one change."""
         tallies: dict[float, list[tuple[Any, Any]]] = {value: [] for value in values}
         cut = dict.fromkeys(values, 0)
         for (numbers, pixels), truth in zip(self._batches(), self.classes, strict=True):
@@ -103,7 +103,7 @@ class Sweeps:
     def _strip(
         self, distortion: Distortion, values: Sequence[float], image: NDArray[Any]
     ) -> Picture:
-        """The first image along the sweep."""
+        """Return the first image along the sweep."""
         import numpy as np  # noqa: PLC0415
 
         chosen = np.linspace(0, len(values) - 1, min(FRAMES, len(values))).round().astype(int)
@@ -122,7 +122,7 @@ class Sweeps:
         return self.samples.as_stored.batches(self.size)
 
     def _shares(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """(n, classes) probabilities, by the path that `evaluate` takes."""
+        """Return (n, classes) probabilities, computed as in `evaluate`."""
         subject = self.study.subject
         shares = subject.network.probabilities(pixels, limits=self.samples.limits, batch=self.size)
         subject.check_finite(shares)
@@ -132,7 +132,7 @@ class Sweeps:
 
 
 def _judged(shares: NDArray[Any], truth: NDArray[Any]) -> tuple[Any, Any]:
-    """Whether each image was taken for its class, and that class's probability."""
+    """Return whether each image was classified correctly, and the probability of its class."""
     return shares.argmax(axis=1) == truth, shares[range(len(truth)), truth]
 
 
@@ -144,7 +144,7 @@ def _means(tallies: Sequence[tuple[Any, Any]]) -> tuple[float, float]:
 
 
 def _summary(right: str, result: dict[float, float], distortion: Distortion) -> str:
-    """How far a change is tolerated, and where it is worst."""
+    """Return the range of amounts that is tolerated, and the worst amount."""
     none = distortion.none
     values, enough = list(result), KEPT * result[none]
     low = high = values.index(none)

@@ -1,8 +1,8 @@
-"""Images moved, turned, scaled, squeezed, drawn thicker, or noisy, in raw pixels.
+"""Changes of images, in raw pixels: moved, rotated, scaled, squeezed, thicker strokes, noise.
 
-Every change is made of the image itself, in one step: what is moved is interpolated once, and what
-comes into sight is background. Signals are images of a single row; volumes are changed slice by
-slice, in the plane of height and width.
+Every change starts from the original image, so that pixels are interpolated once; background comes
+into sight. Signals are images of a single row; volumes are changed slice by slice, in the plane of
+height and width.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ALIKE: Final = 0.05
-"""Share of the range: border pixels that differ by less are of one background."""
+"""Largest difference of border pixels of one background, as a share of the range."""
 
 INK: Final = 0.1
-"""Share of the range: pixels that differ by more from the background are ink."""
+"""Least difference of ink from the background, as a share of the range."""
 
 
 class Move(NamedTuple):
-    """Where the pixel at (x, y), counted from the centre, comes to: a matrix and a shift."""
+    """An affine map of (x, y), counted from the centre: a matrix and a shift."""
 
     xx: float = 1.0
     xy: float = 0.0
@@ -42,18 +42,19 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What is around and behind what an image shows."""
+    """The background of images."""
 
     value: NDArray[Any] | None
     """(channels,) raw values; None where the pixels at the edge are repeated."""
     span: float
-    """The way from black to white."""
+    """Difference of white and black."""
     sign: int = 1
     """1 where ink is brighter than its background, else -1."""
     words: str = ""
+    """Description of the value."""
 
     def ink(self, images: NDArray[Any]) -> NDArray[np.bool_] | None:
-        """(n, height, width): which pixels show something; None where no background is known."""
+        """Return which pixels are ink, (n, height, width); None where no background is known."""
         if self.value is None:
             return None
         result: NDArray[Any] = abs(images - self.value).max(axis=-1) > INK * self.span
@@ -68,15 +69,15 @@ def in_planes(images: NDArray[Any]) -> NDArray[Any]:
 
 
 def ground(images: NDArray[Any], limits: Range | None, given: str | float | None = None) -> Ground:
-    """Find the background of images: the value of most pixels at their border, or none.
+    """Return the background of images: by default the value of most pixels at their border.
 
     Args:
-        images: (n, *shape) raw pixels to find it in.
-        limits: black and white among them, where they are known.
-        given: `black`, `white`, `edge`, or a value, where the user says it.
+        images: (n, *shape) raw pixels.
+        limits: black and white, where they are known.
+        given: `black`, `white`, `edge`, or a value, which takes the place of the border's.
 
     Raises:
-        UsageError: what is given is none of these.
+        UsageError: `given` is none of these.
 
     """
     import numpy as np  # noqa: PLC0415
@@ -117,7 +118,7 @@ def _given(given: str | float, limits: Range | None, channels: int) -> Any:
 
 
 def _found(images: NDArray[Any], span: float) -> Any:
-    """The value of more than half of the pixels at the border, of every channel its own."""
+    """Return the value of more than half of the border's pixels, (channels,), if there is one."""
     import numpy as np  # noqa: PLC0415
 
     height, width = images.shape[1:3]
@@ -134,14 +135,14 @@ def _found(images: NDArray[Any], span: float) -> Any:
 
 
 def moved(images: NDArray[Any], move: Move, around: Ground) -> NDArray[np.float32]:
-    """Images (n, height, width, channels) with their pixels moved about their centre, bilinear."""
+    """Return images (n, height, width, channels) after a move, by bilinear interpolation."""
     import numpy as np  # noqa: PLC0415
 
     count, height, width, _ = images.shape
     y, x = _from_centre(height, width)
     y, x = y - move.down, x - move.right
     area = move.xx * move.yy - move.xy * move.yx
-    # The sine of half a turn is not quite 0: rounded, its pixels land on pixels.
+    # The sine of 180 degrees is not quite 0: rounded, pixels land on pixels.
     rows = np.round((move.xx * y - move.yx * x) / area + (height - 1) / 2, 6)
     columns = np.round((move.yy * x - move.xy * y) / area + (width - 1) / 2, 6)
     extent = count, height, width
@@ -154,7 +155,7 @@ def moved(images: NDArray[Any], move: Move, around: Ground) -> NDArray[np.float3
 
 
 def leaving(move: Move, height: int, width: int) -> NDArray[np.bool_]:
-    """(height, width): whether the middle of a pixel is moved out of the image."""
+    """Return whether the centre of each pixel leaves the image, (height, width)."""
     import numpy as np  # noqa: PLC0415
 
     y, x = _from_centre(height, width)
@@ -171,9 +172,9 @@ def _from_centre(height: int, width: int) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def thickened(images: NDArray[Any], radius: float, around: Ground) -> NDArray[np.float32]:
-    """Images whose strokes are wider by a radius on each side, or narrower by a negative one.
+    """Return images whose strokes are wider by a radius on each side, or narrower if negative.
 
-    Grey dilation by a disc, or erosion: the largest, or the least, ink within the radius.
+    It is a grey dilation by a disc, or an erosion.
     """
     import numpy as np  # noqa: PLC0415
     from scipy import ndimage  # noqa: PLC0415
@@ -190,7 +191,7 @@ def thickened(images: NDArray[Any], radius: float, around: Ground) -> NDArray[np
 def noisy(
     images: NDArray[Any], numbers: Sequence[int] | NDArray[np.intp], deviation: float, seed: int
 ) -> NDArray[np.float32]:
-    """Images with normal noise of a standard deviation; an image's draw is always the same."""
+    """Return images with normal noise, which depends on the seed and their numbers only."""
     import numpy as np  # noqa: PLC0415
 
     result = images.astype(np.float32)
@@ -201,10 +202,10 @@ def noisy(
 
 
 def amounts(name: str, largest: float, steps: int) -> tuple[float, ...]:
-    """Return the amounts of a change, from least to largest: `steps` to each side of none.
+    """Return the amounts of a change in order, `steps` to each side of the unchanged image.
 
-    Shifts are of whole pixels, which need no interpolation; strokes grow by half pixels; factors
-    are evenly spaced in their logarithm. Amounts that would be the same ones come once.
+    Shifts are whole pixels, which need no interpolation; strokes grow by half pixels; the
+    logarithms of factors are evenly spaced. Equal amounts come once.
     """
     parts = [step / steps for step in range(1, steps + 1)]
     if name in FACTORS:
@@ -222,33 +223,33 @@ def amounts(name: str, largest: float, steps: int) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Distortion:
-    """One of the changes, of images with the same background."""
+    """A kind of change of images that have the same background."""
 
     name: str
     around: Ground
     limits: Range | None
-    """Noise goes no further, where black and white are known."""
+    """Black and white, which bound noise, where they are known."""
     seed: int
 
     @property
     def label(self) -> str:
-        """What its amounts are, with their unit."""
+        """Name of its amounts, with their unit."""
         return LABELS[self.name]
 
     @property
     def none(self) -> float:
-        """The amount that changes nothing."""
+        """Amount that changes nothing."""
         return 1.0 if self.name in FACTORS else 0.0
 
     def __call__(
         self, images: NDArray[Any], amount: float, numbers: Sequence[int] | NDArray[np.intp]
     ) -> NDArray[Any]:
-        """Return images (n, *shape) changed by an amount; by none, as they are.
+        """Return images (n, *shape) changed by an amount.
 
         Args:
             images: raw pixels.
-            amount: how much they are changed.
-            numbers: of the images, each of which has its own noise.
+            amount: the size of the change.
+            numbers: numbers of the images, which determine their noise.
 
         """
         if amount == self.none:
@@ -265,7 +266,7 @@ class Distortion:
         return planes.reshape(images.shape)
 
     def cuts(self, images: NDArray[Any], amount: float) -> NDArray[np.bool_] | None:
-        """(n,) Whether it moves ink out of an image; None where it moves none, or none is known."""
+        """Return (n,) whether ink leaves an image; None where nothing moves or no ink is known."""
         import numpy as np  # noqa: PLC0415
 
         if self.name not in MOVES:
@@ -291,7 +292,7 @@ MOVES: Final[dict[str, Callable[[float], Move]]] = {
     "scale": lambda amount: Move(xx=amount, yy=amount),
     "squeeze": lambda amount: Move(xx=math.sqrt(amount), yy=1 / math.sqrt(amount)),
 }
-"""Where pixels come to, by an amount."""
+"""Moves of pixels, as functions of the amount."""
 
 LABELS: Final = {
     "translation-x": "shift to the right, pixels",
@@ -302,7 +303,7 @@ LABELS: Final = {
     "stroke": "stroke wider on each side, pixels",
     "noise": "standard deviation of noise, black to white being 1",
 }
-"""What the amounts of each change are."""
+"""Names of the amounts of each change."""
 
 FACTORS: Final = frozenset({"scale", "squeeze"})
-"""Changes whose amounts are factors: 1 changes nothing."""
+"""Changes whose amounts are factors, so that 1 changes nothing."""

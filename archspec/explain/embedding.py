@@ -1,7 +1,7 @@
-"""Points of many dimensions: their nearest neighbours, and two dimensions to look at them in.
+"""Points of many dimensions: nearest neighbours, PCA and t-SNE.
 
-Points are (n, dimensions) arrays, checked by `check`. Distances are computed in blocks of rows, so
-that memory does not grow with the square of their number.
+Points are (n, dimensions) arrays that `check` returned. Distances are computed in blocks of rows,
+so that memory does not grow with the square of the number of points.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 METRICS: Final = {"l2": "euclidean", "cosine": "cosine"}
-"""What nearness is, and scikit-learn's name of it."""
+"""Distances, and scikit-learn's names of them."""
 
 BEFORE_TSNE: Final = 50
-"""Principal components that t-SNE is given, at most (van der Maaten and Hinton 2008 took 30)."""
+"""Largest number of principal components for t-SNE (van der Maaten and Hinton 2008: 30)."""
 
 PERPLEXITY: Final = 30.0
-"""Neighbours that a point of t-SNE has, in effect, as the paper and scikit-learn recommend."""
+"""Default perplexity of t-SNE, as the paper and scikit-learn recommend."""
 
 LOCAL: Final = 5
-"""Neighbours that trustworthiness looks at."""
+"""Number of neighbours that trustworthiness uses."""
 
 BLOCK: Final = 2**24
-"""Distances that are held at a time."""
+"""Number of distances in memory at a time."""
 
 
 def check(
     points: NDArray[Any], what: str, names: Sequence[str], *, reason: str = ""
 ) -> NDArray[np.float32]:
-    """Return points on a scale on which their largest absolute value is 1.
+    """Return points scaled so that their largest absolute value is 1.
 
     Args:
         points: (n, dimensions).
-        what: they are called in messages.
-        names: of the points.
-        reason: why they would not be finite, for the message.
+        what: their name in messages.
+        names: names of the points.
+        reason: possible cause of values that are not finite, for the message.
 
     Raises:
         UsageError: they are fewer than two, not finite, or all the same.
@@ -67,7 +67,7 @@ def check(
 
 
 def nearest(points: NDArray[Any], count: int, metric: str = "l2") -> NDArray[np.intp]:
-    """Return (n, count) numbers of each point's nearest others, the nearest first."""
+    """Return (n, count) numbers of each point's nearest neighbours, in order of distance."""
     from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415
 
     search = NearestNeighbors(n_neighbors=count, algorithm="brute", metric=METRICS[metric])
@@ -86,12 +86,12 @@ def principal(
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Return the first principal components of points, and the share of variance of each.
 
-    The sign of a component is that which makes its largest weight positive. At least two are
-    returned, of which the second is 0 where there is only one dimension.
+    The sign of a component makes its largest weight positive. At least two are returned; of points
+    with one dimension, the second is 0.
 
     Args:
         points: (n, dimensions).
-        seed: of the approximation that scikit-learn takes for many dimensions.
+        seed: seed of the approximation that scikit-learn uses for many dimensions.
 
     Returns:
         (n, 2 to `BEFORE_TSNE`) coordinates, and (components,) shares of the total variance.
@@ -114,29 +114,29 @@ def principal(
 
 
 def trustworthiness(points: NDArray[Any], shown: NDArray[Any]) -> float:
-    """Return how far neighbours in a map are neighbours of the points: 1 where all of them are.
+    """Return how far neighbours in a map are neighbours of the points, 1 being best.
 
-    With the `LOCAL` nearest in the map, each of which is punished by the rank that it has among the
-    neighbours in the points beyond `LOCAL`; 0.5 is about what random places give. Venna and Kaski
-    2001, Neighborhood preservation in nonlinear projection methods.
+    Each of the `LOCAL` nearest in the map lowers it by its rank beyond `LOCAL` among the neighbours
+    of the point; random places give about 0.5. Venna and Kaski 2001, Neighborhood preservation in
+    nonlinear projection methods.
 
     Args:
         points: (n, dimensions), n at least 4.
-        shown: (n, 2) places in the map.
+        shown: (n, 2) positions in the map.
 
     """
     import numpy as np  # noqa: PLC0415
 
     count = len(points)
-    points = points - points.mean(axis=0)  # so that squares cancel no more than they must
+    points = points - points.mean(axis=0)  # which reduces cancellation below
     local = min(LOCAL, (count - 1) // 2)
     neighbours = nearest(shown, local)
     squares = np.einsum("ij,ij->i", points, points)
     beyond = 0
     for start in range(0, count, step := max(1, BLOCK // count)):
         rows = np.arange(start, min(start + step, count))
-        distances = squares - 2 * (points[rows] @ points.T)  # but for what is one for the row
-        distances[np.arange(len(rows)), rows] = -np.inf  # so that ranks begin with 1
+        distances = squares - 2 * (points[rows] @ points.T)  # up to a constant of the row
+        distances[np.arange(len(rows)), rows] = -np.inf  # so that ranks start at 1
         near = np.take_along_axis(distances, neighbours[rows], axis=1)
         for column in range(local):
             ranks = (distances < near[:, column, None]).sum(axis=1)
@@ -145,7 +145,7 @@ def trustworthiness(points: NDArray[Any], shown: NDArray[Any]) -> float:
 
 
 def has_open_tsne() -> bool:
-    """Whether openTSNE is installed."""
+    """Return whether openTSNE is installed."""
     return importlib.util.find_spec("openTSNE") is not None
 
 
@@ -157,17 +157,17 @@ def tsne(
     fast: bool = False,
     tick: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
-    """Return (n, 2) places by t-SNE, which begins with the first two principal components.
+    """Return (n, 2) positions by t-SNE, initialised with the first two principal components.
 
-    Van der Maaten and Hinton 2008, Visualizing data using t-SNE. Neighbours in the map are
-    neighbours; distances between groups, and how wide a group is, mean nothing.
+    Van der Maaten and Hinton 2008, Visualizing data using t-SNE. In its map,
+    distances between groups and sizes of groups mean nothing.
 
     Args:
         components: (n, up to `BEFORE_TSNE`) principal components.
-        perplexity: neighbours that a point has, in effect; less than n.
-        seed: of random numbers.
-        fast: whether openTSNE computes it, else scikit-learn.
-        tick: told how many steps are done, of how many, where openTSNE computes it.
+        perplexity: effective number of neighbours of a point; less than n.
+        seed: seed of random numbers.
+        fast: whether to use openTSNE instead of scikit-learn.
+        tick: function that is called with the progress of openTSNE.
 
     """
     import numpy as np  # noqa: PLC0415

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TRUSTWORTHINESS: Final = "trustworthiness"
-"""Name of the figure that is no share of images: from 0 to 1, and printed so."""
+"""Name of the measure that is printed from 0 to 1, not in percent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class View:
 
     @cached_property
     def quality(self) -> dict[str, float]:
-        """How far neighbours on the plane are neighbours in the features, and of the same class."""
+        """Trustworthiness of the plane, and the share of nearest neighbours of the same class."""
         quality = {}
         if len(self.places) >= 4:
             quality[TRUSTWORTHINESS] = embedding.trustworthiness(self.points.features, self.places)
@@ -71,7 +71,7 @@ def tsne(points: Points, places: NDArray[Any], perplexity: float, *, fast: bool)
 
 
 def _groups(points: Points) -> tuple[str, NDArray[Any]]:
-    """What colours stand for, and the group of each image."""
+    """Return the meaning of the colors, and the group of each image."""
     import numpy as np  # noqa: PLC0415
 
     if points.labels is not None:
@@ -96,7 +96,7 @@ def _chart(view: View) -> Chart:
 
 
 def _table(view: View) -> Table:
-    """The places of all images, by name."""
+    """Return the positions of all images, by name."""
     points, names = view.points, view.points.class_names
 
     def classes(numbers: NDArray[Any] | None) -> list[str | None]:
@@ -112,11 +112,11 @@ def _table(view: View) -> Table:
 
 
 OTHER: Final = "≠"
-"""Mark of a neighbour whose class is not the query's."""
+"""Mark of a neighbour of another class than the query's."""
 
 
 def neighbours_of(points: Points, queries: int) -> Exhibit:
-    """A few images with their neighbours in pixels and in features, and how many agree."""
+    """Return images with their neighbours in pixels and features, and how many share a class."""
     k = points.near["features"].shape[1]
     chosen = _queries(points.labels, len(points.samples), queries)
     pictures = [
@@ -138,7 +138,7 @@ def neighbours_of(points: Points, queries: int) -> Exhibit:
 
 
 def _queries(labels: NDArray[Any] | None, count: int, most: int) -> list[int]:
-    """The first image of each class, then the second of each, up to `most`."""
+    """Return the first image of each class, then the second of each, up to `most`."""
     if labels is None:
         return list(range(min(count, most)))
     turns: dict[int, int] = {}
@@ -150,7 +150,7 @@ def _queries(labels: NDArray[Any] | None, count: int, most: int) -> list[int]:
 
 
 def _with_neighbours(points: Points, queries: list[int], space: str, title: str) -> Picture:
-    """A row for each query: the query, then its neighbours."""
+    """Return a picture with a row for each query: the query, then its neighbours."""
     rows = [[query, *points.near[space][query].tolist()] for query in queries]
     names = [
         points.called(number)
@@ -177,7 +177,7 @@ def _with_neighbours(points: Points, queries: list[int], space: str, title: str)
 
 
 def _by_class(points: Points, shares: Mapping[str, NDArray[Any]]) -> Table:
-    """The agreement in both spaces, class by class."""
+    """Return the agreement in both spaces, class by class."""
     import numpy as np  # noqa: PLC0415
 
     labels = np.asarray(points.labels)
@@ -192,7 +192,7 @@ def _by_class(points: Points, shares: Mapping[str, NDArray[Any]]) -> Table:
 
 
 def fewest_of(labels: NDArray[Any]) -> int:
-    """How many images the smallest class has, of those that have any."""
+    """Return the number of images of the smallest class."""
     import numpy as np  # noqa: PLC0415
 
     return int(np.unique(labels, return_counts=True)[1].min())

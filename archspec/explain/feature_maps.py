@@ -1,4 +1,4 @@
-"""Layers whose values have a place in the image, and maps of another extent than the image's."""
+"""Layers whose outputs are maps of the image, and maps enlarged to its extent."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AFTER: Final = ("Pooling", "Dropout", "Padding", "Cropping", "UpSampling", "Flatten", "Reshape")
-"""Parts of the names of kinds that only move or thin out the maps of the layer before."""
+"""Parts of the names of layers that only rearrange or subsample the maps before them."""
 
 
 def has_place(subject: Subject, call: LayerCall) -> bool:
-    """Whether a layer's values have a place in the image: maps of more than one position."""
+    """Return whether a layer's outputs are maps of more than one position."""
     return len(call.shape) == len(subject.shape) and prod(call.shape[:-1]) > 1
 
 
 def _with_place(subject: Subject) -> list[LayerCall]:
-    """The layers whose values have a place, and that the scores depend on."""
+    """Return the layers that have maps and that the scores depend on."""
     return [call for call in subject.circuit.used if has_place(subject, call)]
 
 
 def last_maps(subject: Subject) -> LayerCall | None:
-    """Return the last layer whose values have a place in the image, before pooling; None without.
+    """Return the last layer that has maps, before pooling; None without one.
 
-    It is a convolution, or what comes after it at the same places: a ReLU, a sum with a shortcut.
+    It is a convolution, or a ReLU or a sum with a shortcut behind it.
     """
     known = _with_place(subject)
     computed = [call for call in known if not any(part in call.kind for part in AFTER)]
@@ -38,27 +38,27 @@ def last_maps(subject: Subject) -> LayerCall | None:
 
 
 def maps_layer(subject: Subject, name: str | None, argument: str = "layer") -> LayerCall:
-    """Return a layer whose values have a place in the image.
+    """Return a layer that has maps.
 
     Args:
         subject: the network.
         name: the layer's name; None for the last one (see `last_maps`).
-        argument: what the argument is called, for a message.
+        argument: name of the argument, for a message.
 
     Raises:
-        UsageError: there is no such layer, its values have no place, or no score depends on it.
+        UsageError: there is no such layer, it has no maps, or no score depends on it.
 
     """
     if name is None:
         if (last := last_maps(subject)) is None:
-            raise UsageError(f"{subject.name} has no layer whose values have a place in the image")
+            raise UsageError(f"{subject.name} has no layer with feature maps")
         return last
     call = subject.layer(name, argument)
     known = _with_place(subject)
     if not has_place(subject, call):
         hint = f"; name one with maps, such as `{known[-1].name}`" if known else ""
         raise UsageError(
-            f"`{argument}={name!r}`: its values {call.shape} have no place in the image{hint}"
+            f"`{argument}={name!r}`: its output {call.shape} is not a feature map{hint}"
         )
     if call not in known:
         raise UsageError(f"`{argument}={name!r}`: no score depends on this layer")
@@ -66,7 +66,7 @@ def maps_layer(subject: Subject, name: str | None, argument: str = "layer") -> L
 
 
 def enlarged(map_: NDArray[Any], extent: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return a map of another extent, values between positions being interpolated linearly."""
+    """Return a map of another extent, by linear interpolation."""
     from scipy.ndimage import zoom  # noqa: PLC0415
 
     factors = [new / old for new, old in zip(extent, map_.shape, strict=True)]

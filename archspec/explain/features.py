@@ -1,4 +1,4 @@
-"""Images as points: their pixels and their features in a layer, and who is near whom in each."""
+"""Images as points, by their pixels and by their features in a layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Images as pixels and as features, with what is known of each."""
+    """Images as pixels and as features, with their classes and predictions."""
 
     study: Study
     samples: Samples
@@ -29,14 +29,14 @@ class Points:
     pixels: NDArray[np.float32]
     """(n, *shape) raw pixels."""
     features: NDArray[np.float32]
-    """(n, units), the largest 1."""
+    """(n, units), of which the largest is 1."""
     predictions: NDArray[np.intp] | None
     metric: str
     k: int
 
     @cached_property
     def near(self) -> Mapping[str, NDArray[np.intp]]:
-        """The (n, k) nearest others in `features` and in `pixels`."""
+        """The (n, k) nearest neighbours in `features` and in `pixels`."""
         flat = self.pixels.reshape(len(self.pixels), -1)
         return {
             "features": embedding.nearest(self.features, self.k, self.metric),
@@ -44,7 +44,7 @@ class Points:
         }
 
     def at_most(self, most: int) -> tuple[Points, NDArray[np.intp]]:
-        """So many of them, drawn by the seed, with the neighbours that they have among them."""
+        """Return at most so many images, drawn by the seed, and their numbers."""
         numbers = drawn(len(self.samples), most, self.study.seed)
         if len(numbers) == len(self.samples):
             return self, numbers
@@ -70,7 +70,7 @@ class Points:
         return tuple(map(str, range(count)))
 
     def called(self, number: int) -> str:
-        """The class of an image; without labels, its name."""
+        """Return the class of an image; without labels, its name."""
         if self.labels is None:
             return self.samples.names[number]
         return str(self.class_names[self.labels[number]])
@@ -83,8 +83,8 @@ def points_of(study: Study, samples: Samples, call: LayerCall, metric: str, k: i
         study: the network.
         samples: the images.
         call: the layer whose outputs are the features.
-        metric: what is near in features (see `embedding.METRICS`).
-        k: neighbours of each image.
+        metric: distance of features (see `embedding.METRICS`).
+        k: number of neighbours of each image.
 
     Raises:
         UsageError: pixels or features are not finite, or the same for all images.
@@ -121,7 +121,7 @@ def points_of(study: Study, samples: Samples, call: LayerCall, metric: str, k: i
 
 
 def _outputs(subject: Subject, call: LayerCall) -> Any:
-    """The function of pixels that gives a layer's outputs, flattened, and the scores."""
+    """Return a function of pixels that gives a layer's outputs, flattened, and the scores."""
     ops, scores = subject.keras.ops, subject.circuit.scores
 
     def outputs(pixels: Any) -> Any:

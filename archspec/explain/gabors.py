@@ -1,4 +1,4 @@
-"""Gabor functions fitted to kernels, as receptive fields of the visual cortex are described."""
+"""Gabor functions, which describe cells of the visual cortex, fitted to kernels."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SMALLEST: Final = 5
-"""Taps of a kernel's side, at least: 3x3 weights are 9 numbers for 9 parameters."""
+"""Smallest side of a kernel: 3x3 weights are 9 numbers for 9 parameters."""
 
 COLOURS: Final = 4
-"""Channels of a kernel, at most: a Gabor function has no more than a colour."""
+"""Largest number of channels of a kernel: a Gabor function has at most a color."""
 
 STARTS: Final = 8
-"""Points from which a fit is tried: it ends in the nearest minimum, of which there are many."""
+"""Number of starting points of a fit, which ends in one of many local minima."""
 
 RANDOM: Final = 20
-"""Kernels of white noise that are fitted for comparison."""
+"""Number of kernels of white noise that are fitted for comparison."""
 
 _FIRST_STEPS: Final = 10
-"""Steps from each start, at most."""
+"""Largest number of steps from each start."""
 
 _FOLLOWED: Final = 2
-"""Starts that are followed further: those that came nearest."""
+"""Number of starts that are continued: those with the best fits."""
 
 _STEPS: Final = 60
-"""Steps from there, at most."""
+"""Largest number of further steps."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """The Gabor function that is nearest to a kernel.
+    """The Gabor function that fits a kernel best.
 
     amplitude exp(-(x'^2 + aspect^2 y'^2) / (2 sigma^2)) cos(2 pi x' / wavelength + phase) + offset
     """
@@ -44,12 +44,12 @@ class Fit:
     r2: float
     """Share of the kernel's variance that the function explains."""
     values: NDArray[Any]
-    """(height, width) The function at the taps."""
+    """(height, width) values of the function."""
     amplitude: float
     wavelength: float
     """Wavelength, in taps."""
     orientation: float
-    """Direction in which the wave runs, in degrees from 0 to 180, turning from x to y."""
+    """Direction of the wave, in degrees from 0 to 180, turning from x to y."""
     phase: float
     """Phase, in degrees."""
     sigma: float
@@ -61,13 +61,13 @@ class Fit:
 
 
 def pattern(kernel: NDArray[Any]) -> NDArray[Any]:
-    """Return the pattern in space that explains most of a kernel: its first singular vector.
+    """Return the spatial pattern that explains most of a kernel: its first singular vector.
 
     Args:
         kernel: (height, width, channels)
 
     Returns:
-        (height, width); of one channel the kernel itself.
+        (height, width); for one channel, the kernel itself.
 
     """
     import numpy as np  # noqa: PLC0415
@@ -81,16 +81,16 @@ def pattern(kernel: NDArray[Any]) -> NDArray[Any]:
 
 
 def fit(kernel: NDArray[Any], seed: int) -> Fit | None:
-    """Fit a Gabor function to a kernel by least squares; None to a constant one.
+    """Return the Gabor function that fits a kernel by least squares; None for a constant one.
 
-    Amplitude, phase and offset are linear in cos and sin, and are solved for at each step (variable
-    projection: Golub and Pereyra 1973); orientation, wavelength, sigma, aspect and centre are
-    searched for from `STARTS` random points. A wave is at least 2 taps long, as no shorter one can
-    be sampled, and at most four times the kernel's side.
+    Amplitude, phase and offset are linear and solved for at each step (variable projection: Golub
+    and Pereyra 1973); orientation, wavelength, sigma, aspect and centre are searched for from
+    `STARTS` random points. A wave is at least 2 taps long, the Nyquist limit, and at most four
+    times the kernel's side.
 
     Args:
         kernel: (height, width), at least 5x5.
-        seed: of the points.
+        seed: seed of the starting points.
 
     """
     import numpy as np  # noqa: PLC0415
@@ -147,14 +147,14 @@ def fit(kernel: NDArray[Any], seed: int) -> Fit | None:
 
 
 def _phase(even: float, odd: float, angle: float) -> float:
-    """The phase in degrees, of a wave that runs in a direction from 0 to 180."""
+    """Return the phase in degrees, for a direction from 0 to 180."""
     phase = math.degrees(math.atan2(-odd, even))
-    turned = math.degrees(angle) % 360 >= 180  # the same wave, read the other way
+    turned = math.degrees(angle) % 360 >= 180  # the same wave in the opposite direction
     return (-phase if turned else phase) % 360
 
 
 def _starts(random: Any, side: int) -> list[list[float]]:
-    """Points to begin at: orientations evenly around, all else at random."""
+    """Return starting points: evenly spaced orientations, the rest random."""
     return [
         [
             math.pi * (number + random.uniform()) / STARTS,
@@ -169,7 +169,7 @@ def _starts(random: Any, side: int) -> list[list[float]]:
 
 
 def _basis(place: NDArray[Any], extent: tuple[int, int]) -> NDArray[Any]:
-    """(taps, 3) The wave as a cosine and as a sine, and a constant."""
+    """Return (taps, 3): the wave as a cosine and as a sine, and a constant."""
     import numpy as np  # noqa: PLC0415
 
     wavelength, sigma, aspect = np.exp(place[1:4])
@@ -189,7 +189,7 @@ def _basis(place: NDArray[Any], extent: tuple[int, int]) -> NDArray[Any]:
 
 
 def _shares(basis: NDArray[Any], wanted: NDArray[Any]) -> NDArray[Any]:
-    """How much of each function of the basis comes nearest."""
+    """Return the weights of the basis functions that fit best."""
     import numpy as np  # noqa: PLC0415
 
     result: NDArray[Any] = np.linalg.lstsq(basis, wanted, rcond=None)[0]
@@ -197,12 +197,12 @@ def _shares(basis: NDArray[Any], wanted: NDArray[Any]) -> NDArray[Any]:
 
 
 def random_r2(shape: tuple[int, ...], seed: int, tick: Callable[[], None]) -> list[float]:
-    """Return R^2 of fits to kernels of white noise, from the least to the largest.
+    """Return R^2 of fits to kernels of white noise, in ascending order.
 
     Args:
         shape: (height, width, channels)
-        seed: of the noise and of the starts.
-        tick: called before each of the `RANDOM` fits.
+        seed: seed of the noise and of the starts.
+        tick: function that is called before each of the `RANDOM` fits.
 
     """
     import numpy as np  # noqa: PLC0415

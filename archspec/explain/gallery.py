@@ -1,4 +1,4 @@
-"""What a method of `archspec.explain` gives: pictures, curves and tables, with their numbers."""
+"""The result of a method of `archspec.explain`: pictures, curves and tables, with their numbers."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PictureLook: TypeAlias = Literal["pixels", "positive", "signed", "mask", "classes"]
-"""How values are shown.
+"""Way in which values are shown.
 
-`pixels`: as an image, from black to white. `positive`: dark is 0, bright is much. `signed`: red is
-above 0, blue below, white 0. `mask`: what is 0 is darkened. `classes`: numbers of classes, whose
-names the picture has; each has a colour.
+`pixels`: an image, from black to white. `positive`: dark is 0, bright is large. `signed`: red is
+above 0, blue below, white 0. `mask`: values of 0 are darkened. `classes`: numbers of classes, each
+with a color.
 """
 
 Fact: TypeAlias = "str | int | float | bool | Sequence[Fact] | None"
-"""A fact beside a picture."""
+"""Value of a fact that is shown beside a picture."""
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """Values with a place in an image, and how they are shown."""
+    """Values at the pixels of an image, and how they are shown."""
 
     name: str
-    """Stem of its files, of letters, digits and `-`: `saliency`. Unique in its exhibit."""
+    """Stem of its files, unique in its exhibit, of letters, digits and `-`: `saliency`."""
     title: str
-    """What stands above it."""
+    """Title above the picture."""
     values: NDArray[Any]
-    """(height, width) or (height, width, channels); one more axis in front where there are `tiles`.
-    Of signals (length,), and of volumes (depth, height, width), likewise. Of a volume the middle
-    slice is drawn, and of channels that are neither 1 nor 3 the mean."""
+    """(height, width) or (height, width, channels), with an axis in front where there are `tiles`;
+    likewise (length,) for signals and (depth, height, width) for volumes. The middle slice of a
+    volume is drawn, and the mean of channels unless there are 1 or 3."""
     look: PictureLook
     facts: Mapping[str, Fact] = field(default_factory=dict)
-    """What is said below it, as the class, its score, the seed."""
+    """Facts below the picture, such as the class, its score, the seed."""
     limits: tuple[float, float] | None = None
-    """Values that are shown as black and white, or as the strongest colour. Without them those of
-    `pixels` are the least and the largest, and of others 0 and the 99th percentile of |values|."""
+    """Values that are shown as black and white, or as the strongest color. By default the least and
+    largest of `pixels`, and 0 and the 99th percentile of |values| of others."""
     over: NDArray[Any] | None = None
-    """(height, width, channels) pixels from 0 to 1 that a map is laid over; of signals and volumes
-    likewise."""
+    """(height, width, channels) pixels from 0 to 1 that a map is laid over, or those of a signal or
+    volume."""
     tiles: Sequence[str] | None = None
-    """What stands below each of several pictures, which are drawn as a grid; empty for nothing."""
+    """Text below each of several pictures, which are drawn as a grid."""
     columns: int | None = None
-    """Tiles in a row; as many as make the grid a little wider than high, where it is not given."""
+    """Tiles in a row; by default as many as make the grid a little wider than high."""
     names: Sequence[str] = ()
-    """What the numbers of `classes` are called."""
+    """Names of the numbers of `classes`."""
     own_scale: Literal["tile", "row"] | None = None
-    """What has limits of its own: each tile, or each row of tiles; None where all have the same."""
+    """Whether each tile, or each row of tiles, has limits of its own; None if all share them."""
 
     @property
     def is_zero(self) -> bool:
-        """Whether there is nothing to see: a map that is 0 everywhere."""
+        """Whether it is a map that is 0 everywhere."""
         return self.look not in ("pixels", "classes") and not self.values.any()
 
 
@@ -71,28 +71,33 @@ class Chart:
     x_label: str
     y_label: str
     lines: Mapping[str, Sequence[tuple[float, float]]]
-    """What each line is called, and its points (x, y)."""
+    """Points (x, y) of each line, by its name."""
     facts: Mapping[str, Fact] = field(default_factory=dict)
     log_x: bool = False
     log_y: bool = False
     y_limits: tuple[float, float] | None = None
     scattered: bool = False
-    """Whether the points of a line are dots on a plane, which are not joined."""
+    """Whether the points of a line are separate dots."""
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Rows of numbers, which become a CSV file."""
+    """Rows of numbers, which are saved as a CSV file."""
 
     name: str
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Fact]]
 
+    @classmethod
+    def of_rows(cls, name: str, title: str, rows: Sequence[Mapping[str, Fact]]) -> Table:
+        """Return a table of rows whose keys are the columns."""
+        return cls(name, title, list(rows[0]), [list(row.values()) for row in rows])
+
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """An HTML page of its own, for what can be played with."""
+    """A separate interactive HTML page."""
 
     name: str
     title: str
@@ -101,7 +106,7 @@ class Page:
 
 @dataclass(frozen=True, eq=False)
 class PictureFile:
-    """A picture file as it is, not enlarged, for a network to read."""
+    """A picture file in its own size, for a network to read."""
 
     name: str
     title: str
@@ -114,26 +119,26 @@ Item: TypeAlias = Picture | Chart | Table | Page | PictureFile
 
 @dataclass(frozen=True, eq=False)
 class Exhibit:
-    """What belongs together: usually what is shown of one image, or of one layer."""
+    """Pictures, charts and tables that belong together, usually those of one image or layer."""
 
     name: str
-    """What the user calls it: an image, a layer, a class."""
+    """Name as the user writes it: an image, a layer, a class."""
     summary: str
     """One line for the terminal, without the name: `saliency of 3 (score 8.1, 98.2%)`."""
     items: Sequence[Item] = ()
     facts: Mapping[str, Fact] = field(default_factory=dict)
-    """What is said of all of its items."""
+    """Facts that hold for all items."""
     seconds: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Gallery(Sequence[Exhibit]):
-    """What a method found, to be looked at, saved, or read as numbers."""
+    """The result of a method, to look at, to save, or to read as numbers."""
 
     method: str
     network: str
     settings: Mapping[str, Fact]
-    """What the method was told, defaults included: with it and the seed the result comes again."""
+    """Arguments of the method, defaults included, which reproduce the result."""
     exhibits: tuple[Exhibit, ...]
     notes: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
@@ -142,8 +147,8 @@ class Gallery(Sequence[Exhibit]):
     """Whether Ctrl-C ended it early: the exhibits are those that were done."""
     seconds: float = 0.0
     given: Mapping[str, Fact] = field(default_factory=dict)
-    """What it was of, and how it ran: the images and the data as they were named, how they were
-    prepared, the batch, the backend and the version of archspec."""
+    """Images and data as they were named, their preparation, the batch, the backend and the
+    version of archspec."""
 
     def __len__(self) -> int:
         return len(self.exhibits)
@@ -153,7 +158,7 @@ class Gallery(Sequence[Exhibit]):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """A line for each exhibit."""
+        """One line for each exhibit."""
         return tuple(f"{each.name}  {each.summary}" for each in self.exhibits)
 
     def __str__(self) -> str:
@@ -165,7 +170,7 @@ class Gallery(Sequence[Exhibit]):
     def save(self, folder: str | PathLike[str]) -> Path:
         """Write `index.html`, `explain.json`, and each picture as .png and .npy, into a folder.
 
-        The folder is made; one that an earlier `save` wrote is replaced.
+        The folder is created; one that an earlier `save` wrote is replaced.
 
         Raises:
             UsageError: the folder holds something else, or cannot be written.
@@ -175,7 +180,7 @@ class Gallery(Sequence[Exhibit]):
         return saved
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data: everything but the values of pictures, which `save` writes as .npy."""
+        """Return plain data: everything but the values of pictures, which `save` writes as .npy."""
         return {
             "method": self.method,
             "network": self.network,
@@ -229,7 +234,7 @@ def _item(item: Item) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Data that JSON can hold: numbers of NumPy as Python's, what is not finite as None."""
+    """Return data for JSON: numbers of NumPy as Python's, None for NaN and infinity."""
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Masks: cut out by GrabCut from the seeds of a map, read from a file, and compared."""
+"""Masks: computed by GrabCut from the seeds of a map, read from a file, and compared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Cut(NamedTuple):
-    """How a map seeds a cut."""
+    """Settings of a cut: see `segment`."""
 
     seeds: str
     foreground: float
@@ -23,13 +23,13 @@ class Cut(NamedTuple):
 
 
 def cut(image: NDArray[Any], map_: NDArray[Any], options: Cut, seed: int = 0) -> NDArray[np.bool_]:
-    """Return the largest connected part that GrabCut finds inside, (height, width).
+    """Return the largest connected part of the foreground by GrabCut, (height, width).
 
     Args:
         image: (height, width, 1 or 3), from 0 to 1.
-        map_: (height, width) of how much a pixel matters; what is below 0 does not.
-        options: how the map seeds the cut.
-        seed: seed of OpenCV's random numbers, by which it groups colours.
+        map_: (height, width) importance of each pixel; values below 0 count as 0.
+        options: settings of the cut.
+        seed: seed of OpenCV's random numbers, by which it groups colors.
 
     """
     import numpy as np  # noqa: PLC0415
@@ -39,7 +39,7 @@ def cut(image: NDArray[Any], map_: NDArray[Any], options: Cut, seed: int = 0) ->
     strength = ndimage.gaussian_filter(np.maximum(map_, 0).astype(float), options.blur)
     marks = seeds_of(strength, options)
     inside = (marks & 1).astype(bool)  # OpenCV's marks of the foreground are odd
-    if not inside.any() or inside.all():  # OpenCV takes no such seeds
+    if not inside.any() or inside.all():  # OpenCV refuses such seeds
         return inside
     colours = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
     if colours.shape[-1] == 1:
@@ -63,7 +63,7 @@ def cut(image: NDArray[Any], map_: NDArray[Any], options: Cut, seed: int = 0) ->
 
 
 def seeds_of(strength: NDArray[Any], options: Cut) -> NDArray[np.uint8]:
-    """OpenCV's marks: 0 and 1 are background and foreground for good, 2 and 3 probably."""
+    """Return OpenCV's marks: 0 and 1 are background and foreground, 2 and 3 probably so."""
     import numpy as np  # noqa: PLC0415
 
     low, high = np.quantile(strength, [options.background, options.foreground])
@@ -75,13 +75,13 @@ def seeds_of(strength: NDArray[Any], options: Cut) -> NDArray[np.uint8]:
 
 
 def overlap(mask: NDArray[np.bool_], real: NDArray[np.bool_]) -> float:
-    """Intersection over union of two masks; 1 where both are empty."""
+    """Return the intersection over union of two masks; 1 if both are empty."""
     union = int((mask | real).sum())
     return int((mask & real).sum()) / union if union else 1.0
 
 
 def read_mask(file: str, extent: Sequence[int]) -> NDArray[np.bool_]:
-    """Return a mask of the image's extent from a picture or a .npy file, white being inside.
+    """Return a mask of the image's extent from a picture or .npy file, white inside.
 
     Raises:
         UsageError: it cannot be read, or has another extent.
@@ -108,7 +108,7 @@ def read_mask(file: str, extent: Sequence[int]) -> NDArray[np.bool_]:
 
 
 def opencv() -> Any:
-    """OpenCV, which the extras of the engines hold.
+    """Return OpenCV, which the extras of the engines install.
 
     Raises:
         UsageError: it is not installed.

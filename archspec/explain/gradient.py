@@ -1,9 +1,8 @@
-"""Functions of tensors, compiled by the backend at hand, and their gradients.
+"""Functions of tensors, compiled by the current backend, and their gradients.
 
-TensorFlow traces a graph, JAX compiles with XLA, PyTorch runs as it is. In inference no image of a
-batch changes what the network makes of another: the gradient of the sum of their scores holds the
-gradient of each. A search of many steps, each of which needs the gradient at the point that the one
-before it reached, is one compiled function too: see `repeated`.
+TensorFlow traces a graph, JAX compiles with XLA, PyTorch runs eagerly. In inference the images of a
+batch do not influence each other, so the gradient of the sum of their scores contains the gradient
+of each. A search of many steps of gradient descent is one compiled function too: see `repeated`.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TensorFunction: TypeAlias = Callable[..., Any]
-"""Tensors -> a tensor, or a tuple or dict of them."""
+"""Function of tensors that returns a tensor, or a tuple or dict of tensors."""
 
 Score: TypeAlias = Callable[[Trace], Tensor]
-"""What a run of the circuit gave -> (n,) scores, or any tensor whose sum is meant."""
+"""Function of a trace that returns (n,) scores, or any tensor whose sum is the score."""
 
 
 def compiled(circuit: Circuit, function: TensorFunction) -> TensorFunction:
-    """Return a function of arrays that computes `function` of tensors, and gives arrays.
+    """Return a function of arrays that computes `function` and returns arrays.
 
-    It is compiled anew for each shape that it is given, so give batches of one size.
+    It is compiled again for each new shape, so use batches of one size.
     """
     keras = circuit.keras
     match keras.backend.backend():
@@ -46,14 +45,15 @@ def compiled(circuit: Circuit, function: TensorFunction) -> TensorFunction:
 
 
 def differentiated(circuit: Circuit, function: TensorFunction) -> TensorFunction:
-    """Return a function of arrays that also gives the gradient by the first of them.
+    """Return a function of arrays that returns the gradient by the first of them.
 
     Args:
-        circuit: whose variables `function` may use.
-        function: of tensors (x, *others) gives (score, further): see `derivative`.
+        circuit: the network whose variables `function` may use.
+        function: function of tensors (x, *others) that returns (score, further): see
+            `derivative`.
 
     Returns:
-        A function of arrays (x, *others) that gives (gradient, further), as arrays.
+        A function of arrays (x, *others) that returns (gradient, further), as arrays.
 
     """
     return compiled(circuit, lambda x, *others: derivative(circuit.keras, function, x, *others))
@@ -63,14 +63,14 @@ def repeated(circuit: Circuit, step: TensorFunction) -> TensorFunction:
     """Return a function of arrays that takes many steps on the device, in one compiled loop.
 
     Args:
-        circuit: whose variables `step` may use.
-        step: of tensors (number, state, *others) gives the state after that step, of the same
-            shapes and types; it may take a `derivative`. A state is a tensor or a tuple of them.
+        circuit: the network whose variables `step` may use.
+        step: function of tensors (number, state, *others) that returns the state after a step, of
+            the same shapes and types; it may use `derivative`. A state is a tensor or a tuple.
 
     Returns:
         A function of (first, last, state, *others) that takes the steps from `first` to before
-        `last`, and gives the state, as arrays. It is compiled once, however many steps are taken,
-        so a long search may be cut into stretches, between which progress is said.
+        `last` and returns the state, as arrays. It is compiled once, whatever the number of steps,
+        so a long search may be cut into stretches, between which progress is reported.
 
     """
 
@@ -85,14 +85,14 @@ def repeated(circuit: Circuit, step: TensorFunction) -> TensorFunction:
 def derivative(
     keras: Any, function: TensorFunction, x: Tensor, *others: Tensor
 ) -> tuple[Tensor, Any]:
-    """Return the gradient of a score, of tensors, for use inside a function that is compiled.
+    """Return the gradient of a score, for use inside a function that is compiled.
 
     Args:
-        keras: the backend at hand.
-        function: of tensors (x, *others) gives (score, further): the score is summed, and of the
-            sum the gradient by x is taken; `further` is what else is wanted of the same pass.
-        x: where.
-        others: what else `function` takes.
+        keras: the package, with its backend.
+        function: function of tensors (x, *others) that returns (score, further): the gradient of
+            the summed score by x is taken; `further` are other results of the same pass.
+        x: the point.
+        others: further arguments of `function`.
 
     Returns:
         (d score / d x, further); the gradient is 0 where the score does not depend on x.
@@ -128,7 +128,7 @@ def _torch_derivative(
     x = x.detach().requires_grad_(True)
     with torch.enable_grad():
         score, further = function(x, *others)
-        # Not `backward`, which would fill the gradients of the model's weights too.
+        # Not `backward`, which would also fill the gradients of the model's weights.
         result = torch.autograd.grad(score.sum(), x, allow_unused=True)[0]
     result = torch.zeros_like(x) if result is None else result
     return result, keras.tree.map_structure(lambda each: each.detach(), further)
@@ -141,11 +141,11 @@ def gradient(
 
     Args:
         circuit: the model.
-        score: of what the run gave one number an image, such as
-            `lambda values: values.before["fc"][:, 3]`.
+        score: function of the trace that returns one number an image, such as
+            `lambda trace: trace.before["fc"][:, 3]`.
         images: (n, *input), prepared for the model.
-        watch: the calls that `score` looks at.
-        relu: what ReLUs do with the gradient.
+        watch: the calls that `score` uses.
+        relu: rule by which ReLUs pass gradients back.
 
     """
 
@@ -159,12 +159,12 @@ def gradient(
 def _tensorflow(function: TensorFunction) -> TensorFunction:
     import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
 
-    # Without AutoGraph, which has nothing to convert here and warns of what it cannot read.
+    # Without AutoGraph, which has nothing to convert here and warns of source that it cannot read.
     return tf.function(function, autograph=False)  # type: ignore[no-any-return]
 
 
 def _jax(keras: Any, model: Any, function: TensorFunction) -> TensorFunction:
-    """Under jit the weights are arguments: as constants they would be compiled into the program."""
+    """Return a jitted function, whose weights are arguments: constants would be compiled in."""
     import jax  # noqa: PLC0415  (loaded already, by Keras)
 
     variables = list(model.variables)

@@ -1,9 +1,8 @@
-"""An image that a search makes: its scale, its start, how natural it is, and its steps.
+"""Search for an image by gradient descent: its scale, start, priors and steps.
 
-`maximize` and `invert` look for an image by the gradient of what they want of it. Both work on
-u = (pixel - origin) / span: origin is the mean of the training images where that is known, else
-the middle between black and white, and span is white - black. So a step, and the weight of a
-prior, mean the same whatever the scale of the pixels is.
+`maximize` and `invert` work on u = (pixel - origin) / span: origin is the mean of the training
+images where it is known, else the middle between black and white, and span is white - black. So
+steps and weights of priors do not depend on the scale of the pixels.
 """
 
 from __future__ import annotations
@@ -20,37 +19,37 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STARTS: Final = ("noise", "mean", "grey")
-"""Where a search can start: the origin with noise added, the origin, the middle of the range."""
+"""Starts of a search: the origin with noise, the origin, the middle of the range."""
 
 NOISE: Final = 0.1
 """Standard deviation of the noise of a start, as a share of the range."""
 
 DECAYS: Final = 0.9, 0.99
-"""Decays of Adam's moments. The second is less than usual (0.999), for some hundred steps."""
+"""Decays of Adam's moments. The second is below the usual 0.999, for a few hundred steps."""
 
 TINY: Final = 1e-12
-"""Keeps Adam's division by the size of a gradient that is 0 from giving no number."""
+"""Number that keeps Adam from dividing by 0."""
 
 FLAT: Final = 1e-6
-"""Added to squared differences below a root, whose slope at 0 is infinite."""
+"""Number that is added below a root, whose slope at 0 is infinite."""
 
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """The scale on which an image for a network is made."""
+    """The scale of an image that is searched for."""
 
     origin: NDArray[np.float32]
-    """(channels,) raw pixel where u is 0."""
+    """(channels,) raw pixel at u = 0."""
     span: NDArray[np.float32]
-    """(channels,) raw pixels that u = 1 is away from it."""
+    """(channels,) difference of raw pixels per u."""
     low: NDArray[np.float32]
-    """(channels,) u of black; minus infinity where nobody knows it."""
+    """(channels,) u of black; minus infinity where it is not known."""
     high: NDArray[np.float32]
     shape: tuple[int, ...]
 
     @classmethod
     def of(cls, subject: Subject) -> Canvas:
-        """The scale of a network's raw pixels; without known black and white, that of training."""
+        """Return a network's scale; without known black and white, that of its preparation."""
         import numpy as np  # noqa: PLC0415
 
         how, limits = subject.preprocessing, subject.range
@@ -67,35 +66,35 @@ class Canvas:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether black and white are known, so that the image is kept between them."""
+        """Whether black and white are known, so that the image stays between them."""
         import numpy as np  # noqa: PLC0415
 
         return bool(np.isfinite(self.low).all())
 
     def pixels(self, u: NDArray[Any]) -> NDArray[np.float32]:
-        """Raw pixels of u."""
+        """Return the raw pixels of u."""
         result: NDArray[np.float32] = u * self.span + self.origin
         return result
 
     def tensor_of_pixels(self, ops: Any, u: Tensor) -> Tensor:
-        """The same of a tensor."""
+        """Return the raw pixels of a tensor of u."""
         return u * ops.array(self.span) + ops.array(self.origin)
 
     def clipped(self, ops: Any, u: Tensor) -> Tensor:
-        """A tensor of u kept between black and white."""
+        """Return a tensor of u clipped to black and white."""
         if not self.is_bounded:
             return u
         return ops.clip(u, ops.array(self.low), ops.array(self.high))
 
     def u(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """The scale's own values of raw pixels."""
+        """Return u of raw pixels."""
         import numpy as np  # noqa: PLC0415
 
         result: NDArray[np.float32] = ((pixels - self.origin) / self.span).astype(np.float32)
         return result
 
     def start(self, kind: str, seed: int) -> NDArray[np.float32]:
-        """(*shape) u where a search starts, by NumPy: the same on every backend."""
+        """Return (*shape) u at which a search starts, drawn by NumPy on every backend."""
         import numpy as np  # noqa: PLC0415
 
         begin = np.zeros(self.shape, np.float32)
@@ -107,11 +106,11 @@ class Canvas:
 
 
 def total_variation(ops: Any, u: Tensor, beta: float = 2.0) -> Tensor:
-    """(n,) sums over pixels and channels of (dx^2 + dy^2)^(beta / 2), for (n, *spatial, channels).
+    """Return (n,) sums of (dx^2 + dy^2)^(beta / 2) over pixels and channels of images.
 
     dx and dy are the differences to the next pixel, 0 at the last: Mahendran and Vedaldi 2015,
-    section 3. A lone pixel of 1 has 4 for beta 2, and 3.41 for beta 1. Below 2 the slope of the
-    power has no limit at 0, where a flat image is, so `FLAT` is added inside.
+    section 3. A lone pixel of 1 gives 4 for beta 2, and 3.41 for beta 1. Below 2 the slope of the
+    power is infinite at 0, in flat images, so `FLAT` is added inside.
     """
     squares = ops.zeros_like(u)
     for axis in range(1, len(u.shape) - 1):
@@ -129,7 +128,7 @@ def _sliced(u: Tensor, axis: int, start: int, stop: int) -> Tensor:
 
 
 def rolled(ops: Any, u: Tensor, shift: Tensor) -> Tensor:
-    """Images moved by whole pixels, (one number for each spatial axis); what leaves comes back."""
+    """Return images moved cyclically by whole pixels, a number for each spatial axis."""
     for axis in range(1, len(u.shape) - 1):
         extent = u.shape[axis]
         u = ops.take(u, ops.mod(ops.arange(extent) - shift[axis - 1], extent), axis=axis)
@@ -137,7 +136,7 @@ def rolled(ops: Any, u: Tensor, shift: Tensor) -> Tensor:
 
 
 def blurred(ops: Any, u: Tensor, sigma: float) -> Tensor:
-    """Images smoothed by a Gaussian of this standard deviation in pixels; each axis by a matrix."""
+    """Return images smoothed by a Gaussian of a standard deviation in pixels, axis by axis."""
     import numpy as np  # noqa: PLC0415
 
     for axis in range(1, len(u.shape) - 1):
@@ -151,9 +150,9 @@ def blurred(ops: Any, u: Tensor, sigma: float) -> Tensor:
 def descended(
     ops: Any, number: Tensor, steps: Tensor, state: tuple[Tensor, ...], slope: Tensor, rate: Tensor
 ) -> tuple[Tensor, ...]:
-    """(u, first, second moment) after a step of Adam against a slope (Kingma and Ba 2014).
+    """Return (u, first, second moment) after a step of Adam (Kingma and Ba 2014).
 
-    The rate falls along half a cosine to 0 at the last step, so that the search comes to rest.
+    The rate falls to 0 along half a cosine, so that the search converges.
     """
     u, first, second = state
     done = ops.cast(number, "float32") / ops.cast(steps, "float32")
@@ -166,6 +165,6 @@ def descended(
 
 
 def stretches(steps: int, count: int = 10) -> list[tuple[int, int]]:
-    """The steps of a search in stretches (first, to before last), between which it can end."""
+    """Return the steps of a search in stretches (first, last), between which it can end."""
     length = max(1, math.ceil(steps / count))
     return [(first, min(first + length, steps)) for first in range(0, steps, length)]

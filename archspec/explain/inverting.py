@@ -1,4 +1,4 @@
-"""The images that have given features at a layer: see `invert`."""
+"""Search for images that have given features at a layer: see `invert`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LAYERS: Final = 6
-"""Layers whose features are inverted, where none are named."""
+"""Number of layers whose features are inverted by default."""
 
 SAME_FEATURES: Final = 0.02
-"""Relative error of features below which they are taken for those of the image."""
+"""Relative error of features below which they count as equal."""
 
 OTHER_IMAGE: Final = 0.05
-"""Root mean square difference, as a share of the range, above which it is another image."""
+"""Root mean square difference, as a share of the range, above which images differ."""
 
 
 def spread(circuit: Circuit, most: int = LAYERS) -> list[str]:
-    """The names of a few layers over the depth of a network: activations, pools, and the scores."""
+    """Return a few layers over the depth of a network: activations, pools, and the scores."""
     last = circuit[circuit.scores]
     if last.activation in ENDS and not last.fused:
         last = circuit[last.inputs[0]]
@@ -44,18 +44,18 @@ def spread(circuit: Circuit, most: int = LAYERS) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class InvertedImage:
-    """An image that was made of features."""
+    """An image that was reconstructed from features."""
 
     layer: str
     pixels: NDArray[Any]
     features: float | None
-    """|f(x) - f(x0)| / |f(x0)|; None where the image has no features at all."""
+    """|f(x) - f(x0)| / |f(x0)|; None where all features of the image are 0."""
     difference: float
     """Root mean square difference of the pixels, as a share of the range."""
 
     @property
     def is_another(self) -> bool:
-        """Whether the features are those of the image, and the image is not."""
+        """Whether it is another image with the same features."""
         same = self.features is not None and self.features < SAME_FEATURES
         return same and self.difference > OTHER_IMAGE
 
@@ -75,7 +75,7 @@ class Inversion:
     rate: float
 
     def _features(self, u: Tensor) -> Tensor:
-        """(n, numbers) outputs of the layer; of the last one the scores."""
+        """Return (n, numbers) outputs of the layer, or the scores at the last layer."""
         subject = self.study.subject
         ops = subject.keras.ops
         values = subject.run(self.canvas.tensor_of_pixels(ops, u), watch={self.layer})
@@ -89,7 +89,7 @@ class Inversion:
 
     @cached_property
     def _descend(self) -> TensorFunction:
-        """(first, last, (u, moments), features, their squares) -> the state after these steps."""
+        """Function (first, last, (u, moments), features, their squares) -> state."""
         keras, canvas = self.study.subject.keras, self.canvas
         ops = keras.ops
 
@@ -112,10 +112,10 @@ class Inversion:
     def images(
         self, pixels: NDArray[Any], start: str, done: int, total: int
     ) -> list[InvertedImage]:
-        """Make an image of the features of each.
+        """Return an image that is reconstructed from the features of each.
 
         Raises:
-            UsageError: the features are not finite: the network's weights are corrupt.
+            UsageError: the features are not finite.
 
         """
         import numpy as np  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Kernels as pictures: of images, of channels, of signals and volumes, of matrices."""
+"""Pictures of kernels: in color, by channel, as curves, as slices, as a matrix."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST: Final = 256
-"""Filters of a layer that are shown where each is a single picture."""
+"""Largest number of filters that are shown if each is a single picture."""
 
 MOST_ROWS: Final = 16
-"""Filters that are shown where each is a row of channels, or of slices."""
+"""Largest number of filters that are shown if each is a row of channels or slices."""
 
 MOST_COLUMNS: Final = 16
-"""Channels of a filter that are shown."""
+"""Largest number of channels of a filter that are shown."""
 
 MOST_LINES: Final = 8
-"""Filters of signals that are drawn as curves in one chart."""
+"""Largest number of filters of signals in one chart."""
 
 BELOW: Final = {"below each": "its number: its L2 norm (~ if it is noisy)"}
-"""What stands below tiles."""
+"""Fact that explains the text below tiles."""
 
 COLOURS: Final = 3
-"""Channels of an image that is shown in colour."""
+"""Number of channels of a color image."""
 
 
 def drawn(kernels: Kernels, marks: Sequence[str], scale: str, most: int | None) -> Item:
@@ -35,9 +35,9 @@ def drawn(kernels: Kernels, marks: Sequence[str], scale: str, most: int | None) 
 
     Args:
         kernels: the kernels.
-        marks: what stands below each filter, beside its number.
-        scale: `filter`: each has a scale of its own; `layer`: all have the same.
-        most: how many are shown, the strongest.
+        marks: text below each filter, beside its number.
+        scale: `filter`: a scale for each; `layer`: one scale for all.
+        most: largest number of filters that are shown, the strongest.
 
     """
     name = kernels.call.name
@@ -70,7 +70,7 @@ def drawn(kernels: Kernels, marks: Sequence[str], scale: str, most: int | None) 
 
 
 def strongest(norms: NDArray[Any], most: int) -> NDArray[Any]:
-    """The numbers of the filters of the largest norms, in their order."""
+    """Return the numbers of the filters with the largest norms, in ascending order."""
     import numpy as np  # noqa: PLC0415
 
     return np.sort(np.argsort(-norms, kind="stable")[:most])
@@ -81,13 +81,13 @@ def _counted(shown: int, count: int, what: str) -> str:
 
 
 def _ends(values: NDArray[Any]) -> tuple[float, float]:
-    """The limits that clip nothing."""
+    """Return the limits that clip nothing."""
     most = float(abs(values).max(initial=0.0)) or 1.0
     return -most, most
 
 
 def _matrix(kernels: Kernels, most: int) -> Picture:
-    """A row for each filter, as its weights have no places."""
+    """Return a row for each filter, whose weights have no positions."""
     flat = kernels.values.reshape(len(kernels.values), -1)
     kept = strongest(kernels.norms, most)
     title = (
@@ -98,7 +98,7 @@ def _matrix(kernels: Kernels, most: int) -> Picture:
 
 
 def _curves(kernels: Kernels, marks: Sequence[str], most: int) -> Chart:
-    """Kernels of signals of one channel, by tap."""
+    """Return kernels of signals of one channel as curves."""
     kept = strongest(kernels.norms, most)
     return Chart(
         "filters",
@@ -113,7 +113,7 @@ def _curves(kernels: Kernels, marks: Sequence[str], most: int) -> Chart:
 
 
 def _rows(kernels: Kernels, marks: Sequence[str], scale: str, most: int) -> Picture:
-    """A row for each of the strongest filters: its channels, or the slices of a volume's one."""
+    """Return a row for each of the strongest filters: its channels, or slices of one channel."""
     import numpy as np  # noqa: PLC0415
 
     order = np.argsort(-kernels.norms, kind="stable")[:most]

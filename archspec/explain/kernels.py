@@ -1,4 +1,4 @@
-"""Kernels of a network, each filter by itself; how strong they are, and how much like noise."""
+"""Kernels of a network, as filters: their norms, and how similar they are to noise."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KEEPING: Final = frozenset({"Dropout", "Flatten", "Identity", "Reshape"})
-"""Layers that keep the order of values: a fully connected layer after them sees a map's places."""
+"""Layers that keep the order of values, so that a dense layer behind them sees a whole map."""
 
 SCALING: Final = frozenset({"Normalization", "Rescaling"})
-"""Layers with weights, behind which an image is still one."""
+"""Layers with weights whose output is still an image."""
 
 LEVEL: Final = 0.95
-"""Share of white noise that is less alike, from place to place, than a kernel that is no noise."""
+"""Share of white noise that a kernel must exceed in likeness not to be noisy."""
 
 _DRAWS: Final = (50, 1_000)
-"""How many kernels of white noise are compared with, at least and at most."""
+"""Least and largest number of kernels of white noise to compare with."""
 
 _DRAWN: Final = 2_000_000
-"""How many numbers are drawn for them, about."""
+"""Approximate number of values that are drawn for them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +38,15 @@ class Kernels:
 
     call: LayerCall
     values: NDArray[np.float32]
-    """(filters, *space, channels); of a matrix (filters, inputs)."""
+    """(filters, *space, channels), or (filters, inputs) for a matrix."""
     what: str = "filters"
-    """What the first axis counts."""
+    """Name of the elements of the first axis."""
     is_of_image: bool = False
     """Whether the channels are those of the images."""
 
     @property
     def space(self) -> tuple[int, ...]:
-        """Extents of a kernel in space; nothing for one that has a single place."""
+        """Extents of a kernel in space; empty if it has a single position."""
         extents = self.values.shape[1:-1]
         return extents if prod(extents) > 1 else ()
 
@@ -56,7 +56,7 @@ class Kernels:
 
     @property
     def size(self) -> str:
-        """A kernel's extents, as `5x5x1`."""
+        """Extents of a kernel, as `5x5x1`."""
         return "x".join(map(str, self.values.shape[1:]))
 
     @property
@@ -72,9 +72,9 @@ class Kernels:
 def kernels_of(subject: Subject, call: LayerCall) -> Kernels | None:
     """Return the kernels of a layer; None for one that has none.
 
-    A filter is what makes one channel of the output, but of a transposed convolution it is what one
-    channel of the input adds to the output, and of a depthwise one what is made of one channel. A
-    fully connected layer that sees a flattened map is a convolution as large as the map.
+    A filter computes one channel of the output; in a transposed convolution, it spreads one channel
+    of the input; in a depthwise one, it reads one channel. A fully connected layer on a flattened
+    map is a convolution as large as the map.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -95,7 +95,7 @@ def kernels_of(subject: Subject, call: LayerCall) -> Kernels | None:
 
 
 def _filters(subject: Subject, call: LayerCall, values: Any) -> tuple[Any, str] | None:
-    """A kernel with its filters first, (filters, *space, channels), and what the filters are."""
+    """Return a kernel with its filters first, (filters, *space, channels), and their name."""
     import numpy as np  # noqa: PLC0415
 
     for kind in (each.__name__ for each in type(call.layer).__mro__):
@@ -118,11 +118,11 @@ def _filters(subject: Subject, call: LayerCall, values: Any) -> tuple[Any, str] 
 
 
 def _seen(subject: Subject, call: LayerCall) -> tuple[int, ...]:
-    """Shape of what a fully connected layer sees, before it was flattened."""
+    """Return the shape of a fully connected layer's input before it was flattened."""
     circuit = subject.circuit
     name = call.inputs[0]
     shape: tuple[int, ...] = subject.shape if name == INPUT else circuit[name].shape
-    if len(shape) > 1:  # applied at each place
+    if len(shape) > 1:  # applied at each position
         return shape[-1:]
     while name != INPUT and circuit[name].kind in KEEPING:
         name = circuit[name].inputs[0]
@@ -131,13 +131,13 @@ def _seen(subject: Subject, call: LayerCall) -> tuple[int, ...]:
 
 
 def _sees_image(circuit: Circuit, call: LayerCall) -> bool:
-    """Whether no layer before this one has weights, so that its channels are the image's."""
+    """Return whether a layer's channels are the image's: no layer before it has weights."""
     before = [circuit[name] for name in circuit.before(call.name) - {call.name}]
     return all(not each.weights or each.kind in SCALING for each in before)
 
 
 def chosen_kernels(subject: Subject, names: Any) -> list[Kernels]:
-    """Return the kernels of the layers, or blocks, of these names; without any, of all layers.
+    """Return the kernels of the named layers or blocks, by default of all layers.
 
     Raises:
         UsageError: there is no such layer, or it has no kernel.
@@ -173,7 +173,7 @@ def chosen_kernels(subject: Subject, names: Any) -> list[Kernels]:
 
 
 def likeness(values: NDArray[Any]) -> NDArray[Any]:
-    """Return how alike neighbouring weights of kernels are: from -1 to 1; of white noise about 0.
+    """Return how alike neighbouring weights of kernels are: from -1 to 1, noise being near 0.
 
     The autocorrelation at a distance of one tap, 2 sum(v w) / sum(v^2 + w^2) over all pairs of
     neighbours (v, w) along a direction and over all channels, in the direction in which it is
@@ -184,7 +184,7 @@ def likeness(values: NDArray[Any]) -> NDArray[Any]:
         values: (filters, *space, channels)
 
     Returns:
-        (filters,) NaN for a kernel that is 0 everywhere.
+        (filters,); NaN for a kernel that is 0 everywhere.
 
     """
     import numpy as np  # noqa: PLC0415
@@ -203,7 +203,7 @@ def likeness(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _neighbours(values: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Return for each direction the weights that have a neighbour there, and these neighbours."""
+    """Yield for each direction the weights that have a neighbour there, and these neighbours."""
     extents = values.shape[1:-1]
     for step in product((-1, 0, 1), repeat=len(extents)):
         if step <= (0,) * len(step) or any(
@@ -224,7 +224,7 @@ def noise_likeness(shape: tuple[int, ...], seed: int) -> float:
 
     Args:
         shape: (*space, channels) of a kernel.
-        seed: of the noise, which is Gaussian.
+        seed: seed of the Gaussian noise.
 
     """
     import numpy as np  # noqa: PLC0415

@@ -1,7 +1,7 @@
-"""Trials of attribution maps: does what a map says of a network hold?
+"""Tests of attribution maps: does a map depend on the network, and say what it depends on?
 
-Each takes any function that gives maps (see `archspec.explain.attribution.Maps`), so that a control
-that ignores the network can stand beside the methods.
+Each takes any function that returns maps (see `archspec.explain.attribution.Maps`), so that a
+control that ignores the network can be compared with the methods.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ONES: Final = frozenset({"gamma", "scale", "variance", "moving_variance"})
-"""Weights of normalisations that become 1."""
+"""Weights of normalisations that are set to 1."""
 
 DEPTHS: Final = 12
-"""How many numbers of re-initialised layers are tried, at most."""
+"""Largest number of depths of re-initialised layers that are tried."""
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """The probability of an image's class, while its pixels are taken away or put in."""
+    """Probability of an image's class, while its pixels are removed or inserted."""
 
     shares: NDArray[np.float64]
-    """(steps + 1,) Share of the pixels that are taken, from 0 to 1."""
+    """(steps + 1,) share of the pixels, from 0 to 1."""
     deletion: NDArray[np.float64]
     """(n, steps + 1)."""
     insertion: NDArray[np.float64]
 
     def area(self, which: str) -> float:
-        """The mean area under the curves, by trapezoids: from 0 to 1."""
+        """Return the mean area under the curves, by trapezoids: from 0 to 1."""
         import numpy as np  # noqa: PLC0415
 
         heights = getattr(self, which).mean(axis=0)
@@ -53,15 +53,15 @@ def curves(
     steps: int,
     batch: int,
 ) -> Curves:
-    """Return what the network says while pixels are replaced, in an order.
+    """Return the probabilities while pixels are replaced, in an order.
 
     Args:
         subject: the network.
         pixels: (n, *shape) raw pixels.
-        fills: (n, *shape) what takes the place of pixels.
+        fills: (n, *shape) replacements of pixels.
         targets: the class of each image.
-        orders: for each image the numbers of its pixels, in the order in which they are taken.
-        steps: how many times pixels are replaced, at most as many as there are.
+        orders: for each image, the numbers of its pixels in the order of replacement.
+        steps: number of times that pixels are replaced, at most the number of pixels.
         batch: images that go through the network at a time.
 
     """
@@ -88,7 +88,7 @@ def curves(
 
 
 def order_of(map_: NDArray[Any], generator: np.random.Generator) -> NDArray[np.intp]:
-    """The numbers of a map's values from the largest on; equal ones in a random order."""
+    """Return the numbers of a map's values in descending order, ties in random order."""
     import numpy as np  # noqa: PLC0415
 
     result: NDArray[np.intp] = np.lexsort((generator.random(map_.size), -map_.ravel()))
@@ -97,19 +97,19 @@ def order_of(map_: NDArray[Any], generator: np.random.Generator) -> NDArray[np.i
 
 @dataclass(frozen=True, eq=False)
 class Cascade:
-    """How alike maps stay while more and more layers are re-initialised, from the last one on."""
+    """Similarity of maps while more and more layers are re-initialised, the last one first."""
 
     layers: tuple[str, ...]
-    """The layer that is reached each time, the last of the network first."""
+    """Layer that is reached at each depth, the last of the network first."""
     counts: tuple[int, ...]
-    """How many layers are re-initialised then."""
+    """Number of layers that are re-initialised at each depth."""
     likeness: NDArray[np.float64]
     """(depths, n): Spearman's rank correlation of |map| with that of the trained network."""
     first: NDArray[np.float64]
-    """(1 + depths, *extent): maps of the first image, that of the trained network first."""
+    """(1 + depths, *extent): maps of the first image, starting with the trained network's."""
 
     def mean(self, depth: int) -> float:
-        """The mean likeness over images, at one of the depths."""
+        """Return the mean likeness over images at a depth."""
         return float(self.likeness[depth].mean())
 
 
@@ -144,10 +144,10 @@ def cascade(request: MapRequest, maps: Maps) -> Cascade:
 
 @contextmanager
 def reinitialised(subject: Subject, seed: int) -> Iterator[dict[str, Any]]:
-    """Yield for each layer with weights, the last first, what re-initialises it; restore them all.
+    """Yield functions that re-initialise layers, by name, the last first; restore all after.
 
-    Kernels are drawn as He et al. 2015 do, from a normal distribution of variance 2 / fan-in;
-    scales and variances become 1, all other weights 0.
+    Kernels are drawn from a normal distribution of variance 2 / fan-in (He et al. 2015); scales and
+    variances become 1, all other weights 0.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -168,7 +168,7 @@ def reinitialised(subject: Subject, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def layers_of(subject: Subject) -> int:
-    """How many layers have weights."""
+    """Return the number of layers that have weights."""
     return len({id(call.layer) for call in subject.circuit.used if call.weights})
 
 
@@ -188,9 +188,9 @@ def _drawing(variables: Sequence[Any], generator: np.random.Generator) -> Any:
 
 
 def spearman(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """Spearman's rank correlation of two maps' absolute values; of a map that is the same, 1.
+    """Return Spearman's rank correlation of two maps' absolute values; 1 for equal maps.
 
-    A constant map has no ranks: beside another one it counts as 0.
+    A constant map has no ranks: its correlation with another map is taken as 0.
     """
     import numpy as np  # noqa: PLC0415
     from scipy.stats import rankdata  # noqa: PLC0415
@@ -207,9 +207,9 @@ def spearman(one: NDArray[Any], other: NDArray[Any]) -> float:
 class Pairs:
     """Images of two classes: the left half of one beside the right half of another.
 
-    So each pixel stays at its place and scale. Whole images made smaller to fit beside each other
-    are none that the network knows: of 60 such pairs of digits it had 20 to 38 % of the classes
-    among its first two, and of halves 63 %.
+    So each pixel keeps its position and scale. Whole images that are shrunk to fit beside each
+    other are unlike the training images: for 60 such pairs of digits 20 to 38 % of the classes were
+    among the first two predictions, and for halves 63 %.
     """
 
     pixels: NDArray[np.float32]
@@ -221,7 +221,7 @@ class Pairs:
 def pairs_of(
     pixels: NDArray[Any], labels: NDArray[Any], count: int, generator: np.random.Generator
 ) -> Pairs | None:
-    """Join halves of images of different classes; None if all images are of one."""
+    """Return joined halves of images of different classes; None if there is one class."""
     import numpy as np  # noqa: PLC0415
 
     if len(np.unique(labels)) < 2:
@@ -240,7 +240,7 @@ def pointing(request: MapRequest, pairs: Pairs, maps: Maps) -> tuple[float, NDAr
     """Play the pointing game: is a map's maximum on the half that shows its class?
 
     Zhang et al. 2016, Top-down neural attention by excitation backprop, section 4.2. A map with
-    several maxima scores the share of them that lies there, so that a constant one scores a half.
+    several maxima scores the share of them on that half, so that a constant one scores a half.
 
     Args:
         request: a request for maps, whose images and classes are replaced by those of the pairs.

@@ -1,4 +1,4 @@
-"""The image that the score of a class, or the value of a unit, is largest for: see `maximize`."""
+"""Search for images that maximise a class's score or a unit's value: see `maximize`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST: Final = 20
-"""Classes, or units of a layer, that are taken where none are named."""
+"""Largest number of classes, or units of a layer, where none are named."""
 
 
 def check_choice(target: Any, layer: Any, unit: Any) -> None:
-    """Check that a class is asked for, or a layer and perhaps a unit of it.
+    """Check that either a class is named, or a layer and perhaps a unit.
 
     Raises:
         UsageError: both are, or a unit of no layer.
@@ -43,7 +43,7 @@ def check_choice(target: Any, layer: Any, unit: Any) -> None:
 
 
 def check_unit(call: LayerCall, unit: int) -> None:
-    """Raise `UsageError` where a layer has no unit of this number."""
+    """Raise `UsageError` unless a layer has a unit of this number."""
     count = call.shape[-1] if call.shape else 1
     if unit >= count:
         raise UsageError(f"`unit={unit}`: {call.name} has {count} units, 0 to {count - 1}")
@@ -51,22 +51,22 @@ def check_unit(call: LayerCall, unit: int) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Goal:
-    """The classes of a network, or the units of one of its layers, before their activation."""
+    """The classes of a network, or the units of a layer, before their activation."""
 
     subject: Subject
     call: str
-    """The call whose value before its activation is meant."""
+    """Call whose value before its activation is maximised."""
     layer: str | None
-    """The layer, as the user calls it; None for classes."""
+    """Layer as the user names it; None for classes."""
     at: str
-    """`mean` of a channel's map, or its `centre`."""
+    """Value of a channel: the `mean` of its map, or its `centre`."""
 
     @classmethod
     def of(cls, subject: Subject, layer: str | None, at: str) -> Goal:
-        """The units of a layer; without one the classes.
+        """Return the units of a layer, or the classes.
 
         Raises:
-            UsageError: there is no such layer, or the network tells no classes apart.
+            UsageError: there is no such layer, or the network is no classifier.
 
         """
         if layer is not None:
@@ -77,10 +77,10 @@ class Goal:
     def chosen(
         self, target: str | int | Sequence[str] | None, unit: int | Sequence[int] | None
     ) -> tuple[list[int], list[str]]:
-        """The numbers of the classes or units that are meant, and what is to be said of that.
+        """Return the numbers of the classes or units, and notes.
 
         Raises:
-            UsageError: there is no such class or unit, or there are too many to take every one.
+            UsageError: there is no such class or unit, or too many classes to take all.
 
         """
         if self.layer is None:
@@ -98,21 +98,19 @@ class Goal:
         if target is None:
             count = len(subject.class_names)
             if count > MOST:
-                raise UsageError(
-                    f"{subject.name} tells {count} classes apart: name some with `target=`"
-                )
+                raise UsageError(f"{subject.name} has {count} classes: name some with `target=`")
             return list(range(count))
         given = [target] if isinstance(target, (str, int)) else target
         return list(dict.fromkeys(subject.class_index(each) for each in given))
 
     def name(self, number: int) -> str:
-        """What a class or a unit is called."""
+        """Return the name of a class or unit."""
         if self.layer is None:
             return f"class {self.subject.class_names[number]}"
         return f"{self.layer}, unit {number}"
 
     def values(self, values: Trace) -> Tensor:
-        """(n, units) of a run that watched `call`."""
+        """Return (n, units) values of a run that watched `call`."""
         ops = self.subject.keras.ops
         result = ops.cast(values.before[self.call], "float32")
         axes = tuple(range(1, len(result.shape) - 1))
@@ -128,10 +126,10 @@ class Goal:
         return compiled(self.subject.circuit, function)
 
     def measured(self, pixels: NDArray[Any], batch: int) -> NDArray[np.float64]:
-        """(n, units) of raw pixels.
+        """Return (n, units) values of raw pixels.
 
         Raises:
-            UsageError: they are not finite: the network's weights are corrupt.
+            UsageError: they are not finite.
 
         """
         import numpy as np  # noqa: PLC0415
@@ -143,7 +141,7 @@ class Goal:
 
 @dataclass(frozen=True, eq=False)
 class BestImage:
-    """The real image that a class or a unit answers to most."""
+    """The real image with the largest value of a class or unit."""
 
     name: str
     score: float
@@ -151,7 +149,7 @@ class BestImage:
 
 
 def best_images(study: Study, goal: Goal, numbers: Sequence[int]) -> dict[int, BestImage]:
-    """Find among the images of a study the best one for each class or unit."""
+    """Return the best image of a study for each class or unit."""
     result: dict[int, BestImage] = {}
     samples = study.all_samples
     for rows, pixels in samples.batches():
@@ -166,25 +164,25 @@ def best_images(study: Study, goal: Goal, numbers: Sequence[int]) -> dict[int, B
 
 
 BLUR_EVERY: Final = 4
-"""Steps from one blur to the next."""
+"""Number of steps from one blur to the next."""
 
 
 @dataclass(frozen=True, eq=False)
 class MaximizedImage:
-    """An image that a search has made."""
+    """The result of a search."""
 
     pixels: NDArray[Any]
     seed: int
     score: float
     shares: NDArray[Any] | None
-    """Probabilities of the classes, where there are any."""
+    """Probabilities of the classes, if the network is a classifier."""
     has_slope: bool
-    """Whether anything could be climbed: False where the gradient was 0 all the way."""
+    """Whether the gradient was other than 0 at any step."""
 
 
 @dataclass(frozen=True, eq=False)
 class Maximization:
-    """The climb to an image that units answer to."""
+    """Gradient ascent to images that maximise units."""
 
     goal: Goal
     canvas: Canvas
@@ -198,7 +196,7 @@ class Maximization:
 
     @cached_property
     def _climb(self) -> TensorFunction:
-        """(first, last, (u, moments, steepest), wanted, shifts) -> the state after these steps."""
+        """Function (first, last, (u, moments, steepest), wanted, shifts) -> state."""
         subject, canvas, goal = self.goal.subject, self.canvas, self.goal
         ops = subject.keras.ops
 
@@ -213,7 +211,7 @@ class Maximization:
         def step(number: Tensor, state: Any, wanted: Tensor, shifts: Tensor) -> Any:
             u, first, second, steepest = state
             shift = shifts[number]
-            # Moved back after the step: else the image would drift away, step by step.
+            # The gradient is moved back, or the image would drift away.
             upward, _ = derivative(subject.keras, score, rolled(ops, u, shift), wanted)
             downward, _ = derivative(subject.keras, prior, u)
             slope = downward - rolled(ops, upward, -shift)
@@ -231,7 +229,7 @@ class Maximization:
     def images(
         self, study: Study, numbers: Sequence[int], seed: int, done: int, total: int
     ) -> list[MaximizedImage]:
-        """Make an image for each class or unit, all from the start of one seed."""
+        """Return an image for each class or unit, from the start of one seed."""
         import numpy as np  # noqa: PLC0415
 
         goal, canvas = self.goal, self.canvas

@@ -1,7 +1,7 @@
-"""Which activation a layer or an op of Keras is or ends in, and whether that is a ReLU.
+"""The activation that a layer or op of Keras is or ends in, and whether it is a ReLU.
 
-ReLUs hide in many places: a layer's argument, given as a word, a function or a layer; `Activation`
-and `ReLU` layers; `relu`, `relu6`, `maximum` and `clip` in the graph; a Lambda.
+ReLUs take many forms: a layer's argument as a word, a function or a layer; `Activation` and `ReLU`
+layers; `relu`, `relu6`, `maximum` and `clip` in the graph; a Lambda.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FUSED: Final = (
     *(f"Conv{rank}D{kind}" for rank in (1, 2, 3) for kind in ("", "Transpose")),
     *(f"{kind}Conv{rank}D" for rank in (1, 2) for kind in ("Depthwise", "Separable")),
 )
-"""Keras's layers that end in an activation of their own."""
+"""Keras's layers that have an activation as argument."""
 
 OPS: Final = {
     "ReLU": "relu",
@@ -60,27 +60,27 @@ OPS: Final = {
 
 
 ENDS: Final = frozenset({"softmax", "sigmoid", "log_softmax", "log_sigmoid"})
-"""Activations that make probabilities of scores."""
+"""Activations that turn scores into probabilities."""
 
 PASSING: Final = frozenset({"linear", "identity"})
-"""Activations that give what they get."""
+"""Activations that change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rectifier:
-    """A ReLU: 0 below the threshold, at most `most`, the slope 1 between them."""
+    """A ReLU: 0 below the threshold, at most `most`, with slope 1 in between."""
 
     threshold: float = 0.0
     most: float = float("inf")
 
 
 def facts_of(keras: Any, op: Any, given: Sequence[Any]) -> dict[str, Any]:
-    """What a `LayerCall` says of the activation that an operation is or ends in.
+    """Return the fields of a `LayerCall` on the activation that an operation is or ends in.
 
     Args:
         keras: the package.
         op: the layer or op.
-        given: what it is called with, flat.
+        given: its arguments, flattened.
 
     """
     kind = _kind(op)
@@ -111,7 +111,7 @@ def _told(name: str, rectifier: Rectifier | None, fused: bool = False) -> dict[s
 
 
 def _kind(op: Any) -> str | None:
-    """Keras's class of an operation, also where its own class only adds to it; None of others."""
+    """Return the name of Keras's class that an operation's call is from; None of other code."""
     for each in type(op).__mro__:
         if each.__module__.startswith(("keras.", "archspec.")):
             own = getattr(type(op), "call", None) is not getattr(each, "call", None)
@@ -120,7 +120,7 @@ def _kind(op: Any) -> str | None:
 
 
 def _function(keras: Any, activation: Any) -> tuple[str, Rectifier | None]:
-    """Keras's name of an activation, or what Python calls it, and the ReLU that it is."""
+    """Return Keras's name of an activation, or else Python's, and the ReLU that it is."""
     if activation is None:
         return "linear", None
     if isinstance(activation, keras.layers.Layer):
@@ -137,18 +137,18 @@ def _function(keras: Any, activation: Any) -> tuple[str, Rectifier | None]:
 
 
 def _of_object(op: Any, name: str) -> tuple[str, Rectifier | None]:
-    """The activation that a layer or op of Keras is, by its attributes."""
+    """Return the activation that a layer or op of Keras is, by its attributes."""
     if name not in DYING:
         return name, None
     if float(getattr(op, "negative_slope", 0.0) or 0.0):
-        return "leaky_relu", None  # lets everything through
+        return "leaky_relu", None  # passes every gradient
     most = 6.0 if name == "relu6" else getattr(op, "max_value", None)
     threshold = float(getattr(op, "threshold", 0.0) or 0.0)
     return name, Rectifier(threshold, float("inf") if most is None else float(most))
 
 
 def _measured(keras: Any, function: Callable[[Any], Any]) -> Rectifier | None:
-    """The ReLU that a function of the user's or of the engine's is, by what it gives."""
+    """Return the ReLU that any function is, by its values from -8 to 8."""
     import numpy as np  # noqa: PLC0415
 
     x = np.arange(-8, 8.25, 0.25, dtype=np.float32)
@@ -156,7 +156,7 @@ def _measured(keras: Any, function: Callable[[Any], Any]) -> Rectifier | None:
         y = np.asarray(keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(x))))
         most = float(y.max())
         same = y.shape == x.shape and bool(np.allclose(y, np.clip(x, 0, most), atol=1e-6))
-    except Exception:  # noqa: BLE001  (it may want tensors of another rank: not an activation)
+    except Exception:  # noqa: BLE001  (a function of other tensors: not an activation)
         return None
     if not same or most <= 0:
         return None
@@ -164,5 +164,5 @@ def _measured(keras: Any, function: Callable[[Any], Any]) -> Rectifier | None:
 
 
 def is_number(value: Any) -> bool:
-    """Whether an argument of an op is a number of Python's, not a tensor."""
+    """Return whether an argument of an op is a Python number, not a tensor."""
     return isinstance(value, (int, float))

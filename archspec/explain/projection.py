@@ -1,8 +1,8 @@
-"""Projections: what in an image excites a class or a unit, by a gradient that ReLUs change.
+"""Projections: pixels that excite a class or unit, by gradients through changed ReLUs.
 
-`deconvnet` and `guided` differ in the rule of `archspec.explain.circuit.rectified` alone. A max
-pool's gradient goes to where its maximum was, which is unpooling through switches; where windows
-overlap, what comes back to a shared maximum is added.
+`deconvnet` and `guided` differ only in the rule of `archspec.explain.circuit.rectified`. A max pool
+passes its gradient to the position of its maximum, which is unpooling through switches; where
+windows overlap, the gradients of a shared maximum are added.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOP: Final = 9
-"""Images that are shown of a unit, as Zeiler and Fergus show them."""
+"""Number of images that are shown of a unit, as in Zeiler and Fergus 2013."""
 
 SHOWN: Final = 4
-"""Units of a layer that are shown where none is named."""
+"""Default number of units of a layer that are shown."""
 
 
 def projections(
@@ -45,7 +45,7 @@ def projections(
     """Return the gallery of `deconvnet` or `guided`.
 
     Raises:
-        UsageError: there is nothing to change on the way, or no such class, layer or unit.
+        UsageError: there is no ReLU to change, or no such class, layer or unit.
 
     """
     check_choice(target, layer, unit)
@@ -74,7 +74,7 @@ def absolute(request: MapRequest, rule: Rule) -> NDArray[np.float64]:
 
 
 def way(subject: Subject, name: str, rule: Rule) -> list[str]:
-    """Return what is said of the way from the pixels to a layer: what is changed on it.
+    """Return notes on the gradient's way from a layer to the pixels: the ReLUs that are changed.
 
     Raises:
         UsageError: there is no ReLU on it.
@@ -97,7 +97,7 @@ def way(subject: Subject, name: str, rule: Rule) -> list[str]:
         instead = "; ".join(filter(None, [_listed(others), unseen])) or "there is no activation"
         raise UsageError(
             f"{subject.name} has no ReLU between its pixels and {name} ({instead}), so that "
-            f"{rule} has nothing to change and would show the plain gradient: that is `saliency`"
+            f"{rule} would show the plain gradient: use `saliency`"
         )
     pools = [call for call in calls if "MaxPool" in call.kind]
     switches = f"switches of {_count(len(pools), 'max pool')}" if pools else "no max pool"
@@ -119,7 +119,7 @@ def _listed(names: Sequence[str], most: int = 4) -> str:
 
 
 def _with_activation(circuit: Circuit, call: LayerCall) -> LayerCall:
-    """The activation of a layer that has it behind itself."""
+    """Return the ReLU behind a layer, if it has one."""
     takers = [each for each in circuit.calls.values() if call.name in each.inputs]
     if call.activation is None and len(takers) == 1 and takers[0].rectifier:
         return takers[0] if not takers[0].fused else call
@@ -133,7 +133,7 @@ def _signed(name: str, title: str, maps: NDArray[Any], **shown: Any) -> Picture:
 
 
 def _of_classes(study: Study, rule: Rule, target: str | int | None) -> Iterator[Exhibit]:
-    """An exhibit for each image: the projection of its class's score."""
+    """Yield an exhibit for each image: the projection of its class's score."""
     for group in groups(study, target):
         maps = class_gradients(study.subject, group.pixels, group.targets, study.batch, rule)
         for at, map_ in enumerate(maps):
@@ -142,21 +142,21 @@ def _of_classes(study: Study, rule: Rule, target: str | int | None) -> Iterator[
 
 @dataclass(frozen=True, eq=False)
 class Strongest:
-    """The images that excite each unit of a layer most, one place of each image: (units, k)."""
+    """The images that excite each unit of a layer most, at one position each: (units, k)."""
 
     values: NDArray[np.float64]
     images: NDArray[np.intp]
     places: NDArray[np.intp]
-    """Numbers of places, in the order of rows."""
+    """Numbers of positions, in the order of rows."""
 
     def of(self, unit: int) -> Strongest:
-        """What excites one unit at all."""
+        """Return the images in which one unit is above 0."""
         kept = self.values[unit] > 0
         return Strongest(self.values[unit][kept], self.images[unit][kept], self.places[unit][kept])
 
 
 def strongest(study: Study, samples: Samples, call: LayerCall, most: int = TOP) -> Strongest:
-    """Search a whole data set for what excites the units of a layer most; an image counts once."""
+    """Return the images of a data set that excite the units of a layer most."""
     import numpy as np  # noqa: PLC0415
 
     subject, ops = study.subject, study.subject.keras.ops
@@ -185,7 +185,7 @@ def strongest(study: Study, samples: Samples, call: LayerCall, most: int = TOP) 
 def _of_units(
     study: Study, rule: Rule, call: LayerCall, unit: int | None, units: int
 ) -> Iterator[Exhibit]:
-    """An exhibit for each unit: the patches that excite it most, and their projections."""
+    """Yield an exhibit for each unit: the patches that excite it most, and their projections."""
     import numpy as np  # noqa: PLC0415
 
     samples = study.all_samples
@@ -217,7 +217,7 @@ def _of_units(
 
 
 def _activation(subject: Subject, rule: Rule, call: LayerCall) -> Any:
-    """The one activation of each image that is projected; its gradient comes with its value."""
+    """Return the score of one activation of each image; its gradient is multiplied by its value."""
     ops = subject.keras.ops
 
     def score(pixels: Any, places: Any, channels: Any, values: Any) -> Any:
@@ -247,7 +247,7 @@ def _exhibit(
     maps: NDArray[Any],
     most: Strongest,
 ) -> Exhibit:
-    """Patches and projections, side by side."""
+    """Return patches and their projections."""
     import numpy as np  # noqa: PLC0415
 
     windows = [
@@ -279,7 +279,7 @@ def _exhibit(
 
 
 def _reaches_over(pixels: NDArray[Any]) -> Callable[[Sequence[PixelRange]], bool]:
-    """Whether a window of images reaches over their border."""
+    """Return whether a window reaches over the images' border."""
     extents = pixels.shape[1:-1]
     return lambda window: any(
         first < 0 or last >= extent for extent, (first, last) in zip(extents, window, strict=True)
@@ -287,7 +287,7 @@ def _reaches_over(pixels: NDArray[Any]) -> Callable[[Sequence[PixelRange]], bool
 
 
 def _window(subject: Subject, call: LayerCall, place: Sequence[Any]) -> tuple[PixelRange, ...]:
-    """The pixels that a value sees; along an axis all of them, if it sees as many."""
+    """Return the pixels that a value depends on, all of an axis where it depends on as many."""
     extents = subject.shape[:-1]
     windows = (
         seen(subject.circuit, call.name, [int(at) for at in place]) if call.shape[:-1] else None
@@ -301,7 +301,7 @@ def _window(subject: Subject, call: LayerCall, place: Sequence[Any]) -> tuple[Pi
 
 
 def _cut(values: NDArray[Any], window: Sequence[PixelRange], fill: float) -> NDArray[Any]:
-    """A part of an image, with `fill` where it reaches over the border."""
+    """Return a part of an image, with `fill` beyond its border."""
     import numpy as np  # noqa: PLC0415
 
     result = np.full([*(last - first + 1 for first, last in window), values.shape[-1]], fill)

@@ -1,8 +1,8 @@
-"""Receptive fields with their place: which pixels of an image a value of a layer can see.
+"""Receptive fields with their position: the pixels that a value of a layer depends on.
 
-`archspec.cost.receptive_field` gives the extent of a spec's; here it is also said where the
-field lies, for any Keras graph, by walking from the layer back to the image. A layer that is not
-known to look at a window sees the whole image.
+`archspec.cost.receptive_field` gives the extents for a spec; here their positions are found too,
+for any Keras graph, by walking from the layer back to the image. A layer that is not known to use
+a window depends on the whole image.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from archspec.explain.circuit import INPUT, Circuit, LayerCall
 
 PixelRange: TypeAlias = tuple[int, int]
-"""First and last position along an axis; outside the image where the field reaches over it."""
+"""First and last position along an axis; may lie outside the image."""
 
 LOCAL: Final = frozenset(
     {
@@ -24,19 +24,19 @@ LOCAL: Final = frozenset(
         *("Join", "ChannelSlice", "LocalResponseNormalization", "Abs", "Negative", "Square"),
     }
 )
-"""Layers and ops, Keras's and archspec's, that give each place what they make of that place."""
+"""Layers and ops of Keras and archspec that compute each position from that position."""
 
 
 def seen(circuit: Circuit, name: str, place: Sequence[int]) -> tuple[PixelRange, ...] | None:
-    """Return the pixels that a value of a layer can depend on.
+    """Return the pixels that a value of a layer depends on.
 
     Args:
         circuit: the network.
-        name: a call, whose output has places.
+        name: a call that has maps.
         place: position of the value, along each axis but that of the channels.
 
     Returns:
-        First and last pixel along each axis; None where the value sees the whole image.
+        First and last pixel along each axis; None for the whole image.
 
     """
     windows: dict[str, tuple[PixelRange, ...]] = {name: tuple((at, at) for at in place)}
@@ -69,11 +69,11 @@ def _union(
 
 
 Backward: TypeAlias = Callable[[int, int], PixelRange]
-"""The window of a call's input that a window of its output sees."""
+"""Function of a window of a call's output that returns the window of its input."""
 
 
 def _looks(call: LayerCall, shape: tuple[int, ...]) -> Sequence[Backward] | None:
-    """Return what a call sees along each axis of an input; None for all of it."""
+    """Return the windows that a call uses along each axis of an input; None for all of it."""
     layer, extents = call.layer, shape[:-1]
     out = call.shape[:-1]
     size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
@@ -102,19 +102,19 @@ def _looks(call: LayerCall, shape: tuple[int, ...]) -> Sequence[Backward] | None
 
 
 def _is_local(call: LayerCall, layer: Any) -> bool:
-    """Whether a call is an activation, or joins or normalises channels."""
+    """Return whether a call is an activation, or joins or normalises channels."""
     last = (-1, len(call.shape))
     if call.kind == "Concatenate":
         return layer.axis in last
     if call.kind == "LayerNormalization":
         axis = layer.axis
         return all(each in last for each in (axis if isinstance(axis, (list, tuple)) else [axis]))
-    # A softmax over places would see all of them.
+    # A softmax over positions would use all of them.
     return call.activation is not None and not call.fused and "max" not in call.activation
 
 
 def _each(value: Any, rank: int, *, sides: bool = False) -> Sequence[Any]:
-    """A setting of a layer, for each axis."""
+    """Return a setting of a layer for each axis."""
     if isinstance(value, int):
         value = (value,) * rank
     if sides and rank == 1 and value and isinstance(value[0], int) and len(value) == 2:
@@ -124,7 +124,7 @@ def _each(value: Any, rank: int, *, sides: bool = False) -> Sequence[Any]:
 
 
 def _before(padding: Any, axis: int, extent: int, wide: int, step: int) -> int:
-    """How much padding a window's layer puts before the first pixel."""
+    """Return a layer's padding before the first pixel."""
     match padding:
         case "valid":
             return 0

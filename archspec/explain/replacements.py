@@ -1,4 +1,4 @@
-"""What stands in for pixels that are taken away: black, white, the mean, the image blurred."""
+"""Replacements of pixels that are removed: black, white, the mean, the image blurred."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ BLUR: Final = 0.1
 
 
 def checked(argument: str, how: str | float) -> str | float:
-    """Return one of `WORDS`, or the number that is given.
+    """Return one of `WORDS`, or a number.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: `how` is neither.
 
     """
     if how in WORDS:
@@ -39,7 +39,7 @@ def checked(argument: str, how: str | float) -> str | float:
 
 
 def check_pixel(argument: str, value: float, limits: Range | None) -> None:
-    """Raise `UsageError` for a value that no pixel has, where black and white are known."""
+    """Raise `UsageError` for a value beyond black and white, where they are known."""
     if limits and not limits.black <= value <= limits.white:
         raise UsageError(
             f"`{argument}={value:g}`: pixels lie between {limits.black:g}, black, and "
@@ -50,17 +50,17 @@ def check_pixel(argument: str, value: float, limits: Range | None) -> None:
 def stand_in(
     subject: Subject, pixels: NDArray[Any], how: str | float, argument: str
 ) -> tuple[NDArray[np.float32], str]:
-    """Return the values that stand in for those of an image, and what they are in words.
+    """Return the replacements of an image's pixels, and their description.
 
     Args:
-        subject: the network, which knows black, white and perhaps the training images' mean.
+        subject: the network, with black, white and perhaps the training images' mean.
         pixels: (*shape) raw pixels of an image.
         how: a word of `WORDS`, or a raw pixel's value. `mean` is that of the training images for
             each channel, where the run measured it, and else that of the image itself.
-        argument: what the argument is called, for a message.
+        argument: name of the argument, for a message.
 
     Raises:
-        UsageError: black or white is meant, and nobody knows them.
+        UsageError: `how` is black or white, which are not known.
 
     """
     import numpy as np  # noqa: PLC0415
@@ -80,7 +80,7 @@ def stand_in(
 def _value(
     subject: Subject, pixels: NDArray[Any], how: str | float, argument: str
 ) -> tuple[Any, str]:
-    """A value for all channels, or one for each."""
+    """Return a value for all channels, or one for each."""
     if how == "mean":
         preprocessing = subject.preprocessing
         if preprocessing.measured and not preprocessing.reverse_channels:
@@ -100,6 +100,6 @@ def _value(
 
 
 def _listed(values: Any) -> str:
-    """A value for each channel, of many channels the first few."""
+    """Return the values of the channels as text, the first few of many."""
     shown = ", ".join(f"{value:.4g}" for value in values[:3])
     return shown + (", .." if len(values) > 3 else "")

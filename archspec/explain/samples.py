@@ -1,7 +1,7 @@
-"""Images to be explained: files, arrays, or images of the run's own data, as raw pixels.
+"""Images to explain: files, arrays, or images of the run's own data, as raw pixels.
 
-Pixels are read when they are needed, as float32 on the scale of the images that the network was
-trained on. An array whose white is another one is put on that scale.
+Pixels are read when they are needed, as float32 on the scale of the training images. Arrays with
+another value of white are converted to that scale.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ ImagesLike: TypeAlias = (
 """Files, folders, .npy and .npz arrays; images of the data, as `test:0-9`; an array; None."""
 
 SHOWN: Final = 8
-"""How many images of the test part are shown where none are named."""
+"""Number of images of the test part that are shown where none are named."""
 
 AT_ONCE: Final = 256
-"""Images that are read at a time."""
+"""Number of images that are read at a time."""
 
 _STRETCH: Final = r"\d{1,9}(?:-\d{1,9})?"
 _NUMBERED: Final = re.compile(
@@ -46,18 +46,18 @@ class Samples:
     """Images, by number, read when they are needed."""
 
     names: tuple[str, ...]
-    """What the user calls them: a file, `digits.npy[3]`, `test:3`."""
+    """Names as the user writes them: a file, `digits.npy[3]`, `test:3`."""
     read: Callable[[NDArray[np.intp]], NDArray[np.float32]]
-    """Numbers of images -> (n, *shape) raw pixels, on the scale of training."""
+    """Function of numbers of images that returns (n, *shape) raw pixels on the training scale."""
     stored: Callable[[NDArray[np.intp]], NDArray[Any]]
-    """The same as they are stored: of another type, and of other black and white, `limits`."""
+    """Function of numbers that returns the pixels as stored, with black and white at `limits`."""
     limits: Range | None
     labels: NDArray[np.intp] | None = None
-    """The classes, where they are known."""
+    """Classes of the images, where they are known."""
     where: str = ""
-    """What the images are of, as `test part of digits`."""
+    """Description of the images, for example `test part of digits`."""
     part: str | None = None
-    """The part of the data that they are of, as `test`; None for files and arrays."""
+    """Part of the data, such as `test`; None for files and arrays."""
     notes: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     """Images that cannot be read, and why."""
@@ -67,7 +67,7 @@ class Samples:
 
     @property
     def pixels(self) -> NDArray[np.float32]:
-        """All of them, (n, *shape)."""
+        """All pixels, (n, *shape)."""
         import numpy as np  # noqa: PLC0415
 
         return self.read(np.arange(len(self)))
@@ -88,7 +88,7 @@ class Samples:
         return replace(self, read=self.stored)
 
     def only(self, numbers: Any) -> Samples:
-        """The images of these numbers alone."""
+        """Return only the images of these numbers."""
         import numpy as np  # noqa: PLC0415
 
         chosen = np.asarray(numbers, np.intp)
@@ -102,7 +102,7 @@ class Samples:
 
 
 def drawn(count: int, most: int, seed: int) -> NDArray[np.intp]:
-    """Numbers of all images, or of more than `most` so many drawn by the seed, in their order."""
+    """Return the numbers of all images, or of `most` of them, drawn by the seed, in order."""
     import numpy as np  # noqa: PLC0415
 
     if count <= most:
@@ -111,7 +111,7 @@ def drawn(count: int, most: int, seed: int) -> NDArray[np.intp]:
 
 
 def joined(first: Samples, then: Samples) -> Samples:
-    """Return the images of both, those of the first first; without labels."""
+    """Return the images of both, in order, without labels."""
     import numpy as np  # noqa: PLC0415
 
     def both(one: Callable[[Any], Any], other: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -140,15 +140,15 @@ def load_samples(
     white: float | None = None,
     most: int | None = SHOWN,
 ) -> Samples:
-    """Find the images that are to be explained; decode none of the data's own yet.
+    """Find the images to explain, without decoding those of the data yet.
 
     Args:
-        subject: the network that is to see them.
+        subject: the network.
         images: files, folders, arrays; or images of the data, as `test`, `test:3`, `train:0-9`;
             None for the test part.
-        data: other data than those that the network was trained on, for images of the data.
+        data: other data than the training data, for images of a part.
         white: the value of white in arrays.
-        most: how many images of a part are taken where no numbers are given; None for all.
+        most: number of images of a part that are taken where none are numbered; None for all.
 
     Raises:
         UsageError: there are no such images, or none can be read.
@@ -179,7 +179,7 @@ def load_samples(
 
 
 def _as_array(images: ImagesLike) -> Any:
-    """Tensors, and lists of arrays, as one array of NumPy; anything else as it is.
+    """Return tensors and lists of arrays as one NumPy array, anything else unchanged.
 
     Raises:
         UsageError: the arrays of a list have different shapes.
@@ -207,10 +207,10 @@ def _path(value: Any) -> str:
 
 
 def _check_numbers(name: str) -> None:
-    """Check that what looks like images of the data, and is no file, is written as it must be.
+    """Check the form of a name such as `test:3`, unless there is a file of this name.
 
     Raises:
-        UsageError: it is not.
+        UsageError: it has another form.
 
     """
     part, colon, numbers = name.partition(":")
@@ -224,7 +224,7 @@ def _check_numbers(name: str) -> None:
 
 
 def _given(subject: Subject, images: Any, white: float | None) -> Samples:
-    """Files and arrays, read at once: they are named one by one."""
+    """Return images of files and arrays, read at once."""
     import numpy as np  # noqa: PLC0415
 
     network = subject.network
@@ -232,7 +232,7 @@ def _given(subject: Subject, images: Any, white: float | None) -> Samples:
     if white is not None:
         arguments.finite("white", white)
         if all(chunk.extremes is None for chunk in chunks):
-            raise UsageError("`white=` is for arrays; of image files white is known")
+            raise UsageError("`white=` is for arrays; the white of image files is known")
     names: list[str] = []
     pixels: list[Any] = []
     unread: list[str] = []
@@ -258,7 +258,7 @@ def _given(subject: Subject, images: Any, white: float | None) -> Samples:
 
 
 def _on_scale(pixels: NDArray[Any], limits: Range | None, wanted: Range | None) -> NDArray[Any]:
-    """Pixels as float32, of other black and white on the scale that is wanted."""
+    """Return pixels as float32 on another scale of black and white."""
     import numpy as np  # noqa: PLC0415
 
     values = pixels.astype(np.float32)
@@ -275,7 +275,7 @@ def _of_data(
     white: float | None,
     most: int | None,
 ) -> Samples:
-    """Images of a part of the data that the network was trained on, or of others."""
+    """Return images of a part of the training data, or of other data."""
     import numpy as np  # noqa: PLC0415
 
     network = subject.network

@@ -35,7 +35,7 @@ class Common(TypedDict, total=False):
     """The arguments that every method takes beside its own."""
 
     normalize: str | None
-    """How the images of a model file, a model or a spec are prepared."""
+    """Preparation of the images of a model file, a model or a spec."""
     white: float | None
     """The value of white in arrays; by default that of the training images."""
     data: str | PathLike[str] | None

@@ -1,8 +1,8 @@
-"""What is to be explained: a run, a model file, a model or a spec, as a network of raw pixels.
+"""The network to explain, from a run, a model file, a model or a spec: a function of raw pixels.
 
-Every method works on the pixels that the run's images have, black and white included: the run's own
-preprocessing is part of the function that is differentiated. A gradient is one by a raw pixel, a
-patch has the value of a raw pixel, and what is found can be shown and written as it is.
+Every method works on the raw pixels of the run's images: the run's own preprocessing is part of the
+function that is differentiated. So a gradient is by a raw pixel, a patch has the value of a raw
+pixel, and results can be shown and written as they are.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class KerasModel(Protocol):
-    """A Functional or Sequential model of Keras 3, which is not imported to say so."""
+    """A Functional or Sequential model of Keras 3, described without importing Keras."""
 
     name: Any
     layers: Any
@@ -46,16 +46,16 @@ class KerasModel(Protocol):
 
 
 Explainable: TypeAlias = "RunSource | Spec | KerasModel | Subject"
-"""A run, its folder, a .keras file, a Keras model, or a spec, which is then untrained.
+"""A run, its folder, a .keras file, a Keras model, or a spec, whose weights are then random.
 
-A `Subject` is a network that is loaded already, as one method hands it to another.
+A `Subject` is a network that is loaded already, which one method passes to another.
 """
 
 UNPREPARED: Final = "none"
-"""How images are prepared where none are looked at."""
+"""Default preparation of images for methods that look at none."""
 
 UNTRAINED: Final = "unit"
-"""How images are prepared for a network that was never trained."""
+"""Default preparation of images for a network that was never trained."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Subject:
     network: LoadedNetwork
     circuit: Circuit
     notes: tuple[str, ...] = ()
-    """What is to be known of it, as that it is untrained."""
+    """Remarks on the network, for example that it is untrained."""
 
     @property
     def keras(self) -> Any:
@@ -86,20 +86,20 @@ class Subject:
 
     @property
     def range(self) -> Range | None:
-        """Black and white among raw pixels; None where nobody knows them."""
+        """Black and white among raw pixels; None where they are not known."""
         return self.preprocessing.range
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """What the classes are called: numbers, where nothing says.
+        """Names of the classes; numbers where they have none.
 
         Raises:
-            UsageError: the network tells no classes apart.
+            UsageError: the network is no classifier.
 
         """
         if not self.network.classes:
             raise UsageError(
-                f"{self.name} tells no classes apart: its output is "
+                f"{self.name} is no classifier: its output is "
                 f"{tuple(main_output(self.network.model).shape[1:])}"
             )
         names = self.network.trained.class_names
@@ -115,24 +115,23 @@ class Subject:
             if index < len(names):
                 return index
             raise UsageError(
-                f"`{argument}={index}`: {self.name} tells {len(names)} classes apart, from 0 to "
-                f"{len(names) - 1}"
+                f"`{argument}={index}`: {self.name} has {len(names)} classes, 0 to {len(names) - 1}"
             )
         hint = suggestion(name, names, what="classes")
-        raise UsageError(f"`{argument}={name!r}`: {self.name} knows no such class; {hint}")
+        raise UsageError(f"`{argument}={name!r}`: {self.name} has no such class; {hint}")
 
     @cached_property
     def _made(self) -> dict[Any, Any]:
         return {}
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
-        """Return what is made for a key, such as a compiled function: made once, and kept."""
+        """Return the value of a key, such as a compiled function, which is made once."""
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
 
     def prepared(self, pixels: Tensor) -> Tensor:
-        """What the network sees of raw pixels: a tensor, (n, *shape), float32."""
+        """Return raw pixels as the network takes them: a float32 tensor, (n, *shape)."""
         ops, how = self.keras.ops, self.preprocessing
         values = ops.cast(pixels, "float32")
         if how.reverse_channels:
@@ -153,9 +152,9 @@ class Subject:
         return self.circuit.run(self.prepared(pixels), watch=watch, relu=relu, edit=edit)
 
     def logits(self, values: Trace) -> Tensor:
-        """(n, classes) scores before the softmax, of a run that watched `self.circuit.scores`.
+        """Return (n, classes) scores before the softmax, of a run that watched `circuit.scores`.
 
-        As float32, whatever precision the network computes in.
+        They are float32, whatever precision the network computes in.
         """
         scores = self.keras.ops.cast(values.before[self.circuit.scores], "float32")
         if len(scores.shape) == 2:
@@ -171,10 +170,10 @@ class Subject:
         )
 
     def scores(self, pixels: NDArray[Any], batch: int) -> NDArray[np.float64]:
-        """(n, classes) scores before the softmax, `batch` images at a time.
+        """Return (n, classes) scores before the softmax, `batch` images at a time.
 
         Raises:
-            UsageError: they are not finite: the network's weights are corrupt.
+            UsageError: they are not finite.
 
         """
         import numpy as np  # noqa: PLC0415
@@ -196,13 +195,13 @@ class Subject:
             )
 
     def one_hot(self, targets: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
-        """(n, classes) weights of the scores: 1 for the class of each image, 0 for the others."""
+        """Return (n, classes) weights of the scores: 1 for the class of each image, else 0."""
         import numpy as np  # noqa: PLC0415
 
         return np.eye(len(self.class_names), dtype=np.float32)[np.asarray(targets, np.intp)]
 
     def probabilities(self, scores: NDArray[Any]) -> NDArray[np.float64]:
-        """(n, classes) probabilities, as the network makes them of scores, or a softmax would."""
+        """Return (n, classes) probabilities of scores, by the network's end or else a softmax."""
         import numpy as np  # noqa: PLC0415
 
         scores = scores.astype(np.float64)
@@ -216,20 +215,20 @@ class Subject:
         return shares
 
     def layer(self, name: str | None, argument: str = "layer") -> LayerCall:
-        """Return the layer that is meant.
+        """Return the layer of a name.
 
         Raises:
-            UsageError: there is none of this name.
+            UsageError: there is no layer of this name.
 
         """
         return self.circuit.find(arguments.text(argument, name))
 
     @cached_property
     def penultimate(self) -> LayerCall:
-        """The layer whose output the last layer with a kernel takes: the features of an image.
+        """The layer whose output is the input of the last layer with a kernel: the features.
 
         Raises:
-            UsageError: the network has one such layer, or none, and no features.
+            UsageError: the network has fewer than two layers with kernels.
 
         """
         kernels = [
@@ -246,15 +245,15 @@ class Subject:
 
 
 def even(count: int, batch: int) -> int:
-    """Return the size of batches, at most `batch`, such that little is left to fill the last up."""
+    """Return the size of batches, at most `batch`, for which the last one is nearly full."""
     return math.ceil(count / math.ceil(count / batch))
 
 
 def batched(function: Callable[..., Any], batch: int, *arrays: NDArray[Any]) -> Any:
-    """Yield what a compiled function gives of arrays, `batch` rows at a time.
+    """Yield the results of a compiled function of arrays, `batch` rows at a time.
 
-    Batches are of one size, so that the function is compiled once: at most `batch`, such that
-    little is left to fill the last one up. What the function gives of the filling is cut off.
+    All batches have one size (see `even`), so that the function is compiled once. The last one is
+    filled up, and the results of the filling are cut off.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -269,7 +268,7 @@ def batched(function: Callable[..., Any], batch: int, *arrays: NDArray[Any]) -> 
 
 
 def _cut(result: Any, count: int) -> Any:
-    """The first rows of every array in what a function gave; a number for all rows stays."""
+    """Return the first rows of every array in a result; a number for all rows stays."""
     if isinstance(result, dict):
         return {key: _cut(each, count) for key, each in result.items()}
     if isinstance(result, (tuple, list)):
@@ -280,18 +279,17 @@ def _cut(result: Any, count: int) -> Any:
 def open_subject(
     run: Explainable, *, normalize: str | None = None, seed: int = 0, looks: bool = True
 ) -> Subject:
-    """Load what is to be explained.
+    """Load the network to explain.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec; what is loaded already is
-            returned as it is.
-        normalize: how images are prepared, for what does not say: files, models and specs.
+        run: a run, its folder, a .keras file, a Keras model, or a spec; a `Subject` is returned as
+            it is.
+        normalize: how images are prepared, for files, models and specs, which do not say.
         seed: seed of the weights of a spec, which is untrained.
-        looks: whether images are looked at: if none are, models need not say how theirs are
-            prepared.
+        looks: whether the method looks at images; otherwise `normalize` may be missing.
 
     Raises:
-        UsageError: there is no such run, or it is not a network that can be explained.
+        UsageError: there is no such run, or its network cannot be explained.
         SpecError: the spec is wrong.
 
     """
@@ -329,8 +327,8 @@ def open_subject(
     circuit = Circuit(network.keras, network.model, network.name)
     if network.classes and circuit.gives_shares:
         notes.append(
-            f"{network.name} gives probabilities, of no softmax that can be left out: they stand "
-            "for the scores, and have hardly a gradient where it is certain"
+            f"{network.name} gives probabilities, without a softmax that can be left out: they "
+            "stand for the scores, and have hardly any gradient where the network is certain"
         )
     return Subject(network, circuit, tuple(notes))
 
@@ -338,8 +336,8 @@ def open_subject(
 def _check_weights(network: LoadedNetwork) -> None:
     """Raise `UsageError` where weights are not finite.
 
-    What the network puts out need not tell: in a graph on the CPU, TensorFlow 2.21 fuses a
-    convolution, its bias and its ReLU into one operation of oneDNN, which makes 0 of NaN.
+    The outputs need not show it: on the CPU, TensorFlow 2.21 fuses a convolution, its bias and its
+    ReLU into one oneDNN operation, which turns NaN into 0.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -354,7 +352,7 @@ def _check_weights(network: LoadedNetwork) -> None:
 
 
 def _spec(run: Explainable) -> Spec | None:
-    """The spec that is meant, if one is: not a run's folder, nor a model's file."""
+    """Return the spec, unless `run` is a run's folder or a model's file."""
     if isinstance(run, Spec):
         return run
     if not isinstance(run, (str, PathLike)):
@@ -367,5 +365,5 @@ def _spec(run: Explainable) -> Spec | None:
         return None
     try:
         return load_spec(name)
-    except UsageError:  # nor is it the name of a spec: the run is missing
+    except UsageError:  # not the name of a spec either: the run is missing
         return None

@@ -1,4 +1,4 @@
-"""The images on which attribution maps are tried, and what comes out for each method."""
+"""The images on which attribution maps are tested, and the outcome for each method."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 RANDOM: Final = "random"
 
 COMPLETE: Final = {"integrated-gradients": "black"}
-"""Methods whose maps sum to score(x) - score(baseline), and the baseline."""
+"""Methods whose maps sum to score(x) - score(baseline), with the baseline."""
 
 INDEPENDENT: Final = 0.9
-"""A map that is still as alike as this without any trained weight hardly depends on them."""
+"""Correlation without any trained weight, above which a map hardly depends on them."""
 
 
 @dataclass(eq=False)
 class Verdict:
-    """What came out for a method."""
+    """The outcome for a method."""
 
     name: str
     curves: map_trials.Curves | None = None
@@ -64,7 +64,7 @@ class Verdict:
             parts.append(f"points at its class in {self.hits:.0%} (chance 50%)")
         if self.gap is not None:
             parts.append(f"{self.gap:.2%} missing")
-        return "; ".join(parts) or "none of the trials that were asked for is one for it"
+        return "; ".join(parts) or "none of the chosen trials applies to it"
 
     def exhibit(self, bench: Bench) -> Exhibit:
         items: list[Item] = list(charts(bench, {self.name: self}))
@@ -91,7 +91,7 @@ class Verdict:
 
 @dataclass(eq=False)
 class Bench:
-    """Images and their classes, and what all methods are compared with."""
+    """Images with their classes, and the random orders that methods are compared with."""
 
     study: Study
     check: tuple[str, ...]
@@ -102,7 +102,7 @@ class Bench:
     methods: int
     notes: list[str] = field(default_factory=list)
     random: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Mean and standard deviation over draws of the area under each kind of curve."""
+    """Mean and standard deviation of the area under each kind of curve, over draws."""
     pairs: map_trials.Pairs | None = None
 
     def __post_init__(self) -> None:
@@ -123,7 +123,7 @@ class Bench:
             ]
             self.fills = np.stack([fill for fill, _ in filled])
             parts = list(dict.fromkeys(words for _, words in filled))
-            # Of images that each have their own mean, none is that of all.
+            # The mean of one image is not that of all.
             words = parts[0] if len(parts) == 1 else parts[0].partition(",")[0]
             self.notes.append(f"pixels are replaced by {words}")
             self._draw_random()
@@ -168,7 +168,7 @@ class Bench:
         )
 
     def tick(self, done: int, total: int) -> None:
-        """Say how far a step of the work is; end all where Ctrl-C asks for that."""
+        """Report how far a step of the work is; end the work if Ctrl-C was pressed."""
         steps = self.methods * self.each
         self.study.tick(100 * min(self.done, steps) + 100 * done // max(total, 1), 100 * steps)
 
@@ -184,7 +184,7 @@ class Bench:
         return stepping
 
     def of(self, name: str, maps: Maps) -> Verdict:
-        """Try a method."""
+        """Return the outcome for a method."""
         result, maps = Verdict(name), self._counted(maps)
         request = MapRequest(
             subject=self.study.subject,
@@ -207,7 +207,7 @@ class Bench:
         return result
 
     def _gap(self, maps: NDArray[Any], baseline: str) -> float:
-        """The median share of score(x) - score(baseline) that maps miss."""
+        """Return the median share of score(x) - score(baseline) that maps miss."""
         import numpy as np  # noqa: PLC0415
 
         subject, batch = self.study.subject, self.study.batch
@@ -221,7 +221,7 @@ class Bench:
 
 
 def charts(bench: Bench, result: Mapping[str, Verdict]) -> Iterator[Chart]:
-    """Curves of several methods in one picture each."""
+    """Yield charts with the curves of several methods."""
     import numpy as np  # noqa: PLC0415
 
     curves = {name: each.curves for name, each in result.items() if each.curves is not None}
@@ -250,5 +250,5 @@ def charts(bench: Bench, result: Mapping[str, Verdict]) -> Iterator[Chart]:
 
 
 def _points(x: NDArray[Any], y: NDArray[Any]) -> list[tuple[float, float]]:
-    """A line through the means over images."""
+    """Return a line through the means over images."""
     return list(zip(x.tolist(), y.mean(axis=0).tolist(), strict=True))

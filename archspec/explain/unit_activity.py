@@ -1,4 +1,4 @@
-"""What the units of a network do over a whole data set: which never fire, which are saturated."""
+"""Units of a network over a whole data set: which never fire, which are saturated."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class UnitActivity:
-    """What the units of one activation do over all images of a data set."""
+    """Outputs of the units of one activation over all images of a data set."""
 
     call: LayerCall
     maxima: NDArray[Any]
-    """(channels,) The largest output of each channel, over all images and places."""
+    """(channels,) largest output of each channel, over all images and positions."""
     strongest: NDArray[Any]
-    """(channels,) The number of the image that it is of."""
+    """(channels,) number of the image with that output."""
     unit_maxima: NDArray[Any]
-    """The largest output of each unit, of the shape of the activation's output."""
+    """Largest output of each unit, in the shape of the activation's output."""
     saturated: NDArray[Any] | None
-    """(channels,) Share of outputs within 0.5 % of a bound; None where there are no bounds."""
+    """(channels,) share of outputs within 0.5 % of a bound; None without bounds."""
 
     @property
     def dead_channels(self) -> NDArray[Any] | None:
@@ -46,7 +46,7 @@ class UnitActivity:
 
 
 def activations_of(circuit: Circuit) -> tuple[LayerCall, ...]:
-    """The calls whose outputs are activations of units, but for the probabilities of classes."""
+    """Return the calls whose outputs are activations of units, without the probabilities."""
     return tuple(
         call
         for call in circuit.used
@@ -58,17 +58,17 @@ def activations_of(circuit: Circuit) -> tuple[LayerCall, ...]:
 def measure(
     subject: Subject, calls: Sequence[LayerCall], samples: Samples, batch: int, tick: Tick
 ) -> list[UnitActivity]:
-    """Run the network on all images; return what the units of some activations do.
+    """Run the network on all images, and return the outputs of some activations' units.
 
     Args:
         subject: the network.
         calls: the activations, at least one.
         samples: the images, read `batch` at a time.
-        batch: images at a time; no more outputs than theirs are ever kept.
-        tick: told the progress after each batch.
+        batch: images at a time, whose outputs are in memory.
+        tick: function that is called with the progress after each batch.
 
     Raises:
-        UsageError: outputs are not finite: the network's weights are corrupt.
+        UsageError: outputs are not finite.
 
     """
     import numpy as np  # noqa: PLC0415
@@ -79,7 +79,7 @@ def measure(
     saturated: dict[str, Any] = {}
     unit_maxima: dict[str, Any] = {}
     for numbers, pixels in samples.batches(batch):
-        # A shorter last batch is filled up with its own images, for which nothing is compiled anew.
+        # A shorter last batch is filled up with its own images, to be compiled once.
         filled = np.resize(pixels, (batch, *pixels.shape[1:]))
         for name, (maxima, peak, *outside) in function(filled).items():
             peaks[name].append(peak[: len(pixels)])
@@ -97,7 +97,7 @@ def measure(
 def _activity(
     subject: Subject, call: LayerCall, peaks: NDArray[Any], maxima: Any, saturated: Any
 ) -> UnitActivity:
-    """What the units of a call do, from the largest outputs of each image."""
+    """Return the activity of a call's units from the largest outputs of each image."""
     subject.check_finite(peaks, call.name)
     return UnitActivity(
         call=call,
@@ -109,10 +109,10 @@ def _activity(
 
 
 def _reduced(subject: Subject, calls: Sequence[LayerCall], pixels: Tensor) -> dict[str, Any]:
-    """What is kept of each activation, so that the outputs themselves need not leave the device.
+    """Reduce each activation on the device.
 
-    The largest output of each unit, (*shape), and of each image and channel, (n, channels); where
-    there are bounds, the share of saturated outputs of each image and channel, too.
+    Return the largest output of each unit, (*shape), and of each image and channel, (n, channels);
+    with bounds, also the share of saturated outputs of each image and channel.
     """
     ops = subject.keras.ops
     values = subject.run(pixels, watch=[call.name for call in calls])

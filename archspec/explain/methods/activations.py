@@ -1,4 +1,4 @@
-"""Activations: the maps of layers for images, and the units that no image of a data set reaches."""
+"""Activations: feature maps of layers, and units that no image of a data set activates."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FIRST: Final = 2
-"""How many of the first layers are shown where none are named, beside the last one with places."""
+"""Default number of first layers that are shown, beside the last one that has maps."""
 
 SHOWN: Final = 256
-"""How many channels of a layer are shown, at most."""
+"""Largest number of channels of a layer that are shown."""
 
 LISTED: Final = 12
-"""How many dead channels of a layer a row of the table names."""
+"""Largest number of dead channels that a row of the table names."""
 
 
 @method
@@ -38,13 +38,13 @@ def activations(
     dead: bool = False,
     **common: Unpack[Common],
 ) -> Gallery:
-    """Return what chosen layers make of images, and which units no image reaches.
+    """Return feature maps of layers, and the units that no image activates.
 
-    A map of a channel is what the layer puts out at each place, after its activation. With
-    `dead=True`, all images of the part of the data are run as well: a unit behind a ReLU is dead
-    where its largest output over all of them is 0, and a channel where all of its units are, so
-    that no gradient reaches it. A unit of a leaky ReLU, ELU or swish is never called dead. An
-    output of tanh or sigmoid is saturated within 0.5 % of its range from a bound.
+    The map of a channel is its output at each position, after the activation. With `dead=True`, all
+    images of the part of the data are run as well: a unit behind a ReLU is dead if its largest
+    output over all of them is 0, and a channel if all of its units are, so that it gets no
+    gradient. Units of a leaky ReLU, ELU or swish cannot be dead. An output of tanh or sigmoid is
+    saturated within 0.5 % of its range from a bound.
 
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
@@ -82,14 +82,14 @@ def activations(
 
 
 def default_layers(circuit: Circuit) -> list[LayerCall]:
-    """The first activations that have places and the last one; without any, all layers' outputs."""
+    """Return the first activations that have maps and the last one, or else all layers."""
     calls = activations_of(circuit) or [call for call in circuit.calls.values() if call.weights]
     maps = [call for call in calls if len(call.shape) > 1]
     return [*maps[:FIRST], *maps[FIRST:][-1:]] or list(calls)
 
 
 def _maps(study: Study, chosen: Sequence[LayerCall], scale: str) -> Iterator[Exhibit]:
-    """An exhibit for each image."""
+    """Yield an exhibit for each image."""
     subject, samples = study.subject, study.samples
     names = [call.name for call in chosen]
     function = compiled(
@@ -100,7 +100,7 @@ def _maps(study: Study, chosen: Sequence[LayerCall], scale: str) -> Iterator[Exh
         scores = subject.scores(pixels, study.batch)
         for at, number in enumerate(numbers):
             pictures = [picture(call, outputs[call.name][at], scale) for call in chosen]
-            # A network that tells no classes apart has maps all the same.
+            # A network that is no classifier has maps too.
             known = subject.network.classes
             facts = study.facts_of(scores[at], int(scores[at].argmax())) if known else {}
             result = f"maps of {', '.join(names)}"
@@ -116,7 +116,7 @@ def _maps(study: Study, chosen: Sequence[LayerCall], scale: str) -> Iterator[Exh
 
 
 def picture(call: LayerCall, values: NDArray[Any], scale: str) -> Picture:
-    """What a layer puts out for one image: a grid of its channels, or a strip of its units."""
+    """Return a layer's output for one image: a grid of its channels, or a strip of its units."""
     import numpy as np  # noqa: PLC0415
 
     values = values.astype(np.float32)
@@ -134,7 +134,7 @@ def picture(call: LayerCall, values: NDArray[Any], scale: str) -> Picture:
         return Picture(stem, title, values, look, facts, limits)
     maps = np.moveaxis(values, -1, 0)
     title += f" of {'x'.join(map(str, maps.shape[1:]))}"
-    if values.ndim == 2:  # a signal: a row for each channel, as time runs to the right
+    if values.ndim == 2:  # a signal: a row for each channel, time to the right
         return Picture(stem, f"{title}, one below the other", maps, look, facts, limits)
     kept = np.arange(channels)
     if channels > SHOWN:
@@ -154,7 +154,7 @@ def picture(call: LayerCall, values: NDArray[Any], scale: str) -> Picture:
 
 
 def _units(study: Study) -> Exhibit:
-    """What the units do over the whole part of the data."""
+    """Return the activity of the units over the whole part of the data."""
     samples = study.samples
     if samples.part:
         samples = study.load(samples.part, most=None)
@@ -164,98 +164,74 @@ def _units(study: Study) -> Exhibit:
             f"{study.subject.name} has no activations but those of its scores: no unit of it can "
             "be dead or saturated; leave out `dead=True`"
         )
-    result = measure(study.subject, calls, samples, study.batch, study.tick)
-    where = samples.where or "all images"
-    dying = [each for each in result if each.dead_channels is not None]
-    bounded = [each.saturated.mean() for each in result if each.saturated is not None]
+    activities = measure(study.subject, calls, samples, study.batch, study.tick)
+    dead = {
+        each.call.name: len(each.dead_channels)
+        for each in activities
+        if each.dead_channels is not None
+    }
+    saturated = {
+        each.call.name: float(each.saturated.mean())
+        for each in activities
+        if each.saturated is not None
+    }
     facts: dict[str, Any] = {"images": len(samples)}
     lines = []
-    if dying:
-        count = sum(len(each.maxima) for each in dying)
-        facts["dead"] = sum(map(_dead_count, dying))
-        where_dead = ", ".join(f"{each.call.name} {_dead_count(each)}" for each in dying)
-        lines.append(f"{facts['dead']} of {count} channels behind ReLUs dead ({where_dead})")
-    if bounded:
-        facts["saturated"] = float(sum(bounded) / len(bounded))
-        by_layer = ", ".join(
-            f"{each.call.name} {each.saturated.mean():.1%}"
-            for each in result
-            if each.saturated is not None
-        )
+    if dead:
+        count = sum(len(each.maxima) for each in activities if each.call.name in dead)
+        facts["dead"] = sum(dead.values())
+        by_layer = ", ".join(f"{name} {number}" for name, number in dead.items())
+        lines.append(f"{facts['dead']} of {count} channels behind ReLUs dead ({by_layer})")
+    if saturated:
+        facts["saturated"] = sum(saturated.values()) / len(saturated)
+        by_layer = ", ".join(f"{name} {share:.1%}" for name, share in saturated.items())
         lines.append(f"outputs saturated: {by_layer}")
     if not lines:
         lines.append("no unit can be dead or saturated: there is neither a ReLU nor a bound")
     summary = f"{len(samples):,} images: {'; '.join(lines)}"
-    return Exhibit(where, summary, [_layers(result), _rows(result, samples)], facts)
+    tables = [_layers(activities), _channels(activities, samples)]
+    return Exhibit(samples.where or "all images", summary, tables, facts)
 
 
-def _dead_count(activity: UnitActivity) -> int:
-    channels = activity.dead_channels
-    return 0 if channels is None else len(channels)
-
-
-def _layers(result: Sequence[UnitActivity]) -> Table:
-    """A row for each activation."""
-    columns = [
-        "layer",
-        "activation",
-        "shape",
-        "channels",
-        "dead channels",
-        "share of channels dead",
-        "share of units dead",
-        "saturated",
-        "largest",
-        "which are dead",
-    ]
-    rows = []
-    for each in result:
-        dead = each.dead_channels
+def _layers(activities: Sequence[UnitActivity]) -> Table:
+    """Return a row for each activation."""
+    rows: list[dict[str, Any]] = []
+    for each in activities:
+        dead, channels = each.dead_channels, len(each.maxima)
         listed = [] if dead is None else [str(number) for number in dead[:LISTED]]
         if dead is not None and len(dead) > LISTED:
             listed.append(f"and {len(dead) - LISTED} more")
-        rows.append(
-            [
-                each.call.name,
-                each.call.activation,
-                "x".join(map(str, each.call.shape)),
-                len(each.maxima),
-                None if dead is None else len(dead),
-                None if dead is None else len(dead) / len(each.maxima),
-                each.dead_units,
-                None if each.saturated is None else float(each.saturated.mean()),
-                float(each.maxima.max()),
-                ", ".join(listed),
-            ]
-        )
-    return Table("layers", "activations over all images", columns, rows)
+        row = {
+            "layer": each.call.name,
+            "activation": each.call.activation,
+            "shape": "x".join(map(str, each.call.shape)),
+            "channels": channels,
+            "dead channels": None if dead is None else len(dead),
+            "share of channels dead": None if dead is None else len(dead) / channels,
+            "share of units dead": each.dead_units,
+            "saturated": None if each.saturated is None else float(each.saturated.mean()),
+            "largest": float(each.maxima.max()),
+            "which are dead": ", ".join(listed),
+        }
+        rows.append(row)
+    return Table.of_rows("layers", "activations over all images", rows)
 
 
-def _rows(result: Sequence[UnitActivity], samples: Samples) -> Table:
-    """A row for each channel: the units of a fully connected layer are its channels."""
-    columns = [
-        "layer",
-        "channel",
-        "largest",
-        "image",
-        "dead",
-        "share of units dead",
-        "saturated",
-    ]
-    rows: list[list[Any]] = []
-    for each in result:
+def _channels(activities: Sequence[UnitActivity], samples: Samples) -> Table:
+    """Return a row for each channel, where a unit of a fully connected layer is a channel."""
+    rows: list[dict[str, Any]] = []
+    for each in activities:
         silent = (each.unit_maxima <= 0).reshape(-1, len(each.maxima)).mean(axis=0)
         can_die = each.call.rectifier is not None
         for channel, largest in enumerate(each.maxima):
-            rows.append(
-                [
-                    each.call.name,
-                    channel,
-                    float(largest),
-                    samples.names[each.strongest[channel]],
-                    bool(largest <= 0) if can_die else None,
-                    float(silent[channel]) if can_die else None,
-                    None if each.saturated is None else float(each.saturated[channel]),
-                ]
-            )
-    return Table("units", "largest activation of each channel, and its image", columns, rows)
+            row = {
+                "layer": each.call.name,
+                "channel": channel,
+                "largest": float(largest),
+                "image": samples.names[each.strongest[channel]],
+                "dead": bool(largest <= 0) if can_die else None,
+                "share of units dead": float(silent[channel]) if can_die else None,
+                "saturated": None if each.saturated is None else float(each.saturated[channel]),
+            }
+            rows.append(row)
+    return Table.of_rows("units", "largest activation of each channel, and its image", rows)

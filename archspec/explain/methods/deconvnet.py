@@ -1,4 +1,4 @@
-"""Deconvnet: which pixels excite a class or a unit, by a network run backwards."""
+"""Deconvnet: pixels that excite a class or a unit, by a network run backwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embedding: which images a layer takes for alike, and all of them on one map."""
+"""Embedding: images that are similar to a layer, and all images on one map."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 
 MOST: Final = 5_000
-"""Images that are drawn of more: scikit-learn's t-SNE of them takes a minute or two."""
+"""Default largest number of images: scikit-learn's t-SNE of them takes a minute or two."""
 
 MOST_FAST: Final = 20_000
-"""The same where openTSNE is installed."""
+"""Default largest number of images where openTSNE is installed."""
 
 FASTER: Final = "openTSNE is faster for many: pip install 'keras-archspec[tsne]'"
 
 MEMORY: Final = 2**29
-"""Bytes of pixels, and of features, at most."""
+"""Largest number of bytes of pixels, and of features."""
 
 
 @method
@@ -45,14 +45,14 @@ def embed(
     sample: Annotated[int | None, Allowed(2, 100_000)] = None,
     **common: Unpack[Common],
 ) -> Gallery:
-    """Return which images a layer takes for alike: neighbours, PCA, t-SNE, a map to explore.
+    """Return images that are similar to a layer: neighbours, PCA, t-SNE, a map to explore.
 
     The features of an image are the outputs of a layer, flattened; by default of the penultimate
-    one, after its activation. Its nearest neighbours in features are set against those in pixels,
-    and the share of neighbours of the same class says how much better features tell classes apart.
+    one, after its activation. Its nearest neighbours in features are compared with those in
+    pixels, by the share of neighbours of the same class.
     PCA and t-SNE (van der Maaten and Hinton 2008, after PCA to 50 dimensions) put all images on a
-    plane; trustworthiness says how far neighbours there are neighbours in the features. In a map of
-    t-SNE distances between groups and sizes of groups mean nothing.
+    plane; trustworthiness measures how far neighbours on it are neighbours in the features. In a
+    map of t-SNE, distances between groups and sizes of groups mean nothing.
 
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
@@ -96,8 +96,8 @@ def embed(
         )
     if chosen.labels is None:
         notes.append(
-            "the images have no labels, so nothing is said of agreement; `data=FOLDER` takes the "
-            "labels of a folder of classes"
+            "the images have no labels, so there is no agreement; `data=FOLDER` takes the labels "
+            "of a folder of classes"
         )
 
     def exhibits() -> Iterator[Exhibit]:
@@ -130,7 +130,7 @@ def embed(
 def _chosen(
     study: Study, call: LayerCall, sample: int | None, tsne: str
 ) -> tuple[Samples, list[str]]:
-    """The images that are embedded: all, or as many as time and memory allow."""
+    """Return the images to embed, all or as many as time and memory allow, and notes."""
     samples = study.all_samples
     total = len(samples)
     is_fast = tsne in {"auto", "open"} and embedding.has_open_tsne()
@@ -149,7 +149,7 @@ def _chosen(
 
 
 def _perplexity(given: float | None, count: int, notes: list[str]) -> float | None:
-    """The perplexity of so many points; None where they are too few for t-SNE."""
+    """Return the perplexity for so many points; None if they are too few for t-SNE."""
     if given is not None:
         if given >= count:
             raise UsageError(
@@ -163,7 +163,7 @@ def _perplexity(given: float | None, count: int, notes: list[str]) -> float | No
 
 
 def _explorer(points: Points, views: Sequence[View]) -> Exhibit:
-    """The page whose points show their images."""
+    """Return the page whose points show their images."""
     explorer = renderer("gallery.explorer")
     shown, numbers = points.at_most(explorer.MOST)
     total = len(points.samples)
@@ -173,7 +173,7 @@ def _explorer(points: Points, views: Sequence[View]) -> Exhibit:
         else f"{len(numbers):,} of {total:,} images, drawn by seed {points.study.seed}."
     )
     page = explorer.Explorer(
-        title=f"What {points.layer} takes for alike",
+        title=f"Images that are similar to {points.layer}",
         about=about,
         names=shown.samples.names,
         images=shown.pixels,

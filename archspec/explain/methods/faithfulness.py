@@ -1,4 +1,4 @@
-"""Faithfulness: whether what attribution maps say of a network holds."""
+"""Faithfulness: tests of attribution maps."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def faithfulness(
     count: Annotated[int, Allowed(1)] = 32,
     **common: Unpack[Common],
 ) -> Gallery:
-    """Return how far attribution maps can be trusted, beside random and beside an edge detector.
+    """Return tests of attribution maps, beside random ones and an edge detector.
 
-    Curves: the probability of the class while the pixels that a map holds for the most important
-    are replaced (deletion: a small area is good) or put into an image without any (insertion: a
-    large one is), against random orders; Petsiuk, Das and Saenko 2018, RISE, section 4.3. Sanity:
+    Curves: the probability of the class while the most important pixels of a map are replaced
+    (deletion: a small area is good) or inserted into an empty image (insertion: a large area is
+    good), against random orders; Petsiuk, Das and Saenko 2018, RISE, section 4.3. Sanity:
     Spearman's correlation of |map| while layers are re-initialised, the last one first: a map of
-    the network has to change; Adebayo et al. 2018, section 3. Pointing: of the left half of an
-    image beside the right half of one of another class, whether a class's map is largest on its
-    half, by chance 50 %; after Zhang et al. 2016, section 4.2. Completeness: what a map's sum
-    misses of the score above that of the baseline, where it should be equal.
+    the network has to change; Adebayo et al. 2018, section 3. Pointing: in joined halves of images
+    of two classes, whether a class's map is largest on its half, by chance 50 %; after Zhang et al.
+    2016, section 4.2. Completeness: the difference of a map's sum and the score above the
+    baseline's, where they should be equal.
 
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
@@ -96,7 +96,7 @@ def faithfulness(
 
 
 def _together(bench: Bench, result: Mapping[str, Verdict]) -> Exhibit:
-    """All methods in one picture and one table."""
+    """Return all methods in one picture and one table."""
     columns = [
         "method",
         "deletion area",

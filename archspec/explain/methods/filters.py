@@ -1,4 +1,4 @@
-"""Filters: the kernels of layers, how strong they are, how noisy, and how much like Gabor waves."""
+"""Filters: kernels of layers, with their norms, their noise, and fitted Gabor functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
 
 FAINT: Final = 0.1
-"""Share of the median norm of a layer, below which a filter is called faint."""
+"""Share of a layer's median norm below which a filter is called faint."""
 
 
 @method
@@ -32,19 +32,19 @@ def filters(
 
     Kernels of the image are shown as images; deeper ones as a row of channels for each of the
     strongest filters; a fully connected layer behind a flattened map as kernels as large as the
-    map. On a scale of its own a nearly dead filter looks alive: its L2 norm stands below it, and
+    map. On a scale of its own a nearly dead filter looks alive, so its L2 norm stands below it, and
     one below a tenth of the layer's median is called faint.
 
-    A kernel is noisy if neighbouring weights are no more alike than those of 95 % of kernels of
+    A kernel is noisy if its neighbouring weights are no more alike than those of 95 % of kernels of
     white noise of its size. Their likeness is the autocorrelation at a distance of one tap,
     2 sum(v w) / sum(v^2 + w^2) over all pairs of neighbours (v, w) of all channels, in the
-    direction, along an axis or a diagonal, in which it is largest. Of 3x3 kernels of one channel
-    it tells little: 95 % of noise is below 0.83, and Sobel's kernel has 0.80.
+    direction, along an axis or a diagonal, in which it is largest. For 3x3 kernels of one
+    channel it says little: 95 % of noise is below 0.83, and Sobel's kernel has 0.80.
 
     With `gabor=True`, a exp(-(x'^2 + (g y')^2) / 2 s^2) cos(2 pi x' / l + phi) + b is fitted to
     each kernel that has at most 4 channels (of several, to the pattern that explains most of them),
-    by least squares from 8 starts; R^2 stands beside that of 20 kernels of white noise of the same
-    size. Numbers of 3x3 weights are as many as the parameters, with the centre: it takes 5x5.
+    by least squares from 8 starts; R^2 is given beside that of 20 kernels of white noise of the
+    same size. It takes 5x5 weights: 3x3 are as many as the parameters.
 
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
@@ -98,7 +98,7 @@ def filters(
 
 
 def no_gabor(kernels: Kernels) -> str | None:
-    """Why no Gabor function can be fitted to the kernels of a layer."""
+    """Return why no Gabor function can be fitted to the kernels of a layer; None if one can."""
     least = gabors.SMALLEST
     if len(kernels.space) != 2:
         return "a Gabor function is of two dimensions, and its kernels are not"
@@ -116,7 +116,7 @@ def no_gabor(kernels: Kernels) -> str | None:
 def _exhibit(
     study: Study, kernels: Kernels, scale: str, most: int | None, tick: Callable[[], None] | None
 ) -> Exhibit:
-    """What is shown and said of a layer; `tick` is there for Gabor functions to be fitted."""
+    """Return the exhibit of a layer, with Gabor functions if there is a `tick` for them."""
     import numpy as np  # noqa: PLC0415
 
     norms = kernels.norms
@@ -159,7 +159,7 @@ def _exhibit(
 def _gabors(
     study: Study, kernels: Kernels, tick: Callable[[], None]
 ) -> tuple[list[gabors.Fit | None], dict[str, float]]:
-    """The Gabor function of each filter, and how good they are, beside those of white noise."""
+    """Return the Gabor function of each filter, and R^2 beside that of white noise."""
     import numpy as np  # noqa: PLC0415
 
     fits = []
@@ -177,7 +177,7 @@ def _gabors(
 
 
 def _fitted(fits: Sequence[gabors.Fit | None]) -> Picture:
-    """The Gabor functions, as the kernels are shown."""
+    """Return the Gabor functions as a picture, like the kernels."""
     import numpy as np  # noqa: PLC0415
 
     kept = [(number, each) for number, each in enumerate(fits) if each][:MOST]
@@ -192,6 +192,6 @@ def _fitted(fits: Sequence[gabors.Fit | None]) -> Picture:
 
 
 def _parameters(fits: Sequence[gabors.Fit | None]) -> dict[str, list[float | None]]:
-    """The columns of the table that tell of the Gabor functions."""
+    """Return the table's columns on the Gabor functions."""
     names = ("r2", "wavelength", "orientation", "phase", "sigma", "aspect", "amplitude", "offset")
     return {f"gabor {name}": [getattr(each, name, None) for each in fits] for name in names}

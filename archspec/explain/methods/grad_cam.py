@@ -1,4 +1,4 @@
-"""Grad-CAM: where the maps of a layer speak for a class."""
+"""Grad-CAM: regions in which a layer's maps raise the score of a class."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def grad_cam(
     layer: LayerName = None,
     **common: Unpack[Common],
 ) -> Gallery:
-    """Return where the maps of a layer speak for a class.
+    """Return regions in which the maps of a layer raise the score of a class.
 
     The maps A_k of the layer are summed with weights, the mean over all positions of d score / d
     A_k, and what is below 0 is cut off. For a layer that is followed by global average pooling and
@@ -47,8 +47,7 @@ def grad_cam(
         extent, and the map itself.
 
     Raises:
-        UsageError: there is no such run, image, class or layer, or the layer's values have no place
-            in the image.
+        UsageError: there is no such run, image, class or layer, or the layer has no maps.
 
     """
     study = Study.open(run, images, **common)

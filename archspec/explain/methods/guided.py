@@ -1,4 +1,4 @@
-"""Guided backpropagation: which pixels excite a class or a unit, without what inhibits it."""
+"""Guided backpropagation: pixels that excite a class or a unit, without inhibition."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def guided(
     units: Annotated[int, Allowed(1)] = SHOWN,
     **common: Unpack[Common],
 ) -> Gallery:
-    """Return gradients of a class or of units from which all that inhibits them is removed.
+    """Return gradients of a class or of units from which all inhibition is removed.
 
     The gradient of the score before the softmax, where each ReLU lets through what is above 0 of
     the gradient that comes back to it, if its input was above 0 as well. Springenberg, Dosovitskiy,
     Brox and Riedmiller 2014, Striving for simplicity, section 3.4. Such maps are sharp, but hardly
-    depend on the class, nor on the last layers' weights: see `faithfulness`.
+    depend on the class or the last layers' weights: see `faithfulness`.
 
     With `layer=`, units of that layer are projected instead: from the one place where a unit is
     strongest in an image, with its value there, all other values of the layer being 0. The nine

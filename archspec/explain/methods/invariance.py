@@ -1,4 +1,4 @@
-"""Invariance: how much a network minds that images are moved, turned, scaled, redrawn, or noisy."""
+"""Invariance: accuracy on images that are moved, rotated, scaled, redrawn, or noisy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archspec.evaluation.evaluation import batch_of
 from archspec.explain.distortion_curves import Sweeps
 from archspec.explain.distortions import Distortion, Ground, amounts, ground
 from archspec.explain.gallery import Exhibit, Gallery
-from archspec.explain.method import Allowed, PixelValue, method
+from archspec.explain.method import Allowed, method
 from archspec.explain.samples import ImagesLike, Samples, drawn
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BY: Final = ("translation", "rotation", "scale", "squeeze", "stroke", "noise")
 
 LOOKED_AT: Final = 256
-"""Images whose border is looked at for the background."""
+"""Number of images whose border determines the background."""
 
 
 @method
@@ -39,7 +39,7 @@ def invariance(
     stroke: Annotated[int | None, Allowed(1, 32)] = None,
     noise: Annotated[float, Allowed(1e-3, 10)] = 0.5,
     steps: Annotated[int, Allowed(1, 100)] = 6,
-    background: PixelValue | None = None,
+    background: Annotated[str | float | None, Allowed(metavar="VALUE")] = None,
     sample: Annotated[int, Allowed(1)] = 10_000,
     **common: Unpack[Common],
 ) -> Gallery:
@@ -47,14 +47,14 @@ def invariance(
 
     The changes: translation in x and y, rotation about the centre, scale, squeeze (width against
     height), stroke width (grey dilation and erosion by a disc), and normal noise. Raw pixels are
-    changed, interpolated once, and background comes into sight. At no change the accuracy is that
-    of `archspec evaluate`, to the last bit. How LeNet-5 fares so is shown by LeCun et al. 1998,
+    changed and interpolated once, and background comes into sight. Without change, the accuracy
+    equals that of `archspec evaluate` to the last bit. Results for LeNet-5: LeCun et al. 1998,
     Gradient-based learning applied to document recognition, section III.E and figure 13.
 
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-99`; the whole test
-            part by default. Of images without a class, the one that is found at no change counts.
+            part by default. For images without labels, the class of the unchanged image is used.
         by: a change: `translation`, `rotation`, `scale`, `squeeze`, `stroke` or `noise`; by default
             all of them.
         translation: largest shift, in pixels; by default an eighth of the image.
@@ -116,9 +116,9 @@ def invariance(
 
 
 def _sampled(study: Study, most: int) -> tuple[Samples, list[str]]:
-    """The images, or a sample of them that the seed draws."""
+    """Return the images, or a sample that is drawn by the seed, and notes."""
     samples = study.all_samples
-    _ = study.subject.class_names  # a network that is no classifier is refused
+    _ = study.subject.class_names  # raises where the network is no classifier
     if len(samples) <= most:
         return samples, []
     return samples.only(drawn(len(samples), most, study.seed)), [
@@ -127,7 +127,7 @@ def _sampled(study: Study, most: int) -> tuple[Samples, list[str]]:
 
 
 def _few(count: int) -> NDArray[Any]:
-    """The first image, and others from everywhere."""
+    """Return the numbers of the first image and of others, evenly spaced."""
     import numpy as np  # noqa: PLC0415
 
     return np.arange(0, count, -(-count // LOOKED_AT))
@@ -136,10 +136,10 @@ def _few(count: int) -> NDArray[Any]:
 def _possible(
     study: Study, by: Sequence[str] | None, around: Ground, largest: dict[str, float]
 ) -> tuple[dict[str, float], list[str]]:
-    """The sweeps that there are of images of this shape, with their largest amounts.
+    """Return the changes of images of this shape with their largest amounts, and notes.
 
     Raises:
-        UsageError: one was asked for that there is not, or shifts would leave nothing in sight.
+        UsageError: a chosen change does not exist for the shape, or shifts are as large as it.
 
     """
     shape = study.subject.shape
@@ -170,14 +170,14 @@ def _possible(
 
 
 def _obstacle(name: str, shape: Shape, around: Ground) -> str:
-    """Why there is no such sweep of images of this shape; empty where there is."""
+    """Return why there is no such change of images of this shape; empty if there is."""
     if shape.rank == 0 and name != "noise":
-        return f"vectors of {shape} have no place where to move"
+        return f"vectors of {shape} have no positions"
     if shape.rank == 1 and name not in {"translation", "scale", "noise"}:
-        return f"signals of {shape} have a length alone, and no height"
+        return f"signals of {shape} have a length only, and no height"
     if name == "stroke" and around.value is None:
         return (
-            "strokes need a background, and the border of these images has no single value: say "
-            "it with `background=`"
+            "strokes need a background, and the border of these images has no single value: give "
+            "`background=`"
         )
     return ""

@@ -1,9 +1,8 @@
-"""Inversion: an image made of nothing but the features that a layer has of another one."""
+"""Inversion: an image that is reconstructed from the features of a layer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from archspec.explain.gallery import Exhibit, Fact, Gallery, Item
@@ -33,7 +32,7 @@ def invert(
     start: Annotated[str, Allowed(words=STARTS)] = "noise",
     **common: Unpack[Common],
 ) -> Gallery:
-    """Make an image anew from what a layer computes of it, to see what the layer has kept.
+    """Reconstruct an image from its features in a layer, to show what the layer keeps.
 
     The search descends |f(x) - f(x0)|^2 / |f(x0)|^2 + norm sum|u|^alpha
     + tv sum(dx^2 + dy^2)^(beta/2) by Adam, where f are the layer's outputs, x0 is the image,
@@ -41,9 +40,9 @@ def invert(
     Mahendran and Vedaldi 2015, Understanding deep image representations by inverting them,
     section 3.
 
-    What a layer has thrown away, as signs at a ReLU and places at a max pool, the prior makes up:
-    an image whose features are the same can be another image. So both errors are said: that of
-    the features, and that of the pixels.
+    What a layer loses, such as signs at a ReLU and positions at a max pool, is filled in by the
+    prior: another image can have the same features. So both errors are given, that of the features
+    and that of the pixels.
 
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
@@ -108,8 +107,7 @@ def _exhibit(
             facts["features"] = "all 0: nothing to invert"
         if image.is_another:
             facts["image"] = "another one of the same features"
-        picture = study.picture_of(image.pixels, f"layer{number}", image.layer)
-        items.append(replace(picture, facts=facts))
+        items.append(study.picture_of(image.pixels, f"layer{number}", image.layer, facts=facts))
     return Exhibit(name, "features, pixels off by: " + ", ".join(map(_said, made)), items)
 
 

@@ -1,9 +1,8 @@
-"""Activation maximisation: an image that a class, or any unit, answers to most."""
+"""Activation maximisation: an image that maximises the score of a class, or a unit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Annotated, Unpack
 
 from archspec import arguments
@@ -43,17 +42,17 @@ def maximize(
     seeds: Annotated[int, Allowed(1, 1_000)] = 1,
     **common: Unpack[Common],
 ) -> Gallery:
-    """Make images that a class's score, or a unit of a layer, is largest for.
+    """Make images that maximise the score of a class, or a unit of a layer.
 
-    The search climbs score(image) - l2 |u|^2 - tv sum(dx^2 + dy^2) by Adam, where
-    u = (pixel - origin) / (white - black), and the origin is the training images' mean, or grey.
-    The score is that before the softmax, and a unit's that before its activation, since below 0 a
-    ReLU's gradient is exactly 0. Simonyan, Vedaldi and Zisserman 2013, section 2; jitter as
-    Mordvintsev et al. 2015 and blur as Yosinski et al. 2015 add them.
+    The search climbs score(image) - l2 |u|^2 - tv sum(dx^2 + dy^2) by Adam, where u = (pixel -
+    origin) / (white - black), and the origin is the training images' mean, or grey. The score of a
+    class is that before the softmax, and that of a unit the value before its activation, since
+    below 0 a ReLU's gradient is exactly 0. Simonyan, Vedaldi and Zisserman 2013, section 2; jitter
+    as Mordvintsev et al. 2015 and blur as Yosinski et al. 2015 add them.
 
-    The image is one of very many that score as high, and which one depends on the seed; it is not
-    what such objects look like. Its score usually far exceeds that of any real image, which is
-    therefore said beside it.
+    The image is one of very many with such a score, and depends on the seed; it is not what such
+    objects look like. Its score usually far exceeds that of any real image, which is therefore
+    shown beside it.
 
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
@@ -126,7 +125,7 @@ def _jitter(canvas: Canvas, jitter: int | None) -> int:
 def _best(
     study: Study, goal: Goal, numbers: Sequence[int], notes: list[str]
 ) -> dict[int, BestImage]:
-    """The best real images; a note where there are none, which the search itself does not need."""
+    """Return the best real images, or a note if there are none, which are not necessary."""
     try:
         return best_images(study, goal, numbers)
     except UsageError as error:
@@ -139,10 +138,12 @@ def _best(
 def _exhibit(
     study: Study, goal: Goal, number: int, made: Sequence[MaximizedImage], best: BestImage | None
 ) -> Exhibit:
-    """The images of a class or unit for every seed, beside the best real one."""
+    """Return the images of a class or unit for every seed, with the best real one."""
     items: list[Item] = [
-        replace(
-            study.picture_of(image.pixels, f"seed{image.seed}", f"image of seed {image.seed}"),
+        study.picture_of(
+            image.pixels,
+            f"seed{image.seed}",
+            f"image of seed {image.seed}",
             facts=_facts(study, goal, number, image),
         )
         for image in made
@@ -153,8 +154,8 @@ def _exhibit(
         summary += f", probability {top.shares[number]:.1%}"
     if best:
         summary += f"; the best real image, {best.name}, has {best.score:.3g}"
-        real = study.picture_of(best.pixels, "real", f"best real image, {best.name}")
-        items.append(replace(real, facts={"score": best.score}))
+        title, facts = f"best real image, {best.name}", {"score": best.score}
+        items.append(study.picture_of(best.pixels, "real", title, facts=facts))
     if not any(image.has_slope for image in made):
         summary += "; the gradient is 0 all the way: name the layer before the ReLU"
     return Exhibit(goal.name(number), summary, items)
@@ -172,7 +173,7 @@ def _facts(study: Study, goal: Goal, number: int, image: MaximizedImage) -> dict
 def _together(
     study: Study, goal: Goal, numbers: Sequence[int], made: Sequence[MaximizedImage]
 ) -> Exhibit:
-    """The first image of each class or unit in one picture."""
+    """Return the first image of each class or unit in one picture."""
     import numpy as np  # noqa: PLC0415
 
     what = f"units of {goal.layer}" if goal.layer else "classes"

@@ -1,4 +1,4 @@
-"""Occlusion: what a network says where a patch hides a part of the image."""
+"""Occlusion: the answers of a network while a patch hides a part of the image."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def occlusion(
     layer: LayerName = None,
     **common: Unpack[Common],
 ) -> Gallery:
-    """Return what a network says of an image while a patch hides a part of it, at each position.
+    """Return the answers of a network while a patch hides a part of an image, at each position.
 
     The last position of each row and column is flush with the border, so that every pixel is
     hidden, unless the stride is larger than the patch. A map has one value for each position: the

@@ -1,4 +1,4 @@
-"""Overview: what is cheap to see of an image and a network, on one page."""
+"""Overview: what is quick to compute of an image and a network, on one page."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOP: Final = 5
-"""Classes that are listed, the most probable first."""
+"""Number of classes that are listed, the most probable first."""
 
 NOISY: Final = 10
-"""Noisy copies for smoothgrad: enough to see, a fifth of its usual cost."""
+"""Number of noisy copies for smoothgrad: enough to see, at a fifth of its usual cost."""
 
 NEAREST: Final = 8
-"""Neighbours that are shown."""
+"""Number of neighbours that are shown."""
 
 SEARCHED: Final = 1_000
-"""Images of the data among which neighbours are looked for, at most."""
+"""Largest number of images of the data among which neighbours are searched."""
 
 PIXELS: Final = 2**24
-"""Values of the pixels of these images, at most: of 224x224x3, they are 111 images."""
+"""Largest number of pixel values of these images: 111 images of 224x224x3."""
 
 PARTS: Final[dict[str, tuple[Callable[..., Gallery], dict[str, Any], int]]] = {
     "saliency": (saliency, {}, 1),
@@ -49,7 +49,7 @@ PARTS: Final[dict[str, tuple[Callable[..., Gallery], dict[str, Any], int]]] = {
     "guided": (guided, {}, 1),
     "occlusion": (occlusion, {}, 2),
 }
-"""Methods of a class's score: what they are told, and how many of their pictures are taken."""
+"""Attribution methods: function, arguments, and number of its pictures that are shown."""
 
 
 @method
@@ -61,13 +61,13 @@ def overview(
     layer: LayerName = None,
     **common: Unpack[Common],
 ) -> Gallery:
-    """Return what is cheap to see, on one page: classes, maps, filters, attributions, neighbours.
+    """Return classes, maps, filters, attributions and neighbours of images, on one page.
 
     For each image: the most probable classes, the maps of the first and the last layer that has
     any, saliency, SmoothGrad of 10 copies, Grad-CAM, guided backpropagation, occlusion, and the
     nearest neighbours in features among up to 1,000 images of the data. Of the network: the first
-    filters. Each is what the method of that name gives. What cannot be shown of this network is
-    said, and the rest is shown.
+    filters. Each is the result of the method of that name. Notes name what a network
+    does not allow; the rest is shown.
 
     Args:
         run: a run, its folder, a .keras file, a Keras model, or a spec.
@@ -103,7 +103,7 @@ class _Work:
     target: str | int | None
     layer: str | None
     notes: list[str] = field(default_factory=list)
-    """Which parts are missing, and why."""
+    """Parts that are missing, with the reasons."""
     done: int = 0
 
     def exhibits(self) -> Iterator[Exhibit]:
@@ -116,7 +116,7 @@ class _Work:
             yield replace(first, summary=f"first filters: {first.summary}")
 
     def _part(self, name: str, make: Callable[[], Any]) -> Any:
-        """A part, or None where it cannot be; which is noted."""
+        """Return a part, or None with a note if the network does not allow it."""
         try:
             result = make()
         except UsageError as error:
@@ -127,7 +127,7 @@ class _Work:
         return result
 
     def _of_image(self, number: int, scores: NDArray[Any], near: Sequence[Item]) -> Exhibit:
-        """What is shown of one image."""
+        """Return the exhibit of one image."""
         study, subject = self.study, self.study.subject
         shares = subject.probabilities(scores[None])[0]
         chosen = study.target(self.target, scores)
@@ -155,14 +155,14 @@ class _Work:
         )
 
     def _taken(self, name: str, one: Samples, target: int) -> list[Item]:
-        """The first pictures of a method, beside the image itself."""
+        """Return the first pictures of a method behind the image itself."""
         function, options, count = PARTS[name]
         common = {"batch": self.study.batch, "seed": self.study.seed}
         result = function(self.study.subject, one, target=target, **options, **common)
         return [_named(name, item) for each in result for item in each.items[1 : count + 1]]
 
     def _activations(self, one: Samples) -> list[Item]:
-        """The maps of the first layer and of the last one that has any."""
+        """Return the maps of the first layer and of the last one that has any."""
         calls = default_layers(self.study.subject.circuit)
         if not calls:
             raise UsageError(f"{self.study.subject.name} has no layer with weights")
@@ -171,12 +171,12 @@ class _Work:
         return [item for each in result for item in each.items[1:]]
 
     def _filters(self) -> Gallery:
-        """The kernels of the first layer that has any."""
+        """Return the kernels of the first layer that has any."""
         subject = self.study.subject
         return filters(subject, layer=[chosen_kernels(subject, None)[0].call.name])
 
     def _neighbours(self) -> list[list[Item]]:
-        """Return the nearest images of the data, in the features of a layer, for each image."""
+        """Return for each image the nearest images of the data, in the features of a layer."""
         study, subject, queries = self.study, self.study.subject, self.samples
         call = subject.penultimate if self.layer is None else subject.layer(self.layer)
         data = study.load("test" if study.data is None else "all", most=None)
@@ -210,7 +210,7 @@ class _Work:
 
 
 def _named(method: str, item: Item) -> Item:
-    """A picture of a method, called after it."""
+    """Return a picture of a method, named after it."""
     if item.name == item.title == method:
         return item
     name = method if item.name == method else f"{method}-{item.name}"

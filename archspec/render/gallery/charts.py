@@ -1,4 +1,4 @@
-"""Curves and dots as PNG, and they and tables as CSV."""
+"""Charts as PNG; charts and tables as CSV."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from archspec.render.gallery.drawing import shortened
 from archspec.text import csv_lines
 
 TITLE_LETTER_INCHES: Final = 0.1
-"""Width of a letter of a title, about."""
+"""Approximate width of a letter of a title."""
 
 DASHES: Final[tuple[figures.Dashes, ...]] = ("-", (0, (5, 2)), (0, (1, 1)))
-"""Styles of lines: those of one colour differ in them."""
+"""Styles of lines, which tell lines of one color apart."""
 
 LETTER_INCHES: Final = 0.075
-"""Width of a letter in the name of a line, about."""
+"""Approximate width of a letter in the name of a line."""
 
 LONGEST: Final = 24
-"""Characters of a name beside a chart."""
+"""Largest number of characters of a name beside a chart."""
 
 MOST_LISTED: Final = 28
-"""Names that fit beside a scatter plot."""
+"""Largest number of names beside a scatter plot."""
 
 MARKS: Final = "os^Dv"
-"""Shapes of dots. Their number and that of the colours have no common factor: 40 pairs."""
+"""Shapes of dots, which make 40 different pairs with the colors."""
 
 MARKS_LARGE: Final = 60
-"""Dots of a group from which on they are small."""
+"""Number of dots of a group from which they are drawn small."""
 
 COLOURS: Final = (
     "#0b4a80",
@@ -44,11 +44,11 @@ COLOURS: Final = (
     "#c2185b",
     "#00838f",
 )
-"""Colours of lines, which the colour-blind can tell apart in this order."""
+"""Colors of lines, distinguishable for the color-blind in this order."""
 
 
 def chart_png(chart: Chart) -> bytes:
-    """Curves as the bytes of a PNG file."""
+    """Return a chart as a PNG file."""
     with tempfile.TemporaryDirectory() as folder:
         svg, png_path = Path(folder, "chart.svg"), Path(folder, "chart.png")
         (_scatter if chart.scattered else _draw)(chart, svg, png_path)
@@ -90,7 +90,7 @@ def _draw(chart: Chart, svg: Path, png_path: Path) -> None:
 
 
 def _scatter(chart: Chart, svg: Path, png_path: Path) -> None:
-    """Dots on a plane, both axes on one scale, each line's in a colour and a shape of its own."""
+    """Draw dots on a plane with equal axes, each line in a color and shape of its own."""
     import numpy as np  # noqa: PLC0415
 
     names = [shortened(name, LONGEST) for name in chart.lines]
@@ -132,13 +132,13 @@ def _scatter(chart: Chart, svg: Path, png_path: Path) -> None:
 
 
 def chart_csv(chart: Chart) -> str:
-    """The points of all lines: a row each."""
+    """Return the points of all lines as CSV, a row each."""
     rows = [[name, x, y] for name, points in chart.lines.items() for x, y in points]
     return _csv(["line", chart.x_label, chart.y_label], rows)
 
 
 def table_csv(table: Table) -> str:
-    """The rows of a table."""
+    """Return the rows of a table as CSV."""
     return _csv(table.columns, table.rows)
 
 

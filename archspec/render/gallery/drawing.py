@@ -1,4 +1,4 @@
-"""Values with a place in an image, as PNG."""
+"""Pictures as PNG."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SMALLEST: Final = 224
-"""Pixels of a picture's longer side, at least: each value becomes a square of several."""
+"""Smallest longer side of a picture, for which each value becomes a square of pixels."""
 
 LARGEST: Final = 1_024
-"""Pixels of a picture's longer side, or of a row of tiles, at most."""
+"""Largest longer side of a picture, or of a row of tiles, in pixels."""
 
 TILE: Final = 64
-"""Pixels of a tile's longer side, at least."""
+"""Smallest longer side of a tile, in pixels."""
 
 SMALL_TILE: Final = 40
-"""The same in a grid of more than `MANY` tiles."""
+"""Smallest longer side of a tile in a grid of more than `MANY` tiles."""
 
 MANY: Final = 100
 
 MOST_TILES: Final = 4_096
-"""Tiles of a picture that are drawn."""
+"""Largest number of tiles of a picture that are drawn."""
 
 MOST_LETTERS: Final = 80
-"""Letters of a name below a tile that are looked at."""
+"""Largest number of letters of a name below a tile."""
 
 STRIP: Final = 12
-"""Pixels of the height of a vector."""
+"""Height of a vector in pixels."""
 
 GAP: Final = 4
 """Pixels between tiles."""
 
 BACKGROUND: Final = "#ebebeb"
-"""Between tiles: white is a value."""
+"""Color between tiles, other than white, which is a value."""
 
 LETTERS: Final = 11
-"""Pixels of the height of the letters below tiles."""
+"""Height of the letters below tiles in pixels."""
 
 PERCENTILE: Final = 99
-"""Percentile of absolute values: what is stronger is shown as strong as this."""
+"""Percentile of absolute values at which colors are clipped."""
 
 OVERLAY: Final = 0.6
-"""How much of the colour a map has where it is strongest, over an image."""
+"""Opacity of a map over an image where it is strongest."""
 
 
 def limits_of(picture: Picture) -> tuple[float, float]:
-    """Values that are shown as black and white, or as nothing and the strongest colour."""
+    """Return the values that are shown as black and white, or as 0 and the strongest color."""
     import numpy as np  # noqa: PLC0415
 
     if picture.limits is not None:
@@ -74,7 +74,7 @@ def limits_of(picture: Picture) -> tuple[float, float]:
 
 
 def scale_of(picture: Picture) -> str:
-    """What the colours mean, in words that stand under the picture."""
+    """Return the meaning of the colors, as text below the picture."""
     parts = [
         _colours_of(picture),
         _reduction(picture.look, picture.values.shape[picture.tiles is not None :]),
@@ -112,7 +112,7 @@ def _colours_of(picture: Picture) -> str:
 
 
 def _ranked(picture: Picture) -> list[tuple[int, int]]:
-    """The classes that occur and how often, the most frequent one first."""
+    """Return the classes and their counts, the most frequent one first."""
     import numpy as np  # noqa: PLC0415
 
     numbers, counts = np.unique(picture.values.astype(int), return_counts=True)
@@ -121,7 +121,7 @@ def _ranked(picture: Picture) -> list[tuple[int, int]]:
 
 
 def _classes_of(picture: Picture) -> str:
-    """Which colour is which class, and how many values have it."""
+    """Return the color of each class, and its number of values."""
     ranked = _ranked(picture)
     parts = [
         f"{colour} {picture.names[number] if picture.names else number} ({count:,})"
@@ -143,17 +143,17 @@ TEN: Final[dict[str, str]] = {
     "olive": "#bcbd22",
     "cyan": "#17becf",
 }
-"""Colours that have a name, for the classes that occur most."""
+"""Colors by name, for the most frequent classes."""
 
 
 def _has_colours(picture: Picture) -> bool:
-    """Whether values have an axis of three colours."""
+    """Return whether values have an axis of three colors."""
     shape = picture.values.shape[picture.tiles is not None :]
     return len(shape) == 3 and shape[-1] == 3
 
 
 def png(picture: Picture) -> bytes:
-    """A picture as the bytes of a PNG file."""
+    """Return a picture as a PNG file."""
     from PIL import Image  # noqa: PLC0415
 
     colours = coloured(picture)
@@ -163,7 +163,7 @@ def png(picture: Picture) -> bytes:
 
 
 def coloured(picture: Picture) -> NDArray[Any]:
-    """(height, width, 3) bytes."""
+    """Return a picture as (height, width, 3) bytes."""
     values, names = picture.values, picture.tiles
     if names is None:
         return _enlarged(pixels_of(picture, values), SMALLEST)
@@ -174,14 +174,14 @@ def coloured(picture: Picture) -> NDArray[Any]:
 
 
 def _tile(picture: Picture, number: int) -> NDArray[Any]:
-    """One of the tiles of a picture."""
+    """Return one of the tiles of a picture."""
     least = TILE if len(picture.values) <= MANY else SMALL_TILE
     most = max(least, LARGEST // columns_of(picture))
     return _enlarged(pixels_of(_on_own_scale(picture, number), picture.values[number]), least, most)
 
 
 def _on_own_scale(picture: Picture, number: int) -> Picture:
-    """The picture with the limits that one of its tiles has."""
+    """Return the picture with the limits of one of its tiles."""
     import numpy as np  # noqa: PLC0415
 
     if picture.own_scale is None:
@@ -196,7 +196,7 @@ def _on_own_scale(picture: Picture, number: int) -> Picture:
 
 
 def _reduction(look: str, shape: tuple[int, ...]) -> str:
-    """What is left out, where values have more axes than a picture."""
+    """Return the reduction of values that have more axes than a picture."""
     if len(shape) == 4 or (len(shape) == 3 and shape[-1] not in (1, 3) and look != "pixels"):
         return f"slice {shape[0] // 2} of 0 to {shape[0] - 1}"
     if len(shape) == 3 and shape[-1] not in (1, 3):
@@ -205,7 +205,7 @@ def _reduction(look: str, shape: tuple[int, ...]) -> str:
 
 
 def _flat(look: str, values: NDArray[Any]) -> NDArray[Any]:
-    """Values with the axes of a picture (see `_reduction`)."""
+    """Return values reduced to the axes of a picture (see `_reduction`)."""
     if _reduction(look, values.shape).startswith("slice"):
         values = values[len(values) // 2]
     if _reduction(look, values.shape):
@@ -215,7 +215,7 @@ def _flat(look: str, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def pixels_of(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
-    """A single picture as bytes, one pixel a value."""
+    """Return a single picture as bytes, one pixel a value."""
     import numpy as np  # noqa: PLC0415
 
     low, high = limits_of(picture)
@@ -256,7 +256,7 @@ def _bytes(colours: NDArray[Any]) -> NDArray[Any]:
 
 
 def _palette(look: str, strength: NDArray[Any]) -> NDArray[Any]:
-    """(.., 3) colours from 0 to 1 of values from -1 to 1, or from 0 to 1."""
+    """Return (.., 3) colors from 0 to 1 of values from -1 to 1, or from 0 to 1."""
     figures.load()
     from matplotlib import colormaps  # noqa: PLC0415
 
@@ -268,7 +268,7 @@ def _palette(look: str, strength: NDArray[Any]) -> NDArray[Any]:
 
 
 def _class_colours(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
-    """(.., 3) colours from 0 to 1 of numbers of classes."""
+    """Return (.., 3) colors from 0 to 1 of numbers of classes."""
     import numpy as np  # noqa: PLC0415
 
     result = np.ones((*values.shape, 3))
@@ -278,7 +278,7 @@ def _class_colours(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _under(picture: Picture, extent: tuple[int, ...]) -> NDArray[Any]:
-    """The image that a map is laid over, in grey, of the map's extent."""
+    """Return the image below a map, in grey, in the map's extent."""
     import numpy as np  # noqa: PLC0415
 
     if picture.over is None:
@@ -293,7 +293,7 @@ def _under(picture: Picture, extent: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _enlarged(colours: NDArray[Any], least: int, most: int = LARGEST) -> NDArray[Any]:
-    """Every pixel as a square, so that small images can be looked at; large ones made smaller."""
+    """Return an image with every pixel as a square; a large image is reduced."""
     import numpy as np  # noqa: PLC0415
 
     height, width = colours.shape[:2]
@@ -305,7 +305,7 @@ def _enlarged(colours: NDArray[Any], least: int, most: int = LARGEST) -> NDArray
 
 
 def smaller(colours: NDArray[Any], most: int, shortest: int = 1) -> NDArray[Any]:
-    """A picture whose longer side has at most so many pixels, and the other at least `shortest`."""
+    """Return a picture with sides of at most `most` pixels, and at least `shortest`."""
     import numpy as np  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415
 
@@ -318,7 +318,7 @@ def smaller(colours: NDArray[Any], most: int, shortest: int = 1) -> NDArray[Any]
 
 
 def _grid(tiles: Sequence[NDArray[Any]], names: Sequence[str], columns: int) -> NDArray[Any]:
-    """Pictures of one extent side by side, each with its name below."""
+    """Return pictures of one extent side by side, each with its name below."""
     import numpy as np  # noqa: PLC0415
     from PIL import Image, ImageDraw  # noqa: PLC0415
 
@@ -338,7 +338,7 @@ def _grid(tiles: Sequence[NDArray[Any]], names: Sequence[str], columns: int) -> 
 
 
 def _room(names: Sequence[str], at: int, columns: int) -> int:
-    """Below how many tiles a name may stand: its own, and those after it that have none."""
+    """Return the number of tiles a name may span: its own, and those after it without a name."""
     end = at + 1
     while end % columns and end < len(names) and not names[end]:
         end += 1
@@ -346,7 +346,7 @@ def _room(names: Sequence[str], at: int, columns: int) -> int:
 
 
 def _fitting(name: str, width: int) -> str:
-    """A name on one line that fits below a tile: its end is cut off, where it is too long."""
+    """Return a name on one line, cut off to fit below a tile."""
     text = name = shortened(name, MOST_LETTERS)
     while text and _font(text).getlength(text) > width:
         name = name[:-1]
@@ -355,7 +355,7 @@ def _fitting(name: str, width: int) -> str:
 
 
 def _font(text: str) -> Any:
-    """The font of all pictures, or one that has the letters that it lacks."""
+    """Return the font of all pictures, or one with the letters that it lacks."""
     return _font_of(_font_file(text) if not text.isascii() else "")
 
 
@@ -375,7 +375,7 @@ def _font_file(text: str) -> str:
 
 
 def fits_below(picture: Picture) -> bool:
-    """Whether the names of all tiles stand below them in full."""
+    """Return whether the names of all tiles fit below them."""
     if picture.tiles is None:
         return True
     names, columns = picture.tiles[:MOST_TILES], columns_of(picture)
@@ -387,13 +387,13 @@ def fits_below(picture: Picture) -> bool:
 
 
 def columns_of(picture: Picture) -> int:
-    """How many tiles stand side by side."""
+    """Return the number of tiles in a row."""
     count = min(len(picture.values), MOST_TILES)
     return min(count, picture.columns or max(1, math.ceil(math.sqrt(count * 1.6))))
 
 
 def shortened(name: str, most: int) -> str:
-    """A name of at most so many characters, on one line."""
+    """Return a name of at most so many characters, on one line."""
     name = one_line(name)
     return name if len(name) <= most else f"{name[: most - 1]}…"
 

@@ -1,7 +1,7 @@
-"""A page on which points show the images that they stand for: one file, with a script of its own.
+"""A page of points that show their images: one file, with its own script.
 
-It needs no network and no file beside it. All thumbnails are one picture, of bounded size; numbers
-are base64 of 16 bits each.
+It needs no network and no other file. All thumbnails are one picture of bounded size; numbers are
+base64 of 16 bits each.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 _PAGE: Final = Path(__file__).with_name("explorer.html")
 
 MOST: Final = 5_000
-"""Points of a page, at most."""
+"""Largest number of points of a page."""
 
 LARGEST: Final = 48
-"""Pixels of a thumbnail's longer side, at most."""
+"""Largest longer side of a thumbnail in pixels."""
 
 AREA: Final = 2**22
-"""Pixels of all thumbnails together, at most: about 1 MB."""
+"""Largest number of pixels of all thumbnails: about 1 MB."""
 
 STEPS: Final = 2**16 - 1
-"""Places along an axis."""
+"""Number of positions along an axis."""
 
 
 @dataclass(frozen=True, eq=False)
 class Explorer:
-    """Images as points of one or more maps. Of `n` images, at most `MOST`."""
+    """Images as points of one or more maps, at most `MOST` of them."""
 
     title: str
     about: str
-    """A line on all of it, as the layer and whether it is a sample."""
+    """A line below the title."""
     names: Sequence[str]
     images: NDArray[Any]
     """(n, *shape) pixels."""
@@ -55,15 +55,15 @@ class Explorer:
     labels: NDArray[Any] | None
     predictions: NDArray[Any] | None
     maps: Mapping[str, NDArray[Any]]
-    """(n, 2) places, by what the map is called."""
+    """(n, 2) positions, by the name of the map."""
     notes: Mapping[str, str]
-    """What is said of a map."""
+    """Text below each map."""
     near: Mapping[str, NDArray[Any]]
-    """(n, k) nearest neighbours, by what they are near in. The first ones are drawn as lines."""
+    """(n, k) nearest neighbours, by space; those of the first space are drawn as lines."""
 
     def html(self) -> str:
-        """The page."""
-        # Not to end the script: JSON of a name may hold </script>.
+        """Return the page."""
+        # JSON of a name may contain </script>, which would end the script.
         data = json.dumps(self._data()).replace("<", "\\u003c")
         values = {"TITLE": html.escape(self.title), "DATA": data}
         page = _PAGE.read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ class Explorer:
         }
 
     def _sprite(self) -> dict[str, Any]:
-        """All thumbnails in one picture: PNG where they are grey, else JPEG."""
+        """Return all thumbnails in one picture: PNG if they are grey, else JPEG."""
         from PIL import Image  # noqa: PLC0415
 
         shown = Picture("image", "image", self.images, "pixels", limits=self.limits or _all(self))
@@ -124,7 +124,7 @@ def _all(explorer: Explorer) -> tuple[float, float]:
 
 
 def _placed(places: NDArray[Any]) -> dict[str, str]:
-    """Places in a square, both axes on one scale, the middle in the middle."""
+    """Return positions centred in a square, with equal axes."""
     import numpy as np  # noqa: PLC0415
 
     low, high = places.min(axis=0), places.max(axis=0)
@@ -135,5 +135,5 @@ def _placed(places: NDArray[Any]) -> dict[str, str]:
 
 
 def _short(numbers: NDArray[np.generic]) -> str:
-    """Whole numbers below 2^16 as base64, the low byte first."""
+    """Return whole numbers below 2^16 as base64, low byte first."""
     return base64.b64encode(numbers.astype("<u2").tobytes()).decode("ascii")

@@ -1,6 +1,6 @@
-"""A gallery as one HTML page that needs nothing else: no file beside it, and no network.
+"""A gallery as one HTML page, which needs no other file and no network.
 
-It has no script, but for items that are pages of their own, which are shut off in frames.
+It has no script, except items that are pages of their own, in sandboxed frames.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from archspec.explain.gallery import (
 from archspec.render.gallery import charts, drawing
 
 ROWS: Final = 40
-"""Rows of a table that are shown, at most: a large network has ten thousand units."""
+"""Largest number of rows of a table that are shown: a large network has 10,000 units."""
 
 FEW_ROWS: Final = 30
-"""A table of more rows is folded."""
+"""Largest number of rows of a table that is not folded."""
 
 SHORT: Final = 400
-"""Letters: longer lists of names are folded."""
+"""Largest number of letters of a list of names that is not folded."""
 
 LONGEST_ALT: Final = 1_000
-"""Letters of the text that stands for a picture."""
+"""Largest number of letters of the alternative text of a picture."""
 
 Drawn: TypeAlias = Callable[[Picture | Chart], bytes]
-"""The PNG of an item."""
+"""Function that returns the PNG of an item."""
 
 _STYLE: Final = Path(__file__).with_name("page.css")
 
 
 def whole(gallery: Gallery, png: Drawn | None = None) -> str:
-    """The page of a gallery; `png` gives pictures that are drawn already."""
+    """Return the page of a gallery; `png` returns pictures that are drawn already."""
     title = html.escape(f"{gallery.method} of {gallery.network}")
     return (
         "<!doctype html>\n"
@@ -57,7 +57,7 @@ def whole(gallery: Gallery, png: Drawn | None = None) -> str:
 
 
 def fragment(gallery: Gallery) -> str:
-    """The same for a notebook, to stand among other things."""
+    """Return a gallery as HTML for a notebook."""
     return f"<style>{_style()}</style>{_body(gallery, _drawn)}"
 
 
@@ -144,7 +144,7 @@ def _picture(picture: Picture, png: Drawn) -> str:
 
 
 def _tiles(picture: Picture) -> str:
-    """The names of tiles, row by row."""
+    """Return the names of tiles, row by row."""
     if picture.tiles is None or not any(picture.tiles):
         return ""
     names = ", ".join(filter(None, picture.tiles[: drawing.MOST_TILES]))
@@ -162,7 +162,7 @@ def _figure(png: bytes, caption: str, alt: str, kind: str = "") -> str:
 
 
 def _caption(title: str, about: str = "", more: str = "") -> str:
-    """A title and what is said below it; `more` is HTML."""
+    """Return a title and the text below it; `more` is HTML."""
     name = f"<b>{html.escape(title)}</b>" if title else ""
     inside = f"{name}{html.escape(about)}{more}"
     return f"<figcaption>{inside}</figcaption>" if inside else ""
@@ -191,7 +191,7 @@ def _cell(value: Any) -> str:
 
 
 def _aligned(value: Any) -> str:
-    """The attribute that puts numbers, and the head of their column, to the right."""
+    """Return the attribute that aligns numbers, and the head of their column, to the right."""
     value = plain(value)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return " class=number" if is_number else ""
@@ -200,12 +200,10 @@ def _aligned(value: Any) -> str:
 def _facts(facts: Mapping[str, Any]) -> str:
     named = ((name, fact_text(value)) for name, value in facts.items() if value is not None)
     return "; ".join(f"{name} {text}" for name, text in named)
-        f"{name} {fact_text(value)}" for name, value in facts.items() if value is not None
-    )
 
 
 def fact_text(value: Any) -> str:
-    """A fact as people read it."""
+    """Return a fact as text."""
     value = plain(value)
     match value:
         case None:

@@ -1,7 +1,7 @@
-"""A gallery's folder: a page to look at, the pictures, their raw values, and what was asked.
+"""A gallery's folder: a page, the pictures, their raw values, and the settings.
 
-All files are made in a folder of their own first, and moved to their places when all went well. The
-record, `explain.json`, lists them: what it does not list is somebody else's, and stays as it is.
+All files are first written to a temporary folder, and moved when all are complete. The record,
+`explain.json`, lists them: files that it does not list are not ours, and stay.
 """
 
 from __future__ import annotations
@@ -17,22 +17,30 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec.errors import UsageError
-from archspec.explain.gallery import Chart, Exhibit, Gallery, Item, Picture, PictureFile, Table
-from archspec.explain.gallery import Page as HtmlPage
+from archspec.explain.gallery import (
+    Chart,
+    Exhibit,
+    Gallery,
+    Item,
+    Page,
+    Picture,
+    PictureFile,
+    Table,
+)
 from archspec.render.gallery import charts, drawing, page
 
 RECORD: Final = "explain.json"
 INDEX: Final = "index.html"
 
 MOST_READ: Final = 2**28
-"""Bytes of a record that is read."""
+"""Largest size of a record that is read, in bytes."""
 
 LONGEST: Final = 60
-"""Characters of an exhibit's name that its files begin with, and half the most bytes of them."""
+"""Largest number of characters of a file's name from an exhibit's, and half of its bytes."""
 
 
 def check_folder(folder: str | Path) -> None:
-    """Raise `UsageError` where a gallery cannot be saved into a folder, before any work is done."""
+    """Raise `UsageError` if a gallery cannot be saved into a folder, before any work is done."""
     place = Path(folder)
     label = f"`folder={str(folder)!r}`"
     if place.is_dir():
@@ -55,7 +63,7 @@ def check_folder(folder: str | Path) -> None:
 
 
 def save(gallery: Gallery, folder: Path) -> Path:
-    """Write a gallery (see `Gallery.save`) in the place of an earlier one; other files stay."""
+    """Write a gallery (see `Gallery.save`), replacing an earlier one; other files stay."""
     check_folder(folder)
     existed = folder.is_dir()
     try:
@@ -67,13 +75,13 @@ def save(gallery: Gallery, folder: Path) -> Path:
         raise UsageError(f"cannot write {folder}: {error.strerror}") from None
     finally:
         if not existed:
-            with suppress(OSError):  # only where it is empty still
+            with suppress(OSError):  # only if it is still empty
                 folder.rmdir()
     return folder
 
 
 def _make(gallery: Gallery, folder: Path) -> list[str]:
-    """Make all files in an empty folder; return their names."""
+    """Write all files into an empty folder; return their names."""
     record = gallery.to_dict()
     taken = {_same(INDEX), _same(RECORD)}
     pictures: dict[int, Path] = {}
@@ -99,25 +107,25 @@ def _write_record(folder: Path, record: dict[str, Any]) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    # What is no text of any encoding, as some names of files, is written as an escape.
+    # Bytes of no encoding, as in some names of files, are written as escapes.
     path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def _move(made: Path, folder: Path, names: list[str]) -> None:
-    """Put the files that are made into their folder, and remove an earlier gallery's.
+    """Move files into their folder, and remove those of an earlier gallery.
 
     Raises:
-        UsageError: a file that no earlier gallery wrote has the name of one of them.
+        UsageError: a file that no gallery wrote has the same name.
 
     """
     earlier = _written(folder) or ()
     for name in names:
         if os.path.lexists(folder / name) and name not in earlier:
             raise UsageError(
-                f"{folder / name} is not of the gallery that is there: move it, or name a new "
+                f"{folder / name} was not written by the gallery there: move it, or name a new "
                 "folder"
             )
-    # From here on both galleries' files are known, should this be cut short: none is orphaned.
+    # The record lists both galleries' files, so that no file is orphaned if this is cut short.
     whole_record = made / RECORD
     kept = whole_record.read_bytes()
     _write_record(made, {"files": sorted({*earlier, *names, RECORD})})
@@ -131,7 +139,7 @@ def _move(made: Path, folder: Path, names: list[str]) -> None:
 
 
 def _written(folder: Path) -> Collection[str] | None:
-    """The files that a gallery wrote into a folder, by its record; None without a record."""
+    """Return the files that a gallery wrote into a folder, by its record; None without one."""
     path = folder / RECORD
     try:
         if path.stat().st_size > MOST_READ:
@@ -150,7 +158,7 @@ def _written(folder: Path) -> Collection[str] | None:
 
 
 def _stem(exhibit: Exhibit, taken: Collection[str]) -> str:
-    """How the files of an exhibit begin: like its name, and unlike those of any before it."""
+    """Return the unique beginning of the names of an exhibit's files."""
     plain = _plain(Path(exhibit.name).name)
     number = 1
     while True:
@@ -163,7 +171,7 @@ def _stem(exhibit: Exhibit, taken: Collection[str]) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name without what some file system does not allow in one, and not too long for any."""
+    """Return a name without characters that some file system refuses, and not too long."""
     plain = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", name)).strip(".-")[:LONGEST]
     while len(plain.encode()) > 2 * LONGEST:
         plain = plain[:-1]
@@ -171,7 +179,7 @@ def _plain(name: str) -> str:
 
 
 def _same(name: str) -> str:
-    """The same text for names that are one file on some systems."""
+    """Return the same text for names that are one file on some systems."""
     return unicodedata.normalize("NFD", name).casefold()
 
 
@@ -196,6 +204,6 @@ def _write(item: Item, folder: Path, stem: str) -> list[str]:
             _write_text(path("csv"), charts.table_csv(item))
         case PictureFile():
             path("png").write_bytes(item.png)
-        case HtmlPage():
+        case Page():
             _write_text(path("html"), item.html)
     return names
