@@ -28,7 +28,16 @@ from archspec.declare.declaration import Declaration
 from archspec.element import Element, field_docs
 from archspec.ops import fields
 from archspec.ops.merge import Merge
-from archspec.recipe import arguments, names
+from archspec.recipe.arguments import TYPES, type_of
+from archspec.recipe.families import (
+    CALLBACKS,
+    LOSSES,
+    METRICS,
+    OPTIMIZERS,
+    SCHEDULES,
+    KerasFamily,
+    Parameters,
+)
 from archspec.recipe.train import Recipe
 from archspec.reference import WORDS
 from archspec.spec.document import NAME, RESERVED, Argument, Document
@@ -369,31 +378,31 @@ def _train() -> Schema:
     source = {"description": "The training data.", **_one_of(SOURCES)}
     parts["DataRecipe"]["properties"]["source"] |= source
     parts["DataRecipe"] = {"anyOf": [source, parts["DataRecipe"]]}
-    own = {name: _ref(f"train.{name.capitalize()}") for name in names.SCHEDULES.own}
+    own = {name: _ref(f"train.{name.capitalize()}Schedule") for name in SCHEDULES.own}
     parts["Schedule"] = {
         "description": parts["Schedule"]["description"],
-        **_named({**own, **_classes(names.SCHEDULES)}),
+        **_named({**own, **_classes(SCHEDULES)}),
     }
     augmentations = {name: _described(cls) for name, cls in AUGMENTATIONS.items()}
     parts["Augmentation"] = _named(augmentations)
-    for family in (names.OPTIMIZERS, names.LOSSES, names.METRICS, names.CALLBACKS):
+    for family in (OPTIMIZERS, LOSSES, METRICS, CALLBACKS):
         parts[family.word] = _named(_classes(family))
         for inner in family.objects.values():
             parts.setdefault(inner.word, _named(_classes(inner)))
-    for key, family in (("optimizer", names.OPTIMIZERS), ("loss", names.LOSSES)):
+    for key, family in (("optimizer", OPTIMIZERS), ("loss", LOSSES)):
         properties[key] |= _ref(f"train.{family.word}")
-    for key, family in (("metrics", names.METRICS), ("callbacks", names.CALLBACKS)):
+    for key, family in (("metrics", METRICS), ("callbacks", CALLBACKS)):
         properties[key]["items"] = _ref(f"train.{family.word}")
     return {"Recipe": recipe, **parts}
 
 
-def _classes(family: names.Family) -> Mapping[str, Schema]:
-    """The arguments of each class of Keras's in a family."""
+def _classes(family: KerasFamily) -> Mapping[str, Schema]:
+    """Return a schema of the arguments of each of a family's classes."""
     return {name: _keras(family, parameters) for name, parameters in family.classes.items()}
 
 
-def _keras(family: names.Family, parameters: names.Parameters) -> Schema:
-    """A mapping of the arguments of a class of Keras's."""
+def _keras(family: KerasFamily, parameters: Parameters) -> Schema:
+    """Return the schema of a mapping of the arguments of a class of Keras's."""
     needed = [name for name, default in parameters.items() if not default]
     return {
         "type": "object",
@@ -405,15 +414,17 @@ def _keras(family: names.Family, parameters: names.Parameters) -> Schema:
     }
 
 
-def _argument_of(family: names.Family, name: str, default: tuple[()] | tuple[Any]) -> Schema:
-    kind = arguments.kind_of(name, default)
-    options = [] if kind is None else [TypeAdapter(kind).json_schema(schema_generator=_Described)]
+def _argument_of(family: KerasFamily, name: str, default: tuple[()] | tuple[Any]) -> Schema:
+    options: list[Schema] = []
     if name in family.objects:
         options.append(_ref(f"train.{family.objects[name].word}"))
-    if default == (None,) and options:
+    if name in TYPES or not options:
+        adapter: TypeAdapter[Any] = TypeAdapter(type_of(name, default))
+        options.append(adapter.json_schema(schema_generator=_Described))
+    if default == (None,):
         options.append({"type": "null"})
-    said = {"default": default[0]} if default and default != (None,) else {}
-    return said | (options[0] if len(options) == 1 else {"anyOf": options} if options else {})
+    words = {"default": default[0]} if default and default != (None,) else {}
+    return words | (options[0] if len(options) == 1 else {"anyOf": options})
 
 
 def _named(arguments: Mapping[str, Schema]) -> Schema:

@@ -26,8 +26,15 @@ from archspec.errors import KeyPath
 from archspec.ops.banks import BANKS
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op, Weighted
-from archspec.recipe import names
-from archspec.recipe.parts import Cosine, Plateau, Schedule, Step, Thaw, Transfer
+from archspec.recipe.families import CALLBACKS, KERAS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
+from archspec.recipe.sections import (
+    CosineSchedule,
+    PlateauSchedule,
+    Schedule,
+    StepSchedule,
+    Thaw,
+    Transfer,
+)
 from archspec.recipe.train import Recipe
 from archspec.spec.document import Argument, BlockDefinition, Document, Head, Published
 from archspec.spec.expressions import INPUTS
@@ -258,8 +265,8 @@ def _recipe() -> Iterator[str]:
     for name, augmentation in AUGMENTATIONS.items():
         yield from (f"##### `{name}`", "", _paragraph(augmentation), "")
         yield from _table("argument", entries(augmentation))
-    yield from ("#### What `train` names of Keras", "", KERAS, "")
-    families = (names.OPTIMIZERS, names.LOSSES, names.METRICS, names.SCHEDULES, names.CALLBACKS)
+    yield from ("#### What `train` names of Keras", "", NAMED, "")
+    families = (OPTIMIZERS, LOSSES, METRICS, SCHEDULES, CALLBACKS)
     for family in families:
         yield from (f"{family.plural.capitalize()}: {_list(family.names)}", "")
     yield from ("| not in a recipe | because |", "|---|---|")
@@ -271,9 +278,9 @@ def _recipe() -> Iterator[str]:
 RECIPE: Final[Mapping[str, type[BaseModel]]] = {
     "data": DataRecipe,
     "schedule": Schedule,
-    "schedule.plateau": Plateau,
-    "schedule.step": Step,
-    "schedule.cosine": Cosine,
+    "schedule.plateau": PlateauSchedule,
+    "schedule.step": StepSchedule,
+    "schedule.cosine": CosineSchedule,
     "transfer": Transfer,
     "transfer.unfreeze": Thaw,
 }
@@ -283,9 +290,9 @@ AUGMENT: Final = """\
 A list: each is a name, as `horizontal_flip`, or one name with its arguments, as
 `{random_crop: {padding: 4}}`."""
 
-_VERSION: Final = ".".join(map(str, names.KERAS))
+_VERSION: Final = ".".join(map(str, KERAS))
 
-KERAS: Final = f"""\
+NAMED: Final = f"""\
 An optimizer, a loss, a metric, a schedule or a callback is a name, or one name with the arguments
 of Keras's class, as `{{sgd: {{learning_rate: 0.1}}}}`. These are the names of Keras {_VERSION}.
 Where a newer one is installed, its own may be named too, but for callbacks."""

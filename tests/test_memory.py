@@ -17,8 +17,9 @@ from archspec.cost.report import Report, report
 from archspec.cost.setting import ITEM_BYTES, RECIPE_BATCH, setting
 from archspec.errors import SpecError, UsageError
 from archspec.graph.graph import Graph
-from archspec.recipe import names
+from archspec.recipe import families
 from archspec.recipe.families import OPTIMIZERS
+from archspec.recipe.objects import make_object
 from archspec.recipe.train import Recipe
 from archspec.spec.document import RECIPE_KEYS
 from archspec.spec.loading import load
@@ -292,7 +293,7 @@ def test_arguments_of_an_optimizer_that_is_given_are_its_own(given, message):
 
 
 def test_every_optimizer_of_a_recipe_has_its_slots():
-    assert {*names.OPTIMIZERS.names} <= {*KNOWN}
+    assert {*families.OPTIMIZERS.names} <= {*KNOWN}
 
 
 SHAPES = {
@@ -330,7 +331,7 @@ def test_an_optimizer_keeps_in_keras_what_is_said(said):
     import keras
 
     recipe = Recipe.resolve({"optimizer": said})
-    built = OPTIMIZERS.make(keras, recipe.optimizer, ("optimizer",))
+    built = make_object(keras, OPTIMIZERS, recipe.optimizer, ("optimizer",))
     weights = []
     for path, shape in SHAPES.items():
         scope, name = path.split("/")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from archspec.errors import RecipeError, UsageError
-from archspec.recipe import names
+from archspec.recipe import families
 from archspec.recipe.train import Recipe
 
 DESIGN = {
@@ -125,19 +125,19 @@ def test_short_and_full_forms_are_equal(short, full):
             {"loss": {"output": "hinge", "side": "huber"}},
             "loss",
             "value",
-            "write one loss, a name or one name with its arguments: it is that of every head",
+            "write one loss, a name or one name with its arguments: every head has it",
         ),
         (
             {"metrics": ["auc", "sparse_categorical_accuracy"]},
             "metrics.1",
             "value",
-            "`sparse_categorical_accuracy` wants of an image the number of its class",
+            "`sparse_categorical_accuracy` takes the number of an image's class",
         ),
         (
             {"metrics": ["auc"], "loss": "sparse_categorical_crossentropy"},
             "metrics.0",
             "value",
-            "`auc` wants of an image a value for each class",
+            "`auc` takes a value for each class",
         ),
     ],
 )
@@ -160,7 +160,7 @@ def test_what_is_wrong_is_said_with_its_place(section, path, code, words):
         ({"loss": "cross_entropy"}, "loss", "no loss `cross_entropy`", "_cross"),
         ({"loss": "ctc"}, "loss", "a recipe takes no loss `ctc`", "an image here has one class"),
         ({"metrics": ["auc", "f1_scor"]}, "metrics.1", "no metric `f1_scor`", "`f1_score`?"),
-        ({"metrics": ["accuracy"]}, "metrics.0", "takes no", "recorded of every run"),
+        ({"metrics": ["accuracy"]}, "metrics.0", "takes no", "records the accuracy"),
         ({"schedule": "platau"}, "schedule", "there is no schedule `platau`", "`plateau`?"),
         ({"schedule": "exp_decay"}, "schedule", "no schedule", "`exponential_decay`?"),
         ({"callbacks": ["early_stoping"]}, "callbacks.0", "no callback", "`early_stopping`?"),
@@ -204,7 +204,7 @@ def test_a_name_that_keras_does_not_have_is_found_without_keras(section, path, m
         (
             {"optimizer": {"lossscaleoptimizer": {"inner_optimizer": 5}}},
             "optimizer.lossscaleoptimizer.inner_optimizer",
-            "`inner_optimizer` of `lossscaleoptimizer` must be a name",
+            "`inner_optimizer`: write a name, or one name with its arguments",
             None,
         ),
         (
@@ -261,7 +261,7 @@ def test_a_wrong_argument_is_found_without_keras(section, path, message, hint):
 
 
 def test_a_newer_keras_may_have_more_names_but_no_more_callbacks(monkeypatch):
-    monkeypatch.setattr(names, "KERAS", (0, 0))
+    monkeypatch.setattr(families, "KERAS", (0, 0))
     assert Recipe.resolve({"optimizer": "newest"}).optimizer.name == "newest"
     with pytest.raises(RecipeError):
         Recipe.resolve({"callbacks": ["newest"]})

@@ -16,7 +16,7 @@ from archspec.errors import RecipeError, UsageError
 from archspec.graph.graph import Graph
 from archspec.keras_model.build import build
 from archspec.keras_model.engine import load_keras
-from archspec.recipe.parts import Transfer
+from archspec.recipe.sections import Transfer
 from archspec.training.transfer import Stage, begin, check_steps, freeze, stages
 
 keras_test = pytest.mark.keras

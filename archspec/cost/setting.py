@@ -181,7 +181,7 @@ class _Recipe:
         optimizer = self.optimizer()
         if not optimizer.arguments:
             return False
-        from archspec.recipe.names import OPTIMIZERS  # noqa: PLC0415
+        from archspec.recipe.families import OPTIMIZERS  # noqa: PLC0415
 
         known = OPTIMIZERS.classes.get(optimizer.name, {})
         return bool(optimizer.arguments.keys() - known.keys())

@@ -23,7 +23,8 @@ from archspec.evaluation.scores import Scores
 from archspec.evaluation.tally import TOP, Tally
 from archspec.evaluation.trained import LoadedNetwork, RunSource, Trained
 from archspec.recipe.families import LOSSES, METRICS
-from archspec.recipe.parts import Named
+from archspec.recipe.objects import make_object
+from archspec.recipe.sections import Named
 from archspec.recipe.train import OF_INDICES
 
 if TYPE_CHECKING:
@@ -295,11 +296,13 @@ class _Judge:
         if recipe is None:
             return
         self.one_hot = recipe.loss.name not in OF_INDICES
-        self.loss = LOSSES.make(
-            self.keras, _of_probabilities(recipe.loss), ("loss",), from_logits=False
+        self.loss = make_object(
+            self.keras, LOSSES, _of_probabilities(recipe.loss), ("loss",), from_logits=False
         )
         self.metrics = [
-            METRICS.make(self.keras, _of_probabilities(each), ("metrics", i), from_logits=False)
+            make_object(
+                self.keras, METRICS, _of_probabilities(each), ("metrics", i), from_logits=False
+            )
             for i, each in enumerate(recipe.metrics)
         ]
 

@@ -1,8 +1,10 @@
-"""The arguments of what a recipe names of Keras: checked by name and by what each of them means.
+"""Arguments of Keras's classes in a recipe: their names, and values that Keras would not refuse.
 
-Keras looks at many arguments only in the middle of its first step, at some never: a rate that is
-text, a share of true, a decay that is not a number. Here each is checked against the signature of
-its class, and against what its name means wherever Keras has it.
+Keras checks a value when it makes the object, but it accepts most wrong ones without a word: of
+3,600 pairs of an argument and a wrong value (text for a number, -1 for a learning rate, 7 for a
+momentum), Keras 3.15 made the object for 2,279, and failed in the first step or trained nonsense.
+So a value must be of its default's type; an argument whose default does not tell is in `TYPES`.
+What is in neither is left to Keras.
 """
 
 from __future__ import annotations
@@ -14,27 +16,27 @@ from itertools import pairwise
 from typing import Annotated, Any, Final, Literal
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from archspec.data.section import NotNegative
 from archspec.declare.metadata import Expect
-from archspec.element import expectation, show, whole, wrong_code
+from archspec.element import expectation, show, wrong_code
 from archspec.errors import KeyPath, Problem, RecipeError
-from archspec.ops.fields import Count, Index, Number, Positive, Rate
-from archspec.recipe.mistakes import together
-from archspec.recipe.names import Family, Parameters, is_newer
-from archspec.recipe.parts import Named
+from archspec.ops.fields import LARGEST, Count, Index, Number, Positive, Rate
+from archspec.recipe.families import KerasFamily, Parameters, is_newer
+from archspec.recipe.mistakes import check_all
+from archspec.recipe.sections import Named
 from archspec.vocabulary import key_hint
 
 
-def _rise(steps: tuple[int, ...]) -> tuple[int, ...]:
+def _check_rising(steps: tuple[int, ...]) -> tuple[int, ...]:
     if any(later <= step for step, later in pairwise(steps)):
         raise ValueError
     return steps
 
 
-def _compile(pattern: str) -> str:
+def _check_pattern(pattern: str) -> str:
     try:
         re.compile(pattern)
     except re.error as error:
@@ -42,93 +44,88 @@ def _compile(pattern: str) -> str:
     return pattern
 
 
-Proportion = Annotated[float, Ge(0), Le(1), Expect("a number from 0 to 1")]
-Several = Annotated[int, Ge(2), BeforeValidator(whole), Expect("a whole number from 2")]
-Whole = Annotated[int, BeforeValidator(whole), Expect("a whole number")]
-Numbers = Annotated[tuple[Number, ...], Field(min_length=1), Expect("a list of numbers")]
-Rates = Annotated[tuple[NotNegative, ...], Field(min_length=1), Expect("a list of numbers from 0")]
-Indices = Annotated[tuple[Index, ...], Field(min_length=1), Expect("a list of whole numbers")]
-Rising = Annotated[
-    tuple[Index, ...],
-    Field(min_length=1),
-    AfterValidator(_rise),
-    Expect("a list of rising steps, as [100, 200]"),
+Finite = Annotated[
+    Annotated[int, Ge(-LARGEST), Le(LARGEST)] | Number,  # Keras takes some as whole numbers only
+    Expect("a finite number"),
+    WithJsonSchema({"type": "number"}),
 ]
-Patterns = Annotated[
-    tuple[Annotated[str, AfterValidator(_compile)], ...], Expect("a list of regular expressions")
-]
+Text = Annotated[str, Field(min_length=1, max_length=200), Expect("a text")]
 Label = Annotated[
     str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$"), Expect("a name of letters and digits")
 ]
-Measure = Annotated[str, Field(min_length=1), Expect("the name of a measure, as val_loss")]
-Text = Annotated[str, Field(min_length=1, max_length=200), Expect("a text")]
+Patterns = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_pattern)], ...],
+    Expect("a list of regular expressions"),
+]
+Rising = Annotated[
+    tuple[Index, ...],
+    Field(min_length=1),
+    AfterValidator(_check_rising),
+    Expect("a list of rising steps, as [100, 200]"),
+]
+Frequency = Annotated[
+    Literal["batch", "epoch"] | Count, Expect("batch, epoch or a number of steps")
+]
+Plain = Annotated[
+    bool | Finite | Text | tuple[bool | Finite | Text, ...],
+    Expect("a number, a text, true, false, or a list of them"),
+    WithJsonSchema({"type": ["number", "string", "boolean", "array"]}),
+]
+"""Values without a mapping in them, of which Keras would make an object of any of its classes."""
 
-MEANINGS: Final[Mapping[str, Any]] = {
-    **dict.fromkeys(
-        ("adam_beta_1", "adam_beta_2", "beta_1", "beta_2", "ema_momentum", "momentum", "rho"), Rate
+_BY_TYPE: Final[tuple[tuple[Any, str], ...]] = (
+    (Rate, "adam_beta_1 adam_beta_2 beta_1 beta_2 ema_momentum label_smoothing momentum rho"),
+    (
+        Positive,
+        "clipnorm clipvalue decay_rate global_clipnorm initial_scale learning_rate "
+        "loss_scale_factor power warmup_target",
     ),
-    **dict.fromkeys(
-        ("clipnorm", "clipvalue", "global_clipnorm", "decay_rate", "learning_rate"), Positive
+    (
+        NotNegative,
+        "adam_weight_decay alpha beta end_learning_rate epsilon gamma initial_learning_rate "
+        "min_delta weight_decay",
     ),
-    **dict.fromkeys(("initial_scale", "loss_scale_factor", "warmup_target", "power"), Positive),
-    **dict.fromkeys(("adam_weight_decay", "alpha", "epsilon", "weight_decay"), NotNegative),
-    **dict.fromkeys(
-        ("beta", "end_learning_rate", "gamma", "initial_learning_rate", "min_delta"), NotNegative
-    ),
-    **dict.fromkeys(
-        ("label_smoothing", "precision", "recall", "sensitivity", "specificity"), Proportion
-    ),
-    **dict.fromkeys(("baseline", "initial_value_threshold", "threshold"), Number),
-    **dict.fromkeys(("gradient_accumulation_steps", "num_classes", "num_thresholds"), Several),
-    **dict.fromkeys(
-        ("decay_steps", "dynamic_growth_steps", "ema_overwrite_frequency", "first_decay_steps"),
+    (
         Count,
+        "decay_steps dynamic_growth_steps ema_overwrite_frequency first_decay_steps "
+        "gradient_accumulation_steps k ns_steps num_classes num_labels num_thresholds top_k",
     ),
-    **dict.fromkeys(("k", "ns_steps", "num_labels", "top_k"), Count),
-    **dict.fromkeys(
-        ("class_id", "histogram_freq", "patience", "start_from_epoch", "verbose", "warmup_steps"),
-        Index,
-    ),
-    "boundaries": Rising,
-    "exclude_layers": Patterns,
-    "label_weights": Numbers,
-    "target_class_ids": Indices,
-    "values": Rates,
-    "average": Literal["micro", "macro", "weighted"],
-    "axis": Annotated[Whole | Indices, Expect("a whole number or a list of them")],
-    "class_aggregation": Literal["uniform_average", "variance_weighted_average"],
-    "curve": Literal["ROC", "PR"],
-    "inner_optimizer": Annotated[
-        dict[str, Any] | str, Expect("a name, or one name with its arguments")
-    ],
-    "dtype": Literal["float16", "bfloat16", "float32", "float64"],
-    "ignore_class": Whole,
-    "mode": Literal["auto", "min", "max"],
-    "monitor": Measure,
-    "name": Label,
-    "profile_batch": Annotated[Index | Indices, Expect("a step, or the first and the last")],
-    "rms_rate": Annotated[Number | None, Expect("a number or null")],
-    "reduction": Literal["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight"],
-    "save_freq": Annotated[Literal["epoch"] | Count, Expect("epoch or a number of steps")],
-    "thresholds": Annotated[Number | Numbers, Expect("a number or a list of them")],
-    "update_freq": Annotated[
-        Literal["batch", "epoch"] | Count, Expect("batch, epoch or a number of steps")
-    ],
-}
-"""What an argument may be, by the name that Keras has for it wherever it takes one.
+    (Index, "class_id histogram_freq patience start_from_epoch verbose warmup_steps"),
+    (Finite, "baseline ignore_class initial_value_threshold threshold"),
+    (Annotated[Finite | None, Expect("a number or null")], "rms_rate"),
+    (Label, "name"),
+    (Patterns, "exclude_layers"),
+    (Rising, "boundaries"),
+    (Frequency, "save_freq update_freq"),
+    (Literal["auto", "min", "max"], "mode"),
+    (Literal["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight"], "reduction"),
+)
 
-An argument that is not here is what its default is: true or false, a finite number, or text.
-"""
+TYPES: Final[Mapping[str, Any]] = {name: kind for kind, names in _BY_TYPE for name in names.split()}
+"""Types of arguments by name, wherever Keras has the name."""
 
 
-def check(family: Family, named: Named, path: KeyPath) -> None:
-    """Raise `RecipeError` for what is wrong with something of Keras's, as far as is known of it."""
+def type_of(argument: str, default: tuple[()] | tuple[Any]) -> Any:
+    """Return the type of an argument's values, by its name or its default."""
+    if argument in TYPES:
+        return TYPES[argument]
+    match default:
+        case (bool(),):
+            return bool
+        case (int() | float(),):
+            return Finite
+        case (str(),):
+            return Text
+    return Plain
+
+
+def check(family: KerasFamily, named: Named, path: KeyPath) -> None:
+    """Raise `RecipeError` for wrong arguments, where `keras.json` describes the Keras in use."""
     if named.name in family.classes and not is_newer():
-        read(family, named, family.classes[named.name], path, family.given, check_inner)
+        read(family, named, family.classes[named.name], path, family.given, _check_inner)
 
 
-def check_inner(family: Family, named: Named, path: KeyPath) -> None:
-    """Likewise for what is an argument itself."""
+def _check_inner(family: KerasFamily, named: Named, path: KeyPath) -> None:
     problem = family.problem(named.name)
     if problem is not None:
         raise RecipeError([(path, problem)])
@@ -136,60 +133,63 @@ def check_inner(family: Family, named: Named, path: KeyPath) -> None:
 
 
 def read(
-    family: Family,
+    family: KerasFamily,
     named: Named,
     parameters: Parameters,
     path: KeyPath,
     given: Collection[str],
-    inner: Callable[[Family, Named, KeyPath], Any],
+    inner: Callable[[KerasFamily, Named, KeyPath], Any],
 ) -> dict[str, Any]:
-    """The arguments of `named` as Keras is to get them, but for those `given` beside it.
+    """Return the arguments of `named` as Keras takes them.
 
-    `inner` makes what is an argument itself. Raises `RecipeError` for all that is wrong.
+    Args:
+        family: The family of its class.
+        named: The name of its class, with arguments.
+        parameters: The arguments that the class takes.
+        path: Its place in the recipe.
+        given: Names of required arguments that archspec provides.
+        inner: Makes the value of an argument that is an object by name itself.
+
+    Raises:
+        RecipeError: Arguments are wrong, with all mistakes and their places.
+
     """
     owner = named.name
     inside = (*path, owner)
     arguments: dict[str, Any] = {}
 
-    def one(argument: str, value: Any) -> None:
+    def read_one(argument: str, value: Any) -> None:
         place = (*inside, argument)
         if argument not in parameters:
             hint = key_hint(argument, parameters, what=f"arguments of `{owner}`")
             message = f"`{owner}` has no argument `{argument}`"
             raise RecipeError([(place, Problem("unknown-key", message, help=hint))])
-        within = family.objects.get(argument)
-        if within is not None and isinstance(value, (str, Mapping)):
-            arguments[argument] = inner(within, _named(value, place), place)
+        objects = family.objects.get(argument)
+        if objects and (isinstance(value, (str, Mapping)) or argument not in TYPES):
+            arguments[argument] = inner(objects, _named(value, place), place)
         elif value is None and parameters[argument] == (None,):
             arguments[argument] = None
         else:
-            kind = kind_of(argument, parameters[argument])
+            kind = type_of(argument, parameters[argument])
             arguments[argument] = _checked(owner, argument, value, kind, place)
 
-    absent = [
-        argument
-        for argument, default in parameters.items()
-        if not default and argument not in given and argument not in named.arguments
-    ]
-    together(
-        *(partial(one, argument, value) for argument, value in named.arguments.items()),
-        partial(_check_all_there, owner, absent, inside),
+    def check_none_missing() -> None:
+        absent = [
+            argument
+            for argument, default in parameters.items()
+            if not default and argument not in given and argument not in named.arguments
+        ]
+        if absent:
+            needed = " and ".join(f"`{name}`" for name in absent)
+            words = [f"`{name}` is {_words(TYPES[name])}" for name in absent if name in TYPES]
+            missing = Problem("missing", f"`{owner}` needs {needed}", help="; ".join(words) or None)
+            raise RecipeError([(inside, missing)])
+
+    check_all(
+        *(partial(read_one, argument, value) for argument, value in named.arguments.items()),
+        check_none_missing,
     )
     return arguments
-
-
-def kind_of(argument: str, default: tuple[()] | tuple[Any]) -> Any:
-    """The type of an argument's values; None where nothing is known of it."""
-    if argument in MEANINGS:
-        return MEANINGS[argument]
-    match default:
-        case (bool(),):
-            return bool
-        case (int() | float(),):
-            return Number
-        case (str(),):
-            return Text
-    return None
 
 
 def _named(value: Any, place: KeyPath) -> Named:
@@ -200,24 +200,15 @@ def _named(value: Any, place: KeyPath) -> Named:
         raise RecipeError([(place, Problem("value", message))]) from None
 
 
-def _check_all_there(owner: str, absent: list[str], path: KeyPath) -> None:
-    if absent:
-        needed = " and ".join(f"`{name}`" for name in absent)
-        words = [f"`{name}` is {_words(MEANINGS[name])}" for name in absent if name in MEANINGS]
-        missing = Problem("missing", f"`{owner}` needs {needed}", help="; ".join(words) or None)
-        raise RecipeError([(path, missing)])
-
-
 def _checked(owner: str, argument: str, value: Any, kind: Any, path: KeyPath) -> Any:
-    """The value, of which `kind` is the type; a whole number is a float where that is meant."""
-    if kind is None:
-        return value
+    """Return the value as Keras takes it: 3 for 3.0 where it must be whole, and lists as lists."""
     try:
-        return _adapter(kind).validate_python(value, strict=True)
+        checked = _adapter(kind).validate_python(value, strict=True)
     except ValidationError as error:
         code = wrong_code([item["type"] for item in error.errors()], value)
         message = f"`{argument}` of `{owner}` must be {_words(kind)}, not {show(value)}"
         raise RecipeError([(path, Problem(code, message))]) from None
+    return list(checked) if isinstance(checked, tuple) else checked
 
 
 @cache

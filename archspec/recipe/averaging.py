@@ -1,9 +1,8 @@
-"""An optimizer's averages of the weights, in the place of the weights where those are judged.
+"""An optimizer's averages of the weights, used wherever the weights are judged.
 
-An optimizer with `use_ema` keeps an average of each weight over the steps. Keras trains on with
-the weights themselves and gives the model their averages when `fit` ends. What comes before,
-validation and saving the best epoch, must see the averages as well: else another model is chosen
-than is saved.
+An optimizer with `use_ema` keeps an average of each weight over the steps. Keras trains with the
+weights themselves, and replaces them by their averages when `fit` ends. Validation and saving the
+best epoch come before that and must see the averages too, or another model is chosen than saved.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 
 @contextmanager
 def averaged(keras: Any, model: Any) -> Iterator[None]:
-    """The model with its optimizer's averages, where it keeps some; then as it was, to the bit."""
+    """Give the model its optimizer's averages inside, if there are any; then restore it exactly."""
     weights = model.trainable_weights
     if not core(model.optimizer).use_ema:
         yield
@@ -23,7 +22,8 @@ def averaged(keras: Any, model: Any) -> Iterator[None]:
     before = [keras.ops.convert_to_numpy(weight).copy() for weight in weights]
     try:
         model.optimizer.finalize_variable_values(weights)
-        for weight in weights:  # JAX gave both one buffer, which a validation's first step consumes
+        # JAX shares one buffer between both, which a validation's first step would consume.
+        for weight in weights:
             weight.assign(keras.ops.copy(weight))
         yield
     finally:
@@ -32,12 +32,12 @@ def averaged(keras: Any, model: Any) -> Iterator[None]:
 
 
 def core(optimizer: Any) -> Any:
-    """The optimizer that changes the weights, where another one scales the loss for it."""
+    """Return the optimizer that changes the weights, inside one that scales the loss if need be."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def seeing_averages(keras: Any, callbacks: Sequence[Any]) -> list[Any]:
-    """Callbacks, and around them two that show averages to validations and at an epoch's end."""
+    """Return callbacks between two that show averages to validations and at an epoch's end."""
     shown = ExitStack()
 
     class First(keras.callbacks.Callback):  # type: ignore[misc]

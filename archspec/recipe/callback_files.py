@@ -1,6 +1,6 @@
-"""Keras's callbacks of a recipe, which write in a folder of the run's own and nowhere else.
+"""Keras's callbacks of a recipe, which write to one folder of the run and nowhere else.
 
-Every function gets the `keras` module as an argument, so that importing this one costs nothing.
+Every function gets the `keras` module as an argument, so importing this one costs nothing.
 """
 
 from __future__ import annotations
@@ -16,48 +16,51 @@ from typing import Any, Final
 from archspec.element import show
 from archspec.errors import KeyPath, Problem, RecipeError, suggestion
 from archspec.recipe.families import CALLBACKS
-from archspec.recipe.mistakes import together
-from archspec.recipe.parts import Named
+from archspec.recipe.mistakes import check_all
+from archspec.recipe.objects import make_object
+from archspec.recipe.sections import Named
 from archspec.recipe.train import Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """The argument of a callback that says what it writes."""
+class CallbackFile:
+    """The argument of a callback that names its file or folder."""
 
     argument: str
     default: str
     template: bool = False
-    """Whether the epoch and measures are put into it."""
+    """Whether it contains fields for the epoch and measures."""
     more: Mapping[str, Any] = field(default_factory=dict)
-    """What other arguments are unless a recipe says them."""
+    """Defaults of further arguments."""
 
 
-WRITTEN: Final[Mapping[str, Written]] = {
-    # A resumed run writes on.
-    "csv_logger": Written("filename", "log.csv", more={"append": True}),
-    "model_checkpoint": Written("filepath", "epoch{epoch:03d}.keras", template=True),
-    "tensor_board": Written("log_dir", "tensorboard"),
+WRITTEN: Final[Mapping[str, CallbackFile]] = {
+    # A resumed run appends to it.
+    "csv_logger": CallbackFile("filename", "log.csv", more={"append": True}),
+    "model_checkpoint": CallbackFile("filepath", "epoch{epoch:03d}.keras", template=True),
+    "tensor_board": CallbackFile("log_dir", "tensorboard"),
 }
 
 
 def check(recipe: Recipe) -> None:
-    """Raise `RecipeError` for each file that would not be in the run's folder; needs no Keras."""
+    """Raise `RecipeError` for each file outside the run's folder; needs no Keras."""
     callbacks = enumerate(recipe.callbacks)
-    together(*(partial(rewritten, one, ("callbacks", i), Path()) for i, one in callbacks))
+    check_all(*(partial(rewritten, one, ("callbacks", i), Path()) for i, one in callbacks))
 
 
 def make(keras: Any, recipe: Recipe, folder: Path, *, monitor: str) -> list[Any]:
-    """The callbacks, each watching `monitor` unless it says what; makes no folder."""
+    """Return the callbacks, with `monitor` as their default; makes no folder."""
     made: list[Any] = []
 
     def one(index: int, named: Named) -> None:
         path = ("callbacks", index)
         if named.name == "tensor_board":
             _check_writers((*path, named.name))
-        made.append(CALLBACKS.make(keras, rewritten(named, path, folder), path, monitor=monitor))
+        made.append(
+            make_object(keras, CALLBACKS, rewritten(named, path, folder), path, monitor=monitor)
+        )
 
-    together(*(partial(one, index, named) for index, named in enumerate(recipe.callbacks)))
+    check_all(*(partial(one, index, named) for index, named in enumerate(recipe.callbacks)))
     return made
 
 
@@ -70,37 +73,37 @@ def _check_writers(path: KeyPath) -> None:
 
 
 def rewritten(callback: Named, path: KeyPath, folder: Path) -> Named:
-    """The callback with its file inside `folder`."""
+    """Return the callback with its file inside `folder`; raise `RecipeError` if it is not."""
     written = WRITTEN.get(callback.name)
     if written is None:
         return callback
-    said = callback.arguments.get(written.argument, written.default)
+    file = callback.arguments.get(written.argument, written.default)
     place = (*path, callback.name, written.argument)
-    if not isinstance(said, str) or not _is_inside(said):
-        message = f"`{written.argument}` must be a path inside the run's folder, not {show(said)}"
-        hint = f"as {written.default}: it is written to the run's folder `callbacks`"
+    if not isinstance(file, str) or not _is_inside(file):
+        message = f"`{written.argument}` must be a path inside the run's folder, not {show(file)}"
+        hint = f"such as {written.default}: it is written to the run's folder `callbacks`"
         raise RecipeError([(place, Problem("value", message, help=hint))])
     if written.template:
-        fields(said, place)
+        measures_in(file, place)
     arguments = {
         **written.more,
         **callback.arguments,
-        written.argument: str(folder / said),
+        written.argument: str(folder / file),
     }
     return callback.model_copy(update={"arguments": arguments})
 
 
 def make_folders(callbacks: Iterable[Named], folder: Path) -> None:
-    """Make the folders that files are to be written to."""
+    """Make the folders of the callbacks' files."""
     for callback in callbacks:
         written = WRITTEN.get(callback.name)
         if written is not None:
-            said = callback.arguments.get(written.argument, written.default)
-            (folder / said).parent.mkdir(parents=True, exist_ok=True)
+            file = callback.arguments.get(written.argument, written.default)
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _is_inside(path: str) -> bool:
-    """Whether a path of any system leads into a folder and not out of it."""
+    """Return whether a path stays inside a folder, on any system."""
     parts = PureWindowsPath(path).parts  # it knows both slashes
     return (
         0 < len(path) <= 200
@@ -111,8 +114,8 @@ def _is_inside(path: str) -> bool:
     )
 
 
-def fields(template: str, place: KeyPath) -> set[str]:
-    """The measures that a file's name is made of."""
+def measures_in(template: str, place: KeyPath) -> set[str]:
+    """Return the measures in a file's name; raise `RecipeError` for any other field."""
     try:
         named = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
         if all(name.isidentifier() for name in named):
@@ -126,7 +129,7 @@ def fields(template: str, place: KeyPath) -> set[str]:
 
 
 def unknown_measures(recipe: Recipe, measures: Collection[str]) -> list[tuple[KeyPath, Problem]]:
-    """What callbacks and the schedule watch, or put into a file's name, and is no measure."""
+    """Return problems of names that are monitored, or in a file's name, but not measures."""
     asked: list[tuple[KeyPath, str]] = []
     for index, callback in enumerate(recipe.callbacks):
         path = ("callbacks", index, callback.name)
@@ -136,14 +139,14 @@ def unknown_measures(recipe: Recipe, measures: Collection[str]) -> list[tuple[Ke
         if written is not None and written.template:
             place = (*path, written.argument)
             template = callback.arguments.get(written.argument, written.default)
-            asked += [(place, name) for name in sorted(fields(template, place))]
+            asked += [(place, name) for name in sorted(measures_in(template, place))]
     plateau = recipe.schedule.plateau if recipe.schedule else None
     if plateau is not None and plateau.monitor is not None:
         asked.append((("schedule", "plateau", "monitor"), plateau.monitor))
-    found: list[tuple[KeyPath, Problem]] = []
+    problems: list[tuple[KeyPath, Problem]] = []
     for where, name in asked:
         if name not in measures:
             hint = suggestion(name, measures, what="measures")
             unknown = Problem("value", f"there is no `{name}` to monitor", help=hint)
-            found.append((where, unknown))
-    return found
+            problems.append((where, unknown))
+    return problems

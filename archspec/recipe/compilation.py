@@ -1,6 +1,6 @@
-"""Recipe -> what Keras's `compile` and `fit` take: its objects by the names that a recipe gives.
+"""Recipe -> what Keras's `compile` and `fit` take.
 
-Every function gets the `keras` module as an argument, so that importing this one costs nothing.
+Every function gets the `keras` module as an argument, so importing this one costs nothing.
 """
 
 from __future__ import annotations
@@ -14,39 +14,40 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from archspec import system as machine
+from archspec import system
 from archspec.errors import Problem, RecipeError
 from archspec.graph.graph import MAIN_OUTPUT
 from archspec.recipe import callback_files, schedules
 from archspec.recipe.averaging import core, seeing_averages
 from archspec.recipe.families import LOSSES, METRICS, OPTIMIZERS
-from archspec.recipe.mistakes import together
-from archspec.recipe.parts import Named
+from archspec.recipe.mistakes import check_all
+from archspec.recipe.objects import make_object
+from archspec.recipe.sections import Named
 from archspec.recipe.train import OF_INDICES, Recipe
 
 UNCHANGING: Final = frozenset({"Identity", "Flatten", "Reshape"})
-"""Layers of Keras that change no value of what they get."""
+"""Layers of Keras that leave all values of their input as they are."""
 
 SECONDS_PER_EXECUTION: Final = 0.25
-"""How long TensorFlow may run steps without coming back to Python: the progress line's patience."""
+"""Longest time that TensorFlow runs steps without updating the progress line."""
 
 FLOPS_PER_SECOND: Final = {"cpu": 2e10, "gpu": 1e13}
-"""Rough and low: only the order of magnitude matters, to choose the steps per execution."""
+"""Rough speeds, rather too low: their magnitude decides the steps per execution."""
 
 OF_DISTRIBUTIONS: Final = frozenset(
     {"categorical_generalized_cross_entropy", "dice", "kl_divergence", "poisson", "tversky"}
 )
-"""Losses that take an output for probabilities, and cannot be told that it is not."""
+"""Losses of probabilities that have no `from_logits`."""
 
 
 DETERMINISTIC_XLA: Final = "--xla_gpu_deterministic_ops=true"
 
 
 def set_up(keras: Any, recipe: Recipe) -> None:
-    """Raise `RecipeError` for all that Keras finds wrong; make the process do what was asked.
+    """Check a recipe, and make the process deterministic if it says so; raise `RecipeError`.
 
-    Determinism holds for the whole process, and Keras's random seed must be set after it. It comes
-    first because XLA reads its flags when JAX computes for the first time, as an optimizer does.
+    Determinism comes first because XLA reads its flags when JAX computes for the first time, as an
+    optimizer does. Keras's random seed must be set afterwards.
     """
     if recipe.deterministic:
         _make_deterministic(keras)
@@ -54,10 +55,10 @@ def set_up(keras: Any, recipe: Recipe) -> None:
 
 
 def check(keras: Any, recipe: Recipe) -> None:
-    """Raise `RecipeError` for all that Keras, or its backend, finds wrong with a recipe."""
-    together(
+    """Raise `RecipeError` for everything in a recipe that Keras or its backend refuses."""
+    check_all(
         partial(optimizer, keras, recipe, 1),
-        partial(LOSSES.make, keras, recipe.loss, ("loss",)),
+        partial(make_object, keras, LOSSES, recipe.loss, ("loss",)),
         partial(_metrics, keras, recipe, logits=False),
         partial(callback_files.make, keras, recipe, Path(), monitor=_monitor(recipe)),
         partial(steps_per_execution, keras, recipe, 1, 1),
@@ -66,10 +67,10 @@ def check(keras: Any, recipe: Recipe) -> None:
 
 
 def optimizer(keras: Any, recipe: Recipe, steps_per_epoch: int) -> Any:
-    """The recipe's optimizer, its learning rate following the recipe's schedule."""
-    made = OPTIMIZERS.make(keras, recipe.optimizer, ("optimizer",))
+    """Return the recipe's optimizer, with the recipe's schedule as its learning rate."""
+    made = make_object(keras, OPTIMIZERS, recipe.optimizer, ("optimizer",))
     inner = core(made)
-    inner.learning_rate = schedules.rate(
+    inner.learning_rate = schedules.learning_rate(
         keras,
         recipe,
         _peak(keras, inner),
@@ -80,7 +81,7 @@ def optimizer(keras: Any, recipe: Recipe, steps_per_epoch: int) -> Any:
 
 
 def _peak(keras: Any, optimizer: Any) -> Any:
-    """The highest learning rate: a number, or the optimizer's own schedule."""
+    """Return the highest learning rate: a number, or the optimizer's own schedule."""
     config = optimizer.get_config()["learning_rate"]
     if isinstance(config, dict):
         return keras.optimizers.schedules.deserialize(config)
@@ -88,23 +89,22 @@ def _peak(keras: Any, optimizer: Any) -> Any:
 
 
 def spare_from_decay(model: Any) -> None:
-    """Take weight decay away from what is no kernel: biases, and the scales and offsets of norms.
+    """Exclude biases, and the scales and offsets of norms, from weight decay.
 
-    To be done after each `compile`: an optimizer does not save it.
+    Call it after each `compile`: an optimizer does not save it.
     """
     spared = [weight for weight in model.weights if len(weight.shape) < 2 or weight.name == "bias"]
     core(model.optimizer).exclude_from_weight_decay(var_list=spared)
 
 
 def callbacks(keras: Any, recipe: Recipe, folder: Path) -> list[Any]:
-    """Keras's callbacks of the recipe, and those that its schedule needs.
+    """Return Keras's callbacks of the recipe, which write to `folder`, and those of its schedule.
 
-    What they write goes to `folder`. They are to be called before whoever records
-    the learning rate of an epoch, and before whoever saves the optimizer.
+    They must come before the callbacks that record the learning rate or save the optimizer.
     """
     made = callback_files.make(keras, recipe, folder, monitor=_monitor(recipe))
     callback_files.make_folders(recipe.callbacks, folder)
-    inner = core(OPTIMIZERS.make(keras, recipe.optimizer, ("optimizer",)))
+    inner = core(make_object(keras, OPTIMIZERS, recipe.optimizer, ("optimizer",)))
     if inner.use_ema:
         made = seeing_averages(keras, made)
     return made + schedules.callbacks(
@@ -121,34 +121,34 @@ def _monitor(recipe: Recipe) -> str:
 
 
 def check_measures(recipe: Recipe, measures: Collection[str]) -> None:
-    """Raise `RecipeError` for what is to be watched, and no epoch of this recipe measures.
+    """Raise `RecipeError` for monitored measures that no epoch of this recipe has.
 
     `measures` are the names in Keras's logs at the end of an epoch, such as val_loss.
     """
-    found = callback_files.unknown_measures(recipe, measures)
-    if found:
-        raise RecipeError(found)
+    problems = callback_files.unknown_measures(recipe, measures)
+    if problems:
+        raise RecipeError(problems)
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What is minimised and what is measured: one of each, or one for each output by its name."""
+    """Loss and metrics: one of each, or one for each output by its name."""
 
     loss: Any
     metrics: Any
     loss_weights: Any
     accuracy: str
-    """The name of the main output's accuracy in Keras's logs."""
+    """Name of the main output's accuracy in Keras's logs."""
     one_hot: bool
-    """Whether a label is a vector of classes and not a whole number."""
+    """Whether a label is a vector with 1 at the class, and not the class's number."""
 
 
 def objective(
     keras: Any, recipe: Recipe, model: Any, loss_weights: Mapping[str, float]
 ) -> Objective:
-    """The recipe's loss and metrics for each output of `model`, and the accuracy.
+    """Return the recipe's loss and metrics for each output of `model`, with the accuracy.
 
-    An output without its weight in `loss_weights` weighs 1.
+    An output that `loss_weights` does not name has the weight 1.
     """
 
     def loss(name: str, output: Any) -> Any:
@@ -157,7 +157,7 @@ def objective(
             message = f"`{recipe.loss.name}` compares probabilities, but `{name}` gives scores"
             hint = "end it with a softmax, or use another loss"
             raise RecipeError([(("loss",), Problem("value", message, help=hint))])
-        return LOSSES.make(keras, recipe.loss, ("loss",), from_logits=logits)
+        return make_object(keras, LOSSES, recipe.loss, ("loss",), from_logits=logits)
 
     def metrics(_: str, output: Any) -> list[Any]:
         logits = not gives_probabilities(keras, output)
@@ -177,9 +177,9 @@ def objective(
 
 
 def _accuracy(keras: Any, one_hot: bool) -> Any:
-    """The share of images whose class has the highest score, whatever the loss.
+    """Return the share of images whose class has the highest score, whatever the loss.
 
-    Keras's own choice by the word `accuracy` is, for some losses, how many scores are right.
+    For some losses, Keras takes the word `accuracy` for the share of right scores.
     """
     metrics = keras.metrics
     cls = metrics.CategoricalAccuracy if one_hot else metrics.SparseCategoricalAccuracy
@@ -187,10 +187,10 @@ def _accuracy(keras: Any, one_hot: bool) -> Any:
 
 
 def _metrics(keras: Any, recipe: Recipe, logits: bool) -> list[Any]:
-    """The recipe's metrics, each of another name."""
+    """Return the recipe's metrics; raise `RecipeError` unless each has a name of its own."""
     made: list[Any] = []
     taken = {"accuracy", "loss"}
-    said = {
+    labels = {
         "from_logits": logits,
         "sparse_y_true": recipe.loss.name in OF_INDICES,
         "sparse_y_pred": False,
@@ -198,30 +198,30 @@ def _metrics(keras: Any, recipe: Recipe, logits: bool) -> list[Any]:
 
     def make(index: int, named: Named) -> None:
         path = ("metrics", index)
-        metric = METRICS.make(keras, named, path, name=named.name, **said)
+        metric = make_object(keras, METRICS, named, path, name=named.name, **labels)
         if metric.name in taken:
             message = f"there is a measure `{metric.name}` already"
-            hint = f"give this one another, as `{{{named.name}: {{name: other}}}}`"
+            hint = f"give this one another name, as `{{{named.name}: {{name: other}}}}`"
             raise RecipeError([(path, Problem("duplicate", message, help=hint))])
         taken.add(metric.name)
         made.append(metric)
 
-    together(*(partial(make, index, named) for index, named in enumerate(recipe.metrics)))
+    check_all(*(partial(make, index, named) for index, named in enumerate(recipe.metrics)))
     return made
 
 
 def for_outputs(model: Any, make: Callable[[str, Any], Any]) -> Any:
-    """`make` of an output's name and tensor: for the only one, or for each by its name."""
+    """Call `make` with an output's name and tensor: for the only one, or for each by its name."""
     if isinstance(model.output, dict):
         return {name: make(name, tensor) for name, tensor in model.output.items()}
     return make(MAIN_OUTPUT, model.output)
 
 
 def gives_probabilities(keras: Any, output: Any) -> bool:
-    """Whether a model's output lies between 0 and 1; otherwise it is logits.
+    """Return whether a model's output lies between 0 and 1; otherwise it is logits.
 
-    A softmax or a sigmoid may be a layer, part of one, or an op, the last of a nested model, and
-    before what changes no value.
+    A softmax or a sigmoid may be a layer, an activation of one, an op, the last layer of a nested
+    model, and followed by layers that leave all values as they are.
     """
     functions = (keras.activations.softmax, keras.activations.sigmoid)
     layer = output._keras_history.operation  # noqa: SLF001  (Keras has no public way)
@@ -238,7 +238,7 @@ def gives_probabilities(keras: Any, output: Any) -> bool:
 
 @contextmanager
 def precision(keras: Any, recipe: Recipe) -> Iterator[None]:
-    """What layers are made inside this have the recipe's dtype policy."""
+    """Give layers made inside the recipe's dtype policy."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.precision)
     try:
@@ -252,13 +252,13 @@ def _check_precision(keras: Any, recipe: Recipe) -> None:
         import jax  # noqa: PLC0415  (loaded already, by Keras)
 
         if not jax.config.jax_enable_x64:
-            message = "JAX computes in float64 only where it was told so at its start"
+            message = "JAX computes in float64 only if that was set before its start"
             hint = "set the environment variable JAX_ENABLE_X64=1"
             raise RecipeError([(("precision",), Problem("value", message, help=hint))])
 
 
 def jit(keras: Any, recipe: Recipe) -> Any:
-    """Keras's `jit_compile`. On a CPU TensorFlow is slower with XLA, so `auto` leaves it out."""
+    """Return Keras's `jit_compile`; `auto` is False for TensorFlow on CPUs, where XLA is slower."""
     if recipe.jit == "auto" and _is_tensorflow_on_cpu(keras):
         return False
     return recipe.jit
@@ -267,7 +267,7 @@ def jit(keras: Any, recipe: Recipe) -> Any:
 def steps_per_execution(
     keras: Any, recipe: Recipe, macs_per_step: int, steps_per_epoch: int
 ) -> int:
-    """How many steps to run between two visits to Python.
+    """Return how many steps the backend runs without returning to Python.
 
     A step costs TensorFlow half a millisecond in Python, more than a small network's arithmetic.
     PyTorch refuses any number but 1; JAX gains nothing.
@@ -282,19 +282,19 @@ def steps_per_execution(
     if backend != "tensorflow":
         return 1
     kind = "cpu" if _is_tensorflow_on_cpu(keras) else "gpu"
-    # Forward and backward are three passes of two operations a multiply-add.
+    # Forward and backward cost three passes, each with two operations a multiply-add.
     seconds = max(5e-4, 6 * macs_per_step / FLOPS_PER_SECOND[kind])
     return max(1, min(steps_per_epoch, math.floor(SECONDS_PER_EXECUTION / seconds)))
 
 
 def _is_tensorflow_on_cpu(keras: Any) -> bool:
-    return keras.backend.backend() == "tensorflow" and not machine.devices(keras)[0].startswith(
+    return keras.backend.backend() == "tensorflow" and not system.devices(keras)[0].startswith(
         "gpu"
     )
 
 
 def _make_deterministic(keras: Any) -> None:
-    """Each backend's own switch, for what it computes in no fixed order otherwise."""
+    """Set the backend's own switch; without it some sums are computed in no fixed order."""
     match keras.backend.backend():
         case "tensorflow":
             import tensorflow as tf  # noqa: PLC0415
@@ -314,7 +314,7 @@ def _make_deterministic(keras: Any) -> None:
                 return
             if not backends_are_initialized():
                 os.environ["XLA_FLAGS"] = f"{flags} {DETERMINISTIC_XLA}".strip()
-            elif machine.devices(keras)[0].startswith("gpu"):  # a CPU needs no switch
-                message = "JAX has computed already, and cannot be made deterministic any more"
+            elif system.devices(keras)[0].startswith("gpu"):  # a CPU needs no switch
+                message = "JAX has started computing, and cannot be made deterministic any more"
                 hint = f"set the environment variable XLA_FLAGS={DETERMINISTIC_XLA}"
                 raise RecipeError([(("deterministic",), Problem("value", message, help=hint))])

@@ -1,140 +1,167 @@
-"""Named -> an object of Keras's: its class looked up, its arguments checked before Keras has them.
+"""Keras's optimizers, losses, metrics, schedules and callbacks by name, without Keras.
 
-    python -m archspec.recipe.families > archspec/recipe/keras.json
+Their names and arguments are those of Keras 3.15, from `keras.json`:
 
-writes down the names and arguments of the Keras that is installed.
+    python -m archspec.recipe.objects > archspec/recipe/keras.json
 
-Every function gets the `keras` module as an argument, so that importing this one costs nothing.
+So a misspelt one is found at once, with all other mistakes of a recipe, and an editor can complete
+them. If a newer Keras is installed, Keras itself is asked (`archspec.recipe.objects`).
 """
 
 from __future__ import annotations
 
-import inspect
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 
-from archspec.errors import KeyPath, Problem, RecipeError, suggestion
-from archspec.keras_model.engine import first_line
-from archspec.recipe import arguments, names
-from archspec.recipe.names import Parameters
-from archspec.recipe.parts import Named
+from archspec.errors import Problem, call, nearest, suggestion
+from archspec.vocabulary import value_meant
+
+KERAS: Final = (3, 15)
+"""Version of Keras that `keras.json` describes."""
+
+Parameters: TypeAlias = Mapping[str, tuple[()] | tuple[Any]]
+"""The arguments of a class by name, each with its default, or empty if it has none."""
+
+
+@cache
+def _keras() -> Mapping[str, Mapping[str, Parameters]]:
+    """Return the arguments of each class of each family."""
+    text = Path(__file__).with_name("keras.json").read_text(encoding="utf-8")
+    return {
+        word: {
+            name: {argument: tuple(default) for argument, default in arguments.items()}
+            for name, arguments in classes.items()
+        }
+        for word, classes in json.loads(text).items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """One of Keras's families of classes, and how a recipe spells their names."""
+class KerasFamily:
+    """A family of Keras's classes: those in one of its modules that have the same base class."""
 
-    known: names.Family
+    word: str
     module: str
     base: str
+    refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Names that a recipe must not use, each with what to write instead."""
+    own: tuple[str, ...] = ()
+    """Further names, which are archspec's."""
+    closed: bool = False
+    """Whether names that only a newer Keras has are refused."""
+    objects: Mapping[str, KerasFamily] = field(default_factory=lambda: MappingProxyType({}))
+    """Arguments that are objects by name themselves, each with its family."""
+    given: tuple[str, ...] = ()
+    """Arguments for which archspec has a value where a recipe has none."""
 
-    def classes(self, keras: Any) -> dict[str, Any]:
-        module = keras
-        for name in self.module.split("."):
-            module = getattr(module, name)
-        base = getattr(module, self.base)
-        return {
-            self._spell(name): cls
-            for name, cls in vars(module).items()
-            if inspect.isclass(cls) and issubclass(cls, base) and cls is not base
-        }
+    @property
+    def classes(self) -> Mapping[str, Parameters]:
+        """The classes that a recipe may name, each with its arguments."""
+        known = _keras()[self.word].items()
+        return {name: arguments for name, arguments in known if name not in self.refused}
 
-    def _spell(self, name: str) -> str:
-        """As Keras itself does: optimizers in lower case, the others in snake case."""
-        if self.module == "optimizers":
-            return name.lower()
-        word = name.replace("NaN", "Nan")
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", word).lower()
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.classes)
 
-    def make(self, keras: Any, named: Named, path: KeyPath, **extra: Any) -> Any:
-        """An instance with the recipe's arguments; `extra` gives way to them.
+    @property
+    def plural(self) -> str:
+        return f"{self.word}es" if self.word.endswith("s") else f"{self.word}s"
 
-        Raises `RecipeError` for all that is wrong with the name and the arguments.
-        """
-        return self._make(keras, self.known, named, path, **extra)
-
-    def _make(
-        self, keras: Any, known: names.Family, named: Named, path: KeyPath, **extra: Any
-    ) -> Any:
-        cls = self._find(keras, known, named, path)
-        parameters = parameters_of(cls)
-        given = {name: value for name, value in extra.items() if name in parameters}
-        said = arguments.read(known, named, parameters, path, given, partial(_inner, keras))
-        try:
-            return cls(**{**given, **said})
-        except (TypeError, ValueError, ImportError, NotImplementedError) as error:
-            refused = f"Keras refuses these arguments of `{named.name}`: {first_line(error)}"
-            raise RecipeError([((*path, named.name), Problem("value", refused))]) from None
-
-    def _find(self, keras: Any, known: names.Family, named: Named, path: KeyPath) -> Any:
-        """The class of that name."""
-        classes = self.classes(keras)
-        problem = known.problem(named.name)
-        if problem is None and named.name not in classes:
-            message = f"Keras has no {known.word} `{named.name}`"
-            hint = suggestion(named.name, classes, what=known.plural)
-            problem = Problem("unknown-name", message, help=hint)
-        if problem is not None:
-            raise RecipeError([(path, problem)])
-        return classes[named.name]
+    def problem(self, name: str) -> Problem | None:
+        """Return what is wrong with a name; None if a recipe may use it."""
+        if name in self.names or (not (self.closed or name in self.refused) and is_newer()):
+            return None
+        message = f"{'there is' if self.own else 'Keras has'} no {self.word} `{name}`"
+        if name in self.refused:
+            message = f"a recipe takes no {self.word} `{name}`"
+        names = (*self.own, *self.names)
+        hint = self.refused.get(nearest(name, (*names, *self.refused)) or "")
+        if hint is None:
+            hint = suggestion(name, names, what=self.plural, meant=value_meant(name, names))
+        return Problem("unknown-name", message, help=hint)
 
 
-SCHEDULES: Final = Family(names.SCHEDULES, "optimizers.schedules", "LearningRateSchedule")
-OPTIMIZERS: Final = Family(names.OPTIMIZERS, "optimizers", "Optimizer")
-LOSSES: Final = Family(names.LOSSES, "losses", "Loss")
-METRICS: Final = Family(names.METRICS, "metrics", "Metric")
-CALLBACKS: Final = Family(names.CALLBACKS, "callbacks", "Callback")
+def is_newer() -> bool:
+    """Return whether the Keras that is installed may have more names."""
+    from importlib.metadata import version  # noqa: PLC0415  (only where something may be wrong)
 
-FAMILIES: Final[Mapping[str, Family]] = {
-    family.known.word: family for family in (OPTIMIZERS, LOSSES, METRICS, SCHEDULES, CALLBACKS)
-}
+    major, minor, *_ = version("keras").split(".")
+    return (int(major), int(minor)) > KERAS
 
 
-def _inner(keras: Any, known: names.Family, named: Named, path: KeyPath) -> Any:
-    """What is an argument of something else."""
-    return FAMILIES[known.word]._make(keras, known, named, path)
+SCHEDULES: Final = KerasFamily(
+    "schedule",
+    "optimizers.schedules",
+    "LearningRateSchedule",
+    own=("plateau", "step", "cosine"),
+    given=("initial_learning_rate",),
+)
+"""Keras's count steps, archspec's own count epochs."""
 
+_ONE_OPTIMIZER: Final = {"multioptimizer": "all weights are trained by one optimizer"}
+_RATE: Final = {"learning_rate": replace(SCHEDULES, own=(), given=())}
+_INNER: Final = KerasFamily(
+    "optimizer",
+    "optimizers",
+    "Optimizer",
+    refused={**_ONE_OPTIMIZER, "lossscaleoptimizer": "one is enough"},
+    objects=_RATE,
+)
+OPTIMIZERS: Final = replace(
+    _INNER, refused=_ONE_OPTIMIZER, objects={**_RATE, "inner_optimizer": _INNER}
+)
 
-def parameters_of(cls: Any) -> Parameters:
-    """The arguments of a class of Keras's."""
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {
-        name: () if parameter.default is inspect.Parameter.empty else (parameter.default,)
-        for name, parameter in inspect.signature(cls).parameters.items()
-        if parameter.kind in named
-    }
+LOSSES: Final = KerasFamily(
+    "loss",
+    "losses",
+    "Loss",
+    refused={
+        "circle": "it compares embeddings, and a network here gives a score for each class",
+        "ctc": "it is for sequences, and an image here has one class",
+        "mean_absolute_percentage_error": "it divides by labels, and most of them are 0",
+    },
+)
 
+METRICS: Final = KerasFamily(
+    "metric",
+    "metrics",
+    "Metric",
+    refused={
+        "accuracy": "every run records the accuracy",
+        "mean": "it takes values, not labels and predictions",
+        "mean_metric_wrapper": "it takes a function, and a recipe runs no code",
+        "sum": "it takes values, not labels and predictions",
+    },
+)
 
-def signatures(keras: Any) -> dict[str, dict[str, Parameters]]:
-    """The arguments of each class that a recipe may name, by family and name."""
-    return {
-        word: {
-            name: parameters_of(cls)
-            for name, cls in sorted(family.classes(keras).items())
-            if name not in family.known.refused
-        }
-        for word, family in FAMILIES.items()
-    }
+_RESUMES: Final = f"a run resumes by itself: {call('resume', ...)}"
+_SCHEDULE: Final = "write `schedule:` instead: plateau, step, cosine or one of Keras's"
+_SHOWN: Final = "every run shows its progress and records its history"
 
-
-def page(keras: Any) -> str:
-    """What `keras.json` is to hold, a class a line, so that a new version's changes are seen."""
-    families = (
-        f"{json.dumps(word)}: {{\n"
-        + ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in classes.items())
-        + "\n}"
-        for word, classes in signatures(keras).items()
-    )
-    return "{\n" + ",\n".join(families) + "\n}\n"
-
-
-if __name__ == "__main__":
-    import sys
-
-    from archspec.keras_model.engine import load_keras
-
-    sys.stdout.write(page(load_keras()))
+CALLBACKS: Final = KerasFamily(
+    "callback",
+    "callbacks",
+    "Callback",
+    refused={
+        "backup_and_restore": _RESUMES,
+        "callback_list": "write the callbacks themselves",
+        "history": _SHOWN,
+        "lambda_callback": "a recipe runs no code; give archspec.fit a watcher, from Python",
+        "learning_rate_scheduler": _SCHEDULE,
+        "orbax_checkpoint": "write `model_checkpoint` instead",
+        "progbar_logger": _SHOWN,
+        "reduce_lr_on_plateau": "write `schedule: {plateau: {factor: 0.1, patience: 5}}` instead",
+        "remote_monitor": "a recipe opens no connection; write `csv_logger` or `tensor_board`",
+        "swap_ema_weights": "averages of an optimizer with `use_ema` are judged and saved anyway",
+        "terminate_on_nan": "every run stops at a loss that is not a number",
+    },
+    closed=True,
+    given=("filename", "filepath"),
+)
+"""A callback may write files, in the run's folder, but it calls no code and opens no connection."""

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, in archspec's own words, each with its path inside `train:`."""
+"""Mistakes of a recipe as archspec's problems, each with its path inside `train:`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from archspec.spec.findings import spec_error
 from archspec.vocabulary import key_hint
 
 
-def together(*checks: Callable[[], object]) -> None:
-    """Do each, and raise one `RecipeError` of what all of them find."""
+def check_all(*checks: Callable[[], object]) -> None:
+    """Call each, and raise one `RecipeError` with the problems of all."""
     problems: list[tuple[KeyPath, Problem]] = []
     for check in checks:
         try:
@@ -29,7 +29,7 @@ def together(*checks: Callable[[], object]) -> None:
 
 @contextmanager
 def places(spec: Spec) -> Iterator[None]:
-    """Make a recipe's problems the spec's, each at its place in the text."""
+    """Turn a `RecipeError` into a `SpecError` with the problems' places in the text."""
     try:
         yield
     except RecipeError as error:
@@ -43,7 +43,7 @@ def places(spec: Spec) -> Iterator[None]:
 def problems(
     error: ValidationError, model: type[BaseModel], data: object
 ) -> list[tuple[KeyPath, Problem]]:
-    """Pydantic's findings about `data`, which was to be a `model`."""
+    """Return the problems of `data`, from the errors of its validation as a `model`."""
     found: dict[KeyPath, Problem] = {}
     for item in error.errors(include_url=False):
         path, owner, value = _place(item, model, data)
@@ -83,10 +83,9 @@ def _keys(owner: type[BaseModel]) -> list[str]:
 def _place(
     item: Any, model: type[BaseModel], data: object
 ) -> tuple[KeyPath, type[BaseModel], object]:
-    """Where in the data an error is, of which section it is a field, and what stands there.
+    """Return an error's path in the data as it was written, the section there, and the value.
 
-    Pydantic goes on into each of the things that a value may be, and into the full form of what
-    was written in short; here the place is what was written.
+    Pydantic's path continues into members of unions, and into the full form of a short one.
     """
     owner, value, several = model, data, False
     annotation: Any = None
@@ -118,7 +117,7 @@ def _item(value: Any, key: str | int) -> object:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """What a value may be, where it may be one of several things, beside nothing."""
+    """Return the members of a union, without None; the annotation alone if it is none."""
     if get_origin(annotation) is Annotated:
         return _members(get_args(annotation)[0])
     if get_origin(annotation) in (tuple, dict, Literal) or not get_args(annotation):
@@ -127,7 +126,7 @@ def _members(annotation: Any) -> list[Any]:
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:
-    """The sections that a field holds, alone or in a list."""
+    """Return the sections that a field holds, alone or in a list."""
     found = []
     for part in (annotation, *get_args(annotation)):
         inner = get_args(part)[0] if get_origin(part) is Annotated else part

@@ -1,4 +1,4 @@
-"""What is given beside a spec, as optimizer.sgd.momentum=0.8, put into its recipe."""
+"""Overrides of a spec's recipe, such as `optimizer.sgd.momentum=0.8`."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from archspec.errors import KeyPath, RecipeError, UsageError
 Keys: TypeAlias = tuple[str, ...]
 
 OPTIONS: Final = ("data", "batch", "epochs", "optimizer", "learning_rate", "seed", "devices")
-"""Keys whose value is not given where it is None."""
+"""Keys that are not overridden by None: arguments of functions, with that default."""
 
-CALLED: Final = frozenset({"optimizer", "loss", "schedule", "inner_optimizer", "learning_rate"})
-"""Keys whose value is a name, or one name with its arguments: another name takes its place."""
+NAMED: Final = frozenset({"optimizer", "loss", "schedule", "inner_optimizer", "learning_rate"})
+"""Keys whose value is a name, or one name with its arguments; another name replaces both."""
 
 OF_A_SOURCE: Final = ("path", "name", "images", "labels", "split", "classes", "per_class")
-"""What a recipe says of its own data, and of no other."""
+"""Keys of `data` that fit one source only."""
 
 
-def given(overrides: Mapping[str, Any]) -> dict[Keys, Any]:
-    """What is to be changed, by its path."""
-    found: dict[Keys, Any] = {}
-    for key, value in overrides.items():
+def as_overrides(settings: Mapping[str, Any]) -> dict[Keys, Any]:
+    """Return values by paths from values by dotted keys; raise `UsageError` for a wrong key."""
+    overrides: dict[Keys, Any] = {}
+    for key, value in settings.items():
         if value is None and key in OPTIONS:
             continue
         keys = tuple(str(key).split("."))
         if "" in keys:
             raise UsageError(f"`{key}` is not a key of a recipe, such as data.resize or epochs")
-        found[keys] = value
-    rate = found.get(("learning_rate",), 1.0)
+        overrides[keys] = value
+    rate = overrides.get(("learning_rate",), 1.0)
     if not isinstance(rate, (int, float)) or isinstance(rate, bool) or not 0 < rate < math.inf:
         raise UsageError(f"`learning_rate={rate!r}`: it must be a finite number above 0")
-    return found
+    return overrides
 
 
-def changed(recipe: dict[str, Any], given: Mapping[Keys, Any]) -> dict[str, Any]:
-    """A recipe as plain data, with what was given in its place."""
-    for keys, value in given.items():
+def overridden(recipe: dict[str, Any], overrides: Mapping[Keys, Any]) -> dict[str, Any]:
+    """Return a recipe as plain data, with overrides."""
+    for keys, value in overrides.items():
         if keys == ("data",) and isinstance(value, str):
             recipe["data"] = _data(recipe["data"], value)
         elif keys == ("optimizer",) and value == _name(recipe["optimizer"]):
             continue  # its arguments stay
         elif keys != ("learning_rate",):
             recipe = _put(recipe, keys, value)
-    if ("learning_rate",) in given:
+    if ("learning_rate",) in overrides:
         keys = _rate(recipe["optimizer"], ("optimizer",))
-        recipe = _put(recipe, keys, given["learning_rate",])
+        recipe = _put(recipe, keys, overrides["learning_rate",])
     return recipe
 
 
@@ -62,14 +62,14 @@ def _data(data: Mapping[str, Any], source: str) -> dict[str, Any]:
 
 
 def _name(named: Any) -> Any:
-    """The name in a name, or in one name with its arguments."""
+    """Return the name from a name, or from one name with its arguments."""
     if isinstance(named, Mapping) and len(named) == 1:
         return next(iter(named))
     return named
 
 
 def _rate(optimizer: Any, path: Keys) -> Keys:
-    """Where the learning rate of an optimizer is said, or of the one inside it."""
+    """Return the keys of an optimizer's learning rate, or of that of the optimizer inside it."""
     name = _name(optimizer)
     inside = (*path, str(name))
     arguments = optimizer[name] if isinstance(optimizer, Mapping) and name in optimizer else None
@@ -78,22 +78,22 @@ def _rate(optimizer: Any, path: Keys) -> Keys:
     return (*inside, "learning_rate")
 
 
-def _put(value: Any, keys: Keys, new: Any, *, called: bool = False) -> Any:
-    """`value` with `new` at `keys`; what is on the way and no mapping becomes one."""
+def _put(value: Any, keys: Keys, new: Any, *, named: bool = False) -> Any:
+    """Return `value` with `new` at `keys`; whatever has a key becomes a mapping."""
     if not keys:
         return new
     key, *rest = keys
     if isinstance(value, (tuple, list)):
         return _put_in_list(list(value), key, tuple(rest), new)
-    if called and key != _name(value):
+    if named and key != _name(value):
         value = {}
     inside = dict(value) if isinstance(value, Mapping) else {}
-    inside[key] = _put(inside.get(key), tuple(rest), new, called=key in CALLED)
+    inside[key] = _put(inside.get(key), tuple(rest), new, named=key in NAMED)
     return inside
 
 
 def _put_in_list(items: list[Any], key: str, rest: Keys, new: Any) -> tuple[Any, ...]:
-    """In the item at a place (counted from 0) or of a name; a new name comes last."""
+    """Change the item with a number (from 0) or a name; append an item with a new name."""
     if key.isdecimal():
         if int(key) >= len(items):
             raise UsageError(f"there is no item {key} in a list of {len(items)}")
@@ -101,34 +101,37 @@ def _put_in_list(items: list[Any], key: str, rest: Keys, new: Any) -> tuple[Any,
         return tuple(items)
     index = next((i for i, item in enumerate(items) if _name(item) == key), len(items))
     old = items[index] if index < len(items) else key
-    items[index : index + 1] = [_put(old, (key, *rest), new, called=True)]
+    items[index : index + 1] = [_put(old, (key, *rest), new, named=True)]
     return tuple(items)
 
 
 @contextmanager
-def blamed(given: Mapping[Keys, Any], optimizer: str) -> Iterator[None]:
-    """Make the problems of what was given a `UsageError`, which names the key of each.
+def blaming(overrides: Mapping[Keys, Any], optimizer: str) -> Iterator[None]:
+    """Turn a `RecipeError` about overrides into a `UsageError` that names their keys.
 
-    `optimizer` is the name of the spec's own.
+    Args:
+        overrides: Values by paths.
+        optimizer: The name of the spec's own optimizer.
+
     """
     try:
         yield
     except RecipeError as error:
-        said = []
+        messages = []
         for path, problem in error.problems:
-            culprit = _culprit(path, given, optimizer)
+            culprit = _culprit(path, overrides, optimizer)
             if culprit is not None:
                 words = f"{problem.message}; {problem.help}" if problem.help else problem.message
-                said.append(f"`{culprit}=`: {words}")
-        if said:
-            raise UsageError("; ".join(said)) from None
+                messages.append(f"`{culprit}=`: {words}")
+        if messages:
+            raise UsageError("; ".join(messages)) from None
         raise
 
 
-def _culprit(path: KeyPath, given: Mapping[Keys, Any], optimizer: str) -> str | None:
-    """The key that put there what is wrong at `path`, if one did."""
-    path = tuple(takewhile(lambda key: isinstance(key, str), path))  # items have names outside
-    for keys, value in given.items():
+def _culprit(path: KeyPath, overrides: Mapping[Keys, Any], optimizer: str) -> str | None:
+    """Return the override, as a dotted key, that caused a mistake at `path`; None if none did."""
+    path = tuple(takewhile(lambda key: isinstance(key, str), path))  # overrides name items
+    for keys, value in overrides.items():
         place: KeyPath = keys
         if keys == ("learning_rate",):
             if path[:1] == ("optimizer",) and path[-1] == "learning_rate":

@@ -1,6 +1,6 @@
 """Recipe -> the learning rate of each step, as Keras's optimizers take it.
 
-Every function gets the `keras` module as an argument, so that importing this one costs nothing.
+Every function gets the `keras` module as an argument, so importing this one costs nothing.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from archspec.recipe.families import SCHEDULES
+from archspec.recipe.objects import make_object
 from archspec.recipe.train import Recipe
 
 
-def rate(
+def learning_rate(
     keras: Any,
     recipe: Recipe,
     peak: Any,
@@ -19,24 +20,26 @@ def rate(
     steps_per_epoch: int,
     steps_per_update: int,
 ) -> Any:
-    """What an optimizer is to take for `peak`, its learning rate: a number or a schedule.
+    """Return the optimizer's learning rate, whose highest is `peak`: a number or a schedule.
 
-    Keras counts steps also where it gathers the gradients of several for one update; its own
-    schedules are given updates.
+    Keras counts steps even where it accumulates gradients of several for an update; its own
+    schedules get updates.
     """
     from archspec.keras_model.schedules import Paced, Warmup  # noqa: PLC0415  (it imports Keras)
 
     schedules = keras.optimizers.schedules
     schedule = recipe.schedule
     warmup = recipe.warmup * steps_per_epoch
-    found = peak
+    rate = peak
     if schedule is not None and schedule.keras is not None:
-        found = SCHEDULES.make(keras, schedule.keras, ("schedule",), initial_learning_rate=peak)
-    if callable(found):
+        rate = make_object(
+            keras, SCHEDULES, schedule.keras, ("schedule",), initial_learning_rate=peak
+        )
+    if callable(rate):
         if steps_per_update > 1:
-            found = Paced(found, every=steps_per_update)
+            rate = Paced(rate, every=steps_per_update)
     elif schedule is not None and schedule.cosine is not None:
-        found = schedules.CosineDecay(
+        rate = schedules.CosineDecay(
             peak,
             decay_steps=max(1, recipe.epochs - recipe.warmup) * steps_per_epoch,
             warmup_target=peak if warmup else None,  # which it is from the first step on
@@ -44,20 +47,22 @@ def rate(
         )
     elif schedule is not None and schedule.step is not None:
         at = sorted(set(schedule.step.at))
-        found = schedules.PiecewiseConstantDecay(
+        rate = schedules.PiecewiseConstantDecay(
             # Keras's boundary is the last step of the old rate; steps count from 0.
             [epoch * steps_per_epoch - 1 for epoch in at],
             [peak * schedule.step.factor**n for n in range(len(at) + 1)],
         )
     elif schedule is not None:
-        return found  # a plateau's callbacks change it, which no schedule of Keras's allows
-    return Warmup(found, warmup) if warmup else found
+        return (
+            rate  # a plateau's callbacks change it, which is impossible with a schedule of Keras's
+        )
+    return Warmup(rate, warmup) if warmup else rate
 
 
 def callbacks(
     keras: Any, recipe: Recipe, peak: float, *, steps_per_update: int, monitor: str
 ) -> list[Any]:
-    """Callbacks that change the learning rate between epochs: a plateau's, and its warm-up's."""
+    """Return the callbacks that change the learning rate between epochs: for a plateau only."""
     plateau = recipe.schedule.plateau if recipe.schedule else None
     if plateau is None:
         return []
@@ -67,8 +72,8 @@ def callbacks(
     )
 
 
-def _lower(keras: Any, warmup: int, said: dict[str, Any]) -> Any:
-    """Keras's callback for a plateau, its cooldowns as long as the recipe says.
+def _lower(keras: Any, warmup: int, arguments: dict[str, Any]) -> Any:
+    """Return Keras's callback for a plateau, with cooldowns as long as in the recipe.
 
     Keras counts the last epoch of a cooldown as one without progress. A warm-up is a cooldown, too.
     """
@@ -78,7 +83,7 @@ def _lower(keras: Any, warmup: int, said: dict[str, Any]) -> Any:
             super().on_train_begin(logs)
             self.cooldown_counter = _keras_cooldown(warmup)
 
-    return Lower(**{**said, "cooldown": _keras_cooldown(said["cooldown"])})
+    return Lower(**{**arguments, "cooldown": _keras_cooldown(arguments["cooldown"])})
 
 
 def _keras_cooldown(epochs: int) -> int:
@@ -86,9 +91,9 @@ def _keras_cooldown(epochs: int) -> int:
 
 
 def _rise(keras: Any, warmup: int, peak: float, steps_per_update: int) -> Any:
-    """A callback that gives each epoch of a warm-up the mean rate of a line.
+    """Return a callback that sets the mean rate of a linear rise in each epoch of a warm-up.
 
-    It counts the optimizer's epochs, because a run may be resumed and an optimizer begin anew.
+    It counts the optimizer's epochs, because a stage of transfer starts a new optimizer.
     """
 
     class Rise(keras.callbacks.Callback):  # type: ignore[misc]

@@ -1,7 +1,6 @@
 """The recipe: a spec's `train:` section as a value, checked before anything heavy is imported.
 
-What only the Keras that is installed knows, and its backend, is checked by
-`archspec.recipe.compilation` once Keras is there.
+`archspec.recipe.compilation` checks what only Keras and its backend know, once Keras is imported.
 """
 
 from __future__ import annotations
@@ -18,24 +17,24 @@ from archspec.data.section import RecipeSection, Seed
 from archspec.declare.metadata import Expect
 from archspec.errors import KeyPath, Problem, RecipeError
 from archspec.ops.fields import Count, Index, Positive
-from archspec.recipe import arguments, names
-from archspec.recipe import overrides as outside
-from archspec.recipe.mistakes import problems, together
-from archspec.recipe.parts import Callback, Loss, Metric, Named, Optimizer, Schedule, Transfer
+from archspec.recipe import arguments, families
+from archspec.recipe.mistakes import check_all, problems
+from archspec.recipe.overrides import as_overrides, blaming, overridden
+from archspec.recipe.sections import Callback, Loss, Metric, Named, Optimizer, Schedule, Transfer
 
 OF_INDICES: Final = frozenset(
     {"categorical_generalized_cross_entropy", "sparse_categorical_crossentropy"}
 )
-"""Losses whose labels are the numbers of classes; the others' are vectors, 1 for the class."""
+"""Losses that take a class as its number; the others take a vector with 1 at the class."""
 
 OF_NUMBERS: Final = "sparse_"
-"""How the names of metrics begin whose labels are the numbers of classes."""
+"""Prefix of metrics that take a class as its number."""
 
 OF_ANY_LABELS: Final = frozenset({"io_u", "mean_io_u"})
-"""Metrics that are told which labels they get."""
+"""Metrics that have an argument for the form of labels."""
 
-SAYS_A_RATE: Final[tuple[str, ...]] = ("initial_learning_rate", "values")
-"""Arguments of Keras's schedules that are learning rates."""
+SETS_RATE: Final[tuple[str, ...]] = ("initial_learning_rate", "values")
+"""Arguments of Keras's schedules that set the learning rate."""
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
 
@@ -60,73 +59,73 @@ HINTS: Final = {
     "validation_split": _OF_THE_DATA.format("validation"),
     "weight_decay": _OF_THE_OPTIMIZER.format("weight_decay", 1e-4),
 }
-"""What is said of a recipe's parts, where others say it of the training."""
+"""Help for keys that other tools have at the top level, and archspec further inside."""
 
 
 class Recipe(RecipeSection):
-    """How to train: everything `archspec fit` needs beside the network."""
+    """The recipe of a training: everything that `archspec fit` needs besides the network."""
 
     hints: ClassVar[Mapping[str, str]] = HINTS
 
     data: DataRecipe = DataRecipe()
-    """What to train on: a mapping, or only the source, as `data: digits`."""
+    """Training data: a mapping, or only the source, as `data: digits`."""
     batch: Count = 32
     """Images per step."""
     epochs: Count = 30
-    """How often to see all training images."""
+    """Passes over all training images."""
     optimizer: Optimizer = Named.model_validate("adam")
-    """One of Keras's optimizers. Its `weight_decay` takes that share, times the learning rate, of
-    each kernel at every update, and nothing of biases and norms: decay apart from the gradient
-    (Loshchilov & Hutter 2019, arXiv:1711.05101), also under SGD. Added to the gradient, as in many
-    papers, the same number decays 1 / (1 - momentum) times as fast. With `use_ema`, averages of the
-    weights over the steps are judged and saved in the weights' place."""
+    """One of Keras's optimizers. At every update its `weight_decay` subtracts that share, times the
+    learning rate, from each kernel, and nothing from biases and norms: decay apart from the
+    gradient (Loshchilov & Hutter 2019, arXiv:1711.05101), also under SGD. Added to the gradient, as
+    in many papers, the same number decays 1 / (1 - momentum) times as fast. With `use_ema`,
+    averages of the weights over the steps are judged and saved instead of the weights."""
     loss: Loss = Named.model_validate({"categorical_crossentropy": {"label_smoothing": 0.1}})
-    """One of Keras's losses, which every head has; how much a head counts is its `loss_weight`.
-    Smoothed labels (Szegedy et al. 2016, section 7) suit small data."""
+    """One of Keras's losses, for every head; each counts by its `loss_weight`. Smoothed labels
+    (Szegedy et al. 2016, section 7) suit small data."""
     metrics: tuple[Metric, ...] = ()
     """Keras's metrics to record beside the accuracy."""
     schedule: Schedule | None = None
-    """How the learning rate changes; constant unless said otherwise."""
+    """Change of the learning rate; default: it is constant."""
     warmup: Index = 0
-    """Epochs in which the learning rate first rises in a line from zero, step by step, to where
-    the schedule then is. With `plateau` it rises epoch by epoch, each at the mean of its steps."""
+    """Epochs in which the learning rate first rises linearly from zero, step by step, to the
+    schedule's. With `plateau` it rises epoch by epoch, each at the mean of its steps."""
     callbacks: tuple[Callback, ...] = ()
-    """Keras's callbacks. What they write goes to the folder `callbacks` of the run."""
+    """Keras's callbacks. They write to the folder `callbacks` of the run."""
     augment: tuple[Augment, ...] = ()
-    """What is done to the training images, at random, in this order."""
+    """Random changes to the training images, in this order."""
     class_weights: Annotated[
         Literal["balanced"] | dict[str, Positive] | None,
         Expect("balanced, or a number above 0 for classes by name"),
     ] = None
-    """How much an image of each class counts; `balanced`: as if there were as many of each."""
+    """Weight of each class's images in the loss; `balanced`: as if all classes had as many."""
     seed: Seed = 0
-    """Of the initial weights, the order of the images, and dropout."""
+    """Seed of the initial weights, the order of the images, and dropout."""
     deterministic: bool = False
     """Whether the same run gives the same bits again, at some cost in speed."""
     precision: Precision = "float32"
-    """Keras's dtype policy. With `mixed_`, weights stay float32, and so does the output."""
+    """Keras's dtype policy. With `mixed_`, the weights and the output stay float32."""
     jit: Annotated[Literal["auto"] | bool, Expect("auto, true or false")] = "auto"
     """Whether XLA (for PyTorch, its own compiler) compiles the step."""
     steps_per_execution: Annotated[
         Literal["auto"] | Count, Expect("auto or a whole number from 1 to 2147483647")
     ] = "auto"
-    """Steps between two visits to Python."""
+    """Steps that the backend runs without returning to Python."""
     devices: Annotated[
         Literal["all"] | Count | None, Expect("all, a whole number from 1 to 2147483647, or null")
     ] = None
-    """How many devices (of each host) share a batch; one unless said otherwise."""
+    """Devices (of each host) that share a batch; default: one."""
     tensorboard: bool = False
     """Whether to write logs for TensorBoard."""
     watch_units: bool = False
-    """Whether to write down the gradients, and the dead and saturated units, of every layer after
-    each epoch: `units.csv`. See docs/training.md."""
+    """Whether to record each layer's gradients, dead and saturated units after each epoch, in
+    `units.csv`. See docs/training.md."""
     transfer: Transfer | None = None
-    """What to start from instead of random weights."""
+    """Trained weights to start from instead of random ones."""
 
     @field_validator("class_weights", mode="before")
     @classmethod
     def _may_be_numbered(cls, weights: Any) -> Any:
-        """Digits are called by their numbers."""
+        """Take whole numbers as names: a data set of digits calls its classes by numbers."""
         if not isinstance(weights, Mapping):
             return weights
         return {str(name) if type(name) is int else name: w for name, w in weights.items()}
@@ -135,18 +134,24 @@ class Recipe(RecipeSection):
     def resolve(
         cls, section: Mapping[str, Any], overrides: Mapping[str, Any] | None = None
     ) -> Recipe:
-        """The recipe of a `train:` section, changed by what was given outside of it.
+        """Return the recipe of a `train:` section with overrides.
 
-        `overrides` are values by dotted keys: `batch`, `data.resize`, `optimizer.sgd.momentum`,
-        `augment.random_crop.padding`; and `learning_rate`, which is the optimizer's. Raises
-        `RecipeError` for the section, `UsageError` for an override.
+        Args:
+            section: The section, as plain data.
+            overrides: Values by dotted keys: `batch`, `data.resize`, `optimizer.sgd.momentum`,
+                `augment.random_crop.padding`; and `learning_rate`, which is the optimizer's.
+
+        Raises:
+            RecipeError: The section has mistakes.
+            UsageError: An override has.
+
         """
         recipe = cls._read(_plain(section))
-        given = outside.given(_plain(overrides or {}))
-        if not given:
+        values = as_overrides(_plain(overrides or {}))
+        if not values:
             return recipe
-        with outside.blamed(given, recipe.optimizer.name):
-            return cls._read(outside.changed(_plain(recipe.to_dict()), given))
+        with blaming(values, recipe.optimizer.name):
+            return cls._read(overridden(_plain(recipe.to_dict()), values))
 
     @classmethod
     def _read(cls, data: Any) -> Recipe:
@@ -155,38 +160,37 @@ class Recipe(RecipeSection):
         except ValidationError as error:
             raise RecipeError(problems(error, cls, data)) from None
         checks = (_check_arguments, _check_labels, _check_rates)
-        together(*(partial(check, recipe) for check in checks))
+        check_all(*(partial(check, recipe) for check in checks))
         return recipe
 
     def for_stage(self, epochs: int, learning_rate: float | None) -> Recipe:
-        """The recipe of a stage of a training, whose optimizer and schedule begin anew.
+        """Return the recipe of a stage, which has an optimizer and a schedule of its own.
 
         None leaves the learning rate as it is.
         """
-        rate = outside.given({"learning_rate": learning_rate})
-        data = outside.changed(_plain(self.to_dict()), {**rate, ("epochs",): epochs})
-        return self._read(data)
+        values = as_overrides({"learning_rate": learning_rate, "epochs": epochs})
+        return self._read(overridden(_plain(self.to_dict()), values))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data that `resolve` reads back as the same recipe."""
+        """Return plain data that `resolve` reads back as the same recipe."""
         return self.model_dump(mode="json", by_alias=True)
 
 
 def _check_arguments(recipe: Recipe) -> None:
-    """Raise for all that is wrong with the arguments of what is Keras's, where they are known."""
+    """Raise `RecipeError` for wrong arguments of Keras's objects, where they are known."""
     schedule = recipe.schedule.keras if recipe.schedule else None
     named = [
-        (names.OPTIMIZERS, ("optimizer",), recipe.optimizer),
-        (names.LOSSES, ("loss",), recipe.loss),
-        *((names.METRICS, ("metrics", i), metric) for i, metric in enumerate(recipe.metrics)),
-        *([(names.SCHEDULES, ("schedule",), schedule)] if schedule else []),
-        *((names.CALLBACKS, ("callbacks", i), each) for i, each in enumerate(recipe.callbacks)),
+        (families.OPTIMIZERS, ("optimizer",), recipe.optimizer),
+        (families.LOSSES, ("loss",), recipe.loss),
+        *((families.METRICS, ("metrics", i), metric) for i, metric in enumerate(recipe.metrics)),
+        *([(families.SCHEDULES, ("schedule",), schedule)] if schedule else []),
+        *((families.CALLBACKS, ("callbacks", i), each) for i, each in enumerate(recipe.callbacks)),
     ]
-    together(*(partial(arguments.check, family, one, path) for family, path, one in named))
+    check_all(*(partial(arguments.check, family, one, path) for family, path, one in named))
 
 
 def _check_labels(recipe: Recipe) -> None:
-    """Raise where augmentations or metrics want other labels than the loss takes."""
+    """Raise `RecipeError` where augmentations or metrics need other labels than the loss takes."""
     loss, numbers = recipe.loss.name, recipe.loss.name in OF_INDICES
     problems: list[tuple[KeyPath, Problem]] = []
     mixing = next((one.name for one in recipe.augment if one.mixes_labels), None)
@@ -199,28 +203,29 @@ def _check_labels(recipe: Recipe) -> None:
         if name in OF_ANY_LABELS or name.startswith(OF_NUMBERS) == numbers:
             continue
         other = f"{OF_NUMBERS}{name}" if numbers else name.removeprefix(OF_NUMBERS)
-        known = other in names.METRICS.classes
+        known = other in families.METRICS.classes
         hint = f"write `{other}`" if known else "write `loss: categorical_crossentropy`"
-        forms = ("the number of its class", "a value for each class")
+        forms = ("the number of an image's class", "a value for each class")
         wants, takes = forms if not numbers else forms[::-1]
-        message = f"`{name}` wants of an image {wants}, and `{loss}` takes {takes}"
+        message = f"`{name}` takes {wants}, and `{loss}` {takes}"
         problems.append((("metrics", index), Problem("value", message, help=hint)))
     if problems:
         raise RecipeError(problems)
 
 
 def _check_rates(recipe: Recipe) -> None:
-    """Raise `RecipeError` where a recipe says a learning rate, or a warm-up, twice."""
-    schedule, said = recipe.schedule, _innermost(recipe.optimizer).arguments.get("learning_rate")
+    """Raise `RecipeError` where a recipe sets a learning rate, or a warm-up, twice."""
+    schedule = recipe.schedule
+    rate = _innermost(recipe.optimizer).arguments.get("learning_rate")
     twice: list[tuple[KeyPath, str]] = []
-    if schedule is not None and isinstance(said, (str, dict)):
+    if schedule is not None and isinstance(rate, (str, dict)):
         twice.append((("schedule",), "`optimizer` has a schedule of its learning rate already"))
     if schedule is not None and schedule.keras is not None:
         named = schedule.keras
         path = ("schedule", named.name)
         thaws = recipe.transfer.unfreeze if recipe.transfer else ()
-        for argument in filter(named.arguments.__contains__, SAYS_A_RATE):
-            if said is not None:
+        for argument in filter(named.arguments.__contains__, SETS_RATE):
+            if rate is not None:
                 message = f"`{argument}` beside the `learning_rate` of `optimizer`"
                 twice.append(((*path, argument), message))
             message = f"`learning_rate` beside the `{argument}` of `schedule`"
@@ -234,14 +239,14 @@ def _check_rates(recipe: Recipe) -> None:
     if twice:
         raise RecipeError(
             [
-                (place, Problem("value", message, help="say it in one place"))
+                (place, Problem("value", message, help="set it in one place"))
                 for place, message in twice
             ]
         )
 
 
 def _innermost(optimizer: Named) -> Named:
-    """The optimizer that a recipe's wraps, or else that itself."""
+    """Return the optimizer that a recipe's wraps; that itself if it wraps none."""
     try:
         return Named.model_validate(optimizer.arguments.get("inner_optimizer"))
     except ValidationError:
@@ -249,7 +254,7 @@ def _innermost(optimizer: Named) -> Named:
 
 
 def _plain(value: Any) -> Any:
-    """Dictionaries and tuples all the way down, whatever mappings and lists there were."""
+    """Return a value with all mappings as dictionaries and all lists as tuples."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from archspec import system
 from archspec.errors import Problem, RecipeError
-from archspec.recipe.parts import Named
+from archspec.recipe.sections import Named
 from archspec.recipe.train import Recipe
 from archspec.training.hosts import ALONE, Hosts, stdout_held_back
 

@@ -90,7 +90,7 @@ def _explained(spec: Spec, settings: Mapping[str, Any]) -> Iterator[None]:
     """Attribute the problems of a recipe to settings, or to places in the spec's text."""
     with places(spec):
         own = Recipe.resolve(spec.train).optimizer.name
-        with overrides.blamed(overrides.given(settings), own):
+        with overrides.blaming(overrides.as_overrides(settings), own):
             yield
 
 

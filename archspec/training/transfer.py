@@ -22,7 +22,7 @@ from archspec.keras_model.build import layer_name
 from archspec.keras_model.heads import head_layers, match_bodies
 from archspec.keras_model.joining import layer_graph
 from archspec.keras_model.matching import Extents, LayerNode
-from archspec.recipe.parts import Transfer
+from archspec.recipe.sections import Transfer
 from archspec.runs import storage
 from archspec.runs.files import DATA, SPEC
 from archspec.runs.origin import RunSetup

@@ -1,4 +1,4 @@
-"""What a recipe consists of: names of Keras's with their arguments, schedules, transfer."""
+"""Values of a recipe's keys: objects of Keras by name, schedules, transfer."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ from pydantic_core import PydanticCustomError
 from archspec.data.section import Fraction, NotNegative, RecipeSection, Strict, Word
 from archspec.declare.metadata import Expect
 from archspec.ops.fields import Count, Index, Positive
-from archspec.recipe import names
+from archspec.recipe.families import (
+    CALLBACKS,
+    LOSSES,
+    METRICS,
+    OPTIMIZERS,
+    SCHEDULES,
+    KerasFamily,
+)
 
 
 class Named(Strict):
-    """Something of Keras by name: `adam`, or `{sgd: {learning_rate: 0.1}}`."""
+    """An object of Keras by name: `adam`, or `{sgd: {learning_rate: 0.1}}`."""
 
     name: str
     arguments: dict[str, Any] = Field(default_factory=dict)
@@ -44,7 +51,7 @@ class Named(Strict):
         return {self.name: self.arguments} if self.arguments else self.name
 
 
-def _known(family: names.Family) -> AfterValidator:
+def _known(family: KerasFamily) -> AfterValidator:
     def check(named: Named) -> Named:
         problem = family.problem(named.name)
         if problem is not None:
@@ -56,63 +63,64 @@ def _known(family: names.Family) -> AfterValidator:
 
 
 def _one_loss(value: Any) -> Any:
-    """Many libraries take a loss for each head."""
+    """Return the value; raise for one loss a head, as other libraries take it."""
     if isinstance(value, (list, tuple)) or (isinstance(value, Mapping) and len(value) > 1):
         raise ValueError(
-            "write one loss, a name or one name with its arguments: it is that of every head, "
-            "which counts as much as its `loss_weight` in `heads` says"
+            "write one loss, a name or one name with its arguments: every head has it, and counts "
+            "as much as its `loss_weight` in `heads`"
         )
     return value
 
 
 _A_NAME = Expect("a name, or one name with its arguments")
-Optimizer = Annotated[Named, _known(names.OPTIMIZERS), _A_NAME]
-Loss = Annotated[Named, _known(names.LOSSES), BeforeValidator(_one_loss), _A_NAME]
-Metric = Annotated[Named, _known(names.METRICS), _A_NAME]
-Callback = Annotated[Named, _known(names.CALLBACKS), _A_NAME]
+Optimizer = Annotated[Named, _known(OPTIMIZERS), _A_NAME]
+Loss = Annotated[Named, _known(LOSSES), BeforeValidator(_one_loss), _A_NAME]
+Metric = Annotated[Named, _known(METRICS), _A_NAME]
+Callback = Annotated[Named, _known(CALLBACKS), _A_NAME]
 
 
-class Plateau(RecipeSection):
+class PlateauSchedule(RecipeSection):
     """Lower the learning rate when the validation loss stops falling."""
 
     factor: Fraction = 0.1
-    """What the learning rate is multiplied by."""
+    """Factor by which the learning rate is multiplied."""
     patience: Count = 5
     """Epochs without progress; those of the warm-up are not counted."""
     monitor: Word | None = None
-    """What has to improve; the validation loss, or without validation images the loss."""
+    """Measure that has to improve; default: the validation loss, or the loss without validation
+    images."""
     min_delta: NotNegative = 1e-4
-    """Progress is more than this."""
+    """Improvement above which an epoch counts as progress."""
     cooldown: Index = 0
-    """Epochs after a step down that are not counted either."""
+    """Epochs after each step down that are not counted either."""
     min_lr: NotNegative = 0.0
-    """The learning rate is never lower."""
+    """Lowest learning rate."""
 
 
-class Step(RecipeSection):
+class StepSchedule(RecipeSection):
     """Multiply the learning rate by `factor` after each of the epochs `at`."""
 
     at: Annotated[tuple[Count, ...], Field(min_length=1), Expect("a list of epochs, as [80, 120]")]
-    """How many epochs have passed."""
+    """Numbers of epochs after which it changes."""
     factor: Fraction = 0.1
-    """What the learning rate is multiplied by, each time."""
+    """Factor by which the learning rate is multiplied, each time."""
 
 
-class Cosine(RecipeSection):
+class CosineSchedule(RecipeSection):
     """Half a cosine down to zero (Loshchilov & Hutter 2017, arXiv:1608.03983), no restarts."""
 
 
 class Schedule(Strict):
-    """How the learning rate changes: `plateau`, `step` or `cosine`, in epochs, or as in Keras.
+    """A change of the learning rate: `plateau`, `step` or `cosine`, in epochs, or one of Keras's.
 
-    One of Keras's counts updates, and begins with the optimizer's learning rate unless it says an
+    Those of Keras count updates, and start at the optimizer's learning rate unless they have an
     `initial_learning_rate`.
     """
 
-    plateau: Plateau | None = None
-    step: Step | None = None
-    cosine: Cosine | None = None
-    keras: Annotated[Named, _known(names.SCHEDULES)] | None = None
+    plateau: PlateauSchedule | None = None
+    step: StepSchedule | None = None
+    cosine: CosineSchedule | None = None
+    keras: Annotated[Named, _known(SCHEDULES)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -120,10 +128,10 @@ class Schedule(Strict):
         if isinstance(value, str):
             value = {value: None}
         if not isinstance(value, Mapping) or len(value) != 1:
-            known = ", ".join((*names.SCHEDULES.own, *names.SCHEDULES.names))
+            known = ", ".join((*SCHEDULES.own, *SCHEDULES.names))
             raise ValueError(f"write one of {known}")
         ((name, arguments),) = value.items()
-        if name in names.SCHEDULES.own:
+        if name in SCHEDULES.own:
             return {name: {} if arguments is None else arguments}
         return {"keras": {name: arguments}}
 
@@ -131,27 +139,27 @@ class Schedule(Strict):
     def _write(self) -> Any:
         if self.keras is not None:
             return self.keras.model_dump(mode="json")
-        (said,) = (name for name in names.SCHEDULES.own if getattr(self, name) is not None)
-        return {said: getattr(self, said).model_dump(mode="json")}
+        (name,) = (name for name in SCHEDULES.own if getattr(self, name) is not None)
+        return {name: getattr(self, name).model_dump(mode="json")}
 
 
 class Thaw(RecipeSection):
-    """From an epoch on, train more of a network that was frozen."""
+    """A stage of training: from an epoch on, more of the network is trained."""
 
     epoch: Count
-    """The first epoch, counted from 1, that trains it."""
+    """First epoch of the stage, counted from 1."""
     freeze: Word = "none"
-    """What stays frozen: the network up to this step, or `none`."""
+    """Step up to which the network stays frozen, or `none`."""
     learning_rate: Positive | None = None
-    """The learning rate from then on; that of the stage before unless said otherwise."""
+    """Learning rate from then on; default: that of the stage before."""
 
 
 class Transfer(RecipeSection):
-    """Start from weights that were trained before, and which of them to train further."""
+    """Start from trained weights, and train all or some of them further."""
 
     source: Annotated[str, Field(alias="from", min_length=1), Expect("a run, a file or imagenet")]
-    """Whose weights: a run's folder, a `.keras` file, or `imagenet` (keras.applications)."""
+    """Source of weights: a run's folder, a `.keras` file, or `imagenet` (keras.applications)."""
     freeze: Word = "none"
-    """What is not trained: `all` but the new head, the network up to a step, or `none`."""
+    """Part that is not trained: `all` but the new head, the network up to a step, or `none`."""
     unfreeze: tuple[Thaw, ...] = ()
-    """When to train more of it. Each time the optimizer and its schedule begin anew."""
+    """Stages that train more of it. Each starts a new optimizer and schedule."""
