@@ -23,6 +23,7 @@ from archspec.graph.graph import (
     Scope,
     layer_at,
     nodes_of,
+    placed_nodes,
     reaching,
 )
 from archspec.ops.fields import LARGEST
@@ -259,7 +260,8 @@ class Builder:
         _check_length(len(path) + expansion.longest)
         self._grow(expansion.size, expansion.edges)
         self.pieces.append(PlacedBlock(self.size - 1, path, expansion, (x.index,)))
-        return nodes_of(expansion.pieces[-1:], path, self.size - expansion.size, x.index)[-1]
+        start = self.size - expansion.size
+        return placed_nodes(expansion.pieces[-1:], path, start, x.index)[-1]
 
     def _expand(self, block: Block, path: str, inputs: tuple[Node, ...]) -> Node:
         try:

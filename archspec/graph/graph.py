@@ -217,38 +217,55 @@ Piece: TypeAlias = Node | PlacedBlock
 """A layer of its own, or all the layers of a block."""
 
 
-def nodes_of(pieces: Iterable[Piece], path: str = "", start: int = 0, x: int = 0) -> list[Node]:
-    """Return all nodes of pieces whose paths stand below `path`, counted from `start`.
-
-    `x` is the index of their input.
-    """
+def nodes_of(pieces: Iterable[Piece]) -> list[Node]:
+    """Return all nodes of a graph's pieces, those in blocks too."""
     nodes: list[Node] = []
     for piece in pieces:
-        index, name, costs, inputs = piece
-        inputs = tuple([start + each if each >= 0 else x for each in inputs])
+        if isinstance(piece, Node):
+            nodes.append(piece)
+        else:
+            nodes += placed_nodes(piece.costs.pieces, piece.name, piece.start, piece.inputs[0])
+    return nodes
+
+
+def placed_nodes(pieces: Iterable[Piece], path: str, start: int, x: int) -> list[Node]:
+    """Return all nodes of an expansion's pieces where it stands.
+
+    Args:
+        pieces: Some of the expansion's pieces.
+        path: The path of the block.
+        start: Index of the block's first node.
+        x: Index of the block's input.
+    """
+    nodes: list[Node] = []
+    for index, name, costs, inputs in pieces:
+        read = tuple([start + each if each >= 0 else x for each in inputs])
         if isinstance(costs, Layer):
-            nodes.append(Node(start + index, path + name, costs, inputs))
+            nodes.append(Node(start + index, path + name, costs, read))
         else:
             first = start + index + 1 - costs.size
-            nodes += nodes_of(costs.pieces, path + name, first, inputs[0])
+            nodes += placed_nodes(costs.pieces, path + name, first, read[0])
     return nodes
 
 
 def scopes_of(
     pieces: Iterable[Piece], scopes: Sequence[Scope], path: str = "", start: int = 0
 ) -> list[Scope]:
-    """Return all scopes, those in blocks too, an outer one before those inside it."""
+    """Return scopes and those in blocks among the pieces, an outer one before those inside it.
+
+    `path` and `start` are the path and the first node of the block in which all of them are.
+    """
     own = [scope.moved(start, path + scope.name) for scope in scopes]
-    place = 0
     merged: list[Scope] = []
+    done = 0
     for piece in pieces:
         if isinstance(piece, PlacedBlock):
             first, block = start + piece.start, piece.costs
-            while place < len(own) and own[place].start <= first:
-                merged.append(own[place])
-                place += 1
+            while done < len(own) and own[done].start <= first:
+                merged.append(own[done])
+                done += 1
             merged += scopes_of(block.pieces, block.scopes, path + piece.name, first)
-    return merged + own[place:]
+    return [*merged, *own[done:]]
 
 
 def reaching(pieces: Sequence[Piece], outputs: Iterable[int]) -> list[bool]:
