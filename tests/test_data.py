@@ -55,11 +55,12 @@ def test_the_split_holds_every_image_once_and_each_class_in_its_share():
     assert [list(LABELS[part]).count(2) for part in (train, validation, test)] == [7, 1, 2]
 
 
-def test_the_test_images_depend_on_the_seed_and_on_their_share_alone():
-    tests = [list(split(validation=share)[2]) for share in (0.0, 0.1, 0.5)]
+@pytest.mark.parametrize("groups", [None, np.arange(160) // 3])
+def test_the_test_images_depend_on_the_seed_and_on_their_share_alone(groups):
+    tests = [list(split(validation=share, groups=groups).test) for share in (0.0, 0.1, 0.5)]
     assert tests[0] == tests[1] == tests[2]
-    assert tests[0] == list(split(per_class=5)[2])
-    assert tests[0] != list(split(seed=1)[2])
+    assert tests[0] == list(split(per_class=5, groups=groups).test)
+    assert tests[0] != list(split(seed=1, groups=groups).test)
 
 
 SMALL = np.repeat(np.arange(7, dtype=np.int32), [60, 4, 4, 4, 4, 4, 4])
@@ -124,13 +125,6 @@ def test_groups_are_never_split_and_shares_are_nearly_met(seed, stratify):
     if stratify:
         of_classes = per_class(parts.test, labels) / np.bincount(labels)
         assert of_classes == pytest.approx([0.2] * 4, abs=0.08)
-
-
-def test_the_test_images_of_groups_depend_on_the_seed_and_on_their_share_alone():
-    groups = np.arange(160) // 3
-    tests = [list(split(validation=share, groups=groups).test) for share in (0.0, 0.1, 0.5)]
-    assert tests[0] == tests[1] == tests[2]
-    assert tests[0] != list(split(seed=1, groups=groups).test)
 
 
 def test_of_few_large_groups_one_is_held_out_for_each_part():

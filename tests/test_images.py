@@ -362,28 +362,6 @@ def test_cmyk_becomes_rgb():
     assert pixel[1:].max() < 15
 
 
-@pytest.mark.parametrize("turned", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_images_are_held_as_the_camera_was(turned, kind):
-    upright = np.zeros((16, 32, 3), np.uint8)
-    upright[:8, :16] = 255  # the top left
-    image = Image.fromarray(upright)
-    stored = {
-        1: image,
-        2: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
-        3: image.transpose(Image.Transpose.ROTATE_180),
-        4: image.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
-        5: image.transpose(Image.Transpose.TRANSPOSE),
-        6: image.transpose(Image.Transpose.ROTATE_90),
-        7: image.transpose(Image.Transpose.TRANSVERSE),
-        8: image.transpose(Image.Transpose.ROTATE_270),
-    }[turned]
-    exif = Image.Exif()
-    exif[0x0112] = turned
-    found = decode(encoded(stored, kind, exif=exif), Shape((16, 32, 3)), "stretch")
-    assert np.abs(found.astype(int) - upright).max() <= 30  # what JPEG leaves of it
-
-
 @needs_opencv
 @pytest.mark.parametrize("turned", range(1, 9))
 @pytest.mark.parametrize(
@@ -399,18 +377,23 @@ def test_images_are_held_as_the_camera_was(turned, kind):
         lambda values, turned: encoded(
             (values >> 8).astype(np.uint8), "WEBP", lossless=True, exif=b"Exif\0\0" + exif(turned)
         ),
+        lambda values, turned: encoded(
+            (values >> 8).astype(np.uint8), "JPEG", quality=100, exif=b"Exif\0\0" + exif(turned)
+        ),
     ],
-    ids=["late", "late, 8 bits", "early", "tiff", "grey", "bytes", "floats", "webp"],
+    ids=["late", "late, 8 bits", "early", "tiff", "grey", "bytes", "floats", "webp", "jpeg"],
 )
 def test_every_type_is_held_upright(stored, turned):
-    upright = np.zeros((4, 6, 3), np.uint16)
-    upright[:2, :3] = 65535  # the top left
+    upright = np.zeros((16, 32, 3), np.uint16)
+    upright[:8, :16] = 65535  # the top left
     image = Image.fromarray((upright >> 8).astype(np.uint8))
     if turned > 1:  # what undoes it: 6 and 8 are each other's
         image = image.transpose(Image.Transpose((0, 3, 1, 5, 2, 6, 4)[turned - 2]))
     values = np.asarray(image).astype(np.uint16) * 257
-    found = decode(stored(values, turned), Shape((4, 6, 3)), "stretch")
-    assert found.tolist() == (upright >> 8).tolist()
+    file = stored(values, turned)
+    found = decode(file, Shape((16, 32, 3)), "stretch")
+    lost = 30 if file.startswith(b"\xff\xd8") else 0  # by JPEG
+    assert np.abs(found.astype(int) - (upright >> 8)).max() <= lost
 
 
 def test_an_animation_is_its_first_frame():

@@ -304,76 +304,47 @@ def test_the_range_of_floats_is_asked_for_where_it_is_needed(pets):
     assert loaded.preprocessing(pixels)[0].ravel() == pytest.approx([0, 0.75])
 
 
-def no_images(root: Path) -> None:
-    for name in ("cats", "dogs"):
-        (root / name).mkdir()
-
-
-def one_class(root: Path) -> None:
-    picture(root / "cats" / "a.png")
-
-
-def in_the_root(root: Path) -> None:
-    no_images(root)
-    picture(root / "a.png")
-
-
-def an_empty_class(root: Path) -> None:
-    picture(root / "cats" / "a.png")
-    (root / "dogs").mkdir()
-
-
-def other_classes(root: Path) -> None:
-    for name in ("train/cats", "train/dogs", "val/cats", "val/wolves"):
-        picture(root / name / "a.png")
-
-
-def no_train(root: Path) -> None:
-    for name in ("val/cats", "test/cats"):
-        picture(root / name / "a.png")
-
-
-def a_stranger(root: Path) -> None:
-    for name in ("train/cats", "val/cats", "models/old"):
-        picture(root / name / "a.png")
-
-
-def a_part_of_another_name(root: Path) -> None:
-    for name in ("train/cats", "train/dogs", "unseen/cats", "unseen/dogs"):
-        picture(root / name / "a.png")
-
-
-def two_validations(root: Path) -> None:
-    for name in ("train/cats", "val/cats", "validation/cats"):
-        picture(root / name / "a.png")
-
-
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("tree", "message"),
     [
-        (lambda root: root.rmdir(), "there is no folder .*images"),
+        ("", "two classes or more; there is none"),
+        ("cats/a.png", "two classes or more; there is only `cats`"),
+        ("cats/ dogs/", "there are no images in "),
+        ("cats/ dogs/ a.png", "an image lies directly in .*, not in a class's directory: a.png"),
+        ("cats/a.png dogs/", "no image to train on in the class `dogs`"),
         (
-            lambda root: (root.rmdir(), root.touch()),
-            "is not a folder; files of data end in .npz, .csv",
+            "train/cats/a.png train/dogs/a.png val/cats/a.png val/wolves/a.png",
+            "the class `dogs` is in .*train, but not in .*val, and 1 more differ",
         ),
-        (lambda _: None, "two classes or more; there is none"),
-        (one_class, "two classes or more; there is only `cats`"),
-        (no_images, "there are no images in "),
-        (in_the_root, "an image lies directly in .*, not in a class's directory: a.png"),
-        (an_empty_class, "no image to train on in the class `dogs`"),
-        (other_classes, "the class `dogs` is in .*train, but not in .*val, and 1 more differ"),
-        (no_train, "has test/, val/, but no train/"),
-        (a_stranger, "has `models` beside train/"),
-        (a_part_of_another_name, "train/ and unseen/ in .* rename unseen/ to val or test"),
-        (two_validations, "has both val/ and validation/"),
+        ("val/cats/a.png test/cats/a.png", "has test/, val/, but no train/"),
+        ("train/cats/a.png val/cats/a.png models/old/a.png", "has `models` beside train/"),
+        (
+            "train/cats/a.png train/dogs/a.png unseen/cats/a.png unseen/dogs/a.png",
+            "train/ and unseen/ in .* rename unseen/ to val or test",
+        ),
+        (
+            "train/cats/a.png val/cats/a.png validation/cats/a.png",
+            "has both val/ and validation/",
+        ),
     ],
 )
-def test_a_folder_of_another_kind_is_told_why(tmp_path, make, message):
-    root = tmp_path / "images"
-    root.mkdir()
-    make(root)
+def test_a_folder_of_another_kind_is_told_why(tmp_path, tree, message):
+    for name in tree.split():
+        if name.endswith("/"):
+            (tmp_path / name).mkdir()
+        else:
+            picture(tmp_path / name)
     with pytest.raises(UsageError, match=message):
-        load(a_folder(root))
+        load(a_folder(tmp_path))
+
+
+def test_what_is_no_folder_is_told_why(tmp_path):
+    (tmp_path / "pet").mkdir()
+    with pytest.raises(UsageError, match=r"there is no folder .*pets; did you mean `.*pet`\?"):
+        load(a_folder(tmp_path / "pets"))
+    (tmp_path / "pets").touch()
+    with pytest.raises(UsageError, match=r"is not a folder; files of data end in \.npz, \.csv"):
+        load(a_folder(tmp_path / "pets"))
 
 
 def test_a_directory_that_may_not_be_read_is_named(pets, monkeypatch):

@@ -1,1 +1,1 @@
-"""Images and labels: where they come from, how they are split, read, changed and fed."""
+"""Images and labels: their sources, split, decoding, preprocessing and augmentation."""

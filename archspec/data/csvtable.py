@@ -41,7 +41,9 @@ class CsvTable:
         self.columns = tuple(next((fields for _, fields in self._lines()), ()))
         self._check_header()
         self.texts = self.columns
+        """Columns with a single value in a row, which can be shown."""
         self.first = next((fields for _, fields in self._records()), [])
+        """The values of the first row, in the order of the columns."""
 
     def class_names(self, _: str) -> None:
         """Return the classes that a column's numbers stand for: text does not say."""

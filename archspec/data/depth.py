@@ -1,8 +1,8 @@
 """The depth of a picture: the type of its samples, and which value is white.
 
-`png`, `pnm` and `tiff` each say it of their files, and read the values of those of more than 8 bits
-as they are stored. Pillow reads grey of 16 bits and floats; of colour it keeps the upper byte
-without a warning, so colour is read by OpenCV and `tiff`. A file is refused where neither can.
+`png`, `pnm` and `tiff` determine it for their files, and read values of more than 8 bits as they
+are stored. Pillow reads grey of 16 bits and floats; of colour it keeps the upper byte without a
+warning, so colour is read by OpenCV and `tiff`. A file that neither can read is refused.
 """
 
 from __future__ import annotations

@@ -195,12 +195,12 @@ def find(
 def copies(
     loaded: LabelledImages,
     numbers: NDArray[np.intp] | None,
-    found: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    copied: tuple[NDArray[np.bool_], NDArray[np.bool_]],
 ) -> Copies:
     """Return counts and names of the copies that `find` returned."""
     import numpy as np  # noqa: PLC0415
 
-    in_parts, in_classes = found
+    in_parts, in_classes = copied
     if numbers is None or not (in_parts | in_classes).any():
         return Copies()
     members: dict[int, list[str]] = {}
@@ -224,7 +224,7 @@ def _name(loaded: LabelledImages, index: int) -> str:
 def without(
     parts: Split,
     numbers: NDArray[np.intp] | None,
-    found: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    copied: tuple[NDArray[np.bool_], NDArray[np.bool_]],
 ) -> Split:
     """Return the split without copies.
 
@@ -235,7 +235,7 @@ def without(
 
     if numbers is None:
         return parts
-    in_parts, in_classes = found
+    in_parts, in_classes = copied
     seen: NDArray[np.intp] = np.empty(0, np.intp)
     kept: dict[int, NDArray[np.intp]] = {}
     for part in (TEST, VALIDATION, TRAIN):

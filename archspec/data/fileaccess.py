@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from archspec.data.names import legible
@@ -37,7 +37,10 @@ def _first_line(error: Exception) -> str:
 def missing_file(path: Path, what: str = "file") -> UsageError:
     """Return the error for a path at which there is nothing."""
     here = "" if path.is_absolute() else f" (looked for in {Path.cwd()})"
-    return UsageError(f"there is no {what} {path}{here}{beside(path)}")
+    similar = ""
+    with suppress(OSError):  # the folder may not be readable
+        similar = beside(path)
+    return UsageError(f"there is no {what} {path}{here}{similar}")
 
 
 def check_memory(what: str, size: int, hint: str = "") -> None:

@@ -16,41 +16,57 @@ class FileType(NamedTuple):
 
     name: str
     suffixes: tuple[str, ...]
+    signature: bytes | None
+    """Pattern of a file's first bytes; None if they do not show the type."""
     is_read: bool = True
 
 
-JPEG: Final = FileType("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"))
-PNG: Final = FileType("PNG", (".png", ".apng"))
-BMP: Final = FileType("BMP", (".bmp", ".dib"))
-GIF: Final = FileType("GIF", (".gif",))
-TIFF: Final = FileType("TIFF", (".tif", ".tiff"))
-WEBP: Final = FileType("WebP", (".webp",))
-PNM: Final = FileType("PNM", (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"))
+JPEG: Final = FileType("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), rb"\xff\xd8\xff")
+PNG: Final = FileType("PNG", (".png", ".apng"), rb"\x89PNG\r\n\x1a\n")
+GIF: Final = FileType("GIF", (".gif",), rb"GIF8[79]a")
+TIFF: Final = FileType("TIFF", (".tif", ".tiff"), rb"(II[*+]\0|MM\0[*+])")
 
-HEIC: Final = FileType("HEIC", (".heic", ".heif", ".hif"), is_read=False)
-AVIF: Final = FileType("AVIF", (".avif",), is_read=False)
-JPEG2000: Final = FileType("JPEG 2000", (".jp2", ".j2k", ".jpf", ".jpx"), is_read=False)
-JPEG_XL: Final = FileType("JPEG XL", (".jxl",), is_read=False)
-PSD: Final = FileType("PSD", (".psd", ".psb"), is_read=False)
-SVG: Final = FileType("SVG", (".svg", ".svgz"), is_read=False)
-DICOM: Final = FileType("DICOM", (".dcm", ".dicom"), is_read=False)
-OPENEXR: Final = FileType("OpenEXR", (".exr",), is_read=False)
-RADIANCE: Final = FileType("Radiance HDR", (".hdr",), is_read=False)
-XCF: Final = FileType("XCF", (".xcf",), is_read=False)
-ICO: Final = FileType("ICO", (".ico",), is_read=False)
-TGA: Final = FileType("TGA", (".tga",), is_read=False)
+READ: Final = (
+    JPEG,
+    PNG,
+    # BM and the size of the second header: a text may begin with BM.
+    FileType("BMP", (".bmp", ".dib"), rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
+    GIF,
+    TIFF,
+    FileType("WebP", (".webp",), rb"RIFF.{4}WEBP"),
+    FileType("PNM", (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"), rb"P([1-6]\s+(#|\d)|[Ff]\s+\d)"),
+)
+
 RAW: Final = FileType(
     "camera raw",
     (".dng", ".nef", ".nrw", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
+    rb"(II\*\0.{4}CR|IIRO|IIRS|IIU\0|MMOR|FUJIFILM|.{4}ftypcrx )",
     is_read=False,
 )
+HEIC: Final = FileType("HEIC", (".heic", ".heif", ".hif"), None, is_read=False)
+AVIF: Final = FileType("AVIF", (".avif",), rb".{4}ftypavi[fs]", is_read=False)
 
-TYPES: Final = (
-    JPEG, PNG, BMP, GIF, TIFF, WEBP, PNM, HEIC, AVIF, JPEG2000, JPEG_XL, PSD, SVG, DICOM, OPENEXR,
-    RADIANCE, XCF, ICO, TGA, RAW,
-)  # fmt: skip
+OTHERS: Final = (
+    RAW,
+    HEIC,
+    AVIF,
+    *(
+        FileType(*others)._replace(is_read=False)
+        for others in (
+            ("JPEG 2000", (".jp2", ".j2k", ".jpf", ".jpx"), rb"(.{4}jP  \r\n|\xff\x4f\xff\x51)"),
+            ("JPEG XL", (".jxl",), rb"(\xff\x0a|.{4}JXL \r\n)"),
+            ("PSD", (".psd", ".psb"), rb"8BPS"),
+            ("SVG", (".svg", ".svgz"), rb"(\xef\xbb\xbf)?\s*(<\?xml.*|<!.*)?<svg[\s>]"),
+            ("DICOM", (".dcm", ".dicom"), rb".{128}DICM"),
+            ("OpenEXR", (".exr",), rb"\x76\x2f\x31\x01"),
+            ("Radiance HDR", (".hdr",), rb"#\?(RADIANCE|RGBE)"),
+            ("XCF", (".xcf",), rb"gimp xcf"),
+            ("ICO", (".ico",), rb"\0\0\x01\0[^\0]\0"),
+            ("TGA", (".tga",), None),
+        )
+    ),
+)
 
-READ: Final = tuple(each for each in TYPES if each.is_read)
 SUFFIXES: Final = tuple(suffix for each in READ for suffix in each.suffixes)
 NAMES: Final = f"{', '.join(each.name for each in READ[:-1])} or {READ[-1].name}"
 """The types that are read, as a message lists them."""
@@ -58,33 +74,14 @@ NAMES: Final = f"{', '.join(each.name for each in READ[:-1])} or {READ[-1].name}
 JUNK: Final = ("thumbs.db", "desktop.ini", "ehthumbs.db")
 """Files that Windows leaves in folders of pictures; other systems' names begin with a dot."""
 
-_BY_SUFFIX: Final = {suffix: each for each in TYPES for suffix in each.suffixes}
+_BY_SUFFIX: Final = {suffix: each for each in (*READ, *OTHERS) for suffix in each.suffixes}
 
 _HEIC_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
 _SIGNATURES: Final = tuple(
-    (re.compile(pattern, re.DOTALL), each)
-    for pattern, each in (
-        (rb"\xff\xd8\xff", JPEG),
-        (rb"\x89PNG\r\n\x1a\n", PNG),
-        # The two letters and the size of the second header: a text may begin with BM.
-        (rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", BMP),
-        (rb"GIF8[79]a", GIF),
-        (rb"(II\*\0.{4}CR|IIRO|IIRS|IIU\0|MMOR|FUJIFILM|.{4}ftypcrx )", RAW),
-        (rb"(II[*+]\0|MM\0[*+])", TIFF),
-        (rb"RIFF.{4}WEBP", WEBP),
-        (rb"P([1-6]\s+(#|\d)|[Ff]\s+\d)", PNM),
-        (rb".{4}ftypavi[fs]", AVIF),
-        (rb"(.{4}jP  \r\n|\xff\x4f\xff\x51)", JPEG2000),
-        (rb"(\xff\x0a|.{4}JXL \r\n)", JPEG_XL),
-        (rb"8BPS", PSD),
-        (rb"(\xef\xbb\xbf)?\s*(<\?xml.*|<!.*)?<svg[\s>]", SVG),
-        (rb".{128}DICM", DICOM),
-        (rb"\x76\x2f\x31\x01", OPENEXR),
-        (rb"#\?(RADIANCE|RGBE)", RADIANCE),
-        (rb"gimp xcf", XCF),
-        (rb"\0\0\x01\0[^\0]\0", ICO),
-    )
+    (re.compile(each.signature, re.DOTALL), each)
+    for each in (RAW, *READ, *OTHERS)  # some camera raws begin as TIFFs do
+    if each.signature is not None
 )
 
 

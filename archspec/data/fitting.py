@@ -108,8 +108,8 @@ def values_of(recipe: DataRecipe, data: LabelledImages) -> PixelValues | None:
             f"the values of {data.name} are from {values.minimum:g} to {values.maximum:g}, "
             f"outside of `range: {limits}`"
         )
-        problem = Problem("value", message, help="write the values of black and white")
-        raise RecipeError([(("data", "range"), problem)])
+        hint = f"write values that enclose them, as [{values.minimum:g}, {values.maximum:g}]"
+        raise RecipeError([(("data", "range"), Problem("value", message, help=hint))])
     return replace(values, range=limits)
 
 

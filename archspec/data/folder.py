@@ -97,7 +97,8 @@ def _layout(root: Path) -> _FolderLayout:
             )
         classes = {part: _directories(path) for part, path in parts.items()}
     elif parts and len(parts) == len(top) and TRAIN not in parts:
-        raise UsageError(f"{root} has {', '.join(f'{name}/' for name in top)}, but no train/")
+        present = ", ".join(f"{name}/" for name in top)
+        raise UsageError(f"{root} has {present}, but no train/: add the images to train on")
     elif len(top) == 1 and TRAIN in parts:
         classes = {TRAIN: _directories(parts[TRAIN])}
     elif TRAIN in parts and (alike := _laid_out_alike(parts[TRAIN], top.values())):
@@ -114,6 +115,7 @@ def _layout(root: Path) -> _FolderLayout:
             raise UsageError(
                 f"the class `{odd[0]}` is in {parts[where]}, but not in {parts[other]}"
                 + (f", and {len(odd) - 1} more differ" if len(odd) > 1 else "")
+                + ": give both a directory for every class"
             )
     if len(names) < 2:
         present = f"there is only `{names[0]}`" if names else "there is none"

@@ -149,7 +149,8 @@ def _part(path: Path, prefix: str) -> int:
     parts = {TEST if word == "t10k" else PARTS.get(word) for word in words} - {None}
     if len(parts) > 1:
         raise UsageError(
-            f"{path}: the name {prefix}images says several of train, validation and test: rename it"
+            f"{path}: the name {prefix}images contains several of train, validation and test: "
+            "rename it"
         )
     return cast("int", parts.pop()) if parts else TRAIN
 

@@ -52,8 +52,8 @@ def opencv() -> Any:
 def samples_by_opencv(encoded: Encoded, needed_for: str) -> NDArray[Any] | None:
     """Return a file's samples at full depth, (height, width, channels), colours as RGB or RGBA.
 
-    None where OpenCV cannot read the file. Raises `UnreadableError` where there is no OpenCV, which
-    `needed_for` says what needs.
+    None if OpenCV cannot read the file. If it is not installed, raises `UnreadableError`, which
+    names the kind of file that it is `needed_for`.
     """
     import numpy as np  # noqa: PLC0415
 

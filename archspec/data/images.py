@@ -99,7 +99,7 @@ def decode(
         limits: Black and white in the result. None leaves values as they are in the file, which
             then must not state its white.
         unstated: Black and white in a file that does not state them (floats, signed numbers).
-            None guesses: [0, 1] where all values are in it, else `limits`.
+            None guesses: [0, 1] if all values are in it, else `limits`.
         exact: Whether a file of more than 8 bits gives float32 even if `limits` are those of
             bytes, instead of uint8.
 
@@ -257,7 +257,7 @@ def _plain(image: Image) -> tuple[int, int] | None:
 
 
 def _open(encoded: Encoded) -> Image:
-    """Return an image of which no more than the header has been read."""
+    """Return an image of which only the header has been read."""
     from io import BytesIO  # noqa: PLC0415
 
     from PIL import Image  # noqa: PLC0415

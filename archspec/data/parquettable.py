@@ -43,15 +43,18 @@ class ParquetTable:
             raise UsageError(f"{path} has {count:,} rows, more than {MOST_ROWS:,}")
         types = dict(zip(self.columns, self._schema.types, strict=True))
         self.pictures = tuple(name for name, kind in types.items() if self._holds_images(kind))
+        """Columns of encoded images."""
         nested = self._arrow.types.is_nested
         self.texts = tuple(
             name
             for name, kind in types.items()
             if name not in self.pictures and not nested(kind) and not self._is_binary(kind)
         )
+        """Columns with a single value in a row, which can be shown."""
         first = next(self.rows(self.texts), (0, [None] * len(self.texts)))[1]
         values = dict(zip(self.texts, first, strict=True))
         self.first = [str(values.get(name) or "") for name in self.columns]
+        """The values of the first row, in the order of the columns."""
 
     def class_names(self, column: str) -> tuple[str, ...] | None:
         """Return the classes of a column's numbers, as Hugging Face writes them in the schema."""

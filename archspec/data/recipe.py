@@ -134,5 +134,7 @@ class DataRecipe(RecipeSection):
         if self.path is not None and "\0" in self.path:
             raise ValueError("`path` contains a null character")
         if self.validation + self.test >= 1:
-            raise ValueError("`validation` and `test` leave nothing to train on")
+            raise ValueError(
+                "`validation` and `test` leave nothing to train on: their sum must be below 1"
+            )
         return self

@@ -1,8 +1,8 @@
-"""Arrays of one extent and number of channels -> those of another; where an image goes in another.
+"""Arrays of images -> another extent and number of channels.
 
-By the definition that Pillow follows for files: bilinear, each new pixel a mean over what it covers
-where an image shrinks, pixel centres aligned. (The backends' resizing differs from each other's in
-the last digits, or does not smooth at all.)
+As in Pillow, which resizes files: bilinear, pixel centres aligned, and each new pixel a mean over
+what it covers if an image shrinks. (The backends' functions differ from each other in the last
+digits, or do not smooth at all.)
 """
 
 from __future__ import annotations

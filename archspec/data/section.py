@@ -38,7 +38,7 @@ class RecipeSection(Strict):
     """A mapping in a recipe. Null values are left out when it is written."""
 
     hints: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """Keys that people look for here, with the place where they are."""
+    """Keys that people write here by mistake, with the place where they belong."""
 
     @model_serializer(mode="wrap")
     def _write(self, write: SerializerFunctionWrapHandler) -> Any:

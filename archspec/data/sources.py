@@ -27,12 +27,12 @@ class DataSource:
     """Options that it may give as well: `path`, `images`, `labels`, `split`, `group`, `range`."""
 
     def load(self, recipe: DataRecipe, input_shape: Shape) -> LabelledImages:
-        """Return all examples. The network's input says how an array's axes are to be read."""
+        """Return all examples. `input_shape` shows whether an array has an axis of channels."""
         examples: LabelledImages = self._module().load(recipe, input_shape)
         return examples
 
     def preview(self, recipe: DataRecipe, input_shape: Shape) -> Preview:
-        """Return what is known without loading pixels."""
+        """Return the classes, and the shape of an array's images, without loading pixels."""
         preview: Preview = self._module().preview(recipe, input_shape)
         return preview
 

@@ -9,7 +9,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from archspec.data import columns, filetypes, inspection
 from archspec.data.collecting import ImageCollection
@@ -22,6 +22,7 @@ from archspec.errors import UsageError, suggestion
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
+    from archspec.data.parquettable import ParquetTable
     from archspec.data.recipe import DataRecipe
 
 SUFFIXES: Final = (".csv", ".tsv", ".parquet")
@@ -30,39 +31,7 @@ MOST_FOLDERS: Final = 1_000
 """Folders beside a table that are searched for its images."""
 
 Value: TypeAlias = str | bytes | None
-
-
-class ImageTable(Protocol):
-    """A file of rows, all with the same columns."""
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns."""
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """Columns with a single value in a row, which can be shown."""
-
-    @property
-    def pictures(self) -> tuple[str, ...]:
-        """Columns of encoded images."""
-
-    @property
-    def first(self) -> Sequence[str]:
-        """The values of the first row, in the order of the columns."""
-
-    def class_names(self, column: str) -> tuple[str, ...] | None:
-        """Return the classes that the numbers in a column stand for, if the file says so."""
-
-    def rows(self, columns: Sequence[str]) -> Iterator[tuple[int, Sequence[Value]]]:
-        """Yield the number of each row, and its values in some of the columns."""
-
-    def place(self, row: int) -> str:
-        """Return the name of a row in messages."""
+ImageTable: TypeAlias = "CsvTable | ParquetTable"
 
 
 class _Example(NamedTuple):

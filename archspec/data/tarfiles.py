@@ -1,6 +1,7 @@
 """The members of tar archives, plain or gzipped, in one pass over their headers.
 
-`tarfile.TarFile` would keep every member in memory and trust the sizes of long headers.
+`tarfile.TarFile` would keep every member in memory, trust the sizes of long headers, and take a
+damaged header for the end of the archive.
 """
 
 from __future__ import annotations

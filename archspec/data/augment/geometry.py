@@ -27,20 +27,7 @@ if TYPE_CHECKING:
 _ShiftShare = Annotated[float, Ge(0), Lt(1), Expect("a number from 0 to below 1")]
 
 
-class _Geometric(Augmentation):
-    def _change(
-        self,
-        images: NDArray[Any],
-        random: np.random.Generator,
-        limits: Range,  # noqa: ARG002  (where a pixel goes does not depend on its value)
-    ) -> NDArray[Any]:
-        return self._move(images, random)
-
-    def _move(self, images: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
-        raise NotImplementedError
-
-
-class HorizontalFlip(_Geometric):
+class HorizontalFlip(Augmentation):
     """Mirror images left to right.
 
     Not for letters, digits, or anything else whose mirror image means something else.
@@ -51,11 +38,11 @@ class HorizontalFlip(_Geometric):
     probability: Probability = 0.5
     """Probability for each image."""
 
-    def _move(self, images: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
+    def _change(self, images: NDArray[Any], random: np.random.Generator, _: Range) -> NDArray[Any]:
         return flip(images, random.random(len(images)) < self.probability, axis=2)
 
 
-class VerticalFlip(_Geometric):
+class VerticalFlip(Augmentation):
     """Turn images upside down.
 
     For pictures without up and down, such as those from above or through a microscope.
@@ -66,7 +53,7 @@ class VerticalFlip(_Geometric):
     probability: Probability = 0.5
     """Probability for each image."""
 
-    def _move(self, images: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
+    def _change(self, images: NDArray[Any], random: np.random.Generator, _: Range) -> NDArray[Any]:
         return flip(images, random.random(len(images)) < self.probability, axis=1)
 
 
@@ -132,7 +119,7 @@ class Shift(Augmentation):
         return _moved(images, rows, columns, self.fill, random, limits.black)
 
 
-class RandomResizedCrop(_Geometric):
+class RandomResizedCrop(Augmentation):
     """Cut a rectangle out of each image and stretch it to the image's extent, bilinearly.
 
     Szegedy et al. 2015 (arXiv:1409.4842), section 6, for ImageNet. The pixels become float32.
@@ -145,8 +132,8 @@ class RandomResizedCrop(_Geometric):
     ratio: Ratios = (3 / 4, 4 / 3)
     """Its width as a multiple of its height, from the smallest to the largest."""
 
-    def _move(self, images: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
-        count, height, width, _ = images.shape
+    def _change(self, images: NDArray[Any], random: np.random.Generator, _: Range) -> NDArray[Any]:
+        count, height, width, _channels = images.shape
         heights, widths = rectangles(random, count, (height, width), self.area, self.ratio)
         tops = random.random(count) * (height - heights)
         lefts = random.random(count) * (width - widths)
