@@ -81,16 +81,16 @@ class Proof(Displayed):
 def check(
     *specs: Spec | str | PathLike[str], variant: str | None = None, **variables: Any
 ) -> Proof:
-    """Prove specs: every variant valid, figures and budgets true, the recipe one that trains.
+    """Check specs: every variant and its recipe must be valid, every figure and budget true.
 
     Args:
-        specs: Specs, or paths and names as `load` takes them, where a family means all variants.
-        variant: The one variant of each that is meant.
+        specs: Specs, or paths and names as `load` takes them. A family stands for its variants.
+        variant: The only variant of each to check.
         variables: Values of the specs' variables, and `input`, as `load` takes them.
 
     Returns:
-        A proof that prints itself. `holds`, and the proof as a truth value, say whether all is
-        true; `networks` has for each network its report, and the problems if there are any.
+        A proof that prints itself. It is true, and so is `holds`, if nothing is wrong; `networks`
+        has the report and the problems of each network.
 
     Raises:
         UsageError: A name, a variant or a variable does not exist.

@@ -134,9 +134,16 @@ def test_a_naive_and_a_reduced_inception_module_as_in_the_lecture():
     assert reduced.totals.macs + conv3x3 == 358_055_936
 
 
+def test_for_inference_the_heads_are_left_out():
+    without = report("googlenet_aux", inference=True)
+    assert without.totals == report("googlenet").totals
+    assert report("googlenet_aux").totals.params > without.totals.params
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"inference": 1}, "`inference=1` must be True or False"),
         ({"batch": 0}, "`batch=0` must be a whole number from 1"),
         ({"dtype": "int8"}, "dtype `int8` is not known; dtypes: "),
         ({"optimizer": "adm"}, "optimizer `adm` is not known; did you mean `adam`?"),

@@ -131,21 +131,22 @@ def compare(
     optimizer: str | Mapping[str, Any] | None = None,
     sort: str | None = None,
 ) -> Comparison:
-    """Return networks side by side.
+    """Compare networks: their costs side by side.
 
     Args:
-        specs: Specs, or paths and names, where a family means all its variants.
-        batch: As in `report`; each network's own unless given.
+        specs: Specs, or paths and names as `load` takes them. A family stands for its variants.
+        batch: As in `report`, for all networks.
         dtype: As in `report`.
         optimizer: As in `report`.
-        sort: The figure to sort by, such as `"params"`; largest first after a `-`. As given
-            unless said.
+        sort: The figure to sort by, such as `"params"`, or `"-params"` for the largest first.
+            Default: the order given.
 
     Returns:
-        A comparison that prints itself; `entries` has its figures, `ratio` their multiples.
+        A comparison that prints itself: `entries` has the figures, `ratio` their multiples of the
+        first network's.
 
     Raises:
-        SpecError: Something is wrong with a spec.
+        SpecError: A spec has mistakes.
         UsageError: An argument is wrong.
 
     Example:

@@ -151,22 +151,22 @@ def diff(
     dtype: str | None = None,
     optimizer: str | Mapping[str, Any] | None = None,
 ) -> Difference:
-    """Return where two networks differ, row by row.
+    """Compare two networks row by row, and show where they differ.
 
     Args:
         before: A spec, or a path or a name as `load` takes them.
-        after: What it is held against.
-        depth: Compare what lies no deeper in the path than this; all rows unless given.
-        ops: Compare every primitive op.
+        after: The spec to compare it with.
+        depth: Deepest level of paths that has rows of its own. Default: all.
+        ops: Whether every primitive op is a row.
         batch: As in `report`.
         dtype: As in `report`.
         optimizer: As in `report`.
 
     Returns:
-        A difference that prints itself; `equal` says whether there is any.
+        A difference that prints itself. `equal` is true where the networks do not differ.
 
     Raises:
-        SpecError: Something is wrong with a spec.
+        SpecError: A spec has mistakes.
         UsageError: An argument is wrong.
 
     Example:

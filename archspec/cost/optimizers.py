@@ -93,7 +93,7 @@ class Optimizer:
         """The optimizer that a name means, or one name with its arguments, `{name: {...}}`.
 
         Raises:
-            UsageError: It is neither, or no optimizer of that name is known.
+            UsageError: The value is neither, or there is no optimizer of that name.
         """
         if isinstance(said, cls):
             return said

@@ -289,33 +289,34 @@ def report(
     batch: int | None = None,
     dtype: str | None = None,
     optimizer: str | Mapping[str, Any] | None = None,
+    inference: bool = False,
 ) -> Report:
-    """Return what a network costs: shapes, parameters, MACs and memory, line by line.
+    """Return the cost of a network, line by line: shapes, parameters, MACs and memory.
 
     Args:
         spec: A spec, or a path or a name as `load` takes them.
-        batch: Images in a batch. Unless given, training is counted for the batch of the spec's
-            `train:`, all else for one image.
-        dtype: Keras's dtype policy, such as `"mixed_bfloat16"`. Unless given, the `precision` of
-            the spec's `train:`, else float32.
-        optimizer: Whose state to count: a name of Keras's, `"momentum"` (SGD with it), or a name
-            with its arguments, `{"adam": {"amsgrad": True}}`. Unless given, that of the spec's
-            `train:`, else Adam.
+        batch: Images in a batch. Default: for training the batch of the spec's `train:`, for all
+            else one image.
+        dtype: Keras's dtype policy, such as `"mixed_bfloat16"`. Default: the `precision` of the
+            spec's `train:`, or float32.
+        optimizer: The optimizer whose state is counted: a name of Keras's, `"momentum"` (SGD with
+            momentum), or a name with its arguments, `{"adam": {"amsgrad": True}}`. Default: that
+            of the spec's `train:`, or Adam.
+        inference: Whether to leave out the heads, which only help to train.
 
     Returns:
-        A report that prints itself. `report.totals` has its figures, `report.memory` its bytes,
-        `report.rows()` its lines, `report.to_dict()` all of it, and `report.setting` says what the
-        bytes are counted for.
+        A report that prints itself: `totals`, `memory` in bytes, `rows()`, and the `setting` for
+        which bytes are counted.
 
     Raises:
-        SpecError: Something is wrong with the spec.
+        SpecError: The spec has mistakes.
         UsageError: An argument is wrong.
 
     Example:
         >>> archspec.report("lenet5").totals.params
         61706
     """
-    spec = as_spec(spec)
+    spec = as_spec(spec, inference=inference)
     chosen = setting(spec, batch, dtype, optimizer)
     costs = Report(expand(spec), spec, chosen)
     _ = costs.checks  # a claim that says nothing is a mistake of the spec, to be heard of now

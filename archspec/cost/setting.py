@@ -78,8 +78,8 @@ def setting(
     """What is given; of what is not, what the spec's `train:` says, if it has one.
 
     Raises:
-        UsageError: What is given is wrong.
-        SpecError: What the recipe says is, and it is needed.
+        UsageError: An argument is wrong.
+        SpecError: A value of the recipe that is needed is wrong.
     """
     if batch is not None:
         batch = arguments.whole("batch", batch)

@@ -18,7 +18,9 @@ from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
 
 
-def build(spec: Spec | Graph | str | PathLike[str], *, weights: Any = None) -> Any:
+def build(
+    spec: Spec | Graph | str | PathLike[str], *, weights: Any = None, inference: bool = False
+) -> Any:
     """Return a spec's network as an ordinary functional `keras.Model`.
 
     Each layer has the name of its step in the table, with `-` for `/`. The output is a tensor; with
@@ -29,6 +31,7 @@ def build(spec: Spec | Graph | str | PathLike[str], *, weights: Any = None) -> A
         spec: A spec, a path or a name as `load` takes them, or a graph.
         weights: Another model of the network, a `.keras` or `.h5` file, or `"imagenet"` for those
             of keras.applications. Default: the initial weights that Keras draws.
+        inference: Whether to leave out the heads of a spec, which only help to train.
 
     Returns:
         The model, not compiled.
@@ -41,7 +44,7 @@ def build(spec: Spec | Graph | str | PathLike[str], *, weights: Any = None) -> A
         >>> archspec.build("lenet5").count_params()
         61706
     """
-    graph = as_graph(spec)
+    graph = as_graph(spec, inference=inference)
     keras = load_keras()
     from archspec.keras_model.layers import Layers  # noqa: PLC0415  (it imports Keras)
 
@@ -86,9 +89,9 @@ def load_model(path: str | os.PathLike[str], *, compile: bool = True) -> Any:  #
     return load_file(path, compile=compile)
 
 
-def as_graph(spec: Spec | Graph | str | PathLike[str]) -> Graph:
+def as_graph(spec: Spec | Graph | str | PathLike[str], *, inference: bool = False) -> Graph:
     """Return the graph of a spec, of a path or of a name; a graph as it is."""
-    return spec if isinstance(spec, Graph) else expand(as_spec(spec))
+    return spec if isinstance(spec, Graph) else expand(as_spec(spec, inference=inference))
 
 
 def layer_name(node: Node) -> str:

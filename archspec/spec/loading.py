@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,17 @@ def load(spec: str | os.PathLike[str], variant: str | None = None, /, **variable
     return choose(validated, source, variant or named, variables)
 
 
-def as_spec(spec: Spec | str | os.PathLike[str]) -> Spec:
-    """A spec as it is, or the one that a path or a name means; `UsageError` for anything else."""
-    return spec if isinstance(spec, Spec) else load(path_or_name("spec", spec))
+def as_spec(spec: Spec | str | os.PathLike[str], *, inference: bool = False) -> Spec:
+    """Return a spec as it is, or that of a path or a name; for `inference` without its heads.
+
+    Raises:
+        UsageError: An argument is something else.
+
+    """
+    arguments.flag("inference", inference)
+    if not isinstance(spec, Spec):
+        spec = load(path_or_name("spec", spec))
+    return replace(spec, inference=True) if inference else spec
 
 
 def path_or_name(argument: str, spec: Any) -> str:
