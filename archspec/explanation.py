@@ -12,7 +12,7 @@ from archspec.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from archspec.element import Element
-    from archspec.reference import Entry
+    from archspec.reference import ReferenceEntry
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Explanation(Displayed):
     """One of block, op, word, function, section of a spec, and spec."""
     about: str
     """Meaning of the word, in paragraphs; empty for a spec."""
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[ReferenceEntry, ...] = ()
     """Arguments of a kind, or keys of a section."""
     note: str = ""
     """Short form of its main argument."""

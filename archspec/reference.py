@@ -122,7 +122,7 @@ WORDS: Final[Mapping[str, Word]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ReferenceEntry:
     """Field of a kind or a section: an argument, or a key."""
 
     name: str
@@ -132,11 +132,11 @@ class Entry:
     about: str
 
 
-def entries(model: type[BaseModel | Declaration]) -> tuple[Entry, ...]:
+def entries(model: type[BaseModel | Declaration]) -> tuple[ReferenceEntry, ...]:
     """Return the fields of a model; of a kind, the main argument and required ones first."""
     docs = field_docs(model)
     found = [
-        Entry(info.alias or name, expectation(info), _default(info), docs.get(name, ""))
+        ReferenceEntry(info.alias or name, expectation(info), _default(info), docs.get(name, ""))
         for name, info in model.model_fields.items()
     ]
     if issubclass(model, Element):
@@ -324,7 +324,7 @@ def _is_own(cls: type[Element]) -> bool:
     return cls.__module__.startswith("archspec.")
 
 
-def _table(what: str, rows: Sequence[Entry]) -> Iterator[str]:
+def _table(what: str, rows: Sequence[ReferenceEntry]) -> Iterator[str]:
     if not rows:
         return
     yield from (f"| {what} | value | default | meaning |", "|---|---|---|---|")

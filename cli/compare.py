@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import Network, format_option, memory_options, out_option, rows_options, set_option
+from .options import (
+    NetworkName,
+    format_option,
+    memory_options,
+    out_option,
+    rows_options,
+    set_option,
+)
 from .output import FORMATS, SUFFIXES, check_outputs, complain, deliver, echo, tell
 
 if TYPE_CHECKING:
@@ -26,7 +33,7 @@ BY = ("recipe", "network", "run")
     name="compare",
     short_help="Show networks side by side, or where two of them differ; or trainings.",
 )
-@click.argument("specs", nargs=-1, required=True, type=Network(), metavar="SPEC...")
+@click.argument("specs", nargs=-1, required=True, type=NetworkName(), metavar="SPEC...")
 @click.option("--runs", is_flag=True, help="Compare the trainings in the folders of runs; no SPEC.")
 @click.option(
     "--curves",

@@ -12,9 +12,9 @@ import click
 
 from .engine import EngineCommand
 from .options import (
-    Network,
+    Assignment,
+    NetworkName,
     Number,
-    Setting,
     Whole,
     collect,
     format_option,
@@ -55,7 +55,7 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 
 
 @click.command("fit", cls=EngineCommand)
-@click.argument("spec", required=False, type=Network())
+@click.argument("spec", required=False, type=NetworkName())
 @variant_option
 @set_option
 @click.option(
@@ -77,7 +77,7 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 @click.option("--seed", type=Whole(0, 2**32 - 1), metavar="N", help="The same one repeats a run.")
 @click.option(
     "--train",
-    type=Setting("schedule=cosine or data.resize=crop", mappings=True),
+    type=Assignment("schedule=cosine or data.resize=crop", mappings=True),
     metavar="KEY=VALUE",
     multiple=True,
     callback=collect,

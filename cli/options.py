@@ -56,7 +56,7 @@ class Place(click.ParamType):  # type: ignore[type-arg]
         return [*words, CompletionItem(incomplete, type="file")]
 
 
-class Network(Place):
+class NetworkName(Place):
     """A spec: a path, or the name of a network that comes with archspec."""
 
     name = "spec"
@@ -148,7 +148,7 @@ def out_option(*endings: str) -> Callable[[Command], Command]:
     )
 
 
-class Setting(click.ParamType):  # type: ignore[type-arg]
+class Assignment(click.ParamType):  # type: ignore[type-arg]
     """`name=value`, where the value is what it would be in a spec; no mapping unless asked for."""
 
     name = "name=value"
@@ -185,7 +185,7 @@ class Setting(click.ParamType):  # type: ignore[type-arg]
         return value
 
 
-class Named(click.ParamType):  # type: ignore[type-arg]
+class NameOrMapping(click.ParamType):  # type: ignore[type-arg]
     """A name, or one name with its arguments as a spec has them: `{sgd: {momentum: 0.9}}`."""
 
     name = "name"
@@ -193,7 +193,7 @@ class Named(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str) or "{" not in value:
             return value
-        return Setting("", mappings=True).parse(value, param, ctx)
+        return Assignment("", mappings=True).parse(value, param, ctx)
 
 
 def collect(
@@ -205,7 +205,7 @@ def collect(
     return dict(pairs)
 
 
-spec_argument = click.argument("spec", type=Network())
+spec_argument = click.argument("spec", type=NetworkName())
 """SPEC: a path, a bundled family, or a variant's name."""
 
 variant_option = click.option("--variant", metavar="NAME", help="Which member of the family.")
@@ -213,7 +213,7 @@ variant_option = click.option("--variant", metavar="NAME", help="Which member of
 set_option = click.option(
     "--set",
     "settings",
-    type=Setting("classes=10 or depth=[1,2]"),
+    type=Assignment("classes=10 or depth=[1,2]"),
     metavar="NAME=VALUE",
     multiple=True,
     callback=collect,
@@ -239,7 +239,7 @@ def memory_options(command: Command) -> Command:
     )
     optimizer = click.option(
         "--optimizer",
-        type=Named(),
+        type=NameOrMapping(),
         metavar="NAME",
         help="Whose state to count, as adam or {adam: {amsgrad: true}}.  [the recipe's, or adam]",
     )

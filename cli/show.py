@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import click
 
-from .options import Network, output_options
+from .options import NetworkName, output_options
 from .output import deliver
 
 
-class Word(Network):
+class WordOrNetwork(NetworkName):
     """A word of the language, or a network that comes with archspec."""
 
     name = "word"
@@ -22,7 +22,7 @@ class Word(Network):
 
 
 @click.command(name="show")
-@click.argument("word", type=Word(), metavar="KIND|SPEC")
+@click.argument("word", type=WordOrNetwork(), metavar="KIND|SPEC")
 @output_options("text", "json", "markdown")
 def command(word: str, form: str, outputs: tuple[str, ...]) -> None:
     """Explain a kind of step, or print a bundled spec.

@@ -10,7 +10,7 @@ from archspec.cost.report import CONVENTION
 from archspec.errors import UsageError, nearest
 from archspec.render.amounts import Extents, byte_size, extents, thousands
 from archspec.render.summary import common_setting
-from archspec.render.table import Column, Style, Table, prose
+from archspec.render.table import Column, PrintedTable, Style, prose
 from archspec.text import printable
 
 USUAL = 8
@@ -115,13 +115,13 @@ def csv(comparison: Comparison, *, columns: Sequence[str] | None = None) -> str:
     return _table(comparison, columns or [column.name for column in COLUMNS]).csv()
 
 
-def _table(comparison: Comparison, names: Sequence[str] | None) -> Table:
+def _table(comparison: Comparison, names: Sequence[str] | None) -> PrintedTable:
     columns = _choose(names, comparison)
     rows = [
         [_value(column, network, comparison) for column in columns]
         for network in comparison.entries
     ]
-    return Table(columns, rows)
+    return PrintedTable(columns, rows)
 
 
 def _value(column: Column, network: Entry, comparison: Comparison) -> Any:

@@ -13,7 +13,7 @@ from archspec.graph.graph import SEPARATOR
 from archspec.render.amounts import thousands
 from archspec.render.comparison import find
 from archspec.render.summary import UNBROKEN, common_setting
-from archspec.render.table import NARROWEST_PAGE, PAGE, Column, Style, Table, prose
+from archspec.render.table import NARROWEST_PAGE, PAGE, Column, PrintedTable, Style, prose
 from archspec.text import counted, printable
 
 MOST_CHANGES = 8
@@ -78,7 +78,9 @@ def _equal(difference: Difference, before: str, after: str) -> str:
 def _body(difference: Difference, style: Style, width: int | None) -> Iterator[str]:
     shared = difference.shared
     shown = [step for step in difference.steps if not _is_quiet(step, shared)]
-    titles, _, *lines = Table(COLUMNS, [*map(_cells, shown)]).lines(Style(color=False), width)
+    titles, _, *lines = PrintedTable(COLUMNS, [*map(_cells, shown)]).lines(
+        Style(color=False), width
+    )
     yield style.bold(titles)
     rows = iter(lines)
     paint = {"-": style.bad, "+": style.good, "~": style.changed}
@@ -189,7 +191,7 @@ def _totals(difference: Difference, style: Style, width: int | None) -> Iterator
         names = ", ".join(find(figure).title for figure in FIGURES)
         yield from _wrapped([f"total: no difference in {names}"], width or PAGE, first="")
         return
-    titles, _, *lines = Table(TOTALS, rows).lines(style, width)
+    titles, _, *lines = PrintedTable(TOTALS, rows).lines(style, width)
     yield from (titles, *lines)
     setting = common_setting([difference.before.setting, difference.after.setting])
     yield from map(style.dim, prose(setting, width))

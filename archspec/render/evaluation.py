@@ -6,7 +6,7 @@ import statistics
 from typing import TYPE_CHECKING, Final
 
 from archspec.render import scores
-from archspec.render.table import Column, Style, Table
+from archspec.render.table import Column, PrintedTable, Style
 from archspec.text import label
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _of_all(result: Result) -> str:
     return f" (Keras's measures; means over all {classes:,} classes, 0 for one without images)"
 
 
-def _table(evaluation: Evaluation, ensemble: Result) -> Table:
+def _table(evaluation: Evaluation, ensemble: Result) -> PrintedTable:
     results = [*evaluation.runs, ensemble]
     measured = list(dict.fromkeys(name for each in results for name in each.measures))
     columns = [
@@ -78,7 +78,7 @@ def _table(evaluation: Evaluation, ensemble: Result) -> Table:
         *(Column(name, name, rank=2 if name == "loss" else 6) for name in measured),
     ]
     *rows, last = ([*_figures(each), *_measured(each, measured)] for each in results)
-    return Table(columns, rows, last)
+    return PrintedTable(columns, rows, last)
 
 
 def _figures(result: Result) -> list[str]:

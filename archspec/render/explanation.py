@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from archspec.render.table import Column, Style, Table, wrapped
+from archspec.render.table import Column, PrintedTable, Style, wrapped
 
 if TYPE_CHECKING:
     from archspec.explanation import Explanation
-    from archspec.reference import Entry
+    from archspec.reference import ReferenceEntry
 
 
 def text(explanation: Explanation, *, width: int | None = None, color: bool = False) -> str:
@@ -53,7 +53,7 @@ def markdown(explanation: Explanation) -> str:
             [f"`{each.name}`", each.type, _default(each), each.about]
             for each in explanation.entries
         ]
-        lines += [Table(columns, rows).markdown(), ""]
+        lines += [PrintedTable(columns, rows).markdown(), ""]
     if explanation.note:
         lines += [explanation.note, ""]
     if explanation.example:
@@ -65,7 +65,7 @@ def _title(explanation: Explanation) -> str:
     return "Keys" if explanation.sort == "section of a spec" else "Arguments"
 
 
-def _default(entry: Entry) -> str:
+def _default(entry: ReferenceEntry) -> str:
     return "required" if entry.default is None else f"default {entry.default}"
 
 

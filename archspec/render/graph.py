@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from archspec.render.table import Column, Style, Table
+from archspec.render.table import Column, PrintedTable, Style
 
 if TYPE_CHECKING:
     from archspec.graph.graph import Graph
@@ -27,9 +27,9 @@ def markdown(graph: Graph) -> str:
     return _table(graph).markdown() + "\n"
 
 
-def _table(graph: Graph) -> Table:
+def _table(graph: Graph) -> PrintedTable:
     rows = []
     for node in graph.nodes:
         inputs = ", ".join(graph.nodes[each].name for each in node.inputs)
         rows.append([node.name, node.op.kind or "input", node.shape, inputs])
-    return Table(COLUMNS, rows)
+    return PrintedTable(COLUMNS, rows)

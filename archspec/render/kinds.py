@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from archspec.errors import call
-from archspec.render.table import Column, Style, Table, tabbed, wrapped
+from archspec.render.table import Column, PrintedTable, Style, tabbed, wrapped
 
 if TYPE_CHECKING:
     from archspec.inventory import Kinds
@@ -40,4 +40,4 @@ def tabbed_lines(kinds: Kinds) -> str:
 def markdown(kinds: Kinds) -> str:
     """Return a table of the kinds."""
     columns = [Column(name, left=True) for name in ("kind", "sort", "about")]
-    return Table(columns, kinds.kinds).markdown() + "\n"
+    return PrintedTable(columns, kinds.kinds).markdown() + "\n"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.render.amounts import thousands
-from archspec.render.table import PAGE, Column, Style, Table, tabbed, wrapped
+from archspec.render.table import PAGE, Column, PrintedTable, Style, tabbed, wrapped
 
 if TYPE_CHECKING:
     from archspec.inventory import Networks
@@ -54,7 +54,7 @@ def tabbed_lines(networks: Networks) -> str:
 
 def markdown(networks: Networks) -> str:
     """Return a table of the networks."""
-    return Table(COLUMNS, list(_rows(networks))).markdown() + "\n"
+    return PrintedTable(COLUMNS, list(_rows(networks))).markdown() + "\n"
 
 
 def _rows(networks: Networks) -> Iterator[list[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from archspec.render.table import Column, Style, Table
+from archspec.render.table import Column, PrintedTable, Style
 from archspec.text import csv_lines, label
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ def markdown(predictions: Predictions) -> str:
     return "\n".join([_table(predictions).markdown(), *(["", *unread] if unread else [])]) + "\n"
 
 
-def _table(predictions: Predictions) -> Table:
+def _table(predictions: Predictions) -> PrintedTable:
     rows = [
         [label(image.image, LONGEST), *_likeliest(image.guesses)]
         for image in predictions
         if image.error is None
     ]
     if any(row[-1] for row in rows):
-        return Table(COLUMNS, rows)
-    return Table(COLUMNS[:-1], [row[:-1] for row in rows])
+        return PrintedTable(COLUMNS, rows)
+    return PrintedTable(COLUMNS[:-1], [row[:-1] for row in rows])
 
 
 def _likeliest(guesses: tuple[Guess, ...]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import compress
 from typing import Any
 
-from archspec.render.table import Column, Style, Table, prose
+from archspec.render.table import Column, PrintedTable, Style, prose
 from archspec.text import printable
 from archspec.training.probe import CONVENTION, Probe, ProbeRow
 
@@ -58,7 +58,7 @@ def markdown(probe: Probe, *, depth: int | None = None, ops: bool = False) -> st
 
 def csv(probe: Probe, *, depth: int | None = None, ops: bool = False) -> str:
     """Return a line for every row, of all columns."""
-    return Table(COLUMNS, [_values(reading) for reading in probe.rows(depth, ops=ops)]).csv()
+    return PrintedTable(COLUMNS, [_values(reading) for reading in probe.rows(depth, ops=ops)]).csv()
 
 
 def _setting(probe: Probe) -> str:
@@ -70,7 +70,7 @@ def _setting(probe: Probe) -> str:
     )
 
 
-def _table(probe: Probe, depth: int | None, *, ops: bool) -> Table:
+def _table(probe: Probe, depth: int | None, *, ops: bool) -> PrintedTable:
     """The columns that say something, with a mean of 0 where it is lost in the values' spread."""
     rows = []
     for reading in probe.rows(depth, ops=ops):
@@ -78,7 +78,9 @@ def _table(probe: Probe, depth: int | None, *, ops: bool) -> Table:
         row[3] = 0.0 if abs(mean) < 0.01 * std else mean
         rows.append(row)
     shown = [any(row[i] not in (None, "") for row in rows) for i in range(len(COLUMNS))]
-    return Table(list(compress(COLUMNS, shown)), [list(compress(row, shown)) for row in rows])
+    return PrintedTable(
+        list(compress(COLUMNS, shown)), [list(compress(row, shown)) for row in rows]
+    )
 
 
 def _values(reading: ProbeRow) -> list[Any]:

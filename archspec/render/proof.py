@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.render.amounts import thousands
 from archspec.render.errors import render
-from archspec.render.table import PAGE, Column, Style, Table
+from archspec.render.table import PAGE, Column, PrintedTable, Style
 from archspec.text import counted, printable
 
 if TYPE_CHECKING:
@@ -76,4 +76,6 @@ def markdown(proof: Proof) -> str:
         figures = [totals.params, totals.macs] if totals else [None, None]
         rows.append([each.name, "ok" if each.holds else "**failed**", *figures, each.claims])
     blocks = [f"```\n{text}\n```\n" for text in _problems(proof)]
-    return "\n".join([Table(COLUMNS, rows).markdown(), "", f"{verdict(proof)}.", "", *blocks])
+    return "\n".join(
+        [PrintedTable(COLUMNS, rows).markdown(), "", f"{verdict(proof)}.", "", *blocks]
+    )

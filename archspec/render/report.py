@@ -11,7 +11,7 @@ from archspec.errors import UsageError, suggestion
 from archspec.render.amounts import Extents, byte_size, extents, thousands
 from archspec.render.formulas import formulas
 from archspec.render.summary import UNBROKEN, Fact, facts
-from archspec.render.table import GAP, NARROWEST_PAGE, PAGE, Column, Style, Table
+from archspec.render.table import GAP, NARROWEST_PAGE, PAGE, Column, PrintedTable, Style
 from archspec.text import printable
 
 NAMES = 13
@@ -98,7 +98,9 @@ def csv(
     return _table(report, depth, names, ops=ops).csv()
 
 
-def _table(report: Report, depth: int | None, names: Sequence[str] | None, *, ops: bool) -> Table:
+def _table(
+    report: Report, depth: int | None, names: Sequence[str] | None, *, ops: bool
+) -> PrintedTable:
     columns = _choose(names, report)
     rows = [
         [_value(column.name, row, report) for column in columns]
@@ -107,7 +109,7 @@ def _table(report: Report, depth: int | None, names: Sequence[str] | None, *, op
     totals = [_total(column.name, report) for column in columns]
     if None in totals:
         totals[totals.index(None)] = "total"
-    return Table(columns, rows, totals)
+    return PrintedTable(columns, rows, totals)
 
 
 def _choose(names: Sequence[str] | None, report: Report) -> list[Column]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from archspec.render.table import Column, Style, Table, wrapped
+from archspec.render.table import Column, PrintedTable, Style, wrapped
 from archspec.runs.comparison import SEEDS, Figures, RunComparison, RunEntry
 from archspec.text import csv_lines, duration, label, printable
 
@@ -70,7 +70,7 @@ def csv(comparison: RunComparison) -> str:
     return csv_lines(rows)
 
 
-def _table(comparison: RunComparison) -> Table:
+def _table(comparison: RunComparison) -> PrintedTable:
     several = any(len(entry.runs) > 1 for entry in comparison.entries)
     columns = [NAME, *([COUNT] if several else []), *(each._replace(text=str) for each in FIGURES)]
     rows = [
@@ -81,7 +81,7 @@ def _table(comparison: RunComparison) -> Table:
         ]
         for entry in comparison.entries
     ]
-    return Table(columns, rows)
+    return PrintedTable(columns, rows)
 
 
 def _figure(column: Column, entry: RunEntry) -> str:

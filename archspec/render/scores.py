@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from archspec.evaluation.scores import Cell, ClassScore, Scores
-from archspec.render.table import GAP, PAGE, Column, Style, Table, prose
+from archspec.render.table import GAP, PAGE, Column, PrintedTable, Style, prose
 from archspec.text import LONGEST_LABEL as LONGEST
 from archspec.text import counted, label
 
@@ -86,7 +86,7 @@ def _of_present(scores: Scores) -> str:
     return f" (of the {present:,} of {len(scores.classes):,} classes with images)"
 
 
-def _matrix(scores: Scores, width: int) -> Table | None:
+def _matrix(scores: Scores, width: int) -> PrintedTable | None:
     """The confusion matrix with the measures of each class; None where it does not fit.
 
     Columns are headed by the names where these are short enough, else by the numbers of the rows.
@@ -115,7 +115,7 @@ def _matrix(scores: Scores, width: int) -> Table | None:
                 [head, *row, *_class(score)[1:]]
                 for head, row, score in zip(heads, counts, scores.per_class(), strict=True)
             ]
-            return Table(columns, rows)
+            return PrintedTable(columns, rows)
     return None
 
 
@@ -128,8 +128,8 @@ def _shown(scores: Scores) -> list[ClassScore]:
     return sorted(with_images, key=lambda score: (score.f1 or 0.0, -score.images))[:MOST]
 
 
-def _classes(shown: list[ClassScore], *means: list[str]) -> Table:
-    return Table((CLASS, *MEASURES), [*map(_class, shown), *means])
+def _classes(shown: list[ClassScore], *means: list[str]) -> PrintedTable:
+    return PrintedTable((CLASS, *MEASURES), [*map(_class, shown), *means])
 
 
 def _class(score: ClassScore) -> list[str]:
@@ -137,9 +137,11 @@ def _class(score: ClassScore) -> list[str]:
     return [label(score.name), *shares, f"{score.images:,}"]
 
 
-def _mistakes(scores: Scores, longest: int) -> Table:
+def _mistakes(scores: Scores, longest: int) -> PrintedTable:
     """The commonest mistakes, names of classes cut to so many characters."""
-    return Table(MISTAKES, [_mistake(cell, scores, longest) for cell in scores.confused(MOST)])
+    return PrintedTable(
+        MISTAKES, [_mistake(cell, scores, longest) for cell in scores.confused(MOST)]
+    )
 
 
 def _mistake(cell: Cell, scores: Scores, longest: int) -> list[str]:

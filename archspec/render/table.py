@@ -65,7 +65,7 @@ class Column(NamedTuple):
     """Whether a narrow terminal may shorten the values. At most one column of a table."""
 
 
-class Table(NamedTuple):
+class PrintedTable(NamedTuple):
     """Rows of plain values under their columns. None is an empty cell."""
 
     columns: Sequence[Column]
