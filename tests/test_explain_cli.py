@@ -33,9 +33,14 @@ def shell(*words):
     return CliRunner().invoke(main, ["explain", *map(str, words)])
 
 
+FEW = {"invert": {"steps": 3}, "maximize": {"steps": 3}}
+"""Arguments with which a search takes little time."""
+
+
 def python(name, network, given=None, **named):
     """The method's function, on images if it takes any."""
     function = getattr(explain, name.replace("-", "_"))
+    named = FEW.get(name, {}) | named
     return function(network, *([] if given is None or name not in OF_IMAGES else [given]), **named)
 
 
@@ -240,7 +245,7 @@ def test_images_and_classes_that_are_not_there(words, message, digits_run, tmp_p
 @pytest.mark.keras
 def test_images_come_in_every_form(digits_run, tmp_path):
     """Arrays of any type, tensors, lists; black or constant images; files of other extents."""
-    whole = images(2, (8, 8, 1)).round()
+    whole, run = images(2, (8, 8, 1)).round(), Study.open(digits_run).subject
     for given, white in (
         (whole.astype(np.uint8), 255),
         (whole.astype(np.uint16) * 257, 65535),
@@ -250,11 +255,11 @@ def test_images_come_in_every_form(digits_run, tmp_path):
         (np.zeros((1, 8, 8, 1), np.uint8), None),
         ([grey(tmp_path / "constant.png", np.full((20, 30), 128))], None),
     ):
-        assert len(explain.saliency(digits_run, given, white=white)) in (1, 2)
+        assert len(explain.saliency(run, given, white=white)) in (1, 2)
     with pytest.raises(UsageError, match="have different shapes: 8x8x1, 4x4"):
-        explain.saliency(digits_run, [whole[0], np.zeros((4, 4))])
+        explain.saliency(run, [whole[0], np.zeros((4, 4))])
     with pytest.raises(UsageError, match="`images=5` must be a path"):
-        explain.saliency(digits_run, 5)
+        explain.saliency(run, 5)
 
 
 @each_of_images

@@ -85,12 +85,7 @@ against the class."""
 
 
 def maps_by(name: str, argument: str = "by") -> Maps:
-    """Return the function `maps` of a method.
-
-    Raises:
-        UsageError: there is no such method.
-
-    """
+    """Return the function `maps` of a method; raise `UsageError` if there is no such method."""
     arguments.one_of(argument, name, ATTRIBUTIONS)
     module = importlib.import_module(f"archspec.explain.methods.{name.replace('-', '_')}")
     function: Maps = module.maps

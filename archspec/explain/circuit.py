@@ -81,9 +81,7 @@ class Circuit:
     def __init__(self, keras: Any, model: Any, name: str) -> None:
         """Find the calls of a model by running it once on a black image.
 
-        Raises:
-            UsageError: the model is not a graph of layers, or its channels come first.
-
+        Raise `UsageError` if the model is not a graph of layers, or its channels come first.
         """
         self.keras = keras
         self.model = model
@@ -107,9 +105,7 @@ class Circuit:
     def find(self, name: str) -> LayerCall:
         """Return the call of this name, or the last one of a block of this name.
 
-        Raises:
-            UsageError: there is no such call.
-
+        Raise `UsageError` if there is no such call.
         """
         if name in self.calls:
             return self.calls[name]

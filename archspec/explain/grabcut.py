@@ -83,9 +83,7 @@ def overlap(mask: NDArray[np.bool_], real: NDArray[np.bool_]) -> float:
 def read_mask(file: str, extent: Sequence[int]) -> NDArray[np.bool_]:
     """Return a mask of the image's extent from a picture or .npy file, white inside.
 
-    Raises:
-        UsageError: it cannot be read, or has another extent.
-
+    Raise `UsageError` if it cannot be read, or has another extent.
     """
     import numpy as np  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415
@@ -110,9 +108,7 @@ def read_mask(file: str, extent: Sequence[int]) -> NDArray[np.bool_]:
 def opencv() -> Any:
     """Return OpenCV, which the extras of the engines install.
 
-    Raises:
-        UsageError: it is not installed.
-
+    Raise `UsageError` if it is not installed.
     """
     try:
         import cv2  # noqa: PLC0415

@@ -114,9 +114,7 @@ class Inversion:
     ) -> list[InvertedImage]:
         """Return an image that is reconstructed from the features of each.
 
-        Raises:
-            UsageError: the features are not finite.
-
+        Raise `UsageError` if the features are not finite.
         """
         import numpy as np  # noqa: PLC0415
 

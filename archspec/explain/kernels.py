@@ -139,9 +139,7 @@ def _sees_image(circuit: Circuit, call: LayerCall) -> bool:
 def chosen_kernels(subject: Subject, names: Any) -> list[Kernels]:
     """Return the kernels of the named layers or blocks, by default of all layers.
 
-    Raises:
-        UsageError: there is no such layer, or it has no kernel.
-
+    Raise `UsageError` if there is no such layer, or it has no kernel.
     """
     circuit = subject.circuit
     calls = {id(call.layer): call for call in reversed(circuit.calls.values())}

@@ -32,9 +32,7 @@ MOST: Final = 20
 def check_choice(target: Any, layer: Any, unit: Any) -> None:
     """Check that either a class is named, or a layer and perhaps a unit.
 
-    Raises:
-        UsageError: both are, or a unit of no layer.
-
+    Raise `UsageError` if both are named, or a unit without a layer.
     """
     if unit is not None and layer is None:
         raise UsageError("`unit=` is a unit of a layer: name it with `layer=`")
@@ -65,9 +63,7 @@ class Goal:
     def of(cls, subject: Subject, layer: str | None, at: str) -> Goal:
         """Return the units of a layer, or the classes.
 
-        Raises:
-            UsageError: there is no such layer, or the network is no classifier.
-
+        Raise `UsageError` if there is no such layer, or the network is no classifier.
         """
         if layer is not None:
             return cls(subject, subject.layer(layer).name, layer, at)
@@ -79,9 +75,7 @@ class Goal:
     ) -> tuple[list[int], list[str]]:
         """Return the numbers of the classes or units, and notes.
 
-        Raises:
-            UsageError: there is no such class or unit, or too many classes to take all.
-
+        Raise `UsageError` if there is no such class or unit, or too many classes to take all.
         """
         if self.layer is None:
             return self._classes(target), []
@@ -126,12 +120,7 @@ class Goal:
         return compiled(self.subject.circuit, function)
 
     def measured(self, pixels: NDArray[Any], batch: int) -> NDArray[np.float64]:
-        """Return (n, units) values of raw pixels.
-
-        Raises:
-            UsageError: they are not finite.
-
-        """
+        """Return (n, units) values of raw pixels; raise `UsageError` if they are not finite."""
         import numpy as np  # noqa: PLC0415
 
         result = np.concatenate(list(batched(self._measure, batch, pixels))).astype(np.float64)

@@ -65,9 +65,7 @@ class MethodArgument:
     def checked(self, value: Any) -> Any:
         """Return a value as the method takes it.
 
-        Raises:
-            UsageError: the argument may not have this value.
-
+        Raise `UsageError` if the argument may not have this value.
         """
         if value is None:
             return None

@@ -6,6 +6,7 @@ layers; `relu`, `relu6`, `maximum` and `clip` in the graph; a Lambda.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,43 +22,14 @@ FUSED: Final = (
 )
 """Keras's layers that have an activation as argument."""
 
-OPS: Final = {
+OTHERWISE_NAMED: Final = {
     "ReLU": "relu",
-    "Relu": "relu",
-    "Relu6": "relu6",
-    "Softmax": "softmax",
-    "LogSoftmax": "log_softmax",
-    "Sigmoid": "sigmoid",
-    "LogSigmoid": "log_sigmoid",
-    "Tanh": "tanh",
     "LeakyReLU": "leaky_relu",
-    "LeakyRelu": "leaky_relu",
     "PReLU": "prelu",
     "ELU": "elu",
-    "Elu": "elu",
-    "Selu": "selu",
-    "Gelu": "gelu",
-    "Silu": "silu",
-    "Softplus": "softplus",
-    "Softsign": "softsign",
-    "HardSigmoid": "hard_sigmoid",
-    "HardSilu": "hard_silu",
-    "Mish": "mish",
-    "Celu": "celu",
-    "Glu": "glu",
-    "HardTanh": "hard_tanh",
-    "HardShrink": "hard_shrink",
-    "SoftShrink": "soft_shrink",
-    "TanhShrink": "tanh_shrink",
-    "Squareplus": "squareplus",
-    "SparsePlus": "sparse_plus",
-    "SparseSigmoid": "sparse_sigmoid",
-    "Sparsemax": "sparsemax",
-    "Threshold": "threshold",
     "Exp": "exponential",
 }
-"""Layers and ops of Keras that are an activation, by their class."""
-
+"""Activations whose class is not named like the function, by class."""
 
 ENDS: Final = frozenset({"softmax", "sigmoid", "log_softmax", "log_sigmoid"})
 """Activations that turn scores into probabilities."""
@@ -91,22 +63,22 @@ def facts_of(keras: Any, op: Any, given: Sequence[Any]) -> dict[str, Any]:
         return {"activation": "identity"}
     if fused or kind == "Activation":
         name, rectifier = _function(keras, op.activation)
-        return {} if fused and name in PASSING else _told(name, rectifier, fused)
+        return {} if fused and name in PASSING else _fields(name, rectifier, fused)
     if kind == "Lambda":
         name, rectifier = _function(keras, partial(op.function, **(op.arguments or {})))
-        return _told(name, rectifier) if rectifier else {"opaque": True}
+        return _fields(name, rectifier) if rectifier else {"opaque": True}
     if kind == "Maximum":
-        return _told("relu", Rectifier()) if 0 in filter(is_number, given) else {}
+        return _fields("relu", Rectifier()) if 0 in filter(is_number, given) else {}
     if kind == "Clip":
         zero = is_number(op.x_min) and op.x_min == 0 and is_number(op.x_max)
-        return _told("relu", Rectifier(most=float(op.x_max))) if zero else {}
-    if kind in OPS:
-        return _told(*_of_object(op, OPS[kind]))
+        return _fields("relu", Rectifier(most=float(op.x_max))) if zero else {}
+    if own := _name_of(keras, kind):
+        return _fields(*_of_object(op, own))
     inside = (keras.layers.Wrapper, keras.layers.Bidirectional, keras.layers.RNN, keras.Model)
     return {"opaque": isinstance(op, inside)}
 
 
-def _told(name: str, rectifier: Rectifier | None, fused: bool = False) -> dict[str, Any]:
+def _fields(name: str, rectifier: Rectifier | None, fused: bool = False) -> dict[str, Any]:
     return {"activation": name, "fused": fused, "rectifier": rectifier}
 
 
@@ -119,6 +91,12 @@ def _kind(op: Any) -> str | None:
     return None
 
 
+def _name_of(keras: Any, kind: str) -> str | None:
+    """Return Keras's name of the activation that a layer or op of this class is; None of others."""
+    name = OTHERWISE_NAMED.get(kind) or re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
+    return name if name == "prelu" or hasattr(keras.activations, name) else None
+
+
 def _function(keras: Any, activation: Any) -> tuple[str, Rectifier | None]:
     """Return Keras's name of an activation, or else Python's, and the ReLU that it is."""
     if activation is None:
@@ -127,7 +105,7 @@ def _function(keras: Any, activation: Any) -> tuple[str, Rectifier | None]:
         kind = _kind(activation)
         if kind == "Activation":
             return _function(keras, activation.activation)
-        return _of_object(activation, OPS.get(kind or "", type(activation).__name__))
+        return _of_object(activation, _name_of(keras, kind or "") or type(activation).__name__)
     called = getattr(activation, "func", activation)
     name = str(getattr(called, "__name__", type(called).__name__))
     if called is activation and str(getattr(called, "__module__", "")).startswith("keras."):

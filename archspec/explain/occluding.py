@@ -36,9 +36,7 @@ class Grid:
     def of(cls, shape: Sequence[int], patch: int | None, stride: int | None) -> Grid:
         """Return the positions, the last ones flush with the border.
 
-        Raises:
-            UsageError: the patch is larger than the image.
-
+        Raise `UsageError` if the patch is larger than the image.
         """
         extent = tuple(shape[:-1])
         shorter = min(extent)

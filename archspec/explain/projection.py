@@ -44,9 +44,7 @@ def projections(
 ) -> Gallery:
     """Return the gallery of `deconvnet` or `guided`.
 
-    Raises:
-        UsageError: there is no ReLU to change, or no such class, layer or unit.
-
+    Raise `UsageError` if there is no ReLU to change, or no such class, layer or unit.
     """
     check_choice(target, layer, unit)
     if layer is None:
@@ -62,9 +60,7 @@ def projections(
 def absolute(request: MapRequest, rule: Rule) -> NDArray[np.float64]:
     """Return the absolute projection of each image's class, the maximum over channels.
 
-    Raises:
-        UsageError: there is no ReLU to change on the way.
-
+    Raise `UsageError` if there is no ReLU to change on the way.
     """
     subject = request.subject
     way(subject, subject.circuit.scores, rule)
@@ -76,9 +72,7 @@ def absolute(request: MapRequest, rule: Rule) -> NDArray[np.float64]:
 def way(subject: Subject, name: str, rule: Rule) -> list[str]:
     """Return notes on the gradient's way from a layer to the pixels: the ReLUs that are changed.
 
-    Raises:
-        UsageError: there is no ReLU on it.
-
+    Raise `UsageError` if there is no ReLU on it.
     """
     circuit = subject.circuit
     calls = [call for each, call in circuit.calls.items() if each in circuit.before(name)]

@@ -21,12 +21,7 @@ BLUR: Final = 0.1
 
 
 def checked(argument: str, how: str | float) -> str | float:
-    """Return one of `WORDS`, or a number.
-
-    Raises:
-        UsageError: `how` is neither.
-
-    """
+    """Return one of `WORDS`, or a number; raise `UsageError` if `how` is neither."""
     if how in WORDS:
         return str(how)
     try:

@@ -181,9 +181,7 @@ def load_samples(
 def _as_array(images: ImagesLike) -> Any:
     """Return tensors and lists of arrays as one NumPy array, anything else unchanged.
 
-    Raises:
-        UsageError: the arrays of a list have different shapes.
-
+    Raise `UsageError` if the arrays of a list have different shapes.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -209,9 +207,7 @@ def _path(value: Any) -> str:
 def _check_numbers(name: str) -> None:
     """Check the form of a name such as `test:3`, unless there is a file of this name.
 
-    Raises:
-        UsageError: it has another form.
-
+    Raise `UsageError` if it has another form.
     """
     part, colon, numbers = name.partition(":")
     if not colon or _NUMBERED.fullmatch(name) or Path(name).exists():

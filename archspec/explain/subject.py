@@ -93,9 +93,7 @@ class Subject:
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes; numbers where they have none.
 
-        Raises:
-            UsageError: the network is no classifier.
-
+        Raise `UsageError` if the network is no classifier.
         """
         if not self.network.classes:
             raise UsageError(
@@ -172,9 +170,7 @@ class Subject:
     def scores(self, pixels: NDArray[Any], batch: int) -> NDArray[np.float64]:
         """Return (n, classes) scores before the softmax, `batch` images at a time.
 
-        Raises:
-            UsageError: they are not finite.
-
+        Raise `UsageError` if they are not finite.
         """
         import numpy as np  # noqa: PLC0415
 
@@ -215,21 +211,14 @@ class Subject:
         return shares
 
     def layer(self, name: str | None, argument: str = "layer") -> LayerCall:
-        """Return the layer of a name.
-
-        Raises:
-            UsageError: there is no layer of this name.
-
-        """
+        """Return the layer of a name; raise `UsageError` if there is no layer of this name."""
         return self.circuit.find(arguments.text(argument, name))
 
     @cached_property
     def penultimate(self) -> LayerCall:
         """The layer whose output is the input of the last layer with a kernel: the features.
 
-        Raises:
-            UsageError: the network has fewer than two layers with kernels.
-
+        Raise `UsageError` if the network has fewer than two layers with kernels.
         """
         kernels = [
             call

@@ -49,86 +49,73 @@ COLOURS: Final = (
 
 def chart_png(chart: Chart) -> bytes:
     """Return a chart as a PNG file."""
-    with tempfile.TemporaryDirectory() as folder:
-        svg, png_path = Path(folder, "chart.svg"), Path(folder, "chart.png")
-        (_scatter if chart.scattered else _draw)(chart, svg, png_path)
-        return png_path.read_bytes()
-
-
-def _draw(chart: Chart, svg: Path, png_path: Path) -> None:
     names = [shortened(name, LONGEST) for name in chart.lines]
     listed = min(len(names), MOST_LISTED)
     right = 0.25 + LETTER_INCHES * max(map(len, names), default=0)
     width, height, left = 4.8 + right, max(3.6, 1.2 + figures.LABEL_INCHES * listed), 0.75
+    if chart.scattered:
+        right += 0.15
+        width, height = 6.9, 5.6
     title = shortened(chart.title, int((width - 0.2) / TITLE_LETTER_INCHES))
     texts = [title, chart.x_label, chart.y_label, *names]
-    with figures.picture(width, height, (svg, png_path), texts) as figure:
-        axes = figure.add_axes(
-            (left / width, 0.55 / height, (width - left - right) / width, (height - 1.0) / height)
-        )
-        if chart.log_x:
-            axes.set_xscale("log")
-        if chart.log_y:
-            axes.set_yscale("log")
-        ends: list[tuple[float, str, str]] = []
-        for number, (name, points) in enumerate(zip(names, chart.lines.values(), strict=True)):
-            colour = COLOURS[number % len(COLOURS)]
-            line = figures.Line(name, name, colour, 1.6, DASHES[number // len(COLOURS) % 3])
-            figures.draw_line(axes, [(float(x), float(y)) for x, y in points], line)
-            finite = [y for _, y in points if math.isfinite(y)]
-            if finite and len(ends) < listed:
-                ends.append((float(finite[-1]), name, colour))
-        if chart.y_limits:
-            axes.set_ylim(*chart.y_limits)
-        for is_log, axis in ((chart.log_x, axes.xaxis), (chart.log_y, axes.yaxis)):
-            if is_log:
-                figures.log_ticks(axis, *axis.get_view_interval())
-        axes.set_xlabel(chart.x_label)
-        axes.set_ylabel(chart.y_label)
-        figures.end_labels(axes, ends, height - 1.0)
-        figures.head(figure, title, 0.12)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "chart.png")
+        with figures.picture(width, height, [path], texts) as figure:
+            bounds = left / width, 0.55 / height, 1 - (left + right) / width, 1 - 1.0 / height
+            axes = figure.add_axes(bounds)
+            draw = _dots if chart.scattered else _lines
+            draw(chart, axes, names, listed, height - 1.0)
+            axes.set_xlabel(chart.x_label)
+            axes.set_ylabel(chart.y_label)
+            figures.head(figure, title, 0.12)
+        return path.read_bytes()
 
 
-def _scatter(chart: Chart, svg: Path, png_path: Path) -> None:
+def _lines(chart: Chart, axes: Any, names: Sequence[str], listed: int, height: float) -> None:
+    """Draw curves, each with its name at its end."""
+    if chart.log_x:
+        axes.set_xscale("log")
+    if chart.log_y:
+        axes.set_yscale("log")
+    ends: list[tuple[float, str, str]] = []
+    for number, (name, points) in enumerate(zip(names, chart.lines.values(), strict=True)):
+        colour = COLOURS[number % len(COLOURS)]
+        line = figures.Line(name, name, colour, 1.6, DASHES[number // len(COLOURS) % 3])
+        figures.draw_line(axes, [(float(x), float(y)) for x, y in points], line)
+        finite = [y for _, y in points if math.isfinite(y)]
+        if finite and len(ends) < listed:
+            ends.append((float(finite[-1]), name, colour))
+    if chart.y_limits:
+        axes.set_ylim(*chart.y_limits)
+    for is_log, axis in ((chart.log_x, axes.xaxis), (chart.log_y, axes.yaxis)):
+        if is_log:
+            figures.log_ticks(axis, *axis.get_view_interval())
+    figures.end_labels(axes, ends, height)
+
+
+def _dots(chart: Chart, axes: Any, names: Sequence[str], listed: int, _: float) -> None:
     """Draw dots on a plane with equal axes, each line in a color and shape of its own."""
     import numpy as np  # noqa: PLC0415
 
-    names = [shortened(name, LONGEST) for name in chart.lines]
-    listed = min(len(names), MOST_LISTED)
-    width, height, left, right = 6.9, 5.6, 0.75, 0.4 + LETTER_INCHES * max(map(len, [*names, ""]))
-    with figures.picture(width, height, (svg, png_path), [chart.title, *names]) as figure:
-        axes = figure.add_axes(
-            (left / width, 0.55 / height, (width - left - right) / width, (height - 1.0) / height)
+    axes.set_aspect("equal", adjustable="datalim")
+    most = max(map(len, chart.lines.values()), default=0)
+    for number, (name, points) in enumerate(zip(names, chart.lines.values(), strict=True)):
+        x, y = np.asarray(points, dtype=float).reshape(-1, 2).T
+        axes.scatter(
+            x,
+            y,
+            s=30 if most < MARKS_LARGE else 12,
+            c=COLOURS[number % len(COLOURS)],
+            marker=MARKS[number % len(MARKS)],
+            linewidths=0,
+            alpha=0.8,
+            label=name if number < listed else None,
         )
-        axes.set_aspect("equal", adjustable="datalim")
-        most = max(map(len, chart.lines.values()), default=0)
-        for number, (name, points) in enumerate(zip(names, chart.lines.values(), strict=True)):
-            x, y = np.asarray(points, dtype=float).reshape(-1, 2).T
-            axes.scatter(
-                x,
-                y,
-                s=30 if most < MARKS_LARGE else 12,
-                c=COLOURS[number % len(COLOURS)],
-                marker=MARKS[number % len(MARKS)],
-                linewidths=0,
-                alpha=0.8,
-                label=name if number < listed else None,
-            )
-        axes.set_xlabel(chart.x_label)
-        axes.set_ylabel(chart.y_label)
-        axes.grid(visible=False)
-        if len(names) > 1:
-            more = f"and {len(names) - listed:,} more" if listed < len(names) else None
-            axes.legend(
-                loc="upper left",
-                bbox_to_anchor=(1.0, 1.0),
-                frameon=False,
-                title=more,
-                handletextpad=0.1,
-                borderaxespad=0.2,
-            )
-        title = shortened(chart.title, int((width - 0.2) / TITLE_LETTER_INCHES))
-        figures.head(figure, title, 0.12)
+    axes.grid(visible=False)
+    if len(names) > 1:
+        more = f"and {len(names) - listed:,} more" if listed < len(names) else None
+        place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
+        axes.legend(frameon=False, title=more, handletextpad=0.1, **place)
 
 
 def chart_csv(chart: Chart) -> str:
