@@ -98,17 +98,17 @@ def networks() -> Networks:
         >>> "vgg16" in archspec.networks()
         True
     """
-    from archspec.spec.loading import families  # noqa: PLC0415  (other commands list nothing)
+    from archspec.spec import loading  # noqa: PLC0415  (other commands list nothing)
 
-    found = []
-    for _, document in families():
+    families = []
+    for _, document in loading.families():
         members = []
         for name in document.variants or [document.name]:
             published = document.published.get(name)
             params, macs = (_params(published), published.macs) if published else (None, None)
             members.append(Network(name, params, macs))
-        found.append(Family(document.name, document.about, tuple(members)))
-    return Networks(tuple(found))
+        families.append(Family(document.name, document.about, tuple(members)))
+    return Networks(tuple(families))
 
 
 def _params(published: Published) -> int | None:
@@ -134,9 +134,9 @@ def kinds() -> Kinds:
     from archspec.ops.op import Op  # noqa: PLC0415
     from archspec.reference import WORDS  # noqa: PLC0415
 
-    found = []
+    listed = []
     for kind, cls in sorted(catalog.kinds().items()):
         sort = "merge" if issubclass(cls, Merge) else "op" if issubclass(cls, Op) else "block"
-        found.append(Kind(kind, sort, summary(cls)))
-    found += [Kind(word, "word", each.about) for word, each in WORDS.items()]
-    return Kinds(tuple(sorted(found, key=lambda each: SORTS.index(each.sort))))
+        listed.append(Kind(kind, sort, summary(cls)))
+    listed += [Kind(word, "word", each.about) for word, each in WORDS.items()]
+    return Kinds(tuple(sorted(listed, key=lambda each: SORTS.index(each.sort))))

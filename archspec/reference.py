@@ -135,15 +135,15 @@ class ReferenceEntry:
 def entries(model: type[BaseModel | Declaration]) -> tuple[ReferenceEntry, ...]:
     """Return the fields of a model; of a kind, the main argument and required ones first."""
     docs = field_docs(model)
-    found = [
+    fields = [
         ReferenceEntry(info.alias or name, expectation(info), _default(info), docs.get(name, ""))
         for name, info in model.model_fields.items()
     ]
     if issubclass(model, Element):
-        found.sort(key=lambda entry: (entry.name != model.main, entry.default is not None))
+        fields.sort(key=lambda entry: (entry.name != model.main, entry.default is not None))
         # Arguments that many kinds share come last.
-        found.sort(key=lambda entry: entry.name in Weighted.model_fields)
-    return tuple(found)
+        fields.sort(key=lambda entry: entry.name in Weighted.model_fields)
+    return tuple(fields)
 
 
 def spoken(value: Any) -> str:

@@ -151,8 +151,8 @@ def _images(run: Trained | None) -> tuple[Any, str]:
         return None, "random"
     try:
         recipe = run.recipe.data.model_copy(update={"cache": False})
-        found = dataset.load(recipe, run.input_shape)
-        kind, part = ("test", found.test) if len(found.test) else ("training", found.train)
+        data = dataset.load(recipe, run.input_shape)
+        kind, part = ("test", data.test) if len(data.test) else ("training", data.train)
         pixels = part.pixels.read(part.indices[: enough(run.input_shape.size)])
         return run.preprocessing(pixels), kind
     except (ArchspecError, OSError) as error:

@@ -294,12 +294,12 @@ def _find_lr(
         folder.check_free(out)
     if not quiet:
         echo(f"trying learning rates from {rates.LOWEST:g} to {rates.HIGHEST:g}", err=True)
-    found = rates.find_lr(network, **recipe)
+    tried = rates.find_lr(network, **recipe)
     home = folder.create(f"{network.name}-rates", out, Path("runs"))
-    shown = found.rates, found.losses, found.chosen, network.name
+    shown = tried.rates, tried.losses, tried.chosen, network.name
     write_rates(*shown, *(home / name for name in RATES_PICTURES))
-    folder.write_rows(home / RATES, found.rows())
+    folder.write_rows(home / RATES, tried.rows())
     if form == "json":
-        echo(as_json({**found.to_dict(), "folder": str(home)}))
+        echo(as_json({**tried.to_dict(), "folder": str(home)}))
     else:
-        echo(f"{found}\n{home}")
+        echo(f"{tried}\n{home}")

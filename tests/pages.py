@@ -17,12 +17,12 @@ _BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 def commands(page: str) -> list[tuple[str, str]]:
     """Each command of a page, and the output that stands below it."""
-    found: list[tuple[str, str]] = []
+    listed: list[tuple[str, str]] = []
     for block in _BLOCK.findall(page):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
-            found.append((command, output))
-    return found
+            listed.append((command, output))
+    return listed
 
 
 def run(command: str) -> str:
@@ -40,8 +40,8 @@ def run(command: str) -> str:
 
 
 def _renewed(page: str) -> str:
-    def block(found: re.Match[str]) -> str:
-        names = re.findall(r"^\$ (.*)\n", found[0], re.MULTILINE)
+    def block(match: re.Match[str]) -> str:
+        names = re.findall(r"^\$ (.*)\n", match[0], re.MULTILINE)
         return "".join(f"$ {name}\n{run(name)}" for name in names)
 
     return _BLOCK.sub(block, page)

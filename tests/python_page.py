@@ -45,10 +45,10 @@ SECTIONS = ("Args", "Returns", "Raises", "Example")
 
 def function(name: str) -> Callable[..., Any]:
     """A function by the name it has in `archspec`."""
-    found: Any = archspec
+    value: Any = archspec
     for part in name.split("."):
-        found = getattr(found, part)
-    return found  # type: ignore[no-any-return]
+        value = getattr(value, part)
+    return value  # type: ignore[no-any-return]
 
 
 def page() -> str:
@@ -98,23 +98,23 @@ def described(name: str, what: Callable[..., Any]) -> Iterator[str]:
 
 def sections_of(doc: str) -> dict[str, str]:
     """A docstring's description, under "", and its sections."""
-    found: dict[str, list[str]] = {"": []}
+    sections: dict[str, list[str]] = {"": []}
     current = ""
     for line in doc.splitlines():
         title = line.removesuffix(":")
         if line.endswith(":") and title in SECTIONS:
             current = title
-            found[current] = []
+            sections[current] = []
         else:
-            found[current].append(line)
+            sections[current].append(line)
     return {
         title: textwrap.dedent("\n".join(lines)).strip() if title else "\n".join(lines).strip()
-        for title, lines in found.items()
+        for title, lines in sections.items()
     }
 
 
 def entries(text: str) -> Iterator[tuple[str, str]]:
-    """Names and what is said of them, from `name: text`, of which further lines are indented."""
+    """Yield names and their texts, from `name: text` with its further lines indented."""
     for match in re.finditer(r"^(\S[^:\n]*):((?:.*\n?)(?:^[ \t]+.*\n?|^\n)*)", text, re.MULTILINE):
         yield match[1].lstrip("*"), match[2]
 

@@ -64,10 +64,10 @@ def write_confusion(scores: Scores, title: str, *files: Path) -> None:
     bottom = (BOTTOM + below) / height
     with picture(width, height, files, [title, *names]) as figure:
         shares, together = _shares(scores)
-        said = f"accuracy {scores.accuracy:.2%} of {scores.images:,} images"
+        line = f"accuracy {scores.accuracy:.2%} of {scores.images:,} images"
         if together > 1:
-            said += f"; a dot is the highest of {together} x {together} classes"
-        head(figure, label(title, int(width / LETTER * 0.75)), LEFT, below=said)
+            line += f"; a dot is the highest of {together} x {together} classes"
+        head(figure, label(title, int(width / LETTER * 0.75)), LEFT, below=line)
         axes = figure.add_axes((left / width, bottom, side / width, side / height))
         image = _shade(axes, shares, together)
         many = "" if named else f" ({classes:,} classes)"
@@ -139,9 +139,9 @@ def _counts(axes: Axes, scores: Scores) -> None:
     """The images of each cell that has some and, beside each row, the share that is right."""
     longest = max(len(f"{cell.images:,}") for cell in scores.cells)
     size = min(9.0, 72 * COUNTED_CELL * 0.9 / (0.65 * longest))
-    found = scores.per_class()
+    per_class = scores.per_class()
     for cell in scores.cells:
-        light = cell.images > 0.36 * found[cell.truth].images
+        light = cell.images > 0.36 * per_class[cell.truth].images
         axes.text(
             cell.predicted,
             cell.truth,
@@ -151,8 +151,8 @@ def _counts(axes: Axes, scores: Scores) -> None:
             fontsize=size,
             color="white" if light else INK,
         )
-    right = len(found) - 0.5
-    for place, score in enumerate(found):
+    right = len(per_class) - 0.5
+    for place, score in enumerate(per_class):
         recall = "-" if score.recall is None else f"{score.recall:.1%}"
         axes.annotate(
             recall, (right, place), (6, 0), textcoords="offset points", va="center", color=QUIET

@@ -123,7 +123,7 @@ def write_rates(
 
 def _by_epoch(rows: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
     """Numbers by epoch, in order. The later row counts where a resumed run repeated an epoch."""
-    found: dict[int, dict[str, float]] = {}
+    epochs: dict[int, dict[str, float]] = {}
     for place, row in enumerate(rows, 1):
         numbers = {}
         for key, value in row.items():
@@ -133,14 +133,14 @@ def _by_epoch(rows: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
                 continue  # an empty cell
             numbers[key] = number if abs(number) < VAST else math.inf
         epoch = numbers.get("epoch", place)
-        found[int(epoch) if math.isfinite(epoch) else place] = numbers
-    return dict(sorted(found.items()))
+        epochs[int(epoch) if math.isfinite(epoch) else place] = numbers
+    return dict(sorted(epochs.items()))
 
 
 def _points(history: Mapping[int, Mapping[str, float]], key: str) -> Points:
     """(epoch, value) of each epoch with a value; NaN for one that is not finite."""
-    found = ((epoch, row[key]) for epoch, row in history.items() if key in row)
-    return [(epoch, value if math.isfinite(value) else math.nan) for epoch, value in found]
+    values = ((epoch, row[key]) for epoch, row in history.items() if key in row)
+    return [(epoch, value if math.isfinite(value) else math.nan) for epoch, value in values]
 
 
 def _losses(axes: Axes, history: Mapping[int, Mapping[str, float]], least: float | None) -> None:
@@ -239,18 +239,18 @@ def _mark_best(
     """Draw a line across all panels at the best epoch, and dots on the measures that chose it."""
     row = history[best]
     judged = "validation" if f"val_{accuracy}" in row or "val_loss" in row else "training"
-    said = []
+    measures = []
     for axes, measure, name, text in (
         (stack[0], "loss", "loss", "{:.3g}"),
         (stack[min(1, len(stack) - 1)], accuracy, "accuracy", "{:.2%}"),
     ):
         key = f"val_{measure}" if judged == "validation" else measure
         if math.isfinite(row.get(key, math.nan)):
-            said.append(f"{name} {text.format(row[key])}")
+            measures.append(f"{name} {text.format(row[key])}")
             colour = STRONG if judged == "validation" else LIGHT
             axes.plot(
                 [best], [row[key]], marker="o", markersize=7, color="white", markeredgecolor=colour
             )
-    upright(stack[0], best, f"best epoch {best:,}: {judged} {', '.join(said)}")
+    upright(stack[0], best, f"best epoch {best:,}: {judged} {', '.join(measures)}")
     for axes in stack[1:]:
         upright(axes, best)

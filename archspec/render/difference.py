@@ -53,8 +53,8 @@ def text(difference: Difference, *, width: int | None = None, color: bool = Fals
         return style.good(_equal(difference, before, after)) + "\n"
     page = width or PAGE
     lines = [style.bold(f"--- {before}"), style.bold(f"+++ {after}")]
-    for said in (*map(_everywhere, difference.shared), *map(_output, difference.outputs)):
-        lines += map(style.changed, _wrapped([said], page, first="~ "))
+    for line in (*map(_everywhere, difference.shared), *map(_output, difference.outputs)):
+        lines += map(style.changed, _wrapped([line], page, first="~ "))
     lines += ["", *_body(difference, style, width), ""]
     lines += _totals(difference, style, width)
     return "\n".join(lines) + "\n"
@@ -199,9 +199,9 @@ def _totals(difference: Difference, style: Style, width: int | None) -> Iterator
 
 def _wrapped(parts: Iterable[str], width: int, *, first: str) -> list[str]:
     """The parts, separated by commas, in lines that end between two parts."""
-    said = ", ".join(parts).replace(" ", UNBROKEN).replace(f",{UNBROKEN}", ", ")
+    joined = ", ".join(parts).replace(" ", UNBROKEN).replace(f",{UNBROKEN}", ", ")
     lines = textwrap.wrap(
-        printable(said),
+        printable(joined),
         max(width, NARROWEST_PAGE),
         initial_indent=first,
         subsequent_indent=INDENT,

@@ -196,12 +196,12 @@ def fonts_for(text: str) -> list[str]:
         if not upright or entry.name.startswith("Last Resort"):
             continue
         try:
-            found = missing & FT2Font(entry.fname).get_charmap().keys()
+            letters = missing & FT2Font(entry.fname).get_charmap().keys()
         except (OSError, RuntimeError):  # removed since the list was made, or broken
             continue
-        if found:
+        if letters:
             fonts.append(entry.name)
-            missing -= found
+            missing -= letters
     return fonts
 
 

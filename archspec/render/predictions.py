@@ -60,14 +60,14 @@ def csv(predictions: Predictions) -> str:
     """Return a line for each image: its classes, likeliest first, or why it could not be read."""
     most = max((len(image.guesses) for image in predictions), default=1)
     spreads = any(g.deviation is not None for image in predictions for g in image.guesses)
-    said = ("class", "probability", "deviation")[: 3 if spreads else 2]
-    lines = [["image", *(f"{name}_{n}" for n in range(1, most + 1) for name in said), "error"]]
+    fields = ("class", "probability", "deviation")[: 3 if spreads else 2]
+    lines = [["image", *(f"{name}_{n}" for n in range(1, most + 1) for name in fields), "error"]]
     for image in predictions:
         cells = [
             cell
             for name, *shares in image.guesses
-            for cell in (name, *(f"{share:.6f}" for share in shares[: len(said) - 1]))
+            for cell in (name, *(f"{share:.6f}" for share in shares[: len(fields) - 1]))
         ]
-        empty = [""] * (len(said) * most - len(cells))
+        empty = [""] * (len(fields) * most - len(cells))
         lines.append([image.image, *cells, *empty, image.error or ""])
     return csv_lines(lines)

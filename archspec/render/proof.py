@@ -55,8 +55,8 @@ def _line(proved: Proved, width: int, style: Style) -> str:
 def _setting(proved: Proved) -> str:
     """The setting that bytes were counted for, where a claim is about them."""
     checks = proved.report.checks if proved.report else ()
-    said = dict.fromkeys(check.setting for check in checks if check.setting)
-    return f" (bytes at {'; '.join(said)})" if said else ""
+    settings = dict.fromkeys(check.setting for check in checks if check.setting)
+    return f" (bytes at {'; '.join(settings)})" if settings else ""
 
 
 def verdict(proof: Proof) -> str:

@@ -75,13 +75,13 @@ def _title(
     comparison: RunComparison, drawn: Sequence[tuple[str, tuple[str, ...]]]
 ) -> tuple[str, str]:
     """The title, and a line that explains the lines of the picture."""
-    said = []
+    notes = []
     if any(len(parts) > 1 for _, parts in drawn):
-        said.append("solid: validation; dashed: training")
+        notes.append("solid: validation; dashed: training")
     if any(len(entry.runs) > 1 for entry in comparison.entries):
-        said.append("line: mean of the runs; band: lowest to highest")
+        notes.append("line: mean of the runs; band: lowest to highest")
     runs = sum(len(entry.runs) for entry in comparison.entries)
-    return f"{runs:,} runs", "; ".join(said)
+    return f"{runs:,} runs", "; ".join(notes)
 
 
 def _draw(

@@ -121,10 +121,10 @@ def _matrix(scores: Scores, width: int) -> PrintedTable | None:
 
 def _shown(scores: Scores) -> list[ClassScore]:
     """All classes if they are few, else those of the lowest F1 among those with images."""
-    found = scores.per_class()
-    if len(found) <= FEW:
-        return found
-    with_images = [score for score in found if score.images]
+    per_class = scores.per_class()
+    if len(per_class) <= FEW:
+        return per_class
+    with_images = [score for score in per_class if score.images]
     return sorted(with_images, key=lambda score: (score.f1 or 0.0, -score.images))[:MOST]
 
 

@@ -67,14 +67,14 @@ def common_setting(settings: Sequence[Setting]) -> str:
 
 def _recipe(setting: Setting) -> str:
     """The part of the setting that the spec's recipe gives."""
-    said = {
+    by_name = {
         "batch": f"batch {setting.training_batch}",
         "dtype": setting.dtype,
         "optimizer": setting.optimizer.label,
     }
     if setting.dtype == "float32":
-        del said["dtype"]  # as without a recipe
-    words = ", ".join(said[name] for name in setting.by_recipe if name in said).replace(
+        del by_name["dtype"]  # as without a recipe
+    words = ", ".join(by_name[name] for name in setting.by_recipe if name in by_name).replace(
         " ", UNBROKEN
     )
     return f"; by `train:` {words.replace(f',{UNBROKEN}', ', ')}" if words else ""
@@ -87,10 +87,10 @@ def _sum(*parts: tuple[str, int]) -> str:
 
 def _claims(section: str, checks: Sequence[Check]) -> Iterator[Fact]:
     """A line for all claims that hold, one for each that does not, and one for the source."""
-    held = [check.figure for check in checks if check.holds]
-    if held:
-        names = [figure for figure in held if not figure.startswith("stage ")]
-        stages = len(held) - len(names)
+    holding = [check.figure for check in checks if check.holds]
+    if holding:
+        names = [figure for figure in holding if not figure.startswith("stage ")]
+        stages = len(holding) - len(names)
         names += [f"{stages} stage shapes"] if stages else []
         verb = "agree" if section == "published" else "hold"
         yield Fact(section, "", f"{', '.join(names)} {verb}", holds=True)
