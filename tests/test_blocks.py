@@ -7,7 +7,7 @@ from support.specs import spec_of
 
 from archspec.compile.expand import expand
 from archspec.errors import Diagnostic, SpecError
-from archspec.graph.graph import Graph
+from archspec.graph.graph import Graph, Layer
 
 
 def network(steps: str, *, input: str = "[8, 8, 16]", head: str = "") -> Graph:  # noqa: A002
@@ -16,7 +16,8 @@ def network(steps: str, *, input: str = "[8, 8, 16]", head: str = "") -> Graph: 
 
 def structure(graph: Graph) -> list:
     """Everything but the names: each layer's op, shapes, weights and costs, and the edges."""
-    return [(node.layer, node.inputs) for node in graph.nodes]
+    layers = [[getattr(node.layer, name) for name in Layer.__slots__] for node in graph.nodes]
+    return [*zip(layers, [node.inputs for node in graph.nodes], strict=True)]
 
 
 def kinds(graph: Graph) -> list[str]:
