@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,9 @@ def find(spec: str | os.PathLike[str]) -> tuple[Source, Validated, str | None]:
     raise UsageError(f"there is no spec called `{name}`; {_hint(name)}")
 
 
+@cache
 def bundled() -> Mapping[str, Path]:
-    """Family to file, for the specs that come with archspec."""
+    """Return the specs that come with archspec: family to file."""
     import archspec.specs  # noqa: PLC0415  (a path of one's own does not need it)
 
     folder = Path(archspec.specs.__file__).parent
@@ -128,11 +130,12 @@ def _looks_like_a_path(name: str) -> bool:
 
 
 def _mentioning(name: str) -> Iterator[Path]:
-    """Bundled files in which a variant of this name may stand: found without parsing them all."""
+    """Yield the bundled files in which a variant of this name may stand, the likely ones first."""
     if not re.fullmatch(r"\w{1,100}", name):
         return
     key = re.compile(rf"^  {name}\s*:", re.MULTILINE)
-    for path in bundled().values():
+    families = sorted(bundled(), key=lambda family: not name.startswith(family))
+    for path in map(bundled().__getitem__, families):
         if key.search(path.read_text(encoding="utf-8")):
             yield path
 

@@ -25,6 +25,8 @@ def plain_scalar(text: str) -> str | float | bool | None:
         return _CONSTANTS[text]
     if text[0] not in "+-.0123456789":
         return text
+    if text.isdecimal() and text.isascii() and len(text) <= MAX_DIGITS:  # most numbers
+        return int(text)
     if _NOT_FINITE.fullmatch(text):
         raise Problem("value", f"`{text}` is not a number that a spec can use")
     whole = _INT.fullmatch(text)

@@ -12,7 +12,7 @@ import itertools
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -21,6 +21,7 @@ import yaml
 
 from archspec.errors import Diagnostic, Problem, Span, SpecError, nearest
 from archspec.spec.json_text import yaml_of_json
+from archspec.spec.located import Located, LocatedCollection, location
 from archspec.spec.scalars import plain_scalar
 from archspec.spec.syntax import UNQUOTED, explain, expression_end, quoted
 from archspec.vocabulary import readings
@@ -38,19 +39,9 @@ _NOT_TEXT = re.compile(
 )
 """What YAML refuses. All that it accepts instead would take milliseconds to compile."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML has it
-
-
-@dataclass(slots=True)
-class _Node:
-    """A value and its place. An alias has its own place and shares its anchor's children."""
-
-    value: Any
-    span: Span
-    children: dict[str | int, _Node] = field(default_factory=dict)
-    keys: dict[str, Span] = field(default_factory=dict)
-    size: int = 1
-    height: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,22 +57,21 @@ class Source:
     lines: tuple[str, ...] = field(repr=False)
     data: dict[str, Any]
     diagnostics: tuple[Diagnostic, ...]
-    _root: _Node = field(repr=False, compare=False)
+    _root: Located = field(repr=False, compare=False)
 
     def span(self, path: tuple[str | int, ...], *, key: bool = False) -> Span:
         """The place of the value at `path`, or of its key.
 
         A path that leads nowhere gives the place of its deepest existing ancestor.
         """
-        node = self._root
-        span = node.span
+        node = named = self._root
         for part in path:
-            child = node.children.get(part)
-            if child is None:
-                return node.span
-            span = node.keys.get(part, child.span) if isinstance(part, str) else child.span
+            if not isinstance(node, LocatedCollection) or part not in node.children:
+                return node.span(self.lines)
+            child = node.children[part]
+            named = node.keys.get(part, child)
             node = child
-        return span if key else node.span
+        return (named if key else node).span(self.lines)
 
 
 def read(path: str | os.PathLike[str]) -> Source:
@@ -133,16 +123,15 @@ def _nearest_file(name: str) -> str | None:
 class _Open:
     """A collection whose end has not been read yet."""
 
-    node: _Node
+    node: LocatedCollection
     flow: bool
     anchor: str | None
     values_before: int
-    last: Span
-    key: _Node | None = None
-
-    @property
-    def expects_key(self) -> bool:
-        return isinstance(self.node.value, dict) and self.key is None
+    last: Located
+    """The value or key that was read last; the collection itself while it is empty."""
+    expects_key: bool
+    """Whether the next node of a mapping is a key."""
+    key: Located | None = None
 
 
 class _Reader:
@@ -153,9 +142,9 @@ class _Reader:
         self.lines: tuple[str, ...] = ()
         self.diagnostics: list[Diagnostic] = []
         self.open: list[_Open] = []
-        self.anchors: dict[str, _Node | None] = {}  # None: still being read
+        self.anchors: dict[str, Located | None] = {}  # None: still being read
         self.values = 0
-        self.root: _Node | None = None
+        self.root: Located | None = None
         self.cut = (0, 0)
         """Line and column where an expression ends that YAML cut in two."""
         self.orphaned = False
@@ -166,7 +155,8 @@ class _Reader:
         if self.name.lower().endswith(".json"):
             text = yaml_of_json(text)
         for event in self.events(text):
-            self.take(event)
+            if not ((self.cut[0] or self.orphaned) and self.is_cut_off(event)):
+                _TAKE[type(event)](self, event)
         if self.root is None or self.root.value is None:
             self.stop(
                 Diagnostic(
@@ -181,7 +171,7 @@ class _Reader:
             self.report(
                 "type",
                 f"a spec is a mapping, and this is {found}",
-                self.root.span,
+                self.span(self.root),
                 help="start with keys such as `input:` and `layers:`",
             )
         # After anything else, it is a guess what the rest means.
@@ -233,24 +223,16 @@ class _Reader:
             # What PyYAML's own scanner lets escape on characters that do not exist.
             self.stop(Diagnostic("syntax", "this text is not YAML"))
 
-    def take(self, event: yaml.Event) -> None:
-        """Advance by one event of the parser."""
-        if self.is_cut_off(event):
-            return
-        if isinstance(event, yaml.ScalarEvent):
-            self.place(self.scalar(event))
-        elif isinstance(event, yaml.AliasEvent):
-            self.place(self.alias(event))
-        elif isinstance(event, yaml.CollectionStartEvent):
-            self.begin(event)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            self.place(self.end(event))
-        elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
+    def ignore(self, event: yaml.Event) -> None:
+        """Take an event that says nothing about the spec."""
+
+    def document(self, event: yaml.Event) -> None:
+        if self.root is not None:
             self.stop(
                 Diagnostic(
                     "syntax",
                     "a second document starts here",
-                    self.span_of(event),
+                    self.span(Located(None, *location(event))),
                     help="one file holds one spec: leave out this `---`",
                 )
             )
@@ -260,14 +242,12 @@ class _Reader:
         if self.orphaned:  # its key was such a part
             self.orphaned = False
             return True
-        if not self.cut[0]:
-            return False
-        span = self.span_of(event)
+        span = self.span(Located(None, *location(event)))
         if (span.line, span.column - 1) >= self.cut or isinstance(event, yaml.CollectionEndEvent):
             return False
         if not isinstance(event, yaml.ScalarEvent):
             raise self.error()
-        self.orphaned = self.expects_key
+        self.orphaned = bool(self.open) and self.open[-1].expects_key
         return True
 
     def expression(self, value: str, span: Span) -> str:
@@ -302,74 +282,85 @@ class _Reader:
         self.report("expression", "a list is written in square brackets", whole, help=mend)
         return numbers
 
-    def scalar(self, event: yaml.ScalarEvent) -> _Node:
-        span = self.span_of(event)
-        value: Any = event.value
-        self.refuse_tag(event.tag, span)
+    def scalar(self, event: yaml.ScalarEvent) -> None:
+        node = Located(event.value, *location(event))
+        if event.tag is not None:
+            self.refuse_tag(node)
         if not event.style:  # plain: no quotes, no block indicator
-            if value == "<<" and self.expects_key:
-                self.report(
-                    "unknown-key",
-                    "merge keys are not part of the language",
-                    span,
-                    help="write the keys out, or use `defaults`",
-                )
-            try:
-                value = plain_scalar(event.value)
-                if event.value.startswith("=") and not self.expects_key:
-                    value = self.expression(event.value, span)
-                elif event.value.startswith("("):
-                    value = self.parenthesised(event.value, span)
-            except Problem as problem:
-                self.add(problem.at(span))
-        elif any("\ud800" <= character <= "\udfff" for character in event.value):
-            self.report("syntax", "half of a surrogate pair is not a character", span)
-        node = _Node(value, span)
-        self.count(node.size, span)
+            self.plain(node)
+        elif _SURROGATE.search(event.value):
+            self.report("syntax", "half of a surrogate pair is not a character", self.span(node))
+        self.count(1, node)
         if event.anchor:
             self.anchors[event.anchor] = node
-        return node
+        self.place(node)
 
-    def alias(self, event: yaml.AliasEvent) -> _Node:
-        span = self.span_of(event)
+    def plain(self, node: Located) -> None:
+        """Give an unquoted text its value."""
+        text: str = node.value
+        is_key = bool(self.open) and self.open[-1].expects_key
+        if text == "<<" and is_key:
+            self.report(
+                "unknown-key",
+                "merge keys are not part of the language",
+                self.span(node),
+                help="write the keys out, or use `defaults`",
+            )
+        try:
+            node.value = plain_scalar(text)
+        except Problem as problem:
+            self.add(problem.at(self.span(node)))
+        if text.startswith("=") and not is_key:
+            node.value = self.expression(text, self.span(node))
+        elif text.startswith("("):
+            node.value = self.parenthesised(text, self.span(node))
+
+    def alias(self, event: yaml.AliasEvent) -> None:
+        node = Located(None, *location(event))
         name = str(event.anchor)
         anchored = self.anchors.get(name)
         if anchored is None:
             if name in self.anchors:
-                self.stop(Diagnostic("circular", f"`*{name}` is inside what it names", span))
+                message = f"`*{name}` is inside what it names"
+                self.stop(Diagnostic("circular", message, self.span(node)))
             match = nearest(name, self.anchors)
             mend = f"did you mean `*{match}`?" if match else "is it a text? Then it needs quotes"
-            self.stop(Diagnostic("unknown-name", f"there is no anchor `&{name}`", span, help=mend))
-        node = replace(anchored, span=span)
-        self.count(node.size, span)
+            message = f"there is no anchor `&{name}`"
+            self.stop(Diagnostic("unknown-name", message, self.span(node), help=mend))
+        node = replace(anchored)
+        node.line, node.column, node.end_line, node.end_column = location(event)
+        self.count(node.size, node)
         if len(self.open) + node.height > MAX_NESTING:
-            self.too_deep(span)
-        return node
+            self.too_deep(node)
+        self.place(node)
 
     def begin(self, event: yaml.CollectionStartEvent) -> None:
-        span = self.span_of(event)
-        self.refuse_tag(event.tag, span)
+        is_mapping = isinstance(event, yaml.MappingStartEvent)
+        node = LocatedCollection({} if is_mapping else [], *location(event))
+        if event.tag is not None:
+            self.refuse_tag(node)
         if len(self.open) >= MAX_NESTING:
-            self.too_deep(span)
+            self.too_deep(node)
         before = self.values
-        self.count(1, span)
-        node = _Node({} if isinstance(event, yaml.MappingStartEvent) else [], span)
-        self.open.append(_Open(node, bool(event.flow_style), event.anchor, before, span))
+        self.count(1, node)
+        self.open.append(
+            _Open(node, bool(event.flow_style), event.anchor, before, node, is_mapping)
+        )
         if event.anchor:
             self.anchors[event.anchor] = None
 
-    def end(self, event: yaml.CollectionEndEvent) -> _Node:
+    def end(self, event: yaml.CollectionEndEvent) -> None:
         frame = self.open.pop()
         node = frame.node
         node.size = self.values - frame.values_before
         # The parser ends a block where the next one starts; a reader, where its last value does.
-        last = self.span_of(event) if frame.flow else frame.last
-        node.span = Span(node.span.line, node.span.column, last.end_line, last.end_column)
+        last = Located(None, *location(event)) if frame.flow else frame.last
+        node.end_line, node.end_column = last.end(self.lines)
         if frame.anchor:
             self.anchors[frame.anchor] = node
-        return node
+        self.place(node)
 
-    def place(self, node: _Node) -> None:
+    def place(self, node: Located) -> None:
         """Put a finished value into the collection around it."""
         if not self.open:
             self.root = node
@@ -377,79 +368,70 @@ class _Reader:
         frame = self.open[-1]
         parent = frame.node
         parent.height = max(parent.height, node.height + 1)
-        frame.last = node.span
-        if isinstance(parent.value, list):
+        frame.last = node
+        if frame.expects_key:
+            frame.key = node
+            frame.expects_key = False
+            if not isinstance(node.value, str):
+                self.refuse_key(node, flow=frame.flow)
+        elif frame.key is None:
             parent.children[len(parent.value)] = node
             parent.value.append(node.value)
-        elif frame.key is None:
-            frame.key = node
-            if isinstance(node.value, list | dict):
-                variable = "write a variable as `=name`, not as `{{name}}`"
-                help_ = variable if isinstance(node.value, dict) and frame.flow else None
-                self.report(
-                    "type", "a key is a word, not a list or a mapping", node.span, help=help_
-                )
-            elif not isinstance(node.value, str):
-                written = self.written(node.span)
-                self.report(
-                    "type",
-                    f"a key is a word, and `{written}` is not one" if written else "a key is empty",
-                    node.span,
-                    help=f'write it in quotes: "{written}"' if written else None,
-                )
         else:
             key, frame.key = frame.key, None
+            frame.expects_key = True
             if not isinstance(key.value, str):
                 return
             if key.value in parent.value:
-                first = parent.keys[key.value].line
+                first = parent.keys[key.value].line + 1
                 self.report(
                     "duplicate",
                     f"`{key.value}` appears twice: first on line {first}",
-                    key.span,
+                    self.span(key),
                     help="keep one of the two",
                 )
                 return
             parent.value[key.value] = node.value
             parent.children[key.value] = node
-            parent.keys[key.value] = key.span
+            parent.keys[key.value] = key
 
-    @property
-    def expects_key(self) -> bool:
-        return bool(self.open) and self.open[-1].expects_key
+    def refuse_key(self, node: Located, *, flow: bool) -> None:
+        span = self.span(node)
+        if isinstance(node.value, list | dict):
+            variable = "write a variable as `=name`, not as `{{name}}`"
+            help_ = variable if isinstance(node.value, dict) and flow else None
+            self.report("type", "a key is a word, not a list or a mapping", span, help=help_)
+            return
+        written = self.lines[span.line - 1][span.column - 1 : span.end_column - 1]
+        self.report(
+            "type",
+            f"a key is a word, and `{written}` is not one" if written else "a key is empty",
+            span,
+            help=f'write it in quotes: "{written}"' if written else None,
+        )
 
-    def count(self, values: int, span: Span) -> None:
-        if self.expects_key:
+    def count(self, values: int, node: Located) -> None:
+        if self.open and self.open[-1].expects_key:
             return
         self.values += values
         if self.values > MAX_VALUES:
             message = f"the spec holds more than {MAX_VALUES:,} values, with aliases written out"
-            self.stop(Diagnostic("limit", message, span))
+            self.stop(Diagnostic("limit", message, self.span(node)))
 
-    def too_deep(self, span: Span) -> NoReturn:
+    def too_deep(self, node: Located) -> NoReturn:
         message = f"the spec is nested more than {MAX_NESTING} levels deep"
-        self.stop(Diagnostic("limit", message, span))
+        self.stop(Diagnostic("limit", message, self.span(node)))
 
-    def refuse_tag(self, tag: str | None, span: Span) -> None:
-        if tag is not None:
-            self.report(
-                "syntax",
-                "tags (`!...`) are not part of the language: a spec is plain data",
-                span,
-                help="leave the tag out; a text that starts with `!` needs quotes",
-            )
+    def refuse_tag(self, node: Located) -> None:
+        self.report(
+            "syntax",
+            "tags (`!...`) are not part of the language: a spec is plain data",
+            self.span(node),
+            help="leave the tag out; a text that starts with `!` needs quotes",
+        )
 
-    def span_of(self, event: Any) -> Span:
-        start, end = event.start_mark, event.end_mark
-        line, column = end.line, end.column
-        # The parser ends a text block at the line after it.
-        while column == 0 and line > start.line:
-            line -= 1
-            column = len(self.lines[line].rstrip())
-        return Span(start.line + 1, start.column + 1, line + 1, column + 1)
-
-    def written(self, span: Span) -> str:
-        return self.lines[span.line - 1][span.column - 1 : span.end_column - 1]
+    def span(self, node: Located) -> Span:
+        return node.span(self.lines)
 
     def report(
         self,
@@ -475,6 +457,21 @@ class _Reader:
         """The diagnostics in the order of the text."""
         start = Span(0, 0, 0, 0)
         return tuple(sorted(self.diagnostics, key=lambda diagnostic: diagnostic.span or start))
+
+
+_TAKE: Final[dict[type[yaml.Event], Callable[[_Reader, Any], None]]] = {
+    yaml.ScalarEvent: _Reader.scalar,
+    yaml.AliasEvent: _Reader.alias,
+    yaml.SequenceStartEvent: _Reader.begin,
+    yaml.MappingStartEvent: _Reader.begin,
+    yaml.SequenceEndEvent: _Reader.end,
+    yaml.MappingEndEvent: _Reader.end,
+    yaml.DocumentStartEvent: _Reader.document,
+    yaml.DocumentEndEvent: _Reader.ignore,
+    yaml.StreamStartEvent: _Reader.ignore,
+    yaml.StreamEndEvent: _Reader.ignore,
+}
+"""What takes each event of the parser."""
 
 
 def _span_at(text: str, index: int) -> Span:
