@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.data.values import Range
 from archspec.errors import UsageError
-from archspec.explain.circuit import Tensor
+from archspec.explain.circuit import AnyTensor
 from archspec.explain.gradient import TensorFunction, derivative, repeated
 from archspec.explain.subject import Subject, batched
 
@@ -56,12 +56,12 @@ class Attack:
         ops = keras.ops
         away = 1.0 if self.targeted else -1.0
 
-        def odds(pixels: Tensor, classes: Tensor) -> tuple[Tensor, tuple[()]]:
+        def odds(pixels: AnyTensor, classes: AnyTensor) -> tuple[AnyTensor, tuple[()]]:
             watch = {self.subject.circuit.scores}
             logits = self.subject.logits(self.subject.run(pixels, watch=watch))
             return away * log_odds(self.subject, logits, classes), ()
 
-        def step(_: Tensor, pixels: Tensor, *others: Tensor) -> Tensor:
+        def step(_: AnyTensor, pixels: AnyTensor, *others: AnyTensor) -> AnyTensor:
             clean, classes, epsilon, rate = others
             slope, _ = derivative(keras, odds, pixels, classes)
             pixels = pixels + rate * ops.sign(slope)
@@ -140,7 +140,7 @@ class Attack:
         return np.stack(read).astype(np.float32)
 
 
-def log_odds(subject: Subject, logits: Tensor, classes: Tensor) -> Tensor:
+def log_odds(subject: Subject, logits: AnyTensor, classes: AnyTensor) -> AnyTensor:
     """Return (n,) log(p / (1 - p)) of the classes that are 1 in (n, classes), from the logits.
 
     The cross-entropy is log(1 + exp(-log odds)), whose gradient has the opposite sign. Unlike that,

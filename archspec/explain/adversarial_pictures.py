@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.explain.adversarial import LEVELS, Attack, holds_pictures, smallest, written
-from archspec.explain.gallery import Chart, Exhibit, Fact, Item, Picture, PictureFile, Table
+from archspec.explain.gallery import Chart, Exhibit, FactValue, Item, Picture, PictureFile, Table
 from archspec.explain.study import Study
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _exhibit(
     summary += f"; with random signs {names[chance]} ({control.shares[chance]:.1%})"
     change = made.pixels - clean.pixels
     largest = float(abs(change).max())
-    facts: dict[str, Fact] = {
+    facts: dict[str, FactValue] = {
         "epsilon": epsilon,
         "epsilon in pixel values": epsilon * span,
         "largest change in the file": largest,
@@ -141,7 +141,10 @@ def _exhibit(
 def _picture(study: Study, image: Answered, before: int, name: str, title: str) -> Picture:
     """Return an image with its class, and the score of the unchanged image's class."""
     names, answer = study.subject.class_names, int(image.classes)
-    facts: dict[str, Fact] = {"class": names[answer], "probability": float(image.shares[answer])}
+    facts: dict[str, FactValue] = {
+        "class": names[answer],
+        "probability": float(image.shares[answer]),
+    }
     if answer != before:
         facts[f"probability of {names[before]}"] = float(image.shares[before])
     facts[f"score of {names[before]}"] = float(image.scores[before])

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from archspec import arguments
 from archspec.errors import UsageError
-from archspec.explain.circuit import Rule
-from archspec.explain.gallery import Exhibit, Fact, Item, Picture, PictureLook
+from archspec.explain.circuit import ReluRule
+from archspec.explain.gallery import Exhibit, FactValue, Item, Picture, PictureLook
 from archspec.explain.gradient import differentiated
 from archspec.explain.study import BATCH, Study, Tick
 from archspec.explain.subject import Subject, batched
@@ -97,7 +97,7 @@ def class_gradients(
     pixels: NDArray[Any],
     targets: Sequence[int],
     batch: int = BATCH,
-    relu: Rule = "vanilla",
+    relu: ReluRule = "vanilla",
 ) -> NDArray[np.float32]:
     """Return d score / d raw pixels for the class of each image, of the pixels' shape.
 
@@ -163,7 +163,7 @@ class Group(MapRequest):
         self,
         what: str,
         items: Sequence[Item],
-        facts: Mapping[str, Fact] = MappingProxyType({}),
+        facts: Mapping[str, FactValue] = MappingProxyType({}),
         *,
         extra: str = "",
         at: int = 0,

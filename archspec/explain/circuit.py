@@ -18,9 +18,10 @@ from archspec.explain import nonlinearity
 from archspec.explain.nonlinearity import ENDS, PASSING, Rectifier
 from archspec.graph.graph import MAIN_OUTPUT
 
-Tensor: TypeAlias = Any
+AnyTensor: TypeAlias = Any
+"""Tensor of the current backend."""
 
-Rule: TypeAlias = Literal["vanilla", "guided", "deconvnet"]
+ReluRule: TypeAlias = Literal["vanilla", "guided", "deconvnet"]
 """Rule by which ReLUs pass gradients back (see `rectified`)."""
 
 RESHAPING: Final = frozenset({"Flatten", "Reshape", "Squeeze", "Cast", "Dropout"})
@@ -28,7 +29,7 @@ RESHAPING: Final = frozenset({"Flatten", "Reshape", "Squeeze", "Cast", "Dropout"
 
 
 @dataclass(frozen=True, slots=True)
-class LayerCall:
+class CircuitCall:
     """A call of a layer or op of the model."""
 
     name: str
@@ -67,11 +68,11 @@ class Trace:
     represented by the first.
     """
 
-    output: Tensor = None
+    output: AnyTensor = None
     """The model's main output."""
-    after: dict[str, Tensor] = field(default_factory=dict)
+    after: dict[str, AnyTensor] = field(default_factory=dict)
     """Output of each call."""
-    before: dict[str, Tensor] = field(default_factory=dict)
+    before: dict[str, AnyTensor] = field(default_factory=dict)
     """Value before the activation that the call is or ends in; without one, its output."""
 
 
@@ -91,18 +92,18 @@ class Circuit:
                 f"{name} is a {type(model).__name__} whose layers are joined in Python code: only "
                 "functional and Sequential models that are built can be explained"
             )
-        self.calls: dict[str, LayerCall] = {}
+        self.calls: dict[str, CircuitCall] = {}
         self._record()
 
-    def __getitem__(self, name: str) -> LayerCall:
+    def __getitem__(self, name: str) -> CircuitCall:
         return self.calls[name]
 
     @property
-    def rectifiers(self) -> tuple[LayerCall, ...]:
+    def rectifiers(self) -> tuple[CircuitCall, ...]:
         """Calls that are or end in a ReLU."""
         return tuple(call for call in self.calls.values() if call.rectifier)
 
-    def find(self, name: str) -> LayerCall:
+    def find(self, name: str) -> CircuitCall:
         """Return the call of this name, or the last one of a block of this name.
 
         Raise `UsageError` if there is no such call.
@@ -131,7 +132,7 @@ class Circuit:
         return frozenset(result)
 
     @property
-    def used(self) -> tuple[LayerCall, ...]:
+    def used(self) -> tuple[CircuitCall, ...]:
         """Calls that the scores depend on, in order, without those of further outputs."""
         before = self.before(self.scores)
         return tuple(call for name, call in self.calls.items() if name in before)
@@ -151,11 +152,11 @@ class Circuit:
 
     def run(
         self,
-        images: Tensor,
+        images: AnyTensor,
         *,
         watch: Collection[str] = (),
-        relu: Rule = "vanilla",
-        edit: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+        relu: ReluRule = "vanilla",
+        edit: Mapping[str, Callable[[AnyTensor], AnyTensor]] | None = None,
         training: Collection[str] = (),
     ) -> Trace:
         """Run the model on prepared images, in inference.
@@ -176,7 +177,7 @@ class Circuit:
         values.output = walk.kept(self._main(walk.graph(self.model, images, "")))
         return values
 
-    def _main(self, outputs: Any) -> Tensor:
+    def _main(self, outputs: Any) -> AnyTensor:
         """Return the model's main output."""
         if isinstance(outputs, dict) and len(outputs) > 1:
             outputs = outputs[MAIN_OUTPUT]
@@ -231,8 +232,8 @@ class _Walk:
         self,
         circuit: Circuit,
         watch: set[str],
-        relu: Rule,
-        edit: dict[str, Callable[[Tensor], Tensor]],
+        relu: ReluRule,
+        edit: dict[str, Callable[[AnyTensor], AnyTensor]],
         training: set[str],
     ) -> None:
         self.circuit = circuit
@@ -272,7 +273,7 @@ class _Walk:
             self.values.before.setdefault(name, self.values.after[name])
         return output
 
-    def kept(self, output: Any) -> Tensor:
+    def kept(self, output: Any) -> AnyTensor:
         """Return a call's first output as float32."""
         keras = self.circuit.keras
         first = keras.tree.flatten(output)[0]
@@ -287,7 +288,7 @@ class _Walk:
         if call.activation is None or not (name in self.watch or rectifier):
             return self.plain(op, args, kwargs)
 
-        def activated(function: Callable[[Tensor], Tensor], inside: Tensor) -> Tensor:
+        def activated(function: Callable[[AnyTensor], AnyTensor], inside: AnyTensor) -> AnyTensor:
             if name in self.watch:
                 self.values.before[name] = self.kept(inside)
             if rectifier:
@@ -303,7 +304,7 @@ class _Walk:
         if nonlinearity.is_number(place[at]):  # maximum(0, x)
             place, at = (values, 1) if len(values) > 1 else (named, next(iter(named)))
 
-        def whole(inside: Tensor) -> Tensor:
+        def whole(inside: AnyTensor) -> AnyTensor:
             place[at] = inside
             return self.plain(op, values, named)
 
@@ -355,7 +356,7 @@ class _Recording(_Walk):
         for tensor in outputs:
             self.makers[id(tensor)] = name
         self._kept.append(outputs)
-        self.circuit.calls[name] = LayerCall(
+        self.circuit.calls[name] = CircuitCall(
             name=name,
             kind=type(op).__name__,
             layer=op,
@@ -385,8 +386,12 @@ def _replaced(layer: Any, activation: Any) -> Iterator[None]:
 
 
 def rectified(
-    keras: Any, relu: Callable[[Tensor], Tensor], rectifier: Rectifier, rule: Rule, x: Tensor
-) -> Tensor:
+    keras: Any,
+    relu: Callable[[AnyTensor], AnyTensor],
+    rectifier: Rectifier,
+    rule: ReluRule,
+    x: AnyTensor,
+) -> AnyTensor:
     """Return a ReLU whose gradient follows a rule.
 
     A ReLU with the input x passes a gradient g back where x > 0 by `vanilla`, where g > 0 by
@@ -396,8 +401,8 @@ def rectified(
     ops = keras.ops
 
     @ops.custom_gradient  # type: ignore[untyped-decorator]
-    def modified(x: Tensor) -> Any:
-        def gradient(*args: Tensor, upstream: Tensor = None) -> Tensor:
+    def modified(x: AnyTensor) -> Any:
+        def gradient(*args: AnyTensor, upstream: AnyTensor = None) -> AnyTensor:
             g = args[0] if upstream is None else upstream
             keep = g > 0
             if rule == "guided":

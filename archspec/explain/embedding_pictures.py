@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.explain import embedding
-from archspec.explain.features import Points
-from archspec.explain.gallery import Chart, Exhibit, Fact, Picture, Table
+from archspec.explain.features import ImageFeatures
+from archspec.explain.gallery import Chart, Exhibit, FactValue, Picture, Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,12 +22,12 @@ TRUSTWORTHINESS: Final = "trustworthiness"
 class View:
     """All images on a plane."""
 
-    points: Points
+    points: ImageFeatures
     name: str
     places: NDArray[Any]
     """(n, 2)."""
     about: str
-    facts: Mapping[str, Fact]
+    facts: Mapping[str, FactValue]
 
     @cached_property
     def quality(self) -> dict[str, float]:
@@ -54,7 +54,7 @@ class View:
         return Exhibit(self.name, self.summary, [_chart(self), _table(self)], facts)
 
 
-def pca(points: Points, components: NDArray[Any], shares: NDArray[Any]) -> View:
+def pca(points: ImageFeatures, components: NDArray[Any], shares: NDArray[Any]) -> View:
     about = f"two components explain {shares[:2].sum():.1%} of the variance"
     facts = {
         "variance explained by component 1": float(shares[0]),
@@ -64,13 +64,13 @@ def pca(points: Points, components: NDArray[Any], shares: NDArray[Any]) -> View:
     return View(points, "PCA", components[:, :2], about, facts)
 
 
-def tsne(points: Points, places: NDArray[Any], perplexity: float, *, fast: bool) -> View:
+def tsne(points: ImageFeatures, places: NDArray[Any], perplexity: float, *, fast: bool) -> View:
     by = "openTSNE" if fast else "scikit-learn"
-    facts: dict[str, Fact] = {"perplexity": perplexity, "computed by": by}
+    facts: dict[str, FactValue] = {"perplexity": perplexity, "computed by": by}
     return View(points, "t-SNE", places, f"perplexity {perplexity:g}, by {by}", facts)
 
 
-def _groups(points: Points) -> tuple[str, NDArray[Any]]:
+def _groups(points: ImageFeatures) -> tuple[str, NDArray[Any]]:
     """Return the meaning of the colors, and the group of each image."""
     import numpy as np  # noqa: PLC0415
 
@@ -115,7 +115,7 @@ OTHER: Final = "≠"
 """Mark of a neighbour of another class than the query's."""
 
 
-def neighbours_of(points: Points, queries: int) -> Exhibit:
+def neighbours_of(points: ImageFeatures, queries: int) -> Exhibit:
     """Return images with their neighbours in pixels and features, and how many share a class."""
     k = points.near["features"].shape[1]
     chosen = _queries(points.labels, len(points.samples), queries)
@@ -149,7 +149,7 @@ def _queries(labels: NDArray[Any] | None, count: int, most: int) -> list[int]:
     return [number for _, _, number in sorted(order)[:most]]
 
 
-def _with_neighbours(points: Points, queries: list[int], space: str, title: str) -> Picture:
+def _with_neighbours(points: ImageFeatures, queries: list[int], space: str, title: str) -> Picture:
     """Return a picture with a row for each query: the query, then its neighbours."""
     rows = [[query, *points.near[space][query].tolist()] for query in queries]
     names = [
@@ -176,7 +176,7 @@ def _with_neighbours(points: Points, queries: list[int], space: str, title: str)
     )
 
 
-def _by_class(points: Points, shares: Mapping[str, NDArray[Any]]) -> Table:
+def _by_class(points: ImageFeatures, shares: Mapping[str, NDArray[Any]]) -> Table:
     """Return the agreement in both spaces, class by class."""
     import numpy as np  # noqa: PLC0415
 

@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
-from archspec.explain.circuit import LayerCall
+from archspec.explain.circuit import CircuitCall
 from archspec.explain.subject import Subject
 
 if TYPE_CHECKING:
@@ -17,17 +17,17 @@ AFTER: Final = ("Pooling", "Dropout", "Padding", "Cropping", "UpSampling", "Flat
 """Parts of the names of layers that only rearrange or subsample the maps before them."""
 
 
-def has_place(subject: Subject, call: LayerCall) -> bool:
+def has_place(subject: Subject, call: CircuitCall) -> bool:
     """Return whether a layer's outputs are maps of more than one position."""
     return len(call.shape) == len(subject.shape) and prod(call.shape[:-1]) > 1
 
 
-def _with_place(subject: Subject) -> list[LayerCall]:
+def _with_place(subject: Subject) -> list[CircuitCall]:
     """Return the layers that have maps and that the scores depend on."""
     return [call for call in subject.circuit.used if has_place(subject, call)]
 
 
-def last_maps(subject: Subject) -> LayerCall | None:
+def last_maps(subject: Subject) -> CircuitCall | None:
     """Return the last layer that has maps, before pooling; None without one.
 
     It is a convolution, or a ReLU or a sum with a shortcut behind it.
@@ -37,7 +37,7 @@ def last_maps(subject: Subject) -> LayerCall | None:
     return computed[-1] if computed else None
 
 
-def maps_layer(subject: Subject, name: str | None, argument: str = "layer") -> LayerCall:
+def maps_layer(subject: Subject, name: str | None, argument: str = "layer") -> CircuitCall:
     """Return a layer that has maps.
 
     Args:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archspec.explain import embedding
-from archspec.explain.circuit import LayerCall
+from archspec.explain.circuit import CircuitCall
 from archspec.explain.gradient import compiled
 from archspec.explain.samples import Samples, drawn
 from archspec.explain.study import Study
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Points:
+class ImageFeatures:
     """Images as pixels and as features, with their classes and predictions."""
 
     study: Study
@@ -43,7 +43,7 @@ class Points:
             "pixels": embedding.nearest(flat, self.k),
         }
 
-    def at_most(self, most: int) -> tuple[Points, NDArray[np.intp]]:
+    def at_most(self, most: int) -> tuple[ImageFeatures, NDArray[np.intp]]:
         """Return at most so many images, drawn by the seed, and their numbers."""
         numbers = drawn(len(self.samples), most, self.study.seed)
         if len(numbers) == len(self.samples):
@@ -76,7 +76,9 @@ class Points:
         return str(self.class_names[self.labels[number]])
 
 
-def points_of(study: Study, samples: Samples, call: LayerCall, metric: str, k: int) -> Points:
+def points_of(
+    study: Study, samples: Samples, call: CircuitCall, metric: str, k: int
+) -> ImageFeatures:
     """Run the network on all images.
 
     Args:
@@ -103,7 +105,7 @@ def points_of(study: Study, samples: Samples, call: LayerCall, metric: str, k: i
         study.tick(int(numbers[-1]) + 1, len(samples))
     stacked = np.concatenate(pixels)
     embedding.check(stacked.reshape(len(stacked), -1), "the pixels", samples.names)
-    return Points(
+    return ImageFeatures(
         study,
         samples,
         call.name,
@@ -120,7 +122,7 @@ def points_of(study: Study, samples: Samples, call: LayerCall, metric: str, k: i
     )
 
 
-def _outputs(subject: Subject, call: LayerCall) -> Any:
+def _outputs(subject: Subject, call: CircuitCall) -> Any:
     """Return a function of pixels that gives a layer's outputs, flattened, and the scores."""
     ops, scores = subject.keras.ops, subject.circuit.scores
 

@@ -22,7 +22,7 @@ above 0, blue below, white 0. `mask`: values of 0 are darkened. `classes`: numbe
 with a color.
 """
 
-Fact: TypeAlias = "str | int | float | bool | Sequence[Fact] | None"
+FactValue: TypeAlias = "str | int | float | bool | Sequence[FactValue] | None"
 """Value of a fact that is shown beside a picture."""
 
 
@@ -39,7 +39,7 @@ class Picture:
     likewise (length,) for signals and (depth, height, width) for volumes. The middle slice of a
     volume is drawn, and the mean of channels unless there are 1 or 3."""
     look: PictureLook
-    facts: Mapping[str, Fact] = field(default_factory=dict)
+    facts: Mapping[str, FactValue] = field(default_factory=dict)
     """Facts below the picture, such as the class, its score, the seed."""
     limits: tuple[float, float] | None = None
     """Values that are shown as black and white, or as the strongest color. By default the least and
@@ -72,7 +72,7 @@ class Chart:
     y_label: str
     lines: Mapping[str, Sequence[tuple[float, float]]]
     """Points (x, y) of each line, by its name."""
-    facts: Mapping[str, Fact] = field(default_factory=dict)
+    facts: Mapping[str, FactValue] = field(default_factory=dict)
     log_x: bool = False
     log_y: bool = False
     y_limits: tuple[float, float] | None = None
@@ -87,10 +87,10 @@ class Table:
     name: str
     title: str
     columns: Sequence[str]
-    rows: Sequence[Sequence[Fact]]
+    rows: Sequence[Sequence[FactValue]]
 
     @classmethod
-    def of_rows(cls, name: str, title: str, rows: Sequence[Mapping[str, Fact]]) -> Table:
+    def of_rows(cls, name: str, title: str, rows: Sequence[Mapping[str, FactValue]]) -> Table:
         """Return a table of rows whose keys are the columns."""
         return cls(name, title, list(rows[0]), [list(row.values()) for row in rows])
 
@@ -111,7 +111,7 @@ class PictureFile:
     name: str
     title: str
     png: bytes
-    facts: Mapping[str, Fact] = field(default_factory=dict)
+    facts: Mapping[str, FactValue] = field(default_factory=dict)
 
 
 Item: TypeAlias = Picture | Chart | Table | Page | PictureFile
@@ -126,7 +126,7 @@ class Exhibit:
     summary: str
     """One line for the terminal, without the name: `saliency of 3 (score 8.1, 98.2%)`."""
     items: Sequence[Item] = ()
-    facts: Mapping[str, Fact] = field(default_factory=dict)
+    facts: Mapping[str, FactValue] = field(default_factory=dict)
     """Facts that hold for all items."""
     seconds: float | None = None
 
@@ -137,7 +137,7 @@ class Gallery(Sequence[Exhibit]):
 
     method: str
     network: str
-    settings: Mapping[str, Fact]
+    settings: Mapping[str, FactValue]
     """Arguments of the method, defaults included, which reproduce the result."""
     exhibits: tuple[Exhibit, ...]
     notes: tuple[str, ...] = ()
@@ -146,7 +146,7 @@ class Gallery(Sequence[Exhibit]):
     interrupted: bool = False
     """Whether Ctrl-C ended it early: the exhibits are those that were done."""
     seconds: float = 0.0
-    given: Mapping[str, Fact] = field(default_factory=dict)
+    given: Mapping[str, FactValue] = field(default_factory=dict)
     """Images and data as they were named, their preparation, the batch, the backend and the
     version of archspec."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from archspec.explain.circuit import Circuit, Rule, Tensor, Trace
+from archspec.explain.circuit import AnyTensor, Circuit, ReluRule, Trace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TensorFunction: TypeAlias = Callable[..., Any]
 """Function of tensors that returns a tensor, or a tuple or dict of tensors."""
 
-Score: TypeAlias = Callable[[Trace], Tensor]
+Score: TypeAlias = Callable[[Trace], AnyTensor]
 """Function of a trace that returns (n,) scores, or any tensor whose sum is the score."""
 
 
@@ -74,7 +74,7 @@ def repeated(circuit: Circuit, step: TensorFunction) -> TensorFunction:
 
     """
 
-    def loop(first: Tensor, last: Tensor, state: Any, *others: Tensor) -> Any:
+    def loop(first: AnyTensor, last: AnyTensor, state: Any, *others: AnyTensor) -> Any:
         return circuit.keras.ops.fori_loop(
             first, last, lambda number, now: step(number, now, *others), state
         )
@@ -83,8 +83,8 @@ def repeated(circuit: Circuit, step: TensorFunction) -> TensorFunction:
 
 
 def derivative(
-    keras: Any, function: TensorFunction, x: Tensor, *others: Tensor
-) -> tuple[Tensor, Any]:
+    keras: Any, function: TensorFunction, x: AnyTensor, *others: AnyTensor
+) -> tuple[AnyTensor, Any]:
     """Return the gradient of a score, for use inside a function that is compiled.
 
     Args:
@@ -110,19 +110,19 @@ def derivative(
         case "jax":
             import jax  # noqa: PLC0415  (loaded already, by Keras)
 
-            def summed(x: Tensor) -> Any:
+            def summed(x: AnyTensor) -> Any:
                 score, further = function(x, *others)
                 return score.sum(), further
 
-            result: tuple[Tensor, Any] = jax.grad(summed, has_aux=True)(x)
+            result: tuple[AnyTensor, Any] = jax.grad(summed, has_aux=True)(x)
             return result
         case _:
             return _torch_derivative(keras, function, x, *others)
 
 
 def _torch_derivative(
-    keras: Any, function: TensorFunction, x: Tensor, *others: Tensor
-) -> tuple[Tensor, Any]:
+    keras: Any, function: TensorFunction, x: AnyTensor, *others: AnyTensor
+) -> tuple[AnyTensor, Any]:
     import torch  # noqa: PLC0415  (loaded already, by Keras)
 
     x = x.detach().requires_grad_(True)
@@ -135,7 +135,12 @@ def _torch_derivative(
 
 
 def gradient(
-    circuit: Circuit, score: Score, images: NDArray[Any], *, watch: Any = (), relu: Rule = "vanilla"
+    circuit: Circuit,
+    score: Score,
+    images: NDArray[Any],
+    *,
+    watch: Any = (),
+    relu: ReluRule = "vanilla",
 ) -> NDArray[Any]:
     """Return d score / d images, of the images' shape, on the scale that the model takes.
 
@@ -149,7 +154,7 @@ def gradient(
 
     """
 
-    def function(x: Tensor) -> tuple[Tensor, tuple[()]]:
+    def function(x: AnyTensor) -> tuple[AnyTensor, tuple[()]]:
         return score(circuit.run(x, watch=watch, relu=relu)), ()
 
     result: NDArray[Any] = differentiated(circuit, function)(images)[0]
@@ -181,7 +186,7 @@ def _jax(keras: Any, model: Any, function: TensorFunction) -> TensorFunction:
 def _torch(function: TensorFunction) -> TensorFunction:
     import torch  # noqa: PLC0415  (loaded already, by Keras)
 
-    def forward(*tensors: Tensor) -> Any:
+    def forward(*tensors: AnyTensor) -> Any:
         with torch.no_grad():
             return function(*tensors)
 

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.explain.circuit import Tensor
+from archspec.explain.circuit import AnyTensor
 from archspec.explain.subject import Subject
 
 if TYPE_CHECKING:
@@ -76,11 +76,11 @@ class Canvas:
         result: NDArray[np.float32] = u * self.span + self.origin
         return result
 
-    def tensor_of_pixels(self, ops: Any, u: Tensor) -> Tensor:
+    def tensor_of_pixels(self, ops: Any, u: AnyTensor) -> AnyTensor:
         """Return the raw pixels of a tensor of u."""
         return u * ops.array(self.span) + ops.array(self.origin)
 
-    def clipped(self, ops: Any, u: Tensor) -> Tensor:
+    def clipped(self, ops: Any, u: AnyTensor) -> AnyTensor:
         """Return a tensor of u clipped to black and white."""
         if not self.is_bounded:
             return u
@@ -105,7 +105,7 @@ class Canvas:
         return np.clip(begin, self.low, self.high)
 
 
-def total_variation(ops: Any, u: Tensor, beta: float = 2.0) -> Tensor:
+def total_variation(ops: Any, u: AnyTensor, beta: float = 2.0) -> AnyTensor:
     """Return (n,) sums of (dx^2 + dy^2)^(beta / 2) over pixels and channels of images.
 
     dx and dy are the differences to the next pixel, 0 at the last: Mahendran and Vedaldi 2015,
@@ -123,11 +123,11 @@ def total_variation(ops: Any, u: Tensor, beta: float = 2.0) -> Tensor:
     return ops.sum(squares, axis=tuple(range(1, len(u.shape))))
 
 
-def _sliced(u: Tensor, axis: int, start: int, stop: int) -> Tensor:
+def _sliced(u: AnyTensor, axis: int, start: int, stop: int) -> AnyTensor:
     return u[(slice(None),) * axis + (slice(start, stop),)]
 
 
-def rolled(ops: Any, u: Tensor, shift: Tensor) -> Tensor:
+def rolled(ops: Any, u: AnyTensor, shift: AnyTensor) -> AnyTensor:
     """Return images moved cyclically by whole pixels, a number for each spatial axis."""
     for axis in range(1, len(u.shape) - 1):
         extent = u.shape[axis]
@@ -135,7 +135,7 @@ def rolled(ops: Any, u: Tensor, shift: Tensor) -> Tensor:
     return u
 
 
-def blurred(ops: Any, u: Tensor, sigma: float) -> Tensor:
+def blurred(ops: Any, u: AnyTensor, sigma: float) -> AnyTensor:
     """Return images smoothed by a Gaussian of a standard deviation in pixels, axis by axis."""
     import numpy as np  # noqa: PLC0415
 
@@ -148,8 +148,13 @@ def blurred(ops: Any, u: Tensor, sigma: float) -> Tensor:
 
 
 def descended(
-    ops: Any, number: Tensor, steps: Tensor, state: tuple[Tensor, ...], slope: Tensor, rate: Tensor
-) -> tuple[Tensor, ...]:
+    ops: Any,
+    number: AnyTensor,
+    steps: AnyTensor,
+    state: tuple[AnyTensor, ...],
+    slope: AnyTensor,
+    rate: AnyTensor,
+) -> tuple[AnyTensor, ...]:
     """Return (u, first, second moment) after a step of Adam (Kingma and Ba 2014).
 
     The rate falls to 0 along half a cosine, so that the search converges.

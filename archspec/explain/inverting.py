@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.explain.circuit import Circuit, Tensor
+from archspec.explain.circuit import AnyTensor, Circuit
 from archspec.explain.gradient import TensorFunction, compiled, derivative, repeated
 from archspec.explain.image_search import Canvas, descended, stretches, total_variation
 from archspec.explain.nonlinearity import ENDS, PASSING
@@ -74,7 +74,7 @@ class Inversion:
     steps: int
     rate: float
 
-    def _features(self, u: Tensor) -> Tensor:
+    def _features(self, u: AnyTensor) -> AnyTensor:
         """Return (n, numbers) outputs of the layer, or the scores at the last layer."""
         subject = self.study.subject
         ops = subject.keras.ops
@@ -93,7 +93,9 @@ class Inversion:
         keras, canvas = self.study.subject.keras, self.canvas
         ops = keras.ops
 
-        def loss(u: Tensor, wanted: Tensor, squares: Tensor) -> tuple[Tensor, tuple[()]]:
+        def loss(
+            u: AnyTensor, wanted: AnyTensor, squares: AnyTensor
+        ) -> tuple[AnyTensor, tuple[()]]:
             error = ops.sum(ops.square(self._features(u) - wanted), axis=-1) / squares
             if self.tv:
                 error = error + self.tv * total_variation(ops, u, self.beta)
@@ -102,7 +104,7 @@ class Inversion:
                 error = error + self.norm * ops.sum(powers, axis=tuple(range(1, u.ndim)))
             return error, ()
 
-        def step(number: Tensor, state: Any, wanted: Tensor, squares: Tensor) -> Any:
+        def step(number: AnyTensor, state: Any, wanted: AnyTensor, squares: AnyTensor) -> Any:
             slope, _ = derivative(keras, loss, state[0], wanted, squares)
             u, *moments = descended(ops, number, self.steps, state, slope, self.rate)
             return canvas.clipped(ops, u), *moments

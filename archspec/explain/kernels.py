@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
-from archspec.explain.circuit import INPUT, Circuit, LayerCall
+from archspec.explain.circuit import INPUT, Circuit, CircuitCall
 from archspec.explain.subject import Subject
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _DRAWN: Final = 2_000_000
 class Kernels:
     """The kernels of a layer."""
 
-    call: LayerCall
+    call: CircuitCall
     values: NDArray[np.float32]
     """(filters, *space, channels), or (filters, inputs) for a matrix."""
     what: str = "filters"
@@ -69,7 +69,7 @@ class Kernels:
         return norms
 
 
-def kernels_of(subject: Subject, call: LayerCall) -> Kernels | None:
+def kernels_of(subject: Subject, call: CircuitCall) -> Kernels | None:
     """Return the kernels of a layer; None for one that has none.
 
     A filter computes one channel of the output; in a transposed convolution, it spreads one channel
@@ -94,7 +94,7 @@ def kernels_of(subject: Subject, call: LayerCall) -> Kernels | None:
     return Kernels(call, filters, what, is_of_image)
 
 
-def _filters(subject: Subject, call: LayerCall, values: Any) -> tuple[Any, str] | None:
+def _filters(subject: Subject, call: CircuitCall, values: Any) -> tuple[Any, str] | None:
     """Return a kernel with its filters first, (filters, *space, channels), and their name."""
     import numpy as np  # noqa: PLC0415
 
@@ -117,7 +117,7 @@ def _filters(subject: Subject, call: LayerCall, values: Any) -> tuple[Any, str] 
     return None
 
 
-def _seen(subject: Subject, call: LayerCall) -> tuple[int, ...]:
+def _seen(subject: Subject, call: CircuitCall) -> tuple[int, ...]:
     """Return the shape of a fully connected layer's input before it was flattened."""
     circuit = subject.circuit
     name = call.inputs[0]
@@ -130,7 +130,7 @@ def _seen(subject: Subject, call: LayerCall) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _sees_image(circuit: Circuit, call: LayerCall) -> bool:
+def _sees_image(circuit: Circuit, call: CircuitCall) -> bool:
     """Return whether a layer's channels are the image's: no layer before it has weights."""
     before = [circuit[name] for name in circuit.before(call.name) - {call.name}]
     return all(not each.weights or each.kind in SCALING for each in before)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
-from archspec.explain.circuit import LayerCall, Tensor, Trace
+from archspec.explain.circuit import AnyTensor, CircuitCall, Trace
 from archspec.explain.gradient import TensorFunction, compiled, derivative, repeated
 from archspec.explain.image_search import (
     Canvas,
@@ -40,7 +40,7 @@ def check_choice(target: Any, layer: Any, unit: Any) -> None:
         raise UsageError("name either a class with `target=`, or a `layer=`, not both")
 
 
-def check_unit(call: LayerCall, unit: int) -> None:
+def check_unit(call: CircuitCall, unit: int) -> None:
     """Raise `UsageError` unless a layer has a unit of this number."""
     count = call.shape[-1] if call.shape else 1
     if unit >= count:
@@ -103,7 +103,7 @@ class Goal:
             return f"class {self.subject.class_names[number]}"
         return f"{self.layer}, unit {number}"
 
-    def values(self, values: Trace) -> Tensor:
+    def values(self, values: Trace) -> AnyTensor:
         """Return (n, units) values of a run that watched `call`."""
         ops = self.subject.keras.ops
         result = ops.cast(values.before[self.call], "float32")
@@ -114,7 +114,7 @@ class Goal:
 
     @cached_property
     def _measure(self) -> Callable[..., Any]:
-        def function(pixels: Tensor) -> Tensor:
+        def function(pixels: AnyTensor) -> AnyTensor:
             return self.values(self.subject.run(pixels, watch={self.call}))
 
         return compiled(self.subject.circuit, function)
@@ -189,15 +189,15 @@ class Maximization:
         subject, canvas, goal = self.goal.subject, self.canvas, self.goal
         ops = subject.keras.ops
 
-        def score(u: Tensor, wanted: Tensor) -> tuple[Tensor, tuple[()]]:
+        def score(u: AnyTensor, wanted: AnyTensor) -> tuple[AnyTensor, tuple[()]]:
             values = subject.run(canvas.tensor_of_pixels(ops, u), watch={goal.call})
             return ops.sum(goal.values(values) * wanted, axis=-1), ()
 
-        def prior(u: Tensor) -> tuple[Tensor, tuple[()]]:
+        def prior(u: AnyTensor) -> tuple[AnyTensor, tuple[()]]:
             squares = ops.sum(ops.square(u), axis=tuple(range(1, u.ndim)))
             return self.l2 * squares + self.tv * total_variation(ops, u), ()
 
-        def step(number: Tensor, state: Any, wanted: Tensor, shifts: Tensor) -> Any:
+        def step(number: AnyTensor, state: Any, wanted: AnyTensor, shifts: AnyTensor) -> Any:
             u, first, second, steepest = state
             shift = shifts[number]
             # The gradient is moved back, or the image would drift away.

@@ -47,7 +47,7 @@ class Rectifier:
 
 
 def facts_of(keras: Any, op: Any, given: Sequence[Any]) -> dict[str, Any]:
-    """Return the fields of a `LayerCall` on the activation that an operation is or ends in.
+    """Return the fields of a `CircuitCall` on the activation that an operation is or ends in.
 
     Args:
         keras: the package.

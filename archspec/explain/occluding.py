@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
 from archspec.explain.attribution import MapRequest
-from archspec.explain.circuit import LayerCall
+from archspec.explain.circuit import CircuitCall
 from archspec.explain.gradient import compiled
 from archspec.explain.subject import Subject, even
 
@@ -105,7 +105,7 @@ class Occluded:
 
 
 def occluded(
-    request: MapRequest, hidden: NDArray[Any], grid: Grid, call: LayerCall | None
+    request: MapRequest, hidden: NDArray[Any], grid: Grid, call: CircuitCall | None
 ) -> Occluded:
     """Hide a part of one image by a patch, at one position after the other.
 
@@ -154,7 +154,7 @@ def occluded(
     )
 
 
-def _scores_and_sums(subject: Subject, call: LayerCall | None) -> Callable[..., Any]:
+def _scores_and_sums(subject: Subject, call: CircuitCall | None) -> Callable[..., Any]:
     """Return a function of images that gives scores, and the sums of a layer's maps."""
     scores, ops = subject.circuit.scores, subject.keras.ops
     watch = (scores,) if call is None else (scores, call.name)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
 from archspec.explain.attribution import MapRequest, check_finite, class_gradients, groups
-from archspec.explain.circuit import Circuit, LayerCall, Rule
-from archspec.explain.gallery import Exhibit, Fact, Gallery, Picture
+from archspec.explain.circuit import Circuit, CircuitCall, ReluRule
+from archspec.explain.gallery import Exhibit, FactValue, Gallery, Picture
 from archspec.explain.gradient import compiled, differentiated
 from archspec.explain.maximizing import check_choice, check_unit
 from archspec.explain.nonlinearity import PASSING
@@ -36,7 +36,7 @@ SHOWN: Final = 4
 
 def projections(
     study: Study,
-    rule: Rule,
+    rule: ReluRule,
     target: str | int | None,
     layer: str | None,
     unit: int | None,
@@ -57,7 +57,7 @@ def projections(
     return study.gallery(_of_units(study, rule, call, unit, units), notes)
 
 
-def absolute(request: MapRequest, rule: Rule) -> NDArray[np.float64]:
+def absolute(request: MapRequest, rule: ReluRule) -> NDArray[np.float64]:
     """Return the absolute projection of each image's class, the maximum over channels.
 
     Raise `UsageError` if there is no ReLU to change on the way.
@@ -69,7 +69,7 @@ def absolute(request: MapRequest, rule: Rule) -> NDArray[np.float64]:
     return strengths
 
 
-def way(subject: Subject, name: str, rule: Rule) -> list[str]:
+def way(subject: Subject, name: str, rule: ReluRule) -> list[str]:
     """Return notes on the gradient's way from a layer to the pixels: the ReLUs that are changed.
 
     Raise `UsageError` if there is no ReLU on it.
@@ -112,7 +112,7 @@ def _listed(names: Sequence[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _with_activation(circuit: Circuit, call: LayerCall) -> LayerCall:
+def _with_activation(circuit: Circuit, call: CircuitCall) -> CircuitCall:
     """Return the ReLU behind a layer, if it has one."""
     takers = [each for each in circuit.calls.values() if call.name in each.inputs]
     if call.activation is None and len(takers) == 1 and takers[0].rectifier:
@@ -126,7 +126,7 @@ def _signed(name: str, title: str, maps: NDArray[Any], **shown: Any) -> Picture:
     return Picture(name, title, values, "signed", **shown)
 
 
-def _of_classes(study: Study, rule: Rule, target: str | int | None) -> Iterator[Exhibit]:
+def _of_classes(study: Study, rule: ReluRule, target: str | int | None) -> Iterator[Exhibit]:
     """Yield an exhibit for each image: the projection of its class's score."""
     for group in groups(study, target):
         maps = class_gradients(study.subject, group.pixels, group.targets, study.batch, rule)
@@ -149,7 +149,7 @@ class Strongest:
         return Strongest(self.values[unit][kept], self.images[unit][kept], self.places[unit][kept])
 
 
-def strongest(study: Study, samples: Samples, call: LayerCall, most: int = TOP) -> Strongest:
+def strongest(study: Study, samples: Samples, call: CircuitCall, most: int = TOP) -> Strongest:
     """Return the images of a data set that excite the units of a layer most."""
     import numpy as np  # noqa: PLC0415
 
@@ -177,7 +177,7 @@ def strongest(study: Study, samples: Samples, call: LayerCall, most: int = TOP) 
 
 
 def _of_units(
-    study: Study, rule: Rule, call: LayerCall, unit: int | None, units: int
+    study: Study, rule: ReluRule, call: CircuitCall, unit: int | None, units: int
 ) -> Iterator[Exhibit]:
     """Yield an exhibit for each unit: the patches that excite it most, and their projections."""
     import numpy as np  # noqa: PLC0415
@@ -210,7 +210,7 @@ def _of_units(
         yield _exhibit(study, rule, call, each, names, pixels, maps, most)
 
 
-def _activation(subject: Subject, rule: Rule, call: LayerCall) -> Any:
+def _activation(subject: Subject, rule: ReluRule, call: CircuitCall) -> Any:
     """Return the score of one activation of each image; its gradient is multiplied by its value."""
     ops = subject.keras.ops
 
@@ -233,8 +233,8 @@ def _one_hot(numbers: NDArray[Any], extent: Sequence[int]) -> NDArray[np.float32
 
 def _exhibit(
     study: Study,
-    rule: Rule,
-    call: LayerCall,
+    rule: ReluRule,
+    call: CircuitCall,
     unit: int,
     names: Sequence[str],
     pixels: NDArray[Any],
@@ -253,7 +253,7 @@ def _exhibit(
     patches = np.stack([_cut(*each, grey) for each in zip(pixels, windows, strict=True)])
     parts = np.stack([_cut(*each, 0.0) for each in zip(maps, windows, strict=True)])
     extent = "x".join(map(str, patches.shape[1:-1]))
-    facts: dict[str, Fact] = {
+    facts: dict[str, FactValue] = {
         "layer": call.name,
         "unit": unit,
         "receptive field": extent,
@@ -280,7 +280,7 @@ def _reaches_over(pixels: NDArray[Any]) -> Callable[[Sequence[PixelRange]], bool
     )
 
 
-def _window(subject: Subject, call: LayerCall, place: Sequence[Any]) -> tuple[PixelRange, ...]:
+def _window(subject: Subject, call: CircuitCall, place: Sequence[Any]) -> tuple[PixelRange, ...]:
     """Return the pixels that a value depends on, all of an axis where it depends on as many."""
     extents = subject.shape[:-1]
     windows = (

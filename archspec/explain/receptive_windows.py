@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
-from archspec.explain.circuit import INPUT, Circuit, LayerCall
+from archspec.explain.circuit import INPUT, Circuit, CircuitCall
 
 PixelRange: TypeAlias = tuple[int, int]
 """First and last position along an axis; may lie outside the image."""
@@ -72,7 +72,7 @@ Backward: TypeAlias = Callable[[int, int], PixelRange]
 """Function of a window of a call's output that returns the window of its input."""
 
 
-def _looks(call: LayerCall, shape: tuple[int, ...]) -> Sequence[Backward] | None:
+def _looks(call: CircuitCall, shape: tuple[int, ...]) -> Sequence[Backward] | None:
     """Return the windows that a call uses along each axis of an input; None for all of it."""
     layer, extents = call.layer, shape[:-1]
     out = call.shape[:-1]
@@ -101,7 +101,7 @@ def _looks(call: LayerCall, shape: tuple[int, ...]) -> Sequence[Backward] | None
     return None
 
 
-def _is_local(call: LayerCall, layer: Any) -> bool:
+def _is_local(call: CircuitCall, layer: Any) -> bool:
     """Return whether a call is an activation, or joins or normalises channels."""
     last = (-1, len(call.shape))
     if call.kind == "Concatenate":

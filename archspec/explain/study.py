@@ -10,7 +10,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 from archspec import __version__, arguments
-from archspec.explain.gallery import Exhibit, Fact, Gallery, Picture
+from archspec.explain.gallery import Exhibit, FactValue, Gallery, Picture
 from archspec.explain.samples import SHOWN, ImagesLike, Samples, load_samples
 from archspec.explain.subject import Explainable, Subject, open_subject
 from archspec.training.interrupt import Interrupt
@@ -111,7 +111,7 @@ class Study:
         """Return the number of a class, by default of the most probable one."""
         return int(scores.argmax()) if name is None else self.subject.class_index(name)
 
-    def facts_of(self, scores: NDArray[Any], target: int) -> dict[str, Fact]:
+    def facts_of(self, scores: NDArray[Any], target: int) -> dict[str, FactValue]:
         """Return the class that an image is explained for, its score and its probability."""
         return {
             "class": self.subject.class_names[target],
@@ -160,7 +160,7 @@ class Study:
         return np.clip((pixels - black) / ((white - black) or 1.0), 0, 1).astype(np.float32)
 
     def gallery(
-        self, exhibits: Iterable[Exhibit], notes: Iterable[str] = (), **resolved: Fact
+        self, exhibits: Iterable[Exhibit], notes: Iterable[str] = (), **resolved: FactValue
     ) -> Gallery:
         """Do the work of a method, one exhibit after the other; Ctrl-C keeps what is done.
 
@@ -206,7 +206,7 @@ class Study:
         )
 
 
-def _named(images: ImagesLike) -> Fact:
+def _named(images: ImagesLike) -> FactValue:
     """Return images as they were named; of an array, its shape."""
     shape = getattr(images, "shape", None)
     if images is None or isinstance(images, str):

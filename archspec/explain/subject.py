@@ -22,7 +22,7 @@ from archspec.errors import UsageError, suggestion
 from archspec.evaluation import trained
 from archspec.evaluation.inference import main_output
 from archspec.evaluation.trained import LoadedNetwork, RunSource, Trained
-from archspec.explain.circuit import INPUT, Circuit, LayerCall, Rule, Tensor, Trace
+from archspec.explain.circuit import INPUT, AnyTensor, Circuit, CircuitCall, ReluRule, Trace
 from archspec.explain.gradient import compiled
 from archspec.keras_model.build import build
 from archspec.keras_model.engine import load_keras
@@ -128,7 +128,7 @@ class Subject:
             self._made[key] = make()
         return self._made[key]
 
-    def prepared(self, pixels: Tensor) -> Tensor:
+    def prepared(self, pixels: AnyTensor) -> AnyTensor:
         """Return raw pixels as the network takes them: a float32 tensor, (n, *shape)."""
         ops, how = self.keras.ops, self.preprocessing
         values = ops.cast(pixels, "float32")
@@ -140,16 +140,16 @@ class Subject:
 
     def run(
         self,
-        pixels: Tensor,
+        pixels: AnyTensor,
         *,
         watch: Collection[str] = (),
-        relu: Rule = "vanilla",
-        edit: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+        relu: ReluRule = "vanilla",
+        edit: Mapping[str, Callable[[AnyTensor], AnyTensor]] | None = None,
     ) -> Trace:
         """Run the network on a tensor of raw pixels (see `Circuit.run`)."""
         return self.circuit.run(self.prepared(pixels), watch=watch, relu=relu, edit=edit)
 
-    def logits(self, values: Trace) -> Tensor:
+    def logits(self, values: Trace) -> AnyTensor:
         """Return (n, classes) scores before the softmax, of a run that watched `circuit.scores`.
 
         They are float32, whatever precision the network computes in.
@@ -210,12 +210,12 @@ class Subject:
         shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
         return shares
 
-    def layer(self, name: str | None, argument: str = "layer") -> LayerCall:
+    def layer(self, name: str | None, argument: str = "layer") -> CircuitCall:
         """Return the layer of a name; raise `UsageError` if there is no layer of this name."""
         return self.circuit.find(arguments.text(argument, name))
 
     @cached_property
-    def penultimate(self) -> LayerCall:
+    def penultimate(self) -> CircuitCall:
         """The layer whose output is the input of the last layer with a kernel: the features.
 
         Raise `UsageError` if the network has fewer than two layers with kernels.

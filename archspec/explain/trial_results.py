@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.explain import map_trials, replacements
 from archspec.explain.attribution import MapRequest, Maps
-from archspec.explain.gallery import Chart, Exhibit, Fact, Item, Picture
+from archspec.explain.gallery import Chart, Exhibit, FactValue, Item, Picture
 from archspec.explain.study import Study
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ class Verdict:
     pointed: NDArray[Any] | None = None
     gap: float | None = None
 
-    def areas(self) -> list[Fact]:
+    def areas(self) -> list[FactValue]:
         if self.curves is None:
             return [None, None]
         return [self.curves.area("deletion"), self.curves.area("insertion")]
 
-    def row(self) -> list[Fact]:
-        alike: list[Fact] = [None, None]
+    def row(self) -> list[FactValue]:
+        alike: list[FactValue] = [None, None]
         if self.cascade is not None:
             alike = [self.cascade.mean(0), self.cascade.mean(-1)]
         return [self.name, *self.areas(), *alike, self.hits, self.gap]

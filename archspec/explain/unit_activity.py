@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archspec.explain.circuit import Circuit, LayerCall, Tensor
+from archspec.explain.circuit import AnyTensor, Circuit, CircuitCall
 from archspec.explain.gradient import compiled
 from archspec.explain.nonlinearity import ENDS, PASSING
 from archspec.explain.samples import Samples
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class UnitActivity:
     """Outputs of the units of one activation over all images of a data set."""
 
-    call: LayerCall
+    call: CircuitCall
     maxima: NDArray[Any]
     """(channels,) largest output of each channel, over all images and positions."""
     strongest: NDArray[Any]
@@ -45,7 +45,7 @@ class UnitActivity:
         return dead(self.unit_maxima) if self.call.rectifier else None
 
 
-def activations_of(circuit: Circuit) -> tuple[LayerCall, ...]:
+def activations_of(circuit: Circuit) -> tuple[CircuitCall, ...]:
     """Return the calls whose outputs are activations of units, without the probabilities."""
     return tuple(
         call
@@ -56,7 +56,7 @@ def activations_of(circuit: Circuit) -> tuple[LayerCall, ...]:
 
 
 def measure(
-    subject: Subject, calls: Sequence[LayerCall], samples: Samples, batch: int, tick: Tick
+    subject: Subject, calls: Sequence[CircuitCall], samples: Samples, batch: int, tick: Tick
 ) -> list[UnitActivity]:
     """Run the network on all images, and return the outputs of some activations' units.
 
@@ -95,7 +95,7 @@ def measure(
 
 
 def _activity(
-    subject: Subject, call: LayerCall, peaks: NDArray[Any], maxima: Any, saturated: Any
+    subject: Subject, call: CircuitCall, peaks: NDArray[Any], maxima: Any, saturated: Any
 ) -> UnitActivity:
     """Return the activity of a call's units from the largest outputs of each image."""
     subject.check_finite(peaks, call.name)
@@ -108,7 +108,7 @@ def _activity(
     )
 
 
-def _reduced(subject: Subject, calls: Sequence[LayerCall], pixels: Tensor) -> dict[str, Any]:
+def _reduced(subject: Subject, calls: Sequence[CircuitCall], pixels: AnyTensor) -> dict[str, Any]:
     """Reduce each activation on the device.
 
     Return the largest output of each unit, (*shape), and of each image and channel, (n, channels);

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, Unpack
 
 from archspec.errors import UsageError
-from archspec.explain.circuit import Circuit, LayerCall
+from archspec.explain.circuit import Circuit, CircuitCall
 from archspec.explain.gallery import Exhibit, Gallery, Picture, Table
 from archspec.explain.gradient import compiled
 from archspec.explain.method import Allowed, method
@@ -81,14 +81,14 @@ def activations(
     return study.gallery(exhibits(), layer=[call.name for call in chosen])
 
 
-def default_layers(circuit: Circuit) -> list[LayerCall]:
+def default_layers(circuit: Circuit) -> list[CircuitCall]:
     """Return the first activations that have maps and the last one, or else all layers."""
     calls = activations_of(circuit) or [call for call in circuit.calls.values() if call.weights]
     maps = [call for call in calls if len(call.shape) > 1]
     return [*maps[:FIRST], *maps[FIRST:][-1:]] or list(calls)
 
 
-def _maps(study: Study, chosen: Sequence[LayerCall], scale: str) -> Iterator[Exhibit]:
+def _maps(study: Study, chosen: Sequence[CircuitCall], scale: str) -> Iterator[Exhibit]:
     """Yield an exhibit for each image."""
     subject, samples = study.subject, study.samples
     names = [call.name for call in chosen]
@@ -115,7 +115,7 @@ def _maps(study: Study, chosen: Sequence[LayerCall], scale: str) -> Iterator[Exh
         study.tick(int(numbers[-1]) + 1, len(samples))
 
 
-def picture(call: LayerCall, values: NDArray[Any], scale: str) -> Picture:
+def picture(call: CircuitCall, values: NDArray[Any], scale: str) -> Picture:
     """Return a layer's output for one image: a grid of its channels, or a strip of its units."""
     import numpy as np  # noqa: PLC0415
 

@@ -9,10 +9,10 @@ from typing import Annotated, Final, Unpack
 from archspec.display import renderer
 from archspec.errors import UsageError
 from archspec.explain import embedding
-from archspec.explain.circuit import LayerCall
+from archspec.explain.circuit import CircuitCall
 from archspec.explain.embedding_pictures import View, fewest_of, neighbours_of, pca
 from archspec.explain.embedding_pictures import tsne as tsne_view
-from archspec.explain.features import Points, points_of
+from archspec.explain.features import ImageFeatures, points_of
 from archspec.explain.gallery import Exhibit, Gallery, Page
 from archspec.explain.method import Allowed, LayerName, method
 from archspec.explain.samples import ImagesLike, Samples, drawn
@@ -128,7 +128,7 @@ def embed(
 
 
 def _chosen(
-    study: Study, call: LayerCall, sample: int | None, tsne: str
+    study: Study, call: CircuitCall, sample: int | None, tsne: str
 ) -> tuple[Samples, list[str]]:
     """Return the images to embed, all or as many as time and memory allow, and notes."""
     samples = study.all_samples
@@ -162,7 +162,7 @@ def _perplexity(given: float | None, count: int, notes: list[str]) -> float | No
     return min(embedding.PERPLEXITY, max(1.0, (count - 1) // 3))
 
 
-def _explorer(points: Points, views: Sequence[View]) -> Exhibit:
+def _explorer(points: ImageFeatures, views: Sequence[View]) -> Exhibit:
     """Return the page whose points show their images."""
     explorer = renderer("gallery.explorer")
     shown, numbers = points.at_most(explorer.MOST)

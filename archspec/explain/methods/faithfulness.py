@@ -8,7 +8,7 @@ from typing import Annotated, Final, Unpack
 from archspec.errors import UsageError
 from archspec.explain import map_trials, replacements
 from archspec.explain.attribution import ATTRIBUTIONS, Maps, check_places, maps_by
-from archspec.explain.gallery import Exhibit, Fact, Gallery, Table
+from archspec.explain.gallery import Exhibit, FactValue, Gallery, Table
 from archspec.explain.method import Allowed, PixelValue
 from archspec.explain.method import method as declared
 from archspec.explain.samples import ImagesLike
@@ -106,7 +106,7 @@ def _together(bench: Bench, result: Mapping[str, Verdict]) -> Exhibit:
         "points at its class",
         "missing",
     ]
-    random: list[Fact] = [value[0] for value in bench.random.values()] or [None, None]
+    random: list[FactValue] = [value[0] for value in bench.random.values()] or [None, None]
     rows = [each.row() for each in result.values()]
     rows.append([RANDOM, *random, None, None, 0.5 if bench.pairs else None, None])
     table = Table("faithfulness", "all methods", columns, rows)

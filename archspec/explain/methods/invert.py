@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
-from archspec.explain.gallery import Exhibit, Fact, Gallery, Item
+from archspec.explain.gallery import Exhibit, FactValue, Gallery, Item
 from archspec.explain.image_search import STARTS, Canvas
 from archspec.explain.inverting import Inversion, InvertedImage, spread
 from archspec.explain.method import Allowed, method
@@ -99,7 +99,7 @@ def _exhibit(
 ) -> Exhibit:
     items: list[Item] = [study.picture_of(pixels)]
     for number, image in enumerate(made, 1):
-        facts: dict[str, Fact] = {
+        facts: dict[str, FactValue] = {
             "feature error": image.features,
             "pixel error": image.difference,
         }

@@ -7,7 +7,7 @@ from typing import Annotated, Unpack
 
 from archspec import arguments
 from archspec.errors import UsageError
-from archspec.explain.gallery import Exhibit, Fact, Gallery, Item, Picture
+from archspec.explain.gallery import Exhibit, FactValue, Gallery, Item, Picture
 from archspec.explain.image_search import STARTS, Canvas
 from archspec.explain.maximizing import (
     BestImage,
@@ -161,8 +161,8 @@ def _exhibit(
     return Exhibit(goal.name(number), summary, items)
 
 
-def _facts(study: Study, goal: Goal, number: int, image: MaximizedImage) -> dict[str, Fact]:
-    facts: dict[str, Fact] = {"score": image.score}
+def _facts(study: Study, goal: Goal, number: int, image: MaximizedImage) -> dict[str, FactValue]:
+    facts: dict[str, FactValue] = {"score": image.score}
     if image.shares is not None:
         shown = number if goal.layer is None else int(image.shares.argmax())
         facts["class"] = study.subject.class_names[shown]

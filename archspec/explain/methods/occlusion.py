@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 
 from archspec.explain import replacements
 from archspec.explain.attribution import Group, MapRequest, check_places, groups
-from archspec.explain.circuit import LayerCall
+from archspec.explain.circuit import CircuitCall
 from archspec.explain.feature_maps import last_maps, maps_layer
-from archspec.explain.gallery import Exhibit, Fact, Gallery, Item, Picture
+from archspec.explain.gallery import Exhibit, FactValue, Gallery, Item, Picture
 from archspec.explain.method import Allowed, ClassName, LayerName, PixelValue, method
 from archspec.explain.occluding import Grid, Occluded, occluded
 from archspec.explain.samples import ImagesLike
@@ -96,7 +96,7 @@ def occlusion(
 
 
 def _exhibit(
-    group: Group, grid: Grid, result: Occluded, call: LayerCall | None, words: str
+    group: Group, grid: Grid, result: Occluded, call: CircuitCall | None, words: str
 ) -> Exhibit:
     names, target = group.subject.class_names, group.targets[0]
     probability = result.shares.reshape(grid.counts)
@@ -132,7 +132,7 @@ def _exhibit(
         f"; with a patch {probability.min():.1%} at least, the class stays at {kept:.0%} of the "
         "positions"
     )
-    facts: dict[str, Fact] = {"patch": grid.patch, "stride": grid.stride, "value": words}
+    facts: dict[str, FactValue] = {"patch": grid.patch, "stride": grid.stride, "value": words}
     return group.exhibit("occlusion", items, facts, extra=extra)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Unpack
 
 from archspec.errors import UsageError
 from archspec.explain.attribution import ATTRIBUTIONS, Group, groups, maps_by
-from archspec.explain.gallery import Exhibit, Fact, Gallery, Picture
+from archspec.explain.gallery import Exhibit, FactValue, Gallery, Picture
 from archspec.explain.grabcut import Cut, cut, opencv, overlap, read_mask
 from archspec.explain.method import Allowed, ClassName, method
 from archspec.explain.samples import ImagesLike
@@ -117,7 +117,7 @@ def _exhibit(
     real: NDArray[np.bool_] | None,
     options: Cut,
 ) -> Exhibit:
-    facts: dict[str, Fact] = {"map": by, "seeds": options.seeds, "inside": float(mask.mean())}
+    facts: dict[str, FactValue] = {"map": by, "seeds": options.seeds, "inside": float(mask.mean())}
     extra = f"; {_share(mask)}"
     if real is not None:
         facts["IoU"] = overlap(mask, real)
