@@ -1,1 +1,1 @@
-"""Graph -> keras.Model: the emitter, and the few layers that Keras lacks."""
+"""Graph -> keras.Model; the few layers that Keras lacks; weights from other models; export."""

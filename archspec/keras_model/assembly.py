@@ -1,6 +1,6 @@
-"""Calls of layers, as they come in, become the nodes that `matching` compares.
+"""Calls of layers -> the layer graph that `matching` compares.
 
-What is one layer to Keras and two to others, as a separable convolution, becomes two nodes.
+A separable convolution, one layer of Keras and two of other libraries, becomes two nodes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from math import prod
 from typing import Any, Final, NamedTuple
 
 from archspec.errors import UsageError
-from archspec.keras_model.kerasconfig import Config
+from archspec.keras_model.kerasconfig import Config, size_of
 from archspec.keras_model.matching import (
     Constant,
     Extents,
@@ -22,17 +22,17 @@ from archspec.keras_model.matching import (
 )
 
 CONSTANTS: Final = frozenset({"Rescaling", "Normalization"})
-"""Layers that change all values by what they were given."""
+"""Layers that shift and scale all values by given constants."""
 
 SMALLEST: Final = 1e-7
-"""The deviation by which Keras divides instead of a smaller one."""
+"""Smallest deviation by which Keras divides."""
 
 REORDERING: Final = frozenset({"Permute"})
-"""Layers that change what follows though they have one input and no weights."""
+"""Layers that matter to what follows though they have one input and no weights."""
 
 
 class LayerArray(NamedTuple):
-    """An array of a layer, and what the layer calls it."""
+    """An array of a layer, with the layer's name for it."""
 
     name: str
     shape: tuple[int, ...]
@@ -40,7 +40,7 @@ class LayerArray(NamedTuple):
 
 
 class LayerCall(NamedTuple):
-    """A layer given some tensors; `key` names a tensor."""
+    """A call of a layer; `inputs` and `outputs` are keys of tensors."""
 
     name: str
     kind: str
@@ -52,7 +52,7 @@ class LayerCall(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """What is known of a tensor: the node that makes it, its shape, and that before it was flat."""
+    """A tensor: the node that makes it, its shape, and its shape before it was flattened."""
 
     node: int
     shape: Extents
@@ -61,7 +61,7 @@ class Tensor(NamedTuple):
 
 @dataclass
 class Assembly:
-    """LayerGraph, as calls come in."""
+    """A layer graph in the making, call by call."""
 
     model: str
     nodes: list[LayerNode]
@@ -85,7 +85,7 @@ class Assembly:
                 self.nodes.append(node._replace(inputs=made))
                 made = (len(self.nodes) - 1,)
         spread = call.shape
-        if given and len(call.shape) == 1 and _size(given[0].spread) == call.shape[0]:
+        if given and len(call.shape) == 1 and size_of(given[0].spread) == call.shape[0]:
             spread = given[0].spread
         tensor = Tensor(made[0], call.shape, spread)
         self.tensors.update(dict.fromkeys(call.outputs, tensor))
@@ -109,7 +109,7 @@ def assembly(model: str, key: Hashable, shape: Extents) -> Assembly:
 
 
 def _nodes(call: LayerCall, weights: Sequence[LayerArray], spread: Extents) -> Iterator[LayerNode]:
-    """The nodes that a call consists of, each made from the one before."""
+    """Yield the nodes of a call, each with the one before as its input."""
     sort = call.kind if len(call.inputs) != 1 or call.kind in REORDERING else "layer"
     if not call.kind.startswith("Separable"):
         forms = [_form(call.kind, array, spread) for array in weights]
@@ -133,7 +133,7 @@ def _weights(arrays: Sequence[LayerArray], forms: Sequence[Extents]) -> tuple[La
 
 
 def _form(kind: str, array: LayerArray, spread: Extents) -> Extents:
-    """The shape that an array has in the plainest layer that computes the same.
+    """Return the shape of an array in the plainest layer that computes the same.
 
     A fully connected layer is a convolution over all that was flattened, a 1x1 convolution a fully
     connected layer at each place, and a depthwise convolution one in as many groups as channels.
@@ -143,19 +143,15 @@ def _form(kind: str, array: LayerArray, spread: Extents) -> Extents:
         return shape
     if kind.startswith("Depthwise"):
         return (*shape[:-2], 1, prod(array.shape[-2:]))
-    if kind == "Dense" and len(without_ones(spread)) > 1 and _size(spread) == shape[0]:
+    if kind == "Dense" and len(without_ones(spread)) > 1 and size_of(spread) == shape[0]:
         return (*spread, shape[-1])
     if kind.startswith("Conv") and all(extent == 1 for extent in shape[:-2]):
         return shape[-2:]
     return shape
 
 
-def _size(shape: Extents) -> int | None:
-    return None if None in shape else prod(n for n in shape if n is not None)
-
-
 def _constant(call: LayerCall) -> Constant:
-    """What a layer of constants computes, as (x - mean) / deviation."""
+    """Return the constants of a layer as (x - mean) / deviation."""
     config = call.config
     if call.kind == "Rescaling":
         scales, offsets = _alike(config.get("scale", 1), config.get("offset", 0))
@@ -174,7 +170,7 @@ def _constant(call: LayerCall) -> Constant:
 
 
 def normalization(name: str, mean: Any, variance: Any) -> Constant:
-    """Return what a layer computes that normalizes images, from numbers, lists or arrays."""
+    """Return the constants of a layer that normalizes images, from numbers, lists or arrays."""
     means, variances = _alike(mean, variance)
     return Constant(
         name, means, tuple(max(max(value, 0.0) ** 0.5, SMALLEST) for value in variances)
@@ -186,7 +182,7 @@ def _over(a: float, b: float) -> float:
 
 
 def _alike(a: Any, b: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Two lists of numbers; one number stands for as many as the other has."""
+    """Return two lists of numbers of one length; one number is repeated."""
     first, second = _numbers(a), _numbers(b)
     longest = max(len(first), len(second))
     return (
@@ -196,8 +192,8 @@ def _alike(a: Any, b: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def _numbers(values: Any) -> tuple[float, ...]:
-    """Numbers however deep they are nested, as a configuration or a variable has them."""
-    if isinstance(values, Mapping):  # how Keras writes NumPy's arrays
+    """Return all numbers of a nested list, an array, or a variable."""
+    if isinstance(values, Mapping):  # a NumPy array, as Keras writes it
         values = values["config"]["value"]
     if hasattr(values, "shape"):
         import numpy as np  # noqa: PLC0415
@@ -209,7 +205,7 @@ def _numbers(values: Any) -> tuple[float, ...]:
 
 
 def unknown(name: str) -> str:
-    """Say that nobody knows how the layers of a model are joined."""
+    """Return the message that a model does not say how its layers are joined."""
     return (
         f"the layers of `{name}` are not known: only a functional or sequential model whose input "
         "shape is given says how its layers are joined"

@@ -1,7 +1,7 @@
 """A Keras model as a layer graph, from the configuration that its file has.
 
-Versions write the same in many ways: how inputs are named, whether a sequential model says its
-input, from which number the calls of a model are counted.
+Versions of Keras write it differently: how inputs are named, whether a sequential model has an
+input, whether the calls of a model are counted from 0 or 1.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ LayerConfig: TypeAlias = Mapping[str, Any]
 
 
 class Arrays(Protocol):
-    """Where the arrays of a model's layers are."""
+    """The arrays of a model's layers."""
 
     def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
-        """Shape and value of each array of each layer, in Keras's order."""
+        """Return shape and value of each array of each layer, in Keras's order."""
 
     def inside(self, layers: Sequence[LayerConfig], index: int) -> Arrays:
-        """Those of a model that is a layer."""
+        """Return the arrays of a model that is a layer."""
 
 
 def name_of(layer: LayerConfig) -> str:
-    """The name of a layer."""
+    """Return the name of a layer."""
     return str(layer.get("name") or layer["config"]["name"])
 
 
 def layers_of(model: LayerConfig) -> list[LayerConfig] | None:
-    """The layers of a model, which may be a layer itself; None for any other layer."""
+    """Return the layers of a model, which may be a layer itself; None for any other layer."""
     config = model.get("config")
     # Keras 2.0 wrote a sequential model's layers without a name around them.
     layers = config.get("layers") if isinstance(config, Mapping) else config
@@ -52,13 +52,13 @@ def described(model: LayerConfig, arrays: Arrays, image: Extents | None = None) 
     """Return the layer graph of a functional or sequential model with one input.
 
     Args:
-        model: its configuration, of any version of Keras.
-        arrays: where its weights are.
-        image: the extents to take where the configuration leaves some open.
+        model: Its configuration, of any version of Keras.
+        arrays: Its weights.
+        image: Extents for those that the configuration leaves open.
 
     Raises:
-        UsageError: it is another kind of model, or uses a layer again.
-        UnfamiliarError: a layer is of a class that is not known here.
+        UsageError: It is another kind of model, or uses a layer more than once.
+        UnfamiliarError: A layer is of an unknown class.
 
     """
     try:
@@ -100,7 +100,7 @@ def _input_shape(model: LayerConfig) -> Extents:
 def _walk(
     model: LayerConfig, arrays: Arrays, assembly: Assembly, given: Hashable, scope: tuple[str, ...]
 ) -> dict[str, Hashable]:
-    """Add the calls of a model's layers; give the keys of its outputs."""
+    """Add the calls of a model's layers; return the keys of its outputs."""
     layers = layers_of(model)
     if layers is None:
         raise UnfamiliarError(str(model.get("class_name")))
@@ -159,7 +159,7 @@ def _is_joined(model: LayerConfig) -> bool:
 
 
 class _Reference(NamedTuple):
-    """A tensor: the name of the layer that makes it, the number of that call, of the output."""
+    """A tensor: the name of the layer that makes it, the numbers of the call and of the output."""
 
     name: str
     number: int
@@ -171,13 +171,13 @@ class _Reference(NamedTuple):
 
 
 class _Chain:
-    """How the layers of a sequential model are joined."""
+    """The joins of a sequential model's layers."""
 
     def __init__(self, layers: Sequence[LayerConfig]) -> None:
         self._layers = layers
 
     def calls(self) -> Iterator[tuple[int, int, list[_Reference]]]:
-        """The index of each layer, the number of the call, and its inputs: none for the image."""
+        """Yield each layer's index, the number of the call, and its inputs: none for the image."""
         before: list[_Reference] = []
         for index, layer in enumerate(self._layers):
             yield index, 0, before
@@ -188,7 +188,7 @@ class _Chain:
 
 
 class _Joins:
-    """How the layers of a functional model are joined."""
+    """The joins of a functional model's layers."""
 
     def __init__(self, layers: Sequence[LayerConfig]) -> None:
         self._places: dict[tuple[str, int], int] = {}
@@ -203,7 +203,7 @@ class _Joins:
                 self._nodes[name, number] = node
 
     def calls(self) -> Iterator[tuple[int, int, list[_Reference]]]:
-        """As of a chain; each call comes after those that make its inputs."""
+        """Yield the same as a chain does; each call comes after those that make its inputs."""
         inputs = {call: self._references(node) for call, node in self._nodes.items()}
         done: set[tuple[str, int]] = set()
         for start in inputs:
@@ -228,7 +228,7 @@ class _Joins:
         return {str(index): end for index, end in enumerate(self._references(ends))}
 
     def _references(self, node: Any) -> list[_Reference]:
-        """The tensors that a node names; Keras 2 counts the calls of a model from 1."""
+        """Return the tensors that a node names; Keras 2 counts the calls of a model from 1."""
         return [
             reference._replace(number=0) if self._counts[reference.name] == 1 else reference
             for reference in _references(node)
@@ -236,7 +236,7 @@ class _Joins:
 
 
 def _references(node: Any) -> Iterator[_Reference]:
-    """The tensors that a part of a configuration names, however deep."""
+    """Yield the tensors that a part of a configuration names, at any depth."""
     if isinstance(node, Mapping):
         if node.get("class_name") == "__keras_tensor__":
             yield _Reference(*node["config"]["keras_history"])

@@ -1,4 +1,4 @@
-"""Keras, imported when a model is wanted: the backend checked, start-up quiet, room to recurse."""
+"""Keras, imported when a model is needed: with a checked backend, quietly, and for deep models."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def load_keras() -> Any:
     backend = "" if "keras" in sys.modules else _configured_backend()
     if backend and backend not in BACKENDS:
         hint = suggestion(backend, BACKENDS, what="backends")
-        raise UsageError(f"archspec knows no backend of Keras called `{backend}`; {hint}")
+        raise UsageError(f"archspec has no backend `{backend}` of Keras; {hint}")
     if backend and importlib.util.find_spec(backend) is None:
         raise UsageError(_advice(backend))
     with starting(backend) if backend else contextlib.nullcontext():
@@ -57,7 +57,7 @@ def _advice(backend: str) -> str:
 
 
 def _configured_backend() -> str:
-    """The backend that Keras is going to choose, by Keras's own rules."""
+    """Return the backend that Keras will choose, by Keras's own rules."""
     if os.environ.get("KERAS_BACKEND"):
         return os.environ["KERAS_BACKEND"]
     try:
@@ -67,19 +67,19 @@ def _configured_backend() -> str:
 
 
 def keras_home() -> Path:
-    """The folder of Keras's settings and of what it downloads."""
+    """Return the folder of Keras's settings and downloads."""
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
 
 
 def load_file(path: str | os.PathLike[str], *, compile: bool = False) -> Any:  # noqa: A002
-    """Return the model of a `.keras` file, or of an `.h5` one, as Keras loads it, of any depth.
+    """Return the model of a `.keras` or `.h5` file, of any depth, as Keras loads it.
 
     Args:
-        path: the file; its first bytes tell its format.
-        compile: also load what training needs: optimizer, losses and metrics.
+        path: The file; its first bytes tell its format.
+        compile: Whether to load what training needs: optimizer, losses and metrics.
 
     Raises:
-        UsageError: it holds no model, is not as Keras writes it, or Keras cannot load it.
+        UsageError: It holds no model, is not as Keras writes it, or Keras cannot load it.
 
     """
     with open_model(path) as file:
@@ -97,7 +97,7 @@ def load_file(path: str | os.PathLike[str], *, compile: bool = False) -> Any:  #
 
 
 def _check_kernels(file: ModelFile) -> None:
-    """Refuse a file whose network is larger than its weights, as far as its layers are known."""
+    """Refuse a file with kernels larger than its weights, as far as its layers are known."""
     from archspec.keras_model.description import described  # noqa: PLC0415  (not needed to build)
     from archspec.keras_model.stored import arrays_of  # noqa: PLC0415
 
@@ -105,13 +105,13 @@ def _check_kernels(file: ModelFile) -> None:
         described(file.config or {}, arrays_of(file))
     except DamagedModelError:
         raise
-    except (UnfamiliarError, UsageError):  # Keras knows more layers, and more ways to join them
+    except (UnfamiliarError, UsageError):  # Keras knows more layers and joins
         return
 
 
 @contextlib.contextmanager
 def _called(path: Path, suffix: str) -> Iterator[Path]:
-    """The same file under a name with the suffix by which Keras tells a format."""
+    """Give the same file under a name with the suffix that Keras expects."""
     if path.suffix == suffix or (suffix, path.suffix) == (".h5", ".hdf5"):
         yield path
         return
@@ -126,10 +126,10 @@ def _called(path: Path, suffix: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def loading(path: Path, writer: str) -> Iterator[None]:
-    """Make what Keras raises while it loads a file a `UsageError`: the file, its writer, a way."""
+    """Turn what Keras raises while it loads a file into a `UsageError` with another way."""
     try:
         yield
-    except Exception as error:  # what Keras raises on a foreign file, it does not say
+    except Exception as error:  # Keras raises various types for foreign files
         raise UsageError(
             f"Keras cannot load {path}, written by {writer}: {shortened(first_line(error))}\n"
             f"{call('build', ..., weights=...)} takes its weights without loading it"
@@ -137,18 +137,18 @@ def loading(path: Path, writer: str) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, or else what it is."""
+    """Return the first line of an error's message; its type if it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def shortened(line: str, most: int = 300) -> str:
-    """A line without what goes on for pages: Keras prints whole configurations."""
+    """Return a line cut to `most` characters: Keras prints whole configurations."""
     return line if len(line) <= most else f"{line[:most].rstrip()} ..."
 
 
 @contextlib.contextmanager
 def deep(layers: int) -> Iterator[None]:
-    """Room for Keras to walk a chain of so many layers: it recurses once for each of them."""
+    """Let Keras recurse once for each of so many layers inside."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, 1_000 + 4 * layers))
     try:

@@ -1,8 +1,7 @@
-"""Model -> a file or a folder for other programs, written only once it gives the model's outputs.
+"""Model -> a file or a folder for other programs, kept only if it gives the model's outputs.
 
-What was written is run before it gets its name: on the same inputs as the model, in a batch and
-one by one, so that the size of the batch is known to be open. A file that cannot be run, or that
-gives something else, never stands where it was asked for.
+It is run under a temporary name on the same inputs as the model, in a batch and as a batch of one,
+which shows that the batch size is open. A file that fails, or gives other outputs, is removed.
 """
 
 from __future__ import annotations
@@ -34,34 +33,34 @@ if TYPE_CHECKING:
 TOLERANCE: Final = 1e-4
 """Two outputs are equal if they differ by no more than this share of the largest, or of 1.
 
-Twenty layers that add up in another order differ by 3e-6 of the largest logit. After training that
-is tens, and a softmax between two that are nearly equal hands a quarter of the difference on.
+Twenty layers that sum in another order differ by 3e-6 of the largest logit. After training that is
+tens, and a softmax between two nearly equal logits passes on a quarter of the difference.
 """
 
 IMAGES: Final = 32
-"""How many inputs are tried where none are given."""
+"""Number of random inputs that are tried if none are given."""
 
 MOST_VALUES: Final = 2**23
-"""How many values these may have, if they are large: what runs them keeps many times as much."""
+"""Largest number of values in them: running them takes many times their memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exported(Displayed):
-    """What was written, and how near it comes to the model."""
+    """A file that was written, and its largest difference from the model."""
 
     RENDERER = "exported"
 
     path: Path
     bytes: int
-    """Of the file, or of all in the folder."""
+    """Size of the file, or of all files in the folder."""
     largest_difference: float
-    """Of an output to the model's; where outputs are larger than 1, as a share of the largest."""
+    """Largest difference of an output to the model's; as a share of the largest output above 1."""
     tolerance: float
     images: int
-    """How many inputs both were given."""
+    """Number of inputs on which both were run."""
     widened: str | None
-    """The dtype policy of a model that computes in less than float32, where the format is not
-    Keras's own: what was written computes in float32, and was compared with the model in it."""
+    """Dtype policy of a model that computes in less than float32, if the format is not Keras's own:
+    then the file computes in float32, and was compared with the model in float32."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -69,7 +68,7 @@ class Exported(Displayed):
 
 
 class UnequalError(ArchspecError):
-    """What was exported gives other outputs than the model, and was not kept."""
+    """An exported file gives other outputs than the model, and was removed."""
 
     def __init__(self, exported: Exported) -> None:
         super().__init__(exported)
@@ -94,7 +93,7 @@ def export(
     """Write a Keras model for other programs, and prove the file by running it.
 
     A model that computes in less than float32 is exported in float32, but for Keras's own formats.
-    Meanwhile standard output and error of the process are held back: exporters chatter.
+    Standard output and error of the process are suppressed meanwhile: exporters write to both.
 
     Args:
         model: A Keras model.
@@ -144,7 +143,7 @@ def export(
 
 
 def check_target(path: str | os.PathLike[str], *, force: bool = False) -> Format:
-    """The format of a path that can be written; raise `UsageError` before any work is done."""
+    """Return the format of a path; raise `UsageError` if it cannot be written."""
     form = format_of(path)
     target = Path(path)
     if not target.parent.is_dir():
@@ -155,7 +154,7 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> Format
         if target.is_dir() and form.suffix:
             raise UsageError(f"{path} is a folder, not a file to replace")
         if not form.suffix and not (target / "saved_model.pb").is_file():
-            raise UsageError(f"{path} exists already, and is no SavedModel to replace")
+            raise UsageError(f"{path} exists already, and is not a SavedModel to replace")
         if not force:
             raise UsageError(f"{path} exists already; `force=True` replaces it")
     return form
@@ -171,7 +170,7 @@ def _check_size(form: Format, model: Any, path: str | os.PathLike[str]) -> None:
 
 
 def _inputs(model: Any, inputs: Any) -> NDArray[Any]:
-    """What to try: what is given, if it fits the model, else standard normal noise."""
+    """Return the inputs to try: those given, if they fit the model, or standard normal noise."""
     import numpy as np  # noqa: PLC0415
 
     takes = getattr(model, "inputs", None) or []
@@ -188,22 +187,22 @@ def _inputs(model: Any, inputs: Any) -> NDArray[Any]:
         wanted in {None, found} for wanted, found in zip(extents, given.shape[1:], strict=True)
     )
     if not fits or not len(given):
-        raise UsageError(f"`inputs` of {given.shape} are no images of {extents}, one or more")
+        raise UsageError(f"`inputs` of {given.shape} are not images of {extents}, one or more")
     return given
 
 
 def enough(values: int) -> int:
-    """How many inputs of so many values are tried where it is not said."""
+    """Return how many random inputs of so many values are tried."""
     return max(2, min(IMAGES, MOST_VALUES // max(1, values)))
 
 
 def _policy(model: Any) -> str | None:
-    """The dtype policy of the layers that do not compute in float32; None where all do."""
+    """Return the dtype policy of the layers that do not compute in float32; None if all do."""
     return min({layer.dtype_policy.name for layer in model.layers} - {"float32"}, default=None)
 
 
 def _in_float32(keras: Any, model: Any) -> Any:
-    """The same network and weights, where nothing is computed in less."""
+    """Return the same network with the same weights, all in float32."""
 
     def widened(layer: Any) -> Any:
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
@@ -221,7 +220,7 @@ def _largest_difference(
     x: NDArray[Any],
     path: str | os.PathLike[str],
 ) -> float:
-    """Write the model to `built`, run that, and compare."""
+    """Write the model to `built`, run it, and return the largest difference of outputs."""
     try:
         batches = (x, x[:1])
         expected = [_finite(outputs, model) for outputs in map(runner(model), batches)]
@@ -230,7 +229,7 @@ def _largest_difference(
         return max(map(_difference, found, expected))
     except (OSError, UsageError):
         raise
-    except Exception as error:  # converters raise whatever they like
+    except Exception as error:  # converters raise various types
         hint = f"; {form.elsewhere(backend)}" if len(form.packages) > 1 else ""
         raise UsageError(
             f"{path}: Keras on {backend} cannot export `{model.name}` to {form.name}: "
@@ -263,7 +262,7 @@ def _size(built: Path) -> int:
 
 
 def _place(built: Path, target: Path, replaced: Path) -> None:
-    """Give what is whole its name; a folder that has it goes first, and comes back on failure."""
+    """Rename a complete file or folder; a folder with that name is restored on failure."""
     if not target.is_dir():
         built.replace(target)
         return
@@ -277,7 +276,7 @@ def _place(built: Path, target: Path, replaced: Path) -> None:
 
 @contextlib.contextmanager
 def _hushed() -> Iterator[None]:
-    """Hold back what converters say: through Python, and below it through descriptors 1 and 2."""
+    """Suppress what converters print, through Python and through descriptors 1 and 2."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()

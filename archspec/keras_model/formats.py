@@ -1,7 +1,7 @@
 """The formats that a Keras model is exported to: what each needs, how it is written and run.
 
-Keras's own exporters do the work. Running what they wrote is what proves it: `open` gives a
-function from a batch of inputs to the outputs by name, both as NumPy has them.
+Keras's own exporters write them. To test a file, `open` returns a function from a batch of inputs
+to the outputs by name, as NumPy arrays.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ if TYPE_CHECKING:
     Runner: TypeAlias = Callable[[NDArray[Any]], Outputs]
 
 ONLY: Final = "output"
-"""The name of the output where there is but one; several have names of their own."""
+"""Name of a single output; several outputs have names of their own."""
 
 MOST_BYTES: Final = 2**31 - 1
-"""Of a protocol buffer or a flat buffer."""
+"""Largest size of a protocol buffer or a flat buffer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A way to write a model down."""
+    """A file format for models."""
 
     name: str
     suffix: str
-    """Empty for a folder."""
+    """Suffix of the file; empty for a folder."""
     write: Callable[[Any, Path], None]
     open: Callable[[Any, Path], Runner]
-    """Takes the model as well, for what the file does not say: how weights are joined."""
+    """Takes the model as well, because a file of weights does not say how they are joined."""
     packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By backend that writes it, what must be installed beside it; empty where any does."""
+    """Packages that each backend needs to write it; empty if any backend can."""
 
     @property
     def is_keras(self) -> bool:
-        """Whether Keras reads it back, as it was; else it computes in float32."""
+        """Whether Keras reads it back unchanged; any other format computes in float32."""
         return not self.packages
 
     @property
     def is_one_buffer(self) -> bool:
-        """Whether it is a single protocol buffer or flat buffer, with `MOST_BYTES` at most."""
+        """Whether it is a single protocol buffer or flat buffer, of at most `MOST_BYTES`."""
         return bool(self.packages and self.suffix)
 
     def check(self, path: str | os.PathLike[str], backend: str) -> None:
-        """Raise `UsageError` where this backend does not write it, or a package is missing."""
+        """Raise `UsageError` if this backend cannot write it, or a package is missing."""
         if self.packages and backend not in self.packages:
             raise UsageError(
                 f"{path}: Keras writes {self.name} on {' or '.join(self.packages)}, not on "
@@ -71,7 +71,7 @@ class Format:
             )
 
     def elsewhere(self, backend: str) -> str:
-        """What to do where `backend` cannot write it."""
+        """Return advice for a backend that cannot write it."""
         others = [name for name in self.packages if name != backend]
         installed = [name for name in others if importlib.util.find_spec(name) is not None]
         install = "" if installed else f"pip install 'keras-archspec[{others[0]}]' and "
@@ -82,7 +82,7 @@ class Format:
 
 
 def format_of(path: str | os.PathLike[str]) -> Format:
-    """The format that a path's suffix means; a folder has none, or ends in a slash."""
+    """Return the format of a path's suffix; a folder has none, or ends in a slash."""
     text = os.fspath(path)
     folder = text.endswith(os.sep)
     for form in FORMATS:
@@ -98,12 +98,12 @@ def format_of(path: str | os.PathLike[str]) -> Format:
 
 
 def runner(model: Any) -> Runner:
-    """A Keras model as a function, in inference mode."""
+    """Return a Keras model as a function, in inference mode."""
     return lambda x: _arrays(_by_name(model.predict(x, batch_size=len(x), verbose=0)))
 
 
 def _by_name(outputs: Any) -> dict[str, Any]:
-    """Outputs by name, in the order in which Keras flattens them."""
+    """Return outputs by name, in the order in which Keras flattens them."""
     if isinstance(outputs, Mapping):
         outputs = {str(name): outputs[name] for name in sorted(outputs)}
     elif isinstance(outputs, (list, tuple)):
@@ -254,4 +254,4 @@ FORMATS: Final = (
         {"tensorflow": ()},
     ),
 )
-"""What an export may be; `.weights.h5` is Keras's own name for a file of weights alone."""
+"""All formats; `.weights.h5` is Keras's own name for a file of weights alone."""

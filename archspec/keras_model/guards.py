@@ -28,10 +28,10 @@ MOST_MEMBERS: Final = 1_000
 """Members of a zip; Keras writes three, and the files of the layers that have some."""
 
 MOST_EXPANSION: Final = 100
-"""Bytes declared for each byte stored. JSON shrinks to a thirtieth; Keras compresses nothing."""
+"""Bytes declared for each byte stored. JSON shrinks to a thirtieth; Keras does not compress."""
 
 ALWAYS_EXPANDED: Final = 2**20
-"""Bytes that may be declared whatever is stored."""
+"""Bytes that may always be declared."""
 
 MOST_JSON: Final = 2**27
 """Bytes of JSON; 50,000 layers have 60 MB."""
@@ -53,9 +53,9 @@ def check_zip(archive: zipfile.ZipFile, stored: int, path: object) -> None:
     """Raise `UsageError` unless the members of a `.keras` file are as Keras writes them.
 
     Args:
-        archive: the open zip.
-        stored: bytes of the file itself.
-        path: the file, for the message.
+        archive: The open zip.
+        stored: Bytes of the file itself.
+        path: The file, for the message.
 
     """
     members = archive.infolist()
@@ -92,17 +92,17 @@ def _check_member(member: zipfile.ZipInfo, path: object) -> None:
 
 
 def _most_bytes(stored: int) -> int:
-    """The bytes that may become of so many compressed ones."""
+    """Return the largest number of bytes that so many compressed ones may declare."""
     return max(ALWAYS_EXPANDED, MOST_EXPANSION * stored)
 
 
 def check_hdf5(file: Any, stored: int, path: object) -> dict[str, tuple[int, ...]]:
-    """Give the shapes of an open HDF5 file's datasets; raise `UsageError` unless it has them all.
+    """Return the shapes of an open HDF5 file's datasets; raise `UsageError` unless all are stored.
 
     Args:
-        file: the open `h5py.File`.
-        stored: bytes of the file itself.
-        path: the file, for the message.
+        file: The open `h5py.File`.
+        stored: Bytes of the file itself.
+        path: The file, for the message.
 
     """
     import h5py  # noqa: PLC0415  (which imports NumPy)
@@ -110,7 +110,7 @@ def check_hdf5(file: Any, stored: int, path: object) -> dict[str, tuple[int, ...
     count = total = 0
     shapes: dict[str, tuple[int, ...]] = {}
 
-    # h5py walks in C, where an exception must not arise: what a visitor returns ends the walk.
+    # h5py walks in C, where exceptions are not allowed: a visitor's result ends the walk.
     def link_problem(name: bytes, link: Any) -> str | None:
         nonlocal count
         count += 1
@@ -139,7 +139,7 @@ def check_hdf5(file: Any, stored: int, path: object) -> dict[str, tuple[int, ...
 
 
 def _dataset_problem(h5py: Any, name: str, dataset: Any) -> str | None:
-    """What is wrong with what a dataset says of itself."""
+    """Return what is wrong with a dataset's declaration; None if nothing is."""
     properties = dataset.id.get_create_plist()
     layout = properties.get_layout()
     if properties.get_external_count() or layout == h5py.h5d.VIRTUAL:
@@ -154,12 +154,12 @@ def _dataset_problem(h5py: Any, name: str, dataset: Any) -> str | None:
 
 
 def parse_json(text: bytes, what: str, path: object) -> dict[str, Any]:
-    """The object that JSON from a model file describes; raise `UsageError` where it is none.
+    """Return the object in JSON of a model file; raise `UsageError` if there is none.
 
     Args:
-        text: the JSON, of any size and depth.
-        what: the part of the file that it is.
-        path: the file, for the message.
+        text: The JSON, of any size and depth.
+        what: The name of this part of the file, for the message.
+        path: The file, for the message.
 
     """
     if len(text) > MOST_JSON:
@@ -183,7 +183,7 @@ class DamagedModelError(UsageError):
 
 
 def refuse(path: object, reason: str) -> NoReturn:
-    """Raise `DamagedModelError`: such a file is not read any further."""
+    """Raise `DamagedModelError` for a file, with the reason."""
     raise DamagedModelError(
         f"{path} was not opened: {reason}, so it is damaged or not a Keras model; "
         "load it where it was made, and save it again with model.save('NAME.keras')"

@@ -1,8 +1,8 @@
-"""Two networks that are one but for their last layers: what transfer learning may carry over.
+"""Two networks that differ in their last layers only: the weights that transfer learning copies.
 
 The number of classes decides the shape of a network's last layer, its head; all before it is
 matched as exactly as a whole network is (see `matching`). Here `ours` gets the weights of `theirs`,
-which may have another number of classes, other outputs beside the main one, or no head at all.
+which may have another number of classes, further outputs, or no head at all.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Bodies(NamedTuple):
 
 
 def heads(graph: LayerGraph) -> frozenset[int]:
-    """The nodes whose shape the number of classes decides.
+    """Return the nodes whose shape the number of classes decides.
 
-    For each output that is the layer that makes the classes from something else, and what follows
-    it channel by channel, such as a norm.
+    For each output, these are the layer that computes the classes from something else, and what
+    follows it channel by channel, such as a norm.
     """
     found: set[int] = set()
     waiting = list(graph.outputs.values())
@@ -42,15 +42,15 @@ def heads(graph: LayerGraph) -> frozenset[int]:
 
 
 def head_layers(graph: LayerGraph) -> dict[str, int]:
-    """The layers with weights that the number of classes decides, by name, each with its number."""
+    """Return the weighted layers of the heads by name, each with its number of classes."""
     last = [graph.nodes[index] for index in sorted(heads(graph))]
     return {node.name: node.shape[-1] or 0 for node in last if node.weights}
 
 
 def match_bodies(ours: LayerGraph, theirs: LayerGraph) -> Bodies:
-    """Which layer is which, heads and outputs that only one of the two has apart.
+    """Return the pairs of corresponding layers, without heads and outputs that only one has.
 
-    Raises `UsageError` where the networks differ in anything else, or where it is not certain.
+    Raises `UsageError` where the networks differ in anything else, or where a pair is not certain.
     """
     _check_images(ours, theirs)
     ours, theirs = _common(ours, theirs)
@@ -71,7 +71,7 @@ def match_bodies(ours: LayerGraph, theirs: LayerGraph) -> Bodies:
 
 
 def _check_images(ours: LayerGraph, theirs: LayerGraph) -> None:
-    """Raise `UsageError` where already the images are of another sort."""
+    """Raise `UsageError` if the images differ in their axes or channels."""
     here, there = ours.nodes[0], theirs.nodes[0]
     if len(here.shape) != len(there.shape):
         raise UsageError(f"it has {there} with its channels, here it is {here}")
@@ -83,10 +83,7 @@ def _check_images(ours: LayerGraph, theirs: LayerGraph) -> None:
 
 
 def _extents(ours: LayerGraph, theirs: LayerGraph) -> str:
-    """What else may be the reason where images are of another extent and the networks begin alike.
-
-    The second node is the first layer.
-    """
+    """Return a further possible reason: images of another extent, in networks that begin alike."""
     here, there = ours.nodes[0], theirs.nodes[0]
     first = [[node.forms for node in graph.nodes[1:2]] for graph in (ours, theirs)]
     if here.shape == there.shape or first[0] != first[1]:
@@ -95,9 +92,9 @@ def _extents(ours: LayerGraph, theirs: LayerGraph) -> str:
 
 
 def _common(ours: LayerGraph, theirs: LayerGraph) -> tuple[LayerGraph, LayerGraph]:
-    """Both networks as far as they lead to outputs that both have.
+    """Return both networks without the outputs that only one has.
 
-    A network's only output is the main one of a network with several.
+    A network's only output corresponds to the main one of a network with several.
     """
     here, there = dict(ours.outputs), dict(theirs.outputs)
     for one, several in ((here, there), (there, here)):
@@ -115,7 +112,7 @@ def _common(ours: LayerGraph, theirs: LayerGraph) -> tuple[LayerGraph, LayerGrap
 
 
 def _for_any_classes(graph: LayerGraph) -> LayerGraph:
-    """The same nodes, but the heads' are alike for all numbers of classes."""
+    """Return the same nodes, with heads for any number of classes."""
     last = heads(graph)
     opened = (
         node._replace(
@@ -133,7 +130,7 @@ def _for_any_classes(graph: LayerGraph) -> LayerGraph:
 
 
 def _beginning(ours: LayerGraph, theirs: LayerGraph) -> LayerGraph | None:
-    """What of ours is all of theirs, where theirs ends before a head as ours does."""
+    """Return the beginning of ours that is all of theirs, if theirs has no head; else None."""
     if len(theirs.outputs) > 1:
         return None
     here, there = kinds(ours, theirs)

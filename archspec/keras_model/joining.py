@@ -9,7 +9,7 @@ from typing import Any
 from archspec.errors import UsageError
 from archspec.keras_model.assembly import CONSTANTS, LayerArray, LayerCall, assembly, unknown
 from archspec.keras_model.description import Arrays, LayerConfig, described, name_of
-from archspec.keras_model.kerasconfig import Config, UnfamiliarError
+from archspec.keras_model.kerasconfig import UnfamiliarError
 from archspec.keras_model.matching import LayerGraph
 
 
@@ -17,7 +17,7 @@ def layer_graph(model: Any) -> LayerGraph:
     """Return the layer graph of a functional or sequential Keras model with one input.
 
     Raises:
-        UsageError: it is another kind of model, or uses a layer again.
+        UsageError: It is another kind of model, or uses a layer more than once.
 
     """
     if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
@@ -38,7 +38,7 @@ def layer_graph(model: Any) -> LayerGraph:
         config = {"data_format": getattr(layer, "data_format", None)}
         kind = type(layer).__name__
         if kind in CONSTANTS:
-            config |= _constants_of(layer)
+            config |= layer.get_config()
         joined.add(
             LayerCall(
                 layer.name,
@@ -55,18 +55,13 @@ def layer_graph(model: Any) -> LayerGraph:
     return joined.finish({str(name): id(tensor) for name, tensor in named.items()})
 
 
-def _constants_of(layer: Any) -> Config:
-    config: dict[str, Any] = layer.get_config()
-    return config
-
-
 def _calls(model: Any) -> Iterator[tuple[Any, list[Any], list[Any]]]:
-    """Each layer, the tensors it gets and those it makes; layers come after what they need."""
+    """Yield each layer with its input and output tensors; layers come after what they need."""
     if _is_functional(model):
         for layer in model.operations:
             yield layer, _tensors(layer.input), _tensors(layer.output)
         return
-    # Keras may put a sequential model together twice; its layers tell of the first time.
+    # Keras may assemble a sequential model twice; its layers show the first time.
     last = model.inputs[0]
     for layer in model.layers:
         yield layer, [last], [layer.output]

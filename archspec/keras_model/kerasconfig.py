@@ -1,9 +1,9 @@
-"""Keras's layers from their configuration alone: their variables, and the shape that they make.
+"""Keras's layers from their configuration alone: their variables and output shapes.
 
-A model's file describes each layer as a class and a configuration, and the shapes follow from
-those. So a file is read without Keras, which cannot load all that other versions wrote. Shapes are
-channels last, without the batch; None stands for an open extent. Nothing here runs what a file
-says: a class that is not in these tables is `UnfamiliarError`.
+A model's file describes each layer by a class and a configuration, from which the shapes follow. So
+a file is read without Keras, which cannot load everything that other versions wrote. Shapes are
+channels last, without the batch; None stands for an open extent. Nothing in a file
+is run: a class that is not in these tables raises `UnfamiliarError`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, Final, TypeAlias
 
+from archspec.keras_model.matching import Extents
 from archspec.ops.windows import slide
 
 Config: TypeAlias = Mapping[str, Any]
-Extents: TypeAlias = tuple[int | None, ...]
 
 
 class UnfamiliarError(Exception):
-    """A layer of a class that is not known here, or a configuration that is not Keras's."""
+    """A layer of an unknown class, or a configuration that is not Keras's."""
 
 
 def kind_of(layer: Mapping[str, Any]) -> str:
-    """The class of a layer; of a Keras 2 operator, which is a layer, that of Keras 3's."""
+    """Return the class of a layer; for an operator of Keras 2, that of the layer of Keras 3."""
     kind = str(layer["class_name"]).rpartition(">")[2]
     if kind != "TFOpLambda":
         return kind
@@ -33,7 +33,7 @@ def kind_of(layer: Mapping[str, Any]) -> str:
 
 
 def variable_names(kind: str, config: Config) -> tuple[str, ...]:
-    """The names of the variables that a layer of a class owns, in Keras's order."""
+    """Return the names of the variables of a layer, in Keras's order."""
     names = _VARIABLES.get(kind, ())
     optional = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
     owned = tuple(name for name in names if config.get(optional.get(name, ""), True))
@@ -41,7 +41,7 @@ def variable_names(kind: str, config: Config) -> tuple[str, ...]:
 
 
 def kernel_shape(kind: str, config: Config, x: Extents) -> Extents | None:
-    """The shape of the kernel that a layer makes for an input; None where it has no plain one."""
+    """Return the shape of a layer's kernel for an input; None if it has no single one."""
     family = re.sub(r"[123]D(?=Transpose$|$)", "", kind)
     if family == "Dense":
         return (x[-1], config["units"])
@@ -55,9 +55,9 @@ def kernel_shape(kind: str, config: Config, x: Extents) -> Extents | None:
 
 
 def output_shape(kind: str, config: Config, shapes: Sequence[Extents]) -> Extents:
-    """The shape that a layer makes of its inputs' shapes.
+    """Return the output shape of a layer for its inputs' shapes.
 
-    Raises `UnfamiliarError` for a class or a configuration that is not known.
+    Raises `UnfamiliarError` for an unknown class or configuration.
     """
     family = re.sub(r"[123]D(?=Transpose$|$)", "", kind)
     rule = _RULES.get(family)
@@ -81,7 +81,7 @@ def _sides(value: Any, rank: int) -> list[tuple[int, int]]:
 
 
 def _windows(config: Config, x: Extents, size: Any) -> Extents:
-    """The extents that are left of the spatial axes where a window slides over them."""
+    """Return the spatial extents after a window has slid over them."""
     rank = len(x) - 1
     strides = config.get("strides")
     axes = zip(
@@ -176,16 +176,17 @@ def _upsample(config: Config, shapes: Sequence[Extents]) -> Extents:
 
 
 def _flatten(_: Config, shapes: Sequence[Extents]) -> Extents:
-    return (_size(shapes[0]),)
+    return (size_of(shapes[0]),)
 
 
-def _size(shape: Extents) -> int | None:
+def size_of(shape: Extents) -> int | None:
+    """Return the number of values of a shape; None if an extent is open."""
     return None if None in shape else prod(n for n in shape if n is not None)
 
 
 def _reshape(config: Config, shapes: Sequence[Extents]) -> Extents:
     (x,) = shapes
-    target, size = list(config["target_shape"]), _size(x)
+    target, size = list(config["target_shape"]), size_of(x)
     if -1 in target:
         known = prod(n for n in target if n != -1)
         target[target.index(-1)] = None if size is None else size // known
@@ -205,7 +206,7 @@ def _same(_: Config, shapes: Sequence[Extents]) -> Extents:
 
 
 def _merge(_: Config, shapes: Sequence[Extents]) -> Extents:
-    """The shape of values that are spread over each other's axes of extent 1."""
+    """Return the shape of values that are broadcast against each other."""
     longest = max(map(len, shapes))
     spread = [(1,) * (longest - len(shape)) + shape for shape in shapes]
     return tuple(None if None in axis else max(axis) for axis in zip(*spread, strict=True))
@@ -283,7 +284,7 @@ _OPERATORS: Final = {
     "sigmoid": "Sigmoid",
     "softmax": "Softmax",
 }
-"""What TensorFlow's functions of these names are as layers."""
+"""Layers that compute the same as TensorFlow's functions of these names."""
 
 _KERNEL: Final = ("kernel", "bias")
 _AFFINE: Final = ("gamma", "beta")

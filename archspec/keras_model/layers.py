@@ -1,8 +1,8 @@
 """The layers that Keras lacks, and `Layers`, which gives ops these and Keras's in one place.
 
 They are written with `keras.ops` alone, so they run on every backend, for any number of spatial
-axes, channels last. A saved model that has one is loaded wherever archspec is imported. This
-module imports Keras, so it is itself imported only once a model is built or Keras is there anyway.
+axes, channels last. Importing this module imports Keras, and registers these layers with it, so
+that Keras can load a model that has one; see `engine.load_keras`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,27 @@ from keras import ops
 from archspec.ops import banks
 
 Extents: TypeAlias = tuple[Any, ...]
-"""What Keras calls a shape: with the batch, which is None where it is open."""
+"""A shape as Keras has it: with the batch, which is None if it is open."""
 Sides: TypeAlias = tuple[tuple[int, int], ...]
 
 register = keras.saving.register_keras_serializable(package="archspec")
 
 
+class _Layer(keras.layers.Layer):
+    """The base of layers that keep their arguments as attributes, and the input's shape."""
+
+    arguments: ClassVar[tuple[str, ...]]
+
+    def compute_output_shape(self, input_shape: Extents) -> Extents:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **{name: getattr(self, name) for name in self.arguments}}
+
+
 @register
 class Pad(keras.layers.Layer):
-    """A constant around the axes after the batch; axes that `amounts` leaves out get none."""
+    """Padding with a constant, of the first axes after the batch, as many as `amounts` has."""
 
     def __init__(
         self, amounts: Sequence[Sequence[int]], value: float | str = 0.0, **options: Any
@@ -50,8 +62,10 @@ class Pad(keras.layers.Layer):
         return {**super().get_config(), "amounts": self.amounts, "value": value}
 
 
-class _Pooling(keras.layers.Layer):
-    """A family: sums over windows of an input that is padded with explicit zeros."""
+class _Pooling(_Layer):
+    """The base of poolings: sums over windows of an input that is padded with zeros."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("pool_size", "strides", "padding")
 
     def __init__(
         self,
@@ -66,7 +80,7 @@ class _Pooling(keras.layers.Layer):
         self.padding = _sides(padding)
 
     def sums(self, x: Any) -> Any:
-        """The sum of each window."""
+        """Return the sum of each window."""
         x = ops.pad(x, ((0, 0), *self.padding, (0, 0)))
         means = ops.average_pool(x, self.pool_size, self.strides, data_format="channels_last")
         return means * math.prod(self.pool_size)
@@ -76,18 +90,12 @@ class _Pooling(keras.layers.Layer):
         axes = zip(_padded(extents, self.padding), self.pool_size, self.strides, strict=True)
         return (batch, *((n - size) // step + 1 for n, size, step in axes), channels)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "pool_size": self.pool_size,
-            "strides": self.strides,
-            "padding": self.padding,
-        }
-
 
 @register
 class PaddedAveragePooling(_Pooling):
-    """Mean over a window; of the padding, only what is `counted` is part of the divisor."""
+    """Mean over a window, whose divisor includes only the `counted` part of the padding."""
+
+    arguments = (*_Pooling.arguments, "counted")
 
     def __init__(self, *args: Any, counted: Sequence[Sequence[int]], **options: Any) -> None:
         super().__init__(*args, **options)
@@ -101,15 +109,12 @@ class PaddedAveragePooling(_Pooling):
         return self.sums(x) / ops.reshape(divisors, (1, *map(len, counts), 1))
 
     def _counts(self, axis: int, extent: int) -> list[int]:
-        """How many values each window along an axis has in its divisor."""
+        """Return how many values each window along an axis counts in its divisor."""
         size, step, (before, after) = self.pool_size[axis], self.strides[axis], self.padding[axis]
         first = before - self.counted[axis][0]
         last = before + extent + self.counted[axis][1]
         starts = range(0, before + extent + after - size + 1, step)
         return [min(start + size, last) - max(start, first) for start in starts]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "counted": self.counted}
 
 
 @register
@@ -124,13 +129,15 @@ class L2Pooling(_Pooling):
 
 
 @register
-class LocalConv(keras.layers.Layer):
+class LocalConv(_Layer):
     """A convolution without padding whose kernel differs from place to place.
 
     The kernel has shape (places, taps * channels, filters), places and taps in row-major order;
     the bias has the output's shape. Each place starts as a convolution's kernel would
     (Glorot uniform).
     """
+
+    arguments = ("filters", "kernel_size", "strides", "dilation_rate", "use_bias")
 
     def __init__(
         self,
@@ -174,7 +181,7 @@ class LocalConv(keras.layers.Layer):
         return y if self.bias is None else y + self.bias
 
     def _taps(self, spatial: Sequence[int]) -> list[tuple[slice, ...]]:
-        """For each tap of the kernel, the values that it meets at all places."""
+        """Return, for each tap of the kernel, the slice of the input values that it meets."""
         axes = [
             [slice(tap * rate, tap * rate + (count - 1) * step + 1, step) for tap in range(size)]
             for size, rate, step, count in zip(
@@ -193,20 +200,12 @@ class LocalConv(keras.layers.Layer):
         )
         return (batch, *spatial, self.filters)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "dilation_rate": self.dilation_rate,
-            "use_bias": self.use_bias,
-        }
-
 
 @register
-class Scale(keras.layers.Layer):
+class Scale(_Layer):
     """Each channel times a learned factor, plus a learned offset."""
+
+    arguments = ("use_bias", "initial")
 
     def __init__(self, *, use_bias: bool = True, initial: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
@@ -225,16 +224,12 @@ class Scale(keras.layers.Layer):
         y = x * self.scale
         return y if self.bias is None else y + self.bias
 
-    def compute_output_shape(self, input_shape: Extents) -> Extents:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "use_bias": self.use_bias, "initial": self.initial}
-
 
 @register
-class ChannelSlice(keras.layers.Layer):
-    """The channels from `start` up to but without `stop`."""
+class ChannelSlice(_Layer):
+    """The channels from `start` up to but not including `stop`."""
+
+    arguments = ("start", "stop")
 
     def __init__(self, start: int, stop: int, **options: Any) -> None:
         super().__init__(**options)
@@ -247,13 +242,12 @@ class ChannelSlice(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Extents) -> Extents:
         return (*input_shape[:-1], self.stop - self.start)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "start": self.start, "stop": self.stop}
-
 
 @register
-class LocalResponseNormalization(keras.layers.Layer):
+class LocalResponseNormalization(_Layer):
     """x / (k + alpha * sum of squares over `size` neighbouring channels) ** beta."""
+
+    arguments = ("size", "alpha", "beta", "k")
 
     def __init__(self, size: int, alpha: float, beta: float, k: float, **options: Any) -> None:
         super().__init__(**options)
@@ -264,7 +258,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         channels = x.shape[-1]
-        radius = min(self.size // 2, channels - 1)  # farther there is no neighbour
+        radius = min(self.size // 2, channels - 1)  # there are no neighbours beyond
         unpadded = ((0, 0),) * (len(x.shape) - 1)
         squares = ops.pad(ops.square(x), (*unpadded, (radius, radius)))
         total = squares[..., :channels]
@@ -272,22 +266,12 @@ class LocalResponseNormalization(keras.layers.Layer):
             total = total + squares[..., shift : shift + channels]
         return x / ops.power(self.k + self.alpha * total, self.beta)
 
-    def compute_output_shape(self, input_shape: Extents) -> Extents:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "size": self.size,
-            "alpha": self.alpha,
-            "beta": self.beta,
-            "k": self.k,
-        }
-
 
 @register
-class BatchDropPath(keras.layers.Layer):
-    """All of a batch or nothing of it in training; at inference the mean of both."""
+class BatchDropPath(_Layer):
+    """A batch that is kept whole or zeroed in training; at inference, the mean of both."""
+
+    arguments = ("rate", "seed")
 
     def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(**options)
@@ -300,16 +284,12 @@ class BatchDropPath(keras.layers.Layer):
             return x * (1.0 - self.rate)
         return x * ops.cast(_chances((), self.seed_generator) >= self.rate, x.dtype)
 
-    def compute_output_shape(self, input_shape: Extents) -> Extents:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
-
 
 @register
-class PathDraw(keras.layers.Layer):
-    """A 1 for the column that this training step keeps, or only zeros; alike for all examples."""
+class PathDraw(_Layer):
+    """A row, alike for all examples: 1 for the column that this step keeps, or only zeros."""
+
+    arguments = ("columns", "global_share", "seed")
 
     def __init__(
         self, columns: int, global_share: float, seed: int | None = None, **options: Any
@@ -331,22 +311,16 @@ class PathDraw(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Extents) -> Extents:
         return (input_shape[0], self.columns)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "columns": self.columns,
-            "global_share": self.global_share,
-            "seed": self.seed,
-        }
-
 
 @register
-class Join(keras.layers.Layer):
+class Join(_Layer):
     """The mean of the inputs that survive drop-path; at inference, of all.
 
-    With `columns`, the last input is a PathDraw's output. Where it keeps a column that is among
-    `columns`, that input survives; where the column is not, all do: nobody reads this join.
+    With `columns`, the last input is a PathDraw's output. If it keeps one of `columns`, that input
+    survives; if it keeps another column, all do, because this join is not used.
     """
+
+    arguments = ("rate", "columns", "seed")
 
     def __init__(
         self,
@@ -376,7 +350,7 @@ class Join(keras.layers.Layer):
         return sum(kept[1:], start=kept[0])
 
     def _drawn(self, number: int) -> Any:
-        """1 for each input that survives on its own, and for one of them if none does."""
+        """Draw 1 for each input that survives, and for one of them if none does."""
         *chances, revived = ops.unstack(_chances((number + 1,), self.seed_generator))
         alive = ops.cast(ops.stack(chances) >= self.rate, "float32")
         places = ops.arange(number, dtype="float32")
@@ -385,14 +359,6 @@ class Join(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Sequence[Extents]) -> Extents:
         return input_shape[0]
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "rate": self.rate,
-            "columns": self.columns,
-            "seed": self.seed,
-        }
 
 
 @register
@@ -412,7 +378,7 @@ class FilterBank(keras.initializers.Initializer):
 
 
 class Layers:
-    """What `Op.emit` gets as `layers`: archspec's own, else `keras.layers`."""
+    """The argument `layers` of `Op.emit`: archspec's layers and those of `keras.layers`."""
 
     own: ClassVar[dict[str, Any]] = {
         cls.__name__: cls
@@ -436,16 +402,16 @@ class Layers:
 
 
 def _chances(shape: tuple[int, ...], seed: Any) -> Any:
-    """Numbers from 0 up to, but not, 1: in float32, so that a narrow dtype biases no draw."""
+    """Draw numbers from 0 to below 1, in float32: a narrower dtype would bias them."""
     return keras.random.uniform(shape, dtype="float32", seed=seed)
 
 
 def _sides(amounts: Sequence[Sequence[int]]) -> Sides:
-    """(before, after) for each axis; a saved model gives lists."""
+    """Return (before, after) for each axis as tuples; a saved model has lists."""
     return tuple((before, after) for before, after in amounts)
 
 
 def _padded(extents: Sequence[int], amounts: Sides) -> tuple[int, ...]:
-    """The extents of the axes that `amounts` speaks of, after padding."""
+    """Return the extents of the axes in `amounts`, after padding."""
     pairs = zip(extents, amounts, strict=False)
     return tuple(extent + before + after for extent, (before, after) in pairs)

@@ -1,11 +1,10 @@
-"""Two descriptions of one network: which layer of the one is which of the other.
+"""Two descriptions of one network: which layer of one corresponds to which of the other.
 
-Keras lists a model's layers by their depth and otherwise as they come, so two descriptions of one
-network need not list them alike: beside a residual branch, either may name the projection first.
-Here a layer is found by what it is joined to. Both models are a graph of what must agree (see
-`assembly`): the layers that have weights and the merges of several tensors. What has one input and
-no weights (activations, pools, padding, dropout) is passed over, but for the shapes that it leads
-to.
+Keras sorts a model's layers by depth and otherwise keeps the order of creation, so two descriptions
+of one network may list them differently: beside a residual branch, either may have the projection
+first. Here layers are matched by how they are joined. Each model is reduced to a graph of what must
+agree (see `assembly`): the layers with weights and the merges. Layers with one input and no weights
+(activations, pools, padding, dropout) are left out; the shapes after them are kept.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from archspec.errors import UsageError
 
 COMMUTATIVE: Final = frozenset({"Add", "Average", "Maximum", "Minimum", "Multiply"})
-"""Merges whose inputs have no order that means something."""
+"""Merges whose inputs have no order."""
 
 Extents: TypeAlias = tuple[int | None, ...]
-"""A shape; None stands for an open extent, or for any number of classes."""
+"""A shape without the batch; None for an open extent, or for any number of classes."""
 
 
 class LayerWeight(NamedTuple):
@@ -29,19 +28,19 @@ class LayerWeight(NamedTuple):
     name: str
     shape: Extents
     form: Extents
-    """The shape in which equal weights of unlike layers are equal: a fully connected layer's as
-    that of the convolution that computes the same."""
+    """The shape that equal weights of different layers share: for a fully connected layer, that in
+    the convolution that computes the same."""
     value: Any
-    """Keras's variable, or a dataset in an open file."""
+    """A Keras variable, or a dataset in an open file."""
 
 
 class LayerNode(NamedTuple):
-    """A layer with weights, a merge, or the input: what it is, and the nodes that it gets."""
+    """A layer with weights, a merge, or the input, with its input nodes."""
 
     name: str
     sort: str
     weights: tuple[LayerWeight, ...]
-    """In Keras's order."""
+    """All weights, in Keras's order."""
     shape: Extents
     inputs: tuple[int, ...]
 
@@ -55,14 +54,14 @@ class LayerNode(NamedTuple):
 
     @property
     def forms(self) -> tuple[tuple[str, Extents], ...]:
-        """What the weights of a counterpart have to be."""
+        """Names and shapes that the weights of a counterpart must have."""
         return tuple(sorted((weight.name, weight.form) for weight in self.weights))
 
 
 class Constant(NamedTuple):
-    """A layer that is given what it computes with instead of learning it: (x - mean) / deviation.
+    """A layer that computes (x - mean) / deviation with given constants.
 
-    One number stands for all channels.
+    One number applies to all channels.
     """
 
     name: str
@@ -71,7 +70,7 @@ class Constant(NamedTuple):
 
 
 class LayerGraph(NamedTuple):
-    """A model as a graph: nodes in an order in which inputs come first, and the outputs' nodes."""
+    """A model as a graph: nodes, each after its inputs, and the node of each output."""
 
     nodes: tuple[LayerNode, ...]
     outputs: Mapping[str, int]
@@ -88,11 +87,11 @@ class LayerGraph(NamedTuple):
 
     @property
     def is_chain(self) -> bool:
-        """Whether each node gets the one before it, so that there is but one order of layers."""
+        """Whether each node has the one before it as its only input: layers have one order then."""
         return all(node.inputs == (i - 1,) for i, node in enumerate(self.nodes) if i)
 
     def towards(self, outputs: Mapping[str, int]) -> LayerGraph:
-        """Only what these outputs need."""
+        """Return the part of the graph that these outputs need."""
         needed = {0, *outputs.values()}
         for index in range(len(self.nodes) - 1, -1, -1):
             if index in needed:
@@ -109,12 +108,12 @@ class LayerGraph(NamedTuple):
 
 
 def match(ours: LayerGraph, theirs: LayerGraph) -> list[tuple[LayerNode, LayerNode]]:
-    """The layers with weights of both, in pairs; raise `UsageError` if that is not certain.
+    """Return pairs of corresponding layers with weights; raise `UsageError` if any is not certain.
 
-    Two nodes are of one kind if their weights have the same names and shapes and their inputs are
-    of one kind; they give the same channels, and from the same image the same shape. The models'
-    outputs must be of one kind. From there inputs are paired backwards: by position, and where
-    their order means nothing, by kind.
+    Two nodes are of one kind if their weights have the same names and shapes, they have the same
+    channels (for the same image, the same shape), and their inputs are of one kind. The models'
+    outputs must be of one kind. From there, inputs are paired backwards: by position, and where
+    their order has no meaning, by kind.
     """
     outputs = _paired_outputs(ours, theirs)
     here, there = kinds(ours, theirs)
@@ -148,9 +147,9 @@ def _paired_outputs(ours: LayerGraph, theirs: LayerGraph) -> list[tuple[int, int
 
 
 def kinds(ours: LayerGraph, theirs: LayerGraph) -> tuple[list[int], list[int]]:
-    """For each node of both a number, the same for all that are alike and made from what is alike.
+    """Return the kind of each node of both graphs, as numbers.
 
-    From the same image they give the same shape, from another one the same channels.
+    Shapes are compared if both have the same image, else only channels.
     """
     known: dict[Any, int] = {}
     with_shapes = ours.nodes[0].shape == theirs.nodes[0].shape
@@ -174,7 +173,7 @@ def _kinds(graph: LayerGraph, known: dict[Any, int], *, with_shapes: bool) -> li
 def _paired_inputs(
     ours: LayerGraph, theirs: LayerGraph, here: Sequence[int], there: Sequence[int], a: int, b: int
 ) -> Iterator[tuple[int, int]]:
-    """The inputs of two nodes of one kind, in pairs."""
+    """Yield the inputs of two nodes of one kind, in pairs."""
     mine, other = ours.nodes[a], theirs.nodes[b]
     if mine.sort not in COMMUTATIVE:
         yield from zip(mine.inputs, other.inputs, strict=True)
@@ -194,7 +193,7 @@ def _by_kind(indices: Iterable[int], numbers: Sequence[int]) -> dict[int, list[i
 def _paired_alike(
     ours: LayerGraph, theirs: LayerGraph, mine: list[int], others: list[int]
 ) -> Iterator[tuple[int, int]]:
-    """Inputs of one kind, in pairs: only their names can tell them apart."""
+    """Yield inputs of one kind, in pairs by their names, the only difference."""
     if len(mine) > 1 or len(others) > 1:
         by_name = {theirs.nodes[index].name: index for index in others}
         names = [ours.nodes[index].name for index in mine]
@@ -233,7 +232,7 @@ def _difference(
 
 
 def _new(graph: LayerGraph, kinds: Sequence[int], elsewhere: set[int]) -> Iterator[LayerNode]:
-    """The first nodes on each way from the input whose kind is not elsewhere."""
+    """Yield the first nodes on each path from the input whose kind is not elsewhere."""
     for node, kind in zip(graph.nodes, kinds, strict=True):
         if kind not in elsewhere and all(kinds[index] in elsewhere for index in node.inputs):
             yield node
@@ -248,5 +247,5 @@ def _extents(shape: Sequence[int | None], between: str) -> str:
 
 
 def without_ones(shape: Extents) -> Extents:
-    """A shape without spatial axes where all of them are 1: a vector, as a dense layer gives."""
+    """Return a shape without spatial axes if all of them are 1: a vector, as of a dense layer."""
     return shape[-1:] if all(extent == 1 for extent in shape[:-1]) else shape

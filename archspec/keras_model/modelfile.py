@@ -4,8 +4,8 @@
         file.variables          # {"layers/conv2d/vars/0": (3, 3, 3, 16), ...}
         file.writer             # "Keras 3.15.1"
 
-The first bytes tell the format: `.keras` files of TensorFlow 2.12 are HDF5. Nothing is imported but
-h5py, nothing in the file is run, and `guards` looks it through before it is read.
+The first bytes tell the format: `.keras` files of TensorFlow 2.12 are HDF5. Only h5py is imported,
+nothing in the file is run, and `guards` checks it before it is read.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ ZIP: Final = b"PK\x03\x04"
 HDF5: Final = b"\x89HDF\r\n\x1a\n"
 
 LAYERS: Final = ("layers", "_layer_checkpoint_dependencies")
-"""What Keras calls the group of a model's layers; the second name is that of tf.keras 2.12."""
+"""Names of the group of a model's layers; the second is that of tf.keras 2.12."""
 
 SIZES: Final = ("units", "filters", "output_dim")
-"""Arguments of layers that are an extent of their weights."""
+"""Arguments of layers that are extents of their weights."""
 
 MOST_PACKED: Final = 2
-"""Numbers in one element of an array: two of four bits."""
+"""Largest number of values in an element of an array: two of four bits."""
 
 LOCAL_HEADER: Final = 30
 """Bytes before a zip member's name and extra field, whose lengths are the last four."""
@@ -54,29 +54,29 @@ class ModelFile:
 
     path: Path
     config: Mapping[str, Any] | None
-    """The network as Keras describes it; None in a file of weights alone."""
+    """Keras's configuration of the network; None in a file of weights alone."""
     weights: Any
-    """The HDF5 group that the variables are in."""
+    """HDF5 group of the variables."""
     by_place: bool
-    """Whether weights stand under the classes of their layers, counted, as in `.keras` and
-    `.weights.h5` files; else under the layers' names, as in `.h5` files."""
+    """Whether groups have the classes of their layers, with numbers, as in `.keras` and
+    `.weights.h5` files; else they have the layers' names, as in `.h5` files."""
     variables: Mapping[str, tuple[int, ...]]
-    """The shape of each variable, the optimizer's included, by its place in `weights`."""
+    """Shape of each variable, the optimizer's included, by its place in `weights`."""
     version: str
-    """The version of Keras that wrote the file; empty where it is not known."""
+    """Version of Keras that wrote the file; empty if it is not known."""
     backend: str
-    """The backend that it was written on; empty where it is not known."""
+    """Backend that it was written on; empty if it is not known."""
 
     @property
     def writer(self) -> str:
-        """Who wrote the file, as an error says it."""
+        """The writer of the file, for error messages."""
         unknown = "Keras 2.12 or later" if self.by_place else "an unknown version of Keras"
         version = f"Keras {self.version}" if self.version else unknown
         return f"{version} on {self.backend}" if self.backend else version
 
     @property
     def layer_count(self) -> int:
-        """How many layers the network has, those of models inside it included."""
+        """Number of layers, those of models inside the network included."""
         return _count_layers(self.config or {})
 
 
@@ -85,13 +85,13 @@ def open_model(path: str | os.PathLike[str]) -> Iterator[ModelFile]:
     """Open a `.keras` file, or an `.h5` file of a model or of weights, whatever it is called.
 
     Args:
-        path: the file. Its format is told by its first bytes.
+        path: The file.
 
     Returns:
-        A context manager that gives the open `ModelFile`.
+        A context manager with the open `ModelFile`.
 
     Raises:
-        UsageError: there is no such file, it is neither, or it is not as Keras writes it.
+        UsageError: There is no such file, it is neither, or it is not as Keras writes it.
 
     """
     path = Path(path)
@@ -113,7 +113,7 @@ def open_model(path: str | os.PathLike[str]) -> Iterator[ModelFile]:
 def _stream(path: Path) -> io.BufferedReader:
     if path.is_dir():
         raise UsageError(f"{path} is a folder")
-    if path.exists() and not path.is_file():  # to open a pipe would block
+    if path.exists() and not path.is_file():  # opening a pipe would block
         raise UsageError(f"{path} is not a file")
     if not path.is_file():
         raise UsageError(f"there is no file {path}{beside(path)}")
@@ -129,21 +129,21 @@ def _from_zip(path: Path, stream: io.BufferedReader, stack: contextlib.ExitStack
         archive = stack.enter_context(zipfile.ZipFile(stream))
         check_zip(archive, size, path)
         config = parse_json(archive.read(CONFIG), CONFIG, path)
-        told = {}
+        metadata = {}
         if METADATA in archive.namelist():
-            told = parse_json(archive.read(METADATA), METADATA, path)
+            metadata = parse_json(archive.read(METADATA), METADATA, path)
         member = archive.getinfo(VARIABLES)
         weights = _member(archive, member, stream)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
         raise UsageError(f"{path} is not a Keras model: the zip is damaged") from None
     file, shapes = _hdf5(path, weights, member.file_size, stack)
-    return ModelFile(path, config, file, True, shapes, str(told.get("keras_version", "")), "")
+    return ModelFile(path, config, file, True, shapes, str(metadata.get("keras_version", "")), "")
 
 
 def _member(
     archive: zipfile.ZipFile, member: zipfile.ZipInfo, stream: io.BufferedReader
 ) -> io.RawIOBase | io.BytesIO:
-    """A member's bytes: a window on the file where they are stored as they are, as Keras does."""
+    """Return a member's bytes: a window on the file if they are not compressed, as Keras's are."""
     if member.compress_type != zipfile.ZIP_STORED:
         return io.BytesIO(archive.read(member))
     stream.seek(member.header_offset)
@@ -153,7 +153,7 @@ def _member(
 
 
 class _Window(io.RawIOBase):
-    """Some bytes of a file, read as a file of their own."""
+    """A section of a file, readable as a file of its own."""
 
     def __init__(self, stream: io.BufferedReader, start: int, size: int) -> None:
         super().__init__()
@@ -184,7 +184,7 @@ class _Window(io.RawIOBase):
 def _hdf5(
     path: Path, stream: Any, size: int, stack: contextlib.ExitStack
 ) -> tuple[Any, dict[str, tuple[int, ...]]]:
-    """An open `h5py.File` that was looked through, and the shapes of its datasets."""
+    """Return an open, checked `h5py.File`, and the shapes of its datasets."""
     import h5py  # noqa: PLC0415  (which imports NumPy)
 
     try:
@@ -192,7 +192,7 @@ def _hdf5(
         return file, check_hdf5(file, size, path)
     except UsageError:
         raise
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError):  # what h5py says of damage
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):  # h5py raises these for damage
         raise UsageError(f"{path} is not a Keras model: its HDF5 is damaged") from None
 
 
@@ -219,7 +219,7 @@ def _from_hdf5(path: Path, stream: io.BufferedReader, stack: contextlib.ExitStac
 
 
 def names_in(group: Any, attribute: str) -> list[str]:
-    """A list of names, which Keras cuts into numbered pieces where it is too long for HDF5."""
+    """Return a list of names, which Keras cuts into numbered pieces if it is too long for HDF5."""
     if attribute in group.attrs:
         pieces = [attribute]
     else:
@@ -236,7 +236,7 @@ def _bytes(text: Any) -> bytes:
 
 
 def _check_sizes(file: ModelFile) -> None:
-    """Refuse a network that is larger than its weights: Keras would make all of it first."""
+    """Refuse a network that is larger than its weights: Keras would allocate all of it first."""
     if file.config is None:
         return
     stored = max((extent for shape in file.variables.values() for extent in shape), default=0)
@@ -249,7 +249,7 @@ def _check_sizes(file: ModelFile) -> None:
 
 
 def _sizes(config: Any) -> Iterator[int]:
-    """How many outputs the layers of a configuration declare, however deep they are nested."""
+    """Yield the numbers of outputs that the layers of a configuration declare, at any depth."""
     if isinstance(config, Mapping):
         yield from (config[name] for name in SIZES if isinstance(config.get(name), int))
         config = config.values()
@@ -261,7 +261,7 @@ def _sizes(config: Any) -> Iterator[int]:
 
 
 def _count_layers(config: Mapping[str, Any]) -> int:
-    """Layers of a model's configuration, and of the models inside it."""
+    """Count the layers of a model's configuration, and of the models inside it."""
     inner = config.get("config")
     # Keras 2.0 wrote a sequential model's layers without a name around them.
     layers = inner.get("layers") if isinstance(inner, Mapping) else inner

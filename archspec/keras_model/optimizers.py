@@ -1,10 +1,10 @@
 """The optimizers of Keras's torch backend, under names that every backend knows.
 
-On torch Keras 3.15.1 makes nine optimizers of a class of that backend's own, and a compiled model's
-file names that class: `keras.src.backend.torch.optimizers.torch_adam`. Another backend cannot
-import it, and loads the model only without what training needs. So what archspec compiles is saved
-under the public name (`name_publicly`), and where a file has the other one, a stand-in for torch's
-module gives the public class (`stand_in_for_torch`).
+On torch, Keras 3.15.1 replaces nine optimizers by classes of that backend, and the file of a
+compiled model names such a class: `keras.src.backend.torch.optimizers.torch_adam`. Another backend
+cannot import it, and loads the model only uncompiled. So archspec saves the public name
+(`name_publicly`), and provides modules of the other names for files that have them
+(`stand_in_for_torch`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, Final
 
 TORCH: Final = "keras.src.backend.torch.optimizers."
-"""How the names of torch's modules begin."""
+"""Prefix of the names of torch's modules."""
 
 NAMES: Final = (
     "Adadelta",
@@ -28,14 +28,14 @@ NAMES: Final = (
     "RMSprop",
     "SGD",
 )
-"""The optimizers for which torch has a class of its own."""
+"""Optimizers for which torch has a class of its own."""
 
 
 def stand_in_for_torch(keras: Any) -> None:
-    """Let a model that was compiled on torch be loaded on this backend, if it is another one.
+    """Let Keras load models that were compiled on torch, if this is another backend.
 
-    Keras imports the module that a file names. A stand-in, which is there already, is not looked
-    for among torch's, so that it makes no difference whether torch is installed.
+    Keras imports the module that a file names. The stand-ins are in `sys.modules`, so torch need
+    not be installed.
     """
     if keras.backend.backend() == "torch":
         return
@@ -47,7 +47,7 @@ def stand_in_for_torch(keras: Any) -> None:
 
 
 def name_publicly(keras: Any, model: Any) -> None:
-    """Have a model's files name Keras's public optimizers, however often it is compiled."""
+    """Let a model's files name Keras's public optimizers, however often it is compiled."""
     if keras.backend.backend() != "torch" or "get_compile_config" in vars(model):
         return
     compiled = model.get_compile_config
@@ -59,7 +59,7 @@ def name_publicly(keras: Any, model: Any) -> None:
 
 
 def _public(config: Any) -> Any:
-    """The same configuration with public names; an optimizer may stand within another."""
+    """Return a configuration with public names; an optimizer may be inside another."""
     if isinstance(config, Mapping):
         config = {key: _public(value) for key, value in config.items()}
         if str(config.get("module", "")).startswith(TORCH):

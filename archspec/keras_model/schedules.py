@@ -1,7 +1,7 @@
-"""What Keras's learning-rate schedules lack: a rise before any of them, and a count of updates.
+"""Learning-rate schedules that Keras lacks: a warm-up before another, and one that counts updates.
 
-Keras asks a schedule for the rate of each step; a saved model's optimizer holds its schedule, and
-is loaded wherever archspec is imported. This module imports Keras, as `keras_model.layers` does.
+A saved model's optimizer contains its schedule. Importing this module imports Keras, and registers
+the schedules with it, as `keras_model.layers` does for layers.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ register = keras.saving.register_keras_serializable(package="archspec")
 
 
 class _Wrapping(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """A family: schedules of another one, or of a constant."""
+    """The base of schedules that change another one, or a constant."""
 
     def __init__(self, schedule: Any) -> None:
         super().__init__()
         self.schedule = schedule
 
     def inner(self, step: Any) -> Any:
-        """The wrapped schedule's rate."""
+        """Return the wrapped schedule's rate."""
         rate = self.schedule(step) if callable(self.schedule) else self.schedule
         return ops.cast(rate, "float32")
 
@@ -37,9 +37,9 @@ class _Wrapping(keras.optimizers.schedules.LearningRateSchedule):  # type: ignor
 
 @register
 class Warmup(_Wrapping):
-    """A rise in a line from zero, over `steps`, to where `schedule` then is; after it, that.
+    """A linear rise over `steps` to the rate that `schedule` has then; after it, `schedule`.
 
-    No step is taken at a rate of zero, by which some optimizers divide.
+    No step has a rate of zero, by which some optimizers divide.
     """
 
     def __init__(self, schedule: Any, steps: int) -> None:
@@ -56,7 +56,7 @@ class Warmup(_Wrapping):
 
 @register
 class Paced(_Wrapping):
-    """`schedule`, of which one step is `every` of the optimizer's."""
+    """`schedule`, with one step for `every` steps of the optimizer."""
 
     def __init__(self, schedule: Any, every: int) -> None:
         super().__init__(schedule)

@@ -1,4 +1,4 @@
-"""The arrays in an open model file, layer by layer, wherever its version of Keras put them."""
+"""The arrays in an open model file, layer by layer, for every version's layout."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from archspec.keras_model.kerasconfig import UnfamiliarError, kind_of, variable_
 from archspec.keras_model.modelfile import LAYERS, ModelFile, names_in
 
 NORMALIZATION: Final = "normalization"
-"""The kind of layers whose arrays are the mean and variance of images, which nobody trained."""
+"""Kind of layers whose arrays are the mean and variance of images, which are not trained."""
 
 
 class StoredLayer(NamedTuple):
     """A layer in a file of weights alone."""
 
     name: str
-    """Empty where the file does not tell it."""
+    """Name of the layer; empty if the file does not have it."""
     order: tuple[str, ...]
-    """What its layer was counted with: only among these does the file tell which came first."""
+    """Group in which layers were counted: the file has an order only within one."""
     kind: str
-    """The class in snake case; empty where the file does not tell it."""
+    """Class in snake case; empty if the file does not have it."""
     arrays: tuple[Any, ...]
     """HDF5 datasets, in Keras's order."""
 
 
 def arrays_of(file: ModelFile) -> Arrays:
-    """Where the arrays of the network are that a file describes."""
+    """Return the arrays of the network that a file describes."""
     return _ByPlace(_container(file.weights)) if file.by_place else _ByName(file.weights)
 
 
 def layers_in(file: ModelFile) -> list[StoredLayer]:
-    """The layers that have weights in a file of weights alone, in its order."""
+    """Return the layers with weights in a file of weights alone, in its order."""
     if file.by_place:
         return list(_placed(file.weights, ()))
     return [layer for name in names_in(file.weights, "layer_names") for layer in _named(file, name)]
 
 
 class _ByName:
-    """The arrays of a model whose layers have a group by their name each."""
+    """The arrays of a model in whose file each layer has a group of its name."""
 
     def __init__(self, group: Any) -> None:
         self._group = group
@@ -62,7 +62,7 @@ class _ByName:
 
 
 class _Flat:
-    """The arrays of a model inside a model, all in one group; each is called by its layer."""
+    """The arrays of a model inside a model: all in one group, with their layers in their names."""
 
     def __init__(self, datasets: dict[str, Any]) -> None:
         self._datasets = datasets
@@ -115,12 +115,12 @@ def _shaped(datasets: Any) -> list[tuple[tuple[int, ...], Any]]:
 
 
 def _container(group: Any) -> Any:
-    """The group of a model's layers."""
+    """Return the group of a model's layers."""
     return next((group[name] for name in LAYERS if name in group), {})
 
 
 def _counted(group: Any, kind: str) -> list[Any]:
-    """The groups of a class, in the order in which they were counted."""
+    """Return the groups of a class, in the order of their numbers."""
     places = [place for place in group if _kind(place) == kind]
     return [group[place] for place in sorted(places, key=_number)]
 
@@ -134,13 +134,13 @@ def _number(place: str) -> int:
 
 
 def _variables(group: Any) -> list[Any]:
-    """A layer's arrays, which are called 0, 1, 2 and so on."""
+    """Return a layer's arrays, which have the names 0, 1, 2 and so on."""
     held = group.get("vars", {})
     return [held[place] for place in sorted(held, key=int)] if all(map(str.isdigit, held)) else []
 
 
 def _snake(kind: str) -> str:
-    """A class's name as Keras writes it into paths."""
+    """Return a class's name as Keras writes it in paths."""
     kind = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", kind).lower()
 
@@ -158,7 +158,7 @@ def _placed(group: Any, scope: tuple[str, ...]) -> Iterator[StoredLayer]:
 
 
 def _named(file: ModelFile, name: str) -> Iterator[StoredLayer]:
-    """A layer, or the layers of a model that is one."""
+    """Yield a layer, or the layers of a model that is one."""
     group = file.weights[name]
     owners: dict[str, list[Any]] = {}
     kinds: dict[str, str] = {}

@@ -1,9 +1,9 @@
-"""A file of weights alone: which of its layers is which of a network's.
+"""A file of weights alone: which of its layers corresponds to which of a network's.
 
 Such a file does not say how its layers are joined, and before Keras 3.15 not even their names. But
-Keras lists a layer after those that it depends on. So where all layers with weights of the same
-shapes depend on each other, one after the other, there is only one order in which a file can have
-them. Where two of them stand side by side, either could come first, and the file is refused.
+Keras lists a layer after those that it depends on. So if all layers with weights of the same shapes
+depend on each other, one after the other, a file can have them in one order only. If two of them
+are in parallel branches, either could come first, and the file is refused.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Signature: TypeAlias = tuple[Extents, ...]
 
 
 EXACT, PLAIN, COVERING = LIKENESSES = ("exact", "plain", "covering")
-"""How alike the shapes of a layer here and there must be: the same; the same but that a 1x1
-convolution is a fully connected layer; the same but that one over its whole input is one, too."""
+"""Ways to compare the shapes of layers: exactly; with a 1x1 convolution equal to a fully connected
+layer; and with a convolution over its whole input equal to one, too."""
 
 
 class UncertainError(Exception):
-    """A file's layers are not a network's, or could be in more than one way; says why."""
+    """A file's layers do not fit a network, or in more than one way; the message says why."""
 
 
 class _Item(NamedTuple):
-    """What may be a node's weights: a stored layer, or half of a separable convolution."""
+    """Weights for a node: those of a stored layer, or half of a separable convolution's."""
 
     name: str
     order: tuple[str, ...]
@@ -43,16 +43,16 @@ class _Item(NamedTuple):
 
 
 def adopt(graph: LayerGraph, layers: Sequence[StoredLayer]) -> LayerGraph:
-    """Return a network with the weights of a file in the place of its own.
+    """Return a network's graph with the weights of a file.
 
     The last layers may have another number of classes.
 
     Args:
-        graph: the network that the file is taken to be of.
-        layers: what the file holds.
+        graph: The network.
+        layers: The layers in the file.
 
     Raises:
-        UncertainError: the file holds other layers, or it is not certain which is which.
+        UncertainError: The file holds other layers, or it is not certain which is which.
 
     """
     constants = [layer for layer in layers if layer.kind == NORMALIZATION]
@@ -78,7 +78,7 @@ def _items(layer: StoredLayer) -> Iterator[_Item]:
 
 
 def _given(node: LayerNode, item: _Item, *, named: bool) -> LayerNode:
-    """A node with an item's arrays as its weights."""
+    """Return a node with an item's arrays as its weights."""
     weights = []
     for weight, array in zip(node.weights, item.arrays, strict=True):
         shape = tuple(array.shape)
@@ -97,10 +97,9 @@ def _given(node: LayerNode, item: _Item, *, named: bool) -> LayerNode:
 
 
 def _by_name(graph: LayerGraph, items: Sequence[_Item]) -> dict[int, _Item] | None:
-    """Pairs by the names of layers, if they are the network's; None if they are not.
+    """Return pairs by the names of layers, if they are the network's; None if they are not.
 
-    keras.applications called the last layer differently over time, and wrote conv1/conv for
-    conv1_conv.
+    keras.applications has renamed its last layer, and had conv1/conv for conv1_conv.
     """
     named = {item.name.replace("/", "_"): item for item in items}
     wanted = {
@@ -119,7 +118,7 @@ def _by_name(graph: LayerGraph, items: Sequence[_Item]) -> dict[int, _Item] | No
 
 
 def _by_order(graph: LayerGraph, items: Sequence[_Item]) -> dict[int, _Item]:
-    """Pairs by the shapes of weights, and by their order where that is certain."""
+    """Return pairs by the shapes of weights, and by their order where that is certain."""
     weighted = {index: node for index, node in enumerate(graph.nodes) if node.weights}
     if len(items) != len(weighted):
         raise UncertainError(f"`{{}}` has {len(weighted)} layers with weights")
@@ -143,7 +142,7 @@ def _by_order(graph: LayerGraph, items: Sequence[_Item]) -> dict[int, _Item]:
 def _grouped(
     here: Mapping[int, Signature], there: Sequence[tuple[Signature, _Item]]
 ) -> dict[int, _Item] | None:
-    """The first layer of a signature with the first item of it, and so on."""
+    """Return pairs: the first layer of a signature with the first item of it, and so on."""
     groups: dict[Signature, list[_Item]] = defaultdict(list)
     for signature, item in there:
         groups[signature].append(item)
@@ -158,7 +157,7 @@ def _with_other_classes(
     there: Sequence[tuple[Signature, _Item]],
     last: frozenset[int],
 ) -> dict[int, _Item] | None:
-    """The same where the last layers may have another last extent."""
+    """Return pairs in which the last layers may have another last extent."""
     body = {index: each for index, each in here.items() if index not in last}
     bodies = set(body.values())
     pairs = _grouped(body, [pair for pair in there if pair[0] in bodies])
@@ -174,7 +173,7 @@ def _with_other_classes(
 
 
 def _check_order(graph: LayerGraph, pairs: Mapping[int, _Item], likeness: str) -> None:
-    """Raise `UncertainError` where a file could have listed its layers in another order."""
+    """Raise `UncertainError` if a file could have its layers in another order."""
     before = _ancestors(graph)
     latest: dict[Signature, int] = {}
     for index in sorted(pairs):
@@ -192,7 +191,7 @@ def _check_order(graph: LayerGraph, pairs: Mapping[int, _Item], likeness: str) -
 
 
 def _ancestors(graph: LayerGraph) -> list[int]:
-    """For each node a bit for each node that it depends on."""
+    """Return, for each node, a number with a bit for each node that it depends on."""
     bits: list[int] = []
     for node in graph.nodes:
         mine = 0
@@ -203,7 +202,7 @@ def _ancestors(graph: LayerGraph) -> list[int]:
 
 
 def _signature(node: LayerNode, likeness: str) -> Signature:
-    """The shapes of a node's weights, as far as they have to be the same."""
+    """Return the shapes of a node's weights, as far as they must agree."""
     if likeness == EXACT:
         return tuple(weight.shape for weight in node.weights)
     covers = likeness == COVERING and len(without_ones(node.shape)) == 1
@@ -216,5 +215,5 @@ def _signature(node: LayerNode, likeness: str) -> Signature:
 
 
 def _plain(shape: Extents) -> Extents:
-    """A kernel of a 1x1 convolution as that of a fully connected layer."""
+    """Return the shape of a 1x1 convolution's kernel as that of a fully connected layer."""
     return shape[-2:] if len(shape) > 2 and all(n == 1 for n in shape[:-2]) else shape

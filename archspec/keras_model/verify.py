@@ -27,7 +27,7 @@ class Mismatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verification(Sentences):
-    """What was compared, and the differences: none, if the table is right."""
+    """Counts of what was compared, and the differences: none, if the table is right."""
 
     tensors: int
     weights: int

@@ -1,12 +1,12 @@
-"""Weights from elsewhere: another Keras model, a file, or keras.applications' for ImageNet.
+"""Weights from another Keras model, a file, or keras.applications' for ImageNet.
 
     model = archspec.build(archspec.load("resnet50_keras"), weights="imagenet")
     archspec.weights.copy("trained.keras", model)
 
 A `.keras` file, and an `.h5` of a whole model, say how their layers are joined, and that decides
-which layer is which (see `matching`). A file of weights alone does not: names and shapes have to
-tell, and leave no doubt (see `unjoined`). Files are read without Keras, so those count as well
-that today's Keras cannot load.
+which layer is which (see `matching`). A file of weights alone does not: names and shapes must
+decide, without doubt (see `unjoined`). Files are read without Keras, so those work as well that
+today's Keras cannot load.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from archspec.keras_model.unjoined import UncertainError, adopt
 from archspec.spec.loading import find
 
 IMAGENET: Final = "imagenet"
-"""Instead of a file: keras.applications' weights of the network that is called like the model."""
+"""The source that means keras.applications' weights of the network with the model's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copied(Sentences):
-    """What was copied: the names of each pair of layers, here and there, and the parameters."""
+    """The weights that were copied: each pair of layers, here and there, and the parameters."""
 
     layers: tuple[tuple[str, str], ...]
     params: int
     notes: tuple[str, ...] = ()
-    """What else the source computes with, which is no weight: how it prepares its images."""
+    """Differences that are not in weights: how each network prepares its images."""
 
     def __str__(self) -> str:
         return f"copied {self.params:,} parameters of {len(self.layers):,} layers"
@@ -55,11 +55,11 @@ class Copied(Sentences):
 
 
 class WeightSource(NamedTuple):
-    """A network whose weights can be read, as long as its file is open."""
+    """A network whose weights can be read while its file is open."""
 
     graph: LayerGraph
     origin: str
-    """Who wrote the file, as a line of a message; empty for a model in memory."""
+    """The writer of the file, as a line of a message; empty for a model in memory."""
 
 
 def copy(source: Any, model: Any) -> Copied:
@@ -112,16 +112,16 @@ def assign(
 
 
 def _sorted(node: LayerNode) -> list[LayerWeight]:
-    """A node's weights in the order in which matching compared them."""
+    """Return a node's weights in the order in which matching compared them."""
     return sorted(node.weights, key=lambda weight: (weight.name, weight.form))
 
 
 def _array(keras: Any, value: Any) -> Any:
-    """The numbers of a Keras variable, or of a dataset in a file."""
+    """Return the values of a Keras variable, or of a dataset in a file."""
     if not hasattr(value, "attrs"):
         return keras.ops.convert_to_numpy(value)
     array = value[()]
-    if array.dtype.str == "|V2":  # NumPy has no bfloat16, and HDF5 neither
+    if array.dtype.str == "|V2":  # neither NumPy nor HDF5 has bfloat16
         import ml_dtypes  # noqa: PLC0415  (Keras needs it as well)
 
         array = array.view(ml_dtypes.bfloat16)
@@ -129,10 +129,10 @@ def _array(keras: Any, value: Any) -> Any:
 
 
 def differing_constants(ours: LayerGraph, theirs: LayerGraph) -> tuple[str, ...]:
-    """Lines about what the source does to its images with constants, and this network does not.
+    """Return lines about constants with which only one of the networks prepares its images.
 
-    Nothing of that is a weight, so it cannot be copied; a network that is given other images than
-    it was trained on is wrong without a word.
+    They are not weights and are not copied; on images prepared differently than in training, a
+    network is wrong without an error.
     """
     here = [_affine(constant) for constant in ours.constants]
     there = [_affine(constant) for constant in theirs.constants]
@@ -153,7 +153,7 @@ def differing_constants(ours: LayerGraph, theirs: LayerGraph) -> tuple[str, ...]
 
 
 def _affine(constant: Constant) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Its numbers, as far as a configuration and a float32 agree."""
+    """Return a constant's numbers, rounded to what a configuration and a float32 share."""
     mean, deviation = constant[1:]
     return (
         tuple(f"{value + 0.0:.5g}" for value in mean),
@@ -182,16 +182,16 @@ def _list(values: tuple[float, ...]) -> str:
 
 @contextlib.contextmanager
 def open_source(keras: Any, source: Any, model: Any, ours: LayerGraph) -> Iterator[WeightSource]:
-    """Give the network that `source` means, while its file is open.
+    """Yield the network that `source` means, while its file is open.
 
     Args:
-        keras: the module.
-        source: as `copy` takes it.
-        model: the model that its weights are for.
-        ours: the layer graph of that.
+        keras: The keras module.
+        source: A source as `copy` takes it.
+        model: The model that gets the weights.
+        ours: The layer graph of that model.
 
     Raises:
-        UsageError: there is no such source, or the file cannot be read.
+        UsageError: There is no such source, or the file cannot be read.
 
     """
     if isinstance(source, keras.Model):
@@ -225,9 +225,9 @@ def _of_file(keras: Any, file: ModelFile, model: Any, ours: LayerGraph) -> Layer
 
 
 def _of_weights(keras: Any, file: ModelFile, model: Any, ours: LayerGraph) -> LayerGraph:
-    """A network that lists its layers as the one whose weights a file holds.
+    """Return the graph of a network that has the layers of a file of weights, with those weights.
 
-    That is `model` itself, or else the network of keras.applications that is called like it.
+    It is `model` itself, or the network of keras.applications with its name.
     """
     try:
         layers = layers_in(file)
@@ -238,7 +238,8 @@ def _of_weights(keras: Any, file: ModelFile, model: Any, ours: LayerGraph) -> La
         refuse(file.path, "its layers do not hold arrays of weights")
     application = _application(keras, model.name)
     if application is not None:
-        with contextlib.suppress(ValueError, UncertainError):  # an input or output it cannot have
+        # It may not take this input or number of classes.
+        with contextlib.suppress(ValueError, UncertainError):
             return adopt(
                 layer_graph(
                     application(
@@ -259,13 +260,13 @@ def _of_weights(keras: Any, file: ModelFile, model: Any, ours: LayerGraph) -> La
 
 
 def _application(keras: Any, name: str) -> Any:
-    """The function of keras.applications that makes the network of this name, or None."""
+    """Return the function of keras.applications that builds the network of this name, or None."""
     made = {name.lower(): f for name, f in vars(keras.applications).items() if callable(f)}
     return made.get(name.lower().removesuffix("_keras"))
 
 
 def _imagenet(keras: Any, model: Any) -> Any:
-    """keras.applications' network of the model's name; Keras downloads the file it has not yet."""
+    """Return keras.applications' network of the model's name; Keras downloads its weights."""
     application = _application(keras, model.name)
     if application is None:
         raise UsageError(
@@ -273,7 +274,7 @@ def _imagenet(keras: Any, model: Any) -> Any:
             "of that name"
         )
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # where Keras writes its progress
+        with contextlib.redirect_stdout(sys.stderr):  # Keras prints its progress
             return application(weights=IMAGENET)
     except Exception as error:
         failed = re.match(r"URL fetch failure on (\S*/(\S+)): (?:None -- )?(.*)", str(error))
@@ -291,7 +292,7 @@ def _imagenet(keras: Any, model: Any) -> Any:
 
 
 def _keras_variant(name: str) -> str:
-    """Where a network and keras.applications' of the same name differ, a variant may not."""
+    """Return a hint at the bundled variant that fits keras.applications' weights, if any does."""
     try:
         find(f"{name}_keras")
     except UsageError:
