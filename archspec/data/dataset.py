@@ -88,13 +88,13 @@ class Examples:
     pictures: NDArray[np.intp] | None
     """A number for each, equal for copies of a picture; None where they are not compared."""
 
-    def split(self, recipe: DataRecipe, rule: SplitRule = SPLIT_RULE) -> Split:
+    def split_with_copies(self, recipe: DataRecipe, rule: SplitRule = SPLIT_RULE) -> Split:
         """Split the examples as a recipe says, with all copies."""
         return split(self.labels, recipe, self.own, self._groups(recipe), rule)
 
-    def parts(self, recipe: DataRecipe, rule: SplitRule = SPLIT_RULE) -> Split:
+    def split(self, recipe: DataRecipe, rule: SplitRule = SPLIT_RULE) -> Split:
         """Split the examples as a recipe says, without copies if it drops them."""
-        parts = self.split(recipe, rule)
+        parts = self.split_with_copies(recipe, rule)
         if recipe.duplicates != "drop":
             return parts
         return duplicates.without(parts, self.pictures, self.copied(parts))
@@ -220,10 +220,10 @@ def load(recipe: DataRecipe, input_shape: Shape, rule: SplitRule = SPLIT_RULE) -
         raise UsageError(f"{problem.message}; {problem.help}")
     pictures = duplicates.picture_numbers(loaded)
     examples = Examples(labels, loaded.parts, loaded, recipe.group, pictures)
-    before = examples.split(recipe, rule)
+    before = examples.split_with_copies(recipe, rule)
     check_parts(recipe, loaded, labels, before, class_names)
     copies = duplicates.copies(loaded, pictures, examples.copied(before))
-    parts = examples.parts(recipe, rule)
+    parts = examples.split(recipe, rule)
     notes = [*loaded.notes, *_notes(recipe, copies, before, parts)]
     if parts is not before:
         check_parts(recipe, loaded, labels, parts, class_names)

@@ -67,16 +67,19 @@ class DataRecipe(RecipeSection):
     several classes. `warn` prints a note. `drop` keeps those in the test, or else in validation,
     and none of an image in several classes. `error` stops."""
     seed: Seed = 0
-    """Seed of the split. Runs with other seeds of their own share their test images."""
+    """Seed of the split. It is not the run's, so runs with different seeds share their test
+    images."""
     stratify: bool = True
     """Whether each class is split in the same shares."""
     resize: Literal["stretch", "pad", "crop"] = "stretch"
-    """Way to fit images of other proportions: distorted, with black bars, or cut at the sides."""
+    """Fitting of images of other proportions: `stretch` distorts them, `pad` adds black bars,
+    `crop` cuts off the sides."""
     normalize: Literal["standardize", "unit", "symmetric", "torch", "caffe", "none"] = "standardize"
-    """Scale of the pixels: by the training images' mean and deviation, to [0, 1], to [-1, 1], or as
-    the published weights of torchvision or Caffe expect them."""
+    """Scale of the pixels: `standardize` by the training images' mean and deviation, `unit` to
+    [0, 1], `symmetric` to [-1, 1], `torch` and `caffe` as published weights of torchvision and
+    Caffe expect them."""
     on_error: Literal["stop", "skip"] = "stop"
-    """Action on image files that cannot be read: an error, or to leave them out."""
+    """Treatment of image files that cannot be read: `stop` with an error, or `skip` them."""
     cache: Annotated[Literal["auto", True, False], Expect("auto, true or false")] = "auto"
     """Whether decoded images are kept in memory; `auto` keeps them if they fit."""
 

@@ -203,13 +203,14 @@ def load(
         )
     labels = data.examples.labels
     splits = {
-        network.name: data.examples.parts(network.trained.recipe.data, network.trained.split_rule)
+        network.name: data.examples.split(network.trained.recipe.data, network.trained.split_rule)
         for network in networks
         if network.trained.recipe is not None and network.trained.fingerprint == data.fingerprint
     }
     notes = _changed(networks, choice, data)
     notes += _split_anew(networks, splits, part)
-    held_out = dict(zip(PARTS, [*splits.values(), data.examples.split(recipe)][0], strict=True))
+    first = [*splits.values(), data.examples.split_with_copies(recipe)][0]
+    held_out = dict(zip(PARTS, first, strict=True))
     if part is None:
         part = "test" if splits or len(held_out["test"]) else ALL
     chosen = np.flatnonzero(labels >= 0) if part == ALL else held_out[part]
