@@ -6,13 +6,13 @@ import pytest
 from support.specs import graph_of, spec_of
 
 from archspec.compile.expand import expand
-from archspec.cost.receptive_field import Field, receptive_fields
+from archspec.cost.receptive_field import ReceptiveField, receptive_fields
 from archspec.cost.report import report
 from archspec.render import report as rendering
 from archspec.spec.loading import load
 
 
-def last_field(layers: str, extent: str = "[64, 64, 4]") -> Field | None:
+def last_field(layers: str, extent: str = "[64, 64, 4]") -> ReceptiveField | None:
     return receptive_fields(graph_of(layers, extent))[-1]
 
 
@@ -44,7 +44,7 @@ def conv(kernel: int, **arguments: int) -> str:
     ],
 )
 def test_a_chain_of_windows(layers, size, stride):
-    assert last_field(", ".join(layers)) == Field((size, size), (stride, stride))
+    assert last_field(", ".join(layers)) == ReceptiveField((size, size), (stride, stride))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_nothing_narrows_what_has_seen_everything():
 @pytest.mark.parametrize("merge", ["add", "concat", "mean", "max", "multiply"])
 def test_a_merge_sees_what_its_widest_input_sees(merge):
     ways = f"[[{conv(3)}, {conv(3)}], [{conv(7)}], []]"
-    assert last_field(f"{{branches: {ways}, merge: {merge}}}") == Field((7, 7), (1, 1))
+    assert last_field(f"{{branches: {ways}, merge: {merge}}}") == ReceptiveField((7, 7), (1, 1))
 
 
 @pytest.mark.parametrize(
@@ -87,17 +87,17 @@ def test_a_merge_sees_what_its_widest_input_sees(merge):
     ],
 )
 def test_every_axis_counts_for_itself(layers, extent, field):
-    assert last_field(layers, extent) == Field(*field)
+    assert last_field(layers, extent) == ReceptiveField(*field)
 
 
 def test_an_axis_that_is_not_upsampled_is_not_interpolated():
     field = last_field("upsample: {factor: [2, 1], method: bilinear}")
-    assert field == Field((2, 1), (Fraction(1, 2), 1))
+    assert field == ReceptiveField((2, 1), (Fraction(1, 2), 1))
 
 
 def test_a_fraction_of_a_pixel_remains_exact():
     field = last_field(f"upsample: 3, {conv(3)}")
-    assert field == Field((Fraction(5, 3),) * 2, (Fraction(1, 3),) * 2)
+    assert field == ReceptiveField((Fraction(5, 3),) * 2, (Fraction(1, 3),) * 2)
 
 
 # Of the networks below the convolutional part alone is asked for: what follows sees everything.

@@ -1,4 +1,4 @@
-"""What every block is: fields, and one method that adds ops to the builder."""
+"""The base class of blocks: fields, and one method that adds ops to the builder."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -16,7 +16,7 @@ class Block(Element):
 
     @abstractmethod
     def expand(self, b: Builder, x: Node) -> Node:
-        """Add the block on `x`; give the node of its output.
+        """Add the block on `x` and return the node of its output.
 
         A block of several inputs, as many as `most_inputs`, has more parameters after `x`, with
         defaults.

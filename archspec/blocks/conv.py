@@ -41,7 +41,7 @@ NORMS: dict[str, type[Element]] = {
     "group": GroupNorm,
     "lrn": LocalResponseNorm,
 }
-"""What `norm:` may say. Their details are set by `defaults`, as `batch_norm: {epsilon: 1e-5}`."""
+"""Values of `norm:`. Their details are set by `defaults`, as `batch_norm: {epsilon: 1e-5}`."""
 
 
 NORM_HINTS = {
@@ -93,11 +93,11 @@ class Conv(Block, kind="conv", main="filters"):
     activation: Activation | None = None
     """Activation, or null."""
     order: Order = "conv-norm-act"
-    """What comes first."""
+    """Order of convolution, norm and activation."""
     dropout: Rate = 0.0
     """Share of the convolution's outputs dropped in training, before what follows it."""
     initial: Bank | None = None
-    """What the kernel starts as: a bank of filters (see `initial`), or null for random."""
+    """Bank of filters that the kernel starts as (see `initial`); null for random."""
     trainable: bool = True
     """Whether training changes the convolution's weights; it always changes the norm's."""
 

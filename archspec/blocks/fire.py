@@ -23,7 +23,7 @@ class Fire(Block, kind="fire"):
     expand3x3: Count
     """Filters of the 3x3 expand layer."""
     bypass: Literal["none", "simple", "complex"] = "none"
-    """What is added to the output."""
+    """Bypass that is added to the output."""
     activation: Activation | None = "relu"
     """Activation after every convolution but the bypass's."""
 

@@ -29,7 +29,7 @@ class Residual(Block, kind="residual", main="filters"):
     stride: Count = 1
     """Step of the unit."""
     stride_on: Literal["3x3", "1x1"] = "3x3"
-    """Which convolution of a bottleneck strides: the 3x3, or the first 1x1 as in the paper."""
+    """Convolution of a bottleneck that strides: the 3x3, or the first 1x1 as in the paper."""
     expansion: Count = 4
     """A bottleneck's output channels, in multiples of `filters`."""
     cardinality: Count = 1
@@ -37,9 +37,9 @@ class Residual(Block, kind="residual", main="filters"):
     width: Count | None = None
     """Channels of each group of the bottleneck's 3x3; by default `filters` over all groups."""
     shortcut: Literal["projection", "pad", "identity"] = "projection"
-    """Where shapes differ: 1x1 convolution (option B), zero channels (A), or nothing may differ."""
+    """Shortcut between unlike shapes: 1x1 convolution (option B), zero channels (A), or none."""
     subsample: Literal["stride", "average"] = "stride"
-    """How a `pad` shortcut shrinks its input: it takes every stride-th place, or averages."""
+    """Way in which a `pad` shortcut shrinks its input: take every stride-th place, or average."""
     order: Order = "conv-norm-act"
     """Post-activation, or the pre-activation of He et al. 2016."""
     preactivate: bool = True
@@ -80,7 +80,7 @@ class Residual(Block, kind="residual", main="filters"):
         return b(Activate(function=self.activation), y, name="activation") if post else y
 
     def _windows(self) -> list[dict[str, Any]]:
-        """The arguments in which the unit's convolutions differ."""
+        """Return the arguments in which the unit's convolutions differ."""
 
         def window(filters: int, kernel: int, stride: int) -> dict[str, Any]:
             padding = kernel // 2 or "valid"
@@ -108,7 +108,7 @@ class Residual(Block, kind="residual", main="filters"):
         return b(Activate(function=self.activation), x, name=f"activation{number}")
 
     def _shortcut(self, b: Builder, x: Node, entry: Node, y: Node) -> Node:
-        """The other summand: the input itself, made to fit where the shapes differ."""
+        """Return the other summand: the input itself, made to fit where the shapes differ."""
         if x.shape == y.shape:
             return x
         if self.shortcut == "identity":

@@ -1,4 +1,4 @@
-"""What stands between two dense blocks."""
+"""The transition between two dense blocks."""
 
 from math import floor
 from typing import Annotated

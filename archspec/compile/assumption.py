@@ -1,4 +1,4 @@
-"""What comes out of a step that does not fit, so that the steps after it are checked as well.
+"""Assumed outputs of steps that do not fit, so that the steps after them are checked as well.
 
 A failed step is taken to give the shape that it would give on an input that it fits. Of that shape
 the number of axes and mostly the channels are certain, the spatial extents are not: a node whose
@@ -21,13 +21,13 @@ from archspec.ops.op import Elementwise
 from archspec.ops.shape import Shape
 
 FURTHER = 960
-"""By how much the second shape of an uncertain node is longer along each spatial axis."""
+"""Difference between the two shapes of an uncertain node along each spatial axis."""
 
 DIVISIBLE = 2_520
-"""By how much more channels it has where they are uncertain: a multiple of all up to 10."""
+"""Factor between its channels where they are uncertain: a multiple of all numbers up to 10."""
 
 AMPLE = {1: 960, 2: 960, 3: 120}
-"""By the number of spatial axes, an extent on which any sensible window fits."""
+"""An extent on which any sensible window fits, by the number of spatial axes."""
 
 
 class Assumptions:
@@ -36,7 +36,7 @@ class Assumptions:
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
         self.others: dict[int, Shape] = {}
-        """By the index of a node, its second shape."""
+        """Second shape of each uncertain node, by its index."""
 
     def other(self, node: Node) -> Shape:
         """Return the second shape of a node; the only one where it is certain."""
@@ -109,7 +109,7 @@ class Assumptions:
             return problem
 
     def _agreeing(self, element: Element, nodes: tuple[Node, ...]) -> Shape | Problem | None:
-        """What a merge gives if the uncertain inputs have the extents of a certain one."""
+        """Return the output of a merge whose uncertain inputs have the extents of a certain one."""
         certain = [node.shape for node in nodes if node.index not in self.others]
         model = (certain or [nodes[0].shape])[0]
         shapes = [
@@ -125,7 +125,7 @@ class Assumptions:
 
 
 def _repairs(element: Element, shapes: list[Shape]) -> Iterator[tuple[Element, list[Shape], bool]]:
-    """Elements and inputs that are nearly those given, and whether they give the same channels."""
+    """Yield elements and inputs close to those given, and whether they keep the channels."""
     if len(shapes) > 1:
         for model in shapes[:2]:
             yield element, [Shape((*model.spatial, shape.channels)) for shape in shapes], True
@@ -141,17 +141,17 @@ def _repairs(element: Element, shapes: list[Shape]) -> Iterator[tuple[Element, l
 
 
 _OF_WINDOWS = frozenset({"kernel", "size", "stride", "padding", "dilation", "ceil"})
-"""Arguments that have no say in the number of channels."""
+"""Arguments that do not change the number of channels."""
 
 
 def _varied(shape: Shape, vague: bool) -> Shape:
-    """A second shape with other extents; if `vague`, also with other channels."""
+    """Return a second shape with other extents; if `vague`, also with other channels."""
     channels = shape.channels * DIVISIBLE if vague else shape.channels
     return Shape((*(n + FURTHER for n in shape.spatial), channels))
 
 
 def _common(first: Problem, second: Problem) -> Problem | None:
-    """What two problems have in common, `?` for numbers in which they differ; None if nothing."""
+    """Return what two problems share, with `?` for numbers that differ; None where nothing is."""
     ours, theirs = (re.split(r"(\d+)", problem.message) for problem in (first, second))
     if first.code != second.code or ours[::2] != theirs[::2]:
         return None

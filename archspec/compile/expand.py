@@ -42,26 +42,26 @@ from archspec.spec.template import BROKEN, Listing, Passed, Template, evaluate
 from archspec.spec.variables import variables
 
 MOST_REPEATS = 10_000
-"""The most that `repeat` may say."""
+"""Largest value of `repeat`."""
 
 MOST_STEPS = 50_000
-"""How many steps are carried out; one with much to evaluate counts as several."""
+"""Largest number of steps carried out; one with much to evaluate counts as several."""
 
 DEEPEST = 64
-"""How deep steps may be nested, those of blocks included."""
+"""Largest nesting of steps, those of blocks included."""
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
-"""What `in.` calls the spatial axes, by their number."""
+"""Names of the spatial axes after `in.`, by their number."""
 
 _Env: TypeAlias = ChainMap[str, Any]
-"""The variables there are at a step."""
+"""Variables at a step."""
 
 _Inputs: TypeAlias = tuple[Node | None, ...]
-"""What comes into a step; None for what is missing because of a mistake."""
+"""Inputs of a step; None for one that is missing because of a mistake."""
 
 
 def expand(spec: Spec) -> Graph:
-    """The graph of a spec; raise `SpecError` with everything that is wrong with it."""
+    """Return the graph of a spec; raise `SpecError` with everything that is wrong with it."""
     findings = Findings(spec.source, spec.found)
     plan = compile_plan(spec, findings)
     values = variables(spec, findings)
@@ -95,14 +95,14 @@ class _Run:
         self.parsed: dict[tuple[type[Element], str], Element] = {}
         self.named: dict[str, Node | None] = {}
         self.made: list[tuple[Step, int, int]] = []
-        """Each op and block that was added, with the nodes it became, from and up to."""
+        """Each op and block that was added, with its first node and the node after its last."""
         self.failed: set[KeyPath] = set()
-        """Steps of which it is said that they do not fit."""
+        """Steps that were reported not to fit."""
         self.left_out: set[str] = set()
         self.vague: set[str] = set()
-        """Paths of loops whose rounds nobody knows."""
+        """Paths of loops whose rounds are unknown."""
         self.nameless = False
-        """Whether there is a step of which nobody knows what it would be called."""
+        """Whether the name of some step is unknown."""
 
     def graph(self) -> Graph:
         env: _Env = ChainMap(self.variables)
@@ -123,7 +123,7 @@ class _Run:
         return self.builder.finish(self.spec.name, nodes, weights)
 
     def _report_unused(self, ends: Iterable[Node]) -> None:
-        """Report steps that nothing needs: what they cost, the network would not have.
+        """Report steps that nothing needs: the network would not have their cost.
 
         `ends` are the outputs, and where heads that are left out would start: what only those
         need is left out with them, and no mistake.
@@ -140,7 +140,7 @@ class _Run:
     # What holds for the whole run.
 
     def _defaults(self) -> dict[type[Element], dict[str, Any]]:
-        """The values of `defaults`, BROKEN where something is wrong."""
+        """Return the values of `defaults`, BROKEN where something is wrong."""
         defaults = {}
         for cls, templates in self.plan.defaults.items():
             values = defaults[cls] = dict.fromkeys(templates, BROKEN)
@@ -262,7 +262,7 @@ class _Run:
     def _place(
         self, step: Step, element: Element, path: str, nodes: tuple[Node, ...]
     ) -> Node | None:
-        """The node of an element; where it does not fit, that is reported, and one is assumed."""
+        """Return the node of an element; where it does not fit, report it and assume a node."""
         if self.assumptions.uncertain(nodes):
             y, problem = self.assumptions.after(element, path, nodes)
             if problem:
@@ -295,7 +295,7 @@ class _Run:
 
     @contextmanager
     def _inside(self, x: Node | None) -> Iterator[None]:
-        """Within a group or a block, `input` is what came in there."""
+        """Make `input` mean the input of a group or a block while its steps are carried out."""
         if self.depth == DEEPEST:
             raise Problem("limit", f"steps are nested more than {DEEPEST} deep, blocks included")
         outer, self.enclosing = self.enclosing, x
@@ -309,7 +309,7 @@ class _Run:
     # What a step refers to.
 
     def _inputs(self, step: Step, x: Node | None) -> tuple[_Inputs, list[tuple[Problem, KeyPath]]]:
-        """What comes into a step, and the problems of inputs that there are not."""
+        """Return the inputs of a step, and the problems of those that do not exist."""
         if step.sources is None:
             return (None,), []
         if not step.sources:
@@ -325,7 +325,7 @@ class _Run:
         return tuple(inputs), missing
 
     def _lookup(self, name: str) -> Node | None:
-        """The node of a name: of this scope, or of the nearest one around it."""
+        """Return the node of a name in this scope, or in the nearest one around it."""
         if name == "input":
             return self.enclosing
         first = name.partition(SEPARATOR)[0]
@@ -342,7 +342,7 @@ class _Run:
         raise self._unknown(name)
 
     def _unknown(self, name: str) -> Problem:
-        """The problem of a name that nothing before has."""
+        """Return the problem of a name that no earlier step has."""
         latest = list(islice(reversed(self.named), MOST_CANDIDATES))
         visible = [
             path[len(prefix) :]
@@ -364,7 +364,7 @@ class _Run:
         return Problem("unknown-name", f"no step before this one is called `{name}`", help=help_)
 
     def _prefixes(self) -> Iterator[str]:
-        """The scopes in sight, from this one outwards."""
+        """Yield the scopes that this step can see, from the innermost outwards."""
         prefix = self.builder.prefix
         yield prefix
         while prefix and prefix != self.floor + SEPARATOR:
@@ -379,7 +379,7 @@ class _Run:
             self.left_out.add(self.builder.prefix + name)
 
     def _rounds(self, step: Step, x: Node | None, env: _Env) -> list[dict[str, Any]] | None:
-        """The loop variables of every round, one empty round for a plain step; None if unknown."""
+        """Return the variables of every round, none in the one of a plain step; None if unknown."""
         if step.loop:
             lists = {
                 name: self._value(step, ("for", name), template, x, env)
@@ -417,7 +417,7 @@ class _Run:
         return [{"index": index} for index in range(times)]
 
     def _when(self, step: Step, x: Node | None, env: _Env) -> bool | None:
-        """Whether a step is to be carried out; None if that is unknown."""
+        """Return whether to carry a step out; None if that is unknown."""
         value = self._value(step, ("when",), step.when, x, env)
         if isinstance(value, bool):
             return value
@@ -441,7 +441,7 @@ class _Run:
     # Values.
 
     def _parse(self, step: Step, x: Node | None, env: _Env) -> Element:
-        """The element of a step some of whose arguments are expressions."""
+        """Return the element of a step some of whose arguments are expressions."""
         if step.element is None:
             raise Passed
         values = dict(self.defaults.get(step.element, {}))

@@ -45,13 +45,13 @@ from archspec.spec.template import (
 from archspec.vocabulary import key_hint, value_meant
 
 MOST_BLOCKS = 1_000
-"""How many blocks of its own a spec may define: each becomes a class."""
+"""Largest number of blocks that a spec may define: each becomes a class."""
 
 NOTHING = Known()
-"""The variables where there are none."""
+"""No variables."""
 
 _BESIDE = {*GROUPS["layers"], *GROUPS["branches"]}
-"""What may stand beside what a step is."""
+"""Keys that may stand beside the one that gives the kind of a step."""
 
 
 def compile_plan(spec: Spec, findings: Findings) -> Plan:
@@ -70,9 +70,9 @@ class _Compiler:
         self.blocks: dict[str, type[SpecBlock]] = {}
         self.defaults: dict[type[Element], dict[str, Template]] = {}
         self.taken: set[str] = set()
-        """Blocks of the spec's own that are called like a kind there is: nobody knows which."""
+        """Blocks of the spec that have the name of an existing kind: which is meant is unknown."""
         self.uses: dict[str, dict[str, KeyPath]] = {}
-        """For each block, the blocks in it, and where."""
+        """Blocks that each block of the spec uses, and where."""
         self.inside: str | None = None
 
     def plan(self) -> Plan:
@@ -101,7 +101,7 @@ class _Compiler:
     # Blocks of the spec's own, and heads.
 
     def _is_free(self, name: str) -> bool:
-        """Whether a block may be called so; reported if not."""
+        """Return whether a block may have this name; report it if not."""
         problem = None
         if name in _BESIDE or name in GROUPS:
             problem = Problem("value", f"`{name}` is a reserved word; choose another name")
@@ -113,7 +113,7 @@ class _Compiler:
         return problem is None
 
     def _report_circles(self) -> bool:
-        """Report blocks that are made of themselves; say whether there are any."""
+        """Report blocks that contain themselves; return whether there are any."""
         done: set[str] = set()
         circular = False
         for first in self.uses:
@@ -188,7 +188,7 @@ class _Compiler:
         return step.weighed()
 
     def _kind(self, data: Mapping[str, Any], path: KeyPath) -> str | None:
-        """The one key that says what the step is; reports everything else that is not allowed."""
+        """Return the one key that gives the step's kind; report every other that is not allowed."""
         group = next((word for word in GROUPS if word in data), None)
         allowed = GROUPS.get(group or "", MODIFIERS)
         others = [key for key in data if key != group and key not in allowed]
@@ -342,7 +342,7 @@ class _Compiler:
         return step._replace(branches=tuple(branches), merge=self._merge(data, path))
 
     def _merge(self, data: Mapping[str, Any], path: KeyPath) -> type[Merge] | None:
-        """The class of the merge; None if it is broken."""
+        """Return the class of the merge; None if it is broken."""
         word = data.get("merge")
         cls = catalog.get(word) if isinstance(word, str) else None
         if cls is not None and _merges_alone(cls):
@@ -362,7 +362,7 @@ class _Compiler:
     def _element(
         self, step: Step, data: Any, path: KeyPath, known: Known, *, astray: bool = False
     ) -> Step:
-        """The step of a kind; `astray`: some of its arguments stand beside it, not below."""
+        """Return the step of a kind; `astray`: some of its arguments stand beside it, not below."""
         where = (*path, step.kind)
         cls = self._class(step.kind, where)
         if cls is None or step.kind in self.taken:
@@ -407,7 +407,7 @@ class _Compiler:
     def _checked(
         self, step: Step, cls: type[Element], known: Known, *, strange: bool = False
     ) -> Step:
-        """The step with its constant arguments checked; its element, if there are no others.
+        """Return the step, its constant arguments checked; with its element if all are constant.
 
         `strange`: it has an argument that does not exist. One that is missing may be that one.
         """
@@ -440,7 +440,7 @@ class _Compiler:
         return cls
 
     def _merge_step(self, step: Step, cls: type[Merge], data: Any, where: KeyPath) -> Step:
-        """A merge that names its inputs itself: one beside the previous step, or all of them."""
+        """Return a merge that names its inputs: one beside the previous step, or all of them."""
         names = data if isinstance(data, list) else [data]
         problem = None
         if not all(isinstance(name, str) and not is_expression(name) for name in names):

@@ -1,4 +1,4 @@
-"""A step, compiled: what a plan consists of, and what can be asked of it."""
+"""Compiled steps, of which a plan consists."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from archspec.spec.template import BROKEN, Passed, Template, compile_template, e
 from archspec.vocabulary import folded, key_hint, key_meant, readings, value_meant
 
 MODIFIERS = ("name", "from", "repeat", "when")
-"""What may stand beside the kind of any step."""
+"""Keys that may stand beside the kind of any step."""
 
 GROUPS = {"layers": (*MODIFIERS, "for"), "branches": (*MODIFIERS, "for", "merge")}
-"""What is a step of steps, and what may stand beside it."""
+"""Steps that consist of steps, with the keys that may stand beside them."""
 
 
 class Step(NamedTuple):
     """One compiled step. Exactly one of `element`, `body` and `branches` says what it is."""
 
     path: KeyPath
-    """Where it stands in the document."""
+    """Place in the document."""
     kind: str
     name: Template = None
     sources: tuple[str, ...] | None = ()
-    """Names it takes its inputs from; the previous step if empty; None if they are broken."""
+    """Names of its inputs; the previous step if empty; None if they are broken."""
     sources_key: str = "from"
     """The key under which they stand."""
     with_previous: bool = False
@@ -42,32 +42,32 @@ class Step(NamedTuple):
     when: Template = True
     element: type[Element] | None = None
     arguments: Mapping[str, Template] = MappingProxyType({})
-    """What it is given, completed by the spec's `defaults`."""
+    """Arguments, completed by the spec's `defaults`."""
     given: frozenset[str] = frozenset()
-    """Which of them stand at the step itself."""
+    """Names of the arguments that stand at the step itself."""
     constant: Element | None = None
     """The element itself, where no argument is an expression."""
     body: tuple[Step, ...] = ()
     branches: tuple[tuple[str, tuple[Step, ...]], ...] = ()
     merge: type[Merge] | None = None
     broken: bool = False
-    """Whether something about it is wrong, so that it has no output to speak of."""
+    """Whether something about it is wrong, so that it has no output."""
 
     weight: int = 1
-    """How much work a round of it is, beside that of the steps in it: 1 for most."""
+    """Work of one round, without that of the steps in it: 1 for most."""
 
     @property
     def looping(self) -> bool:
         return bool(self.loop) or self.repeat is not None
 
     def numbered(self, number: int) -> str | None:
-        """The name in this round; None where it is an expression, or there is none."""
+        """Return the name in this round; None where it is an expression, or there is none."""
         if not isinstance(self.name, str):
             return None
         return f"{self.name}{number}" if self.looping else self.name
 
     def weighed(self) -> Step:
-        """The same step, its weight known."""
+        """Return the same step with its weight."""
         templates = [self.name, self.repeat, self.when, *self.loop.values()]
         if self.constant is None:
             templates += self.arguments.values()
@@ -114,7 +114,7 @@ def is_count(value: object) -> bool:
 
 
 def meant(value: object, fits: Callable[[Any], bool]) -> str | None:
-    """A help line for a value written in another way than archspec's, as `"3"` or `yes`."""
+    """Return a help line for a value in another tool's notation, as `"3"` or `yes`."""
     reading = next((each for each in readings(value) if fits(whole(each))), None)
     return None if reading is None else f"did you mean `{show(whole(reading))}`?"
 
@@ -124,7 +124,7 @@ def is_bool(value: object) -> bool:
 
 
 def inline(value: Any) -> str:
-    """A value as it may stand within `{}`; dots for a long one."""
+    """Return a value as it may stand within `{}`; dots for a long one."""
     return show(value).strip('"') if isinstance(value, (int, float, str)) else "..."
 
 
@@ -137,7 +137,7 @@ def no_single_value(cls: type[Element]) -> Problem:
 
 
 def not_a_list(key: str | int, data: Any) -> Problem:
-    """What is wrong where steps are needed and there is no list, mostly a single step."""
+    """Return the problem of a value, mostly a single step, where a list of steps is needed."""
     what = "`layers`" if key == "layers" else "a branch"
     step = f"{{{next(iter(data))}: ...}}" if isinstance(data, dict) and data else data
     help_ = (
@@ -147,7 +147,7 @@ def not_a_list(key: str | int, data: Any) -> Problem:
 
 
 def misplaced(cls: type[Element] | None, data: Mapping[str, Any], key: str) -> str:
-    """A help line for a key that stands beside a kind and cannot."""
+    """Return a help line for a key that is not allowed beside a kind."""
     argument = None if cls is None else key if key in cls.model_fields else None
     if cls is not None and argument is None:
         argument = key_meant(key, cls.model_fields)
@@ -163,7 +163,7 @@ def misplaced(cls: type[Element] | None, data: Mapping[str, Any], key: str) -> s
 
 
 def relative_meant(name: object) -> str | None:
-    """A help line for what other tools call the step before."""
+    """Return a help line for another tool's word for the step before."""
     before = name == -1 or (isinstance(name, str) and folded(name) in _BEFORE)
     if before:
         return "a step takes from the one before it without being told: leave this out"
@@ -186,7 +186,7 @@ def report_defaults(
 
 
 def declare(name: str, definition: BlockDefinition, findings: Findings) -> type[SpecBlock]:
-    """The class of a block that a spec defines, its body still empty."""
+    """Return the class of a block that a spec defines, its body still empty."""
     fields: dict[str, Any] = {}
     for arg, written in definition.args.items():
         path: KeyPath = ("blocks", name, "args", arg)
@@ -225,7 +225,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "str": ((str,), "a word"),
     "list": ((tuple,), "a list"),
 }
-"""What an argument may be: the Python types of its values, and what they are in words."""
+"""Types of arguments: the Python types of their values, and words for them."""
 
 _ANNOTATIONS = {"int": int, "float": float, "bool": bool, "str": str, "list": tuple[Any, ...]}
 
@@ -259,7 +259,7 @@ def _refuse_computed(default: Any) -> None:
 
 
 def _argument(written: Any) -> Argument:
-    """An argument's declaration, from its type, its default, or both in a mapping."""
+    """Return an argument's declaration, from its type, its default, or both in a mapping."""
     if isinstance(written, dict):
         try:
             return Argument.model_validate(written)

@@ -1,4 +1,4 @@
-"""Which rows of two networks belong together.
+"""The alignment of two networks: which of their rows are the same part.
 
 By content and by path, whichever explains more: a unit that was put in between renumbers those
 behind it, and a stage that is called otherwise is still the same stage.
@@ -17,14 +17,14 @@ MOST_PAIRS: Final = 500_000
 """The best way to align two stretches of rows is sought among no more pairs: about a second."""
 
 ALONE: Final = 4
-"""What it costs to leave a row without a counterpart; other costs are in proportion."""
+"""Cost of a row without a counterpart; other costs are in proportion."""
 
 Rows: TypeAlias = Sequence[Row]
 Pair: TypeAlias = tuple[Row | None, Row | None]
 
 
 def align(before: Rows, after: Rows) -> Iterator[Pair]:
-    """All rows in order, a row alone or beside its counterpart."""
+    """Yield all rows in order, a row alone or beside its counterpart."""
     for gap, run in _anchored(before, after, _identity):
         if len(gap[0]) * len(gap[1]) <= MOST_PAIRS:
             yield from _best(*gap)
@@ -50,7 +50,7 @@ def _path(row: Row) -> Hashable:
 def _anchored(
     before: Rows, after: Rows, key: Callable[[Row], Hashable]
 ) -> Iterator[tuple[tuple[Rows, Rows], Sequence[Pair]]]:
-    """Runs of rows with equal keys, each with the gap before it; the last run is empty."""
+    """Yield runs of rows with equal keys, each with the gap before it; the last run is empty."""
     matcher = SequenceMatcher(None, list(map(key, before)), list(map(key, after)), autojunk=False)
     i = j = 0
     for start, other, size in matcher.get_matching_blocks():
@@ -60,7 +60,7 @@ def _anchored(
 
 
 def _piecewise(before: Rows, after: Rows) -> Iterator[Pair]:
-    """An alignment of stretches too long for the best one: the best of each of their pieces."""
+    """Yield an alignment of stretches too long for the best one, piece by piece."""
     pieces = len(before) * len(after) // MOST_PAIRS + 1
     for piece in range(pieces):
         parts = (
@@ -71,7 +71,7 @@ def _piecewise(before: Rows, after: Rows) -> Iterator[Pair]:
 
 
 def _best(before: Rows, after: Rows) -> Iterator[Pair]:
-    """The alignment of least cost: dynamic programming from the end (Needleman & Wunsch 1970)."""
+    """Yield the alignment of least cost, by dynamic programming (Needleman & Wunsch 1970)."""
     costs = [ALONE * count for count in range(len(after), -1, -1)]
     choices: list[bytearray] = []  # for each place in both: 0 a pair, 1 removed, 2 added
     for row in reversed(before):
@@ -91,7 +91,7 @@ def _best(before: Rows, after: Rows) -> Iterator[Pair]:
 
 
 def _cost(a: Row, b: Row) -> int:
-    """How unlike two rows are; above twice `ALONE` for two that have nothing to do with another."""
+    """Return how unlike two rows are; above twice `ALONE` for rows that must not be paired."""
     if a.path == b.path:
         apart = 0
     else:

@@ -1,4 +1,4 @@
-"""What is not the same in two rows that belong together: arguments, layers, wiring, costs."""
+"""Changes between two rows of an alignment: arguments, layers, connections, costs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Layers: TypeAlias = Mapping[str, tuple[Node | None, Node | None]]
 
 
 class Change(NamedTuple):
-    """One thing that is not the same in two rows, or in two layers of theirs."""
+    """One difference between two rows, or between two layers in them."""
 
     what: str
     """An argument of a layer; `layer` (its kind, None where there is none), `inputs`, `kind`,
@@ -28,8 +28,8 @@ class Change(NamedTuple):
     """Kind of the layer, for a change of an argument."""
 
 
-class Together(NamedTuple):
-    """Two rows that belong together, and their layers that do, by the path below the row."""
+class PairedRows(NamedTuple):
+    """Two rows that were paired, and their layers by the path below the row."""
 
     before: Row
     after: Row
@@ -37,16 +37,16 @@ class Together(NamedTuple):
 
 
 class Pairing:
-    """Which layers of two networks stand for one another, and what that says of their wiring."""
+    """Pairs of layers of two networks, and the changes in them and their connections."""
 
     def __init__(self, before: Graph, after: Graph) -> None:
         self.graphs = before, after
         self._partner: tuple[dict[int, int], dict[int, int]] = ({}, {})
         self._same: set[tuple[int, int]] = set()
-        """Nodes, one of either graph, whose output is the same thing to whoever reads it."""
+        """Pairs of nodes, one of each graph, whose outputs count as the same input."""
 
-    def pair(self, a: Row, b: Row) -> Together:
-        """Take two rows for the same one. All rows have to be paired before any is compared."""
+    def pair(self, a: Row, b: Row) -> PairedRows:
+        """Pair two rows and their layers. All rows must be paired before any is compared."""
         ours, theirs = (
             {
                 node.name[len(row.path) :].removeprefix(SEPARATOR): node
@@ -61,10 +61,10 @@ class Pairing:
                 self._partner[1][y.index] = x.index
                 self._same.add((x.index, y.index))
         self._same.add((a.stop - 1, b.stop - 1))
-        return Together(a, b, layers)
+        return PairedRows(a, b, layers)
 
     def changes(self, a: Row, b: Row, layers: Layers) -> Iterator[Change]:
-        """What is not the same in two rows that were paired."""
+        """Yield the changes between two rows that were paired."""
         if a.kind != b.kind:
             yield Change("kind", a.kind, b.kind)
         for path, (x, y) in layers.items():
@@ -91,7 +91,7 @@ class Pairing:
             yield Change("inputs", names[0], names[1], path)
 
     def _is_same(self, x: Node, i: int, y: Node, j: int) -> bool:
-        """Whether x reads in node i what y reads in node j."""
+        """Return whether x reads from node i what y reads from node j."""
         if (i, j) in self._same:
             return True
         # Where a layer was put in or left out, the next one reads another than before: no change
@@ -104,7 +104,7 @@ class Pairing:
         return False
 
     def outputs(self) -> Iterator[Change]:
-        """Outputs that are not the same, or whose loss counts otherwise."""
+        """Yield outputs that differ, or whose loss has another weight."""
         before, after = self.graphs
         for name in dict.fromkeys([*before.outputs, *after.outputs]):
             i, j = before.outputs.get(name), after.outputs.get(name)

@@ -29,7 +29,7 @@ FIGURES: Mapping[str, Callable[[Report], int]] = {
     "inference_bytes": lambda report: report.memory.inference,
     "training_bytes": lambda report: report.memory.training,
 }
-"""What `published`, `expect` and `budget` may speak of. Bytes are those of the report's batch."""
+"""Figures that `published`, `expect` and `budget` may name. Bytes are for the report's setting."""
 
 _COMPARISONS = {"<": lt, "<=": le, ">": gt, ">=": ge, "=": eq, "==": eq, "": eq}
 _SUFFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
@@ -40,7 +40,7 @@ _BOUND = re.compile(
 
 
 class Check(NamedTuple):
-    """A claim and what was found."""
+    """A claim, and the figure that it is about."""
 
     section: str
     """published, expect or budget."""
@@ -51,9 +51,9 @@ class Check(NamedTuple):
     holds: bool
     source: str = ""
     path: KeyPath = ()
-    """Where the claim stands in the spec."""
+    """Place of the claim in the spec."""
     setting: str = ""
-    """What bytes were counted for."""
+    """Setting that bytes were counted for; empty for other figures."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -67,7 +67,7 @@ class Check(NamedTuple):
         }
 
     def diagnostic(self, spec: Spec) -> Diagnostic:
-        """The problem that a claim which does not hold is."""
+        """Return the problem of a claim that does not hold."""
         message = f"{self.figure} of {spec.name} is {self.found}, not {self.claim}"
         if self.setting:
             message += f" (counted at {self.setting})"
@@ -78,7 +78,7 @@ class Check(NamedTuple):
 
 
 def check_graph(spec: Spec, report: Report) -> tuple[Check, ...]:
-    """Every claim that the spec makes of this network; `SpecError` for one that says nothing."""
+    """Return the checks of all claims of a spec; raise `SpecError` for one that is not valid."""
     found: list[Diagnostic] = []
     checks = [*_published(spec, report, found), *_bounds(spec, report, found)]
     if found:
@@ -152,7 +152,7 @@ def _bounds(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[Che
 
 
 def _setting(figure: str, report: Report) -> str:
-    """What bytes are counted for; nothing for other figures."""
+    """Return the setting that bytes are counted for; empty for other figures."""
     setting = report.setting
     return {
         "weight_bytes": setting.dtype,
@@ -162,7 +162,7 @@ def _setting(figure: str, report: Report) -> str:
 
 
 def _bound(written: Any, *, in_bytes: bool) -> tuple[str, int]:
-    """A comparison and its number, from `5`, `4.1e9`, `"< 5M"` or `40MB`."""
+    """Return a comparison and its number, from `5`, `4.1e9`, `"< 5M"` or `40MB`."""
     if isinstance(written, int) and not isinstance(written, bool):
         return "", written
     if isinstance(written, float) and written.is_integer():
@@ -181,7 +181,7 @@ def _bound(written: Any, *, in_bytes: bool) -> tuple[str, int]:
 
 
 def _at_most(symbol: str, written: Any) -> str:
-    """The comparison of a budget: a bare number is the most that is allowed."""
+    """Return the comparison of a budget, where a bare number is the most that is allowed."""
     if symbol in ("", "<", "<="):
         return symbol or "<="
     raise Problem(

@@ -1,4 +1,4 @@
-"""The comparison: several networks side by side, one entry each, and what they are to the first."""
+"""The comparison: the figures of several networks, and their ratios to the first."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from archspec.spec.document import Spec
 from archspec.spec.loading import networks, path_or_name
 
 SCHEMA_VERSION = 2
-"""Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""
+"""Version of the JSON form. It grows when a key changes its meaning or is removed."""
 
 
-class Entry(NamedTuple):
-    """A network in figures, called as `published` and `budget` call them.
+class NetworkFigures(NamedTuple):
+    """The figures of a network, named as in `published` and `budget`.
 
     Bytes are for a setting, the other figures for one example.
     """
@@ -50,7 +50,7 @@ class Entry(NamedTuple):
     field: tuple[int | Fraction, ...]
     """Receptive field of the last layer before the main output that does not see everything."""
     setting: Setting
-    """What the bytes are counted for."""
+    """Setting that the bytes are counted for."""
 
     def to_dict(self) -> dict[str, Any]:
         figures = self._asdict()
@@ -64,7 +64,7 @@ class Entry(NamedTuple):
 
 
 FIGURES = tuple(checks.FIGURES)
-"""The whole numbers: what has a ratio."""
+"""Names of the whole numbers, which have a ratio."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class Comparison(Displayed):
     RENDERER = "comparison"
 
     reports: tuple[Report, ...]
-    """The first is what the others are measured by."""
+    """The networks; ratios are to the first."""
     sort: str | None = None
-    """A field of `Entry` to sort by, largest first after a `-`; by default the order given."""
+    """Figure to sort by, largest first after a `-`; by default the order given."""
 
     def __post_init__(self) -> None:
         if not self.reports:
@@ -84,32 +84,32 @@ class Comparison(Displayed):
         if self.sort is not None:
             text("sort", self.sort)
         key = (self.sort or "name").removeprefix("-")
-        known = Entry._fields[:-1]
+        known = NetworkFigures._fields[:-1]
         if key not in known:
             hint = suggestion(key, known, what="figures")
             raise UsageError(f"`sort={self.sort!r}`: there is no figure `{key}` to sort by; {hint}")
 
     @cached_property
-    def baseline(self) -> Entry:
+    def baseline(self) -> NetworkFigures:
         """The network that was given first."""
-        return entry(self.reports[0], distinct_names(self.reports)[0])
+        return figures_of(self.reports[0], distinct_names(self.reports)[0])
 
     @cached_property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[NetworkFigures, ...]:
         """Every network, sorted."""
-        entries = list(map(entry, self.reports, distinct_names(self.reports)))
+        entries = list(map(figures_of, self.reports, distinct_names(self.reports)))
         if self.sort is not None:
             key = attrgetter(self.sort.removeprefix("-"))
             entries.sort(key=key, reverse=self.sort.startswith("-"))
         return tuple(entries)
 
-    def ratio(self, network: Entry, figure: str) -> float | None:
-        """A figure in multiples of the first network's; None where that is 0."""
+    def ratio(self, network: NetworkFigures, figure: str) -> float | None:
+        """Return a figure in multiples of the first network's; None where that is 0."""
         unit: int = getattr(self.baseline, figure)
         return getattr(network, figure) / unit if unit else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain data: the JSON form, versioned by `schema_version`."""
+        """Return everything as plain data: the JSON form, versioned by `schema_version`."""
         return {
             "schema_version": SCHEMA_VERSION,
             "convention": CONVENTION,
@@ -159,7 +159,7 @@ def compare(
 
 
 def distinct_names(reports: Sequence[Report]) -> tuple[str, ...]:
-    """What to call each network: its name, with its file where files use the same name."""
+    """Return a name for each network, with its file where files use the same name."""
     files = {(costs.name, costs.spec.source.name if costs.spec else "") for costs in reports}
     often = Counter(name for name, _ in files)
     return tuple(
@@ -170,10 +170,10 @@ def distinct_names(reports: Sequence[Report]) -> tuple[str, ...]:
     )
 
 
-def entry(costs: Report, name: str) -> Entry:
+def figures_of(costs: Report, name: str) -> NetworkFigures:
     """The figures of one network, to be called `name`."""
     figures = {figure: value(costs) for figure, value in checks.FIGURES.items()}
-    return Entry(
+    return NetworkFigures(
         name, costs.graph.input, field=_last_field(costs), setting=costs.setting, **figures
     )
 

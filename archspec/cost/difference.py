@@ -10,17 +10,17 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from archspec.cost.alignment import align
-from archspec.cost.changes import Change, Pairing, Together
-from archspec.cost.compare import FIGURES, Entry, distinct_names, entry
+from archspec.cost.changes import Change, PairedRows, Pairing
+from archspec.cost.compare import FIGURES, NetworkFigures, distinct_names, figures_of
 from archspec.cost.report import CONVENTION, Report, Row, check_rows, report
 from archspec.display import Displayed
 from archspec.spec.document import Spec
 
 SCHEMA_VERSION = 2
-"""Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""
+"""Version of the JSON form. It grows when a key changes its meaning or is removed."""
 
 SEVERAL = 3
-"""A change that all layers of a kind share is said once for all from so many layers on."""
+"""Number of layers from which on a change that all of a kind share is reported once."""
 
 
 class Shared(NamedTuple):
@@ -31,14 +31,14 @@ class Shared(NamedTuple):
     before: Any
     after: Any
     layers: int
-    """How many there are."""
+    """Number of layers that have it."""
 
     def covers(self, change: Change) -> bool:
         return self[:4] == (change.kind, change.what, change.before, change.after)
 
 
-class Step(NamedTuple):
-    """A row of one network, or one of each that belong together."""
+class RowPair(NamedTuple):
+    """A row of one network, or two rows that were paired."""
 
     before: Row | None
     after: Row | None
@@ -54,7 +54,7 @@ class Step(NamedTuple):
 
     @property
     def row(self) -> Row:
-        """The row as it is in the second network, or was in the first."""
+        """The row of the second network, or else of the first."""
         return self.after or self.before  # type: ignore[return-value]  # it is in one at least
 
     @property
@@ -66,7 +66,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Difference(Displayed):
-    """Where two networks differ. Print it, or read its steps."""
+    """Differences between two networks. Print it, or read its steps."""
 
     RENDERER = "difference"
 
@@ -74,19 +74,19 @@ class Difference(Displayed):
     after: Report
     depth: int | None = None
     ops: bool = False
-    """Which rows are compared: those of `Report.rows`."""
+    """Rows that are compared, as in `Report.rows`."""
 
     def __post_init__(self) -> None:
         check_rows(self.depth, ops=self.ops)
 
     @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        """All rows in order. Arguments that say the same in other words are no change."""
+    def steps(self) -> tuple[RowPair, ...]:
+        """All rows in order. Arguments that mean the same are not a change."""
         return self._found[0]
 
     @property
     def outputs(self) -> tuple[Change, ...]:
-        """Outputs that are not the same, or whose loss counts otherwise."""
+        """Outputs that differ, or whose loss has another weight."""
         return self._found[1]
 
     @property
@@ -95,13 +95,13 @@ class Difference(Displayed):
         return self._found[2]
 
     @cached_property
-    def _found(self) -> tuple[tuple[Step, ...], tuple[Change, ...], tuple[Shared, ...]]:
+    def _found(self) -> tuple[tuple[RowPair, ...], tuple[Change, ...], tuple[Shared, ...]]:
         rows = (each.rows(self.depth, ops=self.ops) for each in (self.before, self.after))
         pairs = tuple(align(*rows))
         found = Pairing(self.before.graph, self.after.graph)
         both = [found.pair(a, b) for a, b in pairs if a and b]
         changed = (tuple(found.changes(*each)) for each in both)
-        steps = tuple(Step(a, b, next(changed) if a and b else ()) for a, b in pairs)
+        steps = tuple(RowPair(a, b, next(changed) if a and b else ()) for a, b in pairs)
         return steps, tuple(found.outputs()), _shared(steps, both)
 
     @property
@@ -110,13 +110,13 @@ class Difference(Displayed):
         return not self.outputs and all(step.mark == "=" for step in self.steps)
 
     @cached_property
-    def totals(self) -> tuple[Entry, Entry]:
+    def totals(self) -> tuple[NetworkFigures, NetworkFigures]:
         """The figures of both networks."""
         names = distinct_names((self.before, self.after))
-        return entry(self.before, names[0]), entry(self.after, names[1])
+        return figures_of(self.before, names[0]), figures_of(self.after, names[1])
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain data: the JSON form, versioned by `schema_version`."""
+        """Return everything as plain data: the JSON form, versioned by `schema_version`."""
         before, after = self.totals
         return {
             "schema_version": SCHEMA_VERSION,
@@ -179,7 +179,7 @@ def diff(
     return Difference(first, second, depth, ops)
 
 
-def _shared(steps: Sequence[Step], both: Sequence[Together]) -> tuple[Shared, ...]:
+def _shared(steps: Sequence[RowPair], both: Sequence[PairedRows]) -> tuple[Shared, ...]:
     layers = Counter(
         x.op.kind
         for each in both

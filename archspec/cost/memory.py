@@ -44,7 +44,7 @@ class MemoryBytes(NamedTuple):
 
 
 class MemoryModel(NamedTuple):
-    """What a graph keeps, in values of one example; `at` gives bytes."""
+    """Memory of a graph in values of one example; `at` gives bytes."""
 
     graph: Graph
     owned: tuple[int, ...]
@@ -137,7 +137,7 @@ class Needs(NamedTuple):
 
 
 _NOTHING = Needs((), 0, 0, 0, 0, 0, False, False, True, 0, True, False)
-"""What no layer at all needs."""
+"""Needs of an empty sequence."""
 
 _INPUT = -1
 """Index of a block's input in its expansion."""

@@ -1,4 +1,4 @@
-"""What an optimizer keeps for each weight that it trains, by Keras's names and arguments.
+"""State of optimizers for each weight that they train, by Keras's names and arguments.
 
 As in Keras 3.15, whose optimizers the tests build on weights of every rank to compare. Slots have
 the dtype of their weight. Single numbers (the count of updates, the learning rate, a loss's scale)
@@ -18,13 +18,13 @@ from archspec.arguments import wrong
 from archspec.errors import UsageError, suggestion
 
 Arguments: TypeAlias = Mapping[str, Any]
-Shape: TypeAlias = tuple[int, ...]
+WeightShape: TypeAlias = tuple[int, ...]
 
 WRAPPER: Final = "lossscaleoptimizer"
-"""Keeps the slots of its `inner_optimizer`."""
+"""Optimizer that keeps the state of its `inner_optimizer`."""
 
 MOMENTUM: Final = "momentum"
-"""What is called so in a report is SGD with momentum."""
+"""Name in a report of SGD with momentum."""
 
 
 def _adam(arguments: Arguments) -> int:
@@ -35,16 +35,16 @@ def _rmsprop(arguments: Arguments) -> int:
     return 1 + bool(arguments.get("momentum")) + bool(arguments.get("centered"))
 
 
-def _adafactor(_: Arguments, shape: Shape, __: str) -> int:
-    """A velocity of the weight's shape, and of its last two axes the sums along each."""
+def _adafactor(_: Arguments, shape: WeightShape, __: str) -> int:
+    """Return the values of a velocity, and of the sums along each of its last two axes."""
     rows_and_columns = 0
     if len(shape) > 1:
         rows_and_columns = prod(shape[:-1]) + prod((*shape[:-2], shape[-1]))
     return prod(shape) + rows_and_columns
 
 
-def _muon(arguments: Arguments, shape: Shape, path: str) -> int:
-    """A momentum; and a velocity where Adam takes its place, as for all that is no matrix."""
+def _muon(arguments: Arguments, shape: WeightShape, path: str) -> int:
+    """Return the values of a momentum, and of a velocity where Adam is used: not for a matrix."""
     adam = (
         len(shape) != 2
         or (arguments.get("exclude_embeddings", True) and "embedding" in path.lower())
@@ -72,7 +72,7 @@ COPIES: Final[Mapping[str, Callable[[Arguments], int]]] = MappingProxyType(
 )
 """Number of values that an optimizer keeps for each value of a weight, by its arguments."""
 
-BY_WEIGHT: Final[Mapping[str, Callable[[Arguments, Shape, str], int]]] = MappingProxyType(
+BY_WEIGHT: Final[Mapping[str, Callable[[Arguments, WeightShape, str], int]]] = MappingProxyType(
     {"adafactor": _adafactor, "muon": _muon}
 )
 """Number of values that an optimizer keeps for a weight, where its shape and path matter."""
@@ -90,7 +90,7 @@ class Optimizer:
 
     @classmethod
     def read(cls, said: Any) -> Optimizer:
-        """The optimizer that a name means, or one name with its arguments, `{name: {...}}`.
+        """Return the optimizer of a name, or of one name with its arguments, `{name: {...}}`.
 
         Raises:
             UsageError: The value is neither, or there is no optimizer of that name.
@@ -110,7 +110,7 @@ class Optimizer:
 
     @property
     def label(self) -> str:
-        """How a table calls it: with the arguments on which its memory depends."""
+        """Name in a table, by the arguments on which its memory depends."""
         if self.name == WRAPPER:
             return self.inner.label
         if self.name == "sgd" and self.arguments.get("momentum"):
@@ -119,11 +119,11 @@ class Optimizer:
 
     @property
     def inner(self) -> Optimizer:
-        """The one that does the work, inside a loss's scaling."""
+        """Optimizer inside the scaling of the loss."""
         return Optimizer.read(self.arguments.get("inner_optimizer", "adam"))
 
     def to_dict(self) -> str | dict[str, Any]:
-        """Plain data that `read` takes: a name, or a name with its arguments."""
+        """Return plain data that `read` takes: a name, or a name with its arguments."""
         return {self.name: dict(self.arguments)} if self.arguments else self.name
 
     @property
@@ -140,7 +140,7 @@ class Optimizer:
         averages = bool(self.arguments.get("use_ema"))
         return averages + bool(self.arguments.get("gradient_accumulation_steps"))
 
-    def values(self, weights: Iterable[tuple[str, Shape]]) -> int:
+    def values(self, weights: Iterable[tuple[str, WeightShape]]) -> int:
         """Return the number of values kept for weights of these paths (Keras's) and shapes."""
         if self.name == WRAPPER:
             return self.inner.values(weights)

@@ -13,20 +13,20 @@ from archspec.graph.graph import Graph
 from archspec.ops.op import Reach
 
 
-class Field(NamedTuple):
+class ReceptiveField(NamedTuple):
     """Extent and cumulative stride along each spatial axis, in pixels of the input."""
 
     size: tuple[int | Fraction, ...]
     stride: tuple[int | Fraction, ...]
 
 
-def receptive_fields(graph: Graph) -> list[Field | None]:
-    """The field of every node; None where a value sees the whole input.
+def receptive_fields(graph: Graph) -> list[ReceptiveField | None]:
+    """Return the field of every node; None where a value sees the whole input.
 
     A merge sees what its widest input sees.
     """
     ones = (1,) * graph.input.rank
-    fields: list[Field | None] = [Field(ones, ones)]
+    fields: list[ReceptiveField | None] = [ReceptiveField(ones, ones)]
     for node in graph.nodes[1:]:
         reach, inputs = node.layer.reach, node.inputs
         field = fields[inputs[0]]
@@ -43,15 +43,15 @@ def receptive_fields(graph: Graph) -> list[Field | None]:
     return fields
 
 
-def _seen(field: Field, reach: Reach) -> Field:
-    """What is seen through a window on values that see `field`."""
+def _seen(field: ReceptiveField, reach: Reach) -> ReceptiveField:
+    """Return the field of a window on values that see `field`."""
     axes = zip(*field, *reach, strict=True)
     seen = [(size + (window - 1) * step, step * by) for size, step, window, by in axes]
-    return Field(tuple([size for size, _ in seen]), tuple([step for _, step in seen]))
+    return ReceptiveField(tuple([size for size, _ in seen]), tuple([step for _, step in seen]))
 
 
-def _wider(a: Field | None, b: Field | None) -> Field | None:
+def _wider(a: ReceptiveField | None, b: ReceptiveField | None) -> ReceptiveField | None:
     if a is None or b is None or a == b:
         return a if b is not None else None
     size = tuple(max(pair) for pair in zip(a.size, b.size, strict=True))
-    return Field(size, a.stride)
+    return ReceptiveField(size, a.stride)

@@ -14,7 +14,7 @@ from archspec import arguments
 from archspec.compile.expand import expand
 from archspec.cost.checks import Check, check_graph
 from archspec.cost.memory import MemoryBytes, MemoryModel, measure
-from archspec.cost.receptive_field import Field, receptive_fields
+from archspec.cost.receptive_field import ReceptiveField, receptive_fields
 from archspec.cost.setting import Setting, setting
 from archspec.display import Displayed
 from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
@@ -23,23 +23,23 @@ from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
 
 SCHEMA_VERSION = 2
-"""Of the JSON form. It grows when a key changes its meaning or goes; new keys leave it."""
+"""Version of the JSON form. It grows when a key changes its meaning or is removed."""
 
 CONVENTION = (
     "1 MAC = one multiply-add of a convolution or fully connected layer, for one example; "
     "FLOPs = 2 x MACs; biases, norms, activations, pools and merges are other ops. "
     "Memory counts each output once; in-place ops and views need none."
 )
-"""How things are counted. It stands under every table."""
+"""Counting convention, which stands under every table."""
 
 
 GROUPS = frozenset({"layers", "branch", "branches"})
-"""Kinds of scopes that are what is in them, and nothing beside."""
+"""Kinds of scopes that add nothing to the steps in them."""
 
 LONGEST_LABEL = 24
 
-Part: TypeAlias = Node | Scope
-"""What a row stands for."""
+RowItem: TypeAlias = Node | Scope
+"""Layer, block or group that a row shows."""
 
 
 class Row(NamedTuple):
@@ -48,23 +48,23 @@ class Row(NamedTuple):
     path: str
     kind: str
     label: str
-    """What a paper's table would call it, such as CONV3-64."""
+    """Name as in a paper's table, such as CONV3-64."""
     shape: Shape
     """Output shape, channels last, without the batch."""
     params: int
     trainable: int
     non_trainable: int
     macs: int
-    """For one example."""
+    """Count for one example."""
     other_ops: int
-    """For one example."""
+    """Count for one example."""
     activations: int
-    """Values of the outputs that need memory of their own, one example."""
-    field: Field | None
+    """Values of the outputs that need memory of their own, for one example."""
+    field: ReceptiveField | None
     """Receptive field and cumulative stride; None where the whole input is seen."""
     start: int
     stop: int
-    """The nodes it stands for."""
+    """The row shows the nodes from `start` up to but without `stop`."""
 
 
 class Totals(NamedTuple):
@@ -85,15 +85,15 @@ class Totals(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Report(Displayed):
-    """What a network costs. Print it, or read its rows, totals and memory."""
+    """Costs of a network. Print it, or read its rows, totals and memory."""
 
     RENDERER = "report"
 
     graph: Graph
     spec: Spec | None = None
-    """What the graph was expanded from: it says what the network is, and makes claims."""
+    """Spec of the graph, with its description and claims."""
     setting: Setting = field(default_factory=Setting)
-    """What bytes are counted for."""
+    """Setting that bytes are counted for."""
 
     @property
     def name(self) -> str:
@@ -105,11 +105,11 @@ class Report(Displayed):
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
-        """Published figures, expectations and budgets, each with what was found."""
+        """Published figures, expectations and budgets, each with the actual figure."""
         return check_graph(self.spec, self) if self.spec else ()
 
     @cached_property
-    def fields(self) -> list[Field | None]:
+    def fields(self) -> list[ReceptiveField | None]:
         return receptive_fields(self.graph)
 
     @cached_property
@@ -140,7 +140,7 @@ class Report(Displayed):
         )
 
     def rows(self, depth: int | None = None, *, ops: bool = False) -> tuple[Row, ...]:
-        """The lines of the table: every layer, a convolution and its activation being one.
+        """Return the rows of the table: every layer, a convolution and its activation being one.
 
         `depth` groups what lies deeper than that many levels of the path; `ops` shows each
         primitive instead. Whatever the grouping, columns add up to the totals.
@@ -149,13 +149,13 @@ class Report(Displayed):
         nodes = len(self.graph.nodes)
         return tuple(map(self._row, self._parts(0, nodes, depth, ops=ops)))
 
-    def _parts(self, start: int, stop: int, depth: int | None, *, ops: bool) -> Iterator[Part]:
-        """What the nodes from `start` to `stop` are shown as."""
+    def _parts(self, start: int, stop: int, depth: int | None, *, ops: bool) -> Iterator[RowItem]:
+        """Yield the items that show the nodes from `start` to `stop`."""
         scopes = self.graph.scopes
         place = bisect_left(self._scope_starts, start)
         index = start
         while index < stop:
-            chosen: Part | None = None
+            chosen: RowItem | None = None
             while place < len(scopes) and scopes[place].start <= index:
                 scope = scopes[place]
                 # Outer scopes come before those inside them.
@@ -170,7 +170,7 @@ class Report(Displayed):
     def _scope_starts(self) -> list[int]:
         return [scope.start for scope in self.graph.scopes]
 
-    def _row(self, part: Part) -> Row:
+    def _row(self, part: RowItem) -> Row:
         if isinstance(part, Scope):
             start, stop, kind, label = part.start, part.stop, part.kind, self._label(part)
         else:
@@ -195,7 +195,7 @@ class Report(Displayed):
         )
 
     def _label(self, scope: Scope) -> str:
-        """A block's own label; for a group what is in it, as `2 x CONV3-64, POOL2`."""
+        """Return a block's own label; for a group its contents, as `2 x CONV3-64, POOL2`."""
         if scope.kind not in GROUPS:
             return scope.label
         inside = scope.name.count(SEPARATOR) + 2
@@ -222,7 +222,7 @@ class Report(Displayed):
         )
 
     def to_dict(self, depth: int | None = None, *, ops: bool = False) -> dict[str, Any]:
-        """Everything, as plain data: the JSON form, versioned by `schema_version`.
+        """Return everything as plain data: the JSON form, versioned by `schema_version`.
 
         `depth` and `ops` say what has a row, as in `rows`; its layers are always all there.
         """
@@ -278,7 +278,7 @@ class Report(Displayed):
         }
 
     def __repr__(self) -> str:
-        """One line: what is in a report would be thousands, also where a proof or a list has it."""
+        """Return one line, as a report may be in a list."""
         totals = self.totals
         return f"<Report of {self.name}: {totals.params:,} parameters, {totals.macs:,} MACs>"
 
@@ -324,7 +324,7 @@ def report(
 
 
 def check_rows(depth: int | None, *, ops: bool) -> None:
-    """Raise `UsageError` for what says nothing of which rows there are."""
+    """Raise `UsageError` for a wrong `depth` or `ops`."""
     if depth is not None:
         arguments.whole("depth", depth)
     arguments.flag("ops", ops)
@@ -346,5 +346,5 @@ def _row_dict(row: Row) -> dict[str, Any]:
 
 
 def float_or_int(value: Any) -> int | float:
-    """A whole number as one, a fraction (after upsampling) as a float."""
+    """Return a whole number as an int, a fraction (after upsampling) as a float."""
     return int(value) if value == int(value) else float(value)

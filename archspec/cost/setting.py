@@ -1,4 +1,4 @@
-"""What bytes are counted for: batch, dtype and optimizer, given or by the spec's recipe."""
+"""The setting that bytes are counted for: batch, dtype, optimizer, given or by the recipe."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ ITEM_BYTES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
         "mixed_bfloat16": (4, 2),
     }
 )
-"""Keras dtype policy to bytes of one weight, and of one activation."""
+"""Bytes of one weight, and of one activation, by Keras dtype policy."""
 
 RECIPE_BATCH: Final = 32
-"""The batch of a recipe that says none."""
+"""Batch of a recipe without one."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What bytes are counted for.
+    """Batch, dtype and optimizer that bytes are counted for.
 
     A recipe's batch is what a training step takes. All else is about one example unless a batch is
     given: a paper's table, and inference.
@@ -46,7 +46,7 @@ class Setting:
     """Keras dtype policy."""
     optimizer: Optimizer = field(default_factory=Optimizer)
     by_recipe: tuple[str, ...] = ()
-    """Which of `batch`, `dtype` and `optimizer` are the recipe's."""
+    """Names of those of `batch`, `dtype` and `optimizer` that the recipe sets."""
 
     @property
     def weight_bytes(self) -> int:
@@ -59,7 +59,7 @@ class Setting:
         return ITEM_BYTES[self.dtype][1]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data: the keys that say what bytes are for in every JSON form."""
+        """Return plain data, as in every JSON form."""
         return {
             "batch": self.batch,
             "training_batch": self.training_batch,
@@ -75,7 +75,7 @@ class Setting:
 def setting(
     spec: Spec | None, batch: int | None = None, dtype: str | None = None, optimizer: Any = None
 ) -> Setting:
-    """What is given; of what is not, what the spec's `train:` says, if it has one.
+    """Return the given values; for others, those of the spec's `train:` or the defaults.
 
     Raises:
         UsageError: An argument is wrong.
@@ -114,7 +114,7 @@ def _dtype(dtype: Any) -> str:
 
 
 def _optimizer(said: Any) -> Optimizer:
-    """The optimizer that is given, once its arguments are known to be its own."""
+    """Return the given optimizer; raise `UsageError` for arguments that it does not have."""
     optimizer = Optimizer.read(said)
     if optimizer.arguments:
         from archspec.errors import RecipeError  # noqa: PLC0415
@@ -129,7 +129,7 @@ def _optimizer(said: Any) -> Optimizer:
 
 
 class _Recipe:
-    """What a spec's `train:` says of memory.
+    """Values of a spec's `train:` on which memory depends.
 
     The whole recipe is read only where something in it is wrong: that takes as long as all else
     that a table needs.

@@ -45,8 +45,8 @@ LONGEST_PATH = 1_000
 TRIAL = "trial"
 """Path of an element that is only tried."""
 
-Key: TypeAlias = tuple[str, Element, Shape]
-"""What an expansion depends on: the spec's `defaults`, the block, and its input's shape."""
+ExpansionKey: TypeAlias = tuple[str, Element, Shape]
+"""Key of an expansion: the spec's `defaults`, the block, and its input's shape."""
 
 
 class Expansions:
@@ -56,12 +56,12 @@ class Expansions:
         self.most = most
         """Number of pieces from which on all are forgotten."""
         self._pieces = 0
-        self._known: dict[Key, Expansion] = {}
+        self._known: dict[ExpansionKey, Expansion] = {}
 
-    def get(self, key: Key) -> Expansion | None:
+    def get(self, key: ExpansionKey) -> Expansion | None:
         return self._known.get(key)
 
-    def keep(self, key: Key, expansion: Expansion) -> None:
+    def keep(self, key: ExpansionKey, expansion: Expansion) -> None:
         self._pieces += len(expansion.pieces) + len(key[0]) // 100
         if self._pieces > self.most:
             self._pieces = 0
@@ -83,7 +83,7 @@ class Builder:
         self, shape: Sequence[int], defaults: Mapping[str, Mapping[str, Any]] | None = None
     ) -> None:
         self.pieces: list[Piece] = []
-        """What was added, a block as one piece where it can be costed as a whole."""
+        """Pieces added so far: a block is one where it can be costed as a whole."""
         self.scopes: list[Scope] = []
         """The scopes that are not inside such a block."""
         self.size = 0

@@ -178,7 +178,7 @@ class Expansion:
         """Characters of the longest path in it."""
         self.output: Shape = pieces[-1].shape
         self.measured: dict[Hashable, Any] = {}
-        """What `cost/` has worked out, once for all places."""
+        """Results of `cost/` that hold at all its places."""
         self.params = self.trainable = self.macs = self.other_ops = self.kernels = 0
         for _, name, costs, inputs in pieces:
             self.edges += costs.edges
@@ -309,7 +309,7 @@ class Graph(Displayed):
 
     @cached_property
     def scopes(self) -> tuple[Scope, ...]:
-        """What became nodes together; an outer scope comes before those inside it."""
+        """All scopes, an outer one before those inside it."""
         return tuple(scopes_of(self.pieces, self.outer_scopes))
 
     @property

@@ -1,4 +1,4 @@
-"""Values moved, repeated or dropped, none computed."""
+"""Ops that move, repeat or drop values and compute none."""
 
 from fractions import Fraction
 from math import prod
@@ -56,7 +56,7 @@ class Pad(Rearrangement, kind="pad", main="amount"):
     """Zeros around the spatial axes."""
 
     amount: Sides
-    """How many: a number, one for each axis, or [before, after] for each axis."""
+    """Amount on each side: a number, one for each axis, or [before, after] for each axis."""
 
     def output_shape(self, x: Shape) -> Shape:
         needs_spatial(self.kind, x)
@@ -72,7 +72,7 @@ class Crop(Rearrangement, kind="crop", main="amount"):
     """Values cut off the ends of the spatial axes."""
 
     amount: Sides
-    """How many: a number, one for each axis, or [before, after] for each axis."""
+    """Amount on each side: a number, one for each axis, or [before, after] for each axis."""
 
     def output_shape(self, x: Shape) -> Shape:
         needs_spatial(self.kind, x)
@@ -91,9 +91,9 @@ class Upsample(Rearrangement, kind="upsample", main="factor"):
     """Every value repeated along the spatial axes, or interpolated (two axes)."""
 
     factor: Window
-    """How many times longer: one number, or one for each axis."""
+    """Factor by which axes grow: one number, or one for each axis."""
     method: Literal["nearest", "bilinear"] = "nearest"
-    """How new values come about."""
+    """Method by which new values are computed."""
 
     def output_shape(self, x: Shape) -> Shape:
         needs_spatial(self.kind, x)

@@ -219,7 +219,7 @@ def weights(bank: str, shape: tuple[int, ...], *, depthwise: bool = False) -> An
 
 
 def _spread(low: float, high: float, count: int) -> list[float]:
-    """So many numbers at equal ratios from `low` to `high`; a single one lies between."""
+    """Return `count` numbers at equal ratios from `low` to `high`; a single one lies between."""
     if count == 1:
         return [sqrt(low * high)]
     return [low * (high / low) ** (index / (count - 1)) for index in range(count)]

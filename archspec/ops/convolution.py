@@ -41,7 +41,7 @@ class _Kernel(Windowed, Weighted):
         raise NotImplementedError
 
     def check_steps(self, x: Shape) -> None:
-        """Refuse a stride together with a dilation: no backend of Keras has both."""
+        """Raise `Problem` for a stride together with a dilation: no backend of Keras has both."""
         dilation = per_axis(self.dilation, x.rank, "dilation")
         if max(self.steps(x.rank)) > 1 and max(dilation) > 1:
             message = f"`{self.kind}` cannot have both a stride and a dilation"
@@ -74,7 +74,7 @@ class Banked(_Kernel):
     """A family: the kernel may start as a bank of filters, the same for each input channel."""
 
     initial: Bank | None = None
-    """What the kernel starts as: a bank of filters (see `initial`), or null for random."""
+    """Bank of filters that the kernel starts as (see `initial`); null for random."""
 
     def slides(self, x: Shape) -> tuple[Slide, ...]:
         slides = super().slides(x)
@@ -180,7 +180,7 @@ class TransposedConv(_Kernel, kind="transposed_conv", main="filters"):
         Literal["same", "valid"],
         Instead({"": "torch's padding cuts the output's ends: a step `crop` after it does so"}),
     ] = "valid"
-    """How long the output is: same, or valid."""
+    """Length of the output: same, or valid."""
 
     def output_shape(self, x: Shape) -> Shape:
         needs_spatial(self.kind, x)

@@ -89,7 +89,7 @@ class DropPath(_Drop, kind="drop_path", main="rate"):
     """
 
     mode: Literal["sample", "batch"] = "sample"
-    """What is dropped together: the branch of one example, or that of the whole batch."""
+    """Unit that is dropped: the branch of one example, or that of the whole batch."""
 
     def work(self, x: Shape, y: Shape) -> Work:
         return Work(0, y.size) if self.mode == "batch" else super().work(x, y)
@@ -131,7 +131,7 @@ class Rescale(Elementwise, kind="rescale", main="scale"):
     scale: Number
     """The factor."""
     offset: Number = 0.0
-    """What is added after."""
+    """Number that is added after."""
 
     def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
         return Work(0, y.size * (2 if self.offset else 1))

@@ -1,4 +1,4 @@
-"""The types of arguments, each with the words that say what a right value is."""
+"""The types of arguments, each with the words that describe a right value."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -7,7 +7,7 @@ from archspec.element import whole
 from archspec.errors import Problem
 
 LARGEST = 2**31 - 1
-"""No extent, and no count of filters, is larger."""
+"""Largest extent, and largest number of filters."""
 
 _Count: TypeAlias = Annotated[int, Bounds(ge=1, le=LARGEST), Converted(whole)]
 _Margin: TypeAlias = Annotated[int, Bounds(ge=0, le=LARGEST), Converted(whole)]
@@ -110,7 +110,7 @@ Bank: TypeAlias = Annotated[
 
 
 def per_axis(value: int | tuple[int, ...], rank: int, what: str) -> tuple[int, ...]:
-    """One number for each of `rank` spatial axes."""
+    """Return one number for each of `rank` spatial axes."""
     if isinstance(value, int):
         return (value,) * rank
     if len(value) != rank:
@@ -123,7 +123,7 @@ def per_axis(value: int | tuple[int, ...], rank: int, what: str) -> tuple[int, .
 
 
 def per_side(value: Sides, rank: int, what: str) -> tuple[tuple[int, int], ...]:
-    """(before, after) for each of `rank` spatial axes."""
+    """Return (before, after) for each of `rank` spatial axes."""
     if isinstance(value, tuple) and value and isinstance(value[0], tuple):
         per_axis(tuple(range(len(value))), rank, what)  # the same complaint about the length
         return tuple((pair[0], pair[1]) for pair in value if isinstance(pair, tuple))

@@ -39,7 +39,7 @@ _STRIDES = "the strides and paddings on the two ways do not agree"
 
 
 def _axes(first: Shape, other: Shape) -> str:
-    """How inputs get as many axes as each other, nothing where they have."""
+    """Return a help line for inputs of unlike numbers of axes; empty where those are equal."""
     if first.rank == other.rank:
         return ""
     if 0 in (first.rank, other.rank):

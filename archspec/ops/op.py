@@ -1,4 +1,4 @@
-"""What an op must say about itself: everything, in one place.
+"""The base class of ops, and all that each op defines: its whole cost, in one place.
 
 Nothing here is a default that could be wrong in silence: an op without a rule for its weights, its
 work or what training must keep does not load. The families below each state those rules once.
@@ -22,7 +22,7 @@ class Weight(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What one forward pass computes for one example.
+    """Work of one forward pass for one example.
 
     `macs`: multiply-adds of convolutions and fully connected layers. `other_ops`: everything else
     that is arithmetic (biases, normalisation, activations, pools, merges), one for each elementary
@@ -34,7 +34,7 @@ class Work(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """What a training step must keep of an op for its backward pass.
+    """Tensors of an op that a training step keeps for the backward pass.
 
     `input`, `output`: the whole tensor. `mask`: one byte for each output value, as dropout's mask.
     A tensor that several ops keep is counted once, by whoever adds them up.
@@ -46,7 +46,7 @@ class Saved(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """How far an op looks, along each spatial axis: window extent, and step between windows."""
+    """Window of an op along each spatial axis, and the step between two windows."""
 
     window: tuple[int, ...]
     stride: tuple[int | Fraction, ...]
@@ -83,27 +83,27 @@ class Op(Element):
 
     @abstractmethod
     def output_shape(self, *args: Any, **kwargs: Any) -> Shape:
-        """The output's shape from the inputs'; raise `Problem` where they do not fit."""
+        """Return the output's shape from the inputs'; raise `Problem` where they do not fit."""
 
     @abstractmethod
     def weights(self, *args: Any, **kwargs: Any) -> tuple[Weight, ...]:
-        """Every weight from the inputs' shapes, in Keras's order."""
+        """Return every weight for the inputs' shapes, in Keras's order."""
 
     @abstractmethod
     def work(self, *args: Any, **kwargs: Any) -> Work:
-        """What it computes, from the inputs' shapes and the output's."""
+        """Return the op's work from the inputs' shapes and the output's."""
 
     @abstractmethod
     def saved_for_backward(self) -> Saved:
-        """What training must keep."""
+        """Return the tensors that training must keep."""
 
     @abstractmethod
     def reach(self, x: Shape) -> Reach | None:
-        """How far it looks; None when each output sees the whole input."""
+        """Return the op's window and step; None where each output sees the whole input."""
 
     @abstractmethod
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
-        """The Keras layer, or a tuple of layers to apply in order; the last is called `name`.
+        """Return the Keras layer, or a tuple of layers to apply in order, the last called `name`.
 
         `layers` is `keras.layers` with archspec's own few beside them: an argument, so that an op
         costs nothing to import.
@@ -111,7 +111,7 @@ class Op(Element):
 
 
 def pointwise(x: Shape) -> Reach:
-    """The reach of an op whose output at a place depends on the input at that place alone."""
+    """Return the reach of an op whose output at a place depends on the input there alone."""
     return Reach((1,) * x.rank, (1,) * x.rank)
 
 
@@ -160,7 +160,7 @@ class Rearrangement(Op):
 
 
 def needs_spatial(kind: str, x: Shape) -> None:
-    """Refuse a vector where an op needs at least one spatial axis."""
+    """Raise `Problem` for a vector where an op needs at least one spatial axis."""
     if x.rank == 0:
         raise Problem(
             "shape",

@@ -11,7 +11,7 @@ from archspec.ops.shape import Shape
 
 
 class PathDraw(Op, kind="path_draw", main="columns"):
-    """Which column a training step keeps in the whole network. (Larsson et al. 2016, section 3.1)
+    """Draw the column that a training step keeps in the network. (Larsson et al. 2016, section 3.1)
 
     It gives one value for each column: a 1 for the one that is kept and 0 for the others, or all
     0 where each `join` draws for itself, as in the other steps and always at inference. It is

@@ -19,7 +19,7 @@ class Slide(NamedTuple):
 def slide(
     extent: int, window: int, stride: int, padding: str | tuple[int, int], *, ceil: bool = False
 ) -> Slide:
-    """Where a window of `window` values fits along `extent` values.
+    """Return the places where a window of `window` values fits along `extent` values.
 
     `same` gives ceil(extent / stride) places and puts the odd padding after, as TensorFlow does.
     With `ceil` a last window may hang over the end, if it starts inside the input or the padding
@@ -47,14 +47,14 @@ class Windowed(Op):
     """Zeros around the input: same, valid, a number, one an axis, or [before, after] pairs."""
 
     extent_field: ClassVar[str]
-    """What the window's extent is called."""
+    """Name of the field that holds the window's extent."""
 
     def window(self, rank: int) -> tuple[int, ...]:
-        """The window's extent along each axis, dilation included."""
+        """Return the window's extent along each axis, dilation included."""
         raise NotImplementedError
 
     def steps(self, rank: int) -> tuple[int, ...]:
-        """The step between windows along each axis."""
+        """Return the step between windows along each axis."""
         raise NotImplementedError
 
     @property
@@ -63,7 +63,7 @@ class Windowed(Op):
         return False
 
     def slides(self, x: Shape) -> tuple[Slide, ...]:
-        """The places along each axis; raise `Problem` where the window does not fit."""
+        """Return the places along each axis; raise `Problem` where the window does not fit."""
         needs_spatial(self.kind, x)
         window = self.window(x.rank)
         sides: tuple[str | tuple[int, int], ...]
@@ -90,7 +90,7 @@ class Windowed(Op):
         return Reach(self.window(x.rank), self.steps(x.rank))
 
     def keras_padding(self, x: Shape) -> str | None:
-        """`same` or `valid` where one of Keras's two words says it exactly, else None."""
+        """Return `same` or `valid` where one of the two means exactly this padding, else None."""
         slides = self.slides(x)
         if all(place.before == place.after == 0 for place in slides):
             return "valid"
@@ -108,7 +108,7 @@ def _words(padding: str | Sides) -> str:
 def padded(
     layers: Any, name: str, slides: tuple[Slide, ...], layer: Any, *, value: float = 0.0
 ) -> tuple[Any, Any]:
-    """`layer`, which pads nothing itself, behind one that pads its input explicitly."""
+    """Return `layer`, which pads nothing itself, behind a layer that pads its input."""
     amounts = tuple((place.before, place.after) for place in slides)
     if value:
         return layers.Pad(amounts, value=value, name=f"{name}-pad"), layer
@@ -116,11 +116,11 @@ def padded(
 
 
 def zero_padding(layers: Any, amounts: tuple[tuple[int, int], ...], name: str) -> Any:
-    """Keras's zero padding for any number of spatial axes."""
+    """Return Keras's zero padding for any number of spatial axes."""
     rank = len(amounts)
     return by_rank(layers, "ZeroPadding", rank)(amounts[0] if rank == 1 else amounts, name=name)
 
 
 def by_rank(layers: Any, name: str, rank: int) -> Any:
-    """Keras's layer class for `rank` spatial axes, such as Conv2D."""
+    """Return Keras's layer class for `rank` spatial axes, such as Conv2D."""
     return getattr(layers, f"{name}{rank}D")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from archspec.cost.compare import FIGURES, Comparison, Entry
+from archspec.cost.compare import FIGURES, Comparison, NetworkFigures
 from archspec.cost.report import CONVENTION
 from archspec.errors import UsageError, nearest
 from archspec.render.amounts import Extents, byte_size, extents, thousands
@@ -78,7 +78,7 @@ def find(name: str) -> Column:
 
 
 def figure_of(column: Column) -> str:
-    """Return the field of `Entry` that a column shows, or shows the ratio of."""
+    """Return the field of `NetworkFigures` that a column shows, or shows the ratio of."""
     return column.name.removesuffix(RATIO)
 
 
@@ -124,7 +124,7 @@ def _table(comparison: Comparison, names: Sequence[str] | None) -> PrintedTable:
     return PrintedTable(columns, rows)
 
 
-def _value(column: Column, network: Entry, comparison: Comparison) -> Any:
+def _value(column: Column, network: NetworkFigures, comparison: Comparison) -> Any:
     figure = figure_of(column)
     if column.name != figure:
         return comparison.ratio(network, figure)

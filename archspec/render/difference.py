@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from archspec.cost.changes import Change
-from archspec.cost.difference import Difference, Shared, Step
+from archspec.cost.difference import Difference, RowPair, Shared
 from archspec.element import show
 from archspec.graph.graph import SEPARATOR
 from archspec.render.amounts import thousands
@@ -84,7 +84,7 @@ def _body(difference: Difference, style: Style, width: int | None) -> Iterator[s
     yield style.bold(titles)
     rows = iter(lines)
     paint = {"-": style.bad, "+": style.good, "~": style.changed}
-    quiet: list[Step] = []
+    quiet: list[RowPair] = []
     for step in difference.steps:
         if _is_quiet(step, shared):
             quiet.append(step)
@@ -97,7 +97,7 @@ def _body(difference: Difference, style: Style, width: int | None) -> Iterator[s
     yield from _collapsed(quiet, style)
 
 
-def _is_quiet(step: Step, shared: Sequence[Shared]) -> bool:
+def _is_quiet(step: RowPair, shared: Sequence[Shared]) -> bool:
     """Whether a row is equal, or differs only by changes that all layers share."""
     return (
         step.mark in "=~"
@@ -113,7 +113,7 @@ def _is_shared(change: Change, shared: Sequence[Shared]) -> bool:
     return any(each.covers(change) for each in shared)
 
 
-def _collapsed(steps: Sequence[Step], style: Style) -> Iterator[str]:
+def _collapsed(steps: Sequence[RowPair], style: Style) -> Iterator[str]:
     equal = sum(step.mark == "=" for step in steps)
     parts = [counted(equal, "equal row")] if equal else []
     if equal < len(steps):
@@ -122,12 +122,12 @@ def _collapsed(steps: Sequence[Step], style: Style) -> Iterator[str]:
         yield style.dim(f"... {', '.join(parts)}")
 
 
-def _cells(step: Step) -> list[Any]:
+def _cells(step: RowPair) -> list[Any]:
     row = step.row
     return [step.mark, row.path, row.label, row.shape, row.params, row.macs]
 
 
-def _changes(step: Step, shared: Sequence[Shared]) -> list[str]:
+def _changes(step: RowPair, shared: Sequence[Shared]) -> list[str]:
     """The changes of a row: first those of its layers, then those that follow from them."""
     inside = [each for each in step.changes if each.kind or each.what in {"layer", "inputs"}]
     own = [each for each in step.changes if each not in inside]
