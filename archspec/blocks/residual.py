@@ -37,7 +37,7 @@ class Residual(Block, kind="residual", main="filters"):
     width: Count | None = None
     """Channels of each group of the bottleneck's 3x3; by default `filters` over all groups."""
     shortcut: Literal["projection", "pad", "identity"] = "projection"
-    """Shortcut between unlike shapes: 1x1 convolution (option B), zero channels (A), or none."""
+    """Shortcut of unlike shapes: 1x1 convolution (option B), zero channels (A), or an error."""
     subsample: Literal["stride", "average"] = "stride"
     """Way in which a `pad` shortcut shrinks its input: take every stride-th place, or average."""
     order: Order = "conv-norm-act"
