@@ -166,7 +166,7 @@ def test_counting_takes_no_more_memory_for_more_images():
         (sure([0, 1], 3), sure([0, 1], 3), r"labels of shape \(2, 3\)"),
         ([0, 3], sure([0, 1], 3), "labels from 0 to 3 are not all from 0 to 2"),
         ([-1, 1], sure([0, 1], 3), "labels from -1 to 1"),
-        ([0, 1], [[1, 0, 0], [np.nan, 0, 0]], "the prediction for image 2 holds infinity"),
+        ([0, 1], [[1, 0, 0], [np.nan, 0, 0]], "the prediction for image 2 is infinite or NaN"),
         ([0, 1], [[-4, 0, 9], [1, 0, 0]], "from -4 to 9 are not probabilities; .* logits"),
         (np.zeros(0, int), np.zeros((0, 3)), "there are no images to score"),
     ],

@@ -107,7 +107,7 @@ def fit(
 
 
 def resume(
-    home: str | PathLike[str],
+    run: str | PathLike[str],
     *,
     watchers: Sequence[Watcher] = (),
     hosts: Hosts = ALONE,
@@ -120,7 +120,7 @@ def resume(
     known that the run can resume.
 
     Args:
-        home: The run's folder, which each of several `hosts` must see.
+        run: The run's folder, which each of several `hosts` must see.
         watchers: Objects to notify of progress, each a `training.callbacks.Watcher`.
         hosts: The hosts that train together, each of which calls `resume`.
         recipe: Keys of the recipe that are to change: `epochs` (of the whole run), `devices`,
@@ -141,7 +141,7 @@ def resume(
         >>> len(archspec.resume("runs/lenet5-1", epochs=3).history)
         3
     """
-    home = Path(arguments.place("home", home))
+    home = Path(arguments.place("run", run))
     watchers = watchers if hosts.leads else ()
     with Interrupt().caught() as interrupt:
         if hosts.count > 1:
@@ -163,8 +163,8 @@ def resume(
                 for warning in (*point.warnings, *resuming.check(session, point, home)):
                     for watcher in watchers:
                         watcher.warns(warning)
-            run = _train(session, place, watchers, interrupt, point.checkpoint)
-    return _converged(run)
+            resumed = _train(session, place, watchers, interrupt, point.checkpoint)
+    return _converged(resumed)
 
 
 def _converged(run: Run) -> Run:
