@@ -24,11 +24,14 @@ from archspec.keras_model.matching import Extents, LayerGraph
 LayerConfig: TypeAlias = Mapping[str, Any]
 """A layer as a configuration describes it: `class_name`, `config`, perhaps `inbound_nodes`."""
 
+ShapedArray: TypeAlias = tuple[tuple[int, ...], Any]
+"""Shape and value of an array."""
+
 
 class Arrays(Protocol):
     """The arrays of a model's layers."""
 
-    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
+    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[ShapedArray]]:
         """Return shape and value of each array of each layer, in Keras's order."""
 
     def inside(self, layers: Sequence[LayerConfig], index: int) -> Arrays:
@@ -104,7 +107,7 @@ def _walk(
     layers = layers_of(model)
     if layers is None:
         raise UnfamiliarError(str(model.get("class_name")))
-    found = arrays.of(layers)
+    stored = arrays.of(layers)
     joins = _Joins(layers) if _is_joined(model) else _Chain(layers)
     made: dict[tuple[str, int], list[Hashable]] = {}
     for index, number, references in joins.calls():
@@ -113,7 +116,7 @@ def _walk(
         inputs = [made[reference.call][reference.output] for reference in references]
         if kind == "InputLayer":
             made[name, number] = [given]
-        elif number and (found[index] or layers_of(layer) is not None):
+        elif number and (stored[index] or layers_of(layer) is not None):
             raise UsageError(
                 f"`{assembly.model}` uses `{name}` more than once: a network that uses a layer "
                 "again cannot be matched"
@@ -126,29 +129,29 @@ def _walk(
             place = "/".join((*scope, name))
             key = (*scope, name, number)
             made[name, number] = [key]
-            assembly.add(_call(place, layer, found[index], assembly, inputs or [given], key))
+            assembly.add(_call(place, layer, stored[index], assembly, inputs or [given], key))
     return {name: made[end.call][end.output] for name, end in joins.outputs(model).items()}
 
 
 def _call(
     place: str,
     layer: LayerConfig,
-    found: Sequence[tuple[tuple[int, ...], Any]],
+    stored: Sequence[ShapedArray],
     assembly: Assembly,
     inputs: Sequence[Hashable],
     key: Hashable,
 ) -> LayerCall:
     kind, config = kind_of(layer), layer["config"]
     names = variable_names(kind, config)
-    if len(names) != len(found):
-        raise UnfamiliarError(f"{kind} with {len(found)} arrays of weights")
-    weights = [LayerArray(name, *array) for name, array in zip(names, found, strict=True)]
+    if len(names) != len(stored):
+        raise UnfamiliarError(f"{kind} with {len(stored)} arrays of weights")
+    weights = [LayerArray(name, *array) for name, array in zip(names, stored, strict=True)]
     shapes = [assembly.maker(each, place).shape for each in inputs]
-    kernel = kernel_shape(kind, config, shapes[0]) if found else None
-    if kernel is not None and None not in kernel and kernel != found[0][0]:
+    kernel = kernel_shape(kind, config, shapes[0]) if stored else None
+    if kernel is not None and None not in kernel and kernel != stored[0][0]:
         refuse(
             assembly.model,
-            f"`{place}` declares a kernel of {list(kernel)} and stores {list(found[0][0])}",
+            f"`{place}` declares a kernel of {list(kernel)} and stores {list(stored[0][0])}",
         )
     shape = output_shape(kind, config, shapes)
     return LayerCall(place, kind, config, weights, inputs, [key], shape)

@@ -184,7 +184,7 @@ def _inputs(model: Any, inputs: Any) -> NDArray[Any]:
         return np.random.default_rng(0).normal(size=size).astype(dtype)
     given = np.asarray(inputs, dtype)
     fits = given.ndim == 1 + len(extents) and all(
-        wanted in {None, found} for wanted, found in zip(extents, given.shape[1:], strict=True)
+        wanted in {None, extent} for wanted, extent in zip(extents, given.shape[1:], strict=True)
     )
     if not fits or not len(given):
         raise UsageError(f"`inputs` of {given.shape} are not images of {extents}, one or more")
@@ -225,8 +225,8 @@ def _largest_difference(
         batches = (x, x[:1])
         expected = [_finite(outputs, model) for outputs in map(runner(model), batches)]
         form.write(model, built)
-        found = map(form.open(model, built), batches)
-        return max(map(_difference, found, expected))
+        outputs = map(form.open(model, built), batches)
+        return max(map(_difference, outputs, expected))
     except (OSError, UsageError):
         raise
     except Exception as error:  # converters raise various types
@@ -245,13 +245,13 @@ def _finite(outputs: Outputs, model: Any) -> Outputs:
     return outputs
 
 
-def _difference(found: Outputs, expected: Outputs) -> float:
+def _difference(outputs: Outputs, expected: Outputs) -> float:
     import numpy as np  # noqa: PLC0415
 
-    if {name: y.shape for name, y in found.items()} != {n: y.shape for n, y in expected.items()}:
-        raise ValueError(f"its outputs are {', '.join(found)}, not {', '.join(expected)}")
+    if {name: y.shape for name, y in outputs.items()} != {n: y.shape for n, y in expected.items()}:
+        raise ValueError(f"its outputs are {', '.join(outputs)}, not {', '.join(expected)}")
     return max(
-        float(np.max(np.abs(found[name] - y)) / max(1.0, np.max(np.abs(y))))
+        float(np.max(np.abs(outputs[name] - y)) / max(1.0, np.max(np.abs(y))))
         for name, y in expected.items()
     )
 

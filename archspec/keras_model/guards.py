@@ -122,13 +122,13 @@ def check_hdf5(file: Any, stored: int, path: object) -> dict[str, tuple[int, ...
             return f"its groups are nested deeper than {MOST_GROUPS}"
         return None
 
-    def object_problem(name: str, held: Any) -> str | None:
+    def object_problem(name: str, item: Any) -> str | None:
         nonlocal total
-        if not isinstance(held, h5py.Dataset):
+        if not isinstance(item, h5py.Dataset):
             return None
-        total += held.id.get_storage_size()
-        shapes[name] = held.shape
-        return _dataset_problem(h5py, name, held)
+        total += item.id.get_storage_size()
+        shapes[name] = item.shape
+        return _dataset_problem(h5py, name, item)
 
     problem = file.id.links.visit(link_problem, info=True) or file.visititems(object_problem)
     if problem is None and total > stored:

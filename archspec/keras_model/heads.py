@@ -27,18 +27,18 @@ def heads(graph: LayerGraph) -> frozenset[int]:
     For each output, these are the layer that computes the classes from something else, and what
     follows it channel by channel, such as a norm.
     """
-    found: set[int] = set()
+    indices: set[int] = set()
     waiting = list(graph.outputs.values())
     while waiting:
         index = waiting.pop()
         node = graph.nodes[index]
-        if index in found or not (node.weights or node.sort in COMMUTATIVE):
+        if index in indices or not (node.weights or node.sort in COMMUTATIVE):
             continue
-        found.add(index)
+        indices.add(index)
         if all(len(weight.shape) < 2 for weight in node.weights):  # it keeps the channels apart
             classes = node.shape[-1]
             waiting += [i for i in node.inputs if graph.nodes[i].shape[-1] == classes]
-    return frozenset(found)
+    return frozenset(indices)
 
 
 def head_layers(graph: LayerGraph) -> dict[str, int]:

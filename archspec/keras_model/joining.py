@@ -8,7 +8,7 @@ from typing import Any
 
 from archspec.errors import UsageError
 from archspec.keras_model.assembly import CONSTANTS, LayerArray, LayerCall, assembly, unknown
-from archspec.keras_model.description import Arrays, LayerConfig, described, name_of
+from archspec.keras_model.description import Arrays, LayerConfig, ShapedArray, described, name_of
 from archspec.keras_model.kerasconfig import UnfamiliarError
 from archspec.keras_model.matching import LayerGraph
 
@@ -84,11 +84,11 @@ class _InMemory:
     def __init__(self, model: Any) -> None:
         self._layers = {layer.name: layer for layer in model.layers}
 
-    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
-        found = [self._layers.get(name_of(layer)) for layer in layers]
+    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[ShapedArray]]:
+        inner = [self._layers.get(name_of(layer)) for layer in layers]
         return [
             [(tuple(w.shape), w) for w in layer.weights] if layer is not None else []
-            for layer in found
+            for layer in inner
         ]
 
     def inside(self, layers: Sequence[LayerConfig], index: int) -> Arrays:

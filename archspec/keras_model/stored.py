@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from archspec.keras_model.description import Arrays, LayerConfig, layers_of, name_of
+from archspec.keras_model.description import Arrays, LayerConfig, ShapedArray, layers_of, name_of
 from archspec.keras_model.kerasconfig import UnfamiliarError, kind_of, variable_names
 from archspec.keras_model.modelfile import LAYERS, ModelFile, names_in
 
@@ -45,7 +45,7 @@ class _ByName:
     def __init__(self, group: Any) -> None:
         self._group = group
 
-    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
+    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[ShapedArray]]:
         return [
             [] if layers_of(layer) is not None else _shaped(self._datasets(name_of(layer)).values())
             for layer in layers
@@ -67,7 +67,7 @@ class _Flat:
     def __init__(self, datasets: dict[str, Any]) -> None:
         self._datasets = datasets
 
-    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
+    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[ShapedArray]]:
         owners = [(f"/{place}".rpartition("/")[0], data) for place, data in self._datasets.items()]
         return [
             _shaped([data for owner, data in owners if owner.endswith(f"/{name_of(layer)}")])
@@ -87,8 +87,8 @@ class _ByPlace:
     def __init__(self, group: Any) -> None:
         self._group = group
 
-    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[tuple[tuple[int, ...], Any]]]:
-        found: list[list[tuple[tuple[int, ...], Any]]] = [[] for _ in layers]
+    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[ShapedArray]]:
+        arrays: list[list[ShapedArray]] = [[] for _ in layers]
         owners: dict[str, list[int]] = {}
         for index, layer in enumerate(layers):
             if variable_names(kind_of(layer), layer["config"]) and layers_of(layer) is None:
@@ -98,8 +98,8 @@ class _ByPlace:
             if len(groups) != len(indices):
                 raise UnfamiliarError(f"{len(groups)} of {len(indices)} layers `{kind}`")
             for index, group in zip(indices, groups, strict=True):
-                found[index] = _shaped(_variables(group))
-        return found
+                arrays[index] = _shaped(_variables(group))
+        return arrays
 
     def inside(self, layers: Sequence[LayerConfig], index: int) -> Arrays:
         kind = _snake(kind_of(layers[index]))
@@ -110,7 +110,7 @@ class _ByPlace:
         return _ByPlace(_container(groups[before]))
 
 
-def _shaped(datasets: Any) -> list[tuple[tuple[int, ...], Any]]:
+def _shaped(datasets: Any) -> list[ShapedArray]:
     return [(tuple(data.shape), data) for data in datasets]
 
 
@@ -135,8 +135,12 @@ def _number(place: str) -> int:
 
 def _variables(group: Any) -> list[Any]:
     """Return a layer's arrays, which have the names 0, 1, 2 and so on."""
-    held = group.get("vars", {})
-    return [held[place] for place in sorted(held, key=int)] if all(map(str.isdigit, held)) else []
+    variables = group.get("vars", {})
+    return (
+        [variables[place] for place in sorted(variables, key=int)]
+        if all(map(str.isdigit, variables))
+        else []
+    )
 
 
 def _snake(kind: str) -> str:

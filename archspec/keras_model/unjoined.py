@@ -111,10 +111,10 @@ def _by_name(graph: LayerGraph, items: Sequence[_Item]) -> dict[int, _Item] | No
     pairs = {index: named.get(name) for name, index in wanted.items()}
     for name in here:
         pairs[wanted[name]] = named[next(iter(there))]
-    found = {index: item for index, item in pairs.items() if item is not None}
-    if any(len(graph.nodes[index].weights) != len(item.arrays) for index, item in found.items()):
+    complete = {index: item for index, item in pairs.items() if item is not None}
+    if any(len(graph.nodes[index].weights) != len(item.arrays) for index, item in complete.items()):
         return None
-    return found
+    return complete
 
 
 def _by_order(graph: LayerGraph, items: Sequence[_Item]) -> dict[int, _Item]:
@@ -148,8 +148,8 @@ def _grouped(
         groups[signature].append(item)
     waiting = {signature: iter(group) for signature, group in groups.items()}
     pairs = {index: next(waiting.get(each, iter(())), None) for index, each in here.items()}
-    found = {index: item for index, item in pairs.items() if item is not None}
-    return found if len(found) == len(here) == len(there) else None
+    complete = {index: item for index, item in pairs.items() if item is not None}
+    return complete if len(complete) == len(here) == len(there) else None
 
 
 def _with_other_classes(

@@ -33,21 +33,21 @@ def places(spec: Spec) -> Iterator[None]:
     try:
         yield
     except RecipeError as error:
-        found = [
+        diagnostics = [
             problem.at(spec.source.span(("train", *path), key=problem.code == "unknown-key"))
             for path, problem in error.problems
         ]
-        raise spec_error(spec.source, found) from None
+        raise spec_error(spec.source, diagnostics) from None
 
 
 def problems(
     error: ValidationError, model: type[BaseModel], data: object
 ) -> list[tuple[KeyPath, Problem]]:
     """Return the problems of `data`, from the errors of its validation as a `model`."""
-    found: dict[KeyPath, Problem] = {}
+    by_path: dict[KeyPath, Problem] = {}
     for item in error.errors(include_url=False):
         path, owner, value = _place(item, model, data)
-        if any(other[: len(path)] == path for other in found):
+        if any(other[: len(path)] == path for other in by_path):
             continue  # a list is wrong because an item of it is
         label = ".".join(map(str, ("train", *path)))
         name = next((key for key in reversed(path) if isinstance(key, str)), "")
@@ -56,24 +56,24 @@ def problems(
                 key = str(path[-1])
                 hints: Mapping[str, str] = getattr(owner, "hints", {})
                 hint = hints.get(key) or key_hint(key, _keys(owner), what="keys")
-                found[path] = Problem("unknown-key", f"`{path[-1]}` is not a key here", help=hint)
+                by_path[path] = Problem("unknown-key", f"`{path[-1]}` is not a key here", help=hint)
             case "missing":
                 what = _expected(owner, name)
-                found[path] = Problem("missing", f"`{label}` is missing", help=f"it is {what}")
+                by_path[path] = Problem("missing", f"`{label}` is missing", help=f"it is {what}")
             case "value_error":
                 message = item["msg"].removeprefix("Value error, ")
-                found[path] = Problem("value", f"`{label}`: {message}")
+                by_path[path] = Problem("value", f"`{label}`: {message}")
             case "unknown_name":
                 words = item["ctx"]
-                found[path] = Problem("unknown-name", words["message"], help=words["help"])
+                by_path[path] = Problem("unknown-name", words["message"], help=words["help"])
             case kind:
                 code = "value" if kind.startswith(("greater", "less", "too_")) else "type"
                 what = _expected(owner, name)
                 if kind in {"model_type", "dict_type"} and isinstance(value, (str, int, float)):
                     what = "a mapping"
                 message = f"`{label}` must be {what}, not {show(value)}"
-                found[path] = Problem(code, message)
-    return list(found.items())
+                by_path[path] = Problem(code, message)
+    return list(by_path.items())
 
 
 def _keys(owner: type[BaseModel]) -> list[str]:
@@ -127,12 +127,12 @@ def _members(annotation: Any) -> list[Any]:
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:
     """Return the sections that a field holds, alone or in a list."""
-    found = []
+    sections = []
     for part in (annotation, *get_args(annotation)):
         inner = get_args(part)[0] if get_origin(part) is Annotated else part
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            found.append(inner)
-    return found
+            sections.append(inner)
+    return sections
 
 
 def _expected(owner: type[BaseModel], name: str) -> str:
