@@ -169,21 +169,6 @@ def test_a_gallery_is_a_page_its_pictures_and_their_values(tmp_path):
         gallery.save(tmp_path / "mine")
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"target": 7}, "has 3 classes, 0 to 2"),
-        ({"target": "cat"}, "has no such class"),
-        ({"layer": "x"}, "takes no argument `layer`"),
-        ({"batch": 0}, "`batch=0` must be a whole number"),
-        ({"seed": -1}, "`seed=-1`"),
-    ],
-)
-def test_wrong_arguments_are_named(wrong, message):
-    with pytest.raises(UsageError, match=message):
-        explain.saliency(linear(keras, (4, 4, 1)), images(1, (4, 4, 1)), normalize="none", **wrong)
-
-
 def test_weights_that_are_not_numbers_are_said():
     model = linear(keras, (4, 4, 1))
     model.get_layer("fc").set_weights([np.full((16, 3), np.nan, np.float32)])

@@ -20,6 +20,7 @@ from archspec.cli import main
 from archspec.errors import SpecError, UsageError
 from archspec.explain.method import arguments_of, takes_images
 from archspec.explain.study import Study
+from archspec.explain.subject import open_subject
 
 METHODS = list(explain.METHODS)
 OF_IMAGES = [name for name in METHODS if takes_images(getattr(explain, name.replace("-", "_")))]
@@ -196,6 +197,55 @@ def test_an_argument_that_it_does_not_take_is_named(name, keras):
         python(name, None, progres=3)
     with pytest.raises(UsageError, match="`progress=3` must be a function"):
         python(name, linear(keras, (4, 4, 1)), images(1, (4, 4, 1)), normalize="none", progress=3)
+
+
+WRONG = (
+    ("saliency", {"target": 7}, "has 3 classes, 0 to 2"),
+    ("saliency", {"target": "cat"}, "has no such class"),
+    ("saliency", {"layer": "x"}, "takes no argument `layer`"),
+    ("saliency", {"batch": 0}, "`batch=0` must be a whole number"),
+    ("saliency", {"seed": -1}, "`seed=-1`"),
+    ("filters", {"layer": "pool"}, "layer `pool` has no kernel: name a convolution"),
+    ("filters", {"layer": "cnv"}, "has no layer `cnv`"),
+    ("filters", {"scale": "unit"}, "`scale='unit'` must be one of filter, layer"),
+    ("filters", {"data": "digits"}, "`filters` takes no argument `data`"),
+    ("embed", {"perplexity": 12}, "must be less than the number of images, 12"),
+    ("embed", {"perplexity": 0.5}, "`perplexity=0.5` must be"),
+    ("embed", {"metric": "l1"}, "`metric='l1'` must be one of l2, cosine"),
+    ("embed", {"layer": "hiden"}, "has no layer `hiden`; did you mean `hidden`"),
+    ("deconvnet", {"unit": 1}, "name it with `layer=`"),
+    ("deconvnet", {"layer": "conv1", "unit": 6}, "has 6 units, 0 to 5"),
+    ("deconvnet", {"layer": "conv1", "target": 0}, "not both"),
+    ("faithfulness", {"method": "gradcam"}, "`method="),
+    ("faithfulness", {"check": "sanitty"}, "`check="),
+    ("faithfulness", {"fill": "grey"}, "raw pixel's value"),
+    ("faithfulness", {"draws": 1}, "`draws=1`"),
+    ("invariance", {"by": "shear"}, "`by='shear'` must be one of translation, rotation"),
+    ("invariance", {"translation": 8}, "moves all of an image of 8x8x1 out of sight"),
+    ("invariance", {"scale": 1.0}, r"`scale=1.0` must be from 1.01 to 100"),
+    ("invariance", {"rotation": float("nan")}, "a finite number"),
+    ("invariance", {"background": "grey"}, "black, white, edge or a number"),
+    ("maximize", {"target": "1", "layer": "out"}, "not both"),
+    ("maximize", {"unit": 1}, "name it with `layer=`"),
+    ("maximize", {"layer": "out", "unit": 3}, "out has 3 units, 0 to 2"),
+    ("maximize", {"jitter": 8}, "must be less than the image's extent, which is 8"),
+    ("maximize", {"start": "white"}, "`start='white'` must be one of noise, mean, grey"),
+    ("maximize", {"l2": -1}, "`l2=-1`"),
+    ("fool", {"epsilon": 2}, "`epsilon=2` must be from 1e-06 to 1"),
+    ("fool", {"target": "x"}, "has no such class"),
+)
+
+
+@pytest.fixture(scope="module")
+def small(keras):
+    return open_subject(relu_net(keras, (8, 8, 1)), normalize="unit")
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize(("name", "wrong", "message"), WRONG)
+def test_wrong_arguments_are_named(name, wrong, message, small):
+    with pytest.raises(UsageError, match=message):
+        python(name, small, images(12, (8, 8, 1)), **wrong)
 
 
 # Images

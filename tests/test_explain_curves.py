@@ -296,25 +296,6 @@ def test_ctrl_c_keeps_the_curves_that_are_done(tmp_path):
     assert (found.save(tmp_path / "out") / "rotation-curve.csv").exists()
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"by": "shear"}, "`by='shear'` must be one of translation, rotation"),
-        ({"translation": 8}, "moves all of an image of 8x8x1 out of sight"),
-        ({"translation": 0}, "`translation=0`"),
-        ({"scale": 1.0}, r"`scale=1.0` must be from 1.01 to 100"),
-        ({"rotation": float("nan")}, "a finite number"),
-        ({"steps": 10**9}, "`steps=1000000000` must be from 1 to 100"),
-        ({"background": "grey"}, "black, white, edge or a number"),
-    ],
-)
-def test_wrong_arguments_are_named(wrong, message):
-    with pytest.raises(UsageError, match=message):
-        explain.invariance(
-            linear(keras, (8, 8, 1)), images(1, (8, 8, 1)), normalize="none", **wrong
-        )
-
-
 # All that is cheap, on one page
 
 

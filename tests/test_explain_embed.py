@@ -242,22 +242,6 @@ def test_ctrl_c_amid_tsne_keeps_what_is_done(model, monkeypatch):
 
 
 @pytest.mark.keras
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"perplexity": 12}, "`perplexity=12` must be less than the number of images, 12"),
-        ({"perplexity": 0.5}, "`perplexity=0.5` must be"),
-        ({"k": 0}, "`k=0` must be"),
-        ({"metric": "l1"}, "`metric='l1'` must be one of l2, cosine"),
-        ({"layer": "hiden"}, "has no layer `hiden`; did you mean `hidden`"),
-    ],
-)
-def test_wrong_arguments_are_named(model, wrong, message):
-    with pytest.raises(UsageError, match=message):
-        explain.embed(model, images(12, (8, 8, 1)), normalize="unit", **wrong)
-
-
-@pytest.mark.keras
 def test_a_network_without_features_is_told_to_name_a_layer(keras):
     inputs = keras.Input((4,))
     linear = keras.Model(inputs, keras.layers.Dense(3)(inputs))

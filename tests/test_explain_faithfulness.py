@@ -219,18 +219,3 @@ def test_alike_means_of_the_same_order():
     assert map_trials.spearman(one, one[:, ::-1]) == pytest.approx(-1)
     assert map_trials.spearman(one, np.ones((1, 4))) == 0
     assert map_trials.spearman(np.ones((1, 4)), np.ones((1, 4))) == 1
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"method": "gradcam"}, "`method="),
-        ({"check": "sanitty"}, "`check="),
-        ({"fill": "grey"}, "raw pixel's value"),
-        ({"draws": 1}, "`draws=1`"),
-        ({"steps": 0}, "`steps=0`"),
-    ],
-)
-def test_what_is_wrong_is_said(wrong, message):
-    with pytest.raises(UsageError, match=message):
-        explain.faithfulness("no-such-run", **wrong)

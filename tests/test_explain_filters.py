@@ -192,22 +192,6 @@ def test_a_spec_needs_no_training_and_a_block_has_all_of_its_kernels():
     assert found.name == "c1-convolution"  # the convolution in it, not its activation
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"layer": "flat"}, "layer `flat` has no kernel: name a convolution"),
-        ({"layer": "cnv"}, "has no layer `cnv`"),
-        ({"scale": "unit"}, "`scale='unit'` must be one of filter, layer"),
-        ({"most": 0}, "`most=0`"),
-        ({"data": "digits"}, "`filters` takes no argument `data`"),
-    ],
-)
-def test_wrong_arguments_are_named(wrong, message):
-    model = model_of((6, 6, 1), LAYERS.Conv2D(2, 3, name="conv"), LAYERS.Flatten(name="flat"))
-    with pytest.raises(UsageError, match=message):
-        explain.filters(model, normalize="unit", **wrong)
-
-
 def test_a_network_without_kernels_says_so():
     with pytest.raises(UsageError, match="no convolution and no fully connected layer"):
         explain.filters(model_of((6, 6, 1), LAYERS.MaxPooling2D()), normalize="unit")

@@ -169,23 +169,6 @@ def test_only_what_is_on_the_way_counts():
     assert notes[1].endswith("keep their plain gradient: first (tanh), leaky (leaky_relu)")
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"unit": 1}, "name it with `layer=`"),
-        ({"layer": "conv1", "unit": 6}, "has 6 units, 0 to 5"),
-        ({"layer": "conv1", "target": 0}, "not both"),
-        ({"layer": "conv1", "units": 0}, "`units=0`"),
-        ({"layer": "nothing"}, "has no layer `nothing`"),
-    ],
-)
-def test_what_is_wrong_is_said(wrong, message):
-    with pytest.raises(UsageError, match=message):
-        explain.deconvnet(
-            relu_net(keras, (8, 8, 1)), images(1, (8, 8, 1)), normalize="none", **wrong
-        )
-
-
 def test_a_unit_that_nothing_excites_is_said():
     model = of_one_layer()
     kernel, bias = model.get_layer("conv").get_weights()

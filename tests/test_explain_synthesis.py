@@ -6,7 +6,6 @@ from support.networks import images, linear
 
 import archspec
 from archspec import explain
-from archspec.errors import UsageError
 from archspec.explain.image_search import FLAT, total_variation
 
 keras = pytest.importorskip("keras")
@@ -153,24 +152,6 @@ def test_features_that_are_0_are_said():
     assert "conv has no features, all are 0" in found[0].summary
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"target": "1", "layer": "fc"}, "not both"),
-        ({"unit": 1}, "name it with `layer=`"),
-        ({"layer": "fc", "unit": 3}, "fc has 3 units, 0 to 2"),
-        ({"layer": "fd"}, "has no layer `fd`"),
-        ({"target": "x"}, "has no such class"),
-        ({"jitter": 4}, "`jitter=4` must be less than the image's extent, which is 4"),
-        ({"start": "white"}, "`start='white'` must be one of noise, mean, grey"),
-        ({"l2": -1}, "`l2=-1`"),
-    ],
-)
-def test_wrong_arguments_of_maximize_are_named(wrong, message):
-    with pytest.raises(UsageError, match=message):
-        explain.maximize(linear(keras, (4, 5, 1)), normalize="none", **wrong)
-
-
 LEVEL = 1 / 255
 """The smallest change that a file of 8 bits holds, as a share of the range."""
 
@@ -282,16 +263,3 @@ def test_along_the_curve_the_attack_beats_random_signs():
     assert attacked[-1][1] == 0
     assert random[-1][1] > 0.5
     assert [row[1] for row in table.rows][-1] == pytest.approx(20)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"epsilon": 2}, "`epsilon=2` must be from 1e-06 to 1"),
-        ({"steps": 0}, "`steps=0`"),
-        ({"target": "x"}, "has no such class"),
-    ],
-)
-def test_wrong_arguments_of_fool_are_named(wrong, message):
-    with pytest.raises(UsageError, match=message):
-        explain.fool(two_classes()[0], grey(), **RAW, **wrong)
