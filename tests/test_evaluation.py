@@ -444,7 +444,7 @@ REFUSED = [
     ("evaluate begun", "begun holds no trained model"),
     ("evaluate damaged", "data.json is damaged"),
     ("evaluate one one", "one is given twice"),
-    ("evaluate one half", "one tells 10 classes apart and half 5"),
+    ("evaluate one half", "one has 10 classes and half 5"),
     ("evaluate one --data nothing", "`--data nothing`: there is no such source"),
     ("evaluate one --data mnits", "did you mean `mnist`?"),
     ("evaluate one --data folder", "`--data folder` needs a path"),
@@ -498,7 +498,7 @@ def test_a_wrong_wish_is_refused(here, monkeypatch, line, said):
         ("predict map.keras a.npy --normalize unit", "does not output one number for each"),
         ("predict torn.keras a.npy --normalize unit", "damaged, or something else"),
         ("predict bare.keras a.npy --normalize torch", "torch` is for 3 channels"),
-        ("predict one --with flat.keras a.npy --normalize unit", "tells 4 classes apart, not 10"),
+        ("predict one --with flat.keras a.npy --normalize unit", "has 4 classes, not 10"),
         ("evaluate flat.keras --normalize unit --data digits", "do not fit an input of"),
     ],
 )

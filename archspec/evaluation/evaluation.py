@@ -166,9 +166,7 @@ def evaluate(
         arguments.one_of("part", part, parts)
     if data is not None:
         arguments.place("data", data)
-    check_numbers(batch, top, white)
-    arguments.flag("flip", flip)
-    check_passes(mc_dropout, seed)
+    check_options(batch, top, white, flip, mc_dropout, seed)
     chosen = trained.find(runs, normalize)
     choice = heldout.choose(chosen, data)
     if white is not None and choice.recipe.source != "arrays":
@@ -180,14 +178,11 @@ def evaluate(
             choice, known.name, known.class_names, known.input_shape
         )
         _check_top(top, len(known.class_names))
-    networks = [trained.load(each, normalize) for each in chosen]
-    if mc_dropout is not None:
-        networks = [each.with_dropout(mc_dropout, seed or 0) for each in networks]
+    networks = trained.load_together(chosen, normalize, flip=flip, mc_dropout=mc_dropout, seed=seed)
     if not known:
         shape = networks[0].input_shape
         recipe = heldout.with_known_classes(choice, chosen[0].name, None, shape)
         _check_top(top, networks[0].classes)
-    trained.check_together(networks, flip=flip)
     images = heldout.load(networks, choice, recipe, part=part, white=white)
     size = batch_of(batch, chosen, len(images.indices))
     results, ensemble = _judge(networks, images, size, (top,) if top else TOP, flip, progress)
@@ -202,19 +197,21 @@ def batch_of(given: int | None, chosen: Sequence[Trained], count: int) -> int:
     return min(given or (recipes[0].batch if recipes else BATCH), count)
 
 
-def check_numbers(batch: int | None, top: int | None, white: float | None) -> None:
-    """Raise `UsageError` for an invalid number."""
-    for name, number in (("batch", batch), ("top", top)):
+def check_options(
+    batch: int | None,
+    top: int | None,
+    white: float | None,
+    flip: bool,
+    mc_dropout: int | None,
+    seed: int | None,
+) -> None:
+    """Raise `UsageError` for an invalid option that `evaluate` and `predict` share."""
+    for name, number in (("batch", batch), ("top", top), ("mc_dropout", mc_dropout)):
         if number is not None:
             arguments.whole(name, number)
     if white is not None:
         arguments.finite("white", white)
-
-
-def check_passes(mc_dropout: int | None, seed: int | None) -> None:
-    """Raise `UsageError` for an invalid number of passes with dropout, or an invalid seed."""
-    if mc_dropout is not None:
-        arguments.whole("mc_dropout", mc_dropout)
+    arguments.flag("flip", flip)
     if seed is not None:
         arguments.whole("seed", seed, least=0)
         if mc_dropout is None:

@@ -198,7 +198,7 @@ def load(
     class_names = networks[0].trained.class_names or data.class_names
     if networks[0].classes != len(class_names):
         raise UsageError(
-            f"{networks[0].name} tells {networks[0].classes} classes apart, and {data.name} has "
+            f"{networks[0].name} has {networks[0].classes} classes, and {data.name} has "
             f"{len(class_names)}"
         )
     labels = data.examples.labels

@@ -17,7 +17,7 @@ from archspec.data.values import Range
 from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.evaluation import trained
-from archspec.evaluation.evaluation import ProgressCallback, check_numbers, check_passes
+from archspec.evaluation.evaluation import ProgressCallback, check_options
 from archspec.evaluation.inference import ahead
 from archspec.evaluation.trained import LoadedNetwork, RunSource
 from archspec.ops.shape import Shape
@@ -166,9 +166,7 @@ def predict(
         >>> len(predictions), len(predictions[0].guesses)
         (2, 3)
     """
-    check_numbers(batch, top, white)
-    arguments.flag("flip", flip)
-    check_passes(mc_dropout, seed)
+    check_options(batch, top, white, flip, mc_dropout, seed)
     if not hasattr(images, "__len__") and not isinstance(images, os.PathLike):
         raise arguments.wrong("images", images, "a path, a list of paths, or an array")
     chosen = trained.find(runs, normalize)
@@ -176,10 +174,7 @@ def predict(
         images = [images]
     if len(images) == 0:
         raise UsageError("there is no image: name files, folders, or .npy and .npz arrays")
-    networks = [trained.load(each, normalize) for each in chosen]
-    if mc_dropout is not None:
-        networks = [each.with_dropout(mc_dropout, seed or 0) for each in networks]
-    trained.check_together(networks, flip=flip)
+    networks = trained.load_together(chosen, normalize, flip=flip, mc_dropout=mc_dropout, seed=seed)
     chunks = newimages.chunks(images, networks[0].input_shape, batch)
     if white is not None and all(chunk.extremes is None for chunk in chunks):
         raise UsageError("`white=` is for arrays; the white of image files is known")

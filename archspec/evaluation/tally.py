@@ -131,7 +131,7 @@ def measure(
     logits: bool = False,
     top: Sequence[int] = TOP,
 ) -> Scores:
-    """Scores of (images, classes) predictions, which are probabilities unless `logits` is said."""
+    """Scores of (images, classes) predictions, which are probabilities or with `logits`, logits."""
     tally = Tally(classes, logits=logits, top=top)
     tally.add(labels, predictions)
     return tally.scores()

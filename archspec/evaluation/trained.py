@@ -178,8 +178,7 @@ def _check_same_classes(one: Trained, other: Trained) -> None:
     else:
         apart = "they are in another order"
     raise UsageError(
-        f"{one.name} tells {len(here)} classes apart and {other.name} {len(there)}, "
-        f"which differ: {apart}"
+        f"{one.name} has {len(here)} classes and {other.name} {len(there)}, which differ: {apart}"
     )
 
 
@@ -334,11 +333,11 @@ def of_model(
     if len(outputs) > 1 and not (isinstance(model.output, dict) and "output" in model.output):
         raise UsageError(f"{trained.name} has {len(outputs)} outputs, and none is called `output`")
     output = tuple(main_output(model).shape[1:])
-    tells = len(output) == 1 and output[0] is not None and output[0] >= 2
-    classes = output[0] if tells else 0
+    is_classifier = len(output) == 1 and output[0] is not None and output[0] >= 2
+    classes = output[0] if is_classifier else 0
     names = trained.class_names
     if names is not None and classes and len(names) != classes:
-        raise UsageError(f"{trained.name} tells {classes} classes apart, not {len(names)}")
+        raise UsageError(f"{trained.name} has {classes} classes, not {len(names)}")
     shape = Shape(shapes[0])
     prepared = trained.preprocessing or _fixed(trained.name, normalize or "none", shape)
     return LoadedNetwork(trained, keras, model, shape, prepared, classes)
@@ -348,20 +347,36 @@ def _is_not_of_tracing(record: logging.LogRecord) -> bool:
     return "triggered tf.function retracing" not in record.getMessage()
 
 
-def check_together(networks: Sequence[LoadedNetwork], *, flip: bool) -> None:
-    """Raise `UsageError` if networks cannot predict together, or not for mirror images."""
+def load_together(
+    chosen: Sequence[Trained],
+    normalize: str | None,
+    *,
+    flip: bool,
+    mc_dropout: int | None,
+    seed: int | None,
+) -> list[LoadedNetwork]:
+    """Load networks that are to predict together.
+
+    Raises:
+        UsageError: One of them cannot be loaded, or they cannot predict together, or not for
+            mirror images with `flip`, or not with `mc_dropout` passes.
+
+    """
+    networks = [load(each, normalize) for each in chosen]
+    if mc_dropout is not None:
+        networks = [each.with_dropout(mc_dropout, seed or 0) for each in networks]
     first = networks[0]
     for network in networks:
         if network.classes != first.classes:
             raise UsageError(
-                f"{first.name} tells {first.classes} classes apart and {network.name} "
-                f"{network.classes}"
+                f"{first.name} has {first.classes} classes and {network.name} {network.classes}"
             )
         if flip and network.input_shape.rank != 2:
             raise UsageError(
                 f"`flip=True` mirrors images of height and width; {network.name} takes "
                 f"{network.input_shape}"
             )
+    return networks
 
 
 def _fixed(name: str, how: str, shape: Shape) -> Preprocessing:

@@ -74,7 +74,7 @@ class Gaussian:
             std = -1.0
         if name != "normal" or not 0 <= std < float("inf"):
             near = next((ours for word, ours in _CALLED.items() if text.startswith(word)), None)
-            known = f"there are {KERAS}, {', '.join(SCALES)}, and normal:STD, such as normal:0.01"
+            known = f"write {KERAS}, {', '.join(SCALES)}, or normal:STD, such as normal:0.01"
             hint = f"did you mean `{near}`?" if near else known
             raise UsageError(f"there is no initialiser `{text}`; {hint}")
         return cls(std * std, per_input=False)
