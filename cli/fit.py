@@ -159,7 +159,7 @@ def command(
     archspec fit lenet5 --from runs/lenet5-1 --freeze s4 --unfreeze 5:none:1e-4
     archspec fit --resume runs/lenet5-2
     """
-    from archspec.training import fit as training
+    import archspec
 
     recipe = _recipe(**options)
     hosts = _hosts(hosts_count, hosts_index, hosts_coordinator)
@@ -169,7 +169,7 @@ def command(
         _check_alone(spec, variant, settings, out, find_lr)
         with watching(quiet, form == "json") as watchers:
             run = _outcome(
-                lambda: training.resume(resume, watchers=watchers, hosts=hosts, **recipe)
+                lambda: archspec.resume(resume, watchers=watchers, hosts=hosts, **recipe)
             )
     else:
         if spec is None:
@@ -185,7 +185,7 @@ def command(
             return
         with watching(quiet, form == "json") as watchers:
             run = _outcome(
-                lambda: training.fit(network, out=out, watchers=watchers, hosts=hosts, **recipe)
+                lambda: archspec.fit(network, out=out, watchers=watchers, hosts=hosts, **recipe)
             )
     if hosts.leads and form == "text":
         echo(spelled(str(run)))
