@@ -133,7 +133,7 @@ def test_predictions_show_how_far_the_passes_disagree(home, tmp_path):
 
 
 def test_a_network_without_dropout_is_refused(home):
-    with pytest.raises(UsageError, match=r"none has no dropout, so each of the `mc_dropout=`"):
+    with pytest.raises(UsageError, match=r"none has no dropout, so all of the `mc_dropout=`"):
         archspec.evaluate(home / "none", mc_dropout=3)
 
 
