@@ -175,7 +175,7 @@ def test_an_archive_is_read_only_as_far_as_it_holds_plain_files(tmp_path):
         fails("webdataset", linked(tmp_path / "a.tar", kind), "not a regular file, but a link")
 
 
-def test_a_damaged_archive_is_said_to_be_one(tmp_path, monkeypatch):
+def test_a_damaged_archive_is_named(tmp_path, monkeypatch):
     path = shard(tmp_path / "a.tar", *samples("a", "b"))
     whole = path.read_bytes()
     huge = bytearray(whole[:512])
@@ -200,7 +200,7 @@ def test_a_damaged_archive_is_said_to_be_one(tmp_path, monkeypatch):
     fails("webdataset", path, "is damaged: it")
 
 
-def test_a_shard_that_becomes_shorter_is_said_to_be_damaged(tmp_path):
+def test_a_shard_that_becomes_shorter_is_named(tmp_path):
     path = shard(tmp_path / "a.tar", *samples("a", "b"))
     data = dataset.load(
         DataRecipe(source="webdataset", path=str(path), validation=0, test=0, cache=False), GREY
@@ -284,7 +284,7 @@ def test_a_wrong_idx_file_is_named(tmp_path, name, content, words):
     fails("mnist", tmp_path, words)
 
 
-def test_a_header_that_promises_more_than_memory_holds_is_not_believed(tmp_path):
+def test_a_header_that_claims_more_than_fits_into_memory_is_refused(tmp_path):
     published(tmp_path)
     header = struct.pack(">HBB3I", 0, 8, 3, 2**31, 28, 28)
     (tmp_path / "train-images-idx3-ubyte").write_bytes(header)
@@ -307,7 +307,7 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
 
 
 def cifar(name: str) -> dict[str, bytes]:
-    """The files of the binary version, with an image each."""
+    """The files of the binary version, with one image in each."""
     files = {f"data_batch_{i}.bin": i - 1 for i in range(1, 6)} | {"test_batch.bin": 5}
     if name == "cifar100":
         files = {"train.bin": 0, "test.bin": 5}

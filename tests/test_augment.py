@@ -25,7 +25,7 @@ from archspec.element import field_docs
 from archspec.ops.shape import Shape
 
 NEEDED = {"color_jitter": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.5}}
-"""What cannot be left out."""
+"""Arguments that cannot be left out."""
 
 WHOLE = {"horizontal_flip", "vertical_flip", "random_crop", "shift", "random_erasing", "cutmix"}
 """Names of those that compute no new values: bytes stay bytes."""
@@ -50,7 +50,7 @@ def batch(count=64, shape=(12, 9, 3), dtype=np.uint8, classes=5):
 
 
 def in_range(images, limits: Range):
-    """The same pictures as bytes have, with other values of black and white."""
+    """The pictures of an array of bytes, with other values of black and white."""
     return (images / 255 * limits.span + limits.black).astype(np.float32)
 
 
@@ -122,7 +122,7 @@ def test_values_stay_between_black_and_white(name, limits):
 @every
 @ranges
 def test_the_same_pictures_are_augmented_alike_in_any_range(name, limits):
-    """No value is cut off that is none beyond black and white, and black is what fills."""
+    """Values are clipped only beyond black and white, and filled with black."""
     images, labels = batch()
     bytes_, mixed = apply(one(name), images.astype(np.float32), labels)
     changed, labels = apply(one(name), in_range(images, limits), labels, limits=limits)
@@ -444,7 +444,7 @@ def test_noise_in_place_of_a_rectangle_is_even_from_black_to_white(dtype, scale)
 
 
 def coloured(count=32, classes=4, extent=(9, 7)):
-    """Images whose every pixel says the class: its channel is 1."""
+    """Images whose pixels show the class: its channel is 1."""
     labels = np.eye(classes, dtype=np.float32)[np.random.default_rng(2).integers(0, classes, count)]
     return np.tile(labels[:, np.newaxis, np.newaxis], (1, *extent, 1)), labels
 

@@ -72,7 +72,7 @@ def per_class(part, labels=SMALL):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_shares_are_met_in_total_and_small_classes_take_turns(seed):
-    """Rounded apart, all six validation images were of the large class."""
+    """Rounding each class apart would take all validation images from the large class."""
     train, validation, test = map(per_class, split(SMALL, seed=seed))
     assert (train.sum(), validation.sum(), test.sum()) == (59, 8, 17)
     assert (train[0], validation[0], test[0]) == (42, 6, 12)
@@ -95,7 +95,7 @@ def test_one_image_of_each_class_is_left_to_train_on(seed, options):
 
 
 def test_rule_1_rounds_each_class_by_itself():
-    """As runs of archspec 0.1.0 were split, so that they are judged on what they held out."""
+    """Runs of archspec 0.1.0 were split so, and are evaluated on what they held out."""
     train, validation, test = splitting.split(SMALL, DataRecipe(), rule=1)
     assert [per_class(part).tolist() for part in (validation, test)] == [
         [6, 0, 0, 0, 0, 0, 0],
@@ -185,7 +185,7 @@ def test_digits_are_resized_standardised_and_repeated_for_three_channels():
 
 @pytest.fixture
 def arrays(tmp_path):
-    """Writes images and labels to a file; gives a recipe for it."""
+    """A function that writes images and labels to a file, and returns a recipe for it."""
 
     def write(images, labels, **options) -> DataRecipe:
         np.savez(tmp_path / "data.npz", x=images, y=labels)
@@ -200,7 +200,7 @@ def noise(count: int, *shape: int) -> np.ndarray:
 
 @pytest.fixture
 def folder(tmp_path):
-    """Forty pictures of two kinds, dark and light, each of a level of its own."""
+    """Forty pictures of two classes, dark and light, each of a different level."""
     for number in range(40):
         name = tmp_path / ("dark" if number < 20 else "light") / f"{number:02}.png"
         name.parent.mkdir(exist_ok=True)
@@ -302,7 +302,7 @@ def test_one_line_names_the_classes_of_which_nothing_is_held_out(arrays):
 
 @pytest.fixture
 def copied(arrays):
-    """Twenty pictures in two classes, of which the first of a class is there twice, or in both."""
+    """A function that writes pictures of two classes with a copy in one class, or in both."""
 
     def write(*, both: bool, **options) -> DataRecipe:
         images = noise(40, 2, 2, 1)
@@ -316,7 +316,7 @@ def copied(arrays):
 
 
 def seeds_of(recipe: DataRecipe, *, apart: bool) -> DataRecipe:
-    """The recipe with a seed by which the images 0 and 2 are, or are not, in different parts."""
+    """Return the recipe with a seed that puts the images 0 and 2 into different parts, or not."""
     for seed in range(50):
         chosen = recipe.model_copy(update={"seed": seed, "duplicates": "warn"})
         held_out = dataset.load(chosen, Shape((2, 2, 1))).test.indices
@@ -325,7 +325,7 @@ def seeds_of(recipe: DataRecipe, *, apart: bool) -> DataRecipe:
     raise AssertionError
 
 
-def test_copies_in_two_parts_are_said_and_named(copied):
+def test_copies_in_two_parts_are_named(copied):
     loaded = dataset.load(seeds_of(copied(both=False), apart=True), Shape((2, 2, 1)))
     assert (loaded.copies.in_parts, loaded.copies.in_classes) == (1, 0)
     assert loaded.copies.images == (("image 0", "image 2"),)
@@ -364,7 +364,7 @@ def test_of_a_picture_in_two_classes_nothing_is_kept(copied):
 
 @pytest.mark.parametrize("whole", [True, False], ids=["read whole", "read at the ends"])
 def test_files_are_copies_where_all_their_bytes_are_the_same(folder, monkeypatch, whole):
-    """Also where no more than the ends of files were read at first."""
+    """Also if only the ends of files were read at first."""
     if not whole:
         monkeypatch.setattr(inspection, "MOST_DIGESTED_BYTES", 1_000)
         monkeypatch.setattr(inspection, "ENDS_BYTES", 16)
@@ -377,7 +377,7 @@ def test_files_are_copies_where_all_their_bytes_are_the_same(folder, monkeypatch
 
 @pytest.mark.parametrize("most", [2**25, 0], ids=["soon decoded", "many"])
 def test_files_of_other_bytes_are_copies_where_their_pixels_are_the_same(folder, monkeypatch, most):
-    """As a picture saved in two formats, or with other metadata; if that is soon found out."""
+    """A picture may be saved in two formats, or with other metadata; many are not compared."""
     monkeypatch.setattr(duplicates, "MOST_DECODED", most)
     Image.fromarray(noise(8, 8, 3).astype(np.uint8)).save(folder / "dark" / "a.jpg")
     Image.open(folder / "dark" / "a.jpg").save(folder / "light" / "a.bmp")
@@ -393,7 +393,7 @@ def test_files_of_other_bytes_are_copies_where_their_pixels_are_the_same(folder,
 
 
 def test_images_of_a_group_go_to_one_part(folder):
-    """Of a folder by what a pattern finds in the names of files, within the folder."""
+    """A pattern finds the group in the names of files, within the folder."""
     for path in sorted(folder.rglob("*.png")):
         path.rename(path.with_name(f"patient{int(path.stem) % 10}_{path.stem}.png"))
     loaded = dataset.load(a_folder(folder, group=r"(patient\d+)_"), Shape((4, 4, 1)))
@@ -449,7 +449,7 @@ def test_a_group_in_two_parts_of_data_that_come_split_is_refused(tmp_path):
         ("x" * 300, "has 300 characters, of at most 200"),
     ],
 )
-def test_a_pattern_that_could_take_for_ever_is_refused(pattern, message):
+def test_a_pattern_that_might_never_end_is_refused(pattern, message):
     with pytest.raises(ValidationError, match=re.escape(message)):
         assert DataRecipe(source="folder", path="photos", group=pattern).group == pattern
 
@@ -695,7 +695,7 @@ def test_the_extremes_of_an_array_are_found_in_any_of_its_chunks(monkeypatch):
 
 
 def test_digits_in_a_file_have_the_white_of_the_source(arrays):
-    """And so what is normalised and augmented by it is the same."""
+    """Normalisation and augmentations are then the same for both."""
     source = dataset.load(DataRecipe(normalize="unit"), Shape((8, 8, 1)))
     images = source.train.pixels.read(np.arange(1797))
     recipe = arrays(images.astype(np.uint8), np.tile(np.arange(10), 180)[:1797], normalize="unit")
@@ -823,7 +823,7 @@ def test_a_file_is_decoded_once_if_it_is_kept(folder, monkeypatch):
 
 
 def damaged_within(root: Path) -> str:
-    """A file that ends as it should, and is broken in the middle."""
+    """Damage a file in its middle, not at its end; return its path."""
     path = root / "dark" / "07.png"
     content = path.read_bytes()
     middle = content.index(b"IDAT") + 8

@@ -1,4 +1,4 @@
-"""Pictures of 16 bits train, are judged and are answered as arrays of the same values are."""
+"""Files of 16 bits train, evaluate and predict as arrays of the same values do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ train:
   data: {validation: 0.2, test: 0.2}
 """
 LEVELS = {"bone": 1130, "water": 1040}
-"""What a scanner makes of two things: 90 of 65,536 levels apart, and noise of 8."""
+"""Levels of two materials in a scan: 90 of 65,536 apart, with noise of 8."""
 
 
 def scans() -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +47,7 @@ def scans() -> tuple[np.ndarray, np.ndarray]:
 
 
 def a_folder(root: Path) -> Path:
-    """Every other file a TIFF, the rest PNGs."""
+    """A folder of scans, alternately TIFFs and PNGs."""
     images, names = scans()
     for number, (image, name) in enumerate(zip(images[..., np.newaxis], names, strict=True)):
         (root / name).mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def test_files_train_as_an_array_of_their_values_does(trained):
 
 
 @pytest.mark.keras
-def test_a_run_says_the_depth_and_the_values_that_it_found(trained):
+def test_a_run_records_the_depth_and_the_values(trained):
     for run in (trained.files, trained.read):
         record = json.loads((Path(run.folder) / "data.json").read_text(encoding="utf-8"))
         values = record["values"]
@@ -106,7 +106,7 @@ def test_a_run_says_the_depth_and_the_values_that_it_found(trained):
 
 
 @pytest.mark.keras
-def test_files_are_judged_and_answered_as_they_were_trained_on(trained):
+def test_files_are_evaluated_and_predicted_as_they_were_trained_on(trained):
     assert archspec.evaluate(trained.files.folder).result.scores.accuracy == 1
     for place in (trained.files.folder, trained.array.folder):
         for answer in archspec.predict(place, trained.folder):
@@ -137,7 +137,7 @@ def test_a_pipe_is_read_once_for_all_networks(trained, tmp_path):
     assert "bone" in result.output.splitlines()[-1]
 
 
-def test_values_that_use_little_of_their_range_are_told_what_to_write(tmp_path):
+def test_values_that_use_little_of_their_range_get_a_note(tmp_path):
     folder = a_folder(tmp_path / "scans")
     recipe = DataRecipe(source="folder", path=str(folder), normalize="unit")
     (note,) = dataset.observed(dataset.load(recipe, Shape((8, 8, 1))), "unit").notes
@@ -153,7 +153,7 @@ def test_values_that_use_little_of_their_range_are_told_what_to_write(tmp_path):
     assert dataset.observed(dataset.load(recipe, Shape((8, 8, 1))), "unit").notes == ()
 
 
-def test_images_of_a_single_value_are_said_to_be_alike(tmp_path):
+def test_images_of_a_single_value_get_a_note(tmp_path):
     path = tmp_path / "data.npz"
     np.savez(path, x=np.full((40, 8, 8, 1), 1040, np.uint16), y=np.tile([0, 1], 20))
     recipe = DataRecipe(source="arrays", path=str(path))

@@ -26,7 +26,7 @@ def feed() -> Feed:
 
 
 def batches_of(feed: Feed, backend: str, **options):
-    """The batches as Keras on a backend takes them: a feed asks Keras for no more than this."""
+    """Batches in the form for Keras on a backend; a feed uses no more of Keras than this."""
     utils = load_keras().utils if backend != "tensorflow" else None
     keras = SimpleNamespace(backend=SimpleNamespace(backend=lambda: backend), utils=utils)
     return feed.for_keras(keras, **options)

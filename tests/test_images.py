@@ -122,7 +122,7 @@ def palette() -> bytes:
 
 
 def clear() -> bytes:
-    """Red, half of it transparent, and black that is not there at all."""
+    """Red, half transparent red, and fully transparent black."""
     return encoded(np.array([[(*RED, 255), (*RED, 128), (0, 0, 0, 0)]], np.uint8))
 
 
@@ -286,7 +286,7 @@ def test_without_opencv_deep_colour_is_refused_and_grey_is_read(monkeypatch, con
 
 
 def grey_key(bits: int) -> tuple[bytes, bytes]:
-    """The same picture of 4 greys, the third of them transparent: by a key, and with alpha."""
+    """A picture of 4 greys, the third of them transparent, with a key and with alpha."""
     top = 2**bits - 1
     greys = np.array([[[0], [top // 4], [top // 2], [top]]])
     alpha = np.where(greys == top // 2, 0, 1)
@@ -414,7 +414,7 @@ def test_a_large_jpeg_is_decoded_smaller_to_much_the_same_pixels():
 
 
 def bomb() -> bytes:
-    """A PNG of a few bytes that claims more pixels than there is memory."""
+    """A PNG of a few bytes that claims more pixels than fit into memory."""
     side = int(MOST_PIXELS**0.5) + 1
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")

@@ -18,7 +18,7 @@ RESIZES = ("stretch", "pad", "crop")
 
 
 def a_jpeg(height: int, width: int, mode: str = "RGB", **options) -> bytes:
-    """Smooth, as photographs are."""
+    """The content of a JPEG of smooth colours, like a photograph."""
     coarse = np.random.default_rng(0).integers(0, 256, (3, 4, 3), np.uint8)
     image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
     stream = io.BytesIO()
@@ -28,7 +28,7 @@ def a_jpeg(height: int, width: int, mode: str = "RGB", **options) -> bytes:
 
 @pytest.fixture
 def by_pillow(monkeypatch):
-    """The pixels that there are without OpenCV."""
+    """A function that decodes without OpenCV."""
 
     def decoded(content: bytes, shape: Shape, how: str) -> np.ndarray:
         with monkeypatch.context() as patch:
@@ -100,7 +100,7 @@ def test_of_other_files_the_pixels_are_pillows(by_pillow, content):
 @pytest.mark.parametrize(
     "content", [b"", b"no image", a_jpeg(64, 64)[:-700]], ids=["empty", "text", "truncated"]
 )
-def test_what_is_damaged_is_pillows_to_explain(content, plain):
+def test_the_reason_for_damage_is_given_by_pillow(content, plain):
     with pytest.raises(UnreadableError):
         decode(content, Shape((8, 8, 3)), "stretch", plain)
 

@@ -106,7 +106,7 @@ def test_links_are_followed_but_not_in_circles(pets, tmp_path_factory):
 
 
 def spoil(root: Path) -> None:
-    """Files that are called images and are not whole ones."""
+    """Add files with names of images that cannot be read."""
     (root / "cats" / "empty.jpg").touch()
     (root / "cats" / "text.png").write_text("no image", encoding="utf-8")
     (root / "dogs" / "gone.png").symlink_to(root / "nowhere.png")
@@ -146,7 +146,7 @@ def test_an_error_names_a_few_of_many_files(pets):
         load(a_folder(pets))
 
 
-def test_names_of_files_drive_no_terminal(pets):
+def test_names_of_files_control_no_terminal(pets):
     (pets / "cats" / "\x1b[2J.png").touch()
     with pytest.raises(UsageError) as caught:
         load(a_folder(pets))
@@ -177,7 +177,7 @@ def test_a_class_may_have_any_name_that_can_be_shown(pets, name):
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x9bb", "a\u2028b", "a\u202eb", "a\u2066b", "\x7f"])
-def test_a_name_that_would_drive_a_terminal_or_turn_its_text_is_no_classes(pets, name):
+def test_a_name_that_controls_a_terminal_or_turns_its_text_is_refused(pets, name):
     (pets / name).mkdir()
     with pytest.raises(UsageError, match="cannot be shown"):
         load(a_folder(pets))
@@ -195,7 +195,7 @@ def saved_as(path: Path, kind: str, **options) -> None:
     Image.new("L", (4, 4), 200).save(path, kind, **options)
 
 
-def test_every_type_is_read_and_told_by_its_first_bytes(pets):
+def test_every_type_is_recognised_by_its_first_bytes(pets):
     cats = pets / "cats"
     for name, kind in (
         ("c.tif", "TIFF"), ("d.TIFF", "TIFF"), ("e.webp", "WEBP"), ("f.jfif", "JPEG"),
@@ -213,7 +213,7 @@ def test_every_type_is_read_and_told_by_its_first_bytes(pets):
     )
 
 
-def test_pictures_that_are_not_read_are_told_from_what_is_none(pets):
+def test_pictures_of_other_types_are_distinguished_from_other_files(pets):
     cats = pets / "cats"
     for name, content in (
         ("a.heic", HEIC), ("b.HEIC", HEIC), ("renamed.jpg", HEIC), ("c.psd", PSD), ("d.svg", SVG),
@@ -237,7 +237,7 @@ def test_pictures_that_are_not_read_are_told_from_what_is_none(pets):
     assert len(reasons) == 10
 
 
-def test_of_several_pages_the_first_is_read_and_that_is_said(pets):
+def test_of_several_pages_the_first_is_read_with_a_note(pets):
     pages = [Image.new("L", (4, 4), level) for level in (10, 20)]
     for name in ("c.tif", "d.gif"):
         pages[0].save(pets / "cats" / name, save_all=True, append_images=pages[1:])
@@ -278,8 +278,8 @@ def test_floats_have_the_white_that_their_values_show(pets):
     ("low", "high", "white"),
     [(0, 0.9, 1), (0, 240, None), (-1000, 1500, 0), (0, 100, 0)],
 )
-def test_floats_among_other_files_have_a_white_that_can_be_told(pets, low, high, white):
-    """That is 1, or (None) the one of the other files; or (0) such a set is refused."""
+def test_floats_among_other_files_need_a_clear_white(pets, low, high, white):
+    """White is 1, or (None) that of the other files; or (0) such a set is refused."""
     Image.fromarray(np.array([[low, high]], np.float32)).save(pets / "cats" / "a.tif")
     if white == 0:
         with pytest.raises(UsageError, match=r"has files of floats from .* or \[0, 255\]$"):
@@ -328,7 +328,7 @@ def test_the_range_of_floats_is_asked_for_where_it_is_needed(pets):
         ),
     ],
 )
-def test_a_folder_of_another_kind_is_told_why(tmp_path, tree, message):
+def test_a_folder_in_another_form_is_refused(tmp_path, tree, message):
     for name in tree.split():
         if name.endswith("/"):
             (tmp_path / name).mkdir()
@@ -338,7 +338,7 @@ def test_a_folder_of_another_kind_is_told_why(tmp_path, tree, message):
         load(a_folder(tmp_path))
 
 
-def test_what_is_no_folder_is_told_why(tmp_path):
+def test_a_path_that_is_not_a_folder_is_refused(tmp_path):
     (tmp_path / "pet").mkdir()
     with pytest.raises(UsageError, match=r"there is no folder .*pets; did you mean `.*pet`\?"):
         load(a_folder(tmp_path / "pets"))
@@ -370,7 +370,7 @@ def test_the_digest_is_of_names_and_contents_and_not_of_the_place(pets, tmp_path
 
 @pytest.fixture
 def archive(tmp_path):
-    """Writes arrays to an .npz file, or to a directory of .npy files; gives its path."""
+    """A function that writes arrays to an .npz file or a folder of .npy files; returns its path."""
 
     def write(*, mapped: bool = False, **arrays) -> Path:
         if not mapped:
@@ -471,12 +471,12 @@ def with_value(value: float) -> np.ndarray:
         (IMAGES[:0], LABELS[:0], "`y` in .* is empty"),
     ],
 )
-def test_wrong_arrays_are_told_what_is_wrong_with_them(archive, images, labels, message, mapped):
+def test_the_mistake_in_wrong_arrays_is_named(archive, images, labels, message, mapped):
     with pytest.raises(UsageError, match=message):
         load(arrays(archive(mapped=mapped, x=images, y=labels)))
 
 
-def test_a_single_value_is_no_images_even_at_a_glance(archive):
+def test_a_single_value_is_refused_by_the_preview(archive):
     with pytest.raises(UsageError, match=r"`x` in .* is a single value"):
         SOURCES["arrays"].preview(arrays(archive(x=np.array(7), y=LABELS)), GREY)
 
@@ -500,7 +500,7 @@ def test_a_missing_array_is_named_with_what_there_is(archive):
         ("x.npy", b"", "damaged, or not a NumPy file"),
     ],
 )
-def test_a_broken_file_of_arrays_is_no_traceback(tmp_path, name, content, message):
+def test_a_broken_file_of_arrays_is_named(tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     path = tmp_path / name
@@ -535,7 +535,7 @@ def test_an_archive_that_unpacks_to_more_than_memory_is_refused_unread(tmp_path)
 
 @pytest.fixture
 def keras_datasets(monkeypatch):
-    """Stands in for keras.datasets.NAME; takes what `load_data` is to do."""
+    """A function that replaces keras.datasets.NAME by one with a given `load_data`."""
 
     def stand_in(name: str, load_data) -> None:
         module = ModuleType(f"keras.datasets.{name}")
@@ -597,7 +597,7 @@ def test_cifar100_has_its_names_in_the_order_of_its_labels():
 
 @pytest.fixture
 def library(monkeypatch):
-    """Stands in for TensorFlow Datasets, with one set of six 4x4 images."""
+    """A replacement for TensorFlow Datasets, with one set of six 4x4 images."""
     content = io.BytesIO()
     Image.new("L", (4, 4), 9).save(content, "PNG")
 

@@ -27,7 +27,7 @@ PETS = {"cats/1.png": "cat", "cats/2.png": "cat", "dogs/3.png": "dog", "dogs/4.p
 
 @pytest.fixture
 def pets(tmp_path):
-    """Four pictures, each of a level of its own, in a folder for each class."""
+    """Four pictures of different levels, in a folder for each class."""
     for level, name in enumerate(PETS, start=1):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -65,7 +65,7 @@ def labels(loaded) -> list[str]:
 
 
 def levels(images) -> list[int]:
-    """The level of each picture, which tells it from the others."""
+    """The level of each picture, which identifies it."""
     pixels = [images.get(i) for i in range(len(images.names))]
     opened = (Image.open(io.BytesIO(p) if isinstance(p, bytes) else p) for p in pixels)
     return [image.getpixel((0, 0)) for image in opened]
@@ -74,7 +74,7 @@ def levels(images) -> list[int]:
 # CSV and TSV
 
 
-def test_a_folder_of_images_and_a_table_is_told_by_the_table(pets):
+def test_a_folder_of_images_with_a_table_points_to_the_table(pets):
     path = table(pets, ("0.png", "cat"))
     Image.new("L", (4, 4)).save(pets / "0.png")
     with pytest.raises(UsageError, match=f"if {path} gives their classes, name it as the data"):
@@ -152,7 +152,7 @@ def test_no_column_that_could_be_images_is_asked_for(pets):
     fails(table(pets, (1, "cat"), header=("a", "label")), "name it: `images: COLUMN`")
 
 
-def test_a_first_row_of_data_is_no_header(pets):
+def test_a_first_row_of_data_is_not_a_header(pets):
     fails(
         table(pets, *PETS.items(), header=("cats/0.png", "cat")), "write the columns' names above"
     )
@@ -168,7 +168,7 @@ def test_a_column_of_parts_is_found(pets, column):
     assert loaded.notes[0].endswith(f", parts from `{column}`")
 
 
-def test_a_numbered_fold_is_no_part_and_that_is_said(pets):
+def test_numbers_of_folds_are_ignored_with_a_note(pets):
     rows = [(*pair, number % 2) for number, pair in enumerate(PETS.items())]
     loaded = load(table(pets, *rows, header=("filename", "label", "fold")))
     assert loaded.parts is None
@@ -201,7 +201,7 @@ def test_a_column_of_groups_is_kept_together(pets):
     fails(path, "labels.csv:4: the column `owner`, which `group` names, is empty", group="owner")
 
 
-def test_numbered_folds_are_no_parts_unless_they_are_said_to_be(pets):
+def test_numbers_of_folds_are_refused_in_a_column_that_is_named(pets):
     rows = [(*pair, i % 2) for i, pair in enumerate(PETS.items())]
     path = table(pets, *rows, header=("filename", "label", "fold"))
     assert load(path).parts is None
@@ -296,7 +296,7 @@ def test_classes_are_the_labels_that_occur_in_order(pets, written, class_names):
         ("a\x1b[31m", "a class has a name that cannot be shown"),
     ],
 )
-def test_what_is_no_class_is_said(pets, written, words):
+def test_a_label_that_cannot_name_a_class_is_refused(pets, written, words):
     fails(table(pets, *((name, written) for name in PETS)), words)
 
 
@@ -325,13 +325,13 @@ def test_a_column_for_each_class_has_one_1_in_each_row(pets):
         (b"filename,label\na\0.png,cat\n", "no such file in"),
     ],
 )
-def test_a_broken_table_is_said_to_be_one(tmp_path, text, words):
+def test_the_mistake_in_a_broken_table_is_named(tmp_path, text, words):
     path = tmp_path / "labels.csv"
     path.write_bytes(text)
     fails(path, words)
 
 
-def test_a_table_beyond_all_memory_is_not_begun(pets, monkeypatch):
+def test_a_table_that_is_too_large_is_not_read(pets, monkeypatch):
     path = table(pets, *PETS.items())
     monkeypatch.setattr("archspec.data.csvtable.MOST_BYTES", 10)
     fails(path, "save it as Parquet, or only its columns of paths and labels")
@@ -360,7 +360,7 @@ train: {data: {source: table, path: labels.csv, images: where, labels: what}, ep
 
 @pytest.mark.keras
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_a_run_on_a_table_is_trained_and_judged_by_others_like_it(tmp_path, monkeypatch):
+def test_a_run_trained_on_a_table_is_evaluated_on_others(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = []
     for number in range(30):
@@ -460,7 +460,7 @@ def test_paths_and_numbers_in_parquet_are_as_in_csv(pets):
     assert levels(loaded.images) == [10, 20, 30, 40]
 
 
-def test_a_table_without_the_bytes_says_so_of_each_row(pets):
+def test_rows_without_bytes_are_named(pets):
     images = pyarrow.array(
         [{"bytes": None, "path": "/home/me/1.png"}, {"bytes": None, "path": None}],
         pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())]),
@@ -478,7 +478,7 @@ def test_a_table_without_the_bytes_says_so_of_each_row(pets):
         ([0, None, -1, 1], ["a", "b"], "2 of 4 image files"),
     ],
 )
-def test_labels_that_are_none_are_said(pets, column, names, words):
+def test_values_that_are_not_labels_are_named(pets, column, names, words):
     columns = {"image": encoded(pets), "label": column}
     fails(parquet(pets / "pets.parquet", columns, names), words)
 
@@ -490,7 +490,7 @@ def test_a_damaged_image_in_a_table_is_named_by_its_row(pets):
     assert levels(load(path, on_error="skip").images) == [20, 30, 40]
 
 
-def test_a_damaged_parquet_file_is_said_to_be_one(pets):
+def test_a_damaged_parquet_file_is_named(pets):
     path = parquet(pets / "pets.parquet", {"image": encoded(pets), "label": [0, 1, 0, 1]})
     content = path.read_bytes()
     words = r"^cannot read .*pets\.parquet|pets\.parquet is damaged, or not a Parquet file"
@@ -500,13 +500,13 @@ def test_a_damaged_parquet_file_is_said_to_be_one(pets):
             load(path)
 
 
-def test_more_rows_than_memory_holds_are_not_begun(pets, monkeypatch):
+def test_a_table_with_too_many_rows_is_not_read(pets, monkeypatch):
     path = parquet(pets / "pets.parquet", {"image": encoded(pets), "label": [0, 1, 0, 1]})
     monkeypatch.setattr("archspec.data.parquettable.MOST_ROWS", 3)
     fails(path, "has 4 rows, more than 3")
 
 
-def test_a_disk_without_room_for_the_images_is_said_to_be_full(pets, monkeypatch):
+def test_a_disk_without_room_for_the_images_is_named(pets, monkeypatch):
     path = parquet(pets / "pets.parquet", {"image": encoded(pets), "label": [0, 1, 0, 1]})
     monkeypatch.setattr(byteranges, "DISK_KEPT", 2**80)
     fails(path, "Set TMPDIR to a folder on a larger disk")
