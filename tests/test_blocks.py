@@ -5,9 +5,15 @@ from math import prod
 import pytest
 from support.specs import spec_of
 
+from archspec.blocks.block import Block
+from archspec.blocks.conv import Conv
 from archspec.compile.expand import expand
-from archspec.errors import Diagnostic, SpecError
-from archspec.graph.graph import Graph, Layer
+from archspec.errors import Diagnostic, Problem, SpecError
+from archspec.graph.builder import Builder, Expansions
+from archspec.graph.graph import Graph, Layer, Node
+from archspec.ops.elementwise import Activate
+from archspec.ops.merge import Add
+from archspec.ops.shape import Shape
 
 
 def network(steps: str, *, input: str = "[8, 8, 16]", head: str = "") -> Graph:  # noqa: A002
@@ -658,3 +664,70 @@ def test_dense_is_not_the_fully_connected_layer():
         network("- dense: {units: 10}")
     helps = [found.help for found in caught.value.diagnostics]
     assert "`dense` is DenseNet's block; the fully connected layer is `fc`" in helps
+
+
+class Stray(Block):
+    """A block with a layer that nothing reads."""
+
+    def expand(self, b: Builder, x: Node) -> Node:
+        b(Activate(function="tanh"), x, name="stray")
+        return b(Activate(function="relu"), x, name="kept")
+
+
+class Outward(Block):
+    """A block that reads another node than its input."""
+
+    def expand(self, b: Builder, x: Node) -> Node:
+        return b(Add(), x, b.input, name="sum")
+
+
+@pytest.mark.parametrize(
+    ("block", "pieces", "nodes"),
+    [
+        (Conv(filters=4, kernel=1, activation="relu"), ["a", "b"], 6),
+        (Stray(), ["a/kept", "b/kept"], 4),  # what nothing reads is left out of the graph
+        (Outward(), ["a/sum", "b/sum"], 4),
+    ],
+    ids=lambda value: getattr(type(value), "__name__", ""),
+)
+def test_a_block_is_one_piece_where_it_depends_on_its_input_alone(block, pieces, nodes):
+    builder = Builder((4, 4, 4))
+    x = builder(block, builder(Activate(function="elu"), builder.input), name="a")
+    graph = builder.finish("net", {"output": builder(block, x, name="b")}, {})
+    assert [piece.name for piece in graph.pieces[2:]] == pieces
+    assert len(graph.nodes) == graph.size == nodes
+    assert all(0 <= index < node.index for node in graph.nodes[1:] for index in node.inputs)
+
+
+def test_a_block_seen_before_is_the_same_piece_in_another_graph():
+    first, second = (network("- fire: {squeeze: 2, expand1x1: 4, expand3x3: 4}") for _ in range(2))
+    assert first.pieces[1].costs is second.pieces[1].costs
+    other = network("- fire: {squeeze: 2, expand1x1: 4, expand3x3: 4}", input="[8, 8, 8]")
+    assert other.pieces[1].costs is not first.pieces[1].costs
+
+
+def test_the_defaults_of_a_spec_make_a_block_another():
+    plain, normed = (
+        network("- fire: {squeeze: 2, expand1x1: 4, expand3x3: 4}", head=head)
+        for head in ("", "defaults: {conv: {norm: batch}}")
+    )
+    assert "batch_norm" in kinds(normed)
+    assert "batch_norm" not in kinds(plain)
+
+
+def test_a_path_is_as_long_in_a_block_seen_before():
+    conv = Conv(filters=4, kernel=1, activation="relu")
+    builder = Builder((4, 4, 4))
+    builder(conv, builder.input)
+    with pytest.raises(Problem, match="longer than 1,000 characters"):
+        builder(conv, builder.input, name="a" * 990)
+
+
+def test_expansions_are_forgotten_before_they_fill_the_memory():
+    expansion = network("- conv: {filters: 4, kernel: 1}").pieces[1].costs
+    kept = Expansions(most=3 * len(expansion.pieces))
+    keys = [("", Conv(filters=filters, kernel=1), Shape((4, 4, 4))) for filters in range(1, 9)]
+    for key in keys:
+        kept.keep(key, expansion)
+        assert kept.get(key) is expansion
+    assert sum(kept.get(key) is not None for key in keys) <= 3

@@ -18,6 +18,9 @@ class Block(Element):
     def expand(self, b: Builder, x: Node) -> Node:
         """Add the block on `x` and return the node of its output.
 
+        What is added depends on the fields and on the inputs' shapes, and reads no other node: the
+        same block on an input of the same shape is not expanded again.
+
         A block of several inputs, as many as `most_inputs`, has more parameters after `x`, with
         defaults.
 
