@@ -272,7 +272,7 @@ def test_inputs_that_are_given_are_what_is_tried(tmp_path):
 @keras_test
 @pytest.mark.parametrize("shape", [(8, 8, 4), (2, 8, 8, 3), (0, 8, 8, 4)])
 def test_inputs_that_do_not_fit_are_refused(tmp_path, shape):
-    with pytest.raises(UsageError, match=r"are no images of \(8, 8, 4\)"):
+    with pytest.raises(UsageError, match=r"are not images of \(8, 8, 4\)"):
         export(model_of(), tmp_path / "x.keras", inputs=np.zeros(shape))
     assert list(tmp_path.iterdir()) == []
 

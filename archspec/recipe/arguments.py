@@ -45,7 +45,7 @@ def _check_pattern(pattern: str) -> str:
 
 
 Finite = Annotated[
-    Annotated[int, Ge(-LARGEST), Le(LARGEST)] | Number,  # Keras takes some as whole numbers only
+    Annotated[int, Ge(-LARGEST), Le(LARGEST)] | Number,  # a whole number stays one: -1 for an axis
     Expect("a finite number"),
     WithJsonSchema({"type": "number"}),
 ]
@@ -63,6 +63,7 @@ Rising = Annotated[
     AfterValidator(_check_rising),
     Expect("a list of rising steps, as [100, 200]"),
 ]
+Rates = Annotated[tuple[NotNegative, ...], Field(min_length=1), Expect("a list of numbers from 0")]
 Frequency = Annotated[
     Literal["batch", "epoch"] | Count, Expect("batch, epoch or a number of steps")
 ]
@@ -91,11 +92,13 @@ _BY_TYPE: Final[tuple[tuple[Any, str], ...]] = (
         "gradient_accumulation_steps k ns_steps num_classes num_labels num_thresholds top_k",
     ),
     (Index, "class_id histogram_freq patience start_from_epoch verbose warmup_steps"),
-    (Finite, "baseline ignore_class initial_value_threshold threshold"),
-    (Annotated[Finite | None, Expect("a number or null")], "rms_rate"),
+    (Number, "baseline initial_value_threshold threshold"),
+    (Finite, "ignore_class"),
+    (Annotated[Number | None, Expect("a number or null")], "rms_rate"),
     (Label, "name"),
     (Patterns, "exclude_layers"),
     (Rising, "boundaries"),
+    (Rates, "values"),
     (Frequency, "save_freq update_freq"),
     (Literal["auto", "min", "max"], "mode"),
     (Literal["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight"], "reduction"),
@@ -112,8 +115,10 @@ def type_of(argument: str, default: tuple[()] | tuple[Any]) -> Any:
     match default:
         case (bool(),):
             return bool
-        case (int() | float(),):
+        case (int(),):
             return Finite
+        case (float(),):
+            return Number
         case (str(),):
             return Text
     return Plain
