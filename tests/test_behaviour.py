@@ -34,7 +34,7 @@ def _seeded():
     keras = load_keras()
     keras.utils.set_random_seed(1)
     yield
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
 
 
 def random(*shape: int) -> np.ndarray:

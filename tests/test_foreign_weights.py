@@ -68,7 +68,7 @@ layers:
 @pytest.fixture
 def keras():
     yield (keras := load_keras())
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
 
 
 def outputs(model: Any, images: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import math
-import multiprocessing
 import os
 import random
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.commands import BACKEND, start
 
 import archspec
 from archspec.errors import SpecError, UsageError
@@ -96,6 +96,27 @@ def place(tmp_path_factory) -> Path:
     (place / "frail.yaml").write_text(SPEC, encoding="utf-8")
     fit(place / "frail.yaml", out=place / "whole")
     return place
+
+
+@pytest.fixture(scope="module")
+def broken_off(place) -> Path:
+    """A run that ended in its fourth epoch, where nobody was prepared for it."""
+    with pytest.raises(Stop):
+        fit(
+            place / "frail.yaml",
+            out=place / "broken_off",
+            watchers=[StopsAt(4, 1)],
+            steps_per_execution=1,
+        )
+    return place / "broken_off"
+
+
+@pytest.fixture
+def stopped(broken_off, tmp_path, monkeypatch) -> Path:
+    """A copy of a run that ended in its fourth epoch, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(broken_off, "stopped")
+    return Path("stopped")
 
 
 @pytest.fixture
@@ -211,10 +232,8 @@ def test_a_best_model_that_came_too_soon_is_there_when_the_run_has_ended(spec, m
         assert all(map(np.array_equal, weights("at_once", "final"), weights(home, "final")))
 
 
-def test_of_a_damaged_checkpoint_the_one_before_takes_the_place(spec, whole):
-    with pytest.raises(Stop):
-        fit(spec, out="stopped", watchers=[StopsAt(4, 1)], steps_per_execution=1)
-    newest = Path("stopped/checkpoints/epoch-0003.npz")
+def test_of_a_damaged_checkpoint_the_one_before_takes_the_place(stopped, whole):
+    newest = stopped / "checkpoints/epoch-0003.npz"
     newest.write_bytes(newest.read_bytes()[:-1000])
     told = Hears()
     resume("stopped", watchers=[told])
@@ -254,13 +273,11 @@ def test_a_run_of_which_no_checkpoint_can_be_read_is_left_as_it_is(spec):
 
 
 @pytest.mark.parametrize("name", ["run.json", "environment.json", "history.csv", "best.keras"])
-def test_what_is_damaged_beside_a_checkpoint_is_written_again(spec, whole, name):
-    with pytest.raises(Stop):
-        fit(spec, out="run", watchers=[StopsAt(4, 1)], steps_per_execution=1)
-    Path("run", name).write_bytes(b"")
-    resume("run")
-    assert_same(whole, Path("run"))
-    assert len(json.loads(Path("run/environment.json").read_text())) in {1, 2}
+def test_what_is_damaged_beside_a_checkpoint_is_written_again(stopped, whole, name):
+    (stopped / name).write_bytes(b"")
+    resume(stopped)
+    assert_same(whole, stopped)
+    assert len(json.loads((stopped / "environment.json").read_text())) in {1, 2}
 
 
 def test_a_run_that_was_killed_before_it_began_says_so(tmp_path):
@@ -361,13 +378,13 @@ def test_what_is_no_run_is_refused(folder, words):
         resume(folder)
 
 
-def test_two_processes_never_train_in_one_folder(spec):
-    with pytest.raises(Stop):
-        fit(spec, out="run", watchers=[StopsAt(2, 1)], steps_per_execution=1)
-    home = Path("run")
-    with folder.claimed(home), pytest.raises(UsageError, match="another process trains in run"):
-        resume(home)
-    assert resume(home).outcome == "finished"  # the claim ends with its holder
+def test_two_processes_never_train_in_one_folder(stopped):
+    with (
+        folder.claimed(stopped),
+        pytest.raises(UsageError, match="another process trains in"),
+    ):
+        resume(stopped)
+    assert resume(stopped).outcome == "finished"  # the claim ends with its holder
 
 
 def test_a_folder_that_can_no_longer_be_written_is_said(spec, monkeypatch):
@@ -433,29 +450,24 @@ def done(home: Path) -> int:
     return held.epoch if held else 0
 
 
-@pytest.mark.parametrize("kills", [10, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(40, marks=pytest.mark.slow)])
 def test_a_run_survives_kill_9_at_any_moment(spec, kills):
-    """Processes are forked off one that has imported Keras, which is what takes time."""
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["keras", "archspec.training.fit"])
     home, moments = Path("killed").absolute(), random.Random(kills)  # noqa: S311
     recipe = {"callbacks.early_stopping.patience": 10_000}
-    endless = {"out": home, "epochs": 10_000, **recipe}
-    process = processes.Process(target=fit, args=(spec,), kwargs=endless)
+    begin = f"archspec.fit({str(spec)!r}, out={str(home)!r}, epochs=10_000, **{recipe})"
     first_epoch = 0.0
     for number in range(1, kills + 1):
-        process.start()
-        while processes_in(home) < number and process.is_alive():
+        call = begin if number == 1 else f"archspec.resume({str(home)!r})"
+        process = start(code=f"import archspec; {call}", engine=BACKEND)
+        while processes_in(home) < number and process.poll() is None:
             time.sleep(0.01)
         began = time.monotonic()
-        while not done(home) and process.is_alive():
+        while not done(home) and process.poll() is None:
             time.sleep(0.01)
         first_epoch = first_epoch or time.monotonic() - began
         time.sleep(moments.uniform(0, 2 * first_epoch))
-        process.kill()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
-        process = processes.Process(target=resume, args=(home,))
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
     epochs = done(home) + 1
     resume(home, epochs=epochs)
     fit(spec, out="whole", epochs=epochs, **recipe)

@@ -66,7 +66,7 @@ layers: [{conv: 2}, flatten, {fc: {units: 3, activation: relu}}, {fc: =classes}]
 @pytest.fixture
 def keras():
     yield (keras := load_keras())
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
 
 
 def graph(text: str = RESIDUAL, **variables: Any) -> Graph:

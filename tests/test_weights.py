@@ -53,7 +53,7 @@ layers:
 @pytest.fixture
 def keras():
     yield (keras := load_keras())
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
 
 
 def chain(keras, *, extent=(6, 6, 2), stride=1, kernel=3, scale=True, bias=True, classes=3):

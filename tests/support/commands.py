@@ -11,6 +11,7 @@ of none: it forks for each request until the socket is closed.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import fcntl
 import importlib
 import io
@@ -49,11 +50,12 @@ IMPORTED = (
 class Forked:
     """A process that a warm one forked."""
 
-    def __init__(self, warm: socket.socket, task: dict[str, Any], streams: list[int]) -> None:
+    def __init__(self, warm: socket.socket, task: dict[str, Any], streams: list[IO[Any]]) -> None:
+        self._arguments, self._streams = task["arguments"], streams
         self._replies, theirs = socket.socketpair()
-        self.returncode: int | None = None
+        self._code: int | None = None
         with theirs:
-            socket.send_fds(warm, [b"\0"], [theirs.fileno(), *streams])
+            socket.send_fds(warm, [b"\0"], [each.fileno() for each in (theirs, *streams)])
         self._replies.sendall(json.dumps(task).encode() + b"\n")
         self.pid = self._number()
 
@@ -71,14 +73,24 @@ class Forked:
         assert code is not None, f"the process did not end in {LONG} s"
         return code
 
+    def finish(self) -> subprocess.CompletedProcess[str]:
+        """Return what came of the process; its streams are files."""
+        code, texts = self.wait(), []
+        for stream in self._streams:
+            with stream:
+                stream.seek(0)
+                texts.append(stream.read())
+        return subprocess.CompletedProcess(self._arguments, code, *texts)
+
     def _ended(self, seconds: float) -> int | None:
-        if self.returncode is None and select.select([self._replies], [], [], seconds)[0]:
-            self.returncode = os.waitstatus_to_exitcode(self._number())
+        if self._code is None and select.select([self._replies], [], [], seconds)[0]:
+            self._code = os.waitstatus_to_exitcode(self._number())
             self._replies.close()
-        return self.returncode
+        return self._code
 
     def send_signal(self, number: int) -> None:
-        os.kill(self.pid, number)
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
 
 @cache
@@ -98,14 +110,14 @@ def _warm(backend: str) -> socket.socket:
 
 
 def start(
-    *arguments: str,
+    *arguments: object,
     code: str | None = None,
     engine: str = "",
-    cwd: Path | str | None = None,
-    streams: tuple[IO[Any] | int, IO[Any] | int] = (1, 2),
+    cwd: Path | None = None,
+    streams: list[IO[Any]] | None = None,
     **environment: str,
 ) -> Forked:
-    """Start `archspec ARGUMENTS`, or Python `code`, with these streams for its output and errors.
+    """Start `archspec ARGUMENTS`, or Python `code`; what it prints goes to files of its own.
 
     It has Keras's backend `engine` imported, or none. Environment variables are beside this
     process's; one that is "" is not set.
@@ -114,29 +126,28 @@ def start(
 
     inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     chosen = {"KERAS_BACKEND": engine, **SETTINGS} if engine else {}
-    variables = {n: value for n, value in (inherited | chosen | environment).items() if value}
-    task = {"arguments": arguments, "code": code, "cwd": os.fspath(cwd or Path.cwd())}
-    files = [stream if isinstance(stream, int) else stream.fileno() for stream in streams]
-    return Forked(_warm(engine), task | {"environment": variables}, files)
+    task = {
+        "arguments": [str(argument) for argument in arguments],
+        "code": code,
+        "cwd": str(cwd or Path.cwd()),
+        "environment": {n: v for n, v in (inherited | chosen | environment).items() if v},
+    }
+    files = streams or [tempfile.TemporaryFile("w+") for _ in range(2)]  # noqa: SIM115
+    return Forked(_warm(engine), task, files)
 
 
-def run(*arguments: str | Path, **how: Any) -> subprocess.CompletedProcess[str]:
-    """Return what came of `start(*arguments, **how)`, whose streams are kept."""
-    words = [str(argument) for argument in arguments]
-    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as complaints:
-        code = start(*words, streams=(output, complaints), **how).wait()
-        output.seek(0)
-        complaints.seek(0)
-        return subprocess.CompletedProcess(words, code, output.read(), complaints.read())
+def run(*arguments: object, **how: Any) -> subprocess.CompletedProcess[str]:
+    """Return what came of `start(*arguments, **how)`."""
+    return start(*arguments, **how).finish()
 
 
 def on_terminal(*arguments: str, columns: int = 80, **how: Any) -> str:
     """Return what `archspec ARGUMENTS` writes to a terminal of so many columns."""
-    outer, inner = pty.openpty()
-    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    outer, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     defaults = {"NO_COLOR": "", "COLUMNS": "", "TERM": "xterm-256color"}
-    process = start(*arguments, streams=(inner, inner), **(defaults | how))
-    os.close(inner)
+    with open(terminal, "wb") as inner:  # noqa: PTH123
+        process = start(*arguments, streams=[inner, inner], **(defaults | how))
     written = b""
     try:
         while part := os.read(outer, 65536):
@@ -183,7 +194,9 @@ def _forked(reply: socket.socket, streams: list[int]) -> dict[str, Any]:
     process = os.fork()
     if process:
         reply.sendall(NUMBER.pack(process))
-        reply.sendall(NUMBER.pack(os.waitpid(process, 0)[1]))
+        status = os.waitpid(process, 0)[1]
+        with contextlib.suppress(OSError):  # whoever asked may have ended before
+            reply.sendall(NUMBER.pack(status))
         os._exit(0)
     reply.close()
     for number, file in enumerate(streams, start=1):
