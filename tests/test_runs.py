@@ -275,7 +275,7 @@ def test_what_may_change_may_be_edited_or_given(home, no_engine):  # noqa: ARG00
     ("recipe", "said"),
     [
         ({"epochs": 1}, "has 2 whole epochs already, and `epochs=1` is fewer"),
-        ({"epochs": 2}, "has ended .*more than 2"),
+        ({"epochs": 2}, "has ended .*above 2 trains it further"),
         ({"optimizer.learning_rate": 0.2}, "without `optimizer.learning_rate=...`; only `epochs`"),
         ({"learning_rate": 0.2}, r"archspec.fit\('run/spec.yaml'\)` with `transfer.from='run'`"),
         ({"batch": 7}, "without `batch=...`"),
