@@ -2,7 +2,7 @@
 
     python benchmarks/run.py                             # all
     python benchmarks/run.py build                       # one: build, graphs
-    python benchmarks/run.py graphs --against CHECKOUT   # beside another checkout of archspec
+    python benchmarks/run.py build graphs --against CHECKOUT   # beside another one of archspec
 
 Figures are ratios of medians, the two sides taking turns, because machines are noisy. Absolute
 times are of this machine. docs/performance.md keeps a table of results.
@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
+
+import click
 
 HERE = Path(__file__).parents[1]
 KERAS_SUMMARY = "import keras; keras.applications.VGG16(weights=None).summary()"
@@ -32,27 +36,32 @@ class Cost(NamedTuple):
     """What one process took."""
 
     seconds: float
+    processor: float
+    """Seconds of processor time, in the process and in the system for it."""
     peak_mb: float
 
 
-def whole_process(command: Sequence[str]) -> Cost:
-    """Wall time and peak memory of a command from start to end, its output thrown away."""
+def whole_process(command: Sequence[str], environment: Mapping[str, str] = ENVIRONMENT) -> Cost:
+    """Return the times and peak memory of a command from start to end; its output is dropped."""
     start = time.perf_counter()
     process = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=ENVIRONMENT,
+        env=environment,
     )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     if status:
         raise SystemExit(f"{' '.join(command)} failed with status {status}")
-    return Cost(seconds, usage.ru_maxrss / 1000)
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000)
 
 
-def build(against: Path | None) -> None:  # noqa: ARG001
-    """`archspec build vgg16` against Keras's own summary, each as a whole process."""
+def build(against: Path | None) -> None:
+    """`archspec build vgg16`, a whole process, against Keras's summary or another checkout."""
+    if against is not None:
+        build_against(against)
+        return
     ours, theirs = [], []
     whole_process([ARCHSPEC, "build", "vgg16"])  # byte code, disk cache
     whole_process([sys.executable, "-c", KERAS_SUMMARY])
@@ -67,6 +76,42 @@ def build(against: Path | None) -> None:  # noqa: ARG001
         f"        ratio                        {theirs_s / ours_s:7.1f} x   "
         f"{theirs_mb / ours_mb:7.1f} x"
     )
+
+
+def build_against(checkout: Path) -> None:
+    """Compare both checkouts in processor time, and with an interpreter that does nothing."""
+    nothing = [sys.executable, "-I", "-c", "pass"]
+    command = [sys.executable, "-SP", "-c", "from archspec.cli import main; main()"]
+    command += ["build", "vgg16"]
+    with TemporaryDirectory() as folder:
+        sides = [installed(tree, Path(folder, f"{n}")) for n, tree in enumerate((HERE, checkout))]
+        for side in sides:
+            whole_process(command, side)
+        costs: list[list[Cost]] = [[], [], []]
+        for number in range(10 * ROUNDS):
+            for index in (0, 1) if number % 2 else (1, 0):
+                costs[index].append(whole_process(command, sides[index]))
+            costs[2].append(whole_process(nothing))
+    ours, theirs, start = (statistics.median(c.processor for c in each) for each in costs)
+    ours_mb, theirs_mb = (max(c.peak_mb for c in each) for each in costs[:2])
+    paired = statistics.median(
+        a.processor / b.processor for a, b in zip(costs[0], costs[1], strict=True)
+    )
+    print(f"build   archspec build vgg16   {ours * 1e3:5.0f} ms   {ours_mb:4.0f} MB")
+    print(f"        the other checkout     {theirs * 1e3:5.0f} ms   {theirs_mb:4.0f} MB")
+    print(f"        ratio of pairs         {paired:5.2f} x   {ours_mb / theirs_mb:4.2f} x")
+    print(f"        python -I -c pass      {start * 1e3:5.0f} ms, {ours / start:.1f} x in ours")
+
+
+def installed(checkout: Path, folder: Path) -> dict[str, str]:
+    """Lay a checkout out as an install does; return the environment of its commands.
+
+    They run without `site`, whose `.pth` files, as of an editable install, take time of their own.
+    """
+    for name, target in (("archspec", ""), ("cli", "cli"), ("specs", "specs")):
+        shutil.copytree(checkout / name, folder / "archspec" / target, dirs_exist_ok=True)
+    packages = Path(click.__file__).parents[1]
+    return ENVIRONMENT | {"PYTHONPATH": f"{folder}{os.pathsep}{packages}"}
 
 
 GRAPHS = {
