@@ -1,4 +1,4 @@
-"""Arguments of public functions: each checked by what it may be, and named where it is not that."""
+"""Checks of arguments of public functions, with errors that name the argument."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, Final
 from archspec.errors import UsageError, nearest
 
 LARGEST: Final = 2**31 - 1
-"""No count is larger."""
+"""Largest count."""
 
 LONGEST: Final = 60
-"""Characters of a value that a message shows."""
+"""Largest length of a value in a message."""
 
 
 def whole(name: str, value: Any, *, least: int = 1) -> int:
@@ -82,7 +82,7 @@ def place(name: str, value: Any) -> str:
 
 
 def wrong(name: str, value: Any, expected: str, hint: str = "") -> UsageError:
-    """The error of an argument whose value is not what it must be."""
+    """Return the error of an argument with a wrong value."""
     shown = repr(value)
     shown = shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 3]}..."
     return UsageError(f"`{name}={shown}` must be {expected}{hint}")

@@ -1,11 +1,10 @@
-"""What every kind of step is: a frozen pydantic model of its arguments, known by its `kind`.
+"""The base of every kind of step: a declaration of its arguments, known by its `kind`.
 
 Ops (primitives) and blocks (compositions) share this face, so that a spec, the help, the JSON
 Schema, the reference pages and the tests read both in the same way.
 
-Where pydantic models are defined, here and in `ops`, `blocks`, `graph.graph` and `spec.document`,
-there is no `from __future__ import annotations`: pydantic would parse the annotations of all bases,
-then strings, again for each class, which takes as long as all else that it does for one.
+Where declarations stand (here, in `ops`, `blocks`, `graph.graph`, `spec.document`), there is no
+`from __future__ import annotations`, see `archspec.declare`.
 """
 
 import ast
@@ -43,7 +42,7 @@ class Element(Declaration):
     """The field that `kind: scalar` sets."""
 
     most_inputs: ClassVar[int] = 1
-    """How many inputs a step may have; a merge's has any number, and two at least."""
+    """Largest number of inputs of a step; a merge has two or more."""
 
     hints: ClassVar[dict[str, str]] = {}
     """Help for arguments that people write here by mistake; '' for a value that is no argument."""
@@ -61,7 +60,7 @@ class Element(Declaration):
 
     @property
     def label(self) -> str:
-        """How a paper's table would call this layer, such as CONV3-64."""
+        """The layer's name as in a paper's table, such as CONV3-64."""
         return self.kind.upper()
 
     @classmethod
@@ -77,10 +76,7 @@ class Element(Declaration):
     def problems(
         cls, arguments: Mapping[str, Any], *, later: Collection[str]
     ) -> Mapping[str, Problem]:
-        """Return what is wrong with some arguments, by name, those in `later` not being known yet.
-
-        What concerns several arguments has the name ''.
-        """
+        """Return what is wrong with some arguments, by name; those in `later` come later."""
         arguments = {name: whole(value) for name, value in arguments.items()}
         if cls.is_sure_of(arguments, later=later):
             return {}
@@ -96,15 +92,14 @@ class Element(Declaration):
     def _problems(cls, error: DeclarationError, arguments: Mapping[str, Any]) -> dict[str, Problem]:
         by_name: dict[str, list[Any]] = {}
         for item in error.errors:
-            # A check of the whole element (a model validator) has no field of its own.
-            by_name.setdefault(str(item["loc"][0]) if item["loc"] else "", []).append(item)
+            by_name.setdefault(str(item["loc"][0]), []).append(item)
         return {
             name: cls._problem(name, items, arguments.get(name)) for name, items in by_name.items()
         }
 
     @classmethod
     def _problem(cls, name: str, items: list[Any], value: object) -> Problem:
-        """One problem of all that pydantic says of a field: a union's members complain each."""
+        """Return one problem for all of pydantic's errors of a field: a union has one a member."""
         match items[0]["type"]:
             case "missing":
                 what = expectation(cls.model_fields[name])
@@ -115,8 +110,7 @@ class Element(Declaration):
                 return unknown_argument(cls, name)
             case "value_error":
                 message = items[0]["msg"].removeprefix("Value error, ")
-                where = f"`{name}` of `{cls.kind}`" if name else f"`{cls.kind}`"
-                return Problem("value", f"{where}: {message}")
+                return Problem("value", f"`{name}` of `{cls.kind}`: {message}")
         code = wrong_code([item["type"] for item in items], value)
         info = cls.model_fields[name]
         message = f"`{name}` of `{cls.kind}` must be {expectation(info)}, not {show(value)}"
@@ -124,7 +118,7 @@ class Element(Declaration):
 
     @classmethod
     def _listed(cls, name: str, value: object) -> str | None:
-        """A help line for arguments in a list, as other tools take them in order."""
+        """Return a help line for arguments in a list, as other tools take them in order."""
         others = [each for each in cls.model_fields if each != cls.main]
         if name != cls.main or not isinstance(value, list | tuple) or not others:
             return None
@@ -135,7 +129,7 @@ class Element(Declaration):
 
 
 class ArgumentProblems(Portable):
-    """What is wrong with an element's arguments, by the name of each ('' for the whole)."""
+    """The problems of an element's arguments, by the name of each."""
 
     def __init__(self, problems: dict[str, Problem]) -> None:
         super().__init__("; ".join(problem.message for problem in problems.values()))
@@ -143,7 +137,7 @@ class ArgumentProblems(Portable):
 
 
 def unknown_argument(cls: type[Element], name: str) -> Problem:
-    """The problem of an argument that `cls` does not have."""
+    """Return the problem of an argument that `cls` does not have."""
     return Problem(
         "unknown-key",
         f"`{cls.kind}` has no argument `{name}`",
@@ -153,7 +147,7 @@ def unknown_argument(cls: type[Element], name: str) -> Problem:
 
 
 def _mend(info: AnyField, value: object) -> str | None:
-    """A help line for a value that a field does not take: what was probably meant, if that fits."""
+    """Return a help line for a wrong value: the right one that was probably meant."""
     words = _literals(info.annotation)
     if isinstance(value, bool) and words:
         return f"name it, as `{words[0]}`"
@@ -176,7 +170,7 @@ def _mend(info: AnyField, value: object) -> str | None:
 
 
 def accepts(info: AnyField, value: object) -> bool:
-    """Whether a field takes a value, given as plain data."""
+    """Return whether a field takes a value of plain data."""
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  (only for what is wrong)
 
     annotation: Any = Annotated[(info.annotation, *info.metadata, Expect(""))]
@@ -192,7 +186,7 @@ def _frozen(value: Any) -> Any:
 
 
 def whole(value: Any) -> Any:
-    """The same value with an int for each float that is a whole number; also within lists.
+    """Return the value with an int for each float that is a whole number; also within lists.
 
     A computed count such as `16 * 0.5` is a float. Beyond 2^53 a float stands for several whole
     numbers, and stays what it is.
@@ -203,7 +197,7 @@ def whole(value: Any) -> Any:
 
 
 def wrong_code(errors: Iterable[str], value: object) -> str:
-    """Whether a value is of the wrong type, or of the right one but not allowed.
+    """Return the code for a value: of the wrong type, or of the right one but not allowed.
 
     `errors` are pydantic's names for what is wrong with it.
     """
@@ -214,7 +208,7 @@ def wrong_code(errors: Iterable[str], value: object) -> str:
 
 
 def expectation(info: AnyField) -> str:
-    """What a field's right values are, in words."""
+    """Return in words what a field's right values are."""
     for item in info.metadata:
         if isinstance(item, Expect):
             return item.text
@@ -222,7 +216,7 @@ def expectation(info: AnyField) -> str:
 
 
 def _words(annotation: Any) -> str:
-    """Words for an annotation without `Expect` metadata, such as Literal, bool and unions."""
+    """Return words for an annotation without `Expect`, such as Literal, bool and unions."""
     for item in getattr(annotation, "__metadata__", ()):
         if isinstance(item, Expect):
             return item.text
@@ -247,7 +241,7 @@ def _words(annotation: Any) -> str:
 
 
 def _notes(info: AnyField) -> Mapping[str, str]:
-    """What a field's type says of words that it does not take."""
+    """Return the help lines of a field's type for words that it does not take."""
     return {
         word: note
         for part in _metadata(info)
@@ -257,7 +251,7 @@ def _notes(info: AnyField) -> Mapping[str, str]:
 
 
 def _metadata(info: AnyField) -> Iterator[Any]:
-    """All metadata of a field, of the members of a union too."""
+    """Yield all metadata of a field, with those of a union's members."""
     yield from info.metadata
     parts = [info.annotation]
     for part in parts:
@@ -266,25 +260,25 @@ def _metadata(info: AnyField) -> Iterator[Any]:
 
 
 def _literals(annotation: Any) -> list[str]:
-    """The words that an annotation allows."""
+    """Return the words that an annotation allows."""
     if get_origin(annotation) is Literal:
         return [str(value) for value in get_args(annotation)]
     return [word for part in get_args(annotation) for word in _literals(part)]
 
 
 def show(value: object) -> str:
-    """A value as the user wrote it, shortened."""
+    """Return a value as the user wrote it, shortened."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def summary(cls: type[Element]) -> str:
-    """The first line of a kind's help."""
+    """Return the first line of a kind's help."""
     return (inspect.getdoc(cls) or "").partition("\n")[0]
 
 
 def field_docs(cls: "type[Declaration | BaseModel]") -> dict[str, str]:
-    """Each field's own docstring, the string that stands below it in the class body.
+    """Return each field's own docstring, the string below it in the class body.
 
     Read from the source on demand, because only the help, the schema and the reference need it.
     A class without a source file, as one typed into a console, has no field docs.

@@ -50,13 +50,13 @@ CODES: Final[dict[str, str]] = {
 """Every code a diagnostic may carry, with its meaning."""
 
 MOST_CHARACTERS: Final = 2_000
-"""Length of one message: what it quotes may be as long as a spec."""
+"""Largest length of a message: what it quotes may be as long as a spec."""
 
 MOST_CANDIDATES: Final = 1_000
-"""How many names a misspelt one is compared with: each takes time."""
+"""Largest number of names that a misspelt one is compared with: each takes time."""
 
 MOST_LISTED: Final = 100
-"""How many names a help line lists."""
+"""Largest number of names in a help line."""
 
 
 class Span(NamedTuple):
@@ -119,7 +119,7 @@ def _again(kind: type[Portable], args: tuple[object, ...], state: dict[str, obje
 
 
 class Problem(Portable):
-    """What is wrong, said by code that does not know where the user wrote it."""
+    """A mistake, raised by code that does not know where the user wrote it."""
 
     def __init__(self, code: str, message: str, *, help: str | None = None) -> None:  # noqa: A002
         super().__init__(code, message)  # the arguments with which a copy is made of a pickle
@@ -138,11 +138,11 @@ class Problem(Portable):
 
 
 class ArchspecError(Portable):
-    """Whatever is wrong with what the user gave."""
+    """A user's mistake."""
 
 
 class UsageError(ArchspecError):
-    """A command's or a function's argument is wrong."""
+    """A wrong argument of a command or a function."""
 
 
 @dataclass(eq=False)
@@ -165,7 +165,7 @@ def _cut(message: str) -> str:
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that `word` misspells, or None.
+    """Return the candidate that `word` misspells, or None.
 
     Case, separators and a plural's `s` count nothing. One letter in four may be missing, wrong, too
     many or swapped with the next: with more, or in a word of two, another word is as likely. A word
@@ -197,13 +197,13 @@ def _plain(name: str) -> str:
 
 
 def _alike(word: str, name: str) -> bool:
-    """Whether two words are one, or its singular and plural."""
+    """Return whether two words are the same, or singular and plural."""
     shorter, longer = sorted((word, name), key=len)
     return longer in (shorter, f"{shorter}s", f"{shorter}es")
 
 
 def _abbreviates(word: str, name: str) -> bool:
-    """Whether each part of a word begins a part of the name, from the first on."""
+    """Return whether the parts of a word begin those of the name, one by one."""
     parts, others = word.lower().split("_"), name.lower().split("_")
     shortest = min(map(len, parts))
     if shortest < 3 or len(parts) > len(others):
@@ -212,13 +212,13 @@ def _abbreviates(word: str, name: str) -> bool:
 
 
 def _same_start(word: str, name: str) -> int:
-    """How many characters two words begin with alike."""
+    """Return the number of characters with which both words begin."""
     pairs = enumerate(zip(word, name, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(word), len(name)))
 
 
 def _misspells(word: str, name: str, slips: int) -> bool:
-    """Whether so many slips, or fewer, make `word` of `name`."""
+    """Return whether at most so many slips turn `name` into `word`."""
     if abs(len(word) - len(name)) > slips:
         return False
     same = _same_start(word, name)
@@ -232,7 +232,7 @@ def _misspells(word: str, name: str, slips: int) -> bool:
 
 
 def call(function: str, *arguments: object, **named: object) -> str:
-    """A call of a public function as messages quote it: `archspec.resume('runs/a', epochs=3)`.
+    """Return a call of a public function as messages quote it: `archspec.load('vgg', classes=3)`.
 
     Paths and strings are shown as strings; `...` stands for what the reader is to fill in.
     """
@@ -248,7 +248,7 @@ def _literal(value: object) -> str:
 
 
 def beside(path: Path) -> str:
-    """The end of a sentence about a path that is not there: what stands there of a name like it."""
+    """Return the end of a sentence about a missing path: a file beside it with a like name."""
     siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
     match = nearest(path.name, siblings)
     return f"; did you mean `{path.with_name(match)}`?" if match else ""
@@ -261,7 +261,7 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 
 
 def suggestion(word: str, candidates: Iterable[str], *, what: str, meant: str | None = None) -> str:
-    """A help line: the candidate that is `meant` or nearest, or the whole list where none is near.
+    """Return a help line: the candidate that is `meant` or nearest, or else all of them.
 
     `meant` is known from elsewhere, as from another tool's word for it.
     """
@@ -276,7 +276,7 @@ def suggestion(word: str, candidates: Iterable[str], *, what: str, meant: str | 
 
 
 class RecipeError(ArchspecError):
-    """All that is wrong with a recipe, each with its path, which starts inside `train:`."""
+    """All problems of a recipe, each with its path inside `train:`."""
 
     def __init__(self, problems: Iterable[tuple[KeyPath, Problem]]) -> None:
         self.problems = tuple(problems)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 GAUGE_SECONDS: Final = 1.0
-"""How often a gauge looks again."""
+"""Seconds between two looks of a gauge."""
 
 MEASURING_SECONDS: Final = 0.25
 SMALLEST: Final = 256
@@ -23,7 +23,7 @@ LARGEST: Final = 8192
 """Rows of the square matrices that are multiplied: at most 0.8 GB of them, in float32."""
 
 TRIES: Final = 3
-"""Of each size: another process that computes must not make a small one seem large enough."""
+"""Measurements of each size, of which the least counts: other processes may disturb one."""
 
 IN_A_ROW: Final = 4
 """Multiplications between two waits for the device."""
@@ -36,11 +36,11 @@ class MemoryUse:
     used: int
     peak: int
     device: bool
-    """Whether it is the accelerators' own memory; otherwise the process's, data included."""
+    """Whether it is the accelerators' own memory, or else the process's, with its data."""
 
 
 def devices(keras: Any) -> list[str]:
-    """What Keras computes on, as `gpu:0`."""
+    """Return the devices that Keras computes on, as `gpu:0`."""
     if keras.backend.backend() == "torch":
         import torch  # noqa: PLC0415  (of the three, only the backend in use is there)
 
@@ -178,7 +178,7 @@ def _timed(multiply: Callable[[int], None], times: int, clock: Callable[[], floa
 
 
 def describe(keras: Any) -> dict[str, Any]:
-    """What a run's folder tells of the machine; what cannot be found out is left out."""
+    """Return what is known of the machine, for a run's folder."""
     found: dict[str, Any] = {
         "platform": platform.platform(),
         "python": platform.python_version(),
@@ -194,7 +194,7 @@ def describe(keras: Any) -> dict[str, Any]:
 
 
 def cores() -> int:
-    """That this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -258,7 +258,7 @@ def gpus() -> list[dict[str, Any]]:
 
 
 def _said(command: str, *arguments: str) -> str:
-    """What a command prints; nothing where there is none, or it fails or hangs."""
+    """Return what a command prints; '' where it does not exist, fails or hangs."""
     path = shutil.which(command)
     if path is None:
         return ""

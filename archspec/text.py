@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 MAX_TEXT: Final = 2_000
-"""How many characters of a message are shown: it may quote what the user wrote."""
+"""Largest length of a message that is shown: it may quote what the user wrote."""
 
 LONGEST_LABEL: Final = 24
 """Characters of a class's name that are shown."""
@@ -21,7 +21,7 @@ _CONTROL: Final = re.compile(
 """A style of a terminal, or a character that changes how others are shown or cannot be written."""
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
-"""How text begins that a spreadsheet takes for a formula; some know the wide forms too."""
+"""Beginnings that a spreadsheet takes for a formula; some know the wide forms too."""
 
 _NUMBER: Final = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?")
 
@@ -51,14 +51,14 @@ def _harmless(found: str, *, styled: bool) -> str:
 
 
 def printable(text: str, indent: int = 0) -> str:
-    """A message made safe to print; the lines after its first are indented."""
+    """Return a message that is safe to print; lines after the first are indented."""
     if len(text) > MAX_TEXT:
         text = text[:MAX_TEXT] + "..."
     return f"\n{' ' * indent}".join("".join(map(visible, line)) for line in text.split("\n"))
 
 
 def label(name: str, longest: int = LONGEST_LABEL) -> str:
-    """A class's name as it can be shown: on one line, and without its middle where it is long."""
+    """Return a class's name on one line, without its middle where it is long."""
     shown = without_controls(name).replace("\n", " ").replace("\t", " ")
     if len(shown) <= longest:
         return shown
@@ -91,14 +91,14 @@ def counted(number: int, noun: str) -> str:
 
 
 def number(name: str, value: float) -> str:
-    """A measure for people: accuracies are shares."""
+    """Return a measure for people: accuracies as percentages."""
     if "accuracy" in name:
         return f"{value:.1%}"
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:
-    """Hours, minutes and seconds, as 1:02:03 or 0:07."""
+    """Return hours, minutes and seconds, as 1:02:03 or 0:07."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

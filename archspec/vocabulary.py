@@ -383,7 +383,7 @@ _NOTHING: Final = frozenset({"none", "nil", "null", "no", "off", "nan", "undefin
 
 
 def readings(value: object) -> Iterator[Any]:
-    """What a value of the wrong type may have been meant to say, likeliest first.
+    """Return what a value of the wrong type may mean, likeliest first.
 
     `"3x3"` may be [3, 3], `50%` 0.5, `yes` true, `None` null and `"8"` 8.
     """

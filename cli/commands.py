@@ -37,4 +37,4 @@ WORDS = {
     "help": "--help",
     "version": "--version",
 }
-"""What other tools call a command."""
+"""Other tools' words for a command."""

@@ -77,7 +77,7 @@ class Form(click.Choice[str]):
 AT_LEAST_1 = Whole(1)
 
 NORMALIZE = ("unit", "symmetric", "torch", "caffe", "none")
-"""What `--normalize` may say."""
+"""The values of `--normalize`."""
 
 
 class Option(click.Option):
@@ -227,7 +227,7 @@ def spec_options(command: Command) -> Command:
 
 
 def memory_options(command: Command) -> Command:
-    """What the memory is for: parameters `batch`, `dtype` and `optimizer`."""
+    """Add the options for memory: parameters `batch`, `dtype` and `optimizer`."""
     batch = click.option(
         "--batch",
         type=AT_LEAST_1,
@@ -247,7 +247,7 @@ def memory_options(command: Command) -> Command:
 
 
 def rows_options(command: Command) -> Command:
-    """What a table has a row for: parameters `depth` and `ops`."""
+    """Add the options for a table's rows: parameters `depth` and `ops`."""
     depth = click.option(
         "--depth", type=AT_LEAST_1, metavar="N", help="Group what lies deeper in the path."
     )
@@ -256,7 +256,7 @@ def rows_options(command: Command) -> Command:
 
 
 def images_options(command: Command) -> Command:
-    """How images are given and looked at.
+    """Add the options for images and their preprocessing.
 
     Parameters `flip`, `mc_dropout`, `seed`, `batch`, `normalize`, `white` and `quiet`.
     """

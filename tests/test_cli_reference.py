@@ -140,7 +140,7 @@ def test_show_says_types_defaults_and_the_paper():
         ("expressions", "A text that starts with `=`"),
         ("divisible", "=divisible(a, n)"),
         ("defaults", "what a step of that kind has unless it says otherwise"),
-        ("published", "Where it is said."),
+        ("published", "The paper or page that the figures are from."),
         ("train", "Images per step."),
     ],
 )

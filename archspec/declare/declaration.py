@@ -74,14 +74,14 @@ class DeclarationError(ValueError):
     def __init__(self, message: str, errors: list[Any]) -> None:
         super().__init__(message, errors)
         self.errors = errors
-        """What is wrong, as pydantic says it: mappings with `type`, `loc`, `msg` and `input`."""
+        """Pydantic's errors: mappings with `type`, `loc`, `msg` and `input`."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class _Layout(NamedTuple):
-    """What a class needs to make its instances."""
+    """Tables from which a class makes its instances."""
 
     readers: dict[str, tuple[str, Reader]]
     """Name and reader of each field, by its key."""

@@ -21,13 +21,11 @@ from archspec.spec.operations import MAX_ITEMS
 from archspec.spec.source import MAX_NESTING, Source
 from archspec.vocabulary import key_hint, key_meant, readings
 
-"""Where a value stands in a document: keys and list indices from the top."""
-
 Mapped: TypeAlias = dict[str, Any]
 Steps: TypeAlias = Annotated[list[Any], MinLength(1)]
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-"""What a variable, a step, a block or a head may be called."""
+"""The names that a variable, a step, a block or a head may have."""
 
 RESERVED = frozenset({"input", "output", "index", "in"})
 """Names with a meaning of their own."""
@@ -54,7 +52,7 @@ class Argument(Declaration):
     type: ArgType
     """int, float, bool, str or list."""
     default: Any = None
-    """What it is when a step does not say; without one, a step must say."""
+    """Its value where a step gives none; without a default, a step must give one."""
     about: str = ""
     """One line of help."""
 
@@ -84,7 +82,7 @@ class Head(Declaration):
 
 
 class Published(Declaration):
-    """What the literature says of a variant. `archspec check` proves it."""
+    """Figures of a variant from the literature. `archspec check` proves them."""
 
     params: Total = None
     """All parameters, trainable or not."""
@@ -97,28 +95,28 @@ class Published(Declaration):
     weight_layers: Total = None
     """Number of layers that have a kernel."""
     activations: Total = None
-    """Values of the forward pass, the input's included, one example."""
+    """Values of the forward pass, with the input's, for one example."""
     stages: Mapped = made_by(dict)
     """Path of a step to its output shape, channels last."""
     source: str
-    """Where it is said."""
+    """The paper or page that the figures are from."""
 
 
 class Document(Declaration):
     """A spec as it is written."""
 
     name: str
-    """What the network is called."""
+    """The network's name."""
     about: str = ""
-    """What it is, and the paper it comes from."""
+    """A line about the network, with its paper."""
     input: Annotated[Annotated[list[Any], MinLength(2)] | None, Expect("a list of whole numbers")]
-    """Extent of one example, channels last: [height, width, channels], or one or three axes."""
+    """Shape of one example, channels last: [height, width, channels], or one or three axes."""
     vars: Mapped = made_by(dict)
     """Variables for expressions, `=name`; variants and values from outside may change them."""
     variants: dict[str, Mapped | None] = made_by(dict)
     """Members of the family: the variables (or `input`) in which each differs."""
     defaults: dict[str, Mapped] = made_by(dict)
-    """Kind to arguments: what a step of that kind has unless it says otherwise, in blocks too."""
+    """Arguments by kind: what a step of that kind has unless it gives its own, in blocks too."""
     blocks: dict[str, BlockDefinition] = made_by(dict)
     """Blocks of the spec's own."""
     layers: Steps
@@ -126,11 +124,11 @@ class Document(Declaration):
     heads: dict[str, Head] = made_by(dict)
     """Further outputs."""
     published: dict[str, Published] = made_by(dict)
-    """What the literature says, by variant (or the spec's name), with its source."""
+    """Figures from the literature and their source, by variant (or the spec's name)."""
     expect: Mapped = made_by(dict)
-    """Figure to what it must be: an exact value or a comparison such as `"< 5M"`."""
+    """Figures that the network must have: exact values, or comparisons such as `"< 5M"`."""
     budget: Mapped = made_by(dict)
-    """Figure to the most it may be, such as `600M` or `40MB`."""
+    """The most that figures may be, such as `600M` or `40MB`."""
     train: Mapped = made_by(dict)
     """The recipe that `archspec fit` follows."""
 
@@ -140,16 +138,16 @@ _SECTIONS: dict[KeyPath, type[Declaration]] = {
     ("heads",): Head,
     ("published",): Published,
 }
-"""The model of the mapping under each key; one level of names stands between."""
+"""The declaration of the mappings under each key, below a level of names."""
 
 
 class Validated(NamedTuple):
-    """A document, and mistakes in it that do not keep its steps from being read."""
+    """A document, and mistakes in it despite which its steps can be read."""
 
     document: Document
     found: tuple[Diagnostic, ...]
     lost: frozenset[KeyPath] = frozenset()
-    """Places that steps may refer to and that are not in the document, being wrong."""
+    """Places that steps may refer to, and that are left out because they are wrong."""
 
 
 def validate(source: Source) -> Validated:
@@ -173,7 +171,10 @@ def validate(source: Source) -> Validated:
 
 
 def _without(data: Any, error: DeclarationError) -> tuple[dict[str, Any], frozenset[KeyPath]]:
-    """The data without what is wrong, a stand-in where something must be; and what is lost."""
+    """Return the data without its mistakes, and the places that were left out.
+
+    A required key gets a stand-in.
+    """
     rest = dict(data)
     lost: set[KeyPath] = set()
     for item in error.errors:
@@ -194,7 +195,7 @@ def _without(data: Any, error: DeclarationError) -> tuple[dict[str, Any], frozen
 
 
 def _translate(findings: Findings, error: DeclarationError) -> None:
-    """Report what pydantic found in the language's own words."""
+    """Report pydantic's errors in the language's own words."""
     items = error.errors
     misspelt = _misspelt(item["loc"] for item in items if item["type"] == "extra_forbidden")
     for item in items:
@@ -229,7 +230,7 @@ def _translate(findings: Findings, error: DeclarationError) -> None:
 
 
 def _of_training(key: str) -> str | None:
-    """A help line for a key of `train` that stands beside it, maybe by another tool's word."""
+    """Return a help line for a key of `train`, or another tool's word for one, at the top level."""
     if key == "learning_rate":
         return "it is the optimizer's: `train: {optimizer: {adam: {learning_rate: ...}}}`"
     ours = key if key in RECIPE_KEYS else key_meant(key, RECIPE_KEYS)
@@ -237,7 +238,7 @@ def _of_training(key: str) -> str | None:
 
 
 def _help(name: str, value: Any) -> str | None:
-    """A help line for a value of the wrong type."""
+    """Return a help line for a value of the wrong type."""
     if name == "layers" and isinstance(value, dict):
         return "begin each step with a dash, as `- conv: 64`"
     for reading in readings(value):
@@ -247,7 +248,7 @@ def _help(name: str, value: Any) -> str | None:
 
 
 def _misspelt(places: Iterable[KeyPath]) -> set[KeyPath]:
-    """The keys that are probably meant by those at `places`: they are not missing, too."""
+    """Return the keys that misspelt ones probably mean, which are not missing then."""
     meant: set[KeyPath] = set()
     for *path, name in places:
         keys = [info.alias or key for key, info in _section(tuple(path)).model_fields.items()]
@@ -258,7 +259,7 @@ def _misspelt(places: Iterable[KeyPath]) -> set[KeyPath]:
 
 
 def _section(path: KeyPath) -> type[Declaration]:
-    """The model of the mapping at a path."""
+    """Return the declaration of the mapping at a path."""
     return _SECTIONS[path[:1]] if len(path) > 1 else Document
 
 
@@ -268,11 +269,11 @@ _EXAMPLES = {
     "layers": "as `layers: [conv: 64, flatten, fc: 10]`: a list with at least one step",
     "source": "say where the figures are from, as `source: table 1`",
 }
-"""What a right value of a key looks like."""
+"""An example of a right value, by the key."""
 
 
 def _written(data: Any, location: KeyPath, *, missing: bool) -> KeyPath:
-    """Pydantic's location without the parts that the user did not write: a union's members."""
+    """Return pydantic's location without what the user did not write: a union's members."""
     path: KeyPath = ()
     for part in location:
         if isinstance(data, dict) and part in data:
@@ -313,7 +314,7 @@ def _check_names(findings: Findings, document: Document, lost: frozenset[KeyPath
 
 
 def name_problem(name: object, what: str, *, variable: bool = False) -> Problem | None:
-    """What is wrong with a name for a step, a variable or the like, if anything is."""
+    """Return the problem of a name for a step, a variable or the like; None if it is right."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         help_ = "a name is a letter, then at most 63 letters, digits and underscores"
         if isinstance(name, str) and name.isascii():
@@ -326,7 +327,7 @@ def name_problem(name: object, what: str, *, variable: bool = False) -> Problem 
 
 
 _WORDS_OF_EXPRESSIONS = {*map(str.lower, keyword.kwlist), "null"}
-"""What an expression cannot use as a name: it is read by Python's parser."""
+"""Names that an expression cannot use, because Python's parser reads it."""
 
 
 @dataclass(frozen=True)
@@ -345,9 +346,9 @@ class Spec(Displayed):
     inference: bool = False
     """Whether the heads, which only help to train, are left out."""
     found: tuple[Diagnostic, ...] = ()
-    """Mistakes beside the steps, which `expand` reports together with those in them."""
+    """Mistakes outside the steps, which `expand` reports together with those in them."""
     lost: frozenset[KeyPath] = frozenset()
-    """What is not in the document because of such a mistake."""
+    """Places that are not in the document because of such a mistake."""
 
     @property
     def name(self) -> str:
@@ -364,7 +365,7 @@ class Spec(Displayed):
 
     @property
     def published(self) -> Published | None:
-        """What the literature says of this network: nothing once it is made to be another."""
+        """The figures from the literature; None for a network that was changed from outside."""
         changed = self.overrides or (self.inference and self.document.heads)
         return None if changed else self.document.published.get(self.name)
 
@@ -400,9 +401,10 @@ class Spec(Displayed):
 def choose(
     validated: Validated, source: Source, variant: str | None, overrides: Mapping[str, Any]
 ) -> Spec:
-    """The spec of one variant; without a name, the one called like the family, or the first.
+    """Return one variant's spec; without a name, the family's namesake, or the first.
 
-    Raises `UsageError` for a variant or a variable that the document does not have.
+    Raises:
+        UsageError: If the document has no such variant or variable.
     """
     document, found, lost = validated
     variants = document.variants
@@ -426,7 +428,7 @@ def choose(
 
 
 def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:
-    """A value from outside as plain data; `UsageError` if it is none."""
+    """Return a value given from outside as plain data; raise `UsageError` if it is none."""
     if isinstance(value, (list, tuple)) and len(value) <= MAX_ITEMS and depth < MAX_NESTING:
         return [_given(name, item, known, depth + 1) for item in value]
     if is_expression(value):

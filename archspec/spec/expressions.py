@@ -38,7 +38,7 @@ from archspec.spec.operations import (
 MAX_CHARACTERS: Final = 1_000
 
 INPUTS: Final = ("channels", "height", "width", "depth", "length", "rank")
-"""What `in.` may be followed by."""
+"""The attributes of `in`."""
 
 _POSSIBLE = (
     "an expression computes a value: numbers, texts, lists, variables, in.channels and the like, "
@@ -55,7 +55,7 @@ _OTHER_SIGNS: Final = {
     "input.": "`in.` for `input.`",
     "math.": "a function without `math.`",
 }
-"""What other languages write, and what an expression has for it."""
+"""Signs of other languages, and a hint at what an expression has for each."""
 
 _Run: TypeAlias = Callable[[Mapping[str, Value], Mapping[str, int] | None], Value]
 
@@ -78,7 +78,7 @@ class Expression:
     @classmethod
     @lru_cache(maxsize=1_024)
     def parse(cls, text: str) -> Expression:
-        """Parse `text`, including its leading `=`; raises Problem("expression")."""
+        """Return the expression of a text with its leading `=`; raise `Problem` if it is none."""
         source = _source(text)
         tree = _tree(source)
         compiler = _Compiler(source)
@@ -88,9 +88,11 @@ class Expression:
     def evaluate(
         self, variables: Mapping[str, Value], inputs: Mapping[str, int] | None = None
     ) -> Value:
-        """The value for these variables and this input; lists are tuples.
+        """Return the value for some variables and an input; lists are tuples.
 
-        Raises Problem: "unknown-name" for a variable that is not there, else "expression".
+        Raises:
+            Problem: With code "unknown-name" for a variable that does not exist, else
+                "expression".
         """
         return self._run(variables, inputs)
 
@@ -100,7 +102,7 @@ _INPUT = re.compile(r"""'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|\bin\.(?=[^\W\d])"
 
 
 def _source(text: str) -> str:
-    """The text without its `=`, as one line of bounded length."""
+    """Return the text without its `=`, as one line of bounded length."""
     if len(text) > MAX_CHARACTERS:
         _refuse(f"an expression of {len(text):,} characters is longer than {MAX_CHARACTERS:,}")
     return re.sub(r"\s", " ", text.removeprefix("=")).strip()
@@ -236,7 +238,7 @@ class _Compiler:
         return Problem("expression", message, help=_sign_meant(written))
 
     def written(self, node: ast.expr) -> str:
-        """What the user wrote for `node`; the parser counts columns in bytes."""
+        """Return the text of `node`; the parser counts columns in bytes."""
         return self.source[node.col_offset : node.end_col_offset].decode(errors="replace")
 
     def constant(self, value: Any, node: ast.expr) -> _Run:

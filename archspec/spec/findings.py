@@ -1,4 +1,4 @@
-"""What is wrong with a spec, gathered as it comes to light, and raised in the order of the text."""
+"""Problems of a spec, gathered one by one and raised in the order of the text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from archspec.errors import Diagnostic, Problem, Span, SpecError
 from archspec.spec.source import Source
 
 MOST_FOUND: Final = 100
-"""After so many problems no more are looked for: each takes time, and nobody reads them all."""
+"""Largest number of problems: each takes time, and nobody reads more."""
 
 
 class Findings:
@@ -39,7 +39,7 @@ class Findings:
 
 
 def spec_error(source: Source, found: Iterable[Diagnostic]) -> SpecError:
-    """All that was found, each once, in the order of the text."""
+    """Return the error of some diagnostics, each once, in the order of the text."""
     unique = list(dict.fromkeys(found))
     unique.sort(key=lambda d: d.span or Span(0, 0, 0, 0))
     named = tuple(

@@ -13,7 +13,7 @@ _JSON_ESCAPE = re.compile(
 
 
 def yaml_of_json(text: str) -> str:
-    """The same text without what YAML refuses: tabs, and characters written as surrogate pairs.
+    """Return the text without what YAML refuses: tabs, and characters as surrogate pairs.
 
     Tokens keep their places: a string that becomes shorter is followed by spaces.
     """

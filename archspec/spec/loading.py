@@ -64,7 +64,7 @@ def as_spec(spec: Spec | str | os.PathLike[str], *, inference: bool = False) -> 
 
 
 def path_or_name(argument: str, spec: Any) -> str:
-    """A path or a name as text; `UsageError` for anything else, of an argument that takes specs."""
+    """Return a path or name as text; raise `UsageError` for other values of such an argument."""
     if isinstance(spec, (str, os.PathLike)):
         return arguments.place(argument, spec)
     several = argument == "specs" and isinstance(spec, (list, tuple))
@@ -73,7 +73,7 @@ def path_or_name(argument: str, spec: Any) -> str:
 
 
 def networks(spec: str | os.PathLike[str], /, **variables: Any) -> tuple[Spec, ...]:
-    """All networks that a path or a name means: a family's variants, or the one that is named.
+    """Return all networks that a path or a name means: a family's variants, or the one named.
 
     A name that a family shares with one of its variants (`alexnet`) means that variant.
     """
@@ -86,7 +86,7 @@ def networks(spec: str | os.PathLike[str], /, **variables: Any) -> tuple[Spec, .
 
 
 def find(spec: str | os.PathLike[str]) -> tuple[Source, Validated, str | None]:
-    """The document that a path or a name means, and the variant where one is named."""
+    """Return the document that a path or a name means, and the variant if one is named."""
     name = os.fspath(spec)
     family, colon, variant = name.rpartition(":")
     if colon and variant and os.sep not in variant and not Path(name).is_file():
@@ -119,7 +119,7 @@ def bundled() -> Mapping[str, Path]:
 
 
 def families() -> Iterator[tuple[Source, Document]]:
-    """Every bundled spec."""
+    """Yield every bundled spec."""
     for path in bundled().values():
         source = read(path)
         yield source, validate(source).document

@@ -29,15 +29,15 @@ from archspec.vocabulary import readings
 MAX_BYTES: Final = 2**20
 MAX_NESTING: Final = 64
 MAX_VALUES: Final = 100_000
-"""Counted as if every alias were written out."""
+"""Largest number of values, counted as if every alias were written out."""
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-"""What the YAML parser counts as the end of a line; `str.splitlines` knows more."""
+"""The ends of lines that the YAML parser knows; `str.splitlines` knows more."""
 
 _NOT_TEXT = re.compile(
     "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
-"""What YAML refuses. All that it accepts instead would take milliseconds to compile."""
+"""Characters that YAML refuses; a pattern of those it accepts takes milliseconds to compile."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -60,7 +60,7 @@ class Source:
     _root: Located = field(repr=False, compare=False)
 
     def span(self, path: tuple[str | int, ...], *, key: bool = False) -> Span:
-        """The place of the value at `path`, or of its key.
+        """Return the place of the value at `path`, or of its key.
 
         A path that leads nowhere gives the place of its deepest existing ancestor.
         """
@@ -75,7 +75,7 @@ class Source:
 
 
 def read(path: str | os.PathLike[str]) -> Source:
-    """Read the regular file at `path`; raises SpecError."""
+    """Return the source in the regular file at `path`; raise `SpecError` if it is none."""
     name = os.fspath(path)
     try:
         kind = Path(name).stat().st_mode
@@ -96,7 +96,7 @@ def read(path: str | os.PathLike[str]) -> Source:
 
 
 def parse(text: str | bytes, name: str = "<spec>") -> Source:
-    """Read a spec from its text; `name` is what messages call it. Raises SpecError.
+    """Return the source of a text, which messages call `name`; raise `SpecError` if it is none.
 
     A name that ends in `.json` also admits what JSON writes differently from YAML.
     """
@@ -180,7 +180,7 @@ class _Reader:
         return Source(self.name, self.lines, self.root.value, self.in_order(), self.root)
 
     def text(self, raw: str | bytes) -> str:
-        """The decoded text, proved to be one; fills `lines`."""
+        """Return the decoded text and keep its `lines`; stop at what no spec may hold."""
         size = len(raw if isinstance(raw, bytes) else raw.encode(errors="surrogatepass"))
         if size > MAX_BYTES:
             self.stop(Diagnostic("limit", "the spec is larger than 1 MiB"))
@@ -251,7 +251,7 @@ class _Reader:
         return True
 
     def expression(self, value: str, span: Span) -> str:
-        """The expression as it was meant; reported where YAML ends it before its end."""
+        """Return the whole of an expression; report one that YAML ends too early."""
         line = self.lines[span.line - 1]
         start, stop = span.column - 1, span.end_column - 1
         flow = bool(self.open) and self.open[-1].flow
@@ -268,7 +268,7 @@ class _Reader:
         return line[start:end]
 
     def parenthesised(self, value: str, span: Span) -> Any:
-        """The list that Python writes as `(3, 3)`: reported, because YAML takes it for a text."""
+        """Return the list that Python writes as `(3, 3)`, and report it: for YAML it is text."""
         line = self.lines[span.line - 1]
         flow = bool(self.open) and self.open[-1].flow
         end = expression_end(line, span.column - 1, flow=flow)
@@ -454,7 +454,7 @@ class _Reader:
         return SpecError(self.in_order(), self.lines)
 
     def in_order(self) -> tuple[Diagnostic, ...]:
-        """The diagnostics in the order of the text."""
+        """Return the diagnostics in the order of the text."""
         start = Span(0, 0, 0, 0)
         return tuple(sorted(self.diagnostics, key=lambda diagnostic: diagnostic.span or start))
 
@@ -471,7 +471,7 @@ _TAKE: Final[dict[type[yaml.Event], Callable[[_Reader, Any], None]]] = {
     yaml.StreamStartEvent: _Reader.ignore,
     yaml.StreamEndEvent: _Reader.ignore,
 }
-"""What takes each event of the parser."""
+"""The method for each kind of event."""
 
 
 def _span_at(text: str, index: int) -> Span:

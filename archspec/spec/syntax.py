@@ -33,7 +33,7 @@ _SYNTAX: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     ("<document start>", "this follows the end of the spec", "leave it out"),
 )
-"""What the parser says, in part; what we say; and the mend."""
+"""A part of the parser's message, our message, and a help line."""
 
 
 _CLOSERS: Final = {"(": ")", "[": "]", "{": "}"}
@@ -64,7 +64,7 @@ def expression_end(line: str, start: int, *, flow: bool) -> int | None:
 
 
 def quoted(line: str, start: int, end: int) -> str:
-    """A help line: the line, or only the part of it, with quotes from `start` to `end`."""
+    """Return a help line that shows the line with quotes from `start` to `end`."""
     text = line[start:end]
     text = f"'{text}'" if '"' in text and "'" not in text else '"' + text.replace('"', "'") + '"'
     whole = f"{line[:start]}{text}{line[end:]}".strip()
@@ -72,7 +72,7 @@ def quoted(line: str, start: int, end: int) -> str:
 
 
 _LONGEST: Final = 120
-"""Characters of a line that is shown as it should be."""
+"""Longest corrected line that is shown."""
 
 _EXPRESSION: Final = re.compile(r"(?:^|[\[{,:-])\s*=")
 _NO_SPACE: Final = re.compile(r"(?:^|[\s{\[,-])(\w+):(?=[\[{\w=])")
@@ -87,7 +87,7 @@ def _missing_space(number: int, line: str, match: re.Match[str]) -> Diagnostic:
 
 
 def _unquoted_expression(line: str, column: int) -> tuple[int, int] | None:
-    """The start and end of the expression in which YAML found something wrong at `column`."""
+    """Return start and end of the expression around `column`, where YAML found a mistake."""
     starts = [match.end() - 1 for match in _EXPRESSION.finditer(line, 0, column + 1)]
     if not starts:
         return None
@@ -103,7 +103,7 @@ UNQUOTED: Final = "an expression with a comma, colon, bracket or ` #` needs quot
 
 
 def explain(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Diagnostic:
-    """A diagnostic for what the YAML parser refused, in the words of someone who writes specs."""
+    """Return a diagnostic for the YAML parser's error, in the words of someone who writes specs."""
     problem = error.problem or ""
     context = error.context or ""
     span = _span_of_mark(error.problem_mark, lines)
@@ -175,7 +175,7 @@ def explain(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Diagnostic:
 
 
 def _span_of_mark(mark: Any, lines: tuple[str, ...]) -> Span:
-    """One character; the end of the last line with text where the parser stood at the very end."""
+    """Return a mark's character; for one at the very end, the end of the last line with text."""
     line, column = mark.line, mark.column
     if line >= len(lines) or (line == len(lines) - 1 and not lines[line]):
         line = max((i for i, text in enumerate(lines) if text.strip()), default=0)

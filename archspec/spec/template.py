@@ -15,19 +15,19 @@ from archspec.spec.operations import MAX_ITEMS
 
 
 class Broken:
-    """Stands where a value would, had the user written a right one: that is reported already."""
+    """A stand-in for a value that is wrong, which was reported."""
 
 
 BROKEN: Final = Broken()
 
 
 class Passed(Portable):
-    """Something cannot be known, for a reason that is reported already."""
+    """Raised where a value depends on a mistake that was reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list in which expressions stand. Lists without are tuples, and as good as evaluated."""
+    """A list with expressions in it. A list without any is a tuple, and needs no evaluation."""
 
     items: tuple[Template, ...]
 
@@ -37,7 +37,7 @@ Template: TypeAlias = Any
 
 
 class Known(AbstractSet[str]):
-    """The variables that there are at a step: those around it, and its own loop's.
+    """The variables at a step: those around it, and its own loop's.
 
     A chain, because a spec may have as many variables as it has loops.
     """
@@ -49,7 +49,7 @@ class Known(AbstractSet[str]):
         self._around = around
 
     def inside(self, own: Collection[str]) -> Known:
-        """What is known where these come in addition."""
+        """Return these variables and more, as in a loop."""
         return Known(own, self)
 
     def __contains__(self, name: object) -> bool:
@@ -75,7 +75,7 @@ def compile_template(
     *,
     shaped: bool = True,
 ) -> Template:
-    """The template of a value that stands at `path`; what is wrong with it is reported.
+    """Return the template of the value at `path`; report what is wrong with it.
 
     `known` are the variables there. `shaped` says whether there is an input, so that `in` means
     something.
@@ -115,11 +115,11 @@ def compile_template(
 
 
 _OF_TEMPLATES = re.compile(r"\$?\{{0,2}\s*(.*?)\s*\}{0,2}", re.DOTALL)
-"""How other tools mark a variable: `$n`, `${n}`, `{{ n }}`."""
+"""Other tools' marks of a variable: `$n`, `${n}`, `{{ n }}`."""
 
 
 def expression_meant(value: object, known: Collection[str]) -> str | None:
-    """A help line for an expression without its `=`: the name of a variable, or a computation."""
+    """Return a help line for an expression without its `=`: a variable, or a computation."""
     if isinstance(value, dict) and len(value) == 1:  # {n}, not quoted
         value = next(iter(value))
     if not isinstance(value, str) or not (match := _OF_TEMPLATES.fullmatch(value)):
@@ -140,7 +140,7 @@ def expression_meant(value: object, known: Collection[str]) -> str | None:
 def evaluate(
     template: Template, variables: Mapping[str, Any], inputs: Mapping[str, int] | None = None
 ) -> Any:
-    """The value of a template; `Passed` where it depends on something broken.
+    """Return the value of a template; raise `Passed` where it depends on something broken.
 
     `inputs` is what `in` means; None where the step has no input because of a mistake before it.
     """
@@ -163,7 +163,7 @@ def is_constant(template: Template) -> bool:
 
 
 def names_in(template: Template) -> Iterator[str]:
-    """The variables that a template needs."""
+    """Yield the variables that a template needs."""
     if isinstance(template, Expression):
         yield from template.names
     elif isinstance(template, Listing):
@@ -172,7 +172,7 @@ def names_in(template: Template) -> Iterator[str]:
 
 
 def size(template: Template) -> int:
-    """How much there is to evaluate: values, and characters of expressions."""
+    """Return the amount of work to evaluate a template: values, and characters of expressions."""
     if isinstance(template, Expression):
         return len(template.text)
     if isinstance(template, Listing):

@@ -1,4 +1,4 @@
-"""What every variable of a spec comes to, and its `input`."""
+"""The values of a spec's variables, and of its `input`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 def variables(spec: Spec, findings: Findings) -> dict[str, Any]:
-    """Every variable's value, and `input`, expressions evaluated; BROKEN for what is reported.
+    """Return the values of all variables and `input`; BROKEN for what was reported.
 
-    Raises `UsageError` for what is wrong with a value that was set from outside.
+    Raises:
+        UsageError: If a value that was set from outside is wrong.
     """
     known = spec.settings.keys() - {"input"}
     templates = {

@@ -29,5 +29,5 @@ _Dumper.add_representer(tuple, _list)
 
 
 def to_yaml(data: Any) -> str:
-    """The text of mappings, lists and scalars; tuples are lists, and nothing is an anchor."""
+    """Return mappings, lists and scalars as YAML; tuples are lists, and nothing is an anchor."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
