@@ -139,7 +139,7 @@ def test_show_says_types_defaults_and_the_paper():
         ("when", "Whether a step exists"),
         ("expressions", "A text that starts with `=`"),
         ("divisible", "=divisible(a, n)"),
-        ("defaults", "what a step of that kind has unless it says otherwise"),
+        ("defaults", "what a step of that kind has unless it gives its own"),
         ("published", "The paper or page that the figures are from."),
         ("train", "Images per step."),
     ],

@@ -85,7 +85,7 @@ MODULES = (
 """Where it is found out what is wrong with a spec. Texts and expressions have their own tests."""
 
 UNREACHED = {
-    "{}: {}",  # of a validator, which only kinds of third parties have
+    "`{}` of `{}`: {}",  # of a validator, which only kinds of third parties have
     "the path of a step is longer than {} characters",  # below, it is too long for a table
     "{} blocks are more than {}",
     "a list of {} is longer than {}",
