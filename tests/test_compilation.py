@@ -595,7 +595,7 @@ def test_what_callbacks_write_stays_inside_the_runs_folder(keras, tmp_path):
         {},
         epochs=2,
         validation_data=(images, labels),
-        callbacks=compilation.callbacks(keras, recipe, tmp_path),
+        callbacks=compilation.callbacks(keras, recipe, tmp_path / "callbacks"),
     )
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert {
@@ -747,7 +747,7 @@ WRONG = [
     (
         {"loss": {"categorical_crossentropy": {"label_smoothing": "0.1"}}},
         "loss.categorical_crossentropy.label_smoothing",
-        'a number from 0 to below 1, not "0.1"',
+        'a number from 0 to 1, not "0.1"',
     ),
     ({"loss": {"hinge": {"reduction": "none"}}}, "loss.hinge.reduction", "one of sum_over_batch"),
     ({"loss": {"huber": {"delta": "x"}}}, "loss.huber.delta", 'a finite number, not "x"'),

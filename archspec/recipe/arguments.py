@@ -49,6 +49,7 @@ Finite = Annotated[
     Expect("a finite number"),
     WithJsonSchema({"type": "number"}),
 ]
+Proportion = Annotated[float, Ge(0), Le(1), Expect("a number from 0 to 1")]
 Text = Annotated[str, Field(min_length=1, max_length=200), Expect("a text")]
 Label = Annotated[
     str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$"), Expect("a name of letters and digits")
@@ -75,7 +76,8 @@ Plain = Annotated[
 """Values without a mapping in them, of which Keras would make an object of any of its classes."""
 
 _BY_TYPE: Final[tuple[tuple[Any, str], ...]] = (
-    (Rate, "adam_beta_1 adam_beta_2 beta_1 beta_2 ema_momentum label_smoothing momentum rho"),
+    (Rate, "adam_beta_1 adam_beta_2 beta_1 beta_2 ema_momentum momentum rho"),
+    (Proportion, "label_smoothing"),
     (
         Positive,
         "clipnorm clipvalue decay_rate global_clipnorm initial_scale learning_rate "
