@@ -19,13 +19,14 @@ def text(exported: Exported, *, images: str = "images") -> str:
 
     """
     difference = exported.largest_difference
+    path = f"{exported.path}/" if exported.path.is_dir() else str(exported.path)
     lines = [
-        f"{exported.path}: {byte_size(exported.bytes)}, largest difference to the model "
+        f"{path}: {byte_size(exported.bytes)}, largest difference to the model "
         f"{f'{difference:.1e}' if difference else '0'} over {exported.images} {images}: "
         f"equal within {exported.tolerance:g}"
     ]
     if exported.widened:
-        lines.append(f"{exported.path}: computes in float32, the model in {exported.widened}")
+        lines.append(f"{path}: computes in float32, the model in {exported.widened}")
     return "\n".join(lines)
 
 
