@@ -715,6 +715,27 @@ def test_the_defaults_of_a_spec_make_a_block_another():
     assert "batch_norm" not in kinds(plain)
 
 
+class HandedOn(Block):
+    """A block that gives its part what was given to it, and leaves the rest to the defaults."""
+
+    kernel: int = 3
+    more: bool | int = 1
+    """True for twice as many."""
+
+    def expand(self, b: Builder, x: Node) -> Node:
+        given = dict.fromkeys(self.model_fields_set & {"kernel"}, self.kernel)
+        return b(Conv(filters=8 if self.more is True else 4 * self.more, **given), x, name="a")
+
+
+def test_equal_blocks_that_differ_in_what_was_given_are_not_one():
+    builder = Builder((8, 8, 4), {"conv": {"kernel": 5}})
+    shapes = [
+        builder(block, builder.input).shape
+        for block in (HandedOn(), HandedOn(kernel=3), HandedOn(more=True), HandedOn(more=1))
+    ]
+    assert shapes == [(4, 4, 4), (6, 6, 4), (4, 4, 8), (4, 4, 4)]
+
+
 def test_a_path_is_as_long_in_a_block_seen_before():
     conv = Conv(filters=4, kernel=1, activation="relu")
     builder = Builder((4, 4, 4))
@@ -726,7 +747,8 @@ def test_a_path_is_as_long_in_a_block_seen_before():
 def test_expansions_are_forgotten_before_they_fill_the_memory():
     expansion = network("- conv: {filters: 4, kernel: 1}").pieces[1].costs
     kept = Expansions(most=3 * len(expansion.pieces))
-    keys = [("", Conv(filters=filters, kernel=1), Shape((4, 4, 4))) for filters in range(1, 9)]
+    given, shape = frozenset({"filters", "kernel"}), Shape((4, 4, 4))
+    keys = [("", Conv(filters=filters, kernel=1), given, shape) for filters in range(1, 9)]
     for key in keys:
         kept.keep(key, expansion)
         assert kept.get(key) is expansion

@@ -3,8 +3,10 @@
 import copy
 import math
 import pickle
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
+import pydantic
 import pytest
 from annotated_types import Ge, Gt
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
@@ -170,6 +172,51 @@ def test_copies_are_equal():
     for again in (copy.copy(conv), copy.deepcopy(conv), pickle.loads(pickle.dumps(conv))):  # noqa: S301
         assert again == conv
         assert again.model_fields_set == {"filters", "padding"}
+
+
+def test_equal_numbers_of_unlike_types_are_others_where_a_field_takes_both():
+    class Loose(Declaration):
+        x: bool | int = 1
+        y: Any = None
+
+    assert Loose(x=True) != Loose(x=1)
+    assert Loose(y=(1,)) != Loose(y=(1.0,))
+    assert Loose(x=2, y=(1,)) == Loose(x=2, y=(1,))
+
+
+def test_what_a_property_keeps_is_no_value():
+    class Cached(Declaration):
+        x: int
+
+        @cached_property
+        def twice(self) -> int:
+            return self.x * 2
+
+    one, other = Cached(x=1), Cached(x=1)
+    assert one.twice == 2
+    assert one == other
+    assert hash(one) == hash(other)
+    assert repr(one) == "Cached(x=1)"
+    assert one.model_dump() == {"x": 1}
+    assert one.model_copy(update={"x": 2}).twice == 4
+    assert copy.copy(one) == one == one.model_copy()
+
+
+def test_what_only_pydantics_own_models_read_is_refused():
+    """It would be ignored otherwise."""
+    with pytest.raises(TypeError, match=r"`x` of `Field` is pydantic's"):
+
+        class Field(Declaration):
+            x: int = pydantic.Field(default=3, gt=0)
+
+    with pytest.raises(TypeError, match=r"`check` of `Validator` is pydantic's"):
+
+        class Validator(Declaration):
+            x: int = 3
+
+            @pydantic.model_validator(mode="after")
+            def check(self) -> Any:
+                return self
 
 
 def test_json_schema_is_pydantics():

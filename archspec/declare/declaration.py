@@ -22,7 +22,7 @@ from typing import (
 )
 
 from archspec.declare.metadata import Factory, Key, made_by
-from archspec.declare.readers import UNSURE, Reader, reader
+from archspec.declare.readers import UNSURE, Reader, may_mix, reader
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -31,6 +31,10 @@ _Made = TypeVar("_Made", bound="Declaration")
 
 REQUIRED: Final = object()
 """The default of a field that must be given."""
+
+
+_PYDANTICS: Final = ("pydantic.fields", "pydantic._internal._decorators")
+"""Modules of the types of what pydantic's own models read: `Field(...)`, and validators."""
 
 
 class Field:
@@ -113,6 +117,8 @@ class Declaration(metaclass=ABCMeta):
 
     _layout: ClassVar[_Layout]
     """Made with the first instance."""
+    _mixed: ClassVar[bool]
+    """Whether a field may hold values that are equal and not the same, as 1, 1.0 and True."""
     _pydantic_model: ClassVar[Any]
     """The pydantic model of the same fields, made when it is first needed."""
 
@@ -121,6 +127,13 @@ class Declaration(metaclass=ABCMeta):
         if any(isinstance(each, str) for each in annotations.values()):
             resolved = get_type_hints(cls, include_extras=True)
             annotations = {name: resolved[name] for name in annotations}
+        for name, value in vars(cls).items():
+            if type(value).__module__ in _PYDANTICS:
+                raise TypeError(
+                    f"`{name}` of `{cls.__name__}` is pydantic's, which a declaration does not "
+                    "read: write what a value must be in the annotation, as "
+                    "`Annotated[int, Bounds(ge=1)]`"
+                )
         class_variable: Any = ClassVar
         fields: dict[str, Field] = {}
         for base in reversed(cls.__bases__):
@@ -129,6 +142,7 @@ class Declaration(metaclass=ABCMeta):
             if class_variable not in (annotation, get_origin(annotation)):
                 fields[name] = Field(annotation, vars(cls).get(name, REQUIRED))
         cls.model_fields = fields
+        cls._mixed = True  # as far as is known before `_lay_out`
 
     def __init__(self, /, **values: Any) -> None:
         state = self._read(values)
@@ -166,12 +180,13 @@ class Declaration(metaclass=ABCMeta):
         """Return the values by the names of their fields; in mode `json`, tuples as lists."""
         return {
             name: value if mode == "python" else _as_lists(value)
-            for name, value in vars(self).items()
+            for name, value in self._values().items()
         }
 
-    def model_copy(self, *, update: Mapping[str, Any]) -> Self:
+    def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self:
         """Return a copy in which some fields have other values, which are not checked."""
-        return _made(type(self), vars(self) | dict(update), self.model_fields_set.union(update))
+        update = dict(update or {})
+        return _made(type(self), self._values() | update, self.model_fields_set.union(update))
 
     @classmethod
     def model_json_schema(cls, **options: Any) -> dict[str, Any]:
@@ -266,7 +281,13 @@ class Declaration(metaclass=ABCMeta):
                 if isinstance(default, Factory)
             },
         )
+        cls._mixed = any(may_mix(field.type) for field in cls.model_fields.values())
         return cls._layout
+
+    def _values(self) -> dict[str, Any]:
+        """Return the values of the fields, without what a `cached_property` keeps beside them."""
+        state, fields = vars(self), self.model_fields
+        return state if len(state) == len(fields) else {name: state[name] for name in fields}
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"`{type(self).__name__}` is frozen: `{name}` cannot be set")
@@ -275,21 +296,29 @@ class Declaration(metaclass=ABCMeta):
         raise AttributeError(f"`{type(self).__name__}` is frozen: `{name}` cannot be deleted")
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
+        if type(self) is not type(other):
+            return False
+        ours, theirs = vars(self), vars(other)
+        if ours != theirs:
+            if len(ours) == len(theirs) == len(self.model_fields):
+                return False
+            if self._values() != other._values():
+                return False
+        return not self._mixed or repr(self) == repr(other)
 
     def __hash__(self) -> int:
         try:
             return self._hash
         except AttributeError:  # elements are keys of caches: worked out once
-            object.__setattr__(self, "_hash", hash((type(self), *vars(self).values())))
+            object.__setattr__(self, "_hash", hash((type(self), *self._values().values())))
             return self._hash
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        values = ", ".join(f"{name}={value!r}" for name, value in self._values().items())
         return f"{type(self).__name__}({values})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _made, (type(self), vars(self), self.model_fields_set)
+        return _made, (type(self), dict(self._values()), self.model_fields_set)
 
 
 def _made(cls: type[_Made], state: dict[str, Any], given: Iterable[str]) -> _Made:

@@ -5,7 +5,7 @@ They convert nothing but an int where a float is needed, as strict pydantic does
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
@@ -44,6 +44,30 @@ def reader(annotation: Any) -> Reader:
         return _mapping(reader(parts[1]))
     nested: Reader = getattr(annotation, "read_mapping", _nothing)  # of a declaration
     return nested
+
+
+def may_mix(annotation: Any) -> bool:
+    """Return whether a type may hold values that are equal and not the same, as 1 and True."""
+    leaves = set(_leaves(annotation))
+    return not leaves <= _PLAIN or len(leaves & {bool, int, float}) > 1
+
+
+_PLAIN: Final = frozenset({bool, int, float, str, NoneType})
+
+
+def _leaves(annotation: Any) -> Iterator[Any]:
+    """Yield the types of which a type is made."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        yield from map(type, parts)
+    elif origin is Annotated:
+        yield from _leaves(parts[0])
+    elif parts:
+        for part in parts:
+            if part is not ...:
+                yield from _leaves(part)
+    else:
+        yield NoneType if annotation is None else annotation
 
 
 def _anything(value: Any) -> Any:

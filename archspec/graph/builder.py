@@ -45,8 +45,8 @@ LONGEST_PATH = 1_000
 TRIAL = "trial"
 """Path of an element that is only tried."""
 
-ExpansionKey: TypeAlias = tuple[str, Element, Shape]
-"""Key of an expansion: the spec's `defaults`, the block, and its input's shape."""
+ExpansionKey: TypeAlias = tuple[str, Element, frozenset[str], Shape]
+"""The spec's `defaults`, a block, its fields that were given, and its input's shape."""
 
 
 class Expansions:
@@ -240,7 +240,7 @@ class Builder:
         if len(inputs) > 1:
             return self._expand(block, path, inputs)
         (x,) = inputs
-        key = self._defaults_text, block, x.layer.output
+        key = self._defaults_text, block, block.model_fields_set, x.layer.output
         expansion = EXPANSIONS.get(key)
         if expansion is None:
             start, edges, first, place = self.size, self.edges, len(self.pieces), len(self.scopes)
