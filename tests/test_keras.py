@@ -230,7 +230,7 @@ def test_a_users_channels_first_is_his_own():
 def test_an_unknown_backend_is_said_with_the_known_ones(monkeypatch, backend, hint):
     monkeypatch.setenv("KERAS_BACKEND", backend)
     monkeypatch.delitem(sys.modules, "keras")
-    with pytest.raises(UsageError, match=f"called `{backend}`; {re.escape(hint)}"):
+    with pytest.raises(UsageError, match=f"no backend `{backend}` of Keras; {re.escape(hint)}"):
         load_keras()
 
 
