@@ -155,7 +155,7 @@ def test_the_picture_stands_in_the_summary(run):
 
 
 def test_several_devices_are_refused():
-    with pytest.raises(RecipeError, match="looks at a network on one device, not on 2"):
+    with pytest.raises(RecipeError, match="works on one device, not on 2"):
         units.check(Recipe(watch_units=True), Devices(count=2))
 
 
