@@ -1,5 +1,7 @@
 """Blocks: each is the same network as its parts written by hand, and small ones checked by eye."""
 
+import copy
+import pickle
 from math import prod
 
 import pytest
@@ -704,6 +706,15 @@ def test_a_block_seen_before_is_the_same_piece_in_another_graph():
     assert first.pieces[1].costs is second.pieces[1].costs
     other = network("- fire: {squeeze: 2, expand1x1: 4, expand3x3: 4}", input="[8, 8, 8]")
     assert other.pieces[1].costs is not first.pieces[1].costs
+
+
+def test_a_copy_of_a_graph_is_equal_to_it():
+    graph = network("- fire: {squeeze: 2, expand1x1: 4, expand3x3: 4}")
+    for again in (copy.deepcopy(graph), pickle.loads(pickle.dumps(graph))):  # noqa: S301
+        assert again == graph
+        assert again.nodes == graph.nodes
+        assert {*again.pieces} == {*graph.pieces}
+    assert graph != network("- fire: {squeeze: 2, expand1x1: 4, expand3x3: 8}")
 
 
 def test_the_defaults_of_a_spec_make_a_block_another():

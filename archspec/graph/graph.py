@@ -52,10 +52,7 @@ class Input(Op):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """An op at the shapes of its inputs, and all that it costs for one example.
-
-    Equal only to itself: `layer_at` gives one object for an op at given shapes.
-    """
+    """An op at the shapes of its inputs, and all that it costs for one example."""
 
     op: Op
     inputs: tuple[Shape, ...]
@@ -78,6 +75,15 @@ class Layer:
     def edges(self) -> int:
         """Number of inputs."""
         return len(self.inputs)
+
+    def __eq__(self, other: object) -> bool:
+        # The rest follows from these two.
+        return self is other or (
+            isinstance(other, Layer) and self.op == other.op and self.inputs == other.inputs
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.op, self.output))
 
 
 @lru_cache(maxsize=16_384)
@@ -189,6 +195,16 @@ class Expansion:
             self.macs += costs.macs
             self.other_ops += costs.other_ops
             self.kernels += costs.kernels
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Expansion)
+            and self.pieces == other.pieces
+            and self.scopes == other.scopes
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.size, self.edges, self.params, self.output))
 
 
 class PlacedBlock(NamedTuple):
