@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .engine import EngineCommand
-from .options import AT_LEAST_1, NORMALIZE, AnyNumber, Number, Option, Place, Whole, format_option
+from .options import (
+    AT_LEAST_1,
+    NORMALIZE,
+    AnyNumber,
+    BoundedNumber,
+    Option,
+    Place,
+    Whole,
+    format_option,
+)
 from .output import as_json, echo, terminal_width
 from .spelling import CURRENT, spelled
 
@@ -126,7 +135,7 @@ def _option(argument: MethodArgument) -> click.Option:
     elif argument.kind == "number":
         least, most = allowed.least, allowed.most
         bounds = (None if least == -LARGEST else least, None if most == LARGEST else most)
-        kind = AnyNumber() if bounds == (None, None) else Number(*bounds)
+        kind = AnyNumber() if bounds == (None, None) else BoundedNumber(*bounds)
     usual = "|".join(allowed.words) or {"whole": "N", "number": "X"}.get(argument.kind)
     is_flag = argument.kind == "flag"
     text = argument.help.removeprefix("Whether to ")
@@ -150,7 +159,7 @@ def _common_options(images: bool) -> list[click.Parameter]:
         click.Option(["--data"], metavar="SOURCE", help="Other data for images such as test:3."),
         click.Option(
             ["--white"],
-            type=Number(min=0, min_open=True),
+            type=BoundedNumber(min=0, min_open=True),
             metavar="X",
             help="Value of white in arrays.  [as in training]",
         ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .engine import EngineCommand
-from .options import Number, Option, Place, format_option
+from .options import BoundedNumber, Option, Place, format_option
 from .output import as_json, echo
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ MODELS = ("best", "final")
 @click.option("--which", type=click.Choice(MODELS), help="The run's model.  [best]")
 @click.option(
     "--tolerance",
-    type=Number(min=0),
+    type=BoundedNumber(min=0),
     metavar="X",
     default=1e-4,
     help="Largest difference of an output to the model's.  [1e-4]",

@@ -13,8 +13,8 @@ import click
 from .engine import EngineCommand
 from .options import (
     Assignment,
+    BoundedNumber,
     NetworkName,
-    Number,
     Whole,
     collect,
     format_option,
@@ -70,7 +70,7 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 @click.option("--optimizer", metavar="NAME", help="Keras's optimizer: adam, sgd, rmsprop, ...")
 @click.option(
     "--learning-rate",
-    type=Number(min=0, min_open=True),
+    type=BoundedNumber(min=0, min_open=True),
     metavar="X",
     help="The optimizer's highest learning rate.",
 )

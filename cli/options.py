@@ -29,7 +29,7 @@ class AnyNumber(click.types.FloatParamType):
     name = "number"
 
 
-class Number(click.FloatRange):
+class BoundedNumber(click.FloatRange):
     """A number; a message calls it so."""
 
     name = "number"
@@ -270,7 +270,7 @@ def images_options(command: Command) -> Command:
     )
     white = click.option(
         "--white",
-        type=Number(min=0, min_open=True),
+        type=BoundedNumber(min=0, min_open=True),
         metavar="X",
         help="The value of white in arrays.  [as in training]",
     )

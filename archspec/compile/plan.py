@@ -56,10 +56,10 @@ _BESIDE = {*GROUPS["layers"], *GROUPS["branches"]}
 
 def compile_plan(spec: Spec, findings: Findings) -> Plan:
     """Compile all of a spec. What is wrong is reported, and the steps concerned are `broken`."""
-    return _Compiler(spec, findings).plan()
+    return _Planner(spec, findings).plan()
 
 
-class _Compiler:
+class _Planner:
     def __init__(self, spec: Spec, findings: Findings) -> None:
         self.document = spec.document
         self.lost = spec.lost
@@ -362,7 +362,7 @@ class _Compiler:
     def _element(
         self, step: Step, data: Any, path: KeyPath, known: Known, *, astray: bool = False
     ) -> Step:
-        """Return the step of a kind; `astray`: some of its arguments stand beside it, not below."""
+        """Return the step of a kind; `astray`: some of its arguments are beside it, not below."""
         where = (*path, step.kind)
         cls = self._class(step.kind, where)
         if cls is None or step.kind in self.taken:
@@ -378,21 +378,21 @@ class _Compiler:
             self.report(no_single_value(cls), where)
             return step
         arguments: dict[str, Template] = {}
-        strange = [name for name in given if name not in cls.model_fields]
+        has_unknown = any(name not in cls.model_fields for name in given)
         for name, value in given.items():
             place = (*where, name) if isinstance(data, dict) else where
             if name in cls.model_fields:
                 arguments[name] = self._template(value, place, known)
             else:
                 meant = expression_meant(given, known) if value is None else None
-                self._report_strange(cls, name, place, key=isinstance(data, dict), meant=meant)
+                self._report_unknown(cls, name, place, key=isinstance(data, dict), meant=meant)
         step = step._replace(
             arguments={**self.defaults.get(cls, {}), **arguments},
             given=frozenset(arguments),
         )
-        return self._checked(step, cls, known, strange=bool(strange) or astray)
+        return self._checked(step, cls, known, incomplete=has_unknown or astray)
 
-    def _report_strange(
+    def _report_unknown(
         self, cls: type[Element], name: str, place: KeyPath, *, key: bool, meant: str | None = None
     ) -> None:
         """Report an argument that a kind does not have; `meant` is what is known of it."""
@@ -405,15 +405,15 @@ class _Compiler:
         self.report(problem, place, key=key)
 
     def _checked(
-        self, step: Step, cls: type[Element], known: Known, *, strange: bool = False
+        self, step: Step, cls: type[Element], known: Known, *, incomplete: bool = False
     ) -> Step:
         """Return the step, its constant arguments checked; with its element if all are constant.
 
-        `strange`: it has an argument that does not exist. One that is missing may be that one.
+        `incomplete`: an argument of another name was dropped. It may be the one that is missing.
         """
         constants = {name: v for name, v in step.arguments.items() if is_constant(v)}
         complete = len(constants) == len(step.arguments)
-        excused = strange or {("defaults",), ("defaults", step.kind)} & self.lost
+        excused = incomplete or {("defaults",), ("defaults", step.kind)} & self.lost
         problems = cls.problems(constants, later=step.arguments)
         wrong = {
             name: problem
@@ -481,7 +481,7 @@ class _Compiler:
             compiled = self.defaults.setdefault(cls, {})
             for name, value in arguments.items():
                 if name not in cls.model_fields:
-                    self._report_strange(cls, name, (*path, name), key=True)
+                    self._report_unknown(cls, name, (*path, name), key=True)
                     continue
                 compiled[name] = compile_template(
                     value, (*path, name), self.variables, self.findings, shaped=False

@@ -10,7 +10,7 @@ from archspec.graph.graph import SEPARATOR, Graph, Node
 from archspec.ops.fields import per_axis
 from archspec.ops.windows import Windowed
 
-Layers: TypeAlias = Mapping[str, tuple[Node | None, Node | None]]
+LayerPairs: TypeAlias = Mapping[str, tuple[Node | None, Node | None]]
 """The layers of two rows by their path below the row, which is empty for a row of one layer."""
 
 
@@ -33,7 +33,7 @@ class PairedRows(NamedTuple):
 
     before: Row
     after: Row
-    layers: Layers
+    layers: LayerPairs
 
 
 class Pairing:
@@ -63,7 +63,7 @@ class Pairing:
         self._same.add((a.stop - 1, b.stop - 1))
         return PairedRows(a, b, layers)
 
-    def changes(self, a: Row, b: Row, layers: Layers) -> Iterator[Change]:
+    def changes(self, a: Row, b: Row, layers: LayerPairs) -> Iterator[Change]:
         """Yield the changes between two rows that were paired."""
         if a.kind != b.kind:
             yield Change("kind", a.kind, b.kind)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from archspec.data.pixels import Pixels
 
-Tensor = TypeVar("Tensor")
+ArrayOrTensor = TypeVar("ArrayOrTensor")
 
 TORCH: Final = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and deviation of ImageNet's RGB, white being 1: torchvision's weights expect them."""
@@ -54,7 +54,7 @@ class Preprocessing:
     """Number of training images that mean and deviation are of; 0 if they are published or
     fixed."""
 
-    def __call__(self, pixels: Tensor) -> Tensor:
+    def __call__(self, pixels: ArrayOrTensor) -> ArrayOrTensor:
         """Return pixels, an array or a tensor inside tf.data, normalised as float32."""
         import numpy as np  # noqa: PLC0415
 
@@ -74,7 +74,7 @@ class Preprocessing:
 
             result = tf.cast(values, "float32") - _line(self.mean, 1)
             result /= _line(self.deviation, 1)
-        return cast("Tensor", result)
+        return cast("ArrayOrTensor", result)
 
     def read(self, encoded: Encoded, input_shape: Shape) -> NDArray[Any]:
         """Return a new image file's pixels, (height, width, channels), in the training range.

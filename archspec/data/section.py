@@ -25,9 +25,9 @@ Seed = Annotated[
     Expect("a whole number from 0 to 4294967295"),
 ]
 Share = Annotated[float, Field(ge=0, le=0.5), Expect("a number from 0 to 0.5")]
-Fraction = Annotated[float, Field(gt=0, lt=1), Expect("a number between 0 and 1")]
+ProperFraction = Annotated[float, Field(gt=0, lt=1), Expect("a number between 0 and 1")]
 NotNegative = Annotated[float, Field(ge=0, lt=float("inf")), Expect("a number from 0")]
-Word = Annotated[str, Field(min_length=1), Expect("a word")]
+NonEmptyText = Annotated[str, Field(min_length=1), Expect("a word")]
 
 
 class Strict(BaseModel):

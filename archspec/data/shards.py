@@ -59,10 +59,10 @@ def shards(text: str, suffixes: tuple[str, ...]) -> list[Shard]:
     names = [each.relative_to(root).as_posix() for each in paths]
     parts = [_part(name) for name in names]
     if None in parts and any(part is not None for part in parts):
-        stranger = names[parts.index(None)]
+        unnamed = names[parts.index(None)]
         other = next(name for name, part in zip(names, parts, strict=True) if part is not None)
         raise UsageError(
-            f"{root} has {stranger} beside {other}, and its name does not say whether it is for "
+            f"{root} has {unnamed} beside {other}, and its name does not say whether it is for "
             "training, validation or test: rename or move it"
         )
     if len(set(parts)) == 1:

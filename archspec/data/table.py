@@ -30,7 +30,7 @@ SUFFIXES: Final = (".csv", ".tsv", ".parquet")
 MOST_FOLDERS: Final = 1_000
 """Folders beside a table that are searched for its images."""
 
-Value: TypeAlias = str | bytes | None
+TableValue: TypeAlias = str | bytes | None
 ImageTable: TypeAlias = "CsvTable | ParquetTable"
 
 
@@ -40,7 +40,7 @@ class _Example(NamedTuple):
     table: ImageTable
     shard: str
     row: int
-    image: Value
+    image: TableValue
     label: str | None
     part: int
     group: str | None
@@ -136,18 +136,18 @@ class _Tables:
         Raises `UsageError` for other values in a column that the recipe names, or among parts.
         """
         column = str(self._columns.split)
-        strange = known = None
+        other = part = None
         for table in self._tables:
             for row, (value,) in table.rows([column]):
                 if str(value).lower() in PARTS:
-                    known = known or str(value)
+                    part = part or str(value)
                 else:
-                    strange = strange or (table.place(row), value)
-                if strange and (known or not self._columns.split_is_guessed):
-                    _part(strange[1], strange[0], column)
-        return known is not None
+                    other = other or (table.place(row), value)
+                if other and (part or not self._columns.split_is_guessed):
+                    _part(other[1], other[0], column)
+        return part is not None
 
-    def _label(self, values: Sequence[Value], example: _Example) -> str | None:
+    def _label(self, values: Sequence[TableValue], example: _Example) -> str | None:
         """Return a row's class, None if it has none."""
         if self._onehot:
             ones = [name for name, value in zip(self._onehot, values, strict=True) if _one(value)]
@@ -333,7 +333,7 @@ def _decoded(label: bytes, place: str) -> str:
         raise UsageError(f"{place}: the label is bytes that are not text in UTF-8") from None
 
 
-def _part(value: Value, place: str, column: str) -> int:
+def _part(value: TableValue, place: str, column: str) -> int:
     part = PARTS.get(str(value).lower())
     if part is None:
         shown = f"`{legible(str(value)[:60])}`" if value is not None else "nothing"
@@ -344,13 +344,13 @@ def _part(value: Value, place: str, column: str) -> int:
     return part
 
 
-def _group(value: Value, place: str, column: str) -> str:
+def _group(value: TableValue, place: str, column: str) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{place}: the column `{column}`, which `group` names, is empty")
     return value
 
 
-def _one(value: Value) -> bool:
+def _one(value: TableValue) -> bool:
     return isinstance(value, str) and float(value) == 1
 
 

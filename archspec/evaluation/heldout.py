@@ -33,6 +33,9 @@ ALL: Final = "all"
 WITHIN: Final = ("images", "labels", "split")
 """Keys of a recipe that locate images and labels in a file."""
 
+LOOKED_AT: Final = 1_000
+"""Number of an array's images from which its extremes are taken."""
+
 
 class EmptyPartError(UsageError):
     """The chosen part of the data is empty; others have images."""
@@ -41,10 +44,6 @@ class EmptyPartError(UsageError):
         super().__init__(f"{name} has no {part} images: choose `part=` {' or '.join(others)}")
         self.name = name
         self.others = others
-
-
-LOOKED_AT: Final = 1_000
-"""Number of an array's images from which its extremes are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +138,16 @@ def with_known_classes(
         raise UsageError(str(error)) from None
     if problems:
         raise UsageError(f"{name}: {problems[0].message}")
-    there = recipe.classes or preview.class_names
+    names = recipe.classes or preview.class_names
     if class_names is None:
         return recipe
-    if strange := [each for each in there if each not in class_names]:
+    if unknown := [each for each in names if each not in class_names]:
         raise UsageError(
-            f"{_where(recipe)} has {listed(strange)}, which {name} does not "
+            f"{_where(recipe)} has {listed(unknown)}, which {name} does not "
             f"know; it knows {listed(class_names)}"
         )
-    known = tuple(each for each in class_names if each in there)
-    return recipe if known == there else recipe.model_copy(update={"classes": known})
+    known = tuple(each for each in class_names if each in names)
+    return recipe if known == names else recipe.model_copy(update={"classes": known})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,9 +17,9 @@ from keras import ops
 
 from archspec.ops import banks
 
-Extents: TypeAlias = tuple[Any, ...]
+KerasShape: TypeAlias = tuple[Any, ...]
 """A shape as Keras has it: with the batch, which is None if it is open."""
-Sides: TypeAlias = tuple[tuple[int, int], ...]
+PadAmounts: TypeAlias = tuple[tuple[int, int], ...]
 
 register = keras.saving.register_keras_serializable(package="archspec")
 
@@ -29,7 +29,7 @@ class _Layer(keras.layers.Layer):
 
     arguments: ClassVar[tuple[str, ...]]
 
-    def compute_output_shape(self, input_shape: Extents) -> Extents:
+    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Pad(keras.layers.Layer):
         rest = ((0, 0),) * (len(x.shape) - 1 - len(self.amounts))
         return ops.pad(x, ((0, 0), *self.amounts, *rest), constant_values=self.value)
 
-    def compute_output_shape(self, input_shape: Extents) -> Extents:
+    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
         batch, *extents = input_shape
         padded = _padded(extents, self.amounts)
         return (batch, *padded, *extents[len(padded) :])
@@ -85,7 +85,7 @@ class _Pooling(_Layer):
         means = ops.average_pool(x, self.pool_size, self.strides, data_format="channels_last")
         return means * math.prod(self.pool_size)
 
-    def compute_output_shape(self, input_shape: Extents) -> Extents:
+    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
         batch, *extents, channels = input_shape
         axes = zip(_padded(extents, self.padding), self.pool_size, self.strides, strict=True)
         return (batch, *((n - size) // step + 1 for n, size, step in axes), channels)
@@ -156,7 +156,7 @@ class LocalConv(_Layer):
         self.dilation_rate = tuple(dilation_rate)
         self.use_bias = use_bias
 
-    def build(self, input_shape: Extents) -> None:
+    def build(self, input_shape: KerasShape) -> None:
         _, *spatial, _ = self.compute_output_shape(input_shape)
         taps = math.prod(self.kernel_size)
         channels = input_shape[-1]
@@ -190,7 +190,7 @@ class LocalConv(_Layer):
         ]
         return [(slice(None), *tap) for tap in product(*axes)]
 
-    def compute_output_shape(self, input_shape: Extents) -> Extents:
+    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
         batch, *extents, _ = input_shape
         spatial = (
             (n - (size - 1) * rate - 1) // step + 1
@@ -212,7 +212,7 @@ class Scale(_Layer):
         self.use_bias = use_bias
         self.initial = initial
 
-    def build(self, input_shape: Extents) -> None:
+    def build(self, input_shape: KerasShape) -> None:
         shape = input_shape[-1:]
         start = keras.initializers.Constant(self.initial)
         self.scale = self.add_weight(name="scale", shape=shape, initializer=start)
@@ -239,7 +239,7 @@ class ChannelSlice(_Layer):
     def call(self, x: Any) -> Any:
         return x[..., self.start : self.stop]
 
-    def compute_output_shape(self, input_shape: Extents) -> Extents:
+    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
         return (*input_shape[:-1], self.stop - self.start)
 
 
@@ -308,7 +308,7 @@ class PathDraw(_Layer):
             row = ops.cast(ops.logical_and(share < self.global_share, kept), self.compute_dtype)
         return ops.broadcast_to(row, (ops.shape(x)[0], self.columns))
 
-    def compute_output_shape(self, input_shape: Extents) -> Extents:
+    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
         return (input_shape[0], self.columns)
 
 
@@ -357,7 +357,7 @@ class Join(_Layer):
         one = ops.cast(ops.floor(revived * number) == places, "float32")
         return ops.where(ops.sum(alive) > 0, alive, one)
 
-    def compute_output_shape(self, input_shape: Sequence[Extents]) -> Extents:
+    def compute_output_shape(self, input_shape: Sequence[KerasShape]) -> KerasShape:
         return input_shape[0]
 
 
@@ -369,7 +369,7 @@ class FilterBank(keras.initializers.Initializer):
         self.bank = bank
         self.depthwise = depthwise
 
-    def __call__(self, shape: Extents, dtype: Any = None) -> Any:
+    def __call__(self, shape: KerasShape, dtype: Any = None) -> Any:
         values = banks.weights(self.bank, shape, depthwise=self.depthwise)
         return ops.cast(ops.convert_to_tensor(values), dtype or keras.config.floatx())
 
@@ -406,12 +406,12 @@ def _chances(shape: tuple[int, ...], seed: Any) -> Any:
     return keras.random.uniform(shape, dtype="float32", seed=seed)
 
 
-def _sides(amounts: Sequence[Sequence[int]]) -> Sides:
+def _sides(amounts: Sequence[Sequence[int]]) -> PadAmounts:
     """Return (before, after) for each axis as tuples; a saved model has lists."""
     return tuple((before, after) for before, after in amounts)
 
 
-def _padded(extents: Sequence[int], amounts: Sides) -> tuple[int, ...]:
+def _padded(extents: Sequence[int], amounts: PadAmounts) -> tuple[int, ...]:
     """Return the extents of the axes in `amounts`, after padding."""
     pairs = zip(extents, amounts, strict=False)
     return tuple(extent + before + after for extent, (before, after) in pairs)

@@ -85,11 +85,6 @@ class LayerGraph(NamedTuple):
         """The names of the layers that have weights."""
         return {node.name for node in self.weighted}
 
-    @property
-    def is_chain(self) -> bool:
-        """Whether each node has the one before it as its only input: layers have one order then."""
-        return all(node.inputs == (i - 1,) for i, node in enumerate(self.nodes) if i)
-
     def towards(self, outputs: Mapping[str, int]) -> LayerGraph:
         """Return the part of the graph that these outputs need."""
         needed = {0, *outputs.values()}

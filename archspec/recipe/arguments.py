@@ -64,7 +64,9 @@ Rising = Annotated[
     AfterValidator(_check_rising),
     Expect("a list of rising steps, as [100, 200]"),
 ]
-Rates = Annotated[tuple[NotNegative, ...], Field(min_length=1), Expect("a list of numbers from 0")]
+NotNegatives = Annotated[
+    tuple[NotNegative, ...], Field(min_length=1), Expect("a list of numbers from 0")
+]
 Frequency = Annotated[
     Literal["batch", "epoch"] | Count, Expect("batch, epoch or a number of steps")
 ]
@@ -100,7 +102,7 @@ _BY_TYPE: Final[tuple[tuple[Any, str], ...]] = (
     (Label, "name"),
     (Patterns, "exclude_layers"),
     (Rising, "boundaries"),
-    (Rates, "values"),
+    (NotNegatives, "values"),
     (Frequency, "save_freq update_freq"),
     (Literal["auto", "min", "max"], "mode"),
     (Literal["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight"], "reduction"),

@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from archspec.data.section import Fraction, NotNegative, RecipeSection, Strict, Word
+from archspec.data.section import NonEmptyText, NotNegative, ProperFraction, RecipeSection, Strict
 from archspec.declare.metadata import Expect
 from archspec.ops.fields import Count, Index, Positive
 from archspec.recipe.families import (
@@ -73,7 +73,7 @@ def _one_loss(value: Any) -> Any:
 
 
 _A_NAME = Expect("a name, or one name with its arguments")
-Optimizer = Annotated[Named, _known(OPTIMIZERS), _A_NAME]
+NamedOptimizer = Annotated[Named, _known(OPTIMIZERS), _A_NAME]
 Loss = Annotated[Named, _known(LOSSES), BeforeValidator(_one_loss), _A_NAME]
 Metric = Annotated[Named, _known(METRICS), _A_NAME]
 Callback = Annotated[Named, _known(CALLBACKS), _A_NAME]
@@ -82,11 +82,11 @@ Callback = Annotated[Named, _known(CALLBACKS), _A_NAME]
 class PlateauSchedule(RecipeSection):
     """Lower the learning rate when the validation loss stops falling."""
 
-    factor: Fraction = 0.1
+    factor: ProperFraction = 0.1
     """Factor by which the learning rate is multiplied."""
     patience: Count = 5
     """Epochs without progress; those of the warm-up are not counted."""
-    monitor: Word | None = None
+    monitor: NonEmptyText | None = None
     """Measure that has to improve; default: the validation loss, or the loss without validation
     images."""
     min_delta: NotNegative = 1e-4
@@ -102,7 +102,7 @@ class StepSchedule(RecipeSection):
 
     at: Annotated[tuple[Count, ...], Field(min_length=1), Expect("a list of epochs, as [80, 120]")]
     """Numbers of epochs after which it changes."""
-    factor: Fraction = 0.1
+    factor: ProperFraction = 0.1
     """Factor by which the learning rate is multiplied, each time."""
 
 
@@ -148,7 +148,7 @@ class Thaw(RecipeSection):
 
     epoch: Count
     """First epoch of the stage, counted from 1."""
-    freeze: Word = "none"
+    freeze: NonEmptyText = "none"
     """Step up to which the network stays frozen, or `none`."""
     learning_rate: Positive | None = None
     """Learning rate from then on; default: that of the stage before."""
@@ -159,7 +159,7 @@ class Transfer(RecipeSection):
 
     source: Annotated[str, Field(alias="from", min_length=1), Expect("a run, a file or imagenet")]
     """Source of weights: a run's folder, a `.keras` file, or `imagenet` (keras.applications)."""
-    freeze: Word = "none"
+    freeze: NonEmptyText = "none"
     """Part that is not trained: `all` but the new head, the network up to a step, or `none`."""
     unfreeze: tuple[Thaw, ...] = ()
     """Stages that train more of it. Each starts a new optimizer and schedule."""

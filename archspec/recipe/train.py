@@ -20,7 +20,15 @@ from archspec.ops.fields import Count, Index, Positive
 from archspec.recipe import arguments, families
 from archspec.recipe.mistakes import check_all, problems
 from archspec.recipe.overrides import as_overrides, blaming, overridden
-from archspec.recipe.sections import Callback, Loss, Metric, Named, Optimizer, Schedule, Transfer
+from archspec.recipe.sections import (
+    Callback,
+    Loss,
+    Metric,
+    Named,
+    NamedOptimizer,
+    Schedule,
+    Transfer,
+)
 
 OF_INDICES: Final = frozenset(
     {"categorical_generalized_cross_entropy", "sparse_categorical_crossentropy"}
@@ -73,7 +81,7 @@ class Recipe(RecipeSection):
     """Images per step."""
     epochs: Count = 30
     """Passes over all training images."""
-    optimizer: Optimizer = Named.model_validate("adam")
+    optimizer: NamedOptimizer = Named.model_validate("adam")
     """One of Keras's optimizers. At every update its `weight_decay` subtracts that share, times the
     learning rate, from each kernel, and nothing from biases and norms: decay apart from the
     gradient (Loshchilov & Hutter 2019, arXiv:1711.05101), also under SGD. Added to the gradient, as

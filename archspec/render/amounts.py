@@ -8,7 +8,7 @@ from typing import Any
 from archspec.cost.report import float_or_int
 
 
-class Extents(tuple[int | Fraction, ...]):
+class PrintedExtents(tuple[int | Fraction, ...]):
     """A number for each spatial axis. Its text in a file has every digit."""
 
     __slots__ = ()
@@ -19,7 +19,7 @@ class Extents(tuple[int | Fraction, ...]):
 
 def extents(value: Any) -> str:
     """Return a field or a stride for people, such as 30.3x25; other values as they are."""
-    return _joined(list(map(_number, value))) if isinstance(value, Extents) else str(value)
+    return _joined(list(map(_number, value))) if isinstance(value, PrintedExtents) else str(value)
 
 
 def _joined(texts: list[str]) -> str:

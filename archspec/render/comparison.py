@@ -8,7 +8,7 @@ from typing import Any
 from archspec.cost.compare import FIGURES, Comparison, NetworkFigures
 from archspec.cost.report import CONVENTION
 from archspec.errors import UsageError, nearest
-from archspec.render.amounts import Extents, byte_size, extents, thousands
+from archspec.render.amounts import PrintedExtents, byte_size, extents, thousands
 from archspec.render.summary import common_setting
 from archspec.render.table import Column, PrintedTable, Style, prose
 from archspec.text import printable
@@ -132,7 +132,7 @@ def _value(column: Column, network: NetworkFigures, comparison: Comparison) -> A
         case "input":
             return str(network.input)
         case "field":
-            return Extents(network.field)
+            return PrintedExtents(network.field)
         case "batch":
             return network.setting.training_batch
         case "dtype":

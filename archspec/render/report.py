@@ -8,7 +8,7 @@ from typing import Any
 
 from archspec.cost.report import Report, Row
 from archspec.errors import UsageError, suggestion
-from archspec.render.amounts import Extents, byte_size, extents, thousands
+from archspec.render.amounts import PrintedExtents, byte_size, extents, thousands
 from archspec.render.formulas import formulas
 from archspec.render.summary import UNBROKEN, Fact, facts
 from archspec.render.table import GAP, NARROWEST_PAGE, PAGE, Column, PrintedTable, Style
@@ -134,9 +134,9 @@ def _value(name: str, row: Row, report: Report) -> Any:
         case "memory":
             return _activation_bytes(row.activations, report)
         case "field":
-            return "all" if row.field is None else Extents(row.field.size)
+            return "all" if row.field is None else PrintedExtents(row.field.size)
         case "stride":
-            return "all" if row.field is None else Extents(row.field.stride)
+            return "all" if row.field is None else PrintedExtents(row.field.stride)
     return getattr(row, name)
 
 

@@ -24,7 +24,7 @@ from archspec.recipe.train import Recipe
 from archspec.runs import storage
 from archspec.runs.files import DATA, ORIGIN, SPEC
 from archspec.runs.records import DataRecord
-from archspec.runs.storage import STRICT, Count
+from archspec.runs.storage import STRICT, NotNegativeInt
 from archspec.spec.document import Spec
 from archspec.spec.loading import load
 
@@ -56,7 +56,7 @@ class Origin:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    version: Count
+    version: NotNegativeInt
     network: Mapping[str, Any]
     """The spec without its `train:` section."""
     recipe: Mapping[str, Any]

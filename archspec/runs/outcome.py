@@ -18,14 +18,14 @@ from archspec.keras_model.build import load_model
 from archspec.runs import storage
 from archspec.runs.files import BEST, CLAIM, FINAL, RESULT, SPEC
 from archspec.runs.state import history_fault
-from archspec.runs.storage import STRICT, Amount, Count, RecordedNumber
+from archspec.runs.storage import STRICT, Amount, NotNegativeInt, RecordedNumber
 
 Outcome: TypeAlias = Literal["finished", "stopped early", "interrupted", "diverged"]
 
 EpochMeasures: TypeAlias = Mapping[str, RecordedNumber]
 """Measures of an epoch by name."""
 
-Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Accuracy: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class Run(Displayed):
     test: EpochMeasures
     """Measures of the best epoch's model on the test images; empty if the run was interrupted, has
     no best epoch or no test images."""
-    test_accuracy: Fraction | None
+    test_accuracy: Accuracy | None
     """Accuracy of the main output on the test images, from 0 to 1."""
     seconds: Amount
     """Time of training and validation, without imports and test."""
-    params: Count
+    params: NotNegativeInt
     advice: str = ""
     """The reason why the loss became infinite or NaN, if it did, and possible remedies."""
 

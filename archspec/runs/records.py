@@ -16,7 +16,7 @@ from archspec.data.values import PixelValues
 from archspec.errors import UsageError
 from archspec.runs import storage
 from archspec.runs.files import DATA, ENVIRONMENT, TRANSFER
-from archspec.runs.storage import STRICT, Count, DamagedError
+from archspec.runs.storage import STRICT, DamagedError, NotNegativeInt
 
 VERSION: Final = 1
 """Version of `data.json`. A file without one was written by archspec 0.1.0."""
@@ -29,9 +29,9 @@ MOST_NAMED: Final = 6
 class PartSizes:
     """Number of images in each part of the data."""
 
-    train: Count
-    validation: Count
-    test: Count
+    train: NotNegativeInt
+    validation: NotNegativeInt
+    test: NotNegativeInt
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class DataRecord:
     """Version of the rule that split the images: `splitting.SPLIT_RULE`, 1 in older records."""
     split: str = ""
     """SHA-256 of which images are in which part: no held-out image may be trained on later."""
-    version: Count = 0
+    version: NotNegativeInt = 0
 
     def __post_init__(self) -> None:
         if len(set(self.class_names)) < len(self.class_names):
@@ -127,11 +127,11 @@ class TransferRecord:
     source: str
     layers: tuple[tuple[str, str], ...]
     """Names of the layers that were copied, in this network and in the source."""
-    params: Count
+    params: NotNegativeInt
     """Number of parameters in these layers."""
     new: tuple[str, ...]
     """The layers with weights that keep their random initial ones."""
-    new_params: Count
+    new_params: NotNegativeInt
     steps: tuple[str, ...]
     """Names of the new layers in the report's table."""
     notes: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from archspec.runs.storage import Amount, Count, RecordedNumber
+from archspec.runs.storage import Amount, NotNegativeInt, RecordedNumber
 from archspec.runs.units import LayerMeasures
 
 
@@ -21,8 +21,8 @@ class RunState:
 
     rows: list[dict[str, RecordedNumber]] = field(default_factory=list)
     """The run's history: a row for each whole epoch."""
-    best_epoch: Count | None = None
-    written_epoch: Count | None = None
+    best_epoch: NotNegativeInt | None = None
+    written_epoch: NotNegativeInt | None = None
     """The epoch whose model is in `best.keras`."""
     seconds: Amount = 0.0
     """Time of training and validation, over all processes that trained the run."""

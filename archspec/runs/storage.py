@@ -19,13 +19,13 @@ from pydantic import ConfigDict, Field, StrictFloat, StrictInt, TypeAdapter, Val
 from archspec.errors import UsageError
 from archspec.runs import folder
 
-Value = TypeVar("Value")
+Stored = TypeVar("Stored")
 
 STRICT: Final = ConfigDict(strict=True, extra="forbid")
 """The `__pydantic_config__` of dataclasses that are read from a run's files."""
 
 Amount: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count: TypeAlias = Annotated[int, Field(ge=0)]
+NotNegativeInt: TypeAlias = Annotated[int, Field(ge=0)]
 RecordedNumber: TypeAlias = StrictInt | StrictFloat
 """A whole number or a float, read as what it is; a measure may be NaN or infinite."""
 
@@ -37,7 +37,7 @@ class DamagedError(UsageError):
     """A file of a run is damaged or was edited."""
 
 
-def read(path: Path, kind: type[Value], **given: str) -> Value:
+def read(path: Path, kind: type[Stored], **given: str) -> Stored:
     """Read the JSON file at `path` as a `kind`, which may be a dataclass or a tuple of them.
 
     Args:
@@ -71,12 +71,12 @@ def content(path: Path) -> bytes:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def parse(text: bytes | str, kind: type[Value], name: str, **given: str) -> Value:
+def parse(text: bytes | str, kind: type[Stored], name: str, **given: str) -> Stored:
     """Return the `kind` in a JSON text of the file `name`; raise `DamagedError`."""
     try:
         if given:
             text = _with(text, given)
-        value: Value = _adapter(cast("Any", kind)).validate_json(text)
+        value: Stored = _adapter(cast("Any", kind)).validate_json(text)
     except (ValidationError, RecursionError) as error:
         raise damaged(name, _complaint(error)) from None
     return value

@@ -438,8 +438,8 @@ def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:
             raise UsageError(f"`{name}` cannot be set to `{value}`: {problem.message}") from None
         unknown = sorted(expression.names.difference(known))
         if unknown or expression.inputs:
-            stranger = "in" if expression.inputs else unknown[0]
-            raise UsageError(f"`{name}` cannot be set to `{value}`: there is no `{stranger}`")
+            missing = "in" if expression.inputs else unknown[0]
+            raise UsageError(f"`{name}` cannot be set to `{value}`: there is no `{missing}`")
     elif not isinstance(value, (bool, int, float, str, type(None))):
         raise UsageError(
             f"`{name}` cannot be set to a {type(value).__name__}: "

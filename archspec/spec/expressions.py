@@ -57,7 +57,7 @@ _OTHER_SIGNS: Final = {
 }
 """Signs of other languages, and a hint at what an expression has for each."""
 
-_Run: TypeAlias = Callable[[Mapping[str, Value], Mapping[str, int] | None], Value]
+_Evaluation: TypeAlias = Callable[[Mapping[str, Value], Mapping[str, int] | None], Value]
 
 
 def is_expression(value: object) -> bool:
@@ -73,7 +73,7 @@ class Expression:
     """The variables it refers to."""
     inputs: frozenset[str] = field(compare=False)
     """The attributes of `in` it refers to."""
-    _run: _Run = field(compare=False, repr=False)
+    _run: _Evaluation = field(compare=False, repr=False)
 
     @classmethod
     @lru_cache(maxsize=1_024)
@@ -141,7 +141,9 @@ def _refuse(message: str) -> NoReturn:
     raise Problem("expression", message, help=_POSSIBLE)
 
 
-def _arithmetic(symbol: str, apply: Callable[[Any, Any], Any], left: _Run, right: _Run) -> _Run:
+def _arithmetic(
+    symbol: str, apply: Callable[[Any, Any], Any], left: _Evaluation, right: _Evaluation
+) -> _Evaluation:
     def run(variables: Mapping[str, Value], inputs: Mapping[str, int] | None) -> Value:
         a: Any = left(variables, inputs)
         b: Any = right(variables, inputs)
@@ -187,7 +189,7 @@ class _Compiler:
         self.names: set[str] = set()
         self.inputs: set[str] = set()
 
-    def compile(self, node: ast.expr, depth: int) -> _Run:
+    def compile(self, node: ast.expr, depth: int) -> _Evaluation:
         if depth > MAX_DEPTH:
             _refuse(f"the expression is nested more than {MAX_DEPTH} levels deep")
         match node:
@@ -241,14 +243,14 @@ class _Compiler:
         """Return the text of `node`; the parser counts columns in bytes."""
         return self.source[node.col_offset : node.end_col_offset].decode(errors="replace")
 
-    def constant(self, value: Any, node: ast.expr) -> _Run:
+    def constant(self, value: Any, node: ast.expr) -> _Evaluation:
         if is_number(value):
             bounded(value, f"`{shortened(self.written(node))}`")
         elif value is not None and not isinstance(value, str):
             raise self.refusal(node)
         return lambda _v, _i: cast("Value", value)
 
-    def name(self, name: str) -> _Run:
+    def name(self, name: str) -> _Evaluation:
         if name in _CONSTANTS:
             value = _CONSTANTS[name]
             return lambda _v, _i: value
@@ -266,7 +268,7 @@ class _Compiler:
 
         return run
 
-    def input(self, name: str) -> _Run:
+    def input(self, name: str) -> _Evaluation:
         if name not in INPUTS:
             wrong(
                 f"the input has no `{name}`",
@@ -289,7 +291,7 @@ class _Compiler:
 
         return run
 
-    def unary(self, op: ast.unaryop, operand: _Run, node: ast.expr) -> _Run:
+    def unary(self, op: ast.unaryop, operand: _Evaluation, node: ast.expr) -> _Evaluation:
         if isinstance(op, ast.Not):
             return lambda v, i: not operand(v, i)
         if isinstance(op, ast.Invert):
@@ -305,7 +307,7 @@ class _Compiler:
 
         return run
 
-    def call(self, name: str, arguments: list[_Run]) -> _Run:
+    def call(self, name: str, arguments: list[_Evaluation]) -> _Evaluation:
         if name not in FUNCTIONS:
             wrong(
                 f"there is no function `{name}`",
@@ -327,7 +329,7 @@ class _Compiler:
         return run
 
 
-def _logical(conjunction: bool, parts: list[_Run]) -> _Run:
+def _logical(conjunction: bool, parts: list[_Evaluation]) -> _Evaluation:
     """`and`, `or`: the last value looked at, as in Python."""
 
     def run(variables: Mapping[str, Value], inputs: Mapping[str, int] | None) -> Value:
@@ -341,7 +343,9 @@ def _logical(conjunction: bool, parts: list[_Run]) -> _Run:
     return run
 
 
-def _comparison(left: _Run, rest: list[tuple[Callable[[Value, Value], bool], _Run]]) -> _Run:
+def _comparison(
+    left: _Evaluation, rest: list[tuple[Callable[[Value, Value], bool], _Evaluation]]
+) -> _Evaluation:
     """A chain such as `0 < x < 10`."""
 
     def run(variables: Mapping[str, Value], inputs: Mapping[str, int] | None) -> Value:
@@ -356,7 +360,7 @@ def _comparison(left: _Run, rest: list[tuple[Callable[[Value, Value], bool], _Ru
     return run
 
 
-def _indexing(sequence: _Run, index: _Run) -> _Run:
+def _indexing(sequence: _Evaluation, index: _Evaluation) -> _Evaluation:
     def run(variables: Mapping[str, Value], inputs: Mapping[str, int] | None) -> Value:
         items, position = sequence(variables, inputs), whole(index(variables, inputs))
         if not isinstance(items, tuple):
