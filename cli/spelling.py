@@ -10,6 +10,7 @@ option's parameter has the argument's name, with `_` for `.`. Other keys of a re
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 from typing import Any, Final
@@ -32,7 +33,7 @@ CALLS: Final = {
 CURRENT: Final = "archspec.command"
 """Among what contexts share: the command that runs, where it is one of a group of its own."""
 
-_QUOTED: Final = re.compile(r"`([^`\n]+)`")
+_QUOTED: Final = re.compile(r"`([^`\n]*)`")
 _ARGUMENT: Final = re.compile(r"([a-z_]+(?:\.\w+)*)=(.*)", re.DOTALL)
 _CALL: Final = re.compile(r"archspec\.(\w+)\(.*\)", re.DOTALL)
 
@@ -110,9 +111,14 @@ def _command(code: str) -> str | None:
 
 
 def _word(text: str) -> str:
-    """A Python value as a word of a command; what is no literal stays, such as `...`."""
+    """A Python value as a word of a command; what is no literal stays, such as `...`.
+
+    A list or a mapping is written as the YAML that an option takes.
+    """
     try:
         value: Any = ast.literal_eval(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return text
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
     return value if isinstance(value, str) else text

@@ -154,8 +154,9 @@ def test_every_figure_can_be_sorted_by(figure):
     assert falling == rising[::-1]
 
 
-def test_without_a_sort_the_order_is_the_one_given():
-    assert [e.name for e in compare("vgg16", "lenet5", "alexnet").entries] == [
+@pytest.mark.parametrize("sort", [None, ""])
+def test_without_a_sort_the_order_is_the_one_given(sort):
+    assert [e.name for e in compare("vgg16", "lenet5", "alexnet", sort=sort).entries] == [
         "vgg16",
         "lenet5",
         "alexnet",

@@ -209,7 +209,7 @@ def test_all_that_is_no_run_is_said_at_once():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--runs", "tanh"], "there is tanh alone to compare"),
+        (["--runs", "tanh"], "only tanh is given: name the folders of two runs"),
         (["--runs", "tanh", "fast", "--batch", "3", "--ops"], "--ops and --batch do not go with"),
         (["lenet5", "--curves", "loss"], "--curves does not go with networks, only with --runs"),
         (["lenet5", "-o", "curves.svg"], "the suffix says what to write"),

@@ -205,6 +205,28 @@ def test_a_run_of_version_0_says_its_white_and_had_a_black_of_0(runs, tmp_path):
     assert (old.preprocessing.range, old.version, old.split_rule) == (LEVELS, 0, 1)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"images": b"a.png"}, "must be a path, a list of paths, or an array"),
+        ({"images": ["a.png", 3]}, "must be a path, a list of paths, or an array"),
+        ({"images": None}, "must be a path, a list of paths, or an array"),
+        ({"images": "a.png", "batch": None}, "`batch=None` must be a whole number"),
+    ],
+)
+def test_a_wrong_argument_of_predict_is_refused(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        predict("nowhere", **arguments)
+
+
+@pytest.mark.parametrize("function", [archspec.fit, archspec.resume])
+def test_hosts_that_are_none_are_refused(function):
+    with pytest.raises(
+        UsageError, match=r"`hosts=2` must be an `archspec\.training\.hosts\.Hosts`"
+    ):
+        function("nowhere", hosts=2)
+
+
 @pytest.mark.keras
 def test_images_that_are_not_any_more_those_of_training_are_refused(runs, tmp_path):
     changed = tmp_path / "changed"

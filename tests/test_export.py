@@ -315,6 +315,21 @@ def test_a_model_that_gives_no_numbers_is_refused(tmp_path):
 
 
 @keras_test
+@pytest.mark.parametrize("model", ["runs/lenet5-1", None])
+def test_what_is_no_model_is_refused(tmp_path, model):
+    with pytest.raises(UsageError, match=r"must be a Keras model; `archspec\.load_model` gives"):
+        export(model, tmp_path / "x.keras")
+
+
+@pytest.mark.parametrize("path", [None, 3, b"x.keras", ""])
+def test_a_path_that_is_none_is_refused(path):
+    with pytest.raises(UsageError, match=r"`path=.*` must be a path or a name"):
+        export(None, path)
+    with pytest.raises(UsageError, match=r"`path=.*` must be a path or a name"):
+        archspec.load_model(path)
+
+
+@keras_test
 def test_a_model_of_two_inputs_is_refused(tmp_path):
     import keras
 

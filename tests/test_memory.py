@@ -264,6 +264,13 @@ def test_a_recipe_without_a_batch_has_that_of_a_training():
         ("optimizer: [adam]", "`train.optimizer`: write a name, or one name with its arguments"),
         ("optimizer: Adam", "Keras has no optimizer `Adam`"),
         ("optimizer: {sgd: {momentm: 0.9}}", "`sgd` has no argument `momentm`"),
+        ('optimizer: {muon: {exclude_layers: ["("]}}', "must be a list of regular expressions"),
+        ("optimizer: {muon: {exclude_layers: [fc, 3]}}", "must be a list of regular expressions"),
+        ("optimizer: {lossscaleoptimizer: {inner_optimizer: ada}}", "Keras has no optimizer `ada`"),
+        (
+            "optimizer: {lossscaleoptimizer: {inner_optimizer: 3}}",
+            "`inner_optimizer`: write a name",
+        ),
         ("batch_size: 256", "`batch_size` is not a key here"),
     ],
 )

@@ -74,6 +74,8 @@ def command(name: str) -> click.Command:
         ("evaluate", "`epochs=3`", "`epochs=3`"),
         ("export", "`force=True` replaces it", "`--force` replaces it"),
         ("build", "`batch=0`", "`--batch 0`"),
+        ("build", "`optimizer={'adam': True}`", "`--optimizer '{\"adam\": true}'`"),
+        ("show", "``; see `archspec.kinds()`", "``; see `archspec list --kinds`"),
         ("fit", "`archspec.resume('my runs/a')`", "`archspec fit --resume 'my runs/a'`"),
         ("build", "`archspec.resume(..., epochs=9)`", "`archspec fit --resume ... --epochs 9`"),
         ("build", "`archspec.diff('a', 'b')`", "`archspec compare --diff a b`"),

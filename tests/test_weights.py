@@ -232,10 +232,14 @@ def test_what_does_not_say_how_its_layers_are_joined_is_refused(keras):
         (keras.Sequential([keras.layers.Dense(3)]), "only a functional or sequential model"),
         (keras.Model([x, y], keras.layers.Add()([x, y])), "has 2 inputs instead of one"),
         (keras.Model(x, first(x)), "has its channels first"),
-        (3, "weights come from a Keras model, a file or 'imagenet', not a int"),
+        (3, "a Keras model, a file or 'imagenet', not from a value of type int"),
     ):
         with pytest.raises(UsageError, match=message):
             copy(theirs, build(spec_of(CHAIN)))
+    with pytest.raises(UsageError, match=r"`model='b\.keras'` must be a Keras model"):
+        copy("a.keras", "b.keras")
+    with pytest.raises(UsageError, match="not from a value of type ndarray"):
+        build(spec_of(CHAIN), weights=np.zeros(3))
 
 
 # From a file

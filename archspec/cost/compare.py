@@ -98,7 +98,7 @@ class Comparison(Displayed):
     def entries(self) -> tuple[NetworkFigures, ...]:
         """Every network, sorted."""
         entries = list(map(figures_of, self.reports, distinct_names(self.reports)))
-        if self.sort is not None:
+        if self.sort:
             key = attrgetter(self.sort.removeprefix("-"))
             entries.sort(key=key, reverse=self.sort.startswith("-"))
         return tuple(entries)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from archspec import arguments
-from archspec.cost.optimizers import Optimizer
+from archspec.cost.optimizers import BY_WEIGHT, WRAPPER, Optimizer
 from archspec.element import show, whole
 from archspec.errors import Diagnostic, Problem, UsageError, suggestion
 from archspec.spec.document import RECIPE_KEYS, Spec
@@ -164,7 +164,7 @@ class _Recipe:
 
     def check(self) -> None:
         """Raise `SpecError` if what was read is wrong, with all else that is wrong with it."""
-        if not (self._found or self._has_unknown_names()):
+        if not (self._found or self._is_doubtful()):
             return
         from archspec.recipe.mistakes import places  # noqa: PLC0415
         from archspec.recipe.train import Recipe  # noqa: PLC0415
@@ -174,13 +174,15 @@ class _Recipe:
         if self._found:  # what a newer Keras has, and no figure is known of
             raise spec_error(self._spec.source, self._found)
 
-    def _has_unknown_names(self) -> bool:
-        """Whether there is a key, or an argument of the optimizer, that might be misspelt."""
+    def _is_doubtful(self) -> bool:
+        """Whether a key, or an argument of the optimizer, might be misspelt or wrong."""
         if self._spec.train.keys() - RECIPE_KEYS:
             return True
         optimizer = self.optimizer()
         if not optimizer.arguments:
             return False
+        if optimizer.name in (WRAPPER, *BY_WEIGHT):  # their arguments are read, not only counted
+            return True
         from archspec.recipe.families import OPTIMIZERS  # noqa: PLC0415
 
         known = OPTIMIZERS.classes.get(optimizer.name, {})

@@ -6,7 +6,7 @@ Several networks predict together, by the mean of their probabilities.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -166,12 +166,16 @@ def predict(
         >>> len(predictions), len(predictions[0].guesses)
         (2, 3)
     """
+    batch = arguments.whole("batch", batch)
     check_options(batch, top, white, flip, mc_dropout, seed)
-    if not hasattr(images, "__len__") and not isinstance(images, os.PathLike):
-        raise arguments.wrong("images", images, "a path, a list of paths, or an array")
-    chosen = trained.find(runs, normalize)
     if isinstance(images, (str, os.PathLike)):
         images = [images]
+    if not hasattr(images, "dtype") and not (
+        isinstance(images, Collection)
+        and all(isinstance(each, (str, os.PathLike)) for each in images)
+    ):
+        raise arguments.wrong("images", images, "a path, a list of paths, or an array")
+    chosen = trained.find(runs, normalize)
     if len(images) == 0:
         raise UsageError("there is no image: name files, folders, or .npy and .npz arrays")
     networks = trained.load_together(chosen, normalize, flip=flip, mc_dropout=mc_dropout, seed=seed)

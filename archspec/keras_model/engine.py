@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from archspec.arguments import place
 from archspec.errors import UsageError, call, suggestion
 from archspec.keras_model.guards import DamagedModelError
 from archspec.keras_model.kerasconfig import UnfamiliarError
@@ -82,7 +83,7 @@ def load_file(path: str | os.PathLike[str], *, compile: bool = False) -> Any:  #
         UsageError: It holds no model, is not as Keras writes it, or Keras cannot load it.
 
     """
-    with open_model(path) as file:
+    with open_model(place("path", path)) as file:
         if file.config is None:
             raise UsageError(
                 f"{path} holds a model's weights alone, not how its layers are joined: "

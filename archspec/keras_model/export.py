@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from archspec.arguments import wrong
 from archspec.display import Displayed
 from archspec.errors import ArchspecError, UsageError
 from archspec.graph.builder import MOST_NODES
@@ -118,6 +119,9 @@ def export(
     """
     form = check_target(path, force=force)
     keras = load_keras()
+    if not isinstance(model, keras.Model):
+        hint = "; `archspec.load_model` gives that of a file"
+        raise wrong("model", model, "a Keras model", hint)
     backend = keras.backend.backend()
     form.check(path, backend)
     x = _inputs(model, inputs)

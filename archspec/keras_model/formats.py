@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from archspec.arguments import place
 from archspec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Format:
 
 def format_of(path: str | os.PathLike[str]) -> Format:
     """Return the format of a path's suffix; a folder has none, or ends in a slash."""
-    text = os.fspath(path)
+    text = place("path", path)
     folder = text.endswith(os.sep)
     for form in FORMATS:
         if folder or not Path(text).suffix:

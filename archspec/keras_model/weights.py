@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any, Final, NamedTuple
 
+from archspec.arguments import wrong
 from archspec.display import Sentences
 from archspec.errors import UsageError
 from archspec.keras_model.description import described
@@ -82,6 +83,8 @@ def copy(source: Any, model: Any) -> Copied:
         copied 61,706 parameters of 5 layers
     """
     keras = load_keras()
+    if not isinstance(model, keras.Model):
+        raise wrong("model", model, "a Keras model")
     ours = layer_graph(model)
     with open_source(keras, source, model, ours) as there:
         try:
@@ -196,7 +199,7 @@ def open_source(keras: Any, source: Any, model: Any, ours: LayerGraph) -> Iterat
     """
     if isinstance(source, keras.Model):
         yield WeightSource(layer_graph(source), "")
-    elif source == IMAGENET:
+    elif isinstance(source, str) and source == IMAGENET:
         yield WeightSource(layer_graph(_imagenet(keras, model)), "")
     elif isinstance(source, (str, os.PathLike)):
         with open_model(source) as file:
@@ -204,7 +207,10 @@ def open_source(keras: Any, source: Any, model: Any, ours: LayerGraph) -> Iterat
             yield WeightSource(_of_file(keras, file, model, ours), origin)
     else:
         kind = type(source).__name__
-        raise UsageError(f"weights come from a Keras model, a file or {IMAGENET!r}, not a {kind}")
+        raise UsageError(
+            f"weights come from a Keras model, a file or {IMAGENET!r}, "
+            f"not from a value of type {kind}"
+        )
 
 
 def _of_file(keras: Any, file: ModelFile, model: Any, ours: LayerGraph) -> LayerGraph:

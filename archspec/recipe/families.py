@@ -110,7 +110,10 @@ _INNER: Final = KerasFamily(
     "optimizer",
     "optimizers",
     "Optimizer",
-    refused={**_ONE_OPTIMIZER, "lossscaleoptimizer": "one is enough"},
+    refused={
+        **_ONE_OPTIMIZER,
+        "lossscaleoptimizer": "`inner_optimizer` is the one whose loss is scaled, such as adam",
+    },
     objects=_RATE,
 )
 OPTIMIZERS: Final = replace(

@@ -20,6 +20,7 @@ from archspec.display import Displayed, renderer
 from archspec.element import show
 from archspec.errors import SpecError, UsageError, suggestion
 from archspec.runs import origin, units
+from archspec.runs.files import SPEC
 from archspec.runs.origin import NOT_THE_NETWORK, RunSetup
 from archspec.runs.outcome import Run
 from archspec.runs.units import MEASURES, LayerMeasures
@@ -350,8 +351,8 @@ def _read(runs: Sequence[Any]) -> list[ComparedRun]:
     """Read the runs; raise one `UsageError` for all that cannot be read."""
     places = [Path(arguments.place("runs", getattr(run, "folder", run))) for run in runs]
     if len(places) < 2:
-        given = f"{places[0]} alone" if places else "no run"
-        raise UsageError(f"there is {given} to compare: name the folders of two runs or more")
+        given = f"only {places[0]} is" if places else "no run is"
+        raise UsageError(f"{given} given: name the folders of two runs or more to compare")
     seen: set[Path] = set()
     problems: list[str] = []
     compared: list[ComparedRun] = []
@@ -365,7 +366,7 @@ def _read(runs: Sequence[Any]) -> list[ComparedRun]:
         except UsageError as error:
             problems.append(str(error))
         except SpecError as error:
-            problems.append(f"{place}: {error.diagnostics[0].message}")
+            problems.append(f"{place / SPEC}: {error.diagnostics[0].message}")
     if problems:
         raise UsageError("\n".join(problems))
     return compared

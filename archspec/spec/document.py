@@ -442,7 +442,7 @@ def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:
             raise UsageError(f"`{name}` cannot be set to `{value}`: there is no `{missing}`")
     elif not isinstance(value, (bool, int, float, str, type(None))):
         raise UsageError(
-            f"`{name}` cannot be set to a {type(value).__name__}: "
+            f"`{name}` cannot be set to a value of type {type(value).__name__}: "
             f"a variable is a number, a word, a truth value or a list of at most {MAX_ITEMS:,}"
         )
     return value

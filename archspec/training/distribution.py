@@ -217,8 +217,8 @@ def _too_many(wanted: int, names: list[list[str]], backend: str) -> Problem:
     host = min(range(len(names)), key=lambda index: len(names[index]))
     count = len(names[host])
     place = f" on host {host}" if len(names) > 1 else ""
-    verb = "is" if count == 1 else "are"
-    message = f"not {wanted} devices but {count} {verb} there{place}: {', '.join(names[host])}"
+    present = f"is only {count}" if count == 1 else f"are only {count}"
+    message = f"there {present} of {wanted} devices{place}: {', '.join(names[host])}"
     only_cpus = all(name.startswith("cpu") for name in names[host])
     hint = HOW_TO_MAKE_MORE.get(backend) if only_cpus else None
     return Problem("value", message, help=hint and hint.format(count=wanted))

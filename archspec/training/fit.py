@@ -38,7 +38,7 @@ from archspec.training.callback_state import callback_state
 from archspec.training.callbacks import Watcher, as_keras_callback
 from archspec.training.data_check import DataCheck
 from archspec.training.diagnosis import diagnose, wrong_data
-from archspec.training.hosts import ALONE, Hosts
+from archspec.training.hosts import ALONE, Hosts, as_hosts
 from archspec.training.interrupt import Interrupt
 from archspec.training.recorder import Recorder
 from archspec.training.session import Session, plan_training, prepare
@@ -89,15 +89,16 @@ def fit(
         >>> run.outcome, len(run.history), run.folder.name
         ('finished', 2, 'lenet5-1')
     """
+    leads = as_hosts(hosts).leads
     with Interrupt().caught() as interrupt:
         if hosts.count > 1:
             hosts.join(load_keras())
         with hosts.all_succeed():
-            if out is not None and hosts.leads:
+            if out is not None and leads:
                 folder.check_free(arguments.place("out", out))
             spec = as_spec(spec)
             plan = plan_training(spec, recipe)
-        watchers = watchers if hosts.leads else ()
+        watchers = watchers if leads else ()
         for watcher in watchers:  # a sign of life, as Keras takes seconds to start
             watcher.says(f"training {spec.name}")
         session = prepare(plan, hosts)
@@ -142,7 +143,7 @@ def resume(
         3
     """
     home = Path(arguments.place("run", run))
-    watchers = watchers if hosts.leads else ()
+    watchers = watchers if as_hosts(hosts).leads else ()
     with Interrupt().caught() as interrupt:
         if hosts.count > 1:
             hosts.join(load_keras())

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from archspec.arguments import wrong
 from archspec.errors import ArchspecError, UsageError
 from archspec.keras_model.engine import first_line
 
@@ -158,6 +159,13 @@ class Hosts:
         from jax.experimental import multihost_utils  # noqa: PLC0415  (loaded already, by Keras)
 
         return multihost_utils.process_allgather(np.array(value, np.int32))
+
+
+def as_hosts(hosts: Any) -> Hosts:
+    """Return the hosts, or raise `UsageError` for any other value."""
+    if not isinstance(hosts, Hosts):
+        raise wrong("hosts", hosts, "an `archspec.training.hosts.Hosts`")
+    return hosts
 
 
 ALONE: Final = Hosts()
