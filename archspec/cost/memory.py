@@ -95,8 +95,10 @@ def measure(graph: Graph) -> MemoryModel:
     first, *pieces = graph.pieces
     size = first.shape.size
     # The input and the outputs are the caller's: they stay.
-    held = (0, *graph.outputs.values())
-    needs = _together(pieces, graph.size, 0, held, overwritable=False, reached=False)
+    outer_reads = (0, *graph.outputs.values())
+    needs = _needs_in_sequence(
+        pieces, graph.size, 0, outer_reads, overwritable=False, reached=False
+    )
     return MemoryModel(
         graph,
         (size, *needs.owned),
@@ -157,7 +159,7 @@ def _needs(costs: Layer | Expansion, overwritable: bool, reached: bool) -> Needs
     needs: Needs | None = costs.measured.get(around)
     if needs is None:
         output = costs.size - 1
-        needs = _together(costs.pieces, costs.size, _INPUT, (output,), *around)
+        needs = _needs_in_sequence(costs.pieces, costs.size, _INPUT, (output,), *around)
         costs.measured[around] = needs
     return needs
 
@@ -183,11 +185,11 @@ def _layer_needs(layer: Layer, overwritable: bool, reached: bool) -> Needs:
     )
 
 
-def _together(
+def _needs_in_sequence(
     pieces: Sequence[Piece],
     size: int,
     source: int,
-    held: Sequence[int],
+    outer_reads: Sequence[int],
     overwritable: bool,
     reached: bool,
 ) -> Needs:
@@ -200,7 +202,7 @@ def _together(
         pieces: The layers and blocks in order.
         size: Number of nodes.
         source: Index of their input.
-        held: Indices of outputs that are read by others, too.
+        outer_reads: Indices of outputs that are read from outside as well.
         overwritable: As in `_needs`, for the input.
         reached: As in `_needs`, for the input.
     """
@@ -208,7 +210,7 @@ def _together(
     for _, _, costs, inputs in pieces:
         for index in inputs:
             readers[index] += costs.reads
-    for index in held:
+    for index in outer_reads:
         readers[index] += 1
 
     all_needs = []
@@ -238,27 +240,10 @@ def _together(
         if needs.saves_output:
             saved.add(tensor[index])
     output = pieces[-1].index if pieces else source
-    for index in held:  # they stay
+    for index in outer_reads:  # they stay
         last_use[buffer[index]] = size
 
-    alive = peak = late_peak = 0
-    for (index, _, _, inputs), each in zip(pieces, all_needs, strict=True):
-        read = buffer[inputs[0]]
-        if read == source and last_use[read] == index:
-            peak = max(peak, alive + each.peak)
-            late_peak = max(late_peak, alive + each.late_peak)
-        else:
-            freed = kept[read] if last_use[read] == index else 0
-            most = alive + max(each.peak, each.late_peak - freed)
-            if index <= last_use[source]:
-                peak = max(peak, most)
-            else:
-                late_peak = max(late_peak, most)
-        alive += each.kept
-        for used in {buffer[index], *[buffer[i] for i in inputs]}:
-            if last_use[used] == index:
-                alive -= kept[used]
-
+    peak, late_peak = _peaks(pieces, all_needs, buffer, kept, last_use, source)
     shows = tensor[output]
     return Needs(
         owned=tuple(chain.from_iterable(each.owned for each in all_needs)),
@@ -275,3 +260,41 @@ def _together(
         overwritable=needs.overwritable,
         reached=reaches[output],
     )
+
+
+def _peaks(
+    pieces: Sequence[Piece],
+    needs: Sequence[Needs],
+    buffers: Sequence[int],
+    kept: Sequence[int],
+    last_use: Sequence[int],
+    source: int,
+) -> tuple[int, int]:
+    """Return the most values alive at once until the last use of the input, and after it.
+
+    Args:
+        pieces: The layers and blocks in order.
+        needs: What each of them needs.
+        buffers: The buffer of each node's output.
+        kept: Values of each buffer.
+        last_use: Index of the last node that uses each buffer.
+        source: Index of their input.
+    """
+    alive = peak = late_peak = 0
+    for (index, _, _, inputs), each in zip(pieces, needs, strict=True):
+        read = buffers[inputs[0]]
+        if read == source and last_use[read] == index:
+            peak = max(peak, alive + each.peak)
+            late_peak = max(late_peak, alive + each.late_peak)
+        else:
+            freed = kept[read] if last_use[read] == index else 0
+            most = alive + max(each.peak, each.late_peak - freed)
+            if index <= last_use[source]:
+                peak = max(peak, most)
+            else:
+                late_peak = max(late_peak, most)
+        alive += each.kept
+        for used in {buffers[index], *[buffers[i] for i in inputs]}:
+            if last_use[used] == index:
+                alive -= kept[used]
+    return peak, late_peak
