@@ -5,8 +5,8 @@ Exception
     ├── ArchspecError      everything archspec raises on a user's mistake
     │   ├── SpecError      one or more diagnostics, each at a place in a spec
     │   ├── UsageError     a wrong argument of a command or a function: no place in a file
-    │   └── DivergedError  a training whose loss became infinite or not a number (training/runs)
-    └── Problem            raised where no place is known; whoever knows it makes it a diagnostic
+    │   └── DivergedError  a training whose loss became infinite or not a number (runs/outcome)
+    └── Problem            raised where the place is not known; made a diagnostic where it is
 
 Messages quote Python in backticks: an argument as `epochs=3`, or `epochs=` whatever its value; a
 key of a recipe as `data.path=`; a call as `archspec.resume('runs/a')`. On the command line
@@ -91,7 +91,7 @@ class Diagnostic:
         return str(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data: the place, the code, the message and the mend."""
+        """Return plain data: the place, the code, the message and the help."""
         return {
             "file": self.file,
             "line": self.span.line if self.span else None,
@@ -102,10 +102,10 @@ class Diagnostic:
         }
 
 
-class Portable(Exception):  # noqa: N818  (a base of some that are no errors)
-    """An exception that pickles, and so reaches another process, whatever its `__init__` takes.
+class Portable(Exception):  # noqa: N818  (a base class, also of exceptions that are not errors)
+    """An exception that can be pickled, for other processes, whatever its `__init__` takes.
 
-    Python's own way calls the class with `args`, which is the message alone.
+    By default, unpickling calls the class with `args`, which is only the message.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:

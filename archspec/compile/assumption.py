@@ -56,9 +56,9 @@ class Assumptions:
         )
         if isinstance(first, Shape) and isinstance(second, Shape):
             return self.node(path, first, second), None
-        for found in (first, second, self._agreeing(element, nodes)):
-            if isinstance(found, Shape):
-                return self.node(path, found, _varied(found, self._vague(nodes))), None
+        for output in (first, second, self._agreeing(element, nodes)):
+            if isinstance(output, Shape):
+                return self.node(path, output, _varied(output, self._vague(nodes))), None
         if isinstance(element, Reshape) and len(element.to) <= max(AMPLE) + 1:  # some extent fits
             return self.node(path, Shape(element.to), Shape(element.to)), None
         problem = None
@@ -77,15 +77,15 @@ class Assumptions:
             fits = 0 < len(element.to) <= max(AMPLE) + 1
             return self.node(path, Shape(element.to), Shape(element.to)) if fits else None
         for changed, inputs, certain in _repairs(element, shapes):
-            found = self.tried(changed, inputs)
-            if isinstance(found, Shape):
+            output = self.tried(changed, inputs)
+            if isinstance(output, Shape):
                 spatial = [
                     max(1, round(n * extent / of))
                     for n, extent, of in zip(
-                        found.spatial, shapes[0].spatial, inputs[0].spatial, strict=False
+                        output.spatial, shapes[0].spatial, inputs[0].spatial, strict=False
                     )
                 ]
-                likely = Shape((*(spatial or found.spatial), found.channels))
+                likely = Shape((*(spatial or output.spatial), output.channels))
                 vague = self._vague(nodes) or not certain
                 return self.node(path, likely, _varied(likely, vague))
         return None

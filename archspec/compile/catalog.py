@@ -27,11 +27,11 @@ GROUPS = ("archspec.ops", "archspec.blocks")
 
 
 def find(kind: str) -> type[Element]:
-    """The class of a kind; raise `Problem` where there is none."""
-    found = get(kind)
-    if found is None:
+    """Return the class of a kind; raise `Problem` if there is none."""
+    cls = get(kind)
+    if cls is None:
         raise unknown_kind(kind)
-    return found
+    return cls
 
 
 def get(kind: str) -> type[Element] | None:
@@ -59,7 +59,7 @@ _WITH_VALUE = re.compile(r"(?P<kind>\w+)\s*(?::|=|\(|\s)\s*(?P<value>[^()]+)\)?"
 
 
 def _meant(kind: str, names: set[str]) -> str:
-    """A help line for a word that is no kind."""
+    """Return a help line for a word that is not a kind."""
     written = _WITH_VALUE.fullmatch(kind[:80])
     if written and written["kind"] in names:
         value = {"{": "{...}", "[": "[...]"}.get(written["value"][0], written["value"])

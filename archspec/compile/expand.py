@@ -62,7 +62,7 @@ _Inputs: TypeAlias = tuple[Node | None, ...]
 
 def expand(spec: Spec) -> Graph:
     """Return the graph of a spec; raise `SpecError` with everything that is wrong with it."""
-    findings = Findings(spec.source, spec.found)
+    findings = Findings(spec.source, spec.diagnostics)
     plan = compile_plan(spec, findings)
     values = variables(spec, findings)
     if spec.lost:  # the steps may refer to it
@@ -116,9 +116,9 @@ class _Run:
                 outputs[name] = self._step(head, main, env)
                 weights[name] = self.spec.document.heads[name].loss_weight
         nodes = {name: node for name, node in outputs.items() if node is not None}
-        if not self.findings.found:
+        if not self.findings.diagnostics:
             self._report_unused(node for node in (*nodes.values(), *spared) if node is not None)
-        if self.findings.found:
+        if self.findings.diagnostics:
             raise self.findings.error()
         return self.builder.finish(self.spec.name, nodes, weights)
 
@@ -165,7 +165,7 @@ class _Run:
     def _step(self, step: Step, x: Node | None, env: _Env) -> Node | None:
         inputs, missing = self._inputs(step, x)
         rounds = self._rounds(step, inputs[0], env)
-        if rounds is None:  # one stands for all, so that the steps in it are checked as well
+        if rounds is None:  # unknown number: one round, so that the steps in it are checked as well
             inputs = (None,) * len(inputs)
             rounds = [dict.fromkeys([*step.loop, "index"], BROKEN)]
             if isinstance(step.name, str):
@@ -393,8 +393,8 @@ class _Run:
                 return None
             lengths = {name: len(values) for name, values in lists.items()}
             if len(set(lengths.values())) > 1:
-                said = ", ".join(f"`{name}` has {n}" for name, n in lengths.items())
-                problem = Problem("value", f"lists of unequal length: {said}")
+                by_name = ", ".join(f"`{name}` has {n}" for name, n in lengths.items())
+                problem = Problem("value", f"lists of unequal length: {by_name}")
                 self._report(step, ("for",), problem)
                 return None
             return [
@@ -483,7 +483,7 @@ class _Run:
     def _count(self, step: Step) -> None:
         self.carried += step.weight
         if self.carried > MOST_STEPS:
-            if not self.findings.found:  # it may be their consequence
+            if not self.findings.diagnostics:  # it may be their consequence
                 problem = Problem("limit", f"the spec asks for more than {MOST_STEPS:,} steps")
                 self.findings.report(problem, (*step.path, step.kind), key=True)
             raise self.findings.error()

@@ -32,7 +32,7 @@ def input_extent(
     """
     written = spec.source.data.get("input", BROKEN)
     if extent is BROKEN or (extent is None and written is not None):
-        return None  # what was written is no input, and reported
+        return None  # the spec has an invalid input, which was reported
     place: KeyPath = ()
     extent = whole(extent)
     if not (isinstance(extent, tuple) and 2 <= len(extent) <= 4):

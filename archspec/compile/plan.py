@@ -1,7 +1,7 @@
 """Spec -> plan: every step checked for what can be known before shapes are, and compiled.
 
-The plan is what the expander walks. Checking all steps first, those in branches not taken too,
-is what lets one run report every mistake.
+The expander walks the plan. Because all steps are checked first, also those in branches that are
+not taken, one run reports every mistake.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class _Planner:
         return ()
 
     def _step(self, data: Any, path: KeyPath, known: Known) -> Step:
-        before = len(self.findings.found)
+        before = len(self.findings.diagnostics)
         if isinstance(data, str):
             data = {data: None}
         if not isinstance(data, dict) or not data:
@@ -174,7 +174,7 @@ class _Planner:
             return step._replace(broken=True)
         # A group with a broken step inside is not broken itself: the step passes that on.
         if kind == "layers":
-            broken = len(self.findings.found) > before
+            broken = len(self.findings.diagnostics) > before
             body = self._steps(data[kind], (*path, kind), known)
             if data[kind] == []:
                 self.report(Problem("value", "`layers` is empty"), (*path, kind))
@@ -184,7 +184,7 @@ class _Planner:
         else:
             astray = any(self._is_argument(kind, key) for key in data.keys() - {kind})
             step = self._element(step, data[kind], path, known, astray=astray)
-            step = step._replace(broken=step.broken or len(self.findings.found) > before)
+            step = step._replace(broken=step.broken or len(self.findings.diagnostics) > before)
         return step.weighed()
 
     def _kind(self, data: Mapping[str, Any], path: KeyPath) -> str | None:
@@ -334,9 +334,9 @@ class _Planner:
             if unfit:
                 self.report(unfit, (*where, key), key=True)
             self.names.add(name)
-            before = len(self.findings.found)
+            before = len(self.findings.diagnostics)
             body = self._steps(steps, (*where, key), known)
-            if not isinstance(steps, list) and len(self.findings.found) > before:
+            if not isinstance(steps, list) and len(self.findings.diagnostics) > before:
                 step = step._replace(broken=True)
             branches.append((name, body))
         return step._replace(branches=tuple(branches), merge=self._merge(data, path))

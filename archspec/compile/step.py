@@ -89,16 +89,16 @@ class Plan(NamedTuple):
 
     layers: tuple[Step, ...]
     heads: Mapping[str, Step]
-    """Each a group of its own, called like the head."""
+    """A group of steps for each head, by the name of the head."""
     defaults: Mapping[type[Element], Mapping[str, Template]]
     names: frozenset[str]
     """Every name that a step, a group or a head of the spec has."""
 
 
 def report_arguments(findings: Findings, step: Step, problems: Mapping[str, Problem]) -> None:
-    """Report what is wrong with a step's arguments where the user wrote each.
+    """Report mistakes in a step's arguments, each where the user wrote it.
 
-    What is wrong in `defaults` is said there, and not at each step that they complete.
+    A mistake in `defaults` is reported once, there, and not at each step that takes them.
     """
     where = (*step.path, step.kind)
     for name, problem in problems.items():
@@ -166,7 +166,7 @@ def relative_meant(name: object) -> str | None:
     """Return a help line for another tool's word for the step before."""
     before = name == -1 or (isinstance(name, str) and folded(name) in _BEFORE)
     if before:
-        return "a step takes from the one before it without being told: leave this out"
+        return "the input of a step is the step before it by default: leave this out"
     counted = isinstance(name, int) and not isinstance(name, bool)
     return "steps are referred to by name: give that step a `name`" if counted else None
 

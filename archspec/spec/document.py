@@ -28,7 +28,7 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 """The names that a variable, a step, a block or a head may have."""
 
 RESERVED = frozenset({"input", "output", "index", "in"})
-"""Names with a meaning of their own."""
+"""Names that already have a meaning in specs."""
 
 Total: TypeAlias = Annotated[
     Annotated[int, Converted(whole)] | None, Expect("a whole number or null")
@@ -52,7 +52,7 @@ class Argument(Declaration):
     type: ArgType
     """int, float, bool, str or list."""
     default: Any = None
-    """Its value where a step gives none; without a default, a step must give one."""
+    """The value if a step gives none; without a default, a step must give one."""
     about: str = ""
     """One line of help."""
 
@@ -145,7 +145,7 @@ class Validated(NamedTuple):
     """A document, and mistakes in it despite which its steps can be read."""
 
     document: Document
-    found: tuple[Diagnostic, ...]
+    diagnostics: tuple[Diagnostic, ...]
     lost: frozenset[KeyPath] = frozenset()
     """Places that steps may refer to, and that are left out because they are wrong."""
 
@@ -167,7 +167,7 @@ def validate(source: Source) -> Validated:
         except DeclarationError:
             raise findings.error() from None
     _check_names(findings, document, lost)
-    return Validated(document, tuple(findings.found), lost - {("name",)})
+    return Validated(document, tuple(findings.diagnostics), lost - {("name",)})
 
 
 def _without(data: Any, error: DeclarationError) -> tuple[dict[str, Any], frozenset[KeyPath]]:
@@ -345,7 +345,7 @@ class Spec(Displayed):
     overrides: Mapping[str, Any] = field(default_factory=dict)
     inference: bool = False
     """Whether the heads, which only help to train, are left out."""
-    found: tuple[Diagnostic, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
     """Mistakes outside the steps, which `expand` reports together with those in them."""
     lost: frozenset[KeyPath] = frozenset()
     """Places that are not in the document because of such a mistake."""
@@ -406,10 +406,10 @@ def choose(
     Raises:
         UsageError: If the document has no such variant or variable.
     """
-    document, found, lost = validated
+    document, diagnostics, lost = validated
     variants = document.variants
     if (variant is not None and ("variants",) in lost) or (overrides and ("vars",) in lost):
-        raise spec_error(source, found)
+        raise spec_error(source, diagnostics)
     if variant is None and variants:
         variant = document.name if document.name in variants else next(iter(variants))
     elif variant is not None and variant not in variants:
@@ -424,7 +424,7 @@ def choose(
                 )
             raise UsageError(f"{source.name} has no variable `{name}`; {hint}")
     given = {name: _given(name, value, document.vars) for name, value in overrides.items()}
-    return Spec(document, source, variant, given, found=found, lost=lost)
+    return Spec(document, source, variant, given, diagnostics=diagnostics, lost=lost)
 
 
 def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:

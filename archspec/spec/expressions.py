@@ -133,8 +133,8 @@ def _sign_meant(source: str) -> str:
     text = re.sub(r"'[^']*'|\"[^\"]*\"|[<>!=]=(?=[^=])", "", source)  # texts and comparisons
     if source.startswith("="):
         return "one `=` begins an expression"
-    found = next((ours for sign, ours in _OTHER_SIGNS.items() if sign in text), None)
-    return f"write {found}" if found else _POSSIBLE
+    replacement = next((ours for sign, ours in _OTHER_SIGNS.items() if sign in text), None)
+    return f"write {replacement}" if replacement else _POSSIBLE
 
 
 def _refuse(message: str) -> NoReturn:

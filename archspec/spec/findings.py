@@ -15,32 +15,32 @@ MOST_FOUND: Final = 100
 class Findings:
     """The problems of one spec so far."""
 
-    def __init__(self, source: Source, found: Iterable[Diagnostic] = ()) -> None:
+    def __init__(self, source: Source, diagnostics: Iterable[Diagnostic] = ()) -> None:
         self.source = source
-        self.found = list(found)
-        self._said = {(diagnostic.message, diagnostic.span) for diagnostic in self.found}
+        self.diagnostics = list(diagnostics)
+        self._reported = {(each.message, each.span) for each in self.diagnostics}
 
     def report(self, problem: Problem, path: tuple[str | int, ...], *, key: bool = False) -> None:
         """Add a problem of the value at `path`, or of its key; `SpecError` when there are enough.
 
-        The same again at the same place, as in the next round of a loop, is not added.
+        A problem that repeats at the same place, as in the next round of a loop, is not added.
         """
         diagnostic = problem.at(self.source.span(path, key=key))
-        said = (diagnostic.message, diagnostic.span)
-        if said in self._said:
+        identity = (diagnostic.message, diagnostic.span)
+        if identity in self._reported:
             return
-        self._said.add(said)
-        self.found.append(diagnostic)
-        if len(self.found) >= MOST_FOUND:
+        self._reported.add(identity)
+        self.diagnostics.append(diagnostic)
+        if len(self.diagnostics) >= MOST_FOUND:
             raise self.error()
 
     def error(self) -> SpecError:
-        return spec_error(self.source, self.found)
+        return spec_error(self.source, self.diagnostics)
 
 
-def spec_error(source: Source, found: Iterable[Diagnostic]) -> SpecError:
+def spec_error(source: Source, diagnostics: Iterable[Diagnostic]) -> SpecError:
     """Return the error of some diagnostics, each once, in the order of the text."""
-    unique = list(dict.fromkeys(found))
+    unique = list(dict.fromkeys(diagnostics))
     unique.sort(key=lambda d: d.span or Span(0, 0, 0, 0))
     named = tuple(
         Diagnostic(d.code, d.message, d.span, d.notes, d.help, d.file or source.name)

@@ -1,4 +1,4 @@
-"""What expressions compute with: values, operators and functions, each bounded.
+"""Values, operators and functions of expressions, each bounded.
 
 Every operation refuses what would cost much time or memory, so that no expression can.
 """

@@ -1,4 +1,4 @@
-"""What an unquoted text means: YAML 1.2's core schema, where `no` is a word and `1e-3` a number."""
+"""Meaning of an unquoted text: YAML 1.2's core schema, where `no` is a word and `1e-3` a number."""
 
 from __future__ import annotations
 

@@ -167,10 +167,10 @@ class _Reader:
                 )
             )
         if not isinstance(self.root.value, dict):
-            found = "a list" if isinstance(self.root.value, list) else "a single value"
+            shape = "a list" if isinstance(self.root.value, list) else "a single value"
             self.report(
                 "type",
-                f"a spec is a mapping, and this is {found}",
+                f"a spec is a mapping, and this is {shape}",
                 self.span(self.root),
                 help="start with keys such as `input:` and `layers:`",
             )

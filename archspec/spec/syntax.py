@@ -1,4 +1,4 @@
-"""What the YAML parser refuses, in the words of someone who writes specs."""
+"""Errors of the YAML parser, explained to people who write specs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _CLOSERS: Final = {"(": ")", "[": "]", "{": "}"}
 
 
 def expression_end(line: str, start: int, *, flow: bool) -> int | None:
-    """The column where the expression that starts at `start` ends for whoever wrote it.
+    """Return the column at which the author of the expression at `start` meant it to end.
 
     That is where its brackets and quotes are closed, while YAML may end it at a comma or a bracket
     before: within `{}` and `[]` (`flow`), or at ` #`. None where something stays open.
