@@ -66,9 +66,9 @@ def names(name: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     if isinstance(value, Iterable):
-        found = tuple(value)
-        if found and all(isinstance(each, str) for each in found):
-            return found
+        words = tuple(value)
+        if words and all(isinstance(each, str) for each in words):
+            return words
     raise wrong(name, value, "a list of names")
 
 

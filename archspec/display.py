@@ -1,4 +1,4 @@
-"""How results show themselves: the one door from values to `archspec.render`, opened on use.
+"""Display of results: the one way from values up to `archspec.render`, imported on use.
 
 Values are numbers and import no renderer; a class names the module that shows it, and the module is
 imported when somebody looks. Nothing else reaches from a lower room into `archspec.render`.

@@ -45,7 +45,7 @@ class Element(Declaration):
     """Largest number of inputs of a step; a merge has two or more."""
 
     hints: ClassVar[dict[str, str]] = {}
-    """Help for arguments that people write here by mistake; '' for a value that is no argument."""
+    """Help for arguments that people write here by mistake; '' for one that needs no help."""
 
     def __init_subclass__(cls, *, kind: str = "", main: str | None = None, **config: Any) -> None:
         super().__init_subclass__(**config)
@@ -188,8 +188,8 @@ def _frozen(value: Any) -> Any:
 def whole(value: Any) -> Any:
     """Return the value with an int for each float that is a whole number; also within lists.
 
-    A computed count such as `16 * 0.5` is a float. Beyond 2^53 a float stands for several whole
-    numbers, and stays what it is.
+    A computed count such as `16 * 0.5` is a float. Beyond 2^53, where a float cannot represent
+    every whole number, it is left as it is.
     """
     if isinstance(value, float):
         return int(value) if abs(value) <= 2**53 and value.is_integer() else value

@@ -48,7 +48,7 @@ class Word:
     """Explanation of a word of the language that is not a kind of step."""
 
     about: str
-    """Its meaning in one line."""
+    """The meaning in one line."""
     text: str
     """Further details."""
     example: str

@@ -50,11 +50,11 @@ def devices(keras: Any) -> list[str]:
 
 
 def memory(keras: Any) -> MemoryUse:
-    """The accelerators' memory where the backend tells, else the process's; 0 where nobody does."""
+    """Return the accelerators' memory, or the process's if the backend does not tell; or 0."""
     with contextlib.suppress(RuntimeError, ValueError, KeyError, AttributeError):
-        found = _device_memory(keras)
-        if found:
-            used, peak = (sum(values) for values in zip(*found, strict=True))
+        pairs = _device_memory(keras)
+        if pairs:
+            used, peak = (sum(values) for values in zip(*pairs, strict=True))
             return MemoryUse(used, peak, device=True)
     used, peak = _process_memory()
     return MemoryUse(used, peak, device=False)
@@ -84,9 +84,9 @@ def _process_memory() -> tuple[int, int]:
     """The process's resident bytes, and their peak."""
     with contextlib.suppress(OSError, ValueError):
         lines = Path("/proc/self/status").read_text(encoding="utf-8")
-        found = dict(re.findall(r"^(VmRSS|VmHWM):\s*(\d+) kB", lines, re.MULTILINE))
-        if len(found) == 2:
-            return int(found["VmRSS"]) * 1024, int(found["VmHWM"]) * 1024
+        sizes = dict(re.findall(r"^(VmRSS|VmHWM):\s*(\d+) kB", lines, re.MULTILINE))
+        if len(sizes) == 2:
+            return int(sizes["VmRSS"]) * 1024, int(sizes["VmHWM"]) * 1024
     with contextlib.suppress(ImportError):
         import resource  # noqa: PLC0415  (not on every system)
 
@@ -109,8 +109,8 @@ class Gauge:
         now = self._clock()
         if self._measure is not None and now >= self._next:
             self._next = now + GAUGE_SECONDS
-            found = self._measure()
-            self._bytes = found.peak if found.device else found.used
+            memory = self._measure()
+            self._bytes = memory.peak if memory.device else memory.used
         return self._bytes
 
 
@@ -119,8 +119,8 @@ def peak_flops(
 ) -> float:
     """FLOPs a second of the best of a few large matrix multiplications, on one device.
 
-    `dtype` is what is computed in, or a policy such as mixed_bfloat16. They take about 0.3 s, and
-    what is compiled for them its own time. What cannot be measured is 0.
+    `dtype` is a dtype, or a policy such as mixed_bfloat16. The multiplications take about 0.3 s,
+    without their compilation. The result is 0 if it cannot be measured.
     """
     best, left, size = 0.0, MEASURING_SECONDS, SMALLEST
     try:
@@ -178,8 +178,8 @@ def _timed(multiply: Callable[[int], None], times: int, clock: Callable[[], floa
 
 
 def describe(keras: Any) -> dict[str, Any]:
-    """Return what is known of the machine, for a run's folder."""
-    found: dict[str, Any] = {
+    """Return a description of the machine, for a run's folder."""
+    description: dict[str, Any] = {
         "platform": platform.platform(),
         "python": platform.python_version(),
         "cpu": _cpu(),
@@ -188,9 +188,9 @@ def describe(keras: Any) -> dict[str, Any]:
         "backend": keras.backend.backend(),
         "devices": devices(keras),
     }
-    if any(name.startswith("gpu") for name in found["devices"]):
-        found["gpus"] = gpus()
-    return {name: value for name, value in found.items() if value}
+    if any(name.startswith("gpu") for name in description["devices"]):
+        description["gpus"] = gpus()
+    return {name: value for name, value in description.items() if value}
 
 
 def cores() -> int:
@@ -201,14 +201,14 @@ def cores() -> int:
 
 
 def ram_bytes() -> int:
-    """The machine's, or what the container may have of it; 0 where unknown."""
-    found = 0
+    """Return the bytes of the machine, or the limit of its container; 0 if unknown."""
+    size = 0
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with contextlib.suppress(OSError, ValueError):  # "max" is no number
+        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # "max" is not a number
         limit = int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8"))
-        found = min(found or limit, limit)
-    return found
+        size = min(size or limit, limit)
+    return size
 
 
 def free_memory() -> int:
@@ -242,13 +242,15 @@ def _cpu() -> str:
         if named:
             return named[1].strip()
     if platform.system() == "Darwin":
-        return _said("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
+        return _output_of("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
     return platform.processor() or platform.machine()
 
 
 def gpus() -> list[dict[str, Any]]:
     """Name and memory of each of the machine's NVIDIA GPUs, as its driver tells."""
-    lines = _said("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
+    lines = _output_of(
+        "nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"
+    )
     rows = (line.rpartition(",") for line in lines.splitlines())
     return [
         {"name": name.strip(), "memory_bytes": int(mebibytes) * 2**20}
@@ -257,7 +259,7 @@ def gpus() -> list[dict[str, Any]]:
     ]
 
 
-def _said(command: str, *arguments: str) -> str:
+def _output_of(command: str, *arguments: str) -> str:
     """Return what a command prints; '' where it does not exist, fails or hangs."""
     path = shutil.which(command)
     if path is None:

@@ -67,10 +67,10 @@ def label(name: str, longest: int = LONGEST_LABEL) -> str:
 
 
 def csv_lines(rows: Iterable[Iterable[Any]]) -> str:
-    """Return rows as CSV, in which a spreadsheet finds nothing to compute.
+    """Return rows as CSV without anything that a spreadsheet would compute.
 
-    Text that it would take for a formula, because it begins with one of `FORMULA` and is no number,
-    gets an apostrophe before it. What is no text of any encoding is written as an escape.
+    Text that a spreadsheet would read as a formula, because it begins with one of `FORMULA` and is
+    not a number, gets an apostrophe before it. Characters that cannot be encoded are escaped.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

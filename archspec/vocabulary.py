@@ -371,13 +371,13 @@ def key_hint(word: str, candidates: Iterable[str], *, what: str) -> str:
 
 
 def value_meant(word: str, candidates: Iterable[str]) -> str | None:
-    """The word of `candidates` that other tools call `word`, or None."""
+    """Return the word of `candidates` that other tools call `word`, or None."""
     ours = VALUES.get(folded(word))
     return ours if ours in set(candidates) else None
 
 
 _QUOTES: Final = "\"'`\u201c\u201d\u2018\u2019\u201e\u00ab\u00bb"
-"""Also the typographic ones that a word processor writes."""
+"""Quotation marks, with the typographic ones that a word processor writes."""
 _TRUTH: Final = {"yes": True, "on": True, "y": True, "no": False, "off": False, "n": False}
 _NOTHING: Final = frozenset({"none", "nil", "null", "no", "off", "nan", "undefined", "~"})
 

@@ -48,8 +48,8 @@ def spelled(text: str, command: click.Command | None = None) -> str:
     """
 
     def spell(match: re.Match[str]) -> str:
-        said = _option(match[1], command or current()) or _command(match[1]) or match[1]
-        return f"`{said}`"
+        words = _option(match[1], command or current()) or _command(match[1]) or match[1]
+        return f"`{words}`"
 
     return _QUOTED.sub(spell, text)
 
@@ -60,8 +60,8 @@ def current() -> click.Command | None:
     if context is None:
         return None
     if CURRENT in context.meta:
-        found: click.Command = context.meta[CURRENT]
-        return found
+        command: click.Command = context.meta[CURRENT]
+        return command
     group, name = context.command, context.invoked_subcommand
     return group.get_command(context, name) if isinstance(group, click.Group) and name else group
 

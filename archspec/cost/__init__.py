@@ -1,1 +1,1 @@
-"""What a graph costs: numbers only, exact, and nothing but integers until they are rendered."""
+"""Costs of a graph, memory, receptive fields, claims, comparisons: numbers only, all exact."""

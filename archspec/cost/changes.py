@@ -94,8 +94,8 @@ class Pairing:
         """Return whether x reads from node i what y reads from node j."""
         if (i, j) in self._same:
             return True
-        # Where a layer was put in or left out, the next one reads another than before: no change
-        # of its own. Nor is it one where another reads from the same place.
+        # Where a layer was inserted or removed, the next one reads another node than before, which
+        # is not a further change; nor are other layers that read from the same place.
         follows = i == x.index - 1 and j == y.index - 1
         known = i in self._partner[0] and j in self._partner[1]
         if follows and not known:

@@ -79,14 +79,14 @@ class Check(NamedTuple):
 
 def check_graph(spec: Spec, report: Report) -> tuple[Check, ...]:
     """Return the checks of all claims of a spec; raise `SpecError` for one that is not valid."""
-    found: list[Diagnostic] = []
-    checks = [*_published(spec, report, found), *_bounds(spec, report, found)]
-    if found:
-        raise spec_error(spec.source, found)
+    diagnostics: list[Diagnostic] = []
+    checks = [*_published(spec, report, diagnostics), *_bounds(spec, report, diagnostics)]
+    if diagnostics:
+        raise spec_error(spec.source, diagnostics)
     return tuple(checks)
 
 
-def _published(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[Check]:
+def _published(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Iterator[Check]:
     published = spec.published
     if published is None:
         return
@@ -108,13 +108,13 @@ def _published(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[
         if actual_shape is None:
             help_ = suggestion(stage, report.graph.paths, what="steps")
             problem = Problem("unknown-name", f"there is no step `{stage}`", help=help_)
-            found.append(problem.at(spec.source.span(where, key=True)))
+            diagnostics.append(problem.at(spec.source.span(where, key=True)))
             continue
         claimed = shape if isinstance(shape, list) else [shape]  # a vector needs no brackets
         if not claimed or any(type(extent) is not int for extent in claimed):
             help_ = "whole numbers, channels last, such as [56, 56, 256]"
             problem = Problem("type", f"`{show(shape)}` is not a valid shape", help=help_)
-            found.append(problem.at(spec.source.span(where)))
+            diagnostics.append(problem.at(spec.source.span(where)))
             continue
         yield Check(
             "published",
@@ -127,7 +127,7 @@ def _published(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[
         )
 
 
-def _bounds(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[Check]:
+def _bounds(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Iterator[Check]:
     sections = {"expect": spec.document.expect, "budget": spec.document.budget}
     for section, claims in sections.items():
         for figure, written in claims.items():
@@ -135,14 +135,14 @@ def _bounds(spec: Spec, report: Report, found: list[Diagnostic]) -> Iterator[Che
             if figure not in FIGURES:
                 hint = suggestion(figure, FIGURES, what="figures")
                 problem = Problem("unknown-key", f"there is no figure `{figure}`", help=hint)
-                found.append(problem.at(spec.source.span(path, key=True)))
+                diagnostics.append(problem.at(spec.source.span(path, key=True)))
                 continue
             try:
                 symbol, bound = _bound(written, in_bytes=figure.endswith("_bytes"))
                 if section == "budget":
                     symbol = _at_most(symbol, written)
             except Problem as problem:
-                found.append(problem.at(spec.source.span(path)))
+                diagnostics.append(problem.at(spec.source.span(path)))
                 continue
             actual = FIGURES[figure](report)
             holds = _COMPARISONS[symbol](actual, bound)

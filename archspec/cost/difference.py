@@ -98,11 +98,11 @@ class Difference(Displayed):
     def _found(self) -> tuple[tuple[RowPair, ...], tuple[Change, ...], tuple[Shared, ...]]:
         rows = (each.rows(self.depth, ops=self.ops) for each in (self.before, self.after))
         pairs = tuple(align(*rows))
-        found = Pairing(self.before.graph, self.after.graph)
-        both = [found.pair(a, b) for a, b in pairs if a and b]
-        changed = (tuple(found.changes(*each)) for each in both)
+        pairing = Pairing(self.before.graph, self.after.graph)
+        both = [pairing.pair(a, b) for a, b in pairs if a and b]
+        changed = (tuple(pairing.changes(*each)) for each in both)
         steps = tuple(RowPair(a, b, next(changed) if a and b else ()) for a, b in pairs)
-        return steps, tuple(found.outputs()), _shared(steps, both)
+        return steps, tuple(pairing.outputs()), _shared(steps, both)
 
     @property
     def equal(self) -> bool:

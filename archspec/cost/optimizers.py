@@ -89,20 +89,20 @@ class Optimizer:
     arguments: Arguments = field(default_factory=dict)
 
     @classmethod
-    def read(cls, said: Any) -> Optimizer:
+    def read(cls, value: Any) -> Optimizer:
         """Return the optimizer of a name, or of one name with its arguments, `{name: {...}}`.
 
         Raises:
             UsageError: The value is neither, or there is no optimizer of that name.
         """
-        if isinstance(said, cls):
-            return said
-        name: Any = said
+        if isinstance(value, cls):
+            return value
+        name: Any = value
         arguments: Any = {}
-        if isinstance(said, Mapping) and len(said) == 1:
-            ((name, arguments),) = said.items()
+        if isinstance(value, Mapping) and len(value) == 1:
+            ((name, arguments),) = value.items()
         if not isinstance(name, str) or not isinstance(arguments, Mapping | None):
-            raise wrong("optimizer", said, "a name, or one name with its arguments")
+            raise wrong("optimizer", value, "a name, or one name with its arguments")
         if name not in KNOWN:
             hint = suggestion(name, KNOWN, what="optimizers")
             raise UsageError(f"optimizer `{name}` is not known; {hint}")

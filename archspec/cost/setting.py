@@ -113,9 +113,9 @@ def _dtype(dtype: Any) -> str:
     return dtype
 
 
-def _optimizer(said: Any) -> Optimizer:
+def _optimizer(value: Any) -> Optimizer:
     """Return the given optimizer; raise `UsageError` for arguments that it does not have."""
-    optimizer = Optimizer.read(said)
+    optimizer = Optimizer.read(value)
     if optimizer.arguments:
         from archspec.errors import RecipeError  # noqa: PLC0415
         from archspec.recipe.train import Recipe  # noqa: PLC0415
@@ -137,42 +137,42 @@ class _Recipe:
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
-        self._found: list[Diagnostic] = []
+        self._diagnostics: list[Diagnostic] = []
 
     def batch(self) -> int:
-        said = whole(self._spec.train.get("batch", RECIPE_BATCH))
+        value = whole(self._spec.train.get("batch", RECIPE_BATCH))
         try:
-            return arguments.whole("batch", said)
+            return arguments.whole("batch", value)
         except UsageError:
-            self._wrong("batch", said, f"a whole number from 1 to {arguments.LARGEST}")
+            self._wrong("batch", value, f"a whole number from 1 to {arguments.LARGEST}")
             return 1
 
     def dtype(self) -> str:
-        said = self._spec.train.get("precision", "float32")
-        if not isinstance(said, str) or said not in ITEM_BYTES:
-            self._wrong("precision", said, f"one of {', '.join(ITEM_BYTES)}")
+        value = self._spec.train.get("precision", "float32")
+        if not isinstance(value, str) or value not in ITEM_BYTES:
+            self._wrong("precision", value, f"one of {', '.join(ITEM_BYTES)}")
             return "float32"
-        return said
+        return value
 
     def optimizer(self) -> Optimizer:
-        said = self._spec.train.get("optimizer", "adam")
+        value = self._spec.train.get("optimizer", "adam")
         try:
-            return Optimizer.read(said)
+            return Optimizer.read(value)
         except UsageError:
-            self._wrong("optimizer", said, "an optimizer of Keras, or one with its arguments")
+            self._wrong("optimizer", value, "an optimizer of Keras, or one with its arguments")
             return Optimizer()
 
     def check(self) -> None:
         """Raise `SpecError` if what was read is wrong, with all else that is wrong with it."""
-        if not (self._found or self._is_doubtful()):
+        if not (self._diagnostics or self._is_doubtful()):
             return
         from archspec.recipe.mistakes import places  # noqa: PLC0415
         from archspec.recipe.train import Recipe  # noqa: PLC0415
 
         with places(self._spec):
             Recipe.resolve(self._spec.train)
-        if self._found:  # what a newer Keras has, and no figure is known of
-            raise spec_error(self._spec.source, self._found)
+        if self._diagnostics:  # a newer Keras has it, but its figures are unknown here
+            raise spec_error(self._spec.source, self._diagnostics)
 
     def _is_doubtful(self) -> bool:
         """Whether a key, or an argument of the optimizer, might be misspelt or wrong."""
@@ -188,6 +188,6 @@ class _Recipe:
         known = OPTIMIZERS.classes.get(optimizer.name, {})
         return bool(optimizer.arguments.keys() - known.keys())
 
-    def _wrong(self, key: str, said: Any, expected: str) -> None:
-        problem = Problem("value", f"`train.{key}` must be {expected}, not {show(said)}")
-        self._found.append(problem.at(self._spec.source.span(("train", key))))
+    def _wrong(self, key: str, value: Any, expected: str) -> None:
+        problem = Problem("value", f"`train.{key}` must be {expected}, not {show(value)}")
+        self._diagnostics.append(problem.at(self._spec.source.span(("train", key))))

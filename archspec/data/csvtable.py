@@ -46,7 +46,7 @@ class CsvTable:
         """The values of the first row, in the order of the columns."""
 
     def class_names(self, _: str) -> None:
-        """Return the classes that a column's numbers stand for: text does not say."""
+        """Return None: a CSV file does not name the classes of a column's numbers."""
 
     def place(self, row: int) -> str:
         """Return the name of a row in messages."""

@@ -86,7 +86,7 @@ _SIGNATURES: Final = tuple(
 
 
 def by_content(head: bytes) -> FileType | None:
-    """Return the type that a file's first bytes show, or None if it is no known picture."""
+    """Return the type that a file's first bytes show, or None if it is not a known one."""
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
         return AVIF if b"avif" in head[16:40] else HEIC
     return next((each for pattern, each in _SIGNATURES if pattern.match(head)), None)

@@ -63,7 +63,7 @@ def label_of(text: str) -> str:
 
 
 def class_of(number: str, class_names: tuple[str, ...], place: str) -> str | None:
-    """Return the class that a number stands for; None for a negative one, which means no class.
+    """Return the class with a number; None for a negative one, which means no class.
 
     Raises `UsageError`, which names the `place`, if there is no such class.
     """

@@ -74,7 +74,7 @@ FILE_SUFFIXES: Final = ".npz, .csv, .tsv, .parquet, .tar or .tar.gz"
 
 
 def keys_of(text: str) -> dict[str, str]:
-    """Return the keys of a recipe's `data` that a word stands for: a source, or a path to images.
+    """Return the keys of a recipe's `data` for a word: the name of a source, or a path to images.
 
     The source of a path shows in a file's name, or in the files of a folder.
     """

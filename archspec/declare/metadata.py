@@ -1,4 +1,4 @@
-"""What stands beside a field's type: words for people, and what a type alone does not say."""
+"""Metadata of a field's type: words for people, and further constraints."""
 
 from __future__ import annotations
 

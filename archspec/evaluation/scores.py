@@ -195,8 +195,8 @@ class Scores(Displayed):
         shares = ("precision", "recall", "f1")
         lines: list[list[Any]] = [["class", "images", "predicted", "right", *shares]]
         for score in self.per_class():
-            found = [getattr(score, share) for share in shares]
-            rounded = ["" if share is None else round(share, 6) for share in found]
+            values = [getattr(score, share) for share in shares]
+            rounded = ["" if share is None else round(share, 6) for share in values]
             lines.append([score.name, score.images, score.predicted, score.right, *rounded])
         return csv_lines(lines)
 

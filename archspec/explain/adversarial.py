@@ -38,7 +38,7 @@ class Attack:
     def on(cls, subject: Subject, steps: int, *, targeted: bool) -> Attack:
         """Return an attack on a network.
 
-        Raise `UsageError` if it is no classifier, or its black and white are not known.
+        Raise `UsageError` if it is not a classifier, or its black and white are not known.
         """
         _ = subject.class_names
         if subject.range is None:

@@ -346,7 +346,7 @@ class _Recording(_Walk):
             )
         given = keras.tree.flatten((args, kwargs))
         inputs = [self.makers[id(each)] for each in given if id(each) in self.makers]
-        # A layer that returns its very input, as Dropout may, is still a call of its own.
+        # A layer that returns its input object, as Dropout may, is still a separate call.
         taken = {id(each) for each in given}
         output = keras.tree.map_structure(
             lambda each: keras.ops.copy(each) if id(each) in taken else each,

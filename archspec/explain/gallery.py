@@ -54,7 +54,7 @@ class Picture:
     names: Sequence[str] = ()
     """Names of the numbers of `classes`."""
     own_scale: Literal["tile", "row"] | None = None
-    """Whether each tile, or each row of tiles, has limits of its own; None if all share them."""
+    """Whether each tile, or each row of tiles, has its own limits; None if all share them."""
 
     @property
     def is_zero(self) -> bool:

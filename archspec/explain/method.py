@@ -51,7 +51,7 @@ PixelValue: TypeAlias = Annotated[str | float, Allowed(metavar="VALUE")]
 
 @dataclass(frozen=True, slots=True)
 class MethodArgument:
-    """An argument that a method has of its own."""
+    """An argument that only this method has."""
 
     name: str
     kind: Literal["whole", "number", "flag", "text"]
@@ -134,7 +134,7 @@ def method(function: F) -> F:
 
 
 def arguments_of(function: Callable[..., Any]) -> Mapping[str, MethodArgument]:
-    """Return the arguments that a method has of its own, by name."""
+    """Return the arguments that are not common to all methods, by name."""
     return _arguments_of(inspect.unwrap(function))
 
 

@@ -121,7 +121,7 @@ def occluded(
     subject, (image,), (target,) = request.subject, request.pixels, request.targets
     slices = grid.slices
     function = _scores_and_sums(subject, call)
-    # The image as it is comes first: it costs no pass of its own.
+    # The image as it is comes first: it costs no extra pass.
     places: list[tuple[slice, ...] | None] = [None, *slices]
     size = even(len(places), request.batch)
     scores, shares, answers, sums = [], [], [], []

@@ -93,11 +93,11 @@ class Subject:
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes; numbers where they have none.
 
-        Raise `UsageError` if the network is no classifier.
+        Raise `UsageError` if the network is not a classifier.
         """
         if not self.network.classes:
             raise UsageError(
-                f"{self.name} is no classifier: its output is "
+                f"{self.name} is not a classifier: its output is "
                 f"{tuple(main_output(self.network.model).shape[1:])}"
             )
         names = self.network.trained.class_names

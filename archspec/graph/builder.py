@@ -171,7 +171,7 @@ class Builder:
         else:
             path = self.prefix + name
             if path in self._used:
-                help_ = "give one of them another name; in a loop, a `name` of its own to the group"
+                help_ = "give one of them another name; in a loop, give the group a `name`"
                 raise Problem("duplicate", f"two steps are called `{path}`", help=help_)
         _check_length(len(path))
         self._used.add(path)

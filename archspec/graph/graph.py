@@ -164,16 +164,17 @@ class Scope(NamedTuple):
 
 
 class Expansion:
-    """All that a block becomes on an input of some shape, the same at every place it stands.
+    """The layers of a block on an input of one shape, the same wherever the block is used.
 
-    It reads one input, and all its nodes lead to the last one, its output. So it is added up once
-    for all its places. Paths and indices count from its own path and first node; its input is -1.
+    It has one input, and all its nodes lead to the last one, its output. So its sums are computed
+    once for all its uses. Paths and indices are relative to its path and first node; its input is
+    -1.
     """
 
     def __init__(self, pieces: "tuple[Piece, ...]", scopes: tuple[Scope, ...]) -> None:
         self.pieces = pieces
         self.scopes = scopes
-        """Its own scope, then those of groups in it; blocks in it have theirs."""
+        """The block's scope, then those of groups in it; nested blocks have their own."""
         self.size: int = pieces[-1].index + 1
         """Number of nodes."""
         self.edges = 0
@@ -184,7 +185,7 @@ class Expansion:
         """Characters of the longest path in it."""
         self.output: Shape = pieces[-1].shape
         self.measured: dict[Hashable, Any] = {}
-        """Results of `cost/` that hold at all its places."""
+        """Results of `cost/` that are the same wherever the block is used."""
         self.params = self.trainable = self.macs = self.other_ops = self.kernels = 0
         for _, name, costs, inputs in pieces:
             self.edges += costs.edges
@@ -230,7 +231,7 @@ class PlacedBlock(NamedTuple):
 
 
 Piece: TypeAlias = Node | PlacedBlock
-"""A layer of its own, or all the layers of a block."""
+"""A single layer, or all the layers of a block."""
 
 
 def nodes_of(pieces: Iterable[Piece]) -> list[Node]:

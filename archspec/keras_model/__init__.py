@@ -1,1 +1,1 @@
-"""Graph -> keras.Model; the few layers that Keras lacks; weights from other models; export."""
+"""Graph -> keras.Model; the few layers that Keras lacks; weights of other models; export."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Runner: TypeAlias = Callable[[NDArray[Any]], Outputs]
 
 ONLY: Final = "output"
-"""Name of a single output; several outputs have names of their own."""
+"""Name of a single output; several outputs have their own names."""
 
 MOST_BYTES: Final = 2**31 - 1
 """Largest size of a protocol buffer or a flat buffer."""

@@ -3,8 +3,8 @@
 A model file comes from anywhere. A few kilobytes of zip or HDF5 can declare gigabytes, a member's
 name can lead out of the folder that it is unpacked to, a link can lead into another file, and JSON
 that is nested deeply enough ends the process, not only the call. So the directory of a file is
-looked through first, and nothing in it is unpacked, followed or parsed unless it is as Keras writes
-it. All limits are far from what any network that Keras can build needs.
+checked first, and nothing in it is unpacked, followed or parsed unless it is as Keras writes it.
+All limits are far above what any network that Keras can build needs.
 """
 
 from __future__ import annotations

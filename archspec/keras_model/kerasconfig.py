@@ -2,7 +2,7 @@
 
 A model's file describes each layer by a class and a configuration, from which the shapes follow. So
 a file is read without Keras, which cannot load everything that other versions wrote. Shapes are
-channels last, without the batch; None stands for an open extent. Nothing in a file
+channels last, without the batch; None is an open extent. Nothing in a file
 is run: a class that is not in these tables raises `UnfamiliarError`.
 """
 

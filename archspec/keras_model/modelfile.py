@@ -153,7 +153,7 @@ def _member(
 
 
 class _Window(io.RawIOBase):
-    """A section of a file, readable as a file of its own."""
+    """A section of a file, readable as a separate file."""
 
     def __init__(self, stream: io.BufferedReader, start: int, size: int) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ NAMES: Final = (
     "RMSprop",
     "SGD",
 )
-"""Optimizers for which torch has a class of its own."""
+"""Optimizers for which Keras has a separate class on torch."""
 
 
 def stand_in_for_torch(keras: Any) -> None:

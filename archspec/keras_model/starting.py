@@ -57,7 +57,7 @@ _redirecting: Final = threading.Lock()
 
 @contextlib.contextmanager
 def announcing(say: Callable[[str], None] | None, *, instead: bool = False) -> Iterator[None]:
-    """Call `say`, in a thread of its own, for each engine that takes over a second to start.
+    """Call `say`, in a separate thread, for each engine that takes over a second to start.
 
     With None, nothing is announced. With `instead`, `say` replaces an outer one, if there is one.
     """

@@ -136,12 +136,12 @@ def logs(extent: Extent, count: int) -> list[Kernels]:
     import numpy as np  # noqa: PLC0415
 
     y, x = _taps(extent)
-    found: list[Kernels] = []
+    kernels: list[Kernels] = []
     for sigma in _spread(0.5, min(extent) / 4, ceil(count / 2)):
         squares = (x**2 + y**2) / (2 * sigma**2)
         spot = (1 - squares) * np.exp(-squares)
-        found += [spot, -spot]
-    return found[:count]
+        kernels += [spot, -spot]
+    return kernels[:count]
 
 
 BANKS: Final[Mapping[str, Callable[[Extent, int], list[Kernels]]]] = MappingProxyType(
@@ -188,10 +188,10 @@ def kernels(bank: str, extent: Extent, count: int) -> Kernels:
     """
     import numpy as np  # noqa: PLC0415
 
-    found: Kernels = np.stack(BANKS[bank](extent, count), axis=-1)
-    found -= found.mean((0, 1))
-    found /= np.sqrt((found**2).sum((0, 1)))
-    return found
+    kernels: Kernels = np.stack(BANKS[bank](extent, count), axis=-1)
+    kernels -= kernels.mean((0, 1))
+    kernels /= np.sqrt((kernels**2).sum((0, 1)))
+    return kernels
 
 
 def weights(bank: str, shape: tuple[int, ...], *, depthwise: bool = False) -> Any:

@@ -37,7 +37,7 @@ class Saved(NamedTuple):
     """Tensors of an op that a training step keeps for the backward pass.
 
     `input`, `output`: the whole tensor. `mask`: one byte for each output value, as dropout's mask.
-    A tensor that several ops keep is counted once, by whoever adds them up.
+    A tensor that several ops keep is counted once, where these are added up.
     """
 
     input: bool = False

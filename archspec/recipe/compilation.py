@@ -187,7 +187,7 @@ def _accuracy(keras: Any, one_hot: bool) -> Any:
 
 
 def _metrics(keras: Any, recipe: Recipe, logits: bool) -> list[Any]:
-    """Return the recipe's metrics; raise `RecipeError` unless each has a name of its own."""
+    """Return the recipe's metrics; raise `RecipeError` unless their names differ."""
     made: list[Any] = []
     taken = {"accuracy", "loss"}
     labels = {

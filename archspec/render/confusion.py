@@ -22,7 +22,7 @@ NAMED: Final = 100
 """Most classes whose names stand on the axes."""
 
 FINEST: Final = 400
-"""Most dots across the matrix; of more classes, a dot stands for several."""
+"""Most dots across the matrix; of more classes, a dot is several."""
 
 COUNTED_CELL: Final = 0.42
 NAMED_CELL: Final = 0.115
@@ -100,7 +100,7 @@ def _letters(name: str) -> int:
 
 
 def _shares(scores: Scores) -> tuple[Any, int]:
-    """(dots, dots) shares of the rows, and how many classes a dot stands for in each direction.
+    """(dots, dots) shares of the rows, and the number of classes in each direction of a dot.
 
     Such a dot shows the highest of its shares, so that no mistake is lost.
     """
@@ -125,7 +125,7 @@ def _shade(axes: Axes, shares: Any, together: int) -> AxesImage:
     axes.grid(visible=False)
     axes.tick_params(length=0)
     axes.spines[["right", "top"]].set_visible(True)
-    end = together * len(shares) - 0.5  # the last dot may stand for fewer classes
+    end = together * len(shares) - 0.5  # the last dot may be of fewer classes
     return axes.imshow(
         shares,
         cmap="Blues",

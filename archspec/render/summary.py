@@ -12,7 +12,7 @@ from archspec.render.amounts import byte_size, thousands
 from archspec.text import counted
 
 UNBROKEN = "\N{NO-BREAK SPACE}"
-"""Character that stands for a space at which a line must not end."""
+"""A space at which a line must not end."""
 
 
 class Fact(NamedTuple):
@@ -22,7 +22,7 @@ class Fact(NamedTuple):
     figure: str
     detail: str
     holds: bool | None = None
-    """Whether a claim is true; None for what is no claim."""
+    """Whether a claim is true; None for a fact that is not a claim."""
 
 
 def facts(report: Report) -> Iterator[Fact]:

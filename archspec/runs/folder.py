@@ -89,8 +89,8 @@ def _lock(descriptor: int) -> None:
 
 def _numbers(parent: Path, stem: str) -> Iterator[int]:
     for entry in parent.iterdir():
-        if found := re.fullmatch(re.escape(stem) + r"-([1-9][0-9]{0,8})", entry.name):
-            yield int(found[1])
+        if match := re.fullmatch(re.escape(stem) + r"-([1-9][0-9]{0,8})", entry.name):
+            yield int(match[1])
 
 
 @contextmanager

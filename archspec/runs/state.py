@@ -34,7 +34,7 @@ class RunState:
     def judge(self, accuracy: str, images: int) -> None:
         """Make the newest epoch the best one if it ranks above the best so far.
 
-        Only the newest epoch's weights are at hand. Ranks are a total order, so that comparing
+        Only the newest epoch's weights are available. Ranks are a total order, so that comparing
         each epoch once finds the best of all.
 
         Args:

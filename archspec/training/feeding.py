@@ -226,7 +226,7 @@ class Feed:
 def _sequence(keras: Any, feed: Feed) -> Any:
     """Return a feed as a Keras `PyDataset`, for JAX and torch.
 
-    It reads ahead by itself, because Keras may begin to read an epoch before it is told which one.
+    It reads ahead by itself, because Keras may start to read an epoch before `on_epoch_begin`.
     """
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]

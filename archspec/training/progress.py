@@ -32,7 +32,7 @@ class Segment(NamedTuple):
 class Progress(Watcher):
     """A watcher that shows a line for each epoch, live on a terminal.
 
-    Close it however the run ends, so that the cursor is left on a line of its own.
+    Close it however the run ends, so that the cursor is left on a new line.
 
     Args:
         stream: The terminal or file.
@@ -118,7 +118,7 @@ class Progress(Watcher):
         self.close()
 
     def close(self) -> None:
-        """Leave the last line, and the cursor on a line of its own."""
+        """Keep the last line, and leave the cursor on a new one."""
         with self._lock:
             self._settle()
 

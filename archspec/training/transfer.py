@@ -178,13 +178,13 @@ def _up_to(graph: Graph, step: str) -> set[int]:
     if not waiting:
         unknown = f"`{graph.name}` has no step `{step}`"
         raise Problem("unknown-name", unknown, help=_suggestion(graph, step))
-    found: set[int] = set()
+    ancestors: set[int] = set()
     while waiting:
         index = waiting.pop()
-        if index not in found:
-            found.add(index)
+        if index not in ancestors:
+            ancestors.add(index)
             waiting += graph.nodes[index].inputs
-    return found
+    return ancestors
 
 
 def _suggestion(graph: Graph, step: str) -> str:

@@ -121,7 +121,7 @@ class Augmentation(BaseModel):
         """Return a message in archspec's own words for each wrong argument."""
         messages: dict[str, str] = {}
         for item in error.errors(include_url=False, include_context=False, include_input=False):
-            # A check of the whole augmentation has no argument of its own.
+            # A check of the whole augmentation concerns no single argument.
             argument = str(item["loc"][0]) if item["loc"] else ""
             where = f"`{argument}` of `{cls.name}`" if argument else f"`{cls.name}`"
             match item["type"]:

@@ -100,7 +100,7 @@ def _maps(study: Study, chosen: Sequence[CircuitCall], scale: str) -> Iterator[E
         scores = subject.scores(pixels, study.batch)
         for at, number in enumerate(numbers):
             pictures = [picture(call, outputs[call.name][at], scale) for call in chosen]
-            # A network that is no classifier has maps too.
+            # A network that is not a classifier has maps too.
             known = subject.network.classes
             facts = study.facts_of(scores[at], int(scores[at].argmax())) if known else {}
             result = f"maps of {', '.join(names)}"

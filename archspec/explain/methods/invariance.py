@@ -76,7 +76,7 @@ def invariance(
         along the sweep.
 
     Raises:
-        UsageError: there is no such run or image, or the network is no classifier.
+        UsageError: there is no such run or image, or the network is not a classifier.
 
     """
     study = Study.open(run, images, **common)
@@ -118,7 +118,7 @@ def invariance(
 def _sampled(study: Study, most: int) -> tuple[Samples, list[str]]:
     """Return the images, or a sample that is drawn by the seed, and notes."""
     samples = study.all_samples
-    _ = study.subject.class_names  # raises where the network is no classifier
+    _ = study.subject.class_names  # raises unless the network is a classifier
     if len(samples) <= most:
         return samples, []
     return samples.only(drawn(len(samples), most, study.seed)), [

@@ -108,10 +108,10 @@ def _exhibit(
         if image.is_another:
             facts["image"] = "another one of the same features"
         items.append(study.picture_of(image.pixels, f"layer{number}", image.layer, facts=facts))
-    return Exhibit(name, "features, pixels off by: " + ", ".join(map(_said, made)), items)
+    return Exhibit(name, "features, pixels off by: " + ", ".join(map(_described, made)), items)
 
 
-def _said(image: InvertedImage) -> str:
+def _described(image: InvertedImage) -> str:
     if image.features is None:
         return f"{image.layer} has no features, all are 0"
     other = " (another image)" if image.is_another else ""

@@ -81,7 +81,7 @@ def overview(
         A gallery with an exhibit for each image, and one for the network.
 
     Raises:
-        UsageError: there is no such run, image, class or layer, or the network is no classifier.
+        UsageError: there is no such run, image, class or layer, or the network is not a classifier.
 
     """
     study = Study.open(run, images, **common)

@@ -1,1 +1,1 @@
-"""Pictures and pages of what the methods of `archspec.explain` find."""
+"""Pictures and pages of the results of `archspec.explain`."""

@@ -1,6 +1,6 @@
 """A gallery as one HTML page, which needs no other file and no network.
 
-It has no script, except items that are pages of their own, in sandboxed frames.
+It has no script, except items that are whole pages, in sandboxed frames.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _body(gallery: Gallery, png: Drawn) -> str:
     about = html.escape("; ".join([*settings, f"{gallery.seconds:.1f} s"]))
     notes = [*gallery.notes, *gallery.unread]
     if gallery.interrupted:
-        notes.append("interrupted: this is what was done")
+        notes.append("interrupted: only these results are complete")
     exhibits = "\n".join(_exhibit(each, png) for each in gallery)
     return (
         '<div class="archspec">\n'
