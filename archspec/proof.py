@@ -84,7 +84,7 @@ def check(
     """Check specs: every variant and its recipe must be valid, every figure and budget true.
 
     Args:
-        specs: Specs, or paths and names as `load` takes them. A family stands for its variants.
+        specs: Specs, or paths and names as `load` takes them. A family means all its variants.
         variant: The only variant of each to check.
         variables: Values of the specs' variables, and `input`, as `load` takes them.
 

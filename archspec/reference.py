@@ -95,7 +95,7 @@ WORDS: Final[Mapping[str, Word]] = {
     ),
     "merge": Word(
         "The op that joins `branches`.",
-        "A merge may also be a step of its own that names its inputs: `- add: stem` adds the step "
+        "A merge may also be a separate step that names its inputs: `- add: stem` adds the step "
         "`stem` to the previous one, `- concat: [a, b]` joins these two.",
         "- branches: [[conv: 64], [max_pool: {size: 3, stride: 1, padding: same}, conv: 32]]\n"
         "  merge: concat",

@@ -71,7 +71,7 @@ class _Commands(click.Group):
 
 
 def _report(error: Exception) -> int | None:
-    """Say what the user did wrong; give the exit code, or None for what is no user's mistake."""
+    """Print a user's mistake and return the exit code; None for other errors."""
     from archspec.errors import SpecError, UsageError
 
     if isinstance(error, SpecError):
@@ -101,8 +101,8 @@ def main() -> None:
     """Convolutional networks as specs: exact costs in a blink, then training.
 
     SPEC is a file, a network that comes with archspec (vgg), or a variant of one (vgg16). A
-    variant of your own file stands behind a colon: mine.yaml:large.
+    variant of your own file follows a colon: mine.yaml:large.
     """
-    # A terminal that cannot show a character is no reason to fail half-way through a table.
+    # A terminal that cannot show a character must not end a table half-way.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -117,10 +117,10 @@ def command(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Leave the garbage collector out: what a table is made of is needed until it is there.
+    """Run without the garbage collector: all objects of a table are needed until it is complete.
 
-    What has been made by then, modules and classes for the most part, stays in use. Frozen, it is
-    not looked through again, not even when the process ends.
+    The objects made until then, mostly modules and classes, stay in use. They are frozen, so that
+    no later collection visits them, not even the one when the process ends.
     """
     gc.disable()
     try:

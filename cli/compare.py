@@ -1,4 +1,4 @@
-"""`archspec compare`: networks side by side, or where two of them differ; trained runs likewise."""
+"""`archspec compare`: networks side by side, or where two of them differ; or trained runs."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def command(
 ) -> None:
     """Show networks side by side, or where two of them differ; with --runs, trainings.
 
-    A family or a file stands for all its variants; a colon names one. Ratios are to the first. With
+    A family or a file means all its variants; a colon names one. Ratios are to the first. With
     --runs the words are folders of runs; -o FILE.svg or FILE.png draws their curves.
 
     \b

@@ -17,22 +17,22 @@ import click
 from .output import echo, terminal_width
 
 INTERRUPTED: Final = 130
-"""The exit code of what Ctrl-C ended."""
+"""Exit code of a command that Ctrl-C ended."""
 
 LOST: Final = b"\0"
-"""Written where the numbers of signals are: the exception of the last Ctrl-C was lost."""
+"""Written among the numbers of signals: the exception of the last Ctrl-C was lost."""
 
 LOST_SECONDS: Final = 0.1
-"""After what an exception that was lost is raised again: by then its callback is over."""
+"""Time after which a lost exception is raised again: by then the callback has returned."""
 
 INSISTING_SECONDS: Final = 3.0
-"""After what it is raised again where it has not ended the command, whoever took it away."""
+"""Time after which it is raised again if it has not ended the command, for any reason."""
 
 
 class EngineCommand(click.Command):
     """A command that may start an engine.
 
-    On a terminal it says so where that takes long, but not with `--quiet` or `--json`.
+    On a terminal it reports a start that takes long, but not with `--quiet` or `--json`.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -52,19 +52,18 @@ class EngineCommand(click.Command):
 
 
 def say(text: str) -> None:
-    """Say on standard error what a command is at."""
+    """Print the progress of a command to standard error."""
     echo(text, err=True)
 
 
 class _CtrlC:
-    """Hears each Ctrl-C in a thread of its own, also while C++ code runs and Python's does not.
+    """Handler of Ctrl-C in a separate thread, which also works while C++ code runs.
 
-    Python raises a KeyboardInterrupt when it comes back from C++ code, which may take long; and
-    what an engine does with it is not certain: an exception inside a callback of garbage
-    collection, as JAX has one, is printed and forgotten, and so is it by an `except:` of an import.
-    Here it is raised again until the command has ended, unless it asked a training to stop. While
-    an engine starts, and the second time, Ctrl-C ends the process on the spot: every file is whole
-    at any moment.
+    Python raises a KeyboardInterrupt when C++ code returns, which may take long; and an engine may
+    lose it: an exception inside a callback of garbage collection, as JAX has one, is printed and
+    ignored, and so is one in an import with `except:`. Here it is raised again until the command
+    has ended, unless it asked a training to stop. While an engine starts, and the second time,
+    Ctrl-C ends the process at once: every file is complete at any moment.
     """
 
     def __init__(self) -> None:

@@ -292,7 +292,7 @@ def _clock(seconds: float) -> str:
 def command() -> None:
     """Show what a trained network sees: maps, filters, features, and more.
 
-    Each method is a command of its own, with its options.
+    Each method is a separate command, with its options.
 
     \b
     archspec explain saliency runs/lenet5-1 test:0-3 -o saliency/

@@ -1,4 +1,4 @@
-"""What several commands take: SPEC and its settings, what memory is for, rows, images."""
+"""Arguments and options of several commands: SPEC and its settings, memory, rows, images."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class BoundedNumber(click.FloatRange):
 
 
 class Place(click.ParamType):  # type: ignore[type-arg]
-    """A path, which a shell completes, and what may stand in its place."""
+    """A path, which a shell completes, or a word that is valid in its place."""
 
     name = "path"
 
     def names(self) -> Iterable[str]:
-        """Words that are no paths."""
+        """Return the words that are valid although they are not paths."""
         return ()
 
     def shell_complete(
@@ -149,7 +149,7 @@ def out_option(*endings: str) -> Callable[[Command], Command]:
 
 
 class Assignment(click.ParamType):  # type: ignore[type-arg]
-    """`name=value`, where the value is what it would be in a spec; no mapping unless asked for."""
+    """`name=value`, with a value as in a spec; a mapping only with `mappings`."""
 
     name = "name=value"
 

@@ -28,10 +28,10 @@ CALLS: Final = {
     "kinds": "list --kinds",
     "find_lr": "fit --find-lr",
 }
-"""Public functions whose command has another name than they."""
+"""Commands of public functions whose names differ."""
 
 CURRENT: Final = "archspec.command"
-"""Among what contexts share: the command that runs, where it is one of a group of its own."""
+"""Key of a context's `meta`: the command that runs, if it is in a group inside the main one."""
 
 _QUOTED: Final = re.compile(r"`([^`\n]*)`")
 _ARGUMENT: Final = re.compile(r"([a-z_]+(?:\.\w+)*)=(.*)", re.DOTALL)

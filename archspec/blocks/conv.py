@@ -13,7 +13,7 @@ from archspec.ops.fields import Activation, Bank, Count, Padding, Rate, Window
 from archspec.ops.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from archspec.ops.op import FROZEN_HINTS
 
-_AS_A_STEP = "archspec has no {} norm; a step of its own after the `conv`, {}"
+_AS_A_STEP = "archspec has no {} norm; a separate step after the `conv`, {}"
 
 Norm = Annotated[
     Literal["batch", "layer", "group", "lrn"],

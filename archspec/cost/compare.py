@@ -134,7 +134,7 @@ def compare(
     """Compare networks: their costs side by side.
 
     Args:
-        specs: Specs, or paths and names as `load` takes them. A family stands for its variants.
+        specs: Specs, or paths and names as `load` takes them. A family means all its variants.
         batch: As in `report`, for all networks.
         dtype: As in `report`.
         optimizer: As in `report`.

@@ -1,6 +1,6 @@
 """Monte-Carlo dropout: a network whose dropout stays active at inference.
 
-A network trained with dropout stands for all networks that dropout can make of it. Inference
+A network trained with dropout is all networks that dropout can make of it. Inference
 without dropout gives their mean only if all that follows is linear (Srivastava et al. 2014, section
 1). The mean over many passes with dropout approximates it in general, and their spread shows how
 far the networks disagree (Gal & Ghahramani 2016, arXiv:1506.02142).

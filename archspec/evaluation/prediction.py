@@ -17,7 +17,7 @@ from archspec.data.values import Range
 from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.evaluation import trained
-from archspec.evaluation.evaluation import ProgressCallback, check_options
+from archspec.evaluation.evaluation import BATCH, ProgressCallback, check_options
 from archspec.evaluation.inference import ahead
 from archspec.evaluation.trained import LoadedNetwork, RunSource
 from archspec.ops.shape import Shape
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 TOP: Final = 3
 """Number of classes to return for an image."""
-
-BATCH: Final = 32
-"""Images at a time."""
 
 
 class Guess(NamedTuple):

@@ -60,7 +60,7 @@ def _with_ratio(column: Column) -> tuple[Column, ...]:
 
 
 COLUMNS = tuple(each for column in _FIGURES for each in _with_ratio(column))
-"""Every column, in order. A figure's is also found by its title; its ratio's stands behind it."""
+"""Every column, in order. A figure's title also names its column; its ratio's column follows it."""
 
 
 def find(name: str) -> Column:

@@ -24,9 +24,9 @@ def load(spec: str | os.PathLike[str], variant: str | None = None, /, **variable
 
     Args:
         spec: A path (`"mine.yaml"`), a family (`"vgg"`), or one of its variants (`"vgg16"`). A
-            variant may also stand behind a colon: `"mine.yaml:wide"`.
-        variant: Which member of the family. Without it a family stands for its variant of the same
-            name, or its first.
+            variant may also follow a colon: `"mine.yaml:wide"`.
+        variant: Which member of the family. Default: the one called like the family,
+            or the first.
         variables: Values of the spec's variables, and `input`: `classes=10`, `input=[32, 32, 3]`.
 
     Returns:
