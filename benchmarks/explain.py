@@ -141,7 +141,7 @@ def saliency() -> None:
 
 
 def maximize() -> None:
-    """From the model to the image, 200 steps, all in."""
+    """Time from the model to the image, 200 steps, everything included."""
     from tf_keras_vis.activation_maximization import ActivationMaximization  # noqa: PLC0415
     from tf_keras_vis.utils.model_modifiers import ReplaceToLinear  # noqa: PLC0415
     from tf_keras_vis.utils.scores import CategoricalScore  # noqa: PLC0415

@@ -49,7 +49,7 @@ from archspec.training.callbacks import Logs, RunFacts, Watcher
 ENGINES = {"jax": "JAX", "torch": "PyTorch"}
 POLICY = "mixed_bfloat16"
 WIDTH, HEIGHT = 500, 375
-"""Of a JPEG, as most of ImageNet's."""
+"""Size of a JPEG, as most of ImageNet's have."""
 
 AHEAD = 3
 """Batches that are prepared while the device is busy."""
@@ -59,14 +59,14 @@ SOURCES = {"arrays": ARRAYS, "folder": FOLDER}
 
 
 class Task(NamedTuple):
-    """What every side is to train, and on what."""
+    """The network that every side trains, and its images."""
 
     network: str
     settings: dict[str, Any]
     batch: int
     images: int
     rounds: int
-    """That count; one comes before them."""
+    """Measured rounds; one comes before them."""
     home: str
     """The folder of the images."""
 
@@ -81,8 +81,8 @@ class Task(NamedTuple):
         )
 
 
-class Found(NamedTuple):
-    """What a side's process says."""
+class Measurements(NamedTuple):
+    """The measurements of a side's process."""
 
     device: str
     params: int
@@ -91,7 +91,7 @@ class Found(NamedTuple):
     memory: int | None
     """Bytes of the device; None where it keeps no count."""
     flops: float = 0.0
-    """A second, of the machine at its best, where the side measures that."""
+    """FLOPs a second of the machine at its best; 0 where the side does not measure it."""
 
 
 # archspec's side
@@ -108,13 +108,13 @@ class Rounds(Watcher):
         self.images, self.peak = facts.images, facts.peak_flops
 
     def epoch_begins(self, epoch: int) -> None:  # noqa: ARG002
-        self._begun = time.perf_counter()
+        self._start = time.perf_counter()
 
     def epoch_ends(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002
-        self.rates.append(self.images / (time.perf_counter() - self._begun))
+        self.rates.append(self.images / (time.perf_counter() - self._start))
 
 
-def by_archspec(task: Task) -> Found:
+def by_archspec(task: Task) -> Measurements:
     keras = load_keras()
     sides: dict[str, Rounds] = {}
     for source, place in SOURCES.items():
@@ -143,13 +143,13 @@ def by_archspec(task: Task) -> Found:
     gpus = machine.describe(keras).get("gpus", [{"name": "CPU"}])
     rates = {source: watcher.rates[1:] for source, watcher in sides.items()}
     peak = used.peak if used.device else None
-    return Found(gpus[0]["name"], run.params, rates, peak, watcher.peak)
+    return Measurements(gpus[0]["name"], run.params, rates, peak, watcher.peak)
 
 
 # By hand
 
 
-def by_hand(task: Task, engine: str) -> Found:
+def by_hand(task: Task, engine: str) -> Measurements:
     training = TRAININGS[engine](network_of(task))
     rates: dict[str, list[float]] = {}
     peak = None
@@ -157,16 +157,16 @@ def by_hand(task: Task, engine: str) -> Found:
         rates[source] = []
         with contextlib.closing(batches(task, read)) as stream:
             for number in range(1 + task.rounds):
-                begun = time.perf_counter()
+                start = time.perf_counter()
                 for _ in range(task.images // task.batch):
                     loss = training.step(*next(stream))
                 training.wait(loss)
                 if number:
-                    rates[source].append(task.images / (time.perf_counter() - begun))
+                    rates[source].append(task.images / (time.perf_counter() - start))
                 elif peak is None:
                     training.forget()
         peak = peak or training.memory()
-    return Found(training.device, training.params, rates, peak)
+    return Measurements(training.device, training.params, rates, peak)
 
 
 def network_of(task: Task) -> ResNet:
@@ -202,7 +202,7 @@ def folder(task: Task) -> Read:
 
 
 def batches(task: Task, read: Read) -> Iterator[tuple[Any, Any]]:
-    """Without end, each epoch in an order of its own; prepared ahead."""
+    """Yield batches without end, prepared ahead; each epoch has another order."""
     random = np.random.default_rng(0)
     waiting: deque[Any] = deque()
     with ThreadPoolExecutor(AHEAD) as pool:
@@ -217,8 +217,8 @@ def batches(task: Task, read: Read) -> Iterator[tuple[Any, Any]]:
 # All of them
 
 
-def process(task: Task, side: str) -> Found | str:
-    """A side's process: what it found, or that it failed."""
+def process(task: Task, side: str) -> Measurements | str:
+    """Return the measurements of a side's process, or a message that it failed."""
     print(f"... {side}", file=sys.stderr)
     done = subprocess.run(
         [sys.executable, __file__, "--side", side, "--task", json.dumps(task)],
@@ -228,16 +228,16 @@ def process(task: Task, side: str) -> Found | str:
     )
     if done.returncode:
         print(done.stderr, file=sys.stderr)
-        return f"failed with status {done.returncode}, as told above"
-    return Found(**json.loads(done.stdout.splitlines()[-1]))
+        return f"failed with status {done.returncode}, see above"
+    return Measurements(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def main() -> None:
     options = arguments()
     if options.side:
         task = Task(*json.loads(options.task))
-        found = by_archspec(task) if options.side == "archspec" else by_hand(task, options.side)
-        print(json.dumps(found._asdict()))
+        result = by_archspec(task) if options.side == "archspec" else by_hand(task, options.side)
+        print(json.dumps(result._asdict()))
         return
     backend = os.environ.get("KERAS_BACKEND", "")
     if backend not in ENGINES or not installed(backend):
@@ -265,32 +265,32 @@ def show(task: Task, report: archspec.Report, backend: str) -> None:
     if isinstance(ours, str):
         raise SystemExit(f"archspec's side {ours}")
     print(f"{ours.device}: {ours.flops / 1e12:,.3g} TFLOP/s in bfloat16")
-    found: dict[str, Found | str] = {f"archspec, {ENGINES[backend]}": ours}
+    results: dict[str, Measurements | str] = {f"archspec, {ENGINES[backend]}": ours}
     for engine, name in ENGINES.items():
         side = f"{name} by hand"
-        found[side] = process(task, engine) if installed(engine) else "left out: not installed"
+        results[side] = process(task, engine) if installed(engine) else "left out: not installed"
     nodes = report.graph.nodes
     trained = [node.layer.trainable > 0 for node in nodes]
     flops = pace.training_flops([node.layer.macs for node in nodes], trained)
     print(f"\n{'':27}{'images/s':>10}{'archspec/it':>13}{'share':>8}{'memory':>19}")
     for source in SOURCES:
-        for side, told in found.items():
+        for side, result in results.items():
             row = f"{source:8}{side:19}"
-            if isinstance(told, str):
-                print(row, told)
+            if isinstance(result, str):
+                print(row, result)
                 continue
-            if told.params != report.totals.params:
-                raise SystemExit(f"{side} has {told.params:,} parameters: another network")
-            rate, own = (statistics.median(each.rates[source]) for each in (told, ours))
+            if result.params != report.totals.params:
+                raise SystemExit(f"{side} has {result.params:,} parameters: another network")
+            rate, own = (statistics.median(each.rates[source]) for each in (result, ours))
             share = rate * flops / ours.flops if ours.flops else 0
-            print(f"{row}{rate:10,.0f}{own / rate:11.2f} x{share:8.1%}{memory(told, static):>19}")
+            print(f"{row}{rate:10,.0f}{own / rate:11.2f} x{share:8.1%}{memory(result, static):>19}")
 
 
-def memory(told: Found, static: int) -> str:
-    """A side's peak, and what it is of the report's figure."""
-    if told.memory is None:
+def memory(result: Measurements, static: int) -> str:
+    """Return a side's peak, also as a multiple of the report's figure."""
+    if result.memory is None:
         return "n/a"
-    return f"{told.memory / 1e9:.2f} GB, {told.memory / static:.2f} x"
+    return f"{result.memory / 1e9:.2f} GB, {result.memory / static:.2f} x"
 
 
 def installed(engine: str) -> bool:

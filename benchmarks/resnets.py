@@ -15,21 +15,21 @@ import numpy as np
 
 MEAN = (123.675, 116.28, 103.53)
 DEVIATION = (58.395, 57.12, 57.375)
-"""Of ImageNet, white being 255: what the recipe's `normalize: torch` takes."""
+"""Mean and deviation of ImageNet, white being 255, as in the recipe's `normalize: torch`."""
 
 LEARNING_RATE = 0.1
 MOMENTUM = 0.9
 
 EPSILON = 1e-5
 KEPT = 0.9
-"""Of a batch norm's running statistics, at each step."""
+"""Momentum of a batch norm's running statistics, at each step."""
 
 EXPANSION = 4
 """A bottleneck's output channels, in multiples of its filters."""
 
 
 class ResNet(NamedTuple):
-    """What the networks of two of archspec's families differ in."""
+    """The variables in which the networks of two of archspec's families differ."""
 
     classes: int
     filters: tuple[int, ...]
@@ -49,9 +49,9 @@ class Training(NamedTuple):
     params: int
     """Values of its weights and of its running statistics."""
     step: Callable[[Any, Any], Any]
-    """Of a batch's bytes (images, height, width, channels) and labels: the loss, as it comes."""
+    """Train on bytes (images, height, width, channels) and labels; return the loss, not awaited."""
     wait: Callable[[Any], float]
-    """Until the device is done with a loss: its value."""
+    """Wait for a loss on the device, and return its value."""
     memory: Callable[[], int | None]
     """The device's peak in bytes; None where it keeps no count."""
     forget: Callable[[], None]
@@ -122,7 +122,7 @@ def units_of(net: ResNet) -> Iterator[Unit]:
 
 
 def windows_of(net: ResNet) -> Iterator[Window]:
-    """In the order in which they are computed."""
+    """The units, in the order in which they are computed."""
     yield stem_of(net)
     for unit in units_of(net):
         yield from unit.windows

@@ -33,7 +33,7 @@ ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # users have their byte code c
 
 
 class Cost(NamedTuple):
-    """What one process took."""
+    """Time and memory of one process."""
 
     seconds: float
     processor: float

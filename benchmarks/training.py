@@ -40,13 +40,13 @@ from archspec.recipe.train import Recipe
 from archspec.training.callbacks import Logs, RunFacts, Watcher
 
 IMAGES = 2_560
-"""Of CIFAR's size. Speed depends on how many, and not on what they show."""
+"""Images of CIFAR's size. Speed depends on their number, not on their content."""
 
 ROUNDS = 5
 STARTS = 7
 
 SETTLING_SECONDS = 0.5
-"""In which archspec's pipeline, which reads ahead into the next epoch, comes to rest."""
+"""Time in which archspec's pipeline finishes reading ahead into the next epoch."""
 
 ARCHSPEC = [str(Path(sys.executable).parent / "archspec"), "fit", "lenet5", "--epochs", "1"]
 BARE = [sys.executable, str(Path(__file__).with_name("bare.py"))]
@@ -63,8 +63,8 @@ def now() -> Took:
     return Took(time.perf_counter(), time.process_time())
 
 
-def since(begun: Took) -> Took:
-    return Took(*(after - before for after, before in zip(now(), begun, strict=True)))
+def since(start: Took) -> Took:
+    return Took(*(after - before for after, before in zip(now(), start, strict=True)))
 
 
 class Turns(Watcher):
@@ -86,16 +86,16 @@ class Turns(Watcher):
             self._times = {name: [] for name in self.rounds}
             time.sleep(SETTLING_SECONDS)
             for _ in range(self._epochs):
-                begun = now()
+                start = now()
                 self._other()
-                self._times["loop"].append(since(begun))
-        self._begun = now()
+                self._times["loop"].append(since(start))
+        self._start = now()
 
     def epoch_ends(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002
-        self._times["steps"].append(since(self._begun))
+        self._times["steps"].append(since(self._start))
 
     def saved(self, path: Path, epoch: int, *, best: bool) -> None:  # noqa: ARG002
-        self._times["epoch"].append(since(self._begun))
+        self._times["epoch"].append(since(self._start))
         if epoch > self._epochs and epoch % self._epochs == 0:
             for name, times in self._times.items():
                 self.rounds[name].append(Took(*map(sum, zip(*times, strict=True))))
@@ -133,7 +133,7 @@ def throughput(
 
 
 def ratios(theirs: Sequence[Took], ours: Sequence[Took]) -> str:
-    """How much less one side took than the other, turn by turn."""
+    """Return the ratios of the sides' times: medians over the turns."""
     turns = list(zip(theirs, ours, strict=True))
     wall = statistics.median(a.wall / b.wall for a, b in turns)
     cpu = statistics.median(a.cpu / b.cpu for a, b in turns)
@@ -166,7 +166,7 @@ def bfloat16() -> None:
 
 
 def start() -> None:
-    """The time until something trains, and until an epoch is over."""
+    """Print the time until the first step, and until the end of an epoch."""
     first: dict[str, list[Took]] = {"hand-written": [], "archspec": []}
     whole: dict[str, list[Took]] = {name: [] for name in first}
     with tempfile.TemporaryDirectory() as home:
@@ -184,14 +184,14 @@ def start() -> None:
 
 
 def process(command: Sequence[str], mark: str) -> Took:
-    """Until a process writes a line that holds `mark`, and then is killed; or all of it."""
-    begun = time.perf_counter()
+    """Return the time until a process prints a line with `mark` (then it is killed) or ends."""
+    start = time.perf_counter()
     running = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd="/"
     )
     assert running.stdout is not None  # noqa: S101
     found = any(mark and mark in line for line in running.stdout)
-    wall = time.perf_counter() - begun
+    wall = time.perf_counter() - start
     if found:
         os.kill(running.pid, signal.SIGKILL)
     _, status, usage = os.wait4(running.pid, 0)
