@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 MORE = int(os.environ.get("ARCHSPEC_EXAMPLES", "1"))
-"""How many times the usual number of examples is drawn."""
+"""Multiple of the usual number of examples that is drawn."""
 
 FULL = 4
 """The number of `make test-all`; above it the examples are new each time."""

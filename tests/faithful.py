@@ -1,4 +1,4 @@
-"""How far archspec's networks are from keras.applications', given the same weights and images.
+"""Differences of archspec's networks from keras.applications', for equal weights and images.
 
 python tests/faithful.py      measures every network at 224x224: the table of docs/faithful.md
 """
@@ -34,9 +34,9 @@ class Distances(NamedTuple):
     """Largest differences, in standard deviations of what keras.applications gives."""
 
     before: float
-    """Of the logits before the weights are copied: what the copy has to bring down."""
+    """Difference of the logits before the weights are copied."""
     features: float
-    """Of the input of the layer half-way through those that have weights."""
+    """Difference of the input of the middle layer of those with weights."""
     logits: float
 
 

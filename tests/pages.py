@@ -26,7 +26,7 @@ def commands(page: str) -> list[tuple[str, str]]:
 
 
 def run(command: str) -> str:
-    """What a command prints, in a shell that stands in the checkout and finds `archspec`."""
+    """Return what a command prints in a shell whose directory is the checkout."""
     path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-c", command],

@@ -1,4 +1,4 @@
-"""Who may import whom, and what must not stand in the code. The modules are read, not imported."""
+"""Which room may import which, and what code must not contain; modules are only parsed."""
 
 import ast
 import re
@@ -52,10 +52,10 @@ AT_LAST = {
     "archspec/keras_model/layers.py": {"keras"},
     "archspec/keras_model/schedules.py": {"keras"},
 }
-"""What is imported early where it is the point of the module."""
+"""Heavy imports at the top of modules whose purpose they are."""
 
 EVERYWHERE = {"annotated_types", "pydantic", "pydantic_core", "yaml"}
-"""What a module may import when it is itself imported, beside the standard library."""
+"""Packages that a module may import when it is imported, beside the standard library."""
 
 LIBRARY = sorted((ROOT / "archspec").rglob("*.py"))
 CLI = sorted((ROOT / "cli").glob("*.py"))

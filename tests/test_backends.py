@@ -10,7 +10,7 @@ from support.backends import BACKENDS, ERROR, cases, installed, maps_of, missing
 pytestmark = pytest.mark.keras
 
 NOISE = 1e-4
-"""Of the largest value of an array: what rounding may change."""
+"""Tolerance of rounding, as a share of the largest value of an array."""
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def shared(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session", params=BACKENDS)
 def both(request, shared):
-    """What a backend computes, and what the first one that is installed does."""
+    """Return the results of a backend, and those of the first installed one."""
     if reason := missing(request.param):
         pytest.skip(reason)
     return maps_of(request.param, shared), maps_of(installed()[0], shared)

@@ -23,7 +23,7 @@ COUNTS = [1, 2, 3, 5, 8, 16, 17, 24, 64]
 
 
 def cosines(bank: np.ndarray) -> np.ndarray:
-    """How alike each two kernels of a bank are: 1 for the same one, -1 for its negative."""
+    """Return the cosine of each two kernels of a bank: 1 for equal ones, -1 for opposite."""
     rows = bank.reshape(-1, bank.shape[-1])
     return rows.T @ rows
 
@@ -85,7 +85,7 @@ def test_gabor_kernels_are_bars_and_edges_of_eight_orientations():
 
 def test_more_gabor_kernels_have_more_wavelengths():
     def crossings(kernel: np.ndarray) -> int:
-        """How often the middle row of upright stripes changes its sign."""
+        """Return the number of sign changes in the middle row of vertical stripes."""
         row = kernel[kernel.shape[0] // 2]
         return sum(a * b < 0 for a, b in pairwise(row[np.abs(row) > 1e-3]))
 

@@ -152,7 +152,7 @@ def joined(rate: float, *joins: tuple[int, ...], global_share: float | None = No
 
 
 def drawn(model: Any, steps: int) -> Counter[tuple[float, ...]]:
-    """What the joins gave in so many training steps."""
+    """Return the outputs of the joins in a number of training steps."""
     x = np.repeat(ONE_TWO_FOUR, 2, axis=0)
     seen: Counter[tuple[float, ...]] = Counter()
     for _ in range(steps):

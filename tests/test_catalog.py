@@ -25,7 +25,7 @@ def test_a_kind_is_found_by_its_name(kind):
 
 
 def test_a_block_stands_in_the_file_of_its_name():
-    """So that a spec pays for the blocks that it uses, and for no others."""
+    """A spec loads only the blocks that it uses."""
     blocks = {kind: cls for kind, cls in KINDS.items() if issubclass(cls, Block)}
     assert {kind: cls.__module__ for kind, cls in blocks.items()} == {
         kind: f"archspec.blocks.{kind}" for kind in blocks

@@ -358,7 +358,7 @@ def test_a_bug_shows_its_traceback(failing):
 
 
 def completions(words: str) -> set[str]:
-    """What bash is offered after these words, the last of which is not whole."""
+    """Return bash's completions of these words, the last of which is incomplete."""
     done = run(
         _ARCHSPEC_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" "))
     )

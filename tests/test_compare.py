@@ -292,7 +292,7 @@ def marks(difference: Difference) -> str:
 
 
 def changed(difference: Difference, path: str) -> dict[str, tuple]:
-    """What differs in a row: the argument behind its layer, before and after."""
+    """Return the argument that differs in a row, before and after."""
     step = next(step for step in difference.steps if step.row.path == path)
     return {
         f"{change.layer} {change.what}".strip(): (change.before, change.after)

@@ -38,7 +38,7 @@ FAMILIES = (
     families.CALLBACKS,
 )
 STEPS = 4
-"""In an epoch of the trainings below."""
+"""Steps in an epoch of the trainings below."""
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +101,13 @@ def weights(model) -> dict[str, np.ndarray]:
 
 
 def distance(one, other) -> float:
-    """How far two networks' weights are from each other."""
+    """Return the sum of the differences between two networks' weights."""
     first, second = weights(one), weights(other)
     return sum(float(np.abs(first[path] - second[path]).sum()) for path in first)
 
 
 def problems(keras, train: dict) -> dict[str, tuple[str, str | None]]:
-    """What is wrong with a recipe in Keras's eyes: message and help by place."""
+    """Return a recipe's problems that need Keras to find: message and help by place."""
     with pytest.raises(RecipeError) as caught:
         compilation.check(keras, Recipe.resolve(train))
     return {
@@ -353,7 +353,7 @@ def test_a_saved_model_has_its_schedule(keras, tmp_path, train):
 
 
 class Rates:
-    """What the learning rate is in each epoch: to be called after the recipe's callbacks."""
+    """Records the learning rate of each epoch; must be called after the recipe's callbacks."""
 
     def __init__(self, keras) -> None:
         self.seen: list[float] = []
@@ -891,7 +891,7 @@ match keras.backend.backend():
 
 
 def test_determinism_is_asked_of_the_backend(tmp_path):
-    """In a process of its own, because it holds for all that follows."""
+    """In a separate process, because the setting lasts."""
     command = [sys.executable, "-c", DETERMINISTIC, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True"]

@@ -364,7 +364,7 @@ def test_of_a_picture_in_two_classes_nothing_is_kept(copied):
 
 @pytest.mark.parametrize("whole", [True, False], ids=["read whole", "read at the ends"])
 def test_files_are_copies_where_all_their_bytes_are_the_same(folder, monkeypatch, whole):
-    """Also if only the ends of files were read at first."""
+    """True also if only the ends of files were read at first."""
     if not whole:
         monkeypatch.setattr(inspection, "MOST_DIGESTED_BYTES", 1_000)
         monkeypatch.setattr(inspection, "ENDS_BYTES", 16)

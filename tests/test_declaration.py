@@ -93,7 +93,7 @@ class Point(Declaration):
     """A place."""
 
     x: Annotated[int, Bounds(ge=0), Converted(whole), Expect("a number")]
-    """From the left."""
+    """Distance from the left."""
     y: int = 0
 
 
@@ -207,7 +207,7 @@ def test_what_a_property_keeps_is_no_value():
 
 
 def test_what_only_pydantics_own_models_read_is_refused():
-    """It would be ignored otherwise."""
+    """Its constraints would be ignored otherwise."""
     with pytest.raises(TypeError, match=r"`x` of `Field` is pydantic's"):
 
         class Field(Declaration):

@@ -1,4 +1,4 @@
-"""What is said of a loss that became no number: where, why, and what may help."""
+"""Diagnosis of a loss that is not a number: where, why, and what may help."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_place_is_named_and_without_evidence_the_rate_is_suspected(keras, ne
 
 
 def test_steps_that_were_told_of_together_are_named_together(keras, network):
-    """As TensorFlow runs several before it comes back to Python."""
+    """TensorFlow may run several steps before it returns to Python."""
     assert "in epoch 3, steps 5 to 8." in said(keras, network(), steps=range(5, 9))
 
 

@@ -42,7 +42,7 @@ CASES = {
 
 
 def said(text: str) -> str:
-    """What is printed of a spec, which may be only its steps."""
+    """Return the printed diagnostics of a spec, which may be only its steps."""
     text = HEADER + text if text.startswith("- ") else text
     try:
         expand(spec_of(text))

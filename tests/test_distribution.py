@@ -63,7 +63,7 @@ ODD = EVEN | {"data": {"source": "digits", "classes": [1, 2, 3], "per_class": 15
 """45 training images, and 54 for the validation: each less than a batch."""
 
 RATES = {"jax": 0.1, "tensorflow": 1e-9}
-"""With 45 images TensorFlow leaves one out; without learning that is not to be seen."""
+"""With 45 images TensorFlow drops one; without learning the difference does not show."""
 
 
 INNER = ("optimizer", "lossscaleoptimizer", "inner_optimizer", "adam")
@@ -89,7 +89,7 @@ def start(place: Path, jobs: list[Any], backend: str, *hosts: int) -> Any:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    """What a process said to standard output, when all went well."""
+    """Return the standard output of a process that succeeded."""
     said, complaints = process.communicate(timeout=300)
     assert process.returncode == 0, complaints
     return said
@@ -156,7 +156,7 @@ def hosts(tmp_path_factory) -> Path:
 
 
 def measures(home: Path) -> list[dict[str, float]]:
-    """Of each epoch; last, on the test images."""
+    """Return the measures of each epoch, and last those of the test images."""
     run = Run.read(home)
     timed = {"seconds", "images_per_second"}
     return [*({k: v for k, v in row.items() if k not in timed} for row in run.history), run.test]
@@ -274,7 +274,7 @@ def test_tensorflow_leaves_other_odd_images_out_in_each_epoch_and_none_of_a_vali
 
 
 def keras(backend: str, *devices: str) -> Any:
-    """As much of Keras as says what there is."""
+    """Return a stand-in for Keras that lists devices."""
     return SimpleNamespace(
         backend=SimpleNamespace(backend=lambda: backend),
         distribution=SimpleNamespace(list_devices=lambda: list(devices)),

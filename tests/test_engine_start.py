@@ -27,7 +27,7 @@ LONG = 300
 
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch):
-    """What a start sets is of the process: here of one test."""
+    """Set the variables that a start changes, so that each test leaves them as they were."""
     for name in module.SETTINGS:
         monkeypatch.setenv(name, "3")
 
@@ -36,7 +36,7 @@ def own_settings(monkeypatch):
 
 
 def told_while(start: float, monkeypatch, **how: bool) -> list[str]:
-    """What is said of an engine that starts for so long."""
+    """Return the lines that are printed for an engine that takes so long to start."""
     told: list[str] = []
     said = threading.Event()
 
@@ -116,7 +116,7 @@ if os.environ.get("BROKEN"):
 
 
 def stderr_of_import(folder, code: str, **environment: str) -> str:
-    """What is written where an engine of this code is imported."""
+    """Return what is printed while an engine with this code is imported."""
     (folder / "tensorflow.py").write_text(code, encoding="utf-8")
     script = """
 from archspec.keras_model.starting import starting

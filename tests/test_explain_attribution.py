@@ -1,4 +1,4 @@
-"""What a class's score depends on: maps of networks whose answer is known by hand."""
+"""Attribution maps of networks whose answer is known by hand."""
 
 import tracemalloc
 

@@ -165,7 +165,7 @@ OTHERS = {
     "silu": L.Dense(4, activation="swish"),
     "softplus": OPS.softplus,
 }
-"""What is no ReLU, by the activation's name."""
+"""Activations that are not ReLUs, by name."""
 
 
 def test_a_relu_is_found_in_every_guise_and_nothing_else():

@@ -46,7 +46,7 @@ def python(name, network, given=None, **named):
 
 
 def outcome(name, network, given, **named):
-    """What a method finds, or the sentence with which it refuses; nothing else may come out."""
+    """Return a method's result, or its error message; any other exception fails the test."""
     try:
         return python(name, network, given, **named)
     except UsageError as error:
@@ -384,7 +384,7 @@ def test_a_run_is_explained_in_whatever_form_it_comes(digits_run, keras):
 @each_of_images
 @pytest.mark.keras
 def test_half_precision_logits_and_more_channels_are_no_obstacle(name, keras):
-    """In a network of float16 scores, of six channels, without a softmax."""
+    """For a network with float16 scores, six channels, no softmax."""
     inputs = keras.Input((12, 12, 6))
     x = keras.layers.Conv2D(4, 3, activation="relu", dtype="mixed_float16", name="c1")(inputs)
     x = keras.layers.Flatten()(keras.layers.MaxPooling2D(name="p1")(x))

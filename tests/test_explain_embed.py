@@ -140,7 +140,7 @@ def page(*, classes=("a", "b"), names=None, channels=1, count=6):
 
 
 def data_of(text):
-    """What the script of a page reads."""
+    """Return the data that the script of a page reads."""
     return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
 
 

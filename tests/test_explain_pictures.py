@@ -1,4 +1,4 @@
-"""What pictures of values look like: scales, tiles and their names, values with more axes."""
+"""Pictures of values: scales, tiles and their names, values with more axes."""
 
 import io
 from dataclasses import replace

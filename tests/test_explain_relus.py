@@ -23,7 +23,7 @@ L = keras.layers
 
 
 def pooled(values, size, strides):
-    """What comes back through a max pool, of 1, 2, 3, .. at its outputs."""
+    """Return the gradient through a max pool for 1, 2, 3, .. at its outputs."""
     inputs = keras.Input((*values.shape, 1))
     rank = values.ndim
     pool = getattr(L, f"MaxPooling{rank}D")(size, strides=strides)
@@ -156,7 +156,7 @@ def test_a_network_without_relus_is_refused_and_said_why():
 
 
 def test_only_what_is_on_the_way_counts():
-    """Up to `first` there is no ReLU; behind it there is one."""
+    """There is no ReLU up to `first`, and one after it."""
     inputs = keras.Input((6, 6, 1))
     x = L.Conv2D(2, 3, activation="tanh", name="first")(inputs)
     x = L.LeakyReLU(name="leaky")(L.Conv2D(2, 3, activation="relu", name="second")(x))

@@ -1,4 +1,4 @@
-"""How a gallery is saved: whole or not at all, over its own files and no others."""
+"""Saving of a gallery: whole or not at all, over its own files and no others."""
 
 import errno
 import json

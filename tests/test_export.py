@@ -136,7 +136,7 @@ RUN = {
     "x.tflite": run_tflite,
     "saved": run_saved_model,
 }
-"""What other programs do with a file: they know its format, not archspec."""
+"""Programs that read an exported file, which know its format but not archspec."""
 
 
 def skip_what_is_not_here(path: str) -> None:
@@ -210,7 +210,7 @@ def test_networks_of_the_literature(tmp_path, network, variables, path):
 
 @keras_test
 def test_an_onnx_file_says_what_goes_in_and_out(tmp_path):
-    """In the same words on each backend, and nothing of the machine that wrote it."""
+    """Equal on each backend, without anything about the machine that wrote it."""
     skip_what_is_not_here("x.onnx")
     import onnx
 
@@ -226,7 +226,7 @@ def test_an_onnx_file_says_what_goes_in_and_out(tmp_path):
 @keras_test
 @pytest.mark.parametrize("path", ["x.onnx", "x.tflite"])
 def test_a_grouped_convolution(tmp_path, path):
-    """On a CPU TensorFlow has XLA compile it, which converters do not know."""
+    """On a CPU, TensorFlow compiles it with XLA, which converters do not support."""
     check(model_of(graph_of("{convolution: {filters: 4, kernel: 3, groups: 2}}")), tmp_path, path)
 
 
@@ -350,7 +350,7 @@ def test_a_model_that_is_not_archspec_s(tmp_path):
 
 @keras_test
 def test_what_stands_there_survives_a_failure(tmp_path, monkeypatch):
-    """With its name on it from the start, or not at all."""
+    """Under its final name a file is complete, or absent."""
     model = model_of()
     export(model, tmp_path / "x.keras")
     before = (tmp_path / "x.keras").read_bytes()
@@ -572,7 +572,7 @@ def test_only_the_result_is_said(run_folder, tmp_path):
 
 
 def message(*arguments: object) -> str:
-    """What is wrong with a command line: said before anything heavy is imported."""
+    """Errors of a command line are reported before anything heavy is imported."""
     error = invoke(*arguments).exception
     assert isinstance(error, UsageError), error
     return str(error)

@@ -1,4 +1,4 @@
-"""With keras.applications' weights, archspec's networks compute what keras.applications computes.
+"""Outputs of archspec's networks with keras.applications' weights: equal to keras.applications'.
 
 That its counts are right does not make a network faithful: padding, epsilons, the order of layers
 and the place of a stride change no count. What is measured is in docs/faithful.md.

@@ -1,4 +1,4 @@
-"""What is in a batch depends on seed, epoch and step, however and how far ahead it is read."""
+"""A batch depends only on seed, epoch and step, however and how far ahead it is read."""
 
 import threading
 from dataclasses import fields, replace

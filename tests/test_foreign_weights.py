@@ -208,7 +208,7 @@ def test_a_model_that_is_used_twice_is_refused(keras, tmp_path):
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ""])
 def test_fully_connected_layers_slide_over_larger_images_as_convolutions(keras, tmp_path, suffix):
-    """What VGG's authors do at test time. (Simonyan and Zisserman 2014, section 3.2)"""
+    """The test procedure of VGG's authors. (Simonyan and Zisserman 2014, section 3.2)"""
     layers = keras.layers
     theirs = randomized(
         keras.Sequential(

@@ -48,7 +48,7 @@ layers:
 heads:
   side: {from: stage1, loss_weight: 0.5, when: =n > 1, layers: [flatten, fc: 3]}
 """
-"""What the bundled specs do not use."""
+"""Parts of the language that the bundled specs do not use."""
 
 DATA = [parse(text).data for text in [*TEXTS, *[EXTRA] * 5]]
 

@@ -1,4 +1,4 @@
-"""What every command has in common, and its Python form: one habit, not twelve."""
+"""Behaviour that all commands share, and that each shares with its Python function."""
 
 import inspect
 import json

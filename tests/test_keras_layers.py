@@ -1,4 +1,4 @@
-"""What emitted layers compute, against a few lines of numpy that say what they should."""
+"""Outputs of emitted layers, compared with a few lines of NumPy."""
 
 import itertools
 import json
@@ -41,7 +41,7 @@ def graph_of(op: Op, *shapes: tuple[int, ...]) -> Graph:
 
 
 def emitted(op: Op, x: np.ndarray, *weights: np.ndarray, training: bool = False) -> np.ndarray:
-    """What the Keras layers of `op` make of `x`, a batch."""
+    """Return the outputs of the Keras layers of `op` for the batch `x`."""
     import keras
 
     model = build(graph_of(op, x.shape[1:]))
@@ -55,7 +55,7 @@ def emitted(op: Op, x: np.ndarray, *weights: np.ndarray, training: bool = False)
 def windows(
     extent: int, size: int, stride: int, before: int, after: int, *, ceil: bool
 ) -> list[tuple[range, int]]:
-    """For each window along an axis, what it sees of the input, and its part that is not overhang.
+    """Return, for each window along an axis, its part of the input and its part without overhang.
 
     The rule of Caffe and of torch's documentation, in their words.
     """
@@ -363,7 +363,7 @@ def every_own_layer() -> Graph:
 
 
 def python(code: str, *arguments: object) -> str:
-    """What a fresh interpreter prints on running `code`."""
+    """Return what a new interpreter prints when it runs `code`."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
         capture_output=True,

@@ -197,7 +197,7 @@ print(int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
 
 
 def measured(text: str, tmp_path: Path) -> str:
-    """What becomes of a spec in a process of its own; its memory is bounded."""
+    """Return the result of a spec in a separate process with bounded memory."""
     path = tmp_path / "spec.yaml"
     path.write_text(text, encoding="utf-8")
     done = run(path, code=READ)

@@ -64,7 +64,7 @@ def test_of_a_linear_network_the_mean_is_what_it_says_without_dropout():
 
 
 def test_the_mean_is_that_of_the_softmax_over_all_that_may_be_dropped():
-    """Of three inputs there are eight ways; the rule of the test time is another number."""
+    """Three inputs can be dropped in eight ways, whose mean is not the output without dropout."""
     import keras
 
     model = layers(keras, keras.layers.Dense(2, activation="softmax"))
@@ -92,7 +92,7 @@ def test_dropout_inside_of_a_nested_model_drops_and_the_model_itself_stays_as_it
 
 
 def test_norms_use_their_running_statistics(home):
-    """Where next to nothing is dropped, the passes say what is said without them."""
+    """If almost nothing is dropped, the passes give the same as inference."""
     plain, several = (
         archspec.predict(home / "hardly", IMAGES, mc_dropout=count, top=10) for count in (None, 2)
     )

@@ -324,7 +324,7 @@ def test_each_optimizer_of_torch_has_a_stand_in():
 @keras_test
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_torchs_own_classes_are_saved_under_public_names(monkeypatch, tmp_path, wrapped):
-    """On torch Keras makes its optimizers of classes like this one."""
+    """On torch, Keras derives its optimizers from classes like this one."""
     keras = load_keras()
 
     class Adam(keras.optimizers.Adam):

@@ -1,4 +1,4 @@
-"""What is installed: all of the tree under one name, and third parties' kinds beside it."""
+"""The installed package: the whole tree under one name, and third parties' kinds."""
 
 import importlib.metadata
 import json
@@ -52,7 +52,7 @@ def test_the_version_is_said_once_and_the_same():
 
 
 def test_the_specs_are_found_where_they_are_written():
-    """Also in an editable install, where they stand outside of the package's own folder."""
+    """Also in an editable install, where they are outside the package's folder."""
     assert archspec.specs.__file__ is not None
     installed = {path.name for path in Path(archspec.specs.__file__).parent.glob("*.yaml")}
     assert installed == {path.name for path in (ROOT / "specs").glob("*.yaml")}

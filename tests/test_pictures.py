@@ -30,7 +30,7 @@ def files(tmp_path) -> tuple[Path, Path]:
 
 
 def texts(files) -> list[str]:
-    """What is written in a picture, from its SVG; that the PNG is one is seen too."""
+    """Return the texts of a picture from its SVG; check that the PNG is one."""
     svg, png = files
     with Image.open(png) as image:
         assert image.format == "PNG"
@@ -318,7 +318,7 @@ def test_a_class_may_have_any_name(name, files):
 
 
 def test_a_font_is_looked_for_where_the_usual_one_lacks_a_letter():
-    """What comes with matplotlib: STIX has signs that DejaVu has not."""
+    """Fonts that come with matplotlib: STIX has signs that DejaVu lacks."""
     manager = font_manager.fontManager
 
     def letters(font: str) -> set[int]:

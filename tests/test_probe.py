@@ -1,4 +1,4 @@
-"""What a probe sees: the lecture's tables, gradients by hand, and the same on every backend."""
+"""Probes: the lecture's tables, gradients by hand, and the same on every backend."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a training run shows of itself while it goes on: to people, and to programs."""
+"""Progress of a training run, as people and as programs see it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def show(stream: io.StringIO, facts: RunFacts = TEN_STEPS, **how) -> str:
 
 
 def standing(text: str) -> list[str]:
-    """What a terminal shows in the end."""
+    """Return what a terminal shows at the end."""
     return [line.split("\r")[-1].rstrip() for line in text.removesuffix("\n").split("\n")]
 
 
@@ -163,7 +163,7 @@ def test_what_is_said_stands_on_a_line_of_its_own(stream):
 
 
 def test_steps_that_are_told_in_bunches_do_not_pass_the_end():
-    """As TensorFlow does, eight at a time: the second time has room for sixteen."""
+    """As with TensorFlow, eight steps at a time: the second time would end at 16."""
     clock, shown, events = Clock(), Terminal(), io.StringIO()
     for watcher in Progress(shown, clock=clock), Events(events, clock=clock):
         watcher.begins(TEN_STEPS)

@@ -37,7 +37,7 @@ def trained(tmp_path_factory) -> Path:
 
 
 def complaints(name: str) -> str:
-    """What doctest says of a function's example; nothing where it is true."""
+    """Return doctest's report on a function's example; '' if it passes."""
     doc = inspect.getdoc(function(name)) or ""
     test = doctest.DocTestParser().get_doctest(doc, {"archspec": archspec}, name, None, 0)
     assert test.examples

@@ -458,7 +458,7 @@ def test_what_is_wrong_in_the_section_is_no_fault_of_what_is_given_outside():
 
 
 def test_other_data_takes_the_split_but_not_what_was_said_of_the_first():
-    """As `data="digits"` for a recipe that trains on a folder of its own."""
+    """`data="digits"` replaces the folder of a recipe."""
     section = {"data": {"source": "folder", "path": "cats", "per_class": 9, "validation": 0.3}}
     resolved = Recipe.resolve(section, {"data": "digits"})
     assert (resolved.data.path, resolved.data.per_class, resolved.data.validation) == (

@@ -206,7 +206,7 @@ DROPOUT:  [4096]  memory: 0  params: 0
 FC-1000:  [1000]  memory: 1,000  params: 4096*1000 = 4,096,000 (+1,000 biases)  MACs: 4,096,000
 TOTAL:  memory: 15,237,608*4 bytes = 61.0 MB  params: 16 kernels = 138,344,128 (+13,416 biases)  MACs: 15,470,264,320
 """  # noqa: E501
-"""As CS231n prints them, with exact numbers, and with biases and MACs, which it leaves out."""
+"""The table of CS231n, with exact numbers, and with biases and MACs, which it leaves out."""
 
 
 def test_the_formulas_of_vgg16_are_the_lectures(vgg):

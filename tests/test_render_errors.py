@@ -1,4 +1,4 @@
-"""How a SpecError looks: the place, the line, the caret, the mend; bounded and safe to print."""
+"""Printed SpecErrors: place, line, caret and help; bounded and safe to print."""
 
 import re
 

@@ -427,7 +427,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(
 
 
 def test_pytorchs_global_random_numbers_are_drawn_again():
-    """On PyTorch dropout draws from these, which are no variables of the model."""
+    """On PyTorch dropout draws from this generator, which is not a variable of the model."""
     torch = pytest.importorskip("torch")
     keras = load_keras()
     if keras.backend.backend() != "torch":
@@ -440,7 +440,7 @@ def test_pytorchs_global_random_numbers_are_drawn_again():
 
 
 def processes_in(home: Path) -> int:
-    """How many processes have begun to train in a run's folder."""
+    """Return the number of processes that started to train in a run's folder."""
     environment = home / "environment.json"
     return len(json.loads(environment.read_text())) if environment.exists() else 0
 

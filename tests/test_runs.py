@@ -134,7 +134,7 @@ REFUSING = {
     "checkpoints/epoch-0001.npz": set(),
     "checkpoints/epoch-0002.npz": set(),
 }
-"""What cannot be done without each file whole."""
+"""Functions that fail if a file is damaged."""
 
 
 def huge(path: Path) -> None:

@@ -29,7 +29,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 
 
 def complaint(text: str) -> str | None:
-    """What the schema says first of a spec with these lines below its name and input."""
+    """Return the schema's first error for a spec with these lines below its name and input."""
     data = parse(f"name: net\ninput: [8, 8, 3]\n{text}").data
     error = best_match(VALIDATOR.iter_errors(data))
     return None if error is None else error.message
@@ -80,7 +80,7 @@ ARGUMENTS = {
 
 
 def codes_of(spec: dict[str, Any]) -> set[str]:
-    """What kinds of mistakes archspec finds in a spec."""
+    """Return the codes of archspec's diagnostics of a spec."""
     try:
         expand(spec_of(json.dumps(spec)))
     except SpecError as error:

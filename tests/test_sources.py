@@ -1,4 +1,4 @@
-"""What can be trained on: folders of images, arrays, and sets that others publish."""
+"""Sources of training data: folders of images, arrays, published data sets."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ OPTION = re.compile(r"(?:^|[\s`(])--[a-z][a-z-]+")
 
 
 def texts(path: Path) -> list[tuple[int, str]]:
-    """What the string literals of a module say, docstrings of modules left out."""
+    """Return the string literals of a module, without docstrings of modules."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     about = ast.get_docstring(tree, clean=False)
     return [
@@ -106,7 +106,7 @@ def test_every_function_with_a_command_of_another_name_is_public() -> None:
     [("fit", "fit"), ("evaluate", "evaluate"), ("predict", "predict"), ("export", "export")],
 )
 def test_options_have_the_names_of_arguments(name: str, function: str) -> None:
-    """What `spelled` goes by; an option beside these is about the command's own output."""
+    """`spelled` relies on it; the options of `own` concern the command's output."""
     arguments = set(inspect.signature(getattr(archspec, function)).parameters)
     recipe = {*Recipe.model_fields, "learning_rate", "transfer_from", "transfer_freeze"}
     recipe.add("transfer_unfreeze")

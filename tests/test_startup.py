@@ -1,4 +1,4 @@
-"""What a command imports: a table, a list or a help page must not wait for Keras, or for NumPy."""
+"""Imports of commands: a table, a list or a help page must not wait for Keras, or for NumPy."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ ALLOWED = {
 """Packages that a command about right specs may import, beside the standard library."""
 
 BASE = {"archspec"}
-"""What `import archspec` imports."""
+"""Modules that `import archspec` imports."""
 
 RUN = """
 import json, sys

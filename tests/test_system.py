@@ -1,4 +1,4 @@
-"""What a run finds out of the machine that it computes on."""
+"""The machine as a run's folder describes it."""
 
 from __future__ import annotations
 

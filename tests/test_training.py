@@ -118,7 +118,7 @@ def test_before_the_first_step_a_signal_is_the_scripts_at_once_and_ends_the_call
 
 @pytest.mark.usefixtures("handlers")
 def test_a_ctrl_c_whose_exception_was_lost_still_keeps_a_training_from_beginning():
-    """As inside a callback of garbage collection, whose exceptions Python prints and forgets."""
+    """As inside a callback of garbage collection, whose exceptions Python prints and ignores."""
     with Interrupt().caught() as interrupt:
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)

@@ -43,7 +43,7 @@ PAGE = (ROOT / "docs" / "understanding.md").read_text(encoding="utf-8")
 SECTIONS = dict(
     part.split("\n", 1) for part in re.split(r"^##? ", PAGE, flags=re.MULTILINE)[1:] if part
 )
-"""What stands below each heading."""
+"""Text below each heading."""
 
 LOOP = re.compile(r"for (\w+) in (.*?); do (.*); done")
 
@@ -197,7 +197,7 @@ def test_the_script_reports_the_errors_of_an_engine(capsys):
 
 
 def epochs(lecture, run):
-    """What `units.csv` says of each epoch of a run."""
+    """Return the rows of `units.csv` by epoch of a run."""
     return units.read(lecture.home / "runs" / run)
 
 

@@ -1,4 +1,4 @@
-"""What happens inside a network while it trains: by hand, unchanged by being looked at, resumed."""
+"""Measures of units during training: equal to those by hand, without influence, also resumed."""
 
 from __future__ import annotations
 

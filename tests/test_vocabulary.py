@@ -1,4 +1,4 @@
-"""What is suggested for a word that archspec does not have: the right one, or none."""
+"""Suggestions for unknown words: the right one, or none."""
 
 import pytest
 

@@ -29,7 +29,7 @@ BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 """Keras's backends, and what Python imports for each."""
 
 ERROR = "error"
-"""What holds the message of a case that failed, among its arrays."""
+"""Name of the array with the message of a case that failed."""
 
 PATIENCE = 1_200
 """Seconds that a backend may take for all cases, on a loaded machine."""

@@ -44,7 +44,7 @@ IMPORTED = (
     *("archspec.cost.compare", "archspec.cost.report", "archspec.inventory", "archspec.proof"),
     *("archspec.render.comparison", "archspec.render.report"),
 )
-"""What a warm process imports besides an engine."""
+"""Modules that a warm process imports besides an engine."""
 
 
 class Forked:

@@ -1,4 +1,4 @@
-"""What the tests of `archspec.explain` share: small networks whose answers are known by hand."""
+"""Small networks whose answers are known by hand, for the tests of `archspec.explain`."""
 
 from typing import Any
 

@@ -28,7 +28,7 @@ MOST_NODES = 60
 """A step that makes a larger tensor, or more layers, is left out: small networks are as random."""
 
 ATTEMPTS = 4
-"""How often arguments are drawn for a kind before it is given up."""
+"""Attempts to draw valid arguments for a kind."""
 
 
 def values(annotation: Any, x: Shape, bounds: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
