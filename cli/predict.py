@@ -48,7 +48,8 @@ def command(
     archspec predict runs/lenet5-1 --with runs/lenet5-2 digits.npy --top 1 --format csv
     find . -name '*.png' | archspec predict runs/lenet5-1 -
     """
-    from archspec.evaluation.prediction import BATCH, predict
+    from archspec.evaluation.evaluation import BATCH
+    from archspec.evaluation.prediction import predict
 
     paths = list(_paths(images))
     with counter(quiet=quiet) as progress:
