@@ -1,5 +1,6 @@
 """Random tests draw the same examples everywhere; ARCHSPEC_EXAMPLES says how many times as many."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -29,6 +30,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         text = collection_path.read_text(encoding="utf-8")
         return "\npytestmark = pytest.mark.keras\n" in text or None
     return None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_garbage_to_look_through() -> None:
+    """Keep Python from looking through all that earlier files left, such as models, again."""
+    gc.collect()
+    gc.freeze()
 
 
 DIGITS = """

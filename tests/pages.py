@@ -3,12 +3,14 @@
 python tests/pages.py PAGE...   runs all commands of the pages, and writes down what they print
 """
 
-import os
 import re
+import shlex
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
+
+from support.commands import BACKEND
+from support.commands import run as commands_run
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,17 +28,20 @@ def commands(page: str) -> list[tuple[str, str]]:
 
 
 def run(command: str) -> str:
-    """Return what a command prints in a shell whose directory is the checkout."""
-    path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["sh", "-c", command],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-        env={**os.environ, "PATH": path},
-    )
-    return done.stdout
+    """Return what a command prints in the checkout: a shell's, or `archspec ... | FILTER`."""
+    first, bar, rest = command.partition(" | ")
+    words = shlex.split(first)
+    if words[0] != "archspec":
+        return _shell(command)
+    done = commands_run(*words[1:], cwd=ROOT, engine=BACKEND if words[1] == "probe" else "")
+    assert done.returncode == 0, done.stderr
+    return _shell(rest, done.stdout) if bar else done.stdout
+
+
+def _shell(command: str, input: str = "") -> str:  # noqa: A002
+    return subprocess.run(
+        ["sh", "-c", command], input=input, capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
 
 
 def _renewed(page: str) -> str:

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support.commands import on_terminal, run
+from support.commands import LONG, on_terminal, run
 
 from archspec.cost.report import report
 from archspec.spec.loading import load
@@ -300,7 +300,7 @@ def test_a_mistake_of_check(arguments):
 def test_a_pipe_may_be_closed_early(arguments):
     script = f'"{COMMAND}" {arguments} | head -n 1'
     done = subprocess.run(
-        ["sh", "-c", script], capture_output=True, text=True, check=False, timeout=120
+        ["sh", "-c", script], capture_output=True, text=True, check=False, timeout=LONG
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
@@ -318,7 +318,7 @@ def test_files_are_written_though_nobody_reads_what_is_printed(command, tmp_path
         stderr=theirs,
         check=False,
         cwd=tmp_path,
-        timeout=120,
+        timeout=LONG,
     )
     os.close(theirs)
     assert done.returncode == 0

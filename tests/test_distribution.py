@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
-import os
+import random
 import socket
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from support.commands import Forked, run, start
 
 import archspec
 from archspec import system
@@ -30,7 +31,7 @@ from archspec.training.distribution import Devices, choose
 from archspec.training.feeding import Feed
 from archspec.training.hosts import Hosts
 
-PROGRAM = Path(__file__).parent / "support/training_program.py"
+PROGRAM = (Path(__file__).parent / "support/training_program.py").read_text(encoding="utf-8")
 
 PLAIN = """
 name: plain
@@ -72,34 +73,30 @@ INNER = ("optimizer", "lossscaleoptimizer", "inner_optimizer", "adam")
 # Whole runs
 
 
-def start(place: Path, jobs: list[Any], backend: str, *hosts: int) -> Any:
-    """A process that makes two devices of the CPU and does what the program does, in a place."""
+def train(place: Path, jobs: list[Any], backend: str, *hosts: int) -> Forked:
+    """Start a process that makes two devices of the CPU and trains in `place`."""
     for text in (PLAIN, THREE, NORMED):
         (place / f"{text.split()[1]}.yaml").write_text(text, encoding="utf-8")
     flags = "--xla_force_host_platform_device_count=2"
-    chosen = {"KERAS_BACKEND": backend, "XLA_FLAGS": flags, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.Popen(
-        [sys.executable, str(PROGRAM), json.dumps(jobs), *map(str, hosts)],
-        cwd=place,
-        env=os.environ | chosen,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    return start(
+        *(json.dumps(jobs), *hosts), code=PROGRAM, engine=backend, cwd=place, XLA_FLAGS=flags
     )
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    """Return the standard output of a process that succeeded."""
-    said, complaints = process.communicate(timeout=300)
-    assert process.returncode == 0, complaints
-    return said
+def printed(process: Forked) -> str:
+    """Return what a process printed, when all went well."""
+    done = process.finish()
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+    """Return a port that nobody has, and that the system gives nobody who asks for any."""
+    while True:
+        port = random.randrange(20_000, 30_000)  # noqa: S311
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture(scope="module", params=["tensorflow", "jax"])
@@ -124,7 +121,7 @@ def place(backend, tmp_path_factory) -> Path:
         ["normed.yaml", "normed-two", exact | {"devices": 2}, 0],
         ["normed.yaml", "normed-left", exact | {"devices": 2}, 2],
     ]
-    assert finish(start(place, jobs, backend)) == ""
+    assert printed(train(place, jobs, backend)) == ""
     return place
 
 
@@ -144,14 +141,9 @@ def hosts(tmp_path_factory) -> Path:
             ["plain.yaml", "cosine", cosine, 0],
             ["plain.yaml", "left", cosine, 2],
         ]
-        started.append(start(place, jobs, "jax", 2, host, port))
-    try:
-        for host, process in enumerate(started):
-            (place / f"said-{host}").write_text(finish(process))
-    finally:
-        for process in started:
-            process.kill()
-            process.communicate()
+        started.append(train(place, jobs, "jax", 2, host, port))
+    for host, process in enumerate(started):
+        (place / f"said-{host}").write_text(printed(process))
     return place
 
 
@@ -401,36 +393,29 @@ main(["fit", "lenet5", "--hosts", "2", "--host", sys.argv[1], "--coordinator", s
 """
 
 
-def join_alone(host: int, address: str) -> subprocess.Popen[str]:
+def join_alone(host: int, address: str) -> subprocess.CompletedProcess[str]:
     if importlib.util.find_spec("jax") is None:
         pytest.skip("jax is not installed")
-    return subprocess.Popen(
-        [sys.executable, "-c", ALONE, str(host), address],
-        env=os.environ | {"KERAS_BACKEND": "jax"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return run(host, address, code=ALONE, engine="jax")
 
 
 @pytest.mark.keras
 @pytest.mark.parametrize("host", [0, 1])
 def test_a_host_that_nobody_joins_says_so(host):
     address = f"127.0.0.1:{free_port()}"
-    with join_alone(host, address) as process:
-        _, complaints = process.communicate(timeout=300)
-    assert process.returncode == 2, complaints
-    assert f"error: host {host} of 2 did not meet the others at {address}: " in complaints
-    assert "start each one with its own `--host" in complaints
+    done = join_alone(host, address)
+    assert done.returncode == 2, done.stderr
+    assert f"error: host {host} of 2 did not meet the others at {address}: " in done.stderr
+    assert "start each one with its own `--host" in done.stderr
 
 
 @pytest.mark.keras
 def test_a_port_that_is_taken_is_said():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with join_alone(0, f"127.0.0.1:{port}") as process:
-            _, complaints = process.communicate(timeout=300)
-    assert process.returncode == 2, complaints
-    assert f"error: host 0 cannot wait at port {port}: Address already in use" in complaints
+        done = join_alone(0, f"127.0.0.1:{port}")
+    assert done.returncode == 2, done.stderr
+    assert f"error: host 0 cannot wait at port {port}: Address already in use" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,12 @@ from importlib.util import find_spec
 
 import click
 import pytest
+from support.commands import LONG
 
 from archspec.cli import engine
 from archspec.cli.engine import EngineCommand
 from archspec.keras_model import starting as module
 from archspec.keras_model.starting import announcing, starting
-
-LONG = 300
-"""Seconds after which a test has failed; nothing waits so long where all is well."""
 
 
 @pytest.fixture(autouse=True)

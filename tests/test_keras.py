@@ -56,7 +56,7 @@ def test_a_random_network_is_what_was_costed(written):
 def test_every_kind_alone_is_what_was_costed(kind):
     tried = 0
 
-    @settings(max_examples=HUNDRED // 5)
+    @settings(max_examples=HUNDRED // 10)
     @given(st.data())
     def several_on_one_input(data: st.DataObject) -> None:
         nonlocal tried

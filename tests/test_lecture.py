@@ -83,6 +83,6 @@ def test_the_recipe_of_resnets_is_the_lectures():
 @pytest.mark.keras
 def test_the_recipe_of_resnets_trains(tmp_path):
     small = load(RECIPE, units=1, input=[8, 8, 1])
-    done = fit(small, epochs=4, out=tmp_path / "run")
+    done = fit(small, epochs=2, out=tmp_path / "run")
     assert done.outcome == "finished"
     assert done.history[-1]["loss"] < done.history[0]["loss"]

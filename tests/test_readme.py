@@ -1,11 +1,11 @@
 """README.md: its table, its spec, its mistake and its Python are real."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 from pages import ROOT, commands, run
+from support.commands import BACKEND
+from support.commands import run as run_python
 
 import archspec
 from archspec.render.errors import render
@@ -42,8 +42,6 @@ def test_the_mistake_is_shown_as_it_is(tmp_path, monkeypatch):
 def test_the_python_runs(tmp_path):
     (tmp_path / "mine.yaml").write_text(SPEC)
     code = PYTHON.replace("epochs=5", "epochs=1, data='digits'").replace("mine.yaml", "lenet5")
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = run_python(code=code, cwd=tmp_path, engine=BACKEND)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "lenet5-1" / "summary.md").is_file()

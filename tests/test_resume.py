@@ -467,7 +467,7 @@ def test_a_run_survives_kill_9_at_any_moment(spec, kills):
         first_epoch = first_epoch or time.monotonic() - began
         time.sleep(moments.uniform(0, 2 * first_epoch))
         process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        assert process.finish().returncode == -signal.SIGKILL
     epochs = done(home) + 1
     resume(home, epochs=epochs)
     fit(spec, out="whole", epochs=epochs, **recipe)

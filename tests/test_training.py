@@ -344,13 +344,6 @@ def test_averaged_weights_are_judged_and_saved_and_training_goes_on_without_them
     assert run.test_accuracy < 0.5
 
 
-@pytest.mark.keras
-def test_a_runs_model_may_be_deeper_than_pythons_stack(load, tmp_path):
-    deep = load(SMALL.replace("  - flatten\n", "  - activation: relu\n" * 1_200 + "  - flatten\n"))
-    archspec.build(deep).save(tmp_path / "best.keras")
-    assert len(a_run(tmp_path).model().layers) > 1_200
-
-
 @pytest.mark.parametrize(
     ("outcome", "epochs", "words"),
     [

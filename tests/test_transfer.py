@@ -490,6 +490,7 @@ def test_every_stage_is_looked_at_before_the_first():
 # What it is good for
 
 
+@pytest.mark.slow
 @keras_test
 def test_the_page_s_digits_are_learned_sooner_than_from_scratch(tmp_path):
     """The page's own commands; the least gain that it reports is 12.8 points."""

@@ -149,6 +149,7 @@ def test_a_patch_on_a_digit_lowers_the_probability_somewhere(lecture):
     assert all(map_.max() - map_.min() > 0.02 for map_ in maps)
 
 
+@pytest.mark.slow
 def test_fixed_filters_go_far_and_learnt_ones_further(lecture):
     lecture.run(
         "Hand-made filters against learnt ones",
@@ -220,6 +221,7 @@ def test_a_gradient_vanishes_through_sigmoids_and_not_through_relus(lecture):
     assert "gradient:conv1 (logarithmic)" in picture
 
 
+@pytest.mark.slow
 def test_batch_normalisation_learns_faster_and_dropout_can_be_averaged(lecture):
     *_, rule, mean = lecture.run(
         "With and without batch normalisation and dropout",
@@ -270,6 +272,7 @@ def test_the_signs_of_the_gradient_fool_and_random_ones_do_not(lecture):
     assert " -> " in smallest
 
 
+@pytest.mark.slow
 def test_a_deeper_plain_network_trains_worse_than_a_residual_one(lecture):
     lecture.run(
         "Plain and residual networks of growing depth",

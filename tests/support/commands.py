@@ -48,7 +48,7 @@ IMPORTED = (
 
 
 class Forked:
-    """A process that a warm one forked."""
+    """A process that a warm one forked; it ends with this object."""
 
     def __init__(self, warm: socket.socket, task: dict[str, Any], streams: list[IO[Any]]) -> None:
         self._arguments, self._streams = task["arguments"], streams
@@ -70,7 +70,9 @@ class Forked:
     def wait(self) -> int:
         """Return the exit code."""
         code = self._ended(LONG)
-        assert code is not None, f"the process did not end in {LONG} s"
+        if code is None:
+            self._replies.close()  # which kills it
+            raise TimeoutError(f"the process did not end in {LONG} s")
         return code
 
     def finish(self) -> subprocess.CompletedProcess[str]:
@@ -188,16 +190,24 @@ def _serve(requests: socket.socket) -> dict[str, Any]:
 
 
 def _forked(reply: socket.socket, streams: list[int]) -> dict[str, Any]:
-    """Fork again, and return in the new process; wait for it, and tell how it ended."""
+    """Fork again, and return in the new process. Wait for it, and tell how it ended.
+
+    Whoever asked for it may close the socket, or end itself: then the process is killed.
+    """
     with reply.makefile("rb") as lines:
         task: dict[str, Any] = json.loads(lines.readline())
+    ended, held = os.pipe()  # `held` is closed by the end of the process
     process = os.fork()
     if process:
+        os.close(held)
         reply.sendall(NUMBER.pack(process))
+        if reply in select.select([reply, ended], [], [])[0]:
+            os.kill(process, signal.SIGKILL)
         status = os.waitpid(process, 0)[1]
-        with contextlib.suppress(OSError):  # whoever asked may have ended before
+        with contextlib.suppress(OSError):
             reply.sendall(NUMBER.pack(status))
         os._exit(0)
+    os.close(ended)
     reply.close()
     for number, file in enumerate(streams, start=1):
         os.dup2(file, number)
