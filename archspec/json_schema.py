@@ -177,7 +177,7 @@ class _Values:
         self.names = {_key(TypeAdapter(kind).json_schema()): name for name, kind in _SHARED.items()}
 
     def arguments(self, cls: type[Element]) -> Schema:
-        """A mapping of arguments: none is required, because `defaults` may give it."""
+        """Return a mapping of arguments: none is required, because `defaults` may give it."""
         described = _described(cls)
         described.pop("required", None)
         described["properties"] = {
@@ -186,7 +186,7 @@ class _Values:
         return described
 
     def step(self, cls: type[Element]) -> Schema:
-        """The values after `kind:`: a mapping, a value of the main argument, or nothing."""
+        """Return the values after `kind:`: a mapping, a value of the main argument, or nothing."""
         forms = [_ref(f"arguments.{cls.kind}"), {"type": "null"}]
         if issubclass(cls, Merge):
             several = {"type": "array", "items": _NAMED_STEP, "minItems": 2}
@@ -196,7 +196,7 @@ class _Values:
         return {"description": inspect.getdoc(cls) or "", "anyOf": forms}
 
     def open(self, schema: Schema) -> Schema:
-        """The same values, or an expression for any of them or of their items."""
+        """Return the same values, or an expression for any of them or of their items."""
         words: Schema = {key: schema[key] for key in ("description", "default") if key in schema}
         bare = {key: value for key, value in schema.items() if key not in words}
         name = self.names.get(_key(bare))
@@ -227,7 +227,7 @@ def _key(schema: Schema) -> str:
 
 
 def _step(kinds: Mapping[str, type[Element]], *, own: bool) -> Schema:
-    """A step; with `own`, its kind may be one that the spec defines."""
+    """Return a step; with `own`, its kind may be one that the spec defines."""
     steps = _ref("own_steps" if own else "steps")
     merges = [kind for kind, cls in kinds.items() if issubclass(cls, Merge)]
     branches: Schema = {
@@ -355,7 +355,7 @@ _ARGUMENT_VALUES: Final[Mapping[str, Schema]] = {
 
 
 def _argument() -> Schema:
-    """An argument of the spec's own block: a type, a default value, or a mapping with both."""
+    """Return an argument of a spec's block: a type, a default value, or a mapping with both."""
     described = _described(Argument)
     types = described["properties"]["type"]["enum"]
     values = [value for name, value in _ARGUMENT_VALUES.items() if name != "str"]
@@ -370,7 +370,7 @@ def _argument() -> Schema:
 
 
 def _train() -> Schema:
-    """The recipe, and the short forms that its parts may also be written in."""
+    """Return the recipe, and the short forms that its parts may also be written in."""
     recipe = _described(Recipe, "train.")
     parts: Schema = recipe.pop("$defs")
     del parts["Named"]
@@ -428,7 +428,7 @@ def _argument_of(family: KerasFamily, name: str, default: tuple[()] | tuple[Any]
 
 
 def _named(arguments: Mapping[str, Schema]) -> Schema:
-    """A name, or one name with its arguments or nothing."""
+    """Return a name, or one name with its arguments or nothing."""
     nothing = {"type": "null"}
     return {
         "anyOf": [

@@ -136,7 +136,7 @@ def _proofs(
 
 
 def _members(name: str, variant: str | None, variables: Mapping[str, Any]) -> tuple[Spec, ...]:
-    """All variants of a family, or the one that is named."""
+    """Return all variants of a family, or the one that is named."""
     if variant is not None:
         return (load(name, variant, **variables),)
     source, validated, named = find(name)

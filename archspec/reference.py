@@ -178,7 +178,7 @@ def example(cls: type[Element]) -> tuple[str, str | None]:
 
 
 def _uses(kind: str, data: Any, path: KeyPath) -> Iterator[KeyPath]:
-    """The paths of all steps of a kind."""
+    """Yield the paths of all steps of a kind."""
     items = data.items() if isinstance(data, dict) else enumerate(data)
     for key, value in items:
         if isinstance(value, dict) and kind in value and isinstance(key, int):
@@ -188,7 +188,7 @@ def _uses(kind: str, data: Any, path: KeyPath) -> Iterator[KeyPath]:
 
 
 def _made_up(cls: type[Element]) -> str:
-    """A step of a kind, with what it must be given."""
+    """Return a step of a kind, with what it must be given."""
     if issubclass(cls, Merge):
         return f"{cls.kind}: [a, b]"
     described = cls.model_json_schema()
@@ -200,7 +200,7 @@ def _made_up(cls: type[Element]) -> str:
 
 
 def _sample(schema: Mapping[str, Any]) -> Any:
-    """A value that a JSON Schema of a field allows."""
+    """Return a value that a JSON Schema of a field allows."""
     if "enum" in schema:
         return schema["enum"][0]
     if "anyOf" in schema:
@@ -256,7 +256,7 @@ def _reference() -> Iterator[str]:
 
 
 def _recipe() -> Iterator[str]:
-    """The sections of `train`."""
+    """Yield the sections of `train`."""
     for key, model in RECIPE.items():
         yield from (f"#### `train.{key}`", "", _paragraph(model), "")
         if model is not Schedule:  # each of its keys is a section
@@ -346,7 +346,7 @@ _ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 
 
 def _paragraph(model: type[BaseModel | Declaration]) -> str:
-    """A class's help, its papers linked."""
+    """Return a class's help, its papers linked."""
     return _ARXIV.sub(r"[arXiv:\1](https://arxiv.org/abs/\1)", inspect.getdoc(model) or "")
 
 

@@ -81,7 +81,7 @@ def _device_memory(keras: Any) -> list[tuple[int, int]]:
 
 
 def _process_memory() -> tuple[int, int]:
-    """The process's resident bytes, and their peak."""
+    """Return the process's resident bytes, and their peak."""
     with contextlib.suppress(OSError, ValueError):
         lines = Path("/proc/self/status").read_text(encoding="utf-8")
         sizes = dict(re.findall(r"^(VmRSS|VmHWM):\s*(\d+) kB", lines, re.MULTILINE))
@@ -144,7 +144,7 @@ def peak_flops(
 
 
 def _larger(size: int, seconds: float, left: float) -> int:
-    """The next size to try, where this one takes so many seconds: the same one if that is all."""
+    """Return the next size to try after one that takes `seconds`; the same one ends the search."""
     for times in (4, 2):  # for each there is something to compile
         if size * times <= LARGEST and times**3 * seconds <= left:
             return size * times

@@ -14,7 +14,7 @@ from archspec.errors import suggestion
 
 
 def folded(word: str) -> str:
-    """A word without what tools write differently: module, case, `_` and the number of axes.
+    """Return a word without what tools write differently: module, case, `_` and the number of axes.
 
     `nn.MaxPool2d`, `MaxPooling2D` and `max_pool` differ in one syllable then.
     """
@@ -22,7 +22,7 @@ def folded(word: str) -> str:
 
 
 def unseparated(word: str) -> str:
-    """A word in lower case, without the module before it and without separators."""
+    """Return a word in lower case, without the module before it and without separators."""
     return re.sub(r"[\s_-]", "", word.rpartition(".")[2].lower())
 
 
@@ -30,7 +30,7 @@ _AXES: Final = re.compile(r"(?<=[a-z])[123]d")
 
 
 def _by_word(table: Mapping[str, str]) -> dict[str, str]:
-    """Each foreign word with ours, from ours with the foreign ones."""
+    """Return a mapping from foreign words to ours, from one of ours to the foreign ones."""
     return {word: ours for ours, words in table.items() for word in words.split()}
 
 
@@ -356,13 +356,13 @@ KEYS: Final = {
 
 
 def key_meant(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that other tools call `word`, or None."""
+    """Return the candidate that other tools call `word`, or None."""
     names = set(candidates)
     return next((ours for ours in KEYS.get(folded(word), ()) if ours in names), None)
 
 
 def key_hint(word: str, candidates: Iterable[str], *, what: str) -> str:
-    """A help line for a key that there is not: another tool's word, a misspelt one, or the list."""
+    """Return a help line for an unknown key: our word for it, the nearest one, or the list."""
     names = list(candidates)
     key, colon, value = word.partition(":")
     if colon and key in names:

@@ -150,7 +150,7 @@ def _compare_runs(
 
 
 def _order(sort: str | None, columns: Sequence[str] | None) -> str | None:
-    """The figure to sort by. Raises `UsageError` for a column that does not exist."""
+    """Return the figure to sort by. Raises `UsageError` for a column that does not exist."""
     from archspec.render.comparison import figure_of, find
 
     for name in columns or ():
@@ -164,7 +164,7 @@ def _order(sort: str | None, columns: Sequence[str] | None) -> str | None:
 def _reports(
     names: Sequence[str], settings: dict[str, Any], memory: dict[str, Any]
 ) -> tuple[list[Report], list[SpecError]]:
-    """The report of every network, and the error of each that has none."""
+    """Return the report of every network, and the error of each that has none."""
     from archspec.cost.report import report
     from archspec.errors import SpecError
     from archspec.spec.loading import networks

@@ -107,7 +107,7 @@ def _plain(written: Exported | UnequalError, kind: str) -> dict[str, Any]:
 
 
 def _saved(run: str, which: str | None) -> Path:
-    """The .keras file of a run, or RUN itself if it is one."""
+    """Return the .keras file of a run, or RUN itself if it is one."""
     from archspec.errors import UsageError
     from archspec.runs import storage
     from archspec.runs.outcome import saved_model
@@ -130,7 +130,7 @@ def _saved(run: str, which: str | None) -> Path:
 
 
 def _run_of(saved: Path) -> Trained | None:
-    """The run whose model this is; None if it stands in no run's folder."""
+    """Return the run whose model this is; None if it is not in a run's folder."""
     from archspec.evaluation import trained
     from archspec.runs import storage
     from archspec.runs.files import DATA, SPEC
@@ -142,7 +142,7 @@ def _run_of(saved: Path) -> Trained | None:
 
 
 def _images(run: Trained | None) -> tuple[Any, str]:
-    """The run's test images as the network sees them, None for random ones; and their name."""
+    """Return the run's test images as the network sees them, None for random ones; and a name."""
     from archspec.data import dataset
     from archspec.errors import ArchspecError
     from archspec.keras_model.export import enough
@@ -161,7 +161,7 @@ def _images(run: Trained | None) -> tuple[Any, str]:
 
 
 def _hint(run: str) -> str:
-    """A suggestion for a run that does not exist."""
+    """Return a suggestion for a run that does not exist."""
     from archspec.errors import UsageError, beside
     from archspec.spec.loading import find
 

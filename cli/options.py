@@ -201,7 +201,7 @@ def collect(
     param: click.Parameter,  # noqa: ARG001
     pairs: tuple[tuple[str, Any], ...],
 ) -> dict[str, Any]:
-    """A mapping of an option's names and values; of a name given twice, the last."""
+    """Return a mapping of an option's names and values; of a name given twice, the last."""
     return dict(pairs)
 
 
@@ -291,7 +291,7 @@ def images_options(command: Command) -> Command:
 
 
 def load_spec(spec: str, variant: str | None, settings: Mapping[str, Any]) -> Spec:
-    """The spec that the parameters of `spec_options` mean."""
+    """Return the spec that the parameters of `spec_options` name."""
     from archspec.spec.loading import load
 
     return load(spec, variant, **settings)

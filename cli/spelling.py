@@ -39,7 +39,7 @@ _CALL: Final = re.compile(r"archspec\.(\w+)\(.*\)", re.DOTALL)
 
 
 def spelled(text: str, command: click.Command | None = None) -> str:
-    """A message of the library with options for arguments, and commands for calls.
+    """Return a message of the library with options for arguments, and commands for calls.
 
     Args:
         text: the message, or a docstring.
@@ -55,7 +55,7 @@ def spelled(text: str, command: click.Command | None = None) -> str:
 
 
 def current() -> click.Command | None:
-    """The command that runs."""
+    """Return the command that runs."""
     context = click.get_current_context(silent=True)
     if context is None:
         return None
@@ -67,7 +67,7 @@ def current() -> click.Command | None:
 
 
 def _option(code: str, command: click.Command | None) -> str | None:
-    """The option for `name=value`; None where the command has none."""
+    """Return the option for `name=value`; None where the command has none."""
     match = _ARGUMENT.fullmatch(code)
     if match is None:
         return None
@@ -83,13 +83,13 @@ def _option(code: str, command: click.Command | None) -> str | None:
 
 
 def _options(command: click.Command | None) -> dict[str, click.Option]:
-    """The options of a command, by the name of the argument that each one gives."""
+    """Return the options of a command, by the name of the argument that each one gives."""
     params = command.params if command is not None else []
     return {str(each.name): each for each in params if isinstance(each, click.Option)}
 
 
 def _command(code: str) -> str | None:
-    """The command for a call of a public function; None where it has none."""
+    """Return the command for a call of a public function; None if there is none."""
     match = _CALL.fullmatch(code)
     name = match[1] if match else ""
     if name not in CALLS and name not in COMMANDS:
@@ -111,7 +111,7 @@ def _command(code: str) -> str | None:
 
 
 def _word(text: str) -> str:
-    """A Python value as a word of a command; what is no literal stays, such as `...`.
+    """Return a Python value as a word of a command; other text, such as `...`, as it is.
 
     A list or a mapping is written as the YAML that an option takes.
     """

@@ -73,5 +73,5 @@ class DualPath(Block, kind="dual_path"):
         return b(conv, x, name=name)
 
     def _split(self, b: Builder, y: Node) -> tuple[Node, Node]:
-        """The channels for the residual path, and those for the dense path."""
+        """Return the channels for the residual path, and those for the dense path."""
         return b(Slice(stop=self.filters), y), b(Slice(start=self.filters), y)

@@ -35,7 +35,7 @@ def find(kind: str) -> type[Element]:
 
 
 def get(kind: str) -> type[Element] | None:
-    """The class of a kind, or None where there is none."""
+    """Return the class of a kind, or None if there is none."""
     _load("ops")
     if kind not in KINDS:
         # A block's file is called after it, so a spec pays for the blocks that it uses.
@@ -49,7 +49,7 @@ def get(kind: str) -> type[Element] | None:
 
 
 def unknown_kind(kind: str, more: tuple[str, ...] = ()) -> Problem:
-    """The problem of a kind that does not exist; `more` are kinds that the spec itself defines."""
+    """Return the problem of an unknown kind; `more` are kinds that the spec itself defines."""
     message = f"there is no kind of step called `{kind}`"
     return Problem("unknown-kind", message, help=_meant(kind, {*kinds(), *more}))
 
@@ -78,7 +78,7 @@ def _meant(kind: str, names: set[str]) -> str:
 
 
 def kinds() -> dict[str, type[Element]]:
-    """Every kind with its class, ops first, third parties' included."""
+    """Return every kind with its class, ops first, third parties' included."""
     _load("ops")
     _load("blocks")
     _load_third_party()

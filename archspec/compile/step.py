@@ -231,7 +231,7 @@ _ANNOTATIONS = {"int": int, "float": float, "bool": bool, "str": str, "list": tu
 
 
 def _field(argument: Argument, path: KeyPath, findings: Findings) -> tuple[Any, Any]:
-    """An argument's annotation and its default, `REQUIRED` for none, which is at `path`."""
+    """Return an argument's annotation and its default, `REQUIRED` for none, which is at `path`."""
     types, words = _TYPES[argument.type]
     annotation: Any = Annotated[_ANNOTATIONS[argument.type], Expect(words)]
     if "default" not in argument.model_fields_set:

@@ -171,7 +171,7 @@ def distinct_names(reports: Sequence[Report]) -> tuple[str, ...]:
 
 
 def figures_of(costs: Report, name: str) -> NetworkFigures:
-    """The figures of one network, to be called `name`."""
+    """Return the figures of one network, to be called `name`."""
     figures = {figure: value(costs) for figure, value in checks.FIGURES.items()}
     return NetworkFigures(
         name, costs.graph.input, field=_last_field(costs), setting=costs.setting, **figures
@@ -186,7 +186,7 @@ def _networks(spec: Spec | str | os.PathLike[str]) -> Iterator[Spec]:
 
 
 def _last_field(costs: Report) -> tuple[int | Fraction, ...]:
-    """The receptive field of the last layer on the way to the main output that has one."""
+    """Return the receptive field of the last layer on the way to the main output that has one."""
     graph = costs.graph
     index = next(iter(graph.outputs.values()))
     on_the_way = {index}

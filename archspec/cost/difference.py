@@ -82,20 +82,20 @@ class Difference(Displayed):
     @cached_property
     def steps(self) -> tuple[RowPair, ...]:
         """All rows in order. Arguments that mean the same are not a change."""
-        return self._found[0]
+        return self._paired[0]
 
     @property
     def outputs(self) -> tuple[Change, ...]:
         """Outputs that differ, or whose loss has another weight."""
-        return self._found[1]
+        return self._paired[1]
 
     @property
     def shared(self) -> tuple[Shared, ...]:
         """Changes of an argument that all layers of a kind have in common."""
-        return self._found[2]
+        return self._paired[2]
 
     @cached_property
-    def _found(self) -> tuple[tuple[RowPair, ...], tuple[Change, ...], tuple[Shared, ...]]:
+    def _paired(self) -> tuple[tuple[RowPair, ...], tuple[Change, ...], tuple[Shared, ...]]:
         rows = (each.rows(self.depth, ops=self.ops) for each in (self.before, self.after))
         pairs = tuple(align(*rows))
         pairing = Pairing(self.before.graph, self.after.graph)

@@ -171,7 +171,7 @@ def _argument(name: str, hint: Any, default: Any, text: str) -> MethodArgument:
 
 
 def _argument_texts(function: Callable[..., Any]) -> dict[str, str]:
-    """The docstring's text for each argument, on one line, as a sentence."""
+    """Return the docstring's text for each argument, on one line, as a sentence."""
     section = (inspect.getdoc(function) or "").partition("\nArgs:\n")[2].partition("\n\n")[0]
     entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
     return {name: re.sub(r"\s+", " ", text[:1].upper() + text[1:]) for name, text in entries}

@@ -111,7 +111,7 @@ def gabors(extent: Extent, count: int) -> list[Kernels]:
 
 
 def sobels(extent: Extent, count: int) -> list[Kernels]:
-    """The slope of the brightness: of 3x3, (-1, 0, 1) along one axis and (1, 2, 1) across it.
+    """Return slopes of the brightness; for 3x3, (-1, 0, 1) along an axis and (1, 2, 1) across.
 
     To the right, then down, left and up; more than four filters share the full turn, each the
     mixture of the first two for its direction. Larger kernels smooth by longer binomials. (Sobel &

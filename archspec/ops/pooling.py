@@ -107,7 +107,7 @@ class AvgPool(_Pool, kind="avg_pool", main="size"):
         )
 
     def counted_padding(self, x: Shape) -> tuple[tuple[int, int], ...]:
-        """The explicit padding, without what hangs over the edge: no convention counts that."""
+        """Return the explicit padding without the overhang, which no convention counts."""
         plain = self.model_copy(update={"ceil": False}).slides(x)
         return tuple((place.before, place.after) for place in plain)
 

@@ -23,12 +23,12 @@ def extents(value: Any) -> str:
 
 
 def _joined(texts: list[str]) -> str:
-    """One text where all axes have the same."""
+    """Return texts joined by `x`, or one text if all axes have the same."""
     return "x".join(texts[:1] if len(set(texts)) == 1 else texts)
 
 
 def _number(value: int | Fraction) -> str:
-    """A fraction with as many digits as say something: 30.3, 1.33, 0.125."""
+    """Return a fraction with its significant digits: 30.3, 1.33, 0.125."""
     if value == int(value):
         return str(int(value))
     return f"{float(value):.1f}" if value >= 10 else f"{float(value):.3g}"

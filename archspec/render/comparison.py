@@ -83,7 +83,7 @@ def figure_of(column: Column) -> str:
 
 
 def _title(column: Column) -> str:
-    """A title as an option may have it; a ratio's is its figure's, as in size_ratio."""
+    """Return a title as an option may have it; a ratio's is its figure's, as in size_ratio."""
     figure = figure_of(column)
     if column.name == figure:
         return column.title.lower()
@@ -143,7 +143,7 @@ def _value(column: Column, network: NetworkFigures, comparison: Comparison) -> A
 
 
 def _choose(names: Sequence[str] | None, comparison: Comparison) -> list[Column]:
-    """The named columns; without names the usual ones that tell the networks apart."""
+    """Return the named columns; without names the usual ones that tell the networks apart."""
     if names:
         return [find(name) for name in names]
     silent = {"input"} if _common_input(comparison) else set()
@@ -165,13 +165,13 @@ def _choose(names: Sequence[str] | None, comparison: Comparison) -> list[Column]
 
 
 def _common_input(comparison: Comparison) -> str:
-    """The input of all networks; empty where they differ."""
+    """Return the input of all networks; empty where they differ."""
     inputs = {str(network.input) for network in comparison.entries}
     return inputs.pop() if len(inputs) == 1 else ""
 
 
 def _setting(comparison: Comparison) -> str:
-    """The setting of the figures, in a line."""
+    """Return the setting of the figures, in a line."""
     common = _common_input(comparison)
     parts = [f"input {common}"] if common else []
     parts.append(common_setting([network.setting for network in comparison.entries]))

@@ -95,7 +95,7 @@ def write_confusion(scores: Scores, title: str, *files: Path) -> None:
 
 
 def _letters(name: str) -> int:
-    """The width of a name in letters: one of the Far East takes the room of two."""
+    """Return the width of a name in letters: East Asian ones count as two."""
     return sum(1 + (unicodedata.east_asian_width(letter) in {"W", "F"}) for letter in name)
 
 

@@ -128,7 +128,7 @@ def _cells(step: RowPair) -> list[Any]:
 
 
 def _changes(step: RowPair, shared: Sequence[Shared]) -> list[str]:
-    """The changes of a row: first those of its layers, then those that follow from them."""
+    """Return the changes of a row: first those of its layers, then those that follow from them."""
     inside = [each for each in step.changes if each.kind or each.what in {"layer", "inputs"}]
     own = [each for each in step.changes if each not in inside]
     inside = [each for each in inside if not _is_shared(each, shared)]
@@ -145,7 +145,7 @@ def _change(change: Change) -> str:
 
 
 def _name(change: Change) -> str:
-    """The argument, after the layer's path unless the row is that layer."""
+    """Return the argument, after the layer's path unless the row is that layer."""
     if change.what == "layer":
         return change.layer
     above, _, end = change.layer.rpartition(SEPARATOR)
@@ -176,7 +176,7 @@ def _output(change: Change) -> str:
 
 
 def _totals(difference: Difference, style: Style, width: int | None) -> Iterator[str]:
-    """The totals in which the networks differ."""
+    """Yield the totals in which the networks differ."""
     before, after = difference.totals
     rows = []
     for figure in FIGURES:
@@ -198,7 +198,7 @@ def _totals(difference: Difference, style: Style, width: int | None) -> Iterator
 
 
 def _wrapped(parts: Iterable[str], width: int, *, first: str) -> list[str]:
-    """The parts, separated by commas, in lines that end between two parts."""
+    """Return the parts, separated by commas, in lines that end between two parts."""
     joined = ", ".join(parts).replace(" ", UNBROKEN).replace(f",{UNBROKEN}", ", ")
     lines = textwrap.wrap(
         printable(joined),

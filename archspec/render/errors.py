@@ -76,7 +76,7 @@ def _diagnostic(
 
 
 def _snippet(line: str, span: Span, room: int) -> tuple[str, str]:
-    """Up to `room` columns of a line around the start of a span, and the marks below it."""
+    """Return up to `room` columns of a line around a span's start, and the marks below."""
     line = line.rstrip()
     start = min(span.column - 1, len(line))
     end = min(span.end_column - 1, len(line)) if span.end_line == span.line else len(line)
@@ -95,7 +95,7 @@ def _snippet(line: str, span: Span, room: int) -> tuple[str, str]:
 
 
 def _window(widths: list[int], focus: int, room: int, *, cut: bool) -> tuple[int, int]:
-    """The range of cells to show: all if they fit, else those around `focus`, most after it."""
+    """Return the range of cells to show: all if they fit, else most of them after `focus`."""
     beyond = 1 if focus == len(widths) else 0  # the caret may stand after the last cell
     if not cut and sum(widths) + beyond <= room:
         return 0, len(widths)
@@ -115,12 +115,12 @@ def _window(widths: list[int], focus: int, room: int, *, cut: bool) -> tuple[int
 
 
 def _cell(character: str) -> str:
-    """The visible form of one character of a source line."""
+    """Return the visible form of one character of a source line."""
     return _TAB if character == "\t" else visible(character)
 
 
 def _columns(cell: str) -> int:
-    """The width of a cell in columns of a terminal."""
+    """Return the width of a cell in columns of a terminal."""
     if len(cell) > 1 or cell.isascii():
         return len(cell)
     if unicodedata.combining(cell):

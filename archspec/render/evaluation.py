@@ -38,7 +38,7 @@ def markdown(evaluation: Evaluation) -> str:
 
 
 def _heading(evaluation: Evaluation) -> str:
-    """The images, and how each was looked at."""
+    """Return the images, and how each was evaluated."""
     images = f"{evaluation.result.scores.images:,} images"
     flipped = ", each with its mirror image" if evaluation.flip else ""
     count = evaluation.mc_dropout
@@ -58,7 +58,7 @@ def _measures(evaluation: Evaluation) -> list[str]:
 
 
 def _of_all(result: Result) -> str:
-    """The classes that Keras's means are of, where they are not those of the classes below."""
+    """Return a note on the classes in Keras's means, if the table's means have fewer."""
     classes = len(result.scores.classes)
     if result.scores.present == classes or not result.measures.keys() - {"loss", "accuracy"}:
         return ""
@@ -93,7 +93,7 @@ def _measured(result: Result, names: list[str]) -> list[str]:
 
 
 def _gain(runs: tuple[Result, ...], ensemble: Result) -> str:
-    """One line, as papers put it: the error of one run and that of all together."""
+    """Return a line with the error of one run and that of the ensemble, as in papers."""
     mean = statistics.fmean(1 - run.scores.accuracy for run in runs)
     error = 1 - ensemble.scores.accuracy
     return f"error {mean:.2%} for a run on average -> {error:.2%} for {len(runs)} together"

@@ -236,7 +236,7 @@ def end_labels(axes: Axes, labels: list[tuple[float, str, str]], inches: float) 
 
 
 def _inside(share: float) -> float:
-    """A height from 0 to 1: 0 for what a logarithmic axis cannot show, such as 0."""
+    """Return a height from 0 to 1; 0 for values that a logarithmic axis cannot show."""
     return float(min(max(share, 0.0), 1.0)) if math.isfinite(share) else 0.0
 
 

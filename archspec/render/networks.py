@@ -40,7 +40,7 @@ def text(networks: Networks, *, width: int | None = None, color: bool = False) -
 
 
 def _figures(room: int) -> list[tuple[str, str, int]]:
-    """The figures that fit beside a name, as (attribute, unit, width)."""
+    """Return the figures that fit beside a name, as (attribute, unit, width)."""
     figures = [("params", "parameters", 24), ("macs", "MACs", 20)]
     while figures and sum(len("  ") + width for *_, width in figures) > room:
         figures.pop()

@@ -51,7 +51,7 @@ def _likeliest(guesses: tuple[Guess, ...]) -> list[str]:
 
 
 def _share(guess: Guess) -> str:
-    """The probability, with its standard deviation where there is one."""
+    """Return the probability, with its standard deviation where there is one."""
     spread = "" if guess.deviation is None else f" ± {guess.deviation:.1%}"
     return f"{guess.probability:.1%}{spread}"
 

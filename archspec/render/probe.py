@@ -11,7 +11,7 @@ from archspec.training.probe import CONVENTION, Probe, ProbeRow
 
 
 def _number(value: float) -> str:
-    """A number of three significant digits."""
+    """Return a number of three significant digits."""
     return "0" if value == 0 else f"{value:#.3g}".rstrip(".")
 
 
@@ -62,7 +62,7 @@ def csv(probe: Probe, *, depth: int | None = None, ops: bool = False) -> str:
 
 
 def _setting(probe: Probe) -> str:
-    """The input, batch, kernels, seed and loss, in a line."""
+    """Return the input, batch, kernels, seed and loss, in a line."""
     graph, batch = probe.report.graph, probe.report.setting.batch
     return (
         f"{probe.data} input {graph.input}, batch {batch}, kernels {probe.init}, "
@@ -71,7 +71,7 @@ def _setting(probe: Probe) -> str:
 
 
 def _table(probe: Probe, depth: int | None, *, ops: bool) -> PrintedTable:
-    """The columns that say something, with a mean of 0 where it is lost in the values' spread."""
+    """Return a table without empty columns; a mean far below its deviation is shown as 0."""
     rows = []
     for reading in probe.rows(depth, ops=ops):
         row, (mean, std, *_) = _values(reading), reading.activity

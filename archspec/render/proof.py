@@ -37,7 +37,7 @@ def text(
 
 
 def _problems(proof: Proof, **screen: Any) -> list[str]:
-    """Each network's problems; the same mistake in every variant stands there once."""
+    """Return each network's problems; a mistake that all variants share is listed once."""
     wrong = (render(each.error, **screen) for each in proof.networks if each.error)
     return list(dict.fromkeys(wrong))
 
@@ -53,7 +53,7 @@ def _line(proved: Proved, width: int, style: Style) -> str:
 
 
 def _setting(proved: Proved) -> str:
-    """The setting that bytes were counted for, where a claim is about them."""
+    """Return the setting that bytes were counted for, if a claim concerns them."""
     checks = proved.report.checks if proved.report else ()
     settings = dict.fromkeys(check.setting for check in checks if check.setting)
     return f" (bytes at {'; '.join(settings)})" if settings else ""

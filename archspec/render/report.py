@@ -113,7 +113,7 @@ def _table(
 
 
 def _choose(names: Sequence[str] | None, report: Report) -> list[Column]:
-    """The named columns; without names, the usual ones that say something."""
+    """Return the named columns; without names, the usual ones that are not empty."""
     if not names:
         silent = "" if report.totals.non_trainable else "non_trainable"
         return [each for each in COLUMNS if each.rank <= USUAL and each.name != silent]
@@ -141,7 +141,7 @@ def _value(name: str, row: Row, report: Report) -> Any:
 
 
 def _total(name: str, report: Report) -> int | str | None:
-    """The sum of a column; None where adding has no meaning."""
+    """Return the sum of a column; None if a sum has no meaning."""
     if name == "memory":
         return _activation_bytes(report.totals.activations, report)
     return getattr(report.totals, name, None)
@@ -158,7 +158,7 @@ def _head(report: Report, style: Style, width: int | None) -> str:
 
 
 def _below(report: Report, style: Style, width: int) -> Iterator[str]:
-    """The facts, their figures in a column where there is room for it."""
+    """Yield the facts, their figures in a column where there is room for it."""
     lines_of_facts = list(facts(report))
     figures = max(len(fact.figure) for fact in lines_of_facts)
     aligned = width - NAMES - figures - len(GAP) >= NARROWEST

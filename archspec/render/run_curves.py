@@ -74,7 +74,7 @@ def write_comparison(
 def _title(
     comparison: RunComparison, drawn: Sequence[tuple[str, tuple[str, ...]]]
 ) -> tuple[str, str]:
-    """The title, and a line that explains the lines of the picture."""
+    """Return the title, and a line that explains the lines of the picture."""
     notes = []
     if any(len(parts) > 1 for _, parts in drawn):
         notes.append("solid: validation; dashed: training")

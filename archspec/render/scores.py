@@ -79,7 +79,7 @@ def headline(scores: Scores) -> str:
 
 
 def _of_present(scores: Scores) -> str:
-    """The number of classes that a mean is of, where some have no images."""
+    """Return the number of classes in a mean, if some have no images."""
     present = scores.present
     if present == len(scores.classes):
         return ""
@@ -87,7 +87,7 @@ def _of_present(scores: Scores) -> str:
 
 
 def _matrix(scores: Scores, width: int) -> PrintedTable | None:
-    """The confusion matrix with the measures of each class; None where it does not fit.
+    """Return the confusion matrix with the measures of each class; None where it does not fit.
 
     Columns are headed by the names where these are short enough, else by the numbers of the rows.
     """
@@ -120,7 +120,7 @@ def _matrix(scores: Scores, width: int) -> PrintedTable | None:
 
 
 def _shown(scores: Scores) -> list[ClassScore]:
-    """All classes if they are few, else those of the lowest F1 among those with images."""
+    """Return all classes if they are few, else those of the lowest F1 among those with images."""
     per_class = scores.per_class()
     if len(per_class) <= FEW:
         return per_class
@@ -138,7 +138,7 @@ def _class(score: ClassScore) -> list[str]:
 
 
 def _mistakes(scores: Scores, longest: int) -> PrintedTable:
-    """The commonest mistakes, names of classes cut to so many characters."""
+    """Return the commonest mistakes, names of classes cut to so many characters."""
     return PrintedTable(
         MISTAKES, [_mistake(cell, scores, longest) for cell in scores.confused(MOST)]
     )

@@ -66,7 +66,7 @@ def common_setting(settings: Sequence[Setting]) -> str:
 
 
 def _recipe(setting: Setting) -> str:
-    """The part of the setting that the spec's recipe gives."""
+    """Return the part of the setting that the spec's recipe gives."""
     by_name = {
         "batch": f"batch {setting.training_batch}",
         "dtype": setting.dtype,
@@ -81,12 +81,12 @@ def _recipe(setting: Setting) -> str:
 
 
 def _sum(*parts: tuple[str, int]) -> str:
-    """The terms of a figure, as in `weights 553 MB + forward peak 25.7 MB`."""
+    """Return the terms of a figure, as in `weights 553 MB + forward peak 25.7 MB`."""
     return " + ".join(f"{name} {byte_size(value)}".replace(" ", UNBROKEN) for name, value in parts)
 
 
 def _claims(section: str, checks: Sequence[Check]) -> Iterator[Fact]:
-    """A line for all claims that hold, one for each that does not, and one for the source."""
+    """Yield a line for all claims that hold, one for each that does not, and one for the source."""
     holding = [check.figure for check in checks if check.holds]
     if holding:
         names = [figure for figure in holding if not figure.startswith("stage ")]

@@ -383,7 +383,7 @@ class Spec(Displayed):
         return settings
 
     def to_dict(self) -> dict[str, Any]:
-        """The network as plain data, its variant and variables resolved: a spec of its own."""
+        """Return the network as plain data, variant and variables resolved: a complete spec."""
         dropped = {"variants", "published"}
         data = {k: v for k, v in self.source.data.items() if k not in dropped}
         if self.inference and "heads" in data:

@@ -129,7 +129,7 @@ def _tree(source: str) -> ast.expr:
 
 
 def _sign_meant(source: str) -> str:
-    """A help line for an expression that cannot be read, or that has something foreign in it."""
+    """Return a help line for an expression that is invalid, or has a foreign operator."""
     text = re.sub(r"'[^']*'|\"[^\"]*\"|[<>!=]=(?=[^=])", "", source)  # texts and comparisons
     if source.startswith("="):
         return "one `=` begins an expression"
@@ -346,7 +346,7 @@ def _logical(conjunction: bool, parts: list[_Evaluation]) -> _Evaluation:
 def _comparison(
     left: _Evaluation, rest: list[tuple[Callable[[Value, Value], bool], _Evaluation]]
 ) -> _Evaluation:
-    """A chain such as `0 < x < 10`."""
+    """Return the evaluation of a chain such as `0 < x < 10`."""
 
     def run(variables: Mapping[str, Value], inputs: Mapping[str, int] | None) -> Value:
         a = left(variables, inputs)

@@ -27,7 +27,7 @@ def wrong(message: str, *, help: str | None = None) -> NoReturn:  # noqa: A002
 
 
 def shown(value: Value) -> str:
-    """A value in a message: short, in the language's own words."""
+    """Return a value in a message: short, in the language's own words."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -161,7 +161,7 @@ def _divisible(value: Any, divisor: Any) -> int:
 
 
 def _items(value: tuple[Any, ...], name: str) -> tuple[Any, ...]:
-    """The numbers of a list."""
+    """Return the numbers of a list."""
     for item in value:
         if not is_number(item):
             wrong(f"{name} needs numbers, not {shown(item)}")
