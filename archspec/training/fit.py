@@ -242,22 +242,9 @@ def _train(
             for line in session.describe():
                 watcher.says(line)
             watcher.begins(facts)
+        notified = (*watchers, data_check, recorder)
         while True:
-            notified = (*watchers, data_check, recorder)
-            watching = [as_keras_callback(keras, watcher) for watcher in notified]
-            with session.train.reading_errors(), session.validation.reading_errors():
-                model.fit(
-                    **_training_batches(session),
-                    initial_epoch=done,
-                    # No epoch if a callback had stopped the run, but callbacks still end it.
-                    epochs=done if recorder.state.stopped else stage.last_epoch,
-                    validation_data=session.validation.for_keras(keras)
-                    if session.validation.steps
-                    else None,
-                    shuffle=False,  # the feed shuffles
-                    callbacks=[*aligning, *callbacks, recorder.callback_state, *watching],
-                    verbose=0,
-                )
+            _fit_stage(session, recorder, done, stage.last_epoch, [*aligning, *callbacks], notified)
             if model.stop_training or recorder.state.stopped or not stages:
                 break
             if hosts.leads:
@@ -272,6 +259,30 @@ def _train(
     for watcher in watchers:
         watcher.ends(run)
     return run
+
+
+def _fit_stage(
+    session: Session,
+    recorder: Recorder,
+    done: int,
+    last_epoch: int,
+    callbacks: Sequence[Any],
+    watchers: Sequence[Watcher],
+) -> None:
+    """Train one stage with Keras, from the epoch after `done` to its last one."""
+    keras, validation = session.keras, session.validation
+    watching = [as_keras_callback(keras, watcher) for watcher in watchers]
+    with session.train.reading_errors(), validation.reading_errors():
+        session.model.fit(
+            **_training_batches(session),
+            initial_epoch=done,
+            # No epoch if a callback had stopped the run, but callbacks still end it.
+            epochs=done if recorder.state.stopped else last_epoch,
+            validation_data=validation.for_keras(keras) if validation.steps else None,
+            shuffle=False,  # the feed shuffles
+            callbacks=[*callbacks, recorder.callback_state, *watching],
+            verbose=0,
+        )
 
 
 def _training_batches(session: Session) -> dict[str, Any]:
@@ -298,7 +309,7 @@ def _explained_if_unwritable(home: Path) -> Iterator[None]:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
         if not full and not Path(str(error.filename)).is_relative_to(home):
             raise
-        remedy = "make room, and" if full else "once that is mended,"
+        remedy = "make room, and" if full else "once that is fixed,"
         raise UsageError(
             f"{home} cannot be written: {error.strerror}; {remedy} "
             f"{call('resume', home)} goes on from the last whole epoch"

@@ -121,12 +121,12 @@ def _check_unended(home: Path, epochs: int) -> None:
     if ended.outcome == "interrupted" or (ended.outcome == "finished" and more):
         return
     # A run that stopped early or diverged would do so again.
-    mend = _start_anew(home)
+    hint = _start_anew(home)
     if ended.outcome == "finished":
-        mend = f"`epochs=` above {len(ended.history)} trains it further"
+        hint = f"`epochs=` above {len(ended.history)} trains it further"
     elif ended.saved is None:
-        mend = "start a new run with another recipe"
-    raise UsageError(f"the run in {home} has ended ({summary.verdict(ended)}); {mend}")
+        hint = "start a new run with another recipe"
+    raise UsageError(f"the run in {home} has ended ({summary.verdict(ended)}); {hint}")
 
 
 def check(session: Session, point: ResumePoint, home: Path) -> Iterator[str]:
