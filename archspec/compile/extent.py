@@ -47,8 +47,8 @@ def input_extent(
         place, n = (wrong[0],), extent[wrong[0]]
         message = f"`input` needs whole numbers from 1 to {LARGEST}, not {show(n)}"
         unknown = n is None or str(n).lower() in ("none", "null", "?", "-1", "any")
-        mend = _KNOWN_EXTENT if unknown else expression_meant(n, variables)
-        problem = Problem("value", message, help=mend or meant(n, is_count))
+        hint = _KNOWN_EXTENT if unknown else expression_meant(n, variables)
+        problem = Problem("value", message, help=hint or meant(n, is_count))
     path = spec.settings["input"][1]
     if path is None:
         hint = f"; {problem.help}" if problem.help else ""

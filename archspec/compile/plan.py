@@ -302,8 +302,8 @@ class _Planner:
                 self.report(problem, (*path, name), key=True)
             elif not (isinstance(values, list) or is_expression(values)):
                 message = f"`{name}` must be a list here, not {show(values)}"
-                mend = f"`{name}: =range({values})` counts from 0" if is_count(values) else None
-                self.report(Problem("type", message, help=mend), (*path, name))
+                hint = f"`{name}: =range({values})` counts from 0" if is_count(values) else None
+                self.report(Problem("type", message, help=hint), (*path, name))
             else:
                 loop[name] = self._template(values, (*path, name), known)
         return loop

@@ -330,14 +330,14 @@ def check_parts(
         (TEST, "test", recipe.test),
     ):
         if share and not len(parts[part]):
-            few, mend = (
+            few, hint = (
                 ("images", "`stratify: false`")
                 if recipe.group is None
                 else (f"groups of `{recipe.group}`", "a `group` of fewer images")
             )
             raise UsageError(
                 f"{loaded.name} has too few {few} for a `{name}` of {share:g}: it would be empty; "
-                f"write `{name}: 0`, a larger share, or {mend}"
+                f"write `{name}: 0`, a larger share, or {hint}"
             )
     present = np.bincount(labels[parts[TRAIN]], minlength=len(class_names))
     if not present.all():

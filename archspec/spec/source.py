@@ -277,9 +277,9 @@ class _Reader:
         if end is None or numbers is None or span.end_line > span.line:
             return value
         self.cut = (span.line, end)
-        mend = f"did you mean `[{text[1:-1]}]`?"
+        hint = f"did you mean `[{text[1:-1]}]`?"
         whole = span._replace(end_column=end + 1)
-        self.report("expression", "a list is written in square brackets", whole, help=mend)
+        self.report("expression", "a list is written in square brackets", whole, help=hint)
         return numbers
 
     def scalar(self, event: yaml.ScalarEvent) -> None:
@@ -324,9 +324,9 @@ class _Reader:
                 message = f"`*{name}` is inside what it names"
                 self.stop(Diagnostic("circular", message, self.span(node)))
             match = nearest(name, self.anchors)
-            mend = f"did you mean `*{match}`?" if match else "is it a text? Then it needs quotes"
+            hint = f"did you mean `*{match}`?" if match else "is it a text? Then it needs quotes"
             message = f"there is no anchor `&{name}`"
-            self.stop(Diagnostic("unknown-name", message, self.span(node), help=mend))
+            self.stop(Diagnostic("unknown-name", message, self.span(node), help=hint))
         node = replace(anchored)
         node.line, node.column, node.end_line, node.end_column = location(event)
         self.count(node.size, node)

@@ -82,8 +82,8 @@ _NO_SPACE: Final = re.compile(r"(?:^|[\s{\[,-])(\w+):(?=[\[{\w=])")
 def _missing_space(number: int, line: str, match: re.Match[str]) -> Diagnostic:
     at = Span(number, match.start(1) + 1, number, match.end() + 1)
     written = f"{line[: match.end()]} {line[match.end() :]}".strip()
-    mend = f"write `{written[:_LONGEST]}`"
-    return Diagnostic("syntax", f"a space is missing after `{match[1]}:`", at, help=mend)
+    hint = f"write `{written[:_LONGEST]}`"
+    return Diagnostic("syntax", f"a space is missing after `{match[1]}:`", at, help=hint)
 
 
 def _unquoted_expression(line: str, column: int) -> tuple[int, int] | None:
@@ -133,13 +133,13 @@ def explain(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Diagnostic:
             return _missing_space(number, lines[number - 1], match)
     if "',' or" in problem and opener in ("[", "{"):
         closer = {"[": "]", "{": "}"}[opener]
-        mend = f"end it with `{closer}`, or put a comma between its entries"
+        hint = f"end it with `{closer}`, or put a comma between its entries"
         if start.line < span.line or not rest.strip():
             if re.search(rf"\s#.*{re.escape(closer)}", lines[start.line - 1][start.column :]):
-                mend = f"` #` starts a comment, and the `{closer}` is in it"
-            diagnostic = syntax(f"this `{opener}` is not closed", mend, start)
+                hint = f"` #` starts a comment, and the `{closer}` is in it"
+            diagnostic = syntax(f"this `{opener}` is not closed", hint, start)
             return replace(diagnostic, notes=(f"line {span.line} cannot be read as part of it",))
-        return syntax(f"a comma or `{closer}` is missing here", mend)
+        return syntax(f"a comma or `{closer}` is missing here", hint)
     if rest[:1] in ("]", "}"):
         return syntax(f"this `{rest[0]}` closes nothing", "leave it out, or open it before")
     if "mapping values are not allowed" in problem:
@@ -150,8 +150,8 @@ def explain(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Diagnostic:
                 "line it up with the keys that it belongs to; the line above it must be complete",
                 at,
             )
-        mend = f"{_QUOTES_HELP}; several `key: value` on one line need `{{}}` around them"
-        return syntax("a colon and a space are not allowed in an unquoted text", mend)
+        hint = f"{_QUOTES_HELP}; several `key: value` on one line need `{{}}` around them"
+        return syntax("a colon and a space are not allowed in an unquoted text", hint)
     if "cannot start any token" in problem:
         return syntax(f"an unquoted text cannot start with `{rest[:1]}`", _QUOTES_HELP)
     if "expected ':'" in problem:
@@ -168,9 +168,9 @@ def explain(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Diagnostic:
         )
     if "node content" in problem:
         return syntax("a value is missing here", 'write one; an empty text is ""')
-    for part, message, mend in _SYNTAX:
+    for part, message, hint in _SYNTAX:
         if part in problem or part in context:
-            return syntax(message, mend)
+            return syntax(message, hint)
     return syntax("this is not YAML", None)
 
 
