@@ -147,7 +147,7 @@ def test_what_is_not_trained_is_counted_as_such():
 
 
 @pytest.mark.parametrize(
-    ("layers", "extent", "message", "mend"),
+    ("layers", "extent", "message", "hint"),
     [
         (
             "conv: {filters: 4, kernel: 2, initial: gabor}",
@@ -199,12 +199,12 @@ def test_what_is_not_trained_is_counted_as_such():
         ),
     ],
 )
-def test_what_is_no_bank_is_refused_at_its_place(layers, extent, message, mend):
+def test_what_is_no_bank_is_refused_at_its_place(layers, extent, message, hint):
     with pytest.raises(SpecError) as refused:
         graph_of(layers, extent)
     (problem,) = refused.value.diagnostics
     assert message in problem.message
-    assert mend in str(problem.help)
+    assert hint in str(problem.help)
     assert problem.span is not None
 
 

@@ -1,7 +1,7 @@
-"""Every mistake and what is said of it. The cases stand in tests/diagnostics, one file a theme.
+"""Every mistake with its message. The cases are in tests/diagnostics, one file a theme.
 
 A case is a title, a spec (or only its steps), `=>` and what is printed. After a change of words,
-`python tests/test_diagnostics.py` writes what is printed now; the difference wants to be read.
+`python tests/test_diagnostics.py` writes what is printed now; read the difference.
 """
 
 import ast
@@ -41,7 +41,7 @@ CASES = {
 }
 
 
-def said(text: str) -> str:
+def printed(text: str) -> str:
     """Return the printed diagnostics of a spec, which may be only its steps."""
     text = HEADER + text if text.startswith("- ") else text
     try:
@@ -54,7 +54,7 @@ def said(text: str) -> str:
 @pytest.mark.parametrize("title", CASES)
 def test_what_is_said_of_a_mistake(title):
     spec, expected = CASES[title]
-    assert said(spec) == expected
+    assert printed(spec) == expected
 
 
 def test_every_code_has_a_case():
@@ -131,7 +131,7 @@ def test_every_message_has_a_case(message):
 if __name__ == "__main__":
     for path in sorted(FOLDER.glob("*.txt")):
         cases = read_cases(path).items()
-        parts = [f"# {title}\n{spec}\n=>\n{said(spec)}\n" for title, (spec, _) in cases]
+        parts = [f"# {title}\n{spec}\n=>\n{printed(spec)}\n" for title, (spec, _) in cases]
         path.write_text("\n".join(parts), encoding="utf-8")
 
 

@@ -30,38 +30,38 @@ def own_settings(monkeypatch):
         monkeypatch.setenv(name, "3")
 
 
-# What is said
+# Announcements
 
 
-def told_while(start: float, monkeypatch, **how: bool) -> list[str]:
+def announced_while(start: float, monkeypatch, **how: bool) -> list[str]:
     """Return the lines that are printed for an engine that takes so long to start."""
-    told: list[str] = []
-    said = threading.Event()
+    lines: list[str] = []
+    announced = threading.Event()
 
     def say(text: str) -> None:
-        told.append(text)
-        said.set()
+        lines.append(text)
+        announced.set()
 
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.0 if start else LONG)
     with announcing(say, **how), starting("jax"):
-        said.wait(start)
-    return told
+        announced.wait(start)
+    return lines
 
 
 def test_an_engine_that_takes_long_to_start_is_named(monkeypatch):
-    assert told_while(LONG, monkeypatch) == ["starting JAX ..."]
+    assert announced_while(LONG, monkeypatch) == ["starting JAX ..."]
 
 
 def test_a_line_that_vanishes_takes_the_place_of_one_that_would_stand(monkeypatch):
     standing: list[str] = []
     with announcing(standing.append):
-        assert told_while(LONG, monkeypatch, instead=True) == ["starting JAX ..."]
+        assert announced_while(LONG, monkeypatch, instead=True) == ["starting JAX ..."]
     assert standing == []
-    assert told_while(0.01, monkeypatch, instead=True) == []  # nobody was to be told
+    assert announced_while(0.01, monkeypatch, instead=True) == []  # nobody was to be told
 
 
 def test_of_one_that_starts_at_once_nothing_is_said(monkeypatch):
-    assert told_while(0, monkeypatch) == []
+    assert announced_while(0, monkeypatch) == []
 
 
 @pytest.mark.parametrize(
@@ -75,15 +75,15 @@ def test_of_one_that_starts_at_once_nothing_is_said(monkeypatch):
     ],
 )
 def test_a_command_says_it_to_people_alone(monkeypatch, capsys, options, terminal, line):
-    said = threading.Event()
+    announced = threading.Event()
 
     def say(text: str) -> None:
         click.echo(text, err=True)
-        said.set()
+        announced.set()
 
     def start(**_: object) -> None:
         with starting("torch"):
-            said.wait(LONG if line else 0)
+            announced.wait(LONG if line else 0)
 
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.0 if line else 0.01)
     monkeypatch.setattr(engine, "say", say)

@@ -194,12 +194,12 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "message", "mend"), REFUSED)
-def test_what_is_refused_and_how_it_is_said(text, message, mend):
+@pytest.mark.parametrize(("text", "message", "hint"), REFUSED)
+def test_what_is_refused_and_how_it_is_said(text, message, hint):
     found = problem(text)
     assert found.code == "expression"
     assert message in found.message
-    assert mend in (found.help or "")
+    assert hint in (found.help or "")
     assert len(found.message) < 200
 
 

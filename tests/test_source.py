@@ -299,13 +299,13 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "code", "place", "message", "mend"), REFUSED)
-def test_what_is_refused_and_how_it_is_said(text, code, place, message, mend):
+@pytest.mark.parametrize(("text", "code", "place", "message", "hint"), REFUSED)
+def test_what_is_refused_and_how_it_is_said(text, code, place, message, hint):
     found = problem(text)
     assert found.code == code
     assert (found.span and (found.span.line, found.span.column)) == place
     assert message in found.message
-    assert mend in (found.help or "")
+    assert hint in (found.help or "")
 
 
 def test_a_bracket_names_the_line_that_shows_it_is_open():
