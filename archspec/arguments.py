@@ -17,7 +17,7 @@ LONGEST: Final = 60
 
 
 def whole(name: str, value: Any, *, least: int = 1) -> int:
-    """Return a whole number from `least` to `LARGEST`, also one of NumPy's; no truth value."""
+    """Return a whole number from `least` to `LARGEST`, also one of NumPy's, but not a bool."""
     try:
         number = None if isinstance(value, bool) else value.__index__()
     except (AttributeError, TypeError):
@@ -35,7 +35,7 @@ def flag(name: str, value: Any) -> bool:
 
 
 def finite(name: str, value: Any) -> float:
-    """Return a finite number above 0, also one of NumPy's; no truth value."""
+    """Return a finite number above 0, also one of NumPy's, but not a bool."""
     try:
         number = math.nan if isinstance(value, bool | str) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -53,7 +53,7 @@ def text(name: str, value: Any) -> str:
 
 
 def one_of(name: str, value: Any, known: Collection[str], *, beside: str = "") -> str:
-    """Return one of the known words. `beside` says what else `value` could have been."""
+    """Return one of the known words. `beside` names other valid values, for the message."""
     if isinstance(value, str) and value in known:
         return value
     match = nearest(value, known) if isinstance(value, str) else None
@@ -62,7 +62,7 @@ def one_of(name: str, value: Any, known: Collection[str], *, beside: str = "") -
 
 
 def names(name: str, value: Any) -> tuple[str, ...]:
-    """Return a list of names; a single one may stand alone."""
+    """Return names as a tuple; a single name may be given without a list."""
     if isinstance(value, str):
         return (value,)
     if isinstance(value, Iterable):
@@ -73,7 +73,7 @@ def names(name: str, value: Any) -> tuple[str, ...]:
 
 
 def place(name: str, value: Any) -> str:
-    """Return a path, or a name in its place, as text."""
+    """Return a path, or a name instead of one, as text."""
     if isinstance(value, os.PathLike):
         value = value.__fspath__()
     if not isinstance(value, str) or not value:

@@ -1,7 +1,7 @@
 """Display of results: the one way from values up to `archspec.render`, imported on use.
 
 Values are numbers and import no renderer; a class names the module that shows it, and the module is
-imported when somebody looks. Nothing else reaches from a lower room into `archspec.render`.
+imported when a value is shown. Nothing else reaches from a lower room into `archspec.render`.
 """
 
 from __future__ import annotations

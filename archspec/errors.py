@@ -218,7 +218,7 @@ def _same_start(word: str, name: str) -> int:
 
 
 def _misspells(word: str, name: str, slips: int) -> bool:
-    """Return whether at most so many slips turn `name` into `word`."""
+    """Return whether at most `slips` slips turn `name` into `word`."""
     if abs(len(word) - len(name)) > slips:
         return False
     same = _same_start(word, name)

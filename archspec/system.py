@@ -152,7 +152,7 @@ def _larger(size: int, seconds: float, left: float) -> int:
 
 
 def _multiplication(keras: Any, size: int, dtype: str) -> Callable[[int], None]:
-    """Multiplies two square matrices so many times, and waits for the last."""
+    """Return a function that multiplies two matrices a number of times, and waits for the last."""
     import numpy as np  # noqa: PLC0415
 
     # Zeros would draw less power, and be faster than what training multiplies.

@@ -416,7 +416,7 @@ def readings(value: object) -> Iterator[Any]:
 
 
 _LONGEST: Final = 80
-"""Characters of a text that is looked at: nobody writes a longer number."""
+"""Length of a text up to which it is examined: no number is longer."""
 
 
 def _number(text: str) -> float | None:

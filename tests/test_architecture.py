@@ -45,10 +45,10 @@ ROOMS = (
     "__main__",
 )
 """A room may import from itself and from the rooms before it, also inside a function. Results show
-themselves through `archspec.display`, the one door upward. `archspec` itself names all rooms."""
+themselves through `archspec.display`, the one way upward. `archspec` itself names all rooms."""
 
 AT_LAST = {
-    # Subclasses of Keras's layers and schedules: whoever imports these has asked for a model.
+    # Subclasses of Keras's layers and schedules: only imported where a model is built.
     "archspec/keras_model/layers.py": {"keras"},
     "archspec/keras_model/schedules.py": {"keras"},
 }

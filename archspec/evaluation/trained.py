@@ -201,7 +201,7 @@ class LoadedNetwork:
         return self.trained.name
 
     def with_dropout(self, passes: int, seed: int) -> LoadedNetwork:
-        """Return the network with dropout active in each of so many passes.
+        """Return the network with dropout active in each of `passes` passes.
 
         Raises:
             UsageError: It has no dropout.

@@ -87,7 +87,7 @@ def ground(images: NDArray[Any], limits: Range | None, given: str | float | None
     if given is not None:
         value, words = _given(given, limits, images.shape[-1])
     else:
-        value, words = _found(images, span)
+        value, words = _border_color(images, span)
     if value is None:
         return Ground(None, span, words=words)
     return Ground(value, span, -1 if (images - value).mean() < 0 else 1, words)
@@ -117,7 +117,7 @@ def _given(given: str | float, limits: Range | None, channels: int) -> Any:
     return np.full(channels, number, np.float32), words
 
 
-def _found(images: NDArray[Any], span: float) -> Any:
+def _border_color(images: NDArray[Any], span: float) -> Any:
     """Return the value of more than half of the border's pixels, (channels,), if there is one."""
     import numpy as np  # noqa: PLC0415
 

@@ -44,7 +44,7 @@ class ImageFeatures:
         }
 
     def at_most(self, most: int) -> tuple[ImageFeatures, NDArray[np.intp]]:
-        """Return at most so many images, drawn by the seed, and their numbers."""
+        """Return at most `most` images, drawn by the seed, and their numbers."""
         numbers = drawn(len(self.samples), most, self.study.seed)
         if len(numbers) == len(self.samples):
             return self, numbers

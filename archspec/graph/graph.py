@@ -13,10 +13,10 @@ from archspec.ops.op import Op, Reach, Saved, Weight, Work
 from archspec.ops.shape import Shape
 
 SEPARATOR = "/"
-"""Stands between the parts of a node's path, as in stage3/unit1/conv2."""
+"""Separator of the parts of a node's path, as in stage3/unit1/conv2."""
 
 IN_KERAS = "-"
-"""Stands for `SEPARATOR` in the names of Keras's layers, where `/` is refused."""
+"""Replacement for `SEPARATOR` in names of Keras's layers, where `/` is not allowed."""
 
 MAIN_OUTPUT = "output"
 """Name of the output of a spec's `layers`, beside which its heads stand."""
@@ -158,7 +158,7 @@ class Scope(NamedTuple):
     """Whether a table shows it as one row even where it shows every layer."""
 
     def moved(self, by: int, name: str) -> "Scope":
-        """Return the scope so many nodes further, with another path."""
+        """Return the scope moved by a number of nodes, with another path."""
         _, kind, label, start, stop, row = self
         return Scope(name, kind, label, start + by, stop + by, row)
 

@@ -149,7 +149,7 @@ def shortened(line: str, most: int = 300) -> str:
 
 @contextlib.contextmanager
 def deep(layers: int) -> Iterator[None]:
-    """Let Keras recurse once for each of so many layers inside."""
+    """Raise the recursion limit inside, so that Keras can recurse once for each layer."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, 1_000 + 4 * layers))
     try:

@@ -196,7 +196,7 @@ def _inputs(model: Any, inputs: Any) -> NDArray[Any]:
 
 
 def enough(values: int) -> int:
-    """Return how many random inputs of so many values are tried."""
+    """Return the number of random inputs to try, if each has `values` values."""
     return max(2, min(IMAGES, MOST_VALUES // max(1, values)))
 
 

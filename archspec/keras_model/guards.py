@@ -92,7 +92,7 @@ def _check_member(member: zipfile.ZipInfo, path: object) -> None:
 
 
 def _most_bytes(stored: int) -> int:
-    """Return the largest number of bytes that so many compressed ones may declare."""
+    """Return the largest number of bytes that `stored` compressed ones may declare."""
     return max(ALWAYS_EXPANDED, MOST_EXPANSION * stored)
 
 

@@ -138,7 +138,7 @@ def _class(score: ClassScore) -> list[str]:
 
 
 def _mistakes(scores: Scores, longest: int) -> PrintedTable:
-    """Return the commonest mistakes, names of classes cut to so many characters."""
+    """Return the commonest mistakes, names of classes cut to `longest` characters."""
     return PrintedTable(
         MISTAKES, [_mistake(cell, scores, longest) for cell in scores.confused(MOST)]
     )

@@ -80,18 +80,18 @@ class Devices:
         return 1 if self.backend == "tensorflow" else steps
 
     def shared(self, images: int) -> bool:
-        """Return whether a batch of so many images is split, not computed whole by each device."""
+        """Return whether a batch is split, not computed whole by each device."""
         return images % self.count == 0
 
     def mine(self, images: int) -> slice:
-        """Return this host's share of a batch of so many images."""
+        """Return this host's share of a batch of `images` images."""
         if not self.shared(images):
             return slice(images)
         share = images // self.hosts.count
         return slice(self.hosts.index * share, (self.hosts.index + 1) * share)
 
     def lay_out(self, keras: Any, batch: tuple[Any, ...], images: int) -> tuple[Any, ...]:
-        """Return this host's share of a batch of so many images as part of a global array."""
+        """Return this host's share of a batch of `images` images as part of a global array."""
         if self.backend != "jax":
             return batch
         import jax  # noqa: PLC0415  (loaded already, by Keras)

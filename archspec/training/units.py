@@ -158,7 +158,7 @@ def _reduced(keras: Any, function: str, output: Any) -> Any:
 
 
 def _spread(part: Subset, most: int) -> Subset:
-    """Return at most so many images, evenly spread over a part."""
+    """Return at most `most` images, evenly spread over a part."""
     import numpy as np  # noqa: PLC0415
 
     places = np.unique(np.linspace(0, len(part) - 1, min(most, len(part))).round().astype(int))

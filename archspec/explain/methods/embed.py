@@ -149,7 +149,7 @@ def _chosen(
 
 
 def _perplexity(given: float | None, count: int, notes: list[str]) -> float | None:
-    """Return the perplexity for so many points; None if they are too few for t-SNE."""
+    """Return the perplexity for `count` points; None if they are too few for t-SNE."""
     if given is not None:
         if given >= count:
             raise UsageError(

@@ -393,7 +393,7 @@ def columns_of(picture: Picture) -> int:
 
 
 def shortened(name: str, most: int) -> str:
-    """Return a name of at most so many characters, on one line."""
+    """Return a name of at most `most` characters, on one line."""
     name = one_line(name)
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
