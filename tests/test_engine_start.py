@@ -333,7 +333,8 @@ def test_a_ctrl_c_at_any_moment_of_the_first_seconds_ends_a_command(tmp_path, ba
     for attempt in range(20):
         # A shell's background jobs, as this may be one, begin without the handler of Ctrl-C.
         script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        script += "from archspec.cli import main; main(prog_name='archspec')"
+        script += "print('begins', flush=True); from archspec.cli import main; "
+        script += "main(prog_name='archspec')"
         arguments = [sys.executable, "-c", script, *command.split()]
         environment = {**os.environ, "KERAS_BACKEND": backend}
         with subprocess.Popen(
@@ -344,7 +345,9 @@ def test_a_ctrl_c_at_any_moment_of_the_first_seconds_ends_a_command(tmp_path, ba
             stderr=subprocess.PIPE,
             text=True,
         ) as process:
-            time.sleep(random.Random(attempt).uniform(0.5, 10))  # noqa: S311
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begins\n"
+            time.sleep(random.Random(attempt).uniform(0.1, 10))  # noqa: S311
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(LONG)
