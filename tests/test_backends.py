@@ -1,8 +1,5 @@
 """TensorFlow, JAX and PyTorch give the same maps, up to the rounding of float32."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from support.backends import BACKENDS, ERROR, cases, installed, maps_of, missing
@@ -13,21 +10,12 @@ NOISE = 1e-4
 """Tolerance of rounding, as a share of the largest value of an array."""
 
 
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory) -> Path:
-    """A folder that all workers of the session have in common."""
-    base = tmp_path_factory.getbasetemp()
-    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "maps"
-    place.mkdir(exist_ok=True)
-    return place
-
-
 @pytest.fixture(scope="session", params=BACKENDS)
-def both(request, shared):
+def both(request):
     """Return the results of a backend, and those of the first installed one."""
     if reason := missing(request.param):
         pytest.skip(reason)
-    return maps_of(request.param, shared), maps_of(installed()[0], shared)
+    return maps_of(request.param), maps_of(installed()[0])
 
 
 @pytest.mark.parametrize("case", cases())

@@ -1,6 +1,4 @@
-"""The same maps on every backend: cases that a process a backend computes, once a test session.
-
-`python -m support.backends FILE [CASE...]` computes cases on the backend of KERAS_BACKEND.
+"""The same maps on every backend: cases that a process of each backend computes.
 
 A part of `archspec.explain` adds its cases in a file of its own, `maps/PART.py`, in its table
 `CASES`: by name a function that takes `keras` and returns arrays by name. `test_backends.py`
@@ -12,15 +10,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
-import subprocess
-import sys
-import time
+import tempfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from support.commands import run
 
 Case = Callable[[Any], Mapping[str, Any]]
 """Keras -> arrays by name."""
@@ -30,9 +27,6 @@ BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
 ERROR = "error"
 """Name of the array with the message of a case that failed."""
-
-PATIENCE = 1_200
-"""Seconds that a backend may take for all cases, on a loaded machine."""
 
 
 def cases() -> dict[str, Case]:
@@ -55,65 +49,39 @@ def installed() -> list[str]:
     return [backend for backend in BACKENDS if not missing(backend)]
 
 
-def maps_of(backend: str, shared: Path) -> dict[str, dict[str, np.ndarray]]:
-    """The arrays of all cases on a backend: case -> name -> array.
+COMPUTE = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from support.backends import main
+main(*sys.argv[1:])
+"""
 
-    Computed by the first process that asks, in a folder that all processes of the session share.
+
+@cache
+def maps_of(backend: str) -> dict[str, dict[str, np.ndarray]]:
+    """Return the arrays of all cases on a backend, computed in a separate process.
+
+    They are case -> name -> array.
     """
-    file = shared / f"{backend}.npz"
-    lock = shared / f"{backend}.lock"
-    try:
-        lock.touch(exist_ok=False)
-    except FileExistsError:
-        _wait(file)
-    else:
-        compute(backend, file)
     found: dict[str, dict[str, np.ndarray]] = {}
-    with np.load(file) as arrays:
-        for key in arrays.files:
-            case, _, name = key.partition(":")
-            found.setdefault(case, {})[name] = arrays[key]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "maps.npz")
+        done = run(file, code=COMPUTE, engine=backend)
+        assert done.returncode == 0, done.stderr
+        with np.load(file) as arrays:
+            for key in arrays.files:
+                case, _, name = key.partition(":")
+                found.setdefault(case, {})[name] = arrays[key]
     return found
 
 
-def compute(backend: str, file: Path) -> None:
-    """Let a process of its own compute all cases."""
-    unfinished = file.with_suffix(".part.npz")
-    result = subprocess.run(
-        [sys.executable, "-m", "support.backends", str(unfinished)],
-        cwd=Path(__file__).parents[1],
-        env=os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    if result.returncode:
-        np.savez(unfinished, **{f"{case}:{ERROR}": result.stderr[-2_000:] for case in cases()})
-    unfinished.rename(file)
-
-
-def _wait(file: Path) -> None:
-    """Wait for another process of the session to compute the cases."""
-    end = time.monotonic() + PATIENCE
-    while not file.exists():
-        assert time.monotonic() < end, f"no {file.name} after {PATIENCE} s"
-        time.sleep(0.2)
-
-
-def main(file: str, *names: str) -> None:
+def main(file: str) -> None:
     import keras
 
     arrays: dict[str, Any] = {}
     for name, case in cases().items():
-        if names and name not in names:
-            continue
         try:
             arrays |= {f"{name}:{key}": value for key, value in case(keras).items()}
         except Exception as error:  # noqa: BLE001  (a case that fails must not end the others)
             arrays[f"{name}:{ERROR}"] = f"{type(error).__name__}: {error}"
     np.savez(file, **arrays)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
