@@ -265,8 +265,8 @@ def test_wrong_arguments_are_named(name, wrong, message, small):
         (["test:0", "black.png"], "name either files, or images of the data"),
         (["test:0", "train:0"], "images of one part of the data at a time"),
         (["five.npy"], "five.npy[0]: an image of 8x8x5 does not fit an input of 8x8x1"),
-        (["deep.npy"], "say with `--white` what white is there"),
-        (["nan.npy"], "it holds infinity or no number"),
+        (["deep.npy"], "give the value of white with `--white`"),
+        (["nan.npy"], "it has pixels that are infinite or NaN"),
         (["black.png", "--white", "3"], "`--white` is for arrays"),
         (["black.png", "--data", "digits"], "`--data` is for images of a part"),
         (["test:0", "--data", "nosuch"], "there is no such source, folder or file"),
@@ -351,7 +351,7 @@ def test_a_run_whose_images_are_gone_or_have_changed_says_so(tmp_path, monkeypat
     assert (found / "index.html").exists()
     assert len(explain.invariance(run, by=["translation", "noise"], steps=1)) == 3
     with pytest.raises(
-        UsageError, match="it says what white is, which those that were trained on do not"
+        UsageError, match="it states which value is white, and the training images do not"
     ):
         explain.saliency(run, [grey("a.png", np.zeros((8, 8)))])
     np.savez("data.npz", x=pixels + 1, y=np.arange(60) % 3)

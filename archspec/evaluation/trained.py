@@ -327,6 +327,11 @@ def of_model(
     # TensorFlow takes five networks that each trace a function for one that is traced five times.
     logging.getLogger("tensorflow").addFilter(_is_not_of_tracing)
     shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or ()]
+    if not shapes:
+        raise UsageError(
+            f"{trained.name} is a {type(model).__name__} that declares no input; "
+            "use a functional or Sequential model"
+        )
     if len(shapes) != 1 or not shapes[0] or None in shapes[0]:
         raise UsageError(f"{trained.name} takes {shapes}, not single images of a fixed shape")
     outputs = model.outputs

@@ -86,8 +86,7 @@ class Hosts:
             return
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         self._connect(jax)
-        with stdout_held_back():
-            self._gather(0)
+        self._gather(0)
 
     def _connect(self, jax: Any) -> None:
         """Initialize JAX in a thread: it blocks Ctrl-C, and ends a process whose wait times out."""
@@ -158,7 +157,8 @@ class Hosts:
         import numpy as np  # noqa: PLC0415
         from jax.experimental import multihost_utils  # noqa: PLC0415  (loaded already, by Keras)
 
-        return multihost_utils.process_allgather(np.array(value, np.int32))
+        with stdout_held_back():  # devices connect anew for values of another shape
+            return multihost_utils.process_allgather(np.array(value, np.int32))
 
 
 def as_hosts(hosts: Any) -> Hosts:
