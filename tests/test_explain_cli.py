@@ -355,7 +355,7 @@ def test_a_run_whose_images_are_gone_or_have_changed_says_so(tmp_path, monkeypat
     ):
         explain.saliency(run, [grey("a.png", np.zeros((8, 8)))])
     np.savez("data.npz", x=pixels + 1, y=np.arange(60) % 3)
-    with pytest.raises(UsageError, match="is not what it was"):
+    with pytest.raises(UsageError, match="has changed since run was trained on it"):
         explain.saliency(run, "test:0")
     (tmp_path / "data.npz").unlink()
     with pytest.raises(UsageError, match=r"data\.npz"):
