@@ -1,4 +1,4 @@
-"""What a trained network sees: filters, maps, attributions, and images that fool it.
+"""Methods that show what a trained network sees, from its filters to images that fool it.
 
     gallery = archspec.explain.saliency("runs/digits", "test:0-3")
     gallery.save("saliency")                  # index.html, PNGs, raw values, explain.json

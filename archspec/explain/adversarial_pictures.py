@@ -1,4 +1,4 @@
-"""What `fool` shows: images, what was changed, the network's answers, and a curve over epsilon."""
+"""Pictures of `fool`: images, what was changed, the network's answers, and a curve over epsilon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `embed` shows: images with their neighbours, and all images on a plane by PCA or t-SNE."""
+"""Pictures of `embed`: images with their neighbours, and all images on a plane by PCA or t-SNE."""
 
 from __future__ import annotations
 
