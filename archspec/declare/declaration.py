@@ -23,6 +23,7 @@ from typing import (
 
 from archspec.declare.metadata import Factory, Key, made_by
 from archspec.declare.readers import UNSURE, Reader, may_mix, reader
+from archspec.errors import Portable
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -72,7 +73,7 @@ class Field:
         return self.type, pydantic.Field(**options)
 
 
-class DeclarationError(ValueError):
+class DeclarationError(Portable, ValueError):
     """Values that a declaration does not take."""
 
     def __init__(self, message: str, errors: list[Any]) -> None:

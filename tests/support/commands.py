@@ -99,11 +99,13 @@ class Forked:
 def _warm(backend: str) -> socket.socket:
     """Start the warm process of a backend; it ends with this one."""
     ours, theirs = socket.socketpair()
+    from archspec.keras_model.starting import SETTINGS
+
     with theirs:
         process = subprocess.Popen(
             [sys.executable, "-m", "support.commands", str(theirs.fileno())],
             cwd=Path(__file__).parents[1],
-            env=os.environ | {"KERAS_BACKEND": backend},
+            env=os.environ | SETTINGS | {"KERAS_BACKEND": backend},
             pass_fds=[theirs.fileno()],
         )
     atexit.register(process.wait)
