@@ -379,7 +379,6 @@ def python(code: str, *arguments: object) -> str:
     "imports",
     [
         "import archspec.layers, keras",
-        "import keras, archspec.layers",
         "import archspec, keras; archspec.build('lenet5')",
     ],
 )

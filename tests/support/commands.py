@@ -31,6 +31,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
 
+from archspec.keras_model.starting import SETTINGS
+
 LONG = 600
 """Seconds after which a test has failed; nothing takes as long where all is well."""
 
@@ -95,17 +97,20 @@ class Forked:
             os.kill(self.pid, number)
 
 
+def _inherited() -> dict[str, str]:
+    """Return this process's environment as it was before an engine was imported."""
+    return {name: value for name, value in os.environ.items() if name not in SETTINGS}
+
+
 @cache
 def _warm(backend: str) -> socket.socket:
     """Start the warm process of a backend; it ends with this one."""
     ours, theirs = socket.socketpair()
-    from archspec.keras_model.starting import SETTINGS
-
     with theirs:
         process = subprocess.Popen(
             [sys.executable, "-m", "support.commands", str(theirs.fileno())],
             cwd=Path(__file__).parents[1],
-            env=os.environ | SETTINGS | {"KERAS_BACKEND": backend},
+            env=_inherited() | {"KERAS_BACKEND": backend},
             pass_fds=[theirs.fileno()],
         )
     atexit.register(process.wait)
@@ -126,15 +131,12 @@ def start(
     It has Keras's backend `engine` imported, or none. Environment variables are beside this
     process's; one that is "" is not set.
     """
-    from archspec.keras_model.starting import SETTINGS
-
-    inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     chosen = {"KERAS_BACKEND": engine, **SETTINGS} if engine else {}
     task = {
         "arguments": [str(argument) for argument in arguments],
         "code": code,
         "cwd": str(cwd or Path.cwd()),
-        "environment": {n: v for n, v in (inherited | chosen | environment).items() if v},
+        "environment": {n: v for n, v in (_inherited() | chosen | environment).items() if v},
     }
     files = streams or [tempfile.TemporaryFile("w+") for _ in range(2)]  # noqa: SIM115
     return Forked(_warm(engine), task, files)
