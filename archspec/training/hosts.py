@@ -86,7 +86,8 @@ class Hosts:
             return
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         self._connect(jax)
-        self._gather(0)
+        with stdout_held_back():
+            self._gather(0)
 
     def _connect(self, jax: Any) -> None:
         """Initialize JAX in a thread: it blocks Ctrl-C, and ends a process whose wait times out."""
@@ -154,11 +155,23 @@ class Hosts:
         """Return the value of each host, by its index."""
         if self.count == 1:
             return [value]
+        import jax  # noqa: PLC0415  (loaded already, by Keras)
         import numpy as np  # noqa: PLC0415
-        from jax.experimental import multihost_utils  # noqa: PLC0415  (loaded already, by Keras)
 
-        with stdout_held_back():  # devices connect anew for values of another shape
-            return multihost_utils.process_allgather(np.array(value, np.int32))
+        devices = np.array(jax.devices()).reshape(self.count, -1)
+        mesh = jax.sharding.Mesh(devices, ("hosts", "devices"))
+        by_host, everywhere = (
+            jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
+            for axes in (("hosts",), ())
+        )
+        own = jax.make_array_from_process_local_data(by_host, np.array([value], np.int32))
+        # multihost_utils.process_allgather waits for the host's first device alone; the others
+        # would still connect, and gloo report it, when standard output is no longer held back.
+        return np.asarray(jax.block_until_ready(jax.jit(_same, out_shardings=everywhere)(own)))
+
+
+def _same(array: Any) -> Any:
+    return array
 
 
 def as_hosts(hosts: Any) -> Hosts:
