@@ -10,8 +10,9 @@ Where declarations stand (here, in `ops`, `blocks`, `graph.graph`, `spec.documen
 import ast
 import inspect
 import json
-import textwrap
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import pairwise
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_origin
@@ -285,20 +286,37 @@ def field_docs(cls: "type[Declaration | BaseModel]") -> dict[str, str]:
     """
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        if base is object or base.__module__.startswith("pydantic."):
+        if base.__module__.partition(".")[0] in ("builtins", "pydantic"):
             continue
         try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
-        except (OSError, TypeError, SyntaxError):
+            source = inspect.getsource(sys.modules[base.__module__])
+        except (KeyError, OSError, TypeError):
             continue
-        body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-        for statement, following in pairwise(body):
-            if (
-                isinstance(statement, ast.AnnAssign)
-                and isinstance(statement.target, ast.Name)
-                and isinstance(following, ast.Expr)
-                and isinstance(following.value, ast.Constant)
-                and isinstance(following.value.value, str)
-            ):
-                docs[statement.target.id] = inspect.cleandoc(following.value.value)
+        docs.update(_docs_by_class(source).get(base.__qualname__, {}))
     return {name: docs[name] for name in cls.model_fields if name in docs}
+
+
+@lru_cache(maxsize=256)
+def _docs_by_class(source: str) -> dict[str, dict[str, str]]:
+    """Return the docstrings of fields of every class in a module, parsed once for all of them."""
+    try:
+        inside: list[tuple[str, ast.AST]] = [("", ast.parse(source))]
+    except SyntaxError:
+        return {}
+    docs: dict[str, dict[str, str]] = {}
+    for prefix, outer in inside:
+        body = getattr(outer, "body", [])
+        for each in body:
+            if isinstance(each, ast.ClassDef | ast.FunctionDef):
+                scope = "" if isinstance(each, ast.ClassDef) else "<locals>."
+                inside.append((f"{prefix}{each.name}.{scope}", each))
+        docs[prefix.removesuffix(".")] = {
+            statement.target.id: inspect.cleandoc(following.value.value)
+            for statement, following in pairwise(body)
+            if isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and isinstance(following, ast.Expr)
+            and isinstance(following.value, ast.Constant)
+            and isinstance(following.value.value, str)
+        }
+    return docs
