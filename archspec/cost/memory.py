@@ -10,7 +10,6 @@ than whether it may overwrite its input, and whether the backward pass comes to 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -153,18 +152,18 @@ def _needs(costs: Layer | Expansion, overwritable: bool, reached: bool) -> Needs
         overwritable: Whether nothing but one reader of the (first) input needs its memory.
         reached: Whether the backward pass comes to an input.
     """
-    if isinstance(costs, Layer):
-        return _layer_needs(costs, overwritable, reached)
     around = overwritable, reached
     needs: Needs | None = costs.measured.get(around)
     if needs is None:
-        output = costs.size - 1
-        needs = _needs_in_sequence(costs.pieces, costs.size, _INPUT, (output,), *around)
+        if isinstance(costs, Layer):
+            needs = _layer_needs(costs, *around)
+        else:
+            output = costs.size - 1
+            needs = _needs_in_sequence(costs.pieces, costs.size, _INPUT, (output,), *around)
         costs.measured[around] = needs
     return needs
 
 
-@lru_cache(maxsize=16_384)
 def _layer_needs(layer: Layer, overwritable: bool, reached: bool) -> Needs:
     op, size = layer.op, layer.output.size
     reached = reached or layer.trainable > 0

@@ -66,6 +66,8 @@ class Layer:
     """1 for a layer that owns a kernel, which is what the 16 of VGG-16 counts; else 0."""
     saved: Saved
     reach: Reach | None
+    measured: dict[Hashable, Any] = field(default_factory=dict)
+    """Results of `cost/` that are the same wherever the layer is used."""
 
     # What an `Expansion` counts: how often an input is read, and characters of paths inside.
     reads: ClassVar[int] = 1
@@ -83,7 +85,7 @@ class Layer:
         )
 
     def __hash__(self) -> int:
-        return hash((self.op, self.output))
+        return hash((self.op, self.inputs))
 
 
 @lru_cache(maxsize=16_384)
