@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from archspec.explain.gallery import Gallery as Gallery
     from archspec.explanation import Explanation as Explanation
     from archspec.explanation import show as show
+    from archspec.figure import Figure as Figure
+    from archspec.figure import draw as draw
     from archspec.graph.graph import Graph as Graph
     from archspec.inventory import Kinds as Kinds
     from archspec.inventory import Networks as Networks
@@ -90,6 +92,8 @@ _HOMES = {
     "verify": "archspec.keras_model.verify",
     "Explanation": "archspec.explanation",
     "show": "archspec.explanation",
+    "Figure": "archspec.figure",
+    "draw": "archspec.figure",
     "Graph": "archspec.graph.graph",
     "Kinds": "archspec.inventory",
     "Networks": "archspec.inventory",

@@ -14,7 +14,7 @@ import archspec
 from archspec import explain
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Specs and what they cost": ("load", "report", "compare", "diff", "check"),
+    "Specs and what they cost": ("load", "report", "draw", "compare", "diff", "check"),
     "Keras models": ("build", "verify", "weights.copy", "load_model", "export", "probe"),
     "Training": ("fit", "resume", "find_lr", "compare_runs"),
     "Trained networks": ("evaluate", "predict"),

@@ -31,6 +31,7 @@ ROOMS = (
     "data",
     "recipe",
     "cost",
+    "figure",
     "runs",
     "evaluation",
     "training",

@@ -147,7 +147,7 @@ class Report(Displayed):
         """
         check_rows(depth, ops=ops)
         nodes = len(self.graph.nodes)
-        return tuple(map(self._row, self._parts(0, nodes, depth, ops=ops)))
+        return tuple(map(self.row, self._parts(0, nodes, depth, ops=ops)))
 
     def _parts(self, start: int, stop: int, depth: int | None, *, ops: bool) -> Iterator[RowItem]:
         """Yield the items that show the nodes from `start` to `stop`."""
@@ -170,7 +170,8 @@ class Report(Displayed):
     def _scope_starts(self) -> list[int]:
         return [scope.start for scope in self.graph.scopes]
 
-    def _row(self, part: RowItem) -> Row:
+    def row(self, part: RowItem) -> Row:
+        """Return what a layer, or all layers of a block or a group, cost together."""
         if isinstance(part, Scope):
             start, stop, kind, label = part.start, part.stop, part.kind, self._label(part)
         else:
@@ -268,7 +269,7 @@ class Report(Displayed):
 
     def _layer_dict(self, node: Node) -> dict[str, Any]:
         return {
-            **_row_dict(self._row(node)),
+            **_row_dict(self.row(node)),
             "inputs": [self.graph.nodes[index].name for index in node.inputs],
             "arguments": node.op.model_dump(mode="json"),
             "weights": [

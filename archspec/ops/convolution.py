@@ -16,6 +16,8 @@ from archspec.ops.windows import Slide, Windowed, by_rank, padded
 class _Kernel(Windowed, Weighted):
     """A family: a kernel slides over the input, which its gradient needs."""
 
+    family = "convolution"
+
     extent_field = "kernel"
 
     kernel: Window
@@ -258,6 +260,8 @@ class LocalConv(_Kernel, kind="local_conv", main="filters"):
 
 class FullyConnected(Weighted, kind="fully_connected", main="units"):
     """Every output sees every input, a vector; `fc` is the block with an activation."""
+
+    family = "fully_connected"
 
     units: Count
     """Number of outputs."""

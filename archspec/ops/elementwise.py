@@ -13,6 +13,8 @@ _NOT_MONOTONE = frozenset({"gelu", "silu", "swish", "mish", "hard_swish"})
 class Activate(Elementwise, kind="activation", main="function"):
     """An elementwise function. ReLU: Nair & Hinton 2010; Krizhevsky et al. 2012, section 3.1."""
 
+    family = "activation"
+
     function: Activation
     """The function, by its usual name."""
 
@@ -34,6 +36,8 @@ class Activate(Elementwise, kind="activation", main="function"):
 
 class Softmax(Elementwise, kind="softmax"):
     """Softmax over the channels: exponentials that sum to one."""
+
+    family = "activation"
 
     def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
         return Work(0, 3 * y.size)

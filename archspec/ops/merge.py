@@ -10,6 +10,8 @@ from archspec.ops.shape import Shape
 class Merge(Op):
     """A family: takes two inputs or more, named by the step or gathered by `branches`."""
 
+    family = "merge"
+
     def output_shape(self, *inputs: Shape) -> Shape:
         first, *others = inputs
         for other in others:

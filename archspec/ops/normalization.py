@@ -11,6 +11,8 @@ from archspec.ops.shape import Shape
 class _Normalization(Elementwise, Weighted):
     """A family: statistics, then a learned factor and offset for each channel."""
 
+    family = "normalization"
+
     epsilon: Positive = 1e-3
     """Added to the variance."""
     scale: bool = True
@@ -101,6 +103,8 @@ class LocalResponseNorm(Elementwise, kind="lrn", main="size"):
     y = x / (k + alpha' * sum of squares over `size` channels) ** beta, where alpha' is alpha
     divided by the size (`divide`: Caffe, torch) or alpha itself (the paper, TensorFlow).
     """
+
+    family = "normalization"
 
     in_place = False
 

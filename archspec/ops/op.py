@@ -67,6 +67,9 @@ class Op(Element):
     view: ClassVar[bool] = False
     """Whether the output is the input's memory under another shape."""
 
+    family: ClassVar[str] = "other"
+    """Purpose in a word, by which figures colour it."""
+
     @property
     def frozen(self) -> bool:
         """Whether training leaves all its weights as they are."""

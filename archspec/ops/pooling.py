@@ -13,6 +13,8 @@ from archspec.ops.windows import Windowed, by_rank, padded
 class _Pool(Windowed):
     """A family: each window of a channel becomes one value."""
 
+    family = "pooling"
+
     extent_field = "size"
 
     size: Window
@@ -133,6 +135,8 @@ class L2Pool(_Pool, kind="l2_pool", main="size"):
 
 class _GlobalPool(Op):
     """A family: the whole plane of a channel becomes one value."""
+
+    family = "pooling"
 
     keep_axes: bool = False
     """Keep the spatial axes, each of extent 1, instead of giving a vector."""

@@ -103,7 +103,7 @@ def _table(
 ) -> PrintedTable:
     columns = _choose(names, report)
     rows = [
-        [_value(column.name, row, report) for column in columns]
+        [value(column.name, row, report) for column in columns]
         for row in report.rows(depth, ops=ops)
     ]
     totals = [_total(column.name, report) for column in columns]
@@ -125,7 +125,8 @@ def _choose(names: Sequence[str] | None, report: Report) -> list[Column]:
     return [known[name] for name in names]
 
 
-def _value(name: str, row: Row, report: Report) -> Any:
+def value(name: str, row: Row, report: Report) -> Any:
+    """Return the value of a row in the column of this name."""
     match name:
         case "layer":
             return row.path

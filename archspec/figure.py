@@ -1,0 +1,114 @@
+"""Figures of networks: what is drawn, without how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+from archspec import arguments
+from archspec.cost.report import Report, check_rows, report
+from archspec.display import Displayed, renderer
+from archspec.spec.document import Spec
+
+STYLES: Final = ("graph", "maps", "table")
+"""Styles of figures: nested blocks; feature maps to scale; a table of stages."""
+
+MEASURES: Final = ("params", "macs", "other_ops", "memory", "field")
+"""Columns of the table that a figure can show."""
+
+
+@dataclass(frozen=True, repr=False)
+class Figure(Displayed):
+    """A figure of a network. A notebook shows it; `save` writes it to a file."""
+
+    RENDERER = "figure.writing"
+
+    report: Report
+    style: str = "graph"
+    depth: int | None = None
+    """Levels of blocks that are opened; all if None."""
+    ops: bool = False
+    """Whether layers such as `conv` are opened into their primitive ops."""
+    repeats: bool = False
+    """Whether every repeat of a block is drawn; else the first, with how often there is one."""
+    show: tuple[str, ...] = ()
+    """Figures that every box shows, of `MEASURES`."""
+    bar: str | None = None
+    """The figure that every box shows as a bar."""
+    color: str = "kind"
+    """The property that colours a box: `kind`, or a figure."""
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the figure to a file, in the format of its suffix."""
+        return Path(renderer(self.RENDERER).write(self, Path(path)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data: its settings, and every mark with its place in points."""
+        return dict(renderer(self.RENDERER).as_data(self))
+
+    def _repr_svg_(self) -> str:
+        return str(renderer(self.RENDERER).as_svg(self))
+
+    def __repr__(self) -> str:
+        """Return one line, as a figure may be in a list."""
+        return f"<Figure of {self.report.name}: {self.style}>"
+
+
+def draw(
+    spec: Spec | str | PathLike[str],
+    *,
+    style: str = "graph",
+    depth: int | None = None,
+    ops: bool = False,
+    repeats: bool = False,
+    show: Iterable[str] | str = (),
+    bar: str | None = None,
+    color: str = "kind",
+    batch: int | None = None,
+    dtype: str | None = None,
+    optimizer: str | Mapping[str, Any] | None = None,
+    inference: bool = False,
+) -> Figure:
+    """Return a figure of a network.
+
+    Args:
+        spec: A spec, or a path or a name as `load` takes them.
+        style: `"graph"` for nested blocks, `"maps"` for feature maps as boxes to scale, `"table"`
+            for the table of stages as papers print it.
+        depth: Levels of blocks that are opened. Default: all.
+        ops: Whether layers such as `conv` are opened into their primitive ops.
+        repeats: Whether every repeat of a block is drawn, rather than the first with its number.
+        show: Figures that every box shows: `"params"`, `"macs"`, `"other_ops"`, `"memory"`,
+            `"field"`.
+        bar: One of them that every box shows as a bar.
+        color: What colours the boxes: `"kind"`, or one of those figures.
+        batch: As for `report`; so are `dtype`, `optimizer` and `inference`.
+        dtype: See `batch`.
+        optimizer: See `batch`.
+        inference: See `batch`.
+
+    Returns:
+        A figure: a notebook shows it, and `save` writes it as .svg, .pdf, .png, .html or .tex.
+
+    Raises:
+        SpecError: The spec has mistakes.
+        UsageError: An argument is wrong, or there are more than 5,000 boxes.
+
+    Example:
+        >>> archspec.draw("lenet5", depth=1)
+        <Figure of lenet5: graph>
+    """
+    arguments.one_of("style", style, STYLES)
+    check_rows(depth, ops=ops)
+    arguments.flag("repeats", repeats)
+    shown = arguments.names("show", show) if show else ()
+    for name in shown:
+        arguments.one_of("show", name, MEASURES)
+    if bar is not None:
+        arguments.one_of("bar", bar, MEASURES)
+    arguments.one_of("color", color, ("kind", *MEASURES))
+    costs = report(spec, batch=batch, dtype=dtype, optimizer=optimizer, inference=inference)
+    return Figure(costs, style, depth, ops, repeats, shown, bar, color)

@@ -1,0 +1,66 @@
+"""A figure in every format: SVG, and files by their suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.errors import UsageError
+from archspec.render.figure import network
+from archspec.render.figure.drawing import Drawing, Group, Mark
+from archspec.render.figure.svg import svg
+
+if TYPE_CHECKING:
+    from archspec.figure import Figure
+
+STYLES: Final[dict[str, Callable[[Figure], Drawing]]] = {"graph": network.drawing}
+
+
+def text(figure: Figure) -> str:
+    """Return a line that says what is drawn."""
+    return f"{figure!r}\n"
+
+
+def markdown(figure: Figure) -> str:
+    """Return the figure as SVG, which Markdown takes as it is."""
+    return as_svg(figure)
+
+
+def as_data(figure: Figure) -> dict[str, Any]:
+    """Return plain data: the figure's settings, and its marks."""
+    drawn = drawing(figure)
+    return {
+        "name": figure.report.name,
+        "style": figure.style,
+        "depth": figure.depth,
+        "width": drawn.width,
+        "height": drawn.height,
+        "marks": [_mark(mark) for mark in drawn.marks],
+    }
+
+
+def _mark(mark: Mark) -> dict[str, Any]:
+    kind = type(mark).__name__.lower()
+    if isinstance(mark, Group):
+        inside = [_mark(each) for each in mark.marks]
+        return {"mark": kind, "path": mark.path, "title": mark.title, "marks": inside}
+    return {"mark": kind, **mark._asdict()}
+
+
+def as_svg(figure: Figure) -> str:
+    """Return a figure as an SVG document."""
+    return svg(drawing(figure))
+
+
+def drawing(figure: Figure) -> Drawing:
+    """Return the marks of a figure, in its style."""
+    return STYLES[figure.style](figure)
+
+
+def write(figure: Figure, path: Path) -> Path:
+    """Write a figure to a file in the format of its suffix."""
+    if path.suffix != ".svg":
+        raise UsageError(f"{path}: the suffix says what to write: .svg")
+    path.write_text(as_svg(figure), encoding="utf-8", newline="\n")
+    return path

@@ -1,0 +1,95 @@
+"""`archspec draw`: a network as a figure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from .options import Option, format_option, load_spec, memory_options, rows_options, spec_options
+from .output import as_json, check_outputs, echo
+
+STYLES = ("graph", "maps", "table")
+MEASURES = ("params", "macs", "other_ops", "memory", "field")
+
+
+@click.command(name="draw")
+@spec_options
+@click.option(
+    "--style",
+    type=click.Choice(STYLES),
+    default=STYLES[0],
+    metavar="STYLE",
+    help=f"{', '.join(STYLES)}.  [{STYLES[0]}]",
+)
+@rows_options
+@click.option("--repeats", is_flag=True, help="Draw every repeat of a block, not the first alone.")
+@click.option("--show", metavar="A,B,..", help=f"Figures in each box: {', '.join(MEASURES)}.")
+@click.option("--bar", metavar="NAME", help="A figure that each box shows as a bar.")
+@click.option("--color", metavar="NAME", help="What colours boxes: a figure.  [kind]")
+@memory_options
+@click.option("--inference", is_flag=True, help="Leave out the heads, which only help to train.")
+@format_option("svg", "json")
+@click.option(
+    "-o",
+    "--out",
+    "outputs",
+    cls=Option,
+    aliases={"--output": None},
+    multiple=True,
+    metavar="FILE",
+    help="Write .svg. May be given several times.  [SVG to standard output]",
+)
+def command(
+    spec: str,
+    variant: str | None,
+    settings: dict[str, Any],
+    style: str,
+    depth: int | None,
+    ops: bool,
+    repeats: bool,
+    show: str | None,
+    bar: str | None,
+    color: str | None,
+    batch: int | None,
+    dtype: str | None,
+    optimizer: Any,
+    inference: bool,
+    form: str,
+    outputs: tuple[str, ...],
+) -> None:
+    """Draw a network: blocks, feature maps, or the table of a paper.
+
+    SPEC is a file, a network that comes with archspec (vgg), or a variant of one (vgg16).
+
+    \b
+    archspec draw inception_bottleneck -o inception.svg
+    archspec draw resnet34 --depth 2 --color macs -o resnet34.svg
+    archspec draw squeezenet --show params,macs --bar params -o squeezenet.svg
+    """
+    from archspec.display import renderer
+    from archspec.figure import draw
+
+    check_outputs(outputs, (".svg",))
+    loaded = replace(load_spec(spec, variant, settings), inference=inference)
+    figure = draw(
+        loaded,
+        style=style,
+        depth=depth,
+        ops=ops,
+        repeats=repeats,
+        show=[name.strip() for name in show.split(",")] if show else (),
+        bar=bar,
+        color=color or "kind",
+        batch=batch,
+        dtype=dtype,
+        optimizer=optimizer,
+        inference=inference,
+    )
+    if not outputs:
+        svg = form == "svg"
+        echo(renderer(figure.RENDERER).as_svg(figure) if svg else as_json(figure.to_dict()))
+    for path in outputs:
+        figure.save(path)
+        echo(f"wrote {path}", err=True)
