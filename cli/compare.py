@@ -33,7 +33,7 @@ BY = ("recipe", "network", "run")
     name="compare",
     short_help="Show networks side by side, or where two of them differ; or trainings.",
 )
-@click.argument("specs", nargs=-1, required=True, type=NetworkName(), metavar="SPEC...")
+@click.argument("specs", nargs=-1, type=NetworkName(), metavar="SPEC...")
 @click.option("--runs", is_flag=True, help="Compare the trainings in the folders of runs; no SPEC.")
 @click.option(
     "--curves",
@@ -84,6 +84,9 @@ def command(
     archspec compare --diff resnet50 resnet50_keras
     archspec compare --runs runs/lenet5-* runs/mine-1 -o curves.svg --curves loss,error
     """
+    if not specs:
+        what = "RUN...': folders of runs" if runs else "SPEC...': specs, or names of networks"
+        raise click.UsageError(f"Missing argument '{what}.")
     from archspec.cost.compare import Comparison
     from archspec.cost.difference import Difference
 

@@ -74,7 +74,10 @@ def _option(code: str, command: click.Command | None) -> str | None:
     name, value = match[1], "" if match[2] == "..." else _word(match[2])
     options = _options(command)
     option = options.get(name.replace(".", "_"))
-    if option is not None:
+    if isinstance(option, click.Argument):
+        name = option.human_readable_name.strip("[].")
+        return f"{name} {shlex.quote(value)}"
+    if isinstance(option, click.Option):
         flag = option.opts[-1]
         return flag if option.is_flag or not value else f"{flag} {shlex.quote(value)}"
     if "train" in options:
@@ -82,10 +85,9 @@ def _option(code: str, command: click.Command | None) -> str | None:
     return None
 
 
-def _options(command: click.Command | None) -> dict[str, click.Option]:
-    """Return the options of a command, by the name of the argument that each one gives."""
-    params = command.params if command is not None else []
-    return {str(each.name): each for each in params if isinstance(each, click.Option)}
+def _options(command: click.Command | None) -> dict[str, click.Parameter]:
+    """Return a command's options and arguments, by the name of the argument that each one gives."""
+    return {str(each.name): each for each in command.params} if command is not None else {}
 
 
 def _command(code: str) -> str | None:

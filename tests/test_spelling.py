@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import archspec
 from archspec.cli import COMMANDS, main, spelling
@@ -121,3 +122,14 @@ def test_options_have_the_names_of_arguments(name: str, function: str) -> None:
 
 def test_every_command_is_a_command() -> None:
     assert all(command(name).name == name for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", ["build", "check", "evaluate"])
+def test_an_argument_without_a_name_has_its_place_in_the_usage(name: str) -> None:
+    result = CliRunner().invoke(main, [name, ""])
+    word = "RUN" if name == "evaluate" else "SPEC"
+    assert result.output == f"error: `{word} ''` must be a path or a name\n"
+
+
+def test_folders_of_runs_that_are_missing_are_not_called_specs() -> None:
+    assert "Missing argument 'RUN...'" in CliRunner().invoke(main, ["compare", "--runs"]).output
