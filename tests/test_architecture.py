@@ -42,6 +42,8 @@ ROOMS = (
     "inventory",
     "explanation",
     "json_schema",
+    "assist",
+    "serve",
     "cli",
     "__main__",
 )

@@ -1,0 +1,1 @@
+"""Servers: a language server for editors, a live page for browsers."""
