@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -77,18 +77,28 @@ def outline(
         UsageError: There are more than `MOST_BOXES`.
 
     """
+    root = opened(report, depth, ops=ops)
+    if not repeats:
+        fold_repeats(report, root)
+    check_count(root, call("draw", ..., depth=1))
+    return root
+
+
+def opened(report: Report, depth: int | None = None, *, ops: bool = False) -> Box:
+    """Return the boxes of a network, each repeat by itself, however many there are."""
     graph = report.graph
     whole = Scope(graph.name, "layers", "", 0, len(graph.nodes))
     scopes = (scope for scope in graph.scopes if scope.start < scope.stop)
     root = Box(None, 0, len(graph.nodes), report.row(whole))
     root.boxes = _Opening(report, deque(scopes), ops=ops).boxes(0, len(graph.nodes), depth)
-    if not repeats:
-        _fold_repeats(report, root)
+    return root
+
+
+def check_count(root: Box, hint: str) -> None:
+    """Raise `UsageError` for more than `MOST_BOXES`; the hint is a call that folds blocks."""
     count = sum(1 for _ in root.walk()) - 1
     if count > MOST_BOXES:
-        hint = call("draw", ..., depth=1)
         raise UsageError(f"{count:,} boxes are too many for a figure; {hint} folds blocks")
-    return root
 
 
 class _Opening:
@@ -120,14 +130,24 @@ class _Opening:
         return boxes
 
 
-def _fold_repeats(report: Report, box: Box) -> None:
-    """Let the first of several equal blocks that follow each other stand for all of them."""
+def fold_repeats(
+    report: Report, box: Box, beside: Callable[[Box], Hashable] = lambda _: None
+) -> None:
+    """Let the first of several equal blocks that follow each other stand for all of them.
+
+    Args:
+        report: The network.
+        box: The box in which blocks are folded, at any depth.
+        beside: Further property in which the blocks must be equal.
+    """
     kept: list[Box] = []
     last: tuple[object, ...] | None = None
     for inner in box.boxes:
         item = inner.item
         folds = isinstance(item, Scope) and not item.row
         structure = _structure(report.graph, inner) if folds else None
+        if structure is not None:
+            structure = (*structure, beside(inner))
         if structure is not None and structure == last:
             kept[-1].times += 1
         else:
@@ -138,7 +158,7 @@ def _fold_repeats(report: Report, box: Box) -> None:
         if inner.times > 1 and isinstance(inner.item, Scope):
             together = report.row(inner.item._replace(stop=inner.end))
             inner.row = together._replace(label=inner.row.label)
-        _fold_repeats(report, inner)
+        fold_repeats(report, inner, beside)
 
 
 def _structure(graph: Graph, box: Box) -> tuple[object, ...] | None:
