@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -11,13 +11,18 @@ from typing import Any, Final
 from archspec import arguments
 from archspec.cost.report import Report, check_rows, report
 from archspec.display import Displayed, renderer
+from archspec.errors import UsageError
 from archspec.spec.document import Spec
+from archspec.spec.loading import as_networks, as_spec
 
 STYLES: Final = ("graph", "maps", "table")
 """Styles of figures: nested blocks; feature maps to scale; a table of stages."""
 
 MEASURES: Final = ("params", "macs", "other_ops", "memory", "field")
 """Columns of the table that a figure can show."""
+
+MANY: Final = 5
+"""Number of networks from which a figure's name no longer lists them."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,7 +31,8 @@ class Figure(Displayed):
 
     RENDERER = "figure.writing"
 
-    report: Report
+    reports: tuple[Report, ...]
+    """Networks that it shows, with their costs."""
     style: str = "graph"
     depth: int | None = None
     """Levels of blocks that are opened; all if None."""
@@ -41,6 +47,17 @@ class Figure(Displayed):
     color: str = "kind"
     """The property that colours a box: `kind`, or a figure."""
 
+    @property
+    def report(self) -> Report:
+        """The first network."""
+        return self.reports[0]
+
+    @property
+    def name(self) -> str:
+        """Names of the networks; of many, the first and the last."""
+        names = [report.name for report in self.reports]
+        return ", ".join(names) if len(names) < MANY else f"{names[0]} to {names[-1]}"
+
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the figure to a file, in the format of its suffix."""
         return Path(renderer(self.RENDERER).write(self, Path(path)))
@@ -54,12 +71,11 @@ class Figure(Displayed):
 
     def __repr__(self) -> str:
         """Return one line, as a figure may be in a list."""
-        return f"<Figure of {self.report.name}: {self.style}>"
+        return f"<Figure of {self.name}: {self.style}>"
 
 
 def draw(
-    spec: Spec | str | PathLike[str],
-    *,
+    *specs: Spec | str | PathLike[str],
     style: str = "graph",
     depth: int | None = None,
     ops: bool = False,
@@ -72,10 +88,11 @@ def draw(
     optimizer: str | Mapping[str, Any] | None = None,
     inference: bool = False,
 ) -> Figure:
-    """Return a figure of a network.
+    """Return a figure of a network, or a table of several.
 
     Args:
-        spec: A spec, or a path or a name as `load` takes them.
+        specs: A spec, or a path or a name as `load` takes them. The style `"table"` takes several,
+            each a column, and a family means all its variants.
         style: `"graph"` for nested blocks, `"maps"` for feature maps as boxes to scale, `"table"`
             for the table of stages as papers print it.
         depth: Levels of blocks that are opened. Default: all.
@@ -110,5 +127,21 @@ def draw(
     if bar is not None:
         arguments.one_of("bar", bar, MEASURES)
     arguments.one_of("color", color, ("kind", *MEASURES))
-    costs = report(spec, batch=batch, dtype=dtype, optimizer=optimizer, inference=inference)
-    return Figure(costs, style, depth, ops, repeats, shown, bar, color)
+    reports = tuple(
+        report(spec, batch=batch, dtype=dtype, optimizer=optimizer)
+        for spec in _networks(specs, style, inference=inference)
+    )
+    return Figure(reports, style, depth, ops, repeats, shown, bar, color)
+
+
+def _networks(
+    specs: tuple[Spec | str | PathLike[str], ...], style: str, *, inference: bool
+) -> Iterator[Spec]:
+    if not specs:
+        raise UsageError("there is nothing to draw; give a spec, a path or a name")
+    if style == "table":
+        yield from as_networks(specs, inference=inference)
+    elif len(specs) == 1:
+        yield as_spec(specs[0], inference=inference)
+    else:
+        raise UsageError(f"the style {style} draws one network, not {len(specs)}")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import click
 
-from .options import Option, format_option, load_spec, memory_options, rows_options, spec_options
+from .options import (
+    NetworkName,
+    Option,
+    format_option,
+    load_spec,
+    memory_options,
+    rows_options,
+    set_option,
+    variant_option,
+)
 from .output import as_json, check_outputs, echo
 
 STYLES = ("graph", "maps", "table")
@@ -15,7 +23,9 @@ MEASURES = ("params", "macs", "other_ops", "memory", "field")
 
 
 @click.command(name="draw")
-@spec_options
+@click.argument("specs", nargs=-1, required=True, type=NetworkName(), metavar="SPEC...")
+@variant_option
+@set_option
 @click.option(
     "--style",
     type=click.Choice(STYLES),
@@ -42,7 +52,7 @@ MEASURES = ("params", "macs", "other_ops", "memory", "field")
     help="Write .svg. May be given several times.  [SVG to standard output]",
 )
 def command(
-    spec: str,
+    specs: tuple[str, ...],
     variant: str | None,
     settings: dict[str, Any],
     style: str,
@@ -61,20 +71,28 @@ def command(
 ) -> None:
     """Draw a network: blocks, feature maps, or the table of a paper.
 
-    SPEC is a file, a network that comes with archspec (vgg), or a variant of one (vgg16).
+    SPEC is a file, a network that comes with archspec (vgg), or a variant of one (vgg16). The table
+    takes several, each a column; a family or a file means all its variants.
 
     \b
     archspec draw inception_bottleneck -o inception.svg
     archspec draw resnet34 --depth 2 --color macs -o resnet34.svg
     archspec draw squeezenet --show params,macs --bar params -o squeezenet.svg
+    archspec draw vgg --style table -o vgg.svg
     """
     from archspec.display import renderer
     from archspec.figure import draw
+    from archspec.spec.loading import networks
 
     check_outputs(outputs, (".svg",))
-    loaded = replace(load_spec(spec, variant, settings), inference=inference)
+    if variant and len(specs) > 1:
+        raise click.UsageError("--variant goes with one SPEC; write each as family:variant")
+    if style == "table" and not variant:
+        loaded = [each for spec in specs for each in networks(spec, **settings)]
+    else:
+        loaded = [load_spec(spec, variant, settings) for spec in specs]
     figure = draw(
-        loaded,
+        *loaded,
         style=style,
         depth=depth,
         ops=ops,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -19,7 +19,7 @@ from archspec.display import Displayed
 from archspec.errors import UsageError, suggestion
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
-from archspec.spec.loading import networks, path_or_name
+from archspec.spec.loading import as_networks
 
 SCHEMA_VERSION = 2
 """Version of the JSON form. It grows when a key changes its meaning or is removed."""
@@ -153,8 +153,8 @@ def compare(
         >>> archspec.compare("lenet5", "vgg16").entries[1].params
         138357544
     """
-    known = (each for spec in specs for each in _networks(spec))
-    reports = (report(spec, batch=batch, dtype=dtype, optimizer=optimizer) for spec in known)
+    networks = as_networks(specs)
+    reports = (report(spec, batch=batch, dtype=dtype, optimizer=optimizer) for spec in networks)
     return Comparison(tuple(reports), sort)
 
 
@@ -176,13 +176,6 @@ def figures_of(costs: Report, name: str) -> NetworkFigures:
     return NetworkFigures(
         name, costs.graph.input, field=_last_field(costs), setting=costs.setting, **figures
     )
-
-
-def _networks(spec: Spec | str | os.PathLike[str]) -> Iterator[Spec]:
-    if isinstance(spec, Spec):
-        yield spec
-    else:
-        yield from networks(path_or_name("specs", spec))
 
 
 def _last_field(costs: Report) -> tuple[int | Fraction, ...]:

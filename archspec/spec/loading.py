@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -61,6 +61,22 @@ def as_spec(spec: Spec | str | os.PathLike[str], *, inference: bool = False) -> 
     if not isinstance(spec, Spec):
         spec = load(path_or_name("spec", spec))
     return replace(spec, inference=True) if inference else spec
+
+
+def as_networks(
+    specs: Iterable[Spec | str | os.PathLike[str]], *, inference: bool = False
+) -> Iterator[Spec]:
+    """Yield specs as they are, and all networks that a path or a name among them means.
+
+    Raises:
+        UsageError: An argument is something else.
+
+    """
+    arguments.flag("inference", inference)
+    for spec in specs:
+        known = (spec,) if isinstance(spec, Spec) else networks(path_or_name("specs", spec))
+        for each in known:
+            yield replace(each, inference=True) if inference else each
 
 
 def path_or_name(argument: str, spec: Any) -> str:

@@ -31,7 +31,7 @@ def as_data(figure: Figure) -> dict[str, Any]:
     """Return plain data: the figure's settings, and its marks."""
     drawn = drawing(figure)
     return {
-        "name": figure.report.name,
+        "name": figure.name,
         "style": figure.style,
         "depth": figure.depth,
         "width": drawn.width,
