@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from archspec.figure import MEASURES
@@ -77,7 +77,7 @@ def drawing(figure: Figure) -> Drawing:
     faces = _Faces(figure, root)
     placed = layout(report.graph, root, faces.size)
     title, subtitle = report.name, _subtitle(figure)
-    legend = list(faces.legend())
+    meanings = list(faces.legend())
     top = PADDING + LABEL + 1.5 * LINE
     width = max(
         placed.width,
@@ -86,7 +86,7 @@ def drawing(figure: Figure) -> Drawing:
             for text, size, bold in ((title, LABEL + 2, True), (subtitle, SMALL, False))
         ),
         2 * PADDING
-        + max((text_width(text, SMALL) for _, text in legend), default=0.0)
+        + max((text_width(text, SMALL) for _, text in meanings), default=0.0)
         + 2 * SWATCH,
     )
     shift = (width - placed.width) / 2
@@ -99,10 +99,10 @@ def drawing(figure: Figure) -> Drawing:
         for each in placed.boxes
     ]
     marks += [faces.group(each) for each in boxes if each.box.boxes]
-    marks += [_line(each, shift, top) for each in placed.lines]
+    marks += [connection(each, shift, top) for each in placed.lines]
     marks += [faces.group(each) for each in boxes if not each.box.boxes]
     bottom = top + placed.height
-    entries, height = _legend(legend, width, bottom)
+    entries, height = legend(meanings, width, bottom)
     marks += entries
     description = "; ".join(f"{fact.name} {fact.figure}" for fact in facts(report) if fact.figure)
     return Drawing(title, description, width, bottom + height, marks)
@@ -119,7 +119,8 @@ def _subtitle(figure: Figure) -> str:
     )
 
 
-def _line(line: Line, shift: float, top: float) -> Path:
+def connection(line: Line, shift: float, top: float) -> Path:
+    """Return the mark of a line, moved right and down."""
     return Path(
         tuple((x + shift, y + top) for x, y in line.points),
         "shortcut" if line.shortcut else "line",
@@ -128,8 +129,10 @@ def _line(line: Line, shift: float, top: float) -> Path:
     )
 
 
-def _legend(entries: list[tuple[str, str]], width: float, top: float) -> tuple[list[Mark], float]:
-    """Return squares with their meanings, in as many rows as they need, and the rows' height."""
+def legend(
+    entries: Sequence[tuple[str, str]], width: float, top: float
+) -> tuple[list[Mark], float]:
+    """Return squares of tones with their meanings, in as many rows as they need, and the height."""
     marks: list[Mark] = []
     x, y = PADDING, top
     for tone, text in entries:
@@ -174,7 +177,7 @@ class _Faces:
         if box.boxes:
             marks = self._frame(placed)
         elif box.is_merge:
-            marks = _merge(placed)
+            marks = merge(placed)
         else:
             marks = self._box(placed)
         return Group(box.path, self._sentence(box), list(marks))
@@ -243,10 +246,11 @@ class _Faces:
         return ", ".join(texts)
 
 
-def _merge(placed: Placed) -> Iterator[Mark]:
+def merge(placed: Placed, tone: str = "merge") -> Iterator[Mark]:
+    """Yield the circle of a merge with its sign."""
     kind = placed.box.row.kind
     y = placed.y + MERGE / 2
-    yield Circle(placed.axis, y, MERGE / 2, "merge")
+    yield Circle(placed.axis, y, MERGE / 2, tone)
     sign = SIGNS.get(kind, kind[:4])
     if kind == "concat":
         for across in (-2.0, 2.0):
