@@ -83,6 +83,26 @@ TONES.update(
     }
 )
 
+SHADES: Final = {"_top": 0.12, "_front": 0.25}
+"""Endings of the tones of a solid's further sides, and how much of the outline is in their fill."""
+
+
+def _shaded(colours: Colours, share: float) -> Colours:
+    return Colours(_mixed(colours.fill, colours.stroke, share), colours.stroke)
+
+
+TONES.update(
+    {
+        name + ending: Tone(*(_shaded(colours, share) for colours in TONES[name]))
+        for name in (
+            *("input", "convolution", "pooling", "fully_connected", "normalization"),
+            *("activation", "merge", "block", "other"),
+            *(f"ramp{step}" for step in range(RAMP)),
+        )
+        for ending, share in SHADES.items()
+    }
+)
+
 
 class Rect(NamedTuple):
     """A rectangle, its corners rounded by `radius`."""

@@ -1,0 +1,193 @@
+"""Text and tones of a network's boxes, and the legend: the same in every style."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from archspec.figure import MEASURES
+from archspec.graph.graph import Node, Scope
+from archspec.render import report as table
+from archspec.render.amounts import PrintedExtents
+from archspec.render.figure.drawing import RAMP, Circle, Mark, Path, Rect, Text
+from archspec.render.figure.metrics import text_width
+from archspec.render.figure.outline import Box
+from archspec.render.summary import facts
+
+if TYPE_CHECKING:
+    from archspec.figure import Figure
+
+LABEL: Final = 11.0
+"""Size of the font of labels."""
+
+SMALL: Final = 9.5
+"""Size of the font of all below labels."""
+
+LINE: Final = 13.0
+"""Height of a line of text."""
+
+EDGE: Final = 12.0
+"""Width between the edge of the page and the text."""
+
+BAR: Final = 4.0
+"""Height of a bar."""
+
+MERGE: Final = 18.0
+"""Diameter of a merge's circle."""
+
+SWATCH: Final = 10.0
+"""Side of a square in the legend."""
+
+SIGNS: Final = {"add": "+", "multiply": "\u00d7", "concat": ""}
+"""Signs in the circles of merges. Others have the beginning of their kind."""
+
+FAMILIES: Final = {
+    "convolution": "convolution",
+    "pooling": "pooling",
+    "fully_connected": "fully connected",
+    "normalization": "normalization",
+    "activation": "activation",
+    "merge": "merge",
+    "block": "block",
+    "other": "other",
+}
+"""The tones of boxes in the legend's order, and what they mean."""
+
+
+class Faces:
+    """The looks of a network's boxes, as a figure's settings say."""
+
+    def __init__(self, figure: Figure, leaves: Iterable[Box]) -> None:
+        """Take the boxes that have nothing inside: the largest amount of all is a full bar."""
+        self._figure = figure
+        self._columns = {column.name: column for column in table.COLUMNS}
+        self._leaves = list(leaves)
+        self._most = {
+            name: max((self._amount(name, box) for box in self._leaves), default=0)
+            for name in (figure.bar, figure.color)
+            if name in MEASURES
+        }
+
+    def shown(self, box: Box) -> list[str]:
+        """Return a line for each of the figures that every box shows."""
+        lines = []
+        for name in self._figure.show:
+            column = self._columns[name]
+            value = table.value(name, box.row, self._figure.report)
+            lines.append(f"{column.text(value)} {column.title}" if value else "")
+        return lines
+
+    def tone(self, box: Box) -> str:
+        """Return the tone of a box: by its kind, or by the figure that colours boxes."""
+        if self._figure.color == "kind":
+            return _family(box, self._figure.report.graph.nodes)
+        return f"ramp{round(self._share(self._figure.color, box) * (RAMP - 1))}"
+
+    def bar(self, box: Box, x: float, y: float, width: float) -> list[Mark]:
+        """Return the bar of a box, empty if none is asked for."""
+        name = self._figure.bar
+        if not name:
+            return []
+        length = width * self._share(name, box)
+        return [Rect(x, y, width, BAR, "track"), Rect(x, y, length, BAR, "bar")]
+
+    def sentence(self, box: Box) -> str:
+        """Return what a box is and costs, for a screen reader and on hovering."""
+        texts = [f"{box.path}: {labelled(box)}", f"output {box.row.shape}"]
+        for name in ("params", "macs", "memory"):
+            value = table.value(name, box.row, self._figure.report)
+            texts.append(f"{self._columns[name].text(value)} {self._columns[name].title}")
+        return ", ".join(texts)
+
+    def legend(self) -> Iterator[tuple[str, str]]:
+        """Yield the tones that are drawn, and what they mean."""
+        if self._figure.color == "kind":
+            present = {self.tone(box) for box in self._leaves if not box.is_merge}
+            yield from ((tone, text) for tone, text in FAMILIES.items() if tone in present)
+        else:
+            column = self._columns[self._figure.color]
+            yield "ramp0", f"{column.title}: none"
+            yield f"ramp{RAMP - 1}", column.text(self._most[column.name])
+        if self._figure.bar:
+            column = self._columns[self._figure.bar]
+            yield "bar", f"bar: {column.title}, up to {column.text(self._most[column.name])}"
+
+    def _share(self, name: str, box: Box) -> float:
+        return self._amount(name, box) / (self._most[name] or 1)
+
+    def _amount(self, name: str, box: Box) -> float:
+        value = table.value(name, box.row, self._figure.report)
+        if isinstance(value, PrintedExtents):
+            return float(max(value, default=0))
+        return float(value) if isinstance(value, int) else 0.0
+
+
+def labelled(box: Box) -> str:
+    """Return a box's label, with how often it stands there: RESIDUAL \u00d7 3."""
+    return _times(box.row.label, box)
+
+
+def named(box: Box) -> str:
+    """Return a box's name, with how often it stands there: unit2 \u00d7 3."""
+    return _times(box.name, box)
+
+
+def merge(box: Box, x: float, y: float, tone: str = "merge") -> Iterator[Mark]:
+    """Yield the circle of a merge around (x, y), with its sign."""
+    kind = box.row.kind
+    yield Circle(x, y, MERGE / 2, tone)
+    sign = SIGNS.get(kind, kind[:4])
+    if kind == "concat":
+        for across in (-2.0, 2.0):
+            yield Path(((x + across, y - 5), (x + across, y + 5)), "line")
+    elif sign:
+        size = LABEL + 2 if len(sign) == 1 else 6.0
+        yield Text(x, y + size * 0.36, sign, size, bold=len(sign) == 1)
+
+
+def subtitle(figure: Figure) -> str:
+    """Return the line below the title: the input, and all parameters and MACs."""
+    report = figure.report
+    columns = {column.name: column for column in table.COLUMNS}
+    params, macs = report.totals.params, report.totals.macs
+    return (
+        f"input {report.graph.input}, {columns['params'].text(params)} parameters, "
+        f"{columns['macs'].text(macs)} MACs"
+    )
+
+
+def description(figure: Figure) -> str:
+    """Return the network's facts in a line, for screen readers."""
+    return "; ".join(f"{fact.name} {fact.figure}" for fact in facts(figure.report) if fact.figure)
+
+
+def legend(
+    entries: Sequence[tuple[str, str]], width: float, top: float
+) -> tuple[list[Mark], float]:
+    """Return squares of tones with their meanings, in as many rows as they need, and the height."""
+    marks: list[Mark] = []
+    x, y = EDGE, top
+    for tone, text in entries:
+        wide = SWATCH + 5 + text_width(text, SMALL) + 12
+        if x > EDGE and x + wide > width - EDGE:
+            x, y = EDGE, y + LINE + 2
+        marks.append(Rect(x, y, SWATCH, SWATCH, tone, 2))
+        marks.append(Text(x + SWATCH + 5, y + SWATCH - 1.5, text, SMALL, "quiet", anchor="start"))
+        x += wide
+    return marks, (y - top + LINE + EDGE) if entries else 0.0
+
+
+def _family(box: Box, nodes: tuple[Node, ...]) -> str:
+    """Return the tone of a box: what its layer does, or `block`."""
+    if isinstance(box.item, Scope) and not box.item.row:
+        return "block"
+    if box.start == 0:
+        return "input"
+    inside = nodes[box.start : box.stop]
+    main = next((node for node in inside if node.layer.kernels), inside[0])
+    family = main.op.family
+    return family if family in FAMILIES else "other"
+
+
+def _times(text: str, box: Box) -> str:
+    return f"{text} \u00d7 {box.times}" if box.times > 1 else text
