@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, 
 
 from archspec.declare.declaration import Declaration, DeclarationError, Field
 from archspec.declare.metadata import Expect, Instead
-from archspec.errors import Portable, Problem, nearest
+from archspec.errors import Mend, Portable, Problem, did_you_mean, nearest
 from archspec.vocabulary import folded, key_hint, readings, value_meant
 
 if TYPE_CHECKING:
@@ -151,17 +151,17 @@ def _mend(info: AnyField, value: object) -> str | None:
     """Return a help line for a wrong value: the right one that was probably meant."""
     words = _literals(info.annotation)
     if isinstance(value, bool) and words:
-        return f"name it, as `{words[0]}`"
+        return Mend(f"name it, as `{words[0]}`", words[0])
     if isinstance(value, str):
         note = _notes(info).get(folded(value))
         if note:
             return note
         match = value_meant(value, words) or nearest(value, words) or nearest(folded(value), words)
         if match:
-            return f"did you mean `{match}`?"
+            return did_you_mean(match, value)
     for reading in readings(value):
         if accepts(info, reading):
-            return f"did you mean `{reading if isinstance(reading, str) else show(reading)}`?"
+            return did_you_mean(reading if isinstance(reading, str) else show(reading))
     if not isinstance(value, str) and "" in _notes(info):
         return _notes(info)[""]
     near = max(int(value), 1) if isinstance(value, float) and isfinite(value) else None

@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +68,38 @@ class Span(NamedTuple):
     end_column: int
 
 
+class Mend(str):
+    """A help line that knows what to write: editors offer it as a quick fix.
+
+    It is text like every other help line, so it passes through all that handles those.
+
+    Args:
+        text: The help line.
+        replacement: What to write, in the form of a spec.
+        word: The part of the wrong value that it replaces; by default all of it.
+
+    Example:
+        >>> Mend("did you mean `conv`?", "conv", "cnov").replacement
+        'conv'
+    """
+
+    __slots__ = ("replacement", "word")
+
+    replacement: str
+    word: str | None
+
+    def __new__(cls, text: str, replacement: str = "", word: str | None = None) -> Self:
+        mend = super().__new__(cls, text)
+        mend.replacement = replacement
+        mend.word = word
+        return mend
+
+
+def did_you_mean(right: str, word: str | None = None) -> Mend:
+    """Return the help line that asks whether `right` was meant, in place of `word` or of all."""
+    return Mend(f"did you mean `{right}`?", right, word)
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One problem of a spec. `span` is None when it concerns the file as a whole."""
@@ -90,8 +122,13 @@ class Diagnostic:
     def _repr_markdown_(self) -> str:
         return str(self)
 
+    @property
+    def replacement(self) -> str | None:
+        """The right text in place of the mistake, where the help line knows it."""
+        return self.help.replacement if isinstance(self.help, Mend) else None
+
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data: the place, the code, the message and the help."""
+        """Return plain data: the place, the code, the message, the help and the replacement."""
         return {
             "file": self.file,
             "line": self.span.line if self.span else None,
@@ -99,6 +136,7 @@ class Diagnostic:
             "code": self.code,
             "message": self.message,
             "help": self.help,
+            "replacement": self.replacement,
         }
 
 
@@ -268,7 +306,7 @@ def suggestion(word: str, candidates: Iterable[str], *, what: str, meant: str | 
     names = sorted(candidates)
     match = meant or nearest(word, names)
     if match is not None:
-        return f"did you mean `{match}`?"
+        return did_you_mean(match, word)
     if not names:
         return f"there are no {what}"
     more = ", ..." if len(names) > MOST_LISTED else ""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from archspec.errors import suggestion
+from archspec.errors import Mend, suggestion
 
 
 def folded(word: str) -> str:
@@ -366,7 +366,8 @@ def key_hint(word: str, candidates: Iterable[str], *, what: str) -> str:
     names = list(candidates)
     key, colon, value = word.partition(":")
     if colon and key in names:
-        return f"a space is missing: write `{key}: {value or '...'}`"
+        help_ = f"a space is missing: write `{key}: {value or '...'}`"
+        return Mend(help_, f"{key}: {value}", word) if value else help_
     return suggestion(word, names, what=what, meant=key_meant(word, names))
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from archspec.blocks.block import Block
 from archspec.declare.metadata import Instead
 from archspec.element import Element
+from archspec.errors import Mend
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import Convolution
@@ -30,7 +31,7 @@ Norm = Annotated[
             ("weight", "weightnorm", "spectral", "spectralnorm", "unit", "l2"),
             "archspec has no such norm",
         )
-        | dict.fromkeys(("none", "no", "off", "false"), "for no norm write `null`")
+        | dict.fromkeys(("none", "no", "off", "false"), Mend("for no norm write `null`", "null"))
     ),
 ]
 Order = Literal["conv-norm-act", "norm-act-conv"]

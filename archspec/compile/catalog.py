@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from archspec import blocks, ops
 from archspec.element import KINDS, Element
-from archspec.errors import Problem, UsageError, nearest, suggestion
+from archspec.errors import Mend, Problem, UsageError, nearest, suggestion
 from archspec.vocabulary import KIND_NOTES, folded, unseparated
 from archspec.vocabulary import KINDS as KIND_WORDS
 
@@ -66,14 +66,15 @@ def _meant(kind: str, names: set[str]) -> str:
         if "," in value:
             return f"arguments are named, as `{written['kind']}: {{name: value}}`"
         missing = "a space is" if ":" in kind else "a colon and a space are"
-        return f"{missing} missing: write `{written['kind']}: {value}`"
+        right = f"{written['kind']}: {value}"
+        return Mend(f"{missing} missing: write `{right}`", right, kind)
     plain = {unseparated(name): name for name in names}
     for word in (unseparated(kind), folded(kind)):
         if word in KIND_NOTES:
             return KIND_NOTES[word]
         ours = KIND_WORDS.get(word) or plain.get(word)
         if ours in names:
-            return f"archspec says `{ours}`"
+            return Mend(f"archspec says `{ours}`", ours, kind)
     return suggestion(kind, names, what="kinds", meant=nearest(folded(kind), sorted(names)))
 
 

@@ -29,7 +29,7 @@ from archspec.compile.step import (
     report_defaults,
 )
 from archspec.element import ArgumentProblems, Element, show, whole
-from archspec.errors import MOST_CANDIDATES, KeyPath, Problem, nearest
+from archspec.errors import MOST_CANDIDATES, KeyPath, Problem, did_you_mean, nearest
 from archspec.graph.builder import Builder
 from archspec.graph.graph import MAIN_OUTPUT, SEPARATOR, Graph, Node, reaching
 from archspec.ops.merge import Merge
@@ -96,6 +96,8 @@ class _Run:
         self.named: dict[str, Node | None] = {}
         self.made: list[tuple[Step, int, int]] = []
         """Each op and block that was added, with its first node and the node after its last."""
+        self.rounds: dict[KeyPath, list[tuple[int, int]]] = {}
+        """First node, and the node after the last, of each round of each step."""
         self.failed: set[KeyPath] = set()
         """Steps that were reported not to fit."""
         self.left_out: set[str] = set()
@@ -120,7 +122,7 @@ class _Run:
             self._report_unused(node for node in (*nodes.values(), *spared) if node is not None)
         if self.findings.diagnostics:
             raise self.findings.error()
-        return self.builder.finish(self.spec.name, nodes, weights)
+        return self.builder.finish(self.spec.name, nodes, weights, self.rounds)
 
     def _report_unused(self, ends: Iterable[Node]) -> None:
         """Report steps that nothing needs: the network would not have their cost.
@@ -185,6 +187,7 @@ class _Run:
             if when is None:
                 inputs = (None,) * len(inputs)
             name = self._name(step, number, inputs[0], inner)
+            start = self.builder.size
             try:
                 x = self._once(step, inputs, inner, name)
             except Problem as problem:
@@ -192,6 +195,7 @@ class _Run:
                 x = None
             except Passed:
                 x = None
+            self.rounds.setdefault(step.path, []).append((start, self.builder.size))
             inputs = (x, *inputs[1:]) if step.with_previous else (x,)
         return x
 
@@ -359,8 +363,8 @@ class _Run:
             return Problem("circular", message, help=help_)
         match = nearest(name, ["input", *visible])
         near = [path for path in visible if SEPARATOR not in path][:8]
-        help_ = f"did you mean `{match}`?" if match else f"before it: {', '.join(['input', *near])}"
-        help_ = relative_meant(name) or help_
+        before = f"before it: {', '.join(['input', *near])}"
+        help_ = relative_meant(name) or (did_you_mean(match, name) if match else before)
         return Problem("unknown-name", f"no step before this one is called `{name}`", help=help_)
 
     def _prefixes(self) -> Iterator[str]:

@@ -29,7 +29,7 @@ from archspec.compile.step import (
     report_defaults,
 )
 from archspec.element import Element, show, unknown_argument, whole
-from archspec.errors import KeyPath, Problem, suggestion
+from archspec.errors import KeyPath, Mend, Problem, did_you_mean, suggestion
 from archspec.ops.merge import Merge
 from archspec.spec.document import Head, Mapped, Spec, name_problem
 from archspec.spec.expressions import is_expression
@@ -161,7 +161,7 @@ class _Planner:
         if not isinstance(data, dict) or not data:
             help_ = "a step is `- kind: arguments`, or `- kind` alone"
             if isinstance(data, list) and len(data) == 2 and self._find(str(data[0])):
-                help_ = f"did you mean `{data[0]}: {inline(data[1])}`?"
+                help_ = did_you_mean(f"{data[0]}: {inline(data[1])}")
             self.report(Problem("type", f"this is not a step: {show(data)}", help=help_), path)
             return Step(path, "", broken=True)
         kind = self._kind(data, path)
@@ -302,7 +302,9 @@ class _Planner:
                 self.report(problem, (*path, name), key=True)
             elif not (isinstance(values, list) or is_expression(values)):
                 message = f"`{name}` must be a list here, not {show(values)}"
-                hint = f"`{name}: =range({values})` counts from 0" if is_count(values) else None
+                counted = f"=range({values})"
+                counts = Mend(f"`{name}: {counted}` counts from 0", counted)
+                hint = counts if is_count(values) else None
                 self.report(Problem("type", message, help=hint), (*path, name))
             else:
                 loop[name] = self._template(values, (*path, name), known)

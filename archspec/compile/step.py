@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, cast
 from archspec.declare.declaration import REQUIRED, DeclarationError
 from archspec.declare.metadata import Expect
 from archspec.element import Element, show, whole
-from archspec.errors import KeyPath, Problem, nearest
+from archspec.errors import KeyPath, Mend, Problem, did_you_mean, nearest
 from archspec.ops.merge import Merge
 from archspec.spec.document import Argument, BlockDefinition, name_problem
 from archspec.spec.expressions import Expression, is_expression
@@ -116,7 +116,7 @@ def is_count(value: object) -> bool:
 def meant(value: object, fits: Callable[[Any], bool]) -> str | None:
     """Return a help line for a value in another tool's notation, as `"3"` or `yes`."""
     reading = next((each for each in readings(value) if fits(whole(each))), None)
-    return None if reading is None else f"did you mean `{show(whole(reading))}`?"
+    return None if reading is None else did_you_mean(show(whole(reading)))
 
 
 def is_bool(value: object) -> bool:
@@ -140,9 +140,10 @@ def not_a_list(key: str | int, data: Any) -> Problem:
     """Return the problem of a value, mostly a single step, where a list of steps is needed."""
     what = "`layers`" if key == "layers" else "a branch"
     step = f"{{{next(iter(data))}: ...}}" if isinstance(data, dict) and data else data
-    help_ = (
-        f"a single step is written as a list, too: `[{step}]`" if isinstance(step, str) else None
-    )
+    help_ = None
+    if isinstance(step, str):
+        help_ = f"a single step is written as a list, too: `[{step}]`"
+        help_ = Mend(help_, f"[{step}]") if step is data else help_
     return Problem("type", f"{what} must be a list of steps, not {show(data)}", help=help_)
 
 
@@ -275,7 +276,7 @@ def _argument(written: Any) -> Argument:
         if written not in _TYPES:
             meant = value_meant(written, _TYPES) or nearest(written, _TYPES)
             word = f"a word is a default as `{{type: str, default: {written}}}`"
-            hint = f"did you mean `{meant}`?" if meant else f"{word}; types: {', '.join(_TYPES)}"
+            hint = did_you_mean(meant) if meant else f"{word}; types: {', '.join(_TYPES)}"
             raise Problem("value", f"there is no type `{written}`", help=hint)
         return Argument.model_validate({"type": written})
     for name, types in (("bool", bool), ("int", int), ("float", float), ("list", list)):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archspec.declare.declaration import DeclarationError
 from archspec.element import ArgumentProblems, Element
-from archspec.errors import Problem
+from archspec.errors import KeyPath, Problem
 from archspec.graph.graph import (
     SEPARATOR,
     Expansion,
@@ -198,7 +198,11 @@ class Builder:
             yield path
 
     def finish(
-        self, name: str, outputs: Mapping[str, Node], loss_weights: Mapping[str, float]
+        self,
+        name: str,
+        outputs: Mapping[str, Node],
+        loss_weights: Mapping[str, float],
+        steps: Mapping[KeyPath, Sequence[tuple[int, int]]] | None = None,
     ) -> Graph:
         """Return the graph of all that an output needs, as a Keras model holds it."""
         indices = {output: node.index for output, node in outputs.items()}
@@ -217,7 +221,12 @@ class Builder:
                 if before[scope.start] < before[scope.stop]
             ]
             indices = {output: before[index] for output, index in indices.items()}
-        return Graph(name, tuple(pieces), indices, tuple(scopes), dict(loss_weights))
+            steps = {
+                path: [(before[start], before[stop]) for start, stop in rounds]
+                for path, rounds in (steps or {}).items()
+            }
+        weights = dict(loss_weights)
+        return Graph(name, tuple(pieces), indices, tuple(scopes), weights, steps or {})
 
     def _grow(self, nodes: int, edges: int) -> None:
         """Count what is about to be added; raise `Problem` where that would be too much."""

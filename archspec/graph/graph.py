@@ -7,7 +7,7 @@ from math import prod
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from archspec.display import Displayed
-from archspec.errors import Problem
+from archspec.errors import KeyPath, Problem
 from archspec.ops.fields import LARGEST
 from archspec.ops.op import Op, Reach, Saved, Weight, Work
 from archspec.ops.shape import Shape
@@ -316,6 +316,10 @@ class Graph(Displayed):
     """The scopes that are not inside a block."""
     loss_weights: Mapping[str, float] = field(default_factory=dict)
     """Weight of each output's loss in training."""
+    steps: Mapping[KeyPath, Sequence[tuple[int, int]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    """The nodes, from one up to another, that each step of the spec became in each round of it."""
 
     @property
     def size(self) -> int:

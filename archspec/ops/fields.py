@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from archspec.declare.metadata import Bounds, Converted, Expect, Instead, Rule
 from archspec.element import whole
-from archspec.errors import Problem
+from archspec.errors import Mend, Problem, did_you_mean
 
 LARGEST = 2**31 - 1
 """Largest extent, and largest number of filters."""
@@ -51,7 +51,7 @@ Padding: TypeAlias = Annotated[
             "for a kernel of 3",
             "full": "pad kernel - 1 zeros on each side, as `padding: 2` for a kernel of 3",
             "explicit": "write the amounts themselves, as `padding: 1` or `[[0, 1], [0, 1]]`",
-            **dict.fromkeys(("none", "no", "false", "0"), "did you mean `valid`?"),
+            **dict.fromkeys(("none", "no", "false", "0"), did_you_mean("valid")),
             **dict.fromkeys(
                 ("reflect", "reflection", "symmetric", "replicate", "edge", "circular", "wrap",
                  "mirror", "zeros", "constant"),
@@ -83,7 +83,9 @@ Activation: TypeAlias = Annotated[
              "threshold", "exponential", "maxout", "sparsemax", "squareplus", "silu6"),
             _NO_SUCH_FUNCTION,
         )
-        | dict.fromkeys(("none", "no", "off", "false"), "for no activation write `null`")
+        | dict.fromkeys(
+            ("none", "no", "off", "false"), Mend("for no activation write `null`", "null")
+        )
     ),
 ]  # fmt: skip
 """Elementwise functions by Keras's names, and softmax over the channels."""
@@ -101,9 +103,9 @@ Bank: TypeAlias = Annotated[
         | dict.fromkeys(
             ("laplacian", "laplace", "laplacianofgaussian", "marrhildreth", "mexicanhat", "dog",
              "differenceofgaussians"),
-            "did you mean `log`, the Laplacian of Gaussian?",
+            Mend("did you mean `log`, the Laplacian of Gaussian?", "log"),
         )
-        | dict.fromkeys(("prewitt", "scharr", "roberts", "edge", "edges"), "did you mean `sobel`?")
+        | dict.fromkeys(("prewitt", "scharr", "roberts", "edge", "edges"), did_you_mean("sobel"))
     ),
 ]  # fmt: skip
 """Kernels known by formula; `archspec.ops.banks` has them."""

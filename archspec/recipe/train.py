@@ -15,7 +15,7 @@ from archspec.data.augment import Augment
 from archspec.data.recipe import DataRecipe
 from archspec.data.section import RecipeSection, Seed
 from archspec.declare.metadata import Expect
-from archspec.errors import KeyPath, Problem, RecipeError
+from archspec.errors import KeyPath, Mend, Problem, RecipeError
 from archspec.ops.fields import Count, Index, Positive
 from archspec.recipe import arguments, families
 from archspec.recipe.mistakes import check_all, problems
@@ -212,7 +212,8 @@ def _check_labels(recipe: Recipe) -> None:
             continue
         other = f"{OF_NUMBERS}{name}" if numbers else name.removeprefix(OF_NUMBERS)
         known = other in families.METRICS.classes
-        hint = f"write `{other}`" if known else "write `loss: categorical_crossentropy`"
+        right = Mend(f"write `{other}`", other, name)
+        hint = right if known else "write `loss: categorical_crossentropy`"
         forms = ("the number of an image's class", "a value for each class")
         wants, takes = forms if not numbers else forms[::-1]
         message = f"`{name}` takes {wants}, and `{loss}` {takes}"

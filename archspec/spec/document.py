@@ -14,7 +14,16 @@ from archspec.declare.declaration import Declaration, DeclarationError
 from archspec.declare.metadata import Bounds, Converted, Expect, Key, MinLength, made_by
 from archspec.display import Displayed
 from archspec.element import expectation, show, whole, wrong_code
-from archspec.errors import Diagnostic, KeyPath, Problem, UsageError, nearest, suggestion
+from archspec.errors import (
+    Diagnostic,
+    KeyPath,
+    Mend,
+    Problem,
+    UsageError,
+    did_you_mean,
+    nearest,
+    suggestion,
+)
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings, spec_error
 from archspec.spec.operations import MAX_ITEMS
@@ -243,7 +252,7 @@ def _help(name: str, value: Any) -> str | None:
         return "begin each step with a dash, as `- conv: 64`"
     for reading in readings(value):
         if name == "input" and isinstance(reading, list):
-            return f"did you mean `{show(reading)}`?"
+            return did_you_mean(show(reading))
     return _EXAMPLES.get(name)
 
 
@@ -319,7 +328,7 @@ def name_problem(name: object, what: str, *, variable: bool = False) -> Problem 
         help_ = "a name is a letter, then at most 63 letters, digits and underscores"
         if isinstance(name, str) and name.isascii():
             tidy = re.sub(r"[^A-Za-z0-9]+", "_", name[:80]).strip("_")
-            help_ += f", as `{tidy}`" if NAME.fullmatch(tidy) else ""
+            help_ = Mend(f"{help_}, as `{tidy}`", tidy, name) if NAME.fullmatch(tidy) else help_
         return Problem("value", f"{what} cannot be called {show(name)}", help=help_)
     if name in RESERVED or (variable and name.lower() in _WORDS_OF_EXPRESSIONS):
         return Problem("value", f"`{name}` is a reserved word; choose another name")

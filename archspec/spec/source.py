@@ -19,7 +19,7 @@ from typing import Any, Final, NoReturn
 
 import yaml
 
-from archspec.errors import Diagnostic, Problem, Span, SpecError, nearest
+from archspec.errors import Diagnostic, Mend, Problem, Span, SpecError, did_you_mean, nearest
 from archspec.spec.json_text import yaml_of_json
 from archspec.spec.located import Located, LocatedCollection, location
 from archspec.spec.scalars import plain_scalar
@@ -277,7 +277,7 @@ class _Reader:
         if end is None or numbers is None or span.end_line > span.line:
             return value
         self.cut = (span.line, end)
-        hint = f"did you mean `[{text[1:-1]}]`?"
+        hint = did_you_mean(f"[{text[1:-1]}]")
         whole = span._replace(end_column=end + 1)
         self.report("expression", "a list is written in square brackets", whole, help=hint)
         return numbers
@@ -324,7 +324,7 @@ class _Reader:
                 message = f"`*{name}` is inside what it names"
                 self.stop(Diagnostic("circular", message, self.span(node)))
             match = nearest(name, self.anchors)
-            hint = f"did you mean `*{match}`?" if match else "is it a text? Then it needs quotes"
+            hint = did_you_mean(f"*{match}") if match else "is it a text? Then it needs quotes"
             message = f"there is no anchor `&{name}`"
             self.stop(Diagnostic("unknown-name", message, self.span(node), help=hint))
         node = replace(anchored)
@@ -407,7 +407,7 @@ class _Reader:
             "type",
             f"a key is a word, and `{written}` is not one" if written else "a key is empty",
             span,
-            help=f'write it in quotes: "{written}"' if written else None,
+            help=Mend(f'write it in quotes: "{written}"', f'"{written}"') if written else None,
         )
 
     def count(self, values: int, node: Located) -> None:

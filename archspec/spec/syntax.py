@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from archspec.errors import Diagnostic, Span
+from archspec.errors import Diagnostic, Mend, Span
 
 _QUOTES_HELP = "put the text in quotes"
 _SYNTAX: Final[tuple[tuple[str, str, str], ...]] = (
@@ -63,12 +63,12 @@ def expression_end(line: str, start: int, *, flow: bool) -> int | None:
     return None if quote or waiting else len(line.rstrip())
 
 
-def quoted(line: str, start: int, end: int) -> str:
+def quoted(line: str, start: int, end: int) -> Mend:
     """Return a help line that shows the line with quotes from `start` to `end`."""
     text = line[start:end]
     text = f"'{text}'" if '"' in text and "'" not in text else '"' + text.replace('"', "'") + '"'
     whole = f"{line[:start]}{text}{line[end:]}".strip()
-    return f"put it in quotes: `{whole if len(whole) <= _LONGEST else text}`"
+    return Mend(f"put it in quotes: `{whole if len(whole) <= _LONGEST else text}`", text)
 
 
 _LONGEST: Final = 120
@@ -82,7 +82,7 @@ _NO_SPACE: Final = re.compile(r"(?:^|[\s{\[,-])(\w+):(?=[\[{\w=])")
 def _missing_space(number: int, line: str, match: re.Match[str]) -> Diagnostic:
     at = Span(number, match.start(1) + 1, number, match.end() + 1)
     written = f"{line[: match.end()]} {line[match.end() :]}".strip()
-    hint = f"write `{written[:_LONGEST]}`"
+    hint = Mend(f"write `{written[:_LONGEST]}`", f"{match[1]}: ")
     return Diagnostic("syntax", f"a space is missing after `{match[1]}:`", at, help=hint)
 
 

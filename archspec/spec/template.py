@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from archspec.errors import Portable, Problem, suggestion
+from archspec.errors import Portable, Problem, did_you_mean, suggestion
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings
 from archspec.spec.operations import MAX_ITEMS
@@ -134,7 +134,7 @@ def expression_meant(value: object, known: Collection[str]) -> str | None:
     if any(name not in known for name in expression.names):
         return None
     computed = expression.names or expression.inputs or any(mark in text for mark in "+-*/%")
-    return f"did you mean `{text}`?" if computed else None
+    return did_you_mean(text) if computed else None
 
 
 def evaluate(
