@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from archspec.evaluation.mistakes import MistakeTally
 from archspec.evaluation.scores import Scores
 from archspec.evaluation.tally import Tally
 from archspec.graph.graph import MAIN_OUTPUT
@@ -31,17 +32,25 @@ def scores_of(
     class_names: Sequence[str],
     *,
     batch: int,
+    mistakes: MistakeTally | None = None,
 ) -> Scores:
-    """Return the scores of a model's main output on a part of the data."""
+    """Return the scores of a model's main output on a part of the data.
+
+    Its worst mistakes are added to `mistakes`.
+    """
     batch = min(batch, len(part))
     tally = Tally(class_names)
 
-    def read(step: int) -> tuple[Any, Any]:
+    def read(step: int) -> tuple[Any, Any, Any]:
         chosen = slice(step * batch, (step + 1) * batch)
-        return preprocessing(part.pixels.read(part.indices[chosen])), part.labels[chosen]
+        indices = part.indices[chosen]
+        return indices, preprocessing(part.pixels.read(indices)), part.labels[chosen]
 
-    for images, labels in ahead(read, math.ceil(len(part) / batch)):
-        tally.add(labels, probabilities(keras, model, images, batch=batch))
+    for indices, images, labels in ahead(read, math.ceil(len(part) / batch)):
+        predicted = probabilities(keras, model, images, batch=batch)
+        tally.add(labels, predicted)
+        if mistakes is not None:
+            mistakes.add(indices, labels, predicted)
     return tally.scores()
 
 

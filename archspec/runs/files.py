@@ -46,6 +46,10 @@ CONFUSION: Final = "confusion.csv"
 CONFUSION_PICTURES: Final = ("confusion.svg", "confusion.png")
 """Scores of the best model on the test images."""
 
+MISTAKES: Final = "mistakes.csv"
+MISTAKES_PICTURES: Final = ("mistakes.svg", "mistakes.png")
+"""Test images of which the best model was surest of a wrong class."""
+
 RESULT: Final = "run.json"
 """The run's result: `outcome.Run`."""
 

@@ -14,6 +14,7 @@ from archspec.runs.files import (
     DATA,
     ENVIRONMENT,
     HISTORY,
+    MISTAKES_PICTURES,
     SPEC,
     SUMMARY,
     UNITS_PICTURES,
@@ -91,6 +92,8 @@ def write(
         text += f"\n![gradients, dead and saturated units]({UNITS_PICTURES[0]})\n"
     if run.test_accuracy is not None:
         text += f"\n![confusion matrix]({CONFUSION_PICTURES[0]})\n"
+    if (run.folder / MISTAKES_PICTURES[0]).exists():
+        text += f"\n![the surest mistakes]({MISTAKES_PICTURES[0]})\n"
     if run.saved is not None:
         text += _USE.format(saved=run.saved)
     again = f"`{_command('fit', run.folder / SPEC)}` repeats the run."

@@ -15,8 +15,9 @@ from archspec import arguments
 from archspec.data.splitting import SPLIT_RULE
 from archspec.display import renderer
 from archspec.errors import UsageError, call
-from archspec.evaluation import scores
+from archspec.evaluation import mistakes, scores
 from archspec.evaluation.inference import averages, scores_of
+from archspec.evaluation.mistakes import MistakeTally
 from archspec.keras_model.engine import load_file, load_keras
 from archspec.runs import checkpoints, folder, storage, summary
 from archspec.runs.checkpoints import Checkpoint
@@ -412,17 +413,24 @@ def _test(session: Session, home: Path) -> Mapping[str, float]:
     data.check_unchanged(data.test)
     part, scored = data.without_failed(data.test), None
     while scored is None or len(part) < len(scored):
-        scored = part
+        scored, wrong = part, MistakeTally()
         if not len(part):
             raise UsageError(f"none of the {len(data.test):,} test images can be read any more")
         feed = session.train.looking_at(part)
         with feed.reading_errors():
             measures = model.evaluate(feed.for_keras(keras), verbose=0, return_dict=True)
             result = scores_of(
-                keras, model, part, data.preprocessing, data.class_names, batch=feed.batch
+                keras,
+                model,
+                part,
+                data.preprocessing,
+                data.class_names,
+                batch=feed.batch,
+                mistakes=wrong,
             )
         part = data.without_failed(part)
     scores.write(result, home)
     pictures = [home / name for name in CONFUSION_PICTURES]
     renderer("confusion").write_confusion(result, session.plan.spec.name, *pictures)
+    mistakes.write(wrong.worst(), data.test, data.class_names, session.plan.spec.name, home)
     return averages(keras, measures)

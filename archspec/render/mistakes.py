@@ -1,0 +1,72 @@
+"""A network's worst mistakes as a picture: each image with its class and the class it was given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.render.figures import INK, QUIET, head, picture
+from archspec.text import label
+
+if TYPE_CHECKING:
+    from archspec.evaluation.mistakes import Mistake
+
+COLUMNS: Final = 6
+"""Largest number of images in a row."""
+
+SIDE: Final = 1.05
+"""Inches of an image."""
+
+TEXT: Final = 0.42
+"""Inches of the two lines below it."""
+
+GAP: Final = 0.2
+LEFT: Final = 0.3
+TOP: Final = 0.75
+
+
+def write_mistakes(
+    mistakes: Sequence[Mistake],
+    pictures: Sequence[Any],
+    classes: Sequence[str],
+    title: str,
+    *files: Path,
+) -> None:
+    """Draw the images, the surest mistake first: below each its class and the one predicted.
+
+    Args:
+        mistakes: The mistakes.
+        pictures: Their images as bytes, each (height, width, channels).
+        classes: Names of the classes.
+        title: The picture's title.
+        files: Paths of the picture.
+
+    """
+    columns = min(COLUMNS, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    width = max(2 * LEFT + columns * SIDE + (columns - 1) * GAP, 3.6)
+    height = TOP + rows * (SIDE + TEXT + GAP)
+    with picture(width, height, files, [title, *classes]) as figure:
+        head(figure, label(title, 40), LEFT, below="the surest mistakes among the test images")
+        for place, (mistake, image) in enumerate(zip(mistakes, pictures, strict=True)):
+            row, column = divmod(place, columns)
+            x = LEFT + column * (SIDE + GAP)
+            y = height - TOP - row * (SIDE + TEXT + GAP) - SIDE
+            axes = figure.add_axes((x / width, y / height, SIDE / width, SIDE / height))
+            axes.set_axis_off()
+            axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="none")
+            truth, wrong = classes[mistake.truth], classes[mistake.predicted]
+            below = (x + SIDE / 2) / width
+            figure.text(
+                below, (y - 0.06) / height, label(truth, 15), ha="center", va="top", color=INK
+            )
+            figure.text(
+                below,
+                (y - 0.22) / height,
+                f"as {label(wrong, 12)}, {mistake.confidence:.0%}",
+                ha="center",
+                va="top",
+                color=QUIET,
+            )
