@@ -77,7 +77,7 @@ def command(
     archspec build specs/mine.yaml -o mine.keras --verify
     archspec build resnet50_keras --weights imagenet -o resnet50.keras
     """
-    check_outputs(outputs, (".keras", ".yaml", *SUFFIXES))
+    check_outputs(outputs, (".keras", ".yaml", *SUFFIXES), specs=[spec])
     if formulas and form != "text":
         raise click.UsageError("--formulas goes with --format text")
     if formulas and columns:
@@ -88,9 +88,6 @@ def command(
         raise click.UsageError("--weights goes with a model: add -o NAME.keras, or --verify")
     if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
         raise click.BadParameter(f"there is no file {weights}", param_hint="--weights")
-    for path in outputs:
-        if Path(path).is_file() and Path(spec).is_file() and Path(path).samefile(spec):
-            raise click.BadParameter(f"{path} is the spec itself", param_hint="-o")
     names = [name.strip() for name in columns.split(",")] if columns else None
     layout: dict[str, Any] = {"depth": depth, "ops": ops, "columns": names}
     with _uncollected():
@@ -165,18 +162,10 @@ def _write(path: str, spec: Spec, costs: Report, model: Any, layout: dict[str, A
     suffix = Path(path).suffix
     if suffix == ".keras":
         model = model or _model(spec, None)
-        import tempfile
+        from archspec.atomic import saving
 
-        # Keras writes in place: a file that is half-written never gets the real name.
-        try:
-            with tempfile.TemporaryDirectory(dir=Path(path).parent, prefix=".archspec-") as folder:
-                temporary = Path(folder, "model.keras")
-                model.save(temporary)
-                temporary.replace(path)
-        except OSError as error:
-            from archspec.errors import UsageError
-
-            raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+        with saving(path) as partial:  # in which Keras writes in place
+            model.save(partial)
     elif suffix == ".yaml":
         from archspec.spec.writing import to_yaml
 

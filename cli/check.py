@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from .options import NetworkName, output_options, set_option, variant_option
+from .options import output_options, set_option, specs_argument, variant_option
 from .output import complain, deliver, echo
 
 
 @click.command(
     name="check", short_help="Prove a spec: every variant valid, its figures and budgets true."
 )
-@click.argument("specs", nargs=-1, required=True, type=NetworkName(), metavar="SPEC...")
+@specs_argument
 @variant_option
 @set_option
 @output_options("text", "json", "markdown")

@@ -33,7 +33,7 @@ BY = ("recipe", "network", "run")
     name="compare",
     short_help="Show networks side by side, or where two of them differ; or trainings.",
 )
-@click.argument("specs", nargs=-1, type=NetworkName(), metavar="SPEC...")
+@click.argument("specs", nargs=-1, type=NetworkName(), metavar="SPEC...", is_eager=True)
 @click.option("--runs", is_flag=True, help="Compare the trainings in the folders of runs; no SPEC.")
 @click.option(
     "--curves",

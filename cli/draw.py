@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from .options import (
-    NetworkName,
     Option,
     format_option,
     load_spec,
     memory_options,
     rows_options,
     set_option,
+    specs_argument,
     variant_option,
 )
 from .output import as_json, check_outputs, echo
@@ -23,7 +23,7 @@ MEASURES = ("params", "macs", "other_ops", "memory", "field")
 
 
 @click.command(name="draw")
-@click.argument("specs", nargs=-1, required=True, type=NetworkName(), metavar="SPEC...")
+@specs_argument
 @variant_option
 @set_option
 @click.option(
@@ -84,7 +84,7 @@ def command(
     from archspec.figure import draw
     from archspec.spec.loading import networks
 
-    check_outputs(outputs, (".svg",))
+    check_outputs(outputs, (".svg",), specs=specs)
     if variant and len(specs) > 1:
         raise click.UsageError("--variant goes with one SPEC; write each as family:variant")
     if style == "table" and not variant:

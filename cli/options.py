@@ -128,11 +128,12 @@ def out_option(*endings: str) -> Callable[[Command], Command]:
     """`-o`, `--out`: files to write too, in the formats of their suffixes: parameter `outputs`."""
 
     def check(
-        ctx: click.Context,  # noqa: ARG001
+        ctx: click.Context,
         param: click.Parameter,  # noqa: ARG001
         paths: tuple[str, ...],
     ) -> tuple[str, ...]:
-        check_outputs(paths, endings)
+        spec = ctx.params.get("spec")
+        check_outputs(paths, endings, specs=ctx.params.get("specs") or ([spec] if spec else []))
         return paths
 
     return click.option(
@@ -205,8 +206,13 @@ def collect(
     return dict(pairs)
 
 
-spec_argument = click.argument("spec", type=NetworkName())
-"""SPEC: a path, a bundled family, or a variant's name."""
+spec_argument = click.argument("spec", type=NetworkName(), is_eager=True)
+"""SPEC: a path, a bundled family, or a variant's name. It is read first: `-o` may not name it."""
+
+specs_argument = click.argument(
+    "specs", nargs=-1, required=True, type=NetworkName(), metavar="SPEC...", is_eager=True
+)
+"""Several of these."""
 
 variant_option = click.option("--variant", metavar="NAME", help="Which member of the family.")
 

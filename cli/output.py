@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import click
 
-from archspec.errors import SpecError, UsageError
+from archspec.errors import SpecError
 
 FORMATS = ("text", "json", "csv", "markdown")
 """Values of `--format`."""
@@ -82,10 +82,9 @@ def write(text: str, path: str | None) -> None:
     if path is None or path == "-":
         echo(text)
         return
-    try:
-        Path(path).write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    from archspec.atomic import save
+
+    save(path, text)
 
 
 def deliver(
@@ -141,18 +140,39 @@ def suffixes(*forms: str) -> tuple[str, ...]:
     return tuple(suffix for suffix, form in SUFFIXES.items() if form in forms)
 
 
-def check_outputs(paths: Sequence[str], suffixes: Sequence[str]) -> None:
-    """Refuse a path of `-o` that cannot be written, before any work is done."""
-    for path in paths:
-        if Path(path).suffix not in suffixes:
-            raise click.BadParameter(
-                f"{path}: the suffix says what to write: {', '.join(suffixes)}", param_hint="-o"
-            )
-        folder = Path(path).parent
-        if not folder.is_dir():
-            raise click.BadParameter(f"{path}: there is no folder {folder}", param_hint="-o")
-        if Path(path).is_dir() or not os.access(folder, os.W_OK):
-            raise click.BadParameter(f"{path} cannot be written", param_hint="-o")
+def check_outputs(
+    paths: Sequence[str], suffixes: Sequence[str], *, specs: Iterable[str] = ()
+) -> None:
+    """Refuse a path of `-o` that cannot be written, before any work is done.
+
+    Args:
+        paths: The files to write.
+        suffixes: Suffixes that they may have.
+        specs: Specs that are read, whose files must not be overwritten.
+
+    """
+    names = [name for spec in specs for name in (spec, spec.rpartition(":")[0])]
+    sources = [path for path in map(Path, names) if path.is_file()]
+    for number, name in enumerate(paths):
+        if problem := _problem(Path(name), suffixes, sources):
+            raise click.BadParameter(f"{name}{problem}", param_hint="-o")
+        if name in paths[:number]:
+            raise click.BadParameter(f"{name} is given twice", param_hint="-o")
+
+
+def _problem(path: Path, suffixes: Sequence[str], sources: Sequence[Path]) -> str:
+    """Return why a file cannot be written, to stand after its name; nothing if it can."""
+    if path.suffix not in suffixes:
+        return f": the suffix says what to write: {', '.join(suffixes)}"
+    if not path.parent.is_dir():
+        return f": there is no folder {path.parent}"
+    if path.is_dir():
+        return " is a folder"
+    if not os.access(path.parent, os.W_OK) or (path.exists() and not path.is_file()):
+        return " cannot be written"
+    if any(path.exists() and path.samefile(source) for source in sources):
+        return " is the spec itself"
+    return ""
 
 
 @contextmanager

@@ -194,7 +194,7 @@ def test_a_folder_is_no_file_to_write(tmp_path):
     (tmp_path / "model.json").mkdir()
     done = run("build", "vgg16", "-o", "model.json", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "model.json cannot be written" in done.stderr
+    assert "model.json is a folder" in done.stderr
 
 
 def test_a_wrong_spec_is_shown_with_its_line_on_standard_error(tmp_path):
@@ -362,13 +362,33 @@ def test_a_recipe_is_checked_with_the_rest(tmp_path):
         assert said in done.stderr
 
 
-def test_a_spec_is_not_written_over(tmp_path):
-    path = tmp_path / "net.yaml"
-    path.write_text("name: net\ninput: [8, 8, 3]\nlayers: [flatten]  # mine\n")
-    done = run("build", str(path), "-o", str(path))
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["build", "net.json", "-o", "net.json"],
+        ["build", "-o", "./net.json", "net.json:wide"],
+        ["check", "-o", "net.json", "net.json"],
+        ["compare", "vgg16", "net.json", "-o", "net.json"],
+        ["compare", "net.json", "-o", "link.json"],
+        ["probe", "net.json", "-o", "net.json"],
+    ],
+    ids=" ".join,
+)
+def test_a_spec_is_not_written_over(tmp_path, arguments):
+    path = tmp_path / "net.json"
+    path.write_text('{"name": "net", "input": [8, 8, 3], "layers": ["flatten"]}')
+    (tmp_path / "link.json").symlink_to(path)
+    before = path.read_text()
+    done = run(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert "is the spec itself" in done.stderr
-    assert "# mine" in path.read_text()
+    assert path.read_text() == before
+
+
+def test_a_file_is_written_once(tmp_path):
+    done = run("build", "lenet5", "-o", "a.csv", "-o", "a.csv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "a.csv is given twice" in done.stderr
 
 
 def test_a_full_disk_is_said_in_a_line():

@@ -6,7 +6,6 @@ import contextlib
 import csv
 import json
 import math
-import os
 import pickle
 import signal
 from collections.abc import Iterable
@@ -219,30 +218,6 @@ def test_no_name_leads_out_of_the_folder_of_runs(tmp_path, name):
 def test_a_folder_that_exists_is_refused(tmp_path):
     with pytest.raises(UsageError, match="exists already"):
         folder.create("lenet", tmp_path)
-
-
-def test_a_file_is_whole_or_as_it_was(tmp_path):
-    path = tmp_path / "notes.txt"
-    folder.write_text(path, "old")
-
-    def die_half_way() -> None:
-        with folder.whole(path) as partial:
-            partial.write_text("half of the n", encoding="utf-8")
-            raise InterruptedError
-
-    with pytest.raises(InterruptedError):
-        die_half_way()
-    assert path.read_text(encoding="utf-8") == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_file_is_synced_by_a_descriptor_that_may_write(tmp_path, monkeypatch):
-    """Windows refuses any other."""
-    fcntl = pytest.importorskip("fcntl")
-    modes: list[int] = []
-    monkeypatch.setattr(os, "fsync", lambda file: modes.append(fcntl.fcntl(file, fcntl.F_GETFL)))
-    folder.write_text(tmp_path / "a.txt", "text")
-    assert [mode & os.O_ACCMODE for mode in modes] == [os.O_RDWR]
 
 
 # Whole runs

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from archspec.runs import folder
+from archspec import atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,7 +127,7 @@ def picture(
         yield figure
         for path in paths:
             kind = path.suffix.removeprefix(".")
-            with folder.whole(path) as partial:
+            with atomic.whole(path) as partial:
                 figure.savefig(partial, format=kind, metadata=METADATA[kind])
 
 

@@ -18,9 +18,10 @@ from typing import Any, ClassVar, Final
 
 from pydantic import ConfigDict
 
+from archspec import atomic
 from archspec.errors import UsageError
 from archspec.keras_model.engine import load_keras
-from archspec.runs import folder, storage
+from archspec.runs import storage
 from archspec.runs.files import CHECKPOINTS
 from archspec.runs.state import RunState, history_fault
 from archspec.runs.storage import STRICT, DamagedError
@@ -86,7 +87,7 @@ def save(home: Path, checkpoint: Checkpoint, *, spared: int | None = None) -> Pa
     dtypes = {name: array.dtype.name for name, array in checkpoint.arrays.items()}
     header = asdict(_Contents(checkpoint.state, tuple(checkpoint.callbacks), dtypes))
     text = json.dumps(header).encode()
-    with folder.whole(path) as partial, partial.open("wb") as file:
+    with atomic.whole(path) as partial, partial.open("wb") as file:
         arrays: dict[str, Any] = {_HEADER: np.frombuffer(text, np.uint8), **checkpoint.arrays}
         np.savez(file, **arrays)
     for epoch, old in _saved(home)[KEPT:]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from archspec.atomic import whole
 from archspec.errors import UsageError
 from archspec.runs.files import CLAIM
 from archspec.text import csv_lines
@@ -91,23 +92,6 @@ def _numbers(parent: Path, stem: str) -> Iterator[int]:
     for entry in parent.iterdir():
         if match := re.fullmatch(re.escape(stem) + r"-([1-9][0-9]{0,8})", entry.name):
             yield int(match[1])
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Yield a path to write to, which replaces `path` at the end unless an error is raised.
-
-    The file at `path` is whole at any moment, even after a power failure. The suffix stays the
-    same, because Keras chooses a format by it.
-    """
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        yield partial
-        with partial.open("r+b") as file:  # Windows syncs only files that are open for writing
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

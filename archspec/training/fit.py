@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from archspec import arguments
+from archspec import arguments, atomic
 from archspec.data.splitting import SPLIT_RULE
 from archspec.display import renderer
 from archspec.errors import UsageError, call
@@ -335,7 +335,7 @@ def _finish(session: Session, home: Path, recorder: Recorder, interrupt: Interru
     elif len(state.rows) < session.recipe.epochs:
         outcome = "stopped early"
     if outcome != "diverged" and leads:
-        with folder.whole(home / FINAL) as partial:
+        with atomic.whole(home / FINAL) as partial:
             model.save(partial)
     test: Mapping[str, float] = {}
     best = state.best_epoch is not None and len(session.data.test)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from archspec import atomic
 from archspec.recipe.averaging import averaged
 from archspec.runs import checkpoints, folder, units
 from archspec.runs.checkpoints import Checkpoint
@@ -153,7 +154,7 @@ class Recorder(Watcher):
             return
         path = self._home / BEST
         averages = averaged(self._keras, self._model)
-        with self._restored(saved), averages, folder.whole(path) as partial:
+        with self._restored(saved), averages, atomic.whole(path) as partial:
             self._model.save(partial)
         state.written_epoch = best
         now = time.monotonic()
