@@ -62,6 +62,15 @@ TONES: Final[dict[str, Tone]] = {
 }
 """Every tone that has a name. On paper it is the light one."""
 
+THEMES: Final = ("auto", "light", "dark")
+"""Grounds of a picture: as its viewer prefers, light where a format cannot know it; light; dark."""
+
+
+def colours(tone: str, theme: str = "light") -> Colours:
+    """Return the colours of a tone in a theme."""
+    return TONES[tone].dark if theme == "dark" else TONES[tone].light
+
+
 RAMP: Final = 9
 """Steps of the ramp of tones from a small amount to a large one, `ramp0` to `ramp8`."""
 
@@ -141,6 +150,12 @@ class Path(NamedTuple):
     arrow: bool = False
     dashed: bool = False
     width: float = 1.2
+
+    @property
+    def head_tone(self) -> str:
+        """Tone of the arrow's head."""
+        own = f"{self.tone}_arrow"
+        return own if own in TONES else "arrow"
 
 
 class Text(NamedTuple):

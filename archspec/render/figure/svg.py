@@ -17,48 +17,85 @@ from archspec.render.figure.drawing import (
     Rect,
     Text,
     arrow_head,
+    colours,
     rounded,
 )
-from archspec.render.figure.metrics import text_width
+from archspec.render.figure.metrics import is_known, text_width
 from archspec.text import printable
 
 FONTS: Final = "DejaVu Sans, Verdana, Geneva, sans-serif"
 """Verdana's letters are about as wide; `textLength` makes any other font's fit."""
 
+SIZE: Final = 9.5
+"""Size of the font of most texts, which each of another size gives itself."""
 
-def svg(drawing: Drawing, *, inline: bool = False) -> str:
+
+def svg(drawing: Drawing, *, theme: str = "auto", inline: bool = False) -> str:
     """Return a drawing as an SVG document.
+
+    Its colours are attributes, which every viewer knows; a style sheet has those of a dark ground,
+    for viewers that say what their user prefers.
 
     Args:
         drawing: The drawing.
-        inline: Whether it becomes part of an HTML page, which has its own ground and colours.
+        theme: One of `THEMES`.
+        inline: Whether it becomes part of an HTML page, which has the style sheet of `style` and
+            a ground of its own.
 
     """
     width, height = _number(drawing.width), _number(drawing.height)
+    marks = _Marks("" if inline else theme)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="archspec" role="img"'
         f' aria-label="{escaped(drawing.title)}" width="{width}" height="{height}"'
-        f' viewBox="0 0 {width} {height}" font-family="{FONTS}">',
+        f' viewBox="0 0 {width} {height}" font-family="{FONTS}" font-size="{SIZE}"'
+        f' text-anchor="middle">',
         f"<title>{escaped(drawing.title)}</title>",
         f"<desc>{escaped(drawing.description)}</desc>",
     ]
     if not inline:
-        lines += [
-            f"<style>{style(drawing)}</style>",
-            f'<rect class="paper" width="{width}" height="{height}"/>',
-        ]
-    return "\n".join([*lines, *_marks(drawing.marks), "</svg>"]) + "\n"
+        if theme == "auto":
+            lines.append(f"<style>{_dark(_present(drawing))}</style>")
+        lines.append(f'<rect{marks.paint("paper")} width="{width}" height="{height}"/>')
+    return "\n".join([*lines, *marks.all(drawing.marks), "</svg>"]) + "\n"
 
 
-def style(drawing: Drawing | None = None) -> str:
-    """Return the style sheet of the tones that a drawing has, or of all."""
-    tones = list(TONES)
-    if drawing is not None:
-        present = {tone for mark in drawing.walk() for tone in _tones(mark)}
-        tones = [tone for tone in TONES if tone == "paper" or tone in present]
-    light = "".join(_rule(tone, dark=False) for tone in tones)
-    dark = "".join(_rule(tone, dark=True) for tone in tones)
-    return f"{light}@media screen and (prefers-color-scheme:dark){{{dark}}}"
+def style(drawing: Drawing | None = None, *, theme: str = "auto") -> str:
+    """Return the style sheet of a page with a drawing inline: of its tones, or of all."""
+    tones = TONES if drawing is None else _present(drawing)
+    if theme == "dark":
+        return _rules(tones, "dark")
+    light = _rules(tones, "light")
+    return f"{light}{_dark(tones)}" if theme == "auto" else light
+
+
+def _dark(tones: Iterable[str]) -> str:
+    return f"@media screen and (prefers-color-scheme:dark){{{_rules(tones, 'dark')}}}"
+
+
+def _rules(tones: Iterable[str], theme: str) -> str:
+    return "".join(_rule(tone, theme) for tone in tones)
+
+
+def _rule(tone: str, theme: str) -> str:
+    fill, stroke = map(_short, colours(tone, theme))
+    # The light tones of a document are attributes, so that a rule need not say what is not there.
+    return f".archspec .{tone}{{fill:{fill}" + (f";stroke:{stroke}}}" if stroke != "none" else "}")
+
+
+def _present(drawing: Drawing) -> list[str]:
+    present = {"paper"}
+    for mark in drawing.walk():
+        if not isinstance(mark, Group):
+            present.add(mark.tone)
+            if isinstance(mark, Path) and mark.arrow:
+                present.add(mark.head_tone)
+    return [tone for tone in TONES if tone in present]
+
+
+def _short(colour: str) -> str:
+    """Return a colour as #rgb where that is the same."""
+    return f"#{colour[1::2]}" if colour[1::2] == colour[2::2] else colour
 
 
 def escaped(text: str) -> str:
@@ -69,69 +106,66 @@ def escaped(text: str) -> str:
     return text
 
 
-def _rule(tone: str, *, dark: bool) -> str:
-    fill, stroke = TONES[tone].dark if dark else TONES[tone].light
-    return f".archspec .{tone}{{fill:{fill};stroke:{stroke}}}"
+class _Marks:
+    """Marks as elements, painted for a theme, or by the style sheet of a page if there is none."""
 
+    def __init__(self, theme: str) -> None:
+        self._theme = theme
 
-def _tones(mark: Mark) -> Iterator[str]:
-    if not isinstance(mark, Group):
-        yield mark.tone
-        if isinstance(mark, Path) and mark.arrow:
-            yield _arrow_tone(mark)
+    def paint(self, tone: str) -> str:
+        """Return the attributes that give a mark its colours."""
+        name = f' class="{tone}"' if self._theme in ("", "auto") else ""
+        if not self._theme:
+            return name
+        fill, stroke = map(_short, colours(tone, self._theme))
+        return f'{name} fill="{fill}"' + (f' stroke="{stroke}"' if stroke != "none" else "")
 
+    def all(self, marks: Iterable[Mark]) -> Iterator[str]:
+        """Yield the elements of marks, one a line."""
+        for mark in marks:
+            yield from self._mark(mark)
 
-def _arrow_tone(path: Path) -> str:
-    return "shortcut_arrow" if path.tone == "shortcut" else "arrow"
-
-
-def _marks(marks: Iterable[Mark]) -> Iterator[str]:
-    for mark in marks:
-        yield from _mark(mark)
-
-
-def _mark(mark: Mark) -> Iterator[str]:
-    match mark:
-        case Group():
+    def _mark(self, mark: Mark) -> Iterator[str]:
+        if isinstance(mark, Group):
             title = escaped(mark.title)
             yield f'<g data-path="{escaped(mark.path)}"><title>{title}</title>'
-            yield from _marks(mark.marks)
+            yield from self.all(mark.marks)
             yield "</g>"
-        case Rect():
-            x, y, width, height, tone, radius, _ = mark
-            rounding = f' rx="{_number(radius)}"' if radius else ""
-            yield (
-                f'<rect class="{tone}" x="{_number(x)}" y="{_number(y)}" width="{_number(width)}"'
-                f' height="{_number(height)}"{rounding}{_dashes(mark)}/>'
-            )
-        case Circle():
-            x, y, radius, tone = mark
-            centre = f'cx="{_number(x)}" cy="{_number(y)}"'
-            yield f'<circle class="{tone}" {centre} r="{_number(radius)}"/>'
-        case Polygon():
-            yield f'<polygon class="{mark.tone}" points="{_points(mark.points)}"/>'
-        case Path():
-            yield (
-                f'<path class="{mark.tone}" d="{_path(mark)}"'
-                f' stroke-width="{_number(mark.width)}"{_dashes(mark)}/>'
-            )
-            if mark.arrow and (head := arrow_head(mark.points)):
-                yield f'<polygon class="{_arrow_tone(mark)}" points="{_points(head)}"/>'
-        case Text():
-            yield _text(mark)
+            return
+        paint = self.paint(mark.tone)
+        match mark:
+            case Rect():
+                x, y, width, height, _, radius, _ = mark
+                rounding = f' rx="{_number(radius)}"' if radius else ""
+                yield (
+                    f'<rect{paint} x="{_number(x)}" y="{_number(y)}" width="{_number(width)}"'
+                    f' height="{_number(height)}"{rounding}{_dashes(mark)}/>'
+                )
+            case Circle():
+                centre = f'cx="{_number(mark.x)}" cy="{_number(mark.y)}"'
+                yield f'<circle{paint} {centre} r="{_number(mark.radius)}"/>'
+            case Polygon():
+                yield f'<polygon{paint} points="{_points(mark.points)}"/>'
+            case Path():
+                strong = "" if mark.width == 1 else f' stroke-width="{_number(mark.width)}"'
+                yield f'<path{paint} d="{_path(mark)}"{strong}{_dashes(mark)}/>'
+                if mark.arrow and (head := arrow_head(mark.points)):
+                    yield f'<polygon{self.paint(mark.head_tone)} points="{_points(head)}"/>'
+            case Text():
+                if mark.text.strip():
+                    yield f"<text{paint}{_placed(mark)}>{escaped(mark.text)}</text>"
 
 
-def _text(mark: Text) -> str:
-    if not mark.text.strip():
-        return ""
+def _placed(mark: Text) -> str:
+    """Return the attributes of a text; where its width is known, it has it in every font."""
+    size = "" if mark.size == SIZE else f' font-size="{_number(mark.size)}"'
     weight = ' font-weight="bold"' if mark.bold else ""
-    anchor = "" if mark.anchor == "start" else f' text-anchor="{mark.anchor}"'
-    length = _number(text_width(mark.text, mark.size, bold=mark.bold))
-    return (
-        f'<text class="{mark.tone}" x="{_number(mark.x)}" y="{_number(mark.y)}"'
-        f' font-size="{_number(mark.size)}"{weight}{anchor}'
-        f' textLength="{length}" lengthAdjust="spacingAndGlyphs">{escaped(mark.text)}</text>'
-    )
+    anchor = "" if mark.anchor == "middle" else f' text-anchor="{mark.anchor}"'
+    length = ""
+    if is_known(mark.text):
+        width = _number(text_width(mark.text, mark.size, bold=mark.bold))
+        length = f' textLength="{width}" lengthAdjust="spacingAndGlyphs"'
+    return f' x="{_number(mark.x)}" y="{_number(mark.y)}"{size}{weight}{anchor}{length}'
 
 
 def _path(path: Path) -> str:
