@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # puts none of the long ones last.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast test-all check pytest lint format types docs faithful bench clean
+.PHONY: demo test test-fast test-all check pytest lint format types docs faithful editor bench clean
 
 demo: $(VENV)/ready
 	$(BIN)/archspec build vgg16
@@ -51,6 +51,11 @@ docs: $(VENV)/dev
 # The table of docs/faithful.md.
 faithful: $(VENV)/dev
 	$(BIN)/python tests/faithful.py
+
+# CodeMirror as one file for the page of `archspec serve`: see editors/page/README.md.
+editor:
+	folder=$$(mktemp -d) && cp editors/page/*.js* $$folder && cd $$folder && npm ci --ignore-scripts \
+		&& npm run build -- --outfile=$(CURDIR)/archspec/serve/static/codemirror.js && rm -r $$folder
 
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/run.py

@@ -7,6 +7,7 @@ from typing import Final
 COMMANDS: Final[dict[str, str]] = {
     "build": "Show what a network costs; write it as a model or a report.",
     "draw": "Draw a network: blocks, feature maps, or the table of a paper.",
+    "serve": "Show a spec's page in the browser, redrawn whenever its file is saved.",
     "check": "Prove a spec: every variant valid, its figures and budgets true.",
     "compare": "Show networks side by side, or where two of them differ; or trainings.",
     "fit": "Train a network, and keep all of the run in a folder.",

@@ -169,21 +169,16 @@ class Assignment(click.ParamType):  # type: ignore[type-arg]
         return name.strip(), self.parse(text, param, ctx)
 
     def parse(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from archspec.errors import SpecError
-        from archspec.spec.source import parse
+        from archspec.errors import Problem
+        from archspec.spec.source import read_value
 
         if not text.strip():
             self.fail("a value is missing after `=`", param, ctx)
         try:
-            data = parse(f"value: {text}").data
-        except SpecError as error:
-            problem = error.diagnostics[0]
+            return read_value(text, mappings=self.mappings)
+        except Problem as problem:
             hint = f"; {problem.help}" if problem.help else ""
-            self.fail(f"`{text}` is not a value: {problem.message}{hint}", param, ctx)
-        value = data["value"]
-        if len(data) > 1 or (isinstance(value, dict) and not self.mappings):
-            self.fail(f"`{text}` is not a number, a word, a truth value or a list", param, ctx)
-        return value
+            self.fail(f"{problem.message}{hint}", param, ctx)
 
 
 class NameOrMapping(click.ParamType):  # type: ignore[type-arg]

@@ -55,6 +55,15 @@ AT_LAST = {
     # Subclasses of Keras's layers and schedules: only imported where a model is built.
     "archspec/keras_model/layers.py": {"keras"},
     "archspec/keras_model/schedules.py": {"keras"},
+    # The server of a page, which only `archspec serve` imports.
+    "archspec/serve/page_server.py": {
+        "starlette.applications",
+        "starlette.requests",
+        "starlette.responses",
+        "starlette.routing",
+        "uvicorn",
+    },
+    "archspec/serve/watching.py": {"watchfiles"},
 }
 """Heavy imports at the top of modules whose purpose they are."""
 

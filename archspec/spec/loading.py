@@ -125,6 +125,22 @@ def find(spec: str | os.PathLike[str]) -> tuple[Source, Validated, str | None]:
     raise UsageError(f"there is no spec called `{name}`; {_hint(name)}")
 
 
+def locate(spec: str | os.PathLike[str]) -> tuple[str, str | None]:
+    """Return the path of the file that a path or a name means, and the variant if one is named.
+
+    The file of a path is not read: it may have mistakes, or be missing.
+    """
+    name = os.fspath(spec)
+    family, colon, variant = name.rpartition(":")
+    if colon and variant and os.sep not in variant and not Path(name).is_file():
+        if _looks_like_a_path(family):
+            return family, variant
+    elif _looks_like_a_path(name):
+        return name, None
+    source, _, named = find(name)
+    return source.name, named
+
+
 @cache
 def bundled() -> Mapping[str, Path]:
     """Return the specs that come with archspec: family to file."""

@@ -31,7 +31,7 @@ MAX_NESTING: Final = 64
 MAX_VALUES: Final = 100_000
 """Largest number of values, counted as if every alias were written out."""
 
-_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """The ends of lines that the YAML parser knows; `str.splitlines` knows more."""
 
 _NOT_TEXT = re.compile(
@@ -76,15 +76,24 @@ class Source:
 
 def read(path: str | os.PathLike[str]) -> Source:
     """Return the source in the regular file at `path`; raise `SpecError` if it is none."""
-    name = os.fspath(path)
+    return parse(content(path), os.fspath(path))
+
+
+def content(path: str | os.PathLike[str], name: str | None = None) -> bytes:
+    """Return the bytes of the regular file at `path`, which messages call `name`.
+
+    Of a file over 1 MiB one byte more than that is returned. Raise `SpecError` if it is no file
+    or cannot be read.
+    """
+    name = name or os.fspath(path)
     try:
-        kind = Path(name).stat().st_mode
+        kind = Path(path).stat().st_mode
         if stat.S_ISDIR(kind):
             raise _unreadable(name, "this is a directory", help="name a file in it")
         if not stat.S_ISREG(kind):  # a pipe would block, a device may never end
             raise _unreadable(name, "this is not a regular file")
-        with Path(name).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        with Path(path).open("rb") as file:
+            return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise _unreadable(name, "there is no such file", help=_nearest_file(name)) from None
     except PermissionError:
@@ -92,7 +101,6 @@ def read(path: str | os.PathLike[str]) -> Source:
     except (OSError, ValueError) as error:  # a name may be too long, or hold a NUL
         reason = getattr(error, "strerror", None) or str(error)
         raise _unreadable(name, f"this file cannot be read: {reason}") from None
-    return parse(content, name)
 
 
 def parse(text: str | bytes, name: str = "<spec>") -> Source:
@@ -101,6 +109,26 @@ def parse(text: str | bytes, name: str = "<spec>") -> Source:
     A name that ends in `.json` also admits what JSON writes differently from YAML.
     """
     return _Reader(name).read(text)
+
+
+def read_value(text: str, *, mappings: bool = False) -> Any:
+    """Return the value that a text would be in a spec: a mapping only with `mappings`.
+
+    Raises:
+        Problem: The text is not one value.
+
+    """
+    try:
+        data = parse(f"value: {text}").data
+    except SpecError as error:
+        first = error.diagnostics[0]
+        message = f"`{text}` is not a value: {first.message}"
+        raise Problem(first.code, message, help=first.help) from None
+    value = data["value"]
+    if len(data) > 1 or (isinstance(value, dict) and not mappings):
+        message = f"`{text}` is not a number, a word, a truth value or a list"
+        raise Problem("type", message)
+    return value
 
 
 def _unreadable(name: str, message: str, *, help: str | None = None) -> SpecError:  # noqa: A002
@@ -194,7 +222,7 @@ class _Reader:
                 invalid = len(raw[: error.start].decode())
         else:
             text = raw.removeprefix("\ufeff")
-        self.lines = tuple(_LINE_BREAK.split(text))
+        self.lines = tuple(LINE_BREAK.split(text))
         if invalid is not None:
             span = _span_at(text, invalid)
             self.stop(
@@ -475,6 +503,6 @@ _TAKE: Final[dict[type[yaml.Event], Callable[[_Reader, Any], None]]] = {
 
 
 def _span_at(text: str, index: int) -> Span:
-    before = _LINE_BREAK.split(text[:index])
+    before = LINE_BREAK.split(text[:index])
     line, column = len(before), len(before[-1]) + 1
     return Span(line, column, line, column + 1)

@@ -1,0 +1,319 @@
+"""The page server: a spec's page on this machine alone, redrawn whenever its file is saved."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from archspec.errors import UsageError
+from archspec.serve.board import Board, View, key
+from archspec.serve.guard import Guard
+from archspec.serve.spec_file import ChangedError, Content, SpecFile
+from archspec.serve.worker import ALLOWED_SECONDS, RawAnswer, Worker
+from archspec.spec.loading import bundled, locate
+
+ADDRESS: Final = "127.0.0.1"
+
+PORT: Final = 8765
+"""Port that is taken if it is free, so that a page finds the server again after a restart."""
+
+MOST_CONNECTIONS: Final = 256
+"""Largest number of connections; further ones are refused."""
+
+RETRY: Final = 500
+"""Milliseconds after which a browser that lost the server asks for it again."""
+
+SLOWEST_REQUEST: Final = 30.0
+"""Seconds after which a request must have come whole."""
+
+STATIC: Final = Path(__file__).parent / "static"
+
+TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
+
+FILES: Final = {
+    "": STATIC / "page.html",
+    "live.js": STATIC / "live.js",
+    "live.css": STATIC / "live.css",
+    "codemirror.js": STATIC / "codemirror.js",
+}
+"""Everything that is served beside the spec, by the end of its address."""
+
+
+class PageServer:
+    """A server for one spec. Make one with `page_server`, and `run` it.
+
+    Args:
+        spec: A path, or the name of a network that comes with archspec; its variant may follow a
+            colon.
+        port: The port; None for `PORT`, or any other if that is taken.
+        read_only: Whether the page cannot save.
+        seconds: The longest time for one answer.
+
+    Raises:
+        SpecError: There is no file to read.
+        UsageError: There is no spec of this name, or the port cannot be had.
+
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        *,
+        port: int | None = None,
+        read_only: bool = False,
+        seconds: float = ALLOWED_SECONDS,
+    ) -> None:
+        path, self._variant = locate(spec)
+        own = Path(path) in bundled().values()
+        self.file = SpecFile(path, read_only=read_only or own)
+        self._socket = _listening(port)
+        self.port: int = self._socket.getsockname()[1]
+        self._secret = _secret(self.file.path)
+        self._seconds = seconds
+        self.app = Guard(self._application(), hosts(self.port), self._secret)
+
+    @property
+    def url(self) -> str:
+        """The address to open. Whoever knows it can read the spec, and save it."""
+        return f"http://{ADDRESS}:{self.port}/{self._secret}/"
+
+    def run(self, announce: Callable[[str], None]) -> None:
+        """Serve until Ctrl-C, which raises KeyboardInterrupt; call `announce` with the address."""
+        config = uvicorn.Config(
+            self.app,
+            access_log=False,
+            date_header=False,
+            h11_max_incomplete_event_size=16_384,
+            limit_concurrency=MOST_CONNECTIONS,
+            lifespan="on",
+            log_level="critical",
+            server_header=False,
+            timeout_graceful_shutdown=1,
+            ws="none",
+        )
+        _Server(config, lambda: announce(self.url), self._close).run(sockets=[self._socket])
+
+    def _close(self) -> None:
+        self._board.close()
+
+    def _application(self) -> Starlette:
+        static = [_static(f"/{end}", path) for end, path in FILES.items()]
+        routes = [
+            *static,
+            Route("/events", self._events),
+            Route("/look", self._look, methods=["POST"]),
+            Route("/help", self._help, methods=["POST"]),
+            Route("/save", self._save, methods=["POST"]),
+        ]
+        wrong = (_BadRequestError, ClientDisconnect, TimeoutError, ValueError)
+        handlers = dict.fromkeys(wrong, _refused)
+        return Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:  # noqa: ARG002
+        self._pictures = Worker(self._seconds)
+        self._drafts = Worker(self._seconds)
+        self._board = Board(self.file, self._pictures)
+        self._saving = asyncio.Lock()
+        following = asyncio.create_task(self._board.follow())
+        starting = [asyncio.create_task(each.start()) for each in (self._pictures, self._drafts)]
+        try:
+            yield
+        finally:
+            self._board.close()
+            for task in (following, *starting):
+                task.cancel()
+            await asyncio.gather(following, *starting, return_exceptions=True)
+            self._pictures.stop()
+            self._drafts.stop()
+
+    async def _events(self, request: Request) -> Response:
+        """Send the state of the file now and after each change, as server-sent events."""
+        view = self._view(json.loads(request.query_params.get("view", "{}")))
+
+        async def events() -> AsyncIterator[bytes]:
+            yield b"retry: %d\n\n" % RETRY
+            async for state in self._board.updates(view):
+                yield b": still here\n\n" if state is None else b"data: " + state + b"\n\n"
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    async def _look(self, request: Request) -> Response:
+        """Answer what a text that is not saved looks like."""
+        asked = await _asked(request)
+        question = self._view(asked.get("view", {})).question(_text(asked), self.file.name)
+        answer = await self._drafts.ask(question)
+        return _json(answer)
+
+    async def _help(self, request: Request) -> Response:
+        """Answer what may be written at a place of a text, or what stands there means."""
+        asked = await _asked(request)
+        kind, place = asked.get("ask"), asked.get("at")
+        if kind not in ("complete", "hover") or not isinstance(place, int):
+            raise _BadRequestError
+        question = {"ask": kind, "at": place, "text": _text(asked), "name": self.file.name}
+        return _json(await self._drafts.ask(question | {"variant": self._variant}))
+
+    async def _save(self, request: Request) -> Response:
+        """Write a text to the file, unless it is no longer what was edited."""
+        asked = await _asked(request)
+        version = asked.get("version")
+        if not isinstance(version, str):
+            raise _BadRequestError
+        if self.file.read_only:
+            return JSONResponse({"problem": f"{self.file.name} is read-only"}, 403)
+        async with self._saving:
+            try:
+                content = await asyncio.to_thread(self.file.save, _text(asked), version)
+            except ChangedError as error:
+                return JSONResponse(_content(error.content), 409)
+            except UsageError as error:
+                return JSONResponse({"problem": str(error)}, 422)
+        self._board.put(content)
+        return JSONResponse(_content(content))
+
+    def _view(self, asked: Any) -> View:
+        """Return the view that a browser asks for; raise for what no page of ours asks."""
+        if not isinstance(asked, dict):
+            raise _BadRequestError
+        variant, variables = asked.get("variant"), asked.get("variables", {})
+        ours = isinstance(variables, dict) and len(variables) <= 1_000
+        if not ours or not isinstance(variant, str | None):
+            raise _BadRequestError
+        if not all(isinstance(value, str) for value in variables.values()):
+            raise _BadRequestError
+        return View(variant or self._variant, tuple(variables.items()))
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, which says when it listens, and ends the streams of events when it is to stop."""
+
+    def __init__(
+        self, config: uvicorn.Config, started: Callable[[], None], closing: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._started = started
+        self._closing = closing
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        self._started()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        super().handle_exit(sig, frame)
+        self._loop.call_soon_threadsafe(self._closing)
+
+
+class _BadRequestError(Exception):
+    """A request that no page of ours sends."""
+
+
+def hosts(port: int) -> list[str]:
+    """Return the names under which a browser may address the server."""
+    return [f"{name}:{port}" for name in (ADDRESS, "localhost", "[::1]")]
+
+
+def _listening(port: int | None) -> socket.socket:
+    """Return a socket of this machine alone; raise `UsageError` if the port cannot be had."""
+    for each in (PORT, 0) if port is None else (port,):
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if os.name == "posix":  # elsewhere it would let two programs have one port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((ADDRESS, each))
+            listening.listen(MOST_CONNECTIONS)
+        except OSError as error:
+            listening.close()
+            if error.errno == errno.EADDRINUSE and port is None and each:
+                continue
+            if error.errno == errno.EADDRINUSE:
+                reason = "another program has it; leave it out to take a free one"
+            else:
+                reason = (error.strerror or str(error)).lower()
+            raise UsageError(f"`port={each}` cannot be had: {reason}") from None
+        return listening
+    raise AssertionError
+
+
+def _secret(path: Path) -> str:
+    """Return the secret part of a spec's address: the same after a restart, for this user.
+
+    It is made with a key in the user's cache folder; without one, it is another each time.
+    """
+    key = secrets.token_bytes(32)
+    with contextlib.suppress(OSError, RuntimeError):
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "archspec"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = folder / "serve.key"
+        with contextlib.suppress(FileExistsError):
+            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as opened:
+                opened.write(key)
+        with file.open("rb") as opened:
+            kept = opened.read(64)
+        if len(kept) == len(key):
+            key = kept
+    return hmac.new(key, os.fsencode(path), hashlib.sha256).hexdigest()[:32]
+
+
+def _static(address: str, path: Path) -> Route:
+    async def file(request: Request) -> Response:
+        content = await asyncio.to_thread(path.read_bytes)
+        if path.suffix == ".html":
+            content = content.replace(b"{nonce}", request.scope["nonce"].encode())
+        return Response(content, media_type=TYPES[path.suffix])
+
+    return Route(address, file)
+
+
+async def _asked(request: Request) -> dict[str, Any]:
+    """Return the JSON object that a request carries."""
+    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+        raise _BadRequestError
+    async with asyncio.timeout(SLOWEST_REQUEST):
+        data = json.loads(await request.body())
+    if not isinstance(data, dict):
+        raise _BadRequestError
+    return data
+
+
+def _text(asked: Mapping[str, Any]) -> str:
+    text = asked.get("text")
+    if not isinstance(text, str):
+        raise _BadRequestError
+    return text
+
+
+def _json(answer: RawAnswer) -> Response:
+    parts = (b'{"said":', answer.said, b',"page":', answer.page)
+    page_key = json.dumps(key(answer.page)).encode()
+    return Response(b"".join([*parts, b',"key":', page_key, b"}"]), media_type="application/json")
+
+
+def _content(content: Content) -> dict[str, Any]:
+    return {"version": content.version, "text": content.text}
+
+
+async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    return PlainTextResponse("this is not what the page asks\n", 400)

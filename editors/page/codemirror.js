@@ -1,0 +1,18 @@
+// The parts of CodeMirror 6 that live.js uses, and no more.
+export { EditorState, Compartment, Annotation } from "@codemirror/state";
+export {
+  EditorView, keymap, lineNumbers, highlightSpecialChars, drawSelection, highlightActiveLine,
+  highlightActiveLineGutter, hoverTooltip,
+} from "@codemirror/view";
+export { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+export {
+  indentUnit, foldGutter, foldKeymap, bracketMatching, syntaxHighlighting, HighlightStyle,
+} from "@codemirror/language";
+export { yaml } from "@codemirror/lang-yaml";
+export { setDiagnostics, lintGutter, lintKeymap, forEachDiagnostic } from "@codemirror/lint";
+export {
+  autocompletion, completionKeymap, closeBrackets, closeBracketsKeymap, snippet, pickedCompletion,
+} from "@codemirror/autocomplete";
+export { search, searchKeymap, highlightSelectionMatches } from "@codemirror/search";
+export { MergeView } from "@codemirror/merge";
+export { tags } from "@lezer/highlight";
