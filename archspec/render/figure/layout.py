@@ -1,10 +1,11 @@
 """Layout of a figure: the places of its boxes, the ways of its lines.
 
-Boxes that follow each other stand below each other on one axis, boxes that do not depend on each
-other stand beside each other, and what is inside a block stands inside its frame, so that the
-layout is recursive. A line to the next box is straight or a bend in the gap between them; a
-shortcut, which passes by boxes, has a lane of its own beside those. So no line crosses a box, and
-lines cross each other only where the network has no other way.
+Boxes that follow each other stand below each other, boxes that do not depend on each other stand
+beside each other, and the boxes of a block stand inside its frame: the layout is recursive. In a
+frame there are rows of boxes; between two rows is a channel (`routing.py`) for the lines from one
+to the other; a line that passes rows has a lane beside them. So no line crosses a box. A frame is
+entered at ports on its upper edge and left at its lower edge, so that from outside it is a box like
+any other. A group of boxes beside others, which has rows of its own, is a frame that is not drawn.
 
 Lengths are in points, x to the right and y downwards.
 """
@@ -18,15 +19,30 @@ from typing import Final, NamedTuple, TypeAlias
 from archspec.graph.graph import Graph
 from archspec.render.figure.drawing import Point
 from archspec.render.figure.outline import Box
+from archspec.render.figure.routing import Key, Wire, buses, route
 
-ROW_GAP: Final = 22.0
-"""Height between two boxes."""
 COLUMN_GAP: Final = 18.0
 """Width between two boxes beside each other."""
 LANE: Final = 10.0
-"""Width of a shortcut's lane."""
+"""Width of a lane, a line's way past rows."""
 PADDING: Final = 12.0
 """Width between a frame and what is inside."""
+STRAIGHT: Final = 19.0
+"""Height of a gap in which no line bends."""
+LEAD: Final = 8.0
+"""Height between a row and the first track below it."""
+TRACK: Final = 6.0
+"""Height between two tracks."""
+ARRIVAL: Final = 13.0
+"""Height between the last track and the row below it: a rounded corner and an arrow's head."""
+BELOW_TITLE: Final = 7.0
+"""Least height between the title of a frame and the first row."""
+PORT: Final = 8.0
+"""Least width between two ports."""
+DEEPEST: Final = 40
+"""Number of undrawn frames inside each other; what is deeper stands in rows without them."""
+TALLEST: Final = 1_600.0
+"""Height from which on a chain of boxes is broken into columns."""
 
 
 class Size(NamedTuple):
@@ -48,8 +64,8 @@ class Placed(NamedTuple):
     height: float
     depth: int
     """Number of frames around it."""
-    axis: float
-    """The x at which lines enter at the top and leave at the bottom."""
+    title: float
+    """The x where the text of a frame's title begins, between the lines that come in."""
 
     @property
     def right(self) -> float:
@@ -59,17 +75,24 @@ class Placed(NamedTuple):
     def bottom(self) -> float:
         return self.y + self.height
 
+    @property
+    def middle(self) -> float:
+        return self.x + self.width / 2
+
+    def moved(self, x: float, y: float) -> Placed:
+        """Return the box moved right and down."""
+        return self._replace(x=self.x + x, y=self.y + y, title=self.title + x)
+
 
 class Line(NamedTuple):
-    """A connection: points joined by straight lines with rounded corners."""
+    """A connection of two boxes without boxes inside: points joined by straight lines."""
 
     source: Box
-    target: Box
+    target: Box | None
+    """The box that reads the source's output; None for an output of the network."""
     points: tuple[Point, ...]
     shortcut: bool
-    """Whether it passes by boxes."""
-    arrives: bool
-    """Whether it ends at a box; false where it goes on inside a frame, or outside."""
+    """Whether a longer way joins the two boxes as well."""
 
 
 class Layout(NamedTuple):
@@ -93,384 +116,765 @@ def layout(graph: Graph, whole: Box, measure: Measure) -> Layout:
         whole: Its outline.
         measure: The size that a box needs for its text.
     """
-    frame = _Frame(graph, whole, measure)
+    network = _Network(graph, whole)
+    frame = _Frame(network, whole, _items(network, whole, measure), Size(0.0, 0.0))
     boxes: list[Placed] = []
-    lines: list[Line] = []
-    frame.place(PADDING, PADDING, 0, boxes, lines)
-    return Layout(tuple(boxes), tuple(lines), frame.width + 2 * PADDING, frame.height + 2 * PADDING)
+    frame.place(PADDING, PADDING, 0, boxes)
+    lines = tuple(_lines(network))
+    return Layout(tuple(boxes), lines, frame.width + 2 * PADDING, frame.height + 2 * PADDING)
 
 
-Member: TypeAlias = int
-"""A box of a frame by its number; or one of the frame's ports, below 0: `-1 - node` is where the
-output of that node, which is outside, comes in."""
+class _Network:
+    """The boxes with nothing inside, by number, and which of them read which."""
+
+    def __init__(self, graph: Graph, whole: Box) -> None:
+        self.boxes = [box for box in whole.walk() if not box.boxes]
+        self.leaves: list[_Leaf] = []
+        owner = _owners(whole, self.boxes, len(graph.nodes))
+        self.sources: list[tuple[int, ...]] = []
+        """The boxes that each box reads, in order."""
+        self.readers: list[list[int]] = [[] for _ in self.boxes]
+        for number, box in enumerate(self.boxes):
+            nodes = graph.nodes[box.start : box.stop]
+            sources = {owner[each] for node in nodes for each in node.inputs} - {number}
+            self.sources.append(tuple(sorted(sources)))
+            for source in self.sources[-1]:
+                self.readers[source].append(number)
+        self.outputs = {owner[index] for index in graph.outputs.values()}
+        self.main = owner[next(iter(graph.outputs.values()))]
+        self._owner = owner
+
+    def last(self, box: Box) -> int:
+        """Return the number of the box with the output of a block."""
+        return self.main if box.item is None else self._owner[box.stop - 1]
+
+    def shortcuts(self) -> Iterator[tuple[int, int, bool]]:
+        """Yield each line's source and target, and whether a longer way joins them as well."""
+        before: list[int] = []
+        for target, sources in enumerate(self.sources):
+            around = 0
+            for source in sources:
+                around |= before[source]
+            reach = around
+            for source in sources:
+                yield source, target, bool(around >> source & 1)
+                reach |= 1 << source
+            before.append(reach)
+
+
+def _owners(whole: Box, boxes: Sequence[Box], count: int) -> list[int]:
+    """Return for each node the number of the box that shows it, or its first repeat."""
+    owner = [-1] * count
+    for number, box in enumerate(boxes):
+        owner[box.start : box.stop] = [number] * (box.stop - box.start)
+    for box in reversed(list(whole.walk())):  # those inside before those around them
+        if box.times > 1:
+            owner[box.start : box.end] = owner[box.start : box.stop] * box.times
+    return owner
+
+
+def _items(network: _Network, box: Box, measure: Measure) -> list[_Item]:
+    items: list[_Item] = []
+    for inner in box.boxes:
+        if inner.boxes:
+            items.append(_Frame(network, inner, _items(network, inner, measure), measure(inner)))
+        else:
+            items.append(_Leaf(network, inner, measure(inner)))
+    return items
+
+
+def _lines(network: _Network) -> Iterator[Line]:
+    """Yield all lines, each joined of its parts in the frames that it passes."""
+    leaves = network.leaves
+    for source, target, shortcut in network.shortcuts():
+        points = _way(leaves[source], leaves[target])
+        yield Line(network.boxes[source], network.boxes[target], points, shortcut)
+    for source in sorted(network.outputs):
+        frames = _around(leaves[source])
+        while frames and not frames[-1].drawn:
+            frames.pop()
+        points = _joined([frame.exit(source) for frame in frames])
+        if points:
+            yield Line(network.boxes[source], None, points, shortcut=False)
+
+
+def _around(item: _Item) -> list[_Frame]:
+    frames = []
+    while item.parent is not None:
+        item = item.parent
+        frames.append(item)
+    return frames
+
+
+def _way(source: _Leaf, target: _Leaf) -> tuple[Point, ...]:
+    """Return the way of a line: out of the frames around its source, into those of its target."""
+    out, into = _around(source), _around(target)
+    while len(out) > 1 and len(into) > 1 and out[-2] is into[-2]:
+        out.pop()
+        into.pop()
+    number = source.number
+    parts = [frame.exit(number) for frame in out[:-1]]
+    parts.append(out[-1].inner(number, target.number))
+    parts += [frame.entry(number, target.number) for frame in reversed(into[:-1])]
+    return _joined(parts)
+
+
+def _joined(parts: Iterable[Sequence[Point]]) -> tuple[Point, ...]:
+    """Return parts of a line as one, without points on its straight pieces."""
+    points: list[Point] = []
+    for point in (point for part in parts for point in part):
+        if points and _near(points[-1], point):
+            continue
+        if len(points) > 1 and _straight(points[-2], points[-1], point):
+            points.pop()
+        points.append(point)
+    return tuple(points)
+
+
+def _near(one: Point, other: Point) -> bool:
+    return abs(one[0] - other[0]) < 0.01 and abs(one[1] - other[1]) < 0.01
+
+
+def _straight(one: Point, middle: Point, other: Point) -> bool:
+    return any(abs(one[i] - middle[i]) < 0.01 and abs(middle[i] - other[i]) < 0.01 for i in (0, 1))
+
+
+_End: TypeAlias = tuple[int, int]
+"""An item of a frame and a port of it, by their numbers."""
+
+_OUT: Final[_End] = (-1, 0)
+"""The end of lines that leave a frame."""
 
 
 @dataclass(eq=False)
-class _Block:
-    """Members arranged together, around an axis. Lengths are relative to it and to the top."""
+class _Port:
+    """A place on the upper edge where the outputs of some boxes come in together."""
 
-    members: list[Member]
-    left: float = 0.0
-    right: float = 0.0
-    height: float = 0.0
-    spots: dict[Member, tuple[float, float]] = field(default_factory=dict)
-    """Axis and upper edge of each member."""
-    lanes: dict[tuple[Member, Member], float] = field(default_factory=dict)
-    """The x of the lane of each shortcut, from a source to a target."""
-
-    def put(self, inner: _Block, x: float, y: float) -> None:
-        """Add an inner block with its axis at x and its upper edge at y."""
-        self.left = max(self.left, inner.left - x)
-        self.right = max(self.right, inner.right + x)
-        self.height = max(self.height, y + inner.height)
-        for member, (at, top) in inner.spots.items():
-            self.spots[member] = (at + x, top + y)
-        self.lanes.update((ends, at + x) for ends, at in inner.lanes.items())
+    sources: tuple[int, ...]
+    x: float = 0.0
+    """Place from the axis."""
 
 
-class _Frame:
-    """A block with its boxes: arranged once, then placed."""
+class _Item:
+    """A member of a row. Places in it are given from its axis, an x."""
 
-    def __init__(self, graph: Graph, box: Box, measure: Measure) -> None:
+    parent: _Frame | None = None
+    left: float
+    right: float
+    height: float
+    ports: list[_Port]
+    port_of: dict[int, int]
+    """The number of the port at which each box outside comes in."""
+    exits: dict[int, float]
+    """Place on the lower edge, from the axis, of each box inside that is read outside."""
+    is_merge = False
+
+    def numbers(self) -> Iterable[int]:
+        raise NotImplementedError
+
+    def place(self, x: float, y: float, depth: int, boxes: list[Placed]) -> None:
+        raise NotImplementedError
+
+
+class _Leaf(_Item):
+    """A box with nothing inside."""
+
+    def __init__(self, network: _Network, box: Box, size: Size) -> None:
         self.box = box
-        self.inner: list[_Frame | _Leaf] = [
-            (_Frame if each.boxes else _Leaf)(graph, each, measure) for each in box.boxes
-        ]
-        self.owner = {
-            node: number
-            for number, each in enumerate(box.boxes)
-            for node in range(each.start, each.end)
-        }
-        self.sources: list[int] = sorted(
-            {node for each in self.inner for node in each.sources if node not in self.owner}
-        )
-        """Nodes outside whose output comes in."""
-        self.leaving: set[int] = set()
-        """Nodes inside whose output leaves, those of repeats aside; the frame around adds them."""
-        for each in self.inner:
-            for node in each.sources:
-                if node in self.owner:
-                    feeding = self.inner[self.owner[node]]
-                    if isinstance(feeding, _Frame):
-                        feeding.leave(node)
-        self._arrange()
-        title = measure(box) if box.path else Size(0.0, 0.0)
-        padding = PADDING if box.path else 0.0
-        self.top = title.height
-        self.left = max(self.arranged.left, title.width if self.sources else 0.0) + padding
-        self.right = max(self.arranged.right, title.width - self.left) + padding
-        self.height = self.top + self.arranged.height + padding
+        self.number = len(network.leaves)
+        network.leaves.append(self)
+        self.left = self.right = size.width / 2
+        self.height = size.height
+        self.is_merge = box.is_merge
+        sources = network.sources[self.number]
+        self.ports = [_Port(sources)] if sources else []
+        self.port_of = dict.fromkeys(sources, 0)
+        self.exits = {self.number: 0.0}
+
+    def numbers(self) -> Iterable[int]:
+        return (self.number,)
+
+    def place(self, x: float, y: float, depth: int, boxes: list[Placed]) -> None:
+        width = self.left + self.right
+        boxes.append(Placed(self.box, x, y, width, self.height, depth, x))
+
+
+@dataclass(eq=False)
+class _Source:
+    """The beginning of lines in a frame: a port of it, or a box inside."""
+
+    row: int
+    """0 for a port."""
+    x: float = 0.0
+    targets: dict[int, dict[Key, float]] = field(default_factory=dict)
+    """The x of each end, by rows."""
+    lane: float = 0.0
+    """The x of its lane, if it has one."""
+
+    @property
+    def last(self) -> int:
+        return max(self.targets)
+
+    @property
+    def passes(self) -> bool:
+        """Whether it has a lane."""
+        return self.last > self.row + 1
+
+
+class _Channel:
+    """The gap below a row, with its lines."""
+
+    def __init__(self, wires: list[Wire], height: float, top: float) -> None:
+        self.wires = wires
+        self.height = height
+        self.top = top
+        """Height above the first track."""
+        self._ending: dict[Key, list[Wire]] = {}
+        for wire in wires:
+            for end in wire.bottoms:
+                self._ending.setdefault(end, []).append(wire)
+
+    def wire(self, key: Key, end: Key) -> Wire:
+        """Return the wire of a line with these ends."""
+        return next(wire for wire in self._ending[end] if key in wire.tops)
+
+
+class _Frame(_Item):
+    """A block with its rows: arranged once, then placed."""
+
+    def __init__(
+        self,
+        network: _Network,
+        box: Box | None,
+        items: list[_Item],
+        title: Size,
+        *,
+        main: int | None = None,
+        level: int = 0,
+        to_left: bool = False,
+        inside: bool = False,
+    ) -> None:
+        self.box = box
+        self._network = network
+        self._title = title
+        self._level = level
+        self._to_left = to_left
+        self.drawn = box is not None and box.item is not None
+        self._inside = inside or self.drawn
+        self._padding = PADDING if self.drawn else 0.0
+        self._main = network.last(box) if box is not None else main
+        self._numbers = [number for item in items for number in item.numbers()]
+        self.rows = self._arranged(items)
+        self.items = [item for row in self.rows for item in row]
+        for item in self.items:
+            item.parent = self
+        self._home = {number: i for i, item in enumerate(self.items) for number in item.numbers()}
+        self._row_of = [r for r, row in enumerate(self.rows, 1) for _ in row]
+        self._axis = self._axes()
+        self._sources = self._joined_sources()
+        self._add_lanes()
+        self._add_ports()
+        self._channels = self._routed()
+        self._stack()
+        self._ways: dict[tuple[Key, Key], tuple[Point, ...]] = {}
+
+    def numbers(self) -> Iterable[int]:
+        return self._numbers
 
     @property
     def width(self) -> float:
         return self.left + self.right
 
-    def member(self, node: int) -> Member:
-        """The box that a node is in, or the port at which its output comes in."""
-        return self.owner.get(node, -1 - node)
+    # Which boxes stand in which row.
 
-    def edges(self) -> Iterator[tuple[Member, Member, int]]:
-        """Source, target and node of every line between two members."""
-        for number, each in enumerate(self.inner):
-            for node in each.sources:
-                yield self.member(node), number, node
-
-    def leave(self, node: int) -> None:
-        """Take note that the output of a node inside leaves the frame."""
-        node = self.box.start + (node - self.box.start) % (self.box.stop - self.box.start)
-        self.leaving.add(node)
-        inner = self.inner[self.owner[node]]
-        if isinstance(inner, _Frame):
-            inner.leave(node)
-
-    def _arrange(self) -> None:
-        ports = [-1 - node for node in self.sources]
-        order = [*ports, *range(len(self.inner))]
-        place = {member: number for number, member in enumerate(order)}
-        bit = {member: 1 << number for member, number in place.items()}
-        before = dict.fromkeys(order, 0)
-        self.kept: dict[Member, list[Member]] = {member: [] for member in order}
-        shortcuts = []
-        inputs: dict[Member, dict[Member, None]] = {member: {} for member in order}
-        for source, target, _ in self.edges():
-            inputs[target][source] = None
-        for target in order:
-            for source in sorted(inputs[target], key=place.__getitem__, reverse=True):
-                if before[target] & bit[source]:
-                    shortcuts.append((source, target))
-                else:
-                    self.kept[target].append(source)
-                before[target] |= before[source] | bit[source]
-        after = dict.fromkeys(order, 0)
-        for target in reversed(order):
-            for source in self.kept[target]:
-                after[source] |= after[target] | bit[target]
-        self.arranged = _Arranging(self, bit, before, after, shortcuts).block(order)
-
-    def size(self, member: Member) -> tuple[float, float, float]:
-        """Extent of a member to the left and the right of its axis, and its height."""
-        if member < 0:
-            return 0.0, 0.0, 0.0
-        inner = self.inner[member]
-        return inner.left, inner.right, inner.height
-
-    def entry(self, node: int) -> float:
-        """The x, from the axis, where the output of a node outside comes in."""
-        return self.arranged.spots[-1 - node][0]
-
-    def exit(self, node: int) -> float:
-        """The x, from the axis, where the output of a node inside, or of its repeat, leaves."""
-        node = self.box.start + (node - self.box.start) % (self.box.stop - self.box.start)
-        number = self.owner[node]
-        return self.arranged.spots[number][0] + self.inner[number].exit(node)
-
-    def place(self, x: float, y: float, depth: int, boxes: list[Placed], lines: list[Line]) -> None:
-        """Add the frame with its upper left corner at (x, y), and all in it."""
-        axis = x + self.left
-        if self.box.path:
-            boxes.append(Placed(self.box, x, y, self.width, self.height, depth, axis))
-            depth += 1
-        spots = self.arranged.spots
-        for number, inner in enumerate(self.inner):
-            at, down = spots[number]
-            inner.place(axis + at - inner.left, y + self.top + down, depth, boxes, lines)
-        for source, target, node in self.edges():
-            at, down = spots[target]
-            inner = self.inner[target]
-            end = End(axis + at + inner.entry(node), y + self.top + down, axis + at, inner)
-            if source < 0:
-                start = (axis + spots[source][0], y)
-                box = self.box
+    def _arranged(self, items: list[_Item]) -> list[list[_Item]]:
+        home = {number: i for i, item in enumerate(items) for number in item.numbers()}
+        inputs = [
+            sorted({home[s] for port in item.ports for s in port.sources if s in home})
+            for item in items
+        ]
+        rows: list[list[_Item]] = []
+        for group in _series(inputs):
+            parts = _components(group, inputs)
+            if len(group) == 1:
+                rows.append([items[group[0]]])
+            elif len(parts) == 1 or self._level == DEEPEST:
+                rows += [[items[i] for i in row] for row in _ranks(group, inputs)]
             else:
-                at, down = spots[source]
-                above = self.inner[source]
-                start = (axis + at + above.exit(node), y + self.top + down + above.height)
-                box = above.box
-            lane = self.arranged.lanes.get((source, target))
-            points = _bend(start, end) if lane is None else _around(start, end, axis + lane)
-            arrives = isinstance(inner, _Leaf)
-            lines.append(Line(box, inner.box, points, lane is not None, arrives))
-        if self.box.path:
-            self._leave(axis, y, lines)
+                rows.append([self._grouped(items, part, parts) for part in parts])
+        return rows
 
-    def _leave(self, axis: float, y: float, lines: list[Line]) -> None:
-        """Add the lines from inside to the lower edge of the frame."""
-        for node in sorted(self.leaving | {self.box.stop - 1}):
-            number = self.owner[node]
-            at, down = self.arranged.spots[number]
-            inner = self.inner[number]
-            start = (axis + at + inner.exit(node), y + self.top + down + inner.height)
-            points = (start, (start[0], y + self.height))
-            lines.append(Line(inner.box, self.box, points, shortcut=False, arrives=False))
-
-
-class _Leaf:
-    """A box with nothing inside."""
-
-    def __init__(self, graph: Graph, box: Box, measure: Measure) -> None:
-        size = measure(box)
-        self.box = box
-        self.left = self.right = size.width / 2
-        self.height = size.height
-        inside = range(box.start, box.stop)
-        sources = {node for each in graph.nodes[box.start : box.stop] for node in each.inputs}
-        self.sources = sorted(node for node in sources if node not in inside)
-
-    def entry(self, node: int) -> float:  # noqa: ARG002
-        """The x of every line from above, from the axis."""
-        return 0.0
-
-    def exit(self, node: int) -> float:  # noqa: ARG002
-        """The x of every line to below, from the axis."""
-        return 0.0
-
-    def place(
-        self,
-        x: float,
-        y: float,
-        depth: int,
-        boxes: list[Placed],
-        lines: list[Line],  # noqa: ARG002
-    ) -> None:
-        """Add the box with its upper left corner at (x, y)."""
-        width = self.left + self.right
-        boxes.append(Placed(self.box, x, y, width, self.height, depth, x + self.left))
-
-
-class End(NamedTuple):
-    """End of a line."""
-
-    x: float
-    y: float
-    """The port, on the upper edge of a member."""
-    axis: float
-    member: _Frame | _Leaf
-
-
-def _bend(start: Point, end: End) -> tuple[Point, ...]:
-    """Return a line from the lower edge of a member to the upper edge of one below it."""
-    if abs(start[0] - end.x) < 0.5:
-        return (start, (start[0], end.y))
-    middle = end.y - ROW_GAP / 2
-    return (start, (start[0], middle), (end.x, middle), (end.x, end.y))
-
-
-def _around(start: Point, end: End, lane: float) -> tuple[Point, ...]:
-    """Return a line from a member's lower edge along a lane; it enters a merge from the side."""
-    down = start[1] + ROW_GAP * 0.3
-    path = (start, (start[0], down), (lane, down))
-    if end.member.box.is_merge:
-        middle = end.y + end.member.height / 2
-        side = end.member.right if lane > end.axis else -end.member.left
-        return (*path, (lane, middle), (end.axis + side, middle))
-    up = end.y - ROW_GAP * 0.3
-    x = end.x + (6.0 if lane > end.x else -6.0) if end.x == end.axis else end.x
-    return (*path, (lane, up), (x, up), (x, end.y))
-
-
-class _Arranging:
-    """Members of one frame on their way into blocks."""
-
-    def __init__(
-        self,
-        frame: _Frame,
-        bit: dict[int, int],
-        before: dict[int, int],
-        after: dict[int, int],
-        shortcuts: Iterable[tuple[int, int]],
-    ) -> None:
-        self._frame = frame
-        self._bit = bit
-        self._before = before
-        self._after = after
-        self._shortcuts = list(shortcuts)
-
-    def block(self, members: list[int]) -> _Block:
-        """Arrange members, given in the order of the graph."""
-        if len(members) == 1:
-            return self._single(members[0])
-        groups = self._components(members)
-        if len(groups) > 1:
-            return self._beside([self.block(group) for group in groups])
-        return self._below(self._series(members))
-
-    def _single(self, member: int) -> _Block:
-        left, right, height = self._frame.size(member)
-        return _Block([member], left, right, height, {member: (0.0, 0.0)})
-
-    def _components(self, members: Sequence[int]) -> list[list[int]]:
-        """Members in groups without a line between two of them."""
-        inside = set(members)
-        group_of: dict[int, int] = {}
-        groups: dict[int, list[int]] = {}
-        for member in members:
-            joined = {group_of[s] for s in self._frame.kept[member] if s in inside}
-            number = min(joined, default=len(group_of))
-            groups.setdefault(number, []).append(member)
-            group_of[member] = number
-            for other in joined - {number}:
-                for each in groups.pop(other):
-                    groups[number].append(each)
-                    group_of[each] = number
-        place = {member: at for at, member in enumerate(members)}
-        return sorted(
-            (sorted(group, key=place.__getitem__) for group in groups.values()),
-            key=lambda group: place[group[0]],
+    def _grouped(self, items: list[_Item], part: list[int], parts: list[list[int]]) -> _Item:
+        if len(part) == 1:
+            return items[part[0]]
+        return _Frame(
+            self._network,
+            None,
+            [items[i] for i in part],
+            Size(0.0, 0.0),
+            main=self._main,
+            level=self._level + 1,
+            to_left=part is parts[0],
+            inside=self._inside,
         )
 
-    def _series(self, members: list[int]) -> list[_Block]:
-        """Connected members as blocks below each other, each of which all lines go through."""
-        every = 0
-        for member in members:
-            every |= self._bit[member]
-        blocks: list[_Block] = []
-        rest: list[int] = []
-        for member in members:
-            comparable = self._before[member] | self._after[member] | self._bit[member]
-            if comparable & every == every:
-                if rest:
-                    blocks.append(self._inner(rest, len(members)))
-                    rest = []
-                blocks.append(self._single(member))
+    # Where they stand in the row.
+
+    def _axes(self) -> list[float]:
+        """Return the x of each item's axis, from the axis of the frame."""
+        leading = self._leading()
+        axes: list[float] = []
+        first = 0
+        for row in self.rows:
+            places: list[float] = []
+            x = 0.0
+            for item in row:
+                places.append(x + item.left)
+                x += item.left + item.right + COLUMN_GAP
+            leads = [i for i in range(len(row)) if first + i in leading]
+            if len(leads) == 1:
+                axis = places[leads[0]]
             else:
-                rest.append(member)
-        if rest:
-            blocks.append(self._inner(rest, len(members)))
-        return blocks
+                axis = places[len(row) // 2] if len(row) % 2 else (x - COLUMN_GAP) / 2
+            axes += [place - axis for place in places]
+            first += len(row)
+        return axes
 
-    def _inner(self, members: list[int], outer: int) -> _Block:
-        if len(members) < outer or len(self._components(members)) > 1:
-            return self.block(members)
-        return self._ranks(members)
+    def _leading(self) -> set[int]:
+        """Return the items on a way to the one that the frame's output comes from."""
+        end = self._home.get(-1 if self._main is None else self._main, len(self.items) - 1)
+        leading = {end}
+        for number in range(end, -1, -1):
+            if number in leading:
+                for port in self.items[number].ports:
+                    leading.update(self._home[s] for s in port.sources if s in self._home)
+        return leading
 
-    def _ranks(self, members: list[int]) -> _Block:
-        """Members in rows, each below all that it depends on."""
-        inside = set(members)
-        rank: dict[int, int] = {}
-        rows: dict[int, list[_Block]] = {}
-        for member in members:
-            sources = [s for s in self._frame.kept[member] if s in inside]
-            rank[member] = 1 + max((rank[s] for s in sources), default=-1)
-            rows.setdefault(rank[member], []).append(self._single(member))
-        return self._below([self._beside(row) for _, row in sorted(rows.items())])
+    # What is joined with what.
 
-    def _beside(self, blocks: list[_Block]) -> _Block:
-        """Blocks beside each other. The axis is that of the one that leads on, or the middle."""
-        if len(blocks) == 1:
-            return blocks[0]
-        last = len(self._frame.inner) - 1
-        done = self._bit[last]
-        leading = [
-            any(self._after[m] & done or m == last for m in block.members) for block in blocks
-        ]
-        places: list[float] = []
-        x = 0.0
-        for block in blocks:
-            if places:
-                x += COLUMN_GAP
-            places.append(x + block.left)
-            x += block.left + block.right
-        if sum(leading) == 1:
-            axis = places[leading.index(True)]
-        else:
-            axis = x / 2 if len(blocks) % 2 == 0 else places[len(blocks) // 2]
-        result = _Block([m for block in blocks for m in block.members])
-        for block, place in zip(blocks, places, strict=True):
-            result.put(block, place - axis, 0.0)
-        return result
+    def _joined_sources(self) -> dict[Key, _Source]:
+        """Return where lines begin, and where each of them ends; add the ports and the exits."""
+        outside: dict[int, list[tuple[int, int]]] = {}
+        sources: dict[Key, _Source] = {}
+        for i, item in enumerate(self.items):
+            for k, port in enumerate(item.ports):
+                for number in port.sources:
+                    if number in self._home:
+                        source = sources.setdefault(number, self._source(number))
+                        ends = source.targets.setdefault(self._row_of[i], {})
+                        ends[i, k] = self._axis[i] + port.x
+                    else:
+                        outside.setdefault(number, []).append((i, k))
+        together: dict[tuple[tuple[int, int], ...], list[int]] = {}
+        for number, places in outside.items():
+            together.setdefault(tuple(places), []).append(number)
+        self.ports = [_Port(tuple(sorted(numbers))) for numbers in together.values()]
+        self.port_of = {number: k for k, port in enumerate(self.ports) for number in port.sources}
+        for p, ends_inside in enumerate(together):
+            source = sources["in", p] = _Source(0)
+            for i, k in ends_inside:
+                ends = source.targets.setdefault(self._row_of[i], {})
+                ends[i, k] = self._axis[i] + self.items[i].ports[k].x
+        self.exits = {}
+        for number in self._numbers:
+            if self._leaves(number):
+                source = sources.setdefault(number, self._source(number))
+                source.targets[len(self.rows) + 1] = {_OUT: source.x}
+        return sources
 
-    def _below(self, blocks: list[_Block]) -> _Block:
-        result = _Block([m for block in blocks for m in block.members])
-        y = 0.0
-        index_of: dict[int, int] = {}
-        for number, block in enumerate(blocks):
+    def _source(self, number: int) -> _Source:
+        i = self._home[number]
+        return _Source(self._row_of[i], self._axis[i] + self.items[i].exits[number])
+
+    def _leaves(self, number: int) -> bool:
+        if any(reader not in self._home for reader in self._network.readers[number]):
+            return True
+        return number in self._network.outputs and self._inside
+
+    # The lanes of lines that pass rows, and the places of ports.
+
+    def _add_lanes(self) -> None:
+        """Give each source whose lines pass rows a lane beside those, short lanes inside."""
+        size = 2 * len(self.rows) + 3  # rows and the gaps between them, ports and exits included
+        extents = {side: [0.0] * size for side in (-1, 1)}
+        first = 0
+        for r, row in enumerate(self.rows, 1):
+            numbers = range(first, first + len(row))
+            extents[-1][2 * r] = max(self.items[i].left - self._axis[i] for i in numbers)
+            extents[1][2 * r] = max(self.items[i].right + self._axis[i] for i in numbers)
+            first += len(row)
+        spans = []
+        self._passed: set[int] = set()
+        """The gaps in which there are lanes."""
+        for number, source in enumerate(self._sources.values()):
+            if source.passes:
+                end = source.last
+                by_side = self._by_side(end)
+                span = 2 * source.row + 1, 2 * end + by_side
+                spans.append((span[1] - span[0], span[0], number, source))
+        for length, start, _, source in sorted(spans, key=lambda each: each[:3]):
+            side = self._side(source)
+            extent = extents[side]
+            passed = slice(start, start + length)
+            at = max(extent[passed]) + LANE
+            extent[passed] = [at] * length
+            self._passed.update(range(start // 2, (start + length) // 2))
+            source.lane = side * at
+        self.left = max(extents[-1])
+        self.right = max(extents[1])
+
+    def _by_side(self, row: int) -> bool:
+        """Whether lanes arrive at a row from the side: it is a merge alone."""
+        if row > len(self.rows):
+            return False
+        items = self.rows[row - 1]
+        return len(items) == 1 and items[0].is_merge
+
+    def _side(self, source: _Source) -> int:
+        ends = [x for row in source.targets.values() for key, x in row.items() if key != _OUT]
+        balance = sum(ends) / len(ends) if ends else 0.0
+        balance += source.x if source.row else 0.0
+        if abs(balance) < 1.0:
+            return -1 if self._to_left else 1
+        return -1 if balance < 0 else 1
+
+    def _add_ports(self) -> None:
+        """Let each port be above where its lines go, and each exit below where they come from."""
+        taken: list[float] = []
+        ports = [(p, self._sources["in", p]) for p in range(len(self.ports))]
+        for p, source in sorted(ports, key=lambda each: len(each[1].targets.get(1, ()))):
+            direct = list(source.targets.get(1, {}).values())
+            if source.passes and not direct:
+                x = source.lane
+            elif len(self.ports) == 1 and len(direct) != 1:
+                x = 0.0
+            else:
+                x = sum(direct) / len(direct)
+            while any(abs(x - other) < PORT for other in taken):
+                x += PORT / 2
+            taken.append(x)
+            source.x = self.ports[p].x = x
+        for number, source in self._sources.items():
+            ends = source.targets.get(len(self.rows) + 1)
+            if ends and isinstance(number, int):
+                self.exits[number] = source.lane if source.passes else source.x
+                ends[_OUT] = self.exits[number]
+
+    # The lines in the gaps between rows.
+
+    def _routed(self) -> list[_Channel]:
+        """Return the channel below each row, the first one below the ports."""
+        wires: list[list[Wire]] = [[] for _ in range(len(self.rows) + 1)]
+        for key, source in self._sources.items():
+            bottoms = dict(source.targets.get(source.row + 1, {}))
+            if source.row == len(self.rows):
+                continue
+            if source.passes and (source.row or bottoms):
+                bottoms["lane", key] = source.lane
+            if bottoms:
+                wires[source.row].append(Wire({key: source.x}, bottoms))
+            for row, ends in source.targets.items():
+                if source.row + 1 < row <= len(self.rows) and not self._by_side(row):
+                    wires[row - 1].append(Wire({key: source.lane}, dict(ends)))
+        channels = []
+        for number, each in enumerate(wires):
+            joined = buses(each)
+            tracks = route(joined)
+            for wire in joined:
+                self.left = max(self.left, -wire.low)
+                self.right = max(self.right, wire.high)
+            channels.append(_Channel(joined, *self._gap(number, tracks)))
+        return channels
+
+    def _gap(self, number: int, tracks: int) -> tuple[float, float]:
+        """Return the height of a gap, and that of its upper part, above the first track."""
+        if number == len(self.rows):
+            return self._padding, 0.0
+        top = LEAD if number else 0.0
+        if number == 0 and self.drawn:
+            top = self._title.height + 2.0
+        if tracks:
+            return top + (tracks - 1) * TRACK + ARRIVAL, top
+        if number == 0:
+            return (self._title.height + BELOW_TITLE if self.drawn else 0.0), 0.0
+        return STRAIGHT, 0.0
+
+    # Heights, columns, the frame.
+
+    def _stack(self) -> None:
+        """Set the height of each row, in as many columns as are easy to look at."""
+        heights = [max(item.height for item in row) for row in self.rows]
+        gaps = [channel.height for channel in self._channels]
+        first = gaps[0]
+        columns = self._columns(heights, gaps)
+        self._tops, self._shifts = [0.0], [0.0]
+        self._cuts: dict[int, float] = {}
+        right, lowest = 0.0, 0.0
+        if len(columns) > 1:
+            first = max(first, gaps[0] - BELOW_TITLE + ARRIVAL, ARRIVAL)
+        for number, rows in enumerate(columns):
+            left_here, right_here = self._extents(rows)
+            shift = 0.0
             if number:
-                y += ROW_GAP
-            result.put(block, 0.0, y)
-            y += block.height
-            index_of.update(dict.fromkeys(block.members, number))
-        if len(blocks) > 1:
-            self._add_lanes(result, blocks, index_of)
-        return result
+                self._cuts[rows[0] - 1] = right + COLUMN_GAP
+                shift = right + 2 * COLUMN_GAP + left_here
+            y = first
+            for row in rows:
+                self._tops.append(y)
+                self._shifts.append(shift)
+                y += heights[row - 1] + gaps[row]
+            right = shift + right_here
+            lowest = max(lowest, y - gaps[rows[-1]])
+        if len(columns) > 1:
+            self.left, self.right = self._extents(columns[0])[0], right
+            lowest += LEAD
+            for exit_ in self.exits:
+                self.exits[exit_] += self._shifts[-1]
+        self.height = lowest + gaps[-1]
+        if self._padding:
+            self.left += self._padding
+            self.right += self._padding
+            self._entitle()
 
-    def _add_lanes(self, result: _Block, blocks: list[_Block], index_of: dict[int, int]) -> None:
-        """Give each shortcut between two of the blocks a lane to the right of those it passes."""
-        here = [each for each in self._shortcuts if each[0] in index_of and each[1] in index_of]
-        taken = set(here)
-        self._shortcuts = [each for each in self._shortcuts if each not in taken]
-        here.sort(key=lambda each: (index_of[each[1]] - index_of[each[0]], index_of[each[0]]))
-        used: list[tuple[int, int, bool, float]] = []
-        for source, target in here:
-            first, last = index_of[source], index_of[target]
-            passed = blocks[first : last + 1]
-            to_left = min(result.spots[source][0], result.spots[target][0]) < 0
-            at = max(block.left if to_left else block.right for block in passed) + LANE
-            for start, stop, side, x in used:
-                if side == to_left and start < last and first < stop:
-                    at = max(at, x + LANE)
-            used.append((first, last, to_left, at))
-            result.lanes[source, target] = -at if to_left else at
-            if to_left:
-                result.left = max(result.left, at)
+    def _columns(self, heights: list[float], gaps: list[float]) -> list[range]:
+        """Return the rows of each column: one unless the chain of rows is long."""
+        total = sum(heights) + sum(gaps)
+        count = len(heights)
+        whole = [range(1, count + 1)]
+        cuts = [g for g in range(1, count) if self._can_end(g)]
+        if total <= TALLEST or not cuts:
+            return whole
+        width = self.left + self.right + 2 * COLUMN_GAP
+        number = round((total / (1.3 * width)) ** 0.5)
+        number = max(number, 2)
+        bottoms = []
+        y = 0.0
+        for height, gap in zip(heights, gaps, strict=False):
+            y += gap + height
+            bottoms.append(y)
+        columns: list[range] = []
+        begin = 1
+        for part in range(1, number):
+            ideal = total * part / number
+            last = min(cuts, key=lambda g: abs(bottoms[g - 1] - ideal))
+            if last >= begin:
+                columns.append(range(begin, last + 1))
+                begin = last + 1
+        return [*columns, range(begin, count + 1)]
+
+    def _can_end(self, gap: int) -> bool:
+        """Whether a column can end above a gap: one box's output, and nothing else, passes."""
+        wires = self._channels[gap].wires
+        return gap not in self._passed and len(wires) == 1 and len(wires[0].tops) == 1
+
+    def _extents(self, rows: range) -> tuple[float, float]:
+        """Return how far the rows of a column reach to the left and the right of the axis."""
+        left = right = 0.0
+        for number, item in enumerate(self.items):
+            if self._row_of[number] in rows:
+                left = max(left, item.left - self._axis[number])
+                right = max(right, item.right + self._axis[number])
+        places = [
+            source.lane
+            for source in self._sources.values()
+            if source.passes and (source.row in rows or (source.row == 0 and 1 in rows))
+        ]
+        inner = [*rows[:-1], *([0] if rows[0] == 1 else [])]
+        places += [
+            x for g in inner for wire in self._channels[g].wires for x in (wire.low, wire.high)
+        ]
+        return max([left, *(-x for x in places)]), max([right, *places])
+
+    def _entitle(self) -> None:
+        """Find room for the title between the lines that come in, or make it."""
+        width = self._title.width
+        lines = sorted(port.x for port in self.ports)
+        starts = [-self.left, *(x + 2 for x in lines)]
+        ends = [*(x - 2 for x in lines), self.right]
+        for start, end in zip(starts, ends, strict=True):
+            if end - start >= width:
+                self._title_at = start
+                return
+        self.left = max(self.left, width - ends[0])
+        self._title_at = -self.left
+
+    # Everything in its place.
+
+    def place(self, x: float, y: float, depth: int, boxes: list[Placed]) -> None:
+        """Add the frame with its upper left corner at (x, y), and all boxes in it."""
+        self._corner = (x + self.left, y)
+        if self.box is not None and self.drawn:
+            title = x + self.left + self._title_at
+            boxes.append(Placed(self.box, x, y, self.width, self.height, depth, title))
+            depth += 1
+        for number, item in enumerate(self.items):
+            row = self._row_of[number]
+            axis = x + self.left + self._axis[number] + self._shifts[row]
+            item.place(axis - item.left, y + self._tops[row], depth, boxes)
+
+    def inner(self, source: int, target: int) -> tuple[Point, ...]:
+        """Return the way of a line from one item to another."""
+        return self._way(source, self._end(source, target))
+
+    def entry(self, source: int, target: int) -> tuple[Point, ...]:
+        """Return the way of a line that comes in."""
+        return self._way(("in", self.port_of[source]), self._end(source, target))
+
+    def exit(self, source: int) -> tuple[Point, ...]:
+        """Return the way of a line that leaves."""
+        return self._way(source, _OUT)
+
+    def _end(self, source: int, target: int) -> _End:
+        i = self._home[target]
+        return i, self.items[i].port_of[source]
+
+    def _way(self, key: Key, end: _End) -> tuple[Point, ...]:
+        if (key, end) not in self._ways:
+            x, y = self._corner
+            self._ways[key, end] = tuple((x + a, y + b) for a, b in self._points(key, end))
+        return self._ways[key, end]
+
+    def _points(self, key: Key, end: _End) -> Iterator[Point]:
+        source = self._sources[key]
+        shift = self._shifts[source.row]
+        y = 0.0
+        if isinstance(key, int):
+            y = self._tops[source.row] + self.items[self._home[key]].height
+        row = len(self.rows) + 1 if end == _OUT else self._row_of[end[0]]
+        if row == source.row + 1 and end == _OUT:
+            yield source.x + shift, y
+            yield source.x + shift, self.height
+        elif row == source.row + 1:
+            yield from self._crossing(source.row, key, end, y)
+        else:
+            lane = source.lane + shift
+            if source.row or 1 in source.targets:
+                yield from self._crossing(source.row, key, ("lane", key), y)
             else:
-                result.right = max(result.right, at)
+                yield lane, y
+            if end == _OUT:
+                yield lane, self.height
+            elif self._by_side(row):
+                i = end[0]
+                item, axis = self.items[i], self._axis[i] + shift
+                middle = self._tops[row] + item.height / 2
+                yield lane, middle
+                yield (axis + item.right if lane > axis else axis - item.left), middle
+            else:
+                yield from self._crossing(row - 1, key, end, None)
+
+    def _crossing(self, gap: int, key: Key, end: Key, y: float | None) -> Iterator[Point]:
+        """Yield a line's points from above a gap to the row below it, or to the lane there."""
+        channel = self._channels[gap]
+        wire = channel.wire(key, end)
+        shift = self._shifts[gap]
+        start, stop = wire.tops[key] + shift, wire.bottoms[end] + shift
+        top = channel.top + (self._bottom(gap) if gap else 0.0)
+        below = None if end == ("lane", key) else self._tops[gap + 1]
+        if gap in self._cuts:
+            aside, stop = self._cuts[gap], wire.bottoms[end] + self._shifts[gap + 1]
+            up = self._tops[gap + 1] - ARRIVAL
+            yield start, self._bottom(gap) if y is None else y
+            yield start, self._bottom(gap) + LEAD
+            yield aside, self._bottom(gap) + LEAD
+            yield aside, up
+            yield stop, up
+            yield stop, self._tops[gap + 1]
+            return
+        if y is not None:
+            yield start, y
+        if wire.track is not None:
+            level = top + wire.track * TRACK
+            yield start, level
+            if wire.bottoms[end] in wire.detours:
+                aside, track = wire.detours[wire.bottoms[end]]
+                yield aside + shift, level
+                level = top + track * TRACK
+                yield aside + shift, level
+            yield stop, level
+        if below is not None:
+            yield stop, below
+
+    def _bottom(self, row: int) -> float:
+        return self._tops[row] + max(item.height for item in self.rows[row - 1])
+
+
+def _series(inputs: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return items in groups that follow each other.
+
+    An item that all others are before or after is a group alone.
+
+    Args:
+        inputs: The items that each item reads, each of them before it.
+    """
+    count = len(inputs)
+    first_reader = [count] * count
+    for reader in reversed(range(count)):
+        for source in inputs[reader]:
+            first_reader[source] = reader
+    # Every later item is after an item if each reads the item or one between the two.
+    least = [count] * (count + 1)
+    for number in reversed(range(count)):
+        least[number] = min(least[number + 1], max(inputs[number], default=-1))
+    groups: list[list[int]] = []
+    rest: list[int] = []
+    furthest = -1
+    for number in range(count):
+        if furthest <= number <= least[number + 1]:
+            groups += [rest] if rest else []
+            groups.append([number])
+            rest = []
+        else:
+            rest.append(number)
+        furthest = max(furthest, first_reader[number])
+    return [*groups, rest] if rest else groups
+
+
+def _components(group: Sequence[int], inputs: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return the items of a group in parts with no line between two of them."""
+    leader = {number: number for number in group}
+
+    def find(number: int) -> int:
+        while leader[number] != number:
+            leader[number] = leader[leader[number]]
+            number = leader[number]
+        return number
+
+    for number in group:
+        for source in inputs[number]:
+            if source in leader:
+                one, other = sorted((find(number), find(source)))
+                leader[other] = one
+    parts: dict[int, list[int]] = {}
+    for number in group:
+        parts.setdefault(find(number), []).append(number)
+    return list(parts.values())
+
+
+def _ranks(group: Sequence[int], inputs: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return items in rows, each item below all that it reads and near to its readers."""
+    inside = set(group)
+    rank: dict[int, int] = {}
+    readers: dict[int, list[int]] = {number: [] for number in group}
+    for number in group:
+        sources = [source for source in inputs[number] if source in inside]
+        rank[number] = 1 + max((rank[source] for source in sources), default=-1)
+        for source in sources:
+            readers[source].append(number)
+    for number in group:
+        if readers[number] and inside.isdisjoint(inputs[number]):
+            rank[number] = min(rank[reader] for reader in readers[number]) - 1
+    rows: dict[int, list[int]] = {}
+    for number in group:
+        rows.setdefault(rank[number], []).append(number)
+    place: dict[int, float] = {}
+    ordered: list[list[int]] = []
+    for _, row in sorted(rows.items()):
+        for at, number in enumerate(row):
+            above = [place[source] for source in inputs[number] if source in place]
+            place[number] = sum(above) / len(above) if above else at - (len(row) - 1) / 2
+        row.sort(key=place.__getitem__)
+        for at, number in enumerate(row):
+            place[number] = at - (len(row) - 1) / 2
+        ordered.append(row)
+    return ordered

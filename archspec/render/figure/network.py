@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from archspec.render.figure import faces
 from archspec.render.figure.drawing import Drawing, Group, Mark, Path, Rect, Text
 from archspec.render.figure.faces import BAR, EDGE, LABEL, LINE, MERGE, SMALL, SWATCH, Faces
-from archspec.render.figure.layout import Line, Placed, Size, layout
+from archspec.render.figure.layout import Placed, Size, layout
 from archspec.render.figure.metrics import text_width
 from archspec.render.figure.outline import Box, outline
+from archspec.render.figure.strokes import Stroke, strokes
 
 if TYPE_CHECKING:
     from archspec.figure import Figure
@@ -47,12 +48,9 @@ def drawing(figure: Figure) -> Drawing:
         Text(EDGE, EDGE + LABEL, title, LABEL + 2, bold=True, anchor="start"),
         Text(EDGE, EDGE + LABEL + LINE, subtitle, SMALL, "quiet", anchor="start"),
     ]
-    boxes = [
-        each._replace(x=each.x + shift, y=each.y + top, axis=each.axis + shift)
-        for each in placed.boxes
-    ]
+    boxes = [each.moved(shift, top) for each in placed.boxes]
     marks += [shapes.group(each) for each in boxes if each.box.boxes]
-    marks += [connection(each, shift, top) for each in placed.lines]
+    marks += [connection(each, shift, top) for each in strokes(placed.lines, CORNER)]
     marks += [shapes.group(each) for each in boxes if not each.box.boxes]
     bottom = top + placed.height
     entries, height = faces.legend(meanings, width, bottom)
@@ -60,13 +58,13 @@ def drawing(figure: Figure) -> Drawing:
     return Drawing(title, faces.description(figure), width, bottom + height, marks)
 
 
-def connection(line: Line, shift: float, top: float) -> Path:
-    """Return the mark of a line, moved right and down."""
+def connection(stroke: Stroke, shift: float, top: float) -> Path:
+    """Return the mark of a line's stroke, moved right and down."""
     return Path(
-        tuple((x + shift, y + top) for x, y in line.points),
-        "shortcut" if line.shortcut else "line",
+        tuple((x + shift, y + top) for x, y in stroke.points),
+        "shortcut" if stroke.line.shortcut else "line",
         CORNER,
-        arrow=line.arrives,
+        arrow=stroke.arrives,
     )
 
 
@@ -80,7 +78,7 @@ class _Boxes:
     def size(self, box: Box) -> Size:
         """Return the size of a box; of one with boxes inside, that of its title."""
         if box.boxes:
-            return Size(text_width(faces.named(box), SMALL) + 2 * MARGIN, LINE + 6)
+            return Size(text_width(faces.named(box), SMALL) + 2 * MARGIN, LINE + 4)
         if box.is_merge:
             return Size(MERGE, MERGE)
         label = text_width(faces.labelled(box), LABEL, bold=True)
@@ -95,7 +93,7 @@ class _Boxes:
         if box.boxes:
             marks = self._frame(placed)
         elif box.is_merge:
-            marks = faces.merge(box, placed.axis, placed.y + MERGE / 2)
+            marks = faces.merge(box, placed.middle, placed.y + MERGE / 2)
         else:
             marks = self._box(placed)
         return Group(box.path, self.faces.sentence(box), list(marks))
@@ -103,7 +101,8 @@ class _Boxes:
     def _frame(self, placed: Placed) -> Iterator[Mark]:
         x, y, width, height = placed.x, placed.y, placed.width, placed.height
         yield Rect(x, y, width, height, f"frame{placed.depth % FRAMES}", CORNER)
-        yield Text(x + MARGIN, y + LINE, faces.named(placed.box), SMALL, "quiet", anchor="start")
+        at = placed.title + MARGIN
+        yield Text(at, y + LINE, faces.named(placed.box), SMALL, "quiet", anchor="start")
 
     def _box(self, placed: Placed) -> Iterator[Mark]:
         x, y, width, height = placed.x, placed.y, placed.width, placed.height
