@@ -1,0 +1,252 @@
+"""The layers of a stage as a paper's table lists them: lines, and brackets of repeated blocks."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Final, NamedTuple
+
+from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
+from archspec.render.figure.layer_labels import TIMES, Labels
+
+LISTED_ALONE: Final = 4
+"""Equal layers in series that have a line each; more have one line with their number."""
+
+THEN: Final = " \u2192 "
+"""Sign between the layers of a branch."""
+
+GROUP: Final = "layers"
+"""Kind of a scope that is a group of the spec."""
+
+NAMELESS: Final = ("branch", "branches")
+"""Kinds of scopes whose layers are listed as if they were in the block around them."""
+
+SHORTCUT: Final = ("projection", "subsample")
+"""Names of layers on the shortcuts of blocks, which papers leave to their text."""
+
+
+@dataclass(eq=False)
+class Item:
+    """A layer, or a scope with the items in it."""
+
+    item: Node | Scope
+    start: int
+    stop: int
+    items: list[Item] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        return self.item.name
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it is a group of the spec."""
+        return isinstance(self.item, Scope) and self.item.kind == GROUP and not self.item.row
+
+    @property
+    def is_block(self) -> bool:
+        """Whether it is a block, rather than a layer such as `conv` or a group."""
+        return isinstance(self.item, Scope) and self.item.kind != GROUP and not self.item.row
+
+
+def items_of(graph: Graph) -> list[Item]:
+    """Return the layers and scopes of a graph, nested, without its input."""
+    scopes = deque(scope for scope in graph.scopes if scope.start < scope.stop)
+
+    def inside(start: int, stop: int) -> list[Item]:
+        items = []
+        while start < stop:
+            if scopes and scopes[0].start == start:
+                scope = scopes.popleft()
+                items.append(Item(scope, start, scope.stop, inside(start, scope.stop)))
+            else:
+                items.append(Item(graph.nodes[start], start, start + 1))
+            start = items[-1].stop
+        return items
+
+    return inside(1, len(graph.nodes))
+
+
+class Part(NamedTuple):
+    """Layers in series, or the branches of a block: lines, repeated so many times."""
+
+    lines: tuple[str, ...]
+    times: int = 1
+    bracket: bool = False
+    """Whether the lines stand in a bracket, as those of a repeated block do."""
+    kernels: int = 0
+    """Number of layers with a kernel among its lines, for one repeat."""
+
+    @property
+    def text(self) -> str:
+        """The part on one line, such as `[3x3, 64; 3x3, 64] x 2`."""
+        text = "; ".join(self.lines)
+        if self.bracket:
+            return f"[{text}] {TIMES} {self.times}"
+        return f"{text} {TIMES} {self.times}" if self.times > 1 else text
+
+
+class Listing(NamedTuple):
+    """Parts of a stage, and what they leave out."""
+
+    parts: tuple[Part, ...]
+    shortcuts: int
+    """Number of convolutions on shortcuts."""
+    strided: frozenset[str]
+    """Units whose stride is left out, as it is not that of the other units: first, last, some."""
+    left_out: frozenset[str]
+    """Families and kinds of layers that no part lists."""
+    last: Node | None
+    """The last layer that a part lists."""
+
+
+@dataclass(eq=False)
+class _Draft:
+    """A part in the making."""
+
+    lines: tuple[str, ...]
+    """Its lines with strides."""
+    bare: tuple[str, ...]
+    """Its lines without the strides of convolutions."""
+    kernels: int
+    node: int | None = None
+    """The layer, where it is a single one."""
+    times: int = 1
+    bracket: bool = False
+
+    @property
+    def block(self) -> bool:
+        return self.node is None
+
+    @property
+    def part(self) -> Part:
+        return Part(self.lines, self.times, self.bracket, self.kernels)
+
+
+def list_layers(
+    graph: Graph, items: Iterable[Item], labels: Labels, *, brackets: bool = False
+) -> Listing:
+    """Return the layers of a stage as a table lists them.
+
+    Args:
+        graph: The network.
+        items: The layers and blocks of the stage.
+        labels: The way in which layers are written.
+        brackets: Whether blocks that stand once are in brackets too.
+
+    """
+    lister = _Lister(graph, labels)
+    drafts = lister.drafts(items)
+    for draft in drafts:
+        draft.bracket = draft.bracket or (draft.block and brackets)
+    return Listing(
+        tuple(draft.part for draft in drafts),
+        lister.shortcuts,
+        frozenset(lister.strided),
+        frozenset(lister.left_out),
+        lister.last,
+    )
+
+
+class _Lister:
+    """A stage on the way to parts."""
+
+    def __init__(self, graph: Graph, labels: Labels) -> None:
+        self._nodes = graph.nodes
+        self._labels = labels
+        self.shortcuts = 0
+        self.strided: set[str] = set()
+        self.left_out: set[str] = set()
+        self.last: Node | None = None
+
+    def drafts(self, items: Iterable[Item], *, in_block: bool = False) -> list[_Draft]:
+        """Return the parts of a stage or a block, equal ones that follow each other as one."""
+        return self._folded(list(self._each(items, in_block=in_block)))
+
+    def _each(self, items: Iterable[Item], *, in_block: bool) -> Iterator[_Draft]:
+        for item in items:
+            if item.path.rpartition(SEPARATOR)[2] in SHORTCUT and in_block:
+                inside = self._nodes[item.start : item.stop]
+                self.shortcuts += sum(node.layer.kernels for node in inside)
+            elif isinstance(item.item, Node):
+                yield from self._layer(item.item)
+            elif item.item.row or item.item.kind in NAMELESS:
+                yield from self._each(item.items, in_block=in_block)
+            else:
+                yield from self._block(item)
+
+    def _layer(self, node: Node) -> Iterator[_Draft]:
+        label = self._labels(node)
+        if not label.text:
+            self.left_out.update((node.op.family, node.op.kind))
+            return
+        self.last = node
+        lines = (label.text + label.stride,)
+        # A pool is there for its stride.
+        bare = lines if node.op.family == "pooling" else (label.text,)
+        yield _Draft(lines, bare, node.layer.kernels, node.index)
+
+    def _block(self, block: Item) -> list[_Draft]:
+        inside = self.drafts(block.items, in_block=block.is_block)
+        if inside:
+            self.last = self._nodes[block.stop - 1]
+        if len(inside) == 1:
+            inside[0].node = None
+        if len(inside) <= 1:
+            return inside
+        chains = [[draft] for draft in inside]
+        if all(draft.node is not None for draft in inside):
+            chains = self._chains({draft.node or 0: draft for draft in inside}, block)
+        lines = tuple(THEN.join(draft.part.text for draft in chain) for chain in chains)
+        bare = tuple(
+            THEN.join(draft.part._replace(lines=draft.bare).text for draft in chain)
+            for chain in chains
+        )
+        return [_Draft(lines, bare, sum(draft.kernels * draft.times for draft in inside))]
+
+    def _chains(self, drafts: Mapping[int, _Draft], block: Item) -> list[list[_Draft]]:
+        """Return a block's layers line by line: one a line if in series, else a branch a line."""
+        sources = {node: self._source(node, drafts, block.start) for node in drafts}
+        readers = Counter(sources.values())
+        chains: dict[int, list[_Draft]] = {}
+        for node, draft in drafts.items():
+            source = sources[node]
+            series = source in chains and readers[source] == 1
+            chains[node] = [*(chains.pop(source) if series and source else []), draft]
+        if len(chains) == 1:
+            return [[draft] for draft in drafts.values()]
+        return list(chains.values())
+
+    def _source(self, index: int, listed: Collection[int], start: int) -> int | None:
+        """Return the listed layer that a layer of a block reads, through layers that are not."""
+        inputs = self._nodes[index].inputs
+        while len(inputs) == 1 and inputs[0] >= start:
+            if inputs[0] in listed:
+                return inputs[0]
+            inputs = self._nodes[inputs[0]].inputs
+        return None
+
+    def _folded(self, drafts: Sequence[_Draft]) -> list[_Draft]:
+        folded: list[_Draft] = []
+        for (_, block), run in groupby(drafts, lambda draft: (draft.bare, draft.block)):
+            same = list(run)
+            if len(same) > (1 if block else LISTED_ALONE):
+                folded.append(self._one(same))
+            else:
+                folded += same
+        return folded
+
+    def _one(self, same: Sequence[_Draft]) -> _Draft:
+        """Return several equal drafts as one; a stride that only some have is left out."""
+        first = same[0]
+        lines = first.lines
+        if any(draft.lines != lines for draft in same):
+            lines = first.bare
+            places = {place for place, draft in enumerate(same) if draft.lines != lines}
+            where = {0: "first", len(same) - 1: "last"}.get(min(places)) if len(places) == 1 else ""
+            self.strided.add(where or "some")
+        times = sum(draft.times for draft in same)
+        bracket = first.bracket or first.block
+        return _Draft(lines, first.bare, first.kernels, None, times, bracket)
