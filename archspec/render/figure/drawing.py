@@ -45,6 +45,9 @@ TONES: Final[dict[str, Tone]] = {
     "frame3": _tone("#d4dde7", "#8998a9", "#333e4a", "#6b7989"),
     "bar": _tone("#15191f", "none", "#eef1f5", "none"),
     "track": _tone("#dfe3e8", "none", "#3a434e", "none"),
+    # A table's rules, and the ground of its first and last rows.
+    "rule": _tone("#4a5460", "none", "#a7b1be", "none"),
+    "ground": _tone("#f5f7fa", "none", "#1c222a", "none"),
     # What a step does: tints of Okabe's and Ito's palette, which the colour-blind tell apart.
     "input": _tone("#ffffff", "#56606d", "#262d36", "#a7b1be"),
     "convolution": _tone("#d5e8f6", "#0072b2", "#123a52", "#56b4e9"),

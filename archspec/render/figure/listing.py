@@ -80,6 +80,11 @@ class Part(NamedTuple):
     """Number of layers with a kernel among its lines, for one repeat."""
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        """Its lines; a bracket, or a line that is repeated, is one."""
+        return (self.text,) if self.bracket or self.times > 1 else self.lines
+
+    @property
     def text(self) -> str:
         """The part on one line, such as `[3x3, 64; 3x3, 64] x 2`."""
         text = "; ".join(self.lines)

@@ -17,6 +17,7 @@ from archspec.cost.report import Report, Row
 from archspec.errors import UsageError
 from archspec.graph.graph import SEPARATOR, Scope
 from archspec.ops.shape import Shape
+from archspec.render.amounts import thousands
 from archspec.render.figure.layer_labels import TIMES, block_label, series_label
 from archspec.render.figure.listing import (
     Item,
@@ -40,6 +41,9 @@ TO: Final = " \u2013 "
 
 TOTALS: Final = {"weight_layers": "weight layers", "params": "parameters", "macs": "MACs"}
 """Figures in the table's last rows, and their titles."""
+
+COSTS: Final = {"params": "parameters", "macs": "MACs"}
+"""Figures that stages show where there is one network, and their titles."""
 
 LEFT_OUT: Final = {"normalization": "normalization", "activation": "activations"}
 """Families of layers that no cell lists, and what a note calls them."""
@@ -74,11 +78,7 @@ class Cell(NamedTuple):
     @property
     def lines(self) -> tuple[str, ...]:
         """Its text: a line for each layer, or for each bracket with its number."""
-        return tuple(
-            line
-            for part in self.parts
-            for line in ((part.text,) if part.bracket or part.times > 1 else part.lines)
-        )
+        return tuple(text for part in self.parts for text in part.texts)
 
 
 class Stage(NamedTuple):
@@ -121,6 +121,32 @@ class StageTable(NamedTuple):
     totals: tuple[Total, ...]
     notes: tuple[str, ...]
     """Sentences on what is not listed."""
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """Titles of the columns. A single network has what each of its stages costs beside it."""
+        return ("stage", "output", *self.names, *(COSTS.values() if self.is_single else ()))
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there is one network."""
+        return len(self.names) == 1
+
+    def costs(self, stage: Stage) -> tuple[str, ...]:
+        """Return the texts of a stage in the columns after the networks."""
+        cell = stage.cells[0]
+        if not self.is_single or cell is None:
+            return ()
+        return tuple(thousands(getattr(cell.row, name)) for name in COSTS)
+
+    @property
+    def ends(self) -> tuple[tuple[str, ...], ...]:
+        """The texts of the last rows, in all columns."""
+        if not self.is_single:
+            return tuple((total.title, "", *map(thousands, total.values)) for total in self.totals)
+        values = {total.name: thousands(total.values[0]) for total in self.totals}
+        layers = f"{values['weight_layers']} {TOTALS['weight_layers']}"
+        return (("total", "", layers, *(values[name] for name in COSTS)),)
 
     @property
     def title(self) -> str:
@@ -180,6 +206,15 @@ def stage_tables(reports: Sequence[Report]) -> tuple[StageTable, ...]:
         else:
             groups.append([column])
     return tuple(map(_table, groups))
+
+
+def title(reports: Sequence[Report]) -> str:
+    """Return the name of the family of networks, or their names if they have none in common."""
+    names = [report.name for report in reports]
+    families = {report.spec.document.name if report.spec else "" for report in reports}
+    if len(names) > 1 and len(families) == 1:
+        return families.pop() or ", ".join(names)
+    return ", ".join(names)
 
 
 @dataclass(eq=False)

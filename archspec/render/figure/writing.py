@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
-from archspec.render.figure import network
+from archspec.render.figure import network, stage_drawing
 from archspec.render.figure.drawing import Drawing, Group, Mark
 from archspec.render.figure.svg import svg
 
 if TYPE_CHECKING:
     from archspec.figure import Figure
 
-STYLES: Final[dict[str, Callable[[Figure], Drawing]]] = {"graph": network.drawing}
+STYLES: Final[dict[str, Callable[[Figure], Drawing]]] = {
+    "graph": network.drawing,
+    "table": stage_drawing.drawing,
+}
 
 
 def text(figure: Figure) -> str:
