@@ -263,6 +263,7 @@ def test_a_run_folder_says_what_was_trained_how_on_what_and_what_came_of_it(load
         "environment.json",
         "final.keras",
         "history.csv",
+        "index.html",
         "mistakes.csv",
         "mistakes.png",
         "mistakes.svg",

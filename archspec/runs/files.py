@@ -53,6 +53,9 @@ MISTAKES_PICTURES: Final = ("mistakes.svg", "mistakes.png")
 RESULT: Final = "run.json"
 """The run's result: `outcome.Run`."""
 
+INDEX: Final = "index.html"
+"""A page with the network, the recipe, curves and results, written while the run goes on."""
+
 SUMMARY: Final = "summary.md"
 """A page for people: the network, the data and the result."""
 

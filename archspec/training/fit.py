@@ -18,6 +18,7 @@ from archspec.errors import UsageError, call
 from archspec.evaluation import mistakes, scores
 from archspec.evaluation.inference import averages, scores_of
 from archspec.evaluation.mistakes import MistakeTally
+from archspec.evaluation.scores import Scores
 from archspec.keras_model.engine import load_file, load_keras
 from archspec.runs import checkpoints, folder, storage, summary
 from archspec.runs.checkpoints import Checkpoint
@@ -41,6 +42,7 @@ from archspec.training.data_check import DataCheck
 from archspec.training.diagnosis import diagnose, wrong_data
 from archspec.training.hosts import ALONE, Hosts, as_hosts
 from archspec.training.interrupt import Interrupt
+from archspec.training.page import PageWriter
 from archspec.training.recorder import Recorder
 from archspec.training.session import Session, plan_training, prepare
 from archspec.training.tensorboard import TensorBoard
@@ -208,6 +210,8 @@ def _train(
 
     interrupt.begin_training(stop)
     done = checkpoint.epoch if checkpoint else 0
+    state = checkpoint.state if checkpoint else RunState()
+    page = PageWriter(session, home, state)
     recorder = Recorder(
         keras,
         model,
@@ -216,8 +220,8 @@ def _train(
         judged=len(session.data.validation) or session.train.images,
         accuracy=session.objective.accuracy,
         interrupt=interrupt,
-        state=checkpoint.state if checkpoint else RunState(),
-        watchers=watchers,
+        state=state,
+        watchers=(*watchers, page),
         hosts=hosts,
     )
     data_check = DataCheck(session.data, watchers, hosts)
@@ -238,6 +242,8 @@ def _train(
             recorder.publish(done)
         elif recorder.units is not None:
             recorder.state.units.append(recorder.units.measure())
+        if hosts.leads:
+            page.write()
         facts = session.facts(done, watchers)
         for watcher in watchers:
             for line in session.describe():
@@ -256,7 +262,7 @@ def _train(
             recorder.callback_state = callback_state(keras, callbacks)
             recorder.units = units.of(session)
         with hosts.all_succeed():
-            run = _finish(session, home, recorder, interrupt)
+            run = _finish(session, home, recorder, interrupt, page)
     for watcher in watchers:
         watcher.ends(run)
     return run
@@ -317,7 +323,9 @@ def _explained_if_unwritable(home: Path) -> Iterator[None]:
         ) from None
 
 
-def _finish(session: Session, home: Path, recorder: Recorder, interrupt: Interrupt) -> Run:
+def _finish(
+    session: Session, home: Path, recorder: Recorder, interrupt: Interrupt, page: PageWriter
+) -> Run:
     """Save the models, score the best one on the test images, and write the result.
 
     A host that does not lead writes nothing.
@@ -338,12 +346,13 @@ def _finish(session: Session, home: Path, recorder: Recorder, interrupt: Interru
         with atomic.whole(home / FINAL) as partial:
             model.save(partial)
     test: Mapping[str, float] = {}
+    result: Scores | None = None
     best = state.best_epoch is not None and len(session.data.test)
     if outcome != "interrupted" and best and leads:
         alone = session.alone()
         # The saved model's optimizer differs from this one if another stage has followed.
         alone.model.set_weights(load_file(home / BEST).get_weights())
-        test = _test(alone, home)
+        test, result = _test(alone, home)
     accuracy, least = session.objective.accuracy, session.least_loss
     run = Run(
         folder=home,
@@ -380,6 +389,7 @@ def _finish(session: Session, home: Path, recorder: Recorder, interrupt: Interru
         has_units=session.recipe.watch_units,
     )
     run.write()
+    page.write(run, result)
     return run
 
 
@@ -404,8 +414,8 @@ def _advice(session: Session, recorder: Recorder) -> str:
     )
 
 
-def _test(session: Session, home: Path) -> Mapping[str, float]:
-    """Return Keras's measures of the test images, and write the scores of each class.
+def _test(session: Session, home: Path) -> tuple[Mapping[str, float], Scores]:
+    """Return Keras's measures of the test images, and their scores, which are written too.
 
     Images that cannot be read, before or while they are scored, do not count.
     """
@@ -433,4 +443,4 @@ def _test(session: Session, home: Path) -> Mapping[str, float]:
     pictures = [home / name for name in CONFUSION_PICTURES]
     renderer("confusion").write_confusion(result, session.plan.spec.name, *pictures)
     mistakes.write(wrong.worst(), data.test, data.class_names, session.plan.spec.name, home)
-    return averages(keras, measures)
+    return averages(keras, measures), result

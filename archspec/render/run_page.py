@@ -1,0 +1,210 @@
+"""The page of a run: `index.html` in its folder, which needs no other file and no network.
+
+It is written after epochs while the run goes on, and once more when it has ended.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.errors import ArchspecError
+from archspec.render.figure import history, writing
+from archspec.render.figure.svg import style, svg
+from archspec.render.summary import facts
+from archspec.runs import folder
+from archspec.runs.files import (
+    BEST,
+    CONFUSION_PICTURES,
+    FINAL,
+    HISTORY,
+    INDEX,
+    MISTAKES_PICTURES,
+    SPEC,
+    SUMMARY,
+    UNITS_PICTURES,
+)
+from archspec.runs.summary import time_taken, verdict
+from archspec.spec.writing import to_yaml
+from archspec.text import counted, duration, printable
+
+if TYPE_CHECKING:
+    from archspec.cost.report import Report
+    from archspec.evaluation.scores import Scores
+    from archspec.runs.outcome import Run
+
+MOST_CONFUSED: Final = 8
+"""Largest number of confused classes that are listed."""
+
+MOST_BOXES: Final = 150
+"""Largest number of boxes of the network's figure; a larger network is folded."""
+
+PICTURES: Final = (
+    ("mistakes", "Surest mistakes", MISTAKES_PICTURES, "test images and the wrong classes"),
+    ("units", "Units", UNITS_PICTURES, "gradients, dead and saturated units of each layer"),
+)
+"""Part, title, files and alternative text of pictures that a run may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """The parts of a run's page that are the same from its first epoch to its last."""
+
+    report: Report
+    recipe: Mapping[str, Any]
+    """The `train:` section."""
+    data: str
+    """A line about the images."""
+    accuracy: str
+    """Name of the main output's accuracy in the history."""
+    epochs: int
+    """Number of the last epoch."""
+
+    def write(
+        self,
+        home: Path,
+        rows: Sequence[Mapping[str, float]],
+        best_epoch: int | None,
+        run: Run | None = None,
+        scores: Scores | None = None,
+    ) -> None:
+        """Write `index.html` into a run's folder.
+
+        Args:
+            home: The folder.
+            rows: The rows of `history.csv`.
+            best_epoch: The best epoch so far.
+            run: The result; None while the run goes on.
+            scores: Scores of the test images.
+
+        """
+        folder.write_text(home / INDEX, self._html(home, rows, best_epoch, run, scores))
+
+    def _html(
+        self,
+        home: Path,
+        rows: Sequence[Mapping[str, float]],
+        best_epoch: int | None,
+        run: Run | None,
+        scores: Scores | None,
+    ) -> str:
+        name = escape(printable(self.report.name))
+        script = (_HERE / "run_page.js").read_text(encoding="utf-8")
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy = (
+            "default-src 'none'; img-src data:; style-src 'unsafe-inline'; connect-src 'self'; "
+            f"script-src 'sha256-{digest}'"
+        )
+        sheet = (_HERE / "run_page.css").read_text(encoding="utf-8") + style()
+        sections = [
+            _section("curves", "Curves", self._curves(rows, best_epoch), wide=True),
+            _section("network", "Network", self._network(), wide=True),
+            *self._results(home, scores),
+            _section("recipe", "Recipe", f"<pre>{escape(to_yaml(dict(self.recipe)))}</pre>"),
+            _section("files", "Files", _files(home, run)),
+        ]
+        return (
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<title>{self._state(rows, run)} \u00b7 {name}</title>\n<style>{sheet}</style>\n"
+            f'</head>\n<body>\n<main data-state="{run.outcome if run else "training"}">\n'
+            f'<header data-part="head">\n<h1>{name}</h1>\n'
+            f"{self._head(rows, run)}</header>\n"
+            f'<div class="sections">\n{"".join(sections)}</div>\n</main>\n'
+            f"<script>{script}</script>\n</body>\n</html>\n"
+        )
+
+    def _state(self, rows: Sequence[Mapping[str, float]], run: Run | None) -> str:
+        if run is not None:
+            return escape(run.outcome)
+        return f"epoch {len(rows)} of {self.epochs}"
+
+    def _head(self, rows: Sequence[Mapping[str, float]], run: Run | None) -> str:
+        about = f'<p class="quiet">{escape(printable(self.data))}</p>\n'
+        if run is None:
+            bar = f'<progress max="{self.epochs}" value="{len(rows)}">{len(rows)}</progress>'
+            return f'<p class="verdict">training: {self._state(rows, run)}</p>\n{bar}\n{about}'
+        ended = "finished" if run.outcome in {"finished", "stopped early"} else "stopped"
+        time = escape(time_taken(run, duration(run.seconds)))
+        advice = f"<p>{escape(printable(run.advice))}</p>\n" if run.advice else ""
+        line = escape(verdict(run))
+        return f'<p class="verdict {ended}">{line}</p>\n<p>{time}</p>\n{advice}{about}'
+
+    def _curves(self, rows: Sequence[Mapping[str, float]], best_epoch: int | None) -> str:
+        if not rows:
+            return "<p>No epoch is complete yet.</p>"
+        drawn = history.drawing(
+            rows, accuracy=self.accuracy, best_epoch=best_epoch, epochs=self.epochs
+        )
+        return svg(drawn, inline=True)
+
+    def _network(self) -> str:
+        lines = "".join(
+            f"<tr><th>{escape(fact.name)}</th><td>{escape(fact.figure)}</td></tr>"
+            for fact in facts(self.report)
+            if fact.figure and fact.holds is None
+        )
+        figure = _figure(self.report)
+        scrolled = f'<div class="scroll" tabindex="0">{figure}</div>' if figure else ""
+        return f"<div><table>{lines}</table>\n{scrolled}</div>"
+
+    def _results(self, home: Path, scores: Scores | None) -> Iterator[str]:
+        if scores is not None:
+            confused = "".join(
+                f"<tr><td>{escape(printable(scores.classes[cell.truth]))}</td>"
+                f"<td>{escape(printable(scores.classes[cell.predicted]))}</td>"
+                f"<td>{cell.images:,}</td></tr>"
+                for cell in scores.confused(MOST_CONFUSED)
+            )
+            table = f"<tr><th>class</th><th>taken for</th><th>images</th></tr>{confused}"
+            body = _picture(home / CONFUSION_PICTURES[0], "confusion matrix")
+            body += f"<table>{table}</table>" if confused else "<p>No mistakes.</p>"
+            about = f"{scores.accuracy:.2%} of {counted(scores.images, 'test image')} right"
+            yield _section("confusion", "Confusion matrix", f"<p>{about}</p>\n{body}")
+        for part, title, files, alt in PICTURES:
+            if picture := _picture(home / files[0], alt):
+                yield _section(part, title, picture)
+
+
+_HERE: Final = Path(__file__).parent
+
+
+def _section(part: str, title: str, body: str, *, wide: bool = False) -> str:
+    classes = f"{part} wide" if wide else part
+    return f'<section data-part="{part}" class="{classes}">\n<h2>{title}</h2>\n{body}\n</section>\n'
+
+
+def _figure(report: Report) -> str:
+    """Return the network's figure, folded until it is small enough; empty if it cannot be."""
+    from archspec.figure import Figure  # noqa: PLC0415
+
+    for depth in (None, 3, 2, 1):
+        try:
+            drawn = writing.drawing(Figure((report,), depth=depth))
+        except ArchspecError:  # too many boxes
+            continue
+        if depth == 1 or len(drawn.marks) <= 2 * MOST_BOXES:
+            return svg(drawn, inline=True)
+    return ""
+
+
+def _picture(path: Path, alt: str) -> str:
+    """Return a picture as a part of the page; empty if the run has none."""
+    try:
+        data = base64.b64encode(path.read_bytes()).decode()
+    except FileNotFoundError:
+        return ""
+    return f'<img alt="{alt}" src="data:image/svg+xml;base64,{data}">'
+
+
+def _files(home: Path, run: Run | None) -> str:
+    present = [name for name in (SPEC, HISTORY, BEST, FINAL, SUMMARY) if (home / name).exists()]
+    links = "".join(f'<li><a href="{name}">{name}</a></li>' for name in present)
+    where = escape(printable(str(run.folder if run else home)))
+    return f"<p>{where}</p>\n<ul>{links}</ul>"
