@@ -9,7 +9,7 @@
     setTimeout(() => { if (!document.hidden) location.reload(); else later(); }, 3000);
     return;
   }
-  fetch(location.pathname, { cache: "no-cache" })
+  fetch(location.pathname, { cache: "no-store" })
     .then((answer) => answer.ok ? answer.text() : Promise.reject(answer.status))
     .then((text) => {
       const fresh = new DOMParser().parseFromString(text, "text/html");

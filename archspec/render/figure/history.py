@@ -132,7 +132,7 @@ def _panel(
         x = _across(best_epoch, last)
         yield Path(((x, top), (x, bottom)), "line", dashed=True, width=0.8)
         if panel.measure == "loss":
-            yield Text(x + 4, top + SIZE, "best", SIZE, "quiet", anchor="start")
+            yield Text(x - 4, top + SIZE, "best", SIZE, "quiet", anchor="end")
     ends = []
     for (name, points), tone in zip(series.items(), ("first", "second"), strict=False):
         for stretch in _stretches(points):
