@@ -54,7 +54,8 @@ RESULT: Final = "run.json"
 """The run's result: `outcome.Run`."""
 
 INDEX: Final = "index.html"
-"""A page with the network, the recipe, curves and results, written while the run goes on."""
+"""The page of a folder: a run's, with the network, the recipe, curves and results, written while it
+goes on; a gallery's, with all its pictures."""
 
 SUMMARY: Final = "summary.md"
 """A page for people: the network, the data and the result."""

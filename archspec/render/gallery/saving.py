@@ -28,9 +28,9 @@ from archspec.explain.gallery import (
     Table,
 )
 from archspec.render.gallery import charts, drawing, page
+from archspec.runs.files import INDEX
 
 RECORD: Final = "explain.json"
-INDEX: Final = "index.html"
 
 MOST_READ: Final = 2**28
 """Largest size of a record that is read, in bytes."""
