@@ -127,7 +127,9 @@ class PageServer:
         ]
         wrong = (_BadRequestError, ClientDisconnect, TimeoutError, ValueError)
         handlers = dict.fromkeys(wrong, _refused)
-        return Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
+        app = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
+        app.router.redirect_slashes = False
+        return app
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:  # noqa: ARG002
@@ -144,8 +146,7 @@ class PageServer:
             for task in (following, *starting):
                 task.cancel()
             await asyncio.gather(following, *starting, return_exceptions=True)
-            self._pictures.stop()
-            self._drafts.stop()
+            await asyncio.gather(self._pictures.stop(), self._drafts.stop())
 
     async def _events(self, request: Request) -> Response:
         """Send the state of the file now and after each change, as server-sent events."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -54,11 +55,14 @@ class Worker:
         finally:
             self._waiting -= 1
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """End the process at once."""
         process, self._process = self._process, None
-        if process is not None and process.returncode is None:
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
             process.kill()
+        await process.communicate()  # closes its pipes
 
     async def _answer(self, question: bytes) -> RawAnswer:
         answered = False
@@ -78,7 +82,7 @@ class Worker:
             return _failed("this network is too large for a page")
         finally:
             if not answered:  # what it still says would be taken for the next answer
-                self.stop()
+                await self.stop()
         if not answered:
             return _failed("this needs more than archspec allows a page, and was stopped")
         return RawAnswer(said.rstrip(), page.rstrip())
