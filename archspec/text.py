@@ -66,6 +66,11 @@ def label(name: str, longest: int = LONGEST_LABEL) -> str:
     return f"{shown[: longest - 2 - tail]}..{shown[-tail:]}"
 
 
+def one_line(text: str) -> str:
+    """Return text that is safe to print, on one line."""
+    return printable(text).replace("\n", " ")
+
+
 def csv_lines(rows: Iterable[Iterable[Any]]) -> str:
     """Return rows as CSV without anything that a spreadsheet would compute.
 

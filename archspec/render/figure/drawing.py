@@ -192,6 +192,15 @@ class Group:
 Mark: TypeAlias = Rect | Circle | Polygon | Path | Text | Group
 
 
+class Look(NamedTuple):
+    """The ground and the size of a drawing in a file."""
+
+    theme: str = "auto"
+    """One of `THEMES`."""
+    scale: float = 2.0
+    """Pixels of a PNG to a point of the drawing."""
+
+
 @dataclass
 class Drawing:
     """Marks on a page, in the order in which they are drawn."""
@@ -207,6 +216,16 @@ class Drawing:
     def walk(self) -> Iterator[Mark]:
         """Yield every mark, a group before what is in it."""
         yield from _walk(self.marks)
+
+    def tones(self) -> list[str]:
+        """Return the tones of its marks and of its ground, in the order of `TONES`."""
+        present = {"paper"}
+        for mark in self.walk():
+            if not isinstance(mark, Group):
+                present.add(mark.tone)
+                if isinstance(mark, Path) and mark.arrow:
+                    present.add(mark.head_tone)
+        return [tone for tone in TONES if tone in present]
 
 
 def _walk(marks: Iterable[Mark]) -> Iterator[Mark]:
@@ -241,6 +260,39 @@ def rounded(points: Sequence[Point], radius: float) -> list[Segment]:
         segments += [(start,), (*controls, end)]
     segments.append((points[-1],))
     return segments
+
+
+def outline(mark: Rect | Circle | Polygon | Path) -> list[Segment]:
+    """Return the outline of a mark; all but that of a path is closed by its last point."""
+    match mark:
+        case Path():
+            return rounded(mark.points, mark.radius)
+        case Polygon():
+            return [*((point,) for point in mark.points), (mark.points[0],)]
+        case Circle():
+            radius = mark.radius
+            return _round_box(mark.x - radius, mark.y - radius, 2 * radius, 2 * radius, radius)
+    return _round_box(mark.x, mark.y, mark.width, mark.height, mark.radius)
+
+
+def _round_box(x: float, y: float, width: float, height: float, radius: float) -> list[Segment]:
+    """Return the outline of a rectangle, clockwise from its upper left corner."""
+    right, bottom = x + width, y + height
+    if radius <= 0:
+        return [((x, y),), ((right, y),), ((right, bottom),), ((x, bottom),), ((x, y),)]
+    radius = min(radius, width / 2, height / 2)
+    near = radius * (1 - _ROUND)
+    return [
+        ((x + radius, y),),
+        ((right - radius, y),),
+        ((right - near, y), (right, y + near), (right, y + radius)),
+        ((right, bottom - radius),),
+        ((right, bottom - near), (right - near, bottom), (right - radius, bottom)),
+        ((x + radius, bottom),),
+        ((x + near, bottom), (x, bottom - near), (x, bottom - radius)),
+        ((x, y + radius),),
+        ((x, y + near), (x + near, y), (x + radius, y)),
+    ]
 
 
 def arrow_head(points: Sequence[Point], size: float = 5.0) -> tuple[Point, ...]:

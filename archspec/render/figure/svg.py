@@ -10,6 +10,7 @@ from archspec.render.figure.drawing import (
     Circle,
     Drawing,
     Group,
+    Look,
     Mark,
     Path,
     Point,
@@ -21,13 +22,18 @@ from archspec.render.figure.drawing import (
     rounded,
 )
 from archspec.render.figure.metrics import is_known, text_width
-from archspec.text import printable
+from archspec.text import one_line
 
 FONTS: Final = "DejaVu Sans, Verdana, Geneva, sans-serif"
 """Verdana's letters are about as wide; `textLength` makes any other font's fit."""
 
 SIZE: Final = 9.5
 """Size of the font of most texts, which each of another size gives itself."""
+
+
+def document(drawing: Drawing, look: Look) -> str:
+    """Return a drawing as an SVG document."""
+    return svg(drawing, theme=look.theme)
 
 
 def svg(drawing: Drawing, *, theme: str = "auto", inline: bool = False) -> str:
@@ -55,14 +61,14 @@ def svg(drawing: Drawing, *, theme: str = "auto", inline: bool = False) -> str:
     ]
     if not inline:
         if theme == "auto":
-            lines.append(f"<style>{_dark(_present(drawing))}</style>")
+            lines.append(f"<style>{_dark(drawing.tones())}</style>")
         lines.append(f'<rect{marks.paint("paper")} width="{width}" height="{height}"/>')
     return "\n".join([*lines, *marks.all(drawing.marks), "</svg>"]) + "\n"
 
 
 def style(drawing: Drawing | None = None, *, theme: str = "auto") -> str:
     """Return the style sheet of a page with a drawing inline: of its tones, or of all."""
-    tones = TONES if drawing is None else _present(drawing)
+    tones = TONES if drawing is None else drawing.tones()
     if theme == "dark":
         return _rules(tones, "dark")
     light = _rules(tones, "light")
@@ -83,16 +89,6 @@ def _rule(tone: str, theme: str) -> str:
     return f".archspec .{tone}{{fill:{fill}" + (f";stroke:{stroke}}}" if stroke != "none" else "}")
 
 
-def _present(drawing: Drawing) -> list[str]:
-    present = {"paper"}
-    for mark in drawing.walk():
-        if not isinstance(mark, Group):
-            present.add(mark.tone)
-            if isinstance(mark, Path) and mark.arrow:
-                present.add(mark.head_tone)
-    return [tone for tone in TONES if tone in present]
-
-
 def _short(colour: str) -> str:
     """Return a colour as #rgb where that is the same."""
     return f"#{colour[1::2]}" if colour[1::2] == colour[2::2] else colour
@@ -100,7 +96,7 @@ def _short(colour: str) -> str:
 
 def escaped(text: str) -> str:
     """Return text for XML, also inside of quotes, without characters that XML cannot have."""
-    text = printable(text)
+    text = one_line(text)
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
         text = text.replace(character, entity)
     return text
