@@ -223,7 +223,7 @@ def test_check_proves_every_variant(tmp_path):
     [
         (["mine.yaml", "--variant", "wide"], ["wide"]),
         (["vgg16"], ["vgg16"]),
-        (["vgg"], ["vgg11", "vgg13", "vgg16", "vgg19"]),
+        (["vgg"], ["vgg11", "vgg11_lrn", "vgg13", "vgg16_c", "vgg16", "vgg19"]),
         (["mine.yaml", "--set", "filters=2"], ["narrow", "wide"]),
     ],
 )

@@ -42,10 +42,10 @@ def sequence(*steps: str, name: str = "net", more: str = "") -> Spec:
 @pytest.mark.parametrize(
     ("word", "names"),
     [
-        ("vgg", ["vgg11", "vgg13", "vgg16", "vgg19"]),
+        ("vgg", ["vgg11", "vgg11_lrn", "vgg13", "vgg16_c", "vgg16", "vgg19"]),
         ("vgg16", ["vgg16"]),
         ("vgg:vgg19", ["vgg19"]),
-        ("specs/vgg.yaml", ["vgg11", "vgg13", "vgg16", "vgg19"]),
+        ("specs/vgg.yaml", ["vgg11", "vgg11_lrn", "vgg13", "vgg16_c", "vgg16", "vgg19"]),
         ("specs/vgg.yaml:vgg13", ["vgg13"]),
         ("alexnet", ["alexnet"]),  # a family and one of its variants
     ],
@@ -620,14 +620,16 @@ def test_the_json_of_a_difference_holds_every_row():
 
 def test_the_command_compares():
     lines = output("compare", "alexnet", "vgg", "--sort", "-params").splitlines()
-    assert [line.split()[0] for line in lines[2:7]] == [
+    assert [line.split()[0] for line in lines[2:9]] == [
         "vgg19",
         "vgg16",
+        "vgg16_c",
         "vgg13",
         "vgg11",
+        "vgg11_lrn",
         "alexnet",
     ]
-    assert lines[6].count("1.00x") == 2
+    assert lines[8].count("1.00x") == 2
     # Trained in other batches, no training is a multiple of another.
     assert lines[0].split()[-2:] == ["field", "batch"]
 
@@ -733,7 +735,7 @@ def test_two_broken_specs_are_both_reported_and_not_compared(tmp_path):
         (["vgg", "--ops"], "--depth and --ops go with --diff"),
         (["vgg", "--columns", "name", "--format", "json"], "--columns does not go with JSON"),
         (["--diff", "vgg16"], "--diff takes two networks, not 1: vgg16"),
-        (["--diff", "vgg"], "--diff takes two networks, not 4: vgg11, vgg13, vgg16, vgg19"),
+        (["--diff", "vgg"], "not 6: vgg11, vgg11_lrn, vgg13, vgg16_c, vgg16, vgg19"),
         (["--diff", "vgg16", "vgg19", "--depth", "0"], "Invalid value for '--depth'"),
         (["--diff", "vgg16", "vgg19", "--sort", "params"], "do not go with --diff"),
         (["--diff", "vgg16", "vgg19", "--columns", "params"], "do not go with --diff"),

@@ -165,9 +165,9 @@ class _Grid:
 
     def __init__(self, table: StageTable) -> None:
         self._table = table
-        self._head = _texts(table.head, bold=True)
+        self._head = _texts(table, table.head, bold=True)
         self._stages = [_row(table, stage) for stage in table.stages]
-        self._ends = [_texts(texts) for texts in table.ends]
+        self._ends = [_texts(table, texts) for texts in table.ends]
         widths = _widths([self._head, *self._stages, *self._ends], len(table.head))
         self._lefts = [0.0, *accumulate(widths)]
         room = max(self._lefts[-1], NARROWEST)
@@ -219,16 +219,14 @@ class _Grid:
         return Rect(x, y - thickness / 2, end - x, thickness, tone)
 
 
-def _texts(texts: Sequence[str], *, bold: bool = False) -> _Row:
+def _texts(table: StageTable, texts: Sequence[str], *, bold: bool = False) -> _Row:
     """Return a row of single lines: the head, or a row at the end."""
-    return _Row(
-        tuple(
-            _Box(
-                (_Line(text, bold=bold or not place),), place, place, "middle" if place else "start"
-            )
-            for place, text in enumerate(texts)
-        )
-    )
+    costs = NETWORKS + len(table.names)
+    boxes = []
+    for place, text in enumerate(texts):
+        anchor: Anchor = "start" if place == 0 else "end" if place >= costs else "middle"
+        boxes.append(_Box((_Line(text, bold=bold or place == 0),), place, place, anchor))
+    return _Row(tuple(boxes))
 
 
 def _row(table: StageTable, stage: Stage) -> _Row:
