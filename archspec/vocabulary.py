@@ -79,7 +79,7 @@ _OWN_NONE = "archspec has no {}; build it from other kinds as a block of your ow
 
 KIND_NOTES: Final[dict[str, str]] = {
     **{
-        word: f"archspec says `activation: {ours}`"
+        word: Mend(f"archspec says `activation: {ours}`", f"activation: {ours}")
         for word, ours in {
             "relu": "relu",
             "relu6": "relu6", "leakyrelu": "leaky_relu", "elu": "elu", "selu": "selu",

@@ -2,14 +2,244 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
 from archspec.assist.document import Document, Region
+from archspec.assist.sketch import Mapping, Node, Place, children, find, place_at, scalars
+from archspec.assist.steps import (
+    BESIDE,
+    Step,
+    head_steps,
+    inner_lists,
+    is_step,
+    steps_in,
+    visible_steps,
+)
+from archspec.compile import catalog
+from archspec.errors import KeyPath
+from archspec.graph.graph import SEPARATOR
+from archspec.ops.merge import Merge
+from archspec.spec.expressions import is_expression
+
+_WORD: Final = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?![\w(])")
+MOST: Final = 1_000
+"""Largest number of uses that are listed."""
 
 
-def definition(document: Document, offset: int) -> Region | None:  # noqa: ARG001
+class Use(NamedTuple):
+    """A name where it is used."""
+
+    name: str
+    region: Region
+    sort: str
+    """One of step, block, variable, variant and anchor."""
+    path: KeyPath
+
+
+def definition(document: Document, offset: int) -> Region | None:
     """Return where the name at an offset is defined; None where there is no such name."""
-    return None
+    use = use_at(document, offset)
+    return defined(document, use) if use else None
 
 
-def references(document: Document, offset: int) -> tuple[Region, ...]:  # noqa: ARG001
+def references(document: Document, offset: int) -> tuple[Region, ...]:
     """Return every place that uses or defines the name at an offset, in the order of the text."""
-    return ()
+    use = use_at(document, offset)
+    target = defined(document, use) if use else _defined_at(document, offset)
+    if target is None:
+        return ()
+    name = document.text[target.start : target.stop].strip("\"'&")
+    found = {target}
+    if not name:
+        return ()
+    for path, node, is_key in scalars(document.root):
+        if name not in node.text:
+            continue
+        for other in _uses(document, path, node, is_key=is_key):
+            if other.name.partition(SEPARATOR)[0].rstrip("0123456789") != name.rstrip("0123456789"):
+                continue
+            if defined(document, other) == target:
+                found.add(other.region)
+        if len(found) >= MOST:
+            break
+    return tuple(sorted(found))
+
+
+def use_at(document: Document, offset: int) -> Use | None:
+    """Return the name that is used at an offset; None if none is."""
+    if not document.is_spec:
+        return None
+    place = place_at(document.root, offset)
+    if place is None:
+        return None
+    uses = _uses(document, place.path, place.node, is_key=place.is_key)
+    return next((use for use in uses if use.region.start <= offset <= use.region.stop), None)
+
+
+def _uses(document: Document, path: KeyPath, node: Node, *, is_key: bool) -> Iterator[Use]:
+    """Yield the names that a key or a scalar uses."""
+    region = Region(*inner(document.text, node))
+    if is_key or is_step(path):
+        sort = _sort_of_key(document, path, node)
+        if sort:
+            yield Use(node.text, region, sort, path)
+        if is_key or not is_expression(node.text):
+            return
+    if node.text.startswith("*"):
+        yield Use(node.text[1:], region, "anchor", path)
+    elif is_expression(node.text):
+        for match in _WORD.finditer(document.text, region.start, region.stop):
+            yield Use(match[0], Region(*match.span()), "variable", path)
+    elif names_a_step(path):
+        yield Use(node.text, region, "step", path)
+
+
+def _sort_of_key(document: Document, path: KeyPath, node: Node) -> str:
+    if is_step(path) or is_step(path[:-1]):
+        is_own = node.text not in BESIDE and find(document.root, ("blocks", node.text)) is not None
+        return "block" if is_own else ""
+    match path:
+        case ("variants", _, _):
+            return "variable"
+        case ("published", _):
+            return "variant"
+        case ("defaults", _):
+            return "block"
+    return ""
+
+
+def names_a_step(path: KeyPath) -> bool:
+    """Return whether the value at a path names a step: of `from`, or as an input of a merge."""
+    for part in (path, path[:-1]):
+        match part:
+            case ("heads", _, "from"):
+                return True
+            case (*step, key) if is_step(tuple(step)) and isinstance(key, str):
+                if key == "from":
+                    return True
+                cls = None if key in BESIDE else catalog.get(key)
+                return cls is not None and issubclass(cls, Merge)
+    return False
+
+
+def inner(text: str, node: Node) -> tuple[int, int]:
+    """Return the offsets of a scalar without its quotes."""
+    quote = text[node.start : node.start + 1]
+    if quote in ("'", '"') and quote:
+        closed = node.stop - node.start > 1 and text[node.stop - 1 : node.stop] == quote
+        return node.start + 1, node.stop - closed
+    return node.start, node.stop
+
+
+def defined(document: Document, use: Use) -> Region | None:
+    """Return where a name is defined."""
+    node: Node | None = None
+    root = document.root
+    match use.sort:
+        case "block":
+            node = _key(root, "blocks", use.name)
+        case "variant":
+            node = _key(root, "variants", use.name) or find(root, ("name",))
+        case "variable":
+            node = _variable(root, use.name, use.path)
+        case "step":
+            node = _step(document, use)
+        case "anchor":
+            match = re.search(rf"&{re.escape(use.name)}(?=[\s,\]}}]|$)", document.text)
+            return Region(*match.span()) if match else None
+    return Region(*inner(document.text, node)) if node else None
+
+
+def _key(root: Node | None, section: str, name: str) -> Node | None:
+    found = find(root, (section,))
+    return found.key_at(name) if found else None
+
+
+def _variable(root: Node | None, name: str, path: KeyPath) -> Node | None:
+    """Return the key of a variable: of the nearest `for`, of a block's `args`, or of `vars`."""
+    for length in range(len(path), 0, -1):
+        around = path[:length]
+        if is_step(around):
+            loop = find(root, (*around, "for"))
+            node = loop.key_at(name) if loop else None
+            if node:
+                return node
+    if path[:1] == ("blocks",):
+        arguments = find(root, (*path[:2], "args"))
+        node = arguments.key_at(name) if arguments else None
+        if node:
+            return node
+    return _key(root, "vars", name)
+
+
+def _step(document: Document, use: Use) -> Node | None:
+    """Return the name of a step, or its kind if it has no name of its own."""
+    root = document.root
+    first, *rest = use.name.split(SEPARATOR)
+    visible = head_steps(root) if use.path[0] == "heads" else visible_steps(root, use.path)
+    step = next((each for each in visible if _is_called(document, each, first)), None)
+    for part in rest:
+        if step is None:
+            return None
+        within = [each for path, steps in inner_lists(step) for each in steps_in(path, steps)]
+        deeper = next((each for each in within if _is_called(document, each, part)), None)
+        if deeper is None:
+            break  # inside a block, which is one step of the text
+        step = deeper
+    return (step.name or step.kind) if step else None
+
+
+def _is_called(document: Document, step: Step, name: str) -> bool:
+    """Return whether a step has a name, by itself or as a round of it."""
+    own = step.name
+    if own is not None and own.text:
+        rounds = name.rstrip("0123456789") == own.text and step.loops
+        return own.text == name or rounds
+    branches = step.arguments if step.kind and step.kind.text == "branches" else None
+    if isinstance(branches, Mapping) and branches.key_at(name):
+        return True
+    good = document.good
+    if good is None or step.kind is None or name.rstrip("0123456789") != step.kind.text:
+        return False
+    return any(row.path.rpartition(SEPARATOR)[2] == name for row in good.rows.get(step.path, ()))
+
+
+def _defined_at(document: Document, offset: int) -> Region | None:
+    """Return the region of the name that is defined at an offset; None if none is."""
+    if not document.is_spec:
+        return None
+    place = place_at(document.root, offset)
+    return Region(*inner(document.text, place.node)) if place and _defines(place) else None
+
+
+def _defines(place: Place) -> bool:
+    match place.path:
+        case ("vars" | "blocks" | "variants", _) if place.is_key:
+            return True
+        case ("blocks", _, "args", _) if place.is_key:
+            return True
+        case (*step, "for", _) if place.is_key and is_step(tuple(step)):
+            return True
+        case (*step, "name") if not place.is_key and is_step(tuple(step)):
+            return True
+    return False
+
+
+def variables_at(root: Node | None, path: KeyPath) -> Iterator[tuple[str, str]]:
+    """Yield the variables that an expression may use, each with what it is, the nearest first."""
+    for length in range(len(path), 0, -1):
+        around = path[:length]
+        if is_step(around):
+            entry = find(root, around)
+            for each in children(entry.at("for") if entry else None):
+                yield each.name, "variable of the loop"
+            if entry and (entry.key_at("for") or entry.key_at("repeat")):
+                yield "index", "number of the round, from 0"
+    if path[:1] == ("blocks",):
+        for each in children(find(root, (*path[:2], "args"))):
+            yield each.name, f"argument of `{path[1]}`"
+    for each in children(find(root, ("vars",))):
+        value = each.value.text if each.value else ""
+        yield each.name, f"variable{f', {value} by default' if value else ''}"

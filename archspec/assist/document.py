@@ -1,15 +1,30 @@
 """A spec while it is written: its text, and what is known of its network.
 
 Every feature of `archspec.assist` is a function of a `Document` and, mostly, an offset: the number
-of characters of the text before a place. Servers translate these to what their clients count.
+of characters of the text before a place. Servers translate these to what their clients count
+(`archspec.assist.places`). Nothing but the text is read, and nothing in it is executed.
 """
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cached_property
+from typing import Final, NamedTuple
 
-from archspec.cost.report import Report
+from archspec.assist import sketch
+from archspec.assist.sketch import Node
+from archspec.cost.report import Report, Row, RowItem, Totals
+from archspec.errors import Diagnostic, KeyPath, Span, SpecError
+from archspec.graph.graph import Graph, Scope
+from archspec.proof import proof
+from archspec.spec.document import Spec, Validated, choose, validate
+from archspec.spec.source import LINE_BREAK, MAX_BYTES, Source, parse
+
+_KEYS: Final = re.compile(r"""(?:^|[{,])\s*["']?(layers|input)["']?\s*:""", re.MULTILINE)
+_SCHEMA: Final = re.compile(r"#.*\$schema\s*=\s*\S*archspec")
 
 
 class Region(NamedTuple):
@@ -26,6 +41,65 @@ class Edit(NamedTuple):
     text: str
 
 
+class Member(NamedTuple):
+    """A variant, or the one network of a spec: its totals, and what is wrong with it."""
+
+    name: str
+    totals: Totals | None
+    """None if the network is not valid."""
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """All that is known of a text and of one network in it."""
+
+    text: str
+    member: Member
+    """The network; one without a name if the text has none."""
+    report: Report | None
+    """The network's costs; None where the text has a mistake."""
+    source: Source | None
+    """The text's values and places; None where it is not YAML."""
+    validated: Validated | None
+
+    @property
+    def spec(self) -> Spec | None:
+        return self.report.spec if self.report else None
+
+    @cached_property
+    def root(self) -> Node | None:
+        return sketch.sketch(self.text)
+
+    @cached_property
+    def rows(self) -> Mapping[KeyPath, tuple[Row, ...]]:
+        """A row for each round of each step, by the step's place in the document.
+
+        A step that became many layers, or a group of steps, has one row for all of them.
+        """
+        if self.report is None:
+            return {}
+        graph = self.report.graph
+        scopes: dict[tuple[int, int], Scope] = {}
+        for scope in graph.scopes:
+            scopes.setdefault((scope.start, scope.stop), scope)
+        return {
+            path: tuple(
+                self.report.row(_item(graph, scopes, start, stop))
+                for start, stop in rounds
+                if start < stop
+            )
+            for path, rounds in graph.steps.items()
+        }
+
+
+def _item(graph: Graph, scopes: Mapping[tuple[int, int], Scope], start: int, stop: int) -> RowItem:
+    scope = scopes.get((start, stop))
+    if scope is None and stop == start + 1:
+        return graph.nodes[start]
+    return scope or Scope(graph.nodes[start].name, "layers", "", start, stop)
+
+
 @dataclass(frozen=True)
 class Document:
     """A text that may be a spec. `edited` gives the next one, which keeps the last good report."""
@@ -35,18 +109,133 @@ class Document:
     """Name of the file, as messages show it; `.json` admits JSON."""
     variant: str | None = None
     """The variant whose figures are shown; by default the one that `archspec build` would show."""
-    before: Document | None = field(default=None, repr=False, compare=False)
-    """The last document whose network could be computed, if this one's cannot."""
+    before: Examined | None = field(default=None, repr=False, compare=False)
+    """The last text whose network could be computed."""
+    members: dict[str, Member] = field(default_factory=dict, repr=False, compare=False)
+    """The other variants that were examined, by name."""
 
     def edited(self, text: str) -> Document:
         """Return the document with another text."""
-        return Document(text, self.name, self.variant, self if self.report else self.before)
+        return Document(text, self.name, self.variant, self._known_good)
 
     def showing(self, variant: str | None) -> Document:
         """Return the document with another variant chosen."""
-        return Document(self.text, self.name, variant, self.before)
+        return Document(self.text, self.name, variant, self._known_good)
+
+    @property
+    def _known_good(self) -> Examined | None:
+        """The last good examination that is there without work."""
+        examined: Examined | None = vars(self).get("examined")
+        return examined if examined and examined.report else self.before
+
+    @cached_property
+    def is_spec(self) -> bool:
+        """Whether the text is meant as a spec: other files are left alone.
+
+        It is if it has the keys `input` and `layers` at the top, or if a comment above them names
+        a schema of archspec, as `# yaml-language-server: $schema=archspec.schema.json`.
+        """
+        head = self.text[:MAX_BYTES]
+        if _SCHEMA.search(head[:2_000]):
+            return True
+        if {match[1] for match in _KEYS.finditer(head)} != {"layers", "input"}:
+            return False
+        return bool(
+            isinstance(self.root, sketch.Mapping)
+            and {"layers", "input"} <= {entry.name for entry in self.root.entries}
+        )
+
+    @cached_property
+    def root(self) -> Node | None:
+        """The tree of the text, which even a broken text has."""
+        return sketch.sketch(self.text)
+
+    @cached_property
+    def examined(self) -> Examined:
+        """The network that is shown, and its mistakes."""
+        return examine(self.text, self.name, self.variant)
 
     @property
     def report(self) -> Report | None:
         """The network's costs; None where the text has a mistake."""
-        return None
+        return self.examined.report
+
+    @property
+    def good(self) -> Examined | None:
+        """The last state of the text whose network could be computed: this one's if it can."""
+        return self.examined if self.examined.report else self.before
+
+    def to_examine(self) -> tuple[str, ...]:
+        """Return the variants that `archspec check` would examine too, and that are still to be."""
+        validated = self.examined.validated
+        names = validated.document.variants if validated else ()
+        done = {self.examined.member.name, *self.members}
+        return tuple(name for name in names if name not in done)
+
+    def examine(self, variant: str) -> Member:
+        """Examine another variant, and keep its figures and mistakes."""
+        source, validated = self.examined.source, self.examined.validated
+        if source is None or validated is None:
+            raise ValueError(variant)
+        member, _ = _network(choose(validated, source, variant, {}))
+        self.members[variant] = member
+        return member
+
+    def examine_all(self) -> None:
+        """Examine every variant."""
+        for variant in self.to_examine():
+            self.examine(variant)
+
+    # Places.
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        """The offsets at which lines begin, as the YAML parser ends them."""
+        return _line_starts(self.text)
+
+    def region(self, span: Span | None) -> Region:
+        """Return the region of a diagnostic's place; of the first line if it has none."""
+        if span is None:
+            end = self.line_starts[1] - 1 if len(self.line_starts) > 1 else len(self.text)
+            return Region(0, max(end, 0))
+        start = self._offset(span.line, span.column)
+        return Region(start, max(start, self._offset(span.end_line, span.end_column)))
+
+    def _offset(self, line: int, column: int) -> int:
+        starts = self.line_starts
+        if line > len(starts):
+            return len(self.text)
+        mark = 1 if line == 1 and self.text.startswith("\ufeff") else 0
+        end = starts[line] if line < len(starts) else len(self.text)
+        return min(starts[line - 1] + column - 1 + mark, end)
+
+
+def _line_starts(text: str) -> list[int]:
+    return [0, *(match.end() for match in LINE_BREAK.finditer(text))]
+
+
+def line_of(starts: list[int], offset: int) -> int:
+    """Return the number, from 0, of the line in which an offset is."""
+    return bisect_right(starts, offset) - 1
+
+
+def examine(text: str, name: str, variant: str | None) -> Examined:
+    """Return what there is to know of a text: its network's costs, or its mistakes."""
+    source: Source | None = None
+    validated: Validated | None = None
+    try:
+        source = parse(text, name)
+        validated = validate(source)
+        if variant not in validated.document.variants:
+            variant = None
+        member, report = _network(choose(validated, source, variant, {}))
+    except SpecError as error:
+        return Examined(text, Member("", None, error.diagnostics), None, source, validated)
+    return Examined(text, member, report, source, validated)
+
+
+def _network(spec: Spec) -> tuple[Member, Report | None]:
+    proved = proof((spec,), None, {}).networks[0]
+    totals = proved.report.totals if proved.report else None
+    diagnostics = proved.error.diagnostics if proved.error else ()
+    return Member(proved.name, totals, diagnostics), proved.report

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from archspec.assist.document import Document, Region
+from archspec.assist.document import Document, Member, Region
+from archspec.assist.sketch import Mapping, children, find
+from archspec.render.amounts import byte_size, short
 
 
 class Lens(NamedTuple):
@@ -16,6 +18,37 @@ class Lens(NamedTuple):
     """The variant whose figures a click on it shows; None if a click does nothing."""
 
 
-def lenses(document: Document) -> tuple[Lens, ...]:  # noqa: ARG001
-    """Return the totals of the network, and of each variant that was computed."""
-    return ()
+def lenses(document: Document) -> tuple[Lens, ...]:
+    """Return the totals of the network, and of each variant that was examined."""
+    root = document.root
+    if not document.is_spec or not isinstance(root, Mapping):
+        return ()
+    shown = document.examined.member
+    found = []
+    key = root.key_at("name") or root.entries[0].key
+    report = document.report
+    if key is not None and shown.totals is not None and report is not None:
+        training = byte_size(report.memory.training)
+        text = f"{shown.name}: {figures(shown)} · {training} to train"
+        found.append(Lens(Region(key.start, key.stop), text))
+    members = {**document.members, shown.name: shown}
+    for entry in children(find(root, ("variants",))):
+        member = members.get(entry.name)
+        if entry.key is not None and member is not None:
+            state = "shown" if member is shown else "click to show its figures"
+            text = f"{figures(member)} · {state}"
+            variant = None if member is shown else member.name
+            found.append(Lens(Region(entry.key.start, entry.key.stop), text, variant))
+    return tuple(found)
+
+
+def figures(member: Member) -> str:
+    """Return the totals of a network in a few words."""
+    if member.totals is None:
+        count = len(member.diagnostics)
+        return f"{count} mistake{'' if count == 1 else 's'}"
+    totals = member.totals
+    return (
+        f"{short(totals.params)} params · {short(totals.macs)} MACs · "
+        f"{totals.weight_layers:,} weight layers"
+    )

@@ -49,3 +49,16 @@ def byte_size(value: int) -> str:
         return f"{value} B"
     digits = 2 if amount < 9.995 else 1 if amount < 99.95 else 0
     return f"{amount:,.{digits}f} {unit}"
+
+
+def short(value: int) -> str:
+    """Return a count with three significant digits, in the units of a spec: 138,357,544 is 138M."""
+    amount = float(value)
+    for unit in ("", "K", "M", "G", "T"):
+        if amount < 999.5 or unit == "T":
+            break
+        amount /= 1000
+    if not unit:
+        return str(value)
+    digits = 2 if amount < 9.995 else 1 if amount < 99.95 else 0
+    return f"{amount:,.{digits}f}{unit}"
