@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
-from archspec.render.figure import network, stage_drawing
+from archspec.render.figure import maps, network, stage_drawing
 from archspec.render.figure.drawing import Drawing, Group, Mark
 from archspec.render.figure.svg import svg
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 STYLES: Final[dict[str, Callable[[Figure], Drawing]]] = {
     "graph": network.drawing,
+    "maps": maps.drawing,
     "table": stage_drawing.drawing,
 }
 
