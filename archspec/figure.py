@@ -127,6 +127,17 @@ def draw(
     if bar is not None:
         arguments.one_of("bar", bar, MEASURES)
     arguments.one_of("color", color, ("kind", *MEASURES))
+    if style == "table":
+        others = {
+            "depth": depth,
+            "ops": ops,
+            "repeats": repeats,
+            "show": ",".join(shown),
+            "bar": bar,
+        }
+        for name, value in {**others, "color": color if color != "kind" else None}.items():
+            if value:
+                raise UsageError(f"`{name}={value!r}` does not go with the style table")
     reports = tuple(
         report(spec, batch=batch, dtype=dtype, optimizer=optimizer)
         for spec in _networks(specs, style, inference=inference)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +18,13 @@ from .options import (
 )
 from .output import as_json, check_outputs, echo
 
+if TYPE_CHECKING:
+    from archspec.figure import Figure
+
 STYLES = ("graph", "maps", "table")
+TEXTS = {".txt": "text", ".md": "markdown", ".csv": "csv", ".tex": "tex"}
+"""Formats of the table alone, by their suffixes."""
+
 MEASURES = ("params", "macs", "other_ops", "memory", "field")
 
 
@@ -40,7 +46,7 @@ MEASURES = ("params", "macs", "other_ops", "memory", "field")
 @click.option("--color", metavar="NAME", help="What colours boxes: a figure.  [kind]")
 @memory_options
 @click.option("--inference", is_flag=True, help="Leave out the heads, which only help to train.")
-@format_option("svg", "json")
+@format_option("svg", "json", *TEXTS.values())
 @click.option(
     "-o",
     "--out",
@@ -49,7 +55,8 @@ MEASURES = ("params", "macs", "other_ops", "memory", "field")
     aliases={"--output": None},
     multiple=True,
     metavar="FILE",
-    help="Write .svg. May be given several times.  [SVG to standard output]",
+    help="Write .svg; a table also .md .tex .csv .txt. May be given several times.  "
+    "[SVG to standard output]",
 )
 def command(
     specs: tuple[str, ...],
@@ -80,11 +87,12 @@ def command(
     archspec draw squeezenet --show params,macs --bar params -o squeezenet.svg
     archspec draw vgg --style table -o vgg.svg
     """
-    from archspec.display import renderer
     from archspec.figure import draw
     from archspec.spec.loading import networks
 
-    check_outputs(outputs, (".svg",), specs=specs)
+    check_outputs(outputs, (".svg", *(TEXTS if style == "table" else ())), specs=specs)
+    if form in TEXTS.values() and style != "table":
+        raise click.UsageError(f"--format {form} goes with --style table")
     if variant and len(specs) > 1:
         raise click.UsageError("--variant goes with one SPEC; write each as family:variant")
     if style == "table" and not variant:
@@ -106,8 +114,19 @@ def command(
         inference=inference,
     )
     if not outputs:
-        svg = form == "svg"
-        echo(renderer(figure.RENDERER).as_svg(figure) if svg else as_json(figure.to_dict()))
+        echo(_text(figure, form))
     for path in outputs:
         figure.save(path)
         echo(f"wrote {path}", err=True)
+
+
+def _text(figure: Figure, form: str) -> str:
+    from archspec.display import renderer
+
+    writing = renderer(figure.RENDERER)
+    if form == "json":
+        return as_json(figure.to_dict())
+    if form == "svg":
+        return str(writing.as_svg(figure))
+    suffix = next(suffix for suffix, name in TEXTS.items() if name == form)
+    return str(writing.TEXTS[figure.style][suffix](figure))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from archspec.render.figure.listing import Part
 from archspec.render.figure.stages import Cell, Stage, StageTable, stage_tables, title
@@ -28,8 +28,9 @@ def text(figure: Figure, *, width: int | None = None, color: bool = False) -> st
     style = Style(color)
     pieces = [style.bold(printable(title(figure.reports)))]
     for table in stage_tables(figure.reports):
-        lines = [style.dim(table.title), "", *_printed(table).lines(style, width), ""]
-        pieces.append("\n".join([*lines, *table.notes]))
+        lines = _printed(table).lines(style, width)
+        lines.insert(-len(table.ends), lines[1])  # the rule below the titles, again
+        pieces.append("\n".join([style.dim(table.title), "", *lines, "", *table.notes]))
     return "\n\n".join(pieces) + "\n"
 
 
@@ -40,8 +41,8 @@ def markdown(figure: Figure) -> str:
         rows = [*map(_joined("\n", table), table.stages), *table.ends]
         columns = [Column(name, name, left=True) for name in table.head]
         heading = f"{table.title[0].upper()}{table.title[1:]}."
-        pieces += [heading, PrintedTable(columns, rows).markdown(), *table.notes]
-    return "\n\n".join(pieces) + "\n"
+        pieces += [heading, PrintedTable(columns, rows).markdown(), " ".join(table.notes)]
+    return "\n\n".join(filter(None, pieces)) + "\n"
 
 
 def csv(figure: Figure) -> str:
@@ -60,6 +61,12 @@ def csv(figure: Figure) -> str:
 def latex(figure: Figure) -> str:
     r"""Return a `tabular` for each table, which needs no package."""
     return "\n".join(line for table in stage_tables(figure.reports) for line in _tabular(table))
+
+
+def as_data(figure: Figure) -> dict[str, Any]:
+    """Return the tables as plain data."""
+    tables = [table.to_dict() for table in stage_tables(figure.reports)]
+    return {"name": title(figure.reports), "style": figure.style, "tables": tables}
 
 
 def _printed(table: StageTable) -> PrintedTable:

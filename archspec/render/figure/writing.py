@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
-from archspec.render.figure import maps, network, stage_drawing
+from archspec.render.figure import maps, network, stage_drawing, stage_text
 from archspec.render.figure.drawing import Drawing, Group, Mark
 from archspec.render.figure.svg import svg
 
@@ -20,19 +20,33 @@ STYLES: Final[dict[str, Callable[[Figure], Drawing]]] = {
     "table": stage_drawing.drawing,
 }
 
+TEXTS: Final[dict[str, dict[str, Callable[[Figure], str]]]] = {
+    "table": {
+        ".txt": stage_text.text,
+        ".md": stage_text.markdown,
+        ".csv": stage_text.csv,
+        ".tex": stage_text.latex,
+    }
+}
+"""Text that a style has of its own, by the suffix of its files."""
+
 
 def text(figure: Figure) -> str:
-    """Return a line that says what is drawn."""
-    return f"{figure!r}\n"
+    """Return the table; of other styles a line that says what is drawn."""
+    own = TEXTS.get(figure.style, {}).get(".txt")
+    return own(figure) if own else f"{figure!r}\n"
 
 
 def markdown(figure: Figure) -> str:
-    """Return the figure as SVG, which Markdown takes as it is."""
-    return as_svg(figure)
+    """Return the table; other styles as SVG, which Markdown takes as it is."""
+    own = TEXTS.get(figure.style, {}).get(".md")
+    return own(figure) if own else as_svg(figure)
 
 
 def as_data(figure: Figure) -> dict[str, Any]:
-    """Return plain data: the figure's settings, and its marks."""
+    """Return plain data: the figure's settings and its marks, or what a table says."""
+    if figure.style == "table":
+        return stage_text.as_data(figure)
     drawn = drawing(figure)
     return {
         "name": figure.name,
@@ -64,7 +78,8 @@ def drawing(figure: Figure) -> Drawing:
 
 def write(figure: Figure, path: Path) -> Path:
     """Write a figure to a file in the format of its suffix."""
-    if path.suffix != ".svg":
-        raise UsageError(f"{path}: the suffix says what to write: .svg")
-    path.write_text(as_svg(figure), encoding="utf-8", newline="\n")
+    forms = {".svg": as_svg, **TEXTS.get(figure.style, {})}
+    if path.suffix not in forms:
+        raise UsageError(f"{path}: the suffix says what to write: {', '.join(forms)}")
+    path.write_text(forms[path.suffix](figure), encoding="utf-8", newline="\n")
     return path
