@@ -59,6 +59,7 @@ TONES: Final[dict[str, Tone]] = {
     "block": _tone("#e2e4f5", "#4a53a8", "#2a2f55", "#9aa3ee"),
     "other": _tone("#eceef0", "#6a7480", "#2b323a", "#8d98a5"),
     # Lines of a chart, and the points at their ends.
+    "grid": _tone("none", "#e3e7ec", "none", "#343c46"),
     "first": _tone("none", "#0072b2", "none", "#56b4e9"),
     "first_point": _tone("#0072b2", "none", "#56b4e9", "none"),
     "second": _tone("none", "#b34d00", "none", "#f0955a"),

@@ -124,7 +124,7 @@ def _panel(
     digits = max(0, -math.floor(math.log10(marked[1] - marked[0]) + 1e-9)) if len(marked) > 1 else 3
     for value in marked:
         y = down(value)
-        yield Path(((LEFT, y), (WIDTH - RIGHT, y)), "rule", width=0.8)
+        yield Path(((LEFT, y), (WIDTH - RIGHT, y)), "grid", width=0.8)
         text = f"{value:.{digits}f}" if digits < 5 else f"{value:.1e}"
         yield Text(LEFT - 6, y + 3.3, text, SIZE, "quiet", anchor="end")
     yield Text(WIDTH - RIGHT + 8, top + SIZE, panel.title, SIZE, bold=True, anchor="start")
