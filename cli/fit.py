@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,6 +27,7 @@ from .spelling import spelled
 
 if TYPE_CHECKING:
     from archspec.runs.outcome import Run
+    from archspec.serve.run_server import RunServer
     from archspec.spec.document import Spec
     from archspec.training.callbacks import Watcher
     from archspec.training.hosts import Hosts
@@ -131,6 +132,11 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
 @click.option("-o", "--out", metavar="DIR", help="The run's new folder.  [default: runs/NAME-N]")
 @click.option("--resume", metavar="RUN", help="Resume a run that was stopped; without SPEC.")
 @click.option("--find-lr", is_flag=True, help="Do not train, but find a good learning rate.")
+@click.option(
+    "--serve",
+    is_flag=True,
+    help="Show the run's page while it trains, at an address of this machine.",
+)
 @click.option("--quiet", is_flag=True, help="Show no progress, only the result.")
 @format_option("text", "json")
 def command(
@@ -139,6 +145,7 @@ def command(
     settings: Mapping[str, Any],
     resume: str | None,
     find_lr: bool,
+    serve: bool,
     quiet: bool,
     form: str,
     out: str | None,
@@ -167,7 +174,7 @@ def command(
         _join(hosts, quiet)
     if resume is not None:
         _check_alone(spec, variant, settings, out, find_lr)
-        with watching(quiet, form == "json") as watchers:
+        with watching(quiet, form == "json", serve=serve) as watchers:
             run = _outcome(
                 lambda: archspec.resume(resume, watchers=watchers, hosts=hosts, **recipe)
             )
@@ -179,11 +186,13 @@ def command(
         with hosts.all_succeed():
             network = load_spec(spec, variant, settings)
         if find_lr:
+            if serve:
+                raise click.UsageError("--serve does not go with --find-lr, which trains no run.")
             if hosts.count > 1:
                 raise click.UsageError("--find-lr works on one host only.")
             _find_lr(network, recipe, out, form, quiet)
             return
-        with watching(quiet, form == "json") as watchers:
+        with watching(quiet, form == "json", serve=serve) as watchers:
             run = _outcome(
                 lambda: archspec.fit(network, out=out, watchers=watchers, hosts=hosts, **recipe)
             )
@@ -266,18 +275,32 @@ def _check_alone(
 
 
 @contextmanager
-def watching(quiet: bool, events: bool) -> Iterator[list[Watcher]]:
+def watching(quiet: bool, events: bool, *, serve: bool = False) -> Iterator[list[Watcher]]:
     """Yield the watchers of the run, and end their line before anything else is printed."""
     from archspec.training.events import Events
     from archspec.training.progress import Progress
 
-    if events:
-        yield [Events(sys.stdout)]
-    elif quiet:
-        yield []
-    else:
-        with closing(Progress(sys.stderr, say=spelled)) as progress:
-            yield [progress]
+    watchers: list[Watcher] = []
+    with ExitStack() as stack:
+        if serve:
+            watchers.append(stack.enter_context(closing(_run_server())))
+        if events:
+            watchers.append(Events(sys.stdout))
+        elif not quiet:
+            watchers.append(stack.enter_context(closing(Progress(sys.stderr, say=spelled))))
+        yield watchers
+
+
+def _run_server() -> RunServer:
+    from archspec.errors import UsageError
+
+    try:
+        from archspec.serve.run_server import RunServer
+    except ImportError as error:
+        raise UsageError(
+            f"a page server needs more packages ({error}): pip install 'keras-archspec[serve]'"
+        ) from None
+    return RunServer(lambda url: echo(f"the run's page: {url}", err=True))
 
 
 def _find_lr(

@@ -56,6 +56,13 @@ AT_LAST = {
     "archspec/keras_model/layers.py": {"keras"},
     "archspec/keras_model/schedules.py": {"keras"},
     # The server of a page, which only `archspec serve` imports.
+    "archspec/serve/run_server.py": {
+        "starlette.applications",
+        "starlette.requests",
+        "starlette.responses",
+        "starlette.routing",
+        "uvicorn",
+    },
     "archspec/serve/page_server.py": {
         "starlette.applications",
         "starlette.requests",

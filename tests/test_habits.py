@@ -17,8 +17,9 @@ TRAINED = {"fit", "evaluate", "predict", "export"}
 """Commands that need a trained network, or make one: other tests run these."""
 
 
-RESULTS = ["explain saliency", *sorted({*COMMANDS} - {"explain", "completion"})]
-"""Commands that have a result; `completion` prints a script, and each method is a command."""
+RESULTS = ["explain saliency", *sorted({*COMMANDS} - {"explain", "completion", "serve", "lsp"})]
+"""Commands that have a result; `completion` prints a script, servers go on until they are ended,
+and each method of `explain` is a command."""
 
 
 def command(name: str) -> click.Command:

@@ -114,6 +114,7 @@ def test_options_have_the_names_of_arguments(name: str, function: str) -> None:
     hosts = {"hosts_count", "hosts_index", "hosts_coordinator"}
     own = {
         *("variant", "settings", "train", "resume", "find_lr", "quiet", "form", "outputs"),
+        "serve",
         *("others", "which", "out", "is_json", "is_csv", "as_json"),
     }
     options = {param.name for param in command(name).params if isinstance(param, click.Option)}

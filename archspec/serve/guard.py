@@ -8,7 +8,7 @@ and must know the secret in the address, which neither websites nor other users 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final, TypeAlias
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -38,8 +38,11 @@ HEADERS: Final = {
 class Guard:
     """An application that lets through only what its own pages ask."""
 
-    def __init__(self, app: App, hosts: Iterable[str], secret: str) -> None:
+    def __init__(
+        self, app: App, hosts: Iterable[str], secret: str, headers: Mapping[str, str] = HEADERS
+    ) -> None:
         self._app = app
+        self._headers = headers
         self._hosts = {host.encode() for host in hosts}
         self._origins = {b"http://" + host for host in self._hosts}
         self._secret = secret
@@ -54,7 +57,7 @@ class Guard:
         refusal = self._refusal(scope)
         nonce = secrets.token_urlsafe(16)
         scope["nonce"] = nonce
-        own = [(n.encode(), v.format(nonce=nonce).encode()) for n, v in HEADERS.items()]
+        own = [(n.encode(), v.format(nonce=nonce).encode()) for n, v in self._headers.items()]
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

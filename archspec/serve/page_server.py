@@ -86,9 +86,9 @@ class PageServer:
         path, self._variant = locate(spec)
         own = Path(path) in bundled().values()
         self.file = SpecFile(path, read_only=read_only or own)
-        self._socket = _listening(port)
+        self._socket = listening(port)
         self.port: int = self._socket.getsockname()[1]
-        self._secret = _secret(self.file.path)
+        self._secret = secret_of(self.file.path)
         self._seconds = seconds
         self.app = Guard(self._application(), hosts(self.port), self._secret)
 
@@ -235,17 +235,17 @@ def hosts(port: int) -> list[str]:
     return [f"{name}:{port}" for name in (ADDRESS, "localhost", "[::1]")]
 
 
-def _listening(port: int | None) -> socket.socket:
+def listening(port: int | None) -> socket.socket:
     """Return a socket of this machine alone; raise `UsageError` if the port cannot be had."""
     for each in (PORT, 0) if port is None else (port,):
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if os.name == "posix":  # elsewhere it would let two programs have one port
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((ADDRESS, each))
-            listening.listen(MOST_CONNECTIONS)
+            opened.bind((ADDRESS, each))
+            opened.listen(MOST_CONNECTIONS)
         except OSError as error:
-            listening.close()
+            opened.close()
             if error.errno == errno.EADDRINUSE and port is None and each:
                 continue
             if error.errno == errno.EADDRINUSE:
@@ -253,11 +253,11 @@ def _listening(port: int | None) -> socket.socket:
             else:
                 reason = (error.strerror or str(error)).lower()
             raise UsageError(f"`port={each}` cannot be had: {reason}") from None
-        return listening
+        return opened
     raise AssertionError
 
 
-def _secret(path: Path) -> str:
+def secret_of(path: Path) -> str:
     """Return the secret part of a spec's address: the same after a restart, for this user.
 
     It is made with a key in the user's cache folder; without one, it is another each time.

@@ -40,6 +40,8 @@ class RunFacts:
     """FLOPs per second of all devices of the run; 0 if unknown."""
     memory: Callable[[], MemoryUse] | None = None
     """Function that returns the memory in use, such as `system.memory`."""
+    folder: Path = Path()
+    """The run's folder."""
     least_loss: float | None = None
     """Least possible validation loss, or loss without validation; None if it is 0 or unknown."""
 

@@ -244,7 +244,7 @@ def _train(
             recorder.state.units.append(recorder.units.measure())
         if hosts.leads:
             page.write()
-        facts = session.facts(done, watchers)
+        facts = session.facts(home, done, watchers)
         for watcher in watchers:
             for line in session.describe():
                 watcher.says(line)

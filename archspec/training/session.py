@@ -239,8 +239,8 @@ class Session:
             validated=len(self.data.validation) > 0,
         )
 
-    def facts(self, done: int, watchers: Sequence[Watcher]) -> RunFacts:
-        """Return the facts for watchers, after `done` epochs."""
+    def facts(self, home: Path, done: int, watchers: Sequence[Watcher]) -> RunFacts:
+        """Return the facts for watchers of the run in a folder, after `done` epochs."""
         nodes = self.plan.graph.nodes
         trained = {layer.name for layer in self.model.layers if layer.trainable_weights}
         flags = [layer_name(node) in trained for node in nodes]
@@ -252,6 +252,7 @@ class Session:
             self.train.images,
             self.recipe.batch,
             first_epoch=done + 1,
+            folder=home,
             validation_images=len(self.data.validation),
             accuracy=self.objective.accuracy,
             flops_per_image=pace.training_flops([node.layer.macs for node in nodes], flags),

@@ -132,7 +132,11 @@ def _panel(
         x = _across(best_epoch, last)
         yield Path(((x, top), (x, bottom)), "line", dashed=True, width=0.8)
         if panel.measure == "loss":
-            yield Text(x - 4, top + SIZE, "best", SIZE, "quiet", anchor="end")
+            left = x > LEFT + 40
+            yield Text(
+                *(x - 4 if left else x + 4, top + SIZE, "best", SIZE, "quiet"),
+                anchor="end" if left else "start",
+            )
     ends = []
     for (name, points), tone in zip(series.items(), ("first", "second"), strict=False):
         for stretch in _stretches(points):
