@@ -1,10 +1,66 @@
-"""Completion: what may be written at a place."""
+"""Completion: what may be written at a place.
+
+The place is found in a sketch of the text with a mark where the cursor is, so that half a word, an
+empty line and an open bracket are all the same: the mark is a key, a value or an item somewhere.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Final, NamedTuple
 
+from archspec.assist import language, sketch
+from archspec.assist.definition import names_a_step, variables_at
 from archspec.assist.document import Document, Region
+from archspec.assist.language import Word
+from archspec.assist.sketch import Entry, Node, Place, Sequence, children, find, place_at
+from archspec.assist.steps import (
+    BESIDE,
+    head_steps,
+    is_step,
+    is_step_list,
+    step_of,
+    visible_steps,
+)
+from archspec.compile import catalog
+from archspec.compile.step import GROUPS, MODIFIERS
+from archspec.element import Element, summary
+from archspec.errors import KeyPath
+from archspec.graph.graph import SEPARATOR
+from archspec.ops.merge import Merge
+from archspec.spec.expressions import INPUTS
+from archspec.spec.operations import FUNCTIONS
+
+MARK: Final = "\ue000"
+"""A character without a meaning, which stands for the cursor."""
+
+MOST_ROUNDS: Final = 12
+"""Rounds of a loop that are offered by name."""
+
+_WORD: Final = re.compile(r"(?:in\.)?\w*$")
+
+_BEGINNINGS: Final = (
+    (
+        "network",
+        "A network to begin with",
+        "name: ${1:mynet}\ninput: [${2:32}, ${3:32}, ${4:3}]\nlayers:\n"
+        "  - conv: {filters: ${5:16}, kernel: 3, padding: same, activation: relu}\n"
+        "  - max_pool: 2\n  - global_avg_pool\n  - fc: {units: ${6:10}, activation: softmax}\n",
+    ),
+    (
+        "family",
+        "A family of networks with variants and a recipe",
+        "name: ${1:mynet}\ninput: [${2:32}, ${3:32}, ${4:3}]\nvars: {width: 16, depth: 3}\n"
+        "variants:\n  ${5:small}: {}\n  ${6:large}: {width: 64, depth: 5}\ndefaults:\n"
+        "  conv: {kernel: 3, padding: same, norm: batch, activation: relu}\nlayers:\n"
+        "  - {conv: =width, repeat: =depth}\n  - max_pool: 2\n  - global_avg_pool\n"
+        "  - fc: {units: ${7:10}, activation: softmax}\n"
+        "train: {data: digits, optimizer: adam, epochs: 20}\n",
+    ),
+)
+"""Snippets of an empty document: label, explanation, text."""
 
 
 class Completion(NamedTuple):
@@ -24,6 +80,286 @@ class Completion(NamedTuple):
     is_snippet: bool = False
 
 
-def completions(document: Document, offset: int) -> tuple[Completion, ...]:  # noqa: ARG001
+def completions(document: Document, offset: int) -> tuple[Completion, ...]:
     """Return everything that may be written at an offset, likeliest first."""
-    return ()
+    text = document.text
+    offset = min(max(offset, 0), len(text))
+    bare = all(not line.strip() or line.lstrip().startswith("#") for line in text.splitlines())
+    if bare or re.fullmatch(r"\s*\w*\s*", text):
+        return tuple(_beginnings(text, offset))
+    if not document.is_spec:
+        return ()
+    root = sketch.sketch(text[:offset] + MARK + text[offset:])
+    place = place_at(root, offset)
+    if place is None or MARK not in place.node.text:
+        return ()
+    cursor = _Cursor(document, offset, root, place)
+    found = {each.label: each for each in reversed(list(cursor.completions()))}
+    return tuple(reversed(found.values()))
+
+
+def _beginnings(text: str, offset: int) -> Iterator[Completion]:
+    start = len(text[:offset].rstrip("abcdefghijklmnopqrstuvwxyz"))
+    for label, about, snippet in _BEGINNINGS:
+        region = Region(start, offset)
+        yield Completion(label, region, snippet, "snippet", about, "", is_snippet=True)
+
+
+class _Cursor:
+    """A cursor in a document, and what surrounds it."""
+
+    def __init__(self, document: Document, offset: int, root: Node | None, place: Place) -> None:
+        self.document = document
+        self.offset = offset
+        self.root = root
+        self.place = place
+        node = place.node
+        text = document.text
+        start, stop = node.start, node.stop - 1  # without the mark
+        if start < offset and text[start] in "\"'":
+            start += 1
+            stop -= stop > offset and text[stop - 1] in "\"'"
+        self.region = Region(start, max(stop, offset))
+        self.written = text[start:offset]
+        line_start = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
+        self.before = text[line_start:start]
+        line = re.match(r"[^\r\n]*", text[self.region.stop :])
+        self.after = line[0] if line else ""
+        self.in_flow = bool(place.parent and place.parent.flow)
+        self.indent = " " * (len(self.before) - len(self.before.lstrip(" -")))
+
+    def completions(self) -> Iterator[Completion]:
+        path = self.place.path
+        if self.written.startswith("=") and not self.place.is_key:
+            yield from self.expression(path)
+            return
+        if self.place.is_key:
+            yield from self.keys(path[:-1])
+            return
+        yield from self.values(path)
+        begins_line = not self.before.strip(" -")
+        is_item = isinstance(self.place.parent, Sequence)
+        if begins_line or is_item:
+            yield from self.keys(path)
+        if begins_line and not is_item and is_step_list(path):
+            for each in self.keys((*path, 0)):
+                yield each._replace(text=f"- {each.text}")
+
+    @property
+    def lacks_dash(self) -> bool:
+        """Whether the cursor is where an item of a list begins, and its dash is not written."""
+        parent = self.place.parent
+        is_item = isinstance(parent, Sequence) and not self.in_flow and not self.place.is_key
+        return is_item and not self.before.strip()
+
+    # Keys.
+
+    def keys(self, container: KeyPath) -> Iterator[Completion]:
+        """Yield the keys that may be added to a mapping, or begin one."""
+        node = find(self.root, container)
+        taken = {entry.name for entry in children(node) if isinstance(node, sketch.Mapping)}
+        if is_step(container):
+            yield from self.step_keys(container, node, taken)
+            return
+        words = self.own_keys(container) or language.keys_at(container)
+        sort = "argument" if is_step(container[:-1]) or container[:1] == ("defaults",) else "key"
+        if container == ("defaults",):
+            yield from self.kinds(as_step=False)
+            return
+        for word in words.values():
+            if word.name not in taken:
+                yield self.key(word, sort)
+
+    def own_keys(self, container: KeyPath) -> dict[str, Word]:
+        """Return the keys that the spec itself defines, where it does."""
+        match container:
+            case ("variants", _):
+                values = {
+                    each.name: each.value.text if each.value else ""
+                    for each in children(find(self.root, ("vars",)))
+                }
+                return {
+                    name: Word(name, "", "", value or None)
+                    for name, value in {**values, "input": ""}.items()
+                    if name and MARK not in name
+                }
+            case ("published",):
+                networks = [each.name for each in children(find(self.root, ("variants",)))]
+                own = find(self.root, ("name",))
+                networks = networks or ([own.text] if own else [])
+                return {each: Word(each, "A network of this spec.", "", None) for each in networks}
+            case ("published", _, "stages"):
+                good = self.document.known_good
+                scopes = good.report.graph.outer_scopes if good and good.report else ()
+                pieces = good.report.graph.pieces if good and good.report else ()
+                shapes = {piece.name: str(piece.shape) for piece in pieces[1:]}
+                paths = {**{scope.name: "" for scope in scopes}, **shapes}
+                return {each: Word(each, "", shape, None) for each, shape in paths.items()}
+        if is_step(container[:-1]) or (container[:1] == ("defaults",) and len(container) == 2):
+            arguments = find(self.root, ("blocks", container[-1], "args"))
+            return {
+                each.name: Word(
+                    each.name,
+                    f"Argument of `{container[-1]}`.",
+                    each.value.text if each.value else "",
+                    None,
+                )
+                for each in children(arguments)
+            }
+        return {}
+
+    def step_keys(
+        self, container: KeyPath, node: Node | None, taken: Iterable[str]
+    ) -> Iterator[Completion]:
+        """Yield kinds for a step that has none, and what may stand beside its kind."""
+        taken = {name for name in taken if MARK not in name}
+        entry = Entry(None, node, self.region.start, self.region.stop)
+        kind = step_of(container, entry).kind
+        word = kind.text if kind and MARK not in kind.text else ""
+        others = isinstance(node, sketch.Mapping) and any(name not in BESIDE for name in taken)
+        if not (word or others):
+            yield from self.kinds(as_step=True)
+        beside = GROUPS.get(word, MODIFIERS if word or others else (*BESIDE,))
+        known = language.keys_at(container)
+        begins_step = not taken and not word
+        for name in (*beside, *(() if word or others else GROUPS)):
+            if name in taken or name not in known:
+                continue
+            if begins_step and name in MODIFIERS and not self.in_flow and self.written == "":
+                continue  # a step begins with its kind, unless its author begins otherwise
+            yield self.key(known[name], "key")
+
+    def kinds(self, *, as_step: bool) -> Iterator[Completion]:
+        for each in children(find(self.root, ("blocks",))):
+            said = find(self.root, ("blocks", each.name, "about"))
+            if each.name and MARK not in each.name:
+                arguments = children(find(self.root, ("blocks", each.name, "args")))
+                text = f"{each.name}: " if arguments else each.name
+                yield self.completion(
+                    each.name,
+                    self._without_colon(text if as_step else f"{each.name}: "),
+                    "block",
+                    "block of this spec",
+                    said.text if said else "",
+                )
+        for kind, (line, about, snippet) in sorted(_kinds().items()):
+            text = snippet if as_step else f"{kind}: {{$1}}"
+            text = self._without_colon(text)
+            yield self.completion(kind, text, "kind", line, about, is_snippet="$" in text)
+
+    def _without_colon(self, text: str) -> str:
+        """Return only the key of a text where its colon is there already."""
+        return text.partition(":")[0] if re.match(r"\s*:", self.after) else text
+
+    def key(self, word: Word, sort: str) -> Completion:
+        text = self._without_colon(f"{word.name}: ")
+        is_snippet = False
+        if text.endswith(": ") and not self.in_flow and self.after.strip() == "":
+            value = self.opening(word)
+            is_snippet = "$" in value
+            text = text.rstrip() + value if value.startswith("\n") else text + value
+        detail = word.type
+        if word.default is not None:
+            detail = f"{detail}; {word.default} by default" if detail else word.default
+        return self.completion(
+            word.name, text, sort, detail[:200], word.about, is_snippet=is_snippet
+        )
+
+    def opening(self, word: Word) -> str:
+        """Return how the value of a key begins: on lines of its own, in brackets, or neither."""
+        if word.name in ("layers", "branches"):
+            return f"\n{self.indent}  - $0"
+        if word.name == "input":
+            return "[${1:224}, ${2:224}, ${3:3}]"
+        kinds = {form.get("type") for form in word.forms}
+        if kinds == {"object"} and len(self.place.path) == 1:
+            return f"\n{self.indent}  $0"
+        return "{$1}" if kinds == {"object"} else "[$1]" if kinds == {"array"} else ""
+
+    # Values.
+
+    def values(self, path: KeyPath) -> Iterator[Completion]:
+        if names_a_step(path):
+            yield from self.step_names(path)
+        is_kind = is_step(path)
+        for word in language.values_at(path).values():
+            if not is_kind:  # kinds come with their arguments
+                detail = "" if word.default is None else f"{word.default} by default"
+                yield self.completion(word.name, word.name, "value", detail, word.about)
+
+    def step_names(self, path: KeyPath) -> Iterator[Completion]:
+        """Yield the names of the steps that one at a path may take from, the nearest first."""
+        is_head = path[0] == "heads"
+        visible = head_steps(self.root) if is_head else visible_steps(self.root, path)
+        good = self.document.known_good
+        for step in visible:
+            rows = good.rows.get(step.path, ()) if good else ()
+            own = step.name.text if step.name else ""
+            named = {row.path.rpartition(SEPARATOR)[2]: str(row.shape) for row in rows}
+            if own and not step.loops:
+                named = {own: str(rows[-1].shape) if rows else ""}
+            for name, shape in [*named.items()][-MOST_ROUNDS:]:
+                kind = step.kind.text if step.kind else ""
+                yield self.completion(name, name, "name", f"{kind} {shape}".strip())
+        yield self.completion("input", "input", "name", "input of the group, or the image")
+
+    # Expressions.
+
+    def expression(self, path: KeyPath) -> Iterator[Completion]:
+        """Yield variables, functions and extents of the input for the word before the cursor."""
+        match = _WORD.search(self.written)
+        word = match[0] if match else ""
+        rest = re.match(r"\w*", self.document.text[self.offset :])
+        stop = self.offset + (rest.end() if rest else 0)
+        region = Region(self.offset - len(word), stop)
+        if not word.startswith("in."):
+            for name, about in variables_at(self.root, path):
+                if name and MARK not in name:
+                    yield Completion(name, region, name, "variable", about)
+            for function in FUNCTIONS.values():
+                name = function.usage.partition("(")[0]
+                text = f"{name}($1)"
+                about = function.about
+                yield Completion(
+                    name, region, text, "function", function.usage, about, is_snippet=True
+                )
+        for name in INPUTS:
+            about = f"{name} of the step's input"
+            yield Completion(f"in.{name}", region, f"in.{name}", "variable", about)
+
+    def completion(
+        self,
+        label: str,
+        text: str,
+        sort: str,
+        detail: str = "",
+        about: str = "",
+        *,
+        is_snippet: bool = False,
+    ) -> Completion:
+        text = f"- {text}" if self.lacks_dash else text
+        return Completion(label, self.region, text, sort, detail, about, is_snippet)
+
+
+@cache
+def _kinds() -> dict[str, tuple[str, str, str]]:
+    """Return a line, an explanation and a snippet for each kind of step."""
+    import inspect  # noqa: PLC0415  (loaded on use)
+
+    return {
+        kind: (summary(cls), inspect.getdoc(cls) or "", _snippet(cls))
+        for kind, cls in catalog.kinds().items()
+    }
+
+
+def _snippet(cls: type[Element]) -> str:
+    """Return a step of a kind with places for what it must be given."""
+    if issubclass(cls, Merge):
+        return f"{cls.kind}: ${{1:name}}"
+    required = [name for name, field in cls.model_fields.items() if field.is_required()]
+    if not required:
+        return cls.kind
+    if required == [cls.main]:
+        return f"{cls.kind}: ${{1:{cls.main}}}"
+    values = ", ".join(f"{name}: ${{{i}}}" for i, name in enumerate(required, start=1))
+    return f"{cls.kind}: {{{values}}}"

@@ -200,7 +200,7 @@ def _is_called(document: Document, step: Step, name: str) -> bool:
     branches = step.arguments if step.kind and step.kind.text == "branches" else None
     if isinstance(branches, Mapping) and branches.key_at(name):
         return True
-    good = document.good
+    good = document.known_good
     if good is None or step.kind is None or name.rstrip("0123456789") != step.kind.text:
         return False
     return any(row.path.rpartition(SEPARATOR)[2] == name for row in good.rows.get(step.path, ()))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -23,7 +23,7 @@ from archspec.proof import proof
 from archspec.spec.document import Spec, Validated, choose, validate
 from archspec.spec.source import LINE_BREAK, MAX_BYTES, Source, parse
 
-_KEYS: Final = re.compile(r"""(?:^|[{,])\s*["']?(layers|input)["']?\s*:""", re.MULTILINE)
+_KEYS: Final = re.compile(r"""^["']?(layers|input)["']?[ ]*:""", re.MULTILINE)
 _SCHEMA: Final = re.compile(r"#.*\$schema\s*=\s*\S*archspec")
 
 
@@ -113,18 +113,20 @@ class Document:
     """The last text whose network could be computed."""
     members: dict[str, Member] = field(default_factory=dict, repr=False, compare=False)
     """The other variants that were examined, by name."""
+    was_spec: bool = field(default=False, repr=False, compare=False)
+    """Whether the text before it was a spec."""
 
     def edited(self, text: str) -> Document:
         """Return the document with another text."""
-        return Document(text, self.name, self.variant, self._known_good)
+        return replace(self, text=text, before=self.known_good, members={}, was_spec=self.is_spec)
 
     def showing(self, variant: str | None) -> Document:
         """Return the document with another variant chosen."""
-        return Document(self.text, self.name, variant, self._known_good)
+        return replace(self, variant=variant, before=self.known_good, members={})
 
     @property
-    def _known_good(self) -> Examined | None:
-        """The last good examination that is there without work."""
+    def known_good(self) -> Examined | None:
+        """The last good state of the text, as far as it is known without examining this one's."""
         examined: Examined | None = vars(self).get("examined")
         return examined if examined and examined.report else self.before
 
@@ -132,18 +134,17 @@ class Document:
     def is_spec(self) -> bool:
         """Whether the text is meant as a spec: other files are left alone.
 
-        It is if it has the keys `input` and `layers` at the top, or if a comment above them names
-        a schema of archspec, as `# yaml-language-server: $schema=archspec.schema.json`.
+        It is if it has the keys `input` and `layers` at the top, or if a comment in its first lines
+        names a schema of archspec, as `# yaml-language-server: $schema=archspec.schema.json`. A
+        text that was a spec stays one as long as it has one of the two.
         """
         head = self.text[:MAX_BYTES]
         if _SCHEMA.search(head[:2_000]):
             return True
-        if {match[1] for match in _KEYS.finditer(head)} != {"layers", "input"}:
-            return False
-        return bool(
-            isinstance(self.root, sketch.Mapping)
-            and {"layers", "input"} <= {entry.name for entry in self.root.entries}
-        )
+        keys = {match[1] for match in _KEYS.finditer(head)}
+        if head[:2_000].lstrip("\ufeff \t\r\n").startswith("{"):  # all of it is in brackets
+            keys = {entry.name for entry in sketch.children(self.root)} & {"layers", "input"}
+        return bool(keys) if self.was_spec else len(keys) == 2
 
     @cached_property
     def root(self) -> Node | None:

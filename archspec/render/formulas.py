@@ -21,7 +21,7 @@ def formulas(
 
     CONV3-64: [224x224x64]  memory: 224*224*64 = 3,211,264  params: (3*3*3)*64 = 1,728 (+64 biases)
     """
-    lines = [_cells(report, row) for row in report.rows(depth, ops=ops)]
+    lines = [arithmetic(report, row) for row in report.rows(depth, ops=ops)]
     lines.append(_total(report))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     if width is not None and sum(widths) + len(GAP) * (len(widths) - 1) > width:
@@ -35,7 +35,8 @@ def formulas(
         yield GAP.join(padded).rstrip()
 
 
-def _cells(report: Report, row: Row) -> tuple[str, ...]:
+def arithmetic(report: Report, row: Row) -> tuple[str, ...]:
+    """Return a row's label, its shape, and how its memory, parameters and MACs come about."""
     nodes = report.graph.nodes[row.start : row.stop]
     return (
         f"{row.label}:",
