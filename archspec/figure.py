@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from archspec import arguments
 from archspec.cost.report import Report, check_rows, report
-from archspec.display import Displayed, renderer
+from archspec.display import renderer
 from archspec.errors import UsageError
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_networks, as_spec
@@ -21,12 +21,15 @@ STYLES: Final = ("graph", "maps", "table")
 MEASURES: Final = ("params", "macs", "other_ops", "memory", "field")
 """Columns of the table that a figure can show."""
 
+THEMES: Final = ("auto", "light", "dark")
+"""Grounds of a picture: as its viewer prefers, light where a format cannot know it; light; dark."""
+
 MANY: Final = 5
 """Number of networks from which a figure's name no longer lists them."""
 
 
 @dataclass(frozen=True, repr=False)
-class Figure(Displayed):
+class Figure:
     """A figure of a network. A notebook shows it; `save` writes it to a file."""
 
     RENDERER = "figure.writing"
@@ -58,16 +61,45 @@ class Figure(Displayed):
         names = [report.name for report in self.reports]
         return ", ".join(names) if len(names) < MANY else f"{names[0]} to {names[-1]}"
 
-    def save(self, path: str | PathLike[str]) -> Path:
-        """Write the figure to a file, in the format of its suffix."""
-        return Path(renderer(self.RENDERER).write(self, Path(path)))
+    def save(self, path: str | PathLike[str], *, theme: str = "auto", scale: float = 2.0) -> Path:
+        """Write the figure to a file in the format of its suffix.
+
+        Args:
+            path: A file: `.svg`, `.pdf`, `.png`, `.html` (a page that zooms), `.tex` (TikZ, which
+                compiles by itself and as part of a document) or `.json` (every mark with its
+                place). The style `"table"` also has `.md`, `.csv` and `.txt`, and its `.tex` is a
+                `tabular`.
+            theme: `"light"`, `"dark"`, or `"auto"`: as the viewer prefers in SVG and HTML, light
+                in other formats.
+            scale: Pixels of a PNG to a point of the figure, whose letters are 11 points high.
+
+        Returns:
+            The path.
+
+        Raises:
+            UsageError: There is no such format, the file cannot be written, or the PNG would have
+                more than 67 million pixels.
+
+        Example:
+            >>> archspec.draw("lenet5").save("lenet5.png", theme="dark").stat().st_size > 10_000
+            True
+        """
+        target = Path(arguments.place("path", path))
+        arguments.one_of("theme", theme, THEMES)
+        arguments.finite("scale", scale)
+        return Path(renderer(self.RENDERER).write(self, target, theme=theme, scale=scale))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: its settings, and every mark with its place in points."""
         return dict(renderer(self.RENDERER).as_data(self))
 
     def _repr_svg_(self) -> str:
+        # Not Markdown as well: Jupyter would prefer it, and removes pictures from it.
         return str(renderer(self.RENDERER).as_svg(self))
+
+    def __str__(self) -> str:
+        """Return the figure as text; of one that text cannot show, a line that names it."""
+        return str(renderer(self.RENDERER).text(self))
 
     def __repr__(self) -> str:
         """Return one line, as a figure may be in a list."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import Any
 
 import click
 
 from .options import (
+    BoundedNumber,
+    Form,
     Option,
-    format_option,
+    Words,
     load_spec,
     memory_options,
     rows_options,
@@ -16,16 +19,18 @@ from .options import (
     specs_argument,
     variant_option,
 )
-from .output import as_json, check_outputs, echo
-
-if TYPE_CHECKING:
-    from archspec.figure import Figure
+from .output import check_outputs, echo, screen, terminal_width
 
 STYLES = ("graph", "maps", "table")
-TEXTS = {".txt": "text", ".md": "markdown", ".csv": "csv", ".tex": "tex"}
-"""Formats of the table alone, by their suffixes."""
-
 MEASURES = ("params", "macs", "other_ops", "memory", "field")
+THEMES = ("auto", "light", "dark")
+
+FORMS = {"svg": ".svg", "html": ".html", "tex": ".tex", "json": ".json"} | {
+    "text": ".txt",
+    "markdown": ".md",
+    "csv": ".csv",
+}
+"""Values of `--format`, with the suffix of a file in each; a table has all."""
 
 
 @click.command(name="draw")
@@ -34,19 +39,54 @@ MEASURES = ("params", "macs", "other_ops", "memory", "field")
 @set_option
 @click.option(
     "--style",
-    type=click.Choice(STYLES),
+    type=Words(*STYLES),
     default=STYLES[0],
     metavar="STYLE",
-    help=f"{', '.join(STYLES)}.  [{STYLES[0]}]",
+    help="graph (nested blocks), maps (feature maps to scale) or table (stages, as papers print "
+    "them).  [graph]",
 )
 @rows_options
 @click.option("--repeats", is_flag=True, help="Draw every repeat of a block, not the first alone.")
-@click.option("--show", metavar="A,B,..", help=f"Figures in each box: {', '.join(MEASURES)}.")
-@click.option("--bar", metavar="NAME", help="A figure that each box shows as a bar.")
-@click.option("--color", metavar="NAME", help="What colours boxes: a figure.  [kind]")
+@click.option(
+    "--show",
+    type=Words(*MEASURES, several=True),
+    metavar="A,B,..",
+    help=f"Figures in each box: {', '.join(MEASURES)}.",
+)
+@click.option(
+    "--bar", type=Words(*MEASURES), metavar="NAME", help="A figure that each box shows as a bar."
+)
+@click.option(
+    "--color",
+    type=Words("kind", *MEASURES),
+    metavar="NAME",
+    help="What colours boxes: kind, or a figure.  [kind]",
+)
 @memory_options
 @click.option("--inference", is_flag=True, help="Leave out the heads, which only help to train.")
-@format_option("svg", "json", *TEXTS.values())
+@click.option(
+    "--theme",
+    type=Words(*THEMES),
+    default=THEMES[0],
+    metavar="NAME",
+    help="light, dark, or auto: as the viewer prefers in SVG and HTML, else light.  [auto]",
+)
+@click.option(
+    "--scale",
+    type=BoundedNumber(min=0, min_open=True),
+    metavar="X",
+    help="Pixels of a PNG to a point; letters are 11 points high.  [2]",
+)
+@click.option(
+    "--format",
+    "form",
+    cls=Option,
+    aliases={"--json": "json"},
+    type=Form(tuple(FORMS)),
+    metavar="FORMAT",
+    help="What to print: svg, html, tex or json; of a table also text, markdown or csv.  "
+    "[svg; text for a table]",
+)
 @click.option(
     "-o",
     "--out",
@@ -55,8 +95,8 @@ MEASURES = ("params", "macs", "other_ops", "memory", "field")
     aliases={"--output": None},
     multiple=True,
     metavar="FILE",
-    help="Write .svg; a table also .md .tex .csv .txt. May be given several times.  "
-    "[SVG to standard output]",
+    help="Write .svg, .pdf, .png, .html, .tex (TikZ) or .json; of a table also .md, .csv, .txt, "
+    "and .tex is a tabular. May be given several times.",
 )
 def command(
     specs: tuple[str, ...],
@@ -73,7 +113,9 @@ def command(
     dtype: str | None,
     optimizer: Any,
     inference: bool,
-    form: str,
+    theme: str,
+    scale: float | None,
+    form: str | None,
     outputs: tuple[str, ...],
 ) -> None:
     """Draw a network: blocks, feature maps, or the table of a paper.
@@ -83,18 +125,30 @@ def command(
 
     \b
     archspec draw inception_bottleneck -o inception.svg
-    archspec draw resnet34 --depth 2 --color macs -o resnet34.svg
-    archspec draw squeezenet --show params,macs --bar params -o squeezenet.svg
-    archspec draw vgg --style table -o vgg.svg
+    archspec draw resnet34 --depth 2 --color macs -o resnet34.pdf
+    archspec draw squeezenet --show params,macs --bar params -o squeezenet.html
+    archspec draw lenet5 --theme dark --scale 4 -o lenet5.png
+    archspec draw vgg --style table -o vgg.svg -o vgg.tex
     """
-    from archspec.figure import draw
+    from archspec.arguments import one_of
+    from archspec.display import renderer
+    from archspec.figure import Figure, draw
     from archspec.spec.loading import networks
 
-    check_outputs(outputs, (".svg", *(TEXTS if style == "table" else ())), specs=specs)
-    if form in TEXTS.values() and style != "table":
+    one_of("style", style, STYLES)
+    one_of("theme", theme, THEMES)
+    writing = renderer(Figure.RENDERER)
+    endings = writing.suffixes(style)
+    check_outputs(outputs, endings, specs=specs)
+    if scale and not any(path.endswith(".png") for path in outputs):
+        raise click.UsageError("--scale goes with -o NAME.png")
+    if form and FORMS[form] not in endings:
         raise click.UsageError(f"--format {form} goes with --style table")
     if variant and len(specs) > 1:
         raise click.UsageError("--variant goes with one SPEC; write each as family:variant")
+    if not (form or outputs or style == "table" or terminal_width(sys.stdout) is None):
+        name = specs[0].rpartition(":")[2].rpartition("/")[2].partition(".")[0]
+        raise click.UsageError(f"a figure goes to a file: add -o {name}.svg, or --format svg")
     if style == "table" and not variant:
         loaded = [each for spec in specs for each in networks(spec, **settings)]
     else:
@@ -113,20 +167,12 @@ def command(
         optimizer=optimizer,
         inference=inference,
     )
-    if not outputs:
-        echo(_text(figure, form))
+    if form is None and not outputs:
+        form = "text" if style == "table" else "svg"
+    if form == "text":
+        echo(writing.text(figure, **screen()))
+    elif form:
+        echo(writing.content(figure, FORMS[form], theme=theme))
     for path in outputs:
-        figure.save(path)
+        figure.save(path, theme=theme, scale=scale or 2.0)
         echo(f"wrote {path}", err=True)
-
-
-def _text(figure: Figure, form: str) -> str:
-    from archspec.display import renderer
-
-    writing = renderer(figure.RENDERER)
-    if form == "json":
-        return as_json(figure.to_dict())
-    if form == "svg":
-        return str(writing.as_svg(figure))
-    suffix = next(suffix for suffix, name in TEXTS.items() if name == form)
-    return str(writing.TEXTS[figure.style][suffix](figure))

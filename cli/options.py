@@ -67,6 +67,32 @@ class NetworkName(Place):
         return bundled()
 
 
+class Words(click.ParamType):  # type: ignore[type-arg]
+    """Words that a shell completes, one or several with commas between; the library checks them."""
+
+    name = "name"
+
+    def __init__(self, *words: str, several: bool = False) -> None:
+        self.words = words
+        self.several = several
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        before, comma, last = incomplete.rpartition(",") if self.several else ("", "", incomplete)
+        given = before.split(",")
+        return [
+            CompletionItem(before + comma + word)
+            for word in self.words
+            if word.startswith(last) and word not in given
+        ]
+
+
 class Form(click.Choice[str]):
     """A format by its name, or by the suffix of its files: `md` for `markdown`."""
 

@@ -44,7 +44,7 @@ def test_every_command_says_its_format_alike(name: str) -> None:
     form = option(name, "--format")
     assert isinstance(form.type, click.Choice)
     assert "json" in form.type.choices
-    assert set(form.type.choices) <= {"text", "json", "csv", "markdown", "svg"}
+    assert set(form.type.choices) <= {"text", "json", "csv", "markdown", "svg", "html", "tex"}
     aliases: dict[str, str] = form.aliases  # type: ignore[attr-defined]
     assert aliases["--json"] == "json"
 

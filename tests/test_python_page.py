@@ -94,7 +94,7 @@ VALUES = [name for name in types() if not issubclass(getattr(archspec, name), Ex
 def test_a_value_prints_itself_shows_itself_and_is_plain_data(name):
     kind = getattr(archspec, name)
     assert kind.__str__ is not object.__str__
-    assert hasattr(kind, "_repr_markdown_") or hasattr(kind, "_repr_html_")
+    assert any(hasattr(kind, f"_repr_{form}_") for form in ("markdown", "html", "svg"))
     assert callable(kind.to_dict)
 
 

@@ -71,12 +71,9 @@ TONES: Final[dict[str, Tone]] = {
 }
 """Every tone that has a name. On paper it is the light one."""
 
-THEMES: Final = ("auto", "light", "dark")
-"""Grounds of a picture: as its viewer prefers, light where a format cannot know it; light; dark."""
-
 
 def colours(tone: str, theme: str = "light") -> Colours:
-    """Return the colours of a tone in a theme."""
+    """Return the colours of a tone in a theme; where a format cannot know, `auto` is light."""
     return TONES[tone].dark if theme == "dark" else TONES[tone].light
 
 
@@ -197,7 +194,7 @@ class Look(NamedTuple):
     """The ground and the size of a drawing in a file."""
 
     theme: str = "auto"
-    """One of `THEMES`."""
+    """One of `archspec.figure.THEMES`."""
     scale: float = 2.0
     """Pixels of a PNG to a point of the drawing."""
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from importlib import import_module
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
-from archspec.render.figure.drawing import Drawing, Group, Look, Mark
+from archspec import atomic
+from archspec.errors import UsageError
+from archspec.render.figure.drawing import Drawing, Look
 
-FORMATS: Final = {
-    ".svg": "svg",
-    ".pdf": "pdf",
-    ".png": "png",
-    ".html": "page",
-    ".tex": "tex",
-    ".json": "formats",
-}
+FORMATS: Final = {".svg": "svg", ".pdf": "pdf", ".png": "png", ".html": "page", ".tex": "tex"}
 """Modules of this package by the suffix of what they write. Each has a function `document`, which
 returns a drawing as the text or the bytes of a file."""
 
@@ -28,30 +23,27 @@ def encoded(drawing: Drawing, suffix: str, look: Look | None = None) -> str | by
         suffix: A key of `FORMATS`.
         look: Its ground and size. Default: light or dark as its viewer prefers, twice the size.
 
+    Raises:
+        UsageError: The drawing is too large for the format.
+
     """
     module = import_module(f"{__package__}.{FORMATS[suffix]}")
     content: str | bytes = module.document(drawing, look or Look())
     return content
 
 
-def document(drawing: Drawing, _: Look) -> str:
-    """Return a drawing as JSON: every mark with its place in points."""
-    return json.dumps(as_data(drawing), indent=2, allow_nan=False) + "\n"
+def write(drawing: Drawing, path: Path, look: Look | None = None) -> Path:
+    """Write a drawing to a file in the format of its suffix. Return its path.
+
+    Raises:
+        UsageError: There is no such format, or the file cannot be written.
+
+    """
+    check_suffix(path, tuple(FORMATS))
+    return atomic.save(path, encoded(drawing, path.suffix, look))
 
 
-def as_data(drawing: Drawing) -> dict[str, Any]:
-    """Return a drawing as plain data."""
-    return {
-        "title": drawing.title,
-        "width": drawing.width,
-        "height": drawing.height,
-        "marks": [_mark(mark) for mark in drawing.marks],
-    }
-
-
-def _mark(mark: Mark) -> dict[str, Any]:
-    kind = type(mark).__name__.lower()
-    if isinstance(mark, Group):
-        inside = [_mark(each) for each in mark.marks]
-        return {"mark": kind, "path": mark.path, "title": mark.title, "marks": inside}
-    return {"mark": kind, **mark._asdict()}
+def check_suffix(path: Path, suffixes: tuple[str, ...]) -> None:
+    """Raise `UsageError` if a path has none of the suffixes."""
+    if path.suffix not in suffixes:
+        raise UsageError(f"{path}: the suffix says what to write: {', '.join(suffixes)}")

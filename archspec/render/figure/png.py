@@ -24,16 +24,16 @@ def document(drawing: Drawing, look: Look) -> bytes:
         UsageError: It would be too large.
 
     """
-    width, height = (math.ceil(side * look.scale) for side in (drawing.width, drawing.height))
+    width, height = drawing.width * look.scale, drawing.height * look.scale  # may be infinite
     if width * height > MOST_PIXELS or max(width, height) > LONGEST:
         largest = min(
             math.sqrt(MOST_PIXELS / (drawing.width * drawing.height)),
             LONGEST / max(drawing.width, drawing.height),
         )
         raise UsageError(
-            f"a PNG of {width:,} x {height:,} pixels would be too large; `scale=` can be up to "
-            f"{math.floor(largest * 100) / 100:g}, {call('draw', ..., depth=1)} folds blocks, and "
-            "SVG and PDF have no such limit"
+            f"a PNG of {width:,.0f} x {height:,.0f} pixels would be too large; `scale=` can be up "
+            f"to {math.floor(largest * 100) / 100:g}, {call('draw', ..., depth=1)} folds blocks, "
+            "and SVG and PDF have no such limit"
         )
     about = {"Title": one_line(drawing.title), "Software": "archspec"}
     return canvas.rendered(drawing, "png", look, about)

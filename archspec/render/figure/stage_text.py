@@ -69,6 +69,10 @@ def as_data(figure: Figure) -> dict[str, Any]:
     return {"name": title(figure.reports), "style": figure.style, "tables": tables}
 
 
+FORMATS: Final = {".md": markdown, ".csv": csv, ".tex": latex, ".txt": text}
+"""Functions that write a figure of this style, by the suffix of a file."""
+
+
 def _printed(table: StageTable) -> PrintedTable:
     """Return a table with a row for each line."""
     count = len(table.names)

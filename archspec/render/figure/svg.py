@@ -44,7 +44,7 @@ def svg(drawing: Drawing, *, theme: str = "auto", inline: bool = False) -> str:
 
     Args:
         drawing: The drawing.
-        theme: One of `THEMES`.
+        theme: One of `archspec.figure.THEMES`.
         inline: Whether it becomes part of an HTML page, which has the style sheet of `style` and
             a ground of its own.
 
