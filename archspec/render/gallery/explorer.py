@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import html
 import io
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.explain.gallery import Picture
 from archspec.render.gallery import drawing
+from archspec.render.html import ground, script_data
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,11 +63,13 @@ class Explorer:
 
     def html(self) -> str:
         """Return the page."""
-        # JSON of a name may contain </script>, which would end the script.
-        data = json.dumps(self._data()).replace("<", "\\u003c")
-        values = {"TITLE": html.escape(self.title), "DATA": data}
+        values = {
+            "TITLE": html.escape(self.title),
+            "GROUND": ground(),
+            "DATA": script_data(self._data()),
+        }
         page = _PAGE.read_text(encoding="utf-8")
-        return re.sub("@(TITLE|DATA)@", lambda match: values[match[1]], page)
+        return re.sub("@(TITLE|GROUND|DATA)@", lambda match: values[match[1]], page)
 
     def _data(self) -> dict[str, Any]:
         return {

@@ -24,6 +24,7 @@ from archspec.explain.gallery import (
     plain,
 )
 from archspec.render.gallery import charts, drawing
+from archspec.render.html import ground
 
 ROWS: Final = 40
 """Largest number of rows of a table that are shown: a large network has 10,000 units."""
@@ -66,7 +67,7 @@ def _drawn(item: Picture | Chart) -> bytes:
 
 
 def _style() -> str:
-    return _STYLE.read_text(encoding="utf-8")
+    return ground() + _STYLE.read_text(encoding="utf-8")
 
 
 def _body(gallery: Gallery, png: Drawn) -> str:
