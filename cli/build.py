@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     aliases={"--output": None},
     multiple=True,
     metavar="FILE",
-    help="Write .keras (the model), .json, .csv, .md, .txt (the report) or .yaml (the spec, "
-    "its variables resolved). May be given several times.",
+    help="Write .html (a page with figure and table), .keras (the model), .json, .csv, .md, .txt "
+    "(the report) or .yaml (the spec, its variables resolved). May be given several times.",
 )
 @click.option("--inference", is_flag=True, help="Leave out the heads, which only help to train.")
 @click.option("--verify", is_flag=True, help="Build the Keras model and prove the table by it.")
@@ -73,11 +73,12 @@ def command(
     \b
     archspec build vgg16
     archspec build resnet50 --depth 2 --batch 32
+    archspec build densenet201 -o densenet201.html
     archspec build vgg --variant vgg19 --set classes=10 --set input=[64,64,3]
     archspec build specs/mine.yaml -o mine.keras --verify
     archspec build resnet50_keras --weights imagenet -o resnet50.keras
     """
-    check_outputs(outputs, (".keras", ".yaml", *SUFFIXES), specs=[spec])
+    check_outputs(outputs, (".html", ".keras", ".yaml", *SUFFIXES), specs=[spec])
     if formulas and form != "text":
         raise click.UsageError("--formulas goes with --format text")
     if formulas and columns:
@@ -170,6 +171,10 @@ def _write(path: str, spec: Spec, costs: Report, model: Any, layout: dict[str, A
         from archspec.spec.writing import to_yaml
 
         write(to_yaml(spec.to_dict()), path)
+    elif suffix == ".html":
+        from archspec.render.page import document
+
+        document.write(costs, Path(path), **{k: v for k, v in layout.items() if k != "arithmetic"})
     else:
         form = SUFFIXES[suffix]
         options = {k: v for k, v in layout.items() if k != "arithmetic" or form == "text"}

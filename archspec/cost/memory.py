@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from archspec.cost.optimizers import Optimizer
 from archspec.cost.setting import Setting
 from archspec.graph.graph import IN_KERAS, SEPARATOR, Expansion, Graph, Layer, Piece
 
@@ -65,19 +66,20 @@ class MemoryModel(NamedTuple):
     def at(self, setting: Setting) -> MemoryBytes:
         """Return the parts in bytes, for a batch, a dtype and an optimizer."""
         values, weights = setting.value_bytes, setting.weight_bytes
-        copies = setting.optimizer.copies
         return MemoryBytes(
             weights=self.params * weights,
             gradients=self.trainable * weights,
-            optimizer=weights
-            * (
-                setting.optimizer.values(_trained(self.graph))
-                if copies is None
-                else copies * self.trainable
-            ),
+            optimizer=self.optimizer_values(setting.optimizer) * weights,
             saved=setting.training_batch * (self.saved_values * values + self.saved_mask_bytes),
             forward_peak=setting.batch * self.forward_values * values,
         )
+
+    def optimizer_values(self, optimizer: Optimizer) -> int:
+        """Return the number of values that an optimizer keeps."""
+        copies = optimizer.copies
+        if copies is None:
+            return optimizer.values(_trained(self.graph))
+        return copies * self.trainable
 
 
 def _trained(graph: Graph) -> Iterable[tuple[str, tuple[int, ...]]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, groupby
 from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from archspec import arguments
@@ -16,7 +17,7 @@ from archspec.cost.checks import Check, check_graph
 from archspec.cost.memory import MemoryBytes, MemoryModel, measure
 from archspec.cost.receptive_field import ReceptiveField, receptive_fields
 from archspec.cost.setting import Setting, setting
-from archspec.display import Displayed
+from archspec.display import Displayed, renderer
 from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
@@ -266,6 +267,22 @@ class Report(Displayed):
                 for scope in self.graph.scopes
             ],
         }
+
+    def save(
+        self, path: str | PathLike[str], *, depth: int | None = None, ops: bool = False
+    ) -> Path:
+        """Write the report's page to an .html file: figure, table and memory, in a browser.
+
+        `depth` and `ops` say what has a row, as in `rows`.
+
+        Raises:
+            UsageError: The path ends otherwise or cannot be written, or there are too many rows.
+
+        Example:
+            >>> archspec.report("lenet5").save("lenet5.html").name
+            'lenet5.html'
+        """
+        return Path(renderer("page.document").write(self, Path(path), depth=depth, ops=ops))
 
     def _layer_dict(self, node: Node) -> dict[str, Any]:
         return {

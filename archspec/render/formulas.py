@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
+from itertools import groupby
 from math import prod
+from operator import itemgetter
 from textwrap import wrap
+from typing import Final, NamedTuple
 
 from archspec.cost.report import Report, Row
 from archspec.graph.graph import Graph, Node
 from archspec.ops.convolution import Convolution
-from archspec.render.amounts import byte_size
+from archspec.render.amounts import PrintedExtents, byte_size, extents
 
 GAP = "  "
+
+MOST_TERMS: Final = 6
+"""Largest number of terms of a sum that is written out."""
+
+
+class Derivation(NamedTuple):
+    """The terms of each number of a row; empty where there is no more to say than the number."""
+
+    activations: str
+    params: str
+    macs: str
+    other_ops: str
+    field: str
+    stride: str
+
+
+def derivation(report: Report, row: Row) -> Derivation:
+    """Return the terms of each number of a row."""
+    nodes = report.graph.nodes[row.start : row.stop]
+    return Derivation(
+        _memory(row),
+        _params(report.graph, nodes),
+        _macs(nodes, row.macs) if row.macs else "",
+        _other_ops(nodes),
+        *_reach(report, row),
+    )
 
 
 def formulas(
@@ -107,3 +137,49 @@ def _macs(nodes: tuple[Node, ...], macs: int) -> str:
     if len(kernels) != 1 or macs == kernels[0]:
         return f"{macs:,}"
     return f"{kernels[0]:,}*{macs // kernels[0]:,} = {macs:,}"
+
+
+def _other_ops(nodes: tuple[Node, ...]) -> str:
+    """Return the sum by kinds of ops, as in `conv 64 + relu 3,211,264 = 3,211,328`."""
+    counts = sorted((node.op.kind, node.layer.other_ops) for node in nodes if node.layer.other_ops)
+    kinds = [
+        (kind, sum(count for _, count in group)) for kind, group in groupby(counts, itemgetter(0))
+    ]
+    if not 1 < len(kinds) <= MOST_TERMS:
+        return ""
+    terms = " + ".join(f"{kind} {count:,}" for kind, count in kinds)
+    return f"{terms} = {sum(count for _, count in kinds):,}"
+
+
+def _reach(report: Report, row: Row) -> tuple[str, str]:
+    """3 + (2-1)*1 = 4 and 1*2 = 2: field and stride, from those of the input of a row's window."""
+    windows = [
+        (node, reach)
+        for node in report.graph.nodes[row.start : row.stop]
+        if (reach := node.layer.reach) is not None
+        and any(window != 1 or by != 1 for window, by in zip(*reach, strict=True))
+    ]
+    if len(windows) != 1 or row.field is None:
+        return "", ""
+    ((node, reach),) = windows
+    seen, after = report.fields[node.inputs[0]], report.fields[node.index]
+    if seen is None or after is None:
+        return "", ""
+    fields = [
+        f"{_extent(size)} + ({window}-1)*{_extent(step)} = {_extent(result)}"
+        for size, step, window, result in zip(*seen, reach.window, after.size, strict=True)
+    ]
+    strides = [
+        f"{_extent(step)}*{_extent(by)} = {_extent(result)}"
+        for step, by, result in zip(seen.stride, reach.stride, after.stride, strict=True)
+    ]
+    return _axes(fields), _axes(strides)
+
+
+def _extent(value: int | Fraction) -> str:
+    return extents(PrintedExtents((value,)))
+
+
+def _axes(texts: list[str]) -> str:
+    """Return a text for each axis, or one if all axes have the same."""
+    return " x ".join(texts[:1] if len(set(texts)) == 1 else texts)

@@ -101,7 +101,7 @@ def csv(
 def _table(
     report: Report, depth: int | None, names: Sequence[str] | None, *, ops: bool
 ) -> PrintedTable:
-    columns = _choose(names, report)
+    columns = choose(names, report)
     rows = [
         [value(column.name, row, report) for column in columns]
         for row in report.rows(depth, ops=ops)
@@ -112,7 +112,7 @@ def _table(
     return PrintedTable(columns, rows, totals)
 
 
-def _choose(names: Sequence[str] | None, report: Report) -> list[Column]:
+def choose(names: Sequence[str] | None, report: Report) -> list[Column]:
     """Return the named columns; without names, the usual ones that are not empty."""
     if not names:
         silent = "" if report.totals.non_trainable else "non_trainable"
