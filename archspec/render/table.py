@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from archspec.graph.graph import SEPARATOR
 from archspec.text import csv_lines, printable
@@ -149,8 +149,12 @@ class PrintedTable(NamedTuple):
         ]
 
 
+_MARKDOWN: Final = str.maketrans({"&": "&amp;", "<": "&lt;", "|": "&#124;", "\n": "<br>"})
+
+
 def _markdown_cell(text: str) -> str:
-    return printable(text).replace("|", "&#124;").replace("\n", " ")
+    """Return the text of a cell as Markdown shows it: no tags, and no end of the cell."""
+    return printable(text).translate(_MARKDOWN)
 
 
 def tabbed(rows: Iterable[Iterable[Any]]) -> str:

@@ -20,8 +20,11 @@ THEN: Final = " \u2192 "
 GROUP: Final = "layers"
 """Kind of a scope that is a group of the spec."""
 
-NAMELESS: Final = ("branch", "branches")
-"""Kinds of scopes whose layers are listed as if they were in the block around them."""
+BRANCHES: Final = "branches"
+"""Kind of a scope with branches, which is a block unless it is in one."""
+
+BRANCH: Final = "branch"
+"""Kind of a scope with one of them."""
 
 SHORTCUT: Final = ("projection", "subsample")
 """Names of layers on the shortcuts of blocks, which papers leave to their text."""
@@ -177,7 +180,11 @@ class _Lister:
                 self.shortcuts += sum(node.layer.kernels for node in inside)
             elif isinstance(item.item, Node):
                 yield from self._layer(item.item)
-            elif item.item.row or item.item.kind in NAMELESS:
+            elif (
+                item.item.row
+                or item.item.kind == BRANCH
+                or (in_block and item.item.kind == BRANCHES)
+            ):
                 yield from self._each(item.items, in_block=in_block)
             else:
                 yield from self._block(item)
