@@ -38,7 +38,7 @@ class Figure:
     """Networks that it shows, with their costs."""
     style: str = "graph"
     depth: int | None = None
-    """Levels of blocks that are opened; all if None."""
+    """Levels of the path that have boxes, as in the table; all if None."""
     ops: bool = False
     """Whether layers such as `conv` are opened into their primitive ops."""
     repeats: bool = False
@@ -127,7 +127,7 @@ def draw(
             each a column, and a family means all its variants.
         style: `"graph"` for nested blocks, `"maps"` for feature maps as boxes to scale, `"table"`
             for the table of stages as papers print it.
-        depth: Levels of blocks that are opened. Default: all.
+        depth: Levels of the path that have boxes, as in the table. Default: all.
         ops: Whether layers such as `conv` are opened into their primitive ops.
         repeats: Whether every repeat of a block is drawn, rather than the first with its number.
         show: Figures that every box shows: `"params"`, `"macs"`, `"other_ops"`, `"memory"`,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from archspec.cost.report import GROUPS
 from archspec.figure import MEASURES
 from archspec.graph.graph import Node, Scope
 from archspec.render import report as table
@@ -39,7 +40,7 @@ SWATCH: Final = 10.0
 """Side of a square in the legend."""
 
 SIGNS: Final = {"add": "+", "multiply": "\u00d7", "concat": ""}
-"""Signs in the circles of merges. Others have the beginning of their kind."""
+"""Signs in the circles of merges. Others have their kind, in as wide a shape as it needs."""
 
 FAMILIES: Final = {
     "convolution": "convolution",
@@ -69,12 +70,13 @@ class Faces:
         }
 
     def shown(self, box: Box) -> list[str]:
-        """Return a line for each of the figures that every box shows."""
+        """Return a line for each of the figures that boxes show, if the box has any of it."""
         lines = []
         for name in self._figure.show:
             column = self._columns[name]
-            value = table.value(name, box.row, self._figure.report)
-            lines.append(f"{column.text(value)} {column.title}" if value else "")
+            texts = [column.text(value) for value in self._values(name, box) if value]
+            if texts:
+                lines.append(f"{spread(texts)} {column.title}")
         return lines
 
     def tone(self, box: Box) -> str:
@@ -83,17 +85,21 @@ class Faces:
             return _family(box, self._figure.report.graph.nodes)
         return f"ramp{round(self._share(self._figure.color, box) * (RAMP - 1))}"
 
+    def has_bar(self, box: Box) -> bool:
+        """Whether a bar is asked for, and the box has any of what it shows."""
+        return self._figure.bar is not None and self._amount(self._figure.bar, box) > 0
+
     def bar(self, box: Box, x: float, y: float, width: float) -> list[Mark]:
-        """Return the bar of a box, empty if none is asked for."""
+        """Return the bar of a box; nothing if it has none."""
         name = self._figure.bar
-        if not name:
+        if not name or not self.has_bar(box):
             return []
         length = width * self._share(name, box)
         return [Rect(x, y, width, BAR, "track"), Rect(x, y, length, BAR, "bar")]
 
     def sentence(self, box: Box) -> str:
         """Return what a box is and costs, for a screen reader and on hovering."""
-        texts = [f"{box.path}: {labelled(box)}", f"output {box.row.shape}"]
+        texts = [f"{box.path}: {labelled(box)}", f"output {shape(box)}"]
         for name in ("params", "macs", "memory"):
             value = table.value(name, box.row, self._figure.report)
             texts.append(f"{self._columns[name].text(value)} {self._columns[name].title}")
@@ -116,15 +122,39 @@ class Faces:
         return self._amount(name, box) / (self._most[name] or 1)
 
     def _amount(self, name: str, box: Box) -> float:
-        value = table.value(name, box.row, self._figure.report)
-        if isinstance(value, PrintedExtents):
-            return float(max(value, default=0))
-        return float(value) if isinstance(value, int) else 0.0
+        return max(map(_size, self._values(name, box)))
+
+    def _values(self, name: str, box: Box) -> list[Any]:
+        """Return a box's value in a column, and that of its counterpart in the last repeat."""
+        rows = [box.row, box.last] if box.last else [box.row]
+        return [table.value(name, row, self._figure.report) for row in rows]
+
+
+def _size(value: object) -> float:
+    if isinstance(value, PrintedExtents):
+        return float(max(value, default=0))
+    return float(value) if isinstance(value, int) else 0.0
+
+
+def shape(box: Box) -> str:
+    """Return the shape of a box's output; of one in repeats that grow, 56x56x96..256."""
+    first = box.row.shape
+    last = box.last.shape if box.last else first
+    if first == last:
+        return str(first)
+    return f"{first}..{last.channels if first[:-1] == last[:-1] else last}"
+
+
+def spread(texts: Sequence[str]) -> str:
+    """Return the text of one value, or of the first and the last of several: 12..48."""
+    first, *_, last = *texts, texts[-1]
+    return first if first == last else f"{first}..{last}"
 
 
 def labelled(box: Box) -> str:
     """Return a box's label, with how often it stands there: RESIDUAL \u00d7 3."""
-    return _times(box.row.label, box)
+    # A group's label is its contents, as the table has them in ASCII.
+    return _times(box.row.label.replace(" x ", " \u00d7 "), box)
 
 
 def named(box: Box) -> str:
@@ -132,17 +162,34 @@ def named(box: Box) -> str:
     return _times(box.name, box)
 
 
+def entitled(box: Box) -> str:
+    """Return the title of a block: its name, and its kind unless the name says it."""
+    kind = box.row.kind
+    says = kind in GROUPS or box.name.startswith(kind)
+    return named(box) if says else f"{named(box)}: {kind}"
+
+
+def merge_width(box: Box) -> float:
+    """Return the width of a merge: a circle's, or what its kind needs."""
+    kind = box.row.kind
+    return MERGE if kind in SIGNS else max(MERGE, text_width(kind, SMALL) + 12.0)
+
+
 def merge(box: Box, x: float, y: float, tone: str = "merge") -> Iterator[Mark]:
     """Yield the circle of a merge around (x, y), with its sign."""
     kind = box.row.kind
+    if kind not in SIGNS:
+        width = merge_width(box)
+        yield Rect(x - width / 2, y - MERGE / 2, width, MERGE, tone, MERGE / 2)
+        yield Text(x, y + SMALL * 0.36, kind, SMALL)
+        return
     yield Circle(x, y, MERGE / 2, tone)
-    sign = SIGNS.get(kind, kind[:4])
     if kind == "concat":
         for across in (-2.0, 2.0):
             yield Path(((x + across, y - 5), (x + across, y + 5)), "line")
-    elif sign:
-        size = LABEL + 2 if len(sign) == 1 else 6.0
-        yield Text(x, y + size * 0.36, sign, size, bold=len(sign) == 1)
+    else:
+        size = LABEL + 2
+        yield Text(x, y + size * 0.36, SIGNS[kind], size, bold=True)
 
 
 def subtitle(figure: Figure) -> str:

@@ -12,8 +12,10 @@ Lengths are in points, x to the right and y downwards.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final, NamedTuple, TypeAlias
 
 from archspec.graph.graph import Graph
@@ -39,10 +41,10 @@ BELOW_TITLE: Final = 7.0
 """Least height between the title of a frame and the first row."""
 PORT: Final = 8.0
 """Least width between two ports."""
+PAGE: Final = 1.3
+"""Height of a page by its width: columns are chosen for it."""
 DEEPEST: Final = 40
 """Number of undrawn frames inside each other; what is deeper stands in rows without them."""
-TALLEST: Final = 1_600.0
-"""Height from which on a chain of boxes is broken into columns."""
 
 
 class Size(NamedTuple):
@@ -108,15 +110,16 @@ Measure: TypeAlias = Callable[[Box], Size]
 """The size of a box without what is inside; for a block, that of its title."""
 
 
-def layout(graph: Graph, whole: Box, measure: Measure) -> Layout:
+def layout(graph: Graph, whole: Box, measure: Measure, *, tallest: float = float("inf")) -> Layout:
     """Return the places of all boxes of an outline, and the lines between them.
 
     Args:
         graph: The network.
         whole: Its outline.
         measure: The size that a box needs for its text.
+        tallest: Height from which on a chain of boxes is broken into columns.
     """
-    network = _Network(graph, whole)
+    network = _Network(graph, whole, tallest)
     frame = _Frame(network, whole, _items(network, whole, measure), Size(0.0, 0.0))
     boxes: list[Placed] = []
     frame.place(PADDING, PADDING, 0, boxes)
@@ -127,7 +130,8 @@ def layout(graph: Graph, whole: Box, measure: Measure) -> Layout:
 class _Network:
     """The boxes with nothing inside, by number, and which of them read which."""
 
-    def __init__(self, graph: Graph, whole: Box) -> None:
+    def __init__(self, graph: Graph, whole: Box, tallest: float) -> None:
+        self.tallest = tallest
         self.boxes = [box for box in whole.walk() if not box.boxes]
         self.leaves: list[_Leaf] = []
         owner = _owners(whole, self.boxes, len(graph.nodes))
@@ -637,30 +641,24 @@ class _Frame(_Item):
             self._entitle()
 
     def _columns(self, heights: list[float], gaps: list[float]) -> list[range]:
-        """Return the rows of each column: one unless the chain of rows is long."""
-        total = sum(heights) + sum(gaps)
+        """Return the rows of each column: one, unless the chain of rows is long."""
         count = len(heights)
-        whole = [range(1, count + 1)]
+        ends = list(accumulate(gap + height for gap, height in zip(gaps, heights, strict=False)))
         cuts = [g for g in range(1, count) if self._can_end(g)]
-        if total <= TALLEST or not cuts:
-            return whole
+        if ends[-1] <= self._network.tallest or not cuts:
+            return [range(1, count + 1)]
         width = self.left + self.right + 2 * COLUMN_GAP
-        number = round((total / (1.3 * width)) ** 0.5)
-        number = max(number, 2)
-        bottoms = []
-        y = 0.0
-        for height, gap in zip(heights, gaps, strict=False):
-            y += gap + height
-            bottoms.append(y)
-        columns: list[range] = []
-        begin = 1
-        for part in range(1, number):
-            ideal = total * part / number
-            last = min(cuts, key=lambda g: abs(bottoms[g - 1] - ideal))
-            if last >= begin:
-                columns.append(range(begin, last + 1))
-                begin = last + 1
-        return [*columns, range(begin, count + 1)]
+
+        def unlike_a_page(columns: list[range]) -> float:
+            """Return a number that is 1 for full columns on a page, and larger for any other."""
+            tops = [ends[rows[0] - 2] if rows[0] > 1 else 0.0 for rows in columns]
+            height = max(ends[rows[-1] - 1] - top for rows, top in zip(columns, tops, strict=True))
+            ratio = height / (len(columns) * width) / PAGE
+            empty = len(columns) * height / ends[-1]
+            return max(ratio, 1 / ratio) * empty**2
+
+        most = round((ends[-1] / (PAGE * width)) ** 0.5) + 1
+        return min((_split(ends, cuts, number) for number in range(1, most + 1)), key=unlike_a_page)
 
     def _can_end(self, gap: int) -> bool:
         """Whether a column can end above a gap: one box's output, and nothing else, passes."""
@@ -797,6 +795,27 @@ class _Frame(_Item):
 
     def _bottom(self, row: int) -> float:
         return self._tops[row] + max(item.height for item in self.rows[row - 1])
+
+
+def _split(ends: Sequence[float], cuts: Sequence[int], number: int) -> list[range]:
+    """Return rows in columns of about equal heights.
+
+    Args:
+        ends: The lower edge of each row.
+        cuts: The rows, from 1 on, that a column may end with.
+        number: Number of columns; there are fewer where no cut is near.
+    """
+    columns: list[range] = []
+    begin = 1
+    for part in range(1, number):
+        ideal = ends[-1] * part / number
+        at = bisect_left(cuts, ideal, key=lambda cut: ends[cut - 1])
+        near = cuts[max(0, at - 1) : at + 1]
+        last = min(near, key=lambda cut: abs(ends[cut - 1] - ideal))
+        if last >= begin:
+            columns.append(range(begin, last + 1))
+            begin = last + 1
+    return [*columns, range(begin, len(ends) + 1)]
 
 
 def _series(inputs: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from archspec.graph.graph import Scope
 from archspec.render.figure import faces
 from archspec.render.figure.drawing import Drawing, Group, Mark, Path, Rect, Text
 from archspec.render.figure.faces import BAR, EDGE, LABEL, LINE, MERGE, SMALL, SWATCH, Faces
@@ -22,6 +23,9 @@ MARGIN: Final = 8.0
 CORNER: Final = 6.0
 """Radius of the corners of boxes and lines."""
 
+TALLEST: Final = 1_600.0
+"""Height from which on a chain of boxes is broken into columns."""
+
 FRAMES: Final = 4
 """Number of tones of frames; those of deeper ones begin again."""
 
@@ -30,10 +34,12 @@ def drawing(figure: Figure) -> Drawing:
     """Return the figure of a network, its blocks opened as deep as the figure says."""
     report = figure.report
     root = outline(report, figure.depth, ops=figure.ops, repeats=figure.repeats)
-    shapes = _Boxes(figure, root)
-    placed = layout(report.graph, root, shapes.size)
+    shapes = Boxes(figure, root)
+    placed = layout(report.graph, root, shapes.size, tallest=TALLEST)
     title, subtitle = report.name, faces.subtitle(figure)
     meanings = list(shapes.faces.legend())
+    if any(line.shortcut for line in placed.lines):
+        meanings.append(("shortcut", "shortcut"))
     top = EDGE + LABEL + 1.5 * LINE
     width = max(
         placed.width,
@@ -68,7 +74,7 @@ def connection(stroke: Stroke, shift: float, top: float) -> Path:
     )
 
 
-class _Boxes:
+class Boxes:
     """The boxes as marks."""
 
     def __init__(self, figure: Figure, root: Box) -> None:
@@ -78,13 +84,13 @@ class _Boxes:
     def size(self, box: Box) -> Size:
         """Return the size of a box; of one with boxes inside, that of its title."""
         if box.boxes:
-            return Size(text_width(faces.named(box), SMALL) + 2 * MARGIN, LINE + 4)
+            return Size(text_width(faces.entitled(box), SMALL) + 2 * MARGIN, LINE + 4)
         if box.is_merge:
-            return Size(MERGE, MERGE)
+            return Size(faces.merge_width(box), MERGE)
         label = text_width(faces.labelled(box), LABEL, bold=True)
         lines = self._lines(box)
         width = max(label, *(text_width(line, SMALL) for line in lines)) + 2 * MARGIN
-        bar = BAR + 4 if self._figure.bar else 0.0
+        bar = BAR + 4 if self.faces.has_bar(box) else 0.0
         return Size(width, (1 + len(lines)) * LINE + 8 + bar)
 
     def group(self, placed: Placed) -> Group:
@@ -102,7 +108,7 @@ class _Boxes:
         x, y, width, height = placed.x, placed.y, placed.width, placed.height
         yield Rect(x, y, width, height, f"frame{placed.depth % FRAMES}", CORNER)
         at = placed.title + MARGIN
-        yield Text(at, y + LINE, faces.named(placed.box), SMALL, "quiet", anchor="start")
+        yield Text(at, y + LINE, faces.entitled(placed.box), SMALL, "quiet", anchor="start")
 
     def _box(self, placed: Placed) -> Iterator[Mark]:
         x, y, width, height = placed.x, placed.y, placed.width, placed.height
@@ -114,5 +120,7 @@ class _Boxes:
         yield from self.faces.bar(box, x + MARGIN, y + height - BAR - 4, width - 2 * MARGIN)
 
     def _lines(self, box: Box) -> list[str]:
-        """Return what stands below the label: the output's shape, and what else is asked for."""
-        return [str(box.row.shape), *self.faces.shown(box)]
+        """Return what stands below the label: a block's name, the output's shape, and figures."""
+        is_block = isinstance(box.item, Scope) and not box.item.row
+        name = [box.name] if is_block else []
+        return [*name, faces.shape(box), *self.faces.shown(box)]

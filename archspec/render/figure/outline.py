@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Final
 
-from archspec.cost.report import Report, Row
+from archspec.cost.report import GROUPS, Report, Row
 from archspec.errors import UsageError, call
 from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
 from archspec.ops.merge import Merge
 
 MOST_BOXES: Final = 5_000
 """Largest number of boxes in a figure."""
+
+LEAST_GROWING: Final = 3
+"""Least number of blocks, each wider than the one before, that are folded into one."""
 
 
 @dataclass(eq=False)
@@ -34,6 +38,8 @@ class Box:
     """The boxes inside, in the order of the graph; none of a layer and of a folded block."""
     times: int = 1
     """Number of repeats that follow each other."""
+    last: Row | None = None
+    """Costs of its counterpart in the last repeat of a block around it, if that is larger."""
 
     @property
     def path(self) -> str:
@@ -69,7 +75,8 @@ def outline(
 
     Args:
         report: The network with its costs.
-        depth: Levels of blocks that are opened; all unless given.
+        depth: Levels of the path that have boxes, as those of the table have rows; all unless
+            given. A block that would be opened further is one box.
         ops: Whether layers such as `conv` are opened into their primitive ops as well.
         repeats: Whether every repeat of a block has a box of its own.
 
@@ -77,15 +84,19 @@ def outline(
         UsageError: There are more than `MOST_BOXES`.
 
     """
-    root = opened(report, depth, ops=ops)
+    root = opened(report, None if depth is None else depth - 1, ops=ops)
+    _dissolve(report.graph, root)
     if not repeats:
-        fold_repeats(report, root)
+        fold_repeats(report, root, growing=True)
     check_count(root, call("draw", ..., depth=1))
     return root
 
 
 def opened(report: Report, depth: int | None = None, *, ops: bool = False) -> Box:
-    """Return the boxes of a network, each repeat by itself, however many there are."""
+    """Return the boxes of a network, each repeat by itself, however many there are.
+
+    `depth` levels of blocks are opened, all unless given.
+    """
     graph = report.graph
     whole = Scope(graph.name, "layers", "", 0, len(graph.nodes))
     scopes = (scope for scope in graph.scopes if scope.start < scope.stop)
@@ -130,8 +141,40 @@ class _Opening:
         return boxes
 
 
+def _dissolve(graph: Graph, box: Box) -> None:
+    """Replace blocks whose frames would add nothing by the boxes in them.
+
+    That is a block alone in another; and parts of a published block that are no unit, as boxes in
+    them begin with different outputs: the rows of a fractal, which join its columns.
+    """
+    for inner in box.boxes:
+        _dissolve(graph, inner)
+    spread = {inner.row.kind for inner in box.boxes if _is_spread(graph, inner)}
+    if spread:
+        box.boxes = [
+            each
+            for inner in box.boxes
+            for each in (inner.boxes if inner.row.kind in spread and inner.boxes else [inner])
+        ]
+    if box.item and len(box.boxes) == 1 and box.boxes[0].boxes:
+        box.boxes = box.boxes[0].boxes
+
+
+def _is_spread(graph: Graph, box: Box) -> bool:
+    """Whether boxes in a part of a published block begin with different outputs."""
+    if not box.boxes or box.row.kind in GROUPS:
+        return False
+    inside = (node.inputs for node in graph.nodes[box.start : box.stop])
+    begins = {inputs for inputs in inside if all(each < box.start for each in inputs)}
+    return len(begins) > 1
+
+
 def fold_repeats(
-    report: Report, box: Box, beside: Callable[[Box], Hashable] = lambda _: None
+    report: Report,
+    box: Box,
+    beside: Callable[[Box], Hashable] = lambda _: None,
+    *,
+    growing: bool = False,
 ) -> None:
     """Let the first of several equal blocks that follow each other stand for all of them.
 
@@ -139,26 +182,73 @@ def fold_repeats(
         report: The network.
         box: The box in which blocks are folded, at any depth.
         beside: Further property in which the blocks must be equal.
+        growing: Whether three or more blocks are folded also if they differ in their numbers of
+            channels alone, as the layers of a dense block do.
     """
     kept: list[Box] = []
-    last: tuple[object, ...] | None = None
-    for inner in box.boxes:
-        item = inner.item
-        folds = isinstance(item, Scope) and not item.row
-        structure = _structure(report.graph, inner) if folds else None
-        if structure is not None:
-            structure = (*structure, beside(inner))
-        if structure is not None and structure == last:
-            kept[-1].times += 1
-        else:
-            kept.append(inner)
-        last = structure
+    for run in _runs(report.graph, box.boxes, beside, growing=growing):
+        kept.append(run[0])
+        kept[-1].times = len(run)
     box.boxes = kept
     for inner in kept:
         if inner.times > 1 and isinstance(inner.item, Scope):
             together = report.row(inner.item._replace(stop=inner.end))
             inner.row = together._replace(label=inner.row.label)
-        fold_repeats(report, inner, beside)
+        fold_repeats(report, inner, beside, growing=growing)
+        if inner.times > 1 and growing:
+            _add_last(report, inner)
+
+
+def _runs(
+    graph: Graph, boxes: list[Box], beside: Callable[[Box], Hashable], *, growing: bool
+) -> Iterator[list[Box]]:
+    """Yield boxes in runs of those that are folded together."""
+    keys: list[tuple[Hashable, Hashable]] = []
+    for box in boxes:
+        folds = isinstance(box.item, Scope) and not box.item.row
+        structure = _structure(graph, box) if folds else None
+        equal: Hashable = id(box) if structure is None else (structure, beside(box))
+        alike = (_growing_structure(graph, box), beside(box)) if structure and growing else equal
+        keys.append((alike, equal))
+    numbered = list(zip(keys, boxes, strict=True))
+    for _, same in groupby(numbered, key=lambda each: each[0][0]):
+        run = list(same)
+        if len(run) >= LEAST_GROWING:
+            yield [box for _, box in run]
+        else:
+            for _, group in groupby(run, key=lambda each: each[0][1]):
+                yield [box for _, box in group]
+
+
+def _add_last(report: Report, box: Box) -> None:
+    """Add to the boxes in a folded one what their counterparts in its last repeat cost."""
+    by = (box.times - 1) * (box.stop - box.start)
+    for inner in box.walk():
+        if inner is box or inner.item is None:
+            continue
+        if isinstance(inner.item, Scope):
+            last = report.row(inner.item._replace(start=inner.start + by, stop=inner.end + by))
+        else:
+            last = report.row(report.graph.nodes[inner.start + by])
+        last = last._replace(path=inner.row.path, label=inner.row.label)
+        inner.last = None if _amounts(last) == _amounts(inner.row) else last
+
+
+def _amounts(row: Row) -> tuple[object, ...]:
+    return row.shape, row.params, row.macs, row.other_ops, row.activations
+
+
+def _growing_structure(graph: Graph, box: Box) -> Hashable:
+    """Return what a box computes, whatever the number of its channels."""
+    stem = box.name.rstrip("0123456789")
+    return (
+        stem,
+        box.row.kind,
+        *(
+            (node.op, node.shape[:-1], tuple(i - box.start for i in node.inputs))
+            for node in graph.nodes[box.start : box.stop]
+        ),
+    )
 
 
 def _structure(graph: Graph, box: Box) -> tuple[object, ...] | None:
