@@ -373,9 +373,13 @@ def test_layers_are_written_as_in_papers(layers, lines):
 
 
 def test_a_signal_has_kernels_of_one_extent():
-    text = "{name: net, input: [64, 2], layers: [residual: 8, global_avg_pool, fc: 3]}"
+    text = "{name: net, input: [64, 2], layers: [residual: 8, max_pool: 2, global_avg_pool, fc: 3]}"
     (table,) = stage_tables([report(spec_of(text))])
-    assert column(table, 0) == ["conv 3, 8", "conv 3, 8", "average pool, 3-d fc"]
+    assert column(table, 0) == [
+        *("conv 3, 8", "conv 3, 8"),
+        "max pool 2, stride 2",
+        "average pool, 3-d fc",
+    ]
     assert table.stages[0].size == "64×8"
 
 

@@ -54,7 +54,9 @@ def block_label(node: Node) -> Label:
         steps = op.steps(rank)
         stride = "" if set(steps) == {1} else f", stride {_extents(steps)}"
         if op.kind in POOLS:
-            return Label(f"{TIMES.join(map(str, op.window(rank)))} {POOLS[op.kind]}", stride)
+            size = TIMES.join(map(str, op.window(rank)))
+            pool = POOLS[op.kind]
+            return Label(f"{pool} {size}" if rank == 1 else f"{size} {pool}", stride)
         return Label(_kernel(op, rank, node.channels), stride)
     return Label(op.label.lower() if node.layer.kernels or op.kind == "upsample" else "")
 

@@ -59,8 +59,9 @@ def csv(figure: Figure) -> str:
 
 
 def latex(figure: Figure) -> str:
-    r"""Return a `tabular` for each table, which needs no package."""
-    return "\n".join(line for table in stage_tables(figure.reports) for line in _tabular(table))
+    r"""Return a `tabular` for each table, a paragraph each, which need no package."""
+    tables = ("\n".join(_tabular(table)) for table in stage_tables(figure.reports))
+    return "\n\n".join(tables) + "\n"
 
 
 def as_data(figure: Figure) -> dict[str, Any]:
@@ -143,7 +144,10 @@ def _tex_cell(cell: Cell | None) -> str:
     lines = [escaped(cell.size)] if cell.size else []
     for part in cell.parts:
         lines += [_tex_bracket(part)] if part.bracket else map(escaped, part.texts)
-    return _tex_lines(lines)
+    text = _tex_lines(lines)
+    # A little space between several lines and the rules.
+    high = len(lines) > 1 or any(part.bracket for part in cell.parts)
+    return f"$\\vcenter{{\\kern0.4ex\\hbox{{{text}}}\\kern0.4ex}}$" if high else text
 
 
 def _tex_bracket(part: Part) -> str:
