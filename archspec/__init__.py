@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from archspec.explain.gallery import Gallery as Gallery
     from archspec.explanation import Explanation as Explanation
     from archspec.explanation import show as show
+    from archspec.figure import AnyFigure as AnyFigure
+    from archspec.figure import ComparisonFigure as ComparisonFigure
+    from archspec.figure import DifferenceFigure as DifferenceFigure
     from archspec.figure import Figure as Figure
     from archspec.figure import draw as draw
     from archspec.graph.graph import Graph as Graph
@@ -92,6 +95,9 @@ _HOMES = {
     "verify": "archspec.keras_model.verify",
     "Explanation": "archspec.explanation",
     "show": "archspec.explanation",
+    "AnyFigure": "archspec.figure",
+    "ComparisonFigure": "archspec.figure",
+    "DifferenceFigure": "archspec.figure",
     "Figure": "archspec.figure",
     "draw": "archspec.figure",
     "Graph": "archspec.graph.graph",

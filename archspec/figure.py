@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
 from archspec import arguments
+from archspec.cost.compare import Comparison
+from archspec.cost.difference import Difference
 from archspec.cost.report import Report, check_rows, report
 from archspec.display import renderer
 from archspec.errors import UsageError
@@ -28,38 +31,18 @@ MANY: Final = 5
 """Number of networks from which a figure's name no longer lists them."""
 
 
-@dataclass(frozen=True, repr=False)
-class Figure:
-    """A figure of a network. A notebook shows it; `save` writes it to a file."""
+class AnyFigure(ABC):
+    """A figure of any kind. A notebook shows it; `save` writes it to a file."""
 
     RENDERER = "figure.writing"
 
-    reports: tuple[Report, ...]
-    """Networks that it shows, with their costs."""
-    style: str = "graph"
-    depth: int | None = None
-    """Levels of the path that have boxes, as in the table; all if None."""
-    ops: bool = False
-    """Whether layers such as `conv` are opened into their primitive ops."""
-    repeats: bool = False
-    """Whether every repeat of a block is drawn; else the first, with how often there is one."""
-    show: tuple[str, ...] = ()
-    """Figures that every box shows, of `MEASURES`."""
-    bar: str | None = None
-    """The figure that every box shows as a bar."""
-    color: str = "kind"
-    """The property that colours a box: `kind`, or a figure."""
+    style: str
+    depth: int | None
 
     @property
-    def report(self) -> Report:
-        """The first network."""
-        return self.reports[0]
-
-    @property
+    @abstractmethod
     def name(self) -> str:
-        """Names of the networks; of many, the first and the last."""
-        names = [report.name for report in self.reports]
-        return ", ".join(names) if len(names) < MANY else f"{names[0]} to {names[-1]}"
+        """Names of the networks that it shows."""
 
     def save(self, path: str | PathLike[str], *, theme: str = "auto", scale: float = 2.0) -> Path:
         """Write the figure to a file in the format of its suffix.
@@ -106,8 +89,71 @@ class Figure:
         return f"<Figure of {self.name}: {self.style}>"
 
 
+@dataclass(frozen=True, repr=False)
+class Figure(AnyFigure):
+    """A figure of networks. A notebook shows it; `save` writes it to a file."""
+
+    reports: tuple[Report, ...]
+    """Networks that it shows, with their costs."""
+    style: str = "graph"
+    depth: int | None = None
+    """Levels of the path that have boxes, as in the table; all if None."""
+    ops: bool = False
+    """Whether layers such as `conv` are opened into their primitive ops."""
+    repeats: bool = False
+    """Whether every repeat of a block is drawn; else the first, with how often there is one."""
+    show: tuple[str, ...] = ()
+    """Figures that every box shows, of `MEASURES`."""
+    bar: str | None = None
+    """The figure that every box shows as a bar."""
+    color: str = "kind"
+    """The property that colours a box: `kind`, or a figure."""
+
+    @property
+    def report(self) -> Report:
+        """The first network."""
+        return self.reports[0]
+
+    @property
+    def name(self) -> str:
+        """Names of the networks; of many, the first and the last."""
+        return _listed([report.name for report in self.reports])
+
+
+@dataclass(frozen=True, repr=False)
+class ComparisonFigure(AnyFigure):
+    """Parameters of networks against their MACs; the area of a circle is the memory."""
+
+    comparison: Comparison
+    style: str = field(default="plot", init=False)
+    depth: None = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        """Names of the networks; of many, the first and the last."""
+        return _listed(self.comparison.names)
+
+
+@dataclass(frozen=True, repr=False)
+class DifferenceFigure(AnyFigure):
+    """Two networks beside each other, with what differs marked."""
+
+    difference: Difference
+    style: str = field(default="difference", init=False)
+    depth: int | None = field(init=False)
+    """Deepest level of paths that has boxes; all if None."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", self.difference.depth)
+
+    @property
+    def name(self) -> str:
+        """Names of both networks."""
+        return f"{self.difference.before.name} and {self.difference.after.name}"
+
+
 def draw(
-    *specs: Spec | str | PathLike[str],
+    *specs: Spec | str | PathLike[str] | Comparison | Difference,
     style: str = "graph",
     depth: int | None = None,
     ops: bool = False,
@@ -119,12 +165,14 @@ def draw(
     dtype: str | None = None,
     optimizer: str | Mapping[str, Any] | None = None,
     inference: bool = False,
-) -> Figure:
-    """Return a figure of a network, or a table of several.
+) -> AnyFigure:
+    """Return a figure of a network, a table of several, or the figure of a comparison.
 
     Args:
         specs: A spec, or a path or a name as `load` takes them. The style `"table"` takes several,
-            each a column, and a family means all its variants.
+            each a column, and a family means all its variants. Without other arguments: a
+            difference, as `diff` returns it, is both networks beside each other, what differs
+            marked; a comparison, as `compare` returns it, is a plot of parameters against MACs.
         style: `"graph"` for nested blocks, `"maps"` for feature maps as boxes to scale, `"table"`
             for the table of stages as papers print it.
         depth: Levels of the path that have boxes, as in the table. Default: all.
@@ -149,6 +197,8 @@ def draw(
     Example:
         >>> archspec.draw("lenet5", depth=1)
         <Figure of lenet5: graph>
+        >>> archspec.draw(archspec.diff("vgg16", "vgg19"))
+        <Figure of vgg16 and vgg19: difference>
     """
     arguments.one_of("style", style, STYLES)
     check_rows(depth, ops=ops)
@@ -170,6 +220,14 @@ def draw(
         for name, value in {**others, "color": color if color != "kind" else None}.items():
             if value:
                 raise UsageError(f"`{name}={value!r}` does not go with the style table")
+    if len(specs) == 1 and isinstance(specs[0], Comparison | Difference):
+        options = (style, depth, ops, repeats, shown, bar, color)
+        if (*options, batch, dtype, optimizer, inference) != _DEFAULTS:
+            kind = type(specs[0]).__name__.lower()
+            raise UsageError(f"a {kind} is drawn as it is, without other arguments")
+        if isinstance(specs[0], Difference):
+            return DifferenceFigure(specs[0])
+        return ComparisonFigure(specs[0])
     reports = tuple(
         report(spec, batch=batch, dtype=dtype, optimizer=optimizer)
         for spec in _networks(specs, style, inference=inference)
@@ -177,14 +235,28 @@ def draw(
     return Figure(reports, style, depth, ops, repeats, shown, bar, color)
 
 
+_DEFAULTS: Final = tuple((draw.__kwdefaults__ or {}).values())
+"""Defaults of the options of `draw`."""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) < MANY else f"{names[0]} to {names[-1]}"
+
+
 def _networks(
-    specs: tuple[Spec | str | PathLike[str], ...], style: str, *, inference: bool
+    specs: Sequence[Spec | str | PathLike[str] | Comparison | Difference],
+    style: str,
+    *,
+    inference: bool,
 ) -> Iterator[Spec]:
     if not specs:
         raise UsageError("there is nothing to draw; give a spec, a path or a name")
+    networks = [each for each in specs if not isinstance(each, Comparison | Difference)]
+    if len(networks) < len(specs):
+        raise UsageError("a comparison or a difference is drawn alone, not with others")
     if style == "table":
-        yield from as_networks(specs, inference=inference)
+        yield from as_networks(networks, inference=inference)
     elif len(specs) == 1:
-        yield as_spec(specs[0], inference=inference)
+        yield as_spec(networks[0], inference=inference)
     else:
         raise UsageError(f"the style {style} draws one network, not {len(specs)}")

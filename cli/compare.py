@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +17,19 @@ from .options import (
     rows_options,
     set_option,
 )
-from .output import FORMATS, SUFFIXES, check_outputs, complain, deliver, echo, tell
+from .output import FORMATS, SUFFIXES, check_outputs, complain, deliver, echo, tell, terminal_width
 
 if TYPE_CHECKING:
+    from archspec.cost.compare import Comparison
+    from archspec.cost.difference import Difference
     from archspec.cost.report import Report
     from archspec.errors import SpecError
 
 PICTURES = (".svg", ".png")
 """Suffixes of pictures that `-o` may write with --runs."""
+
+FIGURES = (".svg", ".pdf", ".png", ".html", ".tex")
+"""Suffixes of figures that `-o` may write of networks."""
 
 BY = ("recipe", "network", "run")
 """Values of `--by`."""
@@ -54,9 +60,12 @@ BY = ("recipe", "network", "run")
 )
 @click.option("--columns", metavar="A,B,..", help="Columns to show, such as name,params,flops.")
 @click.option("--diff", is_flag=True, help="Show where two networks differ, row by row.")
+@click.option(
+    "--plot", is_flag=True, help="The figure and no table: to -o FILE.svg, or as SVG into a pipe."
+)
 @rows_options
 @format_option(*FORMATS)
-@out_option(*SUFFIXES, *PICTURES)
+@out_option(*SUFFIXES, *FIGURES)
 def command(
     specs: tuple[str, ...],
     runs: bool,
@@ -66,6 +75,7 @@ def command(
     sort: str | None,
     columns: str | None,
     diff: bool,
+    plot: bool,
     depth: int | None,
     ops: bool,
     form: str,
@@ -74,14 +84,15 @@ def command(
 ) -> None:
     """Show networks side by side, or where two of them differ; with --runs, trainings.
 
-    A family or a file means all its variants; a colon names one. Ratios are to the first. With
-    --runs the words are folders of runs; -o FILE.svg or FILE.png draws their curves.
+    A family or a file means all its variants; a colon names one. Ratios are to the first. -o
+    FILE.svg draws parameters against MACs, with --diff both networks beside each other. With --runs
+    the words are folders of runs; -o FILE.svg or FILE.png draws their curves.
 
     \b
     archspec compare alexnet vgg16 googlenet resnet50 --sort params
     archspec compare resnet densenet --batch 32 --columns name,params,macs,training
     archspec compare mine.yaml mine.yaml:wide vgg:vgg19
-    archspec compare --diff resnet50 resnet50_keras
+    archspec compare --diff resnet50 resnet50_keras -o difference.svg
     archspec compare --runs runs/lenet5-* runs/mine-1 -o curves.svg --curves loss,error
     """
     if not specs:
@@ -92,13 +103,18 @@ def command(
 
     if runs:
         others = {"--set": settings, "--columns": columns, "--diff": diff, "--depth": depth}
+        others["--plot"] = plot
         others |= {"--ops": ops, **{f"--{name}": value for name, value in memory.items()}}
         _refuse("--runs", others)
         _compare_runs(specs, curves, by, sort, form, outputs)
         return
     _refuse("networks, only with --runs", {"--curves": curves, "--by": by})
-    check_outputs(outputs, tuple(SUFFIXES))
-    forms = {form, *(SUFFIXES[Path(path).suffix] for path in outputs)}
+    check_outputs(outputs, (*SUFFIXES, *FIGURES), specs=specs)
+    figures = [path for path in outputs if Path(path).suffix in FIGURES]
+    tables = [path for path in outputs if path not in figures]
+    if plot and not figures and terminal_width(sys.stdout) is not None:
+        raise click.UsageError("a figure goes to a file: add -o plot.svg")
+    forms = {form, *(SUFFIXES[Path(path).suffix] for path in tables)}
     if diff and (sort or columns):
         raise click.UsageError("--sort and --columns do not go with --diff")
     if diff and "csv" in forms:
@@ -110,16 +126,34 @@ def command(
     names = columns.split(",") if columns else None
     order = _order(sort, names)
     reports, errors = _reports(specs, settings, memory)
+    value: Comparison | Difference | None = None
     if diff:
         _check_two(reports, errors)
-        if not errors:
-            before, after = reports
-            deliver(Difference(before, after, depth, ops), form, outputs)
+        value = None if errors else Difference(reports[0], reports[1], depth, ops)
     elif reports:
-        deliver(Comparison(tuple(reports), order), form, outputs, layout={"columns": names})
+        value = Comparison(tuple(reports), order)
+    if value:
+        layout = {} if diff else {"columns": names}
+        deliver(value, None if plot else form, tables, layout=layout)
+        _draw(value, figures, shown=plot and not figures)
     if errors:
         complain(errors)
         raise click.exceptions.Exit(1)
+
+
+def _draw(value: Comparison | Difference, paths: Sequence[str], *, shown: bool) -> None:
+    """Write the figure of a comparison or a difference; `shown` prints it as SVG."""
+    if not (paths or shown):
+        return
+    from archspec.display import renderer
+    from archspec.figure import draw
+
+    figure = draw(value)
+    if shown:
+        echo(renderer(figure.RENDERER).as_svg(figure))
+    for path in paths:
+        figure.save(path)
+        echo(f"wrote {path}", err=True)
 
 
 def _refuse(what: str, options: dict[str, Any]) -> None:
@@ -139,6 +173,7 @@ def _compare_runs(
 ) -> None:
     from archspec.runs.comparison import compare_runs
 
+    check_outputs(outputs, (*SUFFIXES, *PICTURES))
     named = curves.split(",") if curves else None
     comparison = compare_runs(*runs, by=by or BY[0], sort=sort)
     comparison.drawn(named)  # before anything is printed

@@ -90,14 +90,19 @@ class Comparison(Displayed):
             raise UsageError(f"`sort={self.sort!r}`: there is no figure `{key}` to sort by; {hint}")
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """A name for each of the reports, in their order."""
+        return distinct_names(self.reports)
+
+    @cached_property
     def baseline(self) -> NetworkFigures:
         """The network that was given first."""
-        return figures_of(self.reports[0], distinct_names(self.reports)[0])
+        return figures_of(self.reports[0], self.names[0])
 
     @cached_property
     def entries(self) -> tuple[NetworkFigures, ...]:
         """Every network, sorted."""
-        entries = list(map(figures_of, self.reports, distinct_names(self.reports)))
+        entries = list(map(figures_of, self.reports, self.names))
         if self.sort:
             key = attrgetter(self.sort.removeprefix("-"))
             entries.sort(key=key, reverse=self.sort.startswith("-"))

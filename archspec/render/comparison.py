@@ -146,7 +146,7 @@ def _choose(names: Sequence[str] | None, comparison: Comparison) -> list[Column]
     """Return the named columns; without names the usual ones that tell the networks apart."""
     if names:
         return [find(name) for name in names]
-    silent = {"input"} if _common_input(comparison) else set()
+    silent = {"input"} if common_input(comparison) else set()
     settings = [network.setting for network in comparison.entries]
     silent |= {
         name
@@ -164,7 +164,7 @@ def _choose(names: Sequence[str] | None, comparison: Comparison) -> list[Column]
     return [column for column in COLUMNS if column.rank <= USUAL and column.name not in silent]
 
 
-def _common_input(comparison: Comparison) -> str:
+def common_input(comparison: Comparison) -> str:
     """Return the input of all networks; empty where they differ."""
     inputs = {str(network.input) for network in comparison.entries}
     return inputs.pop() if len(inputs) == 1 else ""
@@ -172,7 +172,7 @@ def _common_input(comparison: Comparison) -> str:
 
 def _setting(comparison: Comparison) -> str:
     """Return the setting of the figures, in a line."""
-    common = _common_input(comparison)
+    common = common_input(comparison)
     parts = [f"input {common}"] if common else []
     parts.append(common_setting([network.setting for network in comparison.entries]))
     if len(comparison.entries) > 1:

@@ -53,7 +53,7 @@ def text(difference: Difference, *, width: int | None = None, color: bool = Fals
         return style.good(_equal(difference, before, after)) + "\n"
     page = width or PAGE
     lines = [style.bold(f"--- {before}"), style.bold(f"+++ {after}")]
-    for line in (*map(_everywhere, difference.shared), *map(_output, difference.outputs)):
+    for line in common_changes(difference):
         lines += map(style.changed, _wrapped([line], page, first="~ "))
     lines += ["", *_body(difference, style, width), ""]
     lines += _totals(difference, style, width)
@@ -63,6 +63,11 @@ def text(difference: Difference, *, width: int | None = None, color: bool = Fals
 def markdown(difference: Difference) -> str:
     """Return the same text in a block of code that Markdown colours as a diff."""
     return f"```diff\n{text(difference)}```\n"
+
+
+def common_changes(difference: Difference) -> list[str]:
+    """Return the changes that all layers of a kind share, and those of outputs."""
+    return [*map(_everywhere, difference.shared), *map(_output, difference.outputs)]
 
 
 def _equal(difference: Difference, before: str, after: str) -> str:
@@ -77,7 +82,7 @@ def _equal(difference: Difference, before: str, after: str) -> str:
 
 def _body(difference: Difference, style: Style, width: int | None) -> Iterator[str]:
     shared = difference.shared
-    shown = [step for step in difference.steps if not _is_quiet(step, shared)]
+    shown = [step for step in difference.steps if not is_quiet(step, shared)]
     titles, _, *lines = PrintedTable(COLUMNS, [*map(_cells, shown)]).lines(
         Style(color=False), width
     )
@@ -86,18 +91,18 @@ def _body(difference: Difference, style: Style, width: int | None) -> Iterator[s
     paint = {"-": style.bad, "+": style.good, "~": style.changed}
     quiet: list[RowPair] = []
     for step in difference.steps:
-        if _is_quiet(step, shared):
+        if is_quiet(step, shared):
             quiet.append(step)
             continue
         yield from _collapsed(quiet, style)
         quiet = []
         yield paint[step.mark](next(rows))
         if step.changes:
-            yield from _wrapped(_changes(step, shared), width or PAGE, first=INDENT)
+            yield from _wrapped(changes(step, shared), width or PAGE, first=INDENT)
     yield from _collapsed(quiet, style)
 
 
-def _is_quiet(step: RowPair, shared: Sequence[Shared]) -> bool:
+def is_quiet(step: RowPair, shared: Sequence[Shared]) -> bool:
     """Whether a row is equal, or differs only by changes that all layers share."""
     return (
         step.mark in "=~"
@@ -114,12 +119,17 @@ def _is_shared(change: Change, shared: Sequence[Shared]) -> bool:
 
 
 def _collapsed(steps: Sequence[RowPair], style: Style) -> Iterator[str]:
+    if steps:
+        yield style.dim(f"... {', '.join(collapsed(steps, 'row'))}")
+
+
+def collapsed(steps: Sequence[RowPair], noun: str) -> list[str]:
+    """Return what stands for quiet rows: how many are equal, how many differ as all do."""
     equal = sum(step.mark == "=" for step in steps)
-    parts = [counted(equal, "equal row")] if equal else []
+    parts = [counted(equal, f"equal {noun}")] if equal else []
     if equal < len(steps):
-        parts.append(f"{counted(len(steps) - equal, 'row')} with nothing but the above")
-    if parts:
-        yield style.dim(f"... {', '.join(parts)}")
+        parts.append(f"{counted(len(steps) - equal, noun)} with nothing but the above")
+    return parts
 
 
 def _cells(step: RowPair) -> list[Any]:
@@ -127,24 +137,41 @@ def _cells(step: RowPair) -> list[Any]:
     return [step.mark, row.path, row.label, row.shape, row.params, row.macs]
 
 
-def _changes(step: RowPair, shared: Sequence[Shared]) -> list[str]:
-    """Return the changes of a row: first those of its layers, then those that follow from them."""
-    inside = [each for each in step.changes if each.kind or each.what in {"layer", "inputs"}]
-    own = [each for each in step.changes if each not in inside]
-    inside = [each for each in inside if not _is_shared(each, shared)]
+def changes(step: RowPair, shared: Sequence[Shared], *, signed: bool = False) -> list[str]:
+    """Return the changes of a row but for shared ones: first those of its layers.
+
+    Args:
+        step: The row.
+        shared: Changes that are told elsewhere.
+        signed: Whether parameters and MACs have their difference too.
+    """
+    inside, own = told_changes(step, shared)
     parts = [f"called {step.before.path} before"] if step.before and step.is_renamed else []
     parts += map(_change, inside[:MOST_CHANGES])
     if len(inside) > MOST_CHANGES:
         parts.append(f"{counted(len(inside) - MOST_CHANGES, 'more change')} inside")
-    return [*parts, *map(_change, own)]
+    return [*parts, *(_change(each) + (_signed(each) if signed else "") for each in own)]
+
+
+def _signed(change: Change) -> str:
+    if change.what not in ("params", "macs"):
+        return ""
+    return f" ({change.after - change.before:+,})"
+
+
+def told_changes(step: RowPair, shared: Sequence[Shared]) -> tuple[list[Change], list[Change]]:
+    """Return the changes of a row's layers but for shared ones, and those that follow from them."""
+    inside = [each for each in step.changes if each.kind or each.what in {"layer", "inputs"}]
+    own = [each for each in step.changes if each not in inside]
+    return [each for each in inside if not _is_shared(each, shared)], own
 
 
 def _change(change: Change) -> str:
-    before, after = (_value(change.what, value) for value in (change.before, change.after))
-    return f"{_name(change)} {before} -> {after}"
+    before, after = (value_text(change.what, value) for value in (change.before, change.after))
+    return f"{changed_name(change)} {before} -> {after}"
 
 
-def _name(change: Change) -> str:
+def changed_name(change: Change) -> str:
     """Return the argument, after the layer's path unless the row is that layer."""
     if change.what == "layer":
         return change.layer
@@ -154,7 +181,8 @@ def _name(change: Change) -> str:
     return f"{path} {what}" if path else what
 
 
-def _value(what: str, value: Any) -> str:
+def value_text(what: str, value: Any) -> str:
+    """Return a value of a change for people."""
     if value is None:
         return "none"
     if what == "output" and not isinstance(value, str):
@@ -177,16 +205,7 @@ def _output(change: Change) -> str:
 
 def _totals(difference: Difference, style: Style, width: int | None) -> Iterator[str]:
     """Yield the totals in which the networks differ."""
-    before, after = difference.totals
-    rows = []
-    for figure in FIGURES:
-        column = find(figure)
-        a, b = getattr(before, figure), getattr(after, figure)
-        sign = "-" if b < a else "+"
-        if a != b:
-            rows.append(
-                [column.title, column.text(a), column.text(b), sign + column.text(abs(b - a))]
-            )
+    rows = totals(difference)
     if not rows:
         names = ", ".join(find(figure).title for figure in FIGURES)
         yield from _wrapped([f"total: no difference in {names}"], width or PAGE, first="")
@@ -195,6 +214,21 @@ def _totals(difference: Difference, style: Style, width: int | None) -> Iterator
     yield from (titles, *lines)
     setting = common_setting([difference.before.setting, difference.after.setting])
     yield from map(style.dim, prose(setting, width))
+
+
+def totals(difference: Difference) -> list[tuple[str, str, str, str]]:
+    """Return the totals that differ: title, before, after, and their difference."""
+    before, after = difference.totals
+    rows = []
+    for figure in FIGURES:
+        column = find(figure)
+        a, b = getattr(before, figure), getattr(after, figure)
+        sign = "-" if b < a else "+"
+        if a != b:
+            rows.append(
+                (column.title, column.text(a), column.text(b), sign + column.text(abs(b - a)))
+            )
+    return rows
 
 
 def _wrapped(parts: Iterable[str], width: int, *, first: str) -> list[str]:

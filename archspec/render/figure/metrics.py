@@ -98,6 +98,18 @@ def fitting(text: str, size: float, width: float, *, bold: bool = False) -> str:
     return text
 
 
+def wrapped(text: str, size: float, width: float) -> list[str]:
+    """Return text as lines that fit, broken between words; a word that is too long is cut."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, size) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(fitting(word, size, width))
+    return lines
+
+
 def _units(character: str, *, bold: bool) -> float:
     known = _WIDTHS[bold].get(character)
     if known is not None:

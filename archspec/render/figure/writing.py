@@ -14,9 +14,15 @@ from archspec.render.figure.drawing import Drawing, Group, Look, Mark
 from archspec.render.figure.svg import svg
 
 if TYPE_CHECKING:
-    from archspec.figure import Figure
+    from archspec.figure import AnyFigure
 
-STYLES: Final = {"graph": "network", "maps": "maps", "table": "stage_drawing"}
+STYLES: Final = {
+    "graph": "network",
+    "maps": "maps",
+    "table": "stage_drawing",
+    "plot": "plot",
+    "difference": "difference",
+}
 """Modules of this package by style. Each has a function `drawing`, which returns the marks of a
 figure."""
 
@@ -26,7 +32,7 @@ by suffix, which return a figure as text and come before the formats of drawings
 which returns it as plain data."""
 
 
-def text(figure: Figure, **screen: Any) -> str:
+def text(figure: AnyFigure, **screen: Any) -> str:
     """Return the figure for a terminal; of one that text cannot show, a line that names it.
 
     Args:
@@ -38,7 +44,7 @@ def text(figure: Figure, **screen: Any) -> str:
     return printed(figure, **screen) if printed else f"{figure!r}\n"
 
 
-def as_data(figure: Figure) -> dict[str, Any]:
+def as_data(figure: AnyFigure) -> dict[str, Any]:
     """Return plain data: the figure's settings and its marks, or what a table says."""
     if written := _written(figure.style):
         return dict(written.as_data(figure))
@@ -53,12 +59,12 @@ def as_data(figure: Figure) -> dict[str, Any]:
     }
 
 
-def as_svg(figure: Figure) -> str:
+def as_svg(figure: AnyFigure) -> str:
     """Return a figure as an SVG document."""
     return svg(drawing(figure))
 
 
-def drawing(figure: Figure) -> Drawing:
+def drawing(figure: AnyFigure) -> Drawing:
     """Return the marks of a figure, in its style."""
     drawn: Drawing = import_module(f"{__package__}.{STYLES[figure.style]}").drawing(figure)
     return drawn
@@ -69,7 +75,9 @@ def suffixes(style: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*formats.FORMATS, ".json", *_texts(style)]))
 
 
-def content(figure: Figure, suffix: str, *, theme: str = "auto", scale: float = 2.0) -> str | bytes:
+def content(
+    figure: AnyFigure, suffix: str, *, theme: str = "auto", scale: float = 2.0
+) -> str | bytes:
     """Return a figure as the content of a file.
 
     Args:
@@ -89,7 +97,7 @@ def content(figure: Figure, suffix: str, *, theme: str = "auto", scale: float = 
     return formats.encoded(drawing(figure), suffix, Look(theme, scale))
 
 
-def write(figure: Figure, path: Path, **look: Any) -> Path:
+def write(figure: AnyFigure, path: Path, **look: Any) -> Path:
     """Write a figure to a file in the format of its suffix, and return its path.
 
     Args:
