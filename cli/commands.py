@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, str]] = {
     "list": "List the networks that come with archspec, or the kinds of steps.",
     "show": "Explain a kind of step, or print a bundled spec.",
     "schema": "Print the JSON Schema of specs, for editors.",
+    "lsp": "Answer an editor while a spec is written (a language server).",
     "completion": "Print a script with which a shell completes archspec's words.",
 }
 """Every command, with the first line of its help: `archspec --help` imports none of them."""

@@ -55,6 +55,8 @@ AT_LAST = {
     # Subclasses of Keras's layers and schedules: only imported where a model is built.
     "archspec/keras_model/layers.py": {"keras"},
     "archspec/keras_model/schedules.py": {"keras"},
+    # Servers: only imported by the command that starts them.
+    "archspec/serve/language_server.py": {"lsprotocol", "pygls.lsp.server", "pygls.uris"},
     # The server of a page, which only `archspec serve` imports.
     "archspec/serve/run_server.py": {
         "starlette.applications",

@@ -1,0 +1,28 @@
+"""`archspec lsp`: the language server, which an editor starts."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(
+    name="lsp", short_help="Answer an editor while a spec is written (a language server)."
+)
+@click.option("--stdio", is_flag=True, hidden=True)  # clients ask for what is the only way
+def command(stdio: bool) -> None:  # noqa: ARG001
+    """Answer an editor while a spec is written (a language server).
+
+    An editor starts it and speaks to it over standard input and output: see editors/ for the lines
+    that VS Code, Neovim, Helix, Zed and Emacs need. It shows mistakes as one types, with fixes;
+    completes and explains kinds, arguments and names; and puts shape, parameters and MACs behind
+    each step. It reads nothing but the open specs, and leaves other YAML files alone.
+    """
+    try:
+        import pygls  # noqa: F401
+    except ImportError:
+        from archspec.errors import UsageError
+
+        raise UsageError("`archspec lsp` needs pygls: pip install 'keras-archspec[lsp]'") from None
+    from archspec.serve.language_server import serve
+
+    serve()
