@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from support.browser import chromium, open_page
+from support.serving import serve
 
-__all__ = ["chromium", "open_page"]
+__all__ = ["chromium", "open_page", "serve"]
 
 MORE = int(os.environ.get("ARCHSPEC_EXAMPLES", "1"))
 """Multiple of the usual number of examples that is drawn."""

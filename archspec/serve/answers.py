@@ -22,9 +22,7 @@ from archspec.assist.fixes import Fix, fixes
 from archspec.assist.hover import hover
 from archspec.cost.report import report
 from archspec.errors import Diagnostic, Problem, SpecError, UsageError
-from archspec.figure import Figure
-from archspec.render.figure.writing import as_svg
-from archspec.render.report import text as table
+from archspec.render.page.data import page_data
 from archspec.spec.document import Spec, Validated, choose, validate
 from archspec.spec.source import LINE_BREAK, Source, parse, read_value
 
@@ -171,7 +169,7 @@ def _written(value: Any) -> str:
 def _page(spec: Spec) -> Any:
     """Return the data of a network's page."""
     costs = report(spec)
-    return {"svg": as_svg(Figure((costs,))), "table": table(costs)}
+    return page_data(costs)
 
 
 def _mark(diagnostic: Diagnostic, region: Region, units: Units) -> dict[str, Any]:

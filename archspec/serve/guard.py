@@ -22,8 +22,9 @@ MOST_BYTES: Final = 4 * 2**20
 
 HEADERS: Final = {
     "content-security-policy": (
+        # CodeMirror makes a style sheet, which has the nonce, and gives elements style attributes.
         "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; "
-        "style-src-attr 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+        "style-src-attr 'unsafe-inline'; img-src data:; connect-src 'self'; frame-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "cache-control": "no-store",
@@ -32,7 +33,7 @@ HEADERS: Final = {
     "referrer-policy": "no-referrer",  # the address holds the secret
     "x-content-type-options": "nosniff",
 }
-"""Headers of every answer."""
+"""Headers of every answer that has no other value of its own."""
 
 
 class Guard:
@@ -61,7 +62,9 @@ class Guard:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *own]
+                given = list(message.get("headers", ()))
+                names = {name for name, _ in given}
+                message["headers"] = [*given, *(each for each in own if each[0] not in names)]
             await send(message)
 
         if refusal is not None:

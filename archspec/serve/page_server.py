@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from archspec.errors import UsageError
+from archspec.render.page.document import document
 from archspec.serve.board import Board, View, key
 from archspec.serve.guard import Guard
 from archspec.serve.spec_file import ChangedError, Content, SpecFile
@@ -120,6 +121,7 @@ class PageServer:
         static = [_static(f"/{end}", path) for end, path in FILES.items()]
         routes = [
             *static,
+            Route("/network", _network),
             Route("/events", self._events),
             Route("/look", self._look, methods=["POST"]),
             Route("/help", self._help, methods=["POST"]),
@@ -286,6 +288,13 @@ def _static(address: str, path: Path) -> Route:
         return Response(content, media_type=TYPES[path.suffix])
 
     return Route(address, file)
+
+
+async def _network(request: Request) -> Response:  # noqa: ARG001
+    """Send the page of a network, which says itself what it may run; our page draws it."""
+    text = document(None, script="window.archspec = archspec;\n")
+    policy = {"content-security-policy": "frame-ancestors 'self'"}
+    return Response(text, media_type=TYPES[".html"], headers=policy)
 
 
 async def _asked(request: Request) -> dict[str, Any]:

@@ -4,7 +4,9 @@ export {
   EditorView, keymap, lineNumbers, highlightSpecialChars, drawSelection, highlightActiveLine,
   highlightActiveLineGutter, hoverTooltip,
 } from "@codemirror/view";
-export { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+export {
+  defaultKeymap, history, historyKeymap, indentWithTab, isolateHistory,
+} from "@codemirror/commands";
 export {
   indentUnit, foldGutter, foldKeymap, bracketMatching, syntaxHighlighting, HighlightStyle,
 } from "@codemirror/language";

@@ -70,4 +70,4 @@ def open_page(chromium: Browser) -> Iterator[Open]:
     yield opened
     for context in windows:
         context.close()
-    assert problems == []
+    assert problems == [], problems

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _HERE: Final = Path(__file__).parent
 
 
-def document(data: Mapping[str, Any], *, connect: str = "'none'", script: str = "") -> str:
+def document(data: Mapping[str, Any] | None, *, connect: str = "'none'", script: str = "") -> str:
     """Return the page that shows data of `page_data`.
 
     The page may run its own script and no other, and may load nothing.
 
     Args:
-        data: The network.
+        data: The network; None for a page that is empty until something calls `archspec.show`.
         connect: Addresses to which the script may connect, as in a Content-Security-Policy.
         script: JavaScript that runs after the page's own; it may call `archspec.show`.
 
@@ -36,7 +36,7 @@ def document(data: Mapping[str, Any], *, connect: str = "'none'", script: str = 
     sheet = "\n" + ground() + style() + "\n" + _file("page.css")
     code = "\n" + _file("page.js") + script
     values = {
-        "TITLE": html.escape(without_controls(data["name"])),
+        "TITLE": html.escape(without_controls(data["name"] if data else "archspec")),
         "POLICY": "; ".join(
             [
                 "default-src 'none'",

@@ -852,6 +852,5 @@ const archspec = (() => {
 
   return {show, memory, byteSize};
 })();
-if (document.getElementById("data")) {
-  archspec.show(JSON.parse(document.getElementById("data").textContent));
-}
+const network = JSON.parse(document.getElementById("data")?.textContent ?? "null");
+if (network) archspec.show(network);

@@ -4,7 +4,8 @@ import {
   Annotation, EditorState, EditorView, HighlightStyle, MergeView, autocompletion, bracketMatching,
   closeBrackets, closeBracketsKeymap, completionKeymap, defaultKeymap, drawSelection, foldGutter,
   foldKeymap, highlightActiveLine, highlightActiveLineGutter, highlightSelectionMatches,
-  highlightSpecialChars, history, historyKeymap, hoverTooltip, indentUnit, indentWithTab, keymap,
+  highlightSpecialChars, history, historyKeymap, hoverTooltip, indentUnit, indentWithTab,
+  isolateHistory, keymap,
   lineNumbers, lintGutter, lintKeymap, search, searchKeymap, setDiagnostics, snippet,
   syntaxHighlighting, tags, yaml,
 } from "./codemirror.js";
@@ -79,7 +80,7 @@ function replaceText(fresh) {
   while (end < most - start && old[old.length - 1 - end] === fresh[fresh.length - 1 - end]) end++;
   editor.dispatch({
     changes: { from: start, to: old.length - end, insert: fresh.slice(start, fresh.length - end) },
-    annotations: fromServer.of(true),
+    annotations: [fromServer.of(true), isolateHistory.of("full")], // undo brings the old text back
   });
 }
 
@@ -217,6 +218,7 @@ function connect() {
 let offline = false;
 
 function take(state) {
+  const isBack = offline;
   offline = false;
   const begins = file === null;
   file = state.file;
@@ -234,6 +236,8 @@ function take(state) {
       base = { version: file.version, text: begins ? "" : base.text };
     }
     present(picture);
+  } else if (isBack) {
+    look(0);
   }
   tellState();
 }
@@ -254,11 +258,30 @@ function present({ said, page, key, stale }) {
   showMistakes(said);
 }
 
+// The network's page is a document of its own inside this one, the same that `archspec build -o`
+// writes. It keeps what is folded, sorted and scrolled to when it is drawn again.
+const frame = at("page");
+let network = null; // the page's script, once it is there
+let waiting = null;
+
+frame.onload = () => {
+  network = frame.contentWindow.archspec;
+  frame.contentWindow.addEventListener("keydown", saveByKey);
+  if (waiting) showPage(waiting);
+};
+frame.src = "network";
+
 function showPage(data) {
-  const place = at("page");
-  place.innerHTML = data.svg;
-  place.append(element("pre", data.table));
+  waiting = data;
+  if (!network) return;
+  frame.hidden = false;
+  network.show(data);
 }
+
+addEventListener("beforeprint", () => {
+  frame.style.minHeight = `${frame.contentDocument.documentElement.scrollHeight}px`;
+});
+addEventListener("afterprint", () => { frame.style.minHeight = ""; });
 
 function showVariants({ variants, variant }) {
   const select = at("variant");
@@ -466,12 +489,13 @@ at("fold").onclick = () => {
   const folded = document.body.classList.toggle("live-folded");
   at("fold").setAttribute("aria-expanded", String(!folded));
 };
-addEventListener("keydown", (event) => {
-  if ((event.ctrlKey || event.metaKey) && event.key === "s") {
-    event.preventDefault();
-    if (!event.defaultPrevented || !editor.hasFocus) save();
-  }
-});
+// In the editor, its own keys save.
+function saveByKey(event) {
+  if (!(event.ctrlKey || event.metaKey) || event.key !== "s" || event.defaultPrevented) return;
+  event.preventDefault();
+  save();
+}
+addEventListener("keydown", saveByKey);
 addEventListener("beforeunload", (event) => { if (isDirty()) event.preventDefault(); });
 
 connect();

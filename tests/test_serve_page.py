@@ -1,0 +1,320 @@
+"""The live page of `archspec serve` in a real browser."""
+
+import re
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from support.browser import PATIENCE
+from test_serve import SPEC, WRONG
+
+sync_api = pytest.importorskip("playwright.sync_api", exc_type=ImportError)
+for package in ("starlette", "uvicorn", "watchfiles"):
+    pytest.importorskip(package)
+
+CONFLICT = "409"
+"""What Chromium notes of a save that was refused."""
+
+GONE = "ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET"
+"""What Chromium notes of a server that is gone."""
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(SPEC, encoding="utf-8", newline="\n")
+    return path
+
+
+def expect(thing: Any) -> Any:
+    sync_api.expect.set_options(timeout=PATIENCE)
+    return sync_api.expect(thing)
+
+
+class Live:
+    """The parts of the page."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.network = page.frame_locator("#live-page")
+        self.frame = page.locator("#live-page")
+        self.text = page.get_by_role("textbox", name="Text of the spec")
+        self.mistakes = page.locator("#live-problems li")
+        self.status = page.locator("#live-status")
+        self.notice = page.locator("#live-notice")
+        self.save = page.get_by_role("button", name="Save", exact=True)
+        self.dialog = page.get_by_role("dialog")
+
+    def shows(self, params: int) -> None:
+        """Wait until the network on the page has so many parameters."""
+        expect(self.network.locator("#totals")).to_contain_text(f"parameters{params:,}")
+
+    def write(self, text: str) -> None:
+        """Type a text in place of the one that is there."""
+        self.text.focus()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(text)
+
+    def holds(self, text: str) -> None:
+        """Wait until the editor has this text."""
+        expect(self.text).to_have_text(re.compile(re.escape(text.replace("\n", ""))))
+
+
+@pytest.fixture
+def live(open_page):
+    def opened(server, expected: str = "", **window: Any) -> Live:
+        page = Live(open_page(server.url, expected, **window))
+        expect(page.status).not_to_have_text("loading")
+        return page
+
+    return opened
+
+
+def params(width: int = 8, classes: int = 10) -> int:
+    """Parameters of `SPEC`."""
+    return (27 + 1) * width + (width + 1) * classes
+
+
+def written(width: int) -> str:
+    return SPEC.replace("width: 8", f"width: {width}")
+
+
+def test_a_save_of_the_file_is_drawn(serve, live, path):
+    page = live(serve(path))
+    page.shows(params())
+    path.write_text(written(9), encoding="utf-8")
+    page.shows(params(9))
+    page.holds(written(9))
+    expect(page.status).to_have_text("saved")
+
+
+def test_a_mistake_is_shown_at_its_line_before_the_last_good_picture(serve, live, path):
+    page = live(serve(path))
+    page.shows(params())
+    path.write_text(WRONG, encoding="utf-8")
+    expect(page.mistakes).to_have_text(
+        re.compile(r"7:5 there is no kind of step called `global_avg_pol`.*`global_avg_pool`")
+    )
+    expect(page.page.locator(".cm-lintRange-error")).to_have_text("global_avg_pol")
+    expect(page.page.locator("#live-stale")).to_be_visible()
+    page.shows(params())
+    path.write_text(written(9), encoding="utf-8")
+    expect(page.mistakes).to_have_count(0)
+    expect(page.page.locator("#live-stale")).to_be_hidden()
+    page.shows(params(9))
+
+
+def test_a_page_that_is_opened_on_a_mistake_shows_it(serve, live, path):
+    path.write_text(WRONG, encoding="utf-8")
+    page = live(serve(path))
+    expect(page.mistakes).to_have_count(1)
+    expect(page.frame).to_be_hidden()
+    path.write_text(SPEC, encoding="utf-8")
+    page.shows(params())
+
+
+def test_a_text_is_drawn_and_checked_while_one_types_and_written_when_one_saves(serve, live, path):
+    page = live(serve(path))
+    page.shows(params())
+    page.write(written(16))
+    page.shows(params(16))
+    expect(page.status).to_have_text("not saved")
+    page.write(WRONG)
+    expect(page.mistakes).to_have_count(1)
+    page.shows(params(16))
+    assert path.read_text(encoding="utf-8") == SPEC
+    page.write(written(32))
+    expect(page.mistakes).to_have_count(0)
+    page.page.keyboard.press("Control+s")
+    expect(page.status).to_have_text("saved")
+    assert path.read_text(encoding="utf-8") == written(32)
+    page.shows(params(32))
+
+
+def test_a_text_that_is_as_saved_again_is_not_unsaved(serve, live, path):
+    page = live(serve(path))
+    page.text.focus()
+    page.page.keyboard.press("Control+End")
+    page.page.keyboard.type("# more")
+    expect(page.save).to_be_enabled()
+    page.page.keyboard.press("Control+z")
+    expect(page.status).to_have_text("saved")
+    expect(page.save).to_be_disabled()
+
+
+def test_a_mistake_in_the_list_leads_to_its_place(serve, live, path):
+    path.write_text(WRONG, encoding="utf-8")
+    page = live(serve(path))
+    page.mistakes.get_by_role("button").click()
+    page.page.keyboard.insert_text("x_")
+    page.holds(WRONG.replace("global_avg_pol", "x_global_avg_pol"))
+
+
+def test_two_people_see_the_same_and_neither_loses_a_text(serve, live, path):
+    server = serve(path)
+    one, two = live(server, CONFLICT), live(server)
+    one.write(written(16))
+    two.write(written(32))
+    two.save.click()
+    expect(two.status).to_have_text("saved")
+    # The first is told, and keeps what was typed.
+    expect(one.notice).to_contain_text("was changed by another program")
+    one.holds(written(16))
+    one.shows(params(16))
+    one.save.click()
+    expect(one.dialog).to_contain_text("was changed by another program")
+    expect(one.dialog).to_contain_text("width: 32")
+    expect(one.dialog).to_contain_text("width: 16")
+    assert path.read_text(encoding="utf-8") == written(32)
+    one.dialog.get_by_role("button", name="Save yours").click()
+    expect(one.dialog).to_be_hidden()
+    expect(one.status).to_have_text("saved")
+    two.shows(params(16))
+    two.holds(written(16))
+    assert path.read_text(encoding="utf-8") == written(16)
+
+
+def test_the_other_text_may_be_taken_and_ones_own_comes_back_by_undo(serve, live, path):
+    page = live(serve(path))
+    page.shows(params())
+    page.write(written(16))
+    path.write_text(written(32), encoding="utf-8")
+    expect(page.notice).to_be_visible()
+    page.page.get_by_role("button", name="Compare").click()
+    page.dialog.get_by_role("button", name="Take the file's").click()
+    page.holds(written(32))
+    page.shows(params(32))
+    expect(page.notice).to_be_hidden()
+    page.text.focus()
+    page.page.keyboard.press("Control+z")
+    page.holds(written(16))
+    assert path.read_text(encoding="utf-8") == written(32)
+
+
+def test_a_deleted_file_is_said_and_can_be_saved_again(serve, live, path):
+    page = live(serve(path))
+    page.shows(params())
+    path.unlink()
+    expect(page.mistakes).to_contain_text("there is no such file")
+    expect(page.status).to_have_text("the file is gone")
+    page.holds(SPEC)
+    page.shows(params())
+    page.save.click()
+    expect(page.status).to_have_text("saved")
+    expect(page.mistakes).to_have_count(0)
+    assert path.read_text(encoding="utf-8") == SPEC
+
+
+def test_a_file_that_comes_back_is_loaded(serve, live, path):
+    page = live(serve(path))
+    path.unlink()
+    expect(page.status).to_have_text("the file is gone")
+    path.write_text(written(9), encoding="utf-8")
+    page.holds(written(9))
+    page.shows(params(9))
+
+
+def test_a_page_finds_the_next_server_and_keeps_what_was_typed(serve, live, path):
+    server = serve(path)
+    page = live(server, GONE)
+    page.write(written(16))
+    expect(page.status).to_have_text("not saved")
+    assert server.stop() == 130
+    expect(page.status).to_have_text("the server is gone; looking for it")
+    expect(page.save).to_be_disabled()
+    serve(path, "--port", urlsplit(server.url).port)
+    expect(page.status).to_have_text("not saved")
+    page.holds(written(16))
+    page.shows(params(16))
+    page.save.click()
+    expect(page.status).to_have_text("saved")
+    assert path.read_text(encoding="utf-8") == written(16)
+
+
+def test_of_fifty_saves_a_second_the_last_is_shown(serve, live, path):
+    page = live(serve(path))
+    for width in range(1, 101):
+        path.write_text(written(width), encoding="utf-8")
+        time.sleep(0.02)
+    page.shows(params(100))
+    page.holds(written(100))
+    expect(page.mistakes).to_have_count(0)
+
+
+def test_variants_and_variables_change_the_picture_of_one_window(serve, live, path):
+    server = serve(path)
+    one, two = live(server), live(server)
+    one.page.get_by_label("variant").select_option("wide")
+    one.shows(params(64))
+    one.page.get_by_label("classes").fill("3")
+    one.shows(params(64, 3))
+    one.page.get_by_label("classes").fill("[")
+    expect(one.page.locator("#live-problem")).to_contain_text("`classes`: `[` is not a value")
+    one.shows(params(64, 3))
+    one.page.get_by_role("button", name="As written").click()
+    one.shows(params(64))
+    expect(one.page.locator("#live-problem")).to_be_hidden()
+    two.shows(params())
+    assert path.read_text(encoding="utf-8") == SPEC
+
+
+def test_a_changed_variable_stays_when_the_text_changes(serve, live, path):
+    page = live(serve(path))
+    page.page.get_by_label("classes").fill("3")
+    page.shows(params(8, 3))
+    path.write_text(written(9), encoding="utf-8")
+    page.shows(params(9, 3))
+    page.write(written(16))
+    page.shows(params(16, 3))
+
+
+def test_a_network_of_archspec_is_read_only(serve, live):
+    page = live(serve("vgg16"))
+    page.shows(138_357_544)
+    expect(page.status).to_have_text("read-only")
+    expect(page.save).to_be_hidden()
+    page.text.focus()
+    page.page.keyboard.type("# mine")
+    expect(page.page.locator(".cm-content")).not_to_contain_text("# mine")
+
+
+def test_what_is_drawn_again_stays_scrolled_and_folded(serve, live, path):
+    page = live(serve(path), viewport={"width": 1200, "height": 500})
+    page.shows(params())
+    page.network.locator("#batch").fill("7")
+    page.network.locator("#convention").scroll_into_view_if_needed()
+    frame = page.page.frame(url=re.compile("network$"))
+    before = frame.evaluate("scrollY")
+    path.write_text(written(9), encoding="utf-8")
+    page.shows(params(9))
+    assert frame.evaluate("scrollY") == before > 0
+    expect(page.network.locator("#batch")).to_have_value("7")
+
+
+@pytest.mark.parametrize("width", [360, 2000])
+def test_nothing_is_wider_than_the_window(serve, live, path, width):
+    page = live(serve(path), viewport={"width": width, "height": 800})
+    page.shows(params())
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_editor_can_be_folded_away_and_left_by_keyboard(serve, live, path):
+    page = live(serve(path))
+    page.text.focus()
+    page.page.keyboard.press("Escape")
+    page.page.keyboard.press("Tab")
+    expect(page.text).not_to_be_focused()
+    page.page.get_by_role("button", name="Editor").press("Enter")
+    expect(page.text).to_be_hidden()
+
+
+def test_names_are_text_whatever_they_hold(serve, live, path):
+    markup = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+    path.write_text(f"about: '{markup}'\n{SPEC}", encoding="utf-8")
+    page = live(serve(path))
+    page.page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    page.shows(params())
+    expect(page.network.locator("#about")).to_have_text(markup)
+    path.write_text(SPEC.replace("stem", markup), encoding="utf-8")
+    expect(page.mistakes).to_contain_text("onerror")
