@@ -509,7 +509,7 @@ class _Frame(_Item):
             first += len(row)
         spans = []
         self._passed: set[int] = set()
-        """The gaps in which there are lanes."""
+        """The gaps that lanes come into from above."""
         for number, source in enumerate(self._sources.values()):
             if source.passes:
                 end = source.last
@@ -522,7 +522,7 @@ class _Frame(_Item):
             passed = slice(start, start + length)
             at = max(extent[passed]) + LANE
             extent[passed] = [at] * length
-            self._passed.update(range(start // 2, (start + length) // 2))
+            self._passed.update(range(source.row + 1, (start + length) // 2))
             source.lane = side * at
         self.left = max(extents[-1])
         self.right = max(extents[1])
@@ -611,7 +611,7 @@ class _Frame(_Item):
         gaps = [channel.height for channel in self._channels]
         first = gaps[0]
         columns = self._columns(heights, gaps)
-        self._tops, self._shifts = [0.0], [0.0]
+        self._tops, self._floors, self._shifts = [0.0], [0.0], [0.0]
         self._cuts: dict[int, float] = {}
         right, lowest = 0.0, 0.0
         if len(columns) > 1:
@@ -625,6 +625,7 @@ class _Frame(_Item):
             y = first
             for row in rows:
                 self._tops.append(y)
+                self._floors.append(y + heights[row - 1])
                 self._shifts.append(shift)
                 y += heights[row - 1] + gaps[row]
             right = shift + right_here
@@ -675,7 +676,7 @@ class _Frame(_Item):
         places = [
             source.lane
             for source in self._sources.values()
-            if source.passes and (source.row in rows or (source.row == 0 and 1 in rows))
+            if source.passes and source.row + 1 in rows
         ]
         inner = [*rows[:-1], *([0] if rows[0] == 1 else [])]
         places += [
@@ -745,6 +746,7 @@ class _Frame(_Item):
         elif row == source.row + 1:
             yield from self._crossing(source.row, key, end, y)
         else:
+            shift = self._shifts[source.row + 1]
             lane = source.lane + shift
             if source.row or 1 in source.targets:
                 yield from self._crossing(source.row, key, ("lane", key), y)
@@ -767,17 +769,18 @@ class _Frame(_Item):
         wire = channel.wire(key, end)
         shift = self._shifts[gap]
         start, stop = wire.tops[key] + shift, wire.bottoms[end] + shift
-        top = channel.top + (self._bottom(gap) if gap else 0.0)
+        top = channel.top + self._floors[gap]
         below = None if end == ("lane", key) else self._tops[gap + 1]
         if gap in self._cuts:
             aside, stop = self._cuts[gap], wire.bottoms[end] + self._shifts[gap + 1]
             up = self._tops[gap + 1] - ARRIVAL
-            yield start, self._bottom(gap) if y is None else y
-            yield start, self._bottom(gap) + LEAD
-            yield aside, self._bottom(gap) + LEAD
+            yield start, self._floors[gap] if y is None else y
+            yield start, self._floors[gap] + LEAD
+            yield aside, self._floors[gap] + LEAD
             yield aside, up
             yield stop, up
-            yield stop, self._tops[gap + 1]
+            if below is not None:
+                yield stop, below
             return
         if y is not None:
             yield start, y
@@ -792,9 +795,6 @@ class _Frame(_Item):
             yield stop, level
         if below is not None:
             yield stop, below
-
-    def _bottom(self, row: int) -> float:
-        return self._tops[row] + max(item.height for item in self.rows[row - 1])
 
 
 def _split(ends: Sequence[float], cuts: Sequence[int], number: int) -> list[range]:

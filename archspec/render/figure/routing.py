@@ -105,9 +105,12 @@ def _in_order(wires: list[Wire]) -> list[Wire]:
 
 def _crossings(upper: Wire, lower: Wire) -> int:
     """Return how often two wires cross if one is above the other, and more if they would touch."""
-    down = (x for key, x in lower.tops.items() if key not in upper.tops)
-    count = sum(upper.low < x < upper.high for x in down)
-    count += sum(lower.low < x < lower.high for x in upper.bottoms.values())
+    if upper is lower:
+        return 0
+    left, right = upper.low, upper.high
+    count = sum(left < x < right for key, x in lower.tops.items() if key not in upper.tops)
+    left, right = lower.low, lower.high
+    count += sum(left < x < right for x in upper.bottoms.values())
     for x in upper.bottoms.values():
         if any(abs(x - top) < APART for top in lower.tops.values()):
             count += 1_000
