@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +9,7 @@ import click
 
 from .engine import EngineCommand
 from .options import Option, format_option, load_spec, memory_options, rows_options, spec_options
-from .output import FORMATS, SUFFIXES, as_json, check_outputs, echo, screen, write
+from .output import FORMATS, SUFFIXES, as_json, check_outputs, echo, screen, uncollected, write
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
@@ -91,7 +88,7 @@ def command(
         raise click.BadParameter(f"there is no file {weights}", param_hint="--weights")
     names = [name.strip() for name in columns.split(",")] if columns else None
     layout: dict[str, Any] = {"depth": depth, "ops": ops, "columns": names}
-    with _uncollected():
+    with uncollected():
         from dataclasses import replace
 
         from archspec.cost.report import report
@@ -111,21 +108,6 @@ def command(
     for path in outputs:
         _write(path, loaded, costs, model, layout)
         echo(f"wrote {path}", err=True)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Run without the garbage collector: all objects of a table are needed until it is complete.
-
-    The objects made until then, mostly modules and classes, stay in use. They are frozen, so that
-    no later collection visits them, not even the one when the process ends.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _rendered(costs: Report, form: str, **layout: Any) -> str:

@@ -19,7 +19,7 @@ from .options import (
     specs_argument,
     variant_option,
 )
-from .output import check_outputs, echo, screen, terminal_width
+from .output import check_outputs, echo, screen, terminal_width, uncollected
 
 STYLES = ("graph", "maps", "table")
 MEASURES = ("params", "macs", "other_ops", "memory", "field")
@@ -149,30 +149,31 @@ def command(
     if not (form or outputs or style == "table" or terminal_width(sys.stdout) is None):
         name = specs[0].rpartition(":")[2].rpartition("/")[2].partition(".")[0]
         raise click.UsageError(f"a figure goes to a file: add -o {name}.svg, or --format svg")
-    if style == "table" and not variant:
-        loaded = [each for spec in specs for each in networks(spec, **settings)]
-    else:
-        loaded = [load_spec(spec, variant, settings) for spec in specs]
-    figure = draw(
-        *loaded,
-        style=style,
-        depth=depth,
-        ops=ops,
-        repeats=repeats,
-        show=[name.strip() for name in show.split(",")] if show else (),
-        bar=bar,
-        color=color or "kind",
-        batch=batch,
-        dtype=dtype,
-        optimizer=optimizer,
-        inference=inference,
-    )
-    if form is None and not outputs:
-        form = "text" if style == "table" else "svg"
-    if form == "text":
-        echo(writing.text(figure, **screen()))
-    elif form:
-        echo(writing.content(figure, FORMS[form], theme=theme))
-    for path in outputs:
-        figure.save(path, theme=theme, scale=scale or 2.0)
-        echo(f"wrote {path}", err=True)
+    with uncollected():
+        if style == "table" and not variant:
+            loaded = [each for spec in specs for each in networks(spec, **settings)]
+        else:
+            loaded = [load_spec(spec, variant, settings) for spec in specs]
+        figure = draw(
+            *loaded,
+            style=style,
+            depth=depth,
+            ops=ops,
+            repeats=repeats,
+            show=[name.strip() for name in show.split(",")] if show else (),
+            bar=bar,
+            color=color or "kind",
+            batch=batch,
+            dtype=dtype,
+            optimizer=optimizer,
+            inference=inference,
+        )
+        if form is None and not outputs:
+            form = "text" if style == "table" else "svg"
+        if form == "text":
+            echo(writing.text(figure, **screen()))
+        elif form:
+            echo(writing.content(figure, FORMS[form], theme=theme))
+        for path in outputs:
+            figure.save(path, theme=theme, scale=scale or 2.0)
+            echo(f"wrote {path}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -196,3 +197,18 @@ def counter(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
             yield lambda done, total: show(f"{done:,} of {total:,} images")
     finally:
         click.echo(f"\r{' ' * longest}\r", nl=False, err=True)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Run without the garbage collector: all objects of a report are needed until it is written.
+
+    The objects made until then, mostly modules and classes, stay in use. They are frozen, so that
+    no later collection visits them, not even the one when the process ends.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
