@@ -222,7 +222,8 @@ def test_squeezenets_fire_modules_are_rows_as_in_its_paper():
         *("conv1", "pool1", "fire2", "fire3", "fire4", "pool4", "fire5", "fire6", "fire7"),
         *("fire8", "pool8", "fire9", "conv10", "global_avg_pool1"),
     ]
-    assert column(table, 0)[2:5] == ["1×1, 16", "1×1, 64", "3×3, 64"]
+    # The squeeze layer, which both expansions read.
+    assert column(table, 0)[2:5] == ["1×1, 16", "→ 1×1, 64", "→ 3×3, 64"]
 
 
 def test_resnexts_cells_have_the_cardinality():

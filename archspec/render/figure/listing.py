@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, NamedTuple
@@ -133,6 +133,19 @@ class _Draft:
         return Part(self.lines, self.times, self.bracket, self.kernels)
 
 
+class _Chain(NamedTuple):
+    """Layers of a block on one line."""
+
+    drafts: list[_Draft]
+    branches: bool = False
+    """Whether it reads a layer of the block that others read too, as a fire module's expansions."""
+
+    def line(self, lines: Callable[[_Draft], tuple[str, ...]]) -> str:
+        """Return the line, made of the lines of each layer that a function chooses."""
+        texts = [draft.part._replace(lines=lines(draft)).text for draft in self.drafts]
+        return (THEN.lstrip() if self.branches else "") + THEN.join(texts)
+
+
 def list_layers(
     graph: Graph, items: Iterable[Item], labels: Labels, *, brackets: bool = False
 ) -> Listing:
@@ -208,28 +221,30 @@ class _Lister:
             inside[0].node = None
         if len(inside) <= 1:
             return inside
-        chains = [[draft] for draft in inside]
+        chains = [_Chain([draft]) for draft in inside]
         if all(draft.node is not None for draft in inside):
             chains = self._chains({draft.node or 0: draft for draft in inside}, block)
-        lines = tuple(THEN.join(draft.part.text for draft in chain) for chain in chains)
-        bare = tuple(
-            THEN.join(draft.part._replace(lines=draft.bare).text for draft in chain)
-            for chain in chains
-        )
+        lines = tuple(chain.line(lambda draft: draft.lines) for chain in chains)
+        bare = tuple(chain.line(lambda draft: draft.bare) for chain in chains)
         return [_Draft(lines, bare, sum(draft.kernels * draft.times for draft in inside))]
 
-    def _chains(self, drafts: Mapping[int, _Draft], block: Item) -> list[list[_Draft]]:
+    def _chains(self, drafts: Mapping[int, _Draft], block: Item) -> list[_Chain]:
         """Return a block's layers line by line: one a line if in series, else a branch a line."""
         sources = {node: self._source(node, drafts, block.start) for node in drafts}
         readers = Counter(sources.values())
-        chains: dict[int, list[_Draft]] = {}
+        chains: list[_Chain] = []
+        ends: dict[int | None, _Chain] = {}
         for node, draft in drafts.items():
             source = sources[node]
-            series = source in chains and readers[source] == 1
-            chains[node] = [*(chains.pop(source) if series and source else []), draft]
+            if source is not None and readers[source] == 1:
+                ends[node] = ends.pop(source)
+                ends[node].drafts.append(draft)
+            else:
+                ends[node] = _Chain([draft], branches=source is not None)
+                chains.append(ends[node])
         if len(chains) == 1:
-            return [[draft] for draft in drafts.values()]
-        return list(chains.values())
+            return [_Chain([draft]) for draft in drafts.values()]
+        return chains
 
     def _source(self, index: int, listed: Collection[int], start: int) -> int | None:
         """Return the listed layer that a layer of a block reads, through layers that are not."""
