@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from archspec.errors import UsageError, call
 from archspec.render.figure.drawing import (
     Circle,
     Drawing,
@@ -42,12 +43,28 @@ TAIL: Final = r"""\end{tikzpicture}%
 \ifdefined\archspecend\expandafter\archspecend\fi
 """
 
+LARGEST: Final = 16_000.0
+"""Largest side of a picture in points, somewhat less than TeX's largest length."""
+
+WIDEST: Final = 4_000.0
+"""Largest width of a text in points: it may stand anywhere in a picture."""
+
 ANCHORS: Final = {"start": "base west", "middle": "base", "end": "base east"}
 """TikZ's names for the ends of a text."""
 
 
 def document(drawing: Drawing, look: Look) -> str:
-    """Return a drawing as a `tikzpicture`, with a comment that says how to compile it."""
+    """Return a drawing as a `tikzpicture`, with a comment that says how to compile it.
+
+    Raises:
+        UsageError: It is larger than TeX can draw.
+
+    """
+    if max(drawing.width, drawing.height) > LARGEST:
+        raise UsageError(
+            f"a figure of {drawing.width:,.0f} x {drawing.height:,.0f} points is larger than TeX "
+            f"can draw; {call('draw', ..., depth=1)} folds blocks"
+        )
     title = one_line(drawing.title)
     texts = [one_line(mark.text) for mark in drawing.walk() if isinstance(mark, Text)]
     engine = "pdflatex" if all(map(_is_plain, texts)) else "lualatex"
@@ -103,7 +120,7 @@ def _marks(marks: Iterable[Mark]) -> Iterator[str]:
 
 def _text(mark: Text) -> str:
     place = f"anchor={ANCHORS[mark.anchor]}, inner sep=0, text=archspec {mark.tone} fill"
-    size, width = mark.size, text_width(mark.text, mark.size, bold=mark.bold)
+    size, width = mark.size, min(text_width(mark.text, mark.size, bold=mark.bold), WIDEST)
     text = (r"\bfseries " if mark.bold else "") + escaped(mark.text)
     fitted = rf"\archspectext{{{_number(size)}bp}}{{{_number(width)}bp}}{{{text}}}"
     return rf"\node[{place}] at {_point((mark.x, mark.y))} {{{fitted}}};"
