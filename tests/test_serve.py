@@ -24,7 +24,7 @@ pytest.importorskip("uvicorn")
 pytest.importorskip("watchfiles")
 
 from archspec.errors import SpecError, UsageError
-from archspec.serve.answers import Units, answer
+from archspec.serve.answers import Reader, Units
 from archspec.serve.spec_file import MISSING, UNREADABLE, ChangedError, SpecFile
 from archspec.serve.worker import Worker
 
@@ -43,7 +43,7 @@ layers:
 
 WRONG = SPEC.replace("global_avg_pool", "global_avg_pol")
 
-CODEMIRROR = "1c05783c8987680088ed932320223650b590054646c636a920fb40782bf2435e"
+CODEMIRROR = "29b1882fd44101721ff773e940c257d63cff763771c95ca3330c3307d8b6de3c"
 """SHA-256 of what `make editor` builds from the versions in editors/page."""
 
 not_root = pytest.mark.skipif(
@@ -218,7 +218,7 @@ def test_offsets_are_counted_as_browsers_count_them(text):
 
 
 def look(text: str, **view: Any) -> Any:
-    return answer({"ask": "look", "text": text, "name": "mine.yaml", **view})
+    return Reader().answer({"ask": "look", "text": text, "name": "mine.yaml", **view})
 
 
 def test_a_mistake_is_at_its_place():

@@ -57,8 +57,8 @@ class Live:
         self.page.keyboard.insert_text(text)
 
     def holds(self, text: str) -> None:
-        """Wait until the editor has this text."""
-        expect(self.text).to_have_text(re.compile(re.escape(text.replace("\n", ""))))
+        """Wait until the editor has this text, whatever hints stand behind its lines."""
+        expect(self.text.locator(".cm-line")).to_contain_text(text.split("\n"))
 
 
 @pytest.fixture
@@ -141,6 +141,42 @@ def test_a_text_that_is_as_saved_again_is_not_unsaved(serve, live, path):
     page.page.keyboard.press("Control+z")
     expect(page.status).to_have_text("saved")
     expect(page.save).to_be_disabled()
+
+
+def test_a_mend_is_one_press_away(serve, live, path):
+    path.write_text(WRONG, encoding="utf-8")
+    page = live(serve(path))
+    page.page.locator(".cm-lintRange-error").hover()
+    page.page.get_by_role("button", name="Replace `global_avg_pol` by `global_avg_pool`").click()
+    page.holds(SPEC)
+    expect(page.mistakes).to_have_count(0)
+    page.save.click()
+    expect(page.status).to_have_text("saved")
+    assert path.read_text(encoding="utf-8") == SPEC
+
+
+def test_words_are_completed_and_explained(serve, live, path):
+    page = live(serve(path))
+    page.shows(params())
+    page.text.focus()
+    page.page.keyboard.press("Control+End")
+    page.page.keyboard.type("  - global_av")
+    page.page.keyboard.press("Control+ ")
+    expect(page.page.get_by_role("listbox").get_by_role("option").first).to_contain_text(
+        "global_avg_pool"
+    )
+    page.page.keyboard.press("Enter")
+    expect(page.text.locator(".cm-line").last).to_contain_text("- global_avg_pool")
+    page.page.locator(".cm-line", has_text="conv").locator("span", has_text="conv").first.hover()
+    expect(page.page.locator(".live-help")).to_contain_text("onvolution")
+
+
+def test_what_a_step_gives_stands_behind_it(serve, live, path):
+    page = live(serve(path))
+    hint = page.page.locator(".cm-line", has_text="name: stem").locator(".live-hint")
+    expect(hint).to_contain_text("14x14x8")
+    page.write(written(9))
+    expect(hint).to_contain_text("14x14x9")
 
 
 def test_a_mistake_in_the_list_leads_to_its_place(serve, live, path):

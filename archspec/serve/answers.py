@@ -12,19 +12,21 @@ import json
 import sys
 import traceback
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from archspec.assist.completion import Completion, completions
-from archspec.assist.diagnostics import mistakes
+from archspec.assist.diagnostics import Mistake, mistakes
 from archspec.assist.document import Document, Region
 from archspec.assist.fixes import Fix, fixes
+from archspec.assist.hints import Hint, hints
 from archspec.assist.hover import hover
-from archspec.cost.report import report
-from archspec.errors import Diagnostic, Problem, SpecError, UsageError
+from archspec.cost.report import Report, report
+from archspec.errors import Diagnostic, Problem, Span, SpecError, UsageError
 from archspec.render.page.data import page_data
-from archspec.spec.document import Spec, Validated, choose, validate
-from archspec.spec.source import LINE_BREAK, Source, parse, read_value
+from archspec.spec.document import Spec, Validated, choose
+from archspec.spec.source import Source, read_value
 
 MOST_MEMORY: Final = 2 * 2**30
 """Bytes of address space of the process; the largest network that is allowed needs a tenth."""
@@ -34,6 +36,12 @@ MOST_MISTAKES: Final = 100
 
 MOST_COMPLETIONS: Final = 500
 """Largest number of completions that are listed."""
+
+MOST_HINTS: Final = 2_000
+"""Largest number of hints behind lines."""
+
+MOST_DOCUMENTS: Final = 8
+"""Largest number of variants whose last text is remembered."""
 
 MOST_VARIABLES: Final = 50
 """Largest number of variables that become controls."""
@@ -48,23 +56,41 @@ class Answer(NamedTuple):
     page: Any = None
 
 
-def answer(question: Mapping[str, Any]) -> Answer:
-    """Return the answer to a question: its `ask` is `look`, `complete` or `hover`."""
-    text, name = question["text"], question["name"]
-    variant = question.get("variant")
-    document = Document(text, name, variant)
-    units = Units(text)
-    if question["ask"] == "look":
-        return _look(document, question.get("variables") or {}, units)
-    offset = units.offset(question["at"])
-    if question["ask"] == "complete":
-        listed = completions(document, offset)[:MOST_COMPLETIONS]
-        return Answer({"completions": [_completion(each, units) for each in listed]})
-    explained = hover(document, offset)
-    if explained is None:
-        return Answer({"hover": None})
-    start, stop = map(units.unit, explained.region)
-    return Answer({"hover": {"markdown": explained.markdown, "from": start, "to": stop}})
+class Reader:
+    """Answers questions, and remembers the last text of each variant that was asked about.
+
+    So a text is examined once for all that is asked about it, and one that is broken while somebody
+    types still has the names and figures of the last good one.
+    """
+
+    def __init__(self) -> None:
+        self._documents: OrderedDict[str | None, Document] = OrderedDict()
+
+    def answer(self, question: Mapping[str, Any]) -> Answer:
+        """Return the answer to a question: its `ask` is `look`, `complete` or `hover`."""
+        document = self._document(question["text"], question["name"], question.get("variant"))
+        units = Units(document.text)
+        if question["ask"] == "look":
+            return _look(document, question.get("variables") or {}, units)
+        offset = units.offset(question["at"])
+        if question["ask"] == "complete":
+            listed = completions(document, offset)[:MOST_COMPLETIONS]
+            return Answer({"completions": [_completion(each, units) for each in listed]})
+        explained = hover(document, offset)
+        if explained is None:
+            return Answer({"hover": None})
+        start, stop = map(units.unit, explained.region)
+        return Answer({"hover": {"markdown": explained.markdown, "from": start, "to": stop}})
+
+    def _document(self, text: str, name: str, variant: str | None) -> Document:
+        document = self._documents.get(variant) or Document(text, name, variant)
+        if document.text != text:
+            document = document.edited(text)
+        self._documents[variant] = document
+        self._documents.move_to_end(variant)
+        while len(self._documents) > MOST_DOCUMENTS:
+            self._documents.popitem(last=False)
+        return document
 
 
 class Units:
@@ -86,46 +112,45 @@ class Units:
 
 def _look(document: Document, variables: Mapping[str, str], units: Units) -> Answer:
     said: dict[str, Any] = {"problem": None}
-    page = None
-    found = list(mistakes(document))
-    known = {each.diagnostic for each in found}
-    own: tuple[Diagnostic, ...] = ()
+    costs: Report | None = None
+    examined = document.examined
+    found = [*mistakes(document)] or _marked(document, examined.member.diagnostics)
     try:
-        source = parse(document.text, document.name)
-        validated = validate(source)
-        said |= _choices(validated)
-        spec = choose(validated, source, document.variant, _values(variables))
-        said |= _controls(validated, source, spec)
-        page = _page(spec)
+        if examined.source is not None and examined.validated is not None:
+            said["variants"] = list(examined.validated.document.variants)
+            values = _values(variables)
+            spec = choose(examined.validated, examined.source, document.variant, values)
+            said |= _controls(examined.validated, examined.source, spec)
+            costs = report(spec) if values else examined.report
     except SpecError as error:
-        own = error.diagnostics
+        known = {_essence(mistake.diagnostic) for mistake in found}
+        fresh = (each for each in error.diagnostics if _essence(each) not in known)
+        found += _marked(document, fresh)
     except UsageError as error:
         said["problem"] = str(error)
-    marks = [_mark(each, region, units) for each, region in found]
-    marks += [_mark(each, _region(document.text, each), units) for each in own if each not in known]
-    mends = fixes(document, Region(0, len(document.text))) if found else ()
+    page = None
+    if costs is not None:
+        try:
+            page = page_data(costs)
+        except UsageError as error:
+            said["problem"] = str(error)
     said |= {
-        "mistakes": marks[:MOST_MISTAKES],
-        "more": max(0, len(marks) - MOST_MISTAKES),
-        "fixes": [_fix(each, units) for each in mends[:MOST_MISTAKES]],
+        "mistakes": [_mark(each, units) for each in found[:MOST_MISTAKES]],
+        "more": max(0, len(found) - MOST_MISTAKES),
+        "fixes": [_fix(each, units) for each in fixes(document, Region(0, len(document.text)))][
+            :MOST_MISTAKES
+        ],
+        "hints": [_hint(each, units) for each in hints(document)[:MOST_HINTS]],
     }
     return Answer(said, page)
 
 
-def _region(text: str, diagnostic: Diagnostic) -> Region:
-    """Return the part of a text that a diagnostic is about; its start for none."""
-    span = diagnostic.span
-    if span is None:
-        return Region(0, 0)
-    starts = [0, *(each.end() for each in LINE_BREAK.finditer(text))]
-    ends = [(span.line, span.column), (span.end_line, span.end_column)]
-    start, stop = (min(starts[line - 1] + column - 1, len(text)) for line, column in ends)
-    return Region(start, stop)
+def _marked(document: Document, diagnostics: Iterable[Diagnostic]) -> list[Mistake]:
+    return [Mistake(each, document.region(each.span)) for each in diagnostics]
 
 
-def _choices(validated: Validated) -> dict[str, Any]:
-    """Return the names of the variants."""
-    return {"variants": list(validated.document.variants)}
+def _essence(diagnostic: Diagnostic) -> tuple[str, str, Span | None]:
+    return diagnostic.code, diagnostic.message, diagnostic.span
 
 
 def _controls(validated: Validated, source: Source, spec: Spec) -> dict[str, Any]:
@@ -166,14 +191,9 @@ def _written(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _page(spec: Spec) -> Any:
-    """Return the data of a network's page."""
-    costs = report(spec)
-    return page_data(costs)
-
-
-def _mark(diagnostic: Diagnostic, region: Region, units: Units) -> dict[str, Any]:
-    start, stop = map(units.unit, region)
+def _mark(mistake: Mistake, units: Units) -> dict[str, Any]:
+    diagnostic = mistake.diagnostic
+    start, stop = map(units.unit, mistake.region)
     return {
         "code": diagnostic.code,
         "message": diagnostic.message,
@@ -184,6 +204,10 @@ def _mark(diagnostic: Diagnostic, region: Region, units: Units) -> dict[str, Any
         "from": start,
         "to": stop,
     }
+
+
+def _hint(hint: Hint, units: Units) -> dict[str, Any]:
+    return {"at": units.unit(hint.offset), "text": hint.text}
 
 
 def _fix(fix: Fix, units: Units) -> dict[str, Any]:
@@ -209,11 +233,12 @@ def _completion(completion: Completion, units: Units) -> dict[str, Any]:
 def main() -> None:
     """Answer the questions on standard input until it is closed."""
     _bound_memory()
+    reader = Reader()
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # whatever is printed stays out of the answers
     for question in questions:
         try:
-            said, page = answer(json.loads(question))
+            said, page = reader.answer(json.loads(question))
         except MemoryError:
             said, page = {"failed": TOO_MUCH}, None
         except Exception:  # noqa: BLE001  (the server goes on, and says that there is a bug)

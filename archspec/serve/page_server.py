@@ -174,8 +174,9 @@ class PageServer:
         kind, place = asked.get("ask"), asked.get("at")
         if kind not in ("complete", "hover") or not isinstance(place, int):
             raise _BadRequestError
+        variant = self._view(asked).variant
         question = {"ask": kind, "at": place, "text": _text(asked), "name": self.file.name}
-        return _json(await self._drafts.ask(question | {"variant": self._variant}))
+        return _json(await self._drafts.ask(question | {"variant": variant}))
 
     async def _save(self, request: Request) -> Response:
         """Write a text to the file, unless it is no longer what was edited."""

@@ -1,7 +1,7 @@
 // The parts of CodeMirror 6 that live.js uses, and no more.
-export { EditorState, Compartment, Annotation } from "@codemirror/state";
+export { Annotation, EditorState, StateEffect, StateField } from "@codemirror/state";
 export {
-  EditorView, keymap, lineNumbers, highlightSpecialChars, drawSelection, highlightActiveLine,
+  Decoration, EditorView, WidgetType, keymap, lineNumbers, highlightSpecialChars, drawSelection, highlightActiveLine,
   highlightActiveLineGutter, hoverTooltip,
 } from "@codemirror/view";
 export {
@@ -11,9 +11,9 @@ export {
   indentUnit, foldGutter, foldKeymap, bracketMatching, syntaxHighlighting, HighlightStyle,
 } from "@codemirror/language";
 export { yaml } from "@codemirror/lang-yaml";
-export { setDiagnostics, lintGutter, lintKeymap, forEachDiagnostic } from "@codemirror/lint";
+export { setDiagnostics, lintGutter, lintKeymap } from "@codemirror/lint";
 export {
-  autocompletion, completionKeymap, closeBrackets, closeBracketsKeymap, snippet, pickedCompletion,
+  autocompletion, completionKeymap, closeBrackets, closeBracketsKeymap, snippet,
 } from "@codemirror/autocomplete";
 export { search, searchKeymap, highlightSelectionMatches } from "@codemirror/search";
 export { MergeView } from "@codemirror/merge";

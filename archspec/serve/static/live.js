@@ -1,7 +1,7 @@
 // The live page: the network of the text in the editor, which is the file's text until somebody
 // types. The server tells each change of the file; an unsaved text is sent to it to be looked at.
 import {
-  Annotation, EditorState, EditorView, HighlightStyle, MergeView, autocompletion, bracketMatching,
+  Annotation, Decoration, EditorState, EditorView, HighlightStyle, MergeView, StateEffect, StateField, WidgetType, autocompletion, bracketMatching,
   closeBrackets, closeBracketsKeymap, completionKeymap, defaultKeymap, drawSelection, foldGutter,
   foldKeymap, highlightActiveLine, highlightActiveLineGutter, highlightSelectionMatches,
   highlightSpecialChars, history, historyKeymap, hoverTooltip, indentUnit, indentWithTab,
@@ -37,6 +37,32 @@ const colours = HighlightStyle.define([
   { tag: [tags.separator, tags.punctuation, tags.meta], color: "var(--live-quiet)" },
 ]);
 
+// Remarks behind the steps: output shape, parameters, MACs. They move with the text until the next.
+class Remark extends WidgetType {
+  constructor(words) { super(); this.words = words; }
+  eq(other) { return other.words === this.words; }
+  toDOM() { return element("span", this.words, "live-hint"); }
+}
+
+const setHints = StateEffect.define();
+
+const hintField = StateField.define({
+  create: () => Decoration.none,
+  update(shown, transaction) {
+    shown = shown.map(transaction.changes);
+    for (const effect of transaction.effects) if (effect.is(setHints)) shown = effect.value;
+    return shown;
+  },
+  provide: (field) => EditorView.decorations.from(field),
+});
+
+function showHints(hints) {
+  const end = editor.state.doc.length;
+  const remarks = hints.map(({ at: place, text: words }) =>
+    Decoration.widget({ widget: new Remark(words), side: 1 }).range(Math.min(place, end)));
+  editor.dispatch({ effects: setHints.of(Decoration.set(remarks, true)) });
+}
+
 function editorState(text, readOnly) {
   return EditorState.create({
     doc: text,
@@ -44,7 +70,7 @@ function editorState(text, readOnly) {
       EditorView.cspNonce.of(nonce),
       lineNumbers(), highlightActiveLineGutter(), highlightActiveLine(), highlightSpecialChars(),
       history(), foldGutter(), drawSelection(), bracketMatching(), closeBrackets(),
-      highlightSelectionMatches(), search({ top: true }), lintGutter(),
+      highlightSelectionMatches(), search({ top: true }), lintGutter(), hintField,
       yaml(), syntaxHighlighting(colours), indentUnit.of("  "),
       EditorState.readOnly.of(readOnly),
       EditorView.contentAttributes.of({ "aria-label": "Text of the spec" }),
@@ -132,7 +158,7 @@ async function completions(context) {
   let found;
   try {
     const doc = context.state.doc.toString();
-    const { data } = await post("help", { ask: "complete", at: context.pos, text: doc }, asked.signal);
+    const { data } = await post("help", { ask: "complete", at: context.pos, text: doc, variant: view.variant }, asked.signal);
     found = data.said.completions || [];
   } catch {
     return null;
@@ -147,8 +173,7 @@ async function completions(context) {
       detail: each.detail,
       info: each.about ? () => markdown(each.about) : undefined,
       apply: each.snippet ? snippet(each.text) : each.text,
-      boost: 50 - Math.min(index, 99),
-      section: undefined,
+      boost: 50 - Math.min(index, 99), // likeliest first, as the server has them
     })),
   };
 }
@@ -157,7 +182,7 @@ async function explanation(asking, place) {
   let found;
   try {
     const doc = asking.state.doc.toString();
-    found = (await post("help", { ask: "hover", at: place, text: doc })).data.said.hover;
+    found = (await post("help", { ask: "hover", at: place, text: doc, variant: view.variant })).data.said.hover;
   } catch {
     return null;
   }
@@ -337,7 +362,7 @@ at("variables").oninput = ({ target }) => {
   variableTimer = setTimeout(() => { connect(); look(0); }, TYPING);
 };
 
-function showMistakes({ mistakes = [], fixes = [], more = 0 }) {
+function showMistakes({ mistakes = [], fixes = [], hints = null, more = 0 }) {
   const end = editor.state.doc.length;
   const marks = mistakes.map((each) => ({
     from: Math.min(each.from, end),
@@ -354,6 +379,7 @@ function showMistakes({ mistakes = [], fixes = [], more = 0 }) {
     })),
   }));
   if (file && file.text !== null) editor.dispatch(setDiagnostics(editor.state, marks));
+  if (hints) showHints(hints);
   const list = element("ol", "");
   for (const each of mistakes) {
     const item = document.createElement("li");
