@@ -188,6 +188,7 @@ def test_hostile_specs_get_the_sentences_of_build():
 
     async def play(editor: Editor) -> None:
         editor.open(SPEC)
+        assert await editor.mistakes() == []
         for name, text in HOSTILE.items():
             editor.write(text)
             found = await editor.mistakes()

@@ -36,6 +36,9 @@ from archspec.spec.operations import FUNCTIONS
 MARK: Final = "\ue000"
 """A character without a meaning, which stands for the cursor."""
 
+LONGEST_BEGINNING: Final = 10_000
+"""Characters of a text that may be nothing but comments and a word, so that it is still empty."""
+
 MOST_ROUNDS: Final = 12
 """Rounds of a loop that are offered by name."""
 
@@ -84,8 +87,7 @@ def completions(document: Document, offset: int) -> tuple[Completion, ...]:
     """Return everything that may be written at an offset, likeliest first."""
     text = document.text
     offset = min(max(offset, 0), len(text))
-    bare = all(not line.strip() or line.lstrip().startswith("#") for line in text.splitlines())
-    if bare or re.fullmatch(r"\s*\w*\s*", text):
+    if re.fullmatch(r"(?:\s*#[^\r\n]*)*\s*\w*\s*", text[:LONGEST_BEGINNING]):
         return tuple(_beginnings(text, offset))
     if not document.is_spec:
         return ()

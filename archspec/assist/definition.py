@@ -58,7 +58,8 @@ def references(document: Document, offset: int) -> tuple[Region, ...]:
         if name not in node.text:
             continue
         for other in _uses(document, path, node, is_key=is_key):
-            if other.name.partition(SEPARATOR)[0].rstrip("0123456789") != name.rstrip("0123456789"):
+            parts = {part.rstrip("0123456789") for part in other.name.split(SEPARATOR)}
+            if name.rstrip("0123456789") not in parts:
                 continue
             if defined(document, other) == target:
                 found.add(other.region)

@@ -10,6 +10,8 @@ from archspec.assist.document import Document, Edit, Region
 from archspec.errors import Mend
 
 _NEEDS_QUOTES: Final = re.compile(r"[,:\[\]{}]| #")
+_TEXT: Final = re.compile(r"(?!(?:true|false|null)$)[A-Za-z_=][\w./=-]*")
+"""A replacement that is text, and no number, truth value or list."""
 
 
 class Fix(NamedTuple):
@@ -50,6 +52,8 @@ def fix_of(document: Document, mistake: Mistake) -> Fix | None:
         text = _scalar(mend.replacement, written)
         return Fix(_title(written, text), mistake, Edit(mistake.region, text))
     word = re.compile(rf"(?<![\w.]){re.escape(mend.word)}(?!\w)")
+    if not word.search(written):  # it may be an attribute, as in `in.chanels`
+        word = re.compile(rf"(?<=\.){re.escape(mend.word)}(?!\w)")
     places = [match.span() for match in word.finditer(written)]
     if bare.startswith("="):
         text = word.sub(lambda _: mend.replacement, written)
@@ -74,6 +78,6 @@ def _scalar(replacement: str, written: str) -> str:
     if replacement.startswith("=") and _NEEDS_QUOTES.search(replacement):
         quote = "'" if '"' in replacement else '"'
         return f"{quote}{replacement}{quote}"
-    if written[:1] == '"' and re.fullmatch(r"[\w./=-]*[A-Za-z_][\w./=-]*", replacement):
+    if written[:1] == '"' and _TEXT.fullmatch(replacement):
         return f'"{replacement}"'  # a text that had quotes may need them, as in JSON
     return replacement

@@ -19,7 +19,7 @@ from archspec.spec.source import MAX_BYTES, MAX_NESTING, MAX_VALUES
 DEEPEST: Final = MAX_NESTING + 6
 """Largest nesting that is followed: a spec may have less."""
 
-_LINE: Final = re.compile(r"([ ]*)([^\r\n]*)(?:\r\n|\r|\n|\Z)")
+_LINE: Final = re.compile(r"([ \t]*)([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 _KEY: Final = re.compile(
     r"""(?P<key>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|(?:[^\s"'\[\]{},#&*!|>%@`-]|-(?=\S))[^:#]*)"""
     r""":(?=[ ]|$)"""

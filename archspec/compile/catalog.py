@@ -67,7 +67,8 @@ def _meant(kind: str, names: set[str]) -> str:
             return f"arguments are named, as `{written['kind']}: {{name: value}}`"
         missing = "a space is" if ":" in kind else "a colon and a space are"
         right = f"{written['kind']}: {value}"
-        return Mend(f"{missing} missing: write `{right}`", right, kind)
+        help_ = f"{missing} missing: write `{right}`"
+        return help_ if "..." in value else Mend(help_, right, kind)
     plain = {unseparated(name): name for name in names}
     for word in (unseparated(kind), folded(kind)):
         if word in KIND_NOTES:

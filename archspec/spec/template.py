@@ -120,9 +120,10 @@ _OF_TEMPLATES = re.compile(r"\$?\{{0,2}\s*(.*?)\s*\}{0,2}", re.DOTALL)
 
 def expression_meant(value: object, known: Collection[str]) -> str | None:
     """Return a help line for an expression without its `=`: a variable, or a computation."""
+    single = value
     if isinstance(value, dict) and len(value) == 1:  # {n}, not quoted
-        value = next(iter(value))
-    if not isinstance(value, str) or not (match := _OF_TEMPLATES.fullmatch(value)):
+        single = next(iter(value))
+    if not isinstance(single, str) or not (match := _OF_TEMPLATES.fullmatch(single)):
         return None
     text = f"={match[1].removeprefix('=')}"
     try:
@@ -134,7 +135,10 @@ def expression_meant(value: object, known: Collection[str]) -> str | None:
     if any(name not in known for name in expression.names):
         return None
     computed = expression.names or expression.inputs or any(mark in text for mark in "+-*/%")
-    return did_you_mean(text) if computed else None
+    if not computed:
+        return None
+    right = did_you_mean(text)
+    return str(right) if single is not value else right  # that replaces the key alone
 
 
 def evaluate(
