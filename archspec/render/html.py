@@ -1,7 +1,9 @@
-"""Shared parts of the HTML pages: data for their scripts, and the colours of their ground."""
+"""Shared parts of the HTML pages: data for scripts, what may run, the colours of the ground."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +17,17 @@ def script_data(value: Any) -> str:
     The text `</script>` or `<!--` in a string would end the script.
     """
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def source(text: str) -> str:
+    """Return what a Content-Security-Policy calls an inline script or style sheet."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+def policy(*allowed: str) -> str:
+    """Return a Content-Security-Policy that allows these directives and nothing else."""
+    return "; ".join(["default-src 'none'", *allowed, "base-uri 'none'", "form-action 'none'"])
 
 
 def ground() -> str:

@@ -159,6 +159,9 @@ const archspec = (() => {
   /* Return how a number comes about; empty where there is nothing to say. */
   function formula(row, name) {
     const why = row.why;
+    if (name === "trainable" && BigInt(row.non_trainable)) {
+      return `${thousands(row.params)} - ${thousands(row.non_trainable)} that training leaves alone`;
+    }
     if (name !== "memory") return why[name] === cellText(row, name) ? "" : why[name] ?? "";
     const batch = setting.batch > 1n ? ` * batch ${thousands(setting.batch)}` : "";
     const bytes = `${setting.bytes[1]} bytes`;
@@ -618,10 +621,27 @@ const archspec = (() => {
     if (document.activeElement !== $("batch")) $("batch").value = choices.batch || own.training_batch;
   }
 
+  /* Return how each part of memory comes about. */
+  function partFormulas() {
+    const {params, trainable, optimizer_values: kept, ...values} = data.memory;
+    const [weightBytes, valueBytes] = setting.bytes;
+    const masks = BigInt(values.saved_mask_bytes);
+    const saved = `${thousands(values.saved_values)} values * ${valueBytes} bytes`;
+    return {
+      weights: `${thousands(params)} * ${weightBytes} bytes`,
+      gradients: `${thousands(trainable)} * ${weightBytes} bytes`,
+      optimizer: `${thousands(kept[setting.optimizer])} values * ${weightBytes} bytes`,
+      saved: `batch ${thousands(setting.training_batch)} * ` +
+        (masks ? `(${saved} + ${thousands(masks)} bytes of masks)` : saved),
+      forward_peak: `batch ${thousands(setting.batch)} * ${thousands(values.forward_values)} ` +
+        `values * ${valueBytes} bytes`,
+    };
+  }
+
   function stack(title, total, names, parts, most) {
     const strip = make("div", {class: "strip", "aria-hidden": "true"});
     strip.style.width = `${100 * share(total, most)}%`;
-    const list = make("ul");
+    const list = make("ul"), formulas = partFormulas();
     names.forEach(name => {
       const colour = `var(--part${Object.keys(PARTS).indexOf(name) + 1})`;
       const segment = make("span"), label = name === "optimizer" ?
@@ -630,7 +650,7 @@ const archspec = (() => {
       segment.style.setProperty("--part", colour);
       strip.append(segment);
       const item = make("li", {"data-part": name, "data-bytes": parts[name]},
-        `${label} ${byteSize(parts[name])}`);
+        `${label} ${byteSize(parts[name])}`, make("small", {}, formulas[name]));
       item.style.setProperty("--part", colour);
       list.append(item);
     });
