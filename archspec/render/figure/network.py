@@ -30,12 +30,15 @@ FRAMES: Final = 4
 """Number of tones of frames; those of deeper ones begin again."""
 
 
-def drawing(figure: Figure) -> Drawing:
-    """Return the figure of a network, its blocks opened as deep as the figure says."""
+def drawing(figure: Figure, *, tallest: float = TALLEST) -> Drawing:
+    """Return the figure of a network, its blocks opened as deep as the figure says.
+
+    A chain of boxes that is taller than `tallest` is broken into columns.
+    """
     report = figure.report
     root = outline(report, figure.depth, ops=figure.ops, repeats=figure.repeats)
     shapes = Boxes(figure, root)
-    placed = layout(report.graph, root, shapes.size, tallest=TALLEST)
+    placed = layout(report.graph, root, shapes.size, tallest=tallest)
     title, subtitle = report.name, faces.subtitle(figure)
     meanings = list(shapes.faces.legend())
     if any(line.shortcut for line in placed.lines):

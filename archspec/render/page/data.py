@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import inf
 from typing import Any, Final
 
 from archspec.compile.expand import expand
@@ -20,9 +21,9 @@ from archspec.cost.setting import ITEM_BYTES, Setting
 from archspec.errors import SpecError, UsageError
 from archspec.figure import Figure
 from archspec.render import report as table
+from archspec.render.figure.network import drawing
 from archspec.render.figure.outline import Box, opened, outline
 from archspec.render.figure.svg import svg
-from archspec.render.figure.writing import drawing
 from archspec.render.formulas import derivation
 from archspec.render.table import Column
 from archspec.spec.document import Spec
@@ -103,7 +104,11 @@ def page_data(
         "memory": _memory(report.memory_model, report.setting),
         "variants": list(_variants(report)) if variants else [],
     }
-    return {name: _exact(value) for name, value in data.items()}
+    if max(report.totals) > EXACT:  # no number of a row is larger
+        data["rows"] = _exact(rows)
+    for name in ("totals", "memory", "variants"):
+        data[name] = _exact(data[name])
+    return data
 
 
 def _counts(root: Box) -> list[int]:
@@ -192,13 +197,14 @@ def _figures(report: Report, levels: int, *, ops: bool) -> Iterator[dict[str, An
     """Yield a figure for each level, as long as they are not too large."""
     length = drawn = 0
     for level in range(1, levels + 1):
-        boxes = list(outline(report, level - 1, ops=ops).walk())[1:]
+        boxes = list(outline(report, level, ops=ops).walk())[1:]
         if len(boxes) == drawn:
             continue
         drawn = len(boxes)
         if drawn > MOST_BOXES:
             return
-        picture = svg(drawing(Figure((report,), depth=level - 1, ops=ops)), inline=True)
+        figure = Figure((report,), depth=level, ops=ops)
+        picture = svg(drawing(figure, tallest=inf), inline=True)  # its pane scrolls
         length += len(picture)
         if length > LARGEST_FIGURES:
             return
