@@ -47,13 +47,17 @@ SMALLER = {"dpn92": {"units": [3, 1, 1, 1]}}
 """Variables of networks that would be too large to look at."""
 
 
+def drawn(name: str, **options: Any) -> Figure:
+    return archspec.draw(archspec.load(name, **SMALLER.get(name, {})), **options)
+
+
 def picture(name: str) -> Drawing:
-    spec = archspec.load(name, **SMALLER.get(name, {}))
-    return network.drawing(archspec.draw(spec, **PICTURES[name]))
+    return network.drawing(drawn(name, **PICTURES[name]))
 
 
 def check(figure: Figure) -> None:
     check_layout(figure)
+    check_layout(figure, tallest=150)  # so that there are columns wherever there can be
     check_text(network.drawing(figure))
 
 
@@ -79,13 +83,13 @@ def test_any_wiring_is_drawn_whole_and_clearly(seed, most):
     ids=str,
 )
 def test_the_papers_networks_are_drawn_whole_and_clearly(name, options):
-    check(archspec.draw(name, **options))
+    check(drawn(name, **options))
 
 
 @pytest.mark.parametrize("name", [name for name in PICTURES if name != "dpn92"])
 def test_lines_of_the_papers_networks_do_not_cross(name):
-    _, drawn = laid_out(archspec.draw(name, **PICTURES[name]))
-    assert crossings(drawn) == 0
+    _, layout = laid_out(drawn(name, **PICTURES[name]))
+    assert crossings(layout) == 0
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -104,15 +108,15 @@ def group(drawing: Drawing, path: str) -> Group:
 
 
 def test_repeats_are_one_block_that_says_how_many_it_stands_for():
-    drawn = network.drawing(archspec.draw("cifar_resnet1202"))
-    assert "unit2 \u00d7 199: residual" in texts(drawn)
-    assert drawn.height < 2_000
+    drawing = network.drawing(archspec.draw("cifar_resnet1202"))
+    assert "unit2 \u00d7 199: residual" in texts(drawing)
+    assert drawing.height < 2_000
 
 
 def test_repeats_that_grow_are_one_block_that_shows_the_first_and_the_last():
-    drawn = network.drawing(archspec.draw("densenet121", show="params"))
-    assert "unit1 \u00d7 12" in texts(drawn)
-    first = group(drawn, "dense2/unit1/conv1x1")
+    drawing = network.drawing(archspec.draw("densenet121", show="params"))
+    assert "unit1 \u00d7 12" in texts(drawing)
+    first = group(drawing, "dense2/unit1/conv1x1")
     report = archspec.report("densenet121")
     params = {row.path: row.params for row in report.rows()}
     low, high = params["dense2/unit1/conv1x1"], params["dense2/unit12/conv1x1"]
@@ -120,12 +124,32 @@ def test_repeats_that_grow_are_one_block_that_shows_the_first_and_the_last():
     assert f"{low:,}..{high:,} params" in [text.text for text in first.marks[1:]]
 
 
+def branches(count: int, *after: dict[str, Any]) -> Figure:
+    """A network of equal branches."""
+    ways = {f"way{number}": [{"conv": 4}, {"conv": 8}] for number in range(count)}
+    layers = [{"name": "b", "branches": ways, "merge": "add"}, *after]
+    return archspec.draw(spec_of(json.dumps({"name": "n", "input": [8, 8, 3], "layers": layers})))
+
+
+def test_many_equal_branches_are_one_that_says_how_many_it_stands_for():
+    figure = branches(32)
+    assert "way0 \u00d7 32 in parallel" in texts(network.drawing(figure))
+    check(figure)
+    assert "way1" in texts(network.drawing(branches(2)))  # two are soon drawing
+
+
+def test_equal_branches_that_others_tell_apart_are_all_drawn():
+    figure = branches(4, {"concat": ["b", "b/way1"]})
+    assert {"way0", "way1", "way2", "way3"} <= {*texts(network.drawing(figure))}
+    check(figure)
+
+
 def test_every_repeat_of_a_deep_network_is_drawn_on_a_page():
     figure = archspec.draw("cifar_resnet110", repeats=True)
-    _, drawn = laid_out(figure)
+    _, drawing = laid_out(figure)
     check(figure)
-    assert sum(each.box.name.startswith("unit") for each in drawn.boxes) == 54
-    assert 0.5 < drawn.width / drawn.height < 2
+    assert sum(each.box.name.startswith("unit") for each in drawing.boxes) == 54
+    assert 0.5 < drawing.width / drawing.height < 2
 
 
 def test_more_boxes_than_anyone_can_look_at_are_refused():
@@ -142,8 +166,8 @@ def test_depth_folds_what_the_table_groups():
 
 
 def test_the_frame_of_a_block_says_its_name_and_kind():
-    drawn = network.drawing(archspec.draw("inception_naive"))
-    assert "module: inception" in texts(drawn)
+    drawing = network.drawing(archspec.draw("inception_naive"))
+    assert "module: inception" in texts(drawing)
     assert "fire2" in texts(network.drawing(archspec.draw("squeezenet_v1_0")))  # kind in the name
 
 
@@ -155,8 +179,8 @@ def test_rows_of_a_fractal_are_dissolved_so_that_its_columns_are_seen():
 
 
 def test_a_box_without_any_of_a_figure_has_neither_text_nor_bar_for_it():
-    drawn = network.drawing(archspec.draw("lenet5", show="params", bar="params"))
-    pool = group(drawn, "s2")
+    drawing = network.drawing(archspec.draw("lenet5", show="params", bar="params"))
+    pool = group(drawing, "s2")
     assert [type(mark).__name__ for mark in pool.marks] == ["Rect", "Text", "Text"]
 
 

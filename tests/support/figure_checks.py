@@ -19,10 +19,10 @@ Segment: TypeAlias = tuple[float, float, float, float]
 NEAR = 0.02
 
 
-def laid_out(figure: Figure) -> tuple[Box, Layout]:
+def laid_out(figure: Figure, tallest: float = TALLEST) -> tuple[Box, Layout]:
     """Return a figure's outline and its layout."""
     root = outline(figure.report, figure.depth, ops=figure.ops, repeats=figure.repeats)
-    return root, layout(figure.report.graph, root, Boxes(figure, root).size, tallest=TALLEST)
+    return root, layout(figure.report.graph, root, Boxes(figure, root).size, tallest=tallest)
 
 
 def segments(line: Line) -> list[Segment]:
@@ -32,12 +32,12 @@ def segments(line: Line) -> list[Segment]:
     ]
 
 
-def check_layout(figure: Figure) -> Layout:
+def check_layout(figure: Figure, tallest: float = TALLEST) -> Layout:
     """Check the places of a figure's boxes and lines."""
-    root, drawn = laid_out(figure)
+    root, drawn = laid_out(figure, tallest)
     places = check_boxes(root, drawn)
     check_ends(figure, root, drawn, places)
-    check_ways(drawn)
+    check_ways(root, drawn)
     check_overlaps(drawn)
     return drawn
 
@@ -113,27 +113,39 @@ def check_ends(figure: Figure, root: Box, drawn: Layout, places: dict[int, Place
             assert bottom < drawn.height
 
 
-def check_ways(drawn: Layout) -> None:
+def check_ways(root: Box, drawn: Layout) -> None:
     """No line passes a box but the frames that its ends are in."""
+    around: dict[int, set[int]] = defaultdict(set)
+    for box in root.walk():
+        for inner in box.walk():
+            if box.boxes:
+                around[id(inner)].add(id(box))
     for line in drawn.lines:
-        ends = [line.source] + ([line.target] if line.target else [])
-        for left, top, right, bottom in segments(line):
-            for place in drawn.boxes:
-                apart = (
-                    right < place.x + NEAR
-                    or left > place.right - NEAR
-                    or bottom < place.y + NEAR
-                    or top > place.bottom - NEAR
-                )
-                around = any(_contains(place.box, end) for end in ends)
-                assert apart or (around and place.box.boxes), (
+        frames = around[id(line.source)] | (around[id(line.target)] if line.target else set())
+        left, right = min(x for x, _ in line.points), max(x for x, _ in line.points)
+        top, bottom = min(y for _, y in line.points), max(y for _, y in line.points)
+        extent = (left, top, right, bottom)
+        near = [
+            place
+            for place in drawn.boxes
+            if id(place.box) not in frames and not _apart(extent, place)
+        ]
+        for segment in segments(line):
+            for place in near:
+                assert _apart(segment, place), (
                     f"{line.source.path} to {line.target and line.target.path} "
                     f"passes {place.box.path}"
                 )
 
 
-def _contains(box: Box, end: Box) -> bool:
-    return any(each is end for each in box.walk())
+def _apart(segment: Segment, place: Placed) -> bool:
+    left, top, right, bottom = segment
+    return (
+        right < place.x + NEAR
+        or left > place.right - NEAR
+        or bottom < place.y + NEAR
+        or top > place.bottom - NEAR
+    )
 
 
 def check_overlaps(drawn: Layout) -> None:

@@ -237,4 +237,5 @@ def _family(box: Box, nodes: tuple[Node, ...]) -> str:
 
 
 def _times(text: str, box: Box) -> str:
-    return f"{text} \u00d7 {box.times}" if box.times > 1 else text
+    beside = " in parallel" if box.parallel else ""
+    return f"{text} \u00d7 {box.times}{beside}" if box.times > 1 else text

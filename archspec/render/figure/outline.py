@@ -16,15 +16,15 @@ from archspec.ops.merge import Merge
 MOST_BOXES: Final = 5_000
 """Largest number of boxes in a figure."""
 
-LEAST_GROWING: Final = 3
-"""Least number of blocks, each wider than the one before, that are folded into one."""
+LEAST_ALIKE: Final = 3
+"""Least number of blocks that are folded into one if they are alike rather than equal."""
 
 
 @dataclass(eq=False)
 class Box:
     """A layer, or a block with what is in it.
 
-    Repeats that follow each other are one box, which stands for all of them.
+    Repeats are one box, which stands for all of them.
     """
 
     item: Node | Scope | None
@@ -37,7 +37,9 @@ class Box:
     boxes: list[Box] = field(default_factory=list)
     """The boxes inside, in the order of the graph; none of a layer and of a folded block."""
     times: int = 1
-    """Number of repeats that follow each other."""
+    """Number of repeats that follow each other, or stand beside each other."""
+    parallel: bool = False
+    """Whether the repeats stand beside each other."""
     last: Row | None = None
     """Costs of its counterpart in the last repeat of a block around it, if that is larger."""
 
@@ -87,7 +89,7 @@ def outline(
     root = opened(report, None if depth is None else depth - 1, ops=ops)
     _dissolve(report.graph, root)
     if not repeats:
-        fold_repeats(report, root, growing=True)
+        fold_repeats(report, root, alike=True)
     check_count(root, call("draw", ..., depth=1))
     return root
 
@@ -174,7 +176,7 @@ def fold_repeats(
     box: Box,
     beside: Callable[[Box], Hashable] = lambda _: None,
     *,
-    growing: bool = False,
+    alike: bool = False,
 ) -> None:
     """Let the first of several equal blocks that follow each other stand for all of them.
 
@@ -182,38 +184,49 @@ def fold_repeats(
         report: The network.
         box: The box in which blocks are folded, at any depth.
         beside: Further property in which the blocks must be equal.
-        growing: Whether three or more blocks are folded also if they differ in their numbers of
-            channels alone, as the layers of a dense block do.
+        alike: Whether three or more blocks are folded also if they differ in their numbers of
+            channels alone, as the layers of a dense block do; or if they stand beside each other,
+            as the paths of ResNeXt.
     """
     kept: list[Box] = []
-    for run in _runs(report.graph, box.boxes, beside, growing=growing):
-        kept.append(run[0])
-        kept[-1].times = len(run)
+    for run in _runs(report.graph, box.boxes, beside, alike=alike):
+        first = run[0]
+        first.times = len(run)
+        first.parallel = len(run) > 1 and _is_beside(report.graph, run)
+        kept.append(first)
     box.boxes = kept
     for inner in kept:
         if inner.times > 1 and isinstance(inner.item, Scope):
             together = report.row(inner.item._replace(stop=inner.end))
             inner.row = together._replace(label=inner.row.label)
-        fold_repeats(report, inner, beside, growing=growing)
-        if inner.times > 1 and growing:
+        fold_repeats(report, inner, beside, alike=alike)
+        if inner.times > 1 and alike and not inner.parallel:
             _add_last(report, inner)
 
 
 def _runs(
-    graph: Graph, boxes: list[Box], beside: Callable[[Box], Hashable], *, growing: bool
+    graph: Graph, boxes: list[Box], beside: Callable[[Box], Hashable], *, alike: bool
 ) -> Iterator[list[Box]]:
     """Yield boxes in runs of those that are folded together."""
     keys: list[tuple[Hashable, Hashable]] = []
+    branches = [box for box in boxes if box.row.kind == "branch"]
+    read = _read_outside(graph, branches) if alike and len(branches) >= LEAST_ALIKE else {}
     for box in boxes:
         folds = isinstance(box.item, Scope) and not box.item.row
         structure = _structure(graph, box) if folds else None
         equal: Hashable = id(box) if structure is None else (structure, beside(box))
-        alike = (_growing_structure(graph, box), beside(box)) if structure and growing else equal
-        keys.append((alike, equal))
+        loose = equal
+        if alike and folds:
+            branch = box.row.kind == "branch"
+            if branch:
+                loose = (_branch_structure(graph, box), read.get(id(box)), beside(box))
+            elif structure is not None:
+                loose = (_growing_structure(graph, box), beside(box))
+        keys.append((loose, equal))
     numbered = list(zip(keys, boxes, strict=True))
     for _, same in groupby(numbered, key=lambda each: each[0][0]):
         run = list(same)
-        if len(run) >= LEAST_GROWING:
+        if len(run) >= LEAST_ALIKE:
             yield [box for _, box in run]
         else:
             for _, group in groupby(run, key=lambda each: each[0][1]):
@@ -236,6 +249,34 @@ def _add_last(report: Report, box: Box) -> None:
 
 def _amounts(row: Row) -> tuple[object, ...]:
     return row.shape, row.params, row.macs, row.other_ops, row.activations
+
+
+def _branch_structure(graph: Graph, box: Box) -> Hashable:
+    """Return what a branch computes of which outputs."""
+    inside = graph.nodes[box.start : box.stop]
+    inputs = (
+        tuple((i >= box.start, i - box.start if i >= box.start else i) for i in node.inputs)
+        for node in inside
+    )
+    return tuple((node.layer, each) for node, each in zip(inside, inputs, strict=True))
+
+
+def _read_outside(graph: Graph, boxes: list[Box]) -> dict[int, Hashable]:
+    """Return, by its id, which outputs of each box are read by which nodes after all of them."""
+    owner = {node: box for box in boxes for node in range(box.start, box.stop)}
+    read: dict[int, list[tuple[int, int]]] = {id(box): [] for box in boxes}
+    for node in graph.nodes[boxes[0].stop :]:
+        for index in node.inputs:
+            box = owner.get(index)
+            if box is not None and node.index >= box.stop:
+                read[id(box)].append((index - box.start, node.index))
+    return {key: tuple(each) for key, each in read.items()}
+
+
+def _is_beside(graph: Graph, run: list[Box]) -> bool:
+    """Whether blocks read the same outputs, rather than each that of the one before."""
+    last = run[0].stop - 1
+    return all(last not in node.inputs for node in graph.nodes[run[1].start : run[1].stop])
 
 
 def _growing_structure(graph: Graph, box: Box) -> Hashable:
