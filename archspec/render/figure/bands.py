@@ -260,7 +260,7 @@ class _Grid:
                 else:
                     waiting.append((span, source, target, shortcut))
         if len(waiting) > MOST_LANES:
-            hint = call("draw", ..., style="maps", depth=0)
+            hint = call("draw", ..., style="maps", depth=1)
             raise UsageError(
                 f"{len(waiting):,} lines pass by maps, too many for a figure; {hint} folds blocks"
             )
@@ -401,11 +401,13 @@ class _Wrapping:
             if column.turns or any(each.turns for each in following):
                 left, right = max(left, text / 2), max(right, text / 2)
             before = _zone(column.lanes[1], ARROW)
-            if number == first:
+            if number == 0:
+                # No line leads to the input: what follows it is named right below.
+                column.gap = x = max(margin + left, text / 2, operation / 2)
+            elif number == first:
                 behind = _zone(column.lanes[0], TURN)
                 inner = max(LEAD - before, operation + TEXT_GAP)
-                room = behind + inner + before if first else 0.0
-                x = max(margin + room + left, texts + TEXT_GAP + text / 2)
+                x = max(margin + behind + inner + before + left, text / 2)
                 column.gap = x - left - before - inner / 2
             elif column.turns:
                 behind = _zone(column.lanes[0], TURN)

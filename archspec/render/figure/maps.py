@@ -20,7 +20,6 @@ from archspec.render.figure.metrics import fitting, text_width
 from archspec.render.figure.outline import Box
 from archspec.render.figure.solids import (
     NUMBER,
-    Solid,
     has_planes,
     moved,
     scale_of,
@@ -89,7 +88,6 @@ class _Shapes:
     def __init__(self, figure: Figure, maps: Sequence[Station]) -> None:
         self.report: Report = figure.report
         self.maps = maps
-        self.bars = bool(figure.bar)
         self.faces = Faces(figure, (each.box for each in maps))
         drawn = [each for each in maps if not each.circle]
         self.planes = has_planes(each.shape for each in drawn)
@@ -112,14 +110,14 @@ class _Shapes:
         shape, each = self.solids[number], self.maps[number]
         above, below = self.above(number), [text for _, text in self.below(number)]
         texts = [text_width(text, SMALL, bold=bold) for text, bold in above]
-        bar = LONGEST_NAME / 2 if self.bars and not each.circle else 0.0
+        bar = LONGEST_NAME / 2 if self.faces.has_bar(each.box) and not each.circle else 0.0
         height = len(above) * LINE + (BAR + 4 if bar else 0.0)
         text = max([*texts, bar], default=0.0)
         operation = max([text_width(text, SMALL) for text in below], default=0.0)
         down = len(below) * LINE + (4 if below else 0.0)
         if shape is None:
-            half = MERGE / 2
-            return Extents(half, half, half, half, height, down, text, operation)
+            half, tall = faces.merge_width(each.box) / 2, MERGE / 2
+            return Extents(half, half, tall, tall, height, down, text, operation)
         middle, tall = shape.width / 2, self.height(number) / 2
         left, right = shape.left + middle, shape.right + middle
         low = max(tall + NUMBER + 4, 20.0) if shape.has_numbers else tall
@@ -217,23 +215,19 @@ class _Marks:
         tone = shapes.faces.tone(box)
         for x, y in self._corners(number):
             yield from shape.marks(x, y, tone)
-        y = place.axis - self._row_height(number)
+        y = place.top
         for text, bold in shapes.above(number):
             yield Text(place.x, y + SMALL, text, SMALL, bold=bold)
             y += LINE
         width = LONGEST_NAME / 2
         yield from shapes.faces.bar(box, place.x - width / 2, y + 2, width)
 
-    def _row_height(self, number: int) -> float:
-        """Return the height from the axis of a map's row up to the text of the map."""
-        place = self._places[number]
-        return place.axis - place.top
-
     def _corners(self, number: int) -> list[Point]:
         """Return the upper left corner of each tower of a map."""
         shape, place = self._shapes.solids[number], self._places[number]
         if shape is None:
-            return [(place.x - MERGE / 2, place.axis - MERGE / 2)]
+            width = faces.merge_width(self._box(number))
+            return [(place.x - width / 2, place.axis - MERGE / 2)]
         top = place.axis - self._shapes.height(number) / 2
         step = shape.height + TOWER_GAP
         towers = range(self._shapes.maps[number].towers)
@@ -261,22 +255,21 @@ class _Marks:
         target = self._shapes.maps[route.target]
         connected = not target.is_block and target.main.op.family == "fully_connected"
         if corners:
-            yield from taper(moved(corners, *start), self._end(following, *end))
+            yield from taper(moved(corners, *start), self._end(route.target, end))
         elif connected and shape and following:
             for a, b in zip(shape.far_edge, following.near_edge, strict=True):
                 points = (*moved([a], *start), *moved([b], *end))
                 yield Path(points, "line", width=0.6)
         else:
-            points = (self._start(shape, *start), self._end(following, *end))
+            points = (self._start(route.source, start), self._end(route.target, end))
             yield Path(points, "line", arrow=True)
 
     def _arrow(self, route: Route, corners: Sequence[Point]) -> Iterator[Mark]:
         """Yield a line with turns; a window tapers to its beginning."""
         place, end = self._places[route.source], self._places[route.target]
-        shape, following = self._shapes.solids[route.source], self._shapes.solids[route.target]
         towers = self._corners(route.source)
-        start = self._start(shape, *towers[0])[0], place.axis
-        last = self._end(following, *self._corners(route.target)[0])[0], end.axis
+        start = self._start(route.source, towers[0])[0], place.axis
+        last = self._end(route.target, self._corners(route.target)[0])[0], end.axis
         turns = moved(route.points, self._left, self._top)
         if corners and not route.branches:
             start = turns[0][0] - CORNER, place.axis
@@ -286,15 +279,20 @@ class _Marks:
         points = (*turns, last) if route.branches else (start, *turns, last)
         yield Path(points, tone, CORNER, arrow=True)
 
-    @staticmethod
-    def _start(shape: Solid | None, x: float, y: float) -> Point:
-        at = shape.exit if shape else (MERGE, MERGE / 2)
-        return x + at[0], y + at[1]
+    def _start(self, number: int, corner: Point) -> Point:
+        """Return where lines from a tower start, whose upper left corner is given."""
+        shape = self._shapes.solids[number]
+        at = shape.exit if shape else (faces.merge_width(self._box(number)), MERGE / 2)
+        return corner[0] + at[0], corner[1] + at[1]
 
-    @staticmethod
-    def _end(shape: Solid | None, x: float, y: float) -> Point:
+    def _end(self, number: int, corner: Point) -> Point:
+        """Return where lines to a tower end, whose upper left corner is given."""
+        shape = self._shapes.solids[number]
         at = shape.entry if shape else (0.0, MERGE / 2)
-        return x + at[0], y + at[1]
+        return corner[0] + at[0], corner[1] + at[1]
+
+    def _box(self, number: int) -> Box:
+        return self._shapes.maps[number].box
 
     def _window(self, route: Route) -> tuple[Point, ...]:
         """Return the corners, on a map, of the window of the convolution or pool that reads it.

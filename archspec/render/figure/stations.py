@@ -83,7 +83,7 @@ def stations(
 
     Args:
         report: The network.
-        depth: Levels of blocks that are opened; if None, groups alone are.
+        depth: Levels of the path that have maps; if None, groups are opened and blocks are not.
         ops: Whether layers such as `conv` are opened into their primitive ops.
         repeats: Whether every repeat of a block is drawn.
 
@@ -91,12 +91,12 @@ def stations(
         UsageError: There are more than `MOST_MAPS`.
 
     """
-    root = opened(report, depth, ops=ops)
+    root = opened(report, None if depth is None else depth - 1, ops=ops)
     if depth is None:
         _close_blocks(root)
     if not repeats:
         fold_repeats(report, root)
-    check_count(root, hint := call("draw", ..., style="maps", depth=0))
+    check_count(root, hint := call("draw", ..., style="maps", depth=1))
     leaves = [box for box in root.walk() if not box.boxes]
     maps = _Choosing(report, root, leaves).maps()
     if len(maps) > MOST_MAPS:
