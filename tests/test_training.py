@@ -267,6 +267,7 @@ def test_a_run_folder_says_what_was_trained_how_on_what_and_what_came_of_it(load
         "mistakes.csv",
         "mistakes.png",
         "mistakes.svg",
+        "network.html",
         "origin.json",
         "per_class.csv",
         "run.json",

@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.errors import ArchspecError
+from archspec.errors import ArchspecError, UsageError
 from archspec.render.figure import history, writing
 from archspec.render.figure.svg import style, svg
 from archspec.render.summary import facts
@@ -25,6 +26,7 @@ from archspec.runs.files import (
     HISTORY,
     INDEX,
     MISTAKES_PICTURES,
+    NETWORK_PAGE,
     SPEC,
     SUMMARY,
     UNITS_PICTURES,
@@ -65,6 +67,17 @@ class RunPage:
     epochs: int
     """Number of the last epoch."""
 
+    def write_network(self, home: Path) -> None:
+        """Write `network.html`, the costs of every layer, into a run's folder.
+
+        A network with more layers than a page can show has none.
+        """
+        from archspec.render.page.data import page_data  # noqa: PLC0415
+        from archspec.render.page.document import document  # noqa: PLC0415
+
+        with suppress(UsageError):
+            folder.write_text(home / NETWORK_PAGE, document(page_data(self.report)))
+
     def write(
         self,
         home: Path,
@@ -103,7 +116,7 @@ class RunPage:
         sheet = (_HERE / "run_page.css").read_text(encoding="utf-8") + style()
         sections = [
             _section("curves", "Curves", self._curves(rows, best_epoch), wide=True),
-            _section("network", "Network", self._network(), wide=True),
+            _section("network", "Network", self._network(home), wide=True),
             *self._results(home, scores),
             _section("recipe", "Recipe", f"<pre>{escape(to_yaml(dict(self.recipe)))}</pre>"),
             _section("files", "Files", _files(home, run)),
@@ -144,7 +157,7 @@ class RunPage:
         )
         return svg(drawn, inline=True)
 
-    def _network(self) -> str:
+    def _network(self, home: Path) -> str:
         lines = "".join(
             f"<tr><th>{escape(fact.name)}</th><td>{escape(fact.figure)}</td></tr>"
             for fact in facts(self.report)
@@ -152,7 +165,10 @@ class RunPage:
         )
         figure = _figure(self.report)
         scrolled = f'<div class="scroll" tabindex="0">{figure}</div>' if figure else ""
-        return f"<div><table>{lines}</table>\n{scrolled}</div>"
+        link = ""
+        if (home / NETWORK_PAGE).exists():
+            link = f'<p><a href="{NETWORK_PAGE}">Every layer, with its costs</a></p>'
+        return f"<div><div><table>{lines}</table>{link}</div>\n{scrolled}</div>"
 
     def _results(self, home: Path, scores: Scores | None) -> Iterator[str]:
         if scores is not None:

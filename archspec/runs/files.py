@@ -57,6 +57,9 @@ INDEX: Final = "index.html"
 """The page of a folder: a run's, with the network, the recipe, curves and results, written while it
 goes on; a gallery's, with all its pictures."""
 
+NETWORK_PAGE: Final = "network.html"
+"""A page with the costs of every layer, as `archspec build SPEC -o network.html` writes it."""
+
 SUMMARY: Final = "summary.md"
 """A page for people: the network, the data and the result."""
 

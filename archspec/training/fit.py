@@ -243,7 +243,7 @@ def _train(
         elif recorder.units is not None:
             recorder.state.units.append(recorder.units.measure())
         if hosts.leads:
-            page.write()
+            page.begin()
         facts = session.facts(home, done, watchers)
         for watcher in watchers:
             for line in session.describe():

@@ -36,6 +36,11 @@ class PageWriter(Watcher):
         self._state = state
         self._is_due = 0.0
 
+    def begin(self) -> None:
+        """Write the network's page, and the run's before its first epoch."""
+        self._page.write_network(self._home)
+        self.write()
+
     def write(self, run: Run | None = None, scores: Scores | None = None) -> None:
         """Write the page now; `run` and the scores of its test images are known at the end."""
         began = time.monotonic()
