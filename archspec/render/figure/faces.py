@@ -121,7 +121,7 @@ class Faces:
     def _share(self, name: str, box: Box) -> float:
         return self._amount(name, box) / (self._most[name] or 1)
 
-    def _amount(self, name: str, box: Box) -> float:
+    def _amount(self, name: str, box: Box) -> int:
         return max(map(_size, self._values(name, box)))
 
     def _values(self, name: str, box: Box) -> list[Any]:
@@ -130,10 +130,10 @@ class Faces:
         return [table.value(name, row, self._figure.report) for row in rows]
 
 
-def _size(value: object) -> float:
+def _size(value: object) -> int:
     if isinstance(value, PrintedExtents):
-        return float(max(value, default=0))
-    return float(value) if isinstance(value, int) else 0.0
+        return int(max(value, default=0))
+    return value if isinstance(value, int) else 0
 
 
 def shape(box: Box) -> str:
