@@ -12,16 +12,18 @@ Lengths are in points, x to the right and y downwards.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, NamedTuple, TypeAlias
 
 from archspec.graph.graph import Graph
+from archspec.render.figure.columns import columns
 from archspec.render.figure.drawing import Point
+from archspec.render.figure.ordering import components, ranks, series
 from archspec.render.figure.outline import Box
 from archspec.render.figure.routing import Key, Wire, buses, route
+from archspec.render.figure.wiring import Wiring
 
 COLUMN_GAP: Final = 18.0
 """Width between two boxes beside each other."""
@@ -41,8 +43,6 @@ BELOW_TITLE: Final = 7.0
 """Least height between the title of a frame and the first row."""
 PORT: Final = 8.0
 """Least width between two ports."""
-PAGE: Final = 1.3
-"""Height of a page by its width: columns are chosen for it."""
 DEEPEST: Final = 40
 """Number of undrawn frames inside each other; what is deeper stands in rows without them."""
 
@@ -91,7 +91,7 @@ class Line(NamedTuple):
 
     source: Box
     target: Box | None
-    """The box that reads the source's output; None for an output of the network."""
+    """The box that reads the source's output; None for an output of the wiring."""
     points: tuple[Point, ...]
     shortcut: bool
     """Whether a longer way joins the two boxes as well."""
@@ -114,92 +114,49 @@ def layout(graph: Graph, whole: Box, measure: Measure, *, tallest: float = float
     """Return the places of all boxes of an outline, and the lines between them.
 
     Args:
-        graph: The network.
+        graph: The wiring.
         whole: Its outline.
         measure: The size that a box needs for its text.
         tallest: Height from which on a chain of boxes is broken into columns.
     """
-    network = _Network(graph, whole, tallest)
-    frame = _Frame(network, whole, _items(network, whole, measure), Size(0.0, 0.0))
+    wiring = Wiring(graph, whole)
+    leaves: list[_Leaf] = []
+    frame = _framed(_Plan(wiring, measure, tallest, leaves), whole)
     boxes: list[Placed] = []
     frame.place(PADDING, PADDING, 0, boxes)
-    lines = tuple(_lines(network))
+    lines = tuple(_lines(wiring, leaves))
     return Layout(tuple(boxes), lines, frame.width + 2 * PADDING, frame.height + 2 * PADDING)
 
 
-class _Network:
-    """The boxes with nothing inside, by number, and which of them read which."""
+class _Plan(NamedTuple):
+    """The same for all frames of a figure."""
 
-    def __init__(self, graph: Graph, whole: Box, tallest: float) -> None:
-        self.tallest = tallest
-        self.boxes = [box for box in whole.walk() if not box.boxes]
-        self.leaves: list[_Leaf] = []
-        owner = _owners(whole, self.boxes, len(graph.nodes))
-        self.sources: list[tuple[int, ...]] = []
-        """The boxes that each box reads, in order."""
-        self.readers: list[list[int]] = [[] for _ in self.boxes]
-        for number, box in enumerate(self.boxes):
-            nodes = graph.nodes[box.start : box.stop]
-            sources = {owner[each] for node in nodes for each in node.inputs} - {number}
-            self.sources.append(tuple(sorted(sources)))
-            for source in self.sources[-1]:
-                self.readers[source].append(number)
-        self.outputs = {owner[index] for index in graph.outputs.values()}
-        self.main = owner[next(iter(graph.outputs.values()))]
-        self._owner = owner
-
-    def last(self, box: Box) -> int:
-        """Return the number of the box with the output of a block."""
-        return self.main if box.item is None else self._owner[box.stop - 1]
-
-    def shortcuts(self) -> Iterator[tuple[int, int, bool]]:
-        """Yield each line's source and target, and whether a longer way joins them as well."""
-        before: list[int] = []
-        for target, sources in enumerate(self.sources):
-            around = 0
-            for source in sources:
-                around |= before[source]
-            reach = around
-            for source in sources:
-                yield source, target, bool(around >> source & 1)
-                reach |= 1 << source
-            before.append(reach)
+    wiring: Wiring
+    measure: Measure
+    tallest: float
+    leaves: list[_Leaf]
+    """The boxes with nothing inside, in the order of their numbers."""
 
 
-def _owners(whole: Box, boxes: Sequence[Box], count: int) -> list[int]:
-    """Return for each node the number of the box that shows it, or its first repeat."""
-    owner = [-1] * count
-    for number, box in enumerate(boxes):
-        owner[box.start : box.stop] = [number] * (box.stop - box.start)
-    for box in reversed(list(whole.walk())):  # those inside before those around them
-        if box.times > 1:
-            owner[box.start : box.end] = owner[box.start : box.stop] * box.times
-    return owner
+def _framed(plan: _Plan, box: Box) -> _Frame:
+    """Return a box with boxes inside as a frame."""
+    items = [_framed(plan, inner) if inner.boxes else _Leaf(plan, inner) for inner in box.boxes]
+    title = plan.measure(box) if box.item else Size(0.0, 0.0)
+    return _Frame(plan, box, items, title)
 
 
-def _items(network: _Network, box: Box, measure: Measure) -> list[_Item]:
-    items: list[_Item] = []
-    for inner in box.boxes:
-        if inner.boxes:
-            items.append(_Frame(network, inner, _items(network, inner, measure), measure(inner)))
-        else:
-            items.append(_Leaf(network, inner, measure(inner)))
-    return items
-
-
-def _lines(network: _Network) -> Iterator[Line]:
+def _lines(wiring: Wiring, leaves: Sequence[_Leaf]) -> Iterator[Line]:
     """Yield all lines, each joined of its parts in the frames that it passes."""
-    leaves = network.leaves
-    for source, target, shortcut in network.shortcuts():
+    for source, target, shortcut in wiring.shortcuts():
         points = _way(leaves[source], leaves[target])
-        yield Line(network.boxes[source], network.boxes[target], points, shortcut)
-    for source in sorted(network.outputs):
+        yield Line(wiring.boxes[source], wiring.boxes[target], points, shortcut)
+    for source in sorted(wiring.outputs):
         frames = _around(leaves[source])
         while frames and not frames[-1].drawn:
             frames.pop()
         points = _joined([frame.exit(source) for frame in frames])
         if points:
-            yield Line(network.boxes[source], None, points, shortcut=False)
+            yield Line(wiring.boxes[source], None, points, shortcut=False)
 
 
 def _around(item: _Item) -> list[_Frame]:
@@ -283,14 +240,15 @@ class _Item:
 class _Leaf(_Item):
     """A box with nothing inside."""
 
-    def __init__(self, network: _Network, box: Box, size: Size) -> None:
+    def __init__(self, plan: _Plan, box: Box) -> None:
         self.box = box
-        self.number = len(network.leaves)
-        network.leaves.append(self)
+        self.number = len(plan.leaves)
+        plan.leaves.append(self)
+        size = plan.measure(box)
         self.left = self.right = size.width / 2
         self.height = size.height
         self.is_merge = box.is_merge
-        sources = network.sources[self.number]
+        sources = plan.wiring.sources[self.number]
         self.ports = [_Port(sources)] if sources else []
         self.port_of = dict.fromkeys(sources, 0)
         self.exits = {self.number: 0.0}
@@ -348,9 +306,9 @@ class _Frame(_Item):
 
     def __init__(
         self,
-        network: _Network,
+        plan: _Plan,
         box: Box | None,
-        items: list[_Item],
+        items: Sequence[_Item],
         title: Size,
         *,
         main: int | None = None,
@@ -359,14 +317,14 @@ class _Frame(_Item):
         inside: bool = False,
     ) -> None:
         self.box = box
-        self._network = network
+        self._plan = plan
         self._title = title
         self._level = level
         self._to_left = to_left
         self.drawn = box is not None and box.item is not None
         self._inside = inside or self.drawn
         self._padding = PADDING if self.drawn else 0.0
-        self._main = network.last(box) if box is not None else main
+        self._main = plan.wiring.last(box) if box is not None else main
         self._numbers = [number for item in items for number in item.numbers()]
         self.rows = self._arranged(items)
         self.items = [item for row in self.rows for item in row]
@@ -391,28 +349,28 @@ class _Frame(_Item):
 
     # Which boxes stand in which row.
 
-    def _arranged(self, items: list[_Item]) -> list[list[_Item]]:
+    def _arranged(self, items: Sequence[_Item]) -> list[list[_Item]]:
         home = {number: i for i, item in enumerate(items) for number in item.numbers()}
         inputs = [
             sorted({home[s] for port in item.ports for s in port.sources if s in home})
             for item in items
         ]
         rows: list[list[_Item]] = []
-        for group in _series(inputs):
-            parts = _components(group, inputs)
+        for group in series(inputs):
+            parts = components(group, inputs)
             if len(group) == 1:
                 rows.append([items[group[0]]])
             elif len(parts) == 1 or self._level == DEEPEST:
-                rows += [[items[i] for i in row] for row in _ranks(group, inputs)]
+                rows += [[items[i] for i in row] for row in ranks(group, inputs)]
             else:
                 rows.append([self._grouped(items, part, parts) for part in parts])
         return rows
 
-    def _grouped(self, items: list[_Item], part: list[int], parts: list[list[int]]) -> _Item:
+    def _grouped(self, items: Sequence[_Item], part: list[int], parts: list[list[int]]) -> _Item:
         if len(part) == 1:
             return items[part[0]]
         return _Frame(
-            self._network,
+            self._plan,
             None,
             [items[i] for i in part],
             Size(0.0, 0.0),
@@ -464,7 +422,7 @@ class _Frame(_Item):
             for k, port in enumerate(item.ports):
                 for number in port.sources:
                     if number in self._home:
-                        source = sources.setdefault(number, self._source(number))
+                        source = self._source(sources, number)
                         ends = source.targets.setdefault(self._row_of[i], {})
                         ends[i, k] = self._axis[i] + port.x
                     else:
@@ -482,18 +440,22 @@ class _Frame(_Item):
         self.exits = {}
         for number in self._numbers:
             if self._leaves(number):
-                source = sources.setdefault(number, self._source(number))
+                source = self._source(sources, number)
                 source.targets[len(self.rows) + 1] = {_OUT: source.x}
         return sources
 
-    def _source(self, number: int) -> _Source:
-        i = self._home[number]
-        return _Source(self._row_of[i], self._axis[i] + self.items[i].exits[number])
+    def _source(self, sources: dict[Key, _Source], number: int) -> _Source:
+        """Return where lines of a box inside begin; add it to the sources."""
+        if number not in sources:
+            i = self._home[number]
+            x = self._axis[i] + self.items[i].exits[number]
+            sources[number] = _Source(self._row_of[i], x)
+        return sources[number]
 
     def _leaves(self, number: int) -> bool:
-        if any(reader not in self._home for reader in self._network.readers[number]):
+        if any(reader not in self._home for reader in self._plan.wiring.readers[number]):
             return True
-        return number in self._network.outputs and self._inside
+        return number in self._plan.wiring.outputs and self._inside
 
     # The lanes of lines that pass rows, and the places of ports.
 
@@ -610,13 +572,16 @@ class _Frame(_Item):
         heights = [max(item.height for item in row) for row in self.rows]
         gaps = [channel.height for channel in self._channels]
         first = gaps[0]
-        columns = self._columns(heights, gaps)
+        ends = list(accumulate(gap + height for gap, height in zip(gaps, heights, strict=False)))
+        cuts = [g for g in range(1, len(ends)) if self._can_end(g)]
+        width = self.left + self.right + 2 * COLUMN_GAP
+        chosen = columns(ends, cuts, width, self._plan.tallest)
         self._tops, self._floors, self._shifts = [0.0], [0.0], [0.0]
         self._cuts: dict[int, float] = {}
         right, lowest = 0.0, 0.0
-        if len(columns) > 1:
+        if len(chosen) > 1:
             first = max(first, gaps[0] - BELOW_TITLE + ARRIVAL, ARRIVAL)
-        for number, rows in enumerate(columns):
+        for number, rows in enumerate(chosen):
             left_here, right_here = self._extents(rows)
             shift = 0.0
             if number:
@@ -630,8 +595,8 @@ class _Frame(_Item):
                 y += heights[row - 1] + gaps[row]
             right = shift + right_here
             lowest = max(lowest, y - gaps[rows[-1]])
-        if len(columns) > 1:
-            self.left, self.right = self._extents(columns[0])[0], right
+        if len(chosen) > 1:
+            self.left, self.right = self._extents(chosen[0])[0], right
             lowest += LEAD
             for exit_ in self.exits:
                 self.exits[exit_] += self._shifts[-1]
@@ -640,26 +605,6 @@ class _Frame(_Item):
             self.left += self._padding
             self.right += self._padding
             self._entitle()
-
-    def _columns(self, heights: list[float], gaps: list[float]) -> list[range]:
-        """Return the rows of each column: one, unless the chain of rows is long."""
-        count = len(heights)
-        ends = list(accumulate(gap + height for gap, height in zip(gaps, heights, strict=False)))
-        cuts = [g for g in range(1, count) if self._can_end(g)]
-        if ends[-1] <= self._network.tallest or not cuts:
-            return [range(1, count + 1)]
-        width = self.left + self.right + 2 * COLUMN_GAP
-
-        def unlike_a_page(columns: list[range]) -> float:
-            """Return a number that is 1 for full columns on a page, and larger for any other."""
-            tops = [ends[rows[0] - 2] if rows[0] > 1 else 0.0 for rows in columns]
-            height = max(ends[rows[-1] - 1] - top for rows, top in zip(columns, tops, strict=True))
-            ratio = height / (len(columns) * width) / PAGE
-            empty = len(columns) * height / ends[-1]
-            return max(ratio, 1 / ratio) * empty**2
-
-        most = round((ends[-1] / (PAGE * width)) ** 0.5) + 1
-        return min((_split(ends, cuts, number) for number in range(1, most + 1)), key=unlike_a_page)
 
     def _can_end(self, gap: int) -> bool:
         """Whether a column can end above a gap: one box's output, and nothing else, passes."""
@@ -795,105 +740,3 @@ class _Frame(_Item):
             yield stop, level
         if below is not None:
             yield stop, below
-
-
-def _split(ends: Sequence[float], cuts: Sequence[int], number: int) -> list[range]:
-    """Return rows in columns of about equal heights.
-
-    Args:
-        ends: The lower edge of each row.
-        cuts: The rows, from 1 on, that a column may end with.
-        number: Number of columns; there are fewer where no cut is near.
-    """
-    columns: list[range] = []
-    begin = 1
-    for part in range(1, number):
-        ideal = ends[-1] * part / number
-        at = bisect_left(cuts, ideal, key=lambda cut: ends[cut - 1])
-        near = cuts[max(0, at - 1) : at + 1]
-        last = min(near, key=lambda cut: abs(ends[cut - 1] - ideal))
-        if last >= begin:
-            columns.append(range(begin, last + 1))
-            begin = last + 1
-    return [*columns, range(begin, len(ends) + 1)]
-
-
-def _series(inputs: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Return items in groups that follow each other.
-
-    An item that all others are before or after is a group alone.
-
-    Args:
-        inputs: The items that each item reads, each of them before it.
-    """
-    count = len(inputs)
-    first_reader = [count] * count
-    for reader in reversed(range(count)):
-        for source in inputs[reader]:
-            first_reader[source] = reader
-    # Every later item is after an item if each reads the item or one between the two.
-    least = [count] * (count + 1)
-    for number in reversed(range(count)):
-        least[number] = min(least[number + 1], max(inputs[number], default=-1))
-    groups: list[list[int]] = []
-    rest: list[int] = []
-    furthest = -1
-    for number in range(count):
-        if furthest <= number <= least[number + 1]:
-            groups += [rest] if rest else []
-            groups.append([number])
-            rest = []
-        else:
-            rest.append(number)
-        furthest = max(furthest, first_reader[number])
-    return [*groups, rest] if rest else groups
-
-
-def _components(group: Sequence[int], inputs: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Return the items of a group in parts with no line between two of them."""
-    leader = {number: number for number in group}
-
-    def find(number: int) -> int:
-        while leader[number] != number:
-            leader[number] = leader[leader[number]]
-            number = leader[number]
-        return number
-
-    for number in group:
-        for source in inputs[number]:
-            if source in leader:
-                one, other = sorted((find(number), find(source)))
-                leader[other] = one
-    parts: dict[int, list[int]] = {}
-    for number in group:
-        parts.setdefault(find(number), []).append(number)
-    return list(parts.values())
-
-
-def _ranks(group: Sequence[int], inputs: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Return items in rows, each item below all that it reads and near to its readers."""
-    inside = set(group)
-    rank: dict[int, int] = {}
-    readers: dict[int, list[int]] = {number: [] for number in group}
-    for number in group:
-        sources = [source for source in inputs[number] if source in inside]
-        rank[number] = 1 + max((rank[source] for source in sources), default=-1)
-        for source in sources:
-            readers[source].append(number)
-    for number in group:
-        if readers[number] and inside.isdisjoint(inputs[number]):
-            rank[number] = min(rank[reader] for reader in readers[number]) - 1
-    rows: dict[int, list[int]] = {}
-    for number in group:
-        rows.setdefault(rank[number], []).append(number)
-    place: dict[int, float] = {}
-    ordered: list[list[int]] = []
-    for _, row in sorted(rows.items()):
-        for at, number in enumerate(row):
-            above = [place[source] for source in inputs[number] if source in place]
-            place[number] = sum(above) / len(above) if above else at - (len(row) - 1) / 2
-        row.sort(key=place.__getitem__)
-        for at, number in enumerate(row):
-            place[number] = at - (len(row) - 1) / 2
-        ordered.append(row)
-    return ordered
