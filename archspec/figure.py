@@ -175,7 +175,8 @@ def draw(
             marked; a comparison, as `compare` returns it, is a plot of parameters against MACs.
         style: `"graph"` for nested blocks, `"maps"` for feature maps as boxes to scale, `"table"`
             for the table of stages as papers print it.
-        depth: Levels of the path that have boxes, as in the table. Default: all.
+        depth: Levels of the path that have boxes, as in the table. Default: all; in the style
+            `"maps"` the steps in groups, and blocks as one map each.
         ops: Whether layers such as `conv` are opened into their primitive ops.
         repeats: Whether every repeat of a block is drawn, rather than the first with its number.
         show: Figures that every box shows: `"params"`, `"macs"`, `"other_ops"`, `"memory"`,

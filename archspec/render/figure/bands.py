@@ -1,27 +1,21 @@
 """Layout of maps: from left to right in columns, wrapped into bands below each other.
 
-A map stands in the column behind the last one that it is made from. The longest way through the
-network is the first row; other ways have rows below it, ways without a map between have thin rows
-above it. A line turns only in the gap between two columns, and runs along a row where no map
-stands. So no line crosses a map, and texts have room of their own between the turns.
+A line turns only in the gap between two columns, and runs along a row where no map stands. So no
+line crosses a map, and texts have room of their own between the turns.
 
 Lengths are in points, x to the right and y downwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
 from itertools import accumulate
 from math import ceil
 from typing import Final, NamedTuple
 
-from archspec.errors import UsageError, call
 from archspec.render.figure.drawing import Point
-
-MOST_LANES: Final = 500
-"""Largest number of lines with a row of their own."""
+from archspec.render.figure.grid import Grid, Run
 
 GAP: Final = 34.0
 """Smallest width between two columns."""
@@ -109,8 +103,7 @@ class Route(NamedTuple):
     """Whether it leads to the next column."""
 
 
-@dataclass
-class Bands:
+class Bands(NamedTuple):
     """A layout."""
 
     places: list[Place]
@@ -136,148 +129,7 @@ def bands(
         UsageError: More than `MOST_LANES` lines need a row of their own.
 
     """
-    return _Wrapping(_Grid(sources), extents, most, below).layout()
-
-
-class _Run(NamedTuple):
-    """A line from a map to another, along a row."""
-
-    source: int
-    target: int
-    row: int
-    shortcut: bool
-
-
-class _Grid:
-    """The columns and rows of maps and lines."""
-
-    def __init__(self, sources: Sequence[Sequence[int]]) -> None:
-        self.sources = sources
-        count = len(sources)
-        self.column = [0] * count
-        readers: list[list[int]] = [[] for _ in sources]
-        for number, read in enumerate(sources):
-            for source in read:
-                readers[source].append(number)
-                self.column[number] = max(self.column[number], self.column[source] + 1)
-        self.columns = max(self.column) + 1
-        self._rest = [0] * count  # columns on the longest way behind a map
-        for number in range(count - 1, -1, -1):
-            self._rest[number] = max((self._rest[each] + 1 for each in readers[number]), default=0)
-        self.row = [0] * count
-        self._taken: dict[int, int] = {}  # of each row: its columns in which something is, as bits
-        self._place_chains(readers)
-        self.runs = list(self._runs())
-
-    def _place_chains(self, readers: list[list[int]]) -> None:
-        """Put each way through the network in a row, the shorter ones nearer to where they leave.
-
-        A way continues a map to the reader that the most columns follow, of those for which the map
-        is the last source.
-        """
-        leader = [max(read, key=self._order, default=None) for read in self.sources]
-        heir: list[int | None] = [
-            max(
-                (each for each in reading if leader[each] == number),
-                key=lambda each: (self._rest[each], -each),
-                default=None,
-            )
-            for number, reading in enumerate(readers)
-        ]
-        self._chain_of = [0] * len(readers)
-        chains: list[list[int]] = []
-        for number in range(len(readers)):
-            leading = leader[number]
-            if leading is not None and heir[leading] == number:
-                self._chain_of[number] = self._chain_of[leading]
-                chains[self._chain_of[number]].append(number)
-            else:
-                self._chain_of[number] = len(chains)
-                chains.append([number])
-        self._leader, self._readers = leader, readers
-        following: dict[int | None, list[int]] = {}
-        for chain, maps in enumerate(chains):
-            leading = leader[maps[0]]
-            origin = None if leading is None else self._chain_of[leading]
-            following.setdefault(origin, []).append(chain)
-        ready = [(0, chain) for chain in following.get(None, [])]
-        heapify(ready)
-        while ready:
-            _, chain = heappop(ready)
-            maps = chains[chain]
-            leading = leader[maps[0]]
-            start = 0 if leading is None else self.row[leading]
-            row = self._free(self._bits(*self._interval(maps)), start, 1)
-            for each in maps:
-                self.row[each] = row
-            for each in following.get(chain, []):
-                first, last = self._interval(chains[each])
-                heappush(ready, (last - first, each))
-
-    def _order(self, number: int) -> tuple[int, int]:
-        return (self.column[number], -number)
-
-    def _interval(self, maps: list[int]) -> tuple[int, int]:
-        """Return the columns of a way: from behind its source to before its last reader."""
-        leading = self._leader[maps[0]]
-        first = 0 if leading is None else self.column[leading] + 1
-        last = self.column[maps[-1]]
-        reader = self._reader(maps[-1])
-        return first, last if reader is None else max(last, self.column[reader] - 1)
-
-    def _reader(self, number: int) -> int | None:
-        """Return the reader of a way's last map to which a line runs along the way's row."""
-        return min(self._readers[number], key=lambda each: (self.column[each], each), default=None)
-
-    @staticmethod
-    def _bits(first: int, last: int) -> int:
-        return ((1 << (last - first + 1)) - 1) << first if last >= first else 0
-
-    def _free(self, bits: int, row: int, step: int) -> int:
-        """Return the next row with free columns, and take them."""
-        while self._taken.get(row, 0) & bits:
-            row += step
-        self._taken[row] = self._taken.get(row, 0) | bits
-        return row
-
-    def _runs(self) -> Iterable[_Run]:
-        """Yield a line for each source of each map, and give those that need one a row."""
-        ancestors = self._ancestors()
-        waiting = []
-        last_of_chain = {chain: number for number, chain in enumerate(self._chain_of)}
-        for target, read in enumerate(self.sources):
-            for source in read:
-                span = self.column[target] - self.column[source]
-                others = [each for each in read if each != source]
-                shortcut = any(ancestors[each] >> source & 1 for each in others)
-                if self._leader[target] == source:
-                    yield _Run(source, target, self.row[target], shortcut)
-                elif span == 1 or (
-                    last_of_chain[self._chain_of[source]] == source
-                    and self._reader(source) == target
-                ):
-                    yield _Run(source, target, self.row[source], shortcut)
-                else:
-                    waiting.append((span, source, target, shortcut))
-        if len(waiting) > MOST_LANES:
-            hint = call("draw", ..., style="maps", depth=1)
-            raise UsageError(
-                f"{len(waiting):,} lines pass by maps, too many for a figure; {hint} folds blocks"
-            )
-        for _, source, target, shortcut in sorted(waiting):
-            bits = self._bits(self.column[source] + 1, self.column[target] - 1)
-            start = min(self.row[source], self.row[target]) - 1
-            yield _Run(source, target, self._free(bits, start, -1), shortcut)
-
-    def _ancestors(self) -> list[int]:
-        """Return for each map those that it depends on, as bits."""
-        ancestors: list[int] = []
-        for read in self.sources:
-            bits = 0
-            for source in read:
-                bits |= ancestors[source] | 1 << source
-            ancestors.append(bits)
-        return ancestors
+    return _Wrapping(Grid(sources), extents, most, below).layout()
 
 
 @dataclass
@@ -318,30 +170,30 @@ class _Row(NamedTuple):
 class _Wrapping:
     """Columns and rows on their way to places."""
 
-    def __init__(self, grid: _Grid, extents: Sequence[Extents], most: float, below: float) -> None:
+    def __init__(self, grid: Grid, extents: Sequence[Extents], most: float, below: float) -> None:
         self._grid = grid
         self._extents = extents
         self._most = most
         self._below = below
-        self._columns = [_Column() for _ in range(grid.columns)]
+        self._columns = [_Column() for _ in range(max(grid.column) + 1)]
         for number, column in enumerate(grid.column):
             self._columns[column].maps.append(number)
         self._find_turns()
-
-    def layout(self) -> Bands:
-        """Return the places and lines of all bands."""
         breaks = self._breaks()
+        # Of each band: its columns, from the first up to but without the last.
         self._ranges = list(zip(breaks, [*breaks[1:], len(self._columns)], strict=True))
+        # Of each band but the last: the rows of the lines from it to the next.
         self._crossing = [self._rows_across(each) for each in breaks[1:]]
         lanes = max(map(len, self._crossing), default=0)
         self._lane = min(LANE, MOST_MARGIN / max(lanes, 1))
-        margin = TURN + self._lane * lanes if lanes else 0.0
-        exits = EXIT + self._lane * lanes if lanes else 0.0
-        self._margin = margin
-        self._rights = [self._place(*each, margin) for each in self._ranges]
-        places: list[Place | None] = [None] * len(self._extents)
+        self._margin = TURN + self._lane * lanes if lanes else 0.0
+        self._rights = [self._place(*each, self._margin) for each in self._ranges]
         self._axes: list[dict[int, float]] = []
         self._spans: list[tuple[float, float]] = []
+
+    def layout(self) -> Bands:
+        """Return the places and lines of all bands."""
+        places: list[Place | None] = [None] * len(self._extents)
         y = 0.0
         for band, (first, last) in enumerate(self._ranges):
             if band:
@@ -356,17 +208,15 @@ class _Wrapping:
             self._spans.append((y, end))
             y = end + self._below
         placed = [each for each in places if each is not None]
-        leading: dict[int, _Run] = {}  # of maps at the end of a band: the line that leads on
+        leading: dict[int, Run] = {}  # of maps at the end of a band: the line that leads on
         for run in sorted(self._grid.runs, key=lambda each: (each.shortcut, each.target)):
             leading.setdefault(run.source, run)
         routes = [
             self._route(run, placed, branches=leading[run.source] is not run)
             for run in self._grid.runs
         ]
-        width = max(
-            right + (exits if band < len(breaks) - 1 else 0.0)
-            for band, right in enumerate(self._rights)
-        )
+        exits = [EXIT + self._lane * len(each) for each in self._crossing]
+        width = max(map(sum, zip(self._rights, [*exits, 0.0], strict=True)))
         return Bands(placed, routes, width, y, self._spans)
 
     def _find_turns(self) -> None:
@@ -501,7 +351,7 @@ class _Wrapping:
             y = rows[row].end + (ROW_GAP if inside else 0.0)
         return rows
 
-    def _route(self, run: _Run, places: Sequence[Place], *, branches: bool) -> Route:
+    def _route(self, run: Run, places: Sequence[Place], *, branches: bool) -> Route:
         """Return the turns of a line; those behind the point where it leaves another."""
         grid = self._grid
         source, target, row, shortcut = run
