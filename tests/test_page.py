@@ -4,7 +4,6 @@ import itertools
 import json
 import random
 import re
-from dataclasses import replace
 
 import pytest
 from playwright.sync_api import expect
@@ -12,7 +11,6 @@ from support.commands import run
 
 import archspec
 from archspec.cost.optimizers import KNOWN, WRAPPER
-from archspec.cost.report import Report
 from archspec.cost.setting import ITEM_BYTES
 from archspec.errors import UsageError
 from archspec.render.amounts import byte_size
@@ -452,17 +450,7 @@ def test_hostile_words_are_text(pages, net, open_page):
     page = open_page(pages(net), viewport=WIDE)
     expect(page.locator("#about")).to_contain_text("</script><script>alert(1)</script><img")
     expect(page.locator("#family")).to_contain_text("word = </script><script>alert(1)")
-    expect(page.locator("#about")).to_contain_text(r"\u2028 \u202e")  # no control turns a line
     assert page.locator("img").count() == 0
-    assert page.locator("script").count() == 2
-
-
-def test_a_hostile_name_of_a_graph_is_text(tmp_path, open_page):
-    graph = replace(archspec.report("lenet5").graph, name=HOSTILE)
-    page = open_page(Report(graph).save(tmp_path / "graph.html"))
-    expect(page.locator("#name")).to_contain_text("</script><script>alert(1)</script><img")
-    assert page.title().startswith("</script><script>")
-    expect(page.locator("#figure text").first).to_contain_text("</script>")
     assert page.locator("script").count() == 2
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from pathlib import Path
 from typing import Final
 
 from archspec.render.figure.drawing import Drawing, Look
 from archspec.render.figure.svg import escaped, style, svg
-from archspec.render.html import policy, source
 
 KEYS: Final = {
     "-": ("\N{MINUS SIGN}", "smaller"),
@@ -21,7 +22,8 @@ KEYS: Final = {
 def document(drawing: Drawing, look: Look) -> str:
     """Return a page that shows a drawing, which buttons and keys make larger and smaller."""
     script = _read("page.js")
-    allowed = policy("style-src 'unsafe-inline'", f"script-src {source(script)}")
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
     theme = "" if look.theme == "auto" else f' class="{look.theme}"'
     title = escaped(drawing.title)
     buttons = "\n".join(
@@ -33,7 +35,7 @@ def document(drawing: Drawing, look: Look) -> str:
 <html lang="en"{theme}>
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{allowed}">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>{_read("page.css")}{style(drawing, theme=look.theme)}</style>

@@ -37,6 +37,8 @@ const colours = HighlightStyle.define([
   { tag: [tags.separator, tags.punctuation, tags.meta], color: "var(--live-quiet)" },
 ]);
 
+const named = (name) => EditorView.contentAttributes.of({ "aria-label": name, tabindex: "0" });
+
 // Remarks behind the steps: output shape, parameters, MACs. They move with the text until the next.
 class Remark extends WidgetType {
   constructor(words) { super(); this.words = words; }
@@ -73,7 +75,7 @@ function editorState(text, readOnly) {
       highlightSelectionMatches(), search({ top: true }), lintGutter(), hintField,
       yaml(), syntaxHighlighting(colours), indentUnit.of("  "),
       EditorState.readOnly.of(readOnly),
-      EditorView.contentAttributes.of({ "aria-label": "Text of the spec" }),
+      named("Text of the spec"),
       autocompletion({ override: [completions], icons: false }),
       hoverTooltip(explanation),
       keymap.of([
@@ -250,8 +252,10 @@ function take(state) {
   // A page that this connection has sent before is not sent again.
   const page = state.page === null && state.key === picture.key ? picture.page : state.page;
   picture = { said: state.said, page, key: state.key, stale: state.stale };
-  document.title = `${file.name} - archspec`;
-  at("name").textContent = file.name;
+  const name = file.name.split(/[/\\]/).at(-1);
+  document.title = `${name} - archspec`;
+  at("name").textContent = name;
+  at("name").title = file.name;
   if (begins) editor.setState(editorState(file.text ?? "", file.read_only));
   if (begins || !isDirty() || text() === file.text) {
     if (file.text !== null) {
@@ -484,8 +488,13 @@ function compare() {
   const fixed = EditorState.readOnly.of(true);
   merge = new MergeView({
     parent: at("merge"),
-    a: { doc: file.text ?? "", extensions: [...shared, fixed] },
-    b: { doc: text(), extensions: [...shared, history(), keymap.of([...historyKeymap, ...defaultKeymap])] },
+    a: { doc: file.text ?? "", extensions: [...shared, fixed, named("Text of the file")] },
+    b: {
+      doc: text(),
+      extensions: [
+        ...shared, named("Your text"), history(), keymap.of([...historyKeymap, ...defaultKeymap]),
+      ],
+    },
     revertControls: "a-to-b",
     collapseUnchanged: { margin: 3, minSize: 6 },
   });
