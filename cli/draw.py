@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,7 +20,12 @@ from .options import (
     specs_argument,
     variant_option,
 )
-from .output import check_outputs, echo, screen, terminal_width, uncollected
+from .output import check_outputs, complain, echo, screen, terminal_width, uncollected
+
+if TYPE_CHECKING:
+    from archspec.errors import SpecError
+    from archspec.figure import AnyFigure
+    from archspec.spec.document import Spec
 
 STYLES = ("graph", "maps", "table")
 MEASURES = ("params", "macs", "other_ops", "memory", "field")
@@ -132,7 +138,7 @@ def command(
     """
     from archspec.arguments import one_of
     from archspec.display import renderer
-    from archspec.figure import Figure, draw
+    from archspec.figure import Figure
     from archspec.spec.loading import networks
 
     one_of("style", style, STYLES)
@@ -154,8 +160,8 @@ def command(
             loaded = [each for spec in specs for each in networks(spec, **settings)]
         else:
             loaded = [load_spec(spec, variant, settings) for spec in specs]
-        figure = draw(
-            *loaded,
+        figure, errors = _drawn(
+            loaded,
             style=style,
             depth=depth,
             ops=ops,
@@ -177,3 +183,30 @@ def command(
         for path in outputs:
             figure.save(path, theme=theme, scale=scale or 2.0)
             echo(f"wrote {path}", err=True)
+    if errors:
+        complain(errors)
+        raise click.exceptions.Exit(1)
+
+
+def _drawn(specs: Sequence[Spec], **settings: Any) -> tuple[AnyFigure, list[SpecError]]:
+    """Return a figure of all networks that have no mistakes, and the errors of the others."""
+    from archspec.cost.report import report
+    from archspec.errors import SpecError
+    from archspec.figure import draw
+
+    try:
+        return draw(*specs, **settings), []
+    except SpecError:
+        if len(specs) == 1:
+            raise
+    sound, errors = [], []
+    for spec in specs:
+        try:
+            report(spec)
+        except SpecError as error:
+            errors.append(error)
+        else:
+            sound.append(spec)
+    if not sound or not errors:  # the mistake is another, which `draw` says again
+        sound = list(specs)
+    return draw(*sound, **settings), errors

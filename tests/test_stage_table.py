@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from support.commands import run
 from support.random_specs import specs
 from support.specs import spec_of
 
@@ -478,6 +479,21 @@ def test_a_table_has_bounds():
     )
     with pytest.raises(UsageError, match="too many for a table"):
         stage_tables(family(deep=deep))
+
+
+def test_the_command_draws_the_variants_that_have_no_mistakes(tmp_path):
+    path = tmp_path / "family.yaml"
+    variants = "{small: {n: 2}, broken: {n: 1000000}, large: {n: 3}}"
+    text = f"{{vars: {{n: 1}}, variants: {variants}, layers: [{{conv: 8, repeat: =n}}]}}"
+    text = "{name: family, input: [9, 9, 1], defaults: {conv: {kernel: 1}}, " + text[1:]
+    path.write_text(text, encoding="utf-8")
+    done = run("draw", path, "--style", "table")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[4].split() == ["stage", "output", "small", "large"]
+    assert "`repeat` of 1,000,000 is more than 10,000" in done.stderr
+    assert done.stderr.count("error") == 2  # one, and how many there are
+    only = run("draw", f"{path}:broken", "--style", "table")
+    assert (only.returncode, only.stdout) == (1, "")
 
 
 # Pictures
