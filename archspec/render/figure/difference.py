@@ -5,7 +5,7 @@ A sign and, for what is in one network only, a dashed outline say the same as th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from archspec.cost.changes import Change
@@ -56,21 +56,31 @@ MOST_LINES: Final = 4
 """Most changes that a box lists; all are in its title."""
 
 
-def drawing(figure: DifferenceFigure) -> Drawing:
-    """Return both networks beside each other, counterparts at one height."""
-    difference = figure.difference
+def arranged(difference: Difference) -> tuple[list[Side], Sequence[Layout]]:
+    """Return the boxes of both networks, what is equal folded, and their places.
+
+    Raises:
+        UsageError: There are too many boxes.
+
+    """
     reports = difference.before, difference.after
     sides = [Side(difference, report, first=number == 0) for number, report in enumerate(reports)]
     ends = {number for side in sides for number in side.branching()}
     for side, other in zip(sides, reversed(sides), strict=True):
         side.fold(other, ends)
         check_count(side.root, call("diff", ..., depth=1))
-    shapes = [_Boxes(difference, side, first=number == 0) for number, side in enumerate(sides)]
     layouts: Sequence[Layout] = [
-        layout(report.graph, side.root, each.size)
-        for report, side, each in zip(reports, sides, shapes, strict=True)
+        layout(report.graph, side.root, _Boxes(difference, side, first=number == 0).size)
+        for number, (report, side) in enumerate(zip(reports, sides, strict=True))
     ]
-    layouts = levelled(list(counterparts(sides, layouts)), layouts)
+    return sides, levelled(list(counterparts(sides, layouts)), layouts)
+
+
+def drawing(figure: DifferenceFigure) -> Drawing:
+    """Return both networks beside each other, counterparts at one height."""
+    difference = figure.difference
+    sides, layouts = arranged(difference)
+    shapes = [_Boxes(difference, side, first=number == 0) for number, side in enumerate(sides)]
     names = [fitting(each.name, LABEL, WIDEST, bold=True) for each in difference.totals]
     columns = [
         max(placed.width, text_width(name, LABEL, bold=True) + 2 * EDGE)
@@ -177,7 +187,8 @@ class _Boxes:
         if box.boxes:
             return Size(text_width(self._title(box), SMALL, bold=True) + 2 * MARGIN, LINE + 4)
         if box.is_merge:
-            return Size(MERGE, MERGE)
+            pill = box.row.kind not in faces.SIGNS and self._side.mark(box) in TONES
+            return Size(faces.merge_width(box) + (2 * LABEL if pill else 0.0), MERGE)
         label, *lines = self._lines(box)
         margin = SIGN if self._side.mark(box) in TONES else MARGIN
         width = max(
@@ -215,7 +226,7 @@ class _Boxes:
 
     def _title(self, box: Box) -> str:
         mark = self._side.mark(box)
-        name = fitting(faces.named(box), SMALL, WIDEST)
+        name = fitting(faces.entitled(box), SMALL, WIDEST)
         return name if mark == "=" else f"{mark} {name}"
 
     def _box(self, placed: Placed) -> Iterator[Mark]:
@@ -235,28 +246,34 @@ class _Boxes:
             )
 
     def _merge(self, placed: Placed) -> Iterator[Mark]:
-        mark = self._side.mark(placed.box)
-        yield from faces.merge(
-            placed.box, placed.middle, placed.y + MERGE / 2, TONES.get(mark, "merge")
-        )
-        if mark in TONES:
-            at = placed.middle - MERGE / 2 - 1
-            yield Text(at, placed.y + 4, mark, SMALL, bold=True, anchor="end")
+        box, middle, y = placed.box, placed.middle, placed.y + MERGE / 2
+        mark = self._side.mark(box)
+        if mark not in TONES:
+            yield from faces.merge(box, middle, y)
+        elif box.row.kind in faces.SIGNS:
+            yield from faces.merge(box, middle, y, TONES[mark])
+            beside = placed.x - 1, placed.y + 4
+            yield Text(*beside, mark, SMALL, bold=True, anchor="end")
+        else:
+            dashed = mark in ("-", "+")
+            yield Rect(placed.x, placed.y, placed.width, MERGE, TONES[mark], MERGE / 2, dashed)
+            yield Text(placed.x + 6, y + SMALL * 0.36, mark, SMALL, bold=True, anchor="start")
+            yield Text(middle, y + SMALL * 0.36, box.row.kind, SMALL)
 
     def _lines(self, box: Box) -> list[str]:
         """Return the lines of a box: its label, its shape, and its values that differ."""
-        shape = str(box.row.shape)
+        shape = faces.shape(box)
         rows = self._side.rows(box)
         if box in self._side.spans:
             noun = "row" if self._difference.depth else "layer"
             lines = [*collapsed(rows, noun), self._side.spans[box], shape]
         else:
-            lines = [faces.labelled(box), shape, *self._changed(rows)]
+            lines = [faces.labelled(box), shape, *self._changed(rows[0])]
         return [fitting(line, SMALL, WIDEST) for line in lines]
 
-    def _changed(self, rows: Iterable[RowPair]) -> list[str]:
-        """Return the values of this network that differ in the other one."""
-        told = [each for row in rows for each in told_changes(row, self._difference.shared)[0]]
+    def _changed(self, row: RowPair) -> list[str]:
+        """Return the values of a row that differ in the other network."""
+        told, _ = told_changes(row, self._difference.shared)
         lines = list(map(self._value, told[:MOST_LINES]))
         if len(told) > MOST_LINES:
             lines.append(f"and {len(told) - MOST_LINES:,} more")
@@ -283,8 +300,7 @@ class _Boxes:
         if mark == "=":
             return text
         if mark == "~" and not box.boxes:
-            (row_pair,) = rows
-            told = changes(row_pair, self._difference.shared, signed=True)
+            told = changes(rows[0], self._difference.shared, signed=True)  # repeats have the same
             return f"~ {box.path}: {', '.join(told)}"
         if mark == "~":
             return f"~ {text}"
