@@ -53,7 +53,7 @@ class Side:
         """
         self._sections = list(accumulate(number - 1 in ends for number in range(len(self._steps))))
         self._fold(self.root, other)
-        fold_repeats(self._report, self.root, self._signature, growing=True)
+        fold_repeats(self._report, self.root, self._signature, alike=True)
 
     def branching(self) -> Iterator[int]:
         """Yield the numbers of equal rows of which a row that is not among the next ones reads."""
