@@ -95,7 +95,7 @@ def check(difference: Difference) -> None:
     sides, layouts = arranged(difference)
     for number, (side, layout) in enumerate(zip(sides, layouts, strict=True)):
         check_boxes(side.root, layout)
-        check_ways(layout)
+        check_ways(side.root, layout)
         check_overlaps(layout)
         check_marks(
             difference, side, [(step.before, step.after)[number] for step in difference.steps]
