@@ -381,6 +381,8 @@ def _caption(maps: Sequence[Station], shapes: _Shapes, width: float) -> list[str
         texts.append("A bar is a vector.")
     if any(each.towers > 1 for each in maps):
         texts.append("Groups of channels that do not see each other stand above each other.")
-    texts.append("Lengths are square roots: an extent four times as large is drawn twice as long.")
+    texts.append(
+        "Lengths go by the square root: an extent four times as large is drawn twice as long."
+    )
     letters = max(int(width / text_width("e", SMALL)), 20)
     return textwrap.wrap(" ".join(texts), letters)
