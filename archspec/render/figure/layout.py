@@ -14,7 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import accumulate
+from math import ceil
+from operator import or_
 from typing import Final, NamedTuple, TypeAlias
 
 from archspec.graph.graph import Graph
@@ -478,16 +481,20 @@ class _Frame(_Item):
                 by_side = self._by_side(end)
                 span = 2 * source.row + 1, 2 * end + by_side
                 spans.append((span[1] - span[0], span[0], number, source))
+        taken = {side: [0] * size for side in (-1, 1)}  # lanes as bits, one LANE apart
         for length, start, _, source in sorted(spans, key=lambda each: each[:3]):
             side = self._side(source)
-            extent = extents[side]
             passed = slice(start, start + length)
-            at = max(extent[passed]) + LANE
-            extent[passed] = [at] * length
+            used = reduce(or_, taken[side][passed])
+            number = ceil(max(extents[side][passed]) / LANE + 0.7)
+            while used >> number & 1:
+                number += 1
+            taken[side][passed] = [each | 1 << number for each in taken[side][passed]]
             self._passed.update(range(source.row + 1, (start + length) // 2))
-            source.lane = side * at
-        self.left = max(extents[-1])
-        self.right = max(extents[1])
+            source.lane = side * number * LANE
+        places = [0.0, *(source.lane for source in self._sources.values() if source.passes)]
+        self.left = max([*extents[-1], -min(places)])
+        self.right = max([*extents[1], *places])
 
     def _by_side(self, row: int) -> bool:
         """Whether lanes arrive at a row from the side: it is a merge alone."""
