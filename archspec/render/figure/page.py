@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
 from typing import Final
 
+from archspec.render import html
 from archspec.render.figure.drawing import Drawing, Look
 from archspec.render.figure.svg import escaped, style, svg
 
@@ -22,8 +21,8 @@ KEYS: Final = {
 def document(drawing: Drawing, look: Look) -> str:
     """Return a page that shows a drawing, which buttons and keys make larger and smaller."""
     script = _read("page.js")
-    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
+    sheet = _read("page.css") + style(drawing, theme=look.theme)
+    allowed = html.policy(f"script-src {html.source(script)}", f"style-src {html.source(sheet)}")
     theme = "" if look.theme == "auto" else f' class="{look.theme}"'
     title = escaped(drawing.title)
     buttons = "\n".join(
@@ -35,10 +34,10 @@ def document(drawing: Drawing, look: Look) -> str:
 <html lang="en"{theme}>
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta http-equiv="Content-Security-Policy" content="{allowed}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<style>{_read("page.css")}{style(drawing, theme=look.theme)}</style>
+<style>{sheet}</style>
 </head>
 <body>
 <header>

@@ -46,6 +46,9 @@ TAIL: Final = r"""\end{tikzpicture}%
 LARGEST: Final = 16_000.0
 """Largest side of a picture in points, somewhat less than TeX's largest length."""
 
+MANY: Final = 2_000
+"""Number of marks from which pdflatex may have too little memory, which lualatex extends."""
+
 WIDEST: Final = 4_000.0
 """Largest width of a text in points: it may stand anywhere in a picture."""
 
@@ -67,7 +70,8 @@ def document(drawing: Drawing, look: Look) -> str:
         )
     title = one_line(drawing.title)
     texts = [one_line(mark.text) for mark in drawing.walk() if isinstance(mark, Text)]
-    engine = "pdflatex" if all(map(_is_plain, texts)) else "lualatex"
+    simple = len(list(drawing.walk())) < MANY and all(map(_is_plain, texts))
+    engine = "pdflatex" if simple else "lualatex"
     lines = [
         HEAD.format(title=title, engine=engine) + r"\begin{tikzpicture}[x=1bp, y=-1bp]",
         *(line for tone in drawing.tones() for line in _style(tone, look.theme)),
