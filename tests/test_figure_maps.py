@@ -23,7 +23,6 @@ from archspec.errors import SpecError, UsageError
 from archspec.render.figure import maps
 from archspec.render.figure.drawing import Drawing, Group, Polygon, Rect, Text
 from archspec.render.figure.drawing import Path as Line
-from archspec.render.figure.stations import stations
 from archspec.render.figure.svg import svg
 
 FIGURES = Path(__file__).parent / "figures"
@@ -313,11 +312,25 @@ def test_lines_past_many_maps_are_bounded():
         drawn(joined)
 
 
-def test_the_maps_of_a_grouped_network_are_found_without_drawing():
-    report = archspec.report("alexnet_grouped")
-    found, repeated = stations(report, None, ops=False, repeats=False)
-    assert next(each.box.name for each in found if each.towers == 2) == "conv1"
-    assert repeated == []
+@pytest.mark.parametrize(
+    ("extent", "steps"),
+    [
+        ("[1, 5000, 3]", "max_pool: 1"),
+        ("[5000, 1, 3]", "flatten, fc: 5"),
+        ("[2147483647, 1, 1]", "max_pool: 1"),
+        ("[1, 2147483647, 1]", "conv: {filters: 64, kernel: 1}"),
+        ("[1, 1, 2147483647]", "max_pool: 1"),
+        ("[1, 1, 1]", "flatten, fc: 5"),
+        ("[2147483647, 3]", "max_pool: 1"),
+        ("[7, 1, 2000, 300, 3]", "batch_norm"),
+        ("[2147483647]", "dropout: 0.5"),
+    ],
+)
+def test_extreme_shapes_are_drawn_clearly(extent, steps):
+    drawing = drawn(steps, extent)
+    check_places(drawing)
+    assert not crossed_texts(drawing)
+    assert max(drawing.width, drawing.height) < 1_000
 
 
 if __name__ == "__main__":

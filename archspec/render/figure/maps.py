@@ -121,7 +121,8 @@ class _Shapes:
         middle, tall = shape.width / 2, self.height(number) / 2
         left, right = shape.left + middle, shape.right + middle
         low = max(tall + NUMBER + 4, 20.0) if shape.has_numbers else tall
-        return Extents(left, right, tall + NUMBER, low, height, down, text, operation)
+        high = max(tall + NUMBER, 2 * NUMBER) if shape.has_numbers else tall + NUMBER
+        return Extents(left, right, high, low, height, down, text, operation)
 
     def height(self, number: int) -> float:
         """Return the height of a map, all its towers together."""

@@ -192,7 +192,7 @@ class Cuboid:
             base = y + max(dy + 0.85 * h, self.axis + 16)
             marks.append(Text(x - 3, base, down, NUMBER, "quiet", anchor="end"))
         if away:
-            at = (x + dx / 2 - 3, y + dy / 2 - 1)
+            at = (x + dx / 2 - 3, y + min(dy / 2 - 1, self.axis - NUMBER))
             marks.append(Text(*at, away, NUMBER, "quiet", anchor="end"))
         if across:
             marks.append(Text(x + w / 2, y + dy + h + NUMBER + 1, across, NUMBER, "quiet"))
