@@ -60,6 +60,7 @@ editor:
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/data.py
+	$(BIN)/python benchmarks/page.py
 	$(BIN)/python benchmarks/training.py
 
 $(VENV)/ready: pyproject.toml constraints.txt

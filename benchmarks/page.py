@@ -44,7 +44,8 @@ ACTIONS = {
 def main(specs: tuple[str, ...]) -> None:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
-        raise SystemExit("no Chromium is installed")
+        print("page    no Chromium is installed")
+        return
     print(f"{'network':18}{'file':>9}{'written':>10}{'ready':>9}" + "".join(
         f"{name:>13}" for name in ACTIONS
     ))  # fmt: skip

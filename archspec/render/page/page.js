@@ -231,6 +231,7 @@ const archspec = (() => {
     const leaves = list.filter(row => !isOpen(row) || flat);
     const most = Object.fromEntries(
       BARS.map(name => [name, Math.max(0, ...leaves.map(row => amount(row, name)))]));
+    drawWhere(leaves);
     body.replaceChildren(...list.map(row => {
       let tr = lines.get(row.path);
       if (!tr) lines.set(row.path, tr = line(row));
@@ -249,7 +250,6 @@ const archspec = (() => {
     }
     setTabStop();
     if (focused) focusCell(false);
-    drawWhere(leaves);
     drawMarks();
   }
 
@@ -556,27 +556,42 @@ const archspec = (() => {
 
   // Where parameters, MACs and memory are: strips of the rows that are shown, in network order
 
+  const SMALLEST = 0.001; // the share of a row that has a part of a strip to itself
+
   function drawWhere(leaves) {
     const order = [...leaves].sort((a, b) => a.place - b.place);
     const parts = [];
-    const letters = Math.max($("where").clientWidth - 80, 200) / 7; // that a strip has room for
+    // Letters that a strip has room for. To measure the strip would lay out the whole table.
+    const letters = Math.max(0.94 * innerWidth - 80, 200) / 7;
     for (const name of ["params", "macs", "activations"]) {
       const title = name === "activations" ? "memory" : column(name).title;
       const whole = data.totals[name];
       const strip = make("div", {class: "strip", role: "img"});
       const largest = [];
-      for (const row of order) {
-        const part = share(row[name], whole);
-        if (part <= 0) continue;
-        const text = `${row.path}: ${percent(part)} of ${title}`;
-        const fitting = [row.path, row.name, ""].find(each => each.length + 6 < part * letters) ?? "";
-        const segment = make("span", {title: text, "data-path": row.path},
-          fitting && `${fitting} ${percent(part)}`);
+      let small = 0; // the share of rows that are too small to see, since the last that is not
+      const add = (part, title, path, text) => {
+        const segment = make("span", {title, ...(path && {"data-path": path})}, text);
         segment.style.flexGrow = part;
         segment.style.flexBasis = "0";
         strip.append(segment);
+      };
+      const addSmall = () => {
+        if (small) add(small, `small ones: ${percent(small)} of ${title}`, "", "");
+        small = 0;
+      };
+      for (const row of order) {
+        const part = share(row[name], whole);
+        if (part < SMALLEST) {
+          small += part;
+          continue;
+        }
+        addSmall();
+        const text = `${row.path}: ${percent(part)} of ${title}`;
+        const fitting = [row.path, row.name, ""].find(each => each.length + 6 < part * letters) ?? "";
+        add(part, text, row.path, fitting && `${fitting} ${percent(part)}`);
         largest.push({part, text});
       }
+      addSmall();
       largest.sort((a, b) => b.part - a.part);
       strip.setAttribute("aria-label", largest.slice(0, 3).map(each => each.text).join("; ") ||
         `no ${title}`);
