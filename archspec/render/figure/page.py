@@ -12,8 +12,8 @@ from archspec.render.figure.svg import escaped, style, svg
 KEYS: Final = {
     "-": ("\N{MINUS SIGN}", "smaller"),
     "+": ("+", "larger"),
-    "0": ("fit", "as wide as the window"),
-    "1": ("1:1", "natural size"),
+    "0": ("fit", "fit the width of the window"),
+    "1": ("1:1", "1:1, natural size"),
 }
 """Buttons that zoom: key of the keyboard, text, and what it does."""
 
@@ -42,8 +42,10 @@ def document(drawing: Drawing, look: Look) -> str:
 <body>
 <header>
 <h1>{title}</h1>
-<output aria-live="polite" aria-label="size">100 %</output>
+<div role="group" aria-label="size">
+<output aria-live="polite">100 %</output>
 {buttons}
+</div>
 </header>
 <main tabindex="0" aria-label="figure">
 {svg(drawing, inline=True)}</main>
