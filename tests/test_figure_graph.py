@@ -178,6 +178,13 @@ def test_rows_of_a_fractal_are_dissolved_so_that_its_columns_are_seen():
     assert "row" not in kinds
 
 
+def test_a_frame_shows_what_all_in_it_costs_together():
+    drawing = network.drawing(archspec.draw("squeezenet_v1_0", show=["params", "macs"]))
+    row = next(row for row in archspec.report("squeezenet_v1_0").rows(1) if row.path == "fire2")
+    shown = [mark.text for mark in group(drawing, "fire2").marks if isinstance(mark, Text)]
+    assert shown == ["fire2", f"{row.params:,} params", f"{row.macs:,} MACs"]
+
+
 def test_a_box_without_any_of_a_figure_has_neither_text_nor_bar_for_it():
     drawing = network.drawing(archspec.draw("lenet5", show="params", bar="params"))
     pool = group(drawing, "s2")

@@ -10,8 +10,9 @@ from archspec.figure import Figure
 from archspec.render.figure.drawing import Drawing, Group, Rect, Text
 from archspec.render.figure.layout import Layout, Line, Placed, layout
 from archspec.render.figure.metrics import text_width
-from archspec.render.figure.network import TALLEST, Boxes
+from archspec.render.figure.network import CORNER, TALLEST, Boxes
 from archspec.render.figure.outline import Box, outline
+from archspec.render.figure.strokes import Stroke, strokes
 
 Segment: TypeAlias = tuple[float, float, float, float]
 """Left, upper, right and lower end of a horizontal or vertical line."""
@@ -25,7 +26,7 @@ def laid_out(figure: Figure, tallest: float = TALLEST) -> tuple[Box, Layout]:
     return root, layout(figure.report.graph, root, Boxes(figure, root).size, tallest=tallest)
 
 
-def segments(line: Line) -> list[Segment]:
+def segments(line: Line | Stroke) -> list[Segment]:
     return [
         (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
         for (x1, y1), (x2, y2) in pairwise(line.points)
@@ -39,6 +40,7 @@ def check_layout(figure: Figure, tallest: float = TALLEST) -> Layout:
     check_ends(figure, root, drawn, places)
     check_ways(root, drawn)
     check_overlaps(drawn)
+    check_strokes(drawn, CORNER)
     return drawn
 
 
@@ -213,3 +215,30 @@ def _check_inside(text: Text, rect: Rect) -> None:
     assert left + width <= rect.x + rect.width + NEAR, text
     assert rect.y <= text.y - text.size * 0.76, text
     assert text.y + text.size * 0.24 <= rect.y + rect.height, text
+
+
+def check_strokes(drawn: Layout, radius: float) -> None:
+    """All of every line is drawn, and each line that arrives has its arrow."""
+    made = strokes(drawn.lines, radius)
+    covered: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
+    for stroke in made:
+        for left, top, right, bottom in segments(stroke):
+            flat = right - left > bottom - top
+            for near in (-1, 0, 1):
+                place = ("y", round(top) + near) if flat else ("x", round(left) + near)
+                covered[place].append((left, right) if flat else (top, bottom))
+    for line in drawn.lines:
+        for left, top, right, bottom in segments(line):
+            flat = right - left > bottom - top
+            place = ("y", round(top)) if flat else ("x", round(left))
+            at, end = (left, right) if flat else (top, bottom)
+            for start, stop in sorted(covered[place]):
+                at = max(at, stop) if start < at + NEAR else at
+            assert at > end - 0.2, (line, at, end)
+    arrows = {stroke.points[-1] for stroke in made if stroke.arrives}
+    ends = {line.points[-1] for line in drawn.lines if line.target}
+    assert {_rounded(each) for each in arrows} == {_rounded(each) for each in ends}
+
+
+def _rounded(point: tuple[float, float]) -> tuple[int, int]:
+    return round(point[0]), round(point[1])

@@ -87,7 +87,9 @@ class Boxes:
     def size(self, box: Box) -> Size:
         """Return the size of a box; of one with boxes inside, that of its title."""
         if box.boxes:
-            return Size(text_width(faces.entitled(box), SMALL) + 2 * MARGIN, LINE + 4)
+            title = self._title(box)
+            width = max(text_width(line, SMALL) for line in title)
+            return Size(width + 2 * MARGIN, len(title) * LINE + 4)
         if box.is_merge:
             return Size(faces.merge_width(box), MERGE)
         label = text_width(faces.labelled(box), LABEL, bold=True)
@@ -110,8 +112,9 @@ class Boxes:
     def _frame(self, placed: Placed) -> Iterator[Mark]:
         x, y, width, height = placed.x, placed.y, placed.width, placed.height
         yield Rect(x, y, width, height, f"frame{placed.depth % FRAMES}", CORNER)
-        at = placed.title + MARGIN
-        yield Text(at, y + LINE, faces.entitled(placed.box), SMALL, "quiet", anchor="start")
+        for number, line in enumerate(self._title(placed.box), 1):
+            at = placed.title + MARGIN
+            yield Text(at, y + number * LINE, line, SMALL, "quiet", anchor="start")
 
     def _box(self, placed: Placed) -> Iterator[Mark]:
         x, y, width, height = placed.x, placed.y, placed.width, placed.height
@@ -121,6 +124,10 @@ class Boxes:
         for number, line in enumerate(self._lines(box)):
             yield Text(middle, y + (number + 2) * LINE + 2, line, SMALL)
         yield from self.faces.bar(box, x + MARGIN, y + height - BAR - 4, width - 2 * MARGIN)
+
+    def _title(self, box: Box) -> list[str]:
+        """Return the title of a block's frame, and what else is asked for."""
+        return [faces.entitled(box), *self.faces.shown(box)]
 
     def _lines(self, box: Box) -> list[str]:
         """Return what stands below the label: a block's name, the output's shape, and figures."""
