@@ -243,6 +243,11 @@ def test_a_variant_and_variables_are_chosen():
     assert page is not None
 
 
+def test_the_variables_of_a_text_are_told_also_if_others_were_chosen():
+    said, _ = look(SPEC, variables={"gone": "1"})
+    assert [each["name"] for each in said["variables"]] == ["input", "width", "classes"]
+
+
 @pytest.mark.parametrize(
     ("view", "sentence"),
     [
@@ -369,13 +374,12 @@ def test_of_many_saves_a_browser_that_does_not_read_is_told_the_last(serve, path
     server = serve(path)
     with server.events() as asleep, server.events() as awake:
         asleep.next()
+        large = f"{SPEC}# {'x' * 300_000}\n"  # more than a connection holds that nobody reads
         for number in range(100):
-            path.write_text(f"{SPEC}# {number}\n", encoding="utf-8")
+            path.write_text(f"{large}# {number}\n", encoding="utf-8")
             time.sleep(0.02)
-        states = []
-        awake.until(lambda s: states.append(s) or s["file"]["text"] == f"{SPEC}# 99\n")
-        asleep.until(lambda state: state["file"]["text"] == f"{SPEC}# 99\n")
-        assert len(states) < 200
+        awake.until(lambda state: state["file"]["text"] == f"{large}# 99\n")
+        asleep.until(lambda state: state["file"]["text"] == f"{large}# 99\n")
 
 
 def test_variables_change_the_picture_of_one_browser(serve, path):

@@ -305,6 +305,31 @@ def test_a_changed_variable_stays_when_the_text_changes(serve, live, path):
     page.shows(params(16, 3))
 
 
+def test_a_variant_that_the_text_loses_gives_way_to_the_first(serve, live, path):
+    page = live(serve(path))
+    page.page.get_by_label("variant").select_option("wide")
+    page.shows(params(64))
+    path.write_text(SPEC.replace("wide:", "wider:"), encoding="utf-8")
+    page.shows(params())
+    expect(page.page.locator("#live-problem")).to_be_hidden()
+
+
+def test_a_page_out_of_sight_holds_no_connection_and_is_told_the_latest_later(serve, live, path):
+    page = live(serve(path))
+    page.shows(params())
+    turn = """state => {
+      Object.defineProperty(document, "visibilityState", {value: state, configurable: true});
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.page.evaluate(turn, "hidden")
+    other = live(serve(path))
+    path.write_text(written(9), encoding="utf-8")
+    other.shows(params(9))
+    page.shows(params())
+    page.page.evaluate(turn, "visible")
+    page.shows(params(9))
+
+
 def test_a_network_of_archspec_is_read_only(serve, live):
     page = live(serve("vgg16"))
     page.shows(138_357_544)

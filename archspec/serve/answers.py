@@ -25,8 +25,8 @@ from archspec.assist.hover import hover
 from archspec.cost.report import Report, report
 from archspec.errors import Diagnostic, Problem, Span, SpecError, UsageError
 from archspec.render.page.data import page_data
-from archspec.spec.document import Spec, Validated, choose
-from archspec.spec.source import Source, read_value
+from archspec.spec.document import Spec, choose
+from archspec.spec.source import read_value
 
 MOST_MEMORY: Final = 2 * 2**30
 """Bytes of address space of the process; the largest network that is allowed needs a tenth."""
@@ -120,14 +120,17 @@ def _look(document: Document, variables: Mapping[str, str], units: Units) -> Ans
             said["variants"] = list(examined.validated.document.variants)
             values = _values(variables)
             spec = choose(examined.validated, examined.source, document.variant, values)
-            said |= _controls(examined.validated, examined.source, spec)
+            written = choose(examined.validated, examined.source, document.variant, {})
+            said |= _controls(written, spec)
             costs = report(spec) if values else examined.report
     except SpecError as error:
         known = {_essence(mistake.diagnostic) for mistake in found}
         fresh = (each for each in error.diagnostics if _essence(each) not in known)
         found += _marked(document, fresh)
-    except UsageError as error:
+    except UsageError as error:  # the text may have lost the variant, or a variable
         said["problem"] = str(error)
+        if examined.spec is not None:
+            said |= _controls(examined.spec, examined.spec)
     page = None
     if costs is not None:
         try:
@@ -153,17 +156,16 @@ def _essence(diagnostic: Diagnostic) -> tuple[str, str, Span | None]:
     return diagnostic.code, diagnostic.message, diagnostic.span
 
 
-def _controls(validated: Validated, source: Source, spec: Spec) -> dict[str, Any]:
+def _controls(written: Spec, shown: Spec) -> dict[str, Any]:
     """Return the variant that is shown, and its variables as the text has them and as they are."""
-    written = choose(validated, source, spec.variant, {}).settings
-    names = [name for name in written if name != "input"]
+    names = [name for name in written.settings if name != "input"]
     return {
-        "variant": spec.variant,
+        "variant": shown.variant,
         "variables": [
             {
                 "name": name,
-                "written": _written(written[name][0]),
-                "value": _written(spec.settings[name][0]),
+                "written": _written(written.settings[name][0]),
+                "value": _written(shown.settings[name][0]),
             }
             for name in ["input", *names[:MOST_VARIABLES]]
         ],

@@ -99,8 +99,6 @@ class Board:
                 continue
             content = self.content
             latest = await self.latest(content, view)
-            if content is not self.content:
-                continue  # it has been superseded meanwhile
             known = latest.page_key == shown
             yield self._state(content, latest._replace(page=NO_PAGE) if known else latest)
             shown = latest.page_key
@@ -111,7 +109,8 @@ class Board:
             marks = [_of_the_file(each) for each in content.problems]
             said = json.dumps({"mistakes": marks}).encode()
         else:
-            said, page = await self._answer(content.text, view)
+            answer = await self._answer(content.text, view)
+            said, page = answer.said, answer.page
             if page != NO_PAGE:
                 self._last_good = content.text
                 return Latest(said, page, key(page), stale=False)
@@ -129,7 +128,10 @@ class Board:
         self._answers.move_to_end(place)
         while len(self._answers) > KEPT:
             self._answers.popitem(last=False)
-        return await asyncio.shield(task)  # a browser that leaves does not end it
+        answer = await asyncio.shield(task)  # a browser that leaves does not end it
+        if answer.failed:  # another time it may do
+            self._answers.pop(place, None)
+        return answer
 
     def _state(self, content: Content, latest: Latest) -> bytes:
         file = {

@@ -44,7 +44,7 @@ async def changes(path: Path) -> AsyncIterator[None]:
                 yield
                 if _identity(path.parent) != folder:  # another folder of the same name
                     break
-        except OSError:  # there is no folder, or the system has no watches left
+        except (OSError, RuntimeError):  # there is no folder, or the system has no watches left
             yield
             await asyncio.sleep(LOOKING / 1_000)
 

@@ -28,6 +28,8 @@ class RawAnswer(NamedTuple):
 
     said: bytes
     page: bytes
+    failed: bool = False
+    """Whether there is no answer, only a sentence that says why."""
 
 
 class Worker:
@@ -102,4 +104,4 @@ class Worker:
 
 
 def _failed(sentence: str) -> RawAnswer:
-    return RawAnswer(json.dumps({"failed": sentence}).encode(), NO_PAGE)
+    return RawAnswer(json.dumps({"failed": sentence}).encode(), NO_PAGE, failed=True)

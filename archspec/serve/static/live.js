@@ -242,6 +242,16 @@ function connect() {
   };
 }
 
+// Browsers have six connections to a server, for all their windows: only those in sight hold one.
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") {
+    connect();
+  } else {
+    events.close();
+    events = null;
+  }
+});
+
 let offline = false;
 
 function take(state) {
@@ -313,6 +323,12 @@ addEventListener("beforeprint", () => {
 addEventListener("afterprint", () => { frame.style.minHeight = ""; });
 
 function showVariants({ variants, variant }) {
+  if (view.variant !== null && !variants.includes(view.variant)) { // the text has lost it
+    view.variant = null;
+    view.variables = {};
+    connect();
+    look(0);
+  }
   const select = at("variant");
   at("variants").hidden = variants.length < 2;
   const names = [...select.options].map((each) => each.value);
@@ -354,7 +370,7 @@ function showVariables(variables) {
     input.size = Math.min(Math.max(value.length, 3), 24);
     input.classList.toggle("live-changed", value !== written);
   }
-  form.querySelector("button").hidden = !variables.some((each) => each.value !== each.written);
+  form.querySelector("button").hidden = Object.keys(view.variables).length === 0;
 }
 
 at("variables").onsubmit = (event) => event.preventDefault();
