@@ -176,7 +176,7 @@ def test_a_model_is_written_whole_and_verified(tmp_path):
         (["vgg16", "--set", "classes"], 2, "is not name=value"),
         (["vgg16", "--set", "clases=5"], 2, "did you mean `classes`?"),
         (["vgg16", "--set", "classes=x"], 1, "error[type] `units` of `fc` must be a whole number"),
-        (["vgg16", "-o", "model.h5"], 2, "model.h5: the suffix says what to write: .keras, .yaml"),
+        (["vgg16", "-o", "model.h5"], 2, "model.h5: the suffix says what to write: .html, .keras"),
         (["vgg16", "-o", "model"], 2, "the suffix says what to write"),
         (["vgg16", "-o", "nowhere/model.keras"], 2, "there is no folder nowhere"),
         (["vgg16", "-o", "good.json", "-o", "bad.png"], 2, "bad.png"),

@@ -729,7 +729,7 @@ def test_two_broken_specs_are_both_reported_and_not_compared(tmp_path):
         (["vgg", "--dtype", "float31"], "dtype `float31` is not known; did you mean `float32`?"),
         (["vgg", "--optimizer", "adamm"], "optimizer `adamm` is not known; did you mean `adam`?"),
         (["vgg", "--format", "html"], "Invalid value for '--format'"),
-        (["vgg", "-o", "x.html"], "x.html: the suffix says what to write: .txt, .json, .csv, .md"),
+        (["vgg", "-o", "x.gif"], "x.gif: the suffix says what to write: .txt, .json, .csv, .md"),
         (["vgg", "-o", "nowhere/x.md"], "there is no folder nowhere"),
         (["vgg", "--depth", "1"], "--depth and --ops go with --diff"),
         (["vgg", "--ops"], "--depth and --ops go with --diff"),
