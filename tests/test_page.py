@@ -4,6 +4,7 @@ import itertools
 import json
 import random
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import expect
@@ -11,6 +12,7 @@ from support.commands import run
 
 import archspec
 from archspec.cost.optimizers import KNOWN, WRAPPER
+from archspec.cost.report import Report
 from archspec.cost.setting import ITEM_BYTES
 from archspec.errors import UsageError
 from archspec.render.amounts import byte_size
@@ -156,6 +158,8 @@ def test_the_page_is_one_file_that_may_load_nothing(pages):
 
 
 def test_save_takes_html_alone(tmp_path):
+    with pytest.raises(UsageError, match="path"):
+        archspec.report("lenet5").save(3)
     with pytest.raises(UsageError, match=r"is an \.html file"):
         archspec.report("lenet5").save(tmp_path / "lenet5.pdf")
     with pytest.raises(UsageError, match="cannot write"):
@@ -450,7 +454,17 @@ def test_hostile_words_are_text(pages, net, open_page):
     page = open_page(pages(net), viewport=WIDE)
     expect(page.locator("#about")).to_contain_text("</script><script>alert(1)</script><img")
     expect(page.locator("#family")).to_contain_text("word = </script><script>alert(1)")
+    expect(page.locator("#about")).to_contain_text(r"\u2028 \u202e")  # no control turns a line
     assert page.locator("img").count() == 0
+    assert page.locator("script").count() == 2
+
+
+def test_a_hostile_name_of_a_graph_is_text(tmp_path, open_page):
+    graph = replace(archspec.report("lenet5").graph, name=HOSTILE)
+    page = open_page(Report(graph).save(tmp_path / "graph.html"))
+    expect(page.locator("#name")).to_contain_text("</script><script>alert(1)</script><img")
+    assert page.title().startswith("</script><script>")
+    expect(page.locator("#figure text").first).to_contain_text("</script>")
     assert page.locator("script").count() == 2
 
 

@@ -18,9 +18,6 @@ from archspec.render.figure.history import drawing, ticks
 from archspec.render.figure.svg import svg
 from archspec.render.run_page import RunPage
 from archspec.runs.outcome import Run
-from tests.support.browser import chromium, open_page
-
-__all__ = ["chromium", "open_page"]
 
 HOSTILE = """
 name: a<script>alert(1)</script>

@@ -282,7 +282,8 @@ class Report(Displayed):
             >>> archspec.report("lenet5").save("lenet5.html").name
             'lenet5.html'
         """
-        return Path(renderer("page.document").write(self, Path(path), depth=depth, ops=ops))
+        place = Path(arguments.place("path", path))
+        return Path(renderer("page.document").write(self, place, depth=depth, ops=ops))
 
     def _layer_dict(self, node: Node) -> dict[str, Any]:
         return {

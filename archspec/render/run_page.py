@@ -6,7 +6,6 @@ It is written after epochs while the run goes on, and once more when it has ende
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.errors import ArchspecError, UsageError
 from archspec.render.figure import history, writing
 from archspec.render.figure.svg import style, svg
+from archspec.render.html import policy, source
 from archspec.render.summary import facts
 from archspec.runs import folder
 from archspec.runs.files import (
@@ -108,10 +108,9 @@ class RunPage:
     ) -> str:
         name = escape(printable(self.report.name))
         script = (_HERE / "run_page.js").read_text(encoding="utf-8")
-        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        policy = (
-            "default-src 'none'; img-src data:; style-src 'unsafe-inline'; connect-src 'self'; "
-            f"script-src 'sha256-{digest}'"
+        allowed = policy(
+            *("img-src data:", "style-src 'unsafe-inline'", "connect-src 'self'"),
+            f"script-src {source(script)}",
         )
         sheet = (_HERE / "run_page.css").read_text(encoding="utf-8") + style()
         sections = [
@@ -123,7 +122,7 @@ class RunPage:
         ]
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{allowed}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<title>{self._state(rows, run)} \u00b7 {name}</title>\n<style>{sheet}</style>\n"
             f'</head>\n<body>\n<main data-state="{run.outcome if run else "training"}">\n'

@@ -29,7 +29,7 @@ from archspec.render.table import Column
 from archspec.spec.document import Spec
 from archspec.spec.findings import Findings
 from archspec.spec.variables import variables
-from archspec.text import counted
+from archspec.text import counted, printable
 
 MOST_ROWS: Final = 5_000
 """Largest number of rows, blocks included. Of a larger network, blocks are not opened as deep."""
@@ -81,8 +81,8 @@ def page_data(
     rows = [_row(report, box, level, levels) for box, level in _walk(root, levels)]
     fewest = (level for level in range(levels, 0, -1) if sum(counts[:level]) <= FEW_ROWS)
     data = {
-        "name": report.name,
-        "about": report.about,
+        "name": printable(report.name),
+        "about": printable(report.about),
         "convention": CONVENTION,
         "input": str(report.graph.input),
         "extent": list(report.graph.input[:-1]),
@@ -214,7 +214,7 @@ def _figures(report: Report, levels: int, *, ops: bool) -> Iterator[dict[str, An
 
 def _check(check: Check) -> dict[str, Any]:
     """Return a claim. One about bytes has its bound, for the page to compare it again."""
-    data = check.to_dict()
+    data = check.to_dict() | {"source": printable(check.source)}
     if check.figure in BYTES:
         symbol, _, bound = check.claim.rpartition(" ")
         data |= {"symbol": symbol or "=", "bound": bound.replace(",", "")}
@@ -269,7 +269,7 @@ def _variables(report: Report) -> list[dict[str, str]]:
         return []
     values = variables(report.spec, Findings(report.spec.source))
     return [
-        {"name": name, "value": value if isinstance(value, str) else json.dumps(value)}
+        {"name": name, "value": printable(value if isinstance(value, str) else json.dumps(value))}
         for name, value in values.items()
     ]
 
@@ -282,7 +282,7 @@ def _variants(report: Report) -> Iterator[dict[str, Any]]:
         costs = report if spec is None or name == spec.variant else _variant(spec, name)
         if costs is not None:
             yield {
-                "name": name,
+                "name": printable(name),
                 "params": costs.totals.params,
                 "macs": costs.totals.macs,
                 "memory": _memory(costs.memory_model, report.setting),

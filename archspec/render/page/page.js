@@ -484,6 +484,7 @@ const archspec = (() => {
     chosen = row.path;
     drawMarks();
     drawChosen();
+    $("chosen").scrollTop = 0;
     const group = groupOf(row.path), pane = $("figure");
     if (!group || pane.contains(document.activeElement)) return;
     const box = group.getBoundingClientRect(), around = pane.getBoundingClientRect();
@@ -508,7 +509,7 @@ const archspec = (() => {
       list.append(make("dt", {}, title), make("dd", {}, text,
         ...(why ? [make("small", {}, why)] : [])));
     }
-    $("chosen").replaceChildren(make("h3", {}, row.path), list, ...receptive(row));
+    $("chosen").replaceChildren(make("h3", {}, row.path), ...receptive(row), list);
   }
 
   /* Return the receptive field drawn on the input, to scale, and a sentence about it. */
@@ -820,12 +821,13 @@ const archspec = (() => {
   function drawControls() {
     const options = [];
     for (let each = 1; each <= data.levels; each++) {
-      const text = data.levels === 1 ? "all" : each === 1 ? "1 level" : `${each} levels`;
+      const text = each === 1 ? "1 level" : `${each} levels`;
       options.push(make("option", {value: each}, text));
     }
     if (data.levels > 1) options.push(make("option", {value: "flat"}, "layers alone"));
     $("levels").replaceChildren(...options);
     $("levels").value = level;
+    $("levels").parentElement.hidden = data.levels === 1;
     $("note").textContent = data.note;
     $("columns").querySelectorAll("label").forEach(each => each.remove());
     for (const each of columns.slice(1)) {
@@ -857,7 +859,7 @@ const archspec = (() => {
   /* Draw the page of a network, or draw it again. */
   function show(value) {
     const place = [scrollX, scrollY], table = [$("table").scrollLeft, $("table").scrollTop];
-    const first = !data, focused = focusedCell();
+    const first = !data, focused = focusedCell(), before = byPath;
     data = value;
     columns = data.columns;
     readRows();
@@ -868,6 +870,9 @@ const archspec = (() => {
     shown = first ? data.shown ?? usualColumns() : shown;
     if (!shown.includes("layer")) shown.unshift("layer");
     if (level === null || (level !== "flat" && level > data.levels)) unfold(data.level);
+    for (const row of rows) { // blocks that were not there before
+      if (row.block && row.level < level && !before.has(row.path)) open.add(row.path);
+    }
     document.title = data.name;
     $("name").textContent = data.name;
     $("about").textContent = data.about;
