@@ -16,9 +16,10 @@ def renderer(name: str) -> Any:
 
 
 class Displayed:
-    """A value that prints itself, and that a notebook shows as Markdown.
+    """A value that prints itself, and that a notebook shows.
 
     Its renderer has functions `text(value)` and `markdown(value)`, each of which returns a string.
+    Of values that have a figure, `render/notebook.py` makes HTML, which notebooks prefer.
     """
 
     __slots__ = ()
@@ -32,6 +33,10 @@ class Displayed:
 
     def _repr_markdown_(self) -> str:
         return str(renderer(self.RENDERER).markdown(self))
+
+    def _repr_html_(self) -> str | None:
+        shown: str | None = renderer("notebook").html(self)
+        return shown
 
 
 class Sentences:

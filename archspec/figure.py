@@ -76,6 +76,9 @@ class AnyFigure(ABC):
         """Return plain data: its settings, and every mark with its place in points."""
         return dict(renderer(self.RENDERER).as_data(self))
 
+    def _repr_html_(self) -> str:
+        return str(renderer("notebook").html(self))
+
     def _repr_svg_(self) -> str:
         # Not Markdown as well: Jupyter would prefer it, and removes pictures from it.
         return str(renderer(self.RENDERER).as_svg(self))

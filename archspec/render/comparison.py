@@ -99,23 +99,29 @@ def text(
 ) -> str:
     """Return the table, and below it what its figures are for."""
     style = Style(color)
-    table = _table(comparison, columns).text(style, width, keep_all=bool(columns))
+    printed = table(comparison, columns).text(style, width, keep_all=bool(columns))
     below = [*prose(_setting(comparison), width), *prose(CONVENTION, width)]
-    return "\n".join([table, "", *map(style.dim, below)]) + "\n"
+    return "\n".join([printed, "", *map(style.dim, below)]) + "\n"
 
 
 def markdown(comparison: Comparison, *, columns: Sequence[str] | None = None) -> str:
     """Return the table, and below it what its figures are for."""
-    table = _table(comparison, columns).markdown()
-    return f"{table}\n\nAt {_setting(comparison)}.\n\n{CONVENTION}\n"
+    lines = [table(comparison, columns).markdown(), *notes(comparison)]
+    return "\n\n".join(lines) + "\n"
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """Return what the figures are for, and how they are counted."""
+    return [f"At {_setting(comparison)}.", CONVENTION]
 
 
 def csv(comparison: Comparison, *, columns: Sequence[str] | None = None) -> str:
     """Return a line for every network; all columns unless some are named."""
-    return _table(comparison, columns or [column.name for column in COLUMNS]).csv()
+    return table(comparison, columns or [column.name for column in COLUMNS]).csv()
 
 
-def _table(comparison: Comparison, names: Sequence[str] | None) -> PrintedTable:
+def table(comparison: Comparison, names: Sequence[str] | None = None) -> PrintedTable:
+    """Return the table, of the usual columns that tell the networks apart unless some are named."""
     columns = _choose(names, comparison)
     rows = [
         [_value(column, network, comparison) for column in columns]

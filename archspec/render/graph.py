@@ -19,15 +19,16 @@ COLUMNS: Final = (
 
 def text(graph: Graph, *, width: int | None = None, color: bool = False) -> str:
     """Return a row for each op."""
-    return _table(graph).text(Style(color), width) + "\n"
+    return table(graph).text(Style(color), width) + "\n"
 
 
 def markdown(graph: Graph) -> str:
     """Return a row for each op."""
-    return _table(graph).markdown() + "\n"
+    return table(graph).markdown() + "\n"
 
 
-def _table(graph: Graph) -> PrintedTable:
+def table(graph: Graph) -> PrintedTable:
+    """Return the table: a row for each op."""
     rows = []
     for node in graph.nodes:
         inputs = ", ".join(graph.nodes[each].name for each in node.inputs)

@@ -59,8 +59,8 @@ def text(
     if arithmetic:
         body = "\n".join(formulas(report, depth=depth, ops=ops, width=width))
     else:
-        table = _table(report, depth, columns, ops=ops)
-        body = table.text(style, width, keep_all=bool(columns))
+        printed = table(report, depth, columns, ops=ops)
+        body = printed.text(style, width, keep_all=bool(columns))
     below = "\n".join(_below(report, style, width or PAGE))
     return "\n\n".join([_head(report, style, width), body, below]) + "\n"
 
@@ -79,7 +79,7 @@ def markdown(
         *([printable(report.about), ""] if report.about else []),
         f"Input {report.graph.input}, batch {report.setting.batch}, {report.setting.dtype}.",
         "",
-        _table(report, depth, columns, ops=ops).markdown(),
+        table(report, depth, columns, ops=ops).markdown(),
         "",
         *map(_item, facts(report)),
     ]
@@ -95,12 +95,17 @@ def csv(
 ) -> str:
     """Return a line for every row; all columns unless some are named."""
     names = columns or [column.name for column in COLUMNS]
-    return _table(report, depth, names, ops=ops).csv()
+    return table(report, depth, names, ops=ops).csv()
 
 
-def _table(
-    report: Report, depth: int | None, names: Sequence[str] | None, *, ops: bool
+def table(
+    report: Report,
+    depth: int | None = None,
+    names: Sequence[str] | None = None,
+    *,
+    ops: bool = False,
 ) -> PrintedTable:
+    """Return the table with its totals, of the usual columns unless some are named."""
     columns = choose(names, report)
     rows = [
         [value(column.name, row, report) for column in columns]

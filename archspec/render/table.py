@@ -88,7 +88,7 @@ class PrintedTable(NamedTuple):
 
         """
         columns = self.columns
-        cells = [[column.title for column in columns], *map(self._texts, self._all())]
+        cells = [[column.title for column in columns], *self.cells()]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         shown = list(range(len(columns)))
 
@@ -129,7 +129,7 @@ class PrintedTable(NamedTuple):
         lines = [
             [column.title or column.name for column in self.columns],
             ["---" if column.left else "---:" for column in self.columns],
-            *map(self._texts, self._all()),
+            *self.cells(),
         ]
         if self.totals is not None:
             lines[-1] = [text and f"**{text}**" for text in lines[-1]]
@@ -139,8 +139,9 @@ class PrintedTable(NamedTuple):
         """Return a line of names and one for each row, of plain values."""
         return csv_lines([[column.name for column in self.columns], *self.rows])
 
-    def _all(self) -> list[Sequence[Any]]:
-        return [*self.rows, *([] if self.totals is None else [self.totals])]
+    def cells(self) -> list[list[str]]:
+        """Return the rows as people read them, the totals last."""
+        return list(map(self._texts, [*self.rows, *([] if self.totals is None else [self.totals])]))
 
     def _texts(self, row: Sequence[Any]) -> list[str]:
         return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from archspec.render.figure.drawing import (
@@ -36,7 +36,9 @@ def document(drawing: Drawing, look: Look) -> str:
     return svg(drawing, theme=look.theme)
 
 
-def svg(drawing: Drawing, *, theme: str = "auto", inline: bool = False) -> str:
+def svg(
+    drawing: Drawing, *, theme: str = "auto", inline: bool = False, pages: Sequence[str] = ()
+) -> str:
     """Return a drawing as an SVG document.
 
     Its colours are attributes, which every viewer knows; a style sheet has those of a dark ground,
@@ -47,6 +49,8 @@ def svg(drawing: Drawing, *, theme: str = "auto", inline: bool = False) -> str:
         theme: One of `archspec.figure.THEMES`.
         inline: Whether it becomes part of an HTML page, which has the style sheet of `style` and
             a ground of its own.
+        pages: Selectors of dark pages, such as `[theme=dark]`: inside of one the drawing is dark,
+            and elsewhere light, whatever the viewer prefers.
 
     """
     width, height = _number(drawing.width), _number(drawing.height)
@@ -61,7 +65,7 @@ def svg(drawing: Drawing, *, theme: str = "auto", inline: bool = False) -> str:
     ]
     if not inline:
         if theme == "auto":
-            lines.append(f"<style>{_dark(drawing.tones())}</style>")
+            lines.append(f"<style>{_dark(drawing.tones(), pages)}</style>")
         lines.append(f'<rect{marks.paint("paper")} width="{width}" height="{height}"/>')
     return "\n".join([*lines, *marks.all(drawing.marks), "</svg>"]) + "\n"
 
@@ -75,7 +79,10 @@ def style(drawing: Drawing | None = None, *, theme: str = "auto") -> str:
     return f"{light}{_dark(tones)}" if theme == "auto" else light
 
 
-def _dark(tones: Iterable[str]) -> str:
+def _dark(tones: Iterable[str], pages: Sequence[str] = ()) -> str:
+    if pages:
+        page = f":is({','.join(pages)}) "
+        return f"@media screen{{{''.join(page + _rule(tone, 'dark') for tone in tones)}}}"
     return f"@media screen and (prefers-color-scheme:dark){{{_rules(tones, 'dark')}}}"
 
 
