@@ -21,7 +21,7 @@ from support.wired_specs import wired_spec
 import archspec
 from archspec.errors import SpecError, UsageError
 from archspec.render.figure import maps
-from archspec.render.figure.drawing import Drawing, Group, Polygon, Rect, Text
+from archspec.render.figure.drawing import Circle, Drawing, Group, Polygon, Rect, Text
 from archspec.render.figure.drawing import Path as Line
 from archspec.render.figure.svg import svg
 
@@ -241,6 +241,15 @@ def test_a_block_is_a_map_unless_depth_opens_it():
     assert len(paths(opened)) == 9
     rows = {round(front(group(opened, path)).y) for path in paths(opened)}
     assert len(rows) >= 4
+
+
+def test_what_gates_images_is_beside_their_way():
+    gate = "global_avg_pool, {name: gate, fc: 40}, reshape: [1, 1, 40], multiply: x"
+    drawing = drawn(f"{{name: x, conv: 40}}, {gate}")
+    circle = next(each for each in group(drawing, "multiply1").marks if isinstance(each, Circle))
+    x, pool = group(drawing, "x"), group(drawing, "global_avg_pool1")
+    assert front(x).y < circle.y < front(x).y + front(x).height
+    assert front(pool).y > front(x).y + front(x).height
 
 
 def test_repeats_are_drawn_once_with_their_number():

@@ -114,22 +114,17 @@ class Bands(NamedTuple):
     """Upper and lower edge of each band."""
 
 
-def bands(
-    extents: Sequence[Extents], sources: Sequence[Sequence[int]], most: float, below: float
-) -> Bands:
+def bands(extents: Sequence[Extents], grid: Grid, most: float, below: float) -> Bands:
     """Return the places of maps and the lines between them.
 
     Args:
         extents: The extents of each map.
-        sources: The numbers of the maps that each one is made from, all smaller than its own.
+        grid: The columns and rows of the maps.
         most: The width beyond which a band is wrapped.
         below: Height that is free below each band.
 
-    Raises:
-        UsageError: More than `MOST_LANES` lines need a row of their own.
-
     """
-    return _Wrapping(Grid(sources), extents, most, below).layout()
+    return _Wrapping(grid, extents, most, below).layout()
 
 
 @dataclass

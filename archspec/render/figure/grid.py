@@ -7,7 +7,7 @@ would be in the same columns of a row is in different rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
@@ -29,11 +29,13 @@ class Run(NamedTuple):
 class Grid:
     """The columns and rows of maps and lines."""
 
-    def __init__(self, sources: Sequence[Sequence[int]]) -> None:
+    def __init__(self, sources: Sequence[Sequence[int]], vectors: Collection[int] = ()) -> None:
         """Place maps.
 
         Args:
             sources: The numbers of the maps that each one is made from, all smaller than its own.
+            vectors: The numbers of those with one place. A way goes on through images where it can:
+                what gates them, or draws a path for them, is beside it.
 
         Raises:
             UsageError: More than `MOST_LANES` lines need a row of their own.
@@ -48,9 +50,14 @@ class Grid:
                 self._readers[source].append(number)
                 self.column[number] = max(self.column[number], self.column[source] + 1)
         self._leader = [
-            max(read, key=lambda each: (self.column[each], -each), default=None) for read in sources
+            max(
+                read,
+                key=lambda each: (each not in vectors, self.column[each], -each),
+                default=None,
+            )
+            for read in sources
         ]
-        self._chains = self._ways()
+        self._chains = self._ways(vectors)
         self._chain_of = {
             number: chain for chain, maps in enumerate(self._chains) for number in maps
         }
@@ -61,11 +68,11 @@ class Grid:
         self.runs = list(self._runs())
         """Lines, one for each source of each map."""
 
-    def _ways(self) -> list[list[int]]:
+    def _ways(self, vectors: Collection[int]) -> list[list[int]]:
         """Return ways through the network, each map in one, from the input on.
 
-        A way goes on to the reader that the most columns follow, of those for which its last map is
-        the last source.
+        A way goes on to the reader that the most columns follow, an image before vectors, of those
+        for which its last map is the last source that is an image, or the last source.
         """
         rest = [0] * len(self._readers)  # columns on the longest way behind a map
         for number in range(len(rest) - 1, -1, -1):
@@ -74,7 +81,7 @@ class Grid:
         for number, reading in enumerate(self._readers):
             led = [each for each in reading if self._leader[each] == number]
             if led:
-                heirs.add(max(led, key=lambda each: (rest[each], -each)))
+                heirs.add(max(led, key=lambda each: (each not in vectors, rest[each], -each)))
         ways: dict[int, list[int]] = {}  # by their last map so far
         for number, leader in enumerate(self._leader):
             way = ways.pop(leader) if leader is not None and number in heirs else []
@@ -140,7 +147,8 @@ class Grid:
                 others = [each for each in read if each != source]
                 shortcut = any(ancestors[each] >> source & 1 for each in others)
                 if self._leader[target] == source:
-                    yield Run(source, target, self.row[target], shortcut)
+                    bends = self.row[source] != self.row[target]
+                    yield Run(source, target, self.row[target], shortcut and bends)
                 elif span == 1 or (self._is_last(source) and self._reader(source) == target):
                     yield Run(source, target, self.row[source], shortcut)
                 else:

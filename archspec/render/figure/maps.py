@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Final
 
 from archspec.cost.report import Report
@@ -16,6 +17,7 @@ from archspec.render.figure import faces
 from archspec.render.figure.bands import Bands, Extents, Place, Route, bands
 from archspec.render.figure.drawing import Drawing, Group, Mark, Path, Point, Text
 from archspec.render.figure.faces import BAR, EDGE, LABEL, LINE, MERGE, SMALL, SWATCH, Faces
+from archspec.render.figure.grid import Grid
 from archspec.render.figure.metrics import fitting, text_width
 from archspec.render.figure.outline import Box
 from archspec.render.figure.solids import (
@@ -57,8 +59,9 @@ def drawing(figure: Figure) -> Drawing:
     shapes = _Shapes(figure, maps)
     levels, count = _levels(repeated)
     extents = [shapes.extents(number) for number in range(len(maps))]
-    sources = [each.sources for each in maps]
-    placed = bands(extents, sources, WIDEST_BAND, count * BRACKET)
+    vectors = {number for number, each in enumerate(maps) if prod(each.shape.spatial) == 1}
+    grid = Grid([each.sources for each in maps], vectors)
+    placed = bands(extents, grid, WIDEST_BAND, count * BRACKET)
     subtitle = faces.subtitle(figure)
     heads = (
         text_width(report.name, LABEL + 2, bold=True),
