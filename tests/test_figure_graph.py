@@ -22,7 +22,7 @@ import archspec
 from archspec.errors import SpecError, UsageError
 from archspec.figure import Figure
 from archspec.render.figure import network
-from archspec.render.figure.drawing import Drawing, Group, Text
+from archspec.render.figure.drawing import RAMP, Drawing, Group, Text
 from archspec.render.figure.svg import svg
 
 FOLDER = Path(__file__).parent / "figures"
@@ -183,6 +183,13 @@ def test_a_frame_shows_what_all_in_it_costs_together():
     row = next(row for row in archspec.report("squeezenet_v1_0").rows(1) if row.path == "fire2")
     shown = [mark.text for mark in group(drawing, "fire2").marks if isinstance(mark, Text)]
     assert shown == ["fire2", f"{row.params:,} params", f"{row.macs:,} MACs"]
+
+
+def test_a_layer_that_sees_the_whole_input_has_the_strongest_colour():
+    drawing = network.drawing(archspec.draw("lenet5", show="field", color="field"))
+    last = group(drawing, "fc1")
+    assert getattr(last.marks[0], "tone", "") == f"ramp{RAMP - 1}"
+    assert "field all" in texts(drawing)
 
 
 def test_a_box_without_any_of_a_figure_has_neither_text_nor_bar_for_it():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.cost.report import GROUPS
@@ -64,7 +65,7 @@ class Faces:
         self._columns = {column.name: column for column in table.COLUMNS}
         self._leaves = list(leaves)
         self._most = {
-            name: max((self._amount(name, box) for box in self._leaves), default=0)
+            name: int(max(filter(isfinite, self._amounts(name)), default=0))
             for name in (figure.bar, figure.color)
             if name in MEASURES
         }
@@ -75,7 +76,9 @@ class Faces:
         for name in self._figure.show:
             column = self._columns[name]
             texts = [column.text(value) for value in self._values(name, box) if value]
-            if texts:
+            if texts and name == "field":
+                lines.append(f"{column.title} {spread(texts)}")
+            elif texts:
                 lines.append(f"{spread(texts)} {column.title}")
         return lines
 
@@ -119,9 +122,12 @@ class Faces:
             yield "bar", f"bar: {column.title}, up to {column.text(self._most[column.name])}"
 
     def _share(self, name: str, box: Box) -> float:
-        return self._amount(name, box) / (self._most[name] or 1)
+        return min(1.0, self._amount(name, box) / (self._most[name] or 1))
 
-    def _amount(self, name: str, box: Box) -> int:
+    def _amounts(self, name: str) -> Iterator[float]:
+        return (self._amount(name, box) for box in self._leaves)
+
+    def _amount(self, name: str, box: Box) -> float:
         return max(map(_size, self._values(name, box)))
 
     def _values(self, name: str, box: Box) -> list[Any]:
@@ -130,10 +136,13 @@ class Faces:
         return [table.value(name, row, self._figure.report) for row in rows]
 
 
-def _size(value: object) -> int:
+def _size(value: object) -> float:
+    """Return a number for a value of the table; infinity for a field that is the whole input."""
     if isinstance(value, PrintedExtents):
-        return int(max(value, default=0))
-    return value if isinstance(value, int) else 0
+        return float(max(value, default=0))
+    if value == "all":
+        return inf
+    return float(value) if isinstance(value, int) else 0.0
 
 
 def shape(box: Box) -> str:
