@@ -131,18 +131,28 @@ async def play(lines: int, changes: int, pause: float) -> None:
     client = Client()
     await client.start(f"{before}{after}")
     line = before.count("\n")
-    found: dict[str, list[float]] = {"mistakes": [], "hints": [], "completion": []}
+    found: dict[str, list[float]] = {"completion": [], "hints": [], "mistakes": []}
+    sent: list[asyncio.Task[float]] = []
     for _, step in zip(range(changes), typed(), strict=False):
         begin = time.perf_counter()
         client.write(f"{before}{step}\n{after}")
+        if pause:  # whatever is answered by then
+            sent.append(asyncio.create_task(timed(client.complete(line, len(step)), begin)))
+            await asyncio.sleep(max(pause - (time.perf_counter() - begin), 0))
+            continue
         times = await asyncio.gather(
             timed(client.complete(line, len(step)), begin),
             timed(client.hints(), begin),
             timed(client.answered.wait(), begin),
         )
-        for name, value in zip(("completion", "hints", "mistakes"), times, strict=True):
-            found[name].append(value)
-        await asyncio.sleep(max(pause - (time.perf_counter() - begin), 0))
+        for values, value in zip(found.values(), times, strict=True):
+            values.append(value)
+    if pause:
+        found = {
+            "completion": await asyncio.gather(*sent),
+            "hints": [await timed(client.hints(), begin)],
+            "mistakes": [await timed(client.answered.wait(), begin)],
+        }
     size = len(before) + len(after)
     print(f"\n{(before + after).count(chr(10)):,} lines, {size:,} characters, {changes} changes")
     for name, values in found.items():

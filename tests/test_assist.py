@@ -345,6 +345,23 @@ def test_what_an_offer_inserts(text, label, result):
         assert written == HEADER + result
 
 
+@pytest.mark.parametrize("after", [0, 3_000])
+def test_a_large_text_is_completed_by_what_is_near(after):
+    step = "  - {conv: {filters: 8, kernel: 3}, name: a%d}\n"
+    before = HEADER + "".join(step % n for n in range(3_000))
+    rest = "".join(step % (n + 3_000) for n in range(after))
+    text = f"{before}  - {{conv: =wi, from: a2999, na}}\n{rest}"
+    spec, offset = Document(text), len(before) + len("  - {conv: =wi")
+    offers = {each.label: each for each in completions(spec, offset)}
+    assert offers["wide"].region == (offset - 2, offset)
+    named = completions(spec, text.index("a2999, na") + 2)
+    assert [each.label for each in named][:2] == ["a2999", "a2998"]
+    offset = text.index("na}}\n".replace("}}", "}")) + 2
+    offers = {each.label: each for each in completions(spec, offset)}
+    assert "name" in offers
+    assert "from" not in offers
+
+
 def test_offers_are_explained():
     offer = complete("  - conv: {|}\n")["padding"]
     assert offer.detail.endswith("valid by default")

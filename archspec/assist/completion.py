@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -42,7 +43,14 @@ LONGEST_BEGINNING: Final = 10_000
 MOST_ROUNDS: Final = 12
 """Rounds of a loop that are offered by name."""
 
+LARGE: Final = 2**16
+"""Characters of a text from which on only the lines around the cursor are read closely."""
+
+NEAR: Final = 300
+"""Lines before and after the cursor that are read closely in a large text."""
+
 _WORD: Final = re.compile(r"(?:in\.)?\w*$")
+_ITEM: Final = re.compile(r"^( *-) .*$", re.MULTILINE)
 
 _BEGINNINGS: Final = (
     (
@@ -91,6 +99,15 @@ def completions(document: Document, offset: int) -> tuple[Completion, ...]:
         return tuple(_beginnings(text, offset))
     if not document.is_spec:
         return ()
+    if len(text) > LARGE:
+        near, removed = _near(text, offset)
+        offers = _offers(replace(document, text=near), offset - removed)
+        return tuple(each._replace(region=_moved(each.region, removed)) for each in offers)
+    return _offers(document, offset)
+
+
+def _offers(document: Document, offset: int) -> tuple[Completion, ...]:
+    text = document.text
     root = sketch.sketch(text[:offset] + MARK + text[offset:])
     place = place_at(root, offset)
     if place is None or MARK not in place.node.text:
@@ -98,6 +115,24 @@ def completions(document: Document, offset: int) -> tuple[Completion, ...]:
     cursor = _Cursor(document, offset, root, place)
     found = {each.label: each for each in reversed(list(cursor.completions()))}
     return tuple(reversed(found.values()))
+
+
+def _near(text: str, offset: int) -> tuple[str, int]:
+    """Return a large text without the contents of far items, and the characters missing before.
+
+    The items themselves stay, so that every path is as it was.
+    """
+    start = stop = offset
+    for _ in range(NEAR):
+        start = max(text.rfind("\n", 0, start), 0)
+        stop = text.find("\n", stop + 1) if stop >= 0 else stop
+    stop = len(text) if stop < 0 else stop
+    before = _ITEM.sub(r"\1", text[:start])
+    return before + text[start:stop] + _ITEM.sub(r"\1", text[stop:]), start - len(before)
+
+
+def _moved(region: Region, by: int) -> Region:
+    return Region(region.start + by, region.stop + by)
 
 
 def _beginnings(text: str, offset: int) -> Iterator[Completion]:

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from archspec.assist import sketch
 from archspec.assist.sketch import Node
+from archspec.assist.steps import Step, all_steps
 from archspec.cost.report import Report, Row, RowItem, Totals
 from archspec.errors import Diagnostic, KeyPath, Span, SpecError
 from archspec.graph.graph import Graph, Scope
@@ -70,6 +71,11 @@ class Examined:
     @cached_property
     def root(self) -> Node | None:
         return sketch.sketch(self.text)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps as they are written, a group before the steps in it."""
+        return tuple(all_steps(self.root))
 
     @cached_property
     def rows(self) -> Mapping[KeyPath, tuple[Row, ...]]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from archspec.assist.document import Document, Examined, Region
-from archspec.assist.places import Lines
+from archspec.assist.places import Lines, lines_of
 from archspec.assist.sketch import find
-from archspec.assist.steps import Step, all_steps
+from archspec.assist.steps import Step
 from archspec.cost.report import Row
 from archspec.errors import KeyPath
 from archspec.render.amounts import short
@@ -37,32 +37,37 @@ def hints(document: Document, region: Region | None = None) -> tuple[Hint, ...]:
     good = document.good
     if good is None or not document.is_spec:
         return ()
-    made = _hints(good)
+    placed = _placed(good)
     if good.text != document.text:
-        made = _moved(made, good.text, document.text)
-    if region is not None:
-        made = (each for each in made if region.start <= each.offset <= region.stop)
-    return tuple(made)
+        placed = _moved(placed, good.text, document.text)
+    return tuple(
+        _hint(good, step, offset)
+        for offset, step in placed
+        if region is None or region.start <= offset <= region.stop
+    )
 
 
-def _hints(good: Examined) -> Iterator[Hint]:
-    """Yield the hints of a good text, in its order."""
-    lines = Lines(good.text, "utf-32")
+def _placed(good: Examined) -> Iterator[tuple[int, Step]]:
+    """Yield the steps of a good text that have a hint, each with its offset."""
+    lines = lines_of(good.text, "utf-32")
     left_out: KeyPath | None = None
-    for step in all_steps(good.root):
+    for step in good.steps:
         if left_out is not None and step.path[: len(left_out)] == left_out:
             continue
         left_out = None
-        rows = good.rows.get(step.path, ())
-        if rows:
-            yield Hint(_offset(good, step, lines), summary(rows), table(rows, good.member.name))
-        elif step.path not in good.rows and step.path[0] != "blocks" and step.kind is not None:
+        if step.path not in good.rows and step.path[0] != "blocks" and step.kind is not None:
             left_out = step.path
-            text = f"not in {good.member.name}"
-            about = (
-                f"`{step.kind.text}` is left out: its `when` is false, or it is repeated 0 times"
-            )
-            yield Hint(_offset(good, step, lines), text, about)
+        if good.rows.get(step.path) or left_out:
+            yield _offset(good, step, lines), step
+
+
+def _hint(good: Examined, step: Step, offset: int) -> Hint:
+    rows = good.rows.get(step.path, ())
+    if rows:
+        return Hint(offset, summary(rows), table(rows, good.member.name))
+    kind = step.kind.text if step.kind else ""
+    about = f"`{kind}` is left out: its `when` is false, or it is repeated 0 times"
+    return Hint(offset, f"not in {good.member.name}", about)
 
 
 def _offset(good: Examined, step: Step, lines: Lines) -> int:
@@ -107,22 +112,24 @@ def table(rows: Sequence[Row], network: str) -> str:
     return "\n".join(lines)
 
 
-def _moved(made: Iterator[Hint], before: str, after: str) -> Iterator[Hint]:
-    """Yield hints of another text where their lines are now.
+def _moved(
+    placed: Iterator[tuple[int, Step]], before: str, after: str
+) -> Iterator[tuple[int, Step]]:
+    """Yield steps of another text with the offsets of their hints now.
 
     Lines that both texts begin with or end with have kept their hints. Of the lines between, which
     are being written, each keeps the hint of the line in its place.
     """
-    old, new = Lines(before, "utf-32"), Lines(after, "utf-32")
+    old, new = lines_of(before, "utf-32"), lines_of(after, "utf-32")
     old_lines = [before[start : old.end(i)] for i, start in enumerate(old.starts)]
     new_lines = [after[start : new.end(i)] for i, start in enumerate(new.starts)]
     most = min(len(old_lines), len(new_lines))
     first = next((i for i in range(most) if old_lines[i] != new_lines[i]), most)
     last = next((i for i in range(most - first) if old_lines[-1 - i] != new_lines[-1 - i]), None)
     last = most - first if last is None else last
-    for hint in made:
-        line = bisect_right(old.starts, hint.offset) - 1
-        column = hint.offset - old.starts[line]
+    for offset, step in placed:
+        line = bisect_right(old.starts, offset) - 1
+        column = offset - old.starts[line]
         if line >= len(old_lines) - last:
             line += len(new_lines) - len(old_lines)
         elif line >= first and (
@@ -131,4 +138,4 @@ def _moved(made: Iterator[Hint], before: str, after: str) -> Iterator[Hint]:
             continue
         elif line >= first:
             column = len(new_lines[line])
-        yield hint._replace(offset=new.starts[line] + column)
+        yield new.starts[line] + column, step

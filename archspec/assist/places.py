@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 _BREAK: Final = re.compile("\r\n|\r|\n")
@@ -53,3 +54,9 @@ class Lines:
         """Return the offset of a line's end, before the characters that break it."""
         stop = self.starts[line + 1] if line + 1 < len(self.starts) else len(self.text)
         return self.starts[line] + len(self.text[self.starts[line] : stop].rstrip("\r\n"))
+
+
+@lru_cache(maxsize=8)
+def lines_of(text: str, encoding: str = "utf-16") -> Lines:
+    """Return the lines of a text; those of the last few texts are kept."""
+    return Lines(text, encoding)

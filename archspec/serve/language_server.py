@@ -3,17 +3,19 @@
 It only wires: documents come in, the features of `archspec.assist` answer, and places are counted
 as the client counts them. Nothing but the documents that the client sends is read.
 
-Whatever takes long runs in threads: one examines documents, another answers requests. A document
-that changes while it is examined is examined once more, as it is then, however often it changed. So
-work never queues up. The client sends the whole text with each change, because the protocol and
-pygls disagree on what ends a line: a form feed in a comment would put a partial change in the wrong
-place.
+Whatever takes long runs in threads: one examines documents, one answers a key, one draws what is
+shown of an examined text. A document that changes while it is examined is examined once more, as it
+is then, however often it changed; one that takes long, after a pause. So work never queues up.
+
+The client sends the whole text with each change, because the protocol and pygls disagree on what
+ends a line: a form feed in a comment would put a partial change in the wrong place.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -33,7 +35,7 @@ from archspec.assist.hints import Hint, hints
 from archspec.assist.hover import hover
 from archspec.assist.lenses import Lens, lenses
 from archspec.assist.outline import Symbol, outline
-from archspec.assist.places import Lines
+from archspec.assist.places import Lines, lines_of
 
 SOURCE: Final = "archspec"
 """Name under which editors show mistakes."""
@@ -43,6 +45,9 @@ SHOW_VARIANT: Final = "archspec.showVariant"
 
 PAUSE: Final = 0.3
 """Seconds without a change after which the other variants of a spec are examined."""
+
+SLOW: Final = 0.1
+"""Seconds of an examination from which on the next one waits for a pause in typing."""
 
 _T = TypeVar("_T")
 
@@ -80,6 +85,8 @@ class Opened:
         self.changed = asyncio.Event()
         """Set by a change, until its examination begins."""
         self.task: asyncio.Task[None] | None = None
+        self.seconds = 0.0
+        """Time that its last examination took."""
         self.has_mistakes = False
         """Whether the client shows mistakes of it."""
 
@@ -108,6 +115,7 @@ class SpecServer(LanguageServer):
         self.opened: dict[str, Opened] = {}
         self.examining = ThreadPoolExecutor(1, thread_name_prefix="examine")
         self.answering = ThreadPoolExecutor(1, thread_name_prefix="answer")
+        self.drawing = ThreadPoolExecutor(1, thread_name_prefix="draw")
 
     # Documents.
 
@@ -146,8 +154,12 @@ class SpecServer(LanguageServer):
         """Examine the states of a document until the latest is done, then its other variants."""
         while self.opened.get(opened.uri) is opened:
             opened.changed.clear()
+            while opened.seconds > SLOW and await opened.changes_within(min(opened.seconds, 1)):
+                opened.changed.clear()
             document = opened.document
+            begin = time.perf_counter()
             await self.show(opened, document)
+            opened.seconds = time.perf_counter() - begin
             if await opened.changes_within(PAUSE):
                 continue
             for variant in document.to_examine() if document.is_spec else ():
@@ -206,17 +218,22 @@ class SpecServer(LanguageServer):
         function: Callable[[Document, Lines], _T],
         otherwise: _T,
         *,
-        settled: bool = False,
+        drawn: bool = False,
     ) -> _T:
-        """Return what a function says of a document; of its examined state if `settled`."""
+        """Return what a function says of a document.
+
+        What is `drawn` from an examined text waits for that, and has a thread of its own, so that
+        no answer to a key waits for it.
+        """
         opened = self.opened.get(uri)
         if opened is None:
             return otherwise
-        if settled:
+        if drawn:
             await opened.settled.wait()
         document, encoding = opened.document, self.encoding
+        threads = self.drawing if drawn else self.answering
         return await self.work(
-            self.answering, lambda: function(document, Lines(document.text, encoding))
+            threads, lambda: function(document, lines_of(document.text, encoding))
         )
 
 
@@ -224,7 +241,7 @@ def _examined(document: Document, encoding: str) -> tuple[Lines, tuple[Mistake, 
     """Examine a document; return its lines and mistakes."""
     if document.is_spec:
         _ = document.examined.rows  # so that hints need no work
-    return Lines(document.text, encoding), mistakes(document)
+    return lines_of(document.text, encoding), mistakes(document)
 
 
 def make_server() -> SpecServer:
@@ -287,14 +304,14 @@ def _add_features(server: SpecServer) -> None:
             markdown = types.MarkupContent(types.MarkupKind.Markdown, said.markdown)
             return types.Hover(markdown, _range(lines, said.region))
 
-        return await server.answer(params.text_document.uri, found, None, settled=True)
+        return await server.answer(params.text_document.uri, found, None, drawn=True)
 
     @server.feature(types.TEXT_DOCUMENT_INLAY_HINT)
     async def inlay_hints(params: types.InlayHintParams) -> list[types.InlayHint]:
         def found(document: Document, lines: Lines) -> list[types.InlayHint]:
             return [_hint(lines, each) for each in hints(document, _region(lines, params.range))]
 
-        return await server.answer(params.text_document.uri, found, [], settled=True)
+        return await server.answer(params.text_document.uri, found, [], drawn=True)
 
     @server.feature(types.TEXT_DOCUMENT_DEFINITION)
     async def defined(params: types.DefinitionParams) -> types.Location | None:
@@ -321,7 +338,7 @@ def _add_features(server: SpecServer) -> None:
         def found(document: Document, lines: Lines) -> list[types.DocumentSymbol]:
             return [_symbol(lines, each) for each in outline(document)]
 
-        return await server.answer(params.text_document.uri, found, [], settled=True)
+        return await server.answer(params.text_document.uri, found, [], drawn=True)
 
     @server.feature(types.TEXT_DOCUMENT_CODE_LENS)
     async def code_lenses(params: types.CodeLensParams) -> list[types.CodeLens]:
@@ -330,7 +347,7 @@ def _add_features(server: SpecServer) -> None:
         def found(document: Document, lines: Lines) -> list[types.CodeLens]:
             return [_lens(lines, uri, each) for each in lenses(document)]
 
-        return await server.answer(uri, found, [], settled=True)
+        return await server.answer(uri, found, [], drawn=True)
 
     options = types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
 
@@ -342,7 +359,7 @@ def _add_features(server: SpecServer) -> None:
             region = _region(lines, params.range)
             return [_action(lines, uri, each) for each in fixes(document, region)]
 
-        return await server.answer(uri, found, [], settled=True)
+        return await server.answer(uri, found, [], drawn=True)
 
 
 # Values of `assist` as those of the protocol.
