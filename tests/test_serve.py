@@ -484,6 +484,23 @@ def test_what_no_page_asks_is_refused(serve, path, end, data):
     assert serve(path).post(end, data).status_code == 400
 
 
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 200_000, b'{"text": 1e999}'])
+def test_what_is_no_json_is_refused(serve, path, body):
+    server = serve(path)
+    headers = {"origin": server.origin, "content-type": "application/json"}
+    assert server.client.post("look", content=body, headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize("view", ["", "x", "[]", '{"variant": 1}', "[" * 9_000])
+def test_a_view_that_no_page_asks_for_is_refused(serve, path, view):
+    assert serve(path).client.get("events", params={"view": view}).status_code == 400
+
+
+def test_half_of_a_surrogate_pair_is_a_mistake_like_others(serve, path):
+    answered = serve(path).post("look", {"text": "name: \ud800\n", "view": {}}).json()
+    assert messages(answered) == ["the character U+D800 is not allowed in a spec"]
+
+
 def test_only_its_own_page_on_this_machine_is_answered(serve, path):
     server = serve(path)
     host = urlsplit(server.url).netloc

@@ -127,7 +127,7 @@ class PageServer:
             Route("/help", self._help, methods=["POST"]),
             Route("/save", self._save, methods=["POST"]),
         ]
-        wrong = (_BadRequestError, ClientDisconnect, TimeoutError, ValueError)
+        wrong = (_BadRequestError, ClientDisconnect, TimeoutError)
         handlers = dict.fromkeys(wrong, _refused)
         app = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
         app.router.redirect_slashes = False
@@ -152,7 +152,7 @@ class PageServer:
 
     async def _events(self, request: Request) -> Response:
         """Send the state of the file now and after each change, as server-sent events."""
-        view = self._view(json.loads(request.query_params.get("view", "{}")))
+        view = self._view(_parsed(request.query_params.get("view", "{}")))
 
         async def events() -> AsyncIterator[bytes]:
             yield b"retry: %d\n\n" % RETRY
@@ -303,10 +303,17 @@ async def _asked(request: Request) -> dict[str, Any]:
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
         raise _BadRequestError
     async with asyncio.timeout(SLOWEST_REQUEST):
-        data = json.loads(await request.body())
+        data = _parsed(await request.body())
     if not isinstance(data, dict):
         raise _BadRequestError
     return data
+
+
+def _parsed(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise _BadRequestError from None
 
 
 def _text(asked: Mapping[str, Any]) -> str:

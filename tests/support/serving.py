@@ -49,7 +49,8 @@ class Served:
         return str(self._output.read())
 
     def post(self, end: str, data: Any, **headers: str) -> httpx.Response:
-        return self.client.post(end, json=data, headers={"origin": self.origin} | headers)
+        own = {"origin": self.origin, "content-type": "application/json"}
+        return self.client.post(end, content=json.dumps(data), headers=own | headers)
 
     @contextlib.contextmanager
     def events(self, **view: Any) -> Iterator[Events]:
