@@ -353,6 +353,19 @@ def test_the_controls_recompute_what_build_prints(open_page, pages, spec):
     expect(page.locator("#memory strong").first).to_have_text(f"training {training}")
 
 
+def test_an_optimizer_with_arguments_is_one_of_the_choices(open_page, pages):
+    given = {"adam": {"amsgrad": True}}
+    page = open_page(pages("lenet5", optimizer=given))
+    part = page.locator("#memory [data-part=optimizer]")
+    own = archspec.report("lenet5", optimizer=given).memory.optimizer
+    expect(part).to_have_attribute("data-bytes", str(own))
+    page.locator("#optimizer").select_option("adam")
+    adam = archspec.report("lenet5", optimizer="adam").memory.optimizer
+    expect(part).to_have_attribute("data-bytes", str(adam))
+    page.locator("#optimizer").select_option(json.dumps(given))
+    expect(part).to_have_attribute("data-bytes", str(own))
+
+
 def test_a_batch_that_is_none_is_refused_and_changes_nothing(vgg16):
     before = vgg16.locator("#memory").inner_text()
     for wrong in ("0", "-3", "1.5", "", "99999999999"):
@@ -528,3 +541,13 @@ def test_showing_a_changed_network_keeps_the_place(vgg16):
     expect(vgg16.locator("#batch")).to_have_value("16")
     expect(row(vgg16, "fc3")).to_contain_text("40,970")
     expect(vgg16.locator("#chosen h3")).to_have_text("stage4/conv1")
+
+
+def test_blocks_that_are_new_are_unfolded_as_the_others(vgg16):
+    vgg16.locator("#levels").select_option("2")
+    resnet = page_data(archspec.report("resnet50"))
+    vgg16.evaluate("data => archspec.show(data)", resnet)
+    expect(row(vgg16, "stage1/unit1")).to_be_visible()
+    expect(row(vgg16, "stage1/unit1/conv1")).to_have_count(0)
+    assert vgg16.title() == "resnet50"
+    expect(box(vgg16, "stage1/unit1")).to_be_visible()

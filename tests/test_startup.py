@@ -78,6 +78,11 @@ def test_nothing_heavy_is_imported(arguments):
     assert packages(imported(*arguments)) & HEAVY == set()
 
 
+def test_nothing_heavy_is_imported_to_write_a_page(tmp_path):
+    arguments = ("build", "vgg16", "-o", str(tmp_path / "vgg16.html"))
+    assert packages(imported(*arguments)) & HEAVY == set()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -234,7 +234,7 @@ def _setting(setting: Setting) -> dict[str, Any]:
 def _flow(optimizer: Optimizer) -> str:
     """Return an optimizer as a command line takes it."""
     data = optimizer.to_dict()
-    return data if isinstance(data, str) else json.dumps(data)
+    return data if isinstance(data, str) else json.dumps(data, default=str)
 
 
 def _optimizers(setting: Setting) -> Iterator[tuple[str, str, Optimizer]]:
