@@ -21,6 +21,7 @@ from archspec.errors import UsageError
 from archspec.render.figure import drawing as marks
 from archspec.render.figure.drawing import Drawing, Group, Look
 from archspec.render.figure.formats import FORMATS, encoded
+from archspec.render.figure.metrics import text_width
 from archspec.render.figure.writing import drawing
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -179,6 +180,15 @@ def test_a_text_has_its_width_in_every_font(open_page, drawn, tmp_path):
     assert len(widths) == len(texts(drawn))
     for width, wanted in widths:
         assert width == pytest.approx(wanted, abs=0.5)
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".html"])
+def test_spelled_control_characters_do_not_overflow(open_page, tmp_path, suffix):
+    path = tmp_path / f"figure{suffix}"
+    text = marks.Text(100, 40, "a\u202eb", 11)
+    path.write_text(encoded(Drawing("", "", 200, 80, [text]), suffix), encoding="utf-8")
+    width = open_page(path).evaluate("document.querySelector('svg text').getBBox().width")
+    assert width == pytest.approx(text_width("a\u202eb", 11), abs=0.5)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

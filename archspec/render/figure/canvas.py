@@ -71,14 +71,14 @@ def rendered(
     if kind == "png":  # of whole pixels
         width, height = (math.ceil(side * look.scale) / look.scale for side in (width, height))
         dpi *= look.scale
-    texts = "".join(mark.text for mark in drawing.walk() if isinstance(mark, Text))
+    texts = "".join(one_line(mark.text) for mark in drawing.walk() if isinstance(mark, Text))
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="(?s).*Glyph .* missing from font")
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
         figure = Figure((width / POINTS, height / POINTS), dpi=dpi)
         figure.set_facecolor(colours("paper", look.theme).fill)
-        fonts = [figures.FONT, *figures.fonts_for(one_line(texts))]
+        fonts = [figures.FONT, *figures.fonts_for(texts)]
         figure.add_artist(_artist(drawing, look.theme, unit, fonts))
         content = io.BytesIO()
         figure.savefig(content, format=kind, dpi=dpi, metadata=dict(metadata))

@@ -165,7 +165,7 @@ def _placed(mark: Text) -> str:
     weight = ' font-weight="bold"' if mark.bold else ""
     anchor = "" if mark.anchor == "middle" else f' text-anchor="{mark.anchor}"'
     length = ""
-    if is_known(mark.text):
+    if is_known(one_line(mark.text)):  # which may be longer, where it spells control characters
         width = _number(text_width(mark.text, mark.size, bold=mark.bold))
         length = f' textLength="{width}" lengthAdjust="spacingAndGlyphs"'
     return f' x="{_number(mark.x)}" y="{_number(mark.y)}"{size}{weight}{anchor}{length}'
