@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import (
+    AT_LEAST_1,
     BoundedNumber,
     Form,
     Option,
     Words,
     load_spec,
     memory_options,
-    rows_options,
     set_option,
     specs_argument,
     variant_option,
@@ -51,7 +51,10 @@ FORMS = {"svg": ".svg", "html": ".html", "tex": ".tex", "json": ".json"} | {
     help="graph (nested blocks), maps (feature maps to scale) or table (stages, as papers print "
     "them).  [graph]",
 )
-@rows_options
+@click.option(
+    "--depth", type=AT_LEAST_1, metavar="N", help="Open N levels of blocks; deeper ones are boxes."
+)
+@click.option("--ops", is_flag=True, help="Open layers such as conv into their primitive ops.")
 @click.option("--repeats", is_flag=True, help="Draw every repeat of a block, not the first alone.")
 @click.option(
     "--show",

@@ -16,7 +16,7 @@ ESCAPES: Final = {
     "%": r"\%",
     "_": r"\_",
     "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
+    "~": r"$\sim$",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
