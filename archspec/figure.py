@@ -169,13 +169,14 @@ def draw(
     optimizer: str | Mapping[str, Any] | None = None,
     inference: bool = False,
 ) -> AnyFigure:
-    """Return a figure of a network, a table of several, or the figure of a comparison.
+    """Return a figure of a network, of several, or of a comparison.
 
     Args:
-        specs: A spec, or a path or a name as `load` takes them. The style `"table"` takes several,
-            each a column, and a family means all its variants. Without other arguments: a
-            difference, as `diff` returns it, is both networks beside each other, what differs
-            marked; a comparison, as `compare` returns it, is a plot of parameters against MACs.
+        specs: A spec, or a path or a name as `load` takes them. The style `"graph"` draws several
+            beside each other; `"table"` has a column for each, and a family means all its variants.
+            Without other arguments: a difference, as `diff` returns it, is both networks beside
+            each other, what differs marked; a comparison, as `compare` returns it, is a plot of
+            parameters against MACs.
         style: `"graph"` for nested blocks, `"maps"` for feature maps as boxes to scale, `"table"`
             for the table of stages as papers print it.
         depth: Levels of the path that have boxes, as in the table. Default: all; in the style
@@ -260,7 +261,7 @@ def _networks(
         raise UsageError("a comparison or a difference is drawn alone, not with others")
     if style == "table":
         yield from as_networks(networks, inference=inference)
-    elif len(specs) == 1:
-        yield as_spec(networks[0], inference=inference)
+    elif style == "graph" or len(specs) == 1:
+        yield from (as_spec(each, inference=inference) for each in networks)
     else:
         raise UsageError(f"the style {style} draws one network, not {len(specs)}")

@@ -129,12 +129,14 @@ def command(
 ) -> None:
     """Draw a network: blocks, feature maps, or the table of a paper.
 
-    SPEC is a file, a network that comes with archspec (vgg), or a variant of one (vgg16). The table
-    takes several, each a column; a family or a file means all its variants.
+    SPEC is a file, a network that comes with archspec (vgg), or a variant of one (vgg16). Blocks of
+    several are beside each other. The table has a column for each; a family or a file means all its
+    variants.
 
     \b
     archspec draw inception_bottleneck -o inception.svg
     archspec draw resnet34 --depth 2 --color macs -o resnet34.pdf
+    archspec draw inception_naive inception_bottleneck -o modules.svg
     archspec draw squeezenet --show params,macs --bar params -o squeezenet.html
     archspec draw lenet5 --theme dark --scale 4 -o lenet5.png
     archspec draw vgg --style table -o vgg.svg -o vgg.tex

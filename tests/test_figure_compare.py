@@ -315,6 +315,65 @@ def test_names_of_files_are_escaped(tmp_path):
         ET.fromstring(written)  # noqa: S314  (it is ours)
 
 
+# Networks beside each other
+
+PLAIN = """
+name: plain34
+about: ResNet-34 without shortcuts (He et al. 2015, figure 3, in the middle)
+input: [224, 224, 3]
+defaults: {conv: {norm: batch, activation: relu}}
+layers:
+  - {name: conv1, conv: {filters: 64, kernel: 7, stride: 2, padding: 3}}
+  - {name: pool1, max_pool: {size: 3, stride: 2, padding: 1}}
+  - for: {filters: [64, 128, 256, 512], n: [6, 8, 12, 6], stride: [1, 2, 2, 2]}
+    name: stage
+    layers:
+      - name: conv
+        repeat: =n
+        conv: {filters: =filters, kernel: 3, stride: =stride if index == 0 else 1, padding: 1}
+  - global_avg_pool
+  - fc: {units: 1000, activation: softmax}
+"""
+
+
+def test_a_plain_network_stands_beside_resnet34():
+    drawn = drawing(draw(spec_of(PLAIN), "resnet34"))
+    check_text(drawn)
+    alone = [drawing(draw(each)) for each in (spec_of(PLAIN), "resnet34")]
+    paths = [group.path for group in groups(drawn)]
+    assert paths == [group.path for each in alone for group in groups(each)]
+    titles = [mark for mark in drawn.marks if isinstance(mark, Text) and mark.bold]
+    assert [title.text for title in titles] == ["plain34", "resnet34"]
+    right_of_first = [group for group in groups(drawn) if leftmost(group) >= titles[1].x - 12]
+    assert len(right_of_first) == len(groups(alone[1]))
+
+
+def leftmost(group: Group) -> float:
+    shape = group.marks[0]
+    return shape.x - (shape.radius if isinstance(shape, Circle) else 0.0)
+
+
+def test_a_bar_means_the_same_in_networks_beside_each_other():
+    drawn = drawing(draw("lenet5", "alexnet", bar="params"))
+    bars = {
+        group.path: [mark.width for mark in group.marks if isinstance(mark, Rect)][1:]
+        for group in groups(drawn)
+    }
+    params = {
+        row.path: row.params
+        for name in ("lenet5", "alexnet")
+        for row in archspec.report(name).rows()
+    }
+    full = max(params.values())
+    assert bars["c5"][1] / bars["c5"][0] == pytest.approx(params["c5"] / full)
+    assert bars["fc6"][1] / bars["fc6"][0] == pytest.approx(params["fc6"] / full)
+
+
+def test_feature_maps_are_of_one_network():
+    with pytest.raises(UsageError, match="the style maps draws one network, not 2"):
+        draw("lenet5", "alexnet", style="maps")
+
+
 # Python and the command line
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from archspec.cost.changes import Change
 from archspec.cost.difference import Difference, RowPair
 from archspec.errors import call
+from archspec.graph.graph import SEPARATOR
 from archspec.render.amounts import thousands
 from archspec.render.difference import (
     changed_name,
@@ -285,7 +286,9 @@ class _Boxes:
             return "inputs differ"  # their paths are too long for a box
         value = change.before if self._first else change.after
         if change.what == "layer":
-            return f"no {change.layer}" if value is None else f"{change.layer} ({value})"
+            same = change.layer.rpartition(SEPARATOR)[2] == value
+            kind = "" if value is None or same else f" ({value})"
+            return f"{'no' if value is None else 'with'} {change.layer}{kind}"
         return f"{changed_name(change)} {value_text(change.what, value)}"
 
     def _sentence(self, box: Box) -> str:

@@ -64,7 +64,7 @@ class Faces:
         self._figure = figure
         self._columns = {column.name: column for column in table.COLUMNS}
         self._leaves = list(leaves)
-        self._most = {
+        self.most = {
             name: int(max(filter(isfinite, self._amounts(name)), default=0))
             for name in (figure.bar, figure.color)
             if name in MEASURES
@@ -116,13 +116,13 @@ class Faces:
         else:
             column = self._columns[self._figure.color]
             yield "ramp0", f"{column.title}: none"
-            yield f"ramp{RAMP - 1}", column.text(self._most[column.name])
+            yield f"ramp{RAMP - 1}", column.text(self.most[column.name])
         if self._figure.bar:
             column = self._columns[self._figure.bar]
-            yield "bar", f"bar: {column.title}, up to {column.text(self._most[column.name])}"
+            yield "bar", f"bar: {column.title}, up to {column.text(self.most[column.name])}"
 
     def _share(self, name: str, box: Box) -> float:
-        return min(1.0, self._amount(name, box) / (self._most[name] or 1))
+        return min(1.0, self._amount(name, box) / (self.most[name] or 1))
 
     def _amounts(self, name: str) -> Iterator[float]:
         return (self._amount(name, box) for box in self._leaves)
@@ -134,6 +134,13 @@ class Faces:
         """Return a box's value in a column, and that of its counterpart in the last repeat."""
         rows = [box.row, box.last] if box.last else [box.row]
         return [table.value(name, row, self._figure.report) for row in rows]
+
+
+def equalize(networks: Sequence[Faces]) -> None:
+    """Let the same bar or colour mean the same amount in all networks."""
+    most = {name: max(each.most[name] for each in networks) for name in networks[0].most}
+    for each in networks:
+        each.most = most
 
 
 def _size(value: object) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from archspec.graph.graph import Scope
@@ -30,41 +32,73 @@ FRAMES: Final = 4
 """Number of tones of frames; those of deeper ones begin again."""
 
 
-def drawing(figure: Figure, *, tallest: float = TALLEST) -> Drawing:
-    """Return the figure of a network, its blocks opened as deep as the figure says.
+GUTTER: Final = 36.0
+"""Width between two networks beside each other."""
 
-    A chain of boxes that is taller than `tallest` is broken into columns.
+
+def drawing(figure: Figure, *, tallest: float = TALLEST) -> Drawing:
+    """Return the figure of networks beside each other, their blocks as deep as the figure says.
+
+    If it is one network, a chain of boxes that is taller than `tallest` is broken into columns.
     """
-    report = figure.report
-    root = outline(report, figure.depth, ops=figure.ops, repeats=figure.repeats)
-    shapes = Boxes(figure, root)
-    placed = layout(report.graph, root, shapes.size, tallest=tallest)
-    title, subtitle = report.name, faces.subtitle(figure)
-    meanings = list(shapes.faces.legend())
-    if any(line.shortcut for line in placed.lines):
-        meanings.append(("shortcut", "shortcut"))
-    top = EDGE + LABEL + 1.5 * LINE
-    width = max(
-        placed.width,
-        *(
-            2 * EDGE + text_width(text, size, bold=bold)
-            for text, size, bold in ((title, LABEL + 2, True), (subtitle, SMALL, False))
-        ),
-        2 * EDGE + max((text_width(text, SMALL) for _, text in meanings), default=0.0) + 2 * SWATCH,
-    )
-    shift = (width - placed.width) / 2
-    marks: list[Mark] = [
-        Text(EDGE, EDGE + LABEL, title, LABEL + 2, bold=True, anchor="start"),
-        Text(EDGE, EDGE + LABEL + LINE, subtitle, SMALL, "quiet", anchor="start"),
+    alone = len(figure.reports) == 1
+    networks = [
+        _Network(replace(figure, reports=(report,)), tallest if alone else math.inf)
+        for report in figure.reports
     ]
-    boxes = [each.moved(shift, top) for each in placed.boxes]
-    marks += [shapes.group(each) for each in boxes if each.box.boxes]
-    marks += [connection(each, shift, top) for each in strokes(placed.lines, CORNER)]
-    marks += [shapes.group(each) for each in boxes if not each.box.boxes]
-    bottom = top + placed.height
+    faces.equalize([each.shapes.faces for each in networks])
+    meanings = list(dict.fromkeys(entry for each in networks for entry in each.meanings()))
+    legend_width = max((text_width(text, SMALL) for _, text in meanings), default=0.0)
+    width = sum(each.width for each in networks) + GUTTER * (len(networks) - 1)
+    width = max(width, 2 * EDGE + legend_width + 2 * SWATCH)
+    marks: list[Mark] = []
+    x = 0.0
+    for number, each in enumerate(networks):
+        last = number == len(networks) - 1
+        marks += each.marks(x, width - x if last else each.width)
+        x += each.width + GUTTER
+    bottom = max(each.height for each in networks)
     entries, height = faces.legend(meanings, width, bottom)
     marks += entries
-    return Drawing(title, faces.description(figure), width, bottom + height, marks)
+    description = "; ".join(faces.description(each.figure) for each in networks)
+    return Drawing(figure.name, description, width, bottom + height, marks)
+
+
+class _Network:
+    """One network of a figure, with its title."""
+
+    def __init__(self, figure: Figure, tallest: float) -> None:
+        self.figure = figure
+        report = figure.report
+        root = outline(report, figure.depth, ops=figure.ops, repeats=figure.repeats)
+        self.shapes = Boxes(figure, root)
+        self._placed = layout(report.graph, root, self.shapes.size, tallest=tallest)
+        self._subtitle = faces.subtitle(figure)
+        self._top = EDGE + LABEL + 1.5 * LINE
+        self.width = max(
+            self._placed.width,
+            2 * EDGE + text_width(report.name, LABEL + 2, bold=True),
+            2 * EDGE + text_width(self._subtitle, SMALL),
+        )
+        self.height = self._top + self._placed.height
+
+    def meanings(self) -> Iterator[tuple[str, str]]:
+        """Yield the tones that are drawn, and what they mean."""
+        yield from self.shapes.faces.legend()
+        if any(line.shortcut for line in self._placed.lines):
+            yield "shortcut", "shortcut"
+
+    def marks(self, x: float, width: float) -> Iterator[Mark]:
+        """Yield the marks of the network, in the middle of a column that begins at x."""
+        name, below = self.figure.report.name, self._subtitle
+        yield Text(x + EDGE, EDGE + LABEL, name, LABEL + 2, bold=True, anchor="start")
+        yield Text(x + EDGE, EDGE + LABEL + LINE, below, SMALL, "quiet", anchor="start")
+        shift = x + (width - self._placed.width) / 2
+        boxes = [each.moved(shift, self._top) for each in self._placed.boxes]
+        yield from (self.shapes.group(each) for each in boxes if each.box.boxes)
+        for stroke in strokes(self._placed.lines, CORNER):
+            yield connection(stroke, shift, self._top)
+        yield from (self.shapes.group(each) for each in boxes if not each.box.boxes)
 
 
 def connection(stroke: Stroke, shift: float, top: float) -> Path:
