@@ -1,14 +1,17 @@
 """The language server, spoken to by a real client over standard input and output."""
 
 import json
+import sys
 
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("pygls")
 
 from lsprotocol import types
 from support.editor import URI, Editor, applied, session
 
+from archspec.cli import main
 from archspec.compile.expand import expand
 from archspec.errors import SpecError
 from archspec.spec.document import choose, validate
@@ -221,6 +224,13 @@ def test_a_text_of_a_mebibyte_is_answered_while_it_is_typed():
         assert found.code == "limit"
 
     session(play)
+
+
+def test_the_command_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pygls", None)
+    done = CliRunner().invoke(main, ["lsp"])
+    assert done.exit_code == 2
+    assert "needs pygls: pip install 'keras-archspec[lsp]'" in done.output
 
 
 def test_a_json_spec_is_completed_and_checked_too():

@@ -113,6 +113,8 @@ class SpecServer(LanguageServer):
             "archspec", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Full
         )
         self.opened: dict[str, Opened] = {}
+        self.completing = 0
+        """Number of requests for completion so far."""
         self.examining = ThreadPoolExecutor(1, thread_name_prefix="examine")
         self.answering = ThreadPoolExecutor(1, thread_name_prefix="answer")
         self.drawing = ThreadPoolExecutor(1, thread_name_prefix="draw")
@@ -292,7 +294,13 @@ def _add_features(server: SpecServer) -> None:
             ]
 
         none: list[types.CompletionItem] = []
-        items = await server.answer(params.text_document.uri, found, none)
+        number = server.completing = server.completing + 1
+
+        def latest(document: Document, lines: Lines) -> list[types.CompletionItem]:
+            # A request that a later one has overtaken is answered without work.
+            return found(document, lines) if number == server.completing else none
+
+        items = await server.answer(params.text_document.uri, latest, none)
         return types.CompletionList(is_incomplete=False, items=items)
 
     @server.feature(types.TEXT_DOCUMENT_HOVER)
