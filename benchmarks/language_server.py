@@ -106,6 +106,11 @@ class Client:
         status = Path(f"/proc/{self.client._server.pid}/status").read_text()  # noqa: SLF001
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
+    def seconds(self) -> float:
+        """Return the processor time that the server has taken."""
+        fields = Path(f"/proc/{self.client._server.pid}/stat").read_text().split()  # noqa: SLF001
+        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
     async def stop(self) -> None:
         await self.client.shutdown_async(None)
         self.client.exit(None)
@@ -131,6 +136,7 @@ async def play(lines: int, changes: int, pause: float) -> None:
     client = Client()
     await client.start(f"{before}{after}")
     line = before.count("\n")
+    seconds = client.seconds()
     found: dict[str, list[float]] = {"completion": [], "hints": [], "mistakes": []}
     sent: list[asyncio.Task[float]] = []
     for _, step in zip(range(changes), typed(), strict=False):
@@ -157,7 +163,8 @@ async def play(lines: int, changes: int, pause: float) -> None:
     print(f"\n{(before + after).count(chr(10)):,} lines, {size:,} characters, {changes} changes")
     for name, values in found.items():
         print(shown(name, values))
-    print(f"memory       {client.memory() / 1e6:.0f} MB")
+    used = 1000 * (client.seconds() - seconds) / changes
+    print(f"processor    {used:.1f} ms a change; memory {client.memory() / 1e6:.0f} MB")
     await client.stop()
 
 
