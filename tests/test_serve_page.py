@@ -168,7 +168,9 @@ def test_words_are_completed_and_explained(serve, live, path):
     page.page.keyboard.press("Enter")
     expect(page.text.locator(".cm-line").last).to_contain_text("- global_avg_pool")
     page.page.locator(".cm-line", has_text="conv").locator("span", has_text="conv").first.hover()
-    expect(page.page.locator(".live-help")).to_contain_text("onvolution")
+    explained = page.page.locator(".live-help")
+    expect(explained).to_contain_text("onvolution")
+    expect(explained.get_by_role("cell", name="filters", exact=True)).to_be_visible()
 
 
 def test_what_a_step_gives_stands_behind_it(serve, live, path):

@@ -83,6 +83,17 @@ def test_nothing_heavy_is_imported_to_write_a_page(tmp_path):
     assert packages(imported(*arguments)) & HEAVY == set()
 
 
+def test_a_page_server_and_what_answers_for_it_import_nothing_heavy():
+    pytest.importorskip("uvicorn")
+    code = """
+import sys
+import archspec.serve.answers, archspec.serve.page_server
+print(*sys.modules)
+"""
+    modules = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert packages(set(modules)) & HEAVY == set()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -192,27 +192,40 @@ async function explanation(asking, place) {
   return { pos: found.from, end: found.to, above: true, create: () => ({ dom: markdown(found.markdown) }) };
 }
 
-// Explanations are Markdown with code, bold and lists; nothing of them is read as HTML.
+// Explanations are Markdown with code, bold and tables; nothing of them is read as HTML.
 function markdown(source) {
-  const box = document.createElement("div");
-  box.className = "live-help";
+  const box = element("div", "", "live-help");
   for (const [index, block] of source.split(/^```\w*\n([\s\S]*?)^```$/m).entries()) {
     if (index % 2) {
       box.append(element("pre", block.trimEnd()));
       continue;
     }
     for (const paragraph of block.split(/\n{2,}/)) {
-      if (!paragraph.trim()) continue;
-      const holder = document.createElement("p");
-      for (const piece of paragraph.trim().split(/(`[^`\n]+`|\*\*[^*\n]+\*\*)/)) {
-        if (piece.startsWith("`") && piece.length > 2) holder.append(element("code", piece.slice(1, -1)));
-        else if (piece.startsWith("**") && piece.length > 4) holder.append(element("b", piece.slice(2, -2)));
-        else holder.append(piece);
-      }
-      box.append(holder);
+      const lines = paragraph.trim().split("\n");
+      if (lines[0].startsWith("|")) box.append(markdownTable(lines));
+      else if (lines[0]) box.append(withSpans(element("p", ""), lines.join(" ")));
     }
   }
   return box;
+}
+
+function markdownTable(lines) {
+  const table = element("table", "");
+  for (const line of lines.filter((each) => !/^[|\s:-]+$/.test(each))) {
+    const row = table.insertRow();
+    for (const cell of line.replace(/^\||\|\s*$/g, "").split(/(?<!\\)\|/))
+      withSpans(row.insertCell(), cell.trim().replaceAll("\\|", "|"));
+  }
+  return table;
+}
+
+function withSpans(holder, words) {
+  for (const piece of words.split(/(\*\*[^*]+\*\*|`[^`]+`)/)) {
+    if (/^`.+`$/.test(piece)) holder.append(element("code", piece.slice(1, -1)));
+    else if (/^\*\*.+\*\*$/.test(piece)) holder.append(withSpans(element("b", ""), piece.slice(2, -2)));
+    else holder.append(piece);
+  }
+  return holder;
 }
 
 function element(tag, content, className = "") {
@@ -399,7 +412,7 @@ function showMistakes({ mistakes = [], fixes = [], hints = null, more = 0 }) {
     })),
   }));
   if (file && file.text !== null) editor.dispatch(setDiagnostics(editor.state, marks));
-  if (hints) showHints(hints);
+  if (hints && (hints.length || !mistakes.length)) showHints(hints); // else the last ones stay
   const list = element("ol", "");
   for (const each of mistakes) {
     const item = document.createElement("li");
