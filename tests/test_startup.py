@@ -64,6 +64,8 @@ def third_party(modules: set[str]) -> set[str]:
         ["check", "vgg"],
         ["compare", "vgg", "lenet5"],
         ["compare", "--diff", "vgg16", "vgg19"],
+        ["compare", "vgg", "lenet5", "--plot"],
+        ["compare", "--diff", "vgg16", "vgg19", "--plot"],
         ["draw", "resnet50", "--format", "svg"],
         ["draw", "vgg16", "--format", "html"],
         ["draw", "vgg", "--style", "table", "--format", "tex"],
