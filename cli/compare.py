@@ -114,6 +114,10 @@ def command(
     tables = [path for path in outputs if path not in figures]
     if plot and not figures and terminal_width(sys.stdout) is not None:
         raise click.UsageError("a figure goes to a file: add -o plot.svg")
+    if plot and form != "text":
+        raise click.UsageError(f"--format {form} does not go with --plot, which prints no table")
+    if plot and columns and not tables:
+        raise click.UsageError("--columns does not go with --plot, which prints no table")
     forms = {form, *(SUFFIXES[Path(path).suffix] for path in tables)}
     if diff and (sort or columns):
         raise click.UsageError("--sort and --columns do not go with --diff")

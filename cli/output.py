@@ -155,9 +155,13 @@ def check_outputs(
     names = [name for spec in specs for name in (spec, spec.rpartition(":")[0])]
     sources = [path for path in map(Path, names) if path.is_file()]
     for number, name in enumerate(paths):
-        if problem := _problem(Path(name), suffixes, sources):
+        try:
+            problem = _problem(Path(name), suffixes, sources)
+        except OSError as error:  # such as for a name that is too long
+            problem = f": {error.strerror or error}"
+        if problem:
             raise click.BadParameter(f"{name}{problem}", param_hint="-o")
-        if name in paths[:number]:
+        if Path(name) in map(Path, paths[:number]):
             raise click.BadParameter(f"{name} is given twice", param_hint="-o")
 
 

@@ -79,6 +79,8 @@ def test_a_terminal_is_not_flooded():
         (["lenet5", "-o", "net.md"], "net.md: the suffix says what to write"),
         (["lenet5", "-o", "no/net.svg"], "no/net.svg: there is no folder no"),
         (["lenet5", "-o", "net.svg", "-o", "net.svg"], "net.svg is given twice"),
+        (["lenet5", "-o", "net.svg", "-o", "./net.svg"], "./net.svg is given twice"),
+        (["lenet5", "-o", "n" * 300 + ".svg"], "n.svg: File name too long"),
         (["lenet5", "-o", "net.svg", "--scale", "3"], "--scale goes with -o NAME.png"),
         (["lenet5", "-o", "net.png", "--scale", "0"], "0.0 is not in the range x>0"),
         (["lenet5", "-o", "net.png", "--scale", "900"], "would be too large; `--scale` can be up"),

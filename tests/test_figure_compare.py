@@ -417,6 +417,8 @@ def test_plot_leaves_the_table_out(tmp_path):
         (("vgg", "-o", "plot.gif"), r"plot.gif: the suffix says what to write: .*\.tex"),
         (("--runs", "a", "-o", "curves.pdf"), r"curves.pdf: .* \.svg, \.png"),
         (("--runs", "a", "--plot"), "--plot does not go with --runs"),
+        (("vgg", "--plot", "--json"), "--format json does not go with --plot"),
+        (("vgg", "--plot", "--columns", "name"), "--columns does not go with --plot"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(arguments, message, tmp_path, monkeypatch):
