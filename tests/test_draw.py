@@ -85,7 +85,7 @@ def test_a_terminal_is_not_flooded():
         (["lenet5", "-o", "net.png", "--scale", "0"], "0.0 is not in the range x>0"),
         (["lenet5", "-o", "net.png", "--scale", "900"], "would be too large; `--scale` can be up"),
         (["lenet5", "--format", "csv"], "--format csv goes with --style table"),
-        (["lenet5", "alexnet"], "the style graph draws one network, not 2"),
+        (["lenet5", "alexnet", "--style", "maps"], "the style maps draws one network, not 2"),
         (["lenett5"], "did you mean `lenet5`?"),
         ([], "Missing argument 'SPEC...'"),
     ],
