@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
@@ -283,6 +284,24 @@ def _literal(value: object) -> str:
     if value is ...:
         return "..."
     return repr(os.fspath(value) if isinstance(value, os.PathLike) else value)
+
+
+@contextmanager
+def extra(name: str, need: str) -> Iterator[None]:
+    """Run imports of packages that are installed with an extra of archspec.
+
+    Args:
+        name: The extra.
+        need: Beginning of the message if they are missing: what needs which packages.
+
+    Raises:
+        UsageError: One of them is missing; the message says how to install them.
+
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(f"{need} ({error}): pip install 'keras-archspec[{name}]'") from None
 
 
 def beside(path: Path) -> str:

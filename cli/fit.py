@@ -292,14 +292,11 @@ def watching(quiet: bool, events: bool, *, serve: bool = False) -> Iterator[list
 
 
 def _run_server() -> RunServer:
-    from archspec.errors import UsageError
+    from archspec.errors import extra
 
-    try:
+    with extra("serve", "--serve needs more packages"):
         from archspec.serve.run_server import RunServer
-    except ImportError as error:
-        raise UsageError(
-            f"a page server needs more packages ({error}): pip install 'keras-archspec[serve]'"
-        ) from None
+
     return RunServer(lambda url: echo(f"the run's page: {url}", err=True))
 
 

@@ -17,12 +17,9 @@ def command(stdio: bool) -> None:  # noqa: ARG001
     completes and explains kinds, arguments and names; and puts shape, parameters and MACs behind
     each step. It reads nothing but the open specs, and leaves other YAML files alone.
     """
-    try:
-        import pygls  # noqa: F401
-    except ImportError:
-        from archspec.errors import UsageError
+    from archspec.errors import extra
 
-        raise UsageError("`archspec lsp` needs pygls: pip install 'keras-archspec[lsp]'") from None
-    from archspec.serve.language_server import serve
+    with extra("lsp", "`archspec lsp` needs pygls"):
+        from archspec.serve.language_server import serve
 
     serve()

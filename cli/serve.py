@@ -33,14 +33,10 @@ def command(spec: str, port: int | None, opens: bool | None, read_only: bool) ->
     archspec serve mine.yaml
     archspec serve vgg16 --no-open
     """
-    from archspec.errors import UsageError
+    from archspec.errors import extra
 
-    try:
+    with extra("serve", "`archspec serve` needs more packages"):
         from archspec.serve.page_server import PageServer
-    except ImportError as error:
-        raise UsageError(
-            f"a page server needs more packages ({error}): pip install 'keras-archspec[serve]'"
-        ) from None
 
     server = PageServer(spec, port=port, read_only=read_only)
     wanted = _has_a_screen() if opens is None else opens

@@ -72,6 +72,7 @@ AT_LAST = {
         "starlette.routing",
         "uvicorn",
     },
+    "archspec/serve/loopback.py": {"uvicorn"},
     "archspec/serve/watching.py": {"watchfiles"},
 }
 """Heavy imports at the top of modules whose purpose they are."""

@@ -227,10 +227,12 @@ def test_a_text_of_a_mebibyte_is_answered_while_it_is_typed():
 
 
 def test_the_command_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pygls", None)
+    monkeypatch.setitem(sys.modules, "pygls.lsp.server", None)
+    monkeypatch.delitem(sys.modules, "archspec.serve.language_server", raising=False)
     done = CliRunner().invoke(main, ["lsp"])
     assert done.exit_code == 2
-    assert "needs pygls: pip install 'keras-archspec[lsp]'" in done.output
+    assert "`archspec lsp` needs pygls" in done.output
+    assert "pip install 'keras-archspec[lsp]'" in done.output
 
 
 def test_a_json_spec_is_completed_and_checked_too():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.data.fileaccess import reading
 from archspec.data.names import check_columns
-from archspec.errors import UsageError
+from archspec.errors import UsageError, extra
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -124,11 +124,7 @@ def _value(value: Any) -> str | bytes | None:
 
 
 def _library() -> tuple[Any, Any]:
-    try:
+    with extra("parquet", "a Parquet file needs PyArrow"):
         import pyarrow as pa  # noqa: PLC0415
         from pyarrow import parquet  # noqa: PLC0415
-    except ImportError as error:
-        raise UsageError(
-            f"a Parquet file needs PyArrow ({error}): pip install 'keras-archspec[parquet]'"
-        ) from None
     return pa, parquet

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.data.examples import EncodedImages, LabelledImages, Preview
 from archspec.data.names import TEST, TRAIN, VALIDATION
 from archspec.data.values import BYTES, OF_DTYPES
-from archspec.errors import UsageError
+from archspec.errors import UsageError, extra
 from archspec.keras_model.engine import first_line, shortened
 from archspec.ops.shape import Shape
 
@@ -88,12 +88,8 @@ def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
 
 
 def _library() -> Any:
-    try:
+    with extra("tfds", "`tfds` needs TensorFlow Datasets"):
         import tensorflow_datasets  # noqa: PLC0415
-    except ImportError as error:
-        raise UsageError(
-            f"`tfds` needs TensorFlow Datasets ({error}): pip install 'keras-archspec[tfds]'"
-        ) from None
     return tensorflow_datasets
 
 

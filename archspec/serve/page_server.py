@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import hashlib
-import hmac
 import json
-import os
-import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -25,17 +20,10 @@ from archspec.errors import UsageError
 from archspec.render.page.document import document
 from archspec.serve.board import Board, View, key
 from archspec.serve.guard import Guard
+from archspec.serve.loopback import address, hosts, listening, secret_of, settings
 from archspec.serve.spec_file import ChangedError, Content, SpecFile
 from archspec.serve.worker import ALLOWED_SECONDS, RawAnswer, Worker
 from archspec.spec.loading import bundled, locate
-
-ADDRESS: Final = "127.0.0.1"
-
-PORT: Final = 8765
-"""Port that is taken if it is free, so that a page finds the server again after a restart."""
-
-MOST_CONNECTIONS: Final = 256
-"""Largest number of connections; further ones are refused."""
 
 RETRY: Final = 500
 """Milliseconds after which a browser that lost the server asks for it again."""
@@ -61,7 +49,7 @@ FILES: Final = {
 
 
 class PageServer:
-    """A server for one spec. Make one with `page_server`, and `run` it.
+    """A server for one spec.
 
     Args:
         spec: A path, or the name of a network that comes with archspec; its variant may follow a
@@ -96,22 +84,11 @@ class PageServer:
     @property
     def url(self) -> str:
         """The address to open. Whoever knows it can read the spec, and save it."""
-        return f"http://{ADDRESS}:{self.port}/{self._secret}/"
+        return address(self.port, self._secret)
 
     def run(self, announce: Callable[[str], None]) -> None:
         """Serve until Ctrl-C, which raises KeyboardInterrupt; call `announce` with the address."""
-        config = uvicorn.Config(
-            self.app,
-            access_log=False,
-            date_header=False,
-            h11_max_incomplete_event_size=16_384,
-            limit_concurrency=MOST_CONNECTIONS,
-            lifespan="on",
-            log_level="critical",
-            server_header=False,
-            timeout_graceful_shutdown=1,
-            ws="none",
-        )
+        config = settings(self.app, lifespan="on")
         _Server(config, lambda: announce(self.url), self._close).run(sockets=[self._socket])
 
     def _close(self) -> None:
@@ -231,54 +208,6 @@ class _Server(uvicorn.Server):
 
 class _BadRequestError(Exception):
     """A request that no page of ours sends."""
-
-
-def hosts(port: int) -> list[str]:
-    """Return the names under which a browser may address the server."""
-    return [f"{name}:{port}" for name in (ADDRESS, "localhost", "[::1]")]
-
-
-def listening(port: int | None) -> socket.socket:
-    """Return a socket of this machine alone; raise `UsageError` if the port cannot be had."""
-    for each in (PORT, 0) if port is None else (port,):
-        opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        if os.name == "posix":  # elsewhere it would let two programs have one port
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            opened.bind((ADDRESS, each))
-            opened.listen(MOST_CONNECTIONS)
-        except OSError as error:
-            opened.close()
-            if error.errno == errno.EADDRINUSE and port is None and each:
-                continue
-            if error.errno == errno.EADDRINUSE:
-                reason = "another program has it; leave it out to take a free one"
-            else:
-                reason = (error.strerror or str(error)).lower()
-            raise UsageError(f"`port={each}` cannot be had: {reason}") from None
-        return opened
-    raise AssertionError
-
-
-def secret_of(path: Path) -> str:
-    """Return the secret part of a spec's address: the same after a restart, for this user.
-
-    It is made with a key in the user's cache folder; without one, it is another each time.
-    """
-    key = secrets.token_bytes(32)
-    with contextlib.suppress(OSError, RuntimeError):
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "archspec"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = folder / "serve.key"
-        with contextlib.suppress(FileExistsError):
-            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as opened:
-                opened.write(key)
-        with file.open("rb") as opened:
-            kept = opened.read(64)
-        if len(kept) == len(key):
-            key = kept
-    return hmac.new(key, os.fsencode(path), hashlib.sha256).hexdigest()[:32]
 
 
 def _static(address: str, path: Path) -> Route:

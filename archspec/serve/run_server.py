@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from archspec.runs.files import BEST, FINAL, HISTORY, INDEX, NETWORK_PAGE, SPEC, SUMMARY
 from archspec.serve.guard import HEADERS, Guard
-from archspec.serve.page_server import ADDRESS, hosts, listening, secret_of
+from archspec.serve.loopback import address, hosts, listening, secret_of, settings
 from archspec.training.callbacks import Ending, RunFacts, Watcher
 
 NAMES: Final = (INDEX, NETWORK_PAGE, SPEC, HISTORY, BEST, FINAL, SUMMARY)
@@ -54,22 +54,12 @@ class RunServer(Watcher):
         port, secret = self._socket.getsockname()[1], secret_of(facts.folder.resolve())
         headers = HEADERS | {"content-security-policy": POLICY}
         app = Guard(self._application(facts.folder), hosts(port), secret, headers)
-        config = uvicorn.Config(
-            app,
-            access_log=False,
-            date_header=False,
-            lifespan="off",
-            log_level="critical",
-            server_header=False,
-            timeout_graceful_shutdown=1,
-            ws="none",
-        )
-        self._server = uvicorn.Server(config)
+        self._server = uvicorn.Server(settings(app, lifespan="off"))
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True
         )
         self._thread.start()
-        self._announce(f"http://{ADDRESS}:{port}/{secret}/{INDEX}")
+        self._announce(address(port, secret, INDEX))
 
     def ends(self, ending: Ending) -> None:  # noqa: ARG002
         """Stop serving; first let a page that is open come for the last state."""
