@@ -305,6 +305,7 @@ def test_a_fix_replaces_the_wrong_word_and_nothing_else(wrong, right):
         ("  - softmax\nbudget: {|}\n", {"params", "macs"}, set()),
         ("  - softmax\nheads: {a: {|}}\n", {"from", "layers"}, {"conv"}),
         ("  - softmax # |\n", set(), {"conv"}),
+        ("  - fc: 3\n  - >-\n    some|\n    text\n", set(), {"conv"}),
         ("", {"network", "family"}, set()),
         ("# a comment\nnet|\n", {"network"}, set()),
         ("services:\n  |\n", set(), {"conv", "layers"}),
@@ -331,6 +332,8 @@ def test_what_is_offered(text, offered, not_offered):
         ("  - conv: =in.ch|\n", "in.channels", "  - conv: =in.channels\n"),
         ("  - softmax\nvar|\n", "variants", "  - softmax\nvariants:\n  $0\n"),
         ("  - softmax\nvar|: {}\n", "variants", "  - softmax\nvariants: {}\n"),
+        ('  - {"con|": 3}\n', "conv", '  - {"conv": 3}\n'),
+        ("  - 'con|'\n", "conv", "  - 'conv'\n"),
         ("  - inc|\n", "inception", None),
     ],
 )  # fmt: skip
@@ -343,6 +346,27 @@ def test_what_an_offer_inserts(text, label, result):
         assert offer.text.startswith("inception: {conv1x1: ${1}, ")
     else:
         assert written == HEADER + result
+
+
+@pytest.mark.parametrize(
+    ("layers", "label", "result"),
+    [
+        ("|", "conv", '{"conv": $1}'),
+        ('"con|"', "conv", '"conv"'),
+        ('{"con|": 3}', "conv", '{"conv": 3}'),
+        ('{"conv": {|}}', "filters", '{"conv": {"filters": }}'),
+        ('{"conv": {"fil|"}}', "filters", '{"conv": {"filters"}}'),
+        ('{"conv": {"padding": |}}', "same", '{"conv": {"padding": "same"}}'),
+        ('{"conv": {"bias": |}}', "false", '{"conv": {"bias": false}}'),
+    ],
+)  # fmt: skip
+def test_an_offer_in_a_json_file_inserts_json(layers, label, result):
+    before, after = (f'{{"input": [8, 8, 3], "layers": [{layers}').split("|")
+    offers = completions(Document(f"{before}{after}]}}", "net.json"), len(before))
+    offer = next(each for each in offers if each.label == label)
+    (start, stop) = offer.region
+    written = before[:start] + offer.text + (before + after)[stop:]
+    assert written.endswith(f"[{result}")
 
 
 @pytest.mark.parametrize("after", [0, 3_000])

@@ -50,6 +50,7 @@ NEAR: Final = 300
 """Lines before and after the cursor that are read closely in a large text."""
 
 _WORD: Final = re.compile(r"(?:in\.)?\w*$")
+_CONSTANT: Final = re.compile(r"true|false|null|-?[0-9.]+")
 _ITEM: Final = re.compile(r"^( *-) .*$", re.MULTILINE)
 
 _BEGINNINGS: Final = (
@@ -96,7 +97,7 @@ def completions(document: Document, offset: int) -> tuple[Completion, ...]:
     text = document.text
     offset = min(max(offset, 0), len(text))
     if re.fullmatch(r"(?:\s*#[^\r\n]*)*\s*\w*\s*", text[:LONGEST_BEGINNING]):
-        return tuple(_beginnings(text, offset))
+        return () if document.is_json else tuple(_beginnings(text, offset))
     if not document.is_spec:
         return ()
     if len(text) > LARGE:
@@ -110,8 +111,8 @@ def _offers(document: Document, offset: int) -> tuple[Completion, ...]:
     text = document.text
     root = sketch.sketch(text[:offset] + MARK + text[offset:])
     place = place_at(root, offset)
-    if place is None or MARK not in place.node.text:
-        return ()
+    if place is None or MARK not in place.node.text or re.search(r"[\r\n]", place.node.text):
+        return ()  # nothing is offered within a text of several lines
     cursor = _Cursor(document, offset, root, place)
     found = {each.label: each for each in reversed(list(cursor.completions()))}
     return tuple(reversed(found.values()))
@@ -153,7 +154,9 @@ class _Cursor:
         node = place.node
         text = document.text
         start, stop = node.start, node.stop - 1  # without the mark
-        if start < offset and text[start] in "\"'":
+        self.in_quotes = start < offset and text[start] in "\"'"
+        self.in_json = document.is_json
+        if self.in_quotes:
             start += 1
             stop -= stop > offset and text[stop - 1] in "\"'"
         self.region = Region(start, max(stop, offset))
@@ -374,8 +377,24 @@ class _Cursor:
         *,
         is_snippet: bool = False,
     ) -> Completion:
-        text = f"- {text}" if self.lacks_dash else text
+        if self.in_quotes:
+            text, is_snippet = label, False
+        elif self.in_json:
+            text, is_snippet = self.json(label, opens=":" in text)
+        elif self.lacks_dash:
+            text = f"- {text}"
         return Completion(label, self.region, text, sort, detail, about, is_snippet)
+
+    def json(self, label: str, *, opens: bool) -> tuple[str, bool]:
+        """Return a word as JSON writes it, and whether that is a snippet.
+
+        A key whose value is still to come has a colon, and braces where it is an item of a list.
+        """
+        if not opens:
+            return (label if _CONSTANT.fullmatch(label) else f'"{label}"'), False
+        if isinstance(self.place.parent, Sequence) and not self.place.is_key:
+            return f'{{"{label}": $1}}', True
+        return f'"{label}": ', False
 
 
 @cache

@@ -136,6 +136,11 @@ class Document:
         examined: Examined | None = vars(self).get("examined")
         return examined if examined and examined.report else self.before
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the file is JSON by its name."""
+        return self.name.lower().endswith(".json")
+
     @cached_property
     def is_spec(self) -> bool:
         """Whether the text is meant as a spec: other files are left alone.
