@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import click
 
 
@@ -22,4 +25,7 @@ def command(stdio: bool) -> None:  # noqa: ARG001
     with extra("lsp", "`archspec lsp` needs pygls"):
         from archspec.serve.language_server import serve
 
-    serve()
+    # On Ctrl-C pygls waits for the next line of its input, and Python at its end for threads,
+    # though nobody is left to hear what a long examination finds.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os._exit(serve())

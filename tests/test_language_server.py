@@ -1,6 +1,9 @@
 """The language server, spoken to by a real client over standard input and output."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -9,7 +12,7 @@ from click.testing import CliRunner
 pytest.importorskip("pygls")
 
 from lsprotocol import types
-from support.editor import URI, Editor, applied, session
+from support.editor import COMMAND, URI, Editor, applied, session
 
 from archspec.cli import main
 from archspec.compile.expand import expand
@@ -224,6 +227,32 @@ def test_a_text_of_a_mebibyte_is_answered_while_it_is_typed():
         assert found.code == "limit"
 
     session(play)
+
+
+def _message(**values: object) -> bytes:
+    body = json.dumps({"jsonrpc": "2.0", **values}).encode()
+    return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+_EXIT = _message(method="exit")
+_SHUTDOWN = _message(id=2, method="shutdown")
+
+
+@pytest.mark.parametrize(
+    ("last", "status"), [(_EXIT, 1), (_SHUTDOWN + _EXIT, 0), (None, -signal.SIGINT)]
+)
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_the_server_ends_when_it_is_told_to_though_its_input_stays_open(last, status):
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        server.stdin.write(_message(id=1, method="initialize", params={"capabilities": {}}))
+        server.stdin.flush()
+        assert server.stdout.readline().startswith(b"Content-Length")
+        if last is None:
+            server.send_signal(signal.SIGINT)
+        else:
+            server.stdin.write(last)
+            server.stdin.flush()
+        assert server.wait(60) == status
 
 
 def test_the_command_says_what_to_install(monkeypatch):

@@ -113,6 +113,9 @@ class SpecServer(LanguageServer):
             "archspec", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Full
         )
         self.opened: dict[str, Opened] = {}
+        self.is_shut_down = False
+        self.status = 0
+        """Exit status: 1 after an `exit` that no `shutdown` preceded, as the protocol asks."""
         self.completing = 0
         """Number of requests for completion so far."""
         self.examining = ThreadPoolExecutor(1, thread_name_prefix="examine")
@@ -258,6 +261,14 @@ def _add_documents(server: SpecServer) -> None:
     @server.feature(types.INITIALIZED)
     async def initialized(_: types.InitializedParams) -> None:
         await server.work(server.answering, language.warm_up)
+
+    @server.feature(types.SHUTDOWN)
+    def shutdown(_: None) -> None:
+        server.is_shut_down = True
+
+    @server.feature(types.EXIT)
+    def leave(_: None) -> None:
+        server.status = 0 if server.is_shut_down else 1
 
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     async def did_open(params: types.DidOpenTextDocumentParams) -> None:
@@ -461,6 +472,8 @@ def _action(lines: Lines, uri: str, fix: Fix) -> types.CodeAction:
     )
 
 
-def serve() -> None:
-    """Serve one client over standard input and output, until it closes them."""
-    make_server().start_io()
+def serve() -> int:
+    """Serve one client over standard input and output until it ends; return the exit status."""
+    server = make_server()
+    server.start_io()
+    return server.status
