@@ -1,14 +1,51 @@
-"""Shared parts of the HTML pages: data for scripts, what may run, the colours of the ground."""
+"""Shared parts of the HTML pages: the page around a body, data, what may run, colours."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from archspec.render.markup import escaped
+
 _GROUND: Final = Path(__file__).with_name("ground.css")
+
+
+def page(
+    title: str,
+    body: str,
+    *,
+    sheet: str,
+    script: str = "",
+    allowed: Sequence[str] = (),
+    classes: str = "",
+) -> str:
+    """Return a whole page, which needs no other file and no network.
+
+    It may use its own style sheet and run its own script, no other, and load nothing.
+
+    Args:
+        title: Text of the title.
+        body: HTML of the body.
+        sheet: Its style sheet.
+        script: Its script, which runs when the body is there.
+        allowed: Further directives of its Content-Security-Policy.
+        classes: Classes of the root, with spaces between.
+
+    """
+    own = policy(f"script-src {source(script)}", f"style-src {source(sheet)}", *allowed)
+    root = f' class="{classes}"' if classes else ""
+    return (
+        f'<!doctype html>\n<html lang="en"{root}>\n'
+        '<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{own}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escaped(title)}</title>\n<style>{sheet}</style>\n</head>\n"
+        f"<body>\n{body}<script>{script}</script>\n</body>\n</html>\n"
+    )
 
 
 def script_data(value: Any) -> str:

@@ -18,8 +18,9 @@ from archspec.figure import AnyFigure, Figure, draw
 from archspec.graph.graph import Graph
 from archspec.render.figure.drawing import Group
 from archspec.render.figure.outline import outline
-from archspec.render.figure.svg import escaped, svg
+from archspec.render.figure.svg import svg
 from archspec.render.figure.writing import drawing
+from archspec.render.markup import escaped
 from archspec.render.summary import UNBROKEN, Fact, facts
 from archspec.spec.document import Spec
 from archspec.text import counted

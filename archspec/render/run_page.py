@@ -9,31 +9,27 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import ArchspecError, UsageError
 from archspec.render.figure import history, writing
 from archspec.render.figure.svg import style, svg
-from archspec.render.html import policy, source
+from archspec.render.html import page
+from archspec.render.markup import entities, escaped
 from archspec.render.summary import facts
 from archspec.runs import folder
 from archspec.runs.files import (
-    BEST,
     CONFUSION_PICTURES,
-    FINAL,
-    HISTORY,
     INDEX,
+    LINKED,
     MISTAKES_PICTURES,
     NETWORK_PAGE,
-    SPEC,
-    SUMMARY,
     UNITS_PICTURES,
 )
 from archspec.runs.summary import time_taken, verdict
 from archspec.spec.writing import to_yaml
-from archspec.text import counted, duration, printable
+from archspec.text import counted, duration
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
@@ -106,46 +102,41 @@ class RunPage:
         run: Run | None,
         scores: Scores | None,
     ) -> str:
-        name = escape(printable(self.report.name))
-        script = (_HERE / "run_page.js").read_text(encoding="utf-8")
-        allowed = policy(
-            *("img-src data:", "style-src 'unsafe-inline'", "connect-src 'self'"),
-            f"script-src {source(script)}",
-        )
-        sheet = (_HERE / "run_page.css").read_text(encoding="utf-8") + style()
         sections = [
             _section("curves", "Curves", self._curves(rows, best_epoch), wide=True),
             _section("network", "Network", self._network(home), wide=True),
             *self._results(home, scores),
-            _section("recipe", "Recipe", f"<pre>{escape(to_yaml(dict(self.recipe)))}</pre>"),
+            _section("recipe", "Recipe", f"<pre>{entities(to_yaml(dict(self.recipe)))}</pre>"),
             _section("files", "Files", _files(home, run)),
         ]
-        return (
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{allowed}">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{self._state(rows, run)} \u00b7 {name}</title>\n<style>{sheet}</style>\n"
-            f'</head>\n<body>\n<main data-state="{run.outcome if run else "training"}">\n'
-            f'<header data-part="head">\n<h1>{name}</h1>\n'
+        body = (
+            f'<main data-state="{run.outcome if run else "training"}">\n'
+            f'<header data-part="head">\n<h1>{escaped(self.report.name)}</h1>\n'
             f"{self._head(rows, run)}</header>\n"
             f'<div class="sections">\n{"".join(sections)}</div>\n</main>\n'
-            f"<script>{script}</script>\n</body>\n</html>\n"
+        )
+        return page(
+            f"{self._state(rows, run)} \u00b7 {self.report.name}",
+            body,
+            sheet=(_HERE / "run_page.css").read_text(encoding="utf-8") + style(),
+            script=(_HERE / "run_page.js").read_text(encoding="utf-8"),
+            allowed=("img-src data:", "connect-src 'self'"),
         )
 
     def _state(self, rows: Sequence[Mapping[str, float]], run: Run | None) -> str:
         if run is not None:
-            return escape(run.outcome)
+            return run.outcome
         return f"epoch {len(rows)} of {self.epochs}"
 
     def _head(self, rows: Sequence[Mapping[str, float]], run: Run | None) -> str:
-        about = f'<p class="quiet">{escape(printable(self.data))}</p>\n'
+        about = f'<p class="quiet">{escaped(self.data)}</p>\n'
         if run is None:
             bar = f'<progress max="{self.epochs}" value="{len(rows)}">{len(rows)}</progress>'
             return f'<p class="verdict">training: {self._state(rows, run)}</p>\n{bar}\n{about}'
         ended = "finished" if run.outcome in {"finished", "stopped early"} else "stopped"
-        time = escape(time_taken(run, duration(run.seconds)))
-        advice = f"<p>{escape(printable(run.advice))}</p>\n" if run.advice else ""
-        line = escape(verdict(run))
+        time = escaped(time_taken(run, duration(run.seconds)))
+        advice = f"<p>{escaped(run.advice)}</p>\n" if run.advice else ""
+        line = escaped(verdict(run))
         return f'<p class="verdict {ended}">{line}</p>\n<p>{time}</p>\n{advice}{about}'
 
     def _curves(self, rows: Sequence[Mapping[str, float]], best_epoch: int | None) -> str:
@@ -158,7 +149,7 @@ class RunPage:
 
     def _network(self, home: Path) -> str:
         lines = "".join(
-            f"<tr><th>{escape(fact.name)}</th><td>{escape(fact.figure)}</td></tr>"
+            f"<tr><th>{escaped(fact.name)}</th><td>{escaped(fact.figure)}</td></tr>"
             for fact in facts(self.report)
             if fact.figure and fact.holds is None
         )
@@ -172,8 +163,8 @@ class RunPage:
     def _results(self, home: Path, scores: Scores | None) -> Iterator[str]:
         if scores is not None:
             confused = "".join(
-                f"<tr><td>{escape(printable(scores.classes[cell.truth]))}</td>"
-                f"<td>{escape(printable(scores.classes[cell.predicted]))}</td>"
+                f"<tr><td>{escaped(scores.classes[cell.truth])}</td>"
+                f"<td>{escaped(scores.classes[cell.predicted])}</td>"
                 f"<td>{cell.images:,}</td></tr>"
                 for cell in scores.confused(MOST_CONFUSED)
             )
@@ -219,7 +210,7 @@ def _picture(path: Path, alt: str) -> str:
 
 
 def _files(home: Path, run: Run | None) -> str:
-    present = [name for name in (SPEC, HISTORY, BEST, FINAL, SUMMARY) if (home / name).exists()]
+    present = [name for name in LINKED if (home / name).exists()]
     links = "".join(f'<li><a href="{name}">{name}</a></li>' for name in present)
-    where = escape(printable(str(run.folder if run else home)))
+    where = escaped(str(run.folder if run else home))
     return f"<p>{where}</p>\n<ul>{links}</ul>"

@@ -63,6 +63,9 @@ NETWORK_PAGE: Final = "network.html"
 SUMMARY: Final = "summary.md"
 """A page for people: the network, the data and the result."""
 
+LINKED: Final = (SPEC, HISTORY, BEST, FINAL, SUMMARY)
+"""Files to which the page of a run has links."""
+
 CHECKPOINTS: Final = "checkpoints"
 """Folder of the checkpoints from which a run resumes: `checkpoints.Checkpoint`."""
 

@@ -11,6 +11,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final, TypeAlias
 
+from archspec.render.html import policy
+
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -21,11 +23,15 @@ MOST_BYTES: Final = 4 * 2**20
 """Largest body of a request: 1 MiB of text as JSON."""
 
 HEADERS: Final = {
-    "content-security-policy": (
+    "content-security-policy": policy(
+        "script-src 'self'",
         # CodeMirror makes a style sheet, which has the nonce, and gives elements style attributes.
-        "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; "
-        "style-src-attr 'unsafe-inline'; img-src data:; connect-src 'self'; frame-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "style-src 'self' 'nonce-{nonce}'",
+        "style-src-attr 'unsafe-inline'",
+        "img-src data:",
+        "connect-src 'self'",
+        "frame-src 'self'",
+        "frame-ancestors 'none'",
     ),
     "cache-control": "no-store",
     "cross-origin-opener-policy": "same-origin",

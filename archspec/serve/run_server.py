@@ -15,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from archspec.runs.files import BEST, FINAL, HISTORY, INDEX, NETWORK_PAGE, SPEC, SUMMARY
+from archspec.runs.files import INDEX, LINKED, NETWORK_PAGE
 from archspec.serve.guard import HEADERS, Guard
 from archspec.serve.loopback import address, hosts, listening, secret_of, settings
 from archspec.training.callbacks import Ending, RunFacts, Watcher
 
-NAMES: Final = (INDEX, NETWORK_PAGE, SPEC, HISTORY, BEST, FINAL, SUMMARY)
+NAMES: Final = (INDEX, NETWORK_PAGE, *LINKED)
 """Files of the run's folder that are served: the page, and those to which it has links."""
 
 POLICY: Final = "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from archspec.render import html
 from archspec.render.figure.drawing import Drawing, Look
-from archspec.render.figure.svg import escaped, style, svg
+from archspec.render.figure.svg import style, svg
+from archspec.render.html import page
+from archspec.render.markup import escaped
 
 KEYS: Final = {
     "-": ("\N{MINUS SIGN}", "smaller"),
@@ -20,28 +21,13 @@ KEYS: Final = {
 
 def document(drawing: Drawing, look: Look) -> str:
     """Return a page that shows a drawing, which buttons and keys make larger and smaller."""
-    script = _read("page.js")
-    sheet = _read("page.css") + style(drawing, theme=look.theme)
-    allowed = html.policy(f"script-src {html.source(script)}", f"style-src {html.source(sheet)}")
-    theme = "" if look.theme == "auto" else f' class="{look.theme}"'
-    title = escaped(drawing.title)
     buttons = "\n".join(
         f'<button type="button" data-key="{key}" aria-label="{label}" title="{label} (key {key})">'
         f"{text}</button>"
         for key, (text, label) in KEYS.items()
     )
-    return f"""<!doctype html>
-<html lang="en"{theme}>
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{allowed}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{sheet}</style>
-</head>
-<body>
-<header>
-<h1>{title}</h1>
+    body = f"""<header>
+<h1>{escaped(drawing.title)}</h1>
 <div role="group" aria-label="size">
 <output aria-live="polite">100 %</output>
 {buttons}
@@ -49,10 +35,14 @@ def document(drawing: Drawing, look: Look) -> str:
 </header>
 <main tabindex="0" aria-label="figure">
 {svg(drawing, inline=True)}</main>
-<script>{script}</script>
-</body>
-</html>
 """
+    return page(
+        drawing.title,
+        body,
+        sheet=_read("page.css") + style(drawing, theme=look.theme),
+        script=_read("page.js"),
+        classes="" if look.theme == "auto" else look.theme,
+    )
 
 
 def _read(name: str) -> str:

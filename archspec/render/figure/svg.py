@@ -22,6 +22,7 @@ from archspec.render.figure.drawing import (
     rounded,
 )
 from archspec.render.figure.metrics import is_known, text_width
+from archspec.render.markup import escaped
 from archspec.text import one_line
 
 FONTS: Final = "DejaVu Sans, Verdana, Geneva, sans-serif"
@@ -99,14 +100,6 @@ def _rule(tone: str, theme: str) -> str:
 def _short(colour: str) -> str:
     """Return a colour as #rgb where that is the same."""
     return f"#{colour[1::2]}" if colour[1::2] == colour[2::2] else colour
-
-
-def escaped(text: str) -> str:
-    """Return text for XML, also inside of quotes, without characters that XML cannot have."""
-    text = one_line(text)
-    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
-        text = text.replace(character, entity)
-    return text
 
 
 class _Marks:
