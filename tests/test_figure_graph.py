@@ -165,6 +165,16 @@ def test_depth_folds_what_the_table_groups():
         assert paths == [row.path for row in figure.report.rows(depth)]
 
 
+@pytest.mark.parametrize("depth", [1, None])
+def test_heads_stand_beside_what_is_beside_them_however_wide_it_is_below(depth):
+    _, drawn = laid_out(archspec.draw("googlenet_aux", depth=depth))
+    places = {place.box.path: place for place in drawn.boxes}
+    head, other = places["aux1"], places["aux2"]
+    assert head.bottom < other.y
+    assert other.x > places["inception_4e"].right
+    assert places["inception_4b"].right < head.x < other.right
+
+
 def test_the_frame_of_a_block_says_its_name_and_kind():
     drawing = network.drawing(archspec.draw("inception_naive"))
     assert "module: inception" in texts(drawing)

@@ -236,6 +236,10 @@ class _Item:
     def numbers(self) -> Iterable[int]:
         raise NotImplementedError
 
+    def reach(self, height: float) -> float:  # noqa: ARG002  (a box is as wide at any height)
+        """Return how far it reaches to the right of its axis, from its top down to a height."""
+        return self.right
+
     def place(self, x: float, y: float, depth: int, boxes: list[Placed]) -> None:
         raise NotImplementedError
 
@@ -394,8 +398,13 @@ class _Frame(_Item):
             places: list[float] = []
             x = 0.0
             for item in row:
-                places.append(x + item.left)
-                x += item.left + item.right + COLUMN_GAP
+                start = x
+                if self._ends_alone(item):  # then what is below it may reach further to the right
+                    height = item.height + STRAIGHT
+                    edges = (p + o.reach(height) for p, o in zip(places, row, strict=False))
+                    start = max((edge + COLUMN_GAP for edge in edges), default=0.0)
+                places.append(start + item.left)
+                x = max(x, start + item.left + item.right + COLUMN_GAP)
             leads = [i for i in range(len(row)) if first + i in leading]
             if len(leads) == 1:
                 axis = places[leads[0]]
@@ -404,6 +413,24 @@ class _Frame(_Item):
             axes += [place - axis for place in places]
             first += len(row)
         return axes
+
+    def _ends_alone(self, item: _Item) -> bool:
+        """Whether no line leaves an item, as none leaves a head that only helps to train."""
+        inside = set(item.numbers())
+        wiring = self._plan.wiring
+        return all(
+            inside.issuperset(wiring.readers[number])
+            and not (number in wiring.outputs and self._inside)
+            for number in inside
+        )
+
+    def reach(self, height: float) -> float:
+        """Return how far it reaches to the right of its axis, from its top down to a height."""
+        last = sum(top < height for top in self._tops[1:])
+        if self.drawn or self._cuts or last == len(self.rows):
+            return self.right
+        below = (wire.high for wire in self._channels[last].wires)
+        return max([self._extents(range(1, last + 1))[1], *below])
 
     def _leading(self) -> set[int]:
         """Return the items on a way to the one that the frame's output comes from."""
