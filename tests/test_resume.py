@@ -387,6 +387,21 @@ def test_two_processes_never_train_in_one_folder(stopped):
     assert resume(stopped).outcome == "finished"  # the claim ends with its holder
 
 
+def test_a_page_that_cannot_be_written_ends_no_training(spec):
+    class Occupies(Watcher):
+        def epoch_begins(self, epoch: int) -> None:
+            if epoch == 2:
+                page = Path("occupied", "index.html")
+                page.unlink()
+                page.mkdir()
+
+    hears = Hears()
+    run = fit(spec, out="occupied", watchers=[Occupies(), hears])
+    assert run.outcome == "finished"
+    assert hears.warnings == ["the run's page cannot be written: Is a directory"]
+    assert Run.read("occupied") == run
+
+
 def test_a_folder_that_can_no_longer_be_written_is_said(spec, monkeypatch):
     """A full disk at the first file, and a folder that somebody has removed."""
 

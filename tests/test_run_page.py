@@ -14,6 +14,7 @@ import pytest
 
 import archspec
 from archspec.evaluation.scores import Bin, Cell, Scores
+from archspec.render.figure.drawing import Drawing, Text
 from archspec.render.figure.history import drawing, ticks
 from archspec.render.figure.svg import svg
 from archspec.render.run_page import RunPage
@@ -173,6 +174,39 @@ def test_ticks_are_round_numbers(low, high, most, expected):
     assert ticks(low, high, most) == pytest.approx(expected)
 
 
+def words(drawn: Drawing) -> list[str]:
+    return [mark.text for mark in drawn.marks if isinstance(mark, Text)]
+
+
+def test_the_axis_of_a_long_run_reaches_no_further_than_twice_its_epochs():
+    assert "400" in words(drawing(rows(330), epochs=400))
+    assert "400" not in words(drawing(rows(20), epochs=400))
+    assert "7" in words(drawing(rows(2), epochs=7))
+
+
+def test_losses_of_outputs_and_other_metrics_are_drawn_too():
+    shown = words(drawing(rows(3, aux_loss=0.5, top_5_accuracy=0.9, val_top_5_accuracy=0.8)))
+    assert {"aux 0.5", "top 5 accuracy", "training 0.9", "validation 0.8"} <= set(shown)
+
+
+def test_a_loss_that_falls_far_has_a_logarithmic_axis_and_the_least_possible_is_marked():
+    history = [{"epoch": epoch, "loss": 1e6 / 10**epoch} for epoch in range(1, 7)]
+    shown = words(drawing(history, least_loss=0.5))
+    assert {"10000", "100", "1", "least possible 0.5"} <= set(shown)
+
+
+def test_a_loss_that_is_no_number_has_a_cross():
+    assert "x: infinite or not a number" in words(drawing(rows(3, loss=math.nan)))
+    assert "x: infinite or not a number" not in words(drawing(rows(3)))
+
+
+@pytest.mark.parametrize("value", [1e-4, 3e-7, 1.0, 1e9])
+def test_the_texts_of_an_axis_tell_their_values(value):
+    history = [{"epoch": n, "loss": 1.0, "learning_rate": value * n} for n in (1, 2)]
+    texts = [text for text in words(drawing(history)) if re.fullmatch(r"[\d.e+-]+", text)]
+    assert not any(float(text) == 0 for text in texts)
+
+
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
@@ -203,3 +237,34 @@ def test_a_page_that_is_a_file_fits_any_window(tmp_path, open_page, width):
     page_of("resnet18").write(tmp_path, rows(4), 4, run_of(tmp_path), SCORES)
     shown = open_page(tmp_path / "index.html", viewport={"width": width, "height": 800})
     assert shown.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_page_without_news_says_that_its_run_may_have_been_stopped(tmp_path, open_page):
+    page_of().write(tmp_path, rows(2), 2)
+    page = tmp_path / "index.html"
+    shown = open_page(page)
+    assert shown.get_by_role("status").inner_text() == ""
+    text = page.read_text(encoding="utf-8")
+    written = re.search(r'data-written="(\d+)"', text)
+    assert written is not None
+    earlier = text.replace(written[0], f'data-written="{int(written[1]) - 7500}"')
+    page.write_text(earlier, encoding="utf-8")
+    shown.get_by_text("No news for 2 h 5 min: the run may have been stopped.").wait_for()
+
+
+def test_a_page_that_has_ended_expects_no_news(tmp_path, open_page):
+    page_of().write(tmp_path, rows(4), 4, run_of(tmp_path), SCORES)
+    page = tmp_path / "index.html"
+    page.write_text(re.sub(r'data-written="\d+"', 'data-written="0"', page.read_text()))
+    assert open_page(page).get_by_role("status").inner_text() == ""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1200])
+def test_an_audit_finds_no_barrier(tmp_path, open_page, scheme, width):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page_of("resnet18").write(tmp_path, rows(4), 4, run_of(tmp_path), SCORES)
+    window = {"width": width, "height": 800}
+    shown = open_page(tmp_path / "index.html", viewport=window, color_scheme=scheme)
+    found = axe.Axe().run(shown).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []

@@ -6,6 +6,7 @@ It is written after epochs while the run goes on, and once more when it has ende
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,6 +43,13 @@ MOST_CONFUSED: Final = 8
 MOST_BOXES: Final = 150
 """Largest number of boxes of the network's figure; a larger network is folded."""
 
+LONGEST_START: Final = 3600.0
+"""Seconds that a first epoch may take until its page doubts that the run goes on."""
+
+SHORTEST_PATIENCE: Final = 60.0
+EPOCHS_OF_PATIENCE: Final = 3
+"""Seconds and longest epochs without news until a page doubts that its run goes on."""
+
 PICTURES: Final = (
     ("mistakes", "Surest mistakes", MISTAKES_PICTURES, "test images and the wrong classes"),
     ("units", "Units", UNITS_PICTURES, "gradients, dead and saturated units of each layer"),
@@ -62,6 +70,8 @@ class RunPage:
     """Name of the main output's accuracy in the history."""
     epochs: int
     """Number of the last epoch."""
+    least_loss: float | None = None
+    """The value below which the loss cannot fall."""
 
     def write_network(self, home: Path) -> None:
         """Write `network.html`, the costs of every layer, into a run's folder.
@@ -103,16 +113,19 @@ class RunPage:
         scores: Scores | None,
     ) -> str:
         sections = [
-            _section("curves", "Curves", self._curves(rows, best_epoch), wide=True),
-            _section("network", "Network", self._network(home), wide=True),
+            _section("curves", "Curves", self._curves(rows, best_epoch, run), wide=True),
             *self._results(home, scores),
+            _section("network", "Network", self._network(home), wide=True),
             _section("recipe", "Recipe", f"<pre>{entities(to_yaml(dict(self.recipe)))}</pre>"),
             _section("files", "Files", _files(home, run)),
         ]
+        state = run.outcome if run else "training"
+        news = f'data-written="{time.time():.0f}" data-patience="{_patience(rows):.0f}"'
         body = (
-            f'<main data-state="{run.outcome if run else "training"}">\n'
+            f'<main data-state="{state}" {news}>\n'
             f'<header data-part="head">\n<h1>{escaped(self.report.name)}</h1>\n'
             f"{self._head(rows, run)}</header>\n"
+            '<p class="stopped" role="status"></p>\n'
             f'<div class="sections">\n{"".join(sections)}</div>\n</main>\n'
         )
         return page(
@@ -139,17 +152,24 @@ class RunPage:
         line = escaped(verdict(run))
         return f'<p class="verdict {ended}">{line}</p>\n<p>{time}</p>\n{advice}{about}'
 
-    def _curves(self, rows: Sequence[Mapping[str, float]], best_epoch: int | None) -> str:
+    def _curves(
+        self, rows: Sequence[Mapping[str, float]], best_epoch: int | None, run: Run | None
+    ) -> str:
         if not rows:
             return "<p>No epoch is complete yet.</p>"
         drawn = history.drawing(
-            rows, accuracy=self.accuracy, best_epoch=best_epoch, epochs=self.epochs
+            rows,
+            accuracy=self.accuracy,
+            best_epoch=best_epoch,
+            epochs=None if run else self.epochs,
+            least_loss=self.least_loss,
         )
-        return svg(drawn, inline=True)
+        return f'<div class="scroll" tabindex="0">{svg(drawn, inline=True)}</div>'
 
     def _network(self, home: Path) -> str:
         lines = "".join(
-            f"<tr><th>{escaped(fact.name)}</th><td>{escaped(fact.figure)}</td></tr>"
+            f"<tr><th>{escaped(fact.name)}</th><td>{escaped(fact.figure)}"
+            f"<small>{escaped(fact.detail)}</small></td></tr>"
             for fact in facts(self.report)
             if fact.figure and fact.holds is None
         )
@@ -179,6 +199,13 @@ class RunPage:
 
 
 _HERE: Final = Path(__file__).parent
+
+
+def _patience(rows: Sequence[Mapping[str, float]]) -> float:
+    """Return the seconds without news after which a page's run may have been stopped."""
+    if not rows:
+        return LONGEST_START
+    return SHORTEST_PATIENCE + EPOCHS_OF_PATIENCE * max(row.get("seconds", 0.0) for row in rows)
 
 
 def _section(part: str, title: str, body: str, *, wide: bool = False) -> str:

@@ -211,7 +211,7 @@ def _train(
     interrupt.begin_training(stop)
     done = checkpoint.epoch if checkpoint else 0
     state = checkpoint.state if checkpoint else RunState()
-    page = PageWriter(session, home, state)
+    page = PageWriter(session, home, state, watchers)
     recorder = Recorder(
         keras,
         model,

@@ -10,9 +10,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from archspec.render.curves import LOG_LOSS, MOST_CROSSES, MOST_HEADS
 from archspec.render.figure.drawing import Circle, Drawing, Mark, Path, Point, Text
 from archspec.render.figure.metrics import text_width
-from archspec.render.figures import thinned
+from archspec.render.figures import VAST, thinned
+from archspec.text import label
 
 WIDTH: Final = 620.0
 LEFT: Final = 56.0
@@ -30,13 +32,29 @@ SIZE: Final = 9.5
 VALIDATION: Final = "val_"
 """Beginning of the names of measures of the validation images."""
 
+LOSS: Final = "_loss"
+"""End of the name of an output's own loss."""
+
+RATE: Final = "learning_rate"
+
+NO_MEASURES: Final = frozenset({"epoch", "loss", RATE, "seconds", "images_per_second"})
+"""Columns of a history that have a panel of their own, or none."""
+
+MOST_METRICS: Final = 6
+"""Largest number of further metrics that are drawn."""
+
+SHORTEST: Final = 10
+"""Least number of epochs of the axis, where the run has as many."""
+
 
 class Panel(NamedTuple):
-    """One chart: a measure of the training images, and of the validation images if there are."""
+    """One chart: lines over the epochs, each a column of the history with its name and tone."""
 
-    measure: str
     title: str
     height: float
+    lines: Sequence[tuple[str, str, str]]
+    least: float | None = None
+    """A value that is marked, below which the measure cannot fall."""
 
 
 def drawing(
@@ -45,6 +63,7 @@ def drawing(
     accuracy: str = "accuracy",
     best_epoch: int | None = None,
     epochs: int | None = None,
+    least_loss: float | None = None,
 ) -> Drawing:
     """Return the charts of a history, one below the other.
 
@@ -52,16 +71,16 @@ def drawing(
         rows: The rows of `history.csv`, at least one.
         accuracy: Name of the main output's accuracy.
         best_epoch: The epoch to mark.
-        epochs: The last epoch of a run that goes on; the axis reaches so far.
+        epochs: The last epoch of a run that goes on. The axis reaches so far, or until twice the
+            epochs that there are, so that a long run's first epochs are seen.
+        least_loss: The value below which the loss cannot fall.
 
     """
-    panels = [Panel("loss", "loss", PANEL), Panel(accuracy, "accuracy", PANEL)]
-    panels.append(Panel("learning_rate", "learning rate", LOW_PANEL))
-    shown = [each for each in panels if any(each.measure in row for row in rows)]
-    last = max(int(rows[-1]["epoch"]), epochs or 1)
+    done = int(rows[-1]["epoch"])
+    last = max(done, min(epochs or 1, _room(done)))
     marks: list[Mark] = []
     y = TOP
-    for panel in shown:
+    for panel in _panels(rows, accuracy, least_loss):
         marks += _panel(panel, rows, y, last, best_epoch)
         y += panel.height + GAP
     for epoch in _whole_ticks(last):
@@ -73,6 +92,37 @@ def drawing(
     return Drawing(
         title, f"after epoch {row['epoch']}: {described}", WIDTH, y + BOTTOM - GAP, marks
     )
+
+
+def _room(done: int) -> int:
+    """Return how many epochs the axis of a run that goes on has: it is at least half full."""
+    room = SHORTEST
+    while room < done:
+        room *= 2
+    return room
+
+
+def _panels(
+    rows: Sequence[Mapping[str, float]], accuracy: str, least_loss: float | None
+) -> Iterator[Panel]:
+    """Yield the panels: the loss with those of outputs, the accuracy, other metrics, the rate."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    of_training = [name for name in columns if not name.startswith(VALIDATION)]
+    heads = [name for name in of_training if name.endswith(LOSS)][:MOST_HEADS]
+
+    def both(measure: str) -> list[tuple[str, str, str]]:
+        named = {measure: ("training", "first"), VALIDATION + measure: ("validation", "second")}
+        return [(name, *said) for name, said in named.items() if name in columns]
+
+    own = [(name, label(name.removesuffix(LOSS), 12), "line") for name in heads]
+    yield Panel("loss", PANEL, [*own, *both("loss")], least_loss)
+    if lines := both(accuracy):
+        yield Panel("accuracy", PANEL, lines)
+    others = [name for name in of_training if name not in {*NO_MEASURES, *heads, accuracy}]
+    for name in others[:MOST_METRICS]:
+        yield Panel(label(name.replace("_", " "), 18), LOW_PANEL, both(name))
+    if RATE in columns:
+        yield Panel("learning rate", LOW_PANEL, [(RATE, "", "first")])
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
@@ -106,51 +156,91 @@ def _panel(
     last: int,
     best_epoch: int | None,
 ) -> Iterator[Mark]:
-    series = {
-        name: thinned([(int(row["epoch"]), float(row.get(name, math.nan))) for row in rows])
-        for name in (panel.measure, VALIDATION + panel.measure)
-        if any(name in row for row in rows)
-    }
-    finite = [y for points in series.values() for _, y in points if math.isfinite(y)]
-    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    series = [
+        thinned([(int(row["epoch"]), _known(row.get(column, math.nan))) for row in rows])
+        for column, _, _ in panel.lines
+    ]
+    finite = [y for points in series for _, y in points if math.isfinite(y)]
+    if panel.least is not None and finite:
+        finite.append(panel.least)
+    is_loss = panel.title == "loss"
+    bottom = top + panel.height
+    is_log = is_loss and max(finite, default=0) >= LOG_LOSS * min(finite, default=0) > 0
+    scale = math.log10 if is_log else float
+    low, high = (scale(min(finite)), scale(max(finite))) if finite else (0.0, 1.0)
     margin = (high - low) * 0.06 or abs(high) * 0.1 or 0.1
     low, high = low - margin, high + margin
-    bottom = top + panel.height
 
     def down(value: float) -> float:
-        return bottom - (value - low) / (high - low) * panel.height
+        return bottom - (scale(value) - low) / (high - low) * panel.height
 
-    marked = ticks(low, high, 5 if panel.height == PANEL else 2)
-    digits = max(0, -math.floor(math.log10(marked[1] - marked[0]) + 1e-9)) if len(marked) > 1 else 3
-    for value in marked:
+    marked = _marked(low, high, 5 if panel.height == PANEL else 3, logarithmic=is_log)
+    for value, text in marked if finite else ():
         y = down(value)
         yield Path(((LEFT, y), (WIDTH - RIGHT, y)), "grid", width=0.8)
-        text = f"{value:.{digits}f}" if digits < 5 else f"{value:.1e}"
         yield Text(LEFT - 6, y + 3.3, text, SIZE, "quiet", anchor="end")
-    yield Text(WIDTH - RIGHT + 8, top + SIZE, panel.title, SIZE, bold=True, anchor="start")
+    if not finite:
+        yield Text(LEFT, top + panel.height / 2, "no finite value", SIZE, "quiet", anchor="start")
+    size = min(SIZE, SIZE * (RIGHT - 10) / text_width(panel.title, SIZE, bold=True))
+    yield Text(WIDTH - RIGHT + 8, top + SIZE, panel.title, size, bold=True, anchor="start")
     if best_epoch is not None:
         x = _across(best_epoch, last)
         yield Path(((x, top), (x, bottom)), "line", dashed=True, width=0.8)
-        if panel.measure == "loss":
-            left = x > LEFT + 40
+        if is_loss:
+            left = x > LEFT + 90
             yield Text(
-                *(x - 4 if left else x + 4, top + SIZE, "best", SIZE, "quiet"),
+                *(x - 4 if left else x + 4, top + SIZE, f"best: {best_epoch:,}", SIZE, "quiet"),
                 anchor="end" if left else "start",
             )
     ends = []
-    for (name, points), tone in zip(series.items(), ("first", "second"), strict=False):
+    for (_, said, tone), points in zip(panel.lines, series, strict=True):
+        inked = "quiet" if tone == "line" else f"{tone}_point"
         for stretch in _stretches(points):
             line = tuple((_across(x, last), down(y)) for x, y in stretch)
             if len(line) > 1:
-                yield Path(line, tone, width=1.6)
-            yield Circle(*line[-1], 2.2, f"{tone}_point")
-        known = [point for point in points if math.isfinite(point[1])]
+                yield Path(line, tone, width=0.7 if tone == "line" else 1.6)
+            yield Circle(*line[-1], 2.2, inked)
+        known = [y for _, y in points if math.isfinite(y)]
         if known:
-            said = "validation" if name.startswith(VALIDATION) else "training"
-            end = known[-1][1]
-            label = f"{end:.4g}" if panel.measure == "learning_rate" else f"{said} {end:.4g}"
-            ends.append((down(end), label, f"{tone}_point"))
+            ends.append((down(known[-1]), f"{said} {known[-1]:.4g}".strip(), inked))
+    if panel.least is not None and finite:
+        y = down(panel.least)
+        yield Path(((LEFT, y), (WIDTH - RIGHT, y)), "line", dashed=True, width=0.6)
+        ends.append((y, f"least possible {panel.least:.3g}", "quiet"))
+    if is_loss:
+        yield from _crosses(series, top, last)
     yield from _labels(ends, top + 2 * SIZE + 4, bottom)
+
+
+def _known(value: float) -> float:
+    """Return a value; NaN for one that no axis can show."""
+    return value if abs(value) < VAST else math.nan
+
+
+def _marked(low: float, high: float, most: int, *, logarithmic: bool) -> list[tuple[float, str]]:
+    """Return round values of an axis with their texts; of a logarithmic one, powers of ten."""
+    if logarithmic:
+        powers = range(math.ceil(low), math.floor(high) + 1)
+        every = -(-len(powers) // most) or 1
+        return [(10.0**power, f"{10.0**power:g}") for power in powers[::every]]
+    marked = ticks(low, high, most)
+    if len(marked) < 2:
+        return [(value, f"{value:.3g}") for value in marked]
+    digits = max(0, -math.floor(math.log10(marked[1] - marked[0]) + 1e-9))
+    plain = digits < 5 and max(map(abs, marked)) < 1e6
+    return [(value, f"{value:.{digits}f}" if plain else f"{value:.1e}") for value in marked]
+
+
+def _crosses(series: Sequence[Sequence[Point]], top: float, last: int) -> Iterator[Mark]:
+    """Yield a cross for each epoch that has a loss which is not finite, and what it means."""
+    broken = sorted({x for points in series for x, y in points if not math.isfinite(y)})
+    for epoch in broken[:: -(-len(broken) // MOST_CROSSES) or 1]:
+        x, y, arm = _across(epoch, last), top + 4, 2.5
+        yield Path(((x - arm, y - arm), (x + arm, y + arm)), "line", width=1.2)
+        yield Path(((x - arm, y + arm), (x + arm, y - arm)), "line", width=1.2)
+    if broken:
+        said = "x: infinite or not a number"
+        yield Text(WIDTH - RIGHT, top + 2.4 * SIZE, said, SIZE, "quiet", anchor="end")
 
 
 def _stretches(points: Sequence[Point]) -> Iterator[list[Point]]:
@@ -169,8 +259,8 @@ def _stretches(points: Sequence[Point]) -> Iterator[list[Point]]:
 def _labels(ends: list[tuple[float, str, str]], top: float, bottom: float) -> Iterator[Mark]:
     """Yield the texts at the lines' ends, moved apart where they would overlap."""
     y = top
-    for place, text, tone in sorted(ends):
-        y = max(y, min(place + 3.3, bottom - (len(ends) - 1) * 1.3 * SIZE))
+    for number, (place, text, tone) in enumerate(sorted(ends), 1):
+        y = max(y, min(place + 3.3, bottom - (len(ends) - number) * 1.3 * SIZE))
         size = min(SIZE, SIZE * (RIGHT - 10) / text_width(text, SIZE))
         yield Text(WIDTH - RIGHT + 8, y, text, size, tone, anchor="start")
         y += 1.3 * SIZE
