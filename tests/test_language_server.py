@@ -1,5 +1,6 @@
 """The language server, spoken to by a real client over standard input and output."""
 
+import asyncio
 import json
 import os
 import signal
@@ -225,6 +226,18 @@ def test_a_text_of_a_mebibyte_is_answered_while_it_is_typed():
         editor.write(text + "#" * 2**20)
         (found,) = await editor.mistakes()
         assert found.code == "limit"
+
+    session(play)
+
+
+def test_requests_of_a_document_that_is_closed_meanwhile_are_answered():
+    async def play(editor: Editor) -> None:
+        step = "  - {conv: {filters: 8, kernel: 3, padding: same}}\n"
+        editor.open(SPEC.replace("  - max_pool", step * 2_000 + "  - max_pool"))
+        asked = [asyncio.create_task(ask) for ask in (editor.hints(), editor.lenses())]
+        await asyncio.sleep(0)
+        editor.close()
+        await asyncio.wait_for(asyncio.gather(*asked), 60)
 
     session(play)
 

@@ -125,6 +125,7 @@ class SpecServer(LanguageServer):
     # Documents.
 
     def open(self, uri: str, text: str, version: int | None) -> None:
+        self.leave(self.opened.pop(uri, None))
         self.opened[uri] = Opened(uri, text, version)
         self.start(self.opened[uri])
 
@@ -137,12 +138,16 @@ class SpecServer(LanguageServer):
 
     def close(self, uri: str) -> None:
         opened = self.opened.pop(uri, None)
-        if opened is None:
-            return
-        if opened.task is not None:
-            opened.task.cancel()
-        if opened.has_mistakes:
+        self.leave(opened)
+        if opened is not None and opened.has_mistakes:
             self.publish(uri, None, [])
+
+    def leave(self, opened: Opened | None) -> None:
+        """Examine a document no more; requests that wait for that get their answers."""
+        if opened is not None:
+            opened.settled.set()
+            if opened.task is not None:
+                opened.task.cancel()
 
     def show_variant(self, uri: str, variant: str) -> None:
         opened = self.opened.get(uri)
@@ -235,6 +240,8 @@ class SpecServer(LanguageServer):
             return otherwise
         if drawn:
             await opened.settled.wait()
+            if self.opened.get(uri) is not opened:
+                return otherwise
         document, encoding = opened.document, self.encoding
         threads = self.drawing if drawn else self.answering
         return await self.work(
