@@ -260,7 +260,10 @@ def make_server() -> SpecServer:
     """Return a server that is not yet connected: `start_io()` serves standard input and output."""
     server = SpecServer()
     _add_documents(server)
-    _add_features(server)
+    _add_completion(server)
+    _add_names(server)
+    _add_views(server)
+    _add_fixes(server)
     return server
 
 
@@ -295,7 +298,7 @@ def _add_documents(server: SpecServer) -> None:
         server.show_variant(uri, variant)
 
 
-def _add_features(server: SpecServer) -> None:
+def _add_completion(server: SpecServer) -> None:
     triggers = types.CompletionOptions(trigger_characters=[" ", "{", "[", ",", "=", "."])
 
     @server.feature(types.TEXT_DOCUMENT_COMPLETION, triggers)
@@ -321,6 +324,10 @@ def _add_features(server: SpecServer) -> None:
         items = await server.answer(params.text_document.uri, latest, none)
         return types.CompletionList(is_incomplete=False, items=items)
 
+
+def _add_names(server: SpecServer) -> None:
+    """Explain a name, and find where it is defined and used."""
+
     @server.feature(types.TEXT_DOCUMENT_HOVER)
     async def hovered(params: types.HoverParams) -> types.Hover | None:
         def found(document: Document, lines: Lines) -> types.Hover | None:
@@ -331,13 +338,6 @@ def _add_features(server: SpecServer) -> None:
             return types.Hover(markdown, _range(lines, said.region))
 
         return await server.answer(params.text_document.uri, found, None, drawn=True)
-
-    @server.feature(types.TEXT_DOCUMENT_INLAY_HINT)
-    async def inlay_hints(params: types.InlayHintParams) -> list[types.InlayHint]:
-        def found(document: Document, lines: Lines) -> list[types.InlayHint]:
-            return [_hint(lines, each) for each in hints(document, _region(lines, params.range))]
-
-        return await server.answer(params.text_document.uri, found, [], drawn=True)
 
     @server.feature(types.TEXT_DOCUMENT_DEFINITION)
     async def defined(params: types.DefinitionParams) -> types.Location | None:
@@ -359,6 +359,17 @@ def _add_features(server: SpecServer) -> None:
 
         return await server.answer(uri, found, [])
 
+
+def _add_views(server: SpecServer) -> None:
+    """Show hints behind steps, the outline, and totals above variants."""
+
+    @server.feature(types.TEXT_DOCUMENT_INLAY_HINT)
+    async def inlay_hints(params: types.InlayHintParams) -> list[types.InlayHint]:
+        def found(document: Document, lines: Lines) -> list[types.InlayHint]:
+            return [_hint(lines, each) for each in hints(document, _region(lines, params.range))]
+
+        return await server.answer(params.text_document.uri, found, [], drawn=True)
+
     @server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
     async def symbols(params: types.DocumentSymbolParams) -> list[types.DocumentSymbol]:
         def found(document: Document, lines: Lines) -> list[types.DocumentSymbol]:
@@ -375,6 +386,8 @@ def _add_features(server: SpecServer) -> None:
 
         return await server.answer(uri, found, [], drawn=True)
 
+
+def _add_fixes(server: SpecServer) -> None:
     options = types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
 
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, options)
