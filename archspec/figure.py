@@ -205,26 +205,8 @@ def draw(
         >>> archspec.draw(archspec.diff("vgg16", "vgg19"))
         <Figure of vgg16 and vgg19: difference>
     """
-    arguments.one_of("style", style, STYLES)
-    check_rows(depth, ops=ops)
-    arguments.flag("repeats", repeats)
     shown = arguments.names("show", show) if show else ()
-    for name in shown:
-        arguments.one_of("show", name, MEASURES)
-    if bar is not None:
-        arguments.one_of("bar", bar, MEASURES)
-    arguments.one_of("color", color, ("kind", *MEASURES))
-    if style == "table":
-        others = {
-            "depth": depth,
-            "ops": ops,
-            "repeats": repeats,
-            "show": ",".join(shown),
-            "bar": bar,
-        }
-        for name, value in {**others, "color": color if color != "kind" else None}.items():
-            if value:
-                raise UsageError(f"`{name}={value!r}` does not go with the style table")
+    _check(style, depth, ops=ops, repeats=repeats, show=shown, bar=bar, color=color)
     if len(specs) == 1 and isinstance(specs[0], Comparison | Difference):
         options = (style, depth, ops, repeats, shown, bar, color)
         if (*options, batch, dtype, optimizer, inference) != _DEFAULTS:
@@ -242,6 +224,33 @@ def draw(
 
 _DEFAULTS: Final = tuple((draw.__kwdefaults__ or {}).values())
 """Defaults of the options of `draw`."""
+
+
+def _check(
+    style: str,
+    depth: int | None,
+    *,
+    ops: bool,
+    repeats: bool,
+    show: Sequence[str],
+    bar: str | None,
+    color: str,
+) -> None:
+    """Raise `UsageError` if a setting of a figure is wrong, or does not go with its style."""
+    arguments.one_of("style", style, STYLES)
+    check_rows(depth, ops=ops)
+    arguments.flag("repeats", repeats)
+    for name in show:
+        arguments.one_of("show", name, MEASURES)
+    if bar is not None:
+        arguments.one_of("bar", bar, MEASURES)
+    arguments.one_of("color", color, ("kind", *MEASURES))
+    if style != "table":
+        return
+    others = {"depth": depth, "ops": ops, "repeats": repeats, "show": ",".join(show), "bar": bar}
+    for name, value in {**others, "color": color if color != "kind" else None}.items():
+        if value:
+            raise UsageError(f"`{name}={value!r}` does not go with the style table")
 
 
 def _listed(names: Sequence[str]) -> str:

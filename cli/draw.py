@@ -112,20 +112,13 @@ def command(
     variant: str | None,
     settings: dict[str, Any],
     style: str,
-    depth: int | None,
-    ops: bool,
-    repeats: bool,
     show: str | None,
-    bar: str | None,
     color: str | None,
-    batch: int | None,
-    dtype: str | None,
-    optimizer: Any,
-    inference: bool,
     theme: str,
     scale: float | None,
     form: str | None,
     outputs: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Draw a network: blocks, feature maps, or the table of a paper.
 
@@ -144,41 +137,18 @@ def command(
     from archspec.arguments import one_of
     from archspec.display import renderer
     from archspec.figure import Figure
-    from archspec.spec.loading import networks
 
     one_of("style", style, STYLES)
     one_of("theme", theme, THEMES)
     writing = renderer(Figure.RENDERER)
-    endings = writing.suffixes(style)
-    check_outputs(outputs, endings, specs=specs)
-    if scale and not any(path.endswith(".png") for path in outputs):
-        raise click.UsageError("--scale goes with -o NAME.png")
-    if form and FORMS[form] not in endings:
-        raise click.UsageError(f"--format {form} goes with --style table")
+    _check_target(specs, style, scale, form, outputs, writing.suffixes(style))
     if variant and len(specs) > 1:
         raise click.UsageError("--variant goes with one SPEC; write each as family:variant")
-    if not (form or outputs or style == "table" or terminal_width(sys.stdout) is None):
-        name = specs[0].rpartition(":")[2].rpartition("/")[2].partition(".")[0]
-        raise click.UsageError(f"a figure goes to a file: add -o {name}.svg, or --format svg")
+    options["show"] = [name.strip() for name in show.split(",")] if show else ()
+    options["color"] = color or "kind"
     with uncollected():
-        if style == "table" and not variant:
-            loaded = [each for spec in specs for each in networks(spec, **settings)]
-        else:
-            loaded = [load_spec(spec, variant, settings) for spec in specs]
-        figure, errors = _drawn(
-            loaded,
-            style=style,
-            depth=depth,
-            ops=ops,
-            repeats=repeats,
-            show=[name.strip() for name in show.split(",")] if show else (),
-            bar=bar,
-            color=color or "kind",
-            batch=batch,
-            dtype=dtype,
-            optimizer=optimizer,
-            inference=inference,
-        )
+        loaded = _loaded(specs, variant, settings, families=style == "table" and not variant)
+        figure, errors = _drawn(loaded, style=style, **options)
         if form is None and not outputs:
             form = "text" if style == "table" else "svg"
         if form == "text":
@@ -191,6 +161,36 @@ def command(
     if errors:
         complain(errors)
         raise click.exceptions.Exit(1)
+
+
+def _check_target(
+    specs: Sequence[str],
+    style: str,
+    scale: float | None,
+    form: str | None,
+    outputs: Sequence[str],
+    endings: Sequence[str],
+) -> None:
+    """Refuse to draw if the figure could not be written: in this format, there, in this size."""
+    check_outputs(outputs, endings, specs=specs)
+    if scale and not any(path.endswith(".png") for path in outputs):
+        raise click.UsageError("--scale goes with -o NAME.png")
+    if form and FORMS[form] not in endings:
+        raise click.UsageError(f"--format {form} goes with --style table")
+    if not (form or outputs or style == "table" or terminal_width(sys.stdout) is None):
+        name = specs[0].rpartition(":")[2].rpartition("/")[2].partition(".")[0]
+        raise click.UsageError(f"a figure goes to a file: add -o {name}.svg, or --format svg")
+
+
+def _loaded(
+    specs: Sequence[str], variant: str | None, settings: dict[str, Any], *, families: bool
+) -> list[Spec]:
+    """Return the networks to draw; of `families`, all their variants."""
+    from archspec.spec.loading import networks
+
+    if families:
+        return [each for spec in specs for each in networks(spec, **settings)]
+    return [load_spec(spec, variant, settings) for spec in specs]
 
 
 def _drawn(specs: Sequence[Spec], **settings: Any) -> tuple[AnyFigure, list[SpecError]]:

@@ -418,7 +418,7 @@ def test_names_of_files_are_escaped(tmp_path):
     latex = stage_text.latex(figure)
     head = latex.splitlines()[2]
     assert len(re.findall(r"(?<!\\)&", head)) == 3
-    assert r"\textbar{}\&\_\textless{}b\textgreater{}\$\%\{\textasciitilde{}" in head
+    assert r"\textbar{}\&\_\textless{}b\textgreater{}\$\%\{$\sim$" in head
     ET.fromstring(figure._repr_svg_())  # noqa: S314
 
 
@@ -466,9 +466,9 @@ def test_settings_of_other_styles_are_refused(wrong):
         archspec.draw("vgg", style="table", **wrong)
 
 
-def test_only_the_table_takes_several_networks():
+def test_maps_are_of_one_network():
     with pytest.raises(UsageError, match="draws one network, not 2"):
-        archspec.draw("vgg11", "vgg13")
+        archspec.draw("vgg11", "vgg13", style="maps")
 
 
 def test_a_table_has_bounds():
