@@ -374,6 +374,18 @@ def test_layers_are_written_as_in_papers(layers, lines):
     assert column(table, 0) == lines
 
 
+def test_layers_of_groups_in_a_group_have_lines_of_their_own():
+    one = "conv: {filters: 4, kernel: 1}"
+    two = "conv: {filters: 8, kernel: 1}"
+    pair = f"{{name: pair, repeat: 2, layers: [{{{one}}}, {{{two}}}]}}"
+    (table,) = stage_tables(
+        family(
+            net=f"{{name: stage, layers: [{{{two}}}, {{layers: [{{{one}}}, {pair}]}}, {{{two}}}]}}"
+        )
+    )
+    assert column(table, 0) == ["conv1-8", "conv1-4", "[conv1-4; conv1-8] × 2", "conv1-8"]
+
+
 def test_a_signal_has_kernels_of_one_extent():
     text = "{name: net, input: [64, 2], layers: [residual: 8, max_pool: 2, global_avg_pool, fc: 3]}"
     (table,) = stage_tables([report(spec_of(text))])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -123,6 +123,8 @@ class _Draft:
     """The layer, where it is a single one."""
     times: int = 1
     bracket: bool = False
+    inside: Sequence[_Draft] = ()
+    """The layers and blocks in it, if it is a group of the spec that stands once."""
 
     @property
     def block(self) -> bool:
@@ -214,19 +216,28 @@ class _Lister:
         yield _Draft(lines, bare, node.layer.kernels, node.index)
 
     def _block(self, block: Item) -> list[_Draft]:
-        inside = self.drafts(block.items, in_block=block.is_block)
+        if block.is_group:
+            opened: Sequence[_Draft] = self._opened(block)
+            inside = self._folded(opened)
+        else:
+            opened = ()
+            inside = self.drafts(block.items, in_block=block.is_block)
         if inside:
             self.last = self._nodes[block.stop - 1]
-        if len(inside) == 1:
-            inside[0].node = None
         if len(inside) <= 1:
-            return inside
+            return [replace(draft, node=None, inside=opened) for draft in inside]
         chains = [_Chain([draft]) for draft in inside]
         if all(draft.node is not None for draft in inside):
             chains = self._chains({draft.node or 0: draft for draft in inside}, block)
         lines = tuple(chain.line(lambda draft: draft.lines) for chain in chains)
         bare = tuple(chain.line(lambda draft: draft.bare) for chain in chains)
-        return [_Draft(lines, bare, sum(draft.kernels * draft.times for draft in inside))]
+        kernels = sum(draft.kernels * draft.times for draft in inside)
+        return [_Draft(lines, bare, kernels, inside=opened)]
+
+    def _opened(self, group: Item) -> list[_Draft]:
+        """Return the layers and blocks of a group, among them those of groups that stand once."""
+        drafts = self._folded(list(self._each(group.items, in_block=False)), layers=False)
+        return [inner for draft in drafts for inner in draft.inside or [draft]]
 
     def _chains(self, drafts: Mapping[int, _Draft], block: Item) -> list[_Chain]:
         """Return a block's layers line by line: one a line if in series, else a branch a line."""
@@ -255,11 +266,12 @@ class _Lister:
             inputs = self._nodes[inputs[0]].inputs
         return None
 
-    def _folded(self, drafts: Sequence[_Draft]) -> list[_Draft]:
+    def _folded(self, drafts: Sequence[_Draft], *, layers: bool = True) -> list[_Draft]:
+        """Return equal parts that follow each other as one: blocks, and layers unless told."""
         folded: list[_Draft] = []
         for (_, block), run in groupby(drafts, lambda draft: (draft.bare, draft.block)):
             same = list(run)
-            if len(same) > (1 if block else LISTED_ALONE):
+            if len(same) > (1 if block else LISTED_ALONE) and (block or layers):
                 folded.append(self._one(same))
             else:
                 folded += same
