@@ -212,7 +212,7 @@ def test_all_that_is_no_run_is_said_at_once():
         (["--runs", "tanh"], "only tanh is given: name the folders of two runs"),
         (["--runs", "tanh", "fast", "--batch", "3", "--ops"], "--ops and --batch do not go with"),
         (["lenet5", "--curves", "loss"], "--curves does not go with networks, only with --runs"),
-        (["lenet5", "-o", "curves.svg"], "the suffix says what to write"),
+        (["lenet5", "-o", "curves.gif"], "the suffix says what to write"),
         (["--runs", "tanh", "fast", "-o", "curves.pdf"], "the suffix says what to write"),
         (["--runs", "tanh", "fast", "-o", "nowhere/curves.svg"], "there is no folder nowhere"),
     ],
