@@ -184,7 +184,8 @@ layers:
   - fc: 3
 """
     spec = Document(text)
-    spec.examine_all()
+    for variant in spec.to_examine():
+        spec.examine(variant)
     found = [(each.diagnostic.message.partition(" must")[0], each.diagnostic.notes[-1:])
              for each in mistakes(spec)]  # fmt: skip
     assert found == [
@@ -193,7 +194,8 @@ layers:
     spec = Document(text.replace(", krnel: 3", "").replace("  - fc", "  - flatten\n  - fc"))
     assert mistakes(spec) == ()
     assert spec.to_examine() == ("b", "c")
-    spec.examine_all()
+    for variant in spec.to_examine():
+        spec.examine(variant)
     assert [each.diagnostic.notes for each in mistakes(spec)] == [("in b",), ("in c",)]
 
 
@@ -569,7 +571,8 @@ def test_the_outline_has_sections_steps_and_what_is_in_them():
 
 def test_lenses_show_totals_and_another_variant_can_be_shown():
     spec = Document(bundled()["vgg"].read_text(encoding="utf-8"))
-    spec.examine_all()
+    for variant in spec.to_examine():
+        spec.examine(variant)
     first, *variants = lenses(spec)
     assert first.text.startswith("vgg11: 133M params · 7.61G MACs")
     assert [each.variant for each in variants][:2] == [None, "vgg11_lrn"]

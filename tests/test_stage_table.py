@@ -478,11 +478,6 @@ def test_settings_of_other_styles_are_refused(wrong):
         archspec.draw("vgg", style="table", **wrong)
 
 
-def test_maps_are_of_one_network():
-    with pytest.raises(UsageError, match="draws one network, not 2"):
-        archspec.draw("vgg11", "vgg13", style="maps")
-
-
 def test_a_table_has_bounds():
     with pytest.raises(UsageError, match="101 networks are too many"):
         stage_tables(reports_of("lenet5") * 101)

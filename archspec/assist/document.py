@@ -8,7 +8,6 @@ of characters of the text before a place. Servers translate these to what their 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -193,11 +192,6 @@ class Document:
         self.members[variant] = member
         return member
 
-    def examine_all(self) -> None:
-        """Examine every variant."""
-        for variant in self.to_examine():
-            self.examine(variant)
-
     # Places.
 
     @cached_property
@@ -224,11 +218,6 @@ class Document:
 
 def _line_starts(text: str) -> list[int]:
     return [0, *(match.end() for match in LINE_BREAK.finditer(text))]
-
-
-def line_of(starts: list[int], offset: int) -> int:
-    """Return the number, from 0, of the line in which an offset is."""
-    return bisect_right(starts, offset) - 1
 
 
 def examine(text: str, name: str, variant: str | None) -> Examined:

@@ -103,15 +103,6 @@ def is_step(path: KeyPath) -> bool:
     return bool(path) and isinstance(path[-1], int) and is_step_list(path[:-1])
 
 
-def step_around(path: KeyPath) -> KeyPath | None:
-    """Return the path of the innermost step that a path leads to or into; None outside of steps."""
-    while path:
-        if is_step(path):
-            return path
-        path = path[:-1]
-    return None
-
-
 def visible_steps(root: Node | None, path: KeyPath) -> Iterator[Step]:
     """Yield the steps that the one at a path may take from, the nearest first."""
     while path:

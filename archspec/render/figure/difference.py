@@ -24,10 +24,10 @@ from archspec.render.difference import (
 )
 from archspec.render.figure import faces
 from archspec.render.figure.drawing import Circle, Drawing, Group, Mark, Path, Rect, Text
-from archspec.render.figure.faces import EDGE, LABEL, LINE, MERGE, SMALL
+from archspec.render.figure.faces import EDGE, LABEL, LINE, MERGE, MIDDLE, SMALL
 from archspec.render.figure.layout import Layout, Placed, Size, layout
 from archspec.render.figure.metrics import fitting, text_width, wrapped
-from archspec.render.figure.network import CORNER, FRAMES, MARGIN, connection
+from archspec.render.figure.network import CORNER, FRAMES, GUTTER, MARGIN, connection
 from archspec.render.figure.outline import Box, check_count
 from archspec.render.figure.paired import Side, counterparts, levelled
 from archspec.render.figure.strokes import strokes
@@ -40,9 +40,6 @@ TONES: Final = {"-": "removed", "+": "added", "~": "changed"}
 
 FOLD: Final = "other"
 """Tone of a box that stands for several equal ones."""
-
-GUTTER: Final = 36.0
-"""Width between the two networks."""
 
 WIDEST: Final = 220.0
 """Largest width of a text in a box."""
@@ -90,7 +87,7 @@ def drawing(figure: DifferenceFigure) -> Drawing:
     width = max(sum(columns) + GUTTER, HEADING + 2 * EDGE)
     spare = (width - sum(columns) - GUTTER) / 2
     title = f"{names[0]} -> {names[1]}"
-    marks: list[Mark] = [Text(EDGE, EDGE + LABEL, title, LABEL + 2, bold=True, anchor="start")]
+    marks = faces.heading(title)
     marks += _heading(difference, width - 2 * EDGE)
     top = max(mark.y for mark in marks if isinstance(mark, Text)) + 2 * LINE
     x = spare
@@ -258,8 +255,8 @@ class _Boxes:
         else:
             dashed = mark in ("-", "+")
             yield Rect(placed.x, placed.y, placed.width, MERGE, TONES[mark], MERGE / 2, dashed)
-            yield Text(placed.x + 6, y + SMALL * 0.36, mark, SMALL, bold=True, anchor="start")
-            yield Text(middle, y + SMALL * 0.36, box.row.kind, SMALL)
+            yield Text(placed.x + 6, y + SMALL * MIDDLE, mark, SMALL, bold=True, anchor="start")
+            yield Text(middle, y + SMALL * MIDDLE, box.row.kind, SMALL)
 
     def _lines(self, box: Box) -> list[str]:
         """Return the lines of a box: its label, its shape, and its values that differ."""

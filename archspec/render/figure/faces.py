@@ -25,6 +25,12 @@ LABEL: Final = 11.0
 SMALL: Final = 9.5
 """Size of the font of all below labels."""
 
+TITLE: Final = 13.0
+"""Size of the font of titles, and of signs in circles."""
+
+MIDDLE: Final = 0.36
+"""Height of the middle of letters above their baseline, as a share of the font's size."""
+
 LINE: Final = 13.0
 """Height of a line of text."""
 
@@ -197,15 +203,23 @@ def merge(box: Box, x: float, y: float, tone: str = "merge") -> Iterator[Mark]:
     if kind not in SIGNS:
         width = merge_width(box)
         yield Rect(x - width / 2, y - MERGE / 2, width, MERGE, tone, MERGE / 2)
-        yield Text(x, y + SMALL * 0.36, kind, SMALL)
+        yield Text(x, y + SMALL * MIDDLE, kind, SMALL)
         return
     yield Circle(x, y, MERGE / 2, tone)
     if kind == "concat":
         for across in (-2.0, 2.0):
             yield Path(((x + across, y - 5), (x + across, y + 5)), "line")
     else:
-        size = LABEL + 2
-        yield Text(x, y + size * 0.36, SIGNS[kind], size, bold=True)
+        yield Text(x, y + TITLE * MIDDLE, SIGNS[kind], TITLE, bold=True)
+
+
+def heading(title: str, below: str = "", x: float = 0.0) -> list[Mark]:
+    """Return the title of a figure and a line below it, from x on."""
+    x += EDGE
+    marks: list[Mark] = [Text(x, EDGE + LABEL, title, TITLE, bold=True, anchor="start")]
+    if below:
+        marks.append(Text(x, EDGE + LABEL + LINE, below, SMALL, "quiet", anchor="start"))
+    return marks
 
 
 def subtitle(figure: Figure) -> str:

@@ -16,7 +16,7 @@ from archspec.ops.windows import Windowed
 from archspec.render.figure import faces
 from archspec.render.figure.bands import Bands, Extents, Place, Route, bands
 from archspec.render.figure.drawing import Drawing, Group, Mark, Path, Point, Text
-from archspec.render.figure.faces import BAR, EDGE, LABEL, LINE, MERGE, SMALL, SWATCH, Faces
+from archspec.render.figure.faces import BAR, EDGE, LABEL, LINE, MERGE, SMALL, SWATCH, TITLE, Faces
 from archspec.render.figure.grid import Grid
 from archspec.render.figure.metrics import fitting, text_width
 from archspec.render.figure.outline import Box
@@ -64,16 +64,13 @@ def drawing(figure: Figure) -> Drawing:
     placed = bands(extents, grid, WIDEST_BAND, count * BRACKET)
     subtitle = faces.subtitle(figure)
     heads = (
-        text_width(report.name, LABEL + 2, bold=True),
+        text_width(report.name, TITLE, bold=True),
         text_width(subtitle, SMALL),
         *(SWATCH + 5 + text_width(text, SMALL) for _, text in shapes.faces.legend()),
     )
     width = max(placed.width, NARROWEST, *heads) + 2 * EDGE
     left, top = (width - placed.width) / 2, EDGE + LABEL + 2.5 * LINE
-    marks: list[Mark] = [
-        Text(EDGE, EDGE + LABEL, report.name, LABEL + 2, bold=True, anchor="start"),
-        Text(EDGE, EDGE + LABEL + LINE, subtitle, SMALL, "quiet", anchor="start"),
-    ]
+    marks = faces.heading(report.name, subtitle)
     marks += _Marks(shapes, placed, extents, left, top).all()
     marks += _brackets(repeated, levels, placed, extents, left, top)
     bottom = top + placed.height + LINE

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from archspec.graph.graph import Scope
 from archspec.render.figure import faces
 from archspec.render.figure.drawing import Drawing, Group, Mark, Path, Rect, Text
-from archspec.render.figure.faces import BAR, EDGE, LABEL, LINE, MERGE, SMALL, SWATCH, Faces
+from archspec.render.figure.faces import BAR, EDGE, LABEL, LINE, MERGE, SMALL, SWATCH, TITLE, Faces
 from archspec.render.figure.layout import Placed, Size, layout
 from archspec.render.figure.metrics import text_width
 from archspec.render.figure.outline import Box, outline
@@ -30,7 +30,6 @@ TALLEST: Final = 1_600.0
 
 FRAMES: Final = 4
 """Number of tones of frames; those of deeper ones begin again."""
-
 
 GUTTER: Final = 36.0
 """Width between two networks beside each other."""
@@ -77,7 +76,7 @@ class _Network:
         self._top = EDGE + LABEL + 1.5 * LINE
         self.width = max(
             self._placed.width,
-            2 * EDGE + text_width(report.name, LABEL + 2, bold=True),
+            2 * EDGE + text_width(report.name, TITLE, bold=True),
             2 * EDGE + text_width(self._subtitle, SMALL),
         )
         self.height = self._top + self._placed.height
@@ -90,9 +89,7 @@ class _Network:
 
     def marks(self, x: float, width: float) -> Iterator[Mark]:
         """Yield the marks of the network, in the middle of a column that begins at x."""
-        name, below = self.figure.report.name, self._subtitle
-        yield Text(x + EDGE, EDGE + LABEL, name, LABEL + 2, bold=True, anchor="start")
-        yield Text(x + EDGE, EDGE + LABEL + LINE, below, SMALL, "quiet", anchor="start")
+        yield from faces.heading(self.figure.report.name, self._subtitle, x)
         shift = x + (width - self._placed.width) / 2
         boxes = [each.moved(shift, self._top) for each in self._placed.boxes]
         yield from (self.shapes.group(each) for each in boxes if each.box.boxes)

@@ -14,7 +14,7 @@ from archspec.cost.compare import NetworkFigures
 from archspec.render.amounts import byte_size, thousands
 from archspec.render.comparison import common_input
 from archspec.render.figure.drawing import Circle, Drawing, Group, Mark, Path, Point, Text
-from archspec.render.figure.faces import EDGE, LABEL, LINE, SMALL, legend
+from archspec.render.figure.faces import EDGE, LABEL, LINE, MIDDLE, SMALL, heading, legend
 from archspec.render.figure.metrics import fitting, text_width, wrapped
 from archspec.text import counted
 
@@ -146,10 +146,7 @@ def drawing(figure: ComparisonFigure) -> Drawing:
     title = "Parameters and MACs"
     common = common_input(comparison)
     subtitle = counted(len(networks), "network") + (f", input {common}" if common else "")
-    marks: list[Mark] = [
-        Text(EDGE, EDGE + LABEL, title, LABEL + 2, bold=True, anchor="start"),
-        Text(EDGE, EDGE + LABEL + LINE, subtitle, SMALL, "quiet", anchor="start"),
-    ]
+    marks = heading(title, subtitle)
     x, y = EDGE + NUMBERS, EDGE + LABEL + 3.2 * LINE
     area = Bounds(x, y, x + width, y + height)
     across = Axis([each.macs for each in networks], x, width)
@@ -223,7 +220,7 @@ class _Memory:
             text = byte_size(size).replace(".00", "").replace(".0 ", " ")
             marks.append(Circle(x + radius, middle, radius, "input"))
             x += 2 * radius + 5
-            marks.append(Text(x, middle + SMALL * 0.36, text, SMALL, "quiet", anchor="start"))
+            marks.append(Text(x, middle + SMALL * MIDDLE, text, SMALL, "quiet", anchor="start"))
             x += text_width(text, SMALL) + 16
         return marks, middle + max(radii) + EDGE - top
 
@@ -235,7 +232,7 @@ def _axes(area: Bounds, across: Axis, upwards: Axis) -> Iterator[Mark]:
         yield Text(x, area.bottom + LINE, text, SMALL, "quiet")
     for text, y in upwards.ticks():
         yield Path(((area.x, y), (area.right, y)), "grid", width=0.8)
-        yield Text(area.x - 6, y + SMALL * 0.36, text, SMALL, "quiet", anchor="end")
+        yield Text(area.x - 6, y + SMALL * MIDDLE, text, SMALL, "quiet", anchor="end")
     corners = (area.x, area.y), (area.x, area.bottom), (area.right, area.bottom)
     yield Path(corners, "line", width=0.8)
     yield Text(EDGE, area.y - 6, "parameters", SMALL, anchor="start")

@@ -7,11 +7,12 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from archspec.render.figure.drawing import Drawing, Group, Mark, Path, Rect, Text
-from archspec.render.figure.faces import EDGE, LABEL, LINE, SMALL
+from archspec.render.figure.faces import EDGE, LABEL, LINE, SMALL, TITLE, heading
 from archspec.render.figure.layer_labels import TIMES
 from archspec.render.figure.listing import Part
 from archspec.render.figure.metrics import text_width
 from archspec.render.figure.stages import (
+    NETWORKS,
     Cell,
     Stage,
     StageTable,
@@ -42,9 +43,6 @@ BASE: Final = 9.6
 
 NARROWEST: Final = 320.0
 """Width that notes have at least."""
-
-NETWORKS: Final = 2
-"""Number of columns before those of the networks."""
 
 Anchor: TypeAlias = Literal["start", "middle", "end"]
 
@@ -146,9 +144,9 @@ class _Row(NamedTuple):
 def drawing(figure: Figure) -> Drawing:
     """Return the table of a figure's networks; several below each other if stages differ."""
     tables = stage_tables(figure.reports)
-    heading = title(figure.reports)
-    marks: list[Mark] = [Text(EDGE, EDGE + LABEL, heading, LABEL + 2, bold=True, anchor="start")]
-    width = text_width(heading, LABEL + 2, bold=True)
+    name = title(figure.reports)
+    marks = heading(name)
+    width = text_width(name, TITLE, bold=True)
     y = EDGE + LABEL + GAP
     for table in tables:
         grid = _Grid(table)
@@ -157,7 +155,7 @@ def drawing(figure: Figure) -> Drawing:
         y += grid.height + LINE
     names = ", ".join(name for table in tables for name in table.names)
     description = f"A table of stages, a column for each of: {names}"
-    return Drawing(heading, description, width + 2 * EDGE, y - LINE + EDGE, marks)
+    return Drawing(name, description, width + 2 * EDGE, y - LINE + EDGE, marks)
 
 
 class _Grid:

@@ -7,16 +7,13 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.render.figure.listing import Part
-from archspec.render.figure.stages import Cell, Stage, StageTable, stage_tables, title
+from archspec.render.figure.stages import NETWORKS, Cell, Stage, StageTable, stage_tables, title
 from archspec.render.figure.tex_text import escaped
 from archspec.render.table import Column, PrintedTable, Style
 from archspec.text import csv_lines, printable
 
 if TYPE_CHECKING:
     from archspec.figure import Figure
-
-NETWORKS: Final = 2
-"""Number of columns before those of the networks."""
 
 ROW_END: Final = r" \\"
 

@@ -42,6 +42,9 @@ TO: Final = " \u2013 "
 TOTALS: Final = {"weight_layers": "weight layers", "params": "parameters", "macs": "MACs"}
 """Figures in the table's last rows, and their titles."""
 
+NETWORKS: Final = 2
+"""Number of columns before those of the networks."""
+
 COSTS: Final = {"params": "parameters", "macs": "MACs"}
 """Figures that stages show where there is one network, and their titles."""
 
