@@ -239,6 +239,15 @@ def test_a_page_that_is_a_file_fits_any_window(tmp_path, open_page, width):
     assert shown.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_pictures_of_an_earlier_end_are_not_shown_while_it_trains_again(tmp_path):
+    for name in ("confusion.svg", "mistakes.svg", "units.svg"):
+        (tmp_path / name).write_text("<svg xmlns='http://www.w3.org/2000/svg'/>", encoding="utf-8")
+    page_of().write(tmp_path, rows(3), 2)
+    assert "img" not in written(tmp_path).tags
+    page_of().write(tmp_path, rows(4), 4, run_of(tmp_path, "interrupted", test_accuracy=None))
+    assert written(tmp_path).tags.count("img") == 1  # units: they need no test images
+
+
 def test_a_page_without_news_says_that_its_run_may_have_been_stopped(tmp_path, open_page):
     page_of().write(tmp_path, rows(2), 2)
     page = tmp_path / "index.html"

@@ -30,7 +30,7 @@ from archspec.runs.files import (
 )
 from archspec.runs.summary import time_taken, verdict
 from archspec.spec.writing import to_yaml
-from archspec.text import counted, duration
+from archspec.text import counted, duration, label
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
@@ -50,11 +50,14 @@ SHORTEST_PATIENCE: Final = 60.0
 EPOCHS_OF_PATIENCE: Final = 3
 """Seconds and longest epochs without news until a page doubts that its run goes on."""
 
-PICTURES: Final = (
-    ("mistakes", "Surest mistakes", MISTAKES_PICTURES, "test images and the wrong classes"),
-    ("units", "Units", UNITS_PICTURES, "gradients, dead and saturated units of each layer"),
-)
-"""Part, title, files and alternative text of pictures that a run may have."""
+MISTAKES: Final = "test images and the wrong classes that they were given"
+"""Alternative text of the picture of mistakes."""
+
+UNITS: Final = "gradients, dead and saturated units of each layer"
+"""Alternative text of the picture of `watch_units`."""
+
+LONGEST: Final = 40
+"""Characters of a class's name that are shown in a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ class RunPage:
     ) -> str:
         sections = [
             _section("curves", "Curves", self._curves(rows, best_epoch, run), wide=True),
-            *self._results(home, scores),
+            *self._results(home, run, scores),
             _section("network", "Network", self._network(home), wide=True),
             _section("recipe", "Recipe", f"<pre>{entities(to_yaml(dict(self.recipe)))}</pre>"),
             _section("files", "Files", _files(home, run)),
@@ -156,7 +159,7 @@ class RunPage:
         self, rows: Sequence[Mapping[str, float]], best_epoch: int | None, run: Run | None
     ) -> str:
         if not rows:
-            return "<p>No epoch is complete yet.</p>"
+            return f"<p>No epoch {'was completed' if run else 'is complete yet'}.</p>"
         drawn = history.drawing(
             rows,
             accuracy=self.accuracy,
@@ -178,24 +181,28 @@ class RunPage:
         link = ""
         if (home / NETWORK_PAGE).exists():
             link = f'<p><a href="{NETWORK_PAGE}">Every layer, with its costs</a></p>'
-        return f"<div><div><table>{lines}</table>{link}</div>\n{scrolled}</div>"
+        return f'<div class="beside"><div><table>{lines}</table>{link}</div>\n{scrolled}</div>'
 
-    def _results(self, home: Path, scores: Scores | None) -> Iterator[str]:
+    def _results(self, home: Path, run: Run | None, scores: Scores | None) -> Iterator[str]:
+        """Yield what is known at the end; pictures may be there of an earlier end of the run."""
         if scores is not None:
             confused = "".join(
-                f"<tr><td>{escaped(scores.classes[cell.truth])}</td>"
-                f"<td>{escaped(scores.classes[cell.predicted])}</td>"
-                f"<td>{cell.images:,}</td></tr>"
+                f"<tr><td>{_class(scores, cell.truth)}</td>"
+                f"<td>{_class(scores, cell.predicted)}</td><td>{cell.images:,}</td></tr>"
                 for cell in scores.confused(MOST_CONFUSED)
             )
             table = f"<tr><th>class</th><th>taken for</th><th>images</th></tr>{confused}"
-            body = _picture(home / CONFUSION_PICTURES[0], "confusion matrix")
-            body += f"<table>{table}</table>" if confused else "<p>No mistakes.</p>"
+            picture = _picture(home / CONFUSION_PICTURES[0], "confusion matrix")
+            table = f"<table>{table}</table>" if confused else "<p>No mistakes.</p>"
             about = f"{scores.accuracy:.2%} of {counted(scores.images, 'test image')} right"
-            yield _section("confusion", "Confusion matrix", f"<p>{about}</p>\n{body}")
-        for part, title, files, alt in PICTURES:
-            if picture := _picture(home / files[0], alt):
-                yield _section(part, title, picture)
+            body = f'<p>{about}</p>\n<div class="beside">{picture}{table}</div>'
+            yield _section("confusion", "Confusion matrix", body, wide=True)
+            if picture := _picture(
+                home / MISTAKES_PICTURES[0], "test images and the wrong classes"
+            ):
+                yield _section("mistakes", "Surest mistakes", picture, wide=True)
+        if run and (picture := _picture(home / UNITS_PICTURES[0], UNITS)):
+            yield _section("units", "Units", picture, wide=True)
 
 
 _HERE: Final = Path(__file__).parent
@@ -227,13 +234,18 @@ def _figure(report: Report) -> str:
     return ""
 
 
+def _class(scores: Scores, number: int) -> str:
+    return escaped(label(scores.classes[number], LONGEST))
+
+
 def _picture(path: Path, alt: str) -> str:
     """Return a picture as a part of the page; empty if the run has none."""
     try:
         data = base64.b64encode(path.read_bytes()).decode()
     except FileNotFoundError:
         return ""
-    return f'<img alt="{alt}" src="data:image/svg+xml;base64,{data}">'
+    image = f'<img alt="{alt}" src="data:image/svg+xml;base64,{data}">'
+    return f'<div class="scroll" tabindex="0">{image}</div>'
 
 
 def _files(home: Path, run: Run | None) -> str:

@@ -752,7 +752,7 @@ const archspec = (() => {
     const was = box.querySelector("details")?.open;
     const details = make("details", {}, make("summary", {class: good < checks.length ? "bad" : "good"},
       `${good} of ${checks.length} claims ${good === 1 ? "is" : "are"} true`),
-      make("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": "Claims"}, table));
+      make("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of claims"}, table));
     details.open = was ?? good < checks.length;
     const sources = [...new Set(checks.map(check => check.source).filter(Boolean))];
     box.replaceChildren(details, ...sources.map(text => make("p", {}, `source: ${text}`)));
@@ -796,7 +796,7 @@ const archspec = (() => {
             ...texts.map(text => make("td", {class: "number"}, text)));
         })));
       parts.push(make("div", {class: "scroll", tabindex: "0", role: "region",
-        "aria-label": "Variants"}, table));
+        "aria-label": "Table of variants"}, table));
     }
     box.replaceChildren(...parts);
   }
