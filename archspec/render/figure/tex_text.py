@@ -1,4 +1,4 @@
-"""Text in TeX, where ten characters of ASCII mean something else than themselves."""
+"""Text in TeX, where many characters mean something else than themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A figure in every format: on a terminal, in a notebook, and as files by their suffix."""
+"""A figure in every format: as text for a terminal, and as files by their suffix."""
 
 from __future__ import annotations
 
