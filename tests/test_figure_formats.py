@@ -256,6 +256,27 @@ def test_a_png_that_is_too_large_is_refused_before_it_is_made(figure, tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("made", "advice"),
+    [
+        (lambda: archspec.draw("lenet5"), r"; `archspec.draw\(..., depth=1\)` folds blocks"),
+        (lambda: archspec.draw("lenet5", depth=1), ""),
+        (
+            lambda: archspec.draw("lenet5", style="maps"),
+            r"; `archspec.draw\(..., style='maps', depth=1\)` folds blocks",
+        ),
+        (
+            lambda: archspec.draw(archspec.diff("lenet5", "nin_cifar10")),
+            r"; `archspec.diff\(..., depth=1\)` folds blocks",
+        ),
+        (lambda: archspec.draw("lenet5", style="table"), ""),
+    ],
+)
+def test_what_is_too_large_names_the_call_that_draws_less(made, advice, tmp_path):
+    with pytest.raises(UsageError, match=f"SVG and PDF have no such limit{advice}$"):
+        made().save(tmp_path / "large.png", scale=900)
+
+
 def test_the_scale_that_the_message_names_is_possible(figure, tmp_path):
     with pytest.raises(UsageError) as raised:
         figure.save(tmp_path / "a.png", scale=1_000)

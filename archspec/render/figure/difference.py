@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from archspec.cost.changes import Change
 from archspec.cost.difference import Difference, RowPair
-from archspec.errors import call
 from archspec.graph.graph import SEPARATOR
 from archspec.render.amounts import thousands
 from archspec.render.difference import (
@@ -28,7 +27,7 @@ from archspec.render.figure.faces import EDGE, LABEL, LINE, MERGE, MIDDLE, SMALL
 from archspec.render.figure.layout import Layout, Placed, Size, layout
 from archspec.render.figure.metrics import fitting, text_width, wrapped
 from archspec.render.figure.network import CORNER, FRAMES, GUTTER, MARGIN, connection
-from archspec.render.figure.outline import Box, check_count
+from archspec.render.figure.outline import Box, check_count, folding
 from archspec.render.figure.paired import Side, counterparts, levelled
 from archspec.render.figure.strokes import strokes
 
@@ -66,7 +65,7 @@ def arranged(difference: Difference) -> tuple[list[Side], Sequence[Layout]]:
     ends = {number for side in sides for number in side.branching()}
     for side, other in zip(sides, reversed(sides), strict=True):
         side.fold(other, ends)
-        check_count(side.root, call("diff", ..., depth=1))
+        check_count(side.root, folding(difference.depth, "diff"))
     layouts: Sequence[Layout] = [
         layout(report.graph, side.root, _Boxes(difference, side, first=number == 0).size)
         for number, (report, side) in enumerate(zip(reports, sides, strict=True))
@@ -103,7 +102,8 @@ def drawing(figure: DifferenceFigure) -> Drawing:
     present = {mark.tone for mark in boxes if isinstance(mark, Rect | Circle)}
     entries, height = faces.legend(list(_meanings(difference, names, present)), width, bottom)
     marks += [_dashed(mark) for mark in entries]
-    return Drawing(title, _description(difference), width, bottom + height, marks)
+    advice = folding(difference.depth, "diff")
+    return Drawing(title, _description(difference), width, bottom + height, marks, advice)
 
 
 def _heading(difference: Difference, width: float) -> Iterator[Text]:

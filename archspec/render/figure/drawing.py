@@ -210,6 +210,8 @@ class Drawing:
     width: float
     height: float
     marks: list[Mark] = field(default_factory=list)
+    advice: str = ""
+    """Advice to draw less, for the end of a message that it is too large for a format."""
 
     def walk(self) -> Iterator[Mark]:
         """Yield every mark, a group before what is in it."""

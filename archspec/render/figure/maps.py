@@ -19,7 +19,7 @@ from archspec.render.figure.drawing import Drawing, Group, Mark, Path, Point, Te
 from archspec.render.figure.faces import BAR, EDGE, LABEL, LINE, MERGE, SMALL, SWATCH, TITLE, Faces
 from archspec.render.figure.grid import Grid
 from archspec.render.figure.metrics import fitting, text_width
-from archspec.render.figure.outline import Box
+from archspec.render.figure.outline import Box, folding
 from archspec.render.figure.solids import (
     NUMBER,
     has_planes,
@@ -79,7 +79,8 @@ def drawing(figure: Figure) -> Drawing:
         bottom += LINE
     entries, height = faces.legend(list(shapes.faces.legend()), width, bottom + 6)
     marks += entries
-    return Drawing(report.name, faces.description(figure), width, bottom + 6 + height, marks)
+    about, advice = faces.description(figure), folding(figure.depth, style="maps")
+    return Drawing(report.name, about, width, bottom + 6 + height, marks, advice)
 
 
 class _Shapes:

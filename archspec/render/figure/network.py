@@ -13,7 +13,7 @@ from archspec.render.figure.drawing import Drawing, Group, Mark, Path, Rect, Tex
 from archspec.render.figure.faces import BAR, EDGE, LABEL, LINE, MERGE, SMALL, SWATCH, TITLE, Faces
 from archspec.render.figure.layout import Placed, Size, layout
 from archspec.render.figure.metrics import text_width
-from archspec.render.figure.outline import Box, outline
+from archspec.render.figure.outline import Box, folding, outline
 from archspec.render.figure.strokes import Stroke, strokes
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def drawing(figure: Figure, *, tallest: float = TALLEST) -> Drawing:
     entries, height = faces.legend(meanings, width, bottom)
     marks += entries
     description = "; ".join(faces.description(each.figure) for each in networks)
-    return Drawing(figure.name, description, width, bottom + height, marks)
+    advice = folding(figure.depth)
+    return Drawing(figure.name, description, width, bottom + height, marks, advice)
 
 
 class _Network:

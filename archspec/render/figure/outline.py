@@ -90,7 +90,7 @@ def outline(
     _dissolve(report.graph, root)
     if not repeats:
         fold_repeats(report, root, alike=True)
-    check_count(root, call("draw", ..., depth=1))
+    check_count(root, folding(depth))
     return root
 
 
@@ -107,11 +107,23 @@ def opened(report: Report, depth: int | None = None, *, ops: bool = False) -> Bo
     return root
 
 
-def check_count(root: Box, hint: str) -> None:
-    """Raise `UsageError` for more than `MOST_BOXES`; the hint is a call that folds blocks."""
+def folding(depth: int | None, function: str = "draw", **settings: str) -> str:
+    """Return advice to fold blocks, for the end of a message; nothing if all blocks are folded.
+
+    Args:
+        depth: Levels of the path that have boxes.
+        function: The function of `archspec` that takes the depth.
+        settings: Its other arguments.
+
+    """
+    return "" if depth == 1 else f"; {call(function, ..., **settings, depth=1)} folds blocks"
+
+
+def check_count(root: Box, advice: str) -> None:
+    """Raise `UsageError` for more than `MOST_BOXES`, with advice as `folding` returns it."""
     count = sum(1 for _ in root.walk()) - 1
     if count > MOST_BOXES:
-        raise UsageError(f"{count:,} boxes are too many for a figure; {hint} folds blocks")
+        raise UsageError(f"{count:,} boxes are too many for a figure{advice}")
 
 
 class _Opening:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from archspec.errors import UsageError, call
+from archspec.errors import UsageError
 from archspec.render.figure import canvas
 from archspec.render.figure.drawing import Drawing, Look
 from archspec.text import one_line
@@ -32,8 +32,8 @@ def document(drawing: Drawing, look: Look) -> bytes:
         )
         raise UsageError(
             f"a PNG of {width:,.0f} x {height:,.0f} pixels would be too large; `scale=` can be up "
-            f"to {math.floor(largest * 100) / 100:g}, {call('draw', ..., depth=1)} folds blocks, "
-            "and SVG and PDF have no such limit"
+            f"to {math.floor(largest * 100) / 100:g}, and SVG and PDF have no such limit"
+            f"{drawing.advice}"
         )
     about = {"Title": one_line(drawing.title), "Software": "archspec"}
     return canvas.rendered(drawing, "png", look, about)

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from archspec.cost.report import GROUPS, Report
-from archspec.errors import UsageError, call
+from archspec.errors import UsageError
 from archspec.graph.graph import Node, Scope
 from archspec.ops.convolution import Convolution
 from archspec.ops.shape import Shape
-from archspec.render.figure.outline import Box, check_count, fold_repeats, opened
+from archspec.render.figure.outline import Box, check_count, fold_repeats, folding, opened
 
 MOST_MAPS: Final = 1_000
 """Largest number of maps in a figure."""
@@ -96,11 +96,11 @@ def stations(
         _close_blocks(root)
     if not repeats:
         fold_repeats(report, root)
-    check_count(root, hint := call("draw", ..., style="maps", depth=1))
+    check_count(root, advice := folding(depth, style="maps"))
     leaves = [box for box in root.walk() if not box.boxes]
     maps = _Choosing(report, root, leaves).maps()
     if len(maps) > MOST_MAPS:
-        raise UsageError(f"{len(maps):,} maps are too many for a figure; {hint} folds blocks")
+        raise UsageError(f"{len(maps):,} maps are too many for a figure{advice}")
     _split_towers(maps)
     return maps, list(_repeated(root, maps))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from archspec.errors import UsageError, call
+from archspec.errors import UsageError
 from archspec.render.figure.drawing import (
     Circle,
     Drawing,
@@ -66,7 +66,7 @@ def document(drawing: Drawing, look: Look) -> str:
     if max(drawing.width, drawing.height) > LARGEST:
         raise UsageError(
             f"a figure of {drawing.width:,.0f} x {drawing.height:,.0f} points is larger than TeX "
-            f"can draw; {call('draw', ..., depth=1)} folds blocks"
+            f"can draw{drawing.advice}"
         )
     title = one_line(drawing.title)
     texts = [one_line(mark.text) for mark in drawing.walk() if isinstance(mark, Text)]
