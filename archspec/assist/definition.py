@@ -161,9 +161,9 @@ def _key(root: Node | None, section: str, name: str) -> Node | None:
 def _variable(root: Node | None, name: str, path: KeyPath) -> Node | None:
     """Return the key of a variable: of the nearest `for`, of a block's `args`, or of `vars`."""
     for length in range(len(path), 0, -1):
-        around = path[:length]
-        if is_step(around):
-            loop = find(root, (*around, "for"))
+        outer = path[:length]
+        if is_step(outer):
+            loop = find(root, (*outer, "for"))
             node = loop.key_at(name) if loop else None
             if node:
                 return node
@@ -231,9 +231,9 @@ def _defines(place: Place) -> bool:
 def variables_at(root: Node | None, path: KeyPath) -> Iterator[tuple[str, str]]:
     """Yield the variables that an expression may use, each with what it is, the nearest first."""
     for length in range(len(path), 0, -1):
-        around = path[:length]
-        if is_step(around):
-            entry = find(root, around)
+        outer = path[:length]
+        if is_step(outer):
+            entry = find(root, outer)
             for each in children(entry.at("for") if entry else None):
                 yield each.name, "variable of the loop"
             if entry and (entry.key_at("for") or entry.key_at("repeat")):

@@ -250,8 +250,8 @@ class _Boxes:
             yield from faces.merge(box, middle, y)
         elif box.row.kind in faces.SIGNS:
             yield from faces.merge(box, middle, y, TONES[mark])
-            beside = placed.x - 1, placed.y + 4
-            yield Text(*beside, mark, SMALL, bold=True, anchor="end")
+            place = placed.x - 1, placed.y + 4
+            yield Text(*place, mark, SMALL, bold=True, anchor="end")
         else:
             dashed = mark in ("-", "+")
             yield Rect(placed.x, placed.y, placed.width, MERGE, TONES[mark], MERGE / 2, dashed)

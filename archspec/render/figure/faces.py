@@ -267,5 +267,5 @@ def _family(box: Box, nodes: tuple[Node, ...]) -> str:
 
 
 def _times(text: str, box: Box) -> str:
-    beside = " in parallel" if box.parallel else ""
-    return f"{text} \u00d7 {box.times}{beside}" if box.times > 1 else text
+    parallel = " in parallel" if box.parallel else ""
+    return f"{text} \u00d7 {box.times}{parallel}" if box.times > 1 else text

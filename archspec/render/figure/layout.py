@@ -154,7 +154,7 @@ def _lines(wiring: Wiring, leaves: Sequence[_Leaf]) -> Iterator[Line]:
         points = _way(leaves[source], leaves[target])
         yield Line(wiring.boxes[source], wiring.boxes[target], points, shortcut)
     for source in sorted(wiring.outputs):
-        frames = _around(leaves[source])
+        frames = _frames_around(leaves[source])
         while frames and not frames[-1].drawn:
             frames.pop()
         points = _joined([frame.exit(source) for frame in frames])
@@ -162,7 +162,7 @@ def _lines(wiring: Wiring, leaves: Sequence[_Leaf]) -> Iterator[Line]:
             yield Line(wiring.boxes[source], None, points, shortcut=False)
 
 
-def _around(item: _Item) -> list[_Frame]:
+def _frames_around(item: _Item) -> list[_Frame]:
     frames = []
     while item.parent is not None:
         item = item.parent
@@ -172,7 +172,7 @@ def _around(item: _Item) -> list[_Frame]:
 
 def _way(source: _Leaf, target: _Leaf) -> tuple[Point, ...]:
     """Return the way of a line: out of the frames around its source, into those of its target."""
-    out, into = _around(source), _around(target)
+    out, into = _frames_around(source), _frames_around(target)
     while len(out) > 1 and len(into) > 1 and out[-2] is into[-2]:
         out.pop()
         into.pop()

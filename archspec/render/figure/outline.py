@@ -186,7 +186,7 @@ def _is_spread(graph: Graph, box: Box) -> bool:
 def fold_repeats(
     report: Report,
     box: Box,
-    beside: Callable[[Box], Hashable] = lambda _: None,
+    signature: Callable[[Box], Hashable] = lambda _: None,
     *,
     alike: bool = False,
 ) -> None:
@@ -195,13 +195,13 @@ def fold_repeats(
     Args:
         report: The network.
         box: The box in which blocks are folded, at any depth.
-        beside: Further property in which the blocks must be equal.
+        signature: Further property in which the blocks must be equal.
         alike: Whether three or more blocks are folded also if they differ in their numbers of
             channels alone, as the layers of a dense block do; or if they stand beside each other,
             as the paths of ResNeXt.
     """
     kept: list[Box] = []
-    for run in _runs(report.graph, box.boxes, beside, alike=alike):
+    for run in _runs(report.graph, box.boxes, signature, alike=alike):
         first = run[0]
         first.times = len(run)
         first.parallel = len(run) > 1 and _is_beside(report.graph, run)
@@ -211,13 +211,13 @@ def fold_repeats(
         if inner.times > 1 and isinstance(inner.item, Scope):
             together = report.row(inner.item._replace(stop=inner.end))
             inner.row = together._replace(label=inner.row.label)
-        fold_repeats(report, inner, beside, alike=alike)
+        fold_repeats(report, inner, signature, alike=alike)
         if inner.times > 1 and alike and not inner.parallel:
             _add_last(report, inner)
 
 
 def _runs(
-    graph: Graph, boxes: list[Box], beside: Callable[[Box], Hashable], *, alike: bool
+    graph: Graph, boxes: list[Box], signature: Callable[[Box], Hashable], *, alike: bool
 ) -> Iterator[list[Box]]:
     """Yield boxes in runs of those that are folded together."""
     keys: list[tuple[Hashable, Hashable]] = []
@@ -226,14 +226,14 @@ def _runs(
     for box in boxes:
         folds = isinstance(box.item, Scope) and not box.item.row
         structure = _structure(graph, box) if folds else None
-        equal: Hashable = id(box) if structure is None else (structure, beside(box))
+        equal: Hashable = id(box) if structure is None else (structure, signature(box))
         loose = equal
         if alike and folds:
             branch = box.row.kind == "branch"
             if branch:
-                loose = (_branch_structure(graph, box), read.get(id(box)), beside(box))
+                loose = (_branch_structure(graph, box), read.get(id(box)), signature(box))
             elif structure is not None:
-                loose = (_growing_structure(graph, box), beside(box))
+                loose = (_growing_structure(graph, box), signature(box))
         keys.append((loose, equal))
     numbered = list(zip(keys, boxes, strict=True))
     for _, same in groupby(numbered, key=lambda each: each[0][0]):

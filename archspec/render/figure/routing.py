@@ -128,9 +128,9 @@ def _detours(order: list[Wire], wires: Sequence[Wire]) -> list[tuple[Wire, float
             at = bisect_left(tops, (x - APART + 0.01, -1))
             while at < len(tops) and tops[at][0] < x + APART:
                 if tops[at][1] > number:
-                    aside = _free(taken, x)
-                    insort(taken, aside)
-                    wire.detours[x] = (aside, 0)
+                    detour = _free(taken, x)
+                    insort(taken, detour)
+                    wire.detours[x] = (detour, 0)
                     found.append((wire, x))
                     break
                 at += 1
@@ -140,8 +140,8 @@ def _detours(order: list[Wire], wires: Sequence[Wire]) -> list[tuple[Wire, float
 def _free(taken: list[float], x: float) -> float:
     """Return the x nearest to a given one that is far enough from all that are taken."""
     for step in range(1, 2 * len(taken) + 2):
-        for aside in (x + step * (APART + 1), x - step * (APART + 1)):
-            at = bisect_left(taken, aside - APART)
-            if at == len(taken) or taken[at] > aside + APART:
-                return aside
+        for free in (x + step * (APART + 1), x - step * (APART + 1)):
+            at = bisect_left(taken, free - APART)
+            if at == len(taken) or taken[at] > free + APART:
+                return free
     return taken[-1] + 2 * APART

@@ -124,8 +124,8 @@ class Cuboid:
         """Width of the numbers beside it on the left."""
         down, away, across = (text_width(text, NUMBER) for text in self.texts)
         down = 0.0 if self._down_inside else down + 3
-        beside = max(down if self.texts[0] else 0.0, away + 3 - self.dx / 2 if away else 0.0)
-        return max(beside, (across - self.front) / 2)
+        widest = max(down if self.texts[0] else 0.0, away + 3 - self.dx / 2 if away else 0.0)
+        return max(widest, (across - self.front) / 2)
 
     @property
     def _down_inside(self) -> bool:
@@ -242,14 +242,14 @@ class Planes:
     @property
     def entry(self) -> Point:
         """Point of its left outline where lines end."""
-        behind = max(ceil((self.axis - self.side) / self.step - 1e-9), 0)
-        return (behind * self.step, self.axis)
+        plane = max(ceil((self.axis - self.side) / self.step - 1e-9), 0)
+        return (plane * self.step, self.axis)
 
     @property
     def exit(self) -> Point:
         """Point of its right outline where lines start."""
-        before = min(int(self.axis / self.step + 1e-9), self.count - 1)
-        return (before * self.step + self.across, self.axis)
+        plane = min(int(self.axis / self.step + 1e-9), self.count - 1)
+        return (plane * self.step + self.across, self.axis)
 
     @property
     def far_edge(self) -> tuple[Point, Point]:

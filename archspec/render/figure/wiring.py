@@ -35,12 +35,12 @@ class Wiring:
         """Yield each line's source and target, and whether a longer way joins them as well."""
         before: list[int] = []
         for target, sources in enumerate(self.sources):
-            around = 0
+            indirect = 0
             for source in sources:
-                around |= before[source]
-            reach = around
+                indirect |= before[source]
+            reach = indirect
             for source in sources:
-                yield source, target, bool(around >> source & 1)
+                yield source, target, bool(indirect >> source & 1)
                 reach |= 1 << source
             before.append(reach)
 
