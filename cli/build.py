@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,16 +77,7 @@ def command(
     archspec build resnet50_keras --weights imagenet -o resnet50.keras
     """
     check_outputs(outputs, (".html", ".keras", ".yaml", *SUFFIXES), specs=[spec])
-    if formulas and form != "text":
-        raise click.UsageError("--formulas goes with --format text")
-    if formulas and columns:
-        raise click.UsageError("--columns does not go with --formulas, which has its own")
-    if columns and "json" in {form, *(SUFFIXES.get(Path(path).suffix) for path in outputs)}:
-        raise click.UsageError("--columns does not go with JSON, which has every figure")
-    if weights is not None and not (verify or any(path.endswith(".keras") for path in outputs)):
-        raise click.UsageError("--weights goes with a model: add -o NAME.keras, or --verify")
-    if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
-        raise click.BadParameter(f"there is no file {weights}", param_hint="--weights")
+    _check(form, columns, outputs, weights, formulas=formulas, verify=verify)
     names = [name.strip() for name in columns.split(",")] if columns else None
     layout: dict[str, Any] = {"depth": depth, "ops": ops, "columns": names}
     with uncollected():
@@ -108,6 +100,28 @@ def command(
     for path in outputs:
         _write(path, loaded, costs, model, layout)
         echo(f"wrote {path}", err=True)
+
+
+def _check(
+    form: str,
+    columns: str | None,
+    outputs: Sequence[str],
+    weights: str | None,
+    *,
+    formulas: bool,
+    verify: bool,
+) -> None:
+    """Refuse options that do not go together, before any work is done."""
+    if formulas and form != "text":
+        raise click.UsageError("--formulas goes with --format text")
+    if formulas and columns:
+        raise click.UsageError("--columns does not go with --formulas, which has its own")
+    if columns and "json" in {form, *(SUFFIXES.get(Path(path).suffix) for path in outputs)}:
+        raise click.UsageError("--columns does not go with JSON, which has every figure")
+    if weights is not None and not (verify or any(path.endswith(".keras") for path in outputs)):
+        raise click.UsageError("--weights goes with a model: add -o NAME.keras, or --verify")
+    if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
+        raise click.BadParameter(f"there is no file {weights}", param_hint="--weights")
 
 
 def _rendered(costs: Report, form: str, **layout: Any) -> str:

@@ -95,12 +95,12 @@ def command(
     archspec compare --diff resnet50 resnet50_keras -o difference.svg
     archspec compare --runs runs/lenet5-* runs/mine-1 -o curves.svg --curves loss,error
     """
-    if not specs:
-        what = "RUN...': folders of runs" if runs else "SPEC...': specs, or names of networks"
-        raise click.UsageError(f"Missing argument '{what}.")
     from archspec.cost.compare import Comparison
     from archspec.cost.difference import Difference
 
+    if not specs:
+        what = "RUN...': folders of runs" if runs else "SPEC...': specs, or names of networks"
+        raise click.UsageError(f"Missing argument '{what}.")
     if runs:
         others = {"--set": settings, "--columns": columns, "--diff": diff, "--depth": depth}
         others["--plot"] = plot
@@ -112,21 +112,9 @@ def command(
     check_outputs(outputs, (*SUFFIXES, *FIGURES), specs=specs)
     figures = [path for path in outputs if Path(path).suffix in FIGURES]
     tables = [path for path in outputs if path not in figures]
-    if plot and not figures and terminal_width(sys.stdout) is not None:
-        raise click.UsageError("a figure goes to a file: add -o plot.svg")
-    if plot and form != "text":
-        raise click.UsageError(f"--format {form} does not go with --plot, which prints no table")
-    if plot and columns and not tables:
-        raise click.UsageError("--columns does not go with --plot, which prints no table")
-    forms = {form, *(SUFFIXES[Path(path).suffix] for path in tables)}
-    if diff and (sort or columns):
-        raise click.UsageError("--sort and --columns do not go with --diff")
-    if diff and "csv" in forms:
-        raise click.UsageError("--diff has no CSV; it can be text, json or markdown")
-    if not diff and (depth or ops):
-        raise click.UsageError("--depth and --ops go with --diff")
-    if columns and "json" in forms:
-        raise click.UsageError("--columns does not go with JSON, which has every figure")
+    _check_table(form, tables, sort, columns, diff=diff, opened=bool(depth or ops))
+    if plot:
+        _check_plot(form, columns, tables, figures)
     names = columns.split(",") if columns else None
     order = _order(sort, names)
     reports, errors = _reports(specs, settings, memory)
@@ -143,6 +131,39 @@ def command(
     if errors:
         complain(errors)
         raise click.exceptions.Exit(1)
+
+
+def _check_table(
+    form: str,
+    tables: Sequence[str],
+    sort: str | None,
+    columns: str | None,
+    *,
+    diff: bool,
+    opened: bool,
+) -> None:
+    """Refuse options of a comparison with `--diff`, those of a difference without it."""
+    forms = {form, *(SUFFIXES[Path(path).suffix] for path in tables)}
+    if diff and (sort or columns):
+        raise click.UsageError("--sort and --columns do not go with --diff")
+    if diff and "csv" in forms:
+        raise click.UsageError("--diff has no CSV; it can be text, json or markdown")
+    if not diff and opened:
+        raise click.UsageError("--depth and --ops go with --diff")
+    if columns and "json" in forms:
+        raise click.UsageError("--columns does not go with JSON, which has every figure")
+
+
+def _check_plot(
+    form: str, columns: str | None, tables: Sequence[str], figures: Sequence[str]
+) -> None:
+    """Refuse `--plot` with options of the table that it replaces, or with nowhere to go."""
+    if not figures and terminal_width(sys.stdout) is not None:
+        raise click.UsageError("a figure goes to a file: add -o plot.svg")
+    if form != "text":
+        raise click.UsageError(f"--format {form} does not go with --plot, which prints no table")
+    if columns and not tables:
+        raise click.UsageError("--columns does not go with --plot, which prints no table")
 
 
 def _draw(value: Comparison | Difference, paths: Sequence[str], *, shown: bool) -> None:

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -174,10 +175,7 @@ def command(
         _join(hosts, quiet)
     if resume is not None:
         _check_alone(spec, variant, settings, out, find_lr)
-        with watching(quiet, form == "json", serve=serve) as watchers:
-            run = _outcome(
-                lambda: archspec.resume(resume, watchers=watchers, hosts=hosts, **recipe)
-            )
+        train = partial(archspec.resume, resume, hosts=hosts, **recipe)
     else:
         if spec is None:
             raise click.UsageError(
@@ -192,10 +190,9 @@ def command(
                 raise click.UsageError("--find-lr works on one host only.")
             _find_lr(network, recipe, out, form, quiet)
             return
-        with watching(quiet, form == "json", serve=serve) as watchers:
-            run = _outcome(
-                lambda: archspec.fit(network, out=out, watchers=watchers, hosts=hosts, **recipe)
-            )
+        train = partial(archspec.fit, network, out=out, hosts=hosts, **recipe)
+    with watching(quiet, form == "json", serve=serve) as watchers:
+        run = _outcome(lambda: train(watchers=watchers))
     if hosts.leads and form == "text":
         echo(spelled(str(run)))
     if run.outcome == "interrupted":
