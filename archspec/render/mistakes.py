@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from archspec.render.figure.metrics import text_width
 from archspec.render.figures import INK, QUIET, head, picture
 from archspec.text import label
 
@@ -22,7 +23,13 @@ SIDE: Final = 1.05
 TEXT: Final = 0.42
 """Inches of the two lines below it."""
 
-GAP: Final = 0.2
+GAP: Final = 0.3
+APART: Final = 0.08
+"""Least inches between the texts of two images."""
+
+SIZE: Final = 9
+"""Size of the font of a text that fits."""
+
 LEFT: Final = 0.3
 TOP: Final = 0.75
 
@@ -58,15 +65,18 @@ def write_mistakes(
             axes.set_axis_off()
             axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="none")
             truth, wrong = classes[mistake.truth], classes[mistake.predicted]
-            below = (x + SIDE / 2) / width
-            figure.text(
-                below, (y - 0.06) / height, label(truth, 15), ha="center", va="top", color=INK
+            lines = (
+                (label(truth, 15), INK),
+                (f"as {label(wrong, 12)}, {mistake.confidence:.0%}", QUIET),
             )
-            figure.text(
-                below,
-                (y - 0.22) / height,
-                f"as {label(wrong, 12)}, {mistake.confidence:.0%}",
-                ha="center",
-                va="top",
-                color=QUIET,
-            )
+            for line, (text, colour) in enumerate(lines):
+                size = min(SIZE, SIZE * 72 * (SIDE + GAP - APART) / text_width(text, SIZE))
+                figure.text(
+                    (x + SIDE / 2) / width,
+                    (y - 0.06 - 0.16 * line) / height,
+                    text,
+                    ha="center",
+                    va="top",
+                    color=colour,
+                    fontsize=size,
+                )
