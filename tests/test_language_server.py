@@ -256,7 +256,9 @@ _SHUTDOWN = _message(id=2, method="shutdown")
 )
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_the_server_ends_when_it_is_told_to_though_its_input_stays_open(last, status):
-    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(COMMAND, **pipes) as server:
+        server.stdin.write(_message(method="$/cancelRequest", params={"id": 7}))  # answered before
         server.stdin.write(_message(id=1, method="initialize", params={"capabilities": {}}))
         server.stdin.flush()
         assert server.stdout.readline().startswith(b"Content-Length")
@@ -266,6 +268,7 @@ def test_the_server_ends_when_it_is_told_to_though_its_input_stays_open(last, st
             server.stdin.write(last)
             server.stdin.flush()
         assert server.wait(60) == status
+        assert server.stderr.read() == b""
 
 
 def test_the_command_says_what_to_install(monkeypatch):

@@ -14,6 +14,7 @@ ends a line: a form feed in a comment would put a partial change in the wrong pl
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -494,6 +495,7 @@ def _action(lines: Lines, uri: str, fix: Fix) -> types.CodeAction:
 
 def serve() -> int:
     """Serve one client over standard input and output until it ends; return the exit status."""
+    logging.getLogger("pygls").setLevel(logging.ERROR)  # else each late cancellation is a warning
     server = make_server()
     server.start_io()
     return server.status
