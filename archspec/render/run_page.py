@@ -167,7 +167,7 @@ class RunPage:
             epochs=None if run else self.epochs,
             least_loss=self.least_loss,
         )
-        return f'<div class="scroll" tabindex="0">{svg(drawn, inline=True)}</div>'
+        return _scrolling("Charts", svg(drawn, inline=True))
 
     def _network(self, home: Path) -> str:
         lines = "".join(
@@ -177,7 +177,7 @@ class RunPage:
             if fact.figure and fact.holds is None
         )
         figure = _figure(self.report)
-        scrolled = f'<div class="scroll" tabindex="0">{figure}</div>' if figure else ""
+        scrolled = _scrolling("Figure", figure) if figure else ""
         link = ""
         if (home / NETWORK_PAGE).exists():
             link = f'<p><a href="{NETWORK_PAGE}">Every layer, with its costs</a></p>'
@@ -245,7 +245,12 @@ def _picture(path: Path, alt: str) -> str:
     except FileNotFoundError:
         return ""
     image = f'<img alt="{alt}" src="data:image/svg+xml;base64,{data}">'
-    return f'<div class="scroll" tabindex="0">{image}</div>'
+    return _scrolling("Picture", image)
+
+
+def _scrolling(name: str, body: str) -> str:
+    """Return a part that scrolls where the window is narrow, by the keyboard too."""
+    return f'<div class="scroll" role="group" aria-label="{name}" tabindex="0">{body}</div>'
 
 
 def _files(home: Path, run: Run | None) -> str:
