@@ -205,7 +205,7 @@ def draw(
         >>> archspec.draw(archspec.diff("vgg16", "vgg19"))
         <Figure of vgg16 and vgg19: difference>
     """
-    shown = arguments.names("show", show) if show else ()
+    shown = tuple(dict.fromkeys(arguments.names("show", show))) if show else ()
     _check(style, depth, ops=ops, repeats=repeats, show=shown, bar=bar, color=color)
     if len(specs) == 1 and isinstance(specs[0], Comparison | Difference):
         options = (style, depth, ops, repeats, shown, bar, color)

@@ -202,6 +202,11 @@ def test_a_layer_that_sees_the_whole_input_has_the_strongest_colour():
     assert "field all" in texts(drawing)
 
 
+def test_a_figure_that_is_named_twice_is_shown_once():
+    twice, once = (archspec.draw("lenet5", show=names) for names in (["macs", "macs"], "macs"))
+    assert twice.to_dict() == once.to_dict()
+
+
 def test_a_box_without_any_of_a_figure_has_neither_text_nor_bar_for_it():
     drawing = network.drawing(archspec.draw("lenet5", show="params", bar="params"))
     pool = group(drawing, "s2")
