@@ -23,8 +23,9 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 pytest.importorskip("watchfiles")
 
+from archspec.assist.places import Units
 from archspec.errors import SpecError, UsageError
-from archspec.serve.answers import Reader, Units
+from archspec.serve.answers import Reader
 from archspec.serve.spec_file import MISSING, UNREADABLE, ChangedError, SpecFile
 from archspec.serve.worker import Worker
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from archspec.assist.document import Document, Region
 from archspec.errors import Diagnostic, Span
+
+Identity: TypeAlias = tuple[str, str, Span | None]
+"""Code, message and place of a diagnostic."""
 
 
 class Mistake(NamedTuple):
@@ -25,10 +28,10 @@ def mistakes(document: Document) -> tuple[Mistake, ...]:
     if not document.is_spec:
         return ()
     members = [document.examined.member, *document.members.values()]
-    found: dict[tuple[str, str, Span | None], tuple[Diagnostic, list[str]]] = {}
+    found: dict[Identity, tuple[Diagnostic, list[str]]] = {}
     for member in members:
         for each in member.diagnostics:
-            _, names = found.setdefault((each.code, each.message, each.span), (each, []))
+            _, names = found.setdefault(identity(each), (each, []))
             names.append(member.name)
     mistakes = []
     for diagnostic, names in found.values():
@@ -37,6 +40,11 @@ def mistakes(document: Document) -> tuple[Mistake, ...]:
             diagnostic = replace(diagnostic, notes=(*diagnostic.notes, note))  # noqa: PLW2901
         mistakes.append(Mistake(diagnostic, document.region(diagnostic.span)))
     return tuple(sorted(mistakes, key=lambda mistake: mistake.region))
+
+
+def identity(diagnostic: Diagnostic) -> Identity:
+    """Return what two diagnostics have in common if they are the same mistake."""
+    return diagnostic.code, diagnostic.message, diagnostic.span
 
 
 def full_message(diagnostic: Diagnostic) -> str:

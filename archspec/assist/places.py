@@ -1,4 +1,4 @@
-"""Places in a text as editors count them: lines, and code units in a line.
+"""Places in a text as editors count them: lines, and code units in a line; code units alone.
 
 The language server protocol counts UTF-16 code units unless both sides agree on something else, and
 JavaScript counts them always: a character outside of Unicode's first plane, as most emoji, is two.
@@ -7,7 +7,7 @@ JavaScript counts them always: a character outside of Unicode's first plane, as 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
@@ -60,3 +60,20 @@ class Lines:
 def lines_of(text: str, encoding: str = "utf-16") -> Lines:
     """Return the lines of a text; those of the last few texts are kept."""
     return Lines(text, encoding)
+
+
+class Units:
+    """Offsets of a text as Python counts them, in characters, and as browsers do, in UTF-16."""
+
+    def __init__(self, text: str) -> None:
+        self._length = len(text)
+        self._wide = [] if text.isascii() else [i for i, c in enumerate(text) if c > "\uffff"]
+        self._wide_units = [index + before for before, index in enumerate(self._wide)]
+
+    def unit(self, offset: int) -> int:
+        """Return a browser's offset for one of Python's."""
+        return offset + bisect_left(self._wide, offset)
+
+    def offset(self, unit: int) -> int:
+        """Return Python's offset for one of a browser's."""
+        return max(0, min(unit - bisect_left(self._wide_units, unit), self._length))

@@ -11,19 +11,19 @@ import contextlib
 import json
 import sys
 import traceback
-from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from archspec.assist.completion import Completion, completions
-from archspec.assist.diagnostics import Mistake, mistakes
+from archspec.assist.diagnostics import Mistake, identity, mistakes
 from archspec.assist.document import Document, Region
 from archspec.assist.fixes import Fix, fixes
 from archspec.assist.hints import Hint, hints
 from archspec.assist.hover import hover
+from archspec.assist.places import Units
 from archspec.cost.report import Report, report
-from archspec.errors import Diagnostic, Problem, Span, SpecError, UsageError
+from archspec.errors import Diagnostic, Problem, SpecError, UsageError
 from archspec.render.page.data import page_data
 from archspec.spec.document import Spec, choose
 from archspec.spec.source import read_value
@@ -93,23 +93,6 @@ class Reader:
         return document
 
 
-class Units:
-    """Offsets of a text as Python counts them, in characters, and as browsers do, in UTF-16."""
-
-    def __init__(self, text: str) -> None:
-        self._length = len(text)
-        self._wide = [] if text.isascii() else [i for i, c in enumerate(text) if c > "\uffff"]
-        self._wide_units = [index + before for before, index in enumerate(self._wide)]
-
-    def unit(self, offset: int) -> int:
-        """Return a browser's offset for one of Python's."""
-        return offset + bisect_left(self._wide, offset)
-
-    def offset(self, unit: int) -> int:
-        """Return Python's offset for one of a browser's."""
-        return max(0, min(unit - bisect_left(self._wide_units, unit), self._length))
-
-
 def _look(document: Document, variables: Mapping[str, str], units: Units) -> Answer:
     said: dict[str, Any] = {"problem": None}
     costs: Report | None = None
@@ -124,8 +107,8 @@ def _look(document: Document, variables: Mapping[str, str], units: Units) -> Ans
             said |= _controls(written, spec)
             costs = report(spec) if values else examined.report
     except SpecError as error:
-        known = {_essence(mistake.diagnostic) for mistake in found}
-        fresh = (each for each in error.diagnostics if _essence(each) not in known)
+        known = {identity(mistake.diagnostic) for mistake in found}
+        fresh = (each for each in error.diagnostics if identity(each) not in known)
         found += _marked(document, fresh)
     except UsageError as error:  # the text may have lost the variant, or a variable
         said["problem"] = str(error)
@@ -150,10 +133,6 @@ def _look(document: Document, variables: Mapping[str, str], units: Units) -> Ans
 
 def _marked(document: Document, diagnostics: Iterable[Diagnostic]) -> list[Mistake]:
     return [Mistake(each, document.region(each.span)) for each in diagnostics]
-
-
-def _essence(diagnostic: Diagnostic) -> tuple[str, str, Span | None]:
-    return diagnostic.code, diagnostic.message, diagnostic.span
 
 
 def _controls(written: Spec, shown: Spec) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The gate before the page server: who may ask, how much, and what a browser may do with it.
+"""The gate before servers of pages: who may ask, how much, and what a browser may do with it.
 
 A page of any website can make a browser ask 127.0.0.1. So a request must come to an address of
 this server (else a name that resolves to 127.0.0.1 would do), must not come from another origin,
@@ -93,7 +93,7 @@ class Guard:
         parts = scope["path"].split("/", 2)
         known = len(parts) == 3 and secrets.compare_digest(parts[1].encode(), self._secret.encode())
         if not known:
-            return 403, "open the address that `archspec serve` printed"
+            return 403, "open the address that was printed"
         if any(not each.isdigit() or int(each[:20]) > MOST_BYTES for each in sizes):
             return 413, "this is larger than a spec may be: 1 MiB"
         return None

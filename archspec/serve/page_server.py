@@ -25,6 +25,9 @@ from archspec.serve.spec_file import ChangedError, Content, SpecFile
 from archspec.serve.worker import ALLOWED_SECONDS, RawAnswer, Worker
 from archspec.spec.loading import bundled, locate
 
+MOST_CHOICES: Final = 1_000
+"""Largest number of variables that a browser may choose: a spec has no more."""
+
 RETRY: Final = 500
 """Milliseconds after which a browser that lost the server asks for it again."""
 
@@ -178,7 +181,7 @@ class PageServer:
         if not isinstance(asked, dict):
             raise _BadRequestError
         variant, variables = asked.get("variant"), asked.get("variables", {})
-        ours = isinstance(variables, dict) and len(variables) <= 1_000
+        ours = isinstance(variables, dict) and len(variables) <= MOST_CHOICES
         if not ours or not isinstance(variant, str | None):
             raise _BadRequestError
         if not all(isinstance(value, str) for value in variables.values()):

@@ -143,6 +143,7 @@ const archspec = (() => {
   const column = name => columns.find(each => each.name === name);
   const shownColumns = () => columns.filter(each => shown.includes(each.name));
 
+  /* Return the columns to show at first: the wider the window, the more ranks of them. */
   function usualColumns() {
     const rank = innerWidth < 640 ? 1 : innerWidth < 1400 ? 3 : innerWidth < 1800 ? 5 : 8;
     const silent = BigInt(data.totals.non_trainable) ? "" : "non_trainable";
@@ -400,11 +401,13 @@ const archspec = (() => {
     return {from, svg, groups, order};
   }
 
+  const LEAST_ZOOM = 0.55; // below this letters of 9.5 points are too small to read
+
   /* Let a figure that would be too small in its pane be as wide as it is. */
   function fit() {
     if (!figure) return;
     const wide = figure.svg.viewBox.baseVal.width;
-    $("figure").classList.toggle("wide", wide * 0.55 > $("figure").clientWidth);
+    $("figure").classList.toggle("wide", wide * LEAST_ZOOM > $("figure").clientWidth);
   }
 
   /* Return the smallest box of the figure around a row. */
@@ -558,12 +561,16 @@ const archspec = (() => {
   // Where parameters, MACs and memory are: strips of the rows that are shown, in network order
 
   const SMALLEST = 0.001; // the share of a row that has a part of a strip to itself
+  const LETTER = 7; // pixels of a letter in a strip
+
+  /* Return the number of letters that a strip has room for, by the page's margins and the width of
+     its titles: to measure the strip would lay out the whole table. */
+  const lettersOfStrip = () => Math.max(0.94 * innerWidth - 80, 200) / LETTER;
 
   function drawWhere(leaves) {
     const order = [...leaves].sort((a, b) => a.place - b.place);
     const parts = [];
-    // Letters that a strip has room for. To measure the strip would lay out the whole table.
-    const letters = Math.max(0.94 * innerWidth - 80, 200) / 7;
+    const letters = lettersOfStrip();
     for (const name of ["params", "macs", "activations"]) {
       const title = name === "activations" ? "memory" : column(name).title;
       const whole = data.totals[name];

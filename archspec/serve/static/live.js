@@ -1,13 +1,13 @@
 // The live page: the network of the text in the editor, which is the file's text until somebody
 // types. The server tells each change of the file; an unsaved text is sent to it to be looked at.
 import {
-  Annotation, Decoration, EditorState, EditorView, HighlightStyle, MergeView, StateEffect, StateField, WidgetType, autocompletion, bracketMatching,
-  closeBrackets, closeBracketsKeymap, completionKeymap, defaultKeymap, drawSelection, foldGutter,
-  foldKeymap, highlightActiveLine, highlightActiveLineGutter, highlightSelectionMatches,
-  highlightSpecialChars, history, historyKeymap, hoverTooltip, indentUnit, indentWithTab,
-  isolateHistory, keymap,
-  lineNumbers, lintGutter, lintKeymap, search, searchKeymap, setDiagnostics, snippet,
-  syntaxHighlighting, tags, yaml,
+  Annotation, Decoration, EditorState, EditorView, HighlightStyle, MergeView, StateEffect,
+  StateField, WidgetType, autocompletion, bracketMatching, closeBrackets, closeBracketsKeymap,
+  completionKeymap, defaultKeymap, drawSelection, foldGutter, foldKeymap, highlightActiveLine,
+  highlightActiveLineGutter, highlightSelectionMatches, highlightSpecialChars, history,
+  historyKeymap, hoverTooltip, indentUnit, indentWithTab, isolateHistory, keymap, lineNumbers,
+  lintGutter, lintKeymap, search, searchKeymap, setDiagnostics, snippet, syntaxHighlighting, tags,
+  yaml,
 } from "./codemirror.js";
 
 const TYPING = 120; // milliseconds without a key after which a text is looked at
@@ -529,7 +529,7 @@ function compare() {
   });
   const { version, text: theirs } = file;
   at("take").onclick = () => {
-    keep(version, theirs);
+    base = { version, text: theirs };
     replaceText(theirs);
     dialog.close();
     present(picture);
@@ -541,10 +541,6 @@ function compare() {
     save(merged, version);
   };
   if (!dialog.open) dialog.showModal();
-}
-
-function keep(version, kept) {
-  base = { version, text: kept };
 }
 
 at("save").onclick = () => save();
