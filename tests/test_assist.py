@@ -5,12 +5,13 @@
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from test_diagnostics import CASES
 from test_diagnostics import HEADER as BARE
 
-from archspec.assist import sketch
+from archspec.assist import language, sketch
 from archspec.assist.completion import Completion, completions
 from archspec.assist.definition import definition, references
 from archspec.assist.diagnostics import mistakes
@@ -348,6 +349,25 @@ def test_what_an_offer_inserts(text, label, result):
         assert offer.text.startswith("inception: {conv1x1: ${1}, ")
     else:
         assert written == HEADER + result
+
+
+def _mappings(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of the mappings with known keys up to a depth."""
+    keys = language.keys_at(path)
+    if keys:
+        yield path
+    for key in keys if len(path) < 3 else ():
+        yield from _mappings((*path, key))
+
+
+def test_in_every_mapping_of_the_language_all_its_keys_are_offered():
+    paths = [path for path in _mappings(()) if path[:1] not in {(), ("layers",), ("input",)}]
+    assert {("expect",), ("train", "optimizer", "sgd"), ("budget",)} <= set(paths)
+    for path in paths:
+        opened = "".join(f"{'  ' * depth}{key}:\n" for depth, key in enumerate(path))
+        text = f"{HEADER}  - softmax\n{opened}{'  ' * len(path)}"
+        found = {each.label for each in completions(Document(text), len(text))}
+        assert language.keys_at(path).keys() <= found, path
 
 
 @pytest.mark.parametrize(

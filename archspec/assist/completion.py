@@ -311,10 +311,11 @@ class _Cursor:
             return f"\n{self.indent}  - $0"
         if word.name == "input":
             return "[${1:224}, ${2:224}, ${3:3}]"
-        kinds = {form.get("type") for form in word.forms}
-        if kinds == {"object"} and len(self.place.path) == 1:
+        kinds = [form.get("type") for form in word.forms]  # one, or a list of them
+        kind = kinds[0] if kinds and kinds.count(kinds[0]) == len(kinds) else None
+        if kind == "object" and len(self.place.path) == 1:
             return f"\n{self.indent}  $0"
-        return "{$1}" if kinds == {"object"} else "[$1]" if kinds == {"array"} else ""
+        return "{$1}" if kind == "object" else "[$1]" if kind == "array" else ""
 
     # Values.
 
