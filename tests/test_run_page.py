@@ -207,6 +207,12 @@ def test_the_texts_of_an_axis_tell_their_values(value):
     assert not any(float(text) == 0 for text in texts)
 
 
+def test_a_rate_that_stays_has_one_value_on_its_axis():
+    history = [{"epoch": n, "learning_rate": 0.0003} for n in (1, 2)]
+    assert words(drawing(history)).count("0.0003") == 2  # on the axis, and at the line's end
+    assert [text for text in words(drawing(history)) if re.match("0[.]", text)] == ["0.0003"] * 2
+
+
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass

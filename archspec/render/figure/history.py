@@ -84,8 +84,8 @@ def drawing(
         marks += _panel(panel, rows, y, last, best_epoch)
         y += panel.height + GAP
     for epoch in _whole_ticks(last):
-        marks.append(Text(_across(epoch, last), y, str(epoch), SIZE, "quiet"))
-    marks.append(Text(WIDTH - RIGHT + 20, y, "epoch", SIZE, "quiet", anchor="start"))
+        marks.append(Text(_across(epoch, last), y, f"{epoch:,}", SIZE, "quiet"))
+    marks.append(Text(WIDTH - RIGHT + 26, y, "epoch", SIZE, "quiet", anchor="start"))
     row = rows[-1]
     described = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
     title = "loss, accuracy and learning rate over the epochs"
@@ -175,6 +175,8 @@ def _panel(
         return bottom - (scale(value) - low) / (high - low) * panel.height
 
     marked = _marked(low, high, 5 if panel.height == PANEL else 3, logarithmic=is_log)
+    if len(set(finite)) == 1:  # a rate that stays
+        marked = [(finite[0], f"{finite[0]:.3g}")]
     for value, text in marked if finite else ():
         y = down(value)
         yield Path(((LEFT, y), (WIDTH - RIGHT, y)), "grid", width=0.8)
