@@ -29,6 +29,9 @@ BOTTOM: Final = 30.0
 SIZE: Final = 9.5
 """Size of the font."""
 
+BASELINE: Final = 3.3
+"""Distance of a text's baseline below the middle of its digits."""
+
 VALIDATION: Final = "val_"
 """Beginning of the names of measures of the validation images."""
 
@@ -55,6 +58,11 @@ class Panel(NamedTuple):
     lines: Sequence[tuple[str, str, str]]
     least: float | None = None
     """A value that is marked, below which the measure cannot fall."""
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether it is the chart of the loss, the first one."""
+        return self.title == "loss"
 
 
 def drawing(
@@ -149,6 +157,25 @@ def _across(epoch: float, last: int) -> float:
     return LEFT + room * ((epoch - 1) / (last - 1) if last > 1 else 0.5)
 
 
+class _Axis(NamedTuple):
+    """The vertical axis of a chart, from the lowest value at its bottom to the highest."""
+
+    low: float
+    high: float
+    top: float
+    height: float
+    logarithmic: bool
+
+    @property
+    def bottom(self) -> float:
+        return self.top + self.height
+
+    def at(self, value: float) -> float:
+        """Return the y of a value."""
+        scaled = math.log10(value) if self.logarithmic else value
+        return self.bottom - (scaled - self.low) / (self.high - self.low) * self.height
+
+
 def _panel(
     panel: Panel,
     rows: Sequence[Mapping[str, float]],
@@ -163,55 +190,66 @@ def _panel(
     finite = [y for points in series for _, y in points if math.isfinite(y)]
     if panel.least is not None and finite:
         finite.append(panel.least)
-    is_loss = panel.title == "loss"
-    bottom = top + panel.height
-    is_log = is_loss and max(finite, default=0) >= LOG_LOSS * min(finite, default=0) > 0
-    scale = math.log10 if is_log else float
-    low, high = (scale(min(finite)), scale(max(finite))) if finite else (0.0, 1.0)
-    margin = (high - low) * 0.06 or abs(high) * 0.1 or 0.1
-    low, high = low - margin, high + margin
-
-    def down(value: float) -> float:
-        return bottom - (scale(value) - low) / (high - low) * panel.height
-
-    marked = _marked(low, high, 5 if panel.height == PANEL else 3, logarithmic=is_log)
-    if len(set(finite)) == 1:  # a rate that stays
-        marked = [(finite[0], f"{finite[0]:.3g}")]
-    for value, text in marked if finite else ():
-        y = down(value)
-        yield Path(((LEFT, y), (WIDTH - RIGHT, y)), "grid", width=0.8)
-        yield Text(LEFT - 6, y + 3.3, text, SIZE, "quiet", anchor="end")
-    if not finite:
-        yield Text(LEFT, top + panel.height / 2, "no finite value", SIZE, "quiet", anchor="start")
-    size = min(SIZE, SIZE * (RIGHT - 10) / text_width(panel.title, SIZE, bold=True))
-    yield Text(WIDTH - RIGHT + 8, top + SIZE, panel.title, size, bold=True, anchor="start")
+    axis = _axis(panel, finite, top)
+    yield from _grid(panel, axis, finite)
     if best_epoch is not None:
-        x = _across(best_epoch, last)
-        yield Path(((x, top), (x, bottom)), "line", dashed=True, width=0.8)
-        if is_loss:
-            left = x > LEFT + 90
-            yield Text(
-                *(x - 4 if left else x + 4, top + SIZE, f"best: {best_epoch:,}", SIZE, "quiet"),
-                anchor="end" if left else "start",
-            )
+        yield from _best(panel, axis, best_epoch, last)
     ends = []
     for (_, said, tone), points in zip(panel.lines, series, strict=True):
         inked = "quiet" if tone == "line" else f"{tone}_point"
         for stretch in _stretches(points):
-            line = tuple((_across(x, last), down(y)) for x, y in stretch)
+            line = tuple((_across(x, last), axis.at(y)) for x, y in stretch)
             if len(line) > 1:
                 yield Path(line, tone, width=0.7 if tone == "line" else 1.6)
             yield Circle(*line[-1], 2.2, inked)
         known = [y for _, y in points if math.isfinite(y)]
         if known:
-            ends.append((down(known[-1]), f"{said} {known[-1]:.4g}".strip(), inked))
+            ends.append((axis.at(known[-1]), f"{said} {known[-1]:.4g}".strip(), inked))
     if panel.least is not None and finite:
-        y = down(panel.least)
+        y = axis.at(panel.least)
         yield Path(((LEFT, y), (WIDTH - RIGHT, y)), "line", dashed=True, width=0.6)
         ends.append((y, f"least possible {panel.least:.3g}", "quiet"))
-    if is_loss:
+    if panel.is_loss:
         yield from _crosses(series, top, last)
-    yield from _labels(ends, top + 2 * SIZE + 4, bottom)
+    yield from _labels(ends, top + 2 * SIZE + 4, axis.bottom)
+
+
+def _axis(panel: Panel, finite: Sequence[float], top: float) -> _Axis:
+    """Return an axis that shows all finite values; of a loss that falls far, a logarithmic one."""
+    least, most = min(finite, default=0.0), max(finite, default=1.0)
+    logarithmic = panel.is_loss and bool(finite) and most >= LOG_LOSS * least > 0
+    low, high = (math.log10(least), math.log10(most)) if logarithmic else (least, most)
+    margin = (high - low) * 0.06 or abs(high) * 0.1 or 0.1
+    return _Axis(low - margin, high + margin, top, panel.height, logarithmic)
+
+
+def _grid(panel: Panel, axis: _Axis, finite: Sequence[float]) -> Iterator[Mark]:
+    """Yield the title of a chart, and the lines and numbers of its axis."""
+    most = 5 if panel.height == PANEL else 3
+    marked = _marked(axis.low, axis.high, most, logarithmic=axis.logarithmic)
+    if len(set(finite)) == 1:  # a rate that stays
+        marked = [(finite[0], f"{finite[0]:.3g}")]
+    for value, text in marked if finite else ():
+        y = axis.at(value)
+        yield Path(((LEFT, y), (WIDTH - RIGHT, y)), "grid", width=0.8)
+        yield Text(LEFT - 6, y + BASELINE, text, SIZE, "quiet", anchor="end")
+    if not finite:
+        y = axis.top + axis.height / 2
+        yield Text(LEFT, y, "no finite value", SIZE, "quiet", anchor="start")
+    size = min(SIZE, SIZE * (RIGHT - 10) / text_width(panel.title, SIZE, bold=True))
+    yield Text(WIDTH - RIGHT + 8, axis.top + SIZE, panel.title, size, bold=True, anchor="start")
+
+
+def _best(panel: Panel, axis: _Axis, epoch: int, last: int) -> Iterator[Mark]:
+    """Yield a line at the best epoch, with its number in the chart of the loss."""
+    x = _across(epoch, last)
+    yield Path(((x, axis.top), (x, axis.bottom)), "line", dashed=True, width=0.8)
+    if panel.is_loss:
+        left = x > LEFT + 90  # there is room for the words on this side
+        yield Text(
+            *(x - 4 if left else x + 4, axis.top + SIZE, f"best: {epoch:,}", SIZE, "quiet"),
+            anchor="end" if left else "start",
+        )
 
 
 def _known(value: float) -> float:
@@ -262,7 +300,7 @@ def _labels(ends: list[tuple[float, str, str]], top: float, bottom: float) -> It
     """Yield the texts at the lines' ends, moved apart where they would overlap."""
     y = top
     for number, (place, text, tone) in enumerate(sorted(ends), 1):
-        y = max(y, min(place + 3.3, bottom - (len(ends) - number) * 1.3 * SIZE))
+        y = max(y, min(place + BASELINE, bottom - (len(ends) - number) * 1.3 * SIZE))
         size = min(SIZE, SIZE * (RIGHT - 10) / text_width(text, SIZE))
         yield Text(WIDTH - RIGHT + 8, y, text, size, tone, anchor="start")
         y += 1.3 * SIZE

@@ -751,12 +751,12 @@ class _Frame(_Item):
         top = channel.top + self._floors[gap]
         below = None if end == ("lane", key) else self._tops[gap + 1]
         if gap in self._cuts:
-            aside, stop = self._cuts[gap], wire.bottoms[end] + self._shifts[gap + 1]
+            between, stop = self._cuts[gap], wire.bottoms[end] + self._shifts[gap + 1]
             up = self._tops[gap + 1] - ARRIVAL
             yield start, self._floors[gap] if y is None else y
             yield start, self._floors[gap] + LEAD
-            yield aside, self._floors[gap] + LEAD
-            yield aside, up
+            yield between, self._floors[gap] + LEAD
+            yield between, up
             yield stop, up
             if below is not None:
                 yield stop, below
