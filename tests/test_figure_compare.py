@@ -404,6 +404,20 @@ def test_the_command_writes_a_figure_beside_the_table(tmp_path):
     assert different.read_text(encoding="utf-8") == expected
 
 
+def test_names_of_networks_hide_no_dot():
+    families = ("vgg", "resnet", "densenet", "squeezenet", "googlenet", "alexnet")
+    drawn = drawing(draw(archspec.compare(*families)))
+    dots = [mark for mark in drawn.walk() if isinstance(mark, Circle) and mark.tone == "ink"]
+    titles = {mark.path for mark in drawn.walk() if isinstance(mark, Group)}
+    names = [mark for mark in drawn.walk() if isinstance(mark, Text) and mark.text in titles]
+    assert len(dots) == len(titles) == len({name.text for name in names})
+    for name in names:
+        right = name.x + text_width(name.text, name.size)
+        assert not any(
+            name.x < dot.x < right and name.y - 0.7 * name.size < dot.y < name.y for dot in dots
+        ), name.text
+
+
 def test_plot_leaves_the_table_out(tmp_path):
     assert output("compare", "vgg", "--plot").startswith("<svg")
     target = tmp_path / "plot.svg"

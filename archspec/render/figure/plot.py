@@ -61,6 +61,9 @@ COLOURS: Final = (
 RINGS: Final = 24
 """Distances from its circle at which a name is tried."""
 
+HIDDEN: Final = 60.0
+"""Points that a name goes further from its circle rather than stand on the dot of one."""
+
 LEADER: Final = 9.0
 """Distance between a circle and its name from which a line joins them."""
 
@@ -307,6 +310,7 @@ class Names:
                 if not self._is_free(disc, bounds):
                     continue
                 cost = sum(_covered(bounds, other) for other in self._discs) + 3 * ring
+                cost += HIDDEN * sum(_hides(bounds, other) for other in self._discs)
                 if best is None or cost < best[0]:
                     best = cost, bounds
             if best and best[0] <= 3 * (ring + 1):
@@ -356,6 +360,12 @@ def _covered(bounds: Bounds, disc: Disc) -> float:
     x = min(max(disc.x, bounds.x), bounds.right)
     y = min(max(disc.y, bounds.y), bounds.bottom)
     return max(disc.radius + 1 - math.dist((x, y), (disc.x, disc.y)), 0.0)
+
+
+def _hides(bounds: Bounds, disc: Disc) -> bool:
+    """Whether a name stands on a circle's dot."""
+    across = bounds.x - DOT < disc.x < bounds.right + DOT
+    return across and bounds.y - DOT < disc.y < bounds.bottom + DOT
 
 
 def _leader(disc: Disc, bounds: Bounds) -> tuple[Point, Point]:
