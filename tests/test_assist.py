@@ -309,6 +309,7 @@ def test_a_fix_replaces_the_wrong_word_and_nothing_else(wrong, right):
         ("  - softmax\nheads: {a: {|}}\n", {"from", "layers"}, {"conv"}),
         ("  - softmax # |\n", set(), {"conv"}),
         ("  - fc: 3\n  - >-\n    some|\n    text\n", set(), {"conv"}),
+        ("  - fc: 3\n  - some|\n    text\n", set(), {"conv"}),
         ("", {"network", "family"}, set()),
         ("# a comment\nnet|\n", {"network"}, set()),
         ("services:\n  |\n", set(), {"conv", "layers"}),

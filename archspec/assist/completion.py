@@ -108,11 +108,13 @@ def completions(document: Document, offset: int) -> tuple[Completion, ...]:
 
 
 def _offers(document: Document, offset: int) -> tuple[Completion, ...]:
-    text = document.text
-    root = sketch.sketch(text[:offset] + MARK + text[offset:])
+    marked = document.text[:offset] + MARK + document.text[offset:]
+    root = sketch.sketch(marked)
     place = place_at(root, offset)
-    if place is None or MARK not in place.node.text or re.search(r"[\r\n]", place.node.text):
-        return ()  # nothing is offered within a text of several lines
+    if place is None or MARK not in place.node.text:
+        return ()
+    if re.search(r"[\r\n]", marked[place.node.start : place.node.stop]):
+        return ()  # an offer would replace a text of several lines
     cursor = _Cursor(document, offset, root, place)
     found = {each.label: each for each in reversed(list(cursor.completions()))}
     return tuple(reversed(found.values()))
