@@ -15,7 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from archspec import arguments
+from archspec import arguments, atomic
 from archspec.display import Displayed, renderer
 from archspec.element import show
 from archspec.errors import SpecError, UsageError, suggestion
@@ -291,10 +291,8 @@ class RunComparison(Displayed):
         place = Path(arguments.place("path", path))
         if place.suffix not in {".svg", ".png"}:
             raise UsageError(f"`path={str(place)!r}` must end in .svg or .png")
-        try:
-            renderer("run_curves").write_comparison(self, self.drawn(curves), place)
-        except OSError as error:
-            raise UsageError(f"cannot write {place}: {error.strerror}") from None
+        with atomic.saving(place) as partial:
+            renderer("run_curves").write_comparison(self, self.drawn(curves), partial)
 
 
 def compare_runs(

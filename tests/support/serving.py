@@ -25,9 +25,9 @@ class Served:
     """A server in a process of its own."""
 
     def __init__(self, process: Forked, output: Any) -> None:
-        self.process = process
         import httpx
 
+        self.process = process
         self._output = output
         self.url = self._address()
         parts = urlsplit(self.url)
@@ -87,9 +87,8 @@ class Events:
 
 @pytest.fixture
 def serve(tmp_path) -> Iterator[Callable[..., Served]]:
-    servers = []
-
     """The function `served(spec, *options)`, which starts a server; it ends with the test."""
+    servers = []
 
     def served(spec: object, *options: object) -> Served:
         output = (tmp_path / f"output{len(servers)}").open("w+", encoding="utf-8")
