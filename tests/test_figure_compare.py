@@ -405,12 +405,12 @@ def test_the_command_writes_a_figure_beside_the_table(tmp_path):
 
 
 def test_names_of_networks_hide_no_dot():
-    families = ("vgg", "resnet", "densenet", "squeezenet", "googlenet", "alexnet")
-    drawn = drawing(draw(archspec.compare(*families)))
+    families = "alexnet cifar_resnet densenet dpn fractalnet googlenet nin preresnet resnet resnext"
+    drawn = drawing(draw(archspec.compare(*families.split(), "wide_resnet", "vgg")))
     dots = [mark for mark in drawn.walk() if isinstance(mark, Circle) and mark.tone == "ink"]
     titles = {mark.path for mark in drawn.walk() if isinstance(mark, Group)}
     names = [mark for mark in drawn.walk() if isinstance(mark, Text) and mark.text in titles]
-    assert len(dots) == len(titles) == len({name.text for name in names})
+    assert len(dots) == len(titles) > len(names) > 40  # the others had no room
     for name in names:
         right = name.x + text_width(name.text, name.size)
         assert not any(
