@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from archspec.render import figures
 from archspec.render.figure.drawing import (
+    DASHES,
+    SHARES,
     Drawing,
     Group,
     Look,
@@ -43,9 +45,6 @@ STYLE: Final[dict[str, Any]] = {
 
 RGB: TypeAlias = tuple[float, float, float]
 """A colour, each part from 0 to 1."""
-
-DASHES: Final = (4, 3)
-"""Points of a dash, and of the gap after it."""
 
 POINTS: Final = 72
 """Points in an inch."""
@@ -162,7 +161,7 @@ class _Pen:
             font.set_size(size * room / width)
             width = self._width(text, font)
         x, y = self._place.transform((mark.x, mark.y))
-        x -= width * {"start": 0, "middle": 0.5, "end": 1}[mark.anchor]
+        x -= width * SHARES[mark.anchor]
         if self._renderer.flipy():
             y = self._renderer.get_canvas_width_height()[1] - y
         context = self._context(self._colours(mark.tone)[0], 0)

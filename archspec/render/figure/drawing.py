@@ -12,6 +12,14 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 Point: TypeAlias = tuple[float, float]
 
+Anchor: TypeAlias = Literal["start", "middle", "end"]
+
+SHARES: Final[dict[Anchor, float]] = {"start": 0.0, "middle": 0.5, "end": 1.0}
+"""Share of a text's width that is left of its place, by its anchor."""
+
+DASHES: Final = (4, 3)
+"""Points of a dash, and of the gap after it."""
+
 
 class Colours(NamedTuple):
     """Colours of an area and of its outline, as `#rrggbb` or `none`."""
@@ -173,7 +181,7 @@ class Text(NamedTuple):
     size: float
     tone: str = "ink"
     bold: bool = False
-    anchor: Literal["start", "middle", "end"] = "middle"
+    anchor: Anchor = "middle"
 
 
 @dataclass
@@ -312,6 +320,11 @@ def arrow_head(points: Sequence[Point], size: float = 5.0) -> tuple[Point, ...]:
         (base[0] + across[0], base[1] + across[1]),
         (base[0] - across[0], base[1] - across[1]),
     )
+
+
+def decimal(value: float) -> str:
+    """Return a length with at most one digit after the point, a tenth of a point."""
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def _distance(a: Point, b: Point) -> float:

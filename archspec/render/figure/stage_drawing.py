@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from archspec.render.figure.drawing import Drawing, Group, Mark, Path, Rect, Text
+from archspec.render.figure.drawing import (
+    SHARES,
+    Anchor,
+    Drawing,
+    Group,
+    Mark,
+    Path,
+    Rect,
+    Text,
+)
 from archspec.render.figure.faces import EDGE, LABEL, LINE, SMALL, TITLE, heading
 from archspec.render.figure.layer_labels import TIMES
 from archspec.render.figure.listing import Part
@@ -43,10 +52,6 @@ BASE: Final = 9.6
 
 NARROWEST: Final = 320.0
 """Width that notes have at least."""
-
-Anchor: TypeAlias = Literal["start", "middle", "end"]
-
-SHARES: Final[dict[Anchor, float]] = {"start": 0.0, "middle": 0.5, "end": 1.0}
 
 
 class _Line(NamedTuple):

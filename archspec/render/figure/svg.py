@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from archspec.render.figure.drawing import (
+    DASHES,
     TONES,
     Circle,
     Drawing,
@@ -19,6 +20,7 @@ from archspec.render.figure.drawing import (
     Text,
     arrow_head,
     colours,
+    decimal,
     rounded,
 )
 from archspec.render.figure.metrics import is_known, text_width
@@ -54,7 +56,7 @@ def svg(
             and elsewhere light, whatever the viewer prefers.
 
     """
-    width, height = _number(drawing.width), _number(drawing.height)
+    width, height = decimal(drawing.width), decimal(drawing.height)
     marks = _Marks("" if inline else theme)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="archspec" role="img"'
@@ -132,18 +134,18 @@ class _Marks:
         match mark:
             case Rect():
                 x, y, width, height, _, radius, _ = mark
-                rounding = f' rx="{_number(radius)}"' if radius else ""
+                rounding = f' rx="{decimal(radius)}"' if radius else ""
                 yield (
-                    f'<rect{paint} x="{_number(x)}" y="{_number(y)}" width="{_number(width)}"'
-                    f' height="{_number(height)}"{rounding}{_dashes(mark)}/>'
+                    f'<rect{paint} x="{decimal(x)}" y="{decimal(y)}" width="{decimal(width)}"'
+                    f' height="{decimal(height)}"{rounding}{_dashes(mark)}/>'
                 )
             case Circle():
-                centre = f'cx="{_number(mark.x)}" cy="{_number(mark.y)}"'
-                yield f'<circle{paint} {centre} r="{_number(mark.radius)}"/>'
+                centre = f'cx="{decimal(mark.x)}" cy="{decimal(mark.y)}"'
+                yield f'<circle{paint} {centre} r="{decimal(mark.radius)}"/>'
             case Polygon():
                 yield f'<polygon{paint} points="{_points(mark.points)}"/>'
             case Path():
-                strong = "" if mark.width == 1 else f' stroke-width="{_number(mark.width)}"'
+                strong = "" if mark.width == 1 else f' stroke-width="{decimal(mark.width)}"'
                 yield f'<path{paint} d="{_path(mark)}"{strong}{_dashes(mark)}/>'
                 if mark.arrow and (head := arrow_head(mark.points)):
                     yield f'<polygon{self.paint(mark.head_tone)} points="{_points(head)}"/>'
@@ -154,14 +156,14 @@ class _Marks:
 
 def _placed(mark: Text) -> str:
     """Return the attributes of a text; where its width is known, it has it in every font."""
-    size = "" if mark.size == SIZE else f' font-size="{_number(mark.size)}"'
+    size = "" if mark.size == SIZE else f' font-size="{decimal(mark.size)}"'
     weight = ' font-weight="bold"' if mark.bold else ""
     anchor = "" if mark.anchor == "middle" else f' text-anchor="{mark.anchor}"'
     length = ""
     if is_known(one_line(mark.text)):  # which may be longer, where it spells control characters
-        width = _number(text_width(mark.text, mark.size, bold=mark.bold))
+        width = decimal(text_width(mark.text, mark.size, bold=mark.bold))
         length = f' textLength="{width}" lengthAdjust="spacingAndGlyphs"'
-    return f' x="{_number(mark.x)}" y="{_number(mark.y)}"{size}{weight}{anchor}{length}'
+    return f' x="{decimal(mark.x)}" y="{decimal(mark.y)}"{size}{weight}{anchor}{length}'
 
 
 def _path(path: Path) -> str:
@@ -173,13 +175,8 @@ def _path(path: Path) -> str:
 
 
 def _points(points: Iterable[Point]) -> str:
-    return " ".join(f"{_number(x)},{_number(y)}" for x, y in points)
+    return " ".join(f"{decimal(x)},{decimal(y)}" for x, y in points)
 
 
 def _dashes(mark: Rect | Path) -> str:
-    return ' stroke-dasharray="4 3"' if mark.dashed else ""
-
-
-def _number(value: float) -> str:
-    """Return a length with at most one digit after the point, a tenth of a point."""
-    return f"{value:.1f}".removesuffix(".0")
+    return f' stroke-dasharray="{DASHES[0]} {DASHES[1]}"' if mark.dashed else ""

@@ -7,6 +7,7 @@ from typing import Final
 
 from archspec.errors import UsageError
 from archspec.render.figure.drawing import (
+    DASHES,
     Circle,
     Drawing,
     Group,
@@ -19,6 +20,7 @@ from archspec.render.figure.drawing import (
     Text,
     arrow_head,
     colours,
+    decimal,
     outline,
 )
 from archspec.render.figure.metrics import text_width
@@ -106,17 +108,17 @@ def _marks(marks: Iterable[Mark]) -> Iterator[str]:
                 if mark.text.strip():
                     yield _text(mark)
             case Rect():
-                corners = f", rounded corners={_number(mark.radius)}bp" if mark.radius else ""
+                corners = f", rounded corners={decimal(mark.radius)}bp" if mark.radius else ""
                 end = _point((mark.x + mark.width, mark.y + mark.height))
                 start = _point((mark.x, mark.y))
                 yield f"{_path(mark, corners + _dashes(mark))} {start} rectangle {end};"
             case Circle():
                 centre = _point((mark.x, mark.y))
-                yield f"{_path(mark)} {centre} circle[radius={_number(mark.radius)}bp];"
+                yield f"{_path(mark)} {centre} circle[radius={decimal(mark.radius)}bp];"
             case Polygon():
                 yield f"{_path(mark)} {' -- '.join(map(_point, mark.points))} -- cycle;"
             case Path():
-                width = "" if mark.width == 1 else f", line width={_number(mark.width)}bp"
+                width = "" if mark.width == 1 else f", line width={decimal(mark.width)}bp"
                 yield f"{_path(mark, width + _dashes(mark))} {_line(mark)};"
                 if mark.arrow and (head := arrow_head(mark.points)):
                     yield from _marks([Polygon(head, mark.head_tone)])
@@ -126,7 +128,7 @@ def _text(mark: Text) -> str:
     place = f"anchor={ANCHORS[mark.anchor]}, inner sep=0, text=archspec {mark.tone} fill"
     size, width = mark.size, min(text_width(mark.text, mark.size, bold=mark.bold), WIDEST)
     text = (r"\bfseries " if mark.bold else "") + escaped(mark.text)
-    fitted = rf"\archspectext{{{_number(size)}bp}}{{{_number(width)}bp}}{{{text}}}"
+    fitted = rf"\archspectext{{{decimal(size)}bp}}{{{decimal(width)}bp}}{{{text}}}"
     return rf"\node[{place}] at {_point((mark.x, mark.y))} {{{fitted}}};"
 
 
@@ -146,12 +148,8 @@ def _line(path: Path) -> str:
 
 
 def _dashes(mark: Rect | Path) -> str:
-    return ", dash pattern=on 4bp off 3bp" if mark.dashed else ""
+    return f", dash pattern=on {DASHES[0]}bp off {DASHES[1]}bp" if mark.dashed else ""
 
 
 def _point(point: Point) -> str:
-    return f"({_number(point[0])},{_number(point[1])})"
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")
+    return f"({decimal(point[0])},{decimal(point[1])})"
