@@ -138,6 +138,8 @@ def test_the_gradient_is_that_of_the_model(body):
     assert np.abs(found).max() > 1e-4
 
 
+# Layers that are made here have names of their own: Keras counts from the start again after a test
+# has cleared its session, and would name a later one alike.
 RELUS = {
     "string": L.Dense(4, activation="relu"),
     "function": L.Dense(4, activation=keras.activations.relu),
@@ -147,7 +149,7 @@ RELUS = {
     "partial": L.Dense(4, activation=functools.partial(keras.activations.relu, max_value=2)),
     "of one's own": L.Dense(4, activation=lambda x: x * OPS.cast(x > 0, x.dtype)),
     "Activation": L.Activation("relu6"),
-    "ReLU": L.ReLU(threshold=0.5),
+    "ReLU": L.ReLU(threshold=0.5, name="over_a_half"),
     "op": OPS.relu,
     "op relu6": OPS.relu6,
     "activation in the graph": lambda x: keras.activations.relu(x, max_value=2, threshold=0.5),
@@ -159,7 +161,7 @@ RELUS = {
 
 OTHERS = {
     "leaky_relu": lambda x: keras.activations.relu(x, negative_slope=0.2, max_value=3),
-    "leaky_relu:2": L.ReLU(negative_slope=0.1),
+    "leaky_relu:2": L.ReLU(negative_slope=0.1, name="leaky"),
     "leaky_relu:3": L.Dense(4, activation=L.LeakyReLU()),
     "prelu": L.PReLU(),
     "silu": L.Dense(4, activation="swish"),

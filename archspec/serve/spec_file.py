@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from archspec import atomic
-from archspec.errors import Diagnostic, SpecError, UsageError
+from archspec.errors import Diagnostic, Portable, SpecError, UsageError
 from archspec.spec.source import MAX_BYTES, content, parse
 
 MISSING: Final = "missing"
@@ -36,7 +36,7 @@ class Content:
     """Reasons why there is no text."""
 
 
-class ChangedError(Exception):
+class ChangedError(Portable):
     """A file that is no longer what the user edited."""
 
     def __init__(self, content: Content) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lsprotocol import types
@@ -148,4 +149,6 @@ def session(play: Callable[[Editor], Awaitable[None]], encodings: list[str] | No
         await play(editor)
         assert await editor.stop() == 0
 
-    asyncio.run(run())
+    # In a thread: Playwright's event loop may run in this one.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(run())).result()
