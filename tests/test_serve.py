@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from support.commands import run
-from support.serving import LONG
+from support.serving import LONG, free_port
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -566,8 +566,8 @@ def test_a_request_is_bounded(serve, path):
 def test_the_address_is_the_same_after_a_restart_and_another_for_another_file(serve, path):
     other = path.with_name("other.yaml")
     other.write_text(SPEC, encoding="utf-8")
-    first = serve(path)
-    port = urlsplit(first.url).port
+    port = free_port()
+    first = serve(path, "--port", port)
     assert first.stop() == 130
     assert serve(path, "--port", port).url == first.url
     assert urlsplit(serve(other).url).path != urlsplit(first.url).path

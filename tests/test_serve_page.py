@@ -3,10 +3,10 @@
 import re
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from support.browser import PATIENCE
+from support.serving import free_port
 from test_serve import SPEC, WRONG
 
 sync_api = pytest.importorskip("playwright.sync_api", exc_type=ImportError)
@@ -253,14 +253,15 @@ def test_a_file_that_comes_back_is_loaded(serve, live, path):
 
 
 def test_a_page_finds_the_next_server_and_keeps_what_was_typed(serve, live, path):
-    server = serve(path)
+    port = free_port()
+    server = serve(path, "--port", port)
     page = live(server, GONE)
     page.write(written(16))
     expect(page.status).to_have_text("not saved")
     assert server.stop() == 130
     expect(page.status).to_have_text("the server is gone; looking for it")
     expect(page.save).to_be_disabled()
-    serve(path, "--port", urlsplit(server.url).port)
+    serve(path, "--port", port)
     expect(page.status).to_have_text("not saved")
     page.holds(written(16))
     page.shows(params(16))

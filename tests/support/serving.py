@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 LONG: Final = 60.0
 """Seconds after which a test has failed; nothing takes as long where all is well."""
+
+
+def free_port() -> int:
+    """Return a free port to serve at again; the usual one may be another test's in between."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 class Served:
