@@ -18,9 +18,9 @@ demo: $(VENV)/ready
 
 test: check
 
-# Without any engine: seconds, for every save.
+# Without any engine or browser, for every save.
 test-fast: $(VENV)/dev
-	$(PYTEST) -m "not keras and not slow"
+	$(PYTEST) -m "not keras and not browser and not slow"
 
 # Also what takes minutes, such as networks of 150 layers at full size, and four times as many random
 # examples. For a release.

@@ -28,6 +28,13 @@ settings.register_profile(
 settings.load_profile("archspec")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that drive a Chromium."""
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out files that are all about Keras where it is not wanted: they import it at once."""
     if "not keras" in config.option.markexpr and collection_path.suffix == ".py":
