@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,7 +61,7 @@ LONGEST: Final = 40
 """Characters of a class's name that are shown in a table."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunPage:
     """The parts of a run's page that are the same from its first epoch to its last."""
 
@@ -169,6 +170,23 @@ class RunPage:
         )
         return _scrolling("Charts", svg(drawn, inline=True))
 
+    @cached_property
+    def _figure(self) -> str:
+        """The network's figure, folded until it is small enough; empty if it cannot be.
+
+        It is the same after every epoch, and takes longer than all else on the page.
+        """
+        from archspec.figure import Figure  # noqa: PLC0415
+
+        for depth in (None, 3, 2, 1):
+            try:
+                drawn = writing.drawing(Figure((self.report,), depth=depth))
+            except ArchspecError:  # too many boxes
+                continue
+            if depth == 1 or len(drawn.marks) <= 2 * MOST_BOXES:
+                return svg(drawn, inline=True)
+        return ""
+
     def _network(self, home: Path) -> str:
         lines = "".join(
             f"<tr><th>{escaped(fact.name)}</th><td>{escaped(fact.figure)}"
@@ -176,8 +194,7 @@ class RunPage:
             for fact in facts(self.report)
             if fact.figure and fact.holds is None
         )
-        figure = _figure(self.report)
-        scrolled = _scrolling("Figure", figure) if figure else ""
+        scrolled = _scrolling("Figure", self._figure) if self._figure else ""
         link = ""
         if (home / NETWORK_PAGE).exists():
             link = f'<p><a href="{NETWORK_PAGE}">Every layer, with its costs</a></p>'
@@ -218,20 +235,6 @@ def _patience(rows: Sequence[Mapping[str, float]]) -> float:
 def _section(part: str, title: str, body: str, *, wide: bool = False) -> str:
     classes = f"{part} wide" if wide else part
     return f'<section data-part="{part}" class="{classes}">\n<h2>{title}</h2>\n{body}\n</section>\n'
-
-
-def _figure(report: Report) -> str:
-    """Return the network's figure, folded until it is small enough; empty if it cannot be."""
-    from archspec.figure import Figure  # noqa: PLC0415
-
-    for depth in (None, 3, 2, 1):
-        try:
-            drawn = writing.drawing(Figure((report,), depth=depth))
-        except ArchspecError:  # too many boxes
-            continue
-        if depth == 1 or len(drawn.marks) <= 2 * MOST_BOXES:
-            return svg(drawn, inline=True)
-    return ""
 
 
 def _class(scores: Scores, number: int) -> str:
