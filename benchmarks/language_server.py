@@ -22,7 +22,7 @@ from typing import Any
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
-URI = "file:///work/net.yaml"
+URI = "file:///specs/net.yaml"
 LINES = 200
 CHANGES = 200
 HERTZ = 10

@@ -124,10 +124,10 @@ def test_a_client_may_count_characters_instead():
 
 def test_other_files_are_left_alone():
     others = {
-        "file:///work/compose.yaml": "services:\n  web: {image: nginx}\n  bad: [\n",
-        "file:///work/action.yaml": "name: CI\ninputs: {a: 1}\njobs:\n\tx: 1\n",
-        "file:///work/package.json": '{"name": "x", "layers": []}',
-        "file:///work/empty.yaml": "",
+        "file:///specs/compose.yaml": "services:\n  web: {image: nginx}\n  bad: [\n",
+        "file:///specs/action.yaml": "name: CI\ninputs: {a: 1}\njobs:\n\tx: 1\n",
+        "file:///specs/package.json": '{"name": "x", "layers": []}',
+        "file:///specs/empty.yaml": "",
     }
 
     async def play(editor: Editor) -> None:
@@ -281,7 +281,7 @@ def test_the_command_says_what_to_install(monkeypatch):
 
 
 def test_a_json_spec_is_completed_and_checked_too():
-    uri = "file:///work/net.json"
+    uri = "file:///specs/net.json"
     text = json.dumps({"name": "x", "input": [8, 8, 3], "layers": [{"convv": 3}]})
 
     async def play(editor: Editor) -> None:

@@ -538,7 +538,14 @@ def test_only_its_own_page_on_this_machine_is_answered(serve, path):
 
 @pytest.mark.parametrize(
     "end",
-    ["mine.yaml", "work/mine.yaml", "%2e%2e/work/mine.yaml", "static/live.js", "live.js/", "..%2f"],
+    [
+        "mine.yaml",
+        "specs/mine.yaml",
+        "%2e%2e/specs/mine.yaml",
+        "static/live.js",
+        "live.js/",
+        "..%2f",
+    ],
 )
 def test_nothing_else_is_served(serve, path, end):
     server = serve(path)

@@ -11,7 +11,7 @@ from typing import Any
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
-URI = "file:///work/net.yaml"
+URI = "file:///specs/net.yaml"
 
 COMMAND = (sys.executable, "-m", "archspec", "lsp", "--stdio")
 
