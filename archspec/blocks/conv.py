@@ -2,6 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
+from archspec.blocks.activated import activated
 from archspec.blocks.block import Block
 from archspec.declare.metadata import Instead
 from archspec.element import Element
@@ -9,7 +10,7 @@ from archspec.errors import Mend
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import Convolution
-from archspec.ops.elementwise import Activate, Dropout
+from archspec.ops.elementwise import Dropout
 from archspec.ops.fields import Activation, Bank, Count, Padding, Rate, Window
 from archspec.ops.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from archspec.ops.op import FROZEN_HINTS
@@ -104,8 +105,8 @@ class Conv(Block, kind="conv", main="filters"):
 
     def expand(self, b: Builder, x: Node) -> Node:
         if self.order == "norm-act-conv":
-            return self._convolve(b, self._activate(b, self._normalize(b, x)))
-        return self._activate(b, self._normalize(b, self._convolve(b, x)))
+            return self._convolve(b, activated(b, self._normalize(b, x), self.activation))
+        return activated(b, self._normalize(b, self._convolve(b, x)), self.activation)
 
     def _convolve(self, b: Builder, x: Node) -> Node:
         convolution = Convolution(
@@ -124,9 +125,6 @@ class Conv(Block, kind="conv", main="filters"):
 
     def _normalize(self, b: Builder, x: Node) -> Node:
         return b(NORMS[self.norm](), x, name="norm") if self.norm else x
-
-    def _activate(self, b: Builder, x: Node) -> Node:
-        return b(Activate(function=self.activation), x, name="activation") if self.activation else x
 
     @property
     def label(self) -> str:

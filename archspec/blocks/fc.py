@@ -2,12 +2,12 @@
 
 from typing import ClassVar
 
+from archspec.blocks.activated import activated
 from archspec.blocks.block import Block
 from archspec.blocks.conv import NORM_HINTS, NORMS, Norm
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import FullyConnected
-from archspec.ops.elementwise import Activate
 from archspec.ops.fields import Activation, Count
 from archspec.ops.op import FROZEN_HINTS
 
@@ -43,7 +43,7 @@ class Fc(Block, kind="fc", main="units"):
         x = b(connected, x, name="fully_connected")
         if self.norm:
             x = b(NORMS[self.norm](), x, name="norm")
-        return b(Activate(function=self.activation), x, name="activation") if self.activation else x
+        return activated(b, x, self.activation)
 
     @property
     def label(self) -> str:

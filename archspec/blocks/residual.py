@@ -2,13 +2,14 @@
 
 from typing import Any, Literal
 
+from archspec.blocks.activated import activated
 from archspec.blocks.block import Block
 from archspec.blocks.conv import NORMS, Conv, Norm, Order
 from archspec.errors import Problem
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.arrangement import PadChannels
-from archspec.ops.elementwise import Activate, Dropout, DropPath
+from archspec.ops.elementwise import Dropout, DropPath
 from archspec.ops.fields import Activation, Count, Rate
 from archspec.ops.merge import Add
 from archspec.ops.pooling import AvgPool, MaxPool
@@ -77,7 +78,7 @@ class Residual(Block, kind="residual", main="filters"):
         if self.drop_path:
             y = b(DropPath(rate=self.drop_path), y, name="drop_path")
         y = b(Add(), y, self._shortcut(b, x, entry, y), name="add")
-        return b(Activate(function=self.activation), y, name="activation") if post else y
+        return activated(b, y, self.activation) if post else y
 
     def _windows(self) -> list[dict[str, Any]]:
         """Return the arguments in which the unit's convolutions differ."""
@@ -105,7 +106,7 @@ class Residual(Block, kind="residual", main="filters"):
 
     def _activated(self, b: Builder, x: Node, number: str) -> Node:
         x = b(NORMS[self.norm](), x, name=f"norm{number}")
-        return b(Activate(function=self.activation), x, name=f"activation{number}")
+        return activated(b, x, self.activation, f"activation{number}")
 
     def _shortcut(self, b: Builder, x: Node, entry: Node, y: Node) -> Node:
         """Return the other summand: the input itself, made to fit where the shapes differ."""
