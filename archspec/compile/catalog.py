@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING
 from archspec import blocks, ops
 from archspec.element import KINDS, Element
 from archspec.errors import Mend, Problem, UsageError, nearest, suggestion
+from archspec.ops.op import Op
 from archspec.vocabulary import KIND_NOTES, folded, unseparated
 from archspec.vocabulary import KINDS as KIND_WORDS
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+_MOST_USED = ("convolution", "pooling", "elementwise", "normalization", "merge", "arrangement")
+"""Modules of the ops that most networks use."""
 
 GROUPS = ("archspec.ops", "archspec.blocks")
 """Entry point groups in which third parties register kinds."""
@@ -36,13 +40,15 @@ def find(kind: str) -> type[Element]:
 
 def get(kind: str) -> type[Element] | None:
     """Return the class of a kind, or None if there is none."""
-    _load("ops")
     if kind not in KINDS:
         # A block's file is called after it, so a spec pays for the blocks that it uses.
         if kind in _modules("blocks"):
             importlib.import_module(f"archspec.blocks.{kind}")
         else:
-            _load("blocks")
+            for module in _ops_modules():
+                importlib.import_module(module)
+                if kind in KINDS:
+                    break
     if kind not in KINDS:
         _load_third_party(kind)
     return KINDS.get(kind)
@@ -81,10 +87,12 @@ def _meant(kind: str, names: set[str]) -> str:
 
 def kinds() -> dict[str, type[Element]]:
     """Return every kind with its class, ops first, third parties' included."""
-    _load("ops")
-    _load("blocks")
+    for module in _ops_modules():
+        importlib.import_module(module)
+    for name in _modules("blocks"):
+        importlib.import_module(f"archspec.blocks.{name}")
     _load_third_party()
-    return dict(KINDS)
+    return dict(sorted(KINDS.items(), key=lambda item: (not issubclass(item[1], Op), item[0])))
 
 
 @cache
@@ -94,9 +102,13 @@ def _modules(package: str) -> frozenset[str]:
 
 
 @cache
-def _load(package: str) -> None:
-    for name in sorted(_modules(package)):
-        importlib.import_module(f"archspec.{package}.{name}")
+def _ops_modules() -> tuple[str, ...]:
+    """Return the modules of ops, those first whose ops most networks use.
+
+    A spec pays for the modules up to the last one that it uses.
+    """
+    names = sorted(_modules("ops"), key=lambda name: ((*_MOST_USED, name).index(name), name))
+    return tuple(f"archspec.ops.{name}" for name in names)
 
 
 def _load_third_party(kind: str | None = None) -> None:
