@@ -47,6 +47,7 @@ format: $(VENV)/dev
 docs: $(VENV)/dev
 	$(BIN)/archspec schema -o archspec/spec/schema.json
 	$(BIN)/python -m archspec.reference > docs/reference.md
+	$(BIN)/python -m archspec.families > docs/families.md
 	$(BIN)/python tests/python_page.py > docs/python.md
 	$(BIN)/python tests/pages.py README.md docs/counting.md docs/figures.md docs/lecture.md
 

@@ -115,7 +115,7 @@ class Element(Declaration):
         code = wrong_code([item["type"] for item in items], value)
         info = cls.model_fields[name]
         message = f"`{name}` of `{cls.kind}` must be {expectation(info)}, not {show(value)}"
-        return Problem(code, message, help=_mend(info, value) or cls._listed(name, value))
+        return Problem(code, message, help=mend(info, value) or cls._listed(name, value))
 
     @classmethod
     def _listed(cls, name: str, value: object) -> str | None:
@@ -147,7 +147,7 @@ def unknown_argument(cls: type[Element], name: str) -> Problem:
     )
 
 
-def _mend(info: AnyField, value: object) -> str | None:
+def mend(info: AnyField, value: object) -> str | None:
     """Return a help line for a wrong value: the right one that was probably meant."""
     words = _literals(info.annotation)
     if isinstance(value, bool) and words:

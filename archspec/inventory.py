@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from archspec.display import Displayed
 
@@ -28,6 +28,8 @@ class Family(NamedTuple):
 
     name: str
     about: str
+    tags: tuple[str, ...]
+    history: str
     networks: tuple[Network, ...]
 
 
@@ -52,6 +54,8 @@ class Networks(Displayed):
             {
                 "family": family.name,
                 "about": family.about,
+                "tags": [*family.tags],
+                "history": family.history,
                 "variants": [each._asdict() for each in family.networks],
             }
             for family in self.families
@@ -87,27 +91,49 @@ class Kinds(Displayed):
         return [each._asdict() for each in self.kinds]
 
 
-def networks() -> Networks:
+def networks(*tags: str) -> Networks:
     """Return the networks that come with archspec.
+
+    Args:
+        tags: Only families that have all of these tags, such as `"classification"` and
+            `"mobile"`. Default: all families.
 
     Returns:
         A list that prints itself: families with their networks, each with the parameters and MACs
         of the literature. Going through it gives the names.
 
+    Raises:
+        UsageError: There is no such tag.
+
     Example:
         >>> "vgg16" in archspec.networks()
         True
+        >>> "vgg16" in archspec.networks("mobile")
+        False
     """
+    from archspec import arguments  # noqa: PLC0415
     from archspec.spec import loading  # noqa: PLC0415  (other commands list nothing)
+    from archspec.spec.document import Tag  # noqa: PLC0415
 
+    wanted = {arguments.one_of("tags", tag, get_args(Tag)) for tag in tags}
     families = []
     for _, document in loading.families():
+        if not wanted.issubset(document.tags):
+            continue
         members = []
         for name in document.variants or [document.name]:
             published = document.published.get(name)
             params, macs = (_params(published), published.macs) if published else (None, None)
             members.append(Network(name, params, macs))
-        families.append(Family(document.name, document.about, tuple(members)))
+        families.append(
+            Family(
+                document.name,
+                document.about,
+                tuple(document.tags),
+                document.history,
+                tuple(members),
+            )
+        )
     return Networks(tuple(families))
 
 

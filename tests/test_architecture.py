@@ -41,6 +41,7 @@ ROOMS = (
     "proof",
     "reference",
     "inventory",
+    "families",
     "explanation",
     "json_schema",
     "assist",

@@ -6,15 +6,19 @@ import sys
 import sysconfig
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import click
 import pytest
 from click.testing import CliRunner
 from support.commands import on_terminal, output, run
 
+import archspec
 from archspec.cli import COMMANDS, main
+from archspec.cli.list import TAGS
 from archspec.compile import catalog
 from archspec.errors import Diagnostic, SpecError, UsageError
+from archspec.spec.document import Tag
 from archspec.spec.loading import bundled, families
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "archspec")
@@ -53,13 +57,16 @@ def test_list_in_a_pipe_has_a_line_for_each_network():
     assert [(family, name) for family, name, *_ in rows] == names
     vgg16 = next(row for row in rows if row[1] == "vgg16")
     assert vgg16[:4] == ["vgg", "vgg16", "138357544", "15470264320"]
-    assert {len(row) for row in rows} == {5}
+    assert {len(row) for row in rows} == {7}
 
 
 def test_list_as_json_says_the_same():
     rows = [line.split("\t") for line in output("list").splitlines()]
     said = [
-        [each["family"], v["name"], str(v["params"] or ""), str(v["macs"] or ""), each["about"]]
+        [
+            *(each["family"], v["name"], str(v["params"] or ""), str(v["macs"] or "")),
+            *(each["about"], ", ".join(each["tags"]), each["history"]),
+        ]
         for each in json.loads(output("list", "--format", "json"))
         for v in each["variants"]
     ]
@@ -72,6 +79,34 @@ def test_list_on_a_terminal_has_columns():
     figures = [line for line in lines if line.startswith("  ") and line.endswith("MACs")]
     assert len({len(line) for line in figures}) == 1
     assert len({line.index(" parameters") for line in figures if " parameters" in line}) == 1
+
+
+def listed(*arguments: str) -> set[str]:
+    """The families that `archspec list` names."""
+    return {each["family"] for each in json.loads(output("list", *arguments, "--json"))}
+
+
+def test_list_finds_families_by_their_tags():
+    tagged = {document.name: set(document.tags) for _, document in families()}
+    mobile = {name for name, tags in tagged.items() if "mobile" in tags}
+    assert "squeezenet" in mobile < set(tagged)
+    assert listed("--tag", "mobile") == mobile
+    both = {name for name in mobile if "classification" in tagged[name]}
+    assert both
+    assert listed("--tag", "mobile", "--tag", "classification") == both
+    assert listed("--tag", "mobile,classification") == both
+    assert {each.name for each in archspec.networks("mobile").families} == mobile
+
+
+def test_a_misspelt_tag_is_corrected():
+    done = run("list", "--tag", "mobil")
+    assert done.returncode == 2
+    assert "`--tag mobil` must be one of classification" in done.stderr
+    assert done.stderr.rstrip().endswith("did you mean `mobile`?")
+
+
+def test_the_command_knows_the_tags_of_specs():
+    assert get_args(Tag) == TAGS
 
 
 @pytest.mark.parametrize("columns", [20, 40, 60, 80])
@@ -373,6 +408,8 @@ def completions(words: str) -> set[str]:
         ("archspec build squeeze", {"squeezenet", "squeeze"}),  # a network, or a file
         ("archspec show transi", {"transition", "transi"}),
         ("archspec explain sal", {"saliency"}),
+        ("archspec list --tag det", {"detection"}),
+        ("archspec list --tag mobile,vid", {"mobile,video"}),
         ("archspec explain saliency --targ", {"--target"}),
     ],
 )

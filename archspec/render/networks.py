@@ -17,6 +17,8 @@ COLUMNS: Final = (
     Column("parameters", text=thousands),
     Column("MACs", text=thousands),
     Column("about", left=True),
+    Column("tags", left=True),
+    Column("history", left=True),
 )
 
 
@@ -29,6 +31,8 @@ def text(networks: Networks, *, width: int | None = None, color: bool = False) -
     for family in networks.families:
         first, *more = wrapped(f"{family.name}: {family.about}", width)
         lines += [first.replace(family.name, style.bold(family.name), 1), *more]
+        notes = f"{family.history} [{', '.join(family.tags)}]".strip()
+        lines += [f"  {style.dim(line)}" for line in wrapped(notes, width, len("  "))]
         for each in family.networks:
             values = (getattr(each, name) for name, *_ in figures)
             cells = [
@@ -48,7 +52,7 @@ def _figures(room: int) -> list[tuple[str, str, int]]:
 
 
 def tabbed_lines(networks: Networks) -> str:
-    """Return lines for a pipe: family, name, parameters, MACs and what it is, between tabs."""
+    """Return lines for a pipe, with the values of `COLUMNS` between tabs."""
     return tabbed(_rows(networks))
 
 
@@ -60,4 +64,6 @@ def markdown(networks: Networks) -> str:
 def _rows(networks: Networks) -> Iterator[list[Any]]:
     for family in networks.families:
         for each in family.networks:
-            yield [family.name, each.name, each.params, each.macs, family.about]
+            figures = (each.params, each.macs)
+            words = (family.about, ", ".join(family.tags), family.history)
+            yield [family.name, each.name, *figures, *words]

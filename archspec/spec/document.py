@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args
 
-from archspec.declare.declaration import Declaration, DeclarationError
+from archspec.declare.declaration import REQUIRED, Declaration, DeclarationError, Field
 from archspec.declare.metadata import Bounds, Converted, Expect, Key, MinLength, made_by
 from archspec.display import Displayed
-from archspec.element import expectation, show, whole, wrong_code
+from archspec.element import AnyField, expectation, mend, show, whole, wrong_code
 from archspec.errors import (
     Diagnostic,
     KeyPath,
@@ -53,6 +53,24 @@ RECIPE_KEYS = frozenset(
 """The keys of `train`, known before the recipe is read."""
 
 ArgType = Literal["int", "float", "bool", "str", "list"]
+
+Tag = Literal[
+    "classification",
+    "detection",
+    "segmentation",
+    "generation",
+    "matching",
+    "sequence",
+    "video",
+    "mobile",
+    "attention",
+    "example",
+]
+"""Tasks, kinds of data and properties by which networks are listed.
+
+`matching` compares inputs, as a Siamese network does; `sequence` is for text and sound; `mobile` is
+made for small devices; `example` makes a point of a lecture.
+"""
 
 
 class Argument(Declaration):
@@ -118,6 +136,10 @@ class Document(Declaration):
     """The network's name."""
     about: str = ""
     """A line about the network, with its paper."""
+    tags: list[Tag] = made_by(list)
+    """Tasks and properties by which `archspec list --tag` finds the network."""
+    history: str = ""
+    """A line about the ideas of earlier networks that it carries on."""
     input: Annotated[Annotated[list[Any], MinLength(2)] | None, Expect("a list of whole numbers")]
     """Shape of one example, channels last: [height, width, channels], or one or three axes."""
     vars: Mapped = made_by(dict)
@@ -231,11 +253,23 @@ def _translate(findings: Findings, error: DeclarationError) -> None:
                 help_ = _EXAMPLES.get(name)
                 findings.report(Problem("value", f"`{shown}` is {what}", help=help_), path)
             case kind:
-                info = section.model_fields.get("source" if name == "from" else name)
-                what = expectation(info) if info and len(path) != 2 else "a mapping"
+                info = _field(path)
+                what = expectation(info) if info else "a mapping"
                 message = f"`{shown}` must be {what}, not {show(item['input'])}"
                 code = wrong_code([kind], item["input"])
-                findings.report(Problem(code, message, help=_help(name, item["input"])), path)
+                help_ = _help(name, item["input"]) or (mend(info, item["input"]) if info else None)
+                findings.report(Problem(code, message, help=help_), path)
+
+
+def _field(path: KeyPath) -> "AnyField | None":
+    """Return the declaration of the value at a path: a field, or an item of a field's list."""
+    *outer, name = path
+    if isinstance(name, int):
+        (item,) = get_args(Document.model_fields[str(path[0])].annotation)
+        return Field(item, REQUIRED)
+    if len(outer) == 1:
+        return None
+    return _section(tuple(outer)).model_fields.get("source" if name == "from" else str(name))
 
 
 def _of_training(key: str) -> str | None:
@@ -276,6 +310,7 @@ _EXAMPLES = {
     "name": "as `name: mynet`",
     "input": "as `input: [224, 224, 3]`: one to three spatial axes, then the channels",
     "layers": "as `layers: [conv: 64, flatten, fc: 10]`: a list with at least one step",
+    "tags": "as `tags: [classification]`",
     "source": "say where the figures are from, as `source: table 1`",
 }
 """An example of a right value, by the key."""
@@ -285,7 +320,8 @@ def _written(data: Any, location: KeyPath, *, missing: bool) -> KeyPath:
     """Return pydantic's location without what the user did not write: a union's members."""
     path: KeyPath = ()
     for part in location:
-        if isinstance(data, dict) and part in data:
+        item = isinstance(data, list) and isinstance(part, int)
+        if item or (isinstance(data, dict) and part in data):
             path, data = (*path, part), data[part]
     return (*path, location[-1]) if missing else path
 

@@ -1,0 +1,32 @@
+"""docs/families.md, and what every spec that comes with archspec says of itself."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import archspec
+from archspec.families import page
+
+PAGE = Path(__file__).parents[1] / "docs" / "families.md"
+
+
+def test_the_page_is_up_to_date():
+    """Regenerate it by `python -m archspec.families > docs/families.md`."""
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
+@pytest.mark.parametrize("family", archspec.networks().families, ids=lambda family: family.name)
+def test_a_family_says_what_it_is(family):
+    assert re.fullmatch(r"[^()]+ \(.*\b(19|20)\d\d\b.*\)", family.about), "its name and its paper"
+    assert family.tags
+    assert len(set(family.tags)) == len(family.tags)
+    assert family.history, "a line about the ideas that it carries on"
+    assert len(family.history) <= 100
+    assert not re.search(r"\n|\.$", family.history), "one line, without a full stop"
+
+
+def test_the_page_lists_the_families_by_year():
+    years = [int(year) for year in re.findall(r"^\| (\d{4}) \|", page(), re.MULTILINE)]
+    assert len(years) == len(archspec.networks().families)
+    assert years == sorted(years)
