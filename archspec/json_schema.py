@@ -119,7 +119,7 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
-_NAMED_STEP: Final = {"type": "string", "pattern": "^[^=]"}
+_NAMED_STEP: Final = {"type": "string", "minLength": 1}
 _EXPRESSION: Final = _ref("expression")
 
 

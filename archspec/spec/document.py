@@ -482,8 +482,8 @@ def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:
         except Problem as problem:
             raise UsageError(f"`{name}` cannot be set to `{value}`: {problem.message}") from None
         unknown = sorted(expression.names.difference(known))
-        if unknown or expression.inputs:
-            missing = "in" if expression.inputs else unknown[0]
+        if unknown or expression.shaped:
+            missing = unknown[0] if unknown else min(expression.steps, default="in")
             raise UsageError(f"`{name}` cannot be set to `{value}`: there is no `{missing}`")
     elif not isinstance(value, (bool, int, float, str, type(None))):
         raise UsageError(

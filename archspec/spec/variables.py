@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archspec.errors import Problem, UsageError
+from archspec.spec.expressions import Meter
 from archspec.spec.template import BROKEN, Passed, compile_template, evaluate, names_in
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def variables(spec: Spec, findings: Findings) -> dict[str, Any]:
         for name, (value, path) in spec.settings.items()
     }
     values: dict[str, Any] = {}
+    meter = Meter()
     for first in templates:
         trail = [first]  # each needs the one after it
         underway = {first}
@@ -35,7 +37,7 @@ def variables(spec: Spec, findings: Findings) -> dict[str, Any]:
                 underway.add(needed)
                 continue
             if needed is None:
-                values[name] = _value(spec, findings, name, templates[name], values)
+                values[name] = _value(spec, findings, name, templates[name], values, meter)
             else:
                 _report_circle(spec, findings, trail, needed)
                 values[name] = BROKEN
@@ -43,10 +45,17 @@ def variables(spec: Spec, findings: Findings) -> dict[str, Any]:
     return values
 
 
-def _value(spec: Spec, findings: Findings, name: str, template: Any, values: dict[str, Any]) -> Any:
+def _value(
+    spec: Spec,
+    findings: Findings,
+    name: str,
+    template: Any,
+    values: dict[str, Any],
+    meter: Meter,
+) -> Any:
     path = spec.settings[name][1]
     try:
-        return evaluate(template, values)
+        return evaluate(template, values, meter=meter)
     except Problem as problem:
         if path is None:
             raise UsageError(f"`{name}`, as it was set: {problem.message}") from None
