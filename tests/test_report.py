@@ -182,7 +182,7 @@ def test_the_keys_of_the_json_form(data):
     assert data["schema_version"] == 2
     assert set(data) == {
         "schema_version", "name", "about", "convention", "batch", "training_batch", "dtype",
-        "optimizer", "by_recipe", "input", "outputs", "totals", "memory_bytes", "memory_model",
+        "optimizer", "by_recipe", "input", "inputs", "outputs", "totals", "memory_bytes", "memory_model",
         "checks", "rows", "layers", "blocks",
     }  # fmt: skip
     assert set(data["totals"]) == {

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from archspec.blocks.block import Block
 from archspec.compile.assumption import Assumptions
-from archspec.compile.extent import input_extent
+from archspec.compile.extent import input_extents
 from archspec.compile.plan import compile_plan
 from archspec.compile.step import (
     GROUPS,
@@ -24,12 +24,13 @@ from archspec.compile.step import (
     SpecBlock,
     Step,
     is_count,
+    names_read,
     relative_meant,
     report_arguments,
     report_defaults,
 )
 from archspec.element import ArgumentProblems, Element, show, whole
-from archspec.errors import MOST_CANDIDATES, KeyPath, Problem, did_you_mean, nearest
+from archspec.errors import MOST_CANDIDATES, KeyPath, Problem, UsageError, did_you_mean, nearest
 from archspec.graph.builder import Builder
 from archspec.graph.graph import MAIN_OUTPUT, SEPARATOR, Graph, Node, reaching
 from archspec.ops.merge import Merge
@@ -89,22 +90,25 @@ class _Run:
         self.spec = spec
         self.plan = plan
         self.findings = findings
-        self.variables = {name: value for name, value in values.items() if name != "input"}
+        self.variables = dict(values)
         self.defaults = self._defaults()
-        shape = input_extent(spec, values["input"], self.variables, findings)
+        shapes = input_extents(spec, values, findings)
         sound = {
             cls.kind: {name: v for name, v in values.items() if v is not BROKEN}
             for cls, values in self.defaults.items()
         }
-        self.builder = Builder(shape or (1, 1), sound)
+        self.builder = Builder({name: s or (1, 1) for name, s in shapes.items()}, sound)
         self.assumptions = Assumptions(self.builder)
-        self.enclosing = self.builder.input if shape else None
+        known = {name: node if shapes[name] else None for name, node in self.builder.inputs.items()}
+        self.enclosing = next(iter(known.values()))
         self.floor = ""
         self.depth = 0
         self.carried = 0
         self.meter = Meter()
         self.parsed: dict[tuple[type[Element], str], Element] = {}
-        self.named: dict[str, Node | None] = {}
+        self.named: dict[str, Node | None] = {
+            name: node for name, node in known.items() if name != "input"
+        }
         self.made: list[tuple[Step, int, int]] = []
         """Each op and block that was added, with its first node and the node after its last."""
         self.rounds: dict[KeyPath, list[tuple[int, int]]] = {}
@@ -125,6 +129,9 @@ class _Run:
         for name, head in self.plan.heads.items():
             if self.spec.inference or self._when(head, main, env) is False:
                 spared += self._inputs(head, main, env).nodes
+                for name in names_read(head.body):
+                    computed = not isinstance(name, str)
+                    spared += self.builder.inputs.values() if computed else [self.named.get(name)]
             else:
                 outputs[name] = self._step(head, main, env)
                 weights[name] = self.spec.document.heads[name].loss_weight
@@ -142,6 +149,11 @@ class _Run:
         need is left out with them, and no mistake.
         """
         needed = reaching(self.builder.pieces, (node.index for node in ends))
+        for name, node in self.builder.inputs.items():
+            if not needed[node.index] and len(self.builder.inputs) > 1:
+                help_ = f"read it in a step by `from: {name}`, or leave it out of `inputs`"
+                problem = Problem("unused", "no step uses this input", help=help_)
+                self._report_input(name, problem)
         for step, start, stop in self.made:
             if start < stop and not any(needed[start:stop]):
                 path = self.builder.nodes[stop - 1].name
@@ -149,6 +161,13 @@ class _Run:
                 problem = Problem("unused", "no step uses the output of this one", help=help_)
                 problem.path = path
                 self.findings.report(problem, (*step.path, step.kind), key=True)
+
+    def _report_input(self, name: str, problem: Problem) -> None:
+        """Report a mistake of an input where its shape stands; `UsageError` if it was set."""
+        path = self.spec.inputs[name][1]
+        if path is None:
+            raise UsageError(f"`{name}`, as it was set: {problem.message}")
+        self.findings.report(problem, path, key=True)
 
     # What holds for the whole run.
 

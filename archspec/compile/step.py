@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple, cast
 
@@ -91,6 +91,15 @@ class Step(NamedTuple):
         values = sum(map(size, (*templates, *(self.sources or ()))))
         fields = len(self.element.model_fields) if self.element else 0
         return self._replace(weight=1 + (values + fields) // 16)
+
+
+def names_read(steps: Iterable[Step]) -> Iterator[Template]:
+    """Yield every name that steps, and those in them, take their inputs from."""
+    for step in steps:
+        yield from step.sources or ()
+        yield from names_read(step.body)
+        for _, branch in step.branches:
+            yield from names_read(branch)
 
 
 class SpecBlock(Element):
