@@ -129,9 +129,10 @@ class _Run:
         for name, head in self.plan.heads.items():
             if self.spec.inference or self._when(head, main, env) is False:
                 spared += self._inputs(head, main, env).nodes
-                for name in names_read(head.body):
-                    computed = not isinstance(name, str)
-                    spared += self.builder.inputs.values() if computed else [self.named.get(name)]
+                read = list(names_read(head.body))
+                spared += [self.named.get(each) for each in read if isinstance(each, str)]
+                if not all(isinstance(each, str) for each in read):  # it may be any of them
+                    spared += self.builder.inputs.values()
             else:
                 outputs[name] = self._step(head, main, env)
                 weights[name] = self.spec.document.heads[name].loss_weight
