@@ -18,7 +18,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_origin
 
 from archspec.declare.declaration import Declaration, DeclarationError, Field
-from archspec.declare.metadata import Expect, Instead
+from archspec.declare.metadata import Expect, InstanceOf, Instead
 from archspec.errors import Mend, Portable, Problem, did_you_mean, nearest
 from archspec.vocabulary import folded, key_hint, readings, value_meant
 
@@ -258,6 +258,16 @@ def _metadata(info: AnyField) -> Iterator[Any]:
     for part in parts:
         yield from getattr(part, "__metadata__", ())
         parts += get_args(part)
+
+
+@lru_cache(maxsize=256)
+def step_arguments(cls: type[Element]) -> frozenset[str]:
+    """Return the arguments of a kind whose value is itself a step, such as `gate`."""
+    return frozenset(
+        name
+        for name, info in cls.model_fields.items()
+        if any(isinstance(part, InstanceOf) for part in _metadata(info))
+    )
 
 
 def _literals(annotation: Any) -> list[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
@@ -25,6 +25,7 @@ from archspec.cost.checks import FIGURES
 from archspec.data.augment import AUGMENTATIONS
 from archspec.data.sources import SOURCES
 from archspec.declare.declaration import Declaration
+from archspec.declare.metadata import InstanceOf
 from archspec.element import Element, field_docs
 from archspec.ops import fields
 from archspec.ops.merge import Merge
@@ -40,7 +41,7 @@ from archspec.recipe.families import (
 )
 from archspec.recipe.train import Recipe
 from archspec.reference import WORDS
-from archspec.spec.document import INPUT_KEYS, NAME, RESERVED, Argument, Document
+from archspec.spec.document import NAME, RESERVED, Argument, Document
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -98,6 +99,7 @@ def schema() -> JSONSchema:
         "own_steps": {"type": "array", "items": _ref("own_step")},
         "step": _step(kinds, own=False),
         "own_step": _step(kinds, own=True),
+        "inner_step": _inner_step(kinds),
         "argument": _argument(),
         **_prefixed("train.", _train()),
     }
@@ -119,7 +121,7 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
-_NAMED_STEP: Final = {"type": "string", "minLength": 1}
+_NAMED_STEP: Final = {"type": "string", "pattern": "^[^=]"}
 _EXPRESSION: Final = _ref("expression")
 
 
@@ -211,12 +213,18 @@ class _Values:
         return [*options, _EXPRESSION]
 
     def _inner(self, schema: Schema) -> Schema:
+        if schema == _INNER_STEP:
+            return _ref("inner_step")
         inner = dict(schema)
         if "items" in inner:
             inner["items"] = self.open(inner["items"])
         if "prefixItems" in inner:
             inner["prefixItems"] = [self.open(item) for item in inner["prefixItems"]]
         return inner
+
+
+_INNER_STEP: Final[Schema] = TypeAdapter(Annotated[Element, InstanceOf(Element)]).json_schema()
+"""Pydantic's schema of an argument that is a step, as a gate."""
 
 
 def _key(schema: Schema) -> str:
@@ -280,6 +288,21 @@ def _step(kinds: Mapping[str, type[Element]], *, own: bool) -> Schema:
     return {"anyOf": [_one_of(kinds), mapping]}
 
 
+def _inner_step(kinds: Mapping[str, type[Element]]) -> Schema:
+    """Return a step that is an argument: a kind, which the spec may define, with its arguments."""
+    properties = {
+        kind: _ref(f"step.{kind}") for kind, cls in kinds.items() if not issubclass(cls, Merge)
+    }
+    when = {"description": WORDS["when"].about, "anyOf": [{"type": "boolean"}, _EXPRESSION]}
+    mapping: Schema = {
+        "type": "object",
+        "properties": {**properties, "when": when},
+        "propertyNames": {"not": _one_of(sorted({*_BESIDE, *GROUPS} - {"when"}))},
+        "not": {"propertyNames": {"const": "when"}},  # something says what the step is
+    }
+    return {"anyOf": [_one_of(properties), {"type": "string", "pattern": _NAME}, mapping]}
+
+
 # The document.
 
 
@@ -288,7 +311,6 @@ def _document(kinds: Mapping[str, type[Element]]) -> Schema:
     sections = described.pop("$defs")
     block, head, published = (sections[n] for n in ("BlockDefinition", "Head", "Published"))
     extents = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": fields.LARGEST}, _EXPRESSION]}
-    shape = {"type": "array", "items": extents, "minItems": 1, "maxItems": 4}
     bound = {"type": ["integer", "string"]}
     bounds = {"properties": dict.fromkeys(FIGURES, bound), "additionalProperties": False}
     defaults = {kind: _ref(f"arguments.{kind}") for kind in kinds}
@@ -301,13 +323,11 @@ def _document(kinds: Mapping[str, type[Element]]) -> Schema:
     _refine(
         described["properties"],
         name={"pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"},
-        input={**shape, "anyOf": None},
-        inputs={**_NAMED, "additionalProperties": shape, "minProperties": 1},
+        input={"type": "array", "items": extents, "minItems": 2, "maxItems": 4, "anyOf": None},
         vars={**_NAMED, "additionalProperties": _ref("value")},
         variants={
             "additionalProperties": {
                 "type": ["object", "null"],
-                "properties": {"inputs": {"type": "object"}},
                 "additionalProperties": _ref("value"),
             }
         },
@@ -321,7 +341,6 @@ def _document(kinds: Mapping[str, type[Element]]) -> Schema:
     )
     return {
         **described,
-        "oneOf": [{"required": [key]} for key in INPUT_KEYS],
         "if": {"required": ["blocks"]},
         "then": {"properties": _steps("own_step")},
         "else": {"properties": {**_steps("step"), "defaults": {"propertyNames": _one_of(kinds)}}},

@@ -36,6 +36,101 @@ PRE_ACTIVATION = "norm: batch, activation: relu, order: norm-act-conv"
 FRACTAL_UNIT = "kernel: 3, padding: 1, norm: batch, activation: relu"
 
 SAME = {
+    "squeeze_excitation": (
+        "- squeeze_excitation: {ratio: 5, function: hard_sigmoid}",
+        """
+- {global_avg_pool: {keep_axes: true}}
+- {convolution: {filters: 3, kernel: 1}}
+- activation: relu
+- {convolution: {filters: 16, kernel: 1}}
+- activation: hard_sigmoid
+- multiply: [input, activation2]
+""",
+    ),
+    "squeeze_excitation of fully connected layers": (
+        "- squeeze_excitation: {channels: 6, style: fc, bias: false, activation: silu}",
+        """
+- global_avg_pool
+- {fully_connected: {units: 6, bias: false}}
+- activation: silu
+- {fully_connected: {units: 16, bias: false}}
+- activation: sigmoid
+- reshape: [1, 1, 16]
+- multiply: [input, reshape1]
+""",
+    ),
+    "squeeze_excitation by MobileNet's rule for channels": (
+        "- squeeze_excitation: {ratio: 1.5, divisor: 8}",
+        "- squeeze_excitation: {channels: 16}",
+    ),
+    "residual with a gate on its branch": (
+        "- residual: {filters: 16, gate: {squeeze_excitation: {channels: =in.channels // 8}}}",
+        """
+- {conv: {filters: 16, padding: 1, norm: batch, activation: relu}}
+- {conv: {filters: 16, padding: 1, norm: batch}}
+- squeeze_excitation: 8
+- add: input
+- activation: relu
+""",
+    ),
+    "residual with a gate on its 3x3": (
+        "- residual: {filters: 4, style: bottleneck, gate: squeeze_excitation, gate_on: 3x3}",
+        """
+- {conv: {filters: 4, kernel: 1, norm: batch, activation: relu}}
+- {conv: {filters: 4, padding: 1, norm: batch, activation: relu}}
+- squeeze_excitation
+- {conv: {filters: 16, kernel: 1, norm: batch}}
+- add: input
+- activation: relu
+""",
+    ),
+    "inverted_residual": (
+        "- inverted_residual: {filters: 16, kernel: 5, activation: silu, drop_path: 0.2}",
+        """
+- {conv: {filters: 96, kernel: 1, norm: batch, activation: silu}}
+- {depthwise_conv: {kernel: 5, padding: same, bias: false}}
+- batch_norm
+- activation: silu
+- {conv: {filters: 16, kernel: 1, norm: batch}}
+- drop_path: 0.2
+- add: [input, drop_path1]
+""",
+    ),
+    "inverted_residual with a gate, that changes the shape": (
+        "- inverted_residual: {filters: 24, stride: 2, width: 40, padding: 1, gate: {scale: {}}}",
+        """
+- {conv: {filters: 40, kernel: 1, norm: batch, activation: relu6}}
+- {depthwise_conv: {kernel: 3, stride: 2, padding: 1, bias: false}}
+- batch_norm
+- activation: relu6
+- scale
+- {conv: {filters: 24, kernel: 1, norm: batch}}
+""",
+    ),
+    "inverted_residual without expansion or norm": (
+        "- inverted_residual: {filters: 8, expansion: 1, norm: null, linear: false}",
+        """
+- {depthwise_conv: {kernel: 3, padding: same}}
+- activation: relu6
+- {conv: {filters: 8, kernel: 1, activation: relu6}}
+""",
+    ),
+    "fused inverted_residual": (
+        "- inverted_residual: {filters: 16, expansion: 4, fused: true, gate: squeeze_excitation}",
+        """
+- {conv: {filters: 64, padding: same, norm: batch, activation: relu6}}
+- squeeze_excitation
+- {conv: {filters: 16, kernel: 1, norm: batch}}
+- add: [input, conv2]
+""",
+    ),
+    "fused inverted_residual without expansion": (
+        "- inverted_residual: {filters: 16, expansion: 1, fused: true}",
+        """
+- {conv: {filters: 16, padding: same, norm: batch, activation: relu6}}
+- add: [input, conv1]
+""",
+    ),
     "conv": (
         "- conv: {filters: 4, padding: same, activation: relu}",
         """
@@ -764,3 +859,30 @@ def test_expansions_are_forgotten_before_they_fill_the_memory():
         kept.keep(key, expansion)
         assert kept.get(key) is expansion
     assert sum(kept.get(key) is not None for key in keys) <= 3
+
+
+OWN_GATE = """
+name: net
+input: [8, 8, 16]
+vars: {mine: true}
+blocks:
+  own:
+    args: {kernel: 3}
+    layers:
+      - {global_avg_pool: {keep_axes: true}}
+      - {conv: {filters: =in.channels, kernel: 1, activation: sigmoid}, name: weights}
+      - multiply: [input, weights]
+layers:
+"""
+
+
+def test_a_gate_may_be_a_block_of_the_spec():
+    """It is expanded at each place anew, and computed words name it as well as written ones."""
+    gates = ["own", "{own: {kernel: 3}}", "'=\"own\" if mine else null'"]
+    graphs = [
+        expand(spec_of(OWN_GATE + f"  - {{repeat: 2, residual: {{filters: 16, gate: {gate}}}}}"))
+        for gate in gates
+    ]
+    assert all(structure(graph) == structure(graphs[0]) for graph in graphs)
+    names = [node.name for node in graphs[0].nodes if "/gate/weights/conv" in node.name]
+    assert names == [f"residual{n}/gate/weights/convolution" for n in (1, 2)]

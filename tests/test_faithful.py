@@ -5,24 +5,23 @@ and the place of a stride change no count. What is measured is in docs/faithful.
 """
 
 import pytest
-from faithful import APPLICATIONS, EVEN, ODD, measure
-
-from archspec.spec.loading import locate
+from faithful import APPLICATIONS, measure
 
 pytestmark = pytest.mark.keras
 
-ONE_A_FAMILY = {locate(variant)[0]: variant for variant in reversed(APPLICATIONS)}
+ONE_A_FAMILY = ("vgg16", "resnet50_keras", "resnet50v2_keras", "densenet121")
 
 
-@pytest.mark.parametrize("variant", ONE_A_FAMILY.values())
+@pytest.mark.parametrize("variant", ONE_A_FAMILY)
 def test_a_family_computes_what_keras_applications_does(variant):
-    _is_faithful(variant, ODD)
+    # An odd size at which every kind of padding puts its zeros elsewhere.
+    _is_faithful(variant, 75)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", APPLICATIONS)
 def test_a_network_computes_what_keras_applications_does(variant):
-    _is_faithful(variant, EVEN)
+    _is_faithful(variant, 224)
 
 
 def _is_faithful(variant: str, size: int) -> None:

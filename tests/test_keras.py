@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from support.random_specs import KINDS, MOST_NODES, MOST_VALUES, arguments, specs
+from support.random_specs import KINDS, MOST_NODES, MOST_VALUES, arguments, element_of, specs
 from support.specs import spec_of
 
 from archspec.compile.expand import expand
@@ -68,12 +68,12 @@ def test_every_kind_alone_is_what_was_costed(kind):
             element = data.draw(arguments(KINDS[kind], x))
             scratch = Builder(x)
             try:
-                y = scratch(KINDS[kind].parse(element), scratch.input)
+                y = scratch(element_of(kind, element), scratch.input)
             except (Problem, ArgumentProblems):
                 continue
             room = MOST_NODES - len(builder.nodes)
             if len(scratch.nodes) <= room and y.shape.size <= MOST_VALUES:
-                outputs[f"y{number}"] = builder(KINDS[kind].parse(element), builder.input)
+                outputs[f"y{number}"] = builder(element_of(kind, element), builder.input)
         assume(outputs)
         graph = builder.finish("alone", outputs, {})
         model = build(graph)

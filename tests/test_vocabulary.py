@@ -31,7 +31,8 @@ WORDS_OF_KINDS = {
     "DenseBlock": "dense", "LRN": "lrn", "LocalResponseNorm": "lrn", "ReLU": "activation: relu",
     "h_swish": "activation: hard_swish", "leaky_relu": "activation: leaky_relu",
     "attention": None, "MultiHeadAttention": None, "lstm": None, "prelu": None, "softmin": None,
-    "identity": None, "PixelShuffle": None, "instance_norm": None, "se": None, "mbconv": None,
+    "identity": None, "PixelShuffle": None, "instance_norm": None, "se": "squeeze_excitation",
+    "mbconv": "inverted_residual", "cbam": None,
     "dropblock": None, "quantum": None, "output": None, "subtract": None,
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from archspec.blocks.activated import activated
 from archspec.blocks.block import Block
 from archspec.blocks.conv import NORMS, Conv, Norm, Order
+from archspec.blocks.gate import Gate, gated
 from archspec.errors import Problem
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
@@ -20,7 +21,7 @@ class Residual(Block, kind="residual", main="filters"):
 
     Pre-activation: He et al. 2016, arXiv:1603.05027. Wide: Zagoruyko & Komodakis 2016,
     arXiv:1605.07146. Cardinality: Xie et al. 2017, arXiv:1611.05431. Stochastic depth: Huang et
-    al. 2016, arXiv:1603.09382.
+    al. 2016, arXiv:1603.09382. Gate: Hu et al. 2017, arXiv:1709.01507, figure 3.
     """
 
     filters: Count
@@ -55,6 +56,10 @@ class Residual(Block, kind="residual", main="filters"):
     """Share dropped before the last convolution in training (Wide ResNet)."""
     drop_path: Rate = 0.0
     """Share dropped of the branch in training (stochastic depth); the kind `drop_path` says how."""
+    gate: Gate | None = None
+    """Step that weighs the branch before the sum, such as squeeze_excitation (Hu et al. 2017)."""
+    gate_on: Literal["branch", "3x3"] = "branch"
+    """Output that passes the gate: the branch's, or that of a bottleneck's 3x3 (RegNet)."""
 
     def expand(self, b: Builder, x: Node) -> Node:
         post = self.order == "conv-norm-act"
@@ -75,6 +80,8 @@ class Residual(Block, kind="residual", main="filters"):
             bias = number == last if self.bias == "outer" else self.bias
             conv = Conv(norm=norm, activation=activation, order=self.order, bias=bias, **window)
             y = b(conv, y, name=f"conv{number}")
+            if number == (2 if self.gate_on == "3x3" else last):
+                y = gated(b, y, self.gate)
         if self.drop_path:
             y = b(DropPath(rate=self.drop_path), y, name="drop_path")
         y = b(Add(), y, self._shortcut(b, x, entry, y), name="add")

@@ -28,14 +28,15 @@ from archspec.compile.step import (
     report_arguments,
     report_defaults,
 )
-from archspec.element import Element, show, unknown_argument, whole
-from archspec.errors import KeyPath, Mend, Problem, did_you_mean, nearest, suggestion
+from archspec.element import Element, show, step_arguments, unknown_argument, whole
+from archspec.errors import KeyPath, Mend, Problem, did_you_mean, suggestion
 from archspec.ops.merge import Merge
-from archspec.spec.document import NAME, Head, Mapped, Spec, name_problem
+from archspec.spec.document import Head, Mapped, Spec, name_problem
 from archspec.spec.expressions import is_expression
 from archspec.spec.findings import Findings
 from archspec.spec.template import (
     BROKEN,
+    Inner,
     Known,
     Template,
     compile_template,
@@ -49,6 +50,8 @@ MOST_BLOCKS = 1_000
 
 NOTHING = Known()
 """No variables."""
+
+_AS_INNER = "as `squeeze_excitation`, or a kind with its arguments, as `{kind: {name: value}}`"
 
 _BESIDE = {*GROUPS["layers"], *GROUPS["branches"]}
 """Keys that may stand beside the one that gives the kind of a step."""
@@ -96,7 +99,7 @@ class _Planner:
         heads = {name: self._head(name, head) for name, head in self.document.heads.items()}
         if self._report_circles():
             layers, heads = (), {}
-        return Plan(layers, heads, self.defaults, frozenset(self.names))
+        return Plan(layers, heads, self.defaults, self.blocks, frozenset(self.names))
 
     # Blocks of the spec's own, and heads.
 
@@ -141,7 +144,7 @@ class _Planner:
             path,
             "layers",
             name,
-            sources=self._sources(head.source, (*path, "from"), self.variables),
+            sources=() if head.source is None else (head.source,),
             when=self._when(head.when, (*path, "when"), self.variables),
             body=self._steps(head.layers, (*path, "layers"), self.variables),
         )
@@ -252,7 +255,7 @@ class _Planner:
             path,
             kind,
             name=self._name(data.get("name"), (*path, "name"), known),
-            sources=self._sources(data.get("from"), (*path, "from"), known),
+            sources=self._sources(data.get("from"), (*path, "from")),
             repeat=repeat,
             loop=loop,
             when=self._when(data.get("when", True), (*path, "when"), known),
@@ -270,40 +273,23 @@ class _Planner:
         self.names.add(name)
         return name
 
-    def _when(self, when: Any, path: KeyPath, known: Known) -> Template:
+    def _when(self, when: Any, path: KeyPath, known: Known, *, shaped: bool = True) -> Template:
         if isinstance(when, bool) or is_expression(when):
-            return self._template(when, path, known)
+            return compile_template(when, path, known, self.findings, shaped=shaped)
         message = f"`when` must be true, false or an expression, not {show(when)}"
         help_ = expression_meant(when, known) or meant(when, is_bool) or "as `when: =wide`"
         self.report(Problem("type", message, help=help_), path)
         return BROKEN
 
-    def _sources(self, data: Any, path: KeyPath, known: Known) -> tuple[Template, ...] | None:
-        """Return the names that `from` or a merge gives, some of them computed."""
+    def _sources(self, data: Any, path: KeyPath) -> tuple[str, ...] | None:
         if data is None:
             return ()
         names = [data] if isinstance(data, str) else data
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names) or not names:
-            message = f"`{path[-1]}` must be a name or a list of names, not {show(data)}"
+            message = f"`from` must be a name or a list of names, not {show(data)}"
             self.report(Problem("type", message, help=relative_meant(data)), path)
             return None
-        places = [(*path, i) for i in range(len(names))] if names is data else [path]
-        sources = tuple(self._source(*each, known) for each in zip(names, places, strict=True))
-        return None if BROKEN in sources else sources
-
-    def _source(self, name: str, path: KeyPath, known: Known) -> Template:
-        """Return the template of a name; a text in quotes, or a variable, may be computed."""
-        plain = name.removeprefix("=").strip()
-        if is_expression(name) and NAME.fullmatch(plain) and plain not in known:
-            near = nearest(plain, known)
-            help_ = (
-                did_you_mean(f"={near}")
-                if near
-                else Mend(f"a name is written without `=`: `{plain}`", plain)
-            )
-            self.report(Problem("unknown-name", f"`{plain}` is not a variable", help=help_), path)
-            return BROKEN
-        return self._template(name, path, known)
+        return tuple(names)
 
     def _loop(self, data: Any, path: KeyPath, known: Known) -> dict[str, Template]:
         if not isinstance(data, dict) or not data:
@@ -379,7 +365,14 @@ class _Planner:
     # Ops and blocks.
 
     def _element(
-        self, step: Step, data: Any, path: KeyPath, known: Known, *, astray: bool = False
+        self,
+        step: Step,
+        data: Any,
+        path: KeyPath,
+        known: Known,
+        *,
+        astray: bool = False,
+        shaped: bool = True,
     ) -> Step:
         """Return the step of a kind; `astray`: some of its arguments are beside it, not below."""
         where = (*path, step.kind)
@@ -388,7 +381,7 @@ class _Planner:
             return step._replace(broken=True)
         step = step._replace(element=cls)
         if issubclass(cls, Merge) and not isinstance(data, dict) and data is not None:
-            return self._merge_step(step, cls, data, where, known)
+            return self._merge_step(step, cls, data, where)
         if isinstance(data, dict) or data is None:
             given = data or {}
         elif cls.main is not None:
@@ -401,7 +394,7 @@ class _Planner:
         for name, value in given.items():
             place = (*where, name) if isinstance(data, dict) else where
             if name in cls.model_fields:
-                arguments[name] = self._template(value, place, known)
+                arguments[name] = self._argument(cls, name, value, place, known, shaped=shaped)
             else:
                 meant = expression_meant(given, known) if value is None else None
                 self._report_unknown(cls, name, place, key=isinstance(data, dict), meant=meant)
@@ -410,6 +403,52 @@ class _Planner:
             given=frozenset(arguments),
         )
         return self._checked(step, cls, known, incomplete=has_unknown or astray)
+
+    def _argument(
+        self,
+        cls: type[Element],
+        name: str,
+        value: Any,
+        path: KeyPath,
+        known: Known,
+        *,
+        shaped: bool = True,
+    ) -> Template:
+        """Return the template of an argument, which is a step where the kind takes one."""
+        is_step = isinstance(value, dict) or (isinstance(value, str) and not is_expression(value))
+        if is_step and name in step_arguments(cls):
+            return self._inner(name, value, path, known, shaped=shaped)
+        return compile_template(value, path, known, self.findings, shaped=shaped)
+
+    def _inner(
+        self, name: str, data: Any, path: KeyPath, known: Known, *, shaped: bool
+    ) -> Template:
+        """Return a step that is an argument: the element itself where it is constant."""
+        before = len(self.findings.diagnostics)
+        data = {data: None} if isinstance(data, str) else data
+        kind = self._kind(data, path) if data else None
+        if kind is None:
+            if not data:
+                self.report(Problem("missing", f"`{name}` has no kind", help=_AS_INNER), path)
+            return BROKEN
+        for key in data:
+            if key != kind and key in _BESIDE and key != "when":
+                message = f"`{key}` is not allowed in `{name}`"
+                self.report(Problem("unknown-key", message, help=_AS_INNER), (*path, key), key=True)
+        when = self._when(data.get("when", True), (*path, "when"), known, shaped=shaped)
+        step = Step(path, kind, when=when)
+        if kind in GROUPS:
+            help_ = "several steps are a block of your own, under `blocks`"
+            message = f"`{name}` is one step, not a group"
+            self.report(Problem("type", message, help=help_), (*path, kind), key=True)
+            return BROKEN
+        step = self._element(step, data[kind], path, known, shaped=shaped)
+        if step.element is not None and issubclass(step.element, Merge):
+            message = f"`{name}` has one input, and `{kind}` needs more"
+            self.report(Problem("type", message, help=_AS_INNER), (*path, kind), key=True)
+        if step.broken or len(self.findings.diagnostics) > before:
+            return BROKEN
+        return step.constant if step.constant is not None and step.when is True else Inner(step)
 
     def _report_unknown(
         self, cls: type[Element], name: str, place: KeyPath, *, key: bool, meant: str | None = None
@@ -458,16 +497,14 @@ class _Planner:
             self.report(problem, where, key=True)
         return cls
 
-    def _merge_step(
-        self, step: Step, cls: type[Merge], data: Any, where: KeyPath, known: Known
-    ) -> Step:
+    def _merge_step(self, step: Step, cls: type[Merge], data: Any, where: KeyPath) -> Step:
         """Return a merge that names its inputs: one beside the previous step, or all of them."""
         names = data if isinstance(data, list) else [data]
         problem = None
-        if not all(isinstance(name, str) for name in names):
+        if not all(isinstance(name, str) and not is_expression(name) for name in names):
             message = f"`{step.kind}` takes names of steps, not {show(data)}"
             problem = Problem("type", message, help=relative_meant(data))
-        elif isinstance(data, list) and len(data) < 2 and not any(map(is_expression, data)):
+        elif isinstance(data, list) and len(data) < 2:
             help_ = f"`{step.kind}: name` merges the previous step with the named one"
             problem = Problem("value", "a list must name every input, at least two", help=help_)
         if step.sources:
@@ -480,12 +517,10 @@ class _Planner:
         if problem:
             self.report(problem, where)
             return step._replace(sources=None)
-        if step.looping:
-            known = known.inside(("index",))
         step = step._replace(
-            sources=self._sources(data, where, known),
+            sources=tuple(names),
             sources_key=step.kind,
-            with_previous=None if is_expression(data) else isinstance(data, str),
+            with_previous=isinstance(data, str),
             arguments=dict(self.defaults.get(cls, {})),
         )
         return self._checked(step, cls, NOTHING)
@@ -506,8 +541,8 @@ class _Planner:
                 if name not in cls.model_fields:
                     self._report_unknown(cls, name, (*path, name), key=True)
                     continue
-                compiled[name] = compile_template(
-                    value, (*path, name), self.variables, self.findings, shaped=False
+                compiled[name] = self._argument(
+                    cls, name, value, (*path, name), self.variables, shaped=False
                 )
             constants = {name: v for name, v in compiled.items() if is_constant(v)}
             for name in report_defaults(self.findings, cls, constants):

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from itertools import count
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple, cast
 
+from archspec.blocks.block import Block
 from archspec.declare.declaration import REQUIRED, DeclarationError
 from archspec.declare.metadata import Expect
 from archspec.element import Element, show, whole
 from archspec.errors import KeyPath, Mend, Problem, did_you_mean, nearest
+from archspec.graph.builder import Builder
+from archspec.graph.graph import Node
 from archspec.ops.merge import Merge
 from archspec.spec.document import Argument, BlockDefinition, name_problem
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings
-from archspec.spec.template import (
-    BROKEN,
-    Passed,
-    Template,
-    compile_template,
-    evaluate,
-    names_in,
-    size,
-)
+from archspec.spec.template import BROKEN, Passed, Template, compile_template, evaluate, size
 from archspec.vocabulary import folded, key_hint, key_meant, readings, value_meant
 
 MODIFIERS = ("name", "from", "repeat", "when")
@@ -39,13 +35,12 @@ class Step(NamedTuple):
     """Place in the document."""
     kind: str
     name: Template = None
-    sources: tuple[Template, ...] | None = ()
+    sources: tuple[str, ...] | None = ()
     """Names of its inputs; the previous step if empty; None if they are broken."""
     sources_key: str = "from"
     """The key under which they stand."""
-    with_previous: bool | None = False
-    """Whether the previous step comes before the named ones, as in `add: shortcut`; None if that
-    depends on the value of the only one: it does before a name, and not before a list."""
+    with_previous: bool = False
+    """Whether the previous step comes before the named ones, as in `add: shortcut`."""
     repeat: Template = None
     loop: Mapping[str, Template] = MappingProxyType({})
     when: Template = True
@@ -69,14 +64,6 @@ class Step(NamedTuple):
     def looping(self) -> bool:
         return bool(self.loop) or self.repeat is not None
 
-    @property
-    def reads_by_round(self) -> bool:
-        """Whether the names of its inputs are computed from the variables of its own loop."""
-        own = {*self.loop, "index"}
-        return self.looping and any(
-            name in own for source in self.sources or () for name in names_in(source)
-        )
-
     def numbered(self, number: int) -> str | None:
         """Return the name in this round; None where it is an expression, or there is none."""
         if not isinstance(self.name, str):
@@ -88,26 +75,28 @@ class Step(NamedTuple):
         templates = [self.name, self.repeat, self.when, *self.loop.values()]
         if self.constant is None:
             templates += self.arguments.values()
-        values = sum(map(size, (*templates, *(self.sources or ()))))
+        values = sum(map(size, templates)) + len(self.sources or ())
         fields = len(self.element.model_fields) if self.element else 0
         return self._replace(weight=1 + (values + fields) // 16)
 
 
-def names_read(steps: Iterable[Step]) -> Iterator[Template]:
-    """Yield every name that steps, and those in them, take their inputs from."""
-    for step in steps:
-        yield from step.sources or ()
-        yield from names_read(step.body)
-        for _, branch in step.branches:
-            yield from names_read(branch)
-
-
-class SpecBlock(Element):
+class SpecBlock(Block):
     """A block that a spec defines: its fields are the arguments, its body the steps."""
+
+    serial: ClassVar[int] = 0
+    """Number of the definition: blocks of two specs may have the same name."""
 
     body: ClassVar[tuple[Step, ...]] = ()
     lost: ClassVar[Mapping[str, Any]] = {}
     """Arguments whose declaration is wrong, each BROKEN."""
+    carry_out: ClassVar[Callable[..., Node]]
+    """Adds the steps of the body, which the expander alone can do."""
+
+    def expand(self, b: Builder, x: Node) -> Node:
+        return type(self).carry_out(self, b, x)
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()}#{self.serial}"
 
 
 class Plan(NamedTuple):
@@ -117,6 +106,8 @@ class Plan(NamedTuple):
     heads: Mapping[str, Step]
     """A group of steps for each head, by the name of the head."""
     defaults: Mapping[type[Element], Mapping[str, Template]]
+    blocks: Mapping[str, type[SpecBlock]]
+    """Blocks that the spec defines, by their names."""
     names: frozenset[str]
     """Every name that a step, a group or a head of the spec has."""
 
@@ -212,6 +203,9 @@ def report_defaults(
     return tuple(wrong)
 
 
+_SERIALS = count(1)
+
+
 def declare(name: str, definition: BlockDefinition, findings: Findings) -> type[SpecBlock]:
     """Return the class of a block that a spec defines, its body still empty."""
     fields: dict[str, Any] = {}
@@ -241,6 +235,7 @@ def declare(name: str, definition: BlockDefinition, findings: Findings) -> type[
     block: Any = type(name, (SpecBlock,), namespace)
     block.kind = name
     block.main = next(iter(definition.args), None)
+    block.serial = next(_SERIALS)
     block.lost = {arg: BROKEN for arg in definition.args if arg not in fields}
     return cast("type[SpecBlock]", block)
 

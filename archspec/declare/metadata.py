@@ -26,6 +26,23 @@ class Instead:
         """Help lines by the word, folded; '' for any value that is not a word."""
 
 
+class InstanceOf:
+    """Metadata of a field's type: a value is an instance of a class, made before it is given."""
+
+    __slots__ = ("cls",)
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.is_instance_schema(self.cls)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+        return {"type": "object", "format": self.cls.__name__}
+
+
 class Key:
     """Metadata of a field's type: the key of the field where it is not the field's name."""
 

@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
-from archspec.declare.metadata import Bounds, Converted, Expect, Instead, Key, MinLength, Rule
+from archspec.declare.metadata import (
+    Bounds,
+    Converted,
+    Expect,
+    InstanceOf,
+    Instead,
+    Key,
+    MinLength,
+    Rule,
+)
 
 Reader: TypeAlias = Callable[[Any], Any]
 """A function that returns what a value is read as, or `UNSURE`."""
@@ -28,7 +37,8 @@ def reader(annotation: Any) -> Reader:
     if annotation in (int, bool, str, NoneType, None):
         return _exactly(NoneType if annotation is None else annotation)
     if origin is Annotated:
-        return _restricted(reader(parts[0]), parts[1:])
+        made = [item.cls for item in parts[1:] if isinstance(item, InstanceOf)]
+        return _instance_of(made[0]) if made else _restricted(reader(parts[0]), parts[1:])
     if origin is Literal and all(type(word) is str for word in parts):
         words = frozenset(parts)
         return lambda value: value if type(value) is str and value in words else UNSURE
@@ -86,6 +96,10 @@ def _float(value: Any) -> Any:
 
 def _exactly(kind: type) -> Reader:
     return lambda value: value if type(value) is kind else UNSURE
+
+
+def _instance_of(kind: type) -> Reader:
+    return lambda value: value if isinstance(value, kind) else UNSURE
 
 
 def _restricted(read: Reader, metadata: tuple[Any, ...]) -> Reader:

@@ -266,12 +266,9 @@ def _of_weights(keras: Any, file: ModelFile, model: Any, ours: LayerGraph) -> La
 
 
 def _application(keras: Any, name: str) -> Any:
-    """Return the function of keras.applications that builds the network of this name, or None.
-
-    `inception_v3` is InceptionV3, and `resnet50_keras` ResNet50.
-    """
+    """Return the function of keras.applications that builds the network of this name, or None."""
     made = {name.lower(): f for name, f in vars(keras.applications).items() if callable(f)}
-    return made.get(name.lower().removesuffix("_keras").replace("_", ""))
+    return made.get(name.lower().removesuffix("_keras"))
 
 
 def _imagenet(keras: Any, model: Any) -> Any:

@@ -12,16 +12,25 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from archspec.blocks.squeeze_excitation import SqueezeExcitation
 from archspec.compile import catalog
-from archspec.declare.metadata import Bounds
-from archspec.element import ArgumentProblems, Element
+from archspec.declare.metadata import Bounds, InstanceOf
+from archspec.element import ArgumentProblems, Element, step_arguments
 from archspec.errors import Problem
 from archspec.graph.builder import Builder
 from archspec.ops.merge import Merge
+from archspec.ops.op import Elementwise
 from archspec.ops.shape import Shape
 
 KINDS = {kind: cls for kind, cls in catalog.kinds().items() if not issubclass(cls, Merge)}
 MERGES = {kind: cls for kind, cls in catalog.kinds().items() if issubclass(cls, Merge)}
+
+INNER = sorted(
+    kind
+    for kind, cls in KINDS.items()
+    if issubclass(cls, (Elementwise, SqueezeExcitation)) and kind not in ("lrn", "group_norm")
+)
+"""Kinds that may be a gate, because they keep the shape."""
 
 MOST_VALUES = 3_000
 MOST_NODES = 60
@@ -33,19 +42,23 @@ ATTEMPTS = 4
 
 def values(annotation: Any, x: Shape, bounds: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
     """Plain data for an annotation, likely to fit an input of shape `x`."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if any(isinstance(item, InstanceOf) for item in parts[1:]):
+        return st.sampled_from(INNER).flatmap(
+            lambda kind: st.builds(lambda given: {kind: given}, arguments(KINDS[kind], x))
+        )
     if origin is Annotated:
-        return values(arguments[0], x, (*bounds, *arguments[1:]))
+        return values(parts[0], x, (*bounds, *parts[1:]))
     if origin is Literal:
-        return st.sampled_from(arguments)
+        return st.sampled_from(parts)
     if origin in (Union, types.UnionType):
-        return st.one_of([values(part, x, bounds) for part in arguments])
-    if origin is tuple and arguments[1:] == (...,):
+        return st.one_of([values(part, x, bounds) for part in parts])
+    if origin is tuple and parts[1:] == (...,):
         length = st.sampled_from([max(x.rank, 1)] * 6 + [1, 2, 3])
-        item = values(arguments[0], x)
+        item = values(parts[0], x)
         return length.flatmap(lambda n: st.tuples(*[item] * n))
     if origin is tuple:
-        return st.tuples(*(values(part, x) for part in arguments))
+        return st.tuples(*(values(part, x) for part in parts))
     if annotation is bool:
         return st.booleans()
     if annotation is type(None):
@@ -84,13 +97,24 @@ def steps(draw: st.DrawFn, x: Shape) -> tuple[dict[str, Any], Shape] | None:
         given = draw(arguments(KINDS[kind], x))
         builder = Builder(x)
         try:
-            y = builder(KINDS[kind].parse(given), builder.input).shape
+            y = builder(element_of(kind, given), builder.input).shape
         except (Problem, ArgumentProblems):
             continue
         largest = max(node.shape.size for node in builder.nodes)
         if largest <= MOST_VALUES and len(builder.nodes) <= MOST_NODES:
             return {kind: given}, y
     return None
+
+
+def element_of(kind: str, given: dict[str, Any]) -> Element:
+    """Build an element from plain data, in which an argument may be a step."""
+    cls = KINDS[kind]
+    inner = {
+        name: element_of(*next(iter(given[name].items())))
+        for name in step_arguments(cls) & given.keys()
+        if given[name] is not None
+    }
+    return cls.parse(given | inner)
 
 
 def _merged(merge: str, shapes: list[Shape]) -> Shape | None:
