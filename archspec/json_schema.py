@@ -41,7 +41,7 @@ from archspec.recipe.families import (
 )
 from archspec.recipe.train import Recipe
 from archspec.reference import WORDS
-from archspec.spec.document import NAME, RESERVED, Argument, Document
+from archspec.spec.document import INPUT_KEYS, NAME, RESERVED, Argument, Document
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -121,7 +121,7 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
-_NAMED_STEP: Final = {"type": "string", "pattern": "^[^=]"}
+_NAMED_STEP: Final = {"type": "string", "minLength": 1}
 _EXPRESSION: Final = _ref("expression")
 
 
@@ -311,6 +311,7 @@ def _document(kinds: Mapping[str, type[Element]]) -> Schema:
     sections = described.pop("$defs")
     block, head, published = (sections[n] for n in ("BlockDefinition", "Head", "Published"))
     extents = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": fields.LARGEST}, _EXPRESSION]}
+    shape = {"type": "array", "items": extents, "minItems": 1, "maxItems": 4}
     bound = {"type": ["integer", "string"]}
     bounds = {"properties": dict.fromkeys(FIGURES, bound), "additionalProperties": False}
     defaults = {kind: _ref(f"arguments.{kind}") for kind in kinds}
@@ -323,11 +324,13 @@ def _document(kinds: Mapping[str, type[Element]]) -> Schema:
     _refine(
         described["properties"],
         name={"pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"},
-        input={"type": "array", "items": extents, "minItems": 2, "maxItems": 4, "anyOf": None},
+        input={**shape, "anyOf": None},
+        inputs={**_NAMED, "additionalProperties": shape, "minProperties": 1},
         vars={**_NAMED, "additionalProperties": _ref("value")},
         variants={
             "additionalProperties": {
                 "type": ["object", "null"],
+                "properties": {"inputs": {"type": "object"}},
                 "additionalProperties": _ref("value"),
             }
         },
@@ -341,6 +344,7 @@ def _document(kinds: Mapping[str, type[Element]]) -> Schema:
     )
     return {
         **described,
+        "oneOf": [{"required": [key]} for key in INPUT_KEYS],
         "if": {"required": ["blocks"]},
         "then": {"properties": _steps("own_step")},
         "else": {"properties": {**_steps("step"), "defaults": {"propertyNames": _one_of(kinds)}}},

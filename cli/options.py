@@ -240,7 +240,7 @@ variant_option = click.option("--variant", metavar="NAME", help="Which member of
 set_option = click.option(
     "--set",
     "settings",
-    type=Assignment("classes=10 or depth=[1,2]"),
+    type=Assignment("classes=10 or depth=[1,2]", mappings=True),
     metavar="NAME=VALUE",
     multiple=True,
     callback=collect,

@@ -1,15 +1,18 @@
 """Differences of archspec's networks from keras.applications', for equal weights and images.
 
-python tests/faithful.py      measures every network at 224x224: the table of docs/faithful.md
+python tests/faithful.py               measures all networks: the table of docs/faithful.md
+python tests/faithful.py VARIANT...    measures some of them
 """
 
 import platform
 import sys
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import archspec
+from archspec.keras_model.assembly import CONSTANTS
 from archspec.keras_model.engine import load_keras
 from archspec.keras_model.joining import layer_graph
 from archspec.keras_model.matching import match
@@ -26,8 +29,23 @@ APPLICATIONS = {
     "densenet121": "DenseNet121",
     "densenet169": "DenseNet169",
     "densenet201": "DenseNet201",
+    "inception_v3": "InceptionV3",
+    "inception_resnet_v2": "InceptionResNetV2",
+    "xception": "Xception",
 }
-"""Variant to the function of keras.applications that makes the same network."""
+"""Variant to the function of keras.applications that makes the same network.
+
+The first variant of a family stands for it where the others would take too long.
+"""
+
+ODD = 75
+"""Extent of the images at which every kind of padding puts its zeros elsewhere.
+
+No network of keras.applications takes smaller images than Inception-v3, which takes these.
+"""
+
+EVEN = 128
+"""Extent of the images at which strided windows are padded on one side alone."""
 
 
 class Distances(NamedTuple):
@@ -51,16 +69,21 @@ def measure(variant: str, size: int) -> Distances:
     random = np.random.default_rng(1)
     _randomize(keras, theirs, random)
 
-    pairs = match(layer_graph(ours), layer_graph(theirs))
-    middle, last = pairs[len(pairs) // 2], pairs[-1]
+    pairs = [
+        (mine.name, other.name.removesuffix("/depthwise"))
+        for mine, other in match(layer_graph(ours), layer_graph(theirs))
+    ]
+    layers = [{layer.name: layer for layer in model.layers} for model in (ours, theirs)]
+    # Some are inside of a layer: those of an inner model, a separable convolution's second one.
+    outer = [pair for pair in pairs if pair[0] in layers[0] and pair[1] in layers[1]]
+    middle, last = outer[len(outer) // 2], outer[-1]
     here, there = (
         keras.Model(
-            model.input,
-            [model.get_layer(middle[side].name).input, model.get_layer(last[side].name).output],
+            model.input, [layers[side][middle[side]].input, layers[side][last[side]].output]
         )
         for side, model in enumerate((ours, theirs))
     )
-    images = random.normal(size=(2, *shape)).astype("float32")
+    images = _images(theirs, 2, random)
     wanted = there(images)
     before = _distances(here(images), wanted)
     archspec.weights.copy(theirs, ours)
@@ -74,44 +97,66 @@ def _randomize(keras: Any, model: Any, random: np.random.Generator) -> None:
     statistics are those of a batch of images.
     """
     norms = []
-    for layer in model.layers:
+    for layer in _leaves(model):
         for weight in layer.weights:
             shape = tuple(weight.shape)
-            if weight.name == "kernel":
-                value = random.normal(size=shape) * np.sqrt(2 / np.prod(shape[:-1]))
-            elif weight.name == "gamma":
-                value = random.uniform(0.5, 1.5, shape)
-            else:
+            if weight.name.endswith("kernel"):
+                depthwise = "depthwise" in f"{weight.name} {type(layer).__name__}".lower()
+                inputs = np.prod(shape[:-2] if depthwise else shape[:-1])
+                value = random.normal(size=shape) * np.sqrt(2 / inputs)
+            elif weight.name in ("bias", "beta"):
                 value = random.normal(size=shape) * 0.1
+            else:
+                value = random.uniform(0.5, 1.5, shape)
             if weight.trainable:
                 weight.assign(value)
         if isinstance(layer, keras.layers.BatchNormalization):
             norms.append((layer, layer.momentum))
             layer.momentum = 0.0
     if norms:
-        model(random.normal(size=(4, *model.input_shape[1:])).astype("float32"), training=True)
+        model(_images(model, 4, random), training=True)
     for layer, momentum in norms:
         layer.momentum = momentum
+
+
+def _leaves(model: Any) -> Iterator[Any]:
+    """Yield the layers of a model, and of the models in it."""
+    for layer in model.layers:
+        if getattr(layer, "layers", None):
+            yield from _leaves(layer)
+        else:
+            yield layer
+
+
+def _images(model: Any, count: int, random: np.random.Generator) -> Any:
+    """Return random images: pixels from 0 to 255 for a model that prepares them itself."""
+    shape = (count, *model.input_shape[1:])
+    if any(type(layer).__name__ in CONSTANTS for layer in model.layers):
+        return random.uniform(0, 255, shape).astype("float32")
+    return random.normal(size=shape).astype("float32")
 
 
 def _distances(these: list[Any], those: list[Any]) -> list[float]:
     to_numpy = load_keras().ops.convert_to_numpy
     pairs = [(to_numpy(a), to_numpy(b)) for a, b in zip(these, those, strict=True)]
-    return [float(np.abs(a - b).max() / b.std()) for a, b in pairs]
+    # One may give its logits as a map of 1x1.
+    return [float(np.abs(a.reshape(b.shape) - b).max() / b.std()) for a, b in pairs]
 
 
-def main() -> None:
+def main(*variants: str) -> None:
     keras = load_keras()
     say = sys.stdout.write
     say("| archspec | keras.applications | features | logits | before the copy |\n")
     say("|---|---|---|---|---|\n")
-    for variant, application in APPLICATIONS.items():
-        before, features, logits = measure(variant, 224)
-        say(f"| {variant} | {application} | {features:.1g} | {logits:.1g} | {before:.1f} |\n")
+    for variant in variants or APPLICATIONS:
+        before, features, logits = measure(variant, EVEN)
+        figures = f"{features:.1g} | {logits:.1g} | {before:.1f}"
+        say(f"| {variant} | {APPLICATIONS[variant]} | {figures} |\n")
+        sys.stdout.flush()
         keras.utils.clear_session()
     engine = f"Keras {keras.version()}, {keras.backend.backend()}"
     say(f"\n{engine}, Python {platform.python_version()}, {platform.machine()}, float32.\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

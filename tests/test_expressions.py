@@ -7,14 +7,24 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from archspec.errors import Problem
-from archspec.spec.expressions import Expression, is_expression
+from archspec.spec.expressions import Expression, Meter, is_expression
 
 VARIABLES = {"filters": 64, "depth": (2, 2, 3), "half": 0.5, "wide": True, "mode": "basic"}
-INPUTS = {"channels": 3, "height": 224, "width": 112, "rank": 2}
+STEPS = {
+    "in": {"channels": 3, "height": 224, "width": 112, "rank": 2},
+    "stem": {"channels": 64, "height": 56, "width": 28, "rank": 2},
+    "basic": {"channels": 8, "rank": 0},
+}
+
+
+def shapes(name: str) -> dict[str, int]:
+    if name not in STEPS:
+        raise Problem("unknown-name", f"no step before this one is called `{name}`")
+    return STEPS[name]
 
 
 def value(text: str) -> object:
-    return Expression.parse(text).evaluate(VARIABLES, INPUTS)
+    return Expression.parse(text).evaluate(VARIABLES, shapes)
 
 
 def problem(text: str) -> Problem:
@@ -87,6 +97,22 @@ def problem(text: str) -> Problem:
         ("=3 in [in.channels]", True),
         ("=in.height // in.width", 2),
         ("=in.rank", 2),
+        ("=stem.channels + in.channels", 67),
+        ("=mode.channels", 8),  # a variable that holds the name of a step
+        ("=('st' + 'em').width", 28),
+        ("=[name.channels for name in ['stem', mode]]", (64, 8)),
+        ("='down' + str(filters // 8)", "down8"),
+        ("=str(16 * 0.5) + str(half) + str(wide) + str(null) + str('a')", "80.5truenulla"),
+        ("=depth[1:]", (2, 3)),
+        ("=depth[::-1]", (3, 2, 2)),
+        ("=depth[-2:9]", (2, 3)),
+        ("=[n * filters for n in depth]", (128, 128, 192)),
+        ("=[filters for filters in depth] + [filters]", (2, 2, 3, 64)),
+        ("=['p' + str(i) for i in range(5, 2, -1)]", ("p5", "p4", "p3")),
+        ("=[[i, j] for i in range(3) for j in range(i) if i + j > 1]", ((2, 0), (2, 1))),
+        ("=[[j for j in range(i)] for i in range(3)]", ((), (0,), (0, 1))),
+        ("=sum(n for n in depth if n > 2)", 3),
+        ("=[in.channels for i in [in.rank] if in.width == 112]", (3,)),
     ],
 )
 def test_values(text, expected):
@@ -127,9 +153,11 @@ REFUSED = [
     ("=" + "-" * 900 + "1", "the expression", ""),
     ("=1 +\0", "cannot be read", ""),
     ("=depth.append(1)", "`depth.append(1)`: a function is called by its name", ""),
-    ("=mode.upper", "`mode.upper`: only `in` has attributes", "an expression computes"),
-    ("=__.channels", "`__.channels`: only `in`", ""),
-    ("=in.channels.real", "only `in` has attributes", ""),
+    ("=mode.upper", "the output of a step has no `upper`", "attributes of `in` and of steps"),
+    ("=in.channels.real", "the output of a step has no `real`", ""),
+    ("=in.channels.rank", "`in.channels` is 3, not the name of a step", ""),
+    ("=filters.channels", "`filters` is 64, not the name of a step", ""),
+    ("=mode.height", "`basic` has no height", "it has: mode.channels, mode.rank"),
     ("=in.chanels", "no `chanels`", "did you mean `channels`?"),
     ("=in.length", "this step has no length", "in.channels, in.height"),
     ("=__import__('os')", "no function `__import__`", "functions: abs"),
@@ -137,10 +165,19 @@ REFUSED = [
     ("=max(depth, key=len)", "plain arguments", ""),
     ("=max(*depth)", "no `*` before a value", ""),
     ("=lambda: 1", "no functions", ""),
-    ("=[x for x in depth]", "no loops", ""),
-    ("=f'{filters}'", "no f-strings", ""),
+    ("={x for x in depth}", "a list is written `[x for x in list]`", ""),
+    ("={x: 1 for x in depth}", "a list is written `[x for x in list]`", ""),
+    ("=[x for x in filters]", "`for x` needs a list, not 64", ""),
+    ("=[x for x, y in depth]", "`x, y`: `for` takes one name", ""),
+    ("=[x async for x in depth]", "", ""),
+    ("=[i for i in range(999) for j in range(2)]", "more than 1,000 items", ""),
+    ("=[range(900) for i in range(2)]", "more than 1,000 items", ""),
+    ("=f'{filters}'", 'no f-strings: `"a" + str(n)`', ""),
     ("=(x := 3)", "assigns nothing", ""),
-    ("=depth[0:1]", "indexed by one number", ""),
+    ("=depth[0:1.5]", "a slice has whole numbers, not 1.5", ""),
+    ("=depth[::0]", "the step of a slice cannot be 0", ""),
+    ("=mode[1:]", '"basic" is not a list', ""),
+    ("=str(depth)", "str needs a number, not a list of 3", ""),
     ("={1: 2}", "not part of the language", ""),
     ("=1 is 1", "not part of the language", ""),
     ("=~1", "not part of the language", ""),
@@ -164,7 +201,7 @@ REFUSED = [
     ("=depth[0.5]", "whole number, not 0.5", ""),
     ("=mode[0]", '"basic" is not a list', ""),
     ("=[1] - 2", "`-` cannot be applied to a list of 1 and 2", ""),
-    ("='a' + 1", '`+` cannot be applied to "a" and 1', ""),
+    ("='a' + 1", '`+` cannot be applied to "a" and 1', "`str(...)` makes a text of a number"),
     ("='%d' % 3", "cannot be applied", ""),
     ("='a' * 3", "cannot be applied", ""),
     ("=-mode", "cannot be applied", ""),
@@ -238,7 +275,43 @@ def test_numbers_from_outside_are_bounded_as_well(text, number):
 def test_an_expression_knows_what_it_refers_to():
     found = Expression.parse("=max(a, in.width) * [b][0] if true else 'c' + in.channels")
     assert found.names == {"a", "b"}
-    assert found.inputs == {"width", "channels"}
+    assert found.steps == {"in"}
+    found = Expression.parse("=[a + b[i] + up.channels for i in c for b in i]")
+    assert found.names == {"a", "c"}
+    assert found.steps == {"up"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=[i for i in range(1000) for j in range(1000) if false]",
+        "=len([sum([1 for j in range(900)]) for i in range(900)])",
+        "=[1 for a in b for c in b for d in b for e in b if a > e > 5]",
+        "=[" + "[1 for i in b if " * 50 + "false" + "]" * 50 + " for i in b]",
+    ],
+)
+def test_the_work_of_loops_is_bounded(text):
+    with pytest.raises(Problem, match="more than 100,000 rounds") as caught:
+        Expression.parse(text).evaluate({"b": (0,) * 1_000})
+    assert caught.value.code == "limit"
+
+
+def test_a_meter_bounds_many_expressions_together():
+    meter = Meter()
+    expression = Expression.parse("=[i for i in range(1000)]")
+
+    def evaluate_often() -> None:
+        for _ in range(1_000):
+            expression.evaluate({}, meter=meter)
+
+    with pytest.raises(Problem, match="rounds"):
+        evaluate_often()
+
+
+def test_texts_are_bounded():
+    long = "a" * 600
+    with pytest.raises(Problem, match="the text has more than 1,000 characters"):
+        Expression.parse("=a + a").evaluate({"a": long})
 
 
 def test_expressions_are_values():
@@ -255,7 +328,7 @@ def value_or_problem(text: str) -> None:
     try:
         found = value(text)
     except Problem as problem:
-        assert problem.code in ("expression", "unknown-name")  # noqa: PT017
+        assert problem.code in ("expression", "unknown-name", "limit")  # noqa: PT017
     else:
         assert isinstance(found, int | float | str | tuple | None)
 
@@ -268,9 +341,21 @@ def test_any_text_gives_a_value_or_a_problem(text):
     value_or_problem("=" + text)
 
 
-TOKENS = [*"+-*/%()[],<>.~^{}:'", "//", "**", "==", "in.", "in ", "not ", " and ", " if ", " else "]
+TOKENS = [
+    *"+-*/%()[],<>.~^{}:'",
+    "//",
+    "**",
+    "==",
+    "in.",
+    "in ",
+    "not ",
+    " and ",
+    " if ",
+    " else ",
+    " for ",
+]
 WORDS = ["filters", "depth", "half", "mode", "true", "null", "channels", "9", "0", "1e9", "'a'"]
-CALLS = ["min(", "max(", "round(", "sum(", "len(", "range(", "divisible(", "int(", "abs("]
+CALLS = ["min(", "max(", "round(", "sum(", "len(", "range(", "divisible(", "int(", "abs(", "str("]
 
 
 @given(st.lists(st.sampled_from(TOKENS + WORDS + CALLS), max_size=30))

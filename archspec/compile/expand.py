@@ -8,16 +8,16 @@ node, and of whatever depends on it only its own arguments are checked.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from archspec.blocks.block import Block
 from archspec.compile import catalog
 from archspec.compile.assumption import Assumptions
-from archspec.compile.extent import input_extent
+from archspec.compile.extent import input_extents
 from archspec.compile.plan import compile_plan
 from archspec.compile.step import (
     GROUPS,
@@ -25,19 +25,20 @@ from archspec.compile.step import (
     SpecBlock,
     Step,
     is_count,
+    names_read,
     relative_meant,
     report_arguments,
     report_defaults,
 )
 from archspec.element import ArgumentProblems, Element, show, step_arguments, whole
-from archspec.errors import MOST_CANDIDATES, KeyPath, Problem, did_you_mean, nearest
+from archspec.errors import MOST_CANDIDATES, KeyPath, Problem, UsageError, did_you_mean, nearest
 from archspec.graph.builder import Builder
 from archspec.graph.graph import MAIN_OUTPUT, SEPARATOR, Graph, Node, reaching
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec, name_problem
-from archspec.spec.expressions import Expression
+from archspec.spec.expressions import Expression, Meter
 from archspec.spec.findings import Findings
 from archspec.spec.template import BROKEN, Inner, Listing, Passed, Template, evaluate
 from archspec.spec.variables import variables
@@ -64,6 +65,16 @@ _Inputs: TypeAlias = tuple[Node | None, ...]
 """Inputs of a step; None for one that is missing because of a mistake."""
 
 
+class _Taken(NamedTuple):
+    """The inputs of a step."""
+
+    nodes: _Inputs
+    missing: Sequence[tuple[Problem, KeyPath]] = ()
+    """Problems of those that do not exist, with their places."""
+    with_previous: bool = False
+    """Whether the first is the previous step, and others are named."""
+
+
 def expand(spec: Spec) -> Graph:
     """Return the graph of a spec; raise `SpecError` with everything that is wrong with it."""
     findings = Findings(spec.source, spec.diagnostics)
@@ -83,28 +94,32 @@ class _Run:
         self.spec = spec
         self.plan = plan
         self.findings = findings
-        self.variables = {name: value for name, value in values.items() if name != "input"}
+        self.variables = dict(values)
+        self.meter = Meter()
         self.parsed: dict[tuple[type[Element], str], Element] = {}
         self.defaults: dict[type[Element], dict[str, Any]] = {}
         self.defaults = self._defaults()
-        shape = input_extent(spec, values["input"], self.variables, findings)
+        shapes = input_extents(spec, values, findings)
         sound = {
             cls.kind: {name: v for name, v in values.items() if v is not BROKEN}
             for cls, values in self.defaults.items()
         }
-        self.builder = Builder(shape or (1, 1), sound)
+        self.builder = Builder({name: s or (1, 1) for name, s in shapes.items()}, sound)
         self.assumptions = Assumptions(self.builder)
-        self.enclosing = self.builder.input if shape else None
+        known = {name: node if shapes[name] else None for name, node in self.builder.inputs.items()}
+        self.enclosing = next(iter(known.values()))
         self.floor = ""
         self.depth = 0
         self.carried = 0
-        self.named: dict[str, Node | None] = {}
+        self.named: dict[str, Node | None] = {
+            name: node for name, node in known.items() if name != "input"
+        }
         self.made: list[tuple[Step, int, int]] = []
         """Each op and block that was added, with its first node and the node after its last."""
         self.rounds: dict[KeyPath, list[tuple[int, int]]] = {}
         """First node, and the node after the last, of each round of each step."""
         self.failed: set[KeyPath] = set()
-        """Steps that were reported not to fit."""
+        """Places of steps, and of names of inputs, that were reported: rounds fail alike."""
         self.left_out: set[str] = set()
         self.vague: set[str] = set()
         """Paths of loops whose rounds are unknown."""
@@ -120,7 +135,11 @@ class _Run:
         spared: list[Node | None] = []
         for name, head in self.plan.heads.items():
             if self.spec.inference or self._when(head, main, env) is False:
-                spared += self._inputs(head, main)[0]
+                spared += self._inputs(head, main, env).nodes
+                read = list(names_read(head.body))
+                spared += [self.named.get(each) for each in read if isinstance(each, str)]
+                if not all(isinstance(each, str) for each in read):  # it may be any of them
+                    spared += self.builder.inputs.values()
             else:
                 outputs[name] = self._step(head, main, env)
                 weights[name] = self.spec.document.heads[name].loss_weight
@@ -138,6 +157,11 @@ class _Run:
         need is left out with them, and no mistake.
         """
         needed = reaching(self.builder.pieces, (node.index for node in ends))
+        for name, node in self.builder.inputs.items():
+            if not needed[node.index] and len(self.builder.inputs) > 1:
+                help_ = f"read it in a step by `from: {name}`, or leave it out of `inputs`"
+                problem = Problem("unused", "no step uses this input", help=help_)
+                self._report_input(name, problem)
         for step, start, stop in self.made:
             if start < stop and not any(needed[start:stop]):
                 path = self.builder.nodes[stop - 1].name
@@ -145,6 +169,13 @@ class _Run:
                 problem = Problem("unused", "no step uses the output of this one", help=help_)
                 problem.path = path
                 self.findings.report(problem, (*step.path, step.kind), key=True)
+
+    def _report_input(self, name: str, problem: Problem) -> None:
+        """Report a mistake of an input where its shape stands; `UsageError` if it was set."""
+        path = self.spec.inputs[name][1]
+        if path is None:
+            raise UsageError(f"`{name}`, as it was set: {problem.message}")
+        self.findings.report(problem, path, key=True)
 
     # What holds for the whole run.
 
@@ -182,7 +213,8 @@ class _Run:
         return x
 
     def _step(self, step: Step, x: Node | None, env: _Env) -> Node | None:
-        inputs, missing = self._inputs(step, x)
+        by_round = step.reads_by_round
+        inputs, missing, with_previous = _Taken((x,)) if by_round else self._inputs(step, x, env)
         rounds = self._rounds(step, inputs[0], env)
         if rounds is None:  # unknown number: one round, so that the steps in it are checked as well
             inputs = (None,) * len(inputs)
@@ -195,12 +227,17 @@ class _Run:
         for number, bindings in enumerate(rounds, start=1):
             self._count(step)
             inner = env.new_child(bindings) if bindings else env
+            if by_round:
+                inputs, missing, with_previous = self._inputs(step, x, inner)
             when = self._when(step, inputs[0], inner)
             if when is False:
-                self._leave_out(step.numbered(number))
+                self._leave_out(self._name_left_out(step, number, inputs[0], inner))
                 continue
-            while missing:  # a step that is left out needs no inputs
-                self.findings.report(*missing.pop(0))
+            for problem, place in missing:  # a step that is left out needs no inputs
+                if place not in self.failed:
+                    self.failed.add(place)
+                    self.findings.report(problem, place)
+            missing = ()
             if when is None:
                 inputs = (None,) * len(inputs)
             name = self._name(step, number, inputs[0], inner)
@@ -213,7 +250,7 @@ class _Run:
             except Passed:
                 x = None
             self.rounds.setdefault(step.path, []).append((start, self.builder.size))
-            inputs = (x, *inputs[1:]) if step.with_previous else (x,)
+            inputs = (x, *inputs[1:]) if with_previous else (x,)
         return x
 
     def _once(self, step: Step, inputs: _Inputs, env: _Env, name: str | None) -> Node | None:
@@ -357,21 +394,43 @@ class _Run:
 
     # What a step refers to.
 
-    def _inputs(self, step: Step, x: Node | None) -> tuple[_Inputs, list[tuple[Problem, KeyPath]]]:
+    def _inputs(self, step: Step, x: Node | None, env: _Env) -> _Taken:
         """Return the inputs of a step, and the problems of those that do not exist."""
-        if step.sources is None:
-            return (None,), []
-        if not step.sources:
-            return (x,), []
-        inputs: list[Node | None] = [x] if step.with_previous else []
+        if step.sources == ():
+            return _Taken((x,))
+        with_previous = bool(step.with_previous)
+        inputs: list[Node | None] = []
         missing: list[tuple[Problem, KeyPath]] = []
-        for i, name in enumerate(step.sources):
-            try:
-                inputs.append(self._lookup(name))
-            except Problem as problem:
-                missing.append((problem, (*step.path, step.sources_key, i)))
-                inputs.append(None)
-        return tuple(inputs), missing
+        unknown = step.sources is None
+        for i, source in enumerate(step.sources or ()):
+            place = (*step.path, step.sources_key, i)
+            if isinstance(source, str):
+                names: tuple[str, ...] = (source,)
+            else:
+                try:
+                    value = self._evaluated(source, x, env)
+                    names = _names(value, step.sources_key)
+                except Problem as problem:
+                    missing.append((problem, place))
+                    unknown = True
+                    continue
+                except Passed:
+                    unknown = True
+                    continue
+                with_previous |= step.with_previous is None and isinstance(value, str)
+                self.carried += len(names) // 16
+            for name in names:
+                try:
+                    inputs.append(self._lookup(name))
+                except Problem as problem:
+                    if names != (source,):  # no text to mend stands there
+                        problem.help = None if problem.help is None else str(problem.help)
+                    missing.append((problem, place))
+                    inputs.append(None)
+        if unknown:  # of how many, too: as many as the step needs
+            merges = step.element is not None and issubclass(step.element, Merge)
+            return _Taken((None,) * (2 if merges else 1), missing)
+        return _Taken((x, *inputs) if with_previous else tuple(inputs), missing, with_previous)
 
     def _lookup(self, name: str) -> Node | None:
         """Return the node of a name in this scope, or in the nearest one around it."""
@@ -475,6 +534,16 @@ class _Run:
             self._report(step, ("when",), Problem("type", message, help="as `when: =n > 1`"))
         return None
 
+    def _name_left_out(self, step: Step, number: int, x: Node | None, env: _Env) -> str | None:
+        """Return the name that a step which is left out would have; None if that is unknown."""
+        if step.name is None or isinstance(step.name, str):
+            return step.numbered(number)
+        try:
+            value = self._evaluated(step.name, x, env)
+        except (Problem, Passed):
+            return None
+        return value if isinstance(value, str) else None
+
     def _name(self, step: Step, number: int, x: Node | None, env: _Env) -> str | None:
         if step.name is None or isinstance(step.name, str):
             return step.numbered(number)
@@ -546,20 +615,45 @@ class _Run:
         """Return the value of what stands at `where` in a step; BROKEN if that is unknown."""
         if isinstance(template, Inner):
             return self._inner(template.step, x, env)
-        if not isinstance(template, (Expression, Listing)):
-            return template
-        inputs = None if x is None else _described(x.shape)
-        uncertain = x is not None and self.assumptions.uncertain((x,))
-        if x is not None and inputs is not None and uncertain:
-            inputs = dict(inputs.items() & _described(self.assumptions.other(x)).items())
         try:
-            return evaluate(template, env, inputs)
+            return self._evaluated(template, x, env)
         except Problem as problem:
-            if not uncertain:
-                self._report(step, where, problem)
+            self._report(step, where, problem)
         except Passed:
             pass
         return BROKEN
+
+    def _evaluated(self, template: Template, x: Node | None, env: _Env) -> Any:
+        """Return the value of a template for a step on `x`.
+
+        Raises:
+            Problem: If it has none.
+            Passed: If it depends on a mistake.
+        """
+        if not isinstance(template, (Expression, Listing)):
+            if template is BROKEN:
+                raise Passed
+            return template
+        uncertain = False
+
+        def shapes(name: str) -> Mapping[str, int]:
+            nonlocal uncertain
+            node = x if name == "in" else self._lookup(name)
+            if node is None:
+                raise Passed
+            extents = _described(node.shape)
+            if self.assumptions.uncertain((node,)):
+                uncertain = True
+                others = _described(self.assumptions.other(node))
+                extents = dict(extents.items() & others.items())
+            return extents
+
+        try:
+            return evaluate(template, env, shapes, self.meter)
+        except Problem:
+            if uncertain:
+                raise Passed from None
+            raise
 
     # Problems.
 
@@ -573,6 +667,17 @@ class _Run:
 
     def _report(self, step: Step, where: KeyPath, problem: Problem) -> None:
         self.findings.report(problem, (*step.path, *where))
+        if self.meter.left < 0:
+            raise self.findings.error()
+
+
+def _names(value: Any, key: str) -> tuple[str, ...]:
+    """Return the names of steps that an expression gives; raise `Problem` if it gives others."""
+    names = value if isinstance(value, tuple) else (value,)
+    if names and all(isinstance(name, str) for name in names):
+        return names
+    message = f"`{key}` needs names of steps, not {show(value)}"
+    raise Problem("type", message, help='as `="stage" + str(n)`, or a list of such names')
 
 
 @lru_cache(maxsize=1_024)

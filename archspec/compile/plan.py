@@ -29,9 +29,9 @@ from archspec.compile.step import (
     report_defaults,
 )
 from archspec.element import Element, show, step_arguments, unknown_argument, whole
-from archspec.errors import KeyPath, Mend, Problem, did_you_mean, suggestion
+from archspec.errors import KeyPath, Mend, Problem, did_you_mean, nearest, suggestion
 from archspec.ops.merge import Merge
-from archspec.spec.document import Head, Mapped, Spec, name_problem
+from archspec.spec.document import NAME, Head, Mapped, Spec, name_problem
 from archspec.spec.expressions import is_expression
 from archspec.spec.findings import Findings
 from archspec.spec.template import (
@@ -144,7 +144,7 @@ class _Planner:
             path,
             "layers",
             name,
-            sources=() if head.source is None else (head.source,),
+            sources=self._sources(head.source, (*path, "from"), self.variables),
             when=self._when(head.when, (*path, "when"), self.variables),
             body=self._steps(head.layers, (*path, "layers"), self.variables),
         )
@@ -255,7 +255,7 @@ class _Planner:
             path,
             kind,
             name=self._name(data.get("name"), (*path, "name"), known),
-            sources=self._sources(data.get("from"), (*path, "from")),
+            sources=self._sources(data.get("from"), (*path, "from"), known),
             repeat=repeat,
             loop=loop,
             when=self._when(data.get("when", True), (*path, "when"), known),
@@ -281,15 +281,32 @@ class _Planner:
         self.report(Problem("type", message, help=help_), path)
         return BROKEN
 
-    def _sources(self, data: Any, path: KeyPath) -> tuple[str, ...] | None:
+    def _sources(self, data: Any, path: KeyPath, known: Known) -> tuple[Template, ...] | None:
+        """Return the names that `from` or a merge gives, some of them computed."""
         if data is None:
             return ()
         names = [data] if isinstance(data, str) else data
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names) or not names:
-            message = f"`from` must be a name or a list of names, not {show(data)}"
+            message = f"`{path[-1]}` must be a name or a list of names, not {show(data)}"
             self.report(Problem("type", message, help=relative_meant(data)), path)
             return None
-        return tuple(names)
+        places = [(*path, i) for i in range(len(names))] if names is data else [path]
+        sources = tuple(self._source(*each, known) for each in zip(names, places, strict=True))
+        return None if BROKEN in sources else sources
+
+    def _source(self, name: str, path: KeyPath, known: Known) -> Template:
+        """Return the template of a name; a text in quotes, or a variable, may be computed."""
+        plain = name.removeprefix("=").strip()
+        if is_expression(name) and NAME.fullmatch(plain) and plain not in known:
+            near = nearest(plain, known)
+            help_ = (
+                did_you_mean(f"={near}")
+                if near
+                else Mend(f"a name is written without `=`: `{plain}`", plain)
+            )
+            self.report(Problem("unknown-name", f"`{plain}` is not a variable", help=help_), path)
+            return BROKEN
+        return self._template(name, path, known)
 
     def _loop(self, data: Any, path: KeyPath, known: Known) -> dict[str, Template]:
         if not isinstance(data, dict) or not data:
@@ -381,7 +398,7 @@ class _Planner:
             return step._replace(broken=True)
         step = step._replace(element=cls)
         if issubclass(cls, Merge) and not isinstance(data, dict) and data is not None:
-            return self._merge_step(step, cls, data, where)
+            return self._merge_step(step, cls, data, where, known)
         if isinstance(data, dict) or data is None:
             given = data or {}
         elif cls.main is not None:
@@ -497,14 +514,16 @@ class _Planner:
             self.report(problem, where, key=True)
         return cls
 
-    def _merge_step(self, step: Step, cls: type[Merge], data: Any, where: KeyPath) -> Step:
+    def _merge_step(
+        self, step: Step, cls: type[Merge], data: Any, where: KeyPath, known: Known
+    ) -> Step:
         """Return a merge that names its inputs: one beside the previous step, or all of them."""
         names = data if isinstance(data, list) else [data]
         problem = None
-        if not all(isinstance(name, str) and not is_expression(name) for name in names):
+        if not all(isinstance(name, str) for name in names):
             message = f"`{step.kind}` takes names of steps, not {show(data)}"
             problem = Problem("type", message, help=relative_meant(data))
-        elif isinstance(data, list) and len(data) < 2:
+        elif isinstance(data, list) and len(data) < 2 and not any(map(is_expression, data)):
             help_ = f"`{step.kind}: name` merges the previous step with the named one"
             problem = Problem("value", "a list must name every input, at least two", help=help_)
         if step.sources:
@@ -517,10 +536,12 @@ class _Planner:
         if problem:
             self.report(problem, where)
             return step._replace(sources=None)
+        if step.looping:
+            known = known.inside(("index",))
         step = step._replace(
-            sources=tuple(names),
+            sources=self._sources(data, where, known),
             sources_key=step.kind,
-            with_previous=isinstance(data, str),
+            with_previous=None if is_expression(data) else isinstance(data, str),
             arguments=dict(self.defaults.get(cls, {})),
         )
         return self._checked(step, cls, NOTHING)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple, cast
@@ -18,7 +18,15 @@ from archspec.ops.merge import Merge
 from archspec.spec.document import Argument, BlockDefinition, name_problem
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings
-from archspec.spec.template import BROKEN, Passed, Template, compile_template, evaluate, size
+from archspec.spec.template import (
+    BROKEN,
+    Passed,
+    Template,
+    compile_template,
+    evaluate,
+    names_in,
+    size,
+)
 from archspec.vocabulary import folded, key_hint, key_meant, readings, value_meant
 
 MODIFIERS = ("name", "from", "repeat", "when")
@@ -35,12 +43,13 @@ class Step(NamedTuple):
     """Place in the document."""
     kind: str
     name: Template = None
-    sources: tuple[str, ...] | None = ()
+    sources: tuple[Template, ...] | None = ()
     """Names of its inputs; the previous step if empty; None if they are broken."""
     sources_key: str = "from"
     """The key under which they stand."""
-    with_previous: bool = False
-    """Whether the previous step comes before the named ones, as in `add: shortcut`."""
+    with_previous: bool | None = False
+    """Whether the previous step comes before the named ones, as in `add: shortcut`; None if that
+    depends on the value of the only one: it does before a name, and not before a list."""
     repeat: Template = None
     loop: Mapping[str, Template] = MappingProxyType({})
     when: Template = True
@@ -64,6 +73,14 @@ class Step(NamedTuple):
     def looping(self) -> bool:
         return bool(self.loop) or self.repeat is not None
 
+    @property
+    def reads_by_round(self) -> bool:
+        """Whether the names of its inputs are computed from the variables of its own loop."""
+        own = {*self.loop, "index"}
+        return self.looping and any(
+            name in own for source in self.sources or () for name in names_in(source)
+        )
+
     def numbered(self, number: int) -> str | None:
         """Return the name in this round; None where it is an expression, or there is none."""
         if not isinstance(self.name, str):
@@ -75,9 +92,18 @@ class Step(NamedTuple):
         templates = [self.name, self.repeat, self.when, *self.loop.values()]
         if self.constant is None:
             templates += self.arguments.values()
-        values = sum(map(size, templates)) + len(self.sources or ())
+        values = sum(map(size, (*templates, *(self.sources or ()))))
         fields = len(self.element.model_fields) if self.element else 0
         return self._replace(weight=1 + (values + fields) // 16)
+
+
+def names_read(steps: Iterable[Step]) -> Iterator[Template]:
+    """Yield every name that steps, and those in them, take their inputs from."""
+    for step in steps:
+        yield from step.sources or ()
+        yield from names_read(step.body)
+        for _, branch in step.branches:
+            yield from names_read(branch)
 
 
 class SpecBlock(Block):

@@ -95,8 +95,8 @@ def measure(graph: Graph) -> MemoryModel:
     """Return what training and inference keep of a graph."""
     first, *pieces = graph.pieces
     size = first.shape.size
-    # The input and the outputs are the caller's: they stay.
-    outer_reads = (0, *graph.outputs.values())
+    # The inputs and the outputs are the caller's: they stay.
+    outer_reads = (*graph.inputs.values(), *graph.outputs.values())
     needs = _needs_in_sequence(
         pieces, graph.size, 0, outer_reads, overwritable=False, reached=False
     )
@@ -223,7 +223,7 @@ def _needs_in_sequence(
     last_use = [size] * (size + 1)  # of a buffer
     needs = _NOTHING
     for index, _, costs, inputs in pieces:
-        first = inputs[0]
+        first = inputs[0] if inputs else index
         arrives = reaches[first] if len(inputs) == 1 else any(reaches[i] for i in inputs)
         needs = _needs(costs, may_overwrite[first], arrives)
         all_needs.append(needs)
@@ -283,7 +283,7 @@ def _peaks(
     """
     alive = peak = late_peak = 0
     for (index, _, _, inputs), each in zip(pieces, needs, strict=True):
-        read = buffers[inputs[0]]
+        read = buffers[inputs[0]] if inputs else index
         if read == source and last_use[read] == index:
             peak = max(peak, alive + each.peak)
             late_peak = max(late_peak, alive + each.late_peak)

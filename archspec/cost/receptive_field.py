@@ -21,23 +21,27 @@ class ReceptiveField(NamedTuple):
 
 
 def receptive_fields(graph: Graph) -> list[ReceptiveField | None]:
-    """Return the field of every node; None where a value sees the whole input.
+    """Return the field of every node; None where a value sees a whole input.
 
-    A merge sees what its widest input sees.
+    A merge sees what its widest input sees. Values that see inputs of different numbers of axes,
+    or a vector, have no field.
     """
-    ones = (1,) * graph.input.rank
-    fields: list[ReceptiveField | None] = [ReceptiveField(ones, ones)]
-    for node in graph.nodes[1:]:
+    fields: list[ReceptiveField | None] = []
+    for node in graph.nodes:
         reach, inputs = node.layer.reach, node.inputs
-        field = fields[inputs[0]]
+        if node.is_input:
+            ones = (1,) * node.shape.rank
+            fields.append(ReceptiveField(ones, ones))
+            continue
+        field = fields[inputs[0]] if inputs else None
         for index in inputs[1:]:
             field = _wider(field, fields[index])
-        if field is None or reach is None or not ones:
+        if field is None or reach is None or not field.size:
             field = None
-        elif len(reach.window) != len(ones):
+        elif len(reach.window) != len(field.size):
             # On the vector of a `path_draw`, which sees as little as its input.
             field = None
-        elif reach.window != ones or reach.stride != ones:
+        elif max(reach.window) > 1 or any(step != 1 for step in reach.stride):
             field = _seen(field, reach)
         fields.append(field)
     return fields
@@ -51,7 +55,9 @@ def _seen(field: ReceptiveField, reach: Reach) -> ReceptiveField:
 
 
 def _wider(a: ReceptiveField | None, b: ReceptiveField | None) -> ReceptiveField | None:
-    if a is None or b is None or a == b:
-        return a if b is not None else None
+    if a is None or b is None or len(a.size) != len(b.size):
+        return None
+    if a == b:
+        return a
     size = tuple(max(pair) for pair in zip(a.size, b.size, strict=True))
     return ReceptiveField(size, a.stride)

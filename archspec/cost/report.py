@@ -81,7 +81,7 @@ class Totals(NamedTuple):
     weight_layers: int
     """Layers that own a kernel."""
     layers: int
-    """Primitive ops, the input not counted."""
+    """Primitive ops, the inputs not counted."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -137,7 +137,7 @@ class Report(Displayed):
             other_ops=sum([part.other_ops for part in parts]),
             activations=sum(self.memory_model.owned),
             weight_layers=sum([part.kernels for part in parts]),
-            layers=self.graph.size - 1,
+            layers=self.graph.size - len(self.graph.inputs),
         )
 
     def rows(self, depth: int | None = None, *, ops: bool = False) -> tuple[Row, ...]:
@@ -234,7 +234,8 @@ class Report(Displayed):
             "about": self.about,
             "convention": CONVENTION,
             **self.setting.to_dict(),
-            "input": list(self.graph.input),
+            "input": list(self.graph.input) if len(self.graph.inputs) == 1 else None,
+            "inputs": {name: list(shape) for name, shape in self.graph.input_shapes.items()},
             "outputs": {
                 name: {
                     "layer": self.graph.nodes[index].name,

@@ -80,8 +80,11 @@ class Builder:
     """
 
     def __init__(
-        self, shape: Sequence[int], defaults: Mapping[str, Mapping[str, Any]] | None = None
+        self,
+        inputs: Sequence[int] | Mapping[str, Sequence[int]],
+        defaults: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
+        """Begin a graph with the shape of its input, or the shapes of several by name."""
         self.pieces: list[Piece] = []
         """Pieces added so far: a block is one where it can be costed as a whole."""
         self.scopes: list[Scope] = []
@@ -99,7 +102,12 @@ class Builder:
         self._used: set[str] = set()
         self._counts: dict[str, int] = {}
         self._filled: dict[tuple[Element, frozenset[str]], Element] = {}
-        self.input = self._append("input", layer_at(Input(extent=tuple(shape)), ()), ())
+        shapes = inputs if isinstance(inputs, Mapping) else {"input": inputs}
+        self.inputs = {name: self.stand_in(name, Shape(shape)) for name, shape in shapes.items()}
+        """The node of each input."""
+        self.input = next(iter(self.inputs.values()))
+        """The node of the first input."""
+        self._used.update(self.inputs)
 
     def __call__(self, element: Element, *inputs: Node, name: str | None = None) -> Node:
         """Add `element` on `inputs` and return its output; its kind and a number name it."""
@@ -134,11 +142,10 @@ class Builder:
         """
         if self._tried > MOST_NODES:
             raise Problem("limit", f"more than {MOST_NODES:,} layers were tried")
-        trial = Builder(shapes[0], self._defaults)
+        trial = Builder({f"input{i}": shape for i, shape in enumerate(shapes)}, self._defaults)
         trial._defaults_text = self._defaults_text
-        others = [trial.stand_in(f"input{i}", shape) for i, shape in enumerate(shapes[1:], start=2)]
         try:
-            return trial.place(element, TRIAL, (trial.input, *others)).shape
+            return trial.place(element, TRIAL, tuple(trial.inputs.values())).shape
         finally:
             self._tried += trial.size
 
@@ -170,6 +177,9 @@ class Builder:
             self._counts[self.prefix + kind] = number
         else:
             path = self.prefix + name
+            if path in self.inputs:
+                message = f"`{path}` is an input of the network"
+                raise Problem("duplicate", message, help="give the step another name")
             if path in self._used:
                 help_ = "give one of them another name; in a loop, give the group a `name`"
                 raise Problem("duplicate", f"two steps are called `{path}`", help=help_)
@@ -204,10 +214,14 @@ class Builder:
         loss_weights: Mapping[str, float],
         steps: Mapping[KeyPath, Sequence[tuple[int, int]]] | None = None,
     ) -> Graph:
-        """Return the graph of all that an output needs, as a Keras model holds it."""
+        """Return the graph of all that an output needs, as a Keras model holds it.
+
+        An input that no output needs is left out; if that is all of them, the first stays.
+        """
         indices = {output: node.index for output, node in outputs.items()}
         pieces, scopes = self.pieces, self.scopes
         needed = reaching(pieces, indices.values())
+        needed[0] |= not any(needed[node.index] for node in self.inputs.values())
         if not all(needed):
             before = list(accumulate(needed, initial=0))  # new index of each node
             pieces = [

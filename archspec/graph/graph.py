@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import takewhile
 from math import prod
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
@@ -23,7 +24,7 @@ MAIN_OUTPUT = "output"
 
 
 class Input(Op):
-    """The image that comes in. It is not a kind: a spec declares it with `input:`."""
+    """An image or a vector that comes in. It is no kind: `input:` or `inputs:` declares it."""
 
     extent: tuple[int, ...]
 
@@ -130,6 +131,11 @@ class Node(NamedTuple):
     @property
     def shape(self) -> Shape:
         return self.layer.output
+
+    @property
+    def is_input(self) -> bool:
+        """Whether it is an input of the network."""
+        return isinstance(self.layer.op, Input)
 
     @property
     def channels(self) -> int:
@@ -288,9 +294,8 @@ def scopes_of(
 
 
 def reaching(pieces: Sequence[Piece], outputs: Iterable[int]) -> list[bool]:
-    """Return for each node whether an output needs it; the graph's input is always needed."""
+    """Return for each node whether an output needs it."""
     needed = [False] * (pieces[-1].index + 1)
-    needed[0] = True
     for index in outputs:
         needed[index] = True
     for piece in reversed(pieces):
@@ -335,9 +340,30 @@ class Graph(Displayed):
         """All scopes, an outer one before those inside it."""
         return tuple(scopes_of(self.pieces, self.outer_scopes))
 
+    @cached_property
+    def inputs(self) -> Mapping[str, int]:
+        """Node index of each input; a network's only one is called `input`, or as the spec says."""
+        first = takewhile(lambda piece: isinstance(piece, Node) and piece.is_input, self.pieces)
+        return {piece.name: piece.index for piece in first}
+
     @property
     def input(self) -> Shape:
+        """Shape of the input; of several, that of the first, at which `layers` begins."""
         return self.pieces[0].shape
+
+    @property
+    def input_shapes(self) -> Mapping[str, Shape]:
+        """Shape of each input."""
+        return {name: self.pieces[index].shape for name, index in self.inputs.items()}
+
+    @property
+    def input_text(self) -> str:
+        """The shape of the input as text; of several, each after its name."""
+        if len(self.inputs) == 1:
+            return str(self.input)
+        shown = [f"{name} {shape}" for name, shape in self.input_shapes.items()]
+        more = [f"{len(shown) - 3} more"] if len(shown) > 4 else []
+        return ", ".join([*(shown[:3] if more else shown), *more])
 
     @property
     def output(self) -> Shape:
@@ -365,7 +391,7 @@ class Graph(Displayed):
         return shapes
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data: each node with its op and inputs, and the node of each output."""
+        """Return plain data: each node with its op and inputs; all inputs; each output's node."""
         names = [node.name for node in self.nodes]
         return {
             "name": self.name,
@@ -379,5 +405,6 @@ class Graph(Displayed):
                 }
                 for node in self.nodes
             ],
+            "inputs": list(self.inputs),
             "outputs": {output: names[index] for output, index in self.outputs.items()},
         }

@@ -25,7 +25,7 @@ def build(
 
     Each layer has the name of its step in the table, with `-` for `/`. The output is a tensor; with
     heads, it is a dict by name, and so are the losses, metrics and targets that Keras takes. Its
-    keys are sorted, which is the order of `model.outputs`.
+    keys are sorted, which is the order of `model.outputs`. Several inputs are a dict by name, too.
 
     Args:
         spec: A spec, a path or a name as `load` takes them, or a graph.
@@ -53,12 +53,15 @@ def build(
     ends = set(graph.outputs.values())
     with deep(len(graph.nodes)), _channels_last(keras):
         for node in graph.nodes:
-            inputs = [tensors[index] for index in node.inputs]
-            tensors.append(_apply(layers, node, inputs, exact=node.index in ends))
-        outputs = {name: tensors[index] for name, index in sorted(graph.outputs.items())}
+            given = [tensors[index] for index in node.inputs]
+            tensors.append(_apply(layers, node, given, exact=node.index in ends))
+        outputs: Any = {name: tensors[index] for name, index in sorted(graph.outputs.items())}
         if len(outputs) == 1:
             (outputs,) = outputs.values()
-        model = keras.Model(tensors[0], outputs, name=re.sub(r"[^A-Za-z0-9_-]", "_", graph.name))
+        inputs: Any = {name: tensors[index] for name, index in sorted(graph.inputs.items())}
+        if len(inputs) == 1:
+            (inputs,) = inputs.values()
+        model = keras.Model(inputs, outputs, name=re.sub(r"[^A-Za-z0-9_-]", "_", graph.name))
     if weights is not None:
         copy(weights, model)
     return model

@@ -27,9 +27,14 @@ def kind_of(layer: Mapping[str, Any]) -> str:
     """Return the class of a layer; for an operator of Keras 2, that of the layer of Keras 3."""
     kind = str(layer["class_name"]).rpartition(">")[2]
     if kind != "TFOpLambda":
-        return kind
+        return plain_kind(kind)
     function = str(layer["config"].get("function")).rpartition(".")[2]
     return _OPERATORS.get(function, f"TFOpLambda of {function}")
+
+
+def plain_kind(kind: str) -> str:
+    """Return the class of Keras's that joins layers as a class of keras.applications does."""
+    return "Add" if kind == "CustomScaleLayer" else kind  # of Inception-ResNet-v2: x + scale * y
 
 
 def variable_names(kind: str, config: Config) -> tuple[str, ...]:
@@ -240,7 +245,7 @@ _KEEP_SHAPE: Final = """
     BatchNormalization SyncBatchNormalization LayerNormalization GroupNormalization
     UnitNormalization Normalization Rescaling
     Relu Relu6 LeakyRelu Elu Gelu Silu Sigmoid Tanh HardSwish
-    Identity BatchDropPath LocalResponseNormalization Scale
+    Identity BatchDropPath StochasticDepth LocalResponseNormalization Scale LayerScale
     RandomFlip RandomRotation RandomTranslation RandomZoom RandomContrast RandomBrightness
 """
 
@@ -303,5 +308,6 @@ _VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
     "GroupNormalization": _AFFINE,
     "PReLU": ("alpha",),
     "Scale": ("scale", "bias"),
+    "LayerScale": ("scale",),
     "Normalization": ("mean", "variance", "count"),
 }

@@ -266,9 +266,12 @@ def _of_weights(keras: Any, file: ModelFile, model: Any, ours: LayerGraph) -> La
 
 
 def _application(keras: Any, name: str) -> Any:
-    """Return the function of keras.applications that builds the network of this name, or None."""
+    """Return the function of keras.applications that builds the network of this name, or None.
+
+    `inception_v3` is InceptionV3, and `resnet50_keras` ResNet50.
+    """
     made = {name.lower(): f for name, f in vars(keras.applications).items() if callable(f)}
-    return made.get(name.lower().removesuffix("_keras"))
+    return made.get(name.lower().removesuffix("_keras").replace("_", ""))
 
 
 def _imagenet(keras: Any, model: Any) -> Any:

@@ -65,7 +65,7 @@ def _setting(probe: Probe) -> str:
     """Return the input, batch, kernels, seed and loss, in a line."""
     graph, batch = probe.report.graph, probe.report.setting.batch
     return (
-        f"{probe.data} input {graph.input}, batch {batch}, kernels {probe.init}, "
+        f"{probe.data} input {graph.input_text}, batch {batch}, kernels {probe.init}, "
         f"seed {probe.seed}: loss {probe.loss:.4g}"
     )
 

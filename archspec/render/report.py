@@ -77,7 +77,7 @@ def markdown(
         f"### {printable(report.name)}",
         "",
         *([printable(report.about), ""] if report.about else []),
-        f"Input {report.graph.input}, batch {report.setting.batch}, {report.setting.dtype}.",
+        f"Input {report.graph.input_text}, batch {report.setting.batch}, {report.setting.dtype}.",
         "",
         table(report, depth, columns, ops=ops).markdown(),
         "",
@@ -158,7 +158,9 @@ def _activation_bytes(activations: int, report: Report) -> int:
 
 
 def _head(report: Report, style: Style, width: int | None) -> str:
-    setting = f"input {report.graph.input}, batch {report.setting.batch}, {report.setting.dtype}"
+    setting = (
+        f"input {report.graph.input_text}, batch {report.setting.batch}, {report.setting.dtype}"
+    )
     about = _wrapped(report.about, width or PAGE) if report.about else []
     return "\n".join([style.bold(printable(report.name)), *about, style.dim(setting)])
 

@@ -25,7 +25,7 @@ from archspec.assist.places import Units
 from archspec.cost.report import Report, report
 from archspec.errors import Diagnostic, Problem, SpecError, UsageError
 from archspec.render.page.data import page_data
-from archspec.spec.document import Spec, choose
+from archspec.spec.document import INPUT_KEYS, Spec, choose
 from archspec.spec.source import read_value
 
 MOST_MEMORY: Final = 2 * 2**30
@@ -137,7 +137,8 @@ def _marked(document: Document, diagnostics: Iterable[Diagnostic]) -> list[Mista
 
 def _controls(written: Spec, shown: Spec) -> dict[str, Any]:
     """Return the variant that is shown, and its variables as the text has them and as they are."""
-    names = [name for name in written.settings if name != "input"]
+    names = [name for name in written.settings if name not in INPUT_KEYS]
+    inputs = [key for key in INPUT_KEYS if key in written.settings and key in shown.settings]
     return {
         "variant": shown.variant,
         "variables": [
@@ -146,7 +147,7 @@ def _controls(written: Spec, shown: Spec) -> dict[str, Any]:
                 "written": _written(written.settings[name][0]),
                 "value": _written(shown.settings[name][0]),
             }
-            for name in ["input", *names[:MOST_VARIABLES]]
+            for name in [*inputs, *names[:MOST_VARIABLES]]
         ],
     }
 
@@ -156,7 +157,7 @@ def _values(variables: Mapping[str, str]) -> dict[str, Any]:
     values = {}
     for name, text in variables.items():
         try:
-            values[name] = read_value(text)
+            values[name] = read_value(text, mappings=name == "inputs")
         except Problem as problem:
             hint = f"; {problem.help}" if problem.help else ""
             raise UsageError(f"`{name}`: {problem}{hint}") from None

@@ -6,7 +6,7 @@ What stands in `layers` is only known to be a list here; `archspec.compile.plan`
 import keyword
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -38,6 +38,9 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 RESERVED = frozenset({"input", "output", "index", "in"})
 """Names that already have a meaning in specs."""
+
+INPUT_KEYS = ("input", "inputs")
+"""The two keys of which a spec has one: the shape of its input, or the shapes of several."""
 
 Total: TypeAlias = Annotated[
     Annotated[int, Converted(whole)] | None, Expect("a whole number or null")
@@ -140,12 +143,17 @@ class Document(Declaration):
     """Tasks and properties by which `archspec list --tag` finds the network."""
     history: str = ""
     """A line about the ideas of earlier networks that it carries on."""
-    input: Annotated[Annotated[list[Any], MinLength(2)] | None, Expect("a list of whole numbers")]
-    """Shape of one example, channels last: [height, width, channels], or one or three axes."""
+    input: Annotated[
+        Annotated[list[Any], MinLength(1)] | None, Expect("a list of whole numbers")
+    ] = None
+    """Shape of one example, channels last: [height, width, channels], one or three axes and the
+    channels, or [values] for a vector."""
+    inputs: dict[str, Annotated[list[Any], MinLength(1)]] = made_by(dict)
+    """Shapes of several inputs by name, instead of `input`; `layers` begins at the first."""
     vars: Mapped = made_by(dict)
     """Variables for expressions, `=name`; variants and values from outside may change them."""
     variants: dict[str, Mapped | None] = made_by(dict)
-    """Members of the family: the variables (or `input`) in which each differs."""
+    """Members of the family: the variables (or `input`, `inputs`) in which each differs."""
     defaults: dict[str, Mapped] = made_by(dict)
     """Arguments by kind: what a step of that kind has unless it gives its own, in blocks too."""
     blocks: dict[str, BlockDefinition] = made_by(dict)
@@ -188,6 +196,8 @@ def validate(source: Source) -> Validated:
     """
     findings = Findings(source, source.diagnostics)
     lost: frozenset[KeyPath] = frozenset()
+    if isinstance(source.data, dict):
+        _check_inputs(findings, source.data)
     try:
         document = Document.model_validate(source.data)
     except DeclarationError as error:
@@ -197,6 +207,9 @@ def validate(source: Source) -> Validated:
             document = Document.model_validate(rest)
         except DeclarationError:
             raise findings.error() from None
+    wrong = _check_inputs_of_variants(findings, document)
+    if wrong or ("input" not in source.data and not document.inputs):
+        lost |= {("inputs",)}
     _check_names(findings, document, lost)
     return Validated(document, tuple(findings.diagnostics), lost - {("name",)})
 
@@ -218,10 +231,9 @@ def _without(data: Any, error: DeclarationError) -> tuple[dict[str, Any], frozen
         else:
             below = []
             rest.pop(str(key), None)
-        if key in ("name", "vars", "variants", "defaults", "blocks"):
+        if key in ("name", "inputs", "vars", "variants", "defaults", "blocks"):
             lost.add((str(key), *map(str, below[:1])))
     rest.setdefault("name", "unnamed")
-    rest.setdefault("input", None)
     return rest, frozenset(lost)
 
 
@@ -257,7 +269,7 @@ def _translate(findings: Findings, error: DeclarationError) -> None:
                 what = expectation(info) if info else "a mapping"
                 message = f"`{shown}` must be {what}, not {show(item['input'])}"
                 code = wrong_code([kind], item["input"])
-                help_ = _help(name, item["input"]) or (mend(info, item["input"]) if info else None)
+                help_ = _help(path, item["input"]) or (mend(info, item["input"]) if info else None)
                 findings.report(Problem(code, message, help=help_), path)
 
 
@@ -267,6 +279,8 @@ def _field(path: KeyPath) -> "AnyField | None":
     if isinstance(name, int):
         (item,) = get_args(Document.model_fields[str(path[0])].annotation)
         return Field(item, REQUIRED)
+    if outer == ["inputs"]:
+        return Document.model_fields["input"]
     if len(outer) == 1:
         return None
     return _section(tuple(outer)).model_fields.get("source" if name == "from" else str(name))
@@ -280,14 +294,26 @@ def _of_training(key: str) -> str | None:
     return f"it belongs to the recipe: `train: {{{ours}: ...}}`" if ours else None
 
 
-def _help(name: str, value: Any) -> str | None:
+def _help(path: KeyPath, value: Any) -> str | None:
     """Return a help line for a value of the wrong type."""
+    name = str(path[-1])
+    if path == ("inputs",):
+        return _meant_inputs(value)
+    if path[:-1] == ("inputs",):
+        name = "input"
     if name == "layers" and isinstance(value, dict):
         return "begin each step with a dash, as `- conv: 64`"
     for reading in readings(value):
         if name == "input" and isinstance(reading, list):
             return did_you_mean(show(reading))
     return _EXAMPLES.get(name)
+
+
+def _meant_inputs(value: Any) -> str:
+    """Return a help line for a value of `inputs` that is no mapping."""
+    if isinstance(value, list) and value:
+        return f"one input needs no name: `input: {show(value)}`"
+    return _EXAMPLES["inputs"]
 
 
 def _misspelt(places: Iterable[KeyPath]) -> set[KeyPath]:
@@ -308,7 +334,8 @@ def _section(path: KeyPath) -> type[Declaration]:
 
 _EXAMPLES = {
     "name": "as `name: mynet`",
-    "input": "as `input: [224, 224, 3]`: one to three spatial axes, then the channels",
+    "input": "as `input: [224, 224, 3]`: up to three spatial axes, then the channels",
+    "inputs": "as `inputs: {left: [64, 64, 3], right: [64, 64, 3]}`: a shape by the name of each",
     "layers": "as `layers: [conv: 64, flatten, fc: 10]`: a list with at least one step",
     "tags": "as `tags: [classification]`",
     "source": "say where the figures are from, as `source: table 1`",
@@ -326,6 +353,52 @@ def _written(data: Any, location: KeyPath, *, missing: bool) -> KeyPath:
     return (*path, location[-1]) if missing else path
 
 
+def _check_inputs(findings: Findings, data: Mapping[str, Any]) -> None:
+    """Report a spec without inputs, or with both ways to give them, and wrong names of inputs."""
+    given = [key for key in INPUT_KEYS if key in data]
+    if len(given) > 1:
+        findings.report(_both_inputs(), ("inputs",), key=True)
+    elif not given:
+        unknown = [(key,) for key in data if key not in Document.model_fields]
+        if not {(key,) for key in INPUT_KEYS} & _misspelt(unknown):
+            help_ = f"{_EXAMPLES['input']}; several are `inputs: {{left: [...], right: [...]}}`"
+            findings.report(Problem("missing", "`input` is missing", help=help_), ("input",))
+    if isinstance(data.get("inputs"), dict):
+        _check_names_of_inputs(findings, data["inputs"], ("inputs",))
+
+
+def _check_inputs_of_variants(findings: Findings, document: Document) -> bool:
+    """Report wrong inputs of variants; return whether a variant's `inputs` cannot be used."""
+    unusable = False
+    for variant, values in document.variants.items():
+        if not values or "inputs" not in values:
+            continue
+        path: KeyPath = ("variants", variant, "inputs")
+        if "input" in values:
+            findings.report(_both_inputs(), path, key=True)
+        if isinstance(values["inputs"], dict):
+            _check_names_of_inputs(findings, values["inputs"], path)
+        else:
+            message = f"`inputs` must be a mapping, not {show(values['inputs'])}"
+            help_ = _meant_inputs(values["inputs"])
+            findings.report(Problem("type", message, help=help_), path)
+        unusable |= not isinstance(values["inputs"], dict) or not values["inputs"]
+    return unusable
+
+
+def _check_names_of_inputs(findings: Findings, inputs: Mapping[str, Any], path: KeyPath) -> None:
+    if not inputs:
+        findings.report(Problem("value", "`inputs` is empty", help=_EXAMPLES["inputs"]), path)
+    for name in inputs:
+        if problem := name_problem(name, "an input"):
+            findings.report(problem, (*path, name), key=True)
+
+
+def _both_inputs() -> Problem:
+    help_ = "`inputs` names each; `input` is for one that needs no name"
+    return Problem("unknown-key", "`input` and `inputs` cannot be used together", help=help_)
+
+
 def _check_names(findings: Findings, document: Document, lost: frozenset[KeyPath]) -> None:
     """Report names that break the rules for names, and references to what is not there."""
     sections = {"vars": "a variable", "blocks": "a block", "heads": "a head"}
@@ -341,7 +414,7 @@ def _check_names(findings: Findings, document: Document, lost: frozenset[KeyPath
             message = f"a network cannot be called {show(name)}"
             help_ = "use letters, digits, `_`, `-` and `.`: the name becomes a folder's"
             findings.report(Problem("value", message, help=help_), path, key=len(path) > 1)
-    known = (*document.vars, "input")
+    known = (*document.vars, *INPUT_KEYS)
     for variant, values in document.variants.items():
         for name in values or {}:
             if name not in known and ("vars",) not in lost:
@@ -366,13 +439,14 @@ def name_problem(name: object, what: str, *, variable: bool = False) -> Problem 
             tidy = re.sub(r"[^A-Za-z0-9]+", "_", name[:80]).strip("_")
             help_ = Mend(f"{help_}, as `{tidy}`", tidy, name) if NAME.fullmatch(tidy) else help_
         return Problem("value", f"{what} cannot be called {show(name)}", help=help_)
-    if name in RESERVED or (variable and name.lower() in _WORDS_OF_EXPRESSIONS):
+    if name in RESERVED or (variable and name.lower() in _NO_VARIABLES):
         return Problem("value", f"`{name}` is a reserved word; choose another name")
     return None
 
 
-_WORDS_OF_EXPRESSIONS = {*map(str.lower, keyword.kwlist), "null"}
-"""Names that an expression cannot use, because Python's parser reads it."""
+_NO_VARIABLES = {*map(str.lower, keyword.kwlist), "null", *INPUT_KEYS}
+"""Words that no variable may be called: Python's parser, which reads expressions, has a meaning for
+them, or they are set as variables are."""
 
 
 @dataclass(frozen=True)
@@ -416,16 +490,30 @@ class Spec(Displayed):
 
     @cached_property
     def settings(self) -> dict[str, tuple[Any, KeyPath | None]]:
-        """Each variable, and `input`, with the value in force and where that stands."""
+        """Each variable, and `input` or `inputs`, with the value in force and where that stands."""
         document = self.document
-        settings: dict[str, tuple[Any, KeyPath | None]] = {"input": (document.input, ("input",))}
-        settings |= {name: (value, ("vars", name)) for name, value in document.vars.items()}
-        if self.variant is not None:
-            changes = document.variants[self.variant] or {}
-            for name, value in changes.items():
-                settings[name] = (value, ("variants", self.variant, name))
-        settings |= {name: (value, None) for name, value in self.overrides.items()}
-        return settings
+        changes = (document.variants[self.variant] or {}) if self.variant is not None else {}
+        settings: dict[str, tuple[Any, KeyPath | None]] = {}
+        if not any(key in changes for key in INPUT_KEYS):  # of one input, or of several
+            key = "inputs" if document.inputs else "input"
+            settings[key] = getattr(document, key), (key,)
+        for name, value in document.vars.items():
+            if name not in INPUT_KEYS:
+                settings[name] = value, ("vars", name)
+        for name, value in changes.items():
+            settings[name] = value, ("variants", str(self.variant), name)
+        return settings | {name: (value, None) for name, value in self.overrides.items()}
+
+    @property
+    def inputs(self) -> dict[str, tuple[Any, KeyPath | None]]:
+        """The shape of each input as it is written, and where it stands; of one, as `input`."""
+        if "inputs" not in self.settings:
+            return {"input": self.settings["input"]}
+        shapes, place = self.settings["inputs"]
+        return {
+            name: (shape, None if place is None else (*place, name))
+            for name, shape in shapes.items()
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return the network as plain data, variant and variables resolved: a complete spec."""
@@ -434,8 +522,12 @@ class Spec(Displayed):
         if self.inference and "heads" in data:
             data["heads"] = {name: head | {"when": False} for name, head in data["heads"].items()}
         data["name"] = self.name
-        data["input"] = self.settings["input"][0]
-        values = {name: value for name, (value, _) in self.settings.items() if name != "input"}
+        values = {name: value for name, (value, _) in self.settings.items()}
+        for key in INPUT_KEYS:
+            if key in values:
+                data[key] = values.pop(key)
+            else:
+                data.pop(key, None)
         if values:
             data["vars"] = values
         if self.published is not None:
@@ -460,16 +552,39 @@ def choose(
     elif variant is not None and variant not in variants:
         hint = suggestion(variant, variants, what="variants")
         raise UsageError(f"{source.name} has no variant `{variant}`; {hint}")
+    spec = Spec(document, source, variant, diagnostics=diagnostics, lost=lost)
+    key = next(key for key in INPUT_KEYS if key in spec.settings)
     for name in overrides:
-        if name != "input" and name not in document.vars:
-            hint = suggestion(name, (*document.vars, "input"), what="variables")
+        if name in INPUT_KEYS and name != key:
+            how = "names its inputs" if key == "inputs" else "has one input, without a name"
+            raise UsageError(f"{source.name} {how}: set `{key}`, not `{name}`")
+        if name != key and name not in document.vars:
+            hint = suggestion(name, (*document.vars, key), what="variables")
             if name == "variant" and variants:
                 hint = (
                     f"a variant is named with the spec, as `{document.name}:{next(iter(variants))}`"
                 )
             raise UsageError(f"{source.name} has no variable `{name}`; {hint}")
-    given = {name: _given(name, value, document.vars) for name, value in overrides.items()}
-    return Spec(document, source, variant, given, diagnostics=diagnostics, lost=lost)
+    return replace(
+        spec,
+        overrides={
+            name: _given_inputs(value, document.vars)
+            if name == "inputs"
+            else _given(name, value, document.vars)
+            for name, value in overrides.items()
+        },
+    )
+
+
+def _given_inputs(value: Any, known: Mapped) -> Mapped:
+    """Return shapes of inputs given from outside; raise `UsageError` if they are none."""
+    if not isinstance(value, Mapping) or not 0 < len(value) <= MAX_ITEMS:
+        help_ = "as `inputs={left: [64, 64, 3], right: [64, 64, 3]}`"
+        raise UsageError(f"`inputs` must be set to a mapping of names to shapes, {help_}")
+    for name in value:
+        if problem := name_problem(name, "an input"):
+            raise UsageError(f"`inputs`, as it was set: {problem.message}")
+    return {name: _given(name, shape, known) for name, shape in value.items()}
 
 
 def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:
@@ -482,8 +597,8 @@ def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:
         except Problem as problem:
             raise UsageError(f"`{name}` cannot be set to `{value}`: {problem.message}") from None
         unknown = sorted(expression.names.difference(known))
-        if unknown or expression.inputs:
-            missing = "in" if expression.inputs else unknown[0]
+        if unknown or expression.shaped:
+            missing = unknown[0] if unknown else min(expression.steps, default="in")
             raise UsageError(f"`{name}` cannot be set to `{value}`: there is no `{missing}`")
     elif not isinstance(value, (bool, int, float, str, type(None))):
         raise UsageError(

@@ -18,6 +18,8 @@ Value: TypeAlias = "int | float | bool | str | tuple[Value, ...] | None"
 
 MAX_NUMBER: Final = 2**63
 MAX_ITEMS: Final = 1_000
+MAX_TEXT: Final = 1_000
+"""Characters of a text that an expression makes."""
 MAX_DEPTH: Final = 100
 """Levels of lists within lists, and of an expression's tree."""
 
@@ -56,22 +58,36 @@ def bounded(number: Any, what: str) -> Any:
 
 def bounded_list(items: tuple[Value, ...]) -> tuple[Value, ...]:
     """`items` if they are few enough, counting what lists inside them hold."""
-    count = depth = 0
-    layer = [items]
-    while layer:
-        count += sum(map(len, layer))
-        depth += 1
-        if count > MAX_ITEMS:
-            wrong(f"the list has more than {MAX_ITEMS:,} items")
-        if depth > MAX_DEPTH:
-            wrong(f"the lists are nested more than {MAX_DEPTH} levels deep")
-        layer = [item for part in layer for item in part if isinstance(item, tuple)]
+    if count_items(items) > MAX_ITEMS:
+        wrong(f"the list has more than {MAX_ITEMS:,} items")
     return items
 
 
+def count_items(items: tuple[Value, ...]) -> int:
+    """Return the number of items, with those of lists inside; past the largest, it may be less.
+
+    Raises:
+        Problem: If the lists are nested too deep.
+    """
+    count = depth = 0
+    layer = [items]
+    while layer and count <= MAX_ITEMS:
+        count += sum(map(len, layer))
+        depth += 1
+        if depth > MAX_DEPTH:
+            wrong(f"the lists are nested more than {MAX_DEPTH} levels deep")
+        layer = [item for part in layer for item in part if isinstance(item, tuple)]
+    return count
+
+
 def _add(a: Any, b: Any) -> Any:
+    if isinstance(a, str) and isinstance(b, str):
+        if len(a) + len(b) > MAX_TEXT:
+            wrong(f"the text has more than {MAX_TEXT:,} characters")
+        return a + b
     if not (isinstance(a, tuple) and isinstance(b, tuple)):
-        mismatch("+", a, b)
+        joined = {type(a), type(b)} - NUMBERS == {str}
+        mismatch("+", a, b, help="`str(...)` makes a text of a number" if joined else None)
     return bounded_list(a + b)
 
 
@@ -84,8 +100,8 @@ def _multiply(a: Any, b: Any) -> Any:
     return bounded_list(items * max(0, min(times, MAX_ITEMS)))
 
 
-def mismatch(symbol: str, a: Value, b: Value) -> NoReturn:
-    wrong(f"`{symbol}` cannot be applied to {shown(a)} and {shown(b)}")
+def mismatch(symbol: str, a: Value, b: Value, *, help: str | None = None) -> NoReturn:  # noqa: A002
+    wrong(f"`{symbol}` cannot be applied to {shown(a)} and {shown(b)}", help=help)
 
 
 def _divide(a: Any, b: Any) -> Any:
@@ -213,6 +229,14 @@ def _range(*bounds: Any) -> tuple[int, ...]:
     return tuple(numbers)
 
 
+def _str(value: Value) -> str:
+    if isinstance(value, tuple):
+        wrong(f"str needs a number, not {shown(value)}")
+    if isinstance(value, float):
+        return str(whole(value))
+    return value if isinstance(value, str) else shown(value)
+
+
 def _of_numbers(name: str, apply: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *values: apply(*_items(values, name))
 
@@ -251,6 +275,7 @@ FUNCTIONS: Final = {
     ),
     "abs": Function(_of_numbers("abs", abs), 1, 1, "abs(a)", "The number without its sign."),
     "int": Function(_of_numbers("int", int), 1, 1, "int(a)", "The number without its fraction."),
+    "str": Function(_str, 1, 1, "str(a)", 'A number as text, as in `"stage" + str(n)`.'),
     "range": Function(
         _range, 1, 3, "range(start, stop, step)", "Whole numbers up to, but not, stop; from 0 by 1."
     ),

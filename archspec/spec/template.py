@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from archspec.errors import Portable, Problem, did_you_mean, suggestion
-from archspec.spec.expressions import Expression, is_expression
+from archspec.spec.expressions import Expression, Meter, Shapes, is_expression
 from archspec.spec.findings import Findings
-from archspec.spec.operations import MAX_ITEMS
+from archspec.spec.operations import MAX_ITEMS, bounded_list
 
 
 class Broken:
@@ -84,8 +84,8 @@ def compile_template(
 ) -> Template:
     """Return the template of the value at `path`; report what is wrong with it.
 
-    `known` are the variables there. `shaped` says whether there is an input, so that `in` means
-    something.
+    `known` are the variables there. `shaped` says whether there are steps, so that `in.channels`
+    means something.
     """
     if isinstance(value, (list, tuple)):
         if len(value) > MAX_ITEMS:
@@ -114,9 +114,11 @@ def compile_template(
         if name == "index":
             hint = "`index` counts the rounds of `for` and `repeat`: it is defined in them"
         findings.report(Problem("unknown-name", f"`{name}` is not defined", help=hint), path)
-    if expression.inputs and not shaped:
-        help_ = "it is the input of a step, and this is not a step"
-        findings.report(Problem("expression", "`in` has no meaning here", help=help_), path)
+    if expression.shaped and not shaped:
+        name = "in" if "in" in expression.steps else min(expression.steps, default="channels")
+        what = "the input of a step" if name == "in" else "about a step"
+        help_ = f"it is {what}, and this is not a step"
+        findings.report(Problem("expression", f"`{name}` has no meaning here", help=help_), path)
         return BROKEN
     return BROKEN if unknown else expression
 
@@ -135,13 +137,14 @@ def expression_meant(value: object, known: Collection[str]) -> str | None:
     text = f"={match[1].removeprefix('=')}"
     try:
         expression = Expression.parse(text)
-        if not expression.names and not expression.inputs:
+        if not expression.names and not expression.shaped:
             expression.evaluate({})
     except Problem:
         return None
-    if any(name not in known for name in expression.names):
+    named = expression.names | (expression.steps - {"in", "input"})
+    if any(name not in known for name in named):
         return None
-    computed = expression.names or expression.inputs or any(mark in text for mark in "+-*/%")
+    computed = expression.names or expression.shaped or any(mark in text for mark in "+-*/%")
     if not computed:
         return None
     right = did_you_mean(text)
@@ -149,21 +152,23 @@ def expression_meant(value: object, known: Collection[str]) -> str | None:
 
 
 def evaluate(
-    template: Template, variables: Mapping[str, Any], inputs: Mapping[str, int] | None = None
+    template: Template,
+    variables: Mapping[str, Any],
+    shapes: Shapes | None = None,
+    meter: Meter | None = None,
 ) -> Any:
-    """Return the value of a template; raise `Passed` where it depends on something broken.
-
-    `inputs` is what `in` means; None where the step has no input because of a mistake before it.
-    """
+    """Return the value of a template; raise `Passed` where it depends on something broken."""
     if isinstance(template, Expression):
-        if template.inputs and inputs is None:
-            raise Passed
         for name in template.names:
             if variables[name] is BROKEN:
                 raise Passed
-        return template.evaluate(variables, inputs)
+        for name in template.steps:
+            if variables.get(name) is BROKEN:
+                raise Passed
+        return template.evaluate(variables, shapes, meter)
     if isinstance(template, Listing):
-        return tuple(evaluate(item, variables, inputs) for item in template.items)
+        items = tuple([evaluate(item, variables, shapes, meter) for item in template.items])
+        return bounded_list(items)
     if template is BROKEN:
         raise Passed
     return template

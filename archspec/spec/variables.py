@@ -1,10 +1,13 @@
-"""The values of a spec's variables, and of its `input`."""
+"""The values of a spec's variables, and of its inputs' shapes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from archspec.errors import Problem, UsageError
+from archspec.errors import KeyPath, Problem, UsageError
+from archspec.spec.document import INPUT_KEYS
+from archspec.spec.expressions import Meter
 from archspec.spec.template import BROKEN, Passed, compile_template, evaluate, names_in
 
 if TYPE_CHECKING:
@@ -13,17 +16,18 @@ if TYPE_CHECKING:
 
 
 def variables(spec: Spec, findings: Findings) -> dict[str, Any]:
-    """Return the values of all variables and `input`; BROKEN for what was reported.
+    """Return the values of all variables; BROKEN for what was reported.
 
     Raises:
         UsageError: If a value that was set from outside is wrong.
     """
-    known = spec.settings.keys() - {"input"}
+    settings = {name: each for name, each in spec.settings.items() if name not in INPUT_KEYS}
     templates = {
-        name: compile_template(value, path or (), known, findings, shaped=False)
-        for name, (value, path) in spec.settings.items()
+        name: compile_template(value, path or (), settings.keys(), findings, shaped=False)
+        for name, (value, path) in settings.items()
     }
     values: dict[str, Any] = {}
+    meter = Meter()
     for first in templates:
         trail = [first]  # each needs the one after it
         underway = {first}
@@ -35,7 +39,8 @@ def variables(spec: Spec, findings: Findings) -> dict[str, Any]:
                 underway.add(needed)
                 continue
             if needed is None:
-                values[name] = _value(spec, findings, name, templates[name], values)
+                path = settings[name][1]
+                values[name] = _value(findings, name, path, templates[name], values, meter)
             else:
                 _report_circle(spec, findings, trail, needed)
                 values[name] = BROKEN
@@ -43,10 +48,35 @@ def variables(spec: Spec, findings: Findings) -> dict[str, Any]:
     return values
 
 
-def _value(spec: Spec, findings: Findings, name: str, template: Any, values: dict[str, Any]) -> Any:
-    path = spec.settings[name][1]
+def input_shapes(spec: Spec, values: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
+    """Return the shape of each input as its expressions give it; BROKEN for what was reported.
+
+    Args:
+        spec: The spec.
+        values: The values of its variables.
+        findings: Where mistakes are reported.
+
+    Raises:
+        UsageError: If a shape that was set from outside is wrong.
+    """
+    shapes = {}
+    meter = Meter()
+    for name, (written, path) in spec.inputs.items():
+        template = compile_template(written, path or (), values.keys(), findings, shaped=False)
+        shapes[name] = _value(findings, name, path, template, values, meter)
+    return shapes
+
+
+def _value(
+    findings: Findings,
+    name: str,
+    path: KeyPath | None,
+    template: Any,
+    values: Mapping[str, Any],
+    meter: Meter,
+) -> Any:
     try:
-        return evaluate(template, values)
+        return evaluate(template, values, meter=meter)
     except Problem as problem:
         if path is None:
             raise UsageError(f"`{name}`, as it was set: {problem.message}") from None

@@ -228,7 +228,7 @@ def subtitle(figure: Figure) -> str:
     columns = {column.name: column for column in table.COLUMNS}
     params, macs = report.totals.params, report.totals.macs
     return (
-        f"input {report.graph.input}, {columns['params'].text(params)} parameters, "
+        f"input {report.graph.input_text}, {columns['params'].text(params)} parameters, "
         f"{columns['macs'].text(macs)} MACs"
     )
 

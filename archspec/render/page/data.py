@@ -84,7 +84,7 @@ def page_data(
         "name": printable(report.name),
         "about": printable(report.about),
         "convention": CONVENTION,
-        "input": str(report.graph.input),
+        "input": report.graph.input_text,
         "extent": list(report.graph.input[:-1]),
         "variables": _variables(report),
         "columns": [_column(each) for each in table.COLUMNS],
