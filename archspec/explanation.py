@@ -62,7 +62,7 @@ def show(name: str) -> Explanation:
     from archspec.ops.banks import BANKS  # noqa: PLC0415
     from archspec.reference import SECTIONS, WORDS, entries  # noqa: PLC0415
     from archspec.spec.document import Document  # noqa: PLC0415
-    from archspec.spec.loading import bundled, families, find  # noqa: PLC0415
+    from archspec.spec.loading import find, names_of_networks  # noqa: PLC0415
     from archspec.spec.operations import FUNCTIONS  # noqa: PLC0415
 
     name = arguments.text("name", name)
@@ -81,7 +81,7 @@ def show(name: str) -> Explanation:
     if name in sections:
         keys = entries(SECTIONS[name]) if name in SECTIONS else ()
         return Explanation(name, "section of a spec", sections[name].about, keys)
-    specs = {each for _, document in families() for each in document.variants} | {*bundled()}
+    specs = names_of_networks()
     if name.partition(":")[0] in specs:
         source, *_ = find(name)
         return Explanation(name, "spec", "", example="\n".join(source.lines).rstrip())

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 from archspec.display import Displayed
-
-if TYPE_CHECKING:
-    from archspec.spec.document import Published
 
 SORTS: Final = ("block", "op", "merge", "word")
 """Sorts of kinds, in the order of a list."""
@@ -117,30 +114,26 @@ def networks(*tags: str) -> Networks:
 
     wanted = {arguments.one_of("tags", tag, get_args(Tag)) for tag in tags}
     families = []
-    for _, document in loading.families():
-        if not wanted.issubset(document.tags):
+    for spec in loading.outlines("name", "variants", "published", *Family._fields):
+        if not wanted.issubset(spec["tags"]):
             continue
         members = []
-        for name in document.variants or [document.name]:
-            published = document.published.get(name)
-            params, macs = (_params(published), published.macs) if published else (None, None)
-            members.append(Network(name, params, macs))
+        for name in spec.get("variants", [spec["name"]]):
+            published = spec["published"].get(name, {})
+            members.append(Network(name, _params(published), published.get("macs")))
         families.append(
             Family(
-                document.name,
-                document.about,
-                tuple(document.tags),
-                document.history,
-                tuple(members),
+                spec["name"], spec["about"], tuple(spec["tags"]), spec["history"], tuple(members)
             )
         )
     return Networks(tuple(families))
 
 
-def _params(published: Published) -> int | None:
-    if published.params is None and None not in (published.trainable, published.non_trainable):
-        return (published.trainable or 0) + (published.non_trainable or 0)
-    return published.params
+def _params(published: Mapping[str, Any]) -> int | None:
+    """Return the published parameters, which may be given in two parts."""
+    if "params" not in published and {"trainable", "non_trainable"} <= published.keys():
+        return int(published["trainable"] + published["non_trainable"])
+    return published.get("params")
 
 
 def kinds() -> Kinds:

@@ -12,6 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from support.commands import on_terminal, output, run
+from support.specs import families
 
 import archspec
 from archspec.cli import COMMANDS, main
@@ -19,7 +20,7 @@ from archspec.cli.list import TAGS
 from archspec.compile import catalog
 from archspec.errors import Diagnostic, SpecError, UsageError
 from archspec.spec.document import Tag
-from archspec.spec.loading import bundled, families
+from archspec.spec.loading import bundled
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "archspec")
 

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from support.specs import families
 
 import archspec
 from archspec.families import page
+from archspec.spec.loading import bundled, load, names_of_networks
 
 PAGE = Path(__file__).parents[1] / "docs" / "families.md"
 
@@ -30,3 +32,12 @@ def test_the_page_lists_the_families_by_year():
     years = [int(year) for year in re.findall(r"^\| (\d{4}) \|", page(), re.MULTILINE)]
     assert len(years) == len(archspec.networks().families)
     assert years == sorted(years)
+
+
+def test_names_are_found_in_the_text_as_the_parsed_specs_have_them():
+    parsed = [document for _, document in families()]
+    names = [*bundled(), *(variant for document in parsed for variant in document.variants)]
+    assert names_of_networks() == names
+    for document in parsed:
+        for name in document.variants:
+            assert load(name).document.name == document.name

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import click
 import pytest
-from support.specs import spec_of
+from support.specs import families, spec_of
 
 from archspec.cli import main
 from archspec.compile.expand import expand
 from archspec.cost.checks import check_graph
 from archspec.cost.report import report
 from archspec.graph.graph import Graph, Node
-from archspec.spec.loading import families, load
+from archspec.spec.loading import load
 
 FIGURES = json.loads((Path(__file__).parent / "figures.json").read_text(encoding="utf-8"))
 """Counted from other definitions of the same networks: torchvision, keras.applications, Caffe."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from archspec import arguments
 from archspec.errors import UsageError, nearest
-from archspec.spec.document import Document, Spec, Validated, choose, validate
-from archspec.spec.source import Source, read
+from archspec.spec.document import Spec, Validated, choose, validate
+from archspec.spec.source import Source, parse, read
 
 
 def load(spec: str | os.PathLike[str], variant: str | None = None, /, **variables: Any) -> Spec:
@@ -150,11 +150,21 @@ def bundled() -> Mapping[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def families() -> Iterator[tuple[Source, Document]]:
-    """Yield every bundled spec."""
+def outlines(*keys: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the values of some keys of every bundled spec.
+
+    Only their text is parsed. It is a small part of a spec, and a list of all specs waits for it.
+    """
     for path in bundled().values():
-        source = read(path)
-        yield source, validate(source).document
+        sections = re.split(r"^(?=\w)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        wanted = "".join(each for each in sections if each.partition(":")[0] in keys)
+        yield parse(wanted, os.fspath(path)).data
+
+
+def names_of_networks() -> list[str]:
+    """Return the names of all bundled families, and of their variants."""
+    specs = outlines("name", "variants")
+    return [*bundled(), *(variant for spec in specs for variant in spec.get("variants", ()))]
 
 
 def _looks_like_a_path(name: str) -> bool:
@@ -165,16 +175,15 @@ def _mentioning(name: str) -> Iterator[Path]:
     """Yield the bundled files in which a variant of this name may stand, the likely ones first."""
     if not re.fullmatch(r"\w{1,100}", name):
         return
-    key = re.compile(rf"^  {name}\s*:", re.MULTILINE)
+    key = re.compile(rf"^  {name}\s*:".encode(), re.MULTILINE)
     families = sorted(bundled(), key=lambda family: not name.startswith(family))
     for path in map(bundled().__getitem__, families):
-        if key.search(path.read_text(encoding="utf-8")):
+        if key.search(path.read_bytes()):
             yield path
 
 
 def _hint(name: str) -> str:
-    names = [*bundled(), *(variant for _, document in families() for variant in document.variants)]
-    match = nearest(name, names)
+    match = nearest(name, names_of_networks())
     if match:
         return f"did you mean `{match}`?"
     return "give a file's path, or a name of `archspec.networks()`"

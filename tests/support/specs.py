@@ -1,11 +1,20 @@
 """Specs and graphs from text."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from archspec.compile.expand import expand
 from archspec.graph.graph import Graph
-from archspec.spec.document import Spec, choose, validate
-from archspec.spec.source import parse
+from archspec.spec.document import Document, Spec, choose, validate
+from archspec.spec.loading import bundled
+from archspec.spec.source import Source, parse, read
+
+
+def families() -> Iterator[tuple[Source, Document]]:
+    """Every spec that comes with archspec."""
+    for path in bundled().values():
+        source = read(path)
+        yield source, validate(source).document
 
 
 def spec_of(text: str, variant: str | None = None, **variables: Any) -> Spec:
