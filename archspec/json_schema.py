@@ -122,6 +122,11 @@ def _ref(name: str) -> Schema:
 
 
 _NAMED_STEP: Final = {"type": "string", "minLength": 1}
+_NAMED_INPUTS: Final = {
+    "type": "object",
+    "additionalProperties": _NAMED_STEP,
+    "description": "Steps by the names of a block's inputs; one left out is the step before.",
+}
 _EXPRESSION: Final = _ref("expression")
 
 
@@ -261,7 +266,8 @@ def _step(kinds: Mapping[str, type[Element]], *, own: bool) -> Schema:
             "minProperties": 1,
         },
         "name": {"anyOf": [_ref("name"), _EXPRESSION, {"type": "null"}]},
-        "from": {"anyOf": [_ref("names"), {"type": "null"}]},
+        "let": {**_NAMED, "type": "object", "additionalProperties": _ref("value")},
+        "from": {"anyOf": [_ref("names"), {"type": "null"}, *([_NAMED_INPUTS] if own else [])]},
         "repeat": {"anyOf": [{"type": "integer", "minimum": 0}, _EXPRESSION, {"type": "null"}]},
         "when": {"anyOf": [{"type": "boolean"}, _EXPRESSION]},
     }
@@ -277,6 +283,7 @@ def _step(kinds: Mapping[str, type[Element]], *, own: bool) -> Schema:
                 "anyOf": [{"required": ["layers"]}, {"required": ["branches"]}],
                 "not": {"required": ["repeat"]},
             },
+            "let": {"required": ["layers"]},
             "merge": {"required": ["branches"]},
             "branches": {"required": ["merge"]},
         },
@@ -319,6 +326,8 @@ def _document(kinds: Mapping[str, type[Element]]) -> Schema:
         block["properties"],
         layers={"items": _ref("own_step")},
         args={**_NAMED, "additionalProperties": _ref("argument")},
+        inputs={"items": _ref("name")},
+        let={**_NAMED, "additionalProperties": _ref("value")},
     )
     _refine(head["properties"], when={"anyOf": [{"type": "boolean"}, _EXPRESSION]})
     _refine(
@@ -384,11 +393,11 @@ _ARGUMENT_VALUES: Final[Mapping[str, Schema]] = {
 def _argument() -> Schema:
     """Return an argument of a spec's block: a type, a default value, or a mapping with both."""
     described = _described(Argument)
-    types = described["properties"]["type"]["enum"]
+    types = described["properties"]["type"]["anyOf"][0]["enum"]
     values = [value for name, value in _ARGUMENT_VALUES.items() if name != "str"]
     described["allOf"] = [
         {
-            "if": {"properties": {"type": {"const": name}}},
+            "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
             "then": {"properties": {"default": {"anyOf": [value, _EXPRESSION, {"type": "null"}]}}},
         }
         for name, value in _ARGUMENT_VALUES.items()

@@ -58,13 +58,19 @@ WORDS: Final[Mapping[str, Word]] = {
     "name": Word(
         "A step's name: for `from`, for merges, and in every table.",
         "A letter, then letters, digits and underscores. By default a step is named for its kind, "
-        "with a number, as conv3. A name is known in its group and in the groups inside it.",
+        "with a number, as conv3. A name is known in its group and in the groups inside it. It "
+        'may be computed: `name: ="up" + str(i)`.',
         "- conv: 64\n  name: stem",
     ),
     "from": Word(
         "A step's input: a name or a list of names; by default the previous step.",
-        "`input` is the input of the enclosing group, or the image. A step inside a group is "
-        "named by its path, as `stage/conv1`.",
+        "`input` is the input of the enclosing group, or the image. A step inside a group or a "
+        "block is named by its path, as `stage/conv1`. Names may be computed: "
+        '`from: ="down" + str(i)`; a value that is a list gives all its names. In a loop, the '
+        "first round starts there, and each other from the round before it; every round starts "
+        "there if the name is computed from the loop's own variables. A block with `inputs` takes "
+        "them in their order, as `from: [a, b]`, or by name, as `from: {skip: a}`, where one that "
+        "is left out is the previous step.",
         "- conv: 64\n  from: stem",
     ),
     "repeat": Word(
@@ -79,7 +85,8 @@ WORDS: Final[Mapping[str, Word]] = {
     ),
     "layers": Word(
         "A sequence of steps; inside `layers`, a group that is one step.",
-        "A group takes the modifiers of a step: `name`, `from`, `repeat`, `when`, and `for`.",
+        "A group takes the modifiers of a step: `name`, `from`, `repeat`, `when`, and `for` and "
+        "`let`.",
         "- name: stage\n  layers:\n    - conv: 64\n    - max_pool: 2",
     ),
     "for": Word(
@@ -87,6 +94,13 @@ WORDS: Final[Mapping[str, Word]] = {
         "The names are variables inside the group, and `index` counts from 0.",
         "- for: {filters: [64, 128], n: [1, 2]}\n  layers:\n    - {conv: =filters, repeat: =n}\n"
         "    - max_pool: 2",
+    ),
+    "let": Word(
+        "Names with values, computed once where a group or a block begins.",
+        "It stands beside the `layers` of a group, or in the definition of a block. A value may "
+        "use those before it, the variables around, loop variables, and the group's input as "
+        "`in.channels`; the names are variables inside the group, and do not change.",
+        "- let: {width: =in.channels}\n  layers:\n    - conv: =width // 4\n    - conv: =width",
     ),
     "branches": Word(
         "Sequences side by side, each on the same input, joined by `merge`.",
@@ -111,10 +125,12 @@ WORDS: Final[Mapping[str, Word]] = {
     "expressions": Word(
         "A text that starts with `=` is computed, anywhere in a step.",
         "Numbers, words in quotes, lists, variables, loop variables, `index`; the step's input as "
-        f"{', '.join(f'`in.{name}`' for name in INPUTS)}; "
-        "`+ - * / // % **`, comparisons, `and or not`, `a if c else b`, `list[i]`, and functions: "
+        f"{', '.join(f'`in.{name}`' for name in INPUTS)}; the same of any step that `from` can "
+        "name, as `stem.channels`, also by a variable that holds the name; "
+        "`+ - * / // % **`, comparisons, `and or not`, `a if c else b`, `list[i]`, `list[1:]`, "
+        "`list[::-1]`, `[x for x in list if c]`, and functions: "
         + " ".join(FUNCTIONS)
-        + ".",
+        + '. `+` joins lists, and texts: `"down" + str(i)`.',
         "- conv: =in.channels * 2",
     ),
 }

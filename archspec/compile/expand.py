@@ -31,7 +31,15 @@ from archspec.compile.step import (
     report_defaults,
 )
 from archspec.element import ArgumentProblems, Element, show, step_arguments, whole
-from archspec.errors import MOST_CANDIDATES, KeyPath, Problem, UsageError, did_you_mean, nearest
+from archspec.errors import (
+    MOST_CANDIDATES,
+    KeyPath,
+    Problem,
+    UsageError,
+    did_you_mean,
+    listed,
+    nearest,
+)
 from archspec.graph.builder import Builder
 from archspec.graph.graph import MAIN_OUTPUT, SEPARATOR, Graph, Node, reaching
 from archspec.ops.merge import Merge
@@ -40,7 +48,7 @@ from archspec.ops.shape import Shape
 from archspec.spec.document import Spec, name_problem
 from archspec.spec.expressions import Expression, Meter
 from archspec.spec.findings import Findings
-from archspec.spec.template import BROKEN, Inner, Listing, Passed, Template, evaluate
+from archspec.spec.template import BROKEN, Inner, Listing, Passed, Template, evaluate, size
 from archspec.spec.variables import variables
 
 MOST_REPEATS = 10_000
@@ -71,8 +79,14 @@ class _Taken(NamedTuple):
     nodes: _Inputs
     missing: Sequence[tuple[Problem, KeyPath]] = ()
     """Problems of those that do not exist, with their places."""
-    with_previous: bool = False
-    """Whether the first is the previous step, and others are named."""
+    previous: int | None = None
+    """The one that is the previous step, where others are named."""
+
+    def after(self, x: Node | None) -> _Inputs:
+        """Return the inputs of the next round, when the last one gave `x`."""
+        if self.previous is None:
+            return (x,)
+        return (*self.nodes[: self.previous], x, *self.nodes[self.previous + 1 :])
 
 
 def expand(spec: Spec) -> Graph:
@@ -214,7 +228,8 @@ class _Run:
 
     def _step(self, step: Step, x: Node | None, env: _Env) -> Node | None:
         by_round = step.reads_by_round
-        inputs, missing, with_previous = _Taken((x,)) if by_round else self._inputs(step, x, env)
+        taken = _Taken((x,)) if by_round else self._inputs(step, x, env)
+        inputs, missing = taken.nodes, taken.missing
         rounds = self._rounds(step, inputs[0], env)
         if rounds is None:  # unknown number: one round, so that the steps in it are checked as well
             inputs = (None,) * len(inputs)
@@ -228,7 +243,8 @@ class _Run:
             self._count(step)
             inner = env.new_child(bindings) if bindings else env
             if by_round:
-                inputs, missing, with_previous = self._inputs(step, x, inner)
+                taken = self._inputs(step, x, inner)
+                inputs, missing = taken.nodes, taken.missing
             when = self._when(step, inputs[0], inner)
             if when is False:
                 self._leave_out(self._name_left_out(step, number, inputs[0], inner))
@@ -250,7 +266,7 @@ class _Run:
             except Passed:
                 x = None
             self.rounds.setdefault(step.path, []).append((start, self.builder.size))
-            inputs = (x, *inputs[1:]) if with_previous else (x,)
+            inputs = taken.after(x)
         return x
 
     def _once(self, step: Step, inputs: _Inputs, env: _Env, name: str | None) -> Node | None:
@@ -259,6 +275,7 @@ class _Run:
             raise Problem("shape", f"`{step.kind}` takes one input, not {len(inputs)}")
         if step.kind == "layers" and name is None:  # the steps belong to the scope around
             with self._inside(inputs[0]):
+                env = self._let(step.let, (*step.path, "let"), inputs[0], env)
                 y = self._sequence(step.body, inputs[0], env)
             self.nameless |= not step.body
             return None if step.broken else y
@@ -267,6 +284,7 @@ class _Run:
         self.named[path] = None
         if step.kind == "layers":
             with self.builder.scope(path, "layers"), self._inside(inputs[0]):
+                env = self._let(step.let, (*step.path, "let"), inputs[0], env)
                 y = self._sequence(step.body, inputs[0], env)
         elif step.kind == "branches":
             y = self._branches(step, path, inputs[0], env)
@@ -306,7 +324,7 @@ class _Run:
             )
             raise Problem("shape", f"`{step.kind}` takes {most}, not {len(inputs)}")
         if isinstance(element, SpecBlock):
-            return self._spec_block(element, path, inputs[0])
+            return self._spec_block(element, path, inputs)
         nodes = tuple(node for node in inputs if node is not None)
         if len(nodes) < len(inputs):
             return None
@@ -341,16 +359,26 @@ class _Run:
         if self.builder.full:
             raise self.findings.error() from None
 
-    def _spec_block(self, element: SpecBlock, path: str, x: Node | None) -> Node | None:
+    def _spec_block(self, element: SpecBlock, path: str, inputs: _Inputs) -> Node | None:
         with self.builder.scope(path, element.kind):
-            return self._body(element, path, x)
+            return self._body(element, path, inputs)
 
-    def _body(self, element: SpecBlock, path: str, x: Node | None) -> Node | None:
+    def _body(self, element: SpecBlock, path: str, inputs: _Inputs) -> Node | None:
+        names = element.input_names
+        if names and len(inputs) != len(names):
+            given = f"here {'is' if len(inputs) == 1 else 'are'} {len(inputs)}"
+            message = f"`{element.kind}` has {len(names)} inputs, {listed(names)}; {given}"
+            raise Problem("shape", message)
+        x = inputs[0]
         arguments = {name: getattr(element, name) for name in type(element).model_fields}
         env: _Env = ChainMap({**element.lost, **arguments}, self.variables)
         floor, self.floor = self.floor, path
         try:
             with self._inside(x):
+                for name, node in zip(names, inputs, strict=bool(names)):
+                    self.named[self.builder.claim("input", name)] = node
+                self.carried += sum(map(size, element.let.values())) // 16
+                env = self._let(element.let, ("blocks", element.kind, "let"), x, env)
                 return self._sequence(element.body, x, env)
         finally:
             self.floor = floor
@@ -368,7 +396,7 @@ class _Run:
         self.depth += GATE_DEPTH
         before = len(self.findings.diagnostics)
         try:
-            y = self._body(element, b.prefix.removesuffix(SEPARATOR), x)
+            y = self._body(element, b.prefix.removesuffix(SEPARATOR), (x,))
             diagnostics = self.findings.diagnostics[before:]
         finally:
             self.builder, self.assumptions, self.findings, self.named, self.made, self.rounds = ours
@@ -378,6 +406,21 @@ class _Run:
         if y is None or diagnostics:
             raise Passed
         return y
+
+    def _let(self, let: Mapping[str, Template], path: KeyPath, x: Node | None, env: _Env) -> _Env:
+        """Return the variables of a group or a block, with those that its `let` computes."""
+        if not let:
+            return env
+        inner = env.new_child({})
+        for name, template in let.items():
+            try:
+                inner[name] = self._evaluated(template, x, inner)
+            except Passed:
+                inner[name] = BROKEN
+            except Problem as problem:
+                inner[name] = BROKEN
+                self._report_at((*path, name), problem)
+        return inner
 
     @contextmanager
     def _inside(self, x: Node | None) -> Iterator[None]:
@@ -398,18 +441,26 @@ class _Run:
         """Return the inputs of a step, and the problems of those that do not exist."""
         if step.sources == ():
             return _Taken((x,))
-        with_previous = bool(step.with_previous)
-        inputs: list[Node | None] = []
+        previous = 0 if step.with_previous else None
+        inputs: list[Node | None] = [x] if step.with_previous else []
         missing: list[tuple[Problem, KeyPath]] = []
         unknown = step.sources is None
         for i, source in enumerate(step.sources or ()):
-            place = (*step.path, step.sources_key, i)
+            by_name = step.given_inputs[i] if step.given_inputs else i
+            place = (*step.path, step.sources_key, by_name)
+            if source is None:
+                previous = i
+                inputs.append(x)
+                continue
             if isinstance(source, str):
                 names: tuple[str, ...] = (source,)
             else:
                 try:
                     value = self._evaluated(source, x, env)
                     names = _names(value, step.sources_key)
+                    if step.given_inputs and len(names) > 1:
+                        message = f"`{by_name}` is one input, and here are {len(names)}"
+                        raise Problem("value", message)  # noqa: TRY301
                 except Problem as problem:
                     missing.append((problem, place))
                     unknown = True
@@ -417,7 +468,9 @@ class _Run:
                 except Passed:
                     unknown = True
                     continue
-                with_previous |= step.with_previous is None and isinstance(value, str)
+                if step.with_previous is None and isinstance(value, str):
+                    previous = 0
+                    inputs.append(x)
                 self.carried += len(names) // 16
             for name in names:
                 try:
@@ -428,9 +481,8 @@ class _Run:
                     missing.append((problem, place))
                     inputs.append(None)
         if unknown:  # of how many, too: as many as the step needs
-            merges = step.element is not None and issubclass(step.element, Merge)
-            return _Taken((None,) * (2 if merges else 1), missing)
-        return _Taken((x, *inputs) if with_previous else tuple(inputs), missing, with_previous)
+            return _Taken((None,) * step.fewest_inputs, missing)
+        return _Taken(tuple(inputs), missing, previous)
 
     def _lookup(self, name: str) -> Node | None:
         """Return the node of a name in this scope, or in the nearest one around it."""
@@ -570,6 +622,11 @@ class _Run:
             except Problem as problem:
                 self._report(step, (step.kind, name), problem)
                 raise Passed from None
+        try:
+            values = self._with_computed(step.element, values)
+        except Problem as problem:
+            self._report(step, (step.kind,), problem)
+            raise Passed from None
         if BROKEN in values.values():
             raise Passed
         key = (step.element, repr(values))
@@ -605,9 +662,36 @@ class _Run:
         if issubclass(kind, Merge):
             raise Problem("type", f"`{name}` has one input, and `{value}` needs more")
         try:
-            return kind.parse(self.defaults.get(kind, {}))
+            return kind.parse(self._with_computed(kind, self.defaults.get(kind, {})))
         except ArgumentProblems as problems:
             raise next(iter(problems.problems.values())) from None
+
+    def _with_computed(self, cls: type[Element], values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return arguments, and the defaults that a spec's block computes from them.
+
+        Raises:
+            Problem: If one cannot be computed.
+        """
+        known = dict(values)
+        if not issubclass(cls, SpecBlock) or not cls.computed:
+            return known
+        others = {
+            name: BROKEN if field.is_required() else field.get_default()
+            for name, field in cls.model_fields.items()
+            if name not in cls.computed
+        }
+        env = ChainMap(known, others, dict(cls.lost), self.variables)
+        for name, template in cls.computed.items():
+            if name in values:
+                continue
+            try:
+                known[name] = whole(evaluate(template, env, None, self.meter))
+            except Passed:
+                known[name] = BROKEN
+            except Problem as problem:
+                problem.message = f"the default of `{name}` of `{cls.kind}`: {problem.message}"
+                raise
+        return known
 
     def _value(
         self, step: Step, where: KeyPath, template: Template, x: Node | None, env: _Env
@@ -666,7 +750,10 @@ class _Run:
             raise self.findings.error()
 
     def _report(self, step: Step, where: KeyPath, problem: Problem) -> None:
-        self.findings.report(problem, (*step.path, *where))
+        self._report_at((*step.path, *where), problem)
+
+    def _report_at(self, path: KeyPath, problem: Problem) -> None:
+        self.findings.report(problem, path)
         if self.meter.left < 0:
             raise self.findings.error()
 

@@ -29,7 +29,7 @@ from archspec.compile.step import (
     report_defaults,
 )
 from archspec.element import Element, show, step_arguments, unknown_argument, whole
-from archspec.errors import KeyPath, Mend, Problem, did_you_mean, nearest, suggestion
+from archspec.errors import KeyPath, Mend, Problem, did_you_mean, listed, nearest, suggestion
 from archspec.ops.merge import Merge
 from archspec.spec.document import NAME, Head, Mapped, Spec, name_problem
 from archspec.spec.expressions import is_expression
@@ -42,6 +42,7 @@ from archspec.spec.template import (
     compile_template,
     expression_meant,
     is_constant,
+    names_written,
 )
 from archspec.vocabulary import key_hint, value_meant
 
@@ -73,7 +74,7 @@ class _Planner:
         self.blocks: dict[str, type[SpecBlock]] = {}
         self.defaults: dict[type[Element], dict[str, Template]] = {}
         self.taken: set[str] = set()
-        """Blocks of the spec that have the name of an existing kind: which is meant is unknown."""
+        """Blocks of the spec that no step can use: their name, or one of their inputs, is wrong."""
         self.uses: dict[str, dict[str, KeyPath]] = {}
         """Blocks that each block of the spec uses, and where."""
         self.inside: str | None = None
@@ -86,11 +87,18 @@ class _Planner:
         for name, definition in self.document.blocks.items():
             if not self._is_free(name):
                 self.taken.add(name)
-            self.blocks[name] = declare(name, definition, self.findings)
+            block = declare(name, definition, self.document.vars, self.findings)
+            self.blocks[name] = block
+            self.names.update(block.input_names)
+            if len(block.input_names) < len(definition.inputs):
+                self.taken.add(name)
         self._compile_defaults(self.document.defaults)
         for name, definition in self.document.blocks.items():
             self.inside = name
             known = self.variables.inside(definition.args)
+            let = self._let(definition.let, ("blocks", name, "let"), known)
+            self.blocks[name].let = let
+            known = known.inside(let)
             self.blocks[name].body = self._steps(
                 definition.layers, ("blocks", name, "layers"), known
             )
@@ -177,6 +185,8 @@ class _Planner:
             return step._replace(broken=True)
         # A group with a broken step inside is not broken itself: the step passes that on.
         if kind == "layers":
+            let = self._let(data.get("let", {}), (*path, "let"), known)
+            step, known = step._replace(let=let), known.inside(let)
             broken = len(self.findings.diagnostics) > before
             body = self._steps(data[kind], (*path, kind), known)
             if data[kind] == []:
@@ -219,8 +229,8 @@ class _Planner:
             if key in kinds and not self._is_argument(kind, key):
                 message = f"a step has one kind, this one has `{kind}` and `{key}`"
                 hint = f"begin a new step: `- {key}: ...`"
-            elif key == "for":
-                hint = "`for` goes with `layers: [...]`"
+            elif key in ("for", "let"):
+                hint = f"`{key}` goes with `layers: [...]`"
             hint = hint or misplaced(self._find(kind), data, key)
             self.report(Problem("unknown-key", message, help=hint), (*path, key), key=True)
         return kind
@@ -251,11 +261,17 @@ class _Planner:
             repeat = BROKEN
         if loop or repeat is not None:
             known = known.inside({*loop, "index"})
+        block, given = self.blocks.get(kind), data.get("from")
+        if block and block.input_names and (given is None or isinstance(given, dict)):
+            sources = self._inputs_by_name(block, given or {}, (*path, "from"), known)
+        else:
+            sources = self._sources(given, (*path, "from"), known)
         return Step(
             path,
             kind,
             name=self._name(data.get("name"), (*path, "name"), known),
-            sources=self._sources(data.get("from"), (*path, "from"), known),
+            sources=sources,
+            given_inputs=block.input_names if block and isinstance(given, dict) else (),
             repeat=repeat,
             loop=loop,
             when=self._when(data.get("when", True), (*path, "when"), known),
@@ -288,11 +304,43 @@ class _Planner:
         names = [data] if isinstance(data, str) else data
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names) or not names:
             message = f"`{path[-1]}` must be a name or a list of names, not {show(data)}"
-            self.report(Problem("type", message, help=relative_meant(data)), path)
+            help_ = relative_meant(data)
+            if isinstance(data, dict):
+                help_ = "only a block whose definition has `inputs` takes them by name"
+            self.report(Problem("type", message, help=help_), path)
             return None
         places = [(*path, i) for i in range(len(names))] if names is data else [path]
         sources = tuple(self._source(*each, known) for each in zip(names, places, strict=True))
         return None if BROKEN in sources else sources
+
+    def _inputs_by_name(
+        self, block: type[SpecBlock], given: Mapping[str, Any], path: KeyPath, known: Known
+    ) -> tuple[Template, ...] | None:
+        """Return the sources of a block's inputs, in their order; one may be the step before."""
+        names = block.input_names
+        before = len(self.findings.diagnostics)
+        for name in given:
+            if name not in names:
+                problem = Problem("unknown-key", f"`{block.kind}` has no input `{name}`")
+                problem.help = suggestion(str(name), names, what="inputs")
+                self.report(problem, (*path, name), key=True)
+        left = [name for name in names if name not in given]
+        if len(left) > 1 and len(self.findings.diagnostics) == before:
+            example = ", ".join(f"{name}: ..." for name in names)
+            message = f"`{block.kind}` has {len(names)} inputs; {listed(left)} are not given"
+            help_ = f"`from: {{{example}}}`; one that is left out is the step before"
+            self.report(Problem("missing", message, help=help_), path if given else path[:-1])
+        sources: list[Template] = []
+        for name in names:
+            source = given.get(name)
+            if isinstance(source, str):
+                source = self._source(source, (*path, name), known)
+            elif name in given:
+                message = f"`{name}` must be the name of a step, not {show(source)}"
+                self.report(Problem("type", message), (*path, name))
+            sources.append(source)
+        broken = BROKEN in sources or len(self.findings.diagnostics) > before
+        return None if broken else tuple(sources)
 
     def _source(self, name: str, path: KeyPath, known: Known) -> Template:
         """Return the template of a name; a text in quotes, or a variable, may be computed."""
@@ -329,6 +377,31 @@ class _Planner:
             else:
                 loop[name] = self._template(values, (*path, name), known)
         return loop
+
+    def _let(self, data: Any, path: KeyPath, known: Known) -> dict[str, Template]:
+        """Return the variables of a group or a block; each may use those before it."""
+        if not isinstance(data, dict):
+            help_ = "as `let: {width: =in.channels}`"
+            message = f"`let` must map names to values, not {show(data)}"
+            self.report(Problem("type", message, help=help_), path)
+            return {}
+        let: dict[str, Template] = {}
+        for name, value in data.items():
+            problem = name_problem(name, "a variable", variable=True)
+            if problem:
+                self.report(problem, (*path, name), key=True)
+                continue
+            later = [each for each in names_written(value) if each in data and each not in let]
+            later = [each for each in later if each not in known]
+            if later:
+                message = f"`{later[0]}` has no value yet"
+                help_ = "a value may use those before it in the same `let`"
+                code = "circular" if later[0] == name else "unknown-name"
+                self.report(Problem(code, message, help=help_), (*path, name))
+                let[name] = BROKEN
+                continue
+            let[name] = self._template(value, (*path, name), known.inside([*let]))
+        return let
 
     # Branches.
 
@@ -487,7 +560,8 @@ class _Planner:
         `incomplete`: an argument of another name was dropped. It may be the one that is missing.
         """
         constants = {name: v for name, v in step.arguments.items() if is_constant(v)}
-        complete = len(constants) == len(step.arguments)
+        computed = issubclass(cls, SpecBlock) and not cls.computed.keys() <= step.arguments.keys()
+        complete = len(constants) == len(step.arguments) and not computed
         excused = incomplete or {("defaults",), ("defaults", step.kind)} & self.lost
         problems = cls.problems(constants, later=step.arguments)
         wrong = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, NamedTuple, cast
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, cast
 
 from archspec.blocks.block import Block
 from archspec.declare.declaration import REQUIRED, DeclarationError
@@ -20,10 +20,12 @@ from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings
 from archspec.spec.template import (
     BROKEN,
+    Known,
     Passed,
     Template,
     compile_template,
     evaluate,
+    is_constant,
     names_in,
     size,
 )
@@ -32,7 +34,7 @@ from archspec.vocabulary import folded, key_hint, key_meant, readings, value_mea
 MODIFIERS = ("name", "from", "repeat", "when")
 """Keys that may stand beside the kind of any step."""
 
-GROUPS = {"layers": (*MODIFIERS, "for"), "branches": (*MODIFIERS, "for", "merge")}
+GROUPS = {"layers": (*MODIFIERS, "for", "let"), "branches": (*MODIFIERS, "for", "merge")}
 """Steps that consist of steps, with the keys that may stand beside them."""
 
 
@@ -44,14 +46,19 @@ class Step(NamedTuple):
     kind: str
     name: Template = None
     sources: tuple[Template, ...] | None = ()
-    """Names of its inputs; the previous step if empty; None if they are broken."""
+    """Names of its inputs, None for the previous step; empty if that is the only one; None if they
+    are broken."""
     sources_key: str = "from"
     """The key under which they stand."""
+    given_inputs: tuple[str, ...] = ()
+    """The block's names for them, where `from` is a mapping."""
     with_previous: bool | None = False
     """Whether the previous step comes before the named ones, as in `add: shortcut`; None if that
     depends on the value of the only one: it does before a name, and not before a list."""
     repeat: Template = None
     loop: Mapping[str, Template] = MappingProxyType({})
+    let: Mapping[str, Template] = MappingProxyType({})
+    """Variables of a group, in the order in which they are computed."""
     when: Template = True
     element: type[Element] | None = None
     arguments: Mapping[str, Template] = MappingProxyType({})
@@ -81,6 +88,15 @@ class Step(NamedTuple):
             name in own for source in self.sources or () for name in names_in(source)
         )
 
+    @property
+    def fewest_inputs(self) -> int:
+        """Smallest number of inputs that it can have."""
+        if self.element is None:
+            return 1
+        if issubclass(self.element, SpecBlock):
+            return max(1, len(self.element.input_names))
+        return 2 if issubclass(self.element, Merge) else 1
+
     def numbered(self, number: int) -> str | None:
         """Return the name in this round; None where it is an expression, or there is none."""
         if not isinstance(self.name, str):
@@ -89,7 +105,7 @@ class Step(NamedTuple):
 
     def weighed(self) -> Step:
         """Return the same step with its weight."""
-        templates = [self.name, self.repeat, self.when, *self.loop.values()]
+        templates = [self.name, self.repeat, self.when, *self.loop.values(), *self.let.values()]
         if self.constant is None:
             templates += self.arguments.values()
         values = sum(map(size, (*templates, *(self.sources or ()))))
@@ -100,7 +116,7 @@ class Step(NamedTuple):
 def names_read(steps: Iterable[Step]) -> Iterator[Template]:
     """Yield every name that steps, and those in them, take their inputs from."""
     for step in steps:
-        yield from step.sources or ()
+        yield from (source for source in step.sources or () if source is not None)
         yield from names_read(step.body)
         for _, branch in step.branches:
             yield from names_read(branch)
@@ -113,6 +129,12 @@ class SpecBlock(Block):
     """Number of the definition: blocks of two specs may have the same name."""
 
     body: ClassVar[tuple[Step, ...]] = ()
+    let: ClassVar[Mapping[str, Template]] = {}
+    """Its variables, in the order in which they are computed."""
+    input_names: ClassVar[tuple[str, ...]] = ()
+    """The names of its inputs; none if it has one that is not named."""
+    computed: ClassVar[Mapping[str, Template]] = {}
+    """Defaults that are computed from other arguments, in an order in which they can be."""
     lost: ClassVar[Mapping[str, Any]] = {}
     """Arguments whose declaration is wrong, each BROKEN."""
     carry_out: ClassVar[Callable[..., Node]]
@@ -149,6 +171,11 @@ def report_arguments(findings: Findings, step: Step, problems: Mapping[str, Prob
             findings.report(problem, where, key=True)
         elif name in step.given:
             findings.report(problem, (*where, name))
+        elif step.element and issubclass(step.element, SpecBlock) and name in step.element.computed:
+            template = step.element.computed[name]
+            if isinstance(template, Expression):
+                problem.help = f"`{template.text}` is the default of `{name}`"
+            findings.report(problem, where, key=True)
 
 
 def is_count(value: object) -> bool:
@@ -232,29 +259,11 @@ def report_defaults(
 _SERIALS = count(1)
 
 
-def declare(name: str, definition: BlockDefinition, findings: Findings) -> type[SpecBlock]:
+def declare(
+    name: str, definition: BlockDefinition, variables: Mapping[str, Any], findings: Findings
+) -> type[SpecBlock]:
     """Return the class of a block that a spec defines, its body still empty."""
-    fields: dict[str, Any] = {}
-    for arg, written in definition.args.items():
-        path: KeyPath = ("blocks", name, "args", arg)
-        unfit = name_problem(arg, "an argument", variable=True)
-        if unfit is None and hasattr(SpecBlock, arg):
-            help_ = "archspec has its own use for this name"
-            unfit = Problem("value", f"an argument cannot be called `{arg}`", help=help_)
-        if unfit:
-            findings.report(unfit, path, key=True)
-            continue
-        try:
-            argument = _argument(written)
-        except Problem as problem:
-            findings.report(problem, path)
-            continue
-        try:
-            fields[arg] = _field(argument, (*path, "default"), findings)
-        except Problem as problem:
-            findings.report(problem, (*path, "default"))
-        except Passed:
-            continue
+    fields = _Arguments(name, definition, variables, findings).fields()
     body = {arg: default for arg, (_, default) in fields.items() if default is not REQUIRED}
     annotations = {arg: annotation for arg, (annotation, _) in fields.items()}
     namespace = {"__annotations__": annotations, "__doc__": definition.about, **body}
@@ -263,7 +272,23 @@ def declare(name: str, definition: BlockDefinition, findings: Findings) -> type[
     block.main = next(iter(definition.args), None)
     block.serial = next(_SERIALS)
     block.lost = {arg: BROKEN for arg in definition.args if arg not in fields}
+    block.computed = {arg: value for arg, value in body.items() if not is_constant(value)}
+    block.input_names = _input_names(name, definition, findings)
+    block.most_inputs = max(1, len(block.input_names))
     return cast("type[SpecBlock]", block)
+
+
+def _input_names(block: str, definition: BlockDefinition, findings: Findings) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for i, name in enumerate(definition.inputs):
+        problem = name_problem(name, "an input")
+        if problem is None and name in names:
+            problem = Problem("duplicate", f"two inputs are called `{name}`")
+        if problem:
+            findings.report(problem, ("blocks", block, "inputs", i))
+        else:
+            names[name] = None
+    return tuple(names)
 
 
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
@@ -277,57 +302,192 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 
 _ANNOTATIONS = {"int": int, "float": float, "bool": bool, "str": str, "list": tuple[Any, ...]}
 
+_TRIAL_VALUES: Final[Mapping[str, tuple[Any, Any]]] = {
+    "int": (64, 7),
+    "float": (0.5, 1.25),
+    "bool": (True, False),
+    "str": ("a", "b"),
+    "list": ((1,), (1, 2)),
+}
+"""Two values of each type: the type of a computed default is seen by computing it with both."""
 
-def _field(argument: Argument, path: KeyPath, findings: Findings) -> tuple[Any, Any]:
+
+class _Arguments:
+    """The declarations of a block's arguments, read."""
+
+    def __init__(
+        self,
+        block: str,
+        definition: BlockDefinition,
+        variables: Mapping[str, Any],
+        findings: Findings,
+    ) -> None:
+        self.path: KeyPath = ("blocks", block, "args")
+        self.variables = variables
+        self.findings = findings
+        self.known = Known(variables).inside(definition.args)
+        self.written = definition.args
+        self.types: dict[str, str] = {}
+
+    def fields(self) -> dict[str, tuple[Any, Any]]:
+        """Return each argument's annotation and default, without those that are wrong.
+
+        Computed defaults come last, each after those that it needs.
+        """
+        arguments: dict[str, Argument] = {}
+        computed: dict[str, Template] = {}
+        fields: dict[str, tuple[Any, Any]] = {}
+        for arg, written in self.written.items():
+            argument = self._argument(arg, written)
+            if argument is None:
+                continue
+            place: KeyPath = (*self.path, arg)
+            place = (*place, "default") if isinstance(written, dict) else place
+            try:
+                if argument.type is None or _is_computed(argument.default):
+                    computed[arg] = compile_template(
+                        argument.default, place, self.known, self.findings, shaped=False
+                    )
+                else:
+                    fields[arg] = _field(arg, argument.type, argument, place, self.findings)
+            except Problem as problem:
+                self.findings.report(problem, place)
+            except Passed:
+                continue
+            arguments[arg] = argument
+        self.types = {arg: each.type for arg, each in arguments.items() if each.type is not None}
+        for arg in self._ordered(computed):
+            kind = arguments[arg].type or self._derived(computed[arg])
+            if kind is None:
+                written = inline(arguments[arg].default)
+                help_ = f"as `{arg}: {{type: int, default: {written}}}`"
+                message = f"the type of `{arg}` does not follow from its default"
+                self.findings.report(Problem("missing", message, help=help_), (*self.path, arg))
+                continue
+            self.types[arg] = kind
+            fields[arg] = Annotated[_ANNOTATIONS[kind], Expect(_TYPES[kind][1])], computed[arg]
+        return fields
+
+    def _argument(self, arg: str, written: Any) -> Argument | None:
+        unfit = name_problem(arg, "an argument", variable=True)
+        if unfit is None and hasattr(SpecBlock, arg):
+            help_ = "archspec has its own use for this name"
+            unfit = Problem("value", f"an argument cannot be called `{arg}`", help=help_)
+        if unfit:
+            self.findings.report(unfit, (*self.path, arg), key=True)
+            return None
+        try:
+            return _argument(written)
+        except Problem as problem:
+            self.findings.report(problem, (*self.path, arg))
+            return None
+
+    def _ordered(self, computed: Mapping[str, Template]) -> list[str]:
+        """Return the arguments with computed defaults, each after those that it needs."""
+        waiting = {arg: template for arg, template in computed.items() if template is not BROKEN}
+        ordered: list[str] = []
+        while waiting:
+            ready = [
+                arg
+                for arg, template in waiting.items()
+                if not any(name in waiting for name in names_in(template))
+            ]
+            if not ready:
+                self._report_circle(waiting)
+                break
+            ordered += ready
+            for arg in ready:
+                del waiting[arg]
+        return ordered
+
+    def _report_circle(self, waiting: Mapping[str, Template]) -> None:
+        trail = [next(iter(waiting))]
+        while True:
+            needed = next(name for name in names_in(waiting[trail[-1]]) if name in waiting)
+            if needed in trail:
+                break
+            trail.append(needed)
+        circle = " -> ".join([*trail[trail.index(needed) :], needed])
+        problem = Problem("circular", f"defaults that depend on each other: {circle}")
+        self.findings.report(problem, (*self.path, needed))
+
+    def _derived(self, template: Template) -> str | None:
+        """Return the type that a computed default has for trial values; None if it varies."""
+        constants = {
+            name: value
+            for name, value in self.variables.items()
+            if isinstance(value, (int, float, str)) and not is_expression(value)
+        }
+        kinds = set()
+        for trial in (0, 1):
+            values = {arg: _TRIAL_VALUES[kind][trial] for arg, kind in self.types.items()}
+            try:
+                value = evaluate(template, {**constants, **values})
+            except (Problem, Passed, KeyError):
+                return None
+            kinds.add(next((k for k, (types, _) in _TYPES.items() if type(value) in types), None))
+        if kinds == {"int", "float"}:
+            return "float"
+        return kinds.pop() if len(kinds) == 1 else None
+
+
+def _is_computed(default: Any) -> bool:
+    """Whether variables or other arguments enter a default."""
+    if isinstance(default, list):
+        return any(map(_is_computed, default))
+    return is_expression(default) and bool(Expression.parse(default).names)
+
+
+def _field(
+    arg: str, kind: str, argument: Argument, path: KeyPath, findings: Findings
+) -> tuple[Any, Any]:
     """Return an argument's annotation and its default, `REQUIRED` for none, which is at `path`."""
-    types, words = _TYPES[argument.type]
-    annotation: Any = Annotated[_ANNOTATIONS[argument.type], Expect(words)]
+    types, words = _TYPES[kind]
+    annotation: Any = Annotated[_ANNOTATIONS[kind], Expect(words)]
     if "default" not in argument.model_fields_set:
         return annotation, REQUIRED
-    _refuse_computed(argument.default)
     template = compile_template(argument.default, path, frozenset(), findings, shaped=False)
     default = evaluate(template, {})
-    default = whole(default) if argument.type in ("int", "list") else default
+    default = whole(default) if kind in ("int", "list") else default
     if default is None:
         return annotation | None, None
-    if not isinstance(default, types) or (isinstance(default, bool) and argument.type != "bool"):
-        raise Problem("type", f"the default of `{path[-2]}` must be {words}, not {show(default)}")
+    if not isinstance(default, types) or (isinstance(default, bool) and kind != "bool"):
+        raise Problem("type", f"the default of `{arg}` must be {words}, not {show(default)}")
     return annotation, default
-
-
-def _refuse_computed(default: Any) -> None:
-    """Raise `Problem` for a default that variables or other arguments enter."""
-    if isinstance(default, list):
-        for item in default:
-            _refuse_computed(item)
-    if is_expression(default) and (names := Expression.parse(default).names):
-        message = f"a default cannot be computed from other values, as from `{min(names)}`"
-        help_ = f"write `{default}` where the block is used, or in its `layers` for the argument"
-        raise Problem("value", message, help=help_)
 
 
 def _argument(written: Any) -> Argument:
     """Return an argument's declaration, from its type, its default, or both in a mapping."""
     if isinstance(written, dict):
         try:
-            return Argument.model_validate(written)
+            argument = Argument.model_validate(written)
         except DeclarationError:
             help_ = f"type is one of {', '.join(_TYPES)}; default and about may be left out"
             message = "an argument is {type: ..., default: ..., about: ...}"
             raise Problem("type", message, help=help_) from None
-    if isinstance(written, str):
-        if is_expression(written):
-            _refuse_computed(written)
-            help_ = f"as `{{type: int, default: {written}}}`"
-            raise Problem("missing", "a default that is computed needs its type", help=help_)
+        if argument.type is None and "default" not in argument.model_fields_set:
+            help_ = "as `{type: int}`, or `{default: 64}`"
+            raise Problem("missing", "an argument needs a type or a default", help=help_)
+        given = {"default": argument.default, "about": argument.about}
+        return argument if argument.type else _with_default(argument.default, given)
+    if isinstance(written, str) and not is_expression(written):
         if written not in _TYPES:
             meant = value_meant(written, _TYPES) or nearest(written, _TYPES)
             word = f"a word is a default as `{{type: str, default: {written}}}`"
             hint = did_you_mean(meant) if meant else f"{word}; types: {', '.join(_TYPES)}"
             raise Problem("value", f"there is no type `{written}`", help=hint)
         return Argument.model_validate({"type": written})
+    return _with_default(written, {"default": written})
+
+
+def _with_default(default: Any, given: Mapping[str, Any]) -> Argument:
+    """Return the declaration of an argument whose type is that of its default."""
+    if is_expression(default):
+        return Argument.model_validate(given)
     for name, types in (("bool", bool), ("int", int), ("float", float), ("list", list)):
-        if isinstance(written, types):
-            return Argument.model_validate({"type": name, "default": written})
+        if isinstance(default, types):
+            return Argument.model_validate({**given, "type": name})
+    if isinstance(default, str):
+        return Argument.model_validate({**given, "type": "str"})
     help_ = "as `filters: int`, or `filters: 64`"
     raise Problem("type", "an argument needs a type or a default value", help=help_)

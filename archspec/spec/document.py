@@ -79,10 +79,11 @@ made for small devices; `example` makes a point of a lecture.
 class Argument(Declaration):
     """An argument of a block that the spec defines."""
 
-    type: ArgType
-    """int, float, bool, str or list."""
+    type: ArgType | None = None
+    """int, float, bool, str or list; by default that of the default."""
     default: Any = None
-    """The value if a step gives none; without a default, a step must give one."""
+    """The value if a step gives none, which may be computed from other arguments; without a
+    default, a step must give one."""
     about: str = ""
     """One line of help."""
 
@@ -93,7 +94,12 @@ class BlockDefinition(Declaration):
     about: str = ""
     """One line of help."""
     args: Mapped = made_by(dict)
-    """Name to type (`int`), to default value (`3`), or to {type, default, about}."""
+    """Name to type (`int`), to default value (`3`), or to {type, default, about}. `my_block: 64`
+    gives the first."""
+    inputs: Annotated[list[Any], Expect("a list of names")] = made_by(list)
+    """Names of the inputs, where there are several; the steps start from the first."""
+    let: Mapped = made_by(dict)
+    """Names with values for the steps, computed at each use."""
     layers: Steps
     """The steps; the arguments are variables in them."""
 

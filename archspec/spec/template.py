@@ -187,6 +187,21 @@ def names_in(template: Template) -> Iterator[str]:
             yield from names_in(item)
 
 
+def names_written(value: Any) -> Iterator[str]:
+    """Yield the variables in the expressions of a value as it is written, where they can be read.
+
+    They are those of lists, too.
+    """
+    if isinstance(value, list):
+        for item in value:
+            yield from names_written(item)
+    elif is_expression(value):
+        try:
+            yield from sorted(Expression.parse(value).names)
+        except Problem:  # reported where the value is compiled
+            return
+
+
 def size(template: Template) -> int:
     """Return the amount of work to evaluate a template: values, and characters of expressions."""
     if isinstance(template, Expression):
