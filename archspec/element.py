@@ -18,7 +18,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_origin
 
 from archspec.declare.declaration import Declaration, DeclarationError, Field
-from archspec.declare.metadata import Expect, InstanceOf, Instead
+from archspec.declare.metadata import Chosen, Expect, InstanceOf, Instead
 from archspec.errors import Mend, Portable, Problem, did_you_mean, nearest
 from archspec.vocabulary import folded, key_hint, readings, value_meant
 
@@ -114,6 +114,8 @@ class Element(Declaration):
                 return Problem("value", f"`{name}` of `{cls.kind}`: {message}")
         code = wrong_code([item["type"] for item in items], value)
         info = cls.model_fields[name]
+        if (problem := _wrong_arguments(info, value)) is not None:
+            return problem
         message = f"`{name}` of `{cls.kind}` must be {expectation(info)}, not {show(value)}"
         return Problem(code, message, help=mend(info, value) or cls._listed(name, value))
 
@@ -137,6 +139,21 @@ class ArgumentProblems(Portable):
         self.problems = problems
 
 
+def takes_arguments(info: AnyField) -> bool:
+    """Return whether a field takes names with arguments, as `{leaky_relu: 0.1}`."""
+    return any(isinstance(part, Chosen) for part in _metadata(info))
+
+
+def is_choice(cls: type[Element], data: Mapping[Any, Any]) -> bool:
+    """Return whether the mapping after `kind:` is the main argument: a name with arguments."""
+    if cls.main is None or len(data) != 1:
+        return False
+    (name,) = data
+    info = cls.model_fields[cls.main]
+    chosen = (part for part in _metadata(info) if isinstance(part, Chosen))
+    return name not in cls.model_fields and any(name in part.options for part in chosen)
+
+
 def unknown_argument(cls: type[Element], name: str) -> Problem:
     """Return the problem of an argument that `cls` does not have."""
     return Problem(
@@ -147,9 +164,27 @@ def unknown_argument(cls: type[Element], name: str) -> Problem:
     )
 
 
+def _wrong_arguments(info: AnyField, value: object) -> Problem | None:
+    """Return the problem of the arguments of a name that a field takes; None for other values."""
+    for part in _metadata(info):
+        found = part.arguments(value) if isinstance(part, Chosen) else None
+        if found is not None:
+            name, given = found
+            cls = part.options[name]
+            if isinstance(cls, str):
+                return None
+            unnamed = next((key for key in given if not isinstance(key, str)), None)
+            if unnamed is not None:
+                return unknown_argument(cls, str(unnamed))
+            return next(iter(cls.problems(given, later=()).values()), None)
+    return None
+
+
 def mend(info: AnyField, value: object) -> str | None:
     """Return a help line for a wrong value: the right one that was probably meant."""
-    words = _literals(info.annotation)
+    words = _names(info)
+    if isinstance(value, dict) and takes_arguments(info):
+        return _mend_choice(info, value, words)
     if isinstance(value, bool) and words:
         return Mend(f"name it, as `{words[0]}`", words[0])
     if isinstance(value, str):
@@ -167,7 +202,19 @@ def mend(info: AnyField, value: object) -> str | None:
     near = max(int(value), 1) if isinstance(value, float) and isfinite(value) else None
     if near and accepts(info, near) and not accepts(info, near - 0.5):
         return "`=int(...)`, `=round(...)` and `=divisible(..., 8)` give whole numbers"
-    return None
+    return f"names: {', '.join(words)}" if takes_arguments(info) else None
+
+
+def _mend_choice(info: AnyField, value: Mapping[Any, Any], words: list[str]) -> str | None:
+    """Return a help line for a mapping that should be a name with its arguments."""
+    if len(value) != 1:
+        return "it is one name alone, with its arguments" if value else None
+    name = str(next(iter(value)))
+    if name in words:
+        return Mend(f"`{name}` has no arguments: write `{name}`", name)
+    match = value_meant(name, words) or nearest(name, words) or nearest(folded(name), words)
+    listed = f"names: {', '.join(words)}"
+    return _notes(info).get(folded(name)) or (did_you_mean(match, name) if match else listed)
 
 
 def accepts(info: AnyField, value: object) -> bool:
@@ -268,6 +315,12 @@ def step_arguments(cls: type[Element]) -> frozenset[str]:
         for name, info in cls.model_fields.items()
         if any(isinstance(part, InstanceOf) for part in _metadata(info))
     )
+
+
+def _names(info: AnyField) -> list[str]:
+    """Return the words that a field allows, also those that may have arguments."""
+    chosen = [part for part in _metadata(info) if isinstance(part, Chosen)]
+    return [*_literals(info.annotation), *(name for part in chosen for name in part.options)]
 
 
 def _literals(annotation: Any) -> list[str]:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
+from archspec.blocks.activated import Activation
 from archspec.compile import catalog
 from archspec.compile.step import GROUPS, MODIFIERS
 from archspec.cost.checks import FIGURES
@@ -171,7 +172,7 @@ _SHARED: Final[Mapping[str, Any]] = {
     "window": fields.Window,
     "sides": fields.Sides,
     "padding": fields.Padding,
-    "activation": fields.Activation,
+    "activation": Activation,
 }
 """Types of many arguments, each written out once."""
 
@@ -181,7 +182,10 @@ class _Values:
 
     def __init__(self) -> None:
         self.definitions: Schema = {}
-        self.names = {_key(TypeAdapter(kind).json_schema()): name for name, kind in _SHARED.items()}
+        self.names = {
+            _key(TypeAdapter(kind).json_schema(schema_generator=_Described)): name
+            for name, kind in _SHARED.items()
+        }
 
     def arguments(self, cls: type[Element]) -> Schema:
         """Return a mapping of arguments: none is required, because `defaults` may give it."""
@@ -207,6 +211,10 @@ class _Values:
         words: Schema = {key: schema[key] for key in ("description", "default") if key in schema}
         bare = {key: value for key, value in schema.items() if key not in words}
         name = self.names.get(_key(bare))
+        if name is None and _NULL in (options := bare.get("anyOf", [])):
+            others = [option for option in options if option != _NULL]
+            inner = self.open({"anyOf": others} if len(others) > 1 else others[0])
+            return {**words, "anyOf": [*inner.get("anyOf", [inner]), _NULL]}
         if name is None:
             return {**words, "anyOf": self._options(bare)}
         if f"value.{name}" not in self.definitions:
@@ -221,6 +229,10 @@ class _Values:
         if schema == _INNER_STEP:
             return _ref("inner_step")
         inner = dict(schema)
+        if "properties" in inner:
+            inner["properties"] = {
+                key: self.open(value) for key, value in inner["properties"].items()
+            }
         if "items" in inner:
             inner["items"] = self.open(inner["items"])
         if "prefixItems" in inner:
@@ -230,6 +242,9 @@ class _Values:
 
 _INNER_STEP: Final[Schema] = TypeAdapter(Annotated[Element, InstanceOf(Element)]).json_schema()
 """Pydantic's schema of an argument that is a step, as a gate."""
+
+
+_NULL: Final = {"type": "null"}
 
 
 def _key(schema: Schema) -> str:

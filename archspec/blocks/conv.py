@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from archspec.blocks.activated import activated
+from archspec.blocks.activated import Activation, activated
 from archspec.blocks.block import Block
 from archspec.declare.metadata import Instead
 from archspec.element import Element
@@ -11,7 +11,7 @@ from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import Convolution
 from archspec.ops.elementwise import Dropout
-from archspec.ops.fields import Activation, Bank, Count, Padding, Rate, Window
+from archspec.ops.fields import Bank, Count, Padding, Rate, Window
 from archspec.ops.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from archspec.ops.op import FROZEN_HINTS
 

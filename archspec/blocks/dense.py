@@ -2,11 +2,12 @@
 
 from typing import ClassVar
 
+from archspec.blocks.activated import Activation
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
-from archspec.ops.fields import Activation, Count, Padding, Rate
+from archspec.ops.fields import Count, Padding, Rate
 from archspec.ops.merge import Concat
 
 

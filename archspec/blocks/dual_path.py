@@ -1,11 +1,12 @@
 """The dual path: a residual path and a densely connected one, grown by the same units."""
 
+from archspec.blocks.activated import Activation
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.arrangement import Slice
-from archspec.ops.fields import Activation, Count
+from archspec.ops.fields import Count
 from archspec.ops.merge import Add, Concat
 
 

@@ -2,13 +2,13 @@
 
 from typing import ClassVar
 
-from archspec.blocks.activated import activated
+from archspec.blocks.activated import Activation, activated
 from archspec.blocks.block import Block
 from archspec.blocks.conv import NORM_HINTS, NORMS, Norm
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import FullyConnected
-from archspec.ops.fields import Activation, Count
+from archspec.ops.fields import Count
 from archspec.ops.op import FROZEN_HINTS
 
 

@@ -2,11 +2,12 @@
 
 from typing import Literal
 
+from archspec.blocks.activated import Activation
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
-from archspec.ops.fields import Activation, Count
+from archspec.ops.fields import Count
 from archspec.ops.merge import Add, Concat
 
 

@@ -2,13 +2,14 @@
 
 from typing import Annotated, ClassVar
 
+from archspec.blocks.activated import Activation
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.declare.metadata import Bounds, Expect
 from archspec.errors import Problem
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
-from archspec.ops.fields import Activation, Count, Rate
+from archspec.ops.fields import Count, Rate
 from archspec.ops.merge import Mean
 from archspec.ops.paths import Join
 

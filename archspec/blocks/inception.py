@@ -1,10 +1,11 @@
 """GoogLeNet's Inception module, with its reductions or naive."""
 
+from archspec.blocks.activated import Activation
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
-from archspec.ops.fields import Activation, Count
+from archspec.ops.fields import Count
 from archspec.ops.merge import Concat
 from archspec.ops.pooling import MaxPool
 

@@ -1,6 +1,6 @@
 """The inverted residual unit of MobileNetV2, its gated form (MBConv) and its fused one."""
 
-from archspec.blocks.activated import activated
+from archspec.blocks.activated import Activation, activated
 from archspec.blocks.block import Block
 from archspec.blocks.conv import NORM_HINTS, NORMS, Conv, Norm
 from archspec.blocks.gate import Gate, gated
@@ -8,7 +8,7 @@ from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import DepthwiseConv
 from archspec.ops.elementwise import DropPath
-from archspec.ops.fields import Activation, Count, Padding, Positive, Rate, Window
+from archspec.ops.fields import Count, Padding, Positive, Rate, Window
 from archspec.ops.merge import Add
 
 

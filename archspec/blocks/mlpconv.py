@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
+from archspec.blocks.activated import Activation
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.declare.metadata import Expect, MinLength
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
-from archspec.ops.fields import Activation, Count, Padding, Window
+from archspec.ops.fields import Count, Padding, Window
 
 
 class MlpConv(Block, kind="mlpconv"):

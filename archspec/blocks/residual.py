@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from archspec.blocks.activated import activated
+from archspec.blocks.activated import Activation, activated
 from archspec.blocks.block import Block
 from archspec.blocks.conv import NORMS, Conv, Norm, Order
 from archspec.blocks.gate import Gate, gated
@@ -11,7 +11,7 @@ from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.arrangement import PadChannels
 from archspec.ops.elementwise import Dropout, DropPath
-from archspec.ops.fields import Activation, Count, Rate
+from archspec.ops.fields import Count, Rate
 from archspec.ops.merge import Add
 from archspec.ops.pooling import AvgPool, MaxPool
 

@@ -1,11 +1,12 @@
 """A convolution factored into one over space and one over channels."""
 
+from archspec.blocks.activated import Activation
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv, Norm
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import DepthwiseConv
-from archspec.ops.fields import Activation, Count, Padding, Window
+from archspec.ops.fields import Count, Padding, Window
 
 
 class SeparableConv(Block, kind="separable_conv", main="filters"):

@@ -2,13 +2,14 @@
 
 from typing import ClassVar, Literal
 
+from archspec.blocks.activated import Activation
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.blocks.fc import Fc
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.arrangement import Reshape
-from archspec.ops.fields import Activation, Count, Positive
+from archspec.ops.fields import Count, Positive
 from archspec.ops.merge import Multiply
 from archspec.ops.op import needs_spatial
 from archspec.ops.pooling import GlobalAvgPool

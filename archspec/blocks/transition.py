@@ -3,12 +3,12 @@
 from math import floor
 from typing import Annotated
 
+from archspec.blocks.activated import Activation
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.declare.metadata import Bounds, Expect
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
-from archspec.ops.fields import Activation
 from archspec.ops.pooling import AvgPool
 
 

@@ -46,9 +46,9 @@ from archspec.ops.merge import Merge
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec, name_problem
-from archspec.spec.expressions import Expression, Meter
+from archspec.spec.expressions import Meter
 from archspec.spec.findings import Findings
-from archspec.spec.template import BROKEN, Inner, Listing, Passed, Template, evaluate, size
+from archspec.spec.template import BROKEN, Inner, Passed, Template, evaluate, is_constant, size
 from archspec.spec.variables import variables
 
 MOST_REPEATS = 10_000
@@ -714,9 +714,9 @@ class _Run:
             Problem: If it has none.
             Passed: If it depends on a mistake.
         """
-        if not isinstance(template, (Expression, Listing)):
-            if template is BROKEN:
-                raise Passed
+        if template is BROKEN:
+            raise Passed
+        if is_constant(template):
             return template
         uncertain = False
 

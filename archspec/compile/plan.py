@@ -28,7 +28,15 @@ from archspec.compile.step import (
     report_arguments,
     report_defaults,
 )
-from archspec.element import Element, show, step_arguments, unknown_argument, whole
+from archspec.element import (
+    Element,
+    is_choice,
+    show,
+    step_arguments,
+    takes_arguments,
+    unknown_argument,
+    whole,
+)
 from archspec.errors import KeyPath, Mend, Problem, did_you_mean, listed, nearest, suggestion
 from archspec.ops.merge import Merge
 from archspec.spec.document import NAME, Head, Mapped, Spec, name_problem
@@ -472,7 +480,7 @@ class _Planner:
         step = step._replace(element=cls)
         if issubclass(cls, Merge) and not isinstance(data, dict) and data is not None:
             return self._merge_step(step, cls, data, where, known)
-        if isinstance(data, dict) or data is None:
+        if data is None or (isinstance(data, dict) and not is_choice(cls, data)):
             given = data or {}
         elif cls.main is not None:
             given = {cls.main: data}
@@ -508,7 +516,8 @@ class _Planner:
         is_step = isinstance(value, dict) or (isinstance(value, str) and not is_expression(value))
         if is_step and name in step_arguments(cls):
             return self._inner(name, value, path, known, shaped=shaped)
-        return compile_template(value, path, known, self.findings, shaped=shaped)
+        mappings = takes_arguments(cls.model_fields[name])
+        return compile_template(value, path, known, self.findings, shaped=shaped, mappings=mappings)
 
     def _inner(
         self, name: str, data: Any, path: KeyPath, known: Known, *, shaped: bool

@@ -180,7 +180,7 @@ class Declaration(metaclass=ABCMeta):
     def model_dump(self, *, mode: Literal["python", "json"] = "python") -> dict[str, Any]:
         """Return the values by the names of their fields; in mode `json`, tuples as lists."""
         return {
-            name: value if mode == "python" else _as_lists(value)
+            name: value if mode == "python" else _as_plain(value)
             for name, value in self._values().items()
         }
 
@@ -330,5 +330,8 @@ def _made(cls: type[_Made], state: dict[str, Any], given: Iterable[str]) -> _Mad
     return made
 
 
-def _as_lists(value: Any) -> Any:
-    return list(map(_as_lists, value)) if isinstance(value, tuple) else value
+def _as_plain(value: Any) -> Any:
+    """Return a value as JSON has it: tuples as lists, a chosen declaration under its name."""
+    if isinstance(value, Declaration) and (name := getattr(value, "kind", "")):
+        return {name: value.model_dump(mode="json")}
+    return list(map(_as_plain, value)) if isinstance(value, tuple) else value

@@ -125,6 +125,93 @@ class Rule:
         return {**handler(schema), **self.json_schema}
 
 
+class Chosen:
+    """Metadata of a type: names, some of which may have arguments, as `{leaky_relu: 0.1}`.
+
+    `options` maps each name to the declaration of its arguments, or to a description where it has
+    none. The attribute `main` of a declaration is the argument that a single value sets. A value
+    of the type is the name itself where no argument is given, else an instance of the declaration.
+    """
+
+    __slots__ = ("options",)
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.options = options
+
+    def arguments(self, value: Any) -> tuple[str, dict[Any, Any]] | None:
+        """Return the name and the arguments that plain data give; None for other values."""
+        if type(value) is str:
+            return (value, {}) if value in self.options else None
+        if type(value) is not dict or len(value) != 1:
+            return None
+        ((name, given),) = value.items()
+        if type(name) is not str or name not in self.options:
+            return None
+        if given is None or given == {}:
+            return name, {}
+        cls = self.options[name]
+        if isinstance(cls, str):
+            return None
+        if type(given) is dict:
+            return name, given
+        return None if cls.main is None else (name, {cls.main: given})
+
+    def read(self, value: Any, unsure: Any) -> Any:
+        """Return the value that plain data describe; `unsure` where pydantic has to decide."""
+        if type(value) is str:
+            return value if value in self.options else unsure
+        if type(value) in self.options.values():
+            return value
+        found = self.arguments(value)
+        if found is None:
+            return unsure
+        name, given = found
+        return self.options[name].read_mapping(given) if given else name
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import PydanticCustomError, core_schema
+
+        def check(value: Any) -> Any:
+            if type(value) in self.options.values():
+                return value
+            found = self.arguments(value)
+            if found is None:
+                raise PydanticCustomError("choice", "it is neither a name nor one with arguments")
+            name, given = found
+            try:
+                return self.options[name].model_validate(given) if given else name
+            except ValueError:
+                raise PydanticCustomError("choice", "its arguments are wrong") from None
+
+        return core_schema.no_info_plain_validator_function(check)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+        properties: dict[str, Any] = {}
+        for name, cls in self.options.items():
+            if isinstance(cls, str):
+                properties[name] = {"description": cls, "type": "null"}
+                continue
+            core = cls.pydantic_model().__pydantic_core_schema__
+            described = _without(handler.resolve_ref_schema(handler(core)), "title")
+            forms = [described, {"type": "null"}]
+            if cls.main is not None:
+                main = _without(described["properties"][cls.main], "description", "default")
+                forms[1:1] = main.get("anyOf", [main])
+            properties[name] = {"description": described.get("description", ""), "anyOf": forms}
+        mapping = {
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+        }
+        return {"anyOf": [{"enum": [*self.options]}, mapping]}
+
+
+def _without(schema: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key not in keys}
+
+
 class Factory:
     """A default that is made anew for each instance."""
 

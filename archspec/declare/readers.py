@@ -6,11 +6,13 @@ They convert nothing but an int where a float is needed, as strict pydantic does
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
 from archspec.declare.metadata import (
     Bounds,
+    Chosen,
     Converted,
     Expect,
     InstanceOf,
@@ -38,6 +40,9 @@ def reader(annotation: Any) -> Reader:
         return _exactly(NoneType if annotation is None else annotation)
     if origin is Annotated:
         made = [item.cls for item in parts[1:] if isinstance(item, InstanceOf)]
+        chosen = [item for item in parts[1:] if isinstance(item, Chosen)]
+        if chosen:
+            return partial(chosen[0].read, unsure=UNSURE)
         return _instance_of(made[0]) if made else _restricted(reader(parts[0]), parts[1:])
     if origin is Literal and all(type(word) is str for word in parts):
         words = frozenset(parts)
@@ -71,7 +76,9 @@ def _leaves(annotation: Any) -> Iterator[Any]:
     if origin is Literal:
         yield from map(type, parts)
     elif origin is Annotated:
-        yield from _leaves(parts[0])
+        # Declarations and their names are never equal to each other.
+        chosen = any(isinstance(part, Chosen) for part in parts[1:])
+        yield from _leaves(str if chosen else parts[0])
     elif parts:
         for part in parts:
             if part is not ...:

@@ -202,6 +202,31 @@ class LocalConv(_Layer):
 
 
 @register
+class Function(_Layer):
+    """A function of `keras.activations`, or another, by its name and with its arguments."""
+
+    arguments = ("function", "given")
+
+    def __init__(self, function: str, given: dict[str, Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.function = function
+        self.given = dict(given)
+
+    def call(self, x: Any) -> Any:
+        own = {"scaled_tanh": _scaled_tanh}
+        function = own.get(self.function) or getattr(keras.activations, self.function)
+        return function(x, **self.given)
+
+    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
+        *extents, channels = input_shape
+        return (*extents, channels // 2 if self.function == "glu" else channels)
+
+
+def _scaled_tanh(x: Any, amplitude: float, slope: float) -> Any:
+    return amplitude * ops.tanh(slope * x)
+
+
+@register
 class Scale(_Layer):
     """Each channel times a learned factor, plus a learned offset."""
 
@@ -387,6 +412,7 @@ class Layers:
             PaddedAveragePooling,
             L2Pooling,
             LocalConv,
+            Function,
             Scale,
             ChannelSlice,
             LocalResponseNormalization,
@@ -398,7 +424,8 @@ class Layers:
     }
 
     def __getattr__(self, name: str) -> Any:
-        return self.own.get(name) or getattr(keras.layers, name)
+        own = self.own.get(name) or getattr(keras.layers, name, None)
+        return own or getattr(keras.initializers, name)
 
 
 def _chances(shape: tuple[int, ...], seed: Any) -> Any:

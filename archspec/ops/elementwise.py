@@ -2,36 +2,108 @@
 
 from typing import Any, Literal
 
-from archspec.ops.fields import Activation, Number, Rate
-from archspec.ops.op import Elementwise, Saved, Weight, Weighted, Work, needs_spatial
+from archspec.errors import Problem
+from archspec.ops.fields import Number, Rate
+from archspec.ops.functions import ElementwiseFunction, function
+from archspec.ops.op import (
+    Elementwise,
+    Op,
+    Reach,
+    Saved,
+    Weight,
+    Weighted,
+    Work,
+    needs_spatial,
+    pointwise,
+)
 from archspec.ops.shape import Shape
-
-_NOT_MONOTONE = frozenset({"gelu", "silu", "swish", "mish", "hard_swish"})
-"""Functions with a dip below zero: two inputs give one output, which cannot tell the slope."""
 
 
 class Activate(Elementwise, kind="activation", main="function"):
-    """An elementwise function. ReLU: Nair & Hinton 2010; Krizhevsky et al. 2012, section 3.1."""
+    """An elementwise function, or softmax over the channels."""
 
     family = "activation"
 
-    function: Activation
-    """The function, by its usual name."""
+    function: ElementwiseFunction
+    """The function by its usual name, or its name with its arguments: `{leaky_relu: 0.1}`."""
 
     def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
-        return Work(0, {"linear": 0, "softmax": 3}.get(self.function, 1) * y.size)
+        return Work(0, function(self.function).cost * y.size)
 
     def saved_for_backward(self) -> Saved:
-        # A derivative is taken from the output where that says it: relu's sign, tanh's value.
-        by_input = self.function in _NOT_MONOTONE
-        return Saved(input=by_input, output=not by_input and self.function != "linear")
+        return function(self.function).saved
 
     @property
     def label(self) -> str:
-        return self.function.upper()
+        return function(self.function).kind.upper()
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
-        return layers.Activation(self.function, name=name)
+        return function(self.function).emit(layers, name)
+
+
+class PRelu(Elementwise, Weighted, kind="prelu", main="shared"):
+    """x, and a learned slope times x below 0. (He et al. 2015, arXiv:1502.01852)"""
+
+    family = "activation"
+
+    shared: Literal["places", "all", "none"] = "places"
+    """Values with one slope: all places of a channel, all of the layer, or each its own."""
+    initial: Number = 0.25
+    """The slopes' initial value."""
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:
+        shapes = {
+            "places": (*(1,) * x.rank, x.channels),
+            "all": (1,) * len(x),
+            "none": tuple(x),
+        }
+        return (Weight("alpha", shapes[self.shared]),)
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, y.size)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        shared = {
+            "places": [*range(1, x.rank + 1)],
+            "all": [*range(1, len(x) + 1)],
+            "none": [],
+        }
+        return layers.PReLU(
+            alpha_initializer=layers.Constant(self.initial),
+            shared_axes=shared[self.shared] or None,
+            name=name,
+        )
+
+
+class Glu(Op, kind="glu"):
+    """The first half of the channels times the sigmoid of the second. (Dauphin et al. 2016)"""
+
+    family = "activation"
+
+    def output_shape(self, x: Shape) -> Shape:
+        if x.channels % 2:
+            raise Problem(
+                "shape", f"`glu` halves the channels, of which its input has {x.channels}"
+            )
+        return Shape((*x.spatial, x.channels // 2))
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
+        return ()
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, 2 * y.size)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
+
+    def reach(self, x: Shape) -> Reach | None:
+        return pointwise(x)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.Function("glu", {}, name=name)
 
 
 class Softmax(Elementwise, kind="softmax"):

@@ -64,31 +64,12 @@ Padding: TypeAlias = Annotated[
 
 Rate: TypeAlias = Annotated[float, Bounds(ge=0, lt=1), Expect("a number from 0 to below 1")]
 Positive: TypeAlias = Annotated[float, Bounds(gt=0, lt=float("inf")), Expect("a number above 0")]
+FromZero: TypeAlias = Annotated[
+    float, Bounds(ge=0, lt=float("inf")), Expect("a finite number from 0")
+]
 Number: TypeAlias = Annotated[
     float, Bounds(gt=float("-inf"), lt=float("inf")), Expect("a finite number")
 ]
-
-_NO_SUCH_FUNCTION = "archspec has no such function; `archspec show activation` lists those it has"
-
-Activation: TypeAlias = Annotated[
-    Literal[
-        "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish",
-        "tanh", "sigmoid", "hard_sigmoid", "hard_swish", "softplus", "softsign", "softmax",
-        "linear",
-    ],
-    Instead(
-        dict.fromkeys(
-            ("prelu", "rrelu", "crelu", "celu", "glu", "geglu", "swiglu", "reglu", "hardtanh",
-             "softmin", "logsoftmax", "logsigmoid", "tanhshrink", "softshrink", "hardshrink",
-             "threshold", "exponential", "maxout", "sparsemax", "squareplus", "silu6"),
-            _NO_SUCH_FUNCTION,
-        )
-        | dict.fromkeys(
-            ("none", "no", "off", "false"), Mend("for no activation write `null`", "null")
-        )
-    ),
-]  # fmt: skip
-"""Elementwise functions by Keras's names, and softmax over the channels."""
 
 _RANDOM = "leave `initial` out: kernels start random (Glorot & Bengio 2010)"
 

@@ -39,8 +39,15 @@ class Inner:
     step: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A mapping with expressions in it. A mapping without any is a dict as it stands."""
+
+    items: tuple[tuple[str, Template], ...]
+
+
 Template: TypeAlias = Any
-"""A constant, an `Expression`, a `Listing`, an `Inner`, or `BROKEN`."""
+"""A constant, an `Expression`, a `Listing`, `Fields`, an `Inner`, or `BROKEN`."""
 
 
 class Known(AbstractSet[str]):
@@ -81,11 +88,12 @@ def compile_template(
     findings: Findings,
     *,
     shaped: bool = True,
+    mappings: bool = False,
 ) -> Template:
     """Return the template of the value at `path`; report what is wrong with it.
 
     `known` are the variables there. `shaped` says whether there are steps, so that `in.channels`
-    means something.
+    means something, `mappings` whether a mapping may stand there.
     """
     if isinstance(value, (list, tuple)):
         if len(value) > MAX_ITEMS:
@@ -97,6 +105,14 @@ def compile_template(
             for i, item in enumerate(value)
         )
         return items if all(map(is_constant, items)) else Listing(items)
+    if isinstance(value, dict) and mappings:
+        fields = {
+            name: compile_template(
+                item, (*path, name), known, findings, shaped=shaped, mappings=True
+            )
+            for name, item in value.items()
+        }
+        return fields if all(map(is_constant, fields.values())) else Fields(tuple(fields.items()))
     if isinstance(value, dict):
         help_ = expression_meant(value, known) or _VALUES
         findings.report(Problem("type", "a mapping is not allowed here", help=help_), path)
@@ -169,13 +185,15 @@ def evaluate(
     if isinstance(template, Listing):
         items = tuple([evaluate(item, variables, shapes, meter) for item in template.items])
         return bounded_list(items)
+    if isinstance(template, Fields):
+        return {name: evaluate(item, variables, shapes, meter) for name, item in template.items}
     if template is BROKEN:
         raise Passed
     return template
 
 
 def is_constant(template: Template) -> bool:
-    return not isinstance(template, (Expression, Listing, Inner, Broken))
+    return not isinstance(template, (Expression, Listing, Fields, Inner, Broken))
 
 
 def names_in(template: Template) -> Iterator[str]:
@@ -184,6 +202,9 @@ def names_in(template: Template) -> Iterator[str]:
         yield from template.names
     elif isinstance(template, Listing):
         for item in template.items:
+            yield from names_in(item)
+    elif isinstance(template, Fields):
+        for _, item in template.items:
             yield from names_in(item)
 
 
@@ -208,4 +229,6 @@ def size(template: Template) -> int:
         return len(template.text)
     if isinstance(template, Listing):
         return sum(map(size, template.items))
+    if isinstance(template, Fields):
+        return sum(size(item) for _, item in template.items)
     return len(template) if isinstance(template, tuple) else 1

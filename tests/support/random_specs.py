@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from archspec.blocks.squeeze_excitation import SqueezeExcitation
 from archspec.compile import catalog
-from archspec.declare.metadata import Bounds, InstanceOf
+from archspec.declare.metadata import Bounds, Chosen, InstanceOf
 from archspec.element import ArgumentProblems, Element, step_arguments
 from archspec.errors import Problem
 from archspec.graph.builder import Builder
@@ -47,6 +47,11 @@ def values(annotation: Any, x: Shape, bounds: tuple[Any, ...] = ()) -> st.Search
         return st.sampled_from(INNER).flatmap(
             lambda kind: st.builds(lambda given: {kind: given}, arguments(KINDS[kind], x))
         )
+    if chosen := _chosen(bounds):
+        named = [
+            _named(name, cls, x) for name, cls in chosen.options.items() if not isinstance(cls, str)
+        ]
+        return st.one_of(st.sampled_from([*chosen.options]), *named)
     if origin is Annotated:
         return values(parts[0], x, (*bounds, *parts[1:]))
     if origin is Literal:
@@ -65,6 +70,17 @@ def values(annotation: Any, x: Shape, bounds: tuple[Any, ...] = ()) -> st.Search
         return st.none()
     numbers = {int: [0, 1, 1, 2, 2, 3, 4, 5, x.channels], float: [0.0, 1e-3, 0.25, 0.5, 1.0, -2.5]}
     return st.sampled_from([n for n in numbers[annotation] if _within(n, bounds)])
+
+
+def _chosen(metadata: tuple[Any, ...]) -> Chosen | None:
+    return next((part for part in metadata if isinstance(part, Chosen)), None)
+
+
+def _named(name: str, cls: type[Element], x: Shape) -> st.SearchStrategy[Any]:
+    """A name with its arguments, by name or, if there is one alone, as a single value."""
+    given = arguments(cls, x)
+    short = given.map(lambda args: {name: args[cls.main] if [*args] == [cls.main] else args})
+    return st.one_of(given.map(lambda args: {name: args}), short)
 
 
 def _within(number: float, bounds: tuple[Any, ...]) -> bool:
