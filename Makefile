@@ -10,6 +10,9 @@ WORKERS := $(shell $(PYTHON) -c "import os; print(min((os.cpu_count() or 1) + 1,
 # puts none of the long ones last.
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+# Tests start hundreds of processes: what they import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-fast test-all check pytest lint format types docs faithful editor bench clean
 
 demo: $(VENV)/ready
@@ -18,9 +21,9 @@ demo: $(VENV)/ready
 
 test: check
 
-# Without any engine or browser, for every save.
+# Without any engine, browser or editor, and with a fifth of the random examples: for every save.
 test-fast: $(VENV)/dev
-	$(PYTEST) -m "not keras and not browser and not slow"
+	ARCHSPEC_EXAMPLES=0.2 $(PYTEST) -m "not keras and not client and not slow"
 
 # Also what takes minutes, such as networks of 150 layers at full size, and four times as many random
 # examples. For a release.

@@ -12,13 +12,13 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import click.testing
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
 
 import archspec
 from archspec.cli import compare as cli_compare
@@ -63,7 +63,12 @@ train:
 """
 """Other images than SMALL's: larger, in colour, otherwise normalised; and logits."""
 
-DIGITS = load_digits()
+
+@cache
+def digits():
+    from sklearn.datasets import load_digits
+
+    return load_digits()
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +101,7 @@ def here(runs, tmp_path, monkeypatch):
 
 def shown(path: Path, number: int, side: int = 8) -> Path:
     """A digit as an image file."""
-    grey = np.rint(DIGITS.images[number] * 255 / 16).astype(np.uint8)
+    grey = np.rint(digits().images[number] * 255 / 16).astype(np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(grey).resize((side, side)).save(path)
     return path
@@ -126,18 +131,18 @@ def test_a_run_is_judged_as_it_was_when_it_ended(runs, name):
 def test_an_ensemble_takes_the_mean_of_probabilities(runs):
     members = ["one", "wide", "two"]
     found = evaluate([runs / name for name in members], data="digits", part="all")
-    asked = DIGITS.images.astype(np.float32)
+    asked = digits().images.astype(np.float32)
     every = [predict(runs / name, asked, top=10) for name in members]
     probabilities = np.zeros((len(asked), 10))
     for predictions in every:
         for row, image in zip(probabilities, predictions, strict=True):
             for guess in image.guesses:
                 row[int(guess.class_name)] += guess.probability / len(members)
-    right = (probabilities.argmax(axis=1) == DIGITS.target).mean()
+    right = (probabilities.argmax(axis=1) == digits().target).mean()
     assert found.ensemble is not None
     assert found.ensemble.name == "ensemble of 3"
     assert found.ensemble.scores.accuracy == pytest.approx(right, abs=1e-3)
-    own = -np.log(probabilities[np.arange(len(asked)), DIGITS.target])
+    own = -np.log(probabilities[np.arange(len(asked)), digits().target])
     smoothed = 0.91 * own - 0.01 * (np.log(probabilities).sum(axis=1) + own)
     assert found.ensemble.measures["loss"] == pytest.approx(smoothed.mean(), rel=1e-3)
     alone = [evaluate(runs / name, part="all").result.scores for name in members]
@@ -154,7 +159,7 @@ def test_of_a_network_with_heads_the_main_output_counts(tmp_path, monkeypatch):
     assert found.scores.accuracy == pytest.approx(ended["output_accuracy"])
     # Keras takes an output's mean over batches, of which the last is smaller.
     assert found.measures == pytest.approx({"loss": ended["output_loss"]}, rel=2e-2)
-    assert len(predict("run", DIGITS.images[:2])) == 2
+    assert len(predict("run", digits().images[:2])) == 2
 
 
 @pytest.mark.keras
@@ -167,15 +172,15 @@ def test_the_size_of_a_batch_changes_no_score(runs):
 
 @pytest.mark.keras
 def test_flipping_makes_no_difference_between_an_image_and_its_mirror_image(runs):
-    mirrored = DIGITS.images[:20, :, ::-1]
-    here, there = (predict(runs / "wide", x, flip=True) for x in (DIGITS.images[:20], mirrored))
+    mirrored = digits().images[:20, :, ::-1]
+    here, there = (predict(runs / "wide", x, flip=True) for x in (digits().images[:20], mirrored))
     assert [image.guesses[0].class_name for image in here] == [
         image.guesses[0].class_name for image in there
     ]
     assert [image.guesses[0].probability for image in here] == pytest.approx(
         [image.guesses[0].probability for image in there], abs=1e-5
     )
-    straight = predict(runs / "wide", DIGITS.images[:20])
+    straight = predict(runs / "wide", digits().images[:20])
     assert straight != here
     assert evaluate(runs / "wide", flip=True).flip
 
@@ -249,13 +254,13 @@ def test_classes_are_told_by_their_names(runs, tmp_path):
     half = evaluate(runs / "half")
     assert half.result.scores.classes == ("5", "6", "7", "8", "9")
     for number in range(60):
-        if DIGITS.target[number] in {7, 2}:
-            shown(tmp_path / "photos" / str(DIGITS.target[number]) / f"{number}.png", number)
+        if digits().target[number] in {7, 2}:
+            shown(tmp_path / "photos" / str(digits().target[number]) / f"{number}.png", number)
     found = evaluate(runs / "one", data=tmp_path / "photos")
     assert found.part == "all"
     support = {score.name: score.images for score in found.result.scores.per_class()}
-    assert support["7"] == list(DIGITS.target[:60]).count(7)
-    assert support["2"] == list(DIGITS.target[:60]).count(2)
+    assert support["7"] == list(digits().target[:60]).count(7)
+    assert support["2"] == list(digits().target[:60]).count(2)
     assert sum(support.values()) == support["7"] + support["2"]
     with pytest.raises(UsageError, match=r"has `2`, which .* does not know; it knows `5`, `6`"):
         evaluate(runs / "half", data=tmp_path / "photos")
@@ -265,8 +270,8 @@ def test_classes_are_told_by_their_names(runs, tmp_path):
 def test_a_moved_folder_is_still_what_was_trained_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for number in range(80):
-        if DIGITS.target[number] < 2:
-            shown(Path("photos", "ab"[DIGITS.target[number]], f"{number}.png"), number)
+        if digits().target[number] < 2:
+            shown(Path("photos", "ab"[digits().target[number]], f"{number}.png"), number)
     Path("small.yaml").write_text(SMALL, encoding="utf-8")
     data = {"data": {"source": "folder", "path": "photos"}}
     archspec.fit(archspec.load("small.yaml", classes=2), out="run", epochs=1, metrics=[], **data)
@@ -281,26 +286,26 @@ def test_a_moved_folder_is_still_what_was_trained_on(tmp_path, monkeypatch):
 @pytest.mark.keras
 def test_arrays_are_as_bright_as_in_training_or_as_said(runs, tmp_path):
     def judged(name: str, images, **options):
-        np.savez(tmp_path / name, x=images.astype(np.float32), y=DIGITS.target[: len(images)])
+        np.savez(tmp_path / name, x=images.astype(np.float32), y=digits().target[: len(images)])
         return evaluate(runs / "one", data=tmp_path / name, **options)
 
     expected = evaluate(runs / "one", part="all").result.scores.cells
-    same = judged("same.npz", DIGITS.images)
+    same = judged("same.npz", digits().images)
     assert same.part == "test", "the images are those of training, wherever they come from"
     assert same.result.scores.cells == evaluate(runs / "one").result.scores.cells
-    assert judged("unit.npz", DIGITS.images / 16, white=1).result.scores.cells == expected
+    assert judged("unit.npz", digits().images / 16, white=1).result.scores.cells == expected
     with pytest.raises(
         UsageError, match=r"from 0 to 1, .* 16 for white: give the value .* `white=`"
     ):
-        judged("unit.npz", DIGITS.images / 16)
+        judged("unit.npz", digits().images / 16)
     with pytest.raises(UsageError, match=r"values from 0 to 255, .* 16 for white"):
-        judged("bytes.npz", DIGITS.images * 255 / 16)
-    some = judged("some.npz", DIGITS.images[:500])
+        judged("bytes.npz", digits().images * 255 / 16)
+    some = judged("some.npz", digits().images[:500])
     assert (some.part, some.result.scores.images) == ("all", 500)
-    first = predict(runs / "one", DIGITS.images[:500], top=1)
+    first = predict(runs / "one", digits().images[:500], top=1)
     right = [
         image.guesses[0].class_name == str(t)
-        for image, t in zip(first, DIGITS.target[:500], strict=True)
+        for image, t in zip(first, digits().target[:500], strict=True)
     ]
     assert some.result.scores.accuracy == np.mean(right)
 
@@ -351,7 +356,7 @@ def test_files_folders_and_arrays_are_answered_alike(runs, tmp_path):
     numbers = (3, 11, 30)
     for number in numbers:
         shown(pictures / "in" / f"{number:02}.png", number)
-    grey = np.rint(DIGITS.images[list(numbers)] * 255 / 16).astype(np.uint8)
+    grey = np.rint(digits().images[list(numbers)] * 255 / 16).astype(np.uint8)
     np.save(tmp_path / "bytes.npy", grey)
     np.savez(tmp_path / "floats.npz", images=grey * np.float32(16 / 255), other=np.zeros(3))
     ways = {
@@ -404,7 +409,7 @@ def test_an_image_that_cannot_be_read_is_named_and_the_rest_answered(runs, tmp_p
     (tmp_path / "none").mkdir()
     (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY broken")
     np.save(
-        tmp_path / "holed.npy", np.where(np.arange(2)[:, None, None], np.nan, DIGITS.images[:2])
+        tmp_path / "holed.npy", np.where(np.arange(2)[:, None, None], np.nan, digits().images[:2])
     )
     names = ["bad.png", "good.png", "text.jpg", "none", "missing.png", "broken.npy", "holed.npy"]
     found = predict(runs / "one", [tmp_path / name for name in names])
@@ -416,23 +421,23 @@ def test_an_image_that_cannot_be_read_is_named_and_the_rest_answered(runs, tmp_p
 
 @pytest.mark.keras
 def test_a_file_of_its_own_numbers_its_classes(runs):
-    found = predict(runs / "bare.keras", DIGITS.images[:2], normalize="unit", white=16)
+    found = predict(runs / "bare.keras", digits().images[:2], normalize="unit", white=16)
     assert found[0].guesses[0].class_name.isdecimal()
     assert "does not name its classes" in found.notes[0]
     with pytest.raises(UsageError, match=r"from 0 to 15, .* give the value of white with `white=`"):
-        predict(runs / "bare.keras", DIGITS.images[:1], normalize="unit")
+        predict(runs / "bare.keras", digits().images[:1], normalize="unit")
 
 
 @pytest.mark.keras
 def test_predictions_are_a_table_and_csv(runs):
-    found = predict(runs / "one", DIGITS.images[:3], top=2)
+    found = predict(runs / "one", digits().images[:3], top=2)
     rows = list(csv.reader(io.StringIO(prediction_tables.csv(found))))
     assert rows[0] == ["image", "class_1", "probability_1", "class_2", "probability_2", "error"]
     assert [row[1] for row in rows[1:]] == [image.guesses[0].class_name for image in found]
     wide, narrow = (prediction_tables.text(found, width=width) for width in (80, 32))
     assert "next" in wide
     assert "next" not in narrow
-    assert len(predict(runs / "one", DIGITS.images[:1], top=99)[0].guesses) == 10
+    assert len(predict(runs / "one", digits().images[:1], top=99)[0].guesses) == 10
 
 
 # The commands

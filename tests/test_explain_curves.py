@@ -5,7 +5,6 @@ import signal
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 from support.networks import images, linear, relu_net, subject_of
 
 import archspec
@@ -198,6 +197,8 @@ def test_no_change_is_what_evaluate_finds_to_the_last_bit(digits_run):
 
 def test_a_run_sees_raw_pixels_whatever_black_and_white_they_have(digits_run, tmp_path):
     """The same digits as bytes, whose white is 255 and not 16: evaluated, and at no change."""
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     np.savez(
         tmp_path / "bytes.npz",

@@ -6,7 +6,6 @@ import signal
 
 import numpy as np
 import pytest
-from sklearn import manifold
 from support.networks import images, relu_net
 
 from archspec import explain
@@ -87,6 +86,8 @@ def test_one_dimension_is_a_line():
 
 
 def test_trustworthiness_is_that_of_scikit_learn():
+    from sklearn import manifold
+
     points, _ = blobs(30)
     for places in (points[:, :2], points[:, 3:5], np.random.default_rng(0).normal(size=(90, 2))):
         expected = manifold.trustworthiness(points, places, n_neighbors=5)

@@ -155,7 +155,7 @@ def test_all_that_differs_is_marked_and_nothing_else(before, after, depth):
     check(archspec.diff(before, after, depth=depth))
 
 
-@settings(max_examples=40 * MORE)
+@settings(max_examples=round(40 * MORE))
 @given(data=specs(), other=specs(), place=st.integers(0, 20), ops=st.booleans())
 def test_the_difference_of_random_networks_is_drawn_whole_and_clearly(data, other, place, ops):
     layers = data["layers"]

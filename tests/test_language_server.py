@@ -21,6 +21,8 @@ from archspec.errors import SpecError
 from archspec.spec.document import choose, validate
 from archspec.spec.source import parse
 
+pytestmark = pytest.mark.client
+
 SPEC = """\
 name: net
 input: [32, 32, 3]

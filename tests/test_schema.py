@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import MORE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -92,7 +93,7 @@ def codes_of(spec: dict[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize("kind", ARGUMENTS)
 @given(st.data(), st.sampled_from([[8, 4], [9, 9, 8], [5, 5, 5, 4]]))
-@settings(max_examples=25)
+@settings(max_examples=round(25 * MORE))
 def test_arguments_that_it_accepts_make_a_network_or_do_not_fit_together(kind, data, extent):
     names = [name for name in ARGUMENTS[kind] if data.draw(st.booleans(), label=name)]
     given_ = {name: data.draw(ARGUMENTS[kind][name], label=name) for name in names}
@@ -103,7 +104,7 @@ def test_arguments_that_it_accepts_make_a_network_or_do_not_fit_together(kind, d
 
 
 @given(specs())
-@settings(max_examples=60)
+@settings(max_examples=round(60 * MORE))
 def test_it_accepts_what_archspec_accepts(spec):
     assert list(VALIDATOR.iter_errors(json.loads(json.dumps(spec)))) == []
 

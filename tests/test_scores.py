@@ -9,7 +9,6 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from sklearn import metrics
 
 from archspec.errors import UsageError
 from archspec.evaluation import scores as files
@@ -77,6 +76,8 @@ def test_the_commonest_mistakes_come_first(animals):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_scores_are_those_of_scikit_learn(seed):
+    from sklearn import metrics
+
     random = np.random.default_rng(seed)
     labels = np.concatenate([np.arange(8), random.integers(0, 8, 92)])
     predictions = random.dirichlet(np.ones(8), 100)
