@@ -32,6 +32,8 @@ APPLICATIONS = {
     "inception_v3": "InceptionV3",
     "inception_resnet_v2": "InceptionResNetV2",
     "xception": "Xception",
+    "nasnet_mobile": "NASNetMobile",
+    "nasnet_large": "NASNetLarge",
 }
 """Variant to the function of keras.applications that makes the same network.
 
