@@ -34,6 +34,10 @@ APPLICATIONS = {
     "xception": "Xception",
     "nasnet_mobile": "NASNetMobile",
     "nasnet_large": "NASNetLarge",
+    "mobilenet": "MobileNet",
+    "mobilenet_v2": "MobileNetV2",
+    "mobilenet_v3_small": "MobileNetV3Small",
+    "mobilenet_v3_large": "MobileNetV3Large",
 }
 """Variant to the function of keras.applications that makes the same network.
 
