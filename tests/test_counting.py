@@ -14,7 +14,14 @@ from archspec.spec.source import parse
 
 PAGE = (ROOT / "docs" / "counting.md").read_text(encoding="utf-8")
 
-IMAGE, VECTOR = Shape((8, 8, 4)), Shape((256,))
+IMAGE, VECTOR, SEQUENCE = Shape((8, 8, 4)), Shape((256,)), Shape((64, 4))
+SCORES, WINDOW_SCORES = Shape((4, 8, 8)), Shape((2, 4, 8, 8))
+INPUTS = {
+    **dict.fromkeys(("class_token", "lstm", "gru", "rnn"), SEQUENCE),
+    **dict.fromkeys(("relative_position_bias", "causal_mask"), SCORES),
+    "shifted_window_mask": WINDOW_SCORES,
+}
+"""Inputs of the ops that do not take an image."""
 
 
 @pytest.mark.parametrize(("command", "output"), commands(PAGE))
@@ -33,10 +40,13 @@ def rows() -> list[list[str]]:
 @pytest.mark.parametrize(("step", "macs", "other_ops", "_words", "kept", "memory"), rows())
 def test_an_op_counts_what_the_page_says(step, macs, other_ops, _words, kept, memory):
     op = op_of(step.strip("`"))
-    inputs = {True: (IMAGE, IMAGE), False: (IMAGE,)}[isinstance(op, Merge)]
-    layer = layer_at(op, (VECTOR,) if op.kind == "fully_connected" else inputs)
+    x = INPUTS.get(op.kind, IMAGE)
+    if op.kind == "fully_connected" and not op.each_place:
+        x = VECTOR
+    layer = layer_at(op, (x, x) if isinstance(op, Merge) else (x,))
     assert (f"{layer.macs:,}", f"{layer.other_ops:,}") == (macs, other_ops)
     saved = [name for name in ("input", "output", "mask") if getattr(layer.saved, name)]
+    saved += [f"{layer.saved_inside:,} inside"] if layer.saved_inside else []
     assert ", ".join(saved or ["nothing"]) == kept
     assert ("view" if op.view else "in place" if op.in_place else "own") == memory
 

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from support.random_specs import KINDS, MOST_NODES, MOST_VALUES, arguments, element_of, specs
+from support.random_specs import (
+    KINDS,
+    MOST_NODES,
+    MOST_VALUES,
+    arguments,
+    element_of,
+    inputs,
+    specs,
+)
 from support.specs import spec_of
 
 from archspec.compile.expand import expand
@@ -60,8 +68,7 @@ def test_every_kind_alone_is_what_was_costed(kind):
     @given(st.data())
     def several_on_one_input(data: st.DataObject) -> None:
         nonlocal tried
-        spatial = data.draw(st.lists(st.integers(1, 9), max_size=3))
-        x = Shape((*spatial, data.draw(st.sampled_from([1, 2, 4, 6]))))
+        x = data.draw(inputs(kind))
         builder = Builder(x)
         outputs = {}
         for number in range(8):

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from archspec.blocks.attention import Attention
+from archspec.blocks.patchify import Patchify
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Graph
 from archspec.keras_model.build import build
@@ -23,6 +25,9 @@ from archspec.ops.normalization import LocalResponseNorm
 from archspec.ops.op import Op
 from archspec.ops.paths import Join, PathDraw
 from archspec.ops.pooling import AvgPool, L2Pool, MaxPool
+from archspec.ops.resizing import Resize
+from archspec.ops.shuffles import ChannelShuffle, DepthToSpace, Roll, SpaceToDepth
+from archspec.ops.tokens import ClassToken, Parameter, PositionEmbedding
 
 pytestmark = pytest.mark.keras
 
@@ -350,6 +355,18 @@ def every_own_layer() -> Graph:
         Slice(start=1, stop=5),
         Convolution(filters=4, kernel=3, padding="same", initial="log"),
         DropPath(rate=0.5, mode="batch"),
+        ChannelShuffle(groups=2),
+        DepthToSpace(factor=2),
+        SpaceToDepth(factor=(2, 1), order="channels"),
+        Resize(to=(4, 6), method="bilinear"),
+        Roll(by=(1, -2)),
+        Slice(axis="height", start=1, stop=3),
+        Attention(heads=2, window=(2, 3), shift=(0, 1), relative_position_bias=True),
+        Patchify(filters=4, patch=1),
+        ClassToken(count=2),
+        PositionEmbedding(method="sine"),
+        Parameter(shape=(4,), use="multiply", initial=1.0),
+        Attention(heads=2, causal=True),
     ):
         x = builder(op, x)
     draw = builder(PathDraw(columns=2), x)

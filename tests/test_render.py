@@ -55,9 +55,9 @@ activations    9,118
 training     2.15 MB  weights 247 kB + gradients 247 kB + adam 494 kB + saved for backward 1.17 MB;
                       by `train:` batch 32, adam
 inference     274 kB  weights 247 kB + forward peak 27.6 kB
-counting     1 MAC = one multiply-add of a convolution or fully connected layer, for one example;
-             FLOPs = 2 x MACs; biases, norms, activations, pools and merges are other ops. Memory
-             counts each output once; in-place ops and views need none.
+counting     1 MAC = one multiply-add of a convolution, fully connected layer or matrix product, for
+             one example; FLOPs = 2 x MACs; biases, norms, activations, pools and merges are other
+             ops. Memory counts each output once; in-place ops and views need none.
 published    params, macs, weight_layers, 6 stage shapes agree
              source: figure 2, with every map of C3 connected to all of S2, and nothing learned in
              S2 and S4

@@ -13,7 +13,10 @@ from archspec.ops.op import FROZEN_HINTS
 
 
 class Fc(Block, kind="fc", main="units"):
-    """Fully connected layer, then optional normalisation and activation. Its input is a vector."""
+    """Fully connected layer, then optional normalisation and activation.
+
+    Its input is a vector, or a sequence: then it works at each position by itself.
+    """
 
     row: ClassVar[bool] = True
 
@@ -34,12 +37,16 @@ class Fc(Block, kind="fc", main="units"):
     """Normalisation: batch, layer, group, lrn, or null."""
     activation: Activation | None = None
     """Activation, or null."""
+    each_place: bool = False
+    """Whether it may work at each place of maps by itself; else `flatten` comes before it."""
     trainable: bool = True
     """Whether training changes the layer's weights; it always changes the norm's."""
 
     def expand(self, b: Builder, x: Node) -> Node:
         bias = self.norm is None if self.bias is None else self.bias
-        connected = FullyConnected(units=self.units, bias=bias, trainable=self.trainable)
+        connected = FullyConnected(
+            units=self.units, bias=bias, each_place=self.each_place, trainable=self.trainable
+        )
         x = b(connected, x, name="fully_connected")
         if self.norm:
             x = b(NORMS[self.norm](), x, name="norm")

@@ -42,6 +42,7 @@ from archspec.errors import (
 )
 from archspec.graph.builder import Builder
 from archspec.graph.graph import MAIN_OUTPUT, SEPARATOR, Graph, Node, reaching
+from archspec.ops.axes import AXES
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
@@ -62,9 +63,6 @@ DEEPEST = 64
 
 GATE_DEPTH = 3
 """Levels of nesting that a block counts more where it is a gate: Python's stack grows by more."""
-
-AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
-"""Names of the spatial axes after `in.`, by their number."""
 
 _Env: TypeAlias = ChainMap[str, Any]
 """Variables at a step."""

@@ -175,7 +175,7 @@ def _layer_needs(layer: Layer, overwritable: bool, reached: bool) -> Needs:
         kept=owned,
         peak=owned,
         late_peak=0,
-        saved_values=0,
+        saved_values=layer.saved_inside if reached else 0,
         saved_mask_bytes=size if reached and layer.saved.mask else 0,
         saves_input=reached and layer.saved.input,
         saves_output=reached and layer.saved.output,

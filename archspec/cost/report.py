@@ -27,7 +27,8 @@ SCHEMA_VERSION = 2
 """Version of the JSON form. It grows when a key changes its meaning or is removed."""
 
 CONVENTION = (
-    "1 MAC = one multiply-add of a convolution or fully connected layer, for one example; "
+    "1 MAC = one multiply-add of a convolution, fully connected layer or matrix product, "
+    "for one example; "
     "FLOPs = 2 x MACs; biases, norms, activations, pools and merges are other ops. "
     "Memory counts each output once; in-place ops and views need none."
 )

@@ -66,6 +66,8 @@ class Layer:
     kernels: int
     """1 for a layer that owns a kernel, which is what the 16 of VGG-16 counts; else 0."""
     saved: Saved
+    saved_inside: int
+    """Values, beside input and output, that training keeps."""
     reach: Reach | None
     measured: dict[Hashable, Any] = field(default_factory=dict)
     """Results of `cost/` that are the same wherever the layer is used."""
@@ -112,6 +114,7 @@ def layer_at(op: Op, inputs: tuple[Shape, ...]) -> Layer:
         other_ops=work.other_ops,
         kernels=int(any(weight.name == "kernel" for weight in weights)),
         saved=op.saved_for_backward(),
+        saved_inside=op.saved_inside(*inputs),
         reach=op.reach(inputs[0] if inputs else output),
     )
 

@@ -116,7 +116,7 @@ def _apply(layers: Any, node: Node, inputs: list[Any], *, exact: bool) -> Any:
     emitted = node.op.emit(layers, layer_name(node), *shapes[:1] or (node.shape,))
     if not inputs:
         return emitted
-    y = inputs if isinstance(node.op, Merge) else inputs[0]
+    y = inputs if isinstance(node.op, Merge) or len(inputs) > 1 else inputs[0]
     for layer in emitted if isinstance(emitted, tuple) else (emitted,):
         if exact and layer.compute_dtype != layer.variable_dtype:
             layer.dtype_policy = layer.variable_dtype

@@ -15,25 +15,27 @@ from typing import Any, ClassVar, TypeAlias
 import keras
 from keras import ops
 
+from archspec.keras_model.attention_layers import (
+    CausalMask,
+    ClassToken,
+    MatMul,
+    Parameter,
+    PositionEmbedding,
+    RelativePositionBias,
+    ShiftedWindowMask,
+)
+from archspec.keras_model.moving_layers import (
+    AxisSlice,
+    ChannelShuffle,
+    DepthToSpace,
+    Resize,
+    Roll,
+    SpaceToDepth,
+)
+from archspec.keras_model.own_layer import KerasShape, OwnLayer, register
 from archspec.ops import banks
 
-KerasShape: TypeAlias = tuple[Any, ...]
-"""A shape as Keras has it: with the batch, which is None if it is open."""
 PadAmounts: TypeAlias = tuple[tuple[int, int], ...]
-
-register = keras.saving.register_keras_serializable(package="archspec")
-
-
-class _Layer(keras.layers.Layer):
-    """The base of layers that keep their arguments as attributes, and the input's shape."""
-
-    arguments: ClassVar[tuple[str, ...]]
-
-    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **{name: getattr(self, name) for name in self.arguments}}
 
 
 @register
@@ -62,7 +64,7 @@ class Pad(keras.layers.Layer):
         return {**super().get_config(), "amounts": self.amounts, "value": value}
 
 
-class _Pooling(_Layer):
+class _Pooling(OwnLayer):
     """The base of poolings: sums over windows of an input that is padded with zeros."""
 
     arguments: ClassVar[tuple[str, ...]] = ("pool_size", "strides", "padding")
@@ -129,7 +131,7 @@ class L2Pooling(_Pooling):
 
 
 @register
-class LocalConv(_Layer):
+class LocalConv(OwnLayer):
     """A convolution without padding whose kernel differs from place to place.
 
     The kernel has shape (places, taps * channels, filters), places and taps in row-major order;
@@ -202,7 +204,7 @@ class LocalConv(_Layer):
 
 
 @register
-class Function(_Layer):
+class Function(OwnLayer):
     """A function of `keras.activations`, or another, by its name and with its arguments."""
 
     arguments = ("function", "given")
@@ -227,7 +229,7 @@ def _scaled_tanh(x: Any, amplitude: float, slope: float) -> Any:
 
 
 @register
-class Scale(_Layer):
+class Scale(OwnLayer):
     """Each channel times a learned factor, plus a learned offset."""
 
     arguments = ("use_bias", "initial")
@@ -251,7 +253,7 @@ class Scale(_Layer):
 
 
 @register
-class ChannelSlice(_Layer):
+class ChannelSlice(OwnLayer):
     """The channels from `start` up to but not including `stop`."""
 
     arguments = ("start", "stop")
@@ -269,7 +271,7 @@ class ChannelSlice(_Layer):
 
 
 @register
-class LocalResponseNormalization(_Layer):
+class LocalResponseNormalization(OwnLayer):
     """x / (k + alpha * sum of squares over `size` neighbouring channels) ** beta."""
 
     arguments = ("size", "alpha", "beta", "k")
@@ -293,7 +295,7 @@ class LocalResponseNormalization(_Layer):
 
 
 @register
-class BatchDropPath(_Layer):
+class BatchDropPath(OwnLayer):
     """A batch that is kept whole or zeroed in training; at inference, the mean of both."""
 
     arguments = ("rate", "seed")
@@ -311,7 +313,7 @@ class BatchDropPath(_Layer):
 
 
 @register
-class PathDraw(_Layer):
+class PathDraw(OwnLayer):
     """A row, alike for all examples: 1 for the column that this step keeps, or only zeros."""
 
     arguments = ("columns", "global_share", "seed")
@@ -338,7 +340,7 @@ class PathDraw(_Layer):
 
 
 @register
-class Join(_Layer):
+class Join(OwnLayer):
     """The mean of the inputs that survive drop-path; at inference, of all.
 
     With `columns`, the last input is a PathDraw's output. If it keeps one of `columns`, that input
@@ -420,6 +422,19 @@ class Layers:
             PathDraw,
             Join,
             FilterBank,
+            MatMul,
+            RelativePositionBias,
+            CausalMask,
+            ShiftedWindowMask,
+            Parameter,
+            PositionEmbedding,
+            ClassToken,
+            AxisSlice,
+            Roll,
+            ChannelShuffle,
+            DepthToSpace,
+            SpaceToDepth,
+            Resize,
         )
     }
 

@@ -5,6 +5,7 @@ from math import prod
 from typing import Any, Literal
 
 from archspec.errors import Problem
+from archspec.ops.axes import Axis, place_of_axis
 from archspec.ops.fields import Count, Index, Sides, Window, per_axis, per_side
 from archspec.ops.op import Reach, Rearrangement, Work, needs_spatial
 from archspec.ops.shape import Shape
@@ -119,25 +120,34 @@ class Upsample(Rearrangement, kind="upsample", main="factor"):
 
 
 class Slice(Rearrangement, kind="slice"):
-    """Some of the channels, from `start` up to but without `stop`."""
+    """Some of the channels, or of another axis, from `start` up to but without `stop`."""
 
     start: Index = 0
-    """The first channel."""
+    """The first channel, or place."""
     stop: Count | None = None
-    """The channel after the last; by default all that remain."""
+    """The one after the last; by default all that remain."""
+    axis: Axis = "channels"
+    """The axis that is cut."""
+
+    def cut(self, x: Shape) -> tuple[int, int, int]:
+        """Return the axis's place in the shape, the first value along it, and the one after."""
+        place = place_of_axis(self.kind, self.axis, x)
+        return place, self.start, x[place] if self.stop is None else self.stop
 
     def output_shape(self, x: Shape) -> Shape:
-        stop = x.channels if self.stop is None else self.stop
-        if not self.start < stop <= x.channels:
+        place, start, stop = self.cut(x)
+        if not start < stop <= x[place]:
+            what = "channels" if self.axis == "channels" else f"places along `{self.axis}`,"
             raise Problem(
-                "shape",
-                f"channels {self.start} to {stop} are out of range: its input has {x.channels}",
+                "shape", f"{what} {start} to {stop} are out of range: its input has {x[place]}"
             )
-        return Shape((*x.spatial, stop - self.start))
+        return Shape((*x[:place], stop - start, *x[place + 1 :]))
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
-        stop = x.channels if self.stop is None else self.stop
-        return layers.ChannelSlice(self.start, stop, name=name)
+        place, start, stop = self.cut(x)
+        if place == x.rank:
+            return layers.ChannelSlice(start, stop, name=name)
+        return layers.AxisSlice(place + 1, start, stop, name=name)
 
 
 class PadChannels(Rearrangement, kind="pad_channels", main="to"):

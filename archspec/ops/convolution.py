@@ -8,7 +8,7 @@ from archspec.declare.metadata import Instead
 from archspec.errors import Problem
 from archspec.ops import banks
 from archspec.ops.fields import Bank, Count, Window, per_axis
-from archspec.ops.op import Reach, Saved, Weight, Weighted, Work, needs_spatial
+from archspec.ops.op import Reach, Saved, Weight, Weighted, Work, needs_spatial, pointwise
 from archspec.ops.shape import Shape
 from archspec.ops.windows import Slide, Windowed, by_rank, padded
 
@@ -259,7 +259,11 @@ class LocalConv(_Kernel, kind="local_conv", main="filters"):
 
 
 class FullyConnected(Weighted, kind="fully_connected", main="units"):
-    """Every output sees every input, a vector; `fc` is the block with an activation."""
+    """Every output sees every input of a vector; `fc` is the block with an activation.
+
+    On a sequence it works at each position alone, on its channels, and so on maps with
+    `each_place: true`: there it is a 1x1 convolution.
+    """
 
     family = "fully_connected"
 
@@ -267,28 +271,31 @@ class FullyConnected(Weighted, kind="fully_connected", main="units"):
     """Number of outputs."""
     bias: bool = True
     """Whether each output has a learned offset."""
+    each_place: bool = False
+    """Whether it may work at each place of maps by itself; else `flatten` comes before it."""
 
     def output_shape(self, x: Shape) -> Shape:
-        if x.rank:
+        if x.rank > 1 and not self.each_place:
             raise Problem(
                 "shape",
                 f"a fully connected layer needs a vector, not {x}",
-                help="put `- flatten` or `- global_avg_pool` before it",
+                help="put `- flatten` or `- global_avg_pool` before it; for a layer at each place "
+                "by itself, set `each_place: true`",
             )
-        return Shape((self.units,))
+        return Shape((*x.spatial, self.units))
 
     def weights(self, x: Shape) -> tuple[Weight, ...]:
         kernel = Weight("kernel", (x.channels, self.units))
         return (kernel, Weight("bias", (self.units,))) if self.bias else (kernel,)
 
     def work(self, x: Shape, y: Shape) -> Work:
-        return Work(x.channels * y.channels, y.size if self.bias else 0)
+        return Work(x.channels * y.size, y.size if self.bias else 0)
 
     def saved_for_backward(self) -> Saved:
         return Saved(input=self.trainable)
 
-    def reach(self, x: Shape) -> Reach | None:  # noqa: ARG002
-        return None
+    def reach(self, x: Shape) -> Reach | None:
+        return pointwise(x) if x.rank else None
 
     @property
     def label(self) -> str:

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from archspec.errors import Problem
+from archspec.ops.axes import Axis, place_of_axis
 from archspec.ops.fields import Number, Rate
 from archspec.ops.functions import ElementwiseFunction, function
 from archspec.ops.op import (
@@ -106,10 +107,20 @@ class Glu(Op, kind="glu"):
         return layers.Function("glu", {}, name=name)
 
 
-class Softmax(Elementwise, kind="softmax"):
-    """Softmax over the channels: exponentials that sum to one."""
+class Softmax(Elementwise, kind="softmax", main="axis"):
+    """Softmax over an axis: exponentials that sum to one."""
 
     family = "activation"
+
+    axis: Axis = "channels"
+    """The axis along which the values sum to one."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        place_of_axis(self.kind, self.axis, x)
+        return x
+
+    def reach(self, x: Shape) -> Reach | None:
+        return super().reach(x) if self.axis == "channels" else None
 
     def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
         return Work(0, 3 * y.size)
@@ -117,8 +128,10 @@ class Softmax(Elementwise, kind="softmax"):
     def saved_for_backward(self) -> Saved:
         return Saved(output=True)
 
-    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
-        return layers.Activation("softmax", name=name)
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        if self.axis == "channels":
+            return layers.Activation("softmax", name=name)
+        return layers.Softmax(place_of_axis(self.kind, self.axis, x) + 1, name=name)
 
 
 class _Drop(Elementwise):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from archspec.errors import Problem
+from archspec.ops.axes import Axis, place_of_axis
 from archspec.ops.op import Op, Reach, Saved, Weight, Work, pointwise
 from archspec.ops.shape import Shape
 
@@ -113,21 +114,77 @@ class Multiply(Merge, kind="multiply"):
 
 
 class Concat(Merge, kind="concat"):
-    """The channels of all inputs, one after the other. (Szegedy et al. 2014)"""
+    """The channels of all inputs, one after the other, or their values along another axis.
+
+    The channels: Szegedy et al. 2014. `{concat: {axis: length}, from: [a, b]}` joins sequences.
+    """
+
+    axis: Axis = "channels"
+    """The axis along which the inputs are joined; all other extents are equal."""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         first, *others = inputs
+        place = place_of_axis(self.kind, self.axis, first)
         for other in others:
-            if other.spatial != first.spatial:
+            if len(other) != len(first) or any(
+                n != m for at, (n, m) in enumerate(zip(first, other, strict=True)) if at != place
+            ):
+                alone = "channels alone" if self.axis == "channels" else f"`{self.axis}` alone"
                 raise Problem(
                     "shape",
-                    f"`concat` needs inputs that differ in channels alone, not {first} and {other}",
-                    help=_axes(first, other) or _STRIDES,
+                    f"`concat` needs inputs that differ in {alone}, not {first} and {other}",
+                    help=_axes(first, other) or (_STRIDES if self.axis == "channels" else None),
                 )
-        return Shape((*first.spatial, sum(x.channels for x in inputs)))
+        return Shape((*first[:place], sum(x[place] for x in inputs), *first[place + 1 :]))
 
     def work(self, *shapes: Shape) -> Work:  # noqa: ARG002
         return Work(0, 0)
 
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        place = place_of_axis(self.kind, self.axis, x)
+        return layers.Concatenate(axis=-1 if place == x.rank else place + 1, name=name)
+
+
+class MatMul(Merge, kind="matmul"):
+    """The matrix product of two inputs over their last two axes, for each place of the others.
+
+    [..., n, k] and [..., k, m] give [..., n, m]; with `transpose_b`, the second is [..., m, k]. Its
+    products count as MACs. (Vaswani et al. 2017, arXiv:1706.03762, equation 1)
+    """
+
+    transpose_b: bool = False
+    """Whether the second input's last two axes are swapped first."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        if len(inputs) != 2:
+            raise Problem("shape", f"`matmul` takes two inputs, not {len(inputs)}")
+        a, b = inputs
+        if not a.rank or a.rank != b.rank or a[:-2] != b[:-2]:
+            raise Problem(
+                "shape",
+                f"`matmul` needs matrices, alike in all axes but the last two, not {a} and {b}",
+            )
+        inner, columns = (b[-1], b[-2]) if self.transpose_b else (b[-2], b[-1])
+        if a[-1] != inner:
+            transposed = b[-1 if not self.transpose_b else -2]
+            mend = f"`transpose_b: {str(not self.transpose_b).lower()}` would fit"
+            raise Problem(
+                "shape",
+                f"`matmul` of {a} and {b}{' transposed' if self.transpose_b else ''}: the rows of "
+                f"the first have {a[-1]} values, the columns of the second {inner}",
+                help=mend if a[-1] == transposed else None,
+            )
+        return Shape((*a[:-1], columns))
+
+    def work(self, *shapes: Shape) -> Work:
+        a, *_, y = shapes
+        return Work(y.size * a[-1], 0)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
+
+    def reach(self, x: Shape) -> Reach | None:  # noqa: ARG002
+        return None
+
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
-        return layers.Concatenate(name=name)
+        return layers.MatMul(transpose_b=self.transpose_b, name=name)

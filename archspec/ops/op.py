@@ -100,6 +100,13 @@ class Op(Element):
     def saved_for_backward(self) -> Saved:
         """Return the tensors that training must keep."""
 
+    def saved_inside(self, *inputs: Shape) -> int:  # noqa: ARG002
+        """Return the number of values, beside input and output, that training must keep.
+
+        An op that computes in one go has none; a recurrence keeps the gates of each step.
+        """
+        return 0
+
     @abstractmethod
     def reach(self, x: Shape) -> Reach | None:
         """Return the op's window and step; None where each output sees the whole input."""

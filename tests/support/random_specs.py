@@ -18,6 +18,7 @@ from archspec.declare.metadata import Bounds, Chosen, InstanceOf
 from archspec.element import ArgumentProblems, Element, step_arguments
 from archspec.errors import Problem
 from archspec.graph.builder import Builder
+from archspec.ops.axes import names_of_axes
 from archspec.ops.merge import Merge
 from archspec.ops.op import Elementwise
 from archspec.ops.shape import Shape
@@ -93,13 +94,70 @@ def _extents(x: Shape) -> st.SearchStrategy[Any]:
     return st.sampled_from(orders)
 
 
+def _divisors(number: int) -> st.SearchStrategy[int]:
+    return st.sampled_from([n for n in range(1, number + 1) if number % n == 0])
+
+
+def _block(x: Shape) -> st.SearchStrategy[Any]:
+    """Extents of blocks that cut an input without rest."""
+    return st.tuples(*map(_divisors, x.spatial))
+
+
+def _windows(x: Shape) -> st.SearchStrategy[Any]:
+    """A map, windows in it and a shift such that `x` may be the scores of these windows."""
+    windows, _, positions, *_ = *x, 0, 0
+    extent = windows * positions
+    shift = st.integers(0, max(positions - 1, 0))
+    return st.fixed_dictionaries(
+        {"extent": st.just((extent,)), "window": st.just((positions,)), "shift": st.tuples(shift)}
+    )
+
+
+LIKELY = {
+    "reshape": {"to": _extents},
+    "permute": {"to": lambda x: st.permutations(names_of_axes(x)).map(tuple)},
+    "space_to_depth": {"factor": _block},
+    "relative_position_bias": {"window": lambda x: st.sampled_from([(x[-1],), (1, x[-1])])},
+    "shifted_window_mask": _windows,
+    "attention": {
+        "heads": lambda x: _divisors(x.channels),
+        "window": lambda x: st.none() | _block(x),
+    },
+    "transformer": {
+        "heads": lambda x: _divisors(x.channels),
+        "window": lambda x: st.none() | _block(x),
+    },
+}
+"""Arguments that must fit the input so exactly that almost no random ones would do."""
+
+SQUARE = {"relative_position_bias", "causal_mask", "shifted_window_mask"}
+"""Kinds whose input has two equal axes at its end, which random inputs rarely have."""
+
+
+def inputs(kind: str) -> st.SearchStrategy[Shape]:
+    """Shapes of inputs, among which those that a kind needs are not rare."""
+    spatial = st.lists(st.integers(1, 9), max_size=3)
+    shapes = st.builds(
+        lambda axes, last: Shape((*axes, last)), spatial, st.sampled_from([1, 2, 4, 6])
+    )
+    if kind in SQUARE:
+        outer = st.lists(
+            st.integers(1, 3), min_size=1 + (kind == "shifted_window_mask"), max_size=2
+        )
+        return st.builds(lambda axes, n: Shape((*axes, n, n)), outer, st.integers(1, 6))
+    return shapes
+
+
 @st.composite
 def arguments(draw: st.DrawFn, cls: type[Element], x: Shape) -> dict[str, Any]:
     """Arguments of a kind: those it needs, and some of those it has defaults for."""
-    if cls.kind == "reshape":
-        return {"to": draw(_extents(x))}
+    likely = LIKELY.get(cls.kind, {})
+    if callable(likely):
+        return draw(likely(x))
     return {
-        name: draw(values(info.annotation, x, tuple(info.metadata)))
+        name: draw(
+            likely[name](x) if name in likely else values(info.annotation, x, tuple(info.metadata))
+        )
         for name, info in cls.model_fields.items()
         if info.is_required() or draw(st.booleans())
     }
@@ -133,9 +191,9 @@ def element_of(kind: str, given: dict[str, Any]) -> Element:
     return cls.parse(given | inner)
 
 
-def _merged(merge: str, shapes: list[Shape]) -> Shape | None:
+def _merged(merge: str, shapes: list[Shape], given: dict[str, Any] | None = None) -> Shape | None:
     try:
-        return MERGES[merge]().output_shape(*shapes)
+        return MERGES[merge].parse(given or {}).output_shape(*shapes)
     except Problem:
         return None
 
@@ -168,9 +226,10 @@ def joins(
     """A merge of the last step with an earlier one."""
     earlier = draw(st.sampled_from(sorted(before)))
     for merge in draw(st.permutations(sorted(MERGES))):
-        y = _merged(merge, [before[last], before[earlier]])
+        given = draw(arguments(MERGES[merge], before[last])) if draw(st.booleans()) else {}
+        y = _merged(merge, [before[last], before[earlier]], given)
         if y is not None and y.size <= MOST_VALUES:
-            return {merge: earlier}, y
+            return {merge: given, "from": [last, earlier]} if given else {merge: earlier}, y
     return None
 
 

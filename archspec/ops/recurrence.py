@@ -1,0 +1,132 @@
+"""Recurrent layers: a state is carried from one position of a sequence to the next."""
+
+from typing import Any, ClassVar, Literal
+
+from archspec.errors import Problem
+from archspec.ops.fields import Count, Rate
+from archspec.ops.op import Reach, Saved, Weight, Weighted, Work
+from archspec.ops.shape import Shape
+
+
+class _Recurrent(Weighted):
+    """A family: the same step at each position, on the values there and the state before."""
+
+    family = "recurrence"
+
+    gates: ClassVar[int]
+    """Number of vectors that a step computes from its input and from the state."""
+    biases: ClassVar[int] = 1
+    """Rows of the bias."""
+    own_ops: ClassVar[int]
+    """Operations of a step on each unit, beside the two products and the biases."""
+    inside: ClassVar[int]
+    """Vectors of each step that training keeps, beside input and output."""
+    layer: ClassVar[str]
+    """The name of Keras's layer."""
+
+    units: Count
+    """Length of the state, which is the output at each position."""
+    output: Literal["sequence", "last"] = "sequence"
+    """Whether the output has every position, or is the last state alone, a vector."""
+    bidirectional: bool = False
+    """Whether a second layer reads the sequence backwards; the channels of both are joined."""
+    bias: bool = True
+    """Whether there are learned offsets."""
+    dropout: Rate = 0.0
+    """Share of the input values dropped in training, the same ones at each position."""
+
+    @property
+    def ways(self) -> int:
+        """Number of directions in which the sequence is read."""
+        return 2 if self.bidirectional else 1
+
+    def output_shape(self, x: Shape) -> Shape:
+        if x.rank != 1:
+            raise Problem(
+                "shape",
+                f"`{self.kind}` needs a sequence, [positions, channels], not {x}",
+                help="`reshape` makes one: `reshape: [=in.height * in.width, =in.channels]`",
+            )
+        channels = self.units * self.ways
+        return Shape((x[0], channels) if self.output == "sequence" else (channels,))
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:
+        columns = self.gates * self.units
+        one = [
+            Weight("kernel", (x.channels, columns)),
+            Weight("recurrent_kernel", (self.units, columns)),
+        ]
+        if self.bias:
+            rows = () if self.biases == 1 else (self.biases,)
+            one.append(Weight("bias", (*rows, columns)))
+        return tuple(one) * self.ways
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        steps = x[0] * self.ways
+        macs = (x.channels + self.units) * self.gates * self.units
+        biases = self.gates * self.biases if self.bias else 0
+        return Work(steps * macs, steps * self.units * (self.own_ops + biases))
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=self.trainable, output=self.output == "sequence")
+
+    def saved_inside(self, *inputs: Shape) -> int:
+        (x,) = inputs
+        states = 0 if self.output == "sequence" else 1
+        return x[0] * self.ways * self.units * (self.inside + states)
+
+    def reach(self, x: Shape) -> Reach | None:  # noqa: ARG002
+        return None
+
+    @property
+    def label(self) -> str:
+        return f"{'BI' if self.bidirectional else ''}{self.kind.upper()}-{self.units}"
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        layer = getattr(layers, self.layer)(
+            self.units,
+            use_bias=self.bias,
+            dropout=self.dropout,
+            return_sequences=self.output == "sequence",
+            name=self.kind if self.bidirectional else name,
+        )
+        return layers.Bidirectional(layer, name=name) if self.bidirectional else layer
+
+
+class Lstm(_Recurrent, kind="lstm", main="units"):
+    """Long short-term memory. (Hochreiter & Schmidhuber 1997; with the forget gate of Gers 2000)
+
+    The kernel has shape (channels, 4 x units): input gate, forget gate, candidate, output gate. The
+    forget gate's bias starts at 1.
+    """
+
+    gates = 4
+    # The sum of the two products, gates; tanh of the cell; three products and a sum of states.
+    own_ops = 4 + 4 + 1 + 3 + 1
+    inside = 5  # four gates and the cell
+    layer = "LSTM"
+
+
+class Gru(_Recurrent, kind="gru", main="units"):
+    """Gated recurrent unit. (Cho et al. 2014, arXiv:1406.1078)
+
+    The reset gate acts after the product with the recurrent kernel, as in Keras and cuDNN
+    (`reset_after`), so the bias has two rows. The kernel has shape (channels, 3 x units): update
+    gate, reset gate, candidate.
+    """
+
+    gates = 3
+    biases = 2
+    # The sum of the two products, gates; the reset gate's product; the mix of state and candidate.
+    own_ops = 3 + 3 + 1 + 4
+    inside = 4  # three gates, and the candidate's recurrent part
+    layer = "GRU"
+
+
+class Rnn(_Recurrent, kind="rnn", main="units"):
+    """The simplest recurrence: tanh of the products with the input and the state. (Elman 1990)"""
+
+    gates = 1
+    own_ops = 1 + 1  # the sum of the two products, tanh
+    inside = 0
+    layer = "SimpleRNN"
