@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from types import MappingProxyType
@@ -110,6 +111,8 @@ class Step(NamedTuple):
             templates += self.arguments.values()
         values = sum(map(size, (*templates, *(self.sources or ()))))
         fields = len(self.element.model_fields) if self.element else 0
+        if self.element and issubclass(self.element, SpecBlock):
+            values += self.element.computing
         return self._replace(weight=1 + (values + fields) // 16)
 
 
@@ -135,6 +138,8 @@ class SpecBlock(Block):
     """The names of its inputs; none if it has one that is not named."""
     computed: ClassVar[Mapping[str, Template]] = {}
     """Defaults that are computed from other arguments, in an order in which they can be."""
+    computing: ClassVar[int] = 0
+    """Work to compute them."""
     lost: ClassVar[Mapping[str, Any]] = {}
     """Arguments whose declaration is wrong, each BROKEN."""
     carry_out: ClassVar[Callable[..., Node]]
@@ -273,6 +278,7 @@ def declare(
     block.serial = next(_SERIALS)
     block.lost = {arg: BROKEN for arg in definition.args if arg not in fields}
     block.computed = {arg: value for arg, value in body.items() if not is_constant(value)}
+    block.computing = sum(map(size, block.computed.values()))
     block.input_names = _input_names(name, definition, findings)
     block.most_inputs = max(1, len(block.input_names))
     return cast("type[SpecBlock]", block)
@@ -327,7 +333,12 @@ class _Arguments:
         self.findings = findings
         self.known = Known(variables).inside(definition.args)
         self.written = definition.args
-        self.types: dict[str, str] = {}
+        self.trials: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+        self.constants = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in variables.items()
+            if not is_expression(value)
+        }
 
     def fields(self) -> dict[str, tuple[Any, Any]]:
         """Return each argument's annotation and default, without those that are wrong.
@@ -355,7 +366,8 @@ class _Arguments:
             except Passed:
                 continue
             arguments[arg] = argument
-        self.types = {arg: each.type for arg, each in arguments.items() if each.type is not None}
+            if argument.type is not None:
+                self._try(arg, argument.type)
         for arg in self._ordered(computed):
             kind = arguments[arg].type or self._derived(computed[arg])
             if kind is None:
@@ -364,7 +376,7 @@ class _Arguments:
                 message = f"the type of `{arg}` does not follow from its default"
                 self.findings.report(Problem("missing", message, help=help_), (*self.path, arg))
                 continue
-            self.types[arg] = kind
+            self._try(arg, kind)
             fields[arg] = Annotated[_ANNOTATIONS[kind], Expect(_TYPES[kind][1])], computed[arg]
         return fields
 
@@ -384,51 +396,54 @@ class _Arguments:
 
     def _ordered(self, computed: Mapping[str, Template]) -> list[str]:
         """Return the arguments with computed defaults, each after those that it needs."""
-        waiting = {arg: template for arg, template in computed.items() if template is not BROKEN}
-        ordered: list[str] = []
-        while waiting:
-            ready = [
-                arg
-                for arg, template in waiting.items()
-                if not any(name in waiting for name in names_in(template))
-            ]
-            if not ready:
-                self._report_circle(waiting)
-                break
-            ordered += ready
-            for arg in ready:
-                del waiting[arg]
-        return ordered
+        needs = {
+            arg: {name for name in names_in(template) if name in computed}
+            for arg, template in computed.items()
+            if template is not BROKEN
+        }
+        users: dict[str, list[str]] = {}
+        for arg, names in needs.items():
+            for name in names:
+                users.setdefault(name, []).append(arg)
+        ordered = [arg for arg, names in needs.items() if not names]
+        ordered += [arg for arg, template in computed.items() if template is BROKEN]
+        for arg in ordered:
+            for user in users.get(arg, ()):
+                needs[user].discard(arg)
+                if not needs[user]:
+                    ordered.append(user)
+        circular = {arg: names for arg, names in needs.items() if names}
+        if circular:
+            self._report_circle(circular)
+        return [arg for arg in ordered if computed[arg] is not BROKEN]
 
-    def _report_circle(self, waiting: Mapping[str, Template]) -> None:
-        trail = [next(iter(waiting))]
-        while True:
-            needed = next(name for name in names_in(waiting[trail[-1]]) if name in waiting)
-            if needed in trail:
-                break
-            trail.append(needed)
-        circle = " -> ".join([*trail[trail.index(needed) :], needed])
+    def _report_circle(self, needs: Mapping[str, set[str]]) -> None:
+        """Report one circle of arguments, each of which needs some of the others."""
+        trail = {(arg := next(iter(needs))): None}
+        while (arg := min(needs[arg])) not in trail:
+            trail[arg] = None
+        names = list(trail)
+        circle = " -> ".join([*names[names.index(arg) :], arg])
         problem = Problem("circular", f"defaults that depend on each other: {circle}")
-        self.findings.report(problem, (*self.path, needed))
+        self.findings.report(problem, (*self.path, arg))
 
     def _derived(self, template: Template) -> str | None:
         """Return the type that a computed default has for trial values; None if it varies."""
-        constants = {
-            name: value
-            for name, value in self.variables.items()
-            if isinstance(value, (int, float, str)) and not is_expression(value)
-        }
         kinds = set()
-        for trial in (0, 1):
-            values = {arg: _TRIAL_VALUES[kind][trial] for arg, kind in self.types.items()}
+        for values in self.trials:
             try:
-                value = evaluate(template, {**constants, **values})
+                value = evaluate(template, ChainMap(values, self.constants))
             except (Problem, Passed, KeyError):
                 return None
             kinds.add(next((k for k, (types, _) in _TYPES.items() if type(value) in types), None))
         if kinds == {"int", "float"}:
             return "float"
         return kinds.pop() if len(kinds) == 1 else None
+
+    def _try(self, arg: str, kind: str) -> None:
+        """Add trial values of an argument of this type."""
+        for values, value in zip(self.trials, _TRIAL_VALUES[kind], strict=True):
+            values[arg] = value
 
 
 def _is_computed(default: Any) -> bool:

@@ -305,6 +305,8 @@ def _help(path: KeyPath, value: Any) -> str | None:
     name = str(path[-1])
     if path == ("inputs",):
         return _meant_inputs(value)
+    if path[:1] == ("blocks",) and name == "inputs":
+        return "as `inputs: [skip, below]`"
     if path[:-1] == ("inputs",):
         name = "input"
     if name == "layers" and isinstance(value, dict):

@@ -132,8 +132,8 @@ def compile_template(
         findings.report(Problem("unknown-name", f"`{name}` is not defined", help=hint), path)
     if expression.shaped and not shaped:
         name = "in" if "in" in expression.steps else min(expression.steps, default="channels")
-        what = "the input of a step" if name == "in" else "about a step"
-        help_ = f"it is {what}, and this is not a step"
+        help_ = "it is the input of a step, and this is not a step"
+        help_ = help_ if name == "in" else "only where steps are do their shapes have values"
         findings.report(Problem("expression", f"`{name}` has no meaning here", help=help_), path)
         return BROKEN
     return BROKEN if unknown else expression
