@@ -142,6 +142,11 @@ KIND_NOTES: Final[dict[str, str]] = {
         ("rmsnorm", "rmsnormalization"),
         "archspec has no RMS norm; `layer_norm: {center: false}` is nearest",
     ),
+    **dict.fromkeys(
+        ("normalization", "normalize"),
+        "known means and deviations are a `rescale`, whose `scale` is 1 / deviation and whose "
+        "`offset` is -mean / deviation: a number, or one for each channel",
+    ),
     "fusedmbconv": "archspec says `inverted_residual: {filters: ..., fused: true}`",
     **dict.fromkeys(
         ("cbam", "eca", "ecablock", "ecamodule", "gatechannel", "coordatt", "scse", "bam"),

@@ -296,6 +296,8 @@ def test_local_response_normalization_in_both_conventions(shape, size, divide):
         (Flatten(), lambda x: x.reshape(2, -1)),
         (Reshape(to=(6, 21)), lambda x: x.reshape(2, 6, 21)),
         (Rescale(scale=2.0, offset=-1.0), lambda x: 2 * x - 1),
+        (Rescale(scale=(2.0, 1.0, 0.5), offset=-1.0), lambda x: x * np.float32([2, 1, 0.5]) - 1),
+        (Rescale(scale=2.0, offset=(1.0, 0.0, -2.0)), lambda x: 2 * x + np.float32([1, 0, -2])),
         (Scale(initial=3.0), lambda x: 3 * x),
     ],
     ids=lambda value: type(value).__name__,

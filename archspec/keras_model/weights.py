@@ -38,6 +38,10 @@ IMAGENET: Final = "imagenet"
 """The source that means keras.applications' weights of the network with the model's name."""
 
 
+LONGEST: Final = 16
+"""Largest number of channels whose constants a message lists."""
+
+
 @dataclass(frozen=True, slots=True)
 class Copied(Sentences):
     """The weights that were copied: each pair of layers, here and there, and the parameters."""
@@ -169,16 +173,17 @@ def _formula(constant: Constant) -> str:
 
 
 def _advice(constant: Constant) -> str:
-    if len(constant.mean) == 1:
-        scale = 1 / constant.deviation[0]
-        offset = 0.0 - constant.mean[0] * scale
-        return f"begin the spec with `rescale: {{scale: {scale:.6g}, offset: {offset:.6g}}}`"
-    return "give the network images that are prepared so"
+    pairs = zip(constant.mean, constant.deviation, strict=True)
+    scales = _list(tuple(1 / deviation for deviation in constant.deviation), LONGEST)
+    offsets = _list(tuple(-mean / deviation for mean, deviation in pairs), LONGEST)
+    if len(constant.mean) > LONGEST:
+        return "give the network images that are prepared so"
+    return f"begin the spec with `rescale: {{scale: {scales}, offset: {offsets}}}`"
 
 
-def _list(values: tuple[float, ...]) -> str:
-    shown = ", ".join(f"{value + 0.0:.6g}" for value in values[:4]) + (
-        ", ..." if values[4:] else ""
+def _list(values: tuple[float, ...], most: int = 4) -> str:
+    shown = ", ".join(f"{value + 0.0:.6g}" for value in values[:most]) + (
+        ", ..." if values[most:] else ""
     )
     return shown if len(values) == 1 else f"[{shown}]"
 

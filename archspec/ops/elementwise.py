@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from archspec.errors import Problem
 from archspec.ops.axes import Axis, place_of_axis
-from archspec.ops.fields import Number, Rate
+from archspec.ops.fields import Number, PerChannel, Rate
 from archspec.ops.functions import ElementwiseFunction, function
 from archspec.ops.op import (
     Elementwise,
@@ -215,18 +215,37 @@ class Scale(Elementwise, Weighted, kind="scale"):
 
 
 class Rescale(Elementwise, kind="rescale", main="scale"):
-    """Every value times a constant, plus a constant, as when pixels become [-1, 1]."""
+    """Every value times a constant, plus a constant, as when pixels become [-1, 1].
 
-    scale: Number
-    """The factor."""
-    offset: Number = 0.0
-    """Number that is added after."""
+    With lists, each channel has constants of its own: (x - mean) / deviation has the scales
+    1 / deviation and the offsets -mean / deviation.
+    """
+
+    scale: PerChannel
+    """The factor, or one for each channel."""
+    offset: PerChannel = 0.0
+    """Number that is added after, or one for each channel."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        for name in ("scale", "offset"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and len(value) != x.channels:
+                count = f"{len(value)} {'number' if len(value) == 1 else 'numbers'}"
+                channels = f"{x.channels} {'channel' if x.channels == 1 else 'channels'}"
+                raise Problem("shape", f"`{name}` has {count}, but its input has {channels}")
+        return x
 
     def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
-        return Work(0, y.size * (2 if self.offset else 1))
+        shifts = any(self.offset) if isinstance(self.offset, tuple) else self.offset
+        return Work(0, y.size * (2 if shifts else 1))
 
     def saved_for_backward(self) -> Saved:
         return Saved()
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
-        return layers.Rescaling(self.scale, self.offset, name=name)
+        return layers.Rescaling(_plain(self.scale), _plain(self.offset), name=name)
+
+
+def _plain(value: float | tuple[float, ...]) -> float | list[float]:
+    """Return constants as Keras writes them into its files."""
+    return list(value) if isinstance(value, tuple) else value

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from archspec.declare.metadata import Bounds, Converted, Expect, Instead, Rule
+from archspec.declare.metadata import Bounds, Converted, Expect, Instead, MinLength, Rule
 from archspec.element import whole
 from archspec.errors import Mend, Problem, did_you_mean
 
@@ -70,6 +70,12 @@ FromZero: TypeAlias = Annotated[
 Number: TypeAlias = Annotated[
     float, Bounds(gt=float("-inf"), lt=float("inf")), Expect("a finite number")
 ]
+
+PerChannel: TypeAlias = Annotated[
+    Number | Annotated[tuple[Number, ...], MinLength(1)],
+    Expect("a finite number, or one for each channel such as [0.5, 0.5, 1]"),
+]
+"""A constant for all channels, or one each."""
 
 _RANDOM = "leave `initial` out: kernels start random (Glorot & Bengio 2010)"
 
