@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from pages import ROOT, commands, run
+from pages import ROOT, commands, counted, run
 from support.commands import BACKEND
 from support.commands import run as run_python
 
@@ -19,6 +19,12 @@ PYTHON = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
 @pytest.mark.parametrize(("command", "shown"), commands(PAGE))
 def test_a_command_prints_what_the_page_shows(command, shown):
     assert run(command) == shown
+
+
+def test_the_page_says_how_many_networks_there_are():
+    """Count them again by `make docs`."""
+    assert "networks](docs/families.md)" in PAGE
+    assert counted(PAGE) == PAGE
 
 
 def test_the_spec_keeps_its_own_budget(tmp_path):
