@@ -43,6 +43,21 @@ APPLICATIONS = {
     "mobilenet_v2": "MobileNetV2",
     "mobilenet_v3_small": "MobileNetV3Small",
     "mobilenet_v3_large": "MobileNetV3Large",
+    "efficientnetb0": "EfficientNetB0",
+    "efficientnetb1": "EfficientNetB1",
+    "efficientnetb2": "EfficientNetB2",
+    "efficientnetb3": "EfficientNetB3",
+    "efficientnetb4": "EfficientNetB4",
+    "efficientnetb5": "EfficientNetB5",
+    "efficientnetb6": "EfficientNetB6",
+    "efficientnetb7": "EfficientNetB7",
+    "efficientnetv2b0": "EfficientNetV2B0",
+    "efficientnetv2b1": "EfficientNetV2B1",
+    "efficientnetv2b2": "EfficientNetV2B2",
+    "efficientnetv2b3": "EfficientNetV2B3",
+    "efficientnetv2s": "EfficientNetV2S",
+    "efficientnetv2m": "EfficientNetV2M",
+    "efficientnetv2l": "EfficientNetV2L",
 }
 """Variant to the function of keras.applications that makes the same network.
 
@@ -53,6 +68,12 @@ ODD = 75
 """Extent of the images at which every kind of padding puts its zeros elsewhere.
 
 No network of keras.applications takes smaller images than Inception-v3, which takes these.
+"""
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229**2, 0.224**2, 0.225**2))
+"""Mean and variance of ImageNet's pixels from 0 to 1.
+
+EfficientNet's layer that normalises by them holds them as weights, which random ones would lack.
 """
 
 EVEN = 128
@@ -109,6 +130,10 @@ def _randomize(keras: Any, model: Any, random: np.random.Generator) -> None:
     """
     norms = []
     for layer in _leaves(model):
+        if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
+            for weight, value in zip(layer.weights, IMAGENET, strict=False):
+                weight.assign(value)
+            layer.finalize_state()
         for weight in layer.weights:
             shape = tuple(weight.shape)
             if weight.name.endswith("kernel"):
