@@ -441,7 +441,10 @@ def _train() -> Schema:
         for inner in family.objects.values():
             parts.setdefault(inner.word, _named(_classes(inner)))
     for key, family in (("optimizer", OPTIMIZERS), ("loss", LOSSES)):
-        properties[key] |= _ref(f"train.{family.word}")
+        named = _ref(f"train.{family.word}")
+        if "anyOf" in properties[key]:  # it may be null
+            named = {"anyOf": [named, _NULL]}
+        properties[key] |= named
     for key, family in (("metrics", METRICS), ("callbacks", CALLBACKS)):
         properties[key]["items"] = _ref(f"train.{family.word}")
     return {"Recipe": recipe, **parts}

@@ -95,6 +95,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def is_error(measure: str) -> bool:
+    """Return whether a run's main measure is the error of numbers, and not an accuracy."""
+    return measure == "mae" or measure.endswith("_mae")
+
+
 def number(name: str, value: float) -> str:
     """Return a measure for people: accuracies as percentages."""
     if "accuracy" in name:

@@ -12,7 +12,7 @@ COMMANDS: Final[dict[str, str]] = {
     "compare": "Show networks side by side, or where two of them differ; or trainings.",
     "fit": "Train a network, and keep all of the run in a folder.",
     "evaluate": "Score trained networks on images they were not trained on.",
-    "predict": "Predict the classes of images with a trained network.",
+    "predict": "Predict the classes, labels or numbers of images with a trained network.",
     "explain": "Show what a trained network sees: maps, filters, features, and more.",
     "export": "Write a trained model for other programs, each file proven by running it.",
     "probe": "Show activations and gradients at initialisation.",

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .engine import EngineCommand
-from .options import AT_LEAST_1, Place, images_options, output_options
+from .options import AT_LEAST_1, Place, images_options, output_options, threshold_option
 from .output import counter, deliver, tell
 
 PARTS = ("test", "validation", "train", "all")
@@ -25,6 +25,7 @@ PARTS = ("test", "validation", "train", "all")
     help=f"{', '.join(PARTS)}.  [test; of other data without test images all]",
 )
 @click.option("--top", type=AT_LEAST_1, metavar="K", help="The k of top-k accuracy.  [5]")
+@threshold_option
 @images_options
 @output_options("text", "json", "markdown")
 def command(

@@ -317,6 +317,16 @@ def images_options(command: Command) -> Command:
     return flip(passes(seed(batch(normalize(white(quiet(command)))))))
 
 
+def threshold_option(command: Command) -> Command:
+    """Add `--threshold`, for networks that predict sets of labels."""
+    return click.option(
+        "--threshold",
+        type=BoundedNumber(min=0, min_open=True),
+        metavar="X",
+        help="Probability from which an image has a label.  [0.5]",
+    )(command)
+
+
 def load_spec(spec: str, variant: str | None, settings: Mapping[str, Any]) -> Spec:
     """Return the spec that the parameters of `spec_options` name."""
     from archspec.spec.loading import load

@@ -1,4 +1,4 @@
-"""`archspec predict`: the most likely classes of images."""
+"""`archspec predict`: the most likely classes of images, their labels, or numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from .engine import EngineCommand
-from .options import AT_LEAST_1, Place, images_options, output_options
+from .options import AT_LEAST_1, Place, images_options, output_options, threshold_option
 from .output import FORMATS, counter, deliver, echo, tell
 
 
@@ -24,7 +24,8 @@ from .output import FORMATS, counter, deliver, echo, tell
     metavar="RUN",
     help="Another run to predict together with. May be given several times.",
 )
-@click.option("--top", type=AT_LEAST_1, metavar="K", default=3, help="Classes per image.  [3]")
+@click.option("--top", type=AT_LEAST_1, metavar="K", help="Classes per image.  [3]")
+@threshold_option
 @images_options
 @output_options(*FORMATS, csv="csv")
 def command(
@@ -37,7 +38,7 @@ def command(
     batch: int | None,
     **options: Any,
 ) -> None:
-    """Predict the classes of images with a trained network.
+    """Predict the classes, labels or numbers of images with a trained network.
 
     RUN is a run's folder or a .keras file. IMAGE is a picture file, a folder of them, or an array
     of images (.npy, .npz); `-` reads such paths from standard input, one per line. Images that

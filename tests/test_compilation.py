@@ -254,7 +254,7 @@ def test_each_head_has_its_own_loss_and_metrics(keras):
     }
     assert [metric.name for metric in objective.metrics["aux"]] == ["accuracy", "auc"]
     assert objective.loss_weights == {"aux": 0.3, "output": 1.0}
-    assert objective.accuracy == "output_accuracy"
+    assert objective.measure == "output_accuracy"
 
 
 # The learning rate

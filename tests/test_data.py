@@ -27,15 +27,16 @@ from archspec.data import (
     values,
 )
 from archspec.data.examples import EncodedImages
-from archspec.data.fitting import misfits
 from archspec.data.names import TEST, TRAIN, VALIDATION
 from archspec.data.pixels import ArrayPixels, CachedPixels, FilePixels
 from archspec.data.preprocessing import Preprocessing
 from archspec.data.recipe import DataRecipe
 from archspec.data.splitting import split_digest
 from archspec.data.values import BYTES, LEVELS, Range
-from archspec.errors import RecipeError, UsageError
+from archspec.errors import Problem, RecipeError, UsageError
 from archspec.ops.shape import Shape
+from archspec.recipe.task_choice import Ending, examine
+from archspec.recipe.train import Recipe
 from archspec.runs import storage
 
 LABELS = np.repeat(np.arange(3, dtype=np.int32), [100, 50, 10])
@@ -535,14 +536,15 @@ def test_an_array_on_a_disk_that_changes_is_named(tmp_path):
     ],
 )
 def test_a_network_that_cannot_learn_digits_is_told_why(shape, outputs, where, words):
-    shapes = {name: Shape(extent) for name, extent in outputs.items()}
-    found = list(misfits(DataRecipe(), Shape(shape), shapes))
+    ends = {name: Ending(Shape(extent), "softmax") for name, extent in outputs.items()}
+    _, found = examine(Recipe(), Shape(shape), ends)
     assert [name for name, _ in found] == where
     assert all(words in problem.message for _, problem in found)
 
 
 def messages(recipe: DataRecipe, shape: tuple[int, ...], classes: int = 2) -> str:
-    found = misfits(recipe, Shape(shape), {"output": Shape((classes,))})
+    ends = {"output": Ending(Shape((classes,)), "softmax")}
+    _, found = examine(Recipe(data=recipe), Shape(shape), ends)
     return "; ".join(f"{where}: {problem.message}" for where, problem in found)
 
 
@@ -878,17 +880,19 @@ def test_balanced_weights_give_each_class_the_same_sum(arrays):
 
 
 def test_a_weight_of_a_class_that_is_not_there_is_refused_at_its_place():
-    recipe = DataRecipe(classes=("1", "3"))
-    outputs = {"output": Shape((2,))}
-    assert not list(misfits(recipe, Shape((8, 8, 1)), outputs, ["3", "1"]))
-    with pytest.raises(RecipeError, match="no class `2`") as caught:
-        list(misfits(recipe, Shape((8, 8, 1)), outputs, ["3", "2"]))
-    assert caught.value.problems[0][0] == ("class_weights", "2")
+    def problems(**weights: float) -> list[tuple[object, Problem]]:
+        recipe = Recipe(data=DataRecipe(classes=("1", "3")), class_weights=weights)
+        return examine(recipe, Shape((8, 8, 1)), {"output": Ending(Shape((2,)), "softmax")})[1]
+
+    assert not problems(**{"3": 2.0, "1": 1.0})
+    ((place, problem),) = problems(**{"3": 2.0, "2": 1.0})
+    assert place == ("class_weights", "2")
+    assert problem.message == "the data has no class `2`"
 
 
 def test_one_class_is_nothing_to_learn(arrays):
     recipe = arrays(noise(6, 4, 4, 1), np.zeros(6, int))
     with pytest.raises(UsageError, match="has only one class, `0`: a network needs two or more"):
-        list(misfits(recipe, Shape((4, 4, 1)), {"output": Shape((10,))}))
+        messages(recipe, (4, 4, 1), 10)
     with pytest.raises(UsageError, match="has only one class, `0`: a network needs two or more"):
         dataset.load(recipe, Shape((4, 4, 1)))

@@ -183,7 +183,7 @@ def test_no_change_is_what_evaluate_finds_to_the_last_bit(digits_run):
     batch = network.trained.recipe.batch
     shares = np.concatenate(
         [
-            network.probabilities(pixels[at : at + batch], limits=samples.limits, batch=batch)
+            network.answers(pixels[at : at + batch], limits=samples.limits, batch=batch)
             for at in range(0, len(pixels), batch)
         ]
     )

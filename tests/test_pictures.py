@@ -177,7 +177,7 @@ def test_losses_of_heads_are_named(files):
 
 def test_the_accuracy_may_have_another_name(files):
     rows = [{"epoch": 1, "loss": 1, "output_acc": 0.5, "val_output_acc": 0.25}]
-    write_curves(rows, None, "net", *files, accuracy="output_acc")
+    write_curves(rows, None, "net", *files, measure="output_acc")
     assert {"training 50.00%", "validation 25.00%"} <= set(texts(files))
 
 

@@ -103,7 +103,7 @@ def test_a_line_is_rewritten_at_most_ten_times_a_second():
 
 def test_the_measures_of_the_recipe_are_shown_and_the_main_one_first():
     logs = {"aux_accuracy": 0.25, "loss": 1e-5, "output_accuracy": 0.5, "mean_squared_error": 2.0}
-    facts = RunFacts("net", epochs=1, images=64, batch=32, accuracy="output_accuracy")
+    facts = RunFacts("net", epochs=1, images=64, batch=32, measure="output_accuracy")
     assert ("loss 1e-05  accuracy 50.0%  aux accuracy 25.0%  mean squared error 2.0000") in show(
         io.StringIO(), facts, logs=logs
     )

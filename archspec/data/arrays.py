@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from archspec.data.examples import LabelledImages, Preview
 from archspec.data.fileaccess import check_memory, missing_file, reading
 from archspec.data.names import MOST_CLASSES, check_names
+from archspec.data.task import TaskKind
 from archspec.data.values import measure
 from archspec.errors import UsageError, suggestion
 from archspec.ops.shape import Shape
@@ -39,15 +41,25 @@ class _Header(NamedTuple):
 
 
 def preview(recipe: DataRecipe, input_shape: Shape) -> Preview:
-    """Return the classes and the shape of an image."""
+    """Return what the labels may be, and the shape of an image."""
     path = Path(recipe.path or "")
     keys = _keys(path, recipe)
     header = _header(path, keys["images"])
-    _, class_names = _read_labels(path, keys["labels"], recipe)
-    return Preview(class_names, Shape(_with_channels(header.shape, input_shape)[1:]))
+    shape = Shape(_with_channels(header.shape, input_shape)[1:])
+    values = read(path, keys["labels"])
+    others = _other_names(values, keys["labels"], f"`{keys['labels']}` in {path}")
+    try:
+        _, class_names = _read_labels(path, keys["labels"], recipe)
+    except UsageError as error:
+        if not others:
+            raise
+        return Preview((), shape, others, str(error))
+    return Preview(class_names, shape, others)
 
 
-def load(recipe: DataRecipe, input_shape: Shape) -> LabelledImages:
+def load(
+    recipe: DataRecipe, input_shape: Shape, kind: TaskKind = "classification"
+) -> LabelledImages:
     """Return the images, with every value measured, and the labels."""
     import numpy as np  # noqa: PLC0415
 
@@ -56,7 +68,13 @@ def load(recipe: DataRecipe, input_shape: Shape) -> LabelledImages:
     images = read(path, keys["images"])
     if _with_channels(images.shape, input_shape) != images.shape:
         images = images[..., np.newaxis]
-    labels, class_names = _read_labels(path, keys["labels"], recipe)
+    targets = None
+    if kind == "classification":
+        labels, class_names = _read_labels(path, keys["labels"], recipe)
+    else:
+        values = read(path, keys["labels"])
+        labels, targets = np.zeros(len(values), np.int32), _matrix(values).astype(np.float32)
+        class_names = _other_names(values, keys["labels"], f"`{keys['labels']}` in {path}")[kind]
     if len(images) != len(labels):
         raise UsageError(
             f"{path} has {len(images):,} images in `{keys['images']}`, "
@@ -75,6 +93,7 @@ def load(recipe: DataRecipe, input_shape: Shape) -> LabelledImages:
         images=images,
         groups=groups,
         values=measure(images, f"`{keys['images']}` in {path}"),
+        targets=targets,
     )
 
 
@@ -203,6 +222,31 @@ def _read_labels(
             f"`classes: [{', '.join(map(str, numbers))}]`"
         )
     return labels, class_names
+
+
+def _other_names(values: NDArray[Any], key: str, where: str) -> Mapping[TaskKind, tuple[str, ...]]:
+    """Return the names of labels and of values, where an array may hold sets of labels or numbers.
+
+    Raises `UsageError` for numbers that are not finite.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    if values.dtype.kind not in "biuf" or values.ndim not in {1, 2} or not values.size:
+        return {}
+    matrix = _matrix(values)
+    numbers = tuple(map(str, range(matrix.shape[1])))
+    if ((matrix == 0) | (matrix == 1)).all():
+        named = (key,) if len(numbers) == 1 else numbers
+        return {"multi_label": named, "regression": named}
+    right = (np.abs(matrix) <= np.finfo(np.float32).max).all(axis=1)  # False for NaN
+    _check_all(right, values, where, "a finite number")
+    names = tuple(f"{key}[{number}]" for number in numbers)
+    return {"regression": names if len(names) > 1 else (key,)}
+
+
+def _matrix(values: NDArray[Any]) -> NDArray[Any]:
+    """Return labels as (examples, outputs)."""
+    return values[:, None] if values.ndim == 1 else values
 
 
 def _labels(values: NDArray[Any], where: str) -> tuple[NDArray[np.int32], tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from pathlib import Path
+from typing import Final, TypeAlias
 
 from archspec.data.byteranges import ByteRanges, Spool
 from archspec.data.examples import Skipped
@@ -13,11 +14,20 @@ from archspec.data.imagefile import Encoded
 from archspec.data.inspection import ImageListing
 from archspec.data.names import in_order
 
+EXAMPLE: Final = "example"
+"""The class of all images whose labels are not classes."""
+
+Label: TypeAlias = str | tuple[float, ...]
+"""The class of an image; or 1 for each label that it has and else 0, or its numbers."""
+
 
 class ImageCollection:
     """The images of a source, added one by one."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: tuple[str, ...] | None = None) -> None:
+        """Begin; `outputs` are the names of labels or values, where labels are not classes."""
+        self._outputs = outputs
+        self._targets: list[tuple[float, ...]] = []
         self.ranges = ByteRanges()
         self._spool: Spool | None = None
         self._images: list[str | int] = []
@@ -44,11 +54,11 @@ class ImageCollection:
         image: str | int,
         name: str,
         identity: str,
-        label: str,
+        label: Label,
         part: int,
         group: str | None = None,
     ) -> None:
-        """Add an image: its path or its number in `ranges`, and its class.
+        """Add an image: its path or its number in `ranges`, and its class or its numbers.
 
         Either all images have a `group` or none has.
         """
@@ -56,6 +66,8 @@ class ImageCollection:
         self._names.append(name)
         self._identities.append(identity)
         self._labels.append(self._class(label))
+        if not isinstance(label, str):
+            self._targets.append(label)
         self._parts.append(part)
         if group is not None:
             self._groups.append(self._texts.setdefault(group, group))
@@ -64,7 +76,7 @@ class ImageCollection:
         """Add an image without a class."""
         self._unlabelled.append((part, (name, "no label")))
 
-    def add_missing(self, name: str, label: str, reason: str) -> None:
+    def add_missing(self, name: str, label: Label, reason: str) -> None:
         """Add an image that cannot be found; its class counts nevertheless."""
         self._class(label)
         self._missing.append((name, reason))
@@ -73,9 +85,10 @@ class ImageCollection:
         """Add an image that is not used, which is not a mistake."""
         self._left_out.append((name, reason))
 
-    def _class(self, label: str) -> str:
+    def _class(self, label: Label) -> str:
         """Return the same text for all images of a class, so that memory holds it once."""
-        return self._classes.setdefault(label, label)
+        name = label if isinstance(label, str) else EXAMPLE
+        return self._classes.setdefault(name, name)
 
     def listing(
         self,
@@ -122,5 +135,7 @@ class ImageCollection:
             notes=notes,
             groups=self._groups or None,
             # The source's own split and groups are part of the data's identity.
+            targets=self._targets if self._outputs else None,
+            outputs=self._outputs,
             stamp=(self._parts.tobytes() if is_split else b"") + "\0".join(self._groups).encode(),
         )

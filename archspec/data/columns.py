@@ -31,8 +31,8 @@ class ChosenColumns(NamedTuple):
     """The columns that are read."""
 
     images: str
-    labels: str | None
-    """None if each class may have a column."""
+    labels: tuple[str, ...]
+    """Columns of labels: usually one; empty if each class may have a column."""
     split: str | None
     split_is_guessed: bool
     group: str | None
@@ -61,18 +61,24 @@ def choose(
     """
     for role, name in (
         ("images", recipe.images),
-        ("labels", recipe.labels),
+        *(("labels", name) for name in recipe.label_columns),
         ("split", recipe.split),
     ):
         if name is not None and name not in columns:
             hint = suggestion(name, columns, what="its columns")
             raise UsageError(f"{table} has no column `{name}`, which `{role}` names; {hint}")
     # Labels may be stored as bytes, too.
-    pictures = [name for name in pictures if name != recipe.labels and not _is_called(name, LABELS)]
+    pictures = [
+        name
+        for name in pictures
+        if name not in recipe.label_columns and not _is_called(name, LABELS)
+    ]
     images = recipe.images or _images(table, columns, pictures, first)
     others = [name for name in columns if name != images]
-    labels = recipe.labels or one_of(table, "labels", LABELS, others)
-    others = [name for name in others if name != labels]
+    labels = recipe.label_columns
+    if not labels and (usual := one_of(table, "labels", LABELS, others)):
+        labels = (usual,)
+    others = [name for name in others if name not in labels]
     split = recipe.split or one_of(table, "split", SPLITS, others)
     group = recipe.group if recipe.group in columns else None
     return ChosenColumns(images, labels, split, recipe.split is None, group)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from archspec.data import duplicates, grouping, preprocessing
+from archspec.data import duplicates, grouping, preprocessing, targets
 from archspec.data.depth import SampleFormat
 from archspec.data.duplicates import Copies
 from archspec.data.examples import EncodedImages, LabelledImages, Skipped
@@ -32,6 +32,8 @@ from archspec.data.splitting import (
     split,
     without_held_out,
 )
+from archspec.data.targets import TargetScale
+from archspec.data.task import Task, TaskKind
 from archspec.data.values import PixelValues, Range, chunk_length
 from archspec.errors import UsageError
 from archspec.ops.shape import Shape
@@ -67,8 +69,9 @@ class Subset:
     pixels: Pixels
     indices: NDArray[np.intp]
     """The images' numbers among `pixels`."""
-    labels: NDArray[np.int32]
-    """The class of each, from 0."""
+    labels: NDArray[Any]
+    """(images,) int32: the class of each, from 0; or (images, outputs) float32: its set of labels,
+    as 1 and 0, or its numbers."""
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -129,7 +132,10 @@ class Data:
     """The data of a run: what it trains on, chooses its best epoch by, and is tested on."""
 
     name: str
-    class_names: tuple[str, ...]
+    task: Task
+    """The task that is learnt of the images."""
+    scale: TargetScale | None
+    """The scale on which the network learns numbers; None for that of the labels."""
     original: Shape | None
     """Shape of an image before it is resized; None for files, which may differ."""
     train: Subset
@@ -151,6 +157,11 @@ class Data:
     """Files that were left out. Grows if an image turns out to be damaged when it is decoded."""
     notes: tuple[str, ...] = ()
     """Lines to print once, before training."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, labels or values, in the order of the network's outputs."""
+        return self.task.names
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
@@ -195,25 +206,34 @@ class Data:
         return (
             f"{self.name}: {len(self.train):,} images to train on, "
             f"{len(self.validation):,} to validate, {len(self.test):,} to test, "
-            f"{len(self.class_names)} classes{extents}{skipped}"
+            f"{self.task.outputs}{extents}{skipped}"
         )
 
 
-def load(recipe: DataRecipe, input_shape: Shape, rule: SplitRule = SPLIT_RULE) -> Data:
+def load(
+    recipe: DataRecipe,
+    input_shape: Shape,
+    rule: SplitRule = SPLIT_RULE,
+    kind: TaskKind = "classification",
+) -> Data:
     """Return the images that a recipe names, split by it and fitted to a network.
 
     Args:
         recipe: The data.
         input_shape: The network's input.
         rule: The rule to split by, as in `split`.
+        kind: What the labels are: classes, sets of labels, or numbers.
 
     Raises:
         UsageError: Files cannot be read, a download failed, or a part would be empty.
         RecipeError: A class does not exist, or black and white are not known.
 
     """
-    loaded = SOURCES[recipe.source].load(recipe, input_shape)
-    labels, class_names = labels_of(recipe, loaded)
+    loaded = SOURCES[recipe.source].load(recipe, input_shape, kind)
+    if loaded.targets is None:
+        labels, class_names = labels_of(recipe, loaded)
+    else:  # all examples are split as those of one class
+        labels, class_names = loaded.labels, (loaded.name,)
     images = loaded.images
     original = None if isinstance(images, EncodedImages) else Shape(images.shape[1:])
     if problem := shape_misfit(recipe.source, original, input_shape):
@@ -238,11 +258,14 @@ def load(recipe: DataRecipe, input_shape: Shape, rule: SplitRule = SPLIT_RULE) -
     if limits is None:
         check_range(recipe, values, original, input_shape)
     pixels = _pixels(recipe, loaded, input_shape, limits, kinds, unread)
-    train, validation, test = (Subset(pixels, part, labels[part]) for part in parts)
-    fingerprint, covers = _fingerprint(loaded, labels, class_names)
+    learnt = labels if loaded.targets is None else loaded.targets
+    train, validation, test = (Subset(pixels, part, learnt[part]) for part in parts)
+    task = Task(kind, class_names if loaded.targets is None else loaded.class_names)
+    fingerprint, covers = _fingerprint(loaded, learnt, task.names)
     return Data(
         name=loaded.name,
-        class_names=class_names,
+        task=task,
+        scale=targets.fit(recipe.targets, train.labels) if kind == "regression" else None,
         original=original,
         train=train,
         validation=validation,
@@ -351,13 +374,13 @@ def _pixels(
 
 
 def _fingerprint(
-    loaded: LabelledImages, labels: NDArray[np.int32], class_names: tuple[str, ...]
+    loaded: LabelledImages, labels: NDArray[Any], class_names: tuple[str, ...]
 ) -> tuple[str, str]:
     """Return a digest of the data, and what it covers."""
     import numpy as np  # noqa: PLC0415
 
     digest = hashlib.sha256("\0".join(class_names).encode())
-    digest.update(np.ascontiguousarray(labels, "<i4").data)
+    digest.update(np.ascontiguousarray(labels, labels.dtype.newbyteorder("<")).data)
     if isinstance(loaded.images, EncodedImages):
         digest.update(loaded.digest.encode())
         return digest.hexdigest(), f"classes, labels, {loaded.covers}"

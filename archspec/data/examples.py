@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archspec.data.imagefile import Encoded
+from archspec.data.task import TaskKind
 from archspec.data.values import BYTES, PixelValues, Range
 from archspec.ops.shape import Shape
 
@@ -18,12 +19,24 @@ Skipped: TypeAlias = tuple[str, str]
 """A file that is left out, and why."""
 
 
-class Preview(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Preview:
     """Facts about a source that are known before its pixels are loaded."""
 
     class_names: tuple[str, ...]
+    """Names of the classes; empty if the labels are not classes."""
     shape: Shape | None
     """Shape of an image; None for files, which may differ and become grey or colour as needed."""
+    other_names: Mapping[TaskKind, tuple[str, ...]] = field(default_factory=dict)
+    """Names of labels or of values, by each other kind of task that the labels may be for."""
+    no_classes: str = ""
+    """The reason why the labels are not classes."""
+
+    @property
+    def names(self) -> Mapping[TaskKind, tuple[str, ...]]:
+        """Names of the outputs, by each kind of task that the labels may be for."""
+        classes: Mapping[TaskKind, tuple[str, ...]] = {"classification": self.class_names}
+        return {**(classes if self.class_names else {}), **self.other_names}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +62,9 @@ class LabelledImages:
 
     name: str
     class_names: tuple[str, ...]
+    """Names of the classes; of the labels or values, where there are `targets`."""
     labels: NDArray[np.int32]
+    """The class of each example, from 0; 0 where there are `targets`."""
     images: NDArray[Any] | EncodedImages
     """(images, *extent, channels), in memory or mapped from a file; or encoded."""
     range: Range | None = BYTES
@@ -72,3 +87,6 @@ class LabelledImages:
     """Digest of each encoded image: equal only for those of equal bytes."""
     notes: tuple[str, ...] = ()
     """Lines to print once, such as that files have different depths."""
+    targets: NDArray[np.float32] | None = None
+    """(examples, outputs): 1 for each label that an example has and else 0, or its numbers; None
+    for classes."""

@@ -2,73 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from archspec.data.examples import EncodedImages, LabelledImages
+from archspec.data.examples import EncodedImages, LabelledImages, Preview
 from archspec.data.preprocessing import NEEDS_COLOUR, NEEDS_RANGE
 from archspec.data.recipe import DataRecipe
-from archspec.data.sources import SOURCES
-from archspec.data.splitting import check_several, chosen_classes
 from archspec.data.values import PixelValues, Range, measure
-from archspec.errors import Problem, RecipeError, suggestion
+from archspec.errors import Problem, RecipeError
 from archspec.ops.shape import Shape
 
 
-def misfits(
-    recipe: DataRecipe,
-    input_shape: Shape,
-    outputs: Mapping[str, Shape],
-    weighted: Iterable[str] = (),
-) -> Iterator[tuple[str, Problem]]:
-    """Yield why a network of these shapes cannot learn the data, without loading pixels.
-
-    Args:
-        recipe: The data.
-        input_shape: The network's input.
-        outputs: The shapes of its outputs, by name.
-        weighted: Classes that the recipe's `class_weights` name.
-
-    Yields:
-        "input" or an output's name, and the problem.
-
-    Raises:
-        UsageError: Files cannot be read, or have only one class.
-        RecipeError: A class, also one of `weighted`, does not exist.
-
-    """
-    preview = SOURCES[recipe.source].preview(recipe, input_shape)
-    class_names = [preview.class_names[number] for number in chosen_classes(recipe, preview)]
-    classes = len(class_names)
-    source = recipe.source if recipe.path is None else recipe.path
-    if outputs:
-        check_several(source, class_names)
-    for name in weighted:
-        if name not in class_names:
-            hint = suggestion(name, class_names, what="classes")
-            unknown = Problem("unknown-name", f"the data has no class `{name}`", help=hint)
-            raise RecipeError([(("class_weights", name), unknown)])
-    problem = shape_misfit(source, preview.shape, input_shape)
+def input_misfit(recipe: DataRecipe, preview: Preview, input_shape: Shape) -> Problem | None:
+    """Return why a network with this input cannot take the images, without loading pixels."""
+    problem = shape_misfit(source_of(recipe), preview.shape, input_shape)
     if problem is None and recipe.normalize in NEEDS_COLOUR and input_shape.channels != 3:
-        problem = Problem(
+        return Problem(
             "shape",
             f"`normalize: {recipe.normalize}` is for 3 channels, but the input is {input_shape}",
             help="use standardize, unit or symmetric",
         )
-    if problem is not None:
-        yield "input", problem
-    for name, shape in outputs.items():
-        if shape.rank != 0:
-            message = f"the output is {shape}, but {source} needs one number for each class"
-            hint = "end with `flatten` or `global_avg_pool`, then `fc`"
-            yield name, Problem("shape", message, help=hint)
-        elif shape.size != classes:
-            message = f"the output has {shape.size:,} values, but {source} has {classes:,} classes"
-            hint = (
-                "give other data with `data=`, such as a folder of images; or give the last layer "
-                f"{classes} units"
-            )
-            yield name, Problem("shape", message, help=hint)
+    return problem
+
+
+def source_of(recipe: DataRecipe) -> str:
+    """Return the name of the data in messages: the path, or else the source."""
+    return recipe.source if recipe.path is None else recipe.path
 
 
 def shape_misfit(source: str, image: Shape | None, wanted: Shape) -> Problem | None:

@@ -67,6 +67,10 @@ class ImageListing:
     """Other files, which are not images for training, and why."""
     notes: tuple[str, ...] = ()
     """Lines to print once about how the source is read."""
+    targets: Sequence[tuple[float, ...]] | None = None
+    """Sets of labels or numbers of each image, where labels are not classes."""
+    outputs: tuple[str, ...] | None = None
+    """Names of these labels or values."""
     stamp: bytes = b""
     """Content that the fingerprint covers beside the images."""
 
@@ -103,7 +107,7 @@ def load(recipe: DataRecipe, listing: ImageListing) -> LabelledImages:
     _check_classes(listing, labels, parts)
     return LabelledImages(
         name=listing.name,
-        class_names=listing.class_names,
+        class_names=listing.outputs or listing.class_names,
         labels=np.array(labels, np.int32),
         images=EncodedImages(
             [listing.names[i] for i in good],
@@ -126,6 +130,9 @@ def load(recipe: DataRecipe, listing: ImageListing) -> LabelledImages:
         digests=_distinct_digests(listing, inspection.digests, good),
         digest=inspection.digest,
         covers=inspection.covers,
+        targets=None
+        if listing.targets is None
+        else np.array([listing.targets[i] for i in good], np.float32),
         notes=(*listing.notes, *_notes(listing, infos, others, limits)),
     )
 

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from archspec.data import grouping
 from archspec.data.section import RecipeSection, Seed, Share
 from archspec.data.sources import SOURCES, keys_of
+from archspec.data.targets import TargetsSetting
 from archspec.declare.metadata import Expect
 from archspec.errors import nearest
 from archspec.ops.fields import Count
@@ -33,10 +34,21 @@ class DataRecipe(RecipeSection):
     default x or images. In a `table`, the column of paths or of encoded images, if it is not
     obvious. In a `webdataset` with several pictures a sample, what follows the first dot of a
     picture's name, as `left.jpg`."""
-    labels: Annotated[str, Field(min_length=1)] | None = None
+    labels: (
+        Annotated[
+            Annotated[str, Field(min_length=1)]
+            | Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)],
+            Expect("a name, or a list of names"),
+        ]
+        | None
+    ) = None
     """Name of the labels. In `arrays`, the key or the stem, by default y or labels. In a `table`,
-    the column of classes, if it is not obvious. In a `webdataset`, a key of its `.json`, or what
-    follows the first dot of a label's name, by default cls or txt."""
+    the column of classes, sets of labels or numbers, if it is not obvious, or a list of columns: of
+    numbers, or of 0 and 1 for each label. In a `webdataset`, a key of its `.json`, or what follows
+    the first dot of a label's name, by default cls or txt."""
+    separator: Annotated[str, Field(min_length=1, max_length=8)] | None = None
+    """Text between the labels of an example, in a `table` whose column of labels holds sets of
+    them: `"|"` for `cat|dog`. An empty cell is the empty set."""
     split: Annotated[str, Field(min_length=1)] | None = None
     """Column of a `table` that says train, validation or test, if its name is not obvious."""
     classes: (
@@ -74,6 +86,10 @@ class DataRecipe(RecipeSection):
     resize: Literal["stretch", "pad", "crop"] = "stretch"
     """Fitting of images of other proportions: `stretch` distorts them, `pad` adds black bars,
     `crop` cuts off the sides."""
+    targets: TargetsSetting = "none"
+    """Scale on which numbers are learnt (a regression): `none` as they are, or `standardize` by the
+    training labels' mean and deviation, for each value. The measure `mae`, scores and predictions
+    are always in the units of the labels; the loss and the recipe's metrics are on this scale."""
     normalize: Literal["standardize", "unit", "symmetric", "torch", "caffe", "none"] = "standardize"
     """Scale of the pixels: `standardize` by the training images' mean and deviation, `unit` to
     [0, 1], `symmetric` to [-1, 1], `torch` and `caffe` as published weights of torchvision and
@@ -82,6 +98,16 @@ class DataRecipe(RecipeSection):
     """Treatment of image files that cannot be read: `stop` with an error, or `skip` them."""
     cache: Annotated[Literal["auto", True, False], Expect("auto, true or false")] = "auto"
     """Whether decoded images are kept in memory; `auto` keeps them if they fit."""
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The names in `labels`."""
+        return (self.labels,) if isinstance(self.labels, str) else self.labels or ()
+
+    @property
+    def label_name(self) -> str | None:
+        """The only name in `labels`."""
+        return self.labels if isinstance(self.labels, str) else None
 
     @model_validator(mode="before")
     @classmethod
@@ -118,7 +144,9 @@ class DataRecipe(RecipeSection):
     @model_validator(mode="after")
     def _has_what_its_source_needs(self) -> DataRecipe:
         source = SOURCES[self.source]
-        for option in ("path", "name", "images", "labels", "split", "group", "range"):
+        for option in (
+            *("path", "name", "images", "labels", "split", "separator", "group", "range"),
+        ):
             given = getattr(self, option) is not None
             if given and option not in source.options:
                 takers = [name for name, each in SOURCES.items() if option in each.options]
@@ -132,6 +160,10 @@ class DataRecipe(RecipeSection):
                 grouping.check(self.group)
             except ValueError as error:
                 raise ValueError(f"`group`: {error}") from None
+        if isinstance(self.labels, tuple) and self.source != "table":
+            raise ValueError(f"`labels`: `{self.source}` takes one name; a `table` takes a list")
+        if isinstance(self.labels, tuple) and self.separator is not None:
+            raise ValueError("`separator` is for labels in one column: name one in `labels`")
         if self.range is not None and not -math.inf < self.range[0] < self.range[1] < math.inf:
             raise ValueError("`range` must be the value of black and a larger one of white, finite")
         if self.path is not None and "\0" in self.path:

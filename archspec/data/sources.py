@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from archspec.data.task import TaskKind
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
@@ -24,11 +25,21 @@ class DataSource:
     needs: str | None = None
     """The option that a recipe must give: `path`, `name`, or none."""
     takes: tuple[str, ...] = ()
-    """Options that it may give as well: `path`, `images`, `labels`, `split`, `group`, `range`."""
+    """Options that it may give as well: `path`, `images`, `labels`, `split`, `separator`, `group`,
+    `range`."""
+    has_any_labels: bool = False
+    """Whether labels may be sets or numbers, and not only classes."""
 
-    def load(self, recipe: DataRecipe, input_shape: Shape) -> LabelledImages:
-        """Return all examples. `input_shape` shows whether an array has an axis of channels."""
-        examples: LabelledImages = self._module().load(recipe, input_shape)
+    def load(
+        self, recipe: DataRecipe, input_shape: Shape, kind: TaskKind = "classification"
+    ) -> LabelledImages:
+        """Return all examples, with labels for a kind of task.
+
+        `input_shape` shows whether an array has an axis of channels.
+        """
+        load = self._module().load
+        read = load(recipe, input_shape, kind) if self.has_any_labels else load(recipe, input_shape)
+        examples: LabelledImages = read
         return examples
 
     def preview(self, recipe: DataRecipe, input_shape: Shape) -> Preview:
@@ -52,8 +63,15 @@ SOURCES: Final[Mapping[str, DataSource]] = {
     "cifar10": DataSource("published", takes=("path",)),
     "cifar100": DataSource("published", takes=("path",)),
     "folder": DataSource("folder", "path", ("group", "range")),
-    "arrays": DataSource("arrays", "path", ("images", "labels", "group", "range")),
-    "table": DataSource("table", "path", ("images", "labels", "split", "group", "range")),
+    "arrays": DataSource(
+        "arrays", "path", ("images", "labels", "group", "range"), has_any_labels=True
+    ),
+    "table": DataSource(
+        "table",
+        "path",
+        ("images", "labels", "split", "separator", "group", "range"),
+        has_any_labels=True,
+    ),
     "webdataset": DataSource("webdataset", "path", ("images", "labels", "group", "range")),
     "idx": DataSource("idx", "path"),
     "tfds": DataSource("tfds", "name"),

@@ -1,6 +1,7 @@
 """`table`: a CSV, TSV or Parquet file with a column of images and one of labels, or several such.
 
-An image is a path, relative to the table, or in Parquet may be the encoded image itself.
+An image is a path, relative to the table, or in Parquet may be the encoded image itself. Its label
+is a class, a set of labels, or one or several numbers (`tablelabels.py`).
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from archspec.data import columns, filetypes, inspection
-from archspec.data.collecting import ImageCollection
+from archspec.data.collecting import ImageCollection, Label
 from archspec.data.columns import ChosenColumns
 from archspec.data.csvtable import CsvTable
 from archspec.data.examples import LabelledImages, Preview
-from archspec.data.names import PARTS, TRAIN, check_names, class_of, in_order, label_of, legible
+from archspec.data.names import PARTS, TRAIN, check_names, legible
 from archspec.data.shards import shards
+from archspec.data.tablelabels import LabelReader, TableValue
+from archspec.data.task import TaskKind
 from archspec.errors import UsageError, suggestion
 from archspec.ops.shape import Shape
 
@@ -30,7 +33,6 @@ SUFFIXES: Final = (".csv", ".tsv", ".parquet")
 MOST_FOLDERS: Final = 1_000
 """Folders beside a table that are searched for its images."""
 
-TableValue: TypeAlias = str | bytes | None
 ImageTable: TypeAlias = "CsvTable | ParquetTable"
 
 
@@ -41,7 +43,7 @@ class _Example(NamedTuple):
     shard: str
     row: int
     image: TableValue
-    label: str | None
+    label: Label | None
     part: int
     group: str | None
 
@@ -59,28 +61,32 @@ class _Example(NamedTuple):
 class _Tables:
     """All tables of a source, read as one."""
 
-    def __init__(self, recipe: DataRecipe) -> None:
+    def __init__(self, recipe: DataRecipe, kind: TaskKind = "classification") -> None:
+        """Open the tables, whose labels are read for a kind of task."""
         self.where = recipe.path or ""
+        self._kind = kind
+        self._separator = recipe.separator
         self._shards = shards(self.where, SUFFIXES)
         self._tables = [_open(shard.path) for shard in self._shards]
         first = self._tables[0]
         self._columns = chosen = columns.choose(
             recipe, str(first.path), first.columns, first.pictures, first.first
         )
-        needed = [chosen.images, chosen.labels, chosen.split, chosen.group]
+        needed = [chosen.images, *chosen.labels, chosen.split, chosen.group]
         for table in self._tables[1:]:
             if missing := [name for name in needed if name and name not in table.columns]:
                 raise UsageError(
                     f"{table.path} has no column `{missing[0]}`, which {first.path} has"
                 )
-        self._onehot = () if chosen.labels else _onehot(self._tables, chosen)
+        self._label_columns = chosen.labels or _onehot(self._tables, chosen)
         self.class_names = self._class_names()
+        self.reader = LabelReader(self._label_columns, self.class_names, self._separator)
         self._has_split = chosen.split is not None and self._says_parts()
 
     def examples(self, *, with_images: bool) -> Iterator[_Example]:
         """Yield all rows."""
         chosen = self._columns
-        labels = [chosen.labels] if chosen.labels else list(self._onehot)
+        labels = list(self._label_columns)
         others: dict[str, str] = {}
         if self._has_split and chosen.split:
             others["split"] = chosen.split
@@ -99,8 +105,14 @@ class _Tables:
                 group = None
                 if "group" in value:
                     group = _group(value["group"], example.place, others["group"])
-                label = self._label(values[: len(labels)], example)
+                label = self.reader.read(self._kind, values[: len(labels)], example.place)
                 yield example._replace(label=label, part=part, group=group)
+
+    def all_labels(self) -> Iterator[tuple[Sequence[TableValue], str]]:
+        """Yield the cells of labels of all rows, with the place of each row."""
+        for table in self._tables:
+            for row, values in table.rows(self._label_columns):
+                yield values, table.place(row)
 
     @property
     def is_split(self) -> bool:
@@ -109,9 +121,8 @@ class _Tables:
 
     def describe(self) -> str:
         """Return which columns are read, since some of them are guessed."""
-        labels = f"`{self._columns.labels}`"
-        if self._onehot:
-            labels = f"`{self._onehot[0]}` ... `{self._onehot[-1]}`"
+        first, *more = self._label_columns
+        labels = f"`{first}`" + (f" ... `{more[-1]}`" if more else "")
         split = f", parts from `{self._columns.split}`" if self._has_split else ""
         group = f", groups from `{self._columns.group}`" if self._columns.group else ""
         if self._columns.split and not self._has_split:
@@ -120,9 +131,9 @@ class _Tables:
         return f"{images}, labels from {labels}{group}{split}"
 
     def _class_names(self) -> tuple[str, ...] | None:
-        if self._columns.labels is None:
+        if len(self._label_columns) > 1:
             return None
-        differing = {table.class_names(self._columns.labels) for table in self._tables}
+        differing = {table.class_names(self._label_columns[0]) for table in self._tables}
         if len(differing) > 1:
             raise UsageError(f"{self._tables[0].path} and others beside it have different classes")
         class_names = differing.pop()
@@ -147,40 +158,20 @@ class _Tables:
                     _part(other[1], other[0], column)
         return part is not None
 
-    def _label(self, values: Sequence[TableValue], example: _Example) -> str | None:
-        """Return a row's class, None if it has none."""
-        if self._onehot:
-            ones = [name for name, value in zip(self._onehot, values, strict=True) if _one(value)]
-            if len(ones) != 1:
-                raise UsageError(
-                    f"{example.place}: {len(ones)} of the columns `{self._onehot[0]}` ... "
-                    f"`{self._onehot[-1]}` are 1, but an image has one class; "
-                    "name the column of labels: `labels: COLUMN`"
-                )
-            return ones[0]
-        (value,) = values
-        if isinstance(value, bytes):
-            value = _decoded(value, example.place)
-        if not value:
-            return None
-        if self.class_names is None:
-            return label_of(value)
-        return class_of(value, self.class_names, example.place)
-
 
 def preview(recipe: DataRecipe, _: Shape) -> Preview:
-    """Return the classes, without a look at images."""
+    """Return what the labels may be, without a look at images."""
     tables = _Tables(recipe)
-    if tables.class_names:
-        return Preview(tables.class_names, None)
-    labels = {example.label for example in tables.examples(with_images=False)}
-    return Preview(in_order({label for label in labels if label is not None}, tables.where), None)
+    return tables.reader.preview(tables.all_labels(), tables.where)
 
 
-def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
+def load(recipe: DataRecipe, _: Shape, kind: TaskKind = "classification") -> LabelledImages:
     """Return the images that the tables name or contain, each inspected, and their labels."""
-    tables = _Tables(recipe)
-    rows = _Rows()
+    tables = _Tables(recipe, kind)
+    names = None
+    if kind != "classification":
+        names = tables.reader.preview(tables.all_labels(), tables.where).names[kind]
+    rows = _Rows(names)
     for example in tables.examples(with_images=True):
         rows.add(example)
     listing = rows.collected.listing(
@@ -196,8 +187,9 @@ def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
 class _Rows:
     """The images of tables' rows, found one by one."""
 
-    def __init__(self) -> None:
-        self.collected = ImageCollection()
+    def __init__(self, names: tuple[str, ...] | None = None) -> None:
+        """Begin; `names` are those of labels or values, which are not classes."""
+        self.collected = ImageCollection(names)
         self._finders: dict[Path, _ImageFinder] = {}
         self._first: dict[str, _Example] = {}
         """The first row of each image file."""
@@ -215,7 +207,7 @@ class _Rows:
         else:
             self._add_file(example, image, label)
 
-    def _add_file(self, example: _Example, text: str, label: str) -> None:
+    def _add_file(self, example: _Example, text: str, label: Label) -> None:
         table = example.table
         finder = self._finders.get(table.path)
         if finder is None:
@@ -230,7 +222,7 @@ class _Rows:
             self.collected.add(path, path, text, label, example.part, example.group)
             return
         for what, own, other in (
-            ("class", label, before.label),
+            ("class" if isinstance(label, str) else "label", label, before.label),
             ("part of the data", example.part, before.part),
             ("group", example.group, before.group),
         ):
@@ -326,13 +318,6 @@ def _open(path: Path) -> ImageTable:
     return CsvTable(path)
 
 
-def _decoded(label: bytes, place: str) -> str:
-    try:
-        return label.decode().strip()
-    except UnicodeDecodeError:
-        raise UsageError(f"{place}: the label is bytes that are not text in UTF-8") from None
-
-
 def _part(value: TableValue, place: str, column: str) -> int:
     part = PARTS.get(str(value).lower())
     if part is None:
@@ -348,10 +333,6 @@ def _group(value: TableValue, place: str, column: str) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{place}: the column `{column}`, which `group` names, is empty")
     return value
-
-
-def _one(value: TableValue) -> bool:
-    return isinstance(value, str) and float(value) == 1
 
 
 def _onehot(tables: Sequence[ImageTable], chosen: ChosenColumns) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ def _labelled(
     if not labelled:
         members = ", ".join(f"`{kind}`" for kind in [*first.pictures, *first.texts])
         raise UsageError(
-            f"no sample in {where} has a label in {recipe.labels or 'cls, json or txt'}: "
+            f"no sample in {where} has a label in {recipe.label_name or 'cls, json or txt'}: "
             f"{first.place} has {members}; name the label's kind: `labels: KIND`"
         )
 
@@ -163,7 +163,7 @@ def _picture(recipe: DataRecipe, sample: _Sample) -> str | None:
 
 def _label(recipe: DataRecipe, sample: _Sample) -> str | None:
     """Return a sample's class from its .cls, .json or .txt, or from what `labels` names."""
-    wanted = recipe.labels
+    wanted = recipe.label_name
     if wanted is not None and wanted.removeprefix(".") in sample.texts:
         return _text(sample, wanted.removeprefix("."))
     if wanted is None and CLASS in sample.texts:

@@ -14,13 +14,15 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from archspec import arguments
+from archspec.data.task import Task
 from archspec.display import Displayed
 from archspec.errors import UsageError
-from archspec.evaluation import heldout, trained
+from archspec.evaluation import heldout, scores, trained
 from archspec.evaluation.heldout import HeldOutImages
 from archspec.evaluation.inference import ahead, averages
-from archspec.evaluation.scores import Scores
-from archspec.evaluation.tally import TOP, Tally
+from archspec.evaluation.label_scores import THRESHOLD
+from archspec.evaluation.scores import TaskScores
+from archspec.evaluation.tally import TOP, OutputTally, Tally, tally_of
 from archspec.evaluation.trained import LoadedNetwork, RunSource, Trained
 from archspec.recipe.families import LOSSES, METRICS
 from archspec.recipe.objects import make_object
@@ -47,7 +49,7 @@ class Result:
     measures: Mapping[str, float]
     """Loss and metrics of the recipe for the main output. An ensemble has them if its runs' recipes
     have the same ones; a .keras file has none."""
-    scores: Scores
+    scores: TaskScores
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -59,7 +61,7 @@ class Result:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Result:
         measures = {str(name): float(value) for name, value in data["measures"].items()}
-        return cls(str(data["name"]), measures, Scores.from_dict(data["scores"]))
+        return cls(str(data["name"]), measures, scores.from_dict(data["scores"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ def evaluate(
     flip: bool = False,
     batch: int | None = None,
     top: int | None = None,
+    threshold: float | None = None,
     normalize: str | None = None,
     white: float | None = None,
     mc_dropout: int | None = None,
@@ -143,7 +146,9 @@ def evaluate(
             without test images, all.
         flip: Whether to take the mean over an image and its mirror image.
         batch: Images at a time; by default as in training.
-        top: The k of top-k accuracy; by default 5.
+        top: The k of top-k accuracy of classes; by default 5.
+        threshold: Probability from which a label counts as predicted, of networks that predict
+            sets of labels; by default 0.5.
         normalize: How the images of .keras files were normalised.
         white: The value of white in arrays; by default as in training.
         mc_dropout: Number of passes with dropout active to take the mean over.
@@ -168,6 +173,7 @@ def evaluate(
         arguments.place("data", data)
     check_options(batch, top, white, flip, mc_dropout, seed)
     chosen = trained.find(runs, normalize)
+    check_for_task(chosen[0], top=top, threshold=threshold)
     choice = heldout.choose(chosen, data)
     if white is not None and choice.recipe.source != "arrays":
         raise UsageError("`white=` is for arrays; the white of other data is known")
@@ -175,7 +181,7 @@ def evaluate(
     known = next((each for each in chosen if each.class_names and each.input_shape), None)
     if known and known.class_names and known.input_shape:
         recipe = heldout.with_known_classes(
-            choice, known.name, known.class_names, known.input_shape
+            choice, known.name, known.class_names, known.input_shape, known.kind
         )
         _check_top(top, len(known.class_names))
     networks = trained.load_together(chosen, normalize, flip=flip, mc_dropout=mc_dropout, seed=seed)
@@ -185,7 +191,9 @@ def evaluate(
         _check_top(top, networks[0].classes)
     images = heldout.load(networks, choice, recipe, part=part, white=white)
     size = batch_of(batch, chosen, len(images.indices))
-    results, ensemble = _judge(networks, images, size, (top,) if top else TOP, flip, progress)
+    results, ensemble = _judge(
+        networks, images, size, (top,) if top else TOP, threshold, flip, progress
+    )
     return Evaluation(
         images.name, images.part, flip, results, ensemble, images.notes, mc_dropout=mc_dropout
     )
@@ -218,6 +226,25 @@ def check_options(
             raise UsageError("`seed=` is the seed of dropped units, and needs `mc_dropout=`")
 
 
+def check_for_task(
+    network: Trained, *, top: int | None = None, threshold: float | None = None
+) -> None:
+    """Raise `UsageError` for an option that is for another task than a network's."""
+    if top is not None and network.kind != "classification":
+        raise UsageError(
+            f"`top=` is for classes, and {network.name} was trained for {network.kind}"
+        )
+    if threshold is None:
+        return
+    if network.kind != "multi_label":
+        raise UsageError(
+            f"`threshold=` is for sets of labels, and {network.name} was trained for {network.kind}"
+        )
+    arguments.finite("threshold", threshold)
+    if not 0 < threshold < 1:
+        raise UsageError(f"`threshold={threshold:g}` must be between 0 and 1")
+
+
 def _check_top(top: int | None, classes: int) -> None:
     if top is not None and top >= classes:
         raise UsageError(f"`top={top}` must be below {classes}, the number of classes")
@@ -228,12 +255,14 @@ def _judge(
     images: HeldOutImages,
     batch: int,
     top: Sequence[int],
+    threshold: float | None,
     flip: bool,
     progress: ProgressCallback | None,
 ) -> tuple[tuple[Result, ...], Result | None]:
     keras, count = networks[0].keras, len(images.indices)
-    judges = [_Judge(keras, network.trained, images, top) for network in networks]
-    ensemble = _Judge(keras, _common([each.trained for each in networks]), images, top)
+    given = images.task, top, THRESHOLD if threshold is None else threshold
+    judges = [_Judge(keras, network.trained, *given) for network in networks]
+    ensemble = _Judge(keras, _common([each.trained for each in networks]), *given)
 
     def read(step: int) -> tuple[Any, dict[int, Any]]:
         part = slice(step * batch, (step + 1) * batch)
@@ -247,8 +276,7 @@ def _judge(
         for network, judge, store, limits in zip(
             networks, judges, images.stores, images.ranges, strict=True
         ):
-            given = pixels[id(store)]
-            predicted = network.probabilities(given, limits=limits, batch=batch, flip=flip)
+            predicted = network.answers(pixels[id(store)], limits=limits, batch=batch, flip=flip)
             judge.add(labels, predicted)
             total = total + predicted
         if len(networks) > 1:
@@ -263,14 +291,18 @@ def _judge(
 def _common(chosen: Sequence[Trained]) -> Trained:
     """Return an ensemble as one network, with a recipe if all have the same loss and metrics."""
     recipes = [each.recipe for each in chosen]
+    scale = chosen[0].scale
     same = all(
         recipe is not None
         and recipes[0] is not None
-        and (recipe.loss, recipe.metrics) == (recipes[0].loss, recipes[0].metrics)
-        for recipe in recipes
+        and each.scale == scale
+        and (recipe.chosen_loss, recipe.metrics) == (recipes[0].chosen_loss, recipes[0].metrics)
+        for each, recipe in zip(chosen, recipes, strict=True)
     )
     name = f"ensemble of {len(chosen)}"
-    return Trained(name, chosen[0].file, recipe=recipes[0] if same else None)
+    if not same:
+        return Trained(name, chosen[0].file)
+    return Trained(name, chosen[0].file, recipe=recipes[0], data=chosen[0].data)
 
 
 @dataclass(slots=True)
@@ -279,22 +311,24 @@ class _Judge:
 
     keras: Any
     network: Trained
-    images: HeldOutImages
+    task: Task
     top: Sequence[int]
-    tally: Tally = field(init=False)
+    threshold: float
+    tally: Tally | OutputTally = field(init=False)
     loss: Any = None
     metrics: list[Any] = field(default_factory=list)
     one_hot: bool = False
     total: float = 0.0
 
     def __post_init__(self) -> None:
-        self.tally = Tally(self.images.class_names, top=self.top)
+        self.tally = tally_of(self.task, top=self.top, threshold=self.threshold)
         recipe = self.network.recipe
         if recipe is None:
             return
-        self.one_hot = recipe.loss.name not in OF_INDICES
+        is_class = self.task.kind == "classification"
+        self.one_hot = is_class and recipe.chosen_loss.name not in OF_INDICES
         self.loss = make_object(
-            self.keras, LOSSES, _of_probabilities(recipe.loss), ("loss",), from_logits=False
+            self.keras, LOSSES, _of_probabilities(recipe.chosen_loss), ("loss",), from_logits=False
         )
         self.metrics = [
             make_object(
@@ -303,26 +337,28 @@ class _Judge:
             for i, each in enumerate(recipe.metrics)
         ]
 
-    def add(self, labels: NDArray[np.int32], probabilities: NDArray[np.float64]) -> None:
+    def add(self, labels: NDArray[Any], answers: NDArray[np.float64]) -> None:
         import numpy as np  # noqa: PLC0415
 
-        self.tally.add(labels, probabilities)
+        self.tally.add(labels, answers)
         if self.loss is None:
             return
-        classes = len(self.images.class_names)
+        classes = len(self.task.names)
         truth = np.eye(classes, dtype=np.float32)[labels] if self.one_hot else labels
-        predicted = probabilities.astype(np.float32)
+        predicted = answers.astype(np.float32)
+        if (scale := self.network.scale) is not None:  # the loss is on the scale of training
+            truth, predicted = scale.scaled(truth), scale.scaled(answers)
         self.total += float(self.loss(truth, predicted)) * len(labels)
         for metric in self.metrics:
             metric.update_state(truth, predicted)
 
     def result(self) -> Result:
-        scores = self.tally.scores()
+        found = self.tally.scores()
         measures: dict[str, Any] = {}
         if self.loss is not None:
-            measures["loss"] = self.total / scores.images
+            measures["loss"] = self.total / found.images
         measures |= {metric.name: metric.result() for metric in self.metrics}
-        return Result(self.network.name, averages(self.keras, measures), scores)
+        return Result(self.network.name, averages(self.keras, measures), found)
 
 
 def _of_probabilities(named: Named) -> Named:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.data import dataset
 from archspec.data.arrays import without_labels
 from archspec.data.dataset import Data
-from archspec.data.fitting import misfits
+from archspec.data.fitting import input_misfit
 from archspec.data.names import TEST, TRAIN, VALIDATION
 from archspec.data.pixels import Pixels
 from archspec.data.recipe import DataRecipe
 from archspec.data.sources import SOURCES, keys_of
 from archspec.data.splitting import split_digest
+from archspec.data.task import NOUNS, Task, TaskKind
 from archspec.data.values import Range
 from archspec.errors import RecipeError, UsageError, listed, suggestion
 from archspec.evaluation.trained import LoadedNetwork, Trained
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 PARTS: Final = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 ALL: Final = "all"
 
-WITHIN: Final = ("images", "labels", "split")
+WITHIN: Final = ("images", "labels", "split", "separator")
 """Keys of a recipe that locate images and labels in a file."""
 
 LOOKED_AT: Final = 1_000
@@ -122,7 +123,11 @@ def _where(recipe: DataRecipe) -> str:
 
 
 def with_known_classes(
-    choice: DataChoice, name: str, class_names: tuple[str, ...] | None, shape: Shape
+    choice: DataChoice,
+    name: str,
+    class_names: tuple[str, ...] | None,
+    shape: Shape,
+    kind: TaskKind = "classification",
 ) -> DataRecipe:
     """Return the recipe for the data's images of the classes of a network, without loading them.
 
@@ -132,12 +137,19 @@ def with_known_classes(
     """
     recipe = choice.recipe
     try:
-        problems = [p for at, p in misfits(recipe, shape, {}) if at == "input"]
         preview = SOURCES[recipe.source].preview(recipe, shape)
     except RecipeError as error:
         raise UsageError(str(error)) from None
-    if problems:
-        raise UsageError(f"{name}: {problems[0].message}")
+    if problem := input_misfit(recipe, preview, shape):
+        raise UsageError(f"{name}: {problem.message}")
+    if kind not in preview.names:
+        why = f": {preview.no_classes}" if kind == "classification" else ""
+        raise UsageError(
+            f"{name} was trained for {kind}, and the labels of {_where(recipe)} are not for it{why}"
+        )
+    if kind != "classification":
+        _check_same_outputs(name, class_names or (), _where(recipe), preview.names[kind], kind)
+        return recipe
     names = recipe.classes or preview.class_names
     if class_names is None:
         return recipe
@@ -150,15 +162,27 @@ def with_known_classes(
     return recipe if known == names else recipe.model_copy(update={"classes": known})
 
 
+def _check_same_outputs(
+    name: str, known: tuple[str, ...], where: str, names: tuple[str, ...], kind: TaskKind
+) -> None:
+    """Raise `UsageError` if data have other labels or values than a network was trained for."""
+    if len(known) != len(names) or (kind == "multi_label" and known != names):
+        raise UsageError(
+            f"{where} has the {NOUNS[kind][1]} {listed(names)}, and {name} was trained for "
+            f"{listed(known)}"
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOutImages:
     """Images of known classes, as each of several networks takes them."""
 
     name: str
     part: str
-    class_names: tuple[str, ...]
+    task: Task
     indices: NDArray[np.intp]
-    labels: NDArray[np.int32]
+    labels: NDArray[Any]
+    """The class of each image, (images,); or its set of labels or numbers, (images, outputs)."""
     stores: tuple[Pixels, ...]
     """Pixels for each network; networks that take the same pixels share them."""
     ranges: tuple[Range | None, ...]
@@ -194,10 +218,11 @@ def load(
     )
     every = _loaded(networks, recipe)
     data = every[0]
+    kind = networks[0].kind
     class_names = networks[0].trained.class_names or data.class_names
     if networks[0].classes != len(class_names):
         raise UsageError(
-            f"{networks[0].name} has {networks[0].classes} classes, and {data.name} has "
+            f"{networks[0].name} has {networks[0].classes} {NOUNS[kind][1]}, and {data.name} has "
             f"{len(class_names)}"
         )
     labels = data.examples.labels
@@ -220,7 +245,12 @@ def load(
     if skipped := data.skipped:
         files = "file was" if len(skipped) == 1 else "files were"
         notes.append(f"{len(skipped):,} {files} left out of {data.name}, as {skipped[0][0]}")
-    numbers = np.array([class_names.index(name) for name in data.class_names], np.int32)
+    targets = data.examples.loaded.targets
+    if targets is None:
+        numbers = np.array([class_names.index(name) for name in data.class_names], np.int32)
+        truth = numbers[labels[chosen]]
+    else:
+        truth = targets[chosen]
     stores = tuple(each.train.pixels for each in every)
     ranges = [
         _range(
@@ -237,9 +267,9 @@ def load(
     return HeldOutImages(
         name=data.name,
         part=part,
-        class_names=class_names,
+        task=Task(kind, class_names),
         indices=chosen,
-        labels=numbers[labels[chosen]],
+        labels=truth,
         stores=stores,
         ranges=tuple(ranges),
         notes=tuple(notes),
@@ -276,7 +306,7 @@ def _loaded(networks: Sequence[LoadedNetwork], recipe: DataRecipe) -> list[Data]
         key = network.preprocessing.resize, network.input_shape
         if key not in known:
             fitting = recipe.model_copy(update={"resize": key[0], "cache": False})
-            known[key] = dataset.load(fitting, network.input_shape)
+            known[key] = dataset.load(fitting, network.input_shape, kind=network.kind)
     return [known[each.preprocessing.resize, each.input_shape] for each in networks]
 
 

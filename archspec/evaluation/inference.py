@@ -1,16 +1,18 @@
-"""Images -> a trained network's probabilities, a batch at a time."""
+"""Images -> a trained network's probabilities or numbers, a batch at a time."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from archspec.evaluation.mistakes import MistakeTally
-from archspec.evaluation.scores import Scores
-from archspec.evaluation.tally import Tally
+from archspec.data.targets import TargetScale
+from archspec.data.task import Task, TaskKind
+from archspec.evaluation.mistakes import AnyMistakeTally
+from archspec.evaluation.scores import TaskScores
+from archspec.evaluation.tally import tally_of
 from archspec.graph.graph import MAIN_OUTPUT
 from archspec.recipe.compilation import gives_probabilities
 
@@ -29,17 +31,18 @@ def scores_of(
     model: Any,
     part: Subset,
     preprocessing: Preprocessing,
-    class_names: Sequence[str],
+    task: Task,
     *,
     batch: int,
-    mistakes: MistakeTally | None = None,
-) -> Scores:
+    scale: TargetScale | None = None,
+    mistakes: AnyMistakeTally | None = None,
+) -> TaskScores:
     """Return the scores of a model's main output on a part of the data.
 
     Its worst mistakes are added to `mistakes`.
     """
     batch = min(batch, len(part))
-    tally = Tally(class_names)
+    tally = tally_of(task)
 
     def read(step: int) -> tuple[Any, Any, Any]:
         chosen = slice(step * batch, (step + 1) * batch)
@@ -47,15 +50,26 @@ def scores_of(
         return indices, preprocessing(part.pixels.read(indices)), part.labels[chosen]
 
     for indices, images, labels in ahead(read, math.ceil(len(part) / batch)):
-        predicted = probabilities(keras, model, images, batch=batch)
+        predicted = answers(keras, model, images, batch=batch, kind=task.kind, scale=scale)
         tally.add(labels, predicted)
         if mistakes is not None:
             mistakes.add(indices, labels, predicted)
     return tally.scores()
 
 
-def probabilities(keras: Any, model: Any, images: Any, *, batch: int) -> NDArray[np.float64]:
-    """Return (images, classes): probabilities of a model's main output, by softmax from logits.
+def answers(
+    keras: Any,
+    model: Any,
+    images: Any,
+    *,
+    batch: int,
+    kind: TaskKind = "classification",
+    scale: TargetScale | None = None,
+) -> NDArray[np.float64]:
+    """Return (images, outputs): a model's main output, as its task means it.
+
+    They are probabilities of classes, from logits by a softmax; probabilities of labels, from
+    logits by a sigmoid; or numbers, in the units of the labels.
 
     Fewer images than `batch` are padded, because the backends would compile the network again for
     another number of them, as in the last batch.
@@ -71,8 +85,13 @@ def probabilities(keras: Any, model: Any, images: Any, *, batch: int) -> NDArray
         :count
     ]
     predicted = predicted.astype(np.float64)
+    if kind == "regression":
+        return predicted if scale is None else scale.original(predicted)
     if gives_probabilities(keras, output):
         return predicted
+    if kind == "multi_label":
+        halves: NDArray[np.float64] = np.tanh(predicted / 2)  # does not overflow
+        return (1 + halves) / 2
     powers = np.exp(predicted - predicted.max(axis=1, keepdims=True))
     softmax: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
     return softmax

@@ -1,16 +1,19 @@
-"""The worst mistakes of a network: the images of which it was surest of a wrong class."""
+"""The worst mistakes of a network: images whose class or label it was surest of, wrongly, or whose
+numbers it missed most.
+"""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
+from archspec.data.task import Task
 from archspec.display import renderer
 from archspec.runs import folder
 from archspec.runs.files import MISTAKES, MISTAKES_PICTURES
-from archspec.text import csv_lines
+from archspec.text import csv_lines, label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 MOST: Final = 24
 """Largest number of mistakes that are kept."""
+
+MOST_VALUES: Final = 2
+"""Largest number of values that the text below a picture has."""
 
 
 class Mistake(NamedTuple):
@@ -34,67 +40,199 @@ class Mistake(NamedTuple):
     predicted: int
 
 
-class MistakeTally:
-    """The worst mistakes so far, of predictions that come batch by batch."""
+class LabelMistake(NamedTuple):
+    """An image with a wrong answer about a label: of all its labels, the surest one."""
+
+    confidence: float
+    """Probability of the wrong answer."""
+    image: int
+    """Number of the image in the data."""
+    label: int
+    has: bool
+    """Whether the image has the label."""
+
+
+class NumberMistake(NamedTuple):
+    """An image and its predicted numbers."""
+
+    deviations: float
+    """Largest error of its numbers, each in standard deviations of the labels."""
+    image: int
+    """Number of the image in the data."""
+    truth: tuple[float, ...]
+    predicted: tuple[float, ...]
+
+
+AnyMistake: TypeAlias = Mistake | LabelMistake | NumberMistake
+
+T = TypeVar("T", Mistake, LabelMistake, NumberMistake)
+
+
+class _Worst(Generic[T]):
+    """The worst mistakes so far: their first field says how bad, their second which image."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._heap: list[tuple[float, int, Mistake]] = []
+        self._heap: list[tuple[float, int, T]] = []
 
-    def add(self, images: Any, labels: Any, probabilities: Any) -> None:
+    def _note(self, mistake: T) -> None:
+        # Of equally bad ones the first is kept.
+        entry = (mistake[0], -mistake[1], mistake)
+        if len(self._heap) < self._most:
+            heapq.heappush(self._heap, entry)
+        else:
+            heapq.heappushpop(self._heap, entry)
+
+    def worst(self) -> list[T]:
+        """Return the mistakes, the worst first."""
+        return [mistake for *_, mistake in sorted(self._heap, reverse=True)]
+
+
+class MistakeTally(_Worst[Mistake]):
+    """The worst mistakes so far among predicted classes, which come batch by batch."""
+
+    def add(self, images: Any, labels: Any, answers: Any) -> None:
         """Note the mistakes among images.
 
         Args:
             images: Numbers of the images in the data, (images,).
             labels: Their classes, (images,).
-            probabilities: Predictions, (images, classes).
+            answers: Probabilities, (images, classes).
 
         """
-        predicted = probabilities.argmax(axis=1)
+        predicted = answers.argmax(axis=1)
         for place in (predicted != labels).nonzero()[0].tolist():
             wrong = int(predicted[place])
-            confidence, image = float(probabilities[place, wrong]), int(images[place])
-            mistake = Mistake(confidence, image, int(labels[place]), wrong)
-            # Of equally sure ones the first is kept.
-            entry = (confidence, -image, mistake)
-            if len(self._heap) < self._most:
-                heapq.heappush(self._heap, entry)
-            else:
-                heapq.heappushpop(self._heap, entry)
-
-    def worst(self) -> list[Mistake]:
-        """Return the mistakes, the surest first."""
-        return [mistake for *_, mistake in sorted(self._heap, reverse=True)]
+            confidence, image = float(answers[place, wrong]), int(images[place])
+            self._note(Mistake(confidence, image, int(labels[place]), wrong))
 
 
-def write(
-    mistakes: Sequence[Mistake], part: Subset, classes: Sequence[str], title: str, home: Path
-) -> None:
+class LabelMistakeTally(_Worst[LabelMistake]):
+    """The worst mistakes so far among predicted labels, at most one of each image."""
+
+    def add(self, images: Any, labels: Any, answers: Any) -> None:
+        """Note the mistakes among images.
+
+        Args:
+            images: Numbers of the images in the data, (images,).
+            labels: Their labels as 1 and 0, (images, labels).
+            answers: Probabilities, (images, labels).
+
+        """
+        apart = abs(answers - labels)
+        surest = apart.argmax(axis=1)
+        for place, number in enumerate(surest.tolist()):
+            confidence = float(apart[place, number])
+            if confidence > 0.5:
+                has = bool(labels[place, number])
+                self._note(LabelMistake(confidence, int(images[place]), number, has))
+
+
+class NumberMistakeTally(_Worst[NumberMistake]):
+    """The largest errors so far among predicted numbers."""
+
+    def __init__(self, deviations: Sequence[float], most: int = MOST) -> None:
+        """Begin; `deviations` are those of the labels, by which errors of values compare."""
+        super().__init__(most)
+        self._deviations = tuple(each or 1.0 for each in deviations)
+
+    def add(self, images: Any, labels: Any, answers: Any) -> None:
+        """Note the errors of images.
+
+        Args:
+            images: Numbers of the images in the data, (images,).
+            labels: Their numbers, (images, values).
+            answers: Predicted numbers, (images, values).
+
+        """
+        sizes = (abs(answers - labels) / self._deviations).max(axis=1)
+        for place, size in enumerate(sizes.tolist()):
+            truth, predicted = (tuple(each[place].tolist()) for each in (labels, answers))
+            self._note(NumberMistake(size, int(images[place]), truth, predicted))
+
+
+AnyMistakeTally: TypeAlias = MistakeTally | LabelMistakeTally | NumberMistakeTally
+
+
+def tally_of(task: Task, part: Subset) -> AnyMistakeTally:
+    """Return an empty tally of a network's mistakes on a part of the data."""
+    if task.kind == "classification":
+        return MistakeTally()
+    if task.kind == "multi_label":
+        return LabelMistakeTally()
+    return NumberMistakeTally(part.labels.std(axis=0).tolist())
+
+
+def write(mistakes: Sequence[AnyMistake], part: Subset, task: Task, title: str, home: Path) -> None:
     """Write mistakes into a run's folder, as `mistakes.csv` and as a picture.
 
     Args:
-        mistakes: The mistakes, the surest first.
+        mistakes: The mistakes, the worst first.
         part: The images that they are among.
-        classes: Names of the classes.
+        task: The task, with the names of the classes, labels or values.
         title: The picture's title.
         home: The folder.
 
     """
-    lines = [
-        (each.image, classes[each.truth], classes[each.predicted], round(each.confidence, 6))
-        for each in mistakes
-    ]
-    header = ("image", "class", "predicted", "confidence")
-    folder.write_text(home / MISTAKES, csv_lines([header, *lines]))
+    folder.write_text(home / MISTAKES, csv_lines(table(mistakes, task)))
     files = [home / name for name in MISTAKES_PICTURES]
     if pictures := pictures_of(part, mistakes):
-        renderer("mistakes").write_mistakes(mistakes, pictures, classes, title, *files)
+        captions = [_caption(each, task.names) for each in mistakes]
+        renderer("mistakes").write_mistakes(captions, pictures, title, HEADINGS[task.kind], *files)
     else:
         for file in files:
             file.unlink(missing_ok=True)  # those of an earlier end of this run
 
 
-def pictures_of(part: Subset, mistakes: Sequence[Mistake]) -> list[NDArray[np.uint8]]:
+def table(mistakes: Sequence[AnyMistake], task: Task) -> list[list[object]]:
+    """Return the lines of `mistakes.csv`, the first with the names of its columns."""
+    return [[*_header(task)], *(_cells(each, task.names) for each in mistakes)]
+
+
+HEADINGS: Final = {
+    "classification": "the surest mistakes among the test images",
+    "multi_label": "the surest wrong answers about a label of the test images",
+    "regression": "the largest errors among the test images",
+}
+"""The line below the title of the picture, by the kind of task."""
+
+
+def _header(task: Task) -> list[str]:
+    return {
+        "classification": ["image", "class", "predicted", "confidence"],
+        "multi_label": ["image", "label", "has", "confidence"],
+        "regression": ["image", *task.names, *(f"predicted {name}" for name in task.names)],
+    }[task.kind]
+
+
+def _cells(mistake: AnyMistake, names: Sequence[str]) -> list[object]:
+    match mistake:
+        case Mistake(confidence, image, truth, predicted):
+            return [image, names[truth], names[predicted], round(confidence, 6)]
+        case LabelMistake(confidence, image, number, has):
+            return [image, names[number], int(has), round(confidence, 6)]
+    numbers = (*mistake.truth, *mistake.predicted)
+    return [mistake.image, *(float(f"{number:.6g}") for number in numbers)]
+
+
+def _caption(mistake: AnyMistake, names: Sequence[str]) -> tuple[str, str]:
+    """Return the two lines below a picture: what is right, and what was said."""
+    match mistake:
+        case Mistake(confidence, _, truth, predicted):
+            return label(names[truth], 15), f"as {label(names[predicted], 12)}, {confidence:.0%}"
+        case LabelMistake(confidence, _, number, has):
+            name = label(names[number], 12)
+            right = name if has else f"without {name}"
+            return right, f"as {'without' if has else 'with'}, {confidence:.0%}"
+    shown = [
+        ", ".join(f"{each:.3g}" for each in numbers[:MOST_VALUES])
+        + (", ..." if len(numbers) > MOST_VALUES else "")
+        for numbers in (mistake.truth, mistake.predicted)
+    ]
+    return shown[0], f"as {shown[1]}"
+
+
+def pictures_of(part: Subset, mistakes: Sequence[AnyMistake]) -> list[NDArray[np.uint8]]:
     """Return the images of mistakes as bytes, each (height, width, 1 or 3).
 
     More channels than three are not a picture: the first is shown. Images of another rank than two

@@ -1,6 +1,6 @@
-"""Trained networks and new images -> the most likely classes of each image.
+"""Trained networks and new images -> the most likely classes, the labels, or numbers of each.
 
-Several networks predict together, by the mean of their probabilities.
+Several networks predict together, by the mean of their probabilities or numbers.
 """
 
 from __future__ import annotations
@@ -13,12 +13,19 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from archspec import arguments
 from archspec.data import newimages
 from archspec.data.newimages import Chunk
+from archspec.data.task import NOUNS, TaskKind
 from archspec.data.values import Range
 from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.evaluation import trained
-from archspec.evaluation.evaluation import BATCH, ProgressCallback, check_options
+from archspec.evaluation.evaluation import (
+    BATCH,
+    ProgressCallback,
+    check_for_task,
+    check_options,
+)
 from archspec.evaluation.inference import ahead
+from archspec.evaluation.label_scores import THRESHOLD
 from archspec.evaluation.trained import LoadedNetwork, RunSource
 from archspec.ops.shape import Shape
 
@@ -30,7 +37,7 @@ TOP: Final = 3
 
 
 class Guess(NamedTuple):
-    """A class of an image, with its probability."""
+    """A class or label of an image, with its probability."""
 
     class_name: str
     probability: float
@@ -38,21 +45,35 @@ class Guess(NamedTuple):
     """Standard deviation of the probability over the passes with dropout."""
 
 
+class Value(NamedTuple):
+    """A number of an image, in the units of the training labels."""
+
+    name: str
+    number: float
+    deviation: float | None = None
+    """Standard deviation over the passes with dropout."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The most likely classes of one image."""
+    """The most likely classes of one image, its labels, or its numbers."""
 
     image: str
     """Path of the file, or position in an array such as photos.npy[3]."""
     guesses: tuple[Guess, ...]
-    """Classes, the most likely first; empty if the image cannot be read."""
+    """Classes, the most likely first; or all labels whose probability reaches the threshold; empty
+    for numbers, and if the image cannot be read."""
     error: str | None = None
     """The reason why the image cannot be read, else None."""
+    values: tuple[Value, ...] = ()
+    """Numbers, in the order of the network's outputs; empty for classes and labels."""
 
     def to_dict(self) -> dict[str, Any]:
         data: dict[str, Any] = {"image": self.image}
         if self.error is not None:
             return {**data, "error": self.error}
+        if self.values:
+            return {**data, "values": [_known(value._asdict()) for value in self.values]}
         return {**data, "predictions": [_guess_data(guess) for guess in self.guesses]}
 
     @classmethod
@@ -61,13 +82,21 @@ class Prediction:
             Guess(str(guess["class"]), float(guess["probability"]), _float(guess.get("deviation")))
             for guess in data.get("predictions", ())
         ]
-        error = data.get("error")
-        return cls(str(data["image"]), tuple(guesses), None if error is None else str(error))
+        values = [
+            Value(str(value["name"]), float(value["number"]), _float(value.get("deviation")))
+            for value in data.get("values", ())
+        ]
+        error = None if data.get("error") is None else str(data["error"])
+        return cls(str(data["image"]), tuple(guesses), error, tuple(values))
 
 
 def _guess_data(guess: Guess) -> dict[str, Any]:
     data = {"class": guess.class_name, "probability": guess.probability}
-    return data if guess.deviation is None else {**data, "deviation": guess.deviation}
+    return _known({**data, "deviation": guess.deviation})
+
+
+def _known(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if value is not None}
 
 
 def _float(value: Any) -> float | None:
@@ -85,6 +114,8 @@ class Predictions(Displayed, Sequence[Prediction]):
     images: tuple[Prediction, ...]
     notes: tuple[str, ...] = ()
     """Remarks, such as that the classes have no names."""
+    task: TaskKind = "classification"
+    """The kind of task that the networks were trained for."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -101,6 +132,7 @@ class Predictions(Displayed, Sequence[Prediction]):
         """Return plain data, from which `from_dict` makes an equal value."""
         return {
             "runs": list(self.runs),
+            "task": self.task,
             "images": [image.to_dict() for image in self.images],
             "notes": list(self.notes),
         }
@@ -113,6 +145,7 @@ class Predictions(Displayed, Sequence[Prediction]):
                 tuple(map(str, data["runs"])),
                 tuple(map(Prediction.from_dict, data["images"])),
                 tuple(map(str, data["notes"])),
+                _task(data.get("task", "classification")),
             )
         except (AttributeError, LookupError, TypeError, ValueError):
             raise UsageError("these are not predictions that archspec wrote") from None
@@ -122,7 +155,8 @@ def predict(
     runs: RunSource | Sequence[RunSource],
     images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | NDArray[Any],
     *,
-    top: int = TOP,
+    top: int | None = None,
+    threshold: float | None = None,
     flip: bool = False,
     batch: int = BATCH,
     normalize: str | None = None,
@@ -131,16 +165,17 @@ def predict(
     seed: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Predictions:
-    """Predict the classes of images with one or several trained networks.
+    """Predict the classes, labels or numbers of images with one or several trained networks.
 
     Images are prepared for each network as in its training. Several networks predict together by
-    the mean of their probabilities.
+    the mean of their probabilities or numbers. Numbers are in the units of the training labels.
 
     Args:
         runs: A run, its folder or a .keras file, or a list of them.
         images: Files, folders of files, .npy and .npz arrays, or an array (n, height, width,
             channels).
-        top: Number of classes to return for an image, the most likely first.
+        top: Number of classes to return for an image, the most likely first; by default 3.
+        threshold: Probability from which an image has a label; by default 0.5.
         flip: Whether to take the mean over an image and its mirror image.
         batch: Images at a time.
         normalize: How the images of .keras files were normalised.
@@ -151,8 +186,8 @@ def predict(
         progress: Function to call with the number of images done and the number of all images.
 
     Returns:
-        Predictions that print themselves: the most likely classes of each image, or the reason why
-        it cannot be read.
+        Predictions that print themselves: the most likely classes of each image, its labels or its
+        numbers, or the reason why it cannot be read.
 
     Raises:
         UsageError: An argument is wrong. An image that cannot be read is not an error.
@@ -173,6 +208,8 @@ def predict(
     ):
         raise arguments.wrong("images", images, "a path, a list of paths, or an array")
     chosen = trained.find(runs, normalize)
+    kind = chosen[0].kind
+    check_for_task(chosen[0], top=top, threshold=threshold)
     if len(images) == 0:
         raise UsageError("there is no image: name files, folders, or .npy and .npz arrays")
     networks = trained.load_together(chosen, normalize, flip=flip, mc_dropout=mc_dropout, seed=seed)
@@ -185,18 +222,27 @@ def predict(
     if names is None:
         names = tuple(map(str, range(networks[0].classes)))
         notes.append(f"{chosen[0].name} does not name its classes: they are numbers, from 0")
+    told = _Told(kind, names, top or TOP, threshold or THRESHOLD, mc_dropout is not None)
     counts = [len(chunk.names) for chunk in chunks]
     predictions: list[Prediction] = []
     pixels = ahead(lambda index: _read(chunks[index], networks), len(chunks))
     for chunk, limits, read in zip(chunks, ranges, pixels, strict=True):
         answers = _answers(networks, read, limits, min(batch, max(counts)), flip)
         predictions += (
-            Prediction(image, *_guesses(answer, names, top, spreads=mc_dropout is not None))
+            _prediction(image, answer, told)
             for image, answer in zip(chunk.names, answers, strict=True)
         )
         if progress:
             progress(len(predictions), sum(counts))
-    return Predictions(tuple(each.name for each in chosen), tuple(predictions), tuple(notes))
+    return Predictions(tuple(each.name for each in chosen), tuple(predictions), tuple(notes), kind)
+
+
+def _task(kind: str) -> TaskKind:
+    """Return a kind of task by its name; raise `ValueError` for another word."""
+    for known in NOUNS:
+        if kind == known:
+            return known
+    raise ValueError(kind)
 
 
 def _range(network: LoadedNetwork, chunk: Chunk, white: float | None) -> Range | None:
@@ -224,7 +270,7 @@ def _answers(
     batch: int,
     flip: bool,
 ) -> list[Any]:
-    """Return for each image the probabilities and their deviation, or the reason for none."""
+    """Return for each image the outputs and their deviation, or the reason for none."""
     import numpy as np  # noqa: PLC0415
 
     answers = [next((p for p in of if isinstance(p, str)), None) for of in zip(*read, strict=True)]
@@ -248,14 +294,33 @@ def _answers(
     return [results.get(index, reason) for index, reason in enumerate(answers)]
 
 
-def _guesses(
-    answer: Any, names: Sequence[str], top: int, *, spreads: bool
-) -> tuple[tuple[Guess, ...], str | None]:
+class _Told(NamedTuple):
+    """The way in which answers are told."""
+
+    kind: TaskKind
+    names: Sequence[str]
+    top: int
+    threshold: float
+    spreads: bool
+    """Whether with standard deviations."""
+
+
+def _prediction(image: str, answer: Any, told: _Told) -> Prediction:
+    """Return an image's prediction from its answer, or from the reason for none."""
     if isinstance(answer, str):
-        return (), answer
+        return Prediction(image, (), answer)
     mean, spread = answer
-    likeliest = (-mean).argsort(kind="stable")[:top]
-    guesses = (
-        Guess(names[n], float(mean[n]), float(spread[n]) if spreads else None) for n in likeliest
-    )
-    return tuple(guesses), None
+
+    def of(number: int) -> tuple[str, float, float | None]:
+        deviation = float(spread[number]) if told.spreads else None
+        return told.names[number], float(mean[number]), deviation
+
+    if told.kind == "regression":
+        values = tuple(Value(*of(number)) for number in range(len(mean)))
+        return Prediction(image, (), None, values)
+    likeliest = (-mean).argsort(kind="stable")
+    if told.kind == "multi_label":
+        likeliest = likeliest[mean[likeliest] >= told.threshold]
+    else:
+        likeliest = likeliest[: told.top]
+    return Prediction(image, tuple(Guess(*of(number)) for number in likeliest))

@@ -1,4 +1,4 @@
-"""Scores of a classifier by class, with its confusion matrix; and their files in a run's folder.
+"""Scores of a classifier by class, with its confusion matrix; and the files of any task's scores.
 
 `tally` counts them; `render` shows them.
 """
@@ -11,12 +11,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
+from archspec.data.task import TaskKind
 from archspec.display import Displayed
 from archspec.errors import UsageError
+from archspec.evaluation.label_scores import LabelScores
+from archspec.evaluation.number_scores import NumberScores
 from archspec.runs import folder
-from archspec.runs.files import CONFUSION, PER_CLASS, SCORES
+from archspec.runs.files import CONFUSION, PER_CLASS, PER_LABEL, PER_VALUE, SCORES
 from archspec.text import csv_lines
 
 DENSE: Final = 1_000
@@ -84,6 +87,7 @@ class Scores(Displayed):
     """Counts of a classifier's predictions, from which all its scores follow."""
 
     RENDERER = "scores"
+    TASK: ClassVar[TaskKind] = "classification"
 
     classes: tuple[str, ...]
     cells: tuple[Cell, ...]
@@ -101,6 +105,11 @@ class Scores(Displayed):
     def accuracy(self) -> float:
         right = sum(cell.images for cell in self.cells if cell.truth == cell.predicted)
         return right / self.images
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures of the whole beside Keras's measures, by name; none here."""
+        return {}
 
     @property
     def top_k(self) -> dict[int, float]:
@@ -234,17 +243,37 @@ def _count(value: Any) -> int:
     return value
 
 
-def write(scores: Scores, home: Path) -> None:
-    """Write `scores.json`, `per_class.csv` and `confusion.csv` into a run's folder."""
+TaskScores: TypeAlias = Scores | LabelScores | NumberScores
+"""The scores of a network on images, by its task."""
+
+
+def from_dict(data: Mapping[str, Any]) -> TaskScores:
+    """Return the scores of any task from plain data; raise `UsageError` for other data."""
+    if not isinstance(data, Mapping):
+        raise UsageError("these are not scores that archspec wrote")
+    task = data.get("task", Scores.TASK)
+    for kind in (LabelScores, NumberScores):
+        if task == kind.TASK:
+            return kind.from_dict(data)
+    return Scores.from_dict(data)
+
+
+def write(scores: TaskScores, home: Path) -> None:
+    """Write scores into a run's folder: `scores.json`, and CSV by class, label or value."""
     folder.write_text(home / SCORES, json.dumps(scores.to_dict(), indent=2) + "\n")
-    folder.write_text(home / PER_CLASS, scores.per_class_csv())
-    folder.write_text(home / CONFUSION, scores.confusion_csv())
+    if isinstance(scores, Scores):
+        folder.write_text(home / PER_CLASS, scores.per_class_csv())
+        folder.write_text(home / CONFUSION, scores.confusion_csv())
+    elif isinstance(scores, LabelScores):
+        folder.write_text(home / PER_LABEL, scores.per_label_csv())
+    else:
+        folder.write_text(home / PER_VALUE, scores.per_value_csv())
 
 
-def read(path: Path) -> Scores:
+def read(path: Path) -> TaskScores:
     """Return the scores in a `scores.json`; raise `UsageError`."""
     try:
-        return Scores.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        return from_dict(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except (UsageError, ValueError, RecursionError) as error:

@@ -1,7 +1,7 @@
-"""Labels and predictions -> `Scores`.
+"""Labels and predictions -> scores of a task.
 
-Predictions are counted batch by batch, so that they need not all be in memory. Memory grows with
-the images, never with the square of the number of classes.
+Predictions of classes are counted batch by batch, so that they need not all be in memory.
+Memory grows with the images, never with the square of the number of classes.
 
 scikit-learn has some of this, but its top-k ranks the last of equal predictions first, where
 argmax takes the first, and it sorts all of them.
@@ -13,8 +13,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from archspec.data.task import NOUNS, Task
 from archspec.errors import UsageError
-from archspec.evaluation.scores import Bin, Cell, Scores
+from archspec.evaluation import label_scores, number_scores
+from archspec.evaluation.label_scores import THRESHOLD
+from archspec.evaluation.scores import Bin, Cell, Scores, TaskScores
 
 BINS: Final = 15
 """Number of bins of the calibration error, as in Guo et al. 2017 (arXiv:1706.04599)."""
@@ -135,3 +138,55 @@ def measure(
     tally = Tally(classes, logits=logits, top=top)
     tally.add(labels, predictions)
     return tally.scores()
+
+
+class OutputTally:
+    """Labels and predictions of sets or numbers, kept batch by batch until they are scored."""
+
+    def __init__(self, task: Task, threshold: float = THRESHOLD) -> None:
+        """Begin; `threshold` is the probability from which a label is predicted."""
+        self._task = task
+        self._threshold = threshold
+        self._parts: list[tuple[Any, Any]] = []
+
+    def add(self, labels: Any, predictions: Any) -> None:
+        """Keep labels and predictions, both (images, outputs).
+
+        Raises:
+            UsageError: They do not fit each other, or predictions are not finite.
+
+        """
+        import numpy as np  # noqa: PLC0415
+
+        labels, predictions = np.asarray(labels), np.asarray(predictions, np.float64)
+        expected = (len(labels), len(self._task.names))
+        if labels.shape != expected or predictions.shape != expected:
+            raise UsageError(
+                f"labels of shape {labels.shape} and predictions of shape {predictions.shape} are "
+                f"not both {expected}: (images, {NOUNS[self._task.kind][1]})"
+            )
+        wrong = ~np.isfinite(predictions).all(axis=1)
+        if wrong.any():
+            image = sum(len(part) for part, _ in self._parts) + int(wrong.argmax()) + 1
+            raise UsageError(f"the prediction for image {image:,} is infinite or NaN")
+        self._parts.append((labels.astype(np.float64), predictions))
+
+    def scores(self) -> TaskScores:
+        """Return the scores so far; raise `UsageError` if nothing was added."""
+        import numpy as np  # noqa: PLC0415
+
+        if not self._parts:
+            raise UsageError("there are no images to score")
+        truth, predicted = (np.concatenate(each) for each in zip(*self._parts, strict=True))
+        if self._task.kind == "regression":
+            return number_scores.measure(self._task.names, truth, predicted)
+        return label_scores.measure(self._task.names, truth, predicted, self._threshold)
+
+
+def tally_of(
+    task: Task, *, top: Sequence[int] = TOP, threshold: float = THRESHOLD
+) -> Tally | OutputTally:
+    """Return an empty count of predictions for a task."""
+    if task.kind == "classification":
+        return Tally(task.names, top=top)
+    return OutputTally(task, threshold)

@@ -19,10 +19,12 @@ from archspec.data import preprocessing
 from archspec.data.pixels import ArrayPixels
 from archspec.data.preprocessing import NEEDS_COLOUR, Preprocessing
 from archspec.data.splitting import SPLIT_RULE, SplitRule
+from archspec.data.targets import TargetScale
+from archspec.data.task import NOUNS, TaskKind
 from archspec.data.values import BYTES, Range
 from archspec.errors import UsageError, beside, listed
 from archspec.evaluation.dropout import dropping
-from archspec.evaluation.inference import main_output, probabilities
+from archspec.evaluation.inference import answers, main_output
 from archspec.graph.graph import Graph
 from archspec.keras_model.engine import load_file, load_keras
 from archspec.keras_model.verify import other_network
@@ -59,6 +61,9 @@ class Trained:
     """Name of the network as the user gave it."""
     file: Path
     class_names: tuple[str, ...] | None = None
+    """Names of the classes, labels or values."""
+    kind: TaskKind = "classification"
+    """The kind of task that it was trained for."""
     preprocessing: Preprocessing | None = None
     graph: Graph | None = None
     recipe: Recipe | None = None
@@ -69,6 +74,11 @@ class Trained:
     def input_shape(self) -> Shape | None:
         """Shape of the network's input."""
         return self.graph.input if self.graph else None
+
+    @property
+    def scale(self) -> TargetScale | None:
+        """Scale on which it learnt numbers."""
+        return self.data.scale if self.data else None
 
     @property
     def fingerprint(self) -> str | None:
@@ -118,7 +128,8 @@ def find(
     if normalize is not None and not bare:
         raise UsageError(f"`normalize=` is for .keras files: {networks[0].name} records its own")
     class_names = named[0].class_names if named else None
-    return tuple(replace(each, class_names=class_names) for each in networks)
+    kind = named[0].kind if named else "classification"
+    return tuple(replace(each, class_names=class_names, kind=kind) for each in networks)
 
 
 def _place(run: Any) -> Path:
@@ -156,6 +167,7 @@ def _of_run(name: str, home: Path, file: Path) -> Trained:
         name,
         file,
         class_names=beginning.data.class_names,
+        kind=beginning.data.task,
         preprocessing=beginning.data.preprocessing,
         graph=graph,
         recipe=beginning.recipe,
@@ -164,6 +176,12 @@ def _of_run(name: str, home: Path, file: Path) -> Trained:
 
 
 def _check_same_classes(one: Trained, other: Trained) -> None:
+    if one.kind != other.kind:
+        raise UsageError(
+            f"{one.name} was trained for {one.kind} and {other.name} for {other.kind}: they cannot "
+            "be scored or predict together"
+        )
+    nouns = NOUNS[one.kind][1]
     here, there = one.class_names or (), other.class_names or ()
     if here == there:
         return
@@ -178,7 +196,7 @@ def _check_same_classes(one: Trained, other: Trained) -> None:
     else:
         apart = "they are in another order"
     raise UsageError(
-        f"{one.name} has {len(here)} classes and {other.name} {len(there)}, which differ: {apart}"
+        f"{one.name} has {len(here)} {nouns} and {other.name} {len(there)}, which differ: {apart}"
     )
 
 
@@ -192,13 +210,18 @@ class LoadedNetwork:
     input_shape: Shape
     preprocessing: Preprocessing
     classes: int
-    """Number of classes."""
+    """Number of classes, labels or values; 0 if its output is not a vector of them."""
     passes: int = 1
     """Number of passes over an image; more than one after `with_dropout`."""
 
     @property
     def name(self) -> str:
         return self.trained.name
+
+    @property
+    def kind(self) -> TaskKind:
+        """The kind of task that it was trained for."""
+        return self.trained.kind
 
     def with_dropout(self, passes: int, seed: int) -> LoadedNetwork:
         """Return the network with dropout active in each of `passes` passes.
@@ -210,10 +233,10 @@ class LoadedNetwork:
         model = dropping(self.keras, self.model, seed, self.name)
         return replace(self, model=model, passes=passes)
 
-    def probabilities(
+    def answers(
         self, pixels: NDArray[Any], *, limits: Range | None, batch: int, flip: bool = False
     ) -> NDArray[np.float64]:
-        """Return probabilities (images, classes), the mean over all passes.
+        """Return probabilities or numbers (images, outputs), the mean over all passes.
 
         Args:
             pixels: (images, *input).
@@ -229,18 +252,22 @@ class LoadedNetwork:
     def samples(
         self, pixels: NDArray[Any], *, limits: Range | None, batch: int, flip: bool = False
     ) -> Iterator[NDArray[np.float64]]:
-        """Yield the probabilities of each pass, as `probabilities` returns their mean."""
+        """Yield the outputs of each pass, as `answers` returns their mean."""
         import numpy as np  # noqa: PLC0415
 
         images = self.preprocessing.on(limits)(pixels)
         if flip:
             mirrored = np.ascontiguousarray(images[..., ::-1, :])  # PyTorch needs it contiguous
         for _ in range(self.passes):
-            sample = probabilities(self.keras, self.model, images, batch=batch)
+            sample = self._answer(images, batch)
             if flip:
-                other = probabilities(self.keras, self.model, mirrored, batch=batch)
+                other = self._answer(mirrored, batch)
                 sample = (sample + other) / 2
             yield sample
+
+    def _answer(self, images: NDArray[Any], batch: int) -> NDArray[np.float64]:
+        kind, scale = self.kind, self.trained.scale
+        return answers(self.keras, self.model, images, batch=batch, kind=kind, scale=scale)
 
     def range_of(
         self, extremes: tuple[float, float], where: str, white: float | None = None
@@ -309,7 +336,8 @@ def load(
     if classifier and not network.classes:
         output = tuple(main_output(model).shape[1:])
         raise UsageError(
-            f"{trained.name} does not output one number for each of several classes, but {output}"
+            f"{trained.name} does not output one number for each of several classes, but {output}: "
+            "give the folder of a run, which records what its outputs mean"
         )
     return network
 
@@ -317,7 +345,7 @@ def load(
 def of_model(
     keras: Any, model: Any, trained: Trained, normalize: str | None = None
 ) -> LoadedNetwork:
-    """Return a loaded model as a network, with 0 classes if it is not a classifier.
+    """Return a loaded model as a network, with 0 classes if its output is not a vector of them.
 
     Raises:
         UsageError: The model does not take single images of a fixed shape, has several outputs
@@ -338,11 +366,13 @@ def of_model(
     if len(outputs) > 1 and not (isinstance(model.output, dict) and "output" in model.output):
         raise UsageError(f"{trained.name} has {len(outputs)} outputs, and none is called `output`")
     output = tuple(main_output(model).shape[1:])
-    is_classifier = len(output) == 1 and output[0] is not None and output[0] >= 2
-    classes = output[0] if is_classifier else 0
+    least = 2 if trained.kind == "classification" else 1
+    is_vector = len(output) == 1 and output[0] is not None and output[0] >= least
+    classes = output[0] if is_vector else 0
     names = trained.class_names
     if names is not None and classes and len(names) != classes:
-        raise UsageError(f"{trained.name} has {classes} classes, not {len(names)}")
+        nouns = NOUNS[trained.kind][1]
+        raise UsageError(f"{trained.name} has {classes} {nouns}, not {len(names)}")
     shape = Shape(shapes[0])
     prepared = trained.preprocessing or _fixed(trained.name, normalize or "none", shape)
     return LoadedNetwork(trained, keras, model, shape, prepared, classes)
@@ -375,6 +405,11 @@ def load_together(
         if network.classes != first.classes:
             raise UsageError(
                 f"{first.name} has {first.classes} classes and {network.name} {network.classes}"
+            )
+        if flip and network.kind == "regression":
+            raise UsageError(
+                "`flip=True` takes the mean over an image and its mirror image, whose numbers may "
+                "be others: it is for classes and labels"
             )
         if flip and network.input_shape.rank != 2:
             raise UsageError(

@@ -124,7 +124,7 @@ class Sweeps:
     def _shares(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Return (n, classes) probabilities, computed as in `evaluate`."""
         subject = self.study.subject
-        shares = subject.network.probabilities(pixels, limits=self.samples.limits, batch=self.size)
+        shares = subject.network.answers(pixels, limits=self.samples.limits, batch=self.size)
         subject.check_finite(shares)
         self.done += 1
         self.study.tick(self.done, self.total)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec import system
+from archspec.data.targets import TargetScale
+from archspec.data.task import MAIN_MEASURES, TaskKind
 from archspec.errors import Problem, RecipeError
 from archspec.graph.graph import MAIN_OUTPUT
 from archspec.recipe import callback_files, schedules
@@ -58,7 +60,7 @@ def check(keras: Any, recipe: Recipe) -> None:
     """Raise `RecipeError` for everything in a recipe that Keras or its backend refuses."""
     check_all(
         partial(optimizer, keras, recipe, 1),
-        partial(make_object, keras, LOSSES, recipe.loss, ("loss",)),
+        partial(make_object, keras, LOSSES, recipe.chosen_loss, ("loss",)),
         partial(_metrics, keras, recipe, logits=False),
         partial(callback_files.make, keras, recipe, Path(), monitor=_monitor(recipe)),
         partial(steps_per_execution, keras, recipe, 1, 1),
@@ -137,33 +139,47 @@ class Objective:
     loss: Any
     metrics: Any
     loss_weights: Any
-    accuracy: str
-    """Name of the main output's accuracy in Keras's logs."""
+    measure: str
+    """Name of the main output's measure in Keras's logs: its accuracy, or for numbers `mae`."""
     one_hot: bool
     """Whether a label is a vector with 1 at the class, and not the class's number."""
 
 
 def objective(
-    keras: Any, recipe: Recipe, model: Any, loss_weights: Mapping[str, float]
+    keras: Any,
+    recipe: Recipe,
+    model: Any,
+    loss_weights: Mapping[str, float],
+    kind: TaskKind = "classification",
+    scale: TargetScale | None = None,
 ) -> Objective:
-    """Return the recipe's loss and metrics for each output of `model`, with the accuracy.
+    """Return the recipe's loss and metrics for each output of `model`, with the task's measure.
 
-    An output that `loss_weights` does not name has the weight 1.
+    Args:
+        keras: The keras module.
+        recipe: The recipe.
+        model: The model.
+        loss_weights: Weight of each output; 1 for one that it does not name.
+        kind: The kind of task.
+        scale: The scale on which numbers are learnt.
+
     """
 
     def loss(name: str, output: Any) -> Any:
         logits = not gives_probabilities(keras, output)
-        if logits and recipe.loss.name in OF_DISTRIBUTIONS:
-            message = f"`{recipe.loss.name}` compares probabilities, but `{name}` gives scores"
+        chosen = recipe.chosen_loss.name
+        if logits and chosen in OF_DISTRIBUTIONS and kind != "regression":
+            message = f"`{chosen}` compares probabilities, but `{name}` gives scores"
             hint = "end it with a softmax, or use another loss"
             raise RecipeError([(("loss",), Problem("value", message, help=hint))])
-        return make_object(keras, LOSSES, recipe.loss, ("loss",), from_logits=logits)
+        return make_object(keras, LOSSES, recipe.chosen_loss, ("loss",), from_logits=logits)
 
     def metrics(_: str, output: Any) -> list[Any]:
         logits = not gives_probabilities(keras, output)
-        return [_accuracy(keras, one_hot), *_metrics(keras, recipe, logits)]
+        return [_measure(keras, kind, logits, one_hot, scale), *_metrics(keras, recipe, logits)]
 
-    one_hot = recipe.loss.name not in OF_INDICES
+    one_hot = kind == "classification" and recipe.chosen_loss.name not in OF_INDICES
+    measure = MAIN_MEASURES[kind]
     heads = isinstance(model.output, dict)
     return Objective(
         loss=for_outputs(model, loss),
@@ -171,17 +187,39 @@ def objective(
         loss_weights={name: loss_weights.get(name, 1.0) for name in model.output}
         if heads
         else None,
-        accuracy=f"{MAIN_OUTPUT}_accuracy" if heads else "accuracy",
+        measure=f"{MAIN_OUTPUT}_{measure}" if heads else measure,
         one_hot=one_hot,
     )
 
 
-def _accuracy(keras: Any, one_hot: bool) -> Any:
-    """Return the share of images whose class has the highest score, whatever the loss.
+def _measure(
+    keras: Any, kind: TaskKind, logits: bool, one_hot: bool, scale: TargetScale | None
+) -> Any:
+    """Return the measure of a task, whatever the loss.
 
-    For some losses, Keras takes the word `accuracy` for the share of right scores.
+    That is the share of images whose class has the highest score, the share of labels that are
+    right, or the mean absolute error in the units of the labels. For some losses, Keras takes the
+    word `accuracy` for the share of right scores.
     """
     metrics = keras.metrics
+    if kind == "multi_label":
+        threshold = 0.0 if logits else 0.5
+
+        def right(truth: Any, predicted: Any) -> Any:
+            agree = keras.ops.equal(predicted > threshold, truth > 0.5)
+            return keras.ops.mean(keras.ops.cast(agree, "float32"), axis=-1)
+
+        return metrics.MeanMetricWrapper(right, name="accuracy")
+    if kind == "regression":
+        deviation = None if scale is None else keras.ops.convert_to_tensor(scale.deviation)
+
+        def error(truth: Any, predicted: Any) -> Any:
+            apart = keras.ops.abs(predicted - keras.ops.cast(truth, predicted.dtype))
+            if deviation is not None:
+                apart = apart * keras.ops.cast(deviation, apart.dtype)
+            return keras.ops.mean(apart, axis=-1)
+
+        return metrics.MeanMetricWrapper(error, name="mae")
     cls = metrics.CategoricalAccuracy if one_hot else metrics.SparseCategoricalAccuracy
     return cls(name="accuracy")
 
@@ -189,10 +227,10 @@ def _accuracy(keras: Any, one_hot: bool) -> Any:
 def _metrics(keras: Any, recipe: Recipe, logits: bool) -> list[Any]:
     """Return the recipe's metrics; raise `RecipeError` unless their names differ."""
     made: list[Any] = []
-    taken = {"accuracy", "loss"}
+    taken = {*MAIN_MEASURES.values(), "loss"}
     labels = {
         "from_logits": logits,
-        "sparse_y_true": recipe.loss.name in OF_INDICES,
+        "sparse_y_true": recipe.chosen_loss.name in OF_INDICES,
         "sparse_y_pred": False,
     }
 

@@ -55,9 +55,9 @@ def least_loss(
         validated: Whether there are validation images, which are neither weighted nor mixed.
 
     """
-    arguments = recipe.loss.arguments
+    arguments = recipe.chosen_loss.arguments
     smoothing = arguments.get("label_smoothing") or 0.0
-    entropy = _ENTROPIES.get(recipe.loss.name)
+    entropy = _ENTROPIES.get(recipe.chosen_loss.name)
     if entropy is None or not smoothing or arguments.get("reduction") == "sum":
         return None
     value = sum(loss_weights.get(name, 1.0) * entropy(smoothing, n) for name, n in outputs.items())

@@ -19,7 +19,10 @@ OPTIONS: Final = ("data", "batch", "epochs", "optimizer", "learning_rate", "seed
 NAMED: Final = frozenset({"optimizer", "loss", "schedule", "inner_optimizer", "learning_rate"})
 """Keys whose value is a name, or one name with its arguments; another name replaces both."""
 
-OF_A_SOURCE: Final = ("path", "name", "images", "labels", "split", "classes", "per_class")
+OF_A_SOURCE: Final = (
+    *("path", "name", "images", "labels", "split", "separator", "classes", "per_class"),
+    "targets",
+)
 """Keys of `data` that fit one source only."""
 
 

@@ -70,6 +70,10 @@ HINTS: Final = {
 """Help for keys that other tools have at the top level, and archspec further inside."""
 
 
+CLASS_LOSS: Final = Named.model_validate({"categorical_crossentropy": {"label_smoothing": 0.1}})
+"""The loss of a classification whose recipe names none."""
+
+
 class Recipe(RecipeSection):
     """The recipe of a training: everything that `archspec fit` needs besides the network."""
 
@@ -87,11 +91,14 @@ class Recipe(RecipeSection):
     gradient (Loshchilov & Hutter 2019, arXiv:1711.05101), also under SGD. Added to the gradient, as
     in many papers, the same number decays 1 / (1 - momentum) times as fast. With `use_ema`,
     averages of the weights over the steps are judged and saved instead of the weights."""
-    loss: Loss = Named.model_validate({"categorical_crossentropy": {"label_smoothing": 0.1}})
-    """One of Keras's losses, for every head; each counts by its `loss_weight`. Smoothed labels
-    (Szegedy et al. 2016, section 7) suit small data."""
+    loss: Loss | None = None
+    """One of Keras's losses, for every head; each counts by its `loss_weight`. The default follows
+    the task: for classes `categorical_crossentropy` with a `label_smoothing` of 0.1 (Szegedy et al.
+    2016, section 7), which suits small data; for sets of labels `binary_crossentropy`; for numbers
+    `mean_squared_error`."""
     metrics: tuple[Metric, ...] = ()
-    """Keras's metrics to record beside the accuracy."""
+    """Keras's metrics to record beside the accuracy, or for numbers beside `mae`, the mean absolute
+    error."""
     schedule: Schedule | None = None
     """Change of the learning rate; default: it is constant."""
     warmup: Index = 0
@@ -171,6 +178,11 @@ class Recipe(RecipeSection):
         check_all(*(partial(check, recipe) for check in checks))
         return recipe
 
+    @property
+    def chosen_loss(self) -> Named:
+        """The loss; that of a classification where the recipe names none."""
+        return self.loss or CLASS_LOSS
+
     def for_stage(self, epochs: int, learning_rate: float | None) -> Recipe:
         """Return the recipe of a stage, which has an optimizer and a schedule of its own.
 
@@ -189,7 +201,7 @@ def _check_arguments(recipe: Recipe) -> None:
     schedule = recipe.schedule.keras if recipe.schedule else None
     named = [
         (families.OPTIMIZERS, ("optimizer",), recipe.optimizer),
-        (families.LOSSES, ("loss",), recipe.loss),
+        (families.LOSSES, ("loss",), recipe.chosen_loss),
         *((families.METRICS, ("metrics", i), metric) for i, metric in enumerate(recipe.metrics)),
         *([(families.SCHEDULES, ("schedule",), schedule)] if schedule else []),
         *((families.CALLBACKS, ("callbacks", i), each) for i, each in enumerate(recipe.callbacks)),
@@ -199,7 +211,8 @@ def _check_arguments(recipe: Recipe) -> None:
 
 def _check_labels(recipe: Recipe) -> None:
     """Raise `RecipeError` where augmentations or metrics need other labels than the loss takes."""
-    loss, numbers = recipe.loss.name, recipe.loss.name in OF_INDICES
+    loss = recipe.chosen_loss.name
+    numbers = loss in OF_INDICES
     problems: list[tuple[KeyPath, Problem]] = []
     mixing = next((one.name for one in recipe.augment if one.mixes_labels), None)
     if mixing and numbers:

@@ -32,7 +32,7 @@ from archspec.render.figures import (
     say,
     upright,
 )
-from archspec.text import label
+from archspec.text import is_error, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,10 +56,10 @@ def write_curves(
     best_epoch: int | None,
     title: str,
     *files: Path,
-    accuracy: str = "accuracy",
+    measure: str = "accuracy",
     least_loss: float | None = None,
 ) -> None:
-    """Draw loss, accuracy and learning rate over the epochs of a run, into files by their suffix.
+    """Draw loss, measure and learning rate over the epochs of a run, into files by their suffix.
 
     A measure that no row has is not drawn. A value that is not finite is a gap, and in a loss a
     cross.
@@ -69,7 +69,7 @@ def write_curves(
         best_epoch: The epoch to mark.
         title: The picture's title.
         files: Paths of the picture.
-        accuracy: The column of the main output's accuracy.
+        measure: The column of the main output's accuracy, or of its error.
         least_loss: The value below which the loss cannot fall, drawn as a dashed line.
 
     """
@@ -78,8 +78,9 @@ def write_curves(
     measures: list[tuple[float, Callable[[Axes], None]]] = [
         (PANEL, lambda axes: _losses(axes, history, least_loss))
     ]
-    if {accuracy, f"val_{accuracy}"} & present:
-        measures.append((PANEL, lambda axes: _accuracies(axes, history, accuracy)))
+    if {measure, f"val_{measure}"} & present:
+        draw_measure = _errors if is_error(measure) else _accuracies
+        measures.append((PANEL, lambda axes: draw_measure(axes, history, measure)))
     if "learning_rate" in present:
         measures.append((LOW_PANEL, lambda axes: _learning_rates(axes, history)))
     with panels([inches for inches, _ in measures], files, label(title, 70)) as stack:
@@ -87,7 +88,7 @@ def write_curves(
             draw(axes)
         epoch_axis(stack, min(history, default=1), max(history, default=1))
         if best_epoch in history:
-            _mark_best(stack, history, best_epoch, accuracy)
+            _mark_best(stack, history, best_epoch, measure)
 
 
 def write_rates(
@@ -184,6 +185,15 @@ def _accuracies(axes: Axes, history: Mapping[int, Mapping[str, float]], accuracy
     _lines(axes, history, lines, PANEL, "{:.2%}")
 
 
+def _errors(axes: Axes, history: Mapping[int, Mapping[str, float]], error: str) -> None:
+    lines = [
+        Line(error, "training", LIGHT, 1.2),
+        Line(f"val_{error}", "validation", STRONG, 1.8),
+    ]
+    axes.set_ylabel("mean absolute error")
+    _lines(axes, history, lines, PANEL, "{:.3g}")
+
+
 def _learning_rates(axes: Axes, history: Mapping[int, Mapping[str, float]]) -> None:
     line = Line("learning_rate", "learning rate", INK, 1.2, steps=True)
     positive = sorted({y for _, y in _points(history, line.key) if y > 0})
@@ -234,17 +244,18 @@ def _crosses(axes: Axes, history: Mapping[int, Mapping[str, float]]) -> None:
 
 
 def _mark_best(
-    stack: Sequence[Axes], history: Mapping[int, Mapping[str, float]], best: int, accuracy: str
+    stack: Sequence[Axes], history: Mapping[int, Mapping[str, float]], best: int, measure: str
 ) -> None:
     """Draw a line across all panels at the best epoch, and dots on the measures that chose it."""
     row = history[best]
-    judged = "validation" if f"val_{accuracy}" in row or "val_loss" in row else "training"
+    judged = "validation" if f"val_{measure}" in row or "val_loss" in row else "training"
     measures = []
-    for axes, measure, name, text in (
+    named = ("mae", "{:.3g}") if is_error(measure) else ("accuracy", "{:.2%}")
+    for axes, column, name, text in (
         (stack[0], "loss", "loss", "{:.3g}"),
-        (stack[min(1, len(stack) - 1)], accuracy, "accuracy", "{:.2%}"),
+        (stack[min(1, len(stack) - 1)], measure, *named),
     ):
-        key = f"val_{measure}" if judged == "validation" else measure
+        key = f"val_{column}" if judged == "validation" else column
         if math.isfinite(row.get(key, math.nan)):
             measures.append(f"{name} {text.format(row[key])}")
             colour = STRONG if judged == "validation" else LIGHT

@@ -5,12 +5,16 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING, Final
 
-from archspec.render import scores
+from archspec.evaluation.label_scores import LabelScores
+from archspec.evaluation.number_scores import NumberScores
+from archspec.evaluation.scores import Scores
+from archspec.render import label_scores, number_scores, scores
 from archspec.render.table import Column, PrintedTable, Style
 from archspec.text import label
 
 if TYPE_CHECKING:
     from archspec.evaluation.evaluation import Evaluation, Result
+    from archspec.evaluation.scores import TaskScores
 
 LONGEST: Final = 40
 """Characters of a run's name that are shown."""
@@ -23,7 +27,7 @@ def text(evaluation: Evaluation, *, width: int | None = None, color: bool = Fals
     if evaluation.ensemble is not None:
         table = _table(evaluation, evaluation.ensemble).text(style, width)
         parts.append(f"{table}\n\n{_gain(evaluation.runs, evaluation.ensemble)}")
-    parts.append(scores.text(evaluation.result.scores, width=width, color=color))
+    parts.append(_scores_text(evaluation.result.scores, width, color))
     return "\n\n".join(parts)
 
 
@@ -33,8 +37,26 @@ def markdown(evaluation: Evaluation) -> str:
     if evaluation.ensemble is not None:
         parts.append(_table(evaluation, evaluation.ensemble).markdown())
         parts.append(f"{_gain(evaluation.runs, evaluation.ensemble)}.")
-    parts.append(scores.markdown(evaluation.result.scores))
+    parts.append(_scores_markdown(evaluation.result.scores))
     return "\n\n".join(parts)
+
+
+def _scores_text(found: TaskScores, width: int | None, color: bool) -> str:
+    match found:
+        case LabelScores():
+            return label_scores.text(found, width=width, color=color)
+        case NumberScores():
+            return number_scores.text(found, width=width, color=color)
+    return scores.text(found, width=width, color=color)
+
+
+def _scores_markdown(found: TaskScores) -> str:
+    match found:
+        case LabelScores():
+            return label_scores.markdown(found)
+        case NumberScores():
+            return number_scores.markdown(found)
+    return scores.markdown(found)
 
 
 def _heading(evaluation: Evaluation) -> str:
@@ -59,6 +81,8 @@ def _measures(evaluation: Evaluation) -> list[str]:
 
 def _of_all(result: Result) -> str:
     """Return a note on the classes in Keras's means, if the table's means have fewer."""
+    if not isinstance(result.scores, Scores):
+        return ""
     classes = len(result.scores.classes)
     if result.scores.present == classes or not result.measures.keys() - {"loss", "accuracy"}:
         return ""
@@ -70,21 +94,39 @@ def _table(evaluation: Evaluation, ensemble: Result) -> PrintedTable:
     measured = list(dict.fromkeys(name for each in results for name in each.measures))
     columns = [
         Column("run", "run", left=True, shortens=True),
-        Column("accuracy", "accuracy"),
-        Column("error", "error", rank=1),
-        *(Column(f"top-{k}", f"top-{k}", rank=3) for k in ensemble.scores.top_k),
-        Column("f1", "macro F1", rank=4),
-        Column("calibration", "calibration error", rank=5),
+        *_columns(ensemble.scores),
         *(Column(name, name, rank=2 if name == "loss" else 6) for name in measured),
     ]
     *rows, last = ([*_figures(each), *_measured(each, measured)] for each in results)
     return PrintedTable(columns, rows, last)
 
 
+def _columns(found: TaskScores) -> list[Column]:
+    """Return the columns of the figures that `_figures` tells."""
+    if not isinstance(found, Scores):
+        return [
+            Column(name, name.replace("_", " ").replace("f1", "F1"), rank=2 * (place > 0))
+            for place, name in enumerate(found.figures)
+        ]
+    return [
+        Column("accuracy", "accuracy"),
+        Column("error", "error", rank=1),
+        *(Column(f"top-{k}", f"top-{k}", rank=3) for k in found.top_k),
+        Column("f1", "macro F1", rank=4),
+        Column("calibration", "calibration error", rank=5),
+    ]
+
+
 def _figures(result: Result) -> list[str]:
-    scores = result.scores
-    shares = [scores.accuracy, 1 - scores.accuracy, *scores.top_k.values(), scores.macro().f1]
-    texts = [f"{share:.2%}" for share in (*shares, scores.calibration_error)]
+    found = result.scores
+    match found:
+        case LabelScores():
+            texts = [f"{share:.2%}" for share in found.figures.values()]
+        case NumberScores():
+            texts = [f"{figure:.4g}" for figure in found.figures.values()]
+        case _:
+            shares = [found.accuracy, 1 - found.accuracy, *found.top_k.values(), found.macro().f1]
+            texts = [f"{share:.2%}" for share in (*shares, found.calibration_error)]
     return [label(result.name, LONGEST), *texts]
 
 
@@ -94,6 +136,18 @@ def _measured(result: Result, names: list[str]) -> list[str]:
 
 def _gain(runs: tuple[Result, ...], ensemble: Result) -> str:
     """Return a line with the error of one run and that of the ensemble, as in papers."""
-    mean = statistics.fmean(1 - run.scores.accuracy for run in runs)
-    error = 1 - ensemble.scores.accuracy
-    return f"error {mean:.2%} for a run on average -> {error:.2%} for {len(runs)} together"
+    mean = statistics.fmean(_error(run.scores) for run in runs)
+    error = _error(ensemble.scores)
+    if isinstance(ensemble.scores, NumberScores):
+        return f"mae {mean:.4g} for a run on average -> {error:.4g} for {len(runs)} together"
+    what = "wrong sets" if isinstance(ensemble.scores, LabelScores) else "error"
+    return f"{what} {mean:.2%} for a run on average -> {error:.2%} for {len(runs)} together"
+
+
+def _error(found: TaskScores) -> float:
+    match found:
+        case LabelScores():
+            return 1 - found.exact_match
+        case NumberScores():
+            return found.mae
+    return 1 - found.accuracy

@@ -1,18 +1,16 @@
-"""A network's worst mistakes as a picture: each image with its class and the class it was given."""
+"""A network's worst mistakes as a picture: each image with what is right and what was said."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from archspec.render.figure.metrics import text_width
 from archspec.render.figures import INK, QUIET, head, picture
 from archspec.text import label
-
-if TYPE_CHECKING:
-    from archspec.evaluation.mistakes import Mistake
 
 COLUMNS: Final = 6
 """Largest number of images in a row."""
@@ -35,19 +33,19 @@ TOP: Final = 0.75
 
 
 def write_mistakes(
-    mistakes: Sequence[Mistake],
+    captions: Sequence[tuple[str, str]],
     pictures: Sequence[Any],
-    classes: Sequence[str],
     title: str,
+    heading: str,
     *files: Path,
 ) -> None:
-    """Draw the images, the surest mistake first: below each its class and the one predicted.
+    """Draw the images, the worst mistake first: below each what is right, and what was said.
 
     Args:
-        mistakes: The mistakes.
+        captions: Both texts of each mistake.
         pictures: Their images as bytes, each (height, width, channels).
-        classes: Names of the classes.
         title: The picture's title.
+        heading: The line below it.
         files: Paths of the picture.
 
     """
@@ -55,21 +53,16 @@ def write_mistakes(
     rows = math.ceil(len(pictures) / columns)
     width = max(2 * LEFT + columns * SIDE + (columns - 1) * GAP, 3.6)
     height = TOP + rows * (SIDE + TEXT + GAP)
-    with picture(width, height, files, [title, *classes]) as figure:
-        head(figure, label(title, 40), LEFT, below="the surest mistakes among the test images")
-        for place, (mistake, image) in enumerate(zip(mistakes, pictures, strict=True)):
+    with picture(width, height, files, [title, *chain(*captions)]) as figure:
+        head(figure, label(title, 40), LEFT, below=heading)
+        for place, ((right, said), image) in enumerate(zip(captions, pictures, strict=True)):
             row, column = divmod(place, columns)
             x = LEFT + column * (SIDE + GAP)
             y = height - TOP - row * (SIDE + TEXT + GAP) - SIDE
             axes = figure.add_axes((x / width, y / height, SIDE / width, SIDE / height))
             axes.set_axis_off()
             axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="none")
-            truth, wrong = classes[mistake.truth], classes[mistake.predicted]
-            lines = (
-                (label(truth, 15), INK),
-                (f"as {label(wrong, 12)}, {mistake.confidence:.0%}", QUIET),
-            )
-            for line, (text, colour) in enumerate(lines):
+            for line, (text, colour) in enumerate(((right, INK), (said, QUIET))):
                 size = min(SIZE, SIZE * 72 * (SIDE + GAP - APART) / text_width(text, SIZE))
                 figure.text(
                     (x + SIDE / 2) / width,

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import ArchspecError, UsageError
+from archspec.evaluation.label_scores import LabelScores
+from archspec.evaluation.scores import Scores
+from archspec.render import label_scores, number_scores
 from archspec.render.figure import history, writing
 from archspec.render.figure.svg import style, svg
 from archspec.render.html import page
@@ -35,7 +38,8 @@ from archspec.text import counted, duration, label
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
-    from archspec.evaluation.scores import Scores
+    from archspec.evaluation.number_scores import NumberScores
+    from archspec.evaluation.scores import TaskScores
     from archspec.runs.outcome import Run
 
 MOST_CONFUSED: Final = 8
@@ -51,7 +55,7 @@ SHORTEST_PATIENCE: Final = 60.0
 EPOCHS_OF_PATIENCE: Final = 3
 """Seconds and longest epochs without news until a page doubts that its run goes on."""
 
-MISTAKES: Final = "test images and the wrong classes that they were given"
+MISTAKES: Final = "test images with what is right and what the network said"
 """Alternative text of the picture of mistakes."""
 
 UNITS: Final = "gradients, dead and saturated units of each layer"
@@ -70,8 +74,8 @@ class RunPage:
     """The `train:` section."""
     data: str
     """A line about the images."""
-    accuracy: str
-    """Name of the main output's accuracy in the history."""
+    measure: str
+    """Name of the main output's measure in the history: its accuracy, or its error."""
     epochs: int
     """Number of the last epoch."""
     least_loss: float | None = None
@@ -94,7 +98,7 @@ class RunPage:
         rows: Sequence[Mapping[str, float]],
         best_epoch: int | None,
         run: Run | None = None,
-        scores: Scores | None = None,
+        scores: TaskScores | None = None,
     ) -> None:
         """Write `index.html` into a run's folder.
 
@@ -114,7 +118,7 @@ class RunPage:
         rows: Sequence[Mapping[str, float]],
         best_epoch: int | None,
         run: Run | None,
-        scores: Scores | None,
+        scores: TaskScores | None,
     ) -> str:
         sections = [
             _section("curves", "Curves", self._curves(rows, best_epoch, run), wide=True),
@@ -163,7 +167,7 @@ class RunPage:
             return f"<p>No epoch {'was completed' if run else 'is complete yet'}.</p>"
         drawn = history.drawing(
             rows,
-            accuracy=self.accuracy,
+            measure=self.measure,
             best_epoch=best_epoch,
             epochs=None if run else self.epochs,
             least_loss=self.least_loss,
@@ -200,9 +204,11 @@ class RunPage:
             link = f'<p><a href="{NETWORK_PAGE}">Every layer, with its costs</a></p>'
         return f'<div class="beside"><div><table>{lines}</table>{link}</div>\n{scrolled}</div>'
 
-    def _results(self, home: Path, run: Run | None, scores: Scores | None) -> Iterator[str]:
+    def _results(self, home: Path, run: Run | None, scores: TaskScores | None) -> Iterator[str]:
         """Yield what is known at the end; pictures may be there of an earlier end of the run."""
-        if scores is not None:
+        if scores is not None and not isinstance(scores, Scores):
+            yield _section("scores", "Test scores", _outputs(scores), wide=True)
+        if isinstance(scores, Scores):
             confused = "".join(
                 f"<tr><td>{_class(scores, cell.truth)}</td>"
                 f"<td>{_class(scores, cell.predicted)}</td><td>{cell.images:,}</td></tr>"
@@ -214,10 +220,9 @@ class RunPage:
             about = f"{scores.accuracy:.2%} of {counted(scores.images, 'test image')} right"
             body = f'<p>{about}</p>\n<div class="beside">{picture}{table}</div>'
             yield _section("confusion", "Confusion matrix", body, wide=True)
-            if picture := _picture(
-                home / MISTAKES_PICTURES[0], "test images and the wrong classes"
-            ):
-                yield _section("mistakes", "Surest mistakes", picture, wide=True)
+        if scores is not None and (picture := _picture(home / MISTAKES_PICTURES[0], MISTAKES)):
+            title = "Largest errors" if scores.TASK == "regression" else "Surest mistakes"
+            yield _section("mistakes", title, picture, wide=True)
         if run and (picture := _picture(home / UNITS_PICTURES[0], UNITS)):
             yield _section("units", "Units", picture, wide=True)
 
@@ -235,6 +240,18 @@ def _patience(rows: Sequence[Mapping[str, float]]) -> float:
 def _section(part: str, title: str, body: str, *, wide: bool = False) -> str:
     classes = f"{part} wide" if wide else part
     return f'<section data-part="{part}" class="{classes}">\n<h2>{title}</h2>\n{body}\n</section>\n'
+
+
+def _outputs(scores: LabelScores | NumberScores) -> str:
+    """Return the scores of labels or of values as a table, below the figures of the whole."""
+    module: Any = label_scores if isinstance(scores, LabelScores) else number_scores
+    table = module.table(scores)
+    heads = "".join(f"<th>{escaped(column.title)}</th>" for column in table.columns)
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{escaped(str(cell))}</td>' for cell in row)}</tr>"
+        for row in table.rows
+    )
+    return f"<p>{escaped(module.headline(scores))}</p>\n<table><tr>{heads}</tr>{rows}</table>"
 
 
 def _class(scores: Scores, number: int) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from archspec.data.task import TaskKind
 from archspec.render.table import Column, PrintedTable, Style, wrapped
 from archspec.runs.comparison import SEEDS, Figures, RunComparison, RunEntry
 from archspec.text import csv_lines, duration, label, printable
@@ -31,6 +32,12 @@ FIGURES: Final = (
     Column("images_per_second", "images/s", "{:,.0f}".format, rank=8),
 )
 """A column for each field of `Figures`."""
+
+_MEANING: Final[Mapping[TaskKind, str]] = {
+    "classification": "Validation and test are accuracies",
+    "multi_label": "Validation and test are the shares of right answers about labels",
+    "regression": "Validation and test are mean absolute errors (mae)",
+}
 
 SPREADS: Final = ("validation", "best", "test")
 """Figures that several runs show with the standard deviation beside their mean."""
@@ -77,24 +84,28 @@ def _table(comparison: RunComparison) -> PrintedTable:
         [
             label(entry.name, LONGEST),
             *([len(entry.runs)] if several else []),
-            *(_figure(column, entry) for column in FIGURES),
+            *(
+                _figure(column, entry, numbers=comparison.task == "regression")
+                for column in FIGURES
+            ),
         ]
         for entry in comparison.entries
     ]
     return PrintedTable(columns, rows)
 
 
-def _figure(column: Column, entry: RunEntry) -> str:
+def _figure(column: Column, entry: RunEntry, *, numbers: bool) -> str:
     mean, deviation = entry.figure(column.name)
     if mean is None:
         return "-"
     spread = deviation is not None and column.name in SPREADS
-    return column.text(mean) + (f" ± {column.text(deviation)}" if spread else "")
+    text = "{:.4g}".format if column.name in SPREADS and numbers else column.text
+    return text(mean) + (f" ± {text(deviation)}" if spread else "")
 
 
 def _below(comparison: RunComparison) -> Sequence[str]:
     """Explanations of the table's figures, and of the runs that are one line."""
-    lines = ["Validation and test are accuracies; the best epoch's model is tested."]
+    lines = [_MEANING[comparison.task] + "; the best epoch's model is tested."]
     together = [entry for entry in comparison.entries if len(entry.runs) > 1]
     if together:
         alike = "network and recipe, all but the seed" if comparison.by == "recipe" else "network"

@@ -16,14 +16,17 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from archspec import arguments, atomic
+from archspec.data.task import MAIN_MEASURES, TaskKind
 from archspec.display import Displayed, renderer
 from archspec.element import show
 from archspec.errors import SpecError, UsageError, suggestion
+from archspec.graph.graph import MAIN_OUTPUT
 from archspec.runs import origin, units
 from archspec.runs.files import SPEC
 from archspec.runs.origin import NOT_THE_NETWORK, RunSetup
 from archspec.runs.outcome import Run
 from archspec.runs.units import MEASURES, LayerMeasures
+from archspec.text import is_error
 
 SCHEMA_VERSION = 1
 """Version of the JSON form. It grows when a key changes its meaning or goes."""
@@ -43,7 +46,7 @@ BY: Final = ("recipe", "network", "run")
 """Ways to group runs into entries: by network and recipe, by network, or each run alone."""
 
 CURVES: Final = ("loss", "error")
-"""Measures that are drawn by default."""
+"""Measures that are drawn by default; of numbers there is `mae` instead of the error."""
 
 TRAIN: Final = "train_"
 VALIDATION: Final = "val_"
@@ -62,11 +65,11 @@ class Figures(NamedTuple):
     epochs: int
     best_epoch: int | None
     validation: float | None
-    """Accuracy on the validation images after the last epoch."""
+    """Accuracy on the validation images after the last epoch; of numbers their `mae`."""
     best: float | None
-    """Accuracy on the validation images after the best epoch."""
+    """The same after the best epoch."""
     test: float | None
-    """Accuracy of the best epoch's model on the test images."""
+    """The same of the best epoch's model on the test images."""
     params: int
     seconds: float
     images_per_second: float | None
@@ -106,7 +109,7 @@ class ComparedRun:
     @property
     def figures(self) -> Figures:
         run = self.run
-        key = VALIDATION + self.accuracy
+        key = VALIDATION + self.measure
         last = run.history[-1] if run.history else {}
         best = run.history[run.best_epoch - 1] if run.best_epoch else {}
         return Figures(
@@ -114,17 +117,18 @@ class ComparedRun:
             run.best_epoch,
             last.get(key),
             best.get(key),
-            run.test_accuracy,
+            run.test.get(self.measure, run.test_accuracy),
             run.params,
             run.seconds,
             run.images_per_second or None,
         )
 
     @property
-    def accuracy(self) -> str:
-        """Name of the history's column with the main output's accuracy."""
+    def measure(self) -> str:
+        """Name of the history's column with the main output's accuracy, or with its `mae`."""
         first = self.run.history[0] if self.run.history else {}
-        return "accuracy" if "accuracy" in first else "output_accuracy"
+        name = MAIN_MEASURES[self.run.task]
+        return name if name in first else f"{MAIN_OUTPUT}_{name}"
 
     def measures(self) -> list[str]:
         """Return the names of all measures that can be drawn."""
@@ -132,7 +136,8 @@ class ComparedRun:
         named = [key.removeprefix(VALIDATION) for key in keys]
         layers = self.units[0] if self.units else {}
         of_layers = [f"{name}:{layer}" for name in MEASURES for layer in layers]
-        error = ["error"] if self.accuracy in keys else []
+        is_share = self.measure in keys and not is_error(self.measure)
+        error = ["error"] if is_share else []
         return list(dict.fromkeys([*error, *named, *of_layers]))
 
     def values(self, measure: str, part: str) -> dict[int, float]:
@@ -143,7 +148,9 @@ class ComparedRun:
                 return {}
             by_epoch = {n: layers.get(layer, {}).get(name) for n, layers in enumerate(self.units)}
             return {n: float(value) for n, value in by_epoch.items() if value is not None}
-        key = self.accuracy if measure in {"accuracy", "error"} else measure
+        if measure == "error" and is_error(self.measure):
+            return {}
+        key = self.measure if measure in {"error", MAIN_MEASURES[self.run.task]} else measure
         rows = {int(row["epoch"]): row for row in self.run.history}
         values = {n: float(row[part + key]) for n, row in rows.items() if part + key in row}
         return {n: 1 - value for n, value in values.items()} if measure == "error" else values
@@ -202,7 +209,8 @@ class RunComparison(Displayed):
         """Return the comparison as plain data: the JSON form, versioned by `schema_version`.
 
         Args:
-            curves: Measures whose curves to include; by default `loss` and `error`.
+            curves: Measures whose curves to include; by default `loss` and `error`, of numbers
+                `loss` and `mae`.
 
         """
         return {
@@ -246,7 +254,7 @@ class RunComparison(Displayed):
             UsageError: No run has a measure.
 
         """
-        named = CURVES if curves is None else arguments.names("curves", curves)
+        named = self.curves if curves is None else arguments.names("curves", curves)
         drawn = []
         for name in named:
             measure, parts = name, PARTS
@@ -260,6 +268,16 @@ class RunComparison(Displayed):
                 raise UsageError(f"no run has a measure `{name}` to draw; {hint}")
             drawn.append((measure, known))
         return drawn
+
+    @property
+    def task(self) -> TaskKind:
+        """The kind of task that all runs were trained for."""
+        return self.entries[0].runs[0].run.task
+
+    @property
+    def curves(self) -> tuple[str, str]:
+        """The measures that are drawn by default."""
+        return CURVES if self.task != "regression" else ("loss", MAIN_MEASURES[self.task])
 
     def missing(self, curves: Sequence[str] | None = None) -> Iterator[str]:
         """Yield a sentence for each entry without a measure that others have."""
@@ -327,6 +345,7 @@ def compare_runs(
         hint = suggestion(key, Figures._fields, what="figures")
         raise UsageError(f"`sort={sort!r}`: there is no figure `{key}` to sort by; {hint}")
     compared = _read(runs)
+    _check_same_task([each.run for each in compared])
     groups: dict[str, list[ComparedRun]] = {}
     for each in compared:
         groups.setdefault(_key(each, by), []).append(each)
@@ -368,6 +387,16 @@ def _read(runs: Sequence[Any]) -> list[ComparedRun]:
     if problems:
         raise UsageError("\n".join(problems))
     return compared
+
+
+def _check_same_task(runs: Sequence[Run]) -> None:
+    first = runs[0]
+    for other in runs[1:]:
+        if other.task != first.task:
+            raise UsageError(
+                f"{first.folder} was trained for {first.task} and {other.folder} for {other.task}: "
+                "compare runs of one task"
+            )
 
 
 def _notes(entries: Sequence[RunEntry]) -> Iterator[str]:

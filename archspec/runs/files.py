@@ -42,13 +42,16 @@ MODELS: Final = (BEST, FINAL)
 
 SCORES: Final = "scores.json"
 PER_CLASS: Final = "per_class.csv"
+PER_LABEL: Final = "per_label.csv"
+PER_VALUE: Final = "per_value.csv"
 CONFUSION: Final = "confusion.csv"
 CONFUSION_PICTURES: Final = ("confusion.svg", "confusion.png")
-"""Scores of the best model on the test images."""
+"""Scores of the best model on the test images: by class, label or value."""
 
 MISTAKES: Final = "mistakes.csv"
 MISTAKES_PICTURES: Final = ("mistakes.svg", "mistakes.png")
-"""Test images of which the best model was surest of a wrong class."""
+"""Test images of which the best model was surest of a wrong class or label, or whose numbers it
+missed most."""
 
 RESULT: Final = "run.json"
 """The run's result: `outcome.Run`."""

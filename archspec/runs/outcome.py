@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
+from archspec.data.task import TaskKind
 from archspec.display import Displayed
 from archspec.errors import ArchspecError, UsageError, call
 from archspec.keras_model.build import load_model
@@ -42,17 +43,21 @@ class Run(Displayed):
     history: tuple[EpochMeasures, ...]
     """A row for each completed epoch, as in `history.csv`."""
     best_epoch: int | None
-    """The completed epoch with the highest validation accuracy; among equals the one with the
-    lowest validation loss, then the first. Without validation images, accuracy and loss are those
-    of training. None if no epoch's loss was finite."""
+    """The completed epoch with the highest validation accuracy, of a classification; among equals,
+    and for other tasks, the one with the lowest validation loss, then the first. Without
+    validation images, accuracy and loss are those of training. None if no epoch's loss was
+    finite."""
     test: EpochMeasures
     """Measures of the best epoch's model on the test images; empty if the run was interrupted, has
     no best epoch or no test images."""
     test_accuracy: Accuracy | None
-    """Accuracy of the main output on the test images, from 0 to 1."""
+    """Accuracy of the main output on the test images, from 0 to 1; None for labels and numbers,
+    whose scores are in `test`."""
     seconds: Amount
     """Time of training and validation, without imports and test."""
     params: NotNegativeInt
+    task: TaskKind = "classification"
+    """The kind of task that the network was trained for."""
     advice: str = ""
     """The reason why the loss became infinite or NaN, if it did, and possible remedies."""
 

@@ -12,6 +12,8 @@ from pydantic import ConfigDict, Field
 
 from archspec.data.duplicates import Copies
 from archspec.data.preprocessing import Preprocessing
+from archspec.data.targets import TargetScale
+from archspec.data.task import TaskKind
 from archspec.data.values import PixelValues
 from archspec.errors import UsageError
 from archspec.runs import storage
@@ -46,8 +48,8 @@ class DataRecord:
     source: str
     description: str
     images: PartSizes
-    class_names: Annotated[tuple[str, ...], Field(min_length=2)]
-    """Names of the classes, in the order of the network's outputs."""
+    class_names: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names of the classes, labels or values, in the order of the network's outputs."""
     preprocessing: Preprocessing
     fingerprint: str
     """Digest of the data, as in `Data`."""
@@ -64,9 +66,19 @@ class DataRecord:
     """Version of the rule that split the images: `splitting.SPLIT_RULE`, 1 in older records."""
     split: str = ""
     """SHA-256 of which images are in which part: no held-out image may be trained on later."""
+    task: TaskKind = "classification"
+    """The kind of task: `classification` in older records."""
+    scale: TargetScale | None = None
+    """Scale on which the network learns numbers; None for that of the labels."""
     version: NotNegativeInt = 0
 
     def __post_init__(self) -> None:
+        if self.task == "classification" and len(self.class_names) == 1:
+            raise ValueError("`class_names` must be several")
+        if self.scale is not None and not (
+            len(self.scale.mean) == len(self.scale.deviation) == len(self.class_names)
+        ):
+            raise ValueError("`scale` is not for as many values as `class_names` has")
         if len(set(self.class_names)) < len(self.class_names):
             raise ValueError("`class_names` has a name twice")
         channels = len(self.preprocessing.mean), len(self.preprocessing.deviation)

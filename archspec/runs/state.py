@@ -31,14 +31,14 @@ class RunState:
     stopped: bool = False
     """Whether a callback ended the run before its last epoch."""
 
-    def judge(self, accuracy: str, images: int) -> None:
+    def judge(self, accuracy: str | None, images: int) -> None:
         """Make the newest epoch the best one if it ranks above the best so far.
 
         Only the newest epoch's weights are available. Ranks are a total order, so that comparing
         each epoch once finds the best of all.
 
         Args:
-            accuracy: The name of the main accuracy in the history.
+            accuracy: The name of the main accuracy in the history; None to judge by the loss.
             images: Number of images that an epoch is judged by.
 
         """
@@ -50,12 +50,14 @@ class RunState:
             self.best_epoch = len(self.rows)
 
 
-def _rank(row: Mapping[str, float], accuracy: str, images: int) -> tuple[int, float] | None:
+def _rank(row: Mapping[str, float], accuracy: str | None, images: int) -> tuple[int, float] | None:
     """Return an epoch's rank: most images right, then lowest loss; None for an infinite or NaN one.
 
     Measures are of the validation images, or of the training images where there are none.
     """
     loss = row.get("val_loss", row.get("loss", math.inf))
+    if accuracy is None:
+        return (0, -loss) if math.isfinite(loss) else None
     right = round(row.get(f"val_{accuracy}", row.get(accuracy, 0.0)) * images)
     return (right, -loss) if math.isfinite(loss) else None
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from archspec.data.task import TaskKind
 from archspec.runs import folder
 from archspec.runs.files import (
     CHECKPOINTS,
@@ -27,6 +29,17 @@ if TYPE_CHECKING:
     from archspec.runs.records import TransferRecord
 
 
+TOLD: Final[Mapping[TaskKind, tuple[tuple[str, str], ...]]] = {
+    "classification": (),
+    "multi_label": (
+        ("mean_average_precision", "mean average precision {:.2%}"),
+        ("exact_match", "exact match {:.2%}"),
+    ),
+    "regression": (("mae", "mae {:.4g}"), ("rmse", "rmse {:.4g}"), ("r2", "r2 {:.3f}")),
+}
+"""Measures of the test images that a verdict tells, each with its words, by the kind of task."""
+
+
 def verdict(run: Run) -> str:
     """Return one line: how the run ended, and its score."""
     done = len(run.history)
@@ -37,9 +50,10 @@ def verdict(run: Run) -> str:
         "interrupted": f"interrupted after {done} whole {epochs}: no test score",
         "diverged": f"the loss became infinite or not a number in epoch {done + 1}",
     }[run.outcome]
-    if run.test_accuracy is None:
-        return ended
-    return f"test accuracy {run.test_accuracy:.2%} (epoch {run.best_epoch}); {ended}"
+    if run.test_accuracy is not None:
+        return f"test accuracy {run.test_accuracy:.2%} (epoch {run.best_epoch}); {ended}"
+    told = [text.format(run.test[name]) for name, text in TOLD[run.task] if name in run.test]
+    return f"test {', '.join(told)} (epoch {run.best_epoch}); {ended}" if told else ended
 
 
 def time_taken(run: Run, seconds: str) -> str:
@@ -93,7 +107,7 @@ def write(
     if run.test_accuracy is not None:
         text += f"\n![confusion matrix]({CONFUSION_PICTURES[0]})\n"
     if (run.folder / MISTAKES_PICTURES[0]).exists():
-        text += f"\n![the surest mistakes]({MISTAKES_PICTURES[0]})\n"
+        text += f"\n![the worst mistakes]({MISTAKES_PICTURES[0]})\n"
     if run.saved is not None:
         text += _USE.format(saved=run.saved)
     again = f"`{_command('fit', run.folder / SPEC)}` repeats the run."

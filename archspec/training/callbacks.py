@@ -32,8 +32,8 @@ class RunFacts:
     first_epoch: int = 1
     """Number of the first epoch, above 1 in a resumed run."""
     validation_images: int = 0
-    accuracy: str = "accuracy"
-    """Keras's name of the main accuracy."""
+    measure: str = "accuracy"
+    """Keras's name of the main output's measure: its accuracy, or for numbers `mae`."""
     flops_per_image: int = 0
     """FLOPs of a training step per image, as `pace.training_flops` counts them; 0 if unknown."""
     peak_flops: float = 0.0

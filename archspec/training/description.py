@@ -55,6 +55,8 @@ def data_record(session: Session) -> DataRecord:
         description=data.describe(),
         images=PartSizes(len(data.train), len(data.validation), len(data.test)),
         class_names=data.class_names,
+        task=data.task.kind,
+        scale=data.scale,
         copies=data.copies or None,
         values=data.values,
         preprocessing=data.preprocessing,

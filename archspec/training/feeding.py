@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.data.augment import Augmentation, augment
 from archspec.data.dataset import Subset
 from archspec.data.preprocessing import Preprocessing
+from archspec.data.targets import TargetScale
 from archspec.errors import UsageError
 from archspec.training.distribution import Devices
 
@@ -41,8 +42,9 @@ class Feed:
     preprocessing: Preprocessing
     batch: int
     classes: int
+    """Number of classes, labels or values."""
     one_hot: bool
-    """Whether a label becomes a vector of classes."""
+    """Whether the number of a class becomes a vector of classes."""
     outputs: tuple[str, ...] | None = None
     """Names of the outputs, each of which gets the labels; None for a single output."""
     seed: int | None = None
@@ -50,6 +52,8 @@ class Feed:
     augmentations: tuple[Augmentation, ...] = ()
     weights: NDArray[np.float32] | None = None
     """Weight of each class in the loss."""
+    scale: TargetScale | None = None
+    """The scale on which numbers are learnt."""
     devices: Devices = field(default_factory=Devices)
     """Devices that share each batch."""
     epoch: int = 1
@@ -143,7 +147,7 @@ class Feed:
         except UsageError as error:
             self._failure = error
             raise
-        labels: NDArray[Any] = self.part.labels[positions]
+        labels = self._labels(positions)
         if self.one_hot:
             labels = np.eye(self.classes, dtype=np.float32)[labels]
         if self.augmentations:
@@ -157,6 +161,11 @@ class Feed:
         # The weight of a mixed label is the mean over its classes.
         return images, labels, labels @ self.weights if self.one_hot else self.weights[labels]
 
+    def _labels(self, positions: Any = slice(None)) -> NDArray[Any]:
+        """Return labels of examples of the part, on the scale on which they are learnt."""
+        labels: NDArray[Any] = self.part.labels[positions]
+        return labels if self.scale is None else self.scale.scaled(labels)
+
     def _spread(self, images: Any, *targets: Any) -> tuple[Any, ...]:
         """Return labels and weights for each output by its name, or for the only one."""
         if self.outputs is None:
@@ -167,8 +176,9 @@ class Feed:
         """Return a TensorFlow dataset, which prepares batches while a step runs."""
         import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
 
+        is_number = self.part.labels.ndim == 1 and not self.one_hot
         label = tf.TensorSpec((None, self.classes), "float32")
-        if not self.one_hot:
+        if is_number:
             label = tf.TensorSpec((None,), "int32")
         image = tf.TensorSpec((None, *self.part.pixels.shape), "float32")
         weight = tf.TensorSpec((None,), "float32")
@@ -211,7 +221,7 @@ class Feed:
         with tf.device("CPU"):
             stored = tf.convert_to_tensor(self.part.pixels.array)
             indices = tf.convert_to_tensor(self.part.indices)
-            classes = tf.convert_to_tensor(self.part.labels)
+            classes = tf.convert_to_tensor(self._labels())
 
         def examples(_: Any, __: Any, positions: Any) -> Any:
             images = self.preprocessing(tf.gather(stored, tf.gather(indices, positions)))

@@ -17,8 +17,7 @@ from archspec.display import renderer
 from archspec.errors import UsageError, call
 from archspec.evaluation import mistakes, scores
 from archspec.evaluation.inference import averages, scores_of
-from archspec.evaluation.mistakes import MistakeTally
-from archspec.evaluation.scores import Scores
+from archspec.evaluation.scores import Scores, TaskScores
 from archspec.keras_model.engine import load_file, load_keras
 from archspec.runs import checkpoints, folder, storage, summary
 from archspec.runs.checkpoints import Checkpoint
@@ -218,7 +217,7 @@ def _train(
         session.train,
         home,
         judged=len(session.data.validation) or session.train.images,
-        accuracy=session.objective.accuracy,
+        accuracy=session.accuracy,
         interrupt=interrupt,
         state=state,
         watchers=(*watchers, page),
@@ -346,22 +345,23 @@ def _finish(
         with atomic.whole(home / FINAL) as partial:
             model.save(partial)
     test: Mapping[str, float] = {}
-    result: Scores | None = None
+    result: TaskScores | None = None
     best = state.best_epoch is not None and len(session.data.test)
     if outcome != "interrupted" and best and leads:
         alone = session.alone()
         # The saved model's optimizer differs from this one if another stage has followed.
         alone.model.set_weights(load_file(home / BEST).get_weights())
         test, result = _test(alone, home)
-    accuracy, least = session.objective.accuracy, session.least_loss
+    measure, least = session.objective.measure, session.least_loss
     run = Run(
         folder=home,
         name=session.plan.spec.name,
+        task=session.plan.task.kind,
         outcome=outcome,
         history=tuple(state.rows),
         best_epoch=state.best_epoch,
         test=test,
-        test_accuracy=test[accuracy] if test else None,
+        test_accuracy=test[measure] if test and session.accuracy else None,
         seconds=state.seconds,
         params=model.count_params(),
         advice=advice,
@@ -374,7 +374,7 @@ def _finish(
             run.best_epoch,
             run.name,
             *(home / name for name in CURVES),
-            accuracy=accuracy,
+            measure=measure,
             least_loss=least.value if least else None,
         )
     if state.units:
@@ -414,7 +414,7 @@ def _advice(session: Session, recorder: Recorder) -> str:
     )
 
 
-def _test(session: Session, home: Path) -> tuple[Mapping[str, float], Scores]:
+def _test(session: Session, home: Path) -> tuple[Mapping[str, float], TaskScores]:
     """Return Keras's measures of the test images, and their scores, which are written too.
 
     Images that cannot be read, before or while they are scored, do not count.
@@ -423,7 +423,7 @@ def _test(session: Session, home: Path) -> tuple[Mapping[str, float], Scores]:
     data.check_unchanged(data.test)
     part, scored = data.without_failed(data.test), None
     while scored is None or len(part) < len(scored):
-        scored, wrong = part, MistakeTally()
+        scored, wrong = part, mistakes.tally_of(data.task, part)
         if not len(part):
             raise UsageError(f"none of the {len(data.test):,} test images can be read any more")
         feed = session.train.looking_at(part)
@@ -434,13 +434,15 @@ def _test(session: Session, home: Path) -> tuple[Mapping[str, float], Scores]:
                 model,
                 part,
                 data.preprocessing,
-                data.class_names,
+                data.task,
                 batch=feed.batch,
+                scale=data.scale,
                 mistakes=wrong,
             )
         part = data.without_failed(part)
     scores.write(result, home)
-    pictures = [home / name for name in CONFUSION_PICTURES]
-    renderer("confusion").write_confusion(result, session.plan.spec.name, *pictures)
-    mistakes.write(wrong.worst(), data.test, data.class_names, session.plan.spec.name, home)
-    return averages(keras, measures), result
+    if isinstance(result, Scores):
+        pictures = [home / name for name in CONFUSION_PICTURES]
+        renderer("confusion").write_confusion(result, session.plan.spec.name, *pictures)
+    mistakes.write(wrong.worst(), data.test, data.task, session.plan.spec.name, home)
+    return averages(keras, measures) | result.figures, result

@@ -11,7 +11,7 @@ from typing import Any, Final
 from archspec.cost.report import Report
 from archspec.cost.setting import setting
 from archspec.display import renderer
-from archspec.evaluation.scores import Scores
+from archspec.evaluation.scores import TaskScores
 from archspec.runs.outcome import Run
 from archspec.runs.state import RunState
 from archspec.training.callbacks import Watcher
@@ -36,7 +36,7 @@ class PageWriter(Watcher):
             Report(plan.graph, plan.spec, setting(plan.spec, *counted)),
             recipe,
             session.data.describe(),
-            session.objective.accuracy,
+            session.objective.measure,
             session.recipe.epochs,
             session.least_loss.value if session.least_loss else None,
         )
@@ -52,7 +52,7 @@ class PageWriter(Watcher):
             self._page.write_network(self._home)
         self.write()
 
-    def write(self, run: Run | None = None, scores: Scores | None = None) -> None:
+    def write(self, run: Run | None = None, scores: TaskScores | None = None) -> None:
         """Write the page now; `run` and the scores of its test images are known at the end."""
         began = time.monotonic()
         state = self._state

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from archspec import arguments
 from archspec.cost.report import Report, Row, report
 from archspec.data import dataset
-from archspec.data.fitting import misfits
+from archspec.data.fitting import input_misfit
 from archspec.data.sources import SOURCES
 from archspec.display import Displayed
 from archspec.errors import UsageError, suggestion
@@ -261,10 +261,9 @@ def probe(
 def _check_input(spec: Spec, data: str, extent: Shape) -> None:
     """Raise `SpecError` if the images do not fit the input; the output does not matter here."""
     recipe = Recipe.resolve({}, {"data": data}).data
-    problems = dict(misfits(recipe, extent, {}))
-    if problems:
-        place = spec.source.span(("input",))
-        raise spec_error(spec.source, [problem.at(place) for problem in problems.values()])
+    preview = SOURCES[recipe.source].preview(recipe, extent)
+    if problem := input_misfit(recipe, preview, extent):
+        raise spec_error(spec.source, [problem.at(spec.source.span(("input",)))])
 
 
 def _examples(

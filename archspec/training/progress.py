@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
 from archspec.system import Gauge
-from archspec.text import duration, number, without_controls
+from archspec.text import duration, is_error, number, without_controls
 from archspec.training.callbacks import Ending, Logs, RunFacts, Watcher
 from archspec.training.pace import Pace
 
@@ -200,17 +200,18 @@ class Progress(Watcher):
         return Segment(2, "" if left is None else f"ETA {duration(left)}")
 
     def _measures(self, rank: int, *, validation: bool) -> list[Segment]:
-        """Return loss and main accuracy, then the other measures in Keras's order."""
+        """Return the loss and the main measure, then the other measures in Keras's order."""
         prefix = "val_" if validation else ""
-        first = ["loss", self._facts.accuracy]
+        first = ["loss", self._facts.measure]
         own = [n.removeprefix(prefix) for n in self._logs if n.startswith("val_") == validation]
         own = [
             name for name in own if name != "learning_rate"
         ]  # from a callback; it has its own segment
         names = [*(n for n in first if n in own), *(n for n in own if n not in first)]
         segments = []
+        measure = "mae" if is_error(self._facts.measure) else "accuracy"
         for index, name in enumerate(names):
-            shown = "accuracy" if name == self._facts.accuracy else name.replace("_", " ")
+            shown = measure if name == self._facts.measure else name.replace("_", " ")
             word = "validation " if validation and index == 0 else ""
             value = number(name, self._logs[prefix + name])
             segments.append(Segment(rank if name in first else 10, f"{word}{shown} {value}"))

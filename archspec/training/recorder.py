@@ -48,7 +48,7 @@ class Recorder(Watcher):
         home: Path,
         *,
         judged: int,
-        accuracy: str,
+        accuracy: str | None,
         interrupt: Interrupt,
         state: RunState,
         watchers: Sequence[Watcher] = (),

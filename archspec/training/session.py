@@ -14,14 +14,16 @@ from archspec import system
 from archspec.compile.expand import expand
 from archspec.data import augment, dataset
 from archspec.data.dataset import Data
-from archspec.data.fitting import misfits, unknown_range
+from archspec.data.fitting import unknown_range
 from archspec.data.splitting import SPLIT_RULE, SplitRule
-from archspec.errors import Diagnostic, Problem, RecipeError, UsageError
+from archspec.data.targets import TargetScale
+from archspec.data.task import Task
+from archspec.errors import Diagnostic, KeyPath, Problem, RecipeError, UsageError
 from archspec.graph.graph import Graph
 from archspec.keras_model.build import build, layer_name
 from archspec.keras_model.engine import first_line, load_keras
 from archspec.keras_model.optimizers import name_publicly
-from archspec.recipe import callback_files, compilation, overrides
+from archspec.recipe import callback_files, compilation, overrides, task_choice
 from archspec.recipe.least_loss import LeastLoss, least_loss
 from archspec.recipe.mistakes import places
 from archspec.recipe.train import Recipe
@@ -39,6 +41,10 @@ SAMPLE: Final = 1_000
 """Number of training images from which augmentations estimate statistics."""
 
 
+MOST_UNSCALED: Final = 20.0
+"""Standard deviation of numbers above which a line advises to standardize them."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
     """A spec and a recipe that fit each other, as far as can be checked without Keras."""
@@ -46,6 +52,9 @@ class TrainingPlan:
     spec: Spec
     graph: Graph
     recipe: Recipe
+    """The recipe, with the loss of its task where it names none."""
+    task: Task
+    """The task of the network, found from its outputs, the loss and the labels."""
     settings: Mapping[str, Any]
     """Keys of the recipe that go before those of the spec's `train:` section."""
 
@@ -68,10 +77,12 @@ def plan_training(spec: Spec, settings: Mapping[str, Any]) -> TrainingPlan:
         if recipe.tensorboard:
             tensorboard.check()
         graph = expand(spec)
-        _check_fit(spec, graph, recipe)
+        task = _check_fit(spec, graph, recipe)
+        if recipe.loss is None:
+            recipe = recipe.model_copy(update={"loss": task_choice.LOSSES[task.kind]})
         _check_stages(recipe)
         transfer.check_steps(recipe.transfer, graph)
-    return TrainingPlan(spec, graph, recipe, settings)
+    return TrainingPlan(spec, graph, recipe, task, settings)
 
 
 def _check_stages(recipe: Recipe) -> None:
@@ -94,9 +105,9 @@ def _explained(spec: Spec, settings: Mapping[str, Any]) -> Iterator[None]:
             yield
 
 
-def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> None:
-    """Raise if network, data and augmentations do not fit each other."""
-    outputs = {name: graph.nodes[index].shape for name, index in graph.outputs.items()}
+def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> Task:
+    """Return the task; raise if network, data and recipe do not fit each other."""
+    outputs = task_choice.endings(graph)
     main = next(iter(outputs))
     spans: dict[str, tuple[str | int, ...]] = {
         "input": ("input",),
@@ -109,18 +120,23 @@ def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> None:
             why = "it has no weights"
         nothing = Problem("value", f"nothing of `{graph.name}` can be trained: {why}")
         diagnostics.append(nothing.at(spec.source.span(("layers",))))
-    weighted = recipe.class_weights if isinstance(recipe.class_weights, dict) else ()
-    for name, misfit in misfits(recipe.data, graph.input, outputs, weighted):
-        diagnostics.append(misfit.at(spec.source.span(spans.get(name, ("heads", name)))))
+    task, problems = task_choice.examine(recipe, graph.input, outputs)
+    wrong: list[tuple[KeyPath, Problem]] = []
+    for place, problem in problems:
+        if isinstance(place, str):
+            diagnostics.append(problem.at(spec.source.span(spans.get(place, ("heads", place)))))
+        else:
+            wrong.append((place, problem))
     if diagnostics:
         raise spec_error(spec.source, diagnostics)
-    wrong = [
-        (("augment", index), problem)
+    wrong += [
+        (("augment", index), misfit)
         for index, augmentation in enumerate(recipe.augment)
-        if (problem := augmentation.misfit(graph.input, outputs[main].size)) is not None
+        if (misfit := augmentation.misfit(graph.input, outputs[main].shape.size)) is not None
     ]
     if wrong:
         raise RecipeError(wrong)
+    return task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,6 +157,15 @@ class Session:
     @property
     def recipe(self) -> Recipe:
         return self.plan.recipe
+
+    @property
+    def accuracy(self) -> str | None:
+        """Keras's name of the accuracy by which epochs are judged; None where the loss does so.
+
+        Of classes the accuracy says more than the loss; of labels, most of which an example does
+        not have, it says less.
+        """
+        return self.objective.measure if self.plan.task.kind == "classification" else None
 
     def stages(self) -> tuple[transfer.Stage, ...]:
         """Return the stages of the training."""
@@ -172,7 +197,7 @@ class Session:
         """
         if self.devices.count == 1:
             return self
-        model, objective = _network(self.keras, self.plan, Devices())
+        model, objective = _network(self.keras, self.plan, Devices(), self.data.scale)
         model.set_weights(self.model.get_weights())
         train = replace(self.train, devices=Devices())
         session = replace(
@@ -219,11 +244,29 @@ class Session:
     def describe(self) -> Iterator[str]:
         """Yield lines about the data, the initial weights and the least possible loss."""
         yield self.data.describe()
+        if self.plan.task.kind != "classification":
+            yield f"task: {self.plan.task}; loss {self.recipe.chosen_loss.name}"
         yield from self.data.notes
+        yield from self._cautions()
         if self.transferred:
             yield str(self.transferred)
         if self.least_loss:
             yield str(self.least_loss)
+
+    def _cautions(self) -> Iterator[str]:
+        """Yield lines about numbers that are hard to learn as they are."""
+        if self.plan.task.kind != "regression":
+            return
+        moving = [each.name for each in self.recipe.augment if each.moves]
+        if moving:
+            named = " and ".join(f"`{name}`" for name in moving)
+            yield f"{named}: the picture moves, its numbers do not, which is wrong for places in it"
+        deviations = self.data.train.labels.std(axis=0)
+        if self.data.scale is None and deviations.max() > MOST_UNSCALED:
+            yield (
+                f"the labels' deviations are up to {deviations.max():.3g}: if training is slow, "
+                "write `data.targets: standardize`"
+            )
 
     @property
     def least_loss(self) -> LeastLoss | None:
@@ -254,7 +297,7 @@ class Session:
             first_epoch=done + 1,
             folder=home,
             validation_images=len(self.data.validation),
-            accuracy=self.objective.accuracy,
+            measure=self.objective.measure,
             flops_per_image=pace.training_flops([node.layer.macs for node in nodes], flags),
             peak_flops=peak,
             memory=partial(system.memory, self.keras),
@@ -291,7 +334,7 @@ def prepare(
         with hosts.all_succeed():
             compilation.set_up(keras, recipe)
             devices = choose(keras, recipe, hosts)
-            data = dataset.load(recipe.data, graph.input, rule)
+            data = dataset.load(recipe.data, graph.input, rule, plan.task.kind)
             data = dataset.observed(data, recipe.data.normalize)
             devices.check_images(len(data.train), len(data.validation))
         same = [plan.spec.to_dict(), recipe.to_dict(), data.fingerprint]
@@ -305,7 +348,7 @@ def _session(
 ) -> Session:
     graph, recipe = plan.graph, plan.recipe
     keras.utils.set_random_seed(recipe.seed)
-    model, objective = _network(keras, plan, devices)
+    model, objective = _network(keras, plan, devices, data.scale)
     if recipe.transfer is not None:
         if transferred is None:
             source = recipe.transfer.source
@@ -324,6 +367,7 @@ def _session(
         seed=recipe.seed,
         augmentations=augment.fit(recipe.augment, _sample(data)) if recipe.augment else (),
         weights=_class_weights(recipe, data),
+        scale=data.scale,
         devices=devices,
     )
     validation = train.looking_at(data.validation)
@@ -341,12 +385,16 @@ def _source_errors() -> Iterator[None]:
         raise RecipeError([(("transfer", "from"), Problem("value", str(error)))]) from None
 
 
-def _network(keras: Any, plan: TrainingPlan, devices: Devices) -> tuple[Any, compilation.Objective]:
+def _network(
+    keras: Any, plan: TrainingPlan, devices: Devices, scale: TargetScale | None
+) -> tuple[Any, compilation.Objective]:
     """Return model and objective, made on the devices."""
     with devices.scope(), compilation.precision(keras, plan.recipe):
         model = build(plan.graph)
     with devices.scope():
-        return model, compilation.objective(keras, plan.recipe, model, plan.graph.loss_weights)
+        return model, compilation.objective(
+            keras, plan.recipe, model, plan.graph.loss_weights, plan.task.kind, scale
+        )
 
 
 def _check_range(recipe: Recipe, data: Data) -> None:

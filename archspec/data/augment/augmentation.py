@@ -66,6 +66,9 @@ class Augmentation(BaseModel):
     mixes_labels: ClassVar[bool] = False
     """Whether an image can get several classes, which requires one-hot labels."""
 
+    moves: ClassVar[bool] = False
+    """Whether it moves what is in an image, and so changes its place."""
+
     def __call__(
         self,
         images: NDArray[Any],

@@ -34,6 +34,7 @@ class HorizontalFlip(Augmentation):
     """
 
     name: ClassVar[str] = "horizontal_flip"
+    moves: ClassVar[bool] = True
 
     probability: Probability = 0.5
     """Probability for each image."""
@@ -49,6 +50,7 @@ class VerticalFlip(Augmentation):
     """
 
     name: ClassVar[str] = "vertical_flip"
+    moves: ClassVar[bool] = True
 
     probability: Probability = 0.5
     """Probability for each image."""
@@ -64,6 +66,7 @@ class RandomCrop(Augmentation):
     """
 
     name: ClassVar[str] = "random_crop"
+    moves: ClassVar[bool] = True
 
     padding: Count = 4
     """Pixels on each side: an image moves by up to as many."""
@@ -91,6 +94,7 @@ class Shift(Augmentation):
     """Shift images up or down and sideways by a random number of whole pixels."""
 
     name: ClassVar[str] = "shift"
+    moves: ClassVar[bool] = True
 
     vertical: _ShiftShare = 0.1
     """Largest shift up or down, as a share of the height."""
@@ -126,6 +130,7 @@ class RandomResizedCrop(Augmentation):
     """
 
     name: ClassVar[str] = "random_resized_crop"
+    moves: ClassVar[bool] = True
 
     area: Shares = (0.08, 1.0)
     """The rectangle's share of the image, from the smallest to the largest."""
@@ -152,6 +157,7 @@ class Rotation(Augmentation):
     """
 
     name: ClassVar[str] = "rotation"
+    moves: ClassVar[bool] = True
 
     degrees: Annotated[
         float, Gt(0), Le(180), Expect("a number above 0 that is at most 180, as 15")

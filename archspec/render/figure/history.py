@@ -14,7 +14,7 @@ from archspec.render.curves import LOG_LOSS, MOST_CROSSES, MOST_HEADS
 from archspec.render.figure.drawing import Circle, Drawing, Mark, Path, Point, Text
 from archspec.render.figure.metrics import text_width
 from archspec.render.figures import VAST, thinned
-from archspec.text import label
+from archspec.text import is_error, label
 
 WIDTH: Final = 620.0
 LEFT: Final = 56.0
@@ -68,7 +68,7 @@ class Panel(NamedTuple):
 def drawing(
     rows: Sequence[Mapping[str, float]],
     *,
-    accuracy: str = "accuracy",
+    measure: str = "accuracy",
     best_epoch: int | None = None,
     epochs: int | None = None,
     least_loss: float | None = None,
@@ -77,7 +77,7 @@ def drawing(
 
     Args:
         rows: The rows of `history.csv`, at least one.
-        accuracy: Name of the main output's accuracy.
+        measure: Name of the main output's accuracy, or of its error.
         best_epoch: The epoch to mark.
         epochs: The last epoch of a run that goes on. The axis reaches so far, or until twice the
             epochs that there are, so that a long run's first epochs are seen.
@@ -88,7 +88,7 @@ def drawing(
     last = max(done, min(epochs or 1, _room(done)))
     marks: list[Mark] = []
     y = TOP
-    for panel in _panels(rows, accuracy, least_loss):
+    for panel in _panels(rows, measure, least_loss):
         marks += _panel(panel, rows, y, last, best_epoch)
         y += panel.height + GAP
     for epoch in _whole_ticks(last):
@@ -96,7 +96,7 @@ def drawing(
     marks.append(Text(WIDTH - RIGHT + 26, y, "epoch", SIZE, "quiet", anchor="start"))
     row = rows[-1]
     described = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
-    title = "loss, accuracy and learning rate over the epochs"
+    title = f"loss, {_title(measure)} and learning rate over the epochs"
     return Drawing(
         title, f"after epoch {row['epoch']}: {described}", WIDTH, y + BOTTOM - GAP, marks
     )
@@ -111,9 +111,9 @@ def _room(done: int) -> int:
 
 
 def _panels(
-    rows: Sequence[Mapping[str, float]], accuracy: str, least_loss: float | None
+    rows: Sequence[Mapping[str, float]], main: str, least_loss: float | None
 ) -> Iterator[Panel]:
-    """Yield the panels: the loss with those of outputs, the accuracy, other metrics, the rate."""
+    """Yield the panels: losses, also of outputs, the main measure, other metrics, the rate."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     of_training = [name for name in columns if not name.startswith(VALIDATION)]
     heads = [name for name in of_training if name.endswith(LOSS)][:MOST_HEADS]
@@ -124,13 +124,17 @@ def _panels(
 
     own = [(name, label(name.removesuffix(LOSS), 12), "line") for name in heads]
     yield Panel("loss", PANEL, [*own, *both("loss")], least_loss)
-    if lines := both(accuracy):
-        yield Panel("accuracy", PANEL, lines)
-    others = [name for name in of_training if name not in {*NO_MEASURES, *heads, accuracy}]
+    if lines := both(main):
+        yield Panel(_title(main), PANEL, lines)
+    others = [name for name in of_training if name not in {*NO_MEASURES, *heads, main}]
     for name in others[:MOST_METRICS]:
         yield Panel(label(name.replace("_", " "), 18), LOW_PANEL, both(name))
     if RATE in columns:
         yield Panel("learning rate", LOW_PANEL, [(RATE, "", "first")])
+
+
+def _title(measure: str) -> str:
+    return "mean absolute error" if is_error(measure) else "accuracy"
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:

@@ -1,0 +1,191 @@
+"""Scores of predicted sets of labels: label by label, and of whole sets."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Final
+
+from archspec.data.task import TaskKind
+from archspec.display import Displayed
+from archspec.errors import UsageError
+from archspec.text import csv_lines
+
+THRESHOLD: Final = 0.5
+"""Probability from which a label is predicted."""
+
+FIGURES: Final = ("mean_average_precision", "exact_match", "label_accuracy", "macro_f1", "micro_f1")
+"""The figures of the whole, by their names in `run.json`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """Scores of one label; a share without any images is None."""
+
+    name: str
+    images: int
+    """Images with the label: its support."""
+    predicted: int
+    """Images for which it was predicted."""
+    right: int
+    """Images with the label for which it was predicted."""
+    average_precision: float | None
+    """Area under precision over recall, over all thresholds: the mean of the precision at each
+    image with the label, in the order of their probabilities."""
+
+    @property
+    def precision(self) -> float | None:
+        """Share of images with the label among those for which it was predicted."""
+        if self.predicted:
+            return self.right / self.predicted
+        return 0.0 if self.images else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the images with the label for which it was predicted."""
+        return self.right / self.images if self.images else None
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of precision and recall."""
+        seen = self.images + self.predicted
+        return 2 * self.right / seen if seen else None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScores(Displayed):
+    """Scores of sets of labels."""
+
+    RENDERER = "label_scores"
+    TASK: ClassVar[TaskKind] = "multi_label"
+
+    images: int
+    exact: int
+    """Images for which exactly the right set was predicted."""
+    threshold: float
+    """Probability from which a label counts as predicted."""
+    labels: tuple[LabelScore, ...]
+
+    @property
+    def exact_match(self) -> float:
+        """Share of the images for which exactly the right set was predicted."""
+        return self.exact / self.images
+
+    @property
+    def label_accuracy(self) -> float:
+        """Share of right answers among all labels of all images."""
+        wrong = sum(each.images + each.predicted - 2 * each.right for each in self.labels)
+        return 1 - wrong / (self.images * len(self.labels))
+
+    @property
+    def mean_average_precision(self) -> float | None:
+        """Mean of the average precision over the labels that occur; None if none does."""
+        known = [e.average_precision for e in self.labels if e.average_precision is not None]
+        return statistics.fmean(known) if known else None
+
+    @property
+    def macro_f1(self) -> float | None:
+        """Mean F1 over the labels that occur, in which they count equally."""
+        known = [each.f1 for each in self.labels if each.images and each.f1 is not None]
+        return statistics.fmean(known) if known else None
+
+    @property
+    def micro_f1(self) -> float | None:
+        """F1 of all labels together, in which each occurrence counts equally."""
+        seen = sum(each.images + each.predicted for each in self.labels)
+        return 2 * sum(each.right for each in self.labels) / seen if seen else None
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures of the whole, by name."""
+        every = {name: getattr(self, name) for name in FIGURES}
+        return {name: figure for name, figure in every.items() if figure is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, as in `scores.json`."""
+        return {
+            "task": self.TASK,
+            "images": self.images,
+            "exact": self.exact,
+            "threshold": self.threshold,
+            **{name: getattr(self, name) for name in FIGURES},
+            "labels": [
+                {
+                    **asdict(each),
+                    "precision": each.precision,
+                    "recall": each.recall,
+                    "f1": each.f1,
+                }
+                for each in self.labels
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> LabelScores:
+        """Return the value that `to_dict` turned into data; raise `UsageError` for other data."""
+        try:
+            labels = tuple(
+                LabelScore(
+                    str(each["name"]),
+                    int(each["images"]),
+                    int(each["predicted"]),
+                    int(each["right"]),
+                    None if (ap := each["average_precision"]) is None else float(ap),
+                )
+                for each in data["labels"]
+            )
+            images, exact = int(data["images"]), int(data["exact"])
+            threshold = float(data["threshold"])
+        except (AttributeError, LookupError, TypeError, ValueError):
+            raise UsageError("these are not scores that archspec wrote") from None
+        if images < 1 or not labels:
+            raise UsageError("these scores have no images")
+        return cls(images, exact, threshold, labels)
+
+    def per_label_csv(self) -> str:
+        """Return CSV with a line for each label; a share without any images is empty."""
+        shares = ("precision", "recall", "f1", "average_precision")
+        lines: list[list[Any]] = [["label", "images", "predicted", "right", *shares]]
+        for each in self.labels:
+            values = [getattr(each, share) for share in shares]
+            rounded = ["" if share is None else round(share, 6) for share in values]
+            lines.append([each.name, each.images, each.predicted, each.right, *rounded])
+        return csv_lines(lines)
+
+
+def measure(
+    names: tuple[str, ...], truth: Any, predicted: Any, threshold: float = THRESHOLD
+) -> LabelScores:
+    """Return the scores of probabilities (images, labels) against labels of 0 and 1."""
+    truth, given = truth > 0.5, predicted >= threshold
+    return LabelScores(
+        images=len(truth),
+        exact=int((truth == given).all(axis=1).sum()),
+        threshold=threshold,
+        labels=tuple(
+            LabelScore(
+                name,
+                images=int(truth[:, place].sum()),
+                predicted=int(given[:, place].sum()),
+                right=int((truth[:, place] & given[:, place]).sum()),
+                average_precision=_average_precision(truth[:, place], predicted[:, place]),
+            )
+            for place, name in enumerate(names)
+        ),
+    )
+
+
+def _average_precision(truth: Any, predicted: Any) -> float | None:
+    """Return the average precision; images of equal probability come in at once."""
+    import numpy as np  # noqa: PLC0415
+
+    count = int(truth.sum())
+    if not count:
+        return None
+    order = np.argsort(-predicted, kind="stable")
+    right = truth[order].cumsum()
+    # Only after the last of equal probabilities is there a threshold.
+    ends = np.append(np.flatnonzero(np.diff(predicted[order])), len(order) - 1)
+    precision, recall = right[ends] / (ends + 1), right[ends] / count
+    return float((precision * np.diff(recall, prepend=0.0)).sum())
