@@ -108,7 +108,7 @@ class Glu(Op, kind="glu"):
 
 
 class Softmax(Elementwise, kind="softmax", main="axis"):
-    """Softmax over an axis: exponentials that sum to one."""
+    """Softmax over the channels, or another axis: exponentials that sum to one."""
 
     family = "activation"
 
