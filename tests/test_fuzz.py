@@ -37,13 +37,26 @@ blocks:
   unit:
     args: {f: int, m: 1, skip: {type: bool, default: false}}
     layers: [{repeat: =m, conv: =f}, {add: input, when: =skip}]
+  both:
+    inputs: [below, skip]
+    args: {f: =g // 2, g: {type: int, default: 8}, h: "=[f, g][1:]"}
+    let: {wide: =skip.channels, wider: =wide + below.channels}
+    layers: [{concat: skip}, {name: inside, conv: =f + wide}]
 layers:
 - {name: stem, conv: 4}
 - for: {f: =widths}
   name: stage
   layers: [{name: a, unit: =f}, {max_pool: 2, when: =in.height > 4}]
 - {name: b, branches: {left: [], right: [{softmax: {}, from: input}]}, merge: concat}
-- {concat: [b, b/right]}
+- {name: c, concat: [b, b/right]}
+- for: {i: "=range(4)[1::2]"}
+  name: ="g" + str(i)
+  from: ="b/" + ["left", "right"][i // 2]
+  let: {to: ="c" + str(i)}
+  layers: [{name: =to, conv: =in.channels + i}, {add: [=to, =to]}]
+- concat: =["g" + str(i) for i in range(4) if i % 2] + ["g1/c1"]
+- {name: ="d", both: 4, from: {skip: "=['b', 'c'][1]"}}
+- {concat: d/inside}
 - {name: out, layers: [global_avg_pool, fc: 10]}
 heads:
   side: {from: stage1, loss_weight: 0.5, when: =n > 1, layers: [flatten, fc: 3]}
@@ -54,6 +67,8 @@ DATA = [parse(text).data for text in [*TEXTS, *[EXTRA] * 5]]
 
 EXPRESSIONS = [
     "=1 / 0", "=n", "=index", "=in.channels", "=in.height // 2", "=[1, 2]", "=range(5)", "=2 ** 62",
+    "='s' + str(n)", "=['stem', 'b']", "=[i for i in range(n)]", "=stem.channels", "=widths[::-1]",
+    "=[[i] * 9 for i in range(999) for j in range(999)]", "='a' * 1000000", "=b", "='stage' + 'x'",
     "=nothing", "=x +", "=-1", "=0.5", "='a'", "=true", "=null", "=in.channels * 1000000", "=f",
 ]  # fmt: skip
 EXTREMES = [
@@ -61,6 +76,7 @@ EXTREMES = [
     "output", "same", "a" * 70, "é", [], {}, [[]], [None], [1, 2], [3, "a"], {"a": 1}, "conv", "=",
 ]  # fmt: skip
 WORDS = [*catalog.kinds(), *GROUPS["branches"], *GROUPS, "input", "args", "default", "type", "stem"]
+WORDS += ["let", "inputs", "from", "name"]
 
 
 def places(data: Any) -> Iterator[tuple[Any, Any]]:

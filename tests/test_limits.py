@@ -57,6 +57,79 @@ REFUSED: dict[str, tuple[Callable[[], str], str]] = {
         lambda: net(f"- {{repeat: 10000, reshape: [{'=index + 1, ' * 900}1]}}"),
         "shape: `reshape` gives at most three spatial axes",
     ),
+    "lists built in a loop": (
+        lambda: net("- {repeat: 10000, dropout: '=0 * len([0 for i in range(999)])'}"),
+        "limit: the `for`s of expressions take more than 100,000 rounds",
+    ),
+    "lists built in lists, by variables": (
+        lambda: net("- softmax", "vars:\n" + many("  v@: =[v^ for i in range(900)][:1]\n", 900)),
+        "unknown-name: `v900` is not defined",
+    ),
+    "lists of lists": (
+        lambda: net(
+            "- softmax", "vars:\n  v0: 0\n" + many("  v^: [=v@, =v@, =v@, =v@, =v@]\n", 40)
+        ),
+        "expression: the list has more than 1,000 items",
+    ),
+    "texts that double": (
+        lambda: net(
+            "- {let: {a0: '=\"abc\"', " + many("a^: =a@ + a@", 900, ", ") + "}, layers: [softmax]}"
+        ),
+        "expression: the text has more than 1,000 characters",
+    ),
+    "variables of groups in a loop": (
+        lambda: net(
+            "- {repeat: 10000, let: {" + many("a@: =index", 5_000, ", ") + "}, layers: [softmax]}"
+        ),
+        STEPS,
+    ),
+    "variables of a block in a loop": (
+        lambda: net(
+            "- {repeat: 10000, b: }",
+            "blocks: {b: {let: {" + many("a@: =1", 5_000, ", ") + "}, layers: [softmax]}}\n",
+        ),
+        STEPS,
+    ),
+    "a circle of defaults": (
+        lambda: net(
+            "- b", "blocks: {b: {args: {" + many("a@: =a^", 9_000, ", ") + ", a9000: =a0}}}\n"
+        ).replace("a0}}}", "a0}, layers: [softmax]}}"),
+        "circular: defaults that depend on each other: a0 -> a1",
+    ),
+    "computed defaults in a loop": (
+        lambda: net(
+            "- {repeat: 10000, b: }",
+            "blocks: {b: {args: {n: 1, "
+            + many("a@: =n + 1", 5_000, ", ")
+            + "}, layers: [softmax]}}\n",
+        ),
+        STEPS,
+    ),
+    "lists of names in a loop": (
+        lambda: net("- {repeat: 9000, layers: [{add: \"=['input'] * 1000\"}]}"),
+        LAYERS,
+    ),
+    "computed names of no meaning": (
+        lambda: net(
+            "- {repeat: 5000, softmax: {}}\n"
+            '- {repeat: 9000, layers: [{add: ="s" + str(index * 0)}]}'
+        ),
+        "unknown-name: no step before this one is called `s0`",
+    ),
+    "shapes of steps of no meaning": (
+        lambda: net(
+            "- {repeat: 5000, softmax: {}}\n"
+            "- {repeat: 9000, layers: [{pad_channels: =nothing.channels}]}"
+        ),
+        "unknown-name: no step before this one is called `nothing`",
+    ),
+    "inputs of a block": (
+        lambda: net(
+            "- {repeat: 10000, layers: [{b: , from: [" + "input, " * 5_000 + "input]}]}",
+            "blocks: {b: {inputs: [" + many("i@", 5_001, ", ") + "], layers: [softmax]}}\n",
+        ),
+        STEPS,
+    ),
     "names for a merge, in a loop": (
         lambda: net(f"- {{repeat: 9000, layers: [{{add: [{'input, ' * 9000}input]}}]}}"),
         LAYERS,
@@ -172,6 +245,23 @@ BUILT: dict[str, tuple[Callable[[], str], int]] = {
     "many arguments": (
         lambda: net(
             "- b", f"blocks: {{b: {{args: {{{many('a@: 1', 5_000, ', ')}}}, layers: [softmax]}}}}\n"
+        ),
+        2,
+    ),
+    "a chain of defaults": (
+        lambda: net(
+            "- b",
+            "blocks: {b: {args: {"
+            + many("a@: =a^", 9_000, ", ")
+            + ", a9000: 1}, layers: [softmax]}}\n",
+        ),
+        2,
+    ),
+    "a chain of variables of a group": (
+        lambda: net(
+            "- {let: {a0: 1, "
+            + many("a^: =a@ + 1", 9_000, ", ")
+            + "}, layers: [pad_channels: =a9000]}"
         ),
         2,
     ),

@@ -48,7 +48,7 @@ from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec, name_problem
 from archspec.spec.expressions import Meter
-from archspec.spec.findings import Findings
+from archspec.spec.findings import MOST_FOUND, Findings
 from archspec.spec.template import BROKEN, Inner, Passed, Template, evaluate, is_constant, size
 from archspec.spec.variables import variables
 
@@ -132,6 +132,8 @@ class _Run:
         """First node, and the node after the last, of each round of each step."""
         self.failed: set[KeyPath] = set()
         """Places of steps, and of names of inputs, that were reported: rounds fail alike."""
+        self.unknown: dict[tuple[str, str], Problem] = {}
+        """Problems of names that no step has, by scope and name."""
         self.left_out: set[str] = set()
         self.vague: set[str] = set()
         """Paths of loops whose rounds are unknown."""
@@ -500,7 +502,21 @@ class _Run:
         raise self._unknown(name)
 
     def _unknown(self, name: str) -> Problem:
-        """Return the problem of a name that no earlier step has."""
+        """Return the problem of a name that no earlier step has.
+
+        To look for what was meant takes time, so it is done once for the rounds of a loop, and no
+        more often than problems are reported.
+        """
+        key = (self.builder.prefix, name)
+        if key not in self.unknown:
+            if len(self.unknown) == MOST_FOUND:
+                return Problem("unknown-name", f"no step before this one is called `{name}`")
+            self.unknown[key] = self._explained(name)
+        problem = self.unknown[key]
+        return Problem(problem.code, problem.message, help=problem.help)
+
+    def _explained(self, name: str) -> Problem:
+        """Return the problem of an unknown name, with what was probably meant."""
         latest = list(islice(reversed(self.named), MOST_CANDIDATES))
         visible = [
             path[len(prefix) :]

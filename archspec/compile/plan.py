@@ -394,6 +394,7 @@ class _Planner:
             self.report(Problem("type", message, help=help_), path)
             return {}
         let: dict[str, Template] = {}
+        inner = known.inside(let)  # which sees what is added
         for name, value in data.items():
             problem = name_problem(name, "a variable", variable=True)
             if problem:
@@ -408,7 +409,7 @@ class _Planner:
                 self.report(Problem(code, message, help=help_), (*path, name))
                 let[name] = BROKEN
                 continue
-            let[name] = self._template(value, (*path, name), known.inside([*let]))
+            let[name] = self._template(value, (*path, name), inner)
         return let
 
     # Branches.

@@ -234,25 +234,74 @@ def joins(
 
 
 @st.composite
+def computed(draw: st.DrawFn, names: str | list[str]) -> Any:
+    """Names of steps as they may be computed: a text, or a list of texts."""
+    if isinstance(names, list):
+        whole = "[" + ", ".join([draw(_text(name)) for name in names]) + "]"
+        parts = [draw(computed(name)) for name in names]
+        return draw(st.sampled_from([names, f"={whole}", f"=[n for n in {whole}]", parts]))
+    return draw(st.sampled_from([names, "=" + draw(_text(names))]))
+
+
+@st.composite
+def _text(draw: st.DrawFn, name: str) -> str:
+    """An expression that gives a name."""
+    cut = draw(st.integers(0, len(name)))
+    joined = f"'{name[:cut]}' + '{name[cut:]}'"
+    if name[-1].isdigit():
+        joined = draw(st.sampled_from([joined, f"'{name[:-1]}' + str({name[-1]})"]))
+    return draw(st.sampled_from([f"({joined})", f"['x', {joined}][1:][0]"]))
+
+
+@st.composite
+def named_steps(
+    draw: st.DrawFn, step: dict[str, Any], name: str, blocks: dict[str, Any]
+) -> dict[str, Any]:
+    """The same step with its names computed, in a group with `let`, or as a block of the spec."""
+    step = dict(step)
+    merge = next((kind for kind in MERGES if kind in step), None)
+    if merge and isinstance(step[merge], str) and draw(st.integers(0, 3)) == 0:
+        blocks[name] = {"inputs": ["left", "right"], "layers": [{merge: "right"}]}
+        source = draw(computed(step[merge]))
+        step = {name: None, "from": {"right": source}}
+    for key in ("from", merge):
+        if isinstance(step.get(key), (str, list)):
+            step[key] = draw(computed(step[key]))
+    step["name"] = draw(computed(name))
+    if draw(st.integers(0, 5)) == 0:
+        let = {"name": f"='{name}'", "same": "=input.channels == in.channels and name"}
+        step = {"let": let, "layers": [step | {"name": "=same"}]}
+    return step
+
+
+@st.composite
 def specs(draw: st.DrawFn) -> dict[str, Any]:
-    """A valid spec: a chain of steps, some of them branches and joins, now and then with a head."""
+    """A valid spec: a chain of steps, some of them branches and joins, now and then with a head.
+
+    Some of the names of steps are computed.
+    """
     extent = st.sampled_from([1, 2, 3, 4, 5, 5, 6, 7, 8, 9])
     spatial = draw(st.lists(extent, min_size=1, max_size=3))
     x = Shape((*spatial, draw(st.sampled_from([1, 2, 3, 4, 6, 8]))))
     shapes = {"input": x}
     layers: list[dict[str, Any]] = []
+    ends = ["input"]
+    blocks: dict[str, Any] = {}
     for number in range(draw(st.integers(1, 8))):
-        last = layers[-1]["name"] if layers else "input"
+        last = ends[-1]
         strategies = [steps(x)] * 4 + [branches(x)] + [joins(shapes, last)] * bool(layers)
         made = draw(draw(st.sampled_from(strategies)))
         if made:
             step, x = made
-            layers.append(step | {"name": f"s{number}"})
+            layers.append(draw(named_steps(step, f"s{number}", blocks)))
+            ends.append(f"s{number}")
             shapes[f"s{number}"] = x
     spec: dict[str, Any] = {"name": "random", "input": [*shapes["input"]], "layers": layers}
     assume(layers)
+    if blocks:
+        spec["blocks"] = blocks
     source = draw(st.sampled_from(sorted(shapes)))
     head = draw(steps(shapes[source])) if draw(st.integers(0, 5)) == 0 else None
     if head:
-        spec["heads"] = {"aux": {"from": source, "layers": [head[0]]}}
+        spec["heads"] = {"aux": {"from": draw(computed(source)), "layers": [head[0]]}}
     return spec
