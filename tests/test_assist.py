@@ -454,6 +454,45 @@ def test_what_a_hover_says(text, expected):
     assert expected in said.markdown
 
 
+GATED = """input: [8, 8, 3]
+blocks:
+  mine: {args: {depth: 3}, layers: [relu]}
+layers:
+  - residual: {filters: 8, gate: @}
+"""
+
+
+@pytest.mark.parametrize(
+    ("gate", "offered"),
+    [
+        ("|", {"mine", "squeeze_excitation"}),
+        ("{|}", {"mine", "squeeze_excitation", "when"}),
+        ("{mine: {|}}", {"depth"}),
+        ("{squeeze_excitation: {r|}}", {"ratio", "channels", "function"}),
+        ("{squeeze_excitation: {function: |}}", {"sigmoid", "hard_sigmoid"}),
+    ],
+)
+def test_a_gate_is_completed_as_a_step_is(gate, offered):
+    assert complete(GATED.replace("@", gate)).keys() >= offered
+
+
+def test_a_gate_is_explained_and_defined_as_a_step_is():
+    explained = {
+        "squeeze_exc|itation": "**`squeeze_excitation`** (block)",
+        "{squeeze_excitation: {ra|tio: 4}}": "**`ratio`** of `squeeze_excitation`",
+        "{mi|ne: {depth: 2}}": "**`mine`** (block of this spec)",
+    }
+    for gate, beginning in explained.items():
+        said = hover(*document(GATED.replace("@", gate)))
+        assert said is not None
+        assert said.markdown.startswith(beginning)
+    for gate in ("mi|ne", "{mi|ne: {depth: 2}}"):
+        spec, offset = document(GATED.replace("@", gate))
+        region = definition(spec, offset)
+        assert region is not None
+        assert spec.text[region.start :].startswith("mine: {args")
+
+
 def test_a_hover_has_nothing_to_say_about_comments_and_other_files():
     assert hover(*document("  - softmax # co|nv\n")) is None
     assert hover(Document("conv: 3\n"), 2) is None

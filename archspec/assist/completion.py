@@ -20,6 +20,7 @@ from archspec.assist.sketch import Entry, Node, Place, Sequence, children, find,
 from archspec.assist.steps import (
     BESIDE,
     head_steps,
+    is_inner_step,
     is_step,
     is_step_list,
     step_of,
@@ -203,8 +204,11 @@ class _Cursor:
         if is_step(container):
             yield from self.step_keys(container, node, taken)
             return
+        if is_inner_step(container):
+            yield from self.own_blocks(as_step=True)
         words = self.own_keys(container) or language.keys_at(container)
-        sort = "argument" if is_step(container[:-1]) or container[:1] == ("defaults",) else "key"
+        of_step = is_step(container[:-1]) or is_inner_step(container[:-1])
+        sort = "argument" if of_step or container[:1] == ("defaults",) else "key"
         if container == ("defaults",):
             yield from self.kinds(as_step=False)
             return
@@ -237,7 +241,8 @@ class _Cursor:
                 shapes = {piece.name: str(piece.shape) for piece in pieces[1:]}
                 paths = {**{scope.name: "" for scope in scopes}, **shapes}
                 return {each: Word(each, "", shape, None) for each, shape in paths.items()}
-        if is_step(container[:-1]) or (container[:1] == ("defaults",) and len(container) == 2):
+        of_step = is_step(container[:-1]) or is_inner_step(container[:-1])
+        if of_step or (container[:1] == ("defaults",) and len(container) == 2):
             arguments = find(self.root, ("blocks", container[-1], "args"))
             return {
                 each.name: Word(
@@ -271,7 +276,8 @@ class _Cursor:
                 continue  # a step begins with its kind, unless its author begins otherwise
             yield self.key(known[name], "key")
 
-    def kinds(self, *, as_step: bool) -> Iterator[Completion]:
+    def own_blocks(self, *, as_step: bool) -> Iterator[Completion]:
+        """Yield the blocks that the spec defines."""
         for each in children(find(self.root, ("blocks",))):
             said = find(self.root, ("blocks", each.name, "about"))
             if each.name and MARK not in each.name:
@@ -284,6 +290,9 @@ class _Cursor:
                     "block of this spec",
                     said.text if said else "",
                 )
+
+    def kinds(self, *, as_step: bool) -> Iterator[Completion]:
+        yield from self.own_blocks(as_step=as_step)
         for kind, (line, about, snippet) in sorted(_kinds().items()):
             text = snippet if as_step else f"{kind}: {{$1}}"
             text = self._without_colon(text)
@@ -324,6 +333,8 @@ class _Cursor:
     def values(self, path: KeyPath) -> Iterator[Completion]:
         if names_a_step(path):
             yield from self.step_names(path)
+        if is_inner_step(path):
+            yield from (each._replace(text=each.label) for each in self.own_blocks(as_step=True))
         is_kind = is_step(path)
         for word in language.values_at(path).values():
             if not is_kind:  # kinds come with their arguments

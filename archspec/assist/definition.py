@@ -13,6 +13,7 @@ from archspec.assist.steps import (
     Step,
     head_steps,
     inner_lists,
+    is_inner_step,
     is_step,
     steps_in,
     visible_steps,
@@ -82,7 +83,7 @@ def use_at(document: Document, offset: int) -> Use | None:
 def _uses(document: Document, path: KeyPath, node: Node, *, is_key: bool) -> Iterator[Use]:
     """Yield the names that a key or a scalar uses."""
     region = Region(*inner(document.text, node))
-    if is_key or is_step(path):
+    if is_key or is_step(path) or is_inner_step(path):
         sort = _sort_of_key(document, path, node)
         if sort:
             yield Use(node.text, region, sort, path)
@@ -98,7 +99,8 @@ def _uses(document: Document, path: KeyPath, node: Node, *, is_key: bool) -> Ite
 
 
 def _sort_of_key(document: Document, path: KeyPath, node: Node) -> str:
-    if is_step(path) or is_step(path[:-1]):
+    place = path[:-1] if path[-1] == node.text else path  # of a key, or of the word alone
+    if is_step(place) or is_inner_step(place):
         is_own = node.text not in BESIDE and find(document.root, ("blocks", node.text)) is not None
         return "block" if is_own else ""
     match path:

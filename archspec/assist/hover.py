@@ -13,7 +13,7 @@ from archspec.assist.document import Document, Examined, Region
 from archspec.assist.hints import summary, table
 from archspec.assist.lenses import figures
 from archspec.assist.sketch import Place, find, place_at
-from archspec.assist.steps import BESIDE, is_step
+from archspec.assist.steps import BESIDE, is_inner_step, is_step
 from archspec.compile import catalog
 from archspec.cost.report import Row
 from archspec.element import Element
@@ -59,7 +59,7 @@ def hover(document: Document, offset: int) -> Hover | None:
 def _parts(document: Document, place: Place, offset: int) -> Iterator[str]:
     path, text = place.path, place.node.text
     step = path[:-1] if place.is_key else path
-    if is_step(step) and (place.is_key or is_step(path)):
+    if is_inner_step(step) or (is_step(step) and (place.is_key or is_step(path))):
         yield from _of_step(document, step, text)
     elif place.is_key:
         yield from _key(document, path)
@@ -126,7 +126,7 @@ def _key(document: Document, path: KeyPath) -> Iterator[str]:
         case ("vars", _) | ("variants", _, _):
             yield from _variable(document, path, name)
             return
-        case (*step, kind, _) if is_step(tuple(step)) and isinstance(kind, str):
+        case (*step, str(kind), _) if is_step(tuple(step)) or is_inner_step(tuple(step)):
             cls = None if kind in BESIDE else catalog.get(kind)
             entry = next((e for e in entries(cls) if e.name == name), None) if cls else None
             if entry is not None:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from archspec.assist.sketch import Entry, Mapping, Node, Sequence, children, find
+from archspec.compile import catalog
 from archspec.compile.step import GROUPS, MODIFIERS
+from archspec.element import step_arguments
 from archspec.errors import KeyPath
 
 BESIDE = frozenset({*MODIFIERS, *GROUPS["layers"], *GROUPS["branches"]})
@@ -101,6 +103,17 @@ def is_step_list(path: KeyPath) -> bool:
 def is_step(path: KeyPath) -> bool:
     """Return whether what stands at a path is a step."""
     return bool(path) and isinstance(path[-1], int) and is_step_list(path[:-1])
+
+
+def is_inner_step(path: KeyPath) -> bool:
+    """Return whether what stands at a path is a step that is an argument, as a gate."""
+    match path:
+        case (*outer, str(kind), str(argument)):
+            around = tuple(outer)
+            if around == ("defaults",) or is_step(around) or is_inner_step(around):
+                cls = None if kind in BESIDE else catalog.get(kind)
+                return cls is not None and argument in step_arguments(cls)
+    return False
 
 
 def visible_steps(root: Node | None, path: KeyPath) -> Iterator[Step]:
