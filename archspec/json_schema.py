@@ -30,6 +30,7 @@ from archspec.declare.metadata import InstanceOf
 from archspec.element import Element, field_docs
 from archspec.ops import fields
 from archspec.ops.merge import Merge
+from archspec.ops.padding import Padding, ZeroPadding
 from archspec.recipe.arguments import TYPES, type_of
 from archspec.recipe.families import (
     CALLBACKS,
@@ -171,7 +172,8 @@ _SHARED: Final[Mapping[str, Any]] = {
     "rate": fields.Rate,
     "window": fields.Window,
     "sides": fields.Sides,
-    "padding": fields.Padding,
+    "padding": Padding,
+    "zero_padding": ZeroPadding,
     "activation": Activation,
 }
 """Types of many arguments, each written out once."""

@@ -41,7 +41,7 @@ def rows() -> list[list[str]]:
 def test_an_op_counts_what_the_page_says(step, macs, other_ops, _words, kept, memory):
     op = op_of(step.strip("`"))
     x = INPUTS.get(op.kind, IMAGE)
-    if op.kind == "fully_connected" and not op.each_place:
+    if op.kind == "rbf" or (op.kind == "fully_connected" and not op.each_place):
         x = VECTOR
     layer = layer_at(op, (x, x) if isinstance(op, Merge) else (x,))
     assert (f"{layer.macs:,}", f"{layer.other_ops:,}") == (macs, other_ops)

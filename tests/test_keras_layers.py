@@ -18,7 +18,12 @@ from archspec.graph.builder import Builder
 from archspec.graph.graph import Graph
 from archspec.keras_model.build import build
 from archspec.ops.arrangement import Crop, Flatten, Pad, PadChannels, Reshape, Slice, Upsample
-from archspec.ops.convolution import Convolution, DepthwiseConv, LocalConv, TransposedConv
+from archspec.ops.convolution import (
+    Convolution,
+    DepthwiseConvolution,
+    LocalConv,
+    TransposedConvolution,
+)
 from archspec.ops.elementwise import DropPath, Rescale, Scale, SpatialDropout
 from archspec.ops.merge import Multiply
 from archspec.ops.normalization import LocalResponseNorm
@@ -219,7 +224,7 @@ def test_a_depthwise_convolution_sees_one_channel(shape):
         convolved(x[..., i : i + 1], kernel[None, ..., i : i + 1, :], 2, [(1, 1)] * rank)
         for i in range(channels)
     ]
-    op = DepthwiseConv(kernel=3, stride=2, padding=1, multiplier=2, bias=False)
+    op = DepthwiseConvolution(kernel=3, stride=2, padding=1, multiplier=2, bias=False)
     np.testing.assert_allclose(
         emitted(op, x[None], kernel)[0], np.concatenate(each, -1), rtol=1e-4, atol=1e-4
     )
@@ -266,7 +271,7 @@ def painted(x: np.ndarray, kernel: np.ndarray, stride: int, padding: str) -> np.
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (2, 2), (4, 2), (2, 3), (3, 1)])
 def test_a_transposed_convolution_paints_its_kernel(shape, padding, kernel, stride):
     x, weights = random(*shape), random(*(kernel,) * (len(shape) - 1), 3, shape[-1])
-    op = TransposedConv(filters=3, kernel=kernel, stride=stride, padding=padding, bias=False)
+    op = TransposedConvolution(filters=3, kernel=kernel, stride=stride, padding=padding, bias=False)
     right = painted(x, weights, stride, padding)
     np.testing.assert_allclose(emitted(op, x[None], weights)[0], right, rtol=1e-4, atol=1e-4)
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 from archspec.element import Element
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
+from archspec.ops.op import Op
 
 
 class Block(Element):
@@ -13,6 +14,13 @@ class Block(Element):
 
     row: ClassVar[bool] = False
     """Whether a table shows it as one row, as it does a convolution with its activation."""
+
+    def alone(self) -> Op | None:
+        """Return the op that the block is where it adds one alone; None where it adds more.
+
+        Such an op stands at the block's own path, as if the step were the op.
+        """
+        return None
 
     @abstractmethod
     def expand(self, b: Builder, x: Node) -> Node:

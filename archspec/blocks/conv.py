@@ -11,26 +11,24 @@ from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import Convolution
 from archspec.ops.elementwise import Dropout
-from archspec.ops.fields import Bank, Count, Padding, Rate, Window
-from archspec.ops.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
+from archspec.ops.fields import Bank, Connections, Count, Rate, Window
+from archspec.ops.normalization import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    RmsNorm,
+)
 from archspec.ops.op import FROZEN_HINTS
-
-_AS_A_STEP = "archspec has no {} norm; a separate step after the `conv`, {}"
+from archspec.ops.padding import Padding
 
 Norm = Annotated[
-    Literal["batch", "layer", "group", "lrn"],
+    Literal["batch", "layer", "group", "instance", "rms", "lrn"],
     Instead(
-        dict.fromkeys(
-            ("instance", "instancenorm", "instancenormalization", "in"),
-            _AS_A_STEP.format("instance", "`- group_norm: =in.channels`, computes the same"),
-        )
+        {"weight": "weight standardisation is `standardize: true`"}
         | dict.fromkeys(
-            ("rms", "rmsnorm", "rmsnormalization"),
-            _AS_A_STEP.format("RMS", "`- layer_norm: {center: false}`, is nearest to it"),
-        )
-        | dict.fromkeys(
-            ("weight", "weightnorm", "spectral", "spectralnorm", "unit", "l2"),
-            "archspec has no such norm",
+            ("weightnorm", "spectral", "spectralnorm", "unit", "l2"), "archspec has no such norm"
         )
         | dict.fromkeys(("none", "no", "off", "false"), Mend("for no norm write `null`", "null"))
     ),
@@ -41,6 +39,8 @@ NORMS: dict[str, type[Element]] = {
     "batch": BatchNorm,
     "layer": LayerNorm,
     "group": GroupNorm,
+    "instance": InstanceNorm,
+    "rms": RmsNorm,
     "lrn": LocalResponseNorm,
 }
 """Values of `norm:`. Their details are set by `defaults`, as `batch_norm: {epsilon: 1e-5}`."""
@@ -83,15 +83,19 @@ class Conv(Block, kind="conv", main="filters"):
     stride: Window = 1
     """Step between windows, one number or one for each spatial axis."""
     padding: Padding = "valid"
-    """Zeros around the input: same, valid, a number, one an axis, or [before, after] pairs."""
+    """Zeros around the input: same, valid, amounts, causal; or other values, as {reflect: 1}."""
     dilation: Window = 1
     """Step between the taps of the kernel."""
     groups: Count = 1
     """Number of groups of channels that do not see each other."""
+    connections: Connections | None = None
+    """The input channels that each filter sees, a list for each filter; null for all."""
+    standardize: bool = False
+    """Whether each filter is used with mean 0 and variance 1 (Qiao et al. 2019)."""
     bias: bool | None = None
     """Whether each filter has a learned offset; by default only in a layer without norm."""
     norm: Norm | None = None
-    """Normalisation: batch, layer, group, lrn, or null."""
+    """Normalisation: batch, layer, group, instance, rms, lrn, or null."""
     activation: Activation | None = None
     """Activation, or null."""
     order: Order = "conv-norm-act"
@@ -116,6 +120,8 @@ class Conv(Block, kind="conv", main="filters"):
             padding=self.padding,
             dilation=self.dilation,
             groups=self.groups,
+            connections=self.connections,
+            standardize=self.standardize,
             bias=self.norm is None if self.bias is None else self.bias,
             initial=self.initial,
             trainable=self.trainable,

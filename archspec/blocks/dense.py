@@ -7,8 +7,9 @@ from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
-from archspec.ops.fields import Count, Padding, Rate
+from archspec.ops.fields import Count, Rate
 from archspec.ops.merge import Concat
+from archspec.ops.padding import Padding
 
 
 class Dense(Block, kind="dense"):

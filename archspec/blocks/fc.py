@@ -34,7 +34,7 @@ class Fc(Block, kind="fc", main="units"):
     bias: bool | None = None
     """Whether each output has a learned offset; by default only in a layer without norm."""
     norm: Norm | None = None
-    """Normalisation: batch, layer, group, lrn, or null."""
+    """Normalisation: batch, layer, group, instance, rms, lrn, or null."""
     activation: Activation | None = None
     """Activation, or null."""
     each_place: bool = False

@@ -3,13 +3,14 @@
 from archspec.blocks.activated import Activation, activated
 from archspec.blocks.block import Block
 from archspec.blocks.conv import NORM_HINTS, NORMS, Conv, Norm
+from archspec.blocks.depthwise_conv import DepthwiseConv
 from archspec.blocks.gate import Gate, gated
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
-from archspec.ops.convolution import DepthwiseConv
 from archspec.ops.elementwise import DropPath
-from archspec.ops.fields import Count, Padding, Positive, Rate, Window
+from archspec.ops.fields import Count, Positive, Rate, Window
 from archspec.ops.merge import Add
+from archspec.ops.padding import Padding
 
 
 class InvertedResidual(Block, kind="inverted_residual", main="filters"):
@@ -69,6 +70,8 @@ class InvertedResidual(Block, kind="inverted_residual", main="filters"):
             dilation=1,
             multiplier=1,
             bias=self.norm is None,
+            norm=None,
+            activation=None,
         )
         y = b(depthwise, y, name="depthwise")
         y = b(NORMS[self.norm](), y, name="norm") if self.norm else y

@@ -8,7 +8,8 @@ from archspec.blocks.conv import Conv
 from archspec.declare.metadata import Expect, MinLength
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
-from archspec.ops.fields import Count, Padding, Window
+from archspec.ops.fields import Count, Window
+from archspec.ops.padding import Padding
 
 
 class MlpConv(Block, kind="mlpconv"):

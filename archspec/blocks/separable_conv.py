@@ -3,10 +3,11 @@
 from archspec.blocks.activated import Activation
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv, Norm
+from archspec.blocks.depthwise_conv import DepthwiseConv
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
-from archspec.ops.convolution import DepthwiseConv
-from archspec.ops.fields import Count, Padding, Window
+from archspec.ops.fields import Count, Window
+from archspec.ops.padding import Padding
 
 
 class SeparableConv(Block, kind="separable_conv", main="filters"):
@@ -39,6 +40,8 @@ class SeparableConv(Block, kind="separable_conv", main="filters"):
             padding=self.padding,
             multiplier=self.multiplier,
             bias=False,
+            norm=None,
+            activation=None,
         )
         pointwise = Conv(
             filters=self.filters,

@@ -14,6 +14,7 @@ from archspec.spec.findings import spec_error
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
+    from archspec.graph.graph import Graph
 
 FIGURES: Mapping[str, Callable[[Report], int]] = {
     "params": lambda report: report.totals.params,
@@ -22,6 +23,7 @@ FIGURES: Mapping[str, Callable[[Report], int]] = {
     "macs": lambda report: report.totals.macs,
     "flops": lambda report: report.totals.flops,
     "other_ops": lambda report: report.totals.other_ops,
+    "connections": lambda report: connections(report.graph),
     "weight_layers": lambda report: report.totals.weight_layers,
     "layers": lambda report: report.totals.layers,
     "activations": lambda report: report.totals.activations,
@@ -30,6 +32,14 @@ FIGURES: Mapping[str, Callable[[Report], int]] = {
     "training_bytes": lambda report: report.memory.training,
 }
 """Figures that `published`, `expect` and `budget` may name. Bytes are for the report's setting."""
+
+
+def connections(graph: Graph) -> int:
+    """Return the connections of a network, as LeCun et al. 1998 count them."""
+    return sum(
+        node.op.connection_count(*node.layer.inputs, node.layer.output) for node in graph.nodes
+    )
+
 
 _COMPARISONS = {"<": lt, "<=": le, ">": gt, ">=": ge, "=": eq, "==": eq, "": eq}
 _SUFFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}

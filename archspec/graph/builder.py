@@ -122,7 +122,11 @@ class Builder:
     def place(self, element: Element, path: str, inputs: tuple[Node, ...]) -> Node:
         """Add `element` without the spec's defaults, at a path that was claimed."""
         if not isinstance(element, Op):
-            return self._block(element, path, inputs)  # type: ignore[arg-type]
+            block: Block = element  # type: ignore[assignment]
+            op = block.alone()
+            if op is None:
+                return self._block(block, path, inputs)
+            element = op
         try:
             layer = layer_at(element, tuple([node.layer.output for node in inputs]))
         except Problem as problem:

@@ -40,16 +40,29 @@ PadAmounts: TypeAlias = tuple[tuple[int, int], ...]
 
 @register
 class Pad(keras.layers.Layer):
-    """Padding with a constant, of the first axes after the batch, as many as `amounts` has."""
+    """Padding of the first axes after the batch, as many as `amounts` has.
+
+    In the mode `constant` with a value; in `reflect`, `replicate` and `circular` with the input.
+    """
 
     def __init__(
-        self, amounts: Sequence[Sequence[int]], value: float | str = 0.0, **options: Any
+        self,
+        amounts: Sequence[Sequence[int]],
+        value: float | str = 0.0,
+        mode: str = "constant",
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self.amounts = _sides(amounts)
         self.value = float(value)
+        self.mode = mode
 
     def call(self, x: Any) -> Any:
+        if self.mode != "constant":
+            for axis, (before, after) in enumerate(self.amounts, start=1):
+                if before or after:
+                    x = ops.take(x, self._places(x, axis, before, after), axis=axis)
+            return x
         rest = ((0, 0),) * (len(x.shape) - 1 - len(self.amounts))
         return ops.pad(x, ((0, 0), *self.amounts, *rest), constant_values=self.value)
 
@@ -61,7 +74,22 @@ class Pad(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         # JSON has no infinity.
         value = self.value if math.isfinite(self.value) else repr(self.value)
-        return {**super().get_config(), "amounts": self.amounts, "value": value}
+        return {
+            **super().get_config(),
+            "amounts": self.amounts,
+            "value": value,
+            "mode": self.mode,
+        }
+
+    def _places(self, x: Any, axis: int, before: int, after: int) -> Any:
+        """Return the place in the input of each place of the output along an axis."""
+        extent = x.shape[axis] or ops.shape(x)[axis]
+        places = ops.arange(-before, extent + after, dtype="int32")
+        if self.mode == "reflect":
+            return extent - 1 - ops.abs(extent - 1 - ops.abs(places))
+        if self.mode == "circular":
+            return ops.mod(places, extent)
+        return ops.clip(places, 0, extent - 1)
 
 
 class _Pooling(OwnLayer):
@@ -128,6 +156,87 @@ class L2Pooling(_Pooling):
         # The root's slope at zero is infinite. A window of zeros, as after a ReLU, gets slope 0.
         empty = squares <= 0
         return ops.where(empty, 0.0, ops.sqrt(ops.where(empty, 1.0, squares)))
+
+
+@register
+class Subsampling(_Pooling):
+    """Sum over a window, times a learned coefficient, plus a learned bias."""
+
+    def build(self, input_shape: KerasShape) -> None:
+        shape = input_shape[-1:]
+        start = keras.initializers.Constant(1 / math.prod(self.pool_size))  # the mean
+        self.coefficient = self.add_weight(name="coefficient", shape=shape, initializer=start)
+        self.bias = self.add_weight(name="bias", shape=shape, initializer="zeros")
+
+    def call(self, x: Any) -> Any:
+        return self.sums(x) * self.coefficient + self.bias
+
+
+@register
+class BlurPooling(OwnLayer):
+    """A binomial filter along each spatial axis, without padding."""
+
+    arguments = ("size", "strides")
+
+    def __init__(self, size: int, strides: Sequence[int], **options: Any) -> None:
+        super().__init__(**options)
+        self.size = size
+        self.strides = tuple(strides)
+
+    def call(self, x: Any) -> Any:
+        for axis, step in enumerate(self.strides, start=1):
+            count = (x.shape[axis] or ops.shape(x)[axis]) - self.size + 1
+            shares = [math.comb(self.size - 1, k) / 2 ** (self.size - 1) for k in range(self.size)]
+            before = (slice(None),) * axis
+            parts = [
+                share * x[(*before, slice(k, k + count, step))] for k, share in enumerate(shares)
+            ]
+            x = sum(parts[1:], start=parts[0])
+        return x
+
+    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
+        batch, *extents, channels = input_shape
+        axes = zip(extents, self.strides, strict=True)
+        return (batch, *(n and (n - self.size) // step + 1 for n, step in axes), channels)
+
+
+@register
+class Rbf(OwnLayer):
+    """Squared distances of a vector from fixed codes of -1 and 1."""
+
+    arguments = ("units",)
+
+    def __init__(self, units: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.units = units
+
+    def build(self, input_shape: KerasShape) -> None:
+        self.codes = self.add_weight(
+            name="codes",
+            shape=(input_shape[-1], self.units),
+            initializer=RandomSigns(),
+            trainable=False,
+        )
+
+    def call(self, x: Any) -> Any:
+        return ops.sum(ops.square(ops.expand_dims(x, -1) - self.codes), axis=1)
+
+    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
+        return (input_shape[0], self.units)
+
+
+@register
+class RandomSigns(keras.initializers.Initializer):
+    """Numbers -1 and 1, drawn with a fixed seed: always the same for a shape."""
+
+    def __call__(self, shape: KerasShape, dtype: Any = None) -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        signs = np.random.default_rng(1998).choice((-1.0, 1.0), shape)
+        return ops.cast(ops.convert_to_tensor(signs), dtype or keras.config.floatx())
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
 
 
 @register
@@ -199,6 +308,214 @@ class LocalConv(OwnLayer):
             for n, size, rate, step in zip(
                 extents, self.kernel_size, self.dilation_rate, self.strides, strict=True
             )
+        )
+        return (batch, *spatial, self.filters)
+
+
+@register
+class StructuredConv(OwnLayer):
+    """A convolution without padding that does what no convolution of Keras does.
+
+    It may have a stride together with a dilation, strides that differ in a depthwise convolution,
+    filters that see some of the channels (`connections`), and filters of mean 0 and variance 1.
+    With `multiplier` it is depthwise. The kernel of `connections` has shape (taps..., connections),
+    those of a filter side by side.
+    """
+
+    arguments = (
+        "filters", "kernel_size", "strides", "dilation_rate", "groups", "multiplier",
+        "connections", "standardize", "use_bias", "kernel_initializer",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Sequence[int],
+        strides: Sequence[int],
+        dilation_rate: Sequence[int],
+        *,
+        groups: int = 1,
+        multiplier: int | None = None,
+        connections: Sequence[Sequence[int]] | None = None,
+        standardize: bool = False,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.filters = filters
+        self.kernel_size = tuple(kernel_size)
+        self.strides = tuple(strides)
+        self.dilation_rate = tuple(dilation_rate)
+        self.groups = groups
+        self.multiplier = multiplier
+        self.connections = connections and tuple(map(tuple, connections))
+        self.standardize = standardize
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape: KerasShape) -> None:
+        channels = input_shape[-1]
+        initializer = self.kernel_initializer
+        if self.connections:
+            count = sum(map(len, self.connections))
+            shape = (*self.kernel_size, count)
+            fans = math.prod(self.kernel_size) * count * (1 / channels + 1 / self.filters)
+            limit = math.sqrt(6 / fans)
+            initializer = keras.initializers.RandomUniform(-limit, limit)
+        elif self.multiplier:
+            shape = (*self.kernel_size, channels, self.multiplier)
+        else:
+            shape = (*self.kernel_size, channels // self.groups, self.filters)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=initializer)
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+
+    def call(self, x: Any) -> Any:
+        kernel = self._effective(x.shape[-1])
+        # What a backend cannot stride by is computed everywhere, and every so many places kept.
+        dilated = max(self.dilation_rate) > 1
+        strides = (1,) * len(self.strides) if dilated or self.multiplier else self.strides
+        convolve = ops.depthwise_conv if self.multiplier else ops.conv
+        y = convolve(
+            x,
+            kernel,
+            strides=strides,
+            padding="valid",
+            data_format="channels_last",
+            dilation_rate=self.dilation_rate,
+        )
+        if strides != self.strides:
+            y = y[(slice(None), *(slice(None, None, step) for step in self.strides))]
+        return y if self.bias is None else y + self.bias
+
+    def _effective(self, channels: int) -> Any:
+        """Return the kernel that a plain convolution computes the same with."""
+        kernel = self.kernel
+        if self.standardize:
+            kernel = self._standardized(kernel)
+        if not self.connections:
+            return kernel
+        absent = sum(map(len, self.connections))  # the index of a plane of zeros
+        planes = [[absent] * self.filters for _ in range(channels)]
+        pairs = ((c, number) for number, each in enumerate(self.connections) for c in each)
+        for index, (channel, number) in enumerate(pairs):
+            planes[channel][number] = index
+        kernel = ops.pad(kernel, ((0, 0),) * len(self.kernel_size) + ((0, 1),))
+        flat = ops.convert_to_tensor([index for row in planes for index in row], dtype="int32")
+        return ops.reshape(
+            ops.take(kernel, flat, axis=-1), (*self.kernel_size, channels, self.filters)
+        )
+
+    def _standardized(self, kernel: Any) -> Any:
+        if not self.connections:
+            axes = tuple(range(len(kernel.shape) - 1))
+            mean = ops.mean(kernel, axis=axes, keepdims=True)
+            variance = ops.var(kernel, axis=axes, keepdims=True)
+            return (kernel - mean) / ops.sqrt(variance + SMALLEST_VARIANCE)
+        parts, start = [], 0
+        for each in self.connections:
+            part = kernel[..., start : start + len(each)]
+            deviation = ops.sqrt(ops.var(part) + SMALLEST_VARIANCE)
+            parts.append((part - ops.mean(part)) / deviation)
+            start += len(each)
+        return ops.concatenate(parts, axis=-1)
+
+    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
+        batch, *extents, _ = input_shape
+        return (batch, *_strided(self, extents), self.filters)
+
+
+SMALLEST_VARIANCE = 1e-5
+"""Added to the variance of a kernel that is standardised, as in Qiao et al. 2019."""
+
+
+def _strided(layer: Any, extents: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the extents after a convolution without padding; None stays open."""
+    axes = zip(extents, layer.kernel_size, layer.dilation_rate, layer.strides, strict=True)
+    return tuple(
+        None if n is None else (n - (size - 1) * rate - 1) // step + 1
+        for n, size, rate, step in axes
+    )
+
+
+@register
+class CutConvTranspose(OwnLayer):
+    """A transposed convolution in groups, of whose output the ends are cut.
+
+    The kernel has shape (taps..., filters / groups, channels). `cuts` has an amount for both ends
+    of each spatial axis; a negative one adds places that no kernel painted.
+    """
+
+    arguments = (
+        "filters", "kernel_size", "strides", "dilation_rate", "groups", "cuts", "use_bias"
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Sequence[int],
+        strides: Sequence[int],
+        dilation_rate: Sequence[int],
+        groups: int,
+        cuts: Sequence[Sequence[int]],
+        *,
+        use_bias: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.filters = filters
+        self.kernel_size = tuple(kernel_size)
+        self.strides = tuple(strides)
+        self.dilation_rate = tuple(dilation_rate)
+        self.groups = groups
+        self.cuts = _sides(cuts)
+        self.use_bias = use_bias
+
+    def build(self, input_shape: KerasShape) -> None:
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, self.filters // self.groups, input_shape[-1]),
+            initializer="glorot_uniform",
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+
+    def call(self, x: Any) -> Any:
+        parts = zip(
+            ops.split(x, self.groups, axis=-1),
+            ops.split(self.kernel, self.groups, axis=-1),
+            strict=True,
+        )
+        painted = [
+            ops.conv_transpose(
+                part,
+                kernel,
+                strides=self.strides,
+                padding="valid",
+                data_format="channels_last",
+                dilation_rate=self.dilation_rate,
+            )
+            for part, kernel in parts
+        ]
+        y = ops.concatenate(painted, axis=-1) if self.groups > 1 else painted[0]
+        added = tuple((max(-before, 0), max(-after, 0)) for before, after in self.cuts)
+        if any(map(any, added)):
+            y = ops.pad(y, ((0, 0), *added, (0, 0)))
+        kept = (slice(max(a, 0), -b if b > 0 else None) for a, b in self.cuts)
+        y = y[(slice(None), *kept)]
+        return y if self.bias is None else y + self.bias
+
+    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
+        batch, *extents, _ = input_shape
+        axes = zip(
+            extents, self.kernel_size, self.dilation_rate, self.strides, self.cuts, strict=True
+        )
+        spatial = (
+            None if n is None else n * step + max((size - 1) * rate + 1 - step, 0) - before - after
+            for n, size, rate, step, (before, after) in axes
         )
         return (batch, *spatial, self.filters)
 
@@ -413,7 +730,12 @@ class Layers:
             Pad,
             PaddedAveragePooling,
             L2Pooling,
+            Subsampling,
+            BlurPooling,
+            Rbf,
             LocalConv,
+            StructuredConv,
+            CutConvTranspose,
             Function,
             Scale,
             ChannelSlice,

@@ -8,6 +8,7 @@ from archspec.errors import Problem
 from archspec.ops.axes import Axis, place_of_axis
 from archspec.ops.fields import Count, Index, Sides, Window, per_axis, per_side
 from archspec.ops.op import Reach, Rearrangement, Work, needs_spatial
+from archspec.ops.padding import check_mode
 from archspec.ops.shape import Shape
 from archspec.ops.windows import by_rank, zero_padding
 
@@ -54,19 +55,25 @@ class Reshape(Rearrangement, kind="reshape", main="to"):
 
 
 class Pad(Rearrangement, kind="pad", main="amount"):
-    """Zeros around the spatial axes."""
+    """Zeros around the spatial axes, or values of the input."""
 
     amount: Sides
     """Amount on each side: a number, one for each axis, or [before, after] for each axis."""
+    mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros"
+    """Values that stand there: zeros, or the input mirrored, its border, or its other end."""
 
     def output_shape(self, x: Shape) -> Shape:
         needs_spatial(self.kind, x)
         sides = per_side(self.amount, x.rank, "amount")
+        check_mode(self.mode, x.spatial, sides)
         spatial = (n + a + b for n, (a, b) in zip(x.spatial, sides, strict=True))
         return Shape((*spatial, x.channels))
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
-        return zero_padding(layers, per_side(self.amount, x.rank, "amount"), name)
+        sides = per_side(self.amount, x.rank, "amount")
+        if self.mode == "zeros":
+            return zero_padding(layers, sides, name)
+        return layers.Pad(sides, mode=self.mode, name=name)
 
 
 class Crop(Rearrangement, kind="crop", main="amount"):

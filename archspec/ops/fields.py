@@ -16,6 +16,10 @@ Count: TypeAlias = Annotated[_Count, Expect("a whole number from 1 to 2147483647
 Index: TypeAlias = Annotated[_Margin, Expect("a whole number from 0 to 2147483647")]
 
 
+Small: TypeAlias = Annotated[
+    int, Bounds(ge=1, le=15), Converted(whole), Expect("a whole number from 1 to 15")
+]
+
 Odd: TypeAlias = Annotated[
     _Count,
     Rule(lambda number: bool(number % 2), {"not": {"multipleOf": 2}}),
@@ -37,30 +41,16 @@ Sides: TypeAlias = Annotated[
 ]
 """An amount on the sides of the spatial axes."""
 
-_ZEROS = "archspec pads with zeros only: `padding: same`, or amounts such as `padding: 1`"
+Margins: TypeAlias = Annotated[
+    _Margin | tuple[_Margin, ...],
+    Expect("a whole number from 0, or one for each spatial axis such as [1, 0]"),
+]
 
-Padding: TypeAlias = Annotated[
-    Literal["same", "valid"] | Sides,
-    Expect(
-        "same, valid, a whole number, one for each spatial axis such as [1, 1], "
-        "or [before, after] for each axis such as [[0, 1], [0, 1]]"
-    ),
-    Instead(
-        {
-            "causal": "pad before the sequence alone: kernel - 1 zeros, as `padding: [[2, 0]]` "
-            "for a kernel of 3",
-            "full": "pad kernel - 1 zeros on each side, as `padding: 2` for a kernel of 3",
-            "explicit": "write the amounts themselves, as `padding: 1` or `[[0, 1], [0, 1]]`",
-            **dict.fromkeys(("none", "no", "false", "0"), did_you_mean("valid")),
-            **dict.fromkeys(
-                ("reflect", "reflection", "symmetric", "replicate", "edge", "circular", "wrap",
-                 "mirror", "zeros", "constant"),
-                _ZEROS,
-            ),
-        }
-    ),
-]  # fmt: skip
-"""`same` (output = ceil(input / stride), odd pixel after), `valid` (none), or explicit zeros."""
+Connections: TypeAlias = Annotated[
+    tuple[tuple[_Margin, ...], ...],
+    Expect("a list of input channels for each filter, such as [[0, 1, 2], [1, 2, 3]]"),
+]
+"""A table of connections between the channels of an input and those of an output."""
 
 Rate: TypeAlias = Annotated[float, Bounds(ge=0, lt=1), Expect("a number from 0 to below 1")]
 Positive: TypeAlias = Annotated[float, Bounds(gt=0, lt=float("inf")), Expect("a number above 0")]

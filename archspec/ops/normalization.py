@@ -4,7 +4,7 @@ from typing import Any
 
 from archspec.errors import Problem
 from archspec.ops.fields import Count, Number, Odd, Positive, Rate
-from archspec.ops.op import Elementwise, Reach, Saved, Weight, Weighted, Work
+from archspec.ops.op import Elementwise, Reach, Saved, Weight, Weighted, Work, needs_spatial
 from archspec.ops.shape import Shape
 
 
@@ -95,6 +95,43 @@ class GroupNorm(_SampleNormalization, kind="group_norm", main="groups"):
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
         return layers.GroupNormalization(groups=self.groups, **self.keras_arguments(name))
+
+
+class InstanceNorm(_SampleNormalization, kind="instance_norm"):
+    """Each channel of an example normalised over all its places. (Ulyanov et al. 2016)"""
+
+    def output_shape(self, x: Shape) -> Shape:
+        needs_spatial(self.kind, x)
+        return x
+
+    def reach(self, x: Shape) -> Reach | None:  # noqa: ARG002
+        return None
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        return layers.GroupNormalization(groups=x.channels, **self.keras_arguments(name))
+
+
+class RmsNorm(Elementwise, Weighted, kind="rms_norm"):
+    """Each place divided by the root mean square of its channels. (Zhang & Sennrich 2019)"""
+
+    family = "normalization"
+
+    in_place = False
+
+    epsilon: Positive = 1e-6
+    """Added to the mean square."""
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:
+        return (Weight("scale", (x.channels,)),)
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, 4 * y.size)  # square, sum, division, factor
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.RMSNormalization(epsilon=self.epsilon, name=name)
 
 
 class LocalResponseNorm(Elementwise, kind="lrn", main="size"):

@@ -96,6 +96,14 @@ class Op(Element):
     def work(self, *args: Any, **kwargs: Any) -> Work:
         """Return the op's work from the inputs' shapes and the output's."""
 
+    def connection_count(self, *args: Any, **kwargs: Any) -> int:  # noqa: ARG002
+        """Return the connections of LeCun et al. 1998, from the inputs' shapes and the output's.
+
+        One for each value that is multiplied by a weight or compared with one, and one for each
+        bias, at each output. An op without weights has none.
+        """
+        return 0
+
     @abstractmethod
     def saved_for_backward(self) -> Saved:
         """Return the tensors that training must keep."""

@@ -4,8 +4,9 @@ from math import prod
 from typing import Any
 
 from archspec.errors import Problem
-from archspec.ops.fields import Window, per_axis, per_side
-from archspec.ops.op import Op, Reach, Saved, Weight, Work, needs_spatial
+from archspec.ops.fields import Small, Window, per_axis, per_side
+from archspec.ops.op import Op, Reach, Saved, Weight, Weighted, Work, needs_spatial
+from archspec.ops.padding import ZeroPadding, check_mode
 from archspec.ops.shape import Shape
 from archspec.ops.windows import Windowed, by_rank, padded
 
@@ -17,6 +18,8 @@ class _Pool(Windowed):
 
     extent_field = "size"
 
+    padding: ZeroPadding = "valid"
+    """Zeros around the input: same, valid, a number, one an axis, or [before, after] pairs."""
     size: Window
     """Extent of the window, one number or one for each spatial axis."""
     stride: Window | None = None
@@ -131,6 +134,81 @@ class L2Pool(_Pool, kind="l2_pool", main="size"):
             padding=tuple((place.before, place.after) for place in slides),
             name=name,
         )
+
+
+class Subsampling(_Pool, Weighted, kind="subsampling", main="size"):
+    """Sum over a window, times a learned coefficient, plus a learned bias. (LeCun et al. 1998)"""
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:
+        return (Weight("coefficient", (x.channels,)), Weight("bias", (x.channels,)))
+
+    def work(self, x: Shape, y: Shape) -> Work:
+        return Work(0, y.size * (prod(self.window(x.rank)) + 2))
+
+    def connection_count(self, x: Shape, y: Shape) -> int:
+        return y.size * (prod(self.window(x.rank)) + 1)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=self.trainable)
+
+    @property
+    def label(self) -> str:
+        size = self.size if isinstance(self.size, int) else "x".join(map(str, self.size))
+        return f"SUBSAMPLING{size}"
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        return layers.Subsampling(
+            pool_size=self.window(x.rank),
+            strides=self.steps(x.rank),
+            padding=tuple((place.before, place.after) for place in self.slides(x)),
+            name=name,
+        )
+
+
+class BlurPool(Op, kind="blur_pool", main="stride"):
+    """A fixed binomial filter, of which every stride-th place is kept. (Zhang 2019)
+
+    The input is mirrored at its border. The output is ceil(input / stride).
+    """
+
+    family = "pooling"
+
+    stride: Window = 2
+    """Step between windows, one number or one for each spatial axis."""
+    size: Small = 3
+    """Extent of the filter along each axis: 3 is [1, 2, 1] / 4."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        needs_spatial(self.kind, x)
+        check_mode("reflect", x.spatial, self._sides(x))
+        steps = per_axis(self.stride, x.rank, "stride")
+        return Shape((*(-(-n // s) for n, s in zip(x.spatial, steps, strict=True)), x.channels))
+
+    def _sides(self, x: Shape) -> tuple[tuple[int, int], ...]:
+        return (((self.size - 1) // 2, self.size // 2),) * x.rank
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
+        return ()
+
+    def work(self, x: Shape, y: Shape) -> Work:
+        return Work(0, y.size * self.size**x.rank)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved()
+
+    def reach(self, x: Shape) -> Reach | None:
+        return Reach((self.size,) * x.rank, per_axis(self.stride, x.rank, "stride"))
+
+    @property
+    def label(self) -> str:
+        return f"BLURPOOL{self.size}"
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        pad = layers.Pad(self._sides(x), mode="reflect", name=f"{name}-pad")
+        blur = layers.BlurPooling(
+            size=self.size, strides=per_axis(self.stride, x.rank, "stride"), name=name
+        )
+        return (pad, blur) if self.size > 1 else blur
 
 
 class _GlobalPool(Op):

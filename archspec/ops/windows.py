@@ -3,8 +3,9 @@
 from typing import Any, ClassVar, NamedTuple
 
 from archspec.errors import Problem
-from archspec.ops.fields import Padding, Sides, per_side
+from archspec.ops.fields import Sides, per_side
 from archspec.ops.op import Op, Reach, needs_spatial
+from archspec.ops.padding import MODES, Mode, Padding, check_mode
 from archspec.ops.shape import Shape
 
 
@@ -44,7 +45,7 @@ class Windowed(Op):
     """A family: each output place sees a window of the input."""
 
     padding: Padding = "valid"
-    """Zeros around the input: same, valid, a number, one an axis, or [before, after] pairs."""
+    """Zeros around the input: same, valid, amounts, causal; or other values, as {reflect: 1}."""
 
     extent_field: ClassVar[str]
     """Name of the field that holds the window's extent."""
@@ -66,11 +67,20 @@ class Windowed(Op):
         """Return the places along each axis; raise `Problem` where the window does not fit."""
         needs_spatial(self.kind, x)
         window = self.window(x.rank)
+        amount = self.amount
         sides: tuple[str | tuple[int, int], ...]
-        if isinstance(self.padding, str):
-            sides = (self.padding,) * x.rank
+        if amount == "causal":
+            if x.rank != 1:
+                raise Problem(
+                    "shape",
+                    f"`padding: causal` is for sequences, and the input of `{self.kind}` is {x}",
+                    help="amounts pad one side alone, as `padding: [[2, 0], [1, 1]]`",
+                )
+            sides = ((window[0] - 1, 0),)
+        elif isinstance(amount, str):
+            sides = (amount,) * x.rank
         else:
-            sides = per_side(self.padding, x.rank, "padding")
+            sides = tuple(per_side(amount, x.rank, "padding"))
         slides = tuple(
             slide(*axis, ceil=self.overhangs)
             for axis in zip(x.spatial, window, self.steps(x.rank), sides, strict=True)
@@ -81,10 +91,27 @@ class Windowed(Op):
                 f"the {self.extent_field} of `{self.kind}` "
                 f"({'x'.join(map(str, window))}) is larger than its input "
                 f"({'x'.join(map(str, x.spatial))}"
-                + (")" if self.padding == "valid" else f", padding {_words(self.padding)})"),
+                + (")" if amount == "valid" else f", padding {_words(amount)})"),
                 help=f"use a smaller {self.extent_field}, `padding: same`, or fewer strides before",
             )
+        if self.mode:
+            pads = tuple((place.before, place.after) for place in slides)
+            check_mode(self.mode, x.spatial, pads)
         return slides
+
+    @property
+    def mode(self) -> str:
+        """The word for the values that it pads with; empty for zeros."""
+        if isinstance(self.padding, Mode):
+            return self.padding.kind
+        return self.padding if isinstance(self.padding, str) and self.padding in MODES else ""
+
+    @property
+    def amount(self) -> str | Sides:
+        """The amount of padding, whatever its values."""
+        if isinstance(self.padding, Mode):
+            return self.padding.amount
+        return "same" if self.mode else self.padding
 
     def reach(self, x: Shape) -> Reach | None:
         return Reach(self.window(x.rank), self.steps(x.rank))
@@ -94,6 +121,8 @@ class Windowed(Op):
         slides = self.slides(x)
         if all(place.before == place.after == 0 for place in slides):
             return "valid"
+        if self.mode:
+            return None
         same = tuple(
             slide(*axis, "same")
             for axis in zip(x.spatial, self.window(x.rank), self.steps(x.rank), strict=True)
@@ -106,10 +135,18 @@ def _words(padding: str | Sides) -> str:
 
 
 def padded(
-    layers: Any, name: str, slides: tuple[Slide, ...], layer: Any, *, value: float = 0.0
+    layers: Any,
+    name: str,
+    slides: tuple[Slide, ...],
+    layer: Any,
+    *,
+    value: float = 0.0,
+    mode: str = "",
 ) -> tuple[Any, Any]:
     """Return `layer`, which pads nothing itself, behind a layer that pads its input."""
     amounts = tuple((place.before, place.after) for place in slides)
+    if mode:
+        return layers.Pad(amounts, mode=mode, name=f"{name}-pad"), layer
     if value:
         return layers.Pad(amounts, value=value, name=f"{name}-pad"), layer
     return zero_padding(layers, amounts, f"{name}-pad"), layer

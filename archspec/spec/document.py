@@ -128,6 +128,8 @@ class Published(Declaration):
     """Parameters that are not trained: moving statistics."""
     macs: Total = None
     """Multiply-adds of convolutions and fully connected layers, one example."""
+    connections: Total = None
+    """Weighted inputs and biases of all outputs, as LeCun et al. 1998 count them."""
     weight_layers: Total = None
     """Number of layers that have a kernel."""
     activations: Total = None

@@ -19,8 +19,8 @@ POOLS: Final = {"max_pool": "max pool", "avg_pool": "average pool", "l2_pool": "
 SOFTMAX: Final = "softmax"
 
 KERNELS: Final = {
-    "depthwise_conv": " depthwise",
-    "transposed_conv": " transposed",
+    "depthwise_convolution": " depthwise",
+    "transposed_convolution": " transposed",
     "local_conv": " local",
 }
 """Words for convolutions other than the usual one."""
