@@ -309,6 +309,29 @@ def test_what_constants_do_to_images_is_said_where_it_differs(
     assert copy(source, build(spec_of(RESCALED.replace("FIRST", first)))).notes == notes
 
 
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_constants_in_a_row_are_one(keras, tmp_path, in_memory):
+    layers = keras.layers
+    theirs = keras.Sequential(
+        [
+            keras.Input((4, 4, 2)),
+            layers.Rescaling(1 / 4),
+            layers.Normalization(mean=[0.5, 1], variance=[1, 4]),
+            layers.Conv2D(2, 3),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2),
+        ]
+    )
+    theirs.save(tmp_path / "a.keras")
+    source = theirs if in_memory else tmp_path / "a.keras"
+    spec = RESCALED.replace("1]", "2]")
+    rescale = "rescale: {scale: [0.25, 0.125], offset: [-0.5, -0.5]}"
+    assert copy(source, build(spec_of(spec.replace("FIRST", f"{{{rescale}}},")))).notes == ()
+    (note,) = copy(source, build(spec_of(spec.replace("FIRST", "")))).notes
+    assert "computes (x - [2, 4]) / [4, 8], which is not copied" in note
+    assert note.endswith(f"begin the spec with `{rescale}`")
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
 def test_a_mean_of_images_that_was_measured_is_no_weight(keras, tmp_path, suffix):
     normalization = keras.layers.Normalization(name="norm")

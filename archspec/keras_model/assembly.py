@@ -24,6 +24,12 @@ from archspec.keras_model.matching import (
 CONSTANTS: Final = frozenset({"Rescaling", "Normalization"})
 """Layers that shift and scale all values by given constants."""
 
+SCALED_SUM: Final = "CustomScaleLayer"
+"""The class of Inception-ResNet-v2 in keras.applications that computes x + scale * y."""
+
+SCALING: Final = CONSTANTS | {SCALED_SUM}
+"""Layers whose configuration has constants by which values are scaled."""
+
 SMALLEST: Final = 1e-7
 """Smallest deviation by which Keras divides."""
 
@@ -67,6 +73,8 @@ class Assembly:
     nodes: list[LayerNode]
     tensors: dict[Hashable, Tensor]
     constants: list[Constant] = field(default_factory=list)
+    scaled: dict[Hashable, Constant] = field(default_factory=dict)
+    """Constants by the tensors that they make."""
 
     def add(self, call: LayerCall) -> None:
         if any(key in self.tensors for key in call.outputs):  # the input, which is a layer as well
@@ -75,8 +83,11 @@ class Assembly:
             raise UsageError(f"`{call.name}` has its channels first, archspec has them last")
         given = [self.maker(key, call.name) for key in call.inputs]
         weights = call.weights
-        if call.kind in CONSTANTS:
-            self.constants.append(_constant(call))
+        if call.kind == SCALED_SUM:
+            scale = float(call.config.get("scale", 1))
+            self.constants.append(Constant(call.name, (0.0,), (_over(1, scale),)))
+        elif call.kind in CONSTANTS:
+            self._scale(call)
             weights = ()
         made = tuple(tensor.node for tensor in given)
         if weights or len(given) != 1 or call.kind in REORDERING:
@@ -89,6 +100,16 @@ class Assembly:
             spread = given[0].spread
         tensor = Tensor(made[0], call.shape, spread)
         self.tensors.update(dict.fromkeys(call.outputs, tensor))
+
+    def _scale(self, call: LayerCall) -> None:
+        """Keep the constants of a layer: as one with those of the layer before, if it has any."""
+        constant = _constant(call)
+        before = self.scaled.get(call.inputs[0])
+        if before is not None:
+            constant = _composed(before, constant)
+            self.constants = [each for each in self.constants if each is not before]
+        self.constants.append(constant)
+        self.scaled.update(dict.fromkeys(call.outputs, constant))
 
     def maker(self, key: Hashable, name: str) -> Tensor:
         if key not in self.tensors:
@@ -111,6 +132,8 @@ def assembly(model: str, key: Hashable, shape: Extents) -> Assembly:
 def _nodes(call: LayerCall, weights: Sequence[LayerArray], spread: Extents) -> Iterator[LayerNode]:
     """Yield the nodes of a call, each with the one before as its input."""
     sort = call.kind if len(call.inputs) != 1 or call.kind in REORDERING else "layer"
+    if sort == SCALED_SUM:
+        sort = "Add"
     if not call.kind.startswith("Separable"):
         forms = [_form(call.kind, array, spread) for array in weights]
         yield LayerNode(call.name, sort, _weights(weights, forms), call.shape, ())
@@ -166,6 +189,19 @@ def _constant(call: LayerCall) -> Constant:
     pairs = tuple(zip(constant.mean, constant.deviation, strict=True))
     return Constant(
         call.name, tuple(_over(-m, d) for m, d in pairs), tuple(_over(1, d) for _, d in pairs)
+    )
+
+
+def _composed(first: Constant, then: Constant) -> Constant:
+    """Return the constants of one layer that computes what two do, one after the other."""
+    mean, shift = _alike(first.mean, then.mean)
+    deviation, factor = _alike(first.deviation, then.deviation)
+    means, deviations = _alike(mean, deviation)
+    shifts, factors = _alike(shift, factor)
+    return Constant(
+        first.name,
+        tuple(a + b * d for a, b, d in zip(means, shifts, deviations, strict=True)),
+        tuple(d * f for d, f in zip(deviations, factors, strict=True)),
     )
 
 

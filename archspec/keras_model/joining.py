@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from archspec.errors import UsageError
-from archspec.keras_model.assembly import CONSTANTS, LayerArray, LayerCall, assembly, unknown
+from archspec.keras_model.assembly import SCALING, LayerArray, LayerCall, assembly, unknown
 from archspec.keras_model.description import Arrays, LayerConfig, ShapedArray, described, name_of
-from archspec.keras_model.kerasconfig import UnfamiliarError, plain_kind
+from archspec.keras_model.kerasconfig import UnfamiliarError
 from archspec.keras_model.matching import LayerGraph
 
 
@@ -36,8 +36,8 @@ def layer_graph(model: Any) -> LayerGraph:
     for layer, got, made in _calls(model):
         weights = [LayerArray(w.name, tuple(w.shape), w) for w in getattr(layer, "weights", ())]
         config = {"data_format": getattr(layer, "data_format", None)}
-        kind = plain_kind(type(layer).__name__)
-        if kind in CONSTANTS:
+        kind = type(layer).__name__
+        if kind in SCALING:
             config |= layer.get_config()
         joined.add(
             LayerCall(

@@ -27,14 +27,9 @@ def kind_of(layer: Mapping[str, Any]) -> str:
     """Return the class of a layer; for an operator of Keras 2, that of the layer of Keras 3."""
     kind = str(layer["class_name"]).rpartition(">")[2]
     if kind != "TFOpLambda":
-        return plain_kind(kind)
+        return kind
     function = str(layer["config"].get("function")).rpartition(".")[2]
     return _OPERATORS.get(function, f"TFOpLambda of {function}")
-
-
-def plain_kind(kind: str) -> str:
-    """Return the class of Keras's that joins layers as a class of keras.applications does."""
-    return "Add" if kind == "CustomScaleLayer" else kind  # of Inception-ResNet-v2: x + scale * y
 
 
 def variable_names(kind: str, config: Config) -> tuple[str, ...]:
@@ -252,6 +247,7 @@ _KEEP_SHAPE: Final = """
 _RULES: Final[Mapping[str, _Rule]] = {
     **dict.fromkeys(_KEEP_SHAPE.split(), _same),
     **dict.fromkeys(("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"), _merge),
+    "CustomScaleLayer": _merge,
     "Concatenate": _concatenate,
     "Join": _same,
     "PathDraw": _draw,

@@ -17,7 +17,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from math import prod
+from math import isclose, prod
 from typing import Any, Final, NamedTuple
 
 from archspec.arguments import wrong
@@ -141,31 +141,40 @@ def differing_constants(ours: LayerGraph, theirs: LayerGraph) -> tuple[str, ...]
     They are not weights and are not copied; on images prepared differently than in training, a
     network is wrong without an error.
     """
-    here = [_affine(constant) for constant in ours.constants]
-    there = [_affine(constant) for constant in theirs.constants]
-    if here == there:
-        return ()
+    nothing = Constant("", (0.0,), (1.0,))
+    here, there = [nothing, *ours.constants], [nothing, *theirs.constants]
     lines = [
         f"there `{constant.name}` computes {_formula(constant)}, which is not copied: "
         f"{_advice(constant)}"
         for constant in theirs.constants
-        if _affine(constant) not in here
+        if not any(_computes_the_same(constant, each) for each in here)
     ]
     lines += [
         f"here `{constant.name}` computes {_formula(constant)}, and nothing there does"
         for constant in ours.constants
-        if _affine(constant) not in there
+        if not any(_computes_the_same(constant, each) for each in there)
     ]
     return tuple(lines)
 
 
-def _affine(constant: Constant) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return a constant's numbers, rounded to what a configuration and a float32 share."""
-    mean, deviation = constant[1:]
-    return (
-        tuple(f"{value + 0.0:.5g}" for value in mean),
-        tuple(f"{value:.5g}" for value in deviation),
+def _computes_the_same(one: Constant, other: Constant) -> bool:
+    """Return whether two constants differ by no more than configurations and float32 do."""
+    channels = max(len(one.mean), len(other.mean))
+    if not {len(one.mean), len(other.mean)} <= {1, channels}:
+        return False
+    numbers = [
+        zip(*(each * (channels // len(each)) for each in constant[1:]), strict=True)
+        for constant in (one, other)
+    ]
+    return all(
+        isclose(deviation, divisor, rel_tol=_ROUNDING)
+        and isclose(mean, shift, rel_tol=_ROUNDING, abs_tol=_ROUNDING * abs(divisor))
+        for (mean, deviation), (shift, divisor) in zip(*numbers, strict=False)
     )
+
+
+_ROUNDING: Final = 1e-5
+"""Largest relative difference of equal constants."""
 
 
 def _formula(constant: Constant) -> str:
