@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .engine import EngineCommand
-from .options import Option, format_option, load_spec, memory_options, rows_options, spec_options
+from .options import (
+    Option,
+    at_option,
+    format_option,
+    load_spec,
+    memory_options,
+    rows_options,
+    spec_options,
+)
 from .output import FORMATS, SUFFIXES, as_json, check_outputs, echo, screen, uncollected, write
 
 if TYPE_CHECKING:
@@ -39,6 +47,7 @@ if TYPE_CHECKING:
     help="Write .html (a page with figure and table), .keras (the model), .json, .csv, .md, .txt "
     "(the report) or .yaml (the spec, its variables resolved). May be given several times.",
 )
+@at_option
 @click.option("--inference", is_flag=True, help="Leave out the heads, which only help to train.")
 @click.option("--verify", is_flag=True, help="Build the Keras model and prove the table by it.")
 @click.option(
@@ -60,6 +69,7 @@ def command(
     formulas: bool,
     form: str,
     outputs: tuple[str, ...],
+    at: str | None,
     inference: bool,
     verify: bool,
     weights: str | None,
@@ -73,6 +83,7 @@ def command(
     archspec build resnet50 --depth 2 --batch 32
     archspec build densenet201 -o densenet201.html
     archspec build vgg --variant vgg19 --set classes=10 --set input=[64,64,3]
+    archspec build fcn8s --at 500x500
     archspec build specs/mine.yaml -o mine.keras --verify
     archspec build resnet50_keras --weights imagenet -o resnet50.keras
     """
@@ -86,7 +97,7 @@ def command(
         from archspec.cost.report import report
 
         loaded = replace(load_spec(spec, variant, settings), inference=inference)
-        costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer)
+        costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer, at=at)
         if form == "text":
             layout["arithmetic"] = formulas
             echo(_rendered(costs, form, **layout, **screen()))

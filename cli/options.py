@@ -248,6 +248,13 @@ set_option = click.option(
 )
 
 
+at_option = click.option(
+    "--at",
+    metavar="SIZE",
+    help="Evaluate a network of open input at a size: 512x768, or 512 for all open axes.",
+)
+
+
 def spec_options(command: Command) -> Command:
     """SPEC, `--variant` and `--set`: parameters `spec`, `variant` and `settings`."""
     return spec_argument(variant_option(set_option(command)))

@@ -58,6 +58,7 @@ AT_LAST = {
     "archspec/keras_model/own_layer.py": {"keras"},
     "archspec/keras_model/attention_layers.py": {"keras", "numpy"},
     "archspec/keras_model/moving_layers.py": {"keras"},
+    "archspec/keras_model/open_layers.py": {"keras"},
     "archspec/keras_model/schedules.py": {"keras"},
     # Servers: only imported by the command that starts them.
     "archspec/serve/language_server.py": {"lsprotocol", "pygls.lsp.server", "pygls.uris"},

@@ -89,6 +89,8 @@ UNREACHED = {
     "the path of a step is longer than {} characters",  # below, it is too long for a table
     "{} blocks are more than {}",
     "a list of {} is longer than {}",
+    "the extent {} depends on the size: cannot {}",  # of kinds of third parties
+    "{} must be a multiple of {}, not {}",  # of a size that is given: tests/test_open.py
     "more than {} layers were tried",  # ends a guess, and is never shown
 }
 

@@ -182,8 +182,8 @@ def test_the_keys_of_the_json_form(data):
     assert data["schema_version"] == 2
     assert set(data) == {
         "schema_version", "name", "about", "convention", "batch", "training_batch", "dtype",
-        "optimizer", "by_recipe", "input", "inputs", "outputs", "totals", "memory_bytes",
-        "memory_model", "checks", "rows", "layers", "blocks",
+        "optimizer", "by_recipe", "input", "inputs", "smallest_input", "outputs", "totals",
+        "memory_bytes", "memory_model", "checks", "rows", "layers", "blocks",
     }  # fmt: skip
     assert set(data["totals"]) == {
         "params", "trainable", "non_trainable", "macs", "flops", "other_ops", "activations",

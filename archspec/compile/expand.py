@@ -44,7 +44,7 @@ from archspec.graph.builder import Builder
 from archspec.graph.graph import MAIN_OUTPUT, SEPARATOR, Graph, Node, reaching
 from archspec.ops.axes import AXES
 from archspec.ops.merge import Merge
-from archspec.ops.op import Op
+from archspec.ops.op import Op, needs_size
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec, name_problem
 from archspec.spec.expressions import Meter
@@ -162,7 +162,16 @@ class _Run:
             self._report_unused(node for node in (*nodes.values(), *spared) if node is not None)
         if self.findings.diagnostics:
             raise self.findings.error()
-        return self.builder.finish(self.spec.name, nodes, weights, self.rounds)
+        graph = self.builder.finish(self.spec.name, nodes, weights, self.rounds)
+        if graph.is_open:
+            try:
+                from archspec.ops.extent import total  # noqa: PLC0415
+
+                total(node.shape.size for node in graph.nodes)  # every cost has as many terms
+            except Problem as problem:
+                self.findings.report(problem, ("layers",), key=True)
+                raise self.findings.error() from None
+        return graph
 
     def _report_unused(self, ends: Iterable[Node]) -> None:
         """Report steps that nothing needs: the network would not have their cost.
@@ -781,9 +790,20 @@ def _names(value: Any, key: str) -> tuple[str, ...]:
     raise Problem("type", message, help='as `="stage" + str(n)`, or a list of such names')
 
 
+class _Described(dict[str, int]):
+    """Values that an expression may ask of a tensor: an error for an extent that is open."""
+
+    def __getitem__(self, name: str) -> int:
+        value = super().__getitem__(name)
+        if not isinstance(value, int):
+            message = f"`{name}` is {value} here: it depends on the input's size, which is open"
+            raise Problem("expression", message, help=needs_size())
+        return value
+
+
 @lru_cache(maxsize=1_024)
 def _described(shape: Shape) -> Mapping[str, int]:
     """Return what an expression may ask of its step's input, as `in.channels`."""
-    described = {"channels": shape.channels, "rank": shape.rank}
+    described = _Described(channels=shape.channels, rank=shape.rank)
     described.update(zip(AXES.get(shape.rank, ()), shape.spatial, strict=True))
     return described

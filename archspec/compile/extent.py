@@ -1,13 +1,18 @@
-"""The extents of a spec's inputs: what comes in, channels last."""
+"""The extents of a spec's inputs: what comes in, channels last.
+
+An axis is a whole number, or open: `null`, or `multiple of 32` where only such sizes fit.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from archspec.compile.step import is_count, meant
 from archspec.element import show, whole
-from archspec.errors import KeyPath, Problem, UsageError
+from archspec.errors import KeyPath, Mend, Problem, UsageError
+from archspec.ops.axes import AXES
 from archspec.ops.fields import LARGEST
 from archspec.spec.document import Spec
 from archspec.spec.findings import Findings
@@ -17,10 +22,11 @@ from archspec.spec.variables import input_shapes
 MOST_INPUTS = 1_000
 """Largest number of inputs of a network."""
 
-_KNOWN_EXTENT = (
-    "every figure depends on it, so it must be known: write the size you train at, as "
-    "`input: [224, 224, 3]`; a variant may set another"
-)
+_OPEN: Final = Mend("write `null` for an axis of any size", "null")
+
+_CHANNELS: Final = "only spatial axes may be open: the weights depend on the channels"
+
+_MULTIPLE: Final = re.compile(r"multiple of ([1-9][0-9]{0,9})")
 
 
 def _is_extent(value: object) -> bool:
@@ -68,16 +74,43 @@ def _extent(
         )
         problem = Problem("value", f"`{name}` cannot be {show(extent)}", help=help_)
     else:
-        wrong = [i for i, n in enumerate(extent) if type(n) is not int or not 1 <= n <= LARGEST]
+        *spatial, channels = extent
+        names = AXES.get(len(spatial), ())
+        extents = (*map(_opened, spatial, names), channels)
+        wrong = [i for i, n in enumerate(extents) if not _is_valid(n)]
         if not wrong:
-            return extent
+            return extents
         place, n = (wrong[0],), extent[wrong[0]]
         message = f"`{name}` needs whole numbers from 1 to {LARGEST}, not {show(n)}"
-        unknown = n is None or str(n).lower() in ("none", "null", "?", "-1", "any")
-        hint = _KNOWN_EXTENT if unknown else expression_meant(n, variables)
+        unknown = n is None or str(n).lower() in ("none", "null", "?", "-1", "any", "open")
+        hint = (
+            (_CHANNELS if place == (len(extent) - 1,) else _OPEN)
+            if unknown
+            else expression_meant(n, variables)
+        )
         problem = Problem("value", message, help=hint or meant(n, is_count))
     if path is None:
         hint = f"; {problem.help}" if problem.help else ""
         raise UsageError(f"`{name}`, as it was set: {problem.message}{hint}")
     findings.report(problem, (*path, *place))
     return None
+
+
+def _opened(value: object, name: str) -> Any:
+    """Return the extent of an axis; the formula of one that is open."""
+    if value is None:
+        unit = 1
+    else:
+        match = _MULTIPLE.fullmatch(value) if isinstance(value, str) else None
+        unit = int(match[1]) if match else LARGEST + 1
+    if unit > LARGEST:
+        return value
+    from archspec.ops.extent import Extent  # noqa: PLC0415
+
+    return Extent.open(name, unit)
+
+
+def _is_valid(extent: Any) -> bool:
+    if type(extent) is int:
+        return 1 <= extent <= LARGEST
+    return hasattr(extent, "terms")  # an `Extent`

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from operator import eq, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archspec.cost.size import graph_at
 from archspec.element import show
-from archspec.errors import Diagnostic, KeyPath, Problem, suggestion
+from archspec.errors import Diagnostic, KeyPath, Problem, UsageError, suggestion
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from archspec.cost.report import Report
     from archspec.graph.graph import Graph
 
-FIGURES: Mapping[str, Callable[[Report], int]] = {
+FIGURES: Mapping[str, Callable[[Report], Any]] = {
     "params": lambda report: report.totals.params,
     "trainable": lambda report: report.totals.trainable,
     "non_trainable": lambda report: report.totals.non_trainable,
@@ -31,7 +33,10 @@ FIGURES: Mapping[str, Callable[[Report], int]] = {
     "inference_bytes": lambda report: report.memory.inference,
     "training_bytes": lambda report: report.memory.training,
 }
-"""Figures that `published`, `expect` and `budget` may name. Bytes are for the report's setting."""
+"""Figures that `published`, `expect` and `budget` may name. Bytes are for the report's setting.
+
+Where the input's size is open, some are formulas in it, and `inference_bytes` is None.
+"""
 
 
 def connections(graph: Graph) -> int:
@@ -101,39 +106,50 @@ def _published(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Ite
     if published is None:
         return
     path: KeyPath = ("published", spec.name)
+    size = "" if published.at is None else str(published.at)
+    if size:
+        sized = _sized(report, spec, size, (*path, "at"), diagnostics)
+        if sized is None:
+            return
+        report = sized
+    where = f" at {size}" if size else ""
     for figure in (name for name in FIGURES if getattr(published, name, None) is not None):
         claim, actual = getattr(published, figure), FIGURES[figure](report)
+        if not isinstance(actual, int):
+            help_ = "write the size beside the figures, as `at: 512x768`"
+            diagnostics.append(_open(figure, help_).at(spec.source.span((*path, figure))))
+            continue
         yield Check(
             "published",
             figure,
-            f"{claim:,}",
+            f"{claim:,}{where}",
             f"{actual:,}",
             claim == actual,
             published.source,
             (*path, figure),
         )
     for stage, shape in published.stages.items():
-        where = (*path, "stages", stage)
+        place = (*path, "stages", stage)
         actual_shape = report.graph.shape_at(stage)
         if actual_shape is None:
             help_ = suggestion(stage, report.graph.paths, what="steps")
             problem = Problem("unknown-name", f"there is no step `{stage}`", help=help_)
-            diagnostics.append(problem.at(spec.source.span(where, key=True)))
+            diagnostics.append(problem.at(spec.source.span(place, key=True)))
             continue
         claimed = shape if isinstance(shape, list) else [shape]  # a vector needs no brackets
         if not claimed or any(type(extent) is not int for extent in claimed):
             help_ = "whole numbers, channels last, such as [56, 56, 256]"
             problem = Problem("type", f"`{show(shape)}` is not a valid shape", help=help_)
-            diagnostics.append(problem.at(spec.source.span(where)))
+            diagnostics.append(problem.at(spec.source.span(place)))
             continue
         yield Check(
             "published",
             f"stage {stage}",
-            "x".join(map(str, claimed)),
+            "x".join(map(str, claimed)) + where,
             str(actual_shape),
             claimed == list(actual_shape),
             published.source,
-            where,
+            place,
         )
 
 
@@ -147,18 +163,47 @@ def _bounds(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Iterat
                 problem = Problem("unknown-key", f"there is no figure `{figure}`", help=hint)
                 diagnostics.append(problem.at(spec.source.span(path, key=True)))
                 continue
+            claim_of, _, size = (
+                written.partition(" at ") if isinstance(written, str) else (written, "", "")
+            )
             try:
-                symbol, bound = _bound(written, in_bytes=figure.endswith("_bytes"))
+                symbol, bound = _bound(claim_of, in_bytes=figure.endswith("_bytes"))
                 if section == "budget":
                     symbol = _at_most(symbol, written)
             except Problem as problem:
                 diagnostics.append(problem.at(spec.source.span(path)))
                 continue
-            actual = FIGURES[figure](report)
+            sized = _sized(report, spec, size, path, diagnostics) if size else report
+            if sized is None:
+                continue
+            actual = FIGURES[figure](sized)
+            if not isinstance(actual, int):
+                claim = f'"{symbol or "="} {bound:,} at 512x768"'
+                help_ = f"write the size of the claim, as `{figure}: {claim}`"
+                diagnostics.append(_open(figure, help_).at(spec.source.span(path)))
+                continue
             holds = _COMPARISONS[symbol](actual, bound)
-            claim = f"{symbol} {bound:,}".strip()
+            claim = f"{symbol} {bound:,}".strip() + (f" at {size.strip()}" if size else "")
             setting = _setting(figure, report)
             yield Check(section, figure, claim, f"{actual:,}", holds, "", path, setting)
+
+
+def _sized(
+    report: Report, spec: Spec, size: str, path: KeyPath, diagnostics: list[Diagnostic]
+) -> Report | None:
+    """Return the network as the spec has it, at the size of a claim; None where that is wrong."""
+    overrides = {name: value for name, value in spec.overrides.items() if name != "input"}
+    try:
+        return replace(report, graph=graph_at(replace(spec, overrides=overrides), size))
+    except UsageError as error:
+        problem = Problem("value", f"the claim is about another size: {error}")
+        diagnostics.append(problem.at(spec.source.span(path)))
+        return None
+
+
+def _open(figure: str, help_: str) -> Problem:
+    """Return the problem of a claim without a size about what depends on it."""
+    return Problem("value", f"`{figure}` depends on the input's size, which is open", help=help_)
 
 
 def _setting(figure: str, report: Report) -> str:

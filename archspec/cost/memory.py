@@ -3,6 +3,9 @@
 The model is stated in docs/counting.md. Saved for backward is the portable figure: what the
 backward pass reads, each tensor once. What an engine allocates beside it is the engine's own.
 
+Where the input's size is open, these are formulas, but for the peak of a forward pass: it is a
+maximum, and which layer it is at depends on the size.
+
 A block is measured once for all its places. Of what is around it, its memory depends on no more
 than whether it may overwrite its input, and whether the backward pass comes to its input.
 """
@@ -26,8 +29,8 @@ class MemoryBytes(NamedTuple):
     optimizer: int
     saved: int
     """Activations kept for the backward pass."""
-    forward_peak: int
-    """Most activations alive at once in a forward pass alone."""
+    forward_peak: int | None
+    """Most activations alive at once in a forward pass alone; None where the size is open."""
 
     @property
     def training(self) -> int:
@@ -35,11 +38,11 @@ class MemoryBytes(NamedTuple):
         return self.weights + self.gradients + self.optimizer + self.saved
 
     @property
-    def inference(self) -> int:
-        """Bytes of a forward pass: weights and the peak of activations."""
-        return self.weights + self.forward_peak
+    def inference(self) -> int | None:
+        """Bytes of a forward pass: weights and the peak; None where the size is open."""
+        return None if self.forward_peak is None else self.weights + self.forward_peak
 
-    def to_dict(self) -> dict[str, int]:
+    def to_dict(self) -> dict[str, int | None]:
         return self._asdict() | {"training": self.training, "inference": self.inference}
 
 
@@ -60,18 +63,19 @@ class MemoryModel(NamedTuple):
     """Values kept for the backward pass."""
     saved_mask_bytes: int
     """Bytes kept for the backward pass as masks of one byte a value."""
-    forward_values: int
-    """Most values alive at once in a forward pass."""
+    forward_values: int | None
+    """Most values alive at once in a forward pass; None where the input's size is open."""
 
     def at(self, setting: Setting) -> MemoryBytes:
         """Return the parts in bytes, for a batch, a dtype and an optimizer."""
         values, weights = setting.value_bytes, setting.weight_bytes
+        most = self.forward_values
         return MemoryBytes(
             weights=self.params * weights,
             gradients=self.trainable * weights,
             optimizer=self.optimizer_values(setting.optimizer) * weights,
             saved=setting.training_batch * (self.saved_values * values + self.saved_mask_bytes),
-            forward_peak=setting.batch * self.forward_values * values,
+            forward_peak=None if most is None else setting.batch * most * values,
         )
 
     def optimizer_values(self, optimizer: Optimizer) -> int:
@@ -107,7 +111,7 @@ def measure(graph: Graph) -> MemoryModel:
         sum(piece.costs.trainable for piece in pieces),
         needs.saved_values + needs.saves_input * size + needs.saves_output * needs.shown,
         needs.saved_mask_bytes,
-        size + max(needs.peak, needs.late_peak),
+        None if graph.is_open else size + max(needs.peak, needs.late_peak),
     )
 
 
@@ -281,6 +285,8 @@ def _peaks(
         last_use: Index of the last node that uses each buffer.
         source: Index of their input.
     """
+    if set(map(type, kept)) != {int}:
+        return 0, 0  # of an open size, for which no peak is given
     alive = peak = late_peak = 0
     for (index, _, _, inputs), each in zip(pieces, needs, strict=True):
         read = buffers[inputs[0]] if inputs else index

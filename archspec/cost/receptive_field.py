@@ -34,7 +34,7 @@ def receptive_fields(graph: Graph) -> list[ReceptiveField | None]:
             fields.append(ReceptiveField(ones, ones))
             continue
         field = fields[inputs[0]] if inputs else None
-        for index in inputs[1:]:
+        for index in () if node.op.values_of_first else inputs[1:]:
             field = _wider(field, fields[index])
         if field is None or reach is None or not field.size:
             field = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, groupby
@@ -17,9 +17,11 @@ from archspec.cost.checks import Check, check_graph
 from archspec.cost.memory import MemoryBytes, MemoryModel, measure
 from archspec.cost.receptive_field import ReceptiveField, receptive_fields
 from archspec.cost.setting import Setting, setting
+from archspec.cost.size import graph_at
 from archspec.display import Displayed, renderer
 from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
-from archspec.ops.shape import Shape
+from archspec.graph.sizes import smallest
+from archspec.ops.shape import Shape, plain
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
 
@@ -125,6 +127,11 @@ class Report(Displayed):
         return self.memory_model.at(self.setting)
 
     @cached_property
+    def smallest(self) -> Mapping[str, int] | None:
+        """The smallest size that a network of open extents takes, by axis; None for others."""
+        return smallest(self.graph) if self.graph.is_open else None
+
+    @cached_property
     def totals(self) -> Totals:
         parts = [piece.costs for piece in self.graph.pieces]
         params, trainable = self.memory_model.params, self.memory_model.trainable
@@ -179,19 +186,20 @@ class Report(Displayed):
         else:
             start, stop = part.index, part.index + 1
             kind, label = part.op.kind or "input", part.op.label
-        params, trainable, fixed, macs, other_ops, activations = self._sums
+        sums = self._sums_of_open if self.graph.is_open else self._sums_of_closed
+        params, trainable, fixed, macs, other_ops, activations = sums(start, stop)
         last = stop - 1
         return Row(
             part.name,
             kind,
             label,
             self.graph.nodes[last].shape,
-            params[stop] - params[start],
-            trainable[stop] - trainable[start],
-            fixed[stop] - fixed[start],
-            macs[stop] - macs[start],
-            other_ops[stop] - other_ops[start],
-            activations[stop] - activations[start],
+            params,
+            trainable,
+            fixed,
+            macs,
+            other_ops,
+            activations,
             self.fields[last],
             start,
             stop,
@@ -208,20 +216,31 @@ class Report(Displayed):
         text = ", ".join(label if count == 1 else f"{count} x {label}" for label, count in runs)
         return text if len(text) <= LONGEST_LABEL else f"{len(labels)} STEPS"
 
+    def _sums_of_closed(self, start: int, stop: int) -> list[int]:
+        """Return the sum of each column over a stretch of nodes."""
+        return [column[stop] - column[start] for column in self._sums]
+
+    def _sums_of_open(self, start: int, stop: int) -> list[int]:
+        """Return the same of formulas, of which running sums would be long."""
+        from archspec.ops.extent import total  # noqa: PLC0415
+
+        return [total(column[start:stop]) for column in self._columns]
+
     @cached_property
     def _sums(self) -> tuple[list[int], ...]:
         """Running sums of the columns, so that any stretch of nodes is one subtraction."""
+        return tuple(list(accumulate(column, initial=0)) for column in self._columns)
+
+    @cached_property
+    def _columns(self) -> tuple[Sequence[int], ...]:
         layers = [node.layer for node in self.graph.nodes]
-        return tuple(
-            list(accumulate(column, initial=0))
-            for column in (
-                [layer.params for layer in layers],
-                [layer.trainable for layer in layers],
-                [layer.params - layer.trainable for layer in layers],
-                [layer.macs for layer in layers],
-                [layer.other_ops for layer in layers],
-                self.memory_model.owned,
-            )
+        return (
+            [layer.params for layer in layers],
+            [layer.trainable for layer in layers],
+            [layer.params - layer.trainable for layer in layers],
+            [layer.macs for layer in layers],
+            [layer.other_ops for layer in layers],
+            self.memory_model.owned,
         )
 
     def to_dict(self, depth: int | None = None, *, ops: bool = False) -> dict[str, Any]:
@@ -235,23 +254,24 @@ class Report(Displayed):
             "about": self.about,
             "convention": CONVENTION,
             **self.setting.to_dict(),
-            "input": list(self.graph.input) if len(self.graph.inputs) == 1 else None,
-            "inputs": {name: list(shape) for name, shape in self.graph.input_shapes.items()},
+            "input": plain(self.graph.input) if len(self.graph.inputs) == 1 else None,
+            "inputs": {name: plain(shape) for name, shape in self.graph.input_shapes.items()},
+            "smallest_input": self.smallest,
             "outputs": {
                 name: {
                     "layer": self.graph.nodes[index].name,
-                    "shape": list(self.graph.nodes[index].shape),
+                    "shape": plain(self.graph.nodes[index].shape),
                     "loss_weight": self.graph.loss_weights.get(name, 1.0),
                 }
                 for name, index in self.graph.outputs.items()
             },
-            "totals": self.totals._asdict(),
-            "memory_bytes": self.memory.to_dict(),
+            "totals": {name: plain(n) for name, n in self.totals._asdict().items()},
+            "memory_bytes": {name: plain(n) for name, n in self.memory.to_dict().items()},
             "memory_model": {
                 "weights": self.memory_model.params,
                 "trainable_weights": self.memory_model.trainable,
-                "saved_values_per_example": self.memory_model.saved_values,
-                "saved_mask_bytes_per_example": self.memory_model.saved_mask_bytes,
+                "saved_values_per_example": plain(self.memory_model.saved_values),
+                "saved_mask_bytes_per_example": plain(self.memory_model.saved_mask_bytes),
                 "forward_peak_values_per_example": self.memory_model.forward_values,
                 "activation_bytes_per_value": self.setting.value_bytes,
             },
@@ -291,7 +311,7 @@ class Report(Displayed):
         return {
             **_row_dict(self.row(node)),
             "inputs": [self.graph.nodes[index].name for index in node.inputs],
-            "arguments": node.op.model_dump(mode="json"),
+            "arguments": plain(node.op.model_dump(mode="json")),
             "weights": [
                 {"name": weight.name, "shape": list(weight.shape), "trainable": weight.trainable}
                 for weight in node.layer.weights
@@ -311,6 +331,7 @@ def report(
     dtype: str | None = None,
     optimizer: str | Mapping[str, Any] | None = None,
     inference: bool = False,
+    at: str | int | Sequence[int] | None = None,
 ) -> Report:
     """Return the cost of a network, line by line: shapes, parameters, MACs and memory.
 
@@ -324,6 +345,9 @@ def report(
             momentum), or a name with its arguments, `{"adam": {"amsgrad": True}}`. Default: that
             of the spec's `train:`, or Adam.
         inference: Whether to leave out the heads, which only help to train.
+        at: The size at which a network whose input is open is evaluated: `"512x768"`,
+            `(512, 768)`, or `512` for all open axes. Default: what depends on the size is a
+            formula in `height` and `width`.
 
     Returns:
         A report that prints itself: `totals`, `memory` in bytes, `rows()`, and the `setting` for
@@ -339,7 +363,7 @@ def report(
     """
     spec = as_spec(spec, inference=inference)
     chosen = setting(spec, batch, dtype, optimizer)
-    costs = Report(expand(spec), spec, chosen)
+    costs = Report(expand(spec) if at is None else graph_at(spec, at), spec, chosen)
     _ = costs.checks  # a claim that says nothing is a mistake of the spec, to be heard of now
     return costs
 
@@ -357,9 +381,8 @@ def _is_row(scope: Scope, depth: int | None, *, ops: bool) -> bool:
 
 
 def _row_dict(row: Row) -> dict[str, Any]:
-    data = row._asdict()
+    data = {name: plain(value) for name, value in row._asdict().items() if name != "field"}
     del data["start"], data["stop"]
-    data["shape"] = list(row.shape)
     reach = row.field
     data["field"] = None if reach is None else list(map(float_or_int, reach.size))
     data["stride"] = None if reach is None else list(map(float_or_int, reach.stride))

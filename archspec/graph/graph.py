@@ -1,7 +1,7 @@
 """The graph that a spec expands to: layers at known shapes, joined by edges."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import takewhile
 from math import prod
@@ -10,8 +10,8 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 from archspec.display import Displayed
 from archspec.errors import KeyPath, Problem
 from archspec.ops.fields import LARGEST
-from archspec.ops.op import Op, Reach, Saved, Weight, Work
-from archspec.ops.shape import Shape
+from archspec.ops.op import Op, Reach, Saved, Weight, Work, needs_size
+from archspec.ops.shape import Shape, plain
 
 SEPARATOR = "/"
 """Separator of the parts of a node's path, as in stage3/unit1/conv2."""
@@ -26,7 +26,8 @@ MAIN_OUTPUT = "output"
 class Input(Op):
     """An image or a vector that comes in. It is no kind: `input:` or `inputs:` declares it."""
 
-    extent: tuple[int, ...]
+    extent: tuple[Any, ...]
+    """Whole numbers; an `Extent` for an axis that is open."""
 
     def output_shape(self) -> Shape:
         return Shape(self.extent)
@@ -47,8 +48,8 @@ class Input(Op):
     def label(self) -> str:
         return "INPUT"
 
-    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
-        return layers.Input(self.extent, name=name)
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        return layers.Input(x.known, name=name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,9 +97,11 @@ def layer_at(op: Op, inputs: tuple[Shape, ...]) -> Layer:
     """Return `op` applied to inputs of these shapes; raise `Problem` where they do not fit."""
     output = op.output_shape(*inputs)
     for extent in output:
-        if not 1 <= extent <= LARGEST:
+        if not (1 <= extent <= LARGEST if isinstance(extent, int) else extent >= 1):
             raise Problem("limit", f"`{op.kind}` would give {output}: an extent over {LARGEST}")
     weights = op.weights(*inputs)
+    if output.is_open or any(shape.is_open for shape in inputs):
+        _check_open(op, inputs, output, weights)
     if op.frozen:
         weights = tuple(weight._replace(trainable=False) for weight in weights)
     counts = [prod(weight.shape) for weight in weights]
@@ -117,6 +120,26 @@ def layer_at(op: Op, inputs: tuple[Shape, ...]) -> Layer:
         saved_inside=op.saved_inside(*inputs),
         reach=op.reach(inputs[0] if inputs else output),
     )
+
+
+def _check_open(
+    op: Op, inputs: tuple[Shape, ...], output: Shape, weights: tuple[Weight, ...]
+) -> None:
+    """Raise `Problem` where the channels, or a weight, depend on the size of the input."""
+    if not isinstance(output.channels, int):
+        raise Problem(
+            "shape",
+            f"`{op.kind}` would give {output}: the number of channels must not depend on the "
+            "input's size, which is open",
+            help=f"`global_avg_pool` gives as many at every size; or {needs_size()}",
+        )
+    if any(not isinstance(extent, int) for weight in weights for extent in weight.shape):
+        raise Problem(
+            "shape",
+            f"`{op.kind}` has weights for each place of {inputs[0]}: their number must not "
+            "depend on the input's size, which is open",
+            help=needs_size(),
+        )
 
 
 class Node(NamedTuple):
@@ -245,6 +268,47 @@ Piece: TypeAlias = Node | PlacedBlock
 """A single layer, or all the layers of a block."""
 
 
+def _pieces_at(
+    pieces: Iterable[Piece],
+    shapes: dict[int, Shape],
+    sizes: Mapping[str, int],
+    made: dict[tuple[int, Shape], Expansion],
+) -> tuple[Piece, ...]:
+    """Return pieces where the network's open axes have these extents.
+
+    Args:
+        pieces: The pieces of a graph or an expansion.
+        shapes: The output shape of each node before them, by its index; theirs are added.
+        sizes: Extent of each open axis.
+        made: The expansions so far, by the identity of the open one and the shape of its input.
+    """
+    changed: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, Node):
+            op = piece.op
+            if isinstance(op, Input):
+                op = Input(extent=tuple(piece.shape.at(sizes)))
+            try:
+                layer = layer_at(op, tuple([shapes[index] for index in piece.inputs]))
+            except Problem as problem:
+                problem.path = problem.path or piece.name
+                raise
+            changed.append(piece._replace(layer=layer))
+        else:
+            x = shapes[piece.inputs[0]]
+            key = id(piece.costs), x
+            if key not in made:
+                try:
+                    inner = _pieces_at(piece.costs.pieces, {-1: x}, sizes, made)
+                except Problem as problem:
+                    problem.path = piece.name + (problem.path or "")
+                    raise
+                made[key] = Expansion(inner, piece.costs.scopes)
+            changed.append(piece._replace(costs=made[key]))
+        shapes[piece.index] = changed[-1].shape
+    return tuple(changed)
+
+
 def nodes_of(pieces: Iterable[Piece]) -> list[Node]:
     """Return all nodes of a graph's pieces, those in blocks too."""
     nodes: list[Node] = []
@@ -368,6 +432,19 @@ class Graph(Displayed):
         more = [f"{len(shown) - 3} more"] if len(shown) > 4 else []
         return ", ".join([*(shown[:3] if more else shown), *more])
 
+    @cached_property
+    def is_open(self) -> bool:
+        """Whether an input has open extents."""
+        return any(shape.is_open for shape in self.input_shapes.values())
+
+    def at(self, sizes: Mapping[str, int]) -> "Graph":
+        """Return the same layers where the input's open axes have these extents.
+
+        Raises:
+            Problem: A layer does not fit such an input; `path` says which.
+        """
+        return replace(self, pieces=_pieces_at(self.pieces, {}, sizes, {}))
+
     @property
     def output(self) -> Shape:
         """Shape of the main output."""
@@ -402,8 +479,8 @@ class Graph(Displayed):
                 {
                     "name": node.name,
                     "op": node.op.kind or "input",
-                    "arguments": node.op.model_dump(mode="json"),
-                    "shape": list(node.shape),
+                    "arguments": plain(node.op.model_dump(mode="json")),
+                    "shape": plain(node.shape),
                     "inputs": [names[each] for each in node.inputs],
                 }
                 for node in self.nodes

@@ -32,6 +32,7 @@ from archspec.keras_model.moving_layers import (
     Roll,
     SpaceToDepth,
 )
+from archspec.keras_model.open_layers import CropLike, OpenAveragePooling, WindowPadding
 from archspec.keras_model.own_layer import KerasShape, OwnLayer, register
 from archspec.ops import banks
 
@@ -118,7 +119,8 @@ class _Pooling(OwnLayer):
     def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
         batch, *extents, channels = input_shape
         axes = zip(_padded(extents, self.padding), self.pool_size, self.strides, strict=True)
-        return (batch, *((n - size) // step + 1 for n, size, step in axes), channels)
+        fits = (None if n is None else (n - size) // step + 1 for n, size, step in axes)
+        return (batch, *fits, channels)
 
 
 @register
@@ -729,6 +731,8 @@ class Layers:
         for cls in (
             Pad,
             PaddedAveragePooling,
+            WindowPadding,
+            OpenAveragePooling,
             L2Pooling,
             Subsampling,
             BlurPooling,
@@ -739,6 +743,7 @@ class Layers:
             Function,
             Scale,
             ChannelSlice,
+            CropLike,
             LocalResponseNormalization,
             BatchDropPath,
             PathDraw,
@@ -775,7 +780,9 @@ def _sides(amounts: Sequence[Sequence[int]]) -> PadAmounts:
     return tuple((before, after) for before, after in amounts)
 
 
-def _padded(extents: Sequence[int], amounts: PadAmounts) -> tuple[int, ...]:
-    """Return the extents of the axes in `amounts`, after padding."""
+def _padded(extents: Sequence[int | None], amounts: PadAmounts) -> tuple[int | None, ...]:
+    """Return the extents of the axes in `amounts`, after padding; None for one that is open."""
     pairs = zip(extents, amounts, strict=False)
-    return tuple(extent + before + after for extent, (before, after) in pairs)
+    return tuple(
+        None if extent is None else extent + before + after for extent, (before, after) in pairs
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import prod
 from os import PathLike
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 from archspec.display import Sentences
 from archspec.graph.graph import IN_KERAS, Graph
+from archspec.graph.sizes import larger, smallest
 from archspec.keras_model.build import as_graph, build, layer_name
 from archspec.spec.document import Spec
 
@@ -144,7 +146,7 @@ def _differing_tensors(graph: Graph, model: Any, emitted: dict[int, list[Any]]) 
     mismatches = []
     for index, tensor in tensors.items():
         node = graph.nodes[index]
-        mismatches += _differing(node.name, "shape", tuple(node.shape), tuple(tensor.shape[1:]))
+        mismatches += _differing(node.name, "shape", node.shape.known, tuple(tensor.shape[1:]))
         if node.inputs:
             sources = [graph.nodes[i].name for i in node.inputs]
             mismatches += _differing(node.name, "inputs", sources, nodes(emitted[index][0].input))
@@ -153,7 +155,32 @@ def _differing_tensors(graph: Graph, model: Any, emitted: dict[int, list[Any]]) 
         outputs = dict.fromkeys(graph.outputs, outputs)
     static = {name: [graph.nodes[index].name] for name, index in graph.outputs.items()}
     made = {name: nodes(outputs[name]) for name in outputs}
-    return mismatches + _differing("the model", "outputs", static, made)
+    mismatches += _differing("the model", "outputs", static, made)
+    return mismatches + (_differing_at_sizes(graph, model, tensors) if graph.is_open else [])
+
+
+def _differing_at_sizes(graph: Graph, model: Any, tensors: Mapping[int, Any]) -> list[Mismatch]:
+    """Return the differences in shapes of an open network that is run at two sizes."""
+    import keras  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    least = smallest(graph)
+    if least is None:
+        return []
+    watched = keras.Model(model.inputs, list(tensors.values()))
+    mismatches = []
+    for steps in ((0, 0, 0), (5, 8, 3)):
+        sizes = larger(graph, least, steps)
+        closed = graph.at(sizes)
+        zeros = [
+            np.zeros((1, *shape), "float32") for shape in map(tuple, closed.input_shapes.values())
+        ]
+        outputs = watched(zeros)
+        for index, output in zip(tensors, outputs, strict=True):
+            node = closed.nodes[index]
+            where = f"{node.name} at {' x '.join(map(str, sizes.values()))}"
+            mismatches += _differing(where, "shape", tuple(node.shape), tuple(output.shape[1:]))
+    return mismatches
 
 
 def _differing(where: str, what: str, static: Any, emitted: Any) -> list[Mismatch]:

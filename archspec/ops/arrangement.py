@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from archspec.errors import Problem
 from archspec.ops.axes import Axis, place_of_axis
-from archspec.ops.fields import Count, Index, Sides, Window, per_axis, per_side
-from archspec.ops.op import Reach, Rearrangement, Work, needs_spatial
+from archspec.ops.fields import Count, Index, Margins, Sides, Window, per_axis, per_side
+from archspec.ops.op import Reach, Rearrangement, Weight, Work, needs_size, needs_spatial
 from archspec.ops.padding import check_mode
 from archspec.ops.shape import Shape
 from archspec.ops.windows import by_rank, zero_padding
@@ -44,6 +44,7 @@ class Reshape(Rearrangement, kind="reshape", main="to"):
                 "shape",
                 f"{x} has {x.size} values, {'x'.join(map(str, self.to)) or 'nothing'} "
                 f"has {prod(self.to) if self.to else 0}",
+                help=needs_size() if x.is_open else None,
             )
         return Shape(self.to)
 
@@ -77,20 +78,63 @@ class Pad(Rearrangement, kind="pad", main="amount"):
 
 
 class Crop(Rearrangement, kind="crop", main="amount"):
-    """Values cut off the ends of the spatial axes."""
+    """Values cut off the ends of the spatial axes.
 
-    amount: Sides
+    With two inputs, `{crop: {offset: 19}, from: [x, image]}`, `x` gets the spatial extents of
+    `image`: `offset` values are cut off before, the rest after, as Caffe's Crop does. Without an
+    offset the middle stays. (Long, Shelhamer & Darrell 2015)
+    """
+
+    most_inputs = 2
+    values_of_first = True
+
+    amount: Sides | None = None
     """Amount on each side: a number, one for each axis, or [before, after] for each axis."""
+    offset: Margins | None = None
+    """Amount cut off before, with a second input: one number, or one for each axis."""
 
-    def output_shape(self, x: Shape) -> Shape:
+    def output_shape(self, x: Shape, like: Shape | None = None) -> Shape:
         needs_spatial(self.kind, x)
+        if (self.amount is None) == (like is None):
+            message = "`crop` needs an amount or a second input" + (", not both" if like else "")
+            help_ = "as `crop: 2`, or `{crop: {offset: 19}, from: [x, image]}`"
+            raise Problem("shape", message, help=help_)
+        if self.amount is not None and self.offset is not None:
+            message = "the `offset` of `crop` is for a second input, whose extents it gives"
+            raise Problem(
+                "shape", message, help="leave it out, or write `amount: [[1, 2], [1, 2]]`"
+            )
+        if self.amount is None or like is not None:
+            return self._like(x, like or x)
         sides = per_side(self.amount, x.rank, "amount")
         spatial = tuple(n - a - b for n, (a, b) in zip(x.spatial, sides, strict=True))
-        if min(spatial) < 1:
+        if any(n < 1 for n in spatial):
             raise Problem("shape", f"`crop` leaves nothing of {x}")
         return Shape((*spatial, x.channels))
 
+    def _like(self, x: Shape, like: Shape) -> Shape:
+        if like.rank != x.rank:
+            raise Problem("shape", f"`crop` cannot give {x} the spatial extents of {like}")
+        offsets = self.offsets(x.rank) or (0,) * x.rank
+        for extent, offset, wanted in zip(x.spatial, offsets, like.spatial, strict=True):
+            if extent - offset < wanted:
+                rest = f" less {self.offset}" if self.offset else ""
+                raise Problem("shape", f"`crop` cannot cut {like} out of {x}{rest}")
+        return Shape((*like.spatial, x.channels))
+
+    def offsets(self, rank: int) -> tuple[int, ...] | None:
+        """Return the offset along each axis; None for the middle."""
+        return None if self.offset is None else per_axis(self.offset, rank, "offset")
+
+    def work(self, *shapes: Shape) -> Work:  # noqa: ARG002
+        return Work(0, 0)
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
+        return ()
+
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        if self.amount is None:
+            return layers.CropLike(self.offsets(x.rank), name=name)
         sides = per_side(self.amount, x.rank, "amount")
         return by_rank(layers, "Cropping", x.rank)(sides[0] if x.rank == 1 else sides, name=name)
 

@@ -269,7 +269,7 @@ class TransposedConvolution(_Kernel, kind="transposed_convolution", main="filter
             full - before - after
             for full, (before, after) in zip(self._painted(x), self._cuts(x), strict=True)
         )
-        if min(spatial) < 1:
+        if any(n < 1 for n in spatial):
             raise Problem("shape", f"the padding of a transposed convolution leaves nothing of {x}")
         return Shape((*spatial, self.filters))
 

@@ -50,11 +50,45 @@ def _axes(first: Shape, other: Shape) -> str:
     return "`reshape` makes the number of spatial axes equal"
 
 
+def _sizes(first: Shape, other: Shape) -> str:
+    """Return a help line for open extents that agree at some sizes; empty for others."""
+    if not (first.is_open or other.is_open):
+        return ""
+    from archspec.ops.extent import agreement  # noqa: PLC0415
+
+    wheres = []
+    for ours, theirs in zip(first.spatial, other.spatial, strict=True):
+        if ours == theirs:
+            continue
+        found = agreement(ours, theirs)
+        if found is None:
+            return ""
+        multiple, rest = found
+        (axis,) = (ours - theirs).axes  # type: ignore[attr-defined]  # a formula
+        wheres.append((f"{axis} is {rest} more than " if rest else f"{axis} is ", multiple, rest))
+    if not wheres:
+        return ""
+    text = " and ".join(f"{where}a multiple of {multiple}" for where, multiple, _ in wheres)
+    if any(rest for _, _, rest in wheres):
+        return (
+            f"they agree where {text}; `crop` with both as inputs makes one as large as the other"
+        )
+    multiples = " and ".join(
+        dict.fromkeys(f"`multiple of {multiple}`" for _, multiple, _ in wheres)
+    )
+    return (
+        f"they agree where {text}: write {multiples} for these axes of `input`, or `crop` one to "
+        "the extents of the other"
+    )
+
+
 def _mend(first: Shape, other: Shape) -> str:
     if axes := _axes(first, other):
         return axes
     if not first.rank:
         return "`fc` on one of them makes them equally long; `concat` takes unequal ones"
+    if sizes := _sizes(first, other):
+        return sizes
     if first.spatial == other.spatial:
         return "a 1x1 `conv` on one of them makes the channels equal; `concat` takes unequal ones"
     if first.channels == other.channels:
@@ -96,7 +130,7 @@ class Multiply(Merge, kind="multiply"):
         first = inputs[0]
         if any(len(other) != len(first) for other in inputs):
             return super().output_shape(*inputs)
-        widest = Shape(max(axis) for axis in zip(*inputs, strict=True))
+        widest = Shape(next((n for n in axis if n != 1), 1) for axis in zip(*inputs, strict=True))
         for other in inputs:
             if any(n not in (1, most) for n, most in zip(other, widest, strict=True)):
                 raise Problem(
@@ -133,7 +167,9 @@ class Concat(Merge, kind="concat"):
                 raise Problem(
                     "shape",
                     f"`concat` needs inputs that differ in {alone}, not {first} and {other}",
-                    help=_axes(first, other) or (_STRIDES if self.axis == "channels" else None),
+                    help=_axes(first, other)
+                    or _sizes(first, other)
+                    or (_STRIDES if self.axis == "channels" else None),
                 )
         return Shape((*first[:place], sum(x[place] for x in inputs), *first[place + 1 :]))
 

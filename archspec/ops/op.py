@@ -67,6 +67,9 @@ class Op(Element):
     view: ClassVar[bool] = False
     """Whether the output is the input's memory under another shape."""
 
+    values_of_first: ClassVar[bool] = False
+    """Whether it reads the values of its first input alone, and of the others their extents."""
+
     family: ClassVar[str] = "other"
     """Purpose in a word, by which figures colour it."""
 
@@ -175,6 +178,13 @@ class Rearrangement(Op):
 
     def reach(self, x: Shape) -> Reach | None:
         return pointwise(x)
+
+
+def needs_size() -> str:
+    """Return the help line for what needs an input of known size."""
+    from archspec.ops.extent import A_SIZE  # noqa: PLC0415
+
+    return A_SIZE
 
 
 def needs_spatial(kind: str, x: Shape) -> None:

@@ -61,6 +61,26 @@ class _Pool(Windowed):
         size = self.size if isinstance(self.size, int) else "x".join(map(str, self.size))
         return f"{self.kind.removesuffix('_pool').upper()}POOL{size}"
 
+    def is_padded_by_size(self, x: Shape) -> bool:
+        """Whether the padding depends on the size of the input, which is open."""
+        return any(place.is_open for place in self.slides(x))
+
+    def keras_windows(self, x: Shape) -> dict[str, Any]:
+        """Return the windows as the layers take them that compute their padding as they run."""
+        padding = self.padding
+        return {
+            "pool_size": self.window(x.rank),
+            "strides": self.steps(x.rank),
+            "padding": padding
+            if isinstance(padding, str)
+            else per_side(padding, x.rank, "padding"),
+            "ceil": self.ceil,
+        }
+
+    def window_padding(self, layers: Any, name: str, x: Shape, value: float = 0.0) -> Any:
+        """Return a layer that pads an input of any size for the windows."""
+        return layers.WindowPadding(**self.keras_windows(x), value=value, name=f"{name}-pad")
+
     def keras_arguments(self, x: Shape, name: str) -> dict[str, Any]:
         return {
             "pool_size": self.window(x.rank),
@@ -84,6 +104,8 @@ class MaxPool(_Pool, kind="max_pool", main="size"):
         layer = by_rank(layers, "MaxPooling", x.rank)(**self.keras_arguments(x, name))
         if self.keras_padding(x):
             return layer
+        if self.is_padded_by_size(x):
+            return self.window_padding(layers, name, x, float("-inf")), layer
         return padded(layers, name, self.slides(x), layer, value=float("-inf"))
 
 
@@ -103,6 +125,8 @@ class AvgPool(_Pool, kind="avg_pool", main="size"):
         even = all(place.before == place.after for place in slides)
         if even and self.keras_padding(x) and not counted:
             return by_rank(layers, "AveragePooling", x.rank)(**self.keras_arguments(x, name))
+        if self.is_padded_by_size(x):
+            return layers.OpenAveragePooling(**self.keras_windows(x), counted=counted, name=name)
         return layers.PaddedAveragePooling(
             pool_size=self.window(x.rank),
             strides=self.steps(x.rank),
@@ -127,13 +151,17 @@ class L2Pool(_Pool, kind="l2_pool", main="size"):
         return Work(0, y.size * (2 * prod(self.window(x.rank)) + 1))
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
-        slides = self.slides(x)
-        return layers.L2Pooling(
+        by_size = self.is_padded_by_size(x)
+        none = ((0, 0),) * x.rank
+        layer = layers.L2Pooling(
             pool_size=self.window(x.rank),
             strides=self.steps(x.rank),
-            padding=tuple((place.before, place.after) for place in slides),
+            padding=none
+            if by_size
+            else tuple((place.before, place.after) for place in self.slides(x)),
             name=name,
         )
+        return (self.window_padding(layers, name, x), layer) if by_size else layer
 
 
 class Subsampling(_Pool, Weighted, kind="subsampling", main="size"):

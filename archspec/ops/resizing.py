@@ -58,8 +58,8 @@ class Resize(Op, kind="resize", main="to"):
         return Saved()
 
     def reach(self, x: Shape) -> Reach | None:
-        if self.to is None:
-            return None
+        if self.to is None or x.is_open:
+            return None  # the step depends on the size
         to = per_axis(self.to, x.rank, "to")
         taps = _TAPS[self.method]
         return Reach(

@@ -1,6 +1,17 @@
 """Shapes: channels last, without the batch."""
 
+from collections.abc import Mapping
 from math import prod
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """Return a count, or a list or mapping of counts, as JSON has it: formulas as their text."""
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    return str(value) if hasattr(value, "terms") else value
 
 
 class Shape(tuple[int, ...]):
@@ -27,5 +38,23 @@ class Shape(tuple[int, ...]):
         """Number of values."""
         return prod(self)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether an extent depends on the size of the network's input, which is open."""
+        return any(not isinstance(extent, int) for extent in self)
+
+    @property
+    def known(self) -> tuple[int | None, ...]:
+        """The extents as Keras has them: None for one that depends on the input's size."""
+        return tuple(extent if isinstance(extent, int) else None for extent in self)
+
     def __str__(self) -> str:
-        return "x".join(map(str, self))
+        if not self.is_open:
+            return "x".join(map(str, self))
+        from archspec.ops.extent import bracketed  # noqa: PLC0415
+
+        return " x ".join(bracketed(str(extent)) for extent in self)
+
+    def at(self, sizes: Mapping[str, int]) -> "Shape":
+        """Return the shape where the input's open axes have these extents."""
+        return Shape(n if isinstance(n, int) else n.at(sizes) for n in self)

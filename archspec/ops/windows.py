@@ -10,11 +10,20 @@ from archspec.ops.shape import Shape
 
 
 class Slide(NamedTuple):
-    """A window's places along one axis: how many, and the padding that they need."""
+    """A window's places along one axis: how many, and the padding that they need.
+
+    Of an input whose size is open, `before` and `after` are formulas where they depend on it, which
+    say no more than that: the layer computes them as it runs, by the same rule.
+    """
 
     fits: int
     before: int
     after: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the padding depends on the size of the input."""
+        return not isinstance(self.before, int) or not isinstance(self.after, int)
 
 
 def slide(
@@ -28,17 +37,28 @@ def slide(
     """
     if padding == "same":
         count = -(-extent // stride)
-        total = max((count - 1) * stride + window - extent, 0)
+        total = _at_least_0((count - 1) * stride + window - extent, window - 1)
         return Slide(count, total // 2, total - total // 2)
     before, after = (0, 0) if isinstance(padding, str) else padding
     room = extent + before + after - window
     count = room // stride + 1
     if ceil and room >= 0:
-        count = -(-room // stride) + 1
-        if (count - 1) * stride >= extent + before:
-            count -= 1
-        after += max((count - 1) * stride + window - (extent + before + after), 0)
+        # More windows than start inside there are only if the padding after is wide enough.
+        overlaps = after <= window - stride
+        count = -(-room // stride) + 1 if overlaps else -(-(extent + before) // stride)
+        most = stride - 1 if overlaps else window - 1 - after
+        after += _at_least_0((count - 1) * stride + window - (extent + before + after), most)
     return Slide(count, before, after)
+
+
+def _at_least_0(amount: int, most: int) -> int:
+    """Return an amount of padding, 0 where it would be negative; a formula of it as it is.
+
+    `most` is its largest value at any size.
+    """
+    if isinstance(amount, int):
+        return max(amount, 0)
+    return amount if most > 0 else 0
 
 
 class Windowed(Op):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from archspec.cost.report import float_or_int
 
@@ -34,12 +34,28 @@ def _number(value: int | Fraction) -> str:
     return f"{float(value):.1f}" if value >= 10 else f"{float(value):.3g}"
 
 
+LONGEST_FORMULA: Final = 60
+"""Largest number of characters of a formula in a cell."""
+
+
 def thousands(value: int) -> str:
-    return f"{value:,}"
+    """Return a count as a table has it: of a long formula in the input's size, the first terms."""
+    text = f"{value:,}"
+    if isinstance(value, int) or len(text) <= LONGEST_FORMULA:
+        return text
+    end = max(text.rfind(f" {sign} ", 0, LONGEST_FORMULA) for sign in "+-")
+    return f"{text[:end]} + ..." if end > 0 else f"{text[: LONGEST_FORMULA - 4]} ..."
 
 
 def byte_size(value: int) -> str:
-    """Return bytes in units of 1000, three significant digits: 60,950,432 is 61.0 MB."""
+    """Return bytes in units of 1000, three significant digits: 60,950,432 is 61.0 MB.
+
+    A formula in the input's size stays one, in bytes.
+    """
+    if not isinstance(value, int):
+        from archspec.ops.extent import bracketed  # noqa: PLC0415
+
+        return f"{bracketed(thousands(value))} B"
     amount = float(value)
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if amount < 999.5 or unit == "TB":
@@ -52,7 +68,12 @@ def byte_size(value: int) -> str:
 
 
 def short(value: int) -> str:
-    """Return a count with three significant digits, in the units of a spec: 138,357,544 is 138M."""
+    """Return a count with three significant digits, in the units of a spec: 138,357,544 is 138M.
+
+    Of a formula in the input's size, the text says no more than that.
+    """
+    if not isinstance(value, int):
+        return "by size"
     amount = float(value)
     for unit in ("", "K", "M", "G", "T"):
         if amount < 999.5 or unit == "T":

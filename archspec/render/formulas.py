@@ -79,7 +79,7 @@ def arithmetic(report: Report, row: Row) -> tuple[str, ...]:
 
 def _total(report: Report) -> tuple[str, ...]:
     batch, value_bytes = report.setting.batch, report.setting.value_bytes
-    values = f"{report.totals.activations:,}" + (f"*{batch}" if batch > 1 else "")
+    values = _factor(report.totals.activations) + (f"*{batch}" if batch > 1 else "")
     memory = report.totals.activations * batch * value_bytes
     return (
         "TOTAL:",
@@ -90,8 +90,19 @@ def _total(report: Report) -> tuple[str, ...]:
     )
 
 
+def _factor(value: int) -> str:
+    """Return a number, or a formula in the input's size, as a factor."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    from archspec.ops.extent import bracketed  # noqa: PLC0415
+
+    return bracketed(f"{value:,}")
+
+
 def _memory(row: Row) -> str:
     if row.activations == row.shape.size and row.shape.rank:
+        if row.shape.is_open:  # the product is the formula
+            return f"{row.activations:,}"
         return f"{'*'.join(map(str, row.shape))} = {row.activations:,}"
     return f"{row.activations:,}"
 
@@ -134,7 +145,7 @@ def _product(graph: Graph, node: Node, kernel: tuple[int, ...]) -> str:
 
 def _macs(nodes: tuple[Node, ...], macs: int) -> str:
     kernels = [prod(w.shape) for node in nodes for w in node.layer.weights if w.name == "kernel"]
-    if len(kernels) != 1 or macs == kernels[0]:
+    if len(kernels) != 1 or macs == kernels[0] or not isinstance(macs, int):
         return f"{macs:,}"
     return f"{kernels[0]:,}*{macs // kernels[0]:,} = {macs:,}"
 

@@ -8,11 +8,16 @@ from typing import NamedTuple
 from archspec.cost.checks import Check
 from archspec.cost.report import CONVENTION, Report
 from archspec.cost.setting import Setting
+from archspec.graph.sizes import open_input, words
 from archspec.render.amounts import byte_size, thousands
 from archspec.text import counted
 
 UNBROKEN = "\N{NO-BREAK SPACE}"
 """A space at which a line must not end."""
+
+
+NEEDS_SIZE = "which needs a size: --at 512x768, or `at='512x768'` in Python"
+"""The end of a line about what is no formula in the input's size."""
 
 
 class Fact(NamedTuple):
@@ -33,24 +38,48 @@ def facts(report: Report) -> Iterator[Fact]:
         trained = f"{thousands(totals.trainable)} trained, {thousands(totals.non_trainable)} not"
     layers = counted(totals.weight_layers, "weight layer")
     yield Fact("parameters", thousands(totals.params), f"{trained}; {layers}")
-    yield Fact("MACs", thousands(totals.macs), f"{thousands(totals.flops)} FLOPs")
-    yield Fact("other ops", thousands(totals.other_ops), "")
-    yield Fact("activations", thousands(totals.activations), "")
+    if report.graph.is_open:
+        yield from _facts_by_size(report)
+    else:
+        yield Fact("MACs", thousands(totals.macs), f"{thousands(totals.flops)} FLOPs")
+        yield Fact("other ops", thousands(totals.other_ops), "")
+        yield Fact("activations", thousands(totals.activations), "")
     weights = ("weights", memory.weights)
     state = ("gradients", memory.gradients), (setting.optimizer.label, memory.optimizer)
-    yield Fact(
-        "training",
-        byte_size(memory.training),
-        _sum(weights, *state, ("saved for backward", memory.saved)) + _recipe(setting),
-    )
-    yield Fact(
-        "inference",
-        byte_size(memory.inference),
-        _sum(weights, ("forward peak", memory.forward_peak)),
-    )
+    parts = _sum(weights, *state, ("saved for backward", memory.saved)) + _recipe(setting)
+    if memory.inference is None or memory.forward_peak is None:
+        yield Fact("training", "", parts)
+        yield Fact("inference", "", f"{_sum(weights)} + forward{UNBROKEN}peak, {NEEDS_SIZE}")
+    else:
+        yield Fact("training", byte_size(memory.training), parts)
+        yield Fact(
+            "inference",
+            byte_size(memory.inference),
+            _sum(weights, ("forward peak", memory.forward_peak)),
+        )
     yield Fact("counting", "", CONVENTION)
     for section in dict.fromkeys(check.section for check in report.checks):
         yield from _claims(section, [each for each in report.checks if each.section == section])
+
+
+def _facts_by_size(report: Report) -> Iterator[Fact]:
+    """Yield what depends on the size of the input, as formulas of any length."""
+    totals, least = report.totals, report.smallest
+    size = words(open_input(report.graph), least) if least else "no size that it takes"
+    yield Fact("input", "", f"{report.graph.input_text}, from {size} on")
+    yield Fact("MACs", "", _formula(totals.macs))
+    yield Fact("other ops", "", _formula(totals.other_ops))
+    yield Fact("activations", "", _formula(totals.activations))
+
+
+def _formula(value: int) -> str:
+    """Return a formula whose lines may end between its terms, and not within them."""
+    depth = 0
+    text = ""
+    for character in f"{value:,}":
+        depth += (character == "(") - (character == ")")
+        text += UNBROKEN if character == " " and depth else character
+    return text
 
 
 def common_setting(settings: Sequence[Setting]) -> str:

@@ -136,6 +136,8 @@ class Published(Declaration):
     """Values of the forward pass, with the input's, for one example."""
     stages: Mapped = made_by(dict)
     """Path of a step to its output shape, channels last."""
+    at: Annotated[str | int | None, Expect("a size such as 512x768")] = None
+    """Size of an open input at which the figures hold, such as 512x768."""
     source: str
     """The paper or page that the figures are from."""
 

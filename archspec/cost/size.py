@@ -1,0 +1,99 @@
+"""Networks of open extents, evaluated at a size that is given from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from archspec.compile.expand import expand
+from archspec.element import show
+from archspec.errors import Problem, SpecError, UsageError
+from archspec.graph.graph import Graph
+from archspec.graph.sizes import open_input, smallest, words
+from archspec.ops.axes import AXES
+from archspec.ops.fields import LARGEST
+from archspec.spec.document import Spec
+
+_EXAMPLE: Final = "as `at='512x768'`, or `at='512'` for all open axes"
+
+
+def graph_at(spec: Spec, at: Any) -> Graph:
+    """Return the network of a spec with open extents, for inputs of one size.
+
+    Args:
+        spec: The spec.
+        at: The size, such as `"512x768"` or `(512, 768)`: an extent for each spatial axis, or one
+            for all that are open.
+
+    Raises:
+        SpecError: The spec has mistakes.
+        UsageError: The size is wrong or too small, or the spec has no open extent.
+    """
+    try:
+        graph = expand(spec)
+    except SpecError:
+        # What needs a size, such as `flatten` and `fc`, may be right at this one.
+        written = spec.settings.get("input", (None,))[0]
+        if not isinstance(written, list) or not any(map(_is_open, written[:-1])):
+            raise
+        names = AXES.get(len(written) - 1, ())
+        sizes = _sizes(at, [None if _is_open(n) else n for n in written[:-1]], names)
+        extent = [sizes.get(name, n) for name, n in zip(names, written[:-1], strict=True)]
+        overrides = {**spec.overrides, "input": [*extent, written[-1]]}
+        return expand(replace(spec, overrides=overrides))
+    return at_size(graph, at)
+
+
+def at_size(graph: Graph, at: Any) -> Graph:
+    """Return a network with open extents for inputs of one size; see `graph_at`."""
+    shape = open_input(graph)
+    if not graph.is_open:
+        raise UsageError(
+            f"`at=` needs an input of open size: that of {graph.name} is {shape}; another is set "
+            f"by `input={[*shape]}`"
+        )
+    sizes = _sizes(at, shape.known[:-1], AXES[shape.rank])
+    try:
+        return graph.at(sizes)
+    except Problem as problem:
+        least = smallest(graph)
+        more = f"; it takes inputs of at least {words(shape, least)}" if least else ""
+        where = f" at `{problem.path}`" if problem.path else ""
+        raise UsageError(
+            f"{graph.name} does not fit an input of {words(shape, sizes)}{where}: "
+            f"{problem.message}{more}"
+        ) from None
+
+
+def _sizes(at: Any, known: Sequence[int | None], names: Sequence[str]) -> dict[str, int]:
+    """Return the extent of each open axis, from what a user gave; None in `known` is open."""
+    parts: Any = at.lower().replace("*", "x").split("x") if isinstance(at, str) else at
+    if isinstance(at, int) and not isinstance(at, bool):
+        parts = [at]
+    try:
+        numbers = [_extent(part) for part in parts]
+    except (TypeError, ValueError):
+        raise UsageError(f"`at=` must be a size, {_EXAMPLE}, not {show(at)}") from None
+    if len(numbers) == 1:
+        numbers = [numbers[0] if n is None else n for n in known]
+    if len(numbers) != len(known) or any(
+        n not in (None, number) for n, number in zip(known, numbers, strict=False)
+    ):
+        shape = " x ".join(
+            name if n is None else str(n) for name, n in zip(names, known, strict=True)
+        )
+        raise UsageError(f"`at=` must be {shape} here, {_EXAMPLE}, not {show(at)}")
+    pairs = zip(names, known, numbers, strict=True)
+    return {name: number for name, n, number in pairs if n is None}
+
+
+def _extent(part: Any) -> int:
+    number = int(part) if isinstance(part, str) and part.strip().isdecimal() else part
+    if type(number) is not int or not 1 <= number <= LARGEST:
+        raise ValueError(part)
+    return number
+
+
+def _is_open(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value.startswith("multiple of "))
