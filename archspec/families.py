@@ -63,8 +63,9 @@ def _page() -> Iterator[str]:
     rows = []
     for family, name in members:
         costs = report(name)
-        shape = str(costs.graph.input)
-        rows.append([family.name, f"`{name}`", shape, costs.totals.params, costs.totals.macs])
+        shapes = ", ".join(map(str, costs.graph.input_shapes.values()))
+        figures = (costs.totals.params, costs.totals.macs)
+        rows.append([family.name, f"`{name}`", shapes, *figures])
     yield PrintedTable(NETWORKS, rows).markdown()
 
 

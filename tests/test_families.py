@@ -13,9 +13,14 @@ from archspec.spec.loading import bundled, load, names_of_networks
 PAGE = Path(__file__).parents[1] / "docs" / "families.md"
 
 
-def test_the_page_is_up_to_date():
+@pytest.fixture(scope="module")
+def made():
+    return page()
+
+
+def test_the_page_is_up_to_date(made):
     """Regenerate it by `python -m archspec.families > docs/families.md`."""
-    assert PAGE.read_text(encoding="utf-8") == page()
+    assert PAGE.read_text(encoding="utf-8") == made
 
 
 @pytest.mark.parametrize("family", archspec.networks().families, ids=lambda family: family.name)
@@ -28,8 +33,8 @@ def test_a_family_says_what_it_is(family):
     assert not re.search(r"\n|\.$", family.history), "one line, without a full stop"
 
 
-def test_the_page_lists_the_families_by_year():
-    years = [int(year) for year in re.findall(r"^\| (\d{4}) \|", page(), re.MULTILINE)]
+def test_the_page_lists_the_families_by_year(made):
+    years = [int(year) for year in re.findall(r"^\| (\d{4}) \|", made, re.MULTILINE)]
     assert len(years) == len(archspec.networks().families)
     assert years == sorted(years)
 
