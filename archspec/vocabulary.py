@@ -146,7 +146,7 @@ KIND_NOTES: Final[dict[str, str]] = {
     "fusedmbconv": "archspec says `inverted_residual: {filters: ..., fused: true}`",
     **dict.fromkeys(
         ("cbam", "eca", "ecablock", "ecamodule", "gatechannel", "coordatt", "scse", "bam"),
-        _OWN_NONE.format("such gate") + "; docs/gates.md has ECA and CBAM, and how a unit takes it",
+        _OWN_NONE.format("such gate") + "; docs/gates.md has ECA and CBAM",
     ),
     **dict.fromkeys(("c2f", "c3", "csp", "sppf", "spp", "aspp"), _OWN_NONE.format("such block")),
     "bidirectional": "a recurrent layer reads both ways with `bidirectional: true`, as "

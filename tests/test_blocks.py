@@ -2,9 +2,11 @@
 
 import copy
 import pickle
+import re
 from math import prod
 
 import pytest
+from pages import ROOT
 from support.specs import spec_of
 
 from archspec.blocks.block import Block
@@ -886,3 +888,30 @@ def test_a_gate_may_be_a_block_of_the_spec():
     assert all(structure(graph) == structure(graphs[0]) for graph in graphs)
     names = [node.name for node in graphs[0].nodes if "/gate/weights/conv" in node.name]
     assert names == [f"residual{n}/gate/weights/convolution" for n in (1, 2)]
+
+
+def test_the_gates_of_the_page_are_those_of_the_papers():
+    """ECA learns one kernel; CBAM two 1x1 convolutions, and one of two channels, without biases."""
+    page = (ROOT / "docs" / "gates.md").read_text(encoding="utf-8")
+    written = re.search(r"```yaml\n# gates.yaml\n(.*?)```", page, re.DOTALL)
+    assert written is not None
+    graph = expand(spec_of(written[1]))
+    learned = {
+        unit: sum(node.layer.params for node in graph.nodes if node.name.startswith(f"{unit}/gate"))
+        for unit in ("residual1", "residual2", "residual3", "inverted_residual1")
+    }
+    assert learned == {
+        "residual1": 3,
+        "residual2": 5,
+        "residual3": 64 * 4 * 2 + 7 * 7 * 2,
+        "inverted_residual1": 384 * 48 * 2 + 3 * 3 * 2,
+    }
+
+
+def test_the_first_steps_of_the_page_of_gates_fit():
+    page = (ROOT / "docs" / "gates.md").read_text(encoding="utf-8")
+    written = re.search(r"```yaml\n(layers:.*?)```", page, re.DOTALL)
+    assert written is not None
+    graph = expand(spec_of(f"name: net\ninput: [8, 8, 64]\n{written[1]}"))
+    reduced = [node.shape.channels for node in graph.nodes if "reduce/convolution" in node.name]
+    assert reduced == [64 // 16, 64 // 8, 64 // 4]
