@@ -597,6 +597,47 @@ def test_where_a_name_is_defined(cursor, target):
     assert (region and region.start) == (text.index(target) if target else None)
 
 
+COMPUTED = """\
+name: net
+input: [8, 8, 3]
+blocks:
+  both:
+    inputs: [below, skip]
+    let: {wide: =skip.channels}
+    layers: [add: skip, conv: {filters: =wide, kernel: 1}]
+layers:
+  - {conv: 3, name: stem}
+  - for: {i: =range(2)}
+    layers: [{name: ="s" + str(i), softmax: {}}]
+  - let: {w: =stem.channels}
+    layers: [{both: , from: {skip: s1}}]
+  - add: =["s0", "both1"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("cursor", "target"),
+    [
+        ("=st|em.channels", "stem}"),
+        ("{skip: s|1}", '="s" + str(i)'),
+        ('"s|0"', '="s" + str(i)'),
+        ('"bo|th1"', "both: , from"),
+        ("from: {sk|ip", "skip]\n    let"),
+        ("add: sk|ip", "skip]\n    let"),
+        ("=sk|ip.channels", "skip]\n    let"),
+        ("filters: =wi|de", "wide: =skip"),
+        ("w: =ste|m", "stem}"),
+    ],
+)
+def test_where_a_computed_name_is_defined(cursor, target):
+    before, _, after = cursor.partition("|")
+    offset = COMPUTED.index(before + after) + len(before)
+    spec = Document(COMPUTED)
+    assert spec.report is not None
+    region = definition(spec, offset)
+    assert (region and region.start) == (COMPUTED.index(target) if target else None)
+
+
 def test_references_are_all_uses_in_scope():
     text = HEADER + NAMED
     spec = Document(text)

@@ -23,6 +23,7 @@ from archspec.assist.steps import (
     is_inner_step,
     is_step,
     is_step_list,
+    step_at,
     step_of,
     visible_steps,
 )
@@ -32,7 +33,7 @@ from archspec.element import Element, summary
 from archspec.errors import KeyPath
 from archspec.graph.graph import SEPARATOR
 from archspec.ops.merge import Merge
-from archspec.spec.expressions import INPUTS
+from archspec.spec.expressions import INPUTS, is_expression
 from archspec.spec.operations import FUNCTIONS
 
 MARK: Final = "\ue000"
@@ -219,6 +220,11 @@ class _Cursor:
     def own_keys(self, container: KeyPath) -> dict[str, Word]:
         """Return the keys that the spec itself defines, where it does."""
         match container:
+            case (*step, "from") if is_step(tuple(step)):
+                kind = step_at(self.root, tuple(step)).kind
+                names = children(find(self.root, ("blocks", kind.text if kind else "", "inputs")))
+                inputs = [each.value.text for each in names if each.value]
+                return {name: Word(name, "Input of the block.", "", None) for name in inputs}
             case ("variants", _):
                 values = {
                     each.name: each.value.text if each.value else ""
@@ -350,11 +356,16 @@ class _Cursor:
             rows = good.rows.get(step.path, ()) if good else ()
             own = step.name.text if step.name else ""
             named = {row.path.rpartition(SEPARATOR)[2]: str(row.shape) for row in rows}
-            if own and not step.loops:
+            if own and not step.loops and not is_expression(own):
                 named = {own: str(rows[-1].shape) if rows else ""}
             for name, shape in [*named.items()][-MOST_ROUNDS:]:
                 kind = step.kind.text if step.kind else ""
                 yield self.completion(name, name, "name", f"{kind} {shape}".strip())
+        if path[0] == "blocks":
+            for each in children(find(self.root, (*path[:2], "inputs"))):
+                name = each.value.text if each.value else ""
+                if name and MARK not in name:
+                    yield self.completion(name, name, "name", f"input of `{path[1]}`")
         yield self.completion("input", "input", "name", "input of the group, or the image")
 
     # Expressions.

@@ -15,6 +15,7 @@ from archspec.assist.steps import (
     inner_lists,
     is_inner_step,
     is_step,
+    step_at,
     steps_in,
     visible_steps,
 )
@@ -24,7 +25,12 @@ from archspec.graph.graph import SEPARATOR
 from archspec.ops.merge import Merge
 from archspec.spec.expressions import is_expression
 
-_WORD: Final = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?![\w(])")
+_TEXT_OR_WORD: Final = re.compile(
+    r"""(?P<quote>['"])(?P<text>[^'"]*)(?P=quote)|"""
+    r"(?<![\w.])(?P<word>[A-Za-z_]\w*)(?![\w(])(?P<shape>\.\w)?"
+)
+"""A text of an expression, or a name in it."""
+
 MOST: Final = 1_000
 """Largest number of uses that are listed."""
 
@@ -35,7 +41,7 @@ class Use(NamedTuple):
     name: str
     region: Region
     sort: str
-    """One of step, block, variable, variant and anchor."""
+    """One of step, block, variable, variant, input (of a block) and anchor."""
     path: KeyPath
 
 
@@ -92,10 +98,23 @@ def _uses(document: Document, path: KeyPath, node: Node, *, is_key: bool) -> Ite
     if node.text.startswith("*"):
         yield Use(node.text[1:], region, "anchor", path)
     elif is_expression(node.text):
-        for match in _WORD.finditer(document.text, region.start, region.stop):
-            yield Use(match[0], Region(*match.span()), "variable", path)
+        yield from _in_expression(document, region, path)
     elif names_a_step(path):
         yield Use(node.text, region, "step", path)
+
+
+def _in_expression(document: Document, region: Region, path: KeyPath) -> Iterator[Use]:
+    """Yield the variables of an expression, and the steps whose names or shapes it gives."""
+    for match in _TEXT_OR_WORD.finditer(document.text, *region):
+        name = match["text"] or match["word"]
+        span = Region(*match.span("text" if match["text"] else "word"))
+        if match["text"] is not None:
+            if match["text"] and names_a_step(path):
+                yield Use(name, span, "step", path)
+        elif _variable(document.root, name, path) is None and match["shape"]:
+            yield Use(name, span, "step", path)
+        else:
+            yield Use(name, span, "variable", path)
 
 
 def _sort_of_key(document: Document, path: KeyPath, node: Node) -> str:
@@ -110,6 +129,8 @@ def _sort_of_key(document: Document, path: KeyPath, node: Node) -> str:
             return "variant"
         case ("defaults", _):
             return "block"
+        case (*step, "from", _) if is_step(tuple(step)):
+            return "input"
     return ""
 
 
@@ -149,6 +170,11 @@ def defined(document: Document, use: Use) -> Region | None:
             node = _variable(root, use.name, use.path)
         case "step":
             node = _step(document, use)
+            if node is None and use.path[0] == "blocks":
+                node = _input(root, str(use.path[1]), use.name)
+        case "input":
+            kind = step_at(root, use.path[:-2]).kind
+            node = _input(root, kind.text, use.name) if kind else None
         case "anchor":
             match = re.search(rf"&{re.escape(use.name)}(?=[\s,\]}}]|$)", document.text)
             return Region(*match.span()) if match else None
@@ -160,18 +186,25 @@ def _key(root: Node | None, section: str, name: str) -> Node | None:
     return found.key_at(name) if found else None
 
 
+def _input(root: Node | None, block: str, name: str) -> Node | None:
+    """Return an input of a block where its definition names it."""
+    names = children(find(root, ("blocks", block, "inputs")))
+    return next((each.value for each in names if each.value and each.value.text == name), None)
+
+
 def _variable(root: Node | None, name: str, path: KeyPath) -> Node | None:
-    """Return the key of a variable: of the nearest `for`, of a block's `args`, or of `vars`."""
-    for length in range(len(path), 0, -1):
-        outer = path[:length]
-        if is_step(outer):
-            loop = find(root, (*outer, "for"))
-            node = loop.key_at(name) if loop else None
-            if node:
-                return node
+    """Return the key of a variable: of the nearest `let` or `for`, of a block, or of `vars`."""
+    scopes = [
+        (*path[:length], word)
+        for length in range(len(path), 0, -1)
+        if is_step(path[:length])
+        for word in ("let", "for")
+    ]
     if path[:1] == ("blocks",):
-        arguments = find(root, (*path[:2], "args"))
-        node = arguments.key_at(name) if arguments else None
+        scopes += [(*path[:2], "let"), (*path[:2], "args")]
+    for scope in scopes:
+        found = find(root, scope)
+        node = found.key_at(name) if found else None
         if node:
             return node
     return _key(root, "vars", name)
@@ -197,14 +230,17 @@ def _step(document: Document, use: Use) -> Node | None:
 def _is_called(document: Document, step: Step, name: str) -> bool:
     """Return whether a step has a name, by itself or as a round of it."""
     own = step.name
-    if own is not None and own.text:
+    is_computed = own is not None and is_expression(own.text)
+    if own is not None and own.text and not is_computed:
         rounds = name.rstrip("0123456789") == own.text and step.loops
         return own.text == name or rounds
     branches = step.arguments if step.kind and step.kind.text == "branches" else None
     if isinstance(branches, Mapping) and branches.key_at(name):
         return True
     good = document.known_good
-    if good is None or step.kind is None or name.rstrip("0123456789") != step.kind.text:
+    if good is None or step.kind is None:
+        return False
+    if not is_computed and name.rstrip("0123456789") != step.kind.text:
         return False
     return any(row.path.rpartition(SEPARATOR)[2] == name for row in good.rows.get(step.path, ()))
 
@@ -221,9 +257,11 @@ def _defines(place: Place) -> bool:
     match place.path:
         case ("vars" | "blocks" | "variants", _) if place.is_key:
             return True
-        case ("blocks", _, "args", _) if place.is_key:
+        case ("blocks", _, "args" | "let", _) if place.is_key:
             return True
-        case (*step, "for", _) if place.is_key and is_step(tuple(step)):
+        case ("blocks", _, "inputs", _):
+            return True
+        case (*step, "for" | "let", _) if place.is_key and is_step(tuple(step)):
             return True
         case (*step, "name") if not place.is_key and is_step(tuple(step)):
             return True
@@ -236,11 +274,15 @@ def variables_at(root: Node | None, path: KeyPath) -> Iterator[tuple[str, str]]:
         outer = path[:length]
         if is_step(outer):
             entry = find(root, outer)
+            for each in children(entry.at("let") if entry else None):
+                yield each.name, "value of `let`"
             for each in children(entry.at("for") if entry else None):
                 yield each.name, "variable of the loop"
             if entry and (entry.key_at("for") or entry.key_at("repeat")):
                 yield "index", "number of the round, from 0"
     if path[:1] == ("blocks",):
+        for each in children(find(root, (*path[:2], "let"))):
+            yield each.name, "value of `let`"
         for each in children(find(root, (*path[:2], "args"))):
             yield each.name, f"argument of `{path[1]}`"
     for each in children(find(root, ("vars",))):

@@ -64,12 +64,7 @@ def _parts(document: Document, place: Place, offset: int) -> Iterator[str]:
     elif place.is_key:
         yield from _key(document, path)
     elif names_a_step(path):
-        use = use_at(document, offset)
-        target = defined(document, use) if use else None
-        at = place_at(document.root, target.start) if target else None
-        if at is not None:
-            named = at.path[:-1] if at.path[-1:] == ("name",) or at.is_key else at.path
-            yield from _costs(document, named)
+        yield from _named(document, offset)
     else:
         word = language.values_at(path).get(text)
         about = word.about if word else ""
@@ -78,6 +73,16 @@ def _parts(document: Document, place: Place, offset: int) -> Iterator[str]:
             yield f"**`{text}`**\n\n{about}"
         elif known:
             yield from _key(document, path)
+
+
+def _named(document: Document, offset: int) -> Iterator[str]:
+    """Yield the shape and the costs of the step whose name is at an offset."""
+    use = use_at(document, offset)
+    target = defined(document, use) if use and use.sort == "step" else None
+    at = place_at(document.root, target.start) if target else None
+    if at is not None:
+        named = at.path[:-1] if at.path[-1:] == ("name",) or at.is_key else at.path
+        yield from _costs(document, named)
 
 
 def _of_step(document: Document, step: KeyPath, word: str) -> Iterator[str]:
@@ -198,7 +203,8 @@ def _in_expression(document: Document, place: Place, region: Region, offset: int
         return Hover(f"**`{word}`**: {word[3:]} of the step's input", found)
     about = dict(reversed(list(variables_at(document.root, place.path)))).get(word)
     if about is None:
-        return None
+        parts = list(_named(document, offset))
+        return Hover("\n\n".join(parts), found) if parts else None
     if about.startswith("variable") and "loop" not in about:
         parts = list(_variable(document, ("vars", word), word))
         return Hover(parts[0], found) if parts else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from archspec.assist.sketch import Entry, Mapping, Node, Sequence, children, find
@@ -46,6 +46,13 @@ def step_of(path: KeyPath, entry: Entry) -> Step:
     word = word or next((name for name in named if name not in BESIDE), None)
     chosen = named.get(word or "")
     return Step(path, entry, chosen.key if chosen else None, chosen.value if chosen else None)
+
+
+def step_at(root: Node | None, path: KeyPath) -> Step:
+    """Return the step at a path, as far as it is written."""
+    value = find(root, path)
+    at = (value.start, value.stop) if value else (0, 0)
+    return step_of(path, Entry(None, value, *at))
 
 
 def step_lists(root: Node | None) -> Iterator[tuple[KeyPath, Sequence]]:
@@ -123,7 +130,8 @@ def visible_steps(root: Node | None, path: KeyPath) -> Iterator[Step]:
             *outer, number = path
             steps = find(root, tuple(outer))
             if isinstance(steps, Sequence):
-                yield from reversed(steps_in(tuple(outer), steps)[: int(number)])
+                before = steps_in(tuple(outer), steps)[: int(number)]
+                yield from _with_nameless_groups(reversed(before))
             if len(path) == 4 and path[0] == "blocks":
                 return
         path = path[:-1]
@@ -132,4 +140,15 @@ def visible_steps(root: Node | None, path: KeyPath) -> Iterator[Step]:
 def head_steps(root: Node | None) -> list[Step]:
     """Return the steps that a head may start from: those of `layers`."""
     steps = find(root, ("layers",))
-    return steps_in(("layers",), steps)[::-1] if isinstance(steps, Sequence) else []
+    if not isinstance(steps, Sequence):
+        return []
+    return [*_with_nameless_groups(reversed(steps_in(("layers",), steps)))]
+
+
+def _with_nameless_groups(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield steps, and those in groups without a name: they have their names around it, too."""
+    for step in steps:
+        if step.kind and step.kind.text == "layers" and step.name is None:
+            within = [each for path, inner in inner_lists(step) for each in steps_in(path, inner)]
+            yield from _with_nameless_groups(reversed(within))
+        yield step
