@@ -7,11 +7,17 @@ and the place of a stride change no count. What is measured is in docs/faithful.
 import pytest
 from faithful import APPLICATIONS, EVEN, ODD, measure
 
+from archspec.keras_model.engine import load_keras
 from archspec.spec.loading import locate
 
 pytestmark = pytest.mark.keras
 
 ONE_A_FAMILY = {locate(variant)[0]: variant for variant in reversed(APPLICATIONS)}
+
+
+def test_every_network_of_keras_applications_is_compared():
+    functions = {name for name, each in vars(load_keras().applications).items() if callable(each)}
+    assert {*APPLICATIONS.values()} == functions
 
 
 @pytest.mark.parametrize("variant", ONE_A_FAMILY.values())

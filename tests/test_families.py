@@ -30,7 +30,7 @@ def test_a_family_says_what_it_is(family):
     assert len(set(family.tags)) == len(family.tags)
     assert family.history, "a line about the ideas that it carries on"
     assert len(family.history) <= 100
-    assert not re.search(r"\n|\.$", family.history), "one line, without a full stop"
+    assert re.fullmatch(r"[A-Z0-9].*[^.]", family.history), "one line, without a full stop"
 
 
 def test_the_page_lists_the_families_by_year(made):
