@@ -276,6 +276,7 @@ def _step(kinds: Mapping[str, type[Element]], *, own: bool) -> Schema:
         "layers": steps,
         "branches": branches,
         "merge": _one_of(merges),
+        "share": {"type": "string", "minLength": 1},
         "for": {
             "type": "object",
             "propertyNames": _ref("name"),

@@ -114,6 +114,13 @@ WORDS: Final[Mapping[str, Word]] = {
         "- branches: [[conv: 64], [max_pool: {size: 3, stride: 1, padding: same}, conv: 32]]\n"
         "  merge: concat",
     ),
+    "share": Word(
+        "An earlier step once more, with the same weights: on another input, or further on.",
+        "It names a step, a group or a branch, or a step inside one, as `tower/conv1`. The weights "
+        "are counted once, the work each time. What the step does was decided by its own input: "
+        "this one must fit the same weights. `repeat` applies them several times.",
+        "- {conv: 64, name: tower}\n- {share: tower, from: right}",
+    ),
     "initial": Word(
         "Initial kernels of a convolution: a bank of filters that a formula gives.",
         "Each filter has mean 0, and its squares add up to 1 over all channels; in a depthwise "

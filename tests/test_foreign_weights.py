@@ -198,12 +198,36 @@ def test_models_inside_a_model_in_memory_are_taken_apart(keras):
     assert np.allclose(outputs(ours, images), outputs(theirs, images), atol=1e-5)
 
 
-def test_a_model_that_is_used_twice_is_refused(keras, tmp_path):
+@pytest.mark.parametrize("suffix", ["keras", "h5", ""])
+def test_a_model_that_is_used_twice_gives_its_weights_to_a_shared_step(keras, tmp_path, suffix):
+    inner = randomized(keras.Sequential([keras.Input((6, 6, 2)), keras.layers.Conv2D(2, 1)]))
+    x = keras.Input((6, 6, 2))
+    theirs = source = keras.Model(x, inner(inner(x)))
+    if suffix:
+        source = tmp_path / f"a.{suffix}"
+        theirs.save(source)
+    ours = build(
+        spec_of(
+            "{name: net, input: [6, 6, 2], layers: "
+            "[{convolution: {filters: 2, kernel: 1}, name: a}, {share: a}]}"
+        )
+    )
+    assert copy(source, ours).params == 6
+    image = np.random.default_rng(0).random((1, 6, 6, 2), "float32")
+    np.testing.assert_allclose(ours(image), theirs(image), atol=1e-6)
+
+
+def test_a_model_that_is_used_twice_does_not_stand_for_two_steps(keras):
     inner = keras.Sequential([keras.Input((6, 6, 2)), keras.layers.Conv2D(2, 1)])
     x = keras.Input((6, 6, 2))
-    keras.Model(x, inner(inner(x))).save(tmp_path / "a.keras")
-    with pytest.raises(UsageError, match="a network that uses a layer again cannot be matched"):
-        copy(tmp_path / "a.keras", build(spec_of(CHAIN)))
+    ours = build(
+        spec_of(
+            "{name: net, input: [6, 6, 2], layers: "
+            "[{convolution: {filters: 2, kernel: 1}, repeat: 2}]}"
+        )
+    )
+    with pytest.raises(UsageError, match="one layer there stands where several stand here"):
+        copy(keras.Model(x, inner(inner(x))), ours)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ""])

@@ -174,7 +174,7 @@ def data():
 
 ROW = {
     "path", "kind", "label", "shape", "params", "trainable", "non_trainable", "macs", "other_ops",
-    "activations", "field", "stride",
+    "activations", "field", "stride", "shared_with",
 }  # fmt: skip
 
 

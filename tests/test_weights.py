@@ -217,7 +217,7 @@ def test_one_layer_does_not_stand_for_two(keras):
     conv = keras.layers.Conv2D(2, 1)
     y = keras.layers.Add()([conv(x), conv(x)])
     theirs = keras.Model(x, keras.layers.GlobalAveragePooling2D()(y))
-    with pytest.raises(UsageError, match="a network that uses a layer again cannot be matched"):
+    with pytest.raises(UsageError, match=r"2 here \(.*\), 1 there"):
         copy(theirs, build(spec_of(PAIR)))
 
 
@@ -230,7 +230,10 @@ def test_what_does_not_say_how_its_layers_are_joined_is_refused(keras):
     for theirs, message in (
         (Subclassed(), "only a functional or sequential model"),
         (keras.Sequential([keras.layers.Dense(3)]), "only a functional or sequential model"),
-        (keras.Model([x, y], keras.layers.Add()([x, y])), "has 2 inputs instead of one"),
+        (
+            keras.Model([x, y], keras.layers.Add()([x, y])),
+            "the number of inputs differs: 1 here, 2 there",
+        ),
         (keras.Model(x, first(x)), "has its channels first"),
         (3, "a Keras model, a file or 'imagenet', not from a value of type int"),
     ):

@@ -87,6 +87,33 @@ class _Taken(NamedTuple):
         return (*self.nodes[: self.previous], x, *self.nodes[self.previous + 1 :])
 
 
+class _Placed(NamedTuple):
+    """A step that was carried out."""
+
+    inputs: _Inputs
+    start: int
+    """The first node."""
+    stop: int
+    """The node after its last."""
+    first: int
+    """Place of the first name inside it, in the order of names."""
+    last: int
+    """The place after the last one."""
+
+    def moved(self, by: int, later: int, nodes: Mapping[int, Node]) -> _Placed:
+        """Return the same step in a copy of one around it.
+
+        Args:
+            by: Distance of the copy, in nodes.
+            later: Distance of the copy, in names.
+            nodes: The node of the copy for each of the original's.
+        """
+        inputs = tuple([node and nodes.get(node.index, node) for node in self.inputs])
+        return _Placed(
+            inputs, self.start + by, self.stop + by, self.first + later, self.last + later
+        )
+
+
 def expand(spec: Spec) -> Graph:
     """Return the graph of a spec; raise `SpecError` with everything that is wrong with it."""
     findings = Findings(spec.source, spec.diagnostics)
@@ -126,6 +153,10 @@ class _Run:
         self.named: dict[str, Node | None] = {
             name: node for name, node in known.items() if name != "input"
         }
+        self.trail = list(self.named)
+        """The keys of `named`, in order."""
+        self.placed: dict[str, _Placed] = {}
+        """The step at each path in `named`."""
         self.made: list[tuple[Step, int, int]] = []
         """Each op and block that was added, with its first node and the node after its last."""
         self.rounds: dict[KeyPath, list[tuple[int, int]]] = {}
@@ -280,7 +311,7 @@ class _Run:
 
     def _once(self, step: Step, inputs: _Inputs, env: _Env, name: str | None) -> Node | None:
         """Carry a step out once."""
-        if step.kind in GROUPS and len(inputs) > 1:
+        if step.kind in ("layers", "branches") and len(inputs) > 1:
             raise Problem("shape", f"`{step.kind}` takes one input, not {len(inputs)}")
         if step.kind == "layers" and name is None:  # the steps belong to the scope around
             with self._inside(inputs[0]):
@@ -290,19 +321,23 @@ class _Run:
             return None if step.broken else y
         kind = step.kind if step.element or step.kind in GROUPS else "step"
         path = self.builder.claim(kind, name)
-        self.named[path] = None
+        self._remember(path, None)
+        begun = self.builder.size, len(self.trail)
         if step.kind == "layers":
             with self.builder.scope(path, "layers"), self._inside(inputs[0]):
                 env = self._let(step.let, (*step.path, "let"), inputs[0], env)
                 y = self._sequence(step.body, inputs[0], env)
         elif step.kind == "branches":
             y = self._branches(step, path, inputs[0], env)
+        elif step.kind == "share":
+            y = None if step.broken else self._share(step, path, inputs, env)
         elif step.element is None:
             self.nameless = True
             return None
         else:
             y = None if step.broken else self._element(step, path, inputs, env)
         self.named[path] = None if step.broken else y
+        self.placed[path] = self._placed(inputs, begun)
         return self.named[path]
 
     def _branches(self, step: Step, path: str, x: Node | None, env: _Env) -> Node | None:
@@ -311,15 +346,81 @@ class _Run:
             for name, steps in step.branches:
                 self._count(step)
                 branch = self.builder.claim("branch", name)
+                begun = self.builder.size, len(self.trail)
                 with self.builder.scope(branch, "branch"):
                     end = self._sequence(steps, x, env)
-                self.named[branch] = end
+                self.placed[branch] = self._placed((x,), begun)
+                self._remember(branch, end)
                 ends.append(end)
             nodes = [end for end in ends if end is not None]
             if step.merge is None or step.broken or len(nodes) < len(ends):
                 return None
             merge = self.builder.fill(step.merge.parse({}))
             return self._place(step, merge, self.builder.claim("merge", merge.kind), tuple(nodes))
+
+    def _share(self, step: Step, path: str, inputs: _Inputs, env: _Env) -> Node | None:
+        """Carry out a step that is an earlier one again, with its weights."""
+        name = self._value(step, ("share",), step.shared, inputs[0], env)
+        try:
+            owner = None if name is BROKEN else self._owner(name)
+        except Problem as problem:
+            self._report(step, ("share",), problem)
+            return None
+        nodes = tuple([node for node in inputs if node is not None])
+        if owner is None or len(nodes) < len(inputs) or self.assumptions.uncertain(nodes):
+            return None
+        y, placed = self.named[owner], self.placed[owner]
+        start, stop = placed.start, placed.stop
+        read = [node.index for node in placed.inputs if node is not None]
+        if y is None or self.builder.assumes(start, stop):
+            return None
+        if len(nodes) != len(read):
+            raise Problem("shape", f"`{name}` has {len(read)} inputs, not {len(nodes)}")
+        self._count(step, placed.last - placed.first)
+        begun = self.builder.size
+        new = self.builder.share(path, owner, start, stop, dict(zip(read, nodes, strict=True)))
+        self.made.append((step, begun, self.builder.size))
+        by, later = begun - start, len(self.trail) - placed.first
+        for inner in self.trail[placed.first : placed.last]:
+            copy = path + inner.removeprefix(owner)
+            if inner not in self.named:  # inside a block, and known there alone
+                self.trail.append(copy)
+                continue
+            node = self.named[inner]
+            self._remember(copy, node and new.get(node.index, node))
+            if known := self.placed.get(inner):
+                self.placed[copy] = known.moved(by, later, new)
+        return new.get(y.index, y)
+
+    def _owner(self, name: Any) -> str | None:
+        """Return the path of a step that may be shared; None if it is broken."""
+        if not isinstance(name, str):
+            message = f"`share` must be the name of an earlier step, not {show(name)}"
+            raise Problem("type", message)
+        path = None if name == "input" else self._path(name)
+        if path is not None and self.builder.prefix.startswith(path + SEPARATOR):
+            help_ = "`repeat` applies a group several times"
+            message = f"`{name}` is the group in which this step is: it cannot contain itself"
+            raise Problem("circular", message, help=help_)
+        placed = self.placed.get(path or "")
+        if name == "input" or (path is not None and self.named[path] and placed is None):
+            help_ = "a step that has weights can be shared"
+            raise Problem("value", f"`{name}` is an input: it has no weights", help=help_)
+        if path is None or placed is None or self.named[path] is None:
+            return None
+        if not self.builder.learns(placed.start, placed.stop):
+            help_ = "write the step once more: it is the same at every place"
+            raise Problem("value", f"`{name}` has no weights to share", help=help_)
+        return path
+
+    def _placed(self, inputs: _Inputs, begun: tuple[int, int]) -> _Placed:
+        """Return what a step read and became, from what there was when it began."""
+        return _Placed(inputs, begun[0], self.builder.size, begun[1], len(self.trail))
+
+    def _remember(self, path: str, node: Node | None) -> None:
+        """Keep the output of a step for those after it."""
+        self.named[path] = node
+        self.trail.append(path)
 
     def _element(self, step: Step, path: str, inputs: _Inputs, env: _Env) -> Node | None:
         element = step.constant or self._parse(step, inputs[0], env)
@@ -497,10 +598,15 @@ class _Run:
         """Return the node of a name in this scope, or in the nearest one around it."""
         if name == "input":
             return self.enclosing
+        path = self._path(name)
+        return None if path is None else self.named[path]
+
+    def _path(self, name: str) -> str | None:
+        """Return the path of a name; None where a mistake before it makes it unknown."""
         first = name.partition(SEPARATOR)[0]
         for prefix in self._prefixes():
             if prefix + name in self.named:
-                return self.named[prefix + name]
+                return prefix + name
             if self.named.get(prefix + first, self) is None or self._is_vague(prefix + first):
                 return None
             if prefix + first in self.left_out:
@@ -764,8 +870,8 @@ class _Run:
 
     # Problems.
 
-    def _count(self, step: Step) -> None:
-        self.carried += step.weight
+    def _count(self, step: Step, more: int = 0) -> None:
+        self.carried += step.weight + more
         if self.carried > MOST_STEPS:
             if not self.findings.diagnostics:  # it may be their consequence
                 problem = Problem("limit", f"the spec asks for more than {MOST_STEPS:,} steps")

@@ -202,6 +202,9 @@ class _Planner:
             step = step._replace(body=body, broken=broken or not body)
         elif kind == "branches":
             step = self._branches(step, data, path, known)
+        elif kind == "share":
+            step = self._share(step, data[kind], (*path, kind), known)
+            step = step._replace(broken=step.broken or len(self.findings.diagnostics) > before)
         else:
             astray = any(self._is_argument(kind, key) for key in data.keys() - {kind})
             step = self._element(step, data[kind], path, known, astray=astray)
@@ -444,6 +447,17 @@ class _Planner:
                 step = step._replace(broken=True)
             branches.append((name, body))
         return step._replace(branches=tuple(branches), merge=self._merge(data, path))
+
+    def _share(self, step: Step, name: Any, path: KeyPath, known: Known) -> Step:
+        """Return a step that shares the weights of the one with a name."""
+        if isinstance(name, str):
+            return step._replace(shared=self._source(name, path, known))
+        help_ = "as `share: tower`"
+        if isinstance(name, dict) and len(name) == 1:
+            help_ = "name the step first, then share it: `share: NAME`"
+        message = f"`share` must be the name of an earlier step, not {show(name)}"
+        self.report(Problem("type", message, help=help_), path)
+        return step._replace(shared=BROKEN)
 
     def _merge(self, data: Mapping[str, Any], path: KeyPath) -> type[Merge] | None:
         """Return the class of the merge; None if it is broken."""

@@ -35,12 +35,16 @@ from archspec.vocabulary import folded, key_hint, key_meant, readings, value_mea
 MODIFIERS = ("name", "from", "repeat", "when")
 """Keys that may stand beside the kind of any step."""
 
-GROUPS = {"layers": (*MODIFIERS, "for", "let"), "branches": (*MODIFIERS, "for", "merge")}
-"""Steps that consist of steps, with the keys that may stand beside them."""
+GROUPS = {
+    "layers": (*MODIFIERS, "for", "let"),
+    "branches": (*MODIFIERS, "for", "merge"),
+    "share": MODIFIERS,
+}
+"""Steps that consist of steps, or of those of another, with the keys that may be beside them."""
 
 
 class Step(NamedTuple):
-    """One compiled step. Exactly one of `element`, `body` and `branches` says what it is."""
+    """One compiled step: `element`, `body`, `branches` or `shared` says what it is."""
 
     path: KeyPath
     """Place in the document."""
@@ -71,6 +75,8 @@ class Step(NamedTuple):
     body: tuple[Step, ...] = ()
     branches: tuple[tuple[str, tuple[Step, ...]], ...] = ()
     merge: type[Merge] | None = None
+    shared: Template = None
+    """Name of the step whose weights it shares, of a `share`."""
     broken: bool = False
     """Whether something about it is wrong, so that it has no output."""
 
@@ -106,7 +112,8 @@ class Step(NamedTuple):
 
     def weighed(self) -> Step:
         """Return the same step with its weight."""
-        templates = [self.name, self.repeat, self.when, *self.loop.values(), *self.let.values()]
+        templates = [self.name, self.repeat, self.when, self.shared]
+        templates += [*self.loop.values(), *self.let.values()]
         if self.constant is None:
             templates += self.arguments.values()
         values = sum(map(size, (*templates, *(self.sources or ()))))

@@ -19,7 +19,7 @@ class Change(NamedTuple):
 
     what: str
     """An argument of a layer; `layer` (its kind, None where there is none), `inputs`, `kind`,
-    `output`, `params`, `macs`; in `Difference.outputs` the name of an output."""
+    `shared_with`, `output`, `params`, `macs`; in `Difference.outputs` the name of an output."""
     before: Any
     after: Any
     layer: str = ""
@@ -74,6 +74,8 @@ class Pairing:
                 continue
             yield from _arguments(x, y, path)
             yield from self._wiring(x, y, path)
+        if a.shared_with != b.shared_with:
+            yield Change("shared_with", a.shared_with or None, b.shared_with or None)
         if a.shape != b.shape:
             yield Change("output", tuple(a.shape), tuple(b.shape))
         for figure in ("params", "macs"):

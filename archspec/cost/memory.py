@@ -172,7 +172,7 @@ def _needs(costs: Layer | Expansion, overwritable: bool, reached: bool) -> Needs
 
 def _layer_needs(layer: Layer, overwritable: bool, reached: bool) -> Needs:
     op, size = layer.op, layer.output.size
-    reached = reached or layer.trainable > 0
+    reached = reached or layer.learns
     owned = 0 if op.view or (op.in_place and overwritable) else size
     return Needs(
         owned=(owned,),

@@ -69,6 +69,8 @@ class Row(NamedTuple):
     start: int
     stop: int
     """The row shows the nodes from `start` up to but without `stop`."""
+    shared_with: str = ""
+    """Path of the step that has its weights; "" where it has its own, or none."""
 
 
 class Totals(NamedTuple):
@@ -183,9 +185,11 @@ class Report(Displayed):
         """Return what a layer, or all layers of a block or a group, cost together."""
         if isinstance(part, Scope):
             start, stop, kind, label = part.start, part.stop, part.kind, self._label(part)
+            shared_with = part.owner
         else:
             start, stop = part.index, part.index + 1
             kind, label = part.op.kind or "input", part.op.label
+            shared_with = part.layer.owner
         sums = self._sums_of_open if self.graph.is_open else self._sums_of_closed
         params, trainable, fixed, macs, other_ops, activations = sums(start, stop)
         last = stop - 1
@@ -203,6 +207,7 @@ class Report(Displayed):
             self.fields[last],
             start,
             stop,
+            shared_with,
         )
 
     def _label(self, scope: Scope) -> str:
@@ -383,6 +388,7 @@ def _is_row(scope: Scope, depth: int | None, *, ops: bool) -> bool:
 def _row_dict(row: Row) -> dict[str, Any]:
     data = {name: plain(value) for name, value in row._asdict().items() if name != "field"}
     del data["start"], data["stop"]
+    data["shared_with"] = row.shared_with or None
     reach = row.field
     data["field"] = None if reach is None else list(map(float_or_int, reach.size))
     data["stride"] = None if reach is None else list(map(float_or_int, reach.stride))

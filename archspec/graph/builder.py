@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -25,6 +27,8 @@ from archspec.graph.graph import (
     nodes_of,
     placed_nodes,
     reaching,
+    scopes_of,
+    shared_layer,
 )
 from archspec.ops.fields import LARGEST
 from archspec.ops.op import Op
@@ -133,6 +137,68 @@ class Builder:
             problem.path = problem.path or path
             raise
         return self._append(path, layer, tuple([node.index for node in inputs]))
+
+    def learns(self, start: int, stop: int) -> bool:
+        """Return whether layers from node `start` up to `stop` have weights, or share some."""
+        return any(
+            piece.costs.params or (isinstance(piece, Node) and piece.layer.owner)
+            for piece in self._between(start, stop)
+        )
+
+    def assumes(self, start: int, stop: int) -> bool:
+        """Return whether a node from `start` up to `stop` is there for one that failed."""
+        return any(
+            isinstance(piece, Node) and piece.is_input for piece in self._between(start, stop)
+        )
+
+    def _between(self, start: int, stop: int) -> list[Piece]:
+        """Return the pieces that are the nodes from `start` up to `stop`."""
+        ends = [bisect_left(self.pieces, index, key=_index) for index in (start, stop)]
+        return self.pieces[slice(*ends)]
+
+    def share(
+        self, path: str, owner: str, start: int, stop: int, inputs: Mapping[int, Node]
+    ) -> dict[int, Node]:
+        """Add the layers from node `start` up to `stop` once more, with the same weights.
+
+        Args:
+            path: The path of the copy, which was claimed.
+            owner: The path of the step that the layers are.
+            start: The first node of that step.
+            stop: The node after its last.
+            inputs: What the copy reads instead of each node that the step reads.
+
+        Returns:
+            The node of the copy for each of the step's.
+
+        Raises:
+            Problem: A layer does not fit, or would have other weights.
+        """
+        pieces, by = self._between(start, stop), self.size - start
+        new = dict(inputs)
+        for node in nodes_of(pieces):
+            sources = tuple([new.get(i) or self._output(i) for i in node.inputs])
+            name = path + node.name[len(owner) :]
+            try:
+                layer = shared_layer(node.layer, node.name, tuple([x.shape for x in sources]))
+            except Problem as problem:
+                problem.path = name
+                raise
+            _check_length(len(name))
+            new[node.index] = self._append(name, layer, tuple([x.index for x in sources]))
+        ends = [bisect_left(self.scopes, index, key=_start) for index in (start, stop)]
+        for scope in scopes_of(pieces, self.scopes[slice(*ends)]):
+            if (scope.name + SEPARATOR).startswith(owner + SEPARATOR):
+                moved = scope.moved(by, path + scope.name[len(owner) :])
+                self.scopes.append(moved._replace(owner=scope.owner or scope.name))
+        return new
+
+    def _output(self, index: int) -> Node:
+        """Return the node at an index that is the output of a piece."""
+        piece = self.pieces[bisect_left(self.pieces, index, key=_index)]
+        if isinstance(piece, Node):
+            return piece
+        return placed_nodes(piece.costs.pieces[-1:], piece.name, piece.start, piece.inputs[0])[-1]
 
     def stand_in(self, path: str, shape: Shape) -> Node:
         """Add a node for one that failed. A graph with such a node is never finished."""
@@ -243,6 +309,7 @@ class Builder:
                 path: [(before[start], before[stop]) for start, stop in rounds]
                 for path, rounds in (steps or {}).items()
             }
+            pieces, scopes = _adopted(pieces, scopes)
         weights = dict(loss_weights)
         return Graph(name, tuple(pieces), indices, tuple(scopes), weights, steps or {})
 
@@ -311,15 +378,47 @@ class Builder:
         return repr(self._defaults)
 
 
+def _index(piece: Piece) -> int:
+    return piece.index
+
+
+def _start(scope: Scope) -> int:
+    return scope.start
+
+
 def _check_length(characters: int) -> None:
     if characters > LONGEST_PATH:
         message = f"the path of a step is longer than {LONGEST_PATH:,} characters"
         raise Problem("limit", message, help="use shorter names")
 
 
+def _adopted(pieces: list[Piece], scopes: list[Scope]) -> tuple[list[Piece], list[Scope]]:
+    """Return pieces and scopes, the weights of steps that were left out with their next user."""
+    if not any(isinstance(piece, Node) and piece.layer.owner for piece in pieces):
+        return pieces, scopes
+    owners = {node.name: node.name for node in nodes_of(pieces)}
+    for i, piece in enumerate(pieces):
+        if isinstance(piece, Node) and (owner := piece.layer.owner):
+            first = owners.setdefault(owner, piece.name)
+            own = layer_at(piece.op, piece.layer.inputs)
+            layer = own if first == piece.name else replace(piece.layer, owner=first, measured={})
+            pieces[i] = piece._replace(layer=layer)
+    owners = {scope.name: scope.name for scope in scopes_of(pieces, scopes)}
+    for i, scope in enumerate(scopes):
+        if scope.owner:
+            first = owners.setdefault(scope.owner, scope.name)
+            scopes[i] = scope._replace(owner="" if first == scope.name else first)
+    return pieces, scopes
+
+
 def _is_closed(pieces: Sequence[Piece], start: int, x: Node, output: Node) -> bool:
-    """Whether pieces from node `start` on read `x` alone and lead to `output`, the last."""
+    """Whether pieces from node `start` on read `x` alone and lead to `output`, the last.
+
+    What shares weights is never closed: it has the path of another step.
+    """
     if not pieces or output.index != pieces[-1].index:
+        return False
+    if any(isinstance(piece, Node) and piece.layer.owner for piece in pieces):
         return False
     read = {index for piece in pieces for index in piece.inputs}
     around = {index for index in read if index < start}

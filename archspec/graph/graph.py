@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from itertools import takewhile
+from itertools import takewhile, zip_longest
 from math import prod
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
@@ -70,6 +70,10 @@ class Layer:
     saved_inside: int
     """Values, beside input and output, that training keeps."""
     reach: Reach | None
+    learns: bool
+    """Whether training changes weights that it uses, its own or those of `owner`."""
+    owner: str = ""
+    """Path of the layer whose weights it uses; "" where it has its own, or none."""
     measured: dict[Hashable, Any] = field(default_factory=dict)
     """Results of `cost/` that are the same wherever the layer is used."""
 
@@ -82,10 +86,18 @@ class Layer:
         """Number of inputs."""
         return len(self.inputs)
 
+    @property
+    def used(self) -> tuple[Weight, ...]:
+        """The weights that it uses: its own, or those of `owner`."""
+        return self.op.weights(*self.inputs) if self.owner else self.weights
+
     def __eq__(self, other: object) -> bool:
         # The rest follows from these two.
         return self is other or (
-            isinstance(other, Layer) and self.op == other.op and self.inputs == other.inputs
+            isinstance(other, Layer)
+            and self.op == other.op
+            and self.inputs == other.inputs
+            and self.owner == other.owner
         )
 
     def __hash__(self) -> int:
@@ -105,6 +117,7 @@ def layer_at(op: Op, inputs: tuple[Shape, ...]) -> Layer:
     if op.frozen:
         weights = tuple(weight._replace(trainable=False) for weight in weights)
     counts = [prod(weight.shape) for weight in weights]
+    trainable = sum(n for n, weight in zip(counts, weights, strict=True) if weight.trainable)
     work = op.work(*inputs, output)
     return Layer(
         op,
@@ -112,13 +125,14 @@ def layer_at(op: Op, inputs: tuple[Shape, ...]) -> Layer:
         output,
         weights,
         params=sum(counts),
-        trainable=sum(n for n, weight in zip(counts, weights, strict=True) if weight.trainable),
+        trainable=trainable,
         macs=work.macs,
         other_ops=work.other_ops,
         kernels=int(any(weight.name == "kernel" for weight in weights)),
         saved=op.saved_for_backward(),
         saved_inside=op.saved_inside(*inputs),
         reach=op.reach(inputs[0] if inputs else output),
+        learns=trainable > 0,
     )
 
 
@@ -140,6 +154,41 @@ def _check_open(
             "depend on the input's size, which is open",
             help=needs_size(),
         )
+
+
+def shared_layer(layer: Layer, owner: str, inputs: tuple[Shape, ...]) -> Layer:
+    """Return a layer applied again, to inputs of these shapes, with the same weights.
+
+    Args:
+        layer: The layer.
+        owner: Its path.
+        inputs: The shapes of the inputs.
+
+    Raises:
+        Problem: It does not fit them, or would have other weights there.
+    """
+    again, weights = layer_at(layer.op, inputs), layer.op.weights(*layer.inputs)
+    if not again.weights and not weights:
+        return again
+    for weight, other in zip_longest(weights, layer.op.weights(*inputs)):
+        if weight != other:
+            what = f"the {weight.name} of `{owner}` is"
+            shapes = "x".join(map(str, weight.shape)), "x".join(map(str, other.shape))
+            raise Problem(
+                "shape",
+                f"{what} {shapes[0]} for an input of {layer.inputs[0]}, "
+                f"and would be {shapes[1]} for {inputs[0]}: the weights cannot be shared",
+                help=_mend_shared(layer.inputs[0], inputs[0]),
+            )
+    return replace(
+        again, weights=(), params=0, trainable=0, kernels=0, owner=layer.owner or owner, measured={}
+    )
+
+
+def _mend_shared(first: Shape, other: Shape) -> str:
+    if first.channels != other.channels and first.rank:
+        return "both inputs must have the same channels; a 1x1 `conv` before it makes them equal"
+    return "both inputs must have the same shape here; a global pool before it makes them equal"
 
 
 class Node(NamedTuple):
@@ -190,11 +239,13 @@ class Scope(NamedTuple):
     stop: int
     row: bool = False
     """Whether a table shows it as one row even where it shows every layer."""
+    owner: str = ""
+    """Path of the block or group whose weights it uses; "" where it has its own, or none."""
 
     def moved(self, by: int, name: str) -> "Scope":
         """Return the scope moved by a number of nodes, with another path."""
-        _, kind, label, start, stop, row = self
-        return Scope(name, kind, label, start + by, stop + by, row)
+        _, kind, label, start, stop, row, owner = self
+        return Scope(name, kind, label, start + by, stop + by, row, owner)
 
 
 class Expansion:
@@ -289,7 +340,9 @@ def _pieces_at(
             if isinstance(op, Input):
                 op = Input(extent=tuple(piece.shape.at(sizes)))
             try:
-                layer = layer_at(op, tuple([shapes[index] for index in piece.inputs]))
+                given = tuple([shapes[index] for index in piece.inputs])
+                owner = piece.layer.owner
+                layer = shared_layer(piece.layer, owner, given) if owner else layer_at(op, given)
             except Problem as problem:
                 problem.path = problem.path or piece.name
                 raise

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from archspec.errors import UsageError
 from archspec.keras_model.kerasconfig import Config, size_of
 from archspec.keras_model.matching import (
+    INPUT,
     Constant,
     Extents,
     LayerGraph,
@@ -113,10 +114,7 @@ class Assembly:
 
     def maker(self, key: Hashable, name: str) -> Tensor:
         if key not in self.tensors:
-            raise UsageError(
-                f"`{name}` gets a tensor that no layer of `{self.model}` makes when it is first "
-                "used: a network that uses a layer again cannot be matched"
-            )
+            raise UsageError(f"`{name}` gets a tensor that no layer of `{self.model}` makes")
         return self.tensors[key]
 
     def finish(self, outputs: Mapping[str, Hashable]) -> LayerGraph:
@@ -124,9 +122,11 @@ class Assembly:
         return LayerGraph(tuple(self.nodes), ends, tuple(self.constants))
 
 
-def assembly(model: str, key: Hashable, shape: Extents) -> Assembly:
-    image = LayerNode("input", "input", (), shape, ())
-    return Assembly(model, [image], {key: Tensor(0, shape, shape)})
+def assembly(model: str, inputs: Mapping[Hashable, tuple[str, Extents]]) -> Assembly:
+    """Return the beginning of a layer graph: the name and the shape of each input, by its key."""
+    nodes = [LayerNode(name, INPUT, (), shape, ()) for name, shape in inputs.values()]
+    tensors = {key: Tensor(i, nodes[i].shape, nodes[i].shape) for i, key in enumerate(inputs)}
+    return Assembly(model, nodes, tensors)
 
 
 def _nodes(call: LayerCall, weights: Sequence[LayerArray], spread: Extents) -> Iterator[LayerNode]:

@@ -48,13 +48,11 @@ def build(
     keras = load_keras()
     from archspec.keras_model.layers import Layers  # noqa: PLC0415  (it imports Keras)
 
-    layers = Layers()
+    emitter = _Emitter(Layers(), graph)
     tensors: list[Any] = []
-    ends = set(graph.outputs.values())
     with deep(len(graph.nodes)), _channels_last(keras):
         for node in graph.nodes:
-            given = [tensors[index] for index in node.inputs]
-            tensors.append(_apply(layers, node, given, exact=node.index in ends))
+            tensors.append(emitter.applied(node, [tensors[index] for index in node.inputs]))
         outputs: Any = {name: tensors[index] for name, index in sorted(graph.outputs.items())}
         if len(outputs) == 1:
             (outputs,) = outputs.values()
@@ -106,23 +104,52 @@ def layer_name(node: Node) -> str:
     return node.name.replace(SEPARATOR, IN_KERAS)
 
 
-def _apply(layers: Any, node: Node, inputs: list[Any], *, exact: bool) -> Any:
-    """Return the tensor that a node's layers compute from its inputs' tensors.
+class _Emitter:
+    """Makes and applies the Keras layers of a graph's nodes."""
 
-    With `exact`, they compute it in the dtype of their weights, also in mixed precision: the loss
-    is computed from it.
+    def __init__(self, layers: Any, graph: Graph) -> None:
+        self.layers = layers
+        self.made: dict[str, tuple[Any, ...]] = {}
+        """The layers of each node with weights that other nodes share, by its path."""
+        self.owners = {node.layer.owner for node in graph.nodes}
+        ends = [graph.nodes[index] for index in graph.outputs.values()]
+        self.exact = {node.layer.owner or node.name for node in ends}
+        """Paths of nodes whose layers compute in the dtype of their weights, also in mixed
+        precision: the loss is computed from what they give."""
+
+    def applied(self, node: Node, inputs: list[Any]) -> Any:
+        """Return the tensor that a node's layers compute from its inputs' tensors."""
+        shapes, owner = node.layer.inputs, node.layer.owner
+        emitted = node.op.emit(self.layers, layer_name(node), *shapes[:1] or (node.shape,))
+        if not inputs:
+            return emitted
+        chain = emitted if isinstance(emitted, tuple) else (emitted,)
+        if owner:
+            chain = _with_weights_of(self.made[owner], chain)
+        elif node.name in self.owners:
+            self.made[node.name] = chain
+        y = inputs if isinstance(node.op, Merge) or len(inputs) > 1 else inputs[0]
+        for layer in chain:
+            if not layer.built and (owner or node.name) in self.exact:
+                _make_exact(layer)
+            y = layer(y)
+            layer.trainable = not node.op.frozen
+        return y
+
+
+def _make_exact(layer: Any) -> None:
+    if layer.compute_dtype != layer.variable_dtype:
+        layer.dtype_policy = layer.variable_dtype
+
+
+def _with_weights_of(owner: tuple[Any, ...], chain: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the layers of a node, those that have weights replaced by the owner's.
+
+    The layers without weights, which pad, depend on the extent of the input.
     """
-    shapes = node.layer.inputs
-    emitted = node.op.emit(layers, layer_name(node), *shapes[:1] or (node.shape,))
-    if not inputs:
-        return emitted
-    y = inputs if isinstance(node.op, Merge) or len(inputs) > 1 else inputs[0]
-    for layer in emitted if isinstance(emitted, tuple) else (emitted,):
-        if exact and layer.compute_dtype != layer.variable_dtype:
-            layer.dtype_policy = layer.variable_dtype
-        y = layer(y)
-        layer.trainable = not node.op.frozen
-    return y
+    *before, last = chain
+    weighted = [layer for layer in owner if layer.weights]
+    return (*before[: len(chain) - len(weighted)], *weighted) if weighted else (*before, last)
 
 
 @contextlib.contextmanager

@@ -51,47 +51,62 @@ def layers_of(model: LayerConfig) -> list[LayerConfig] | None:
     return layers if isinstance(layers, list) else None
 
 
-def described(model: LayerConfig, arrays: Arrays, image: Extents | None = None) -> LayerGraph:
-    """Return the layer graph of a functional or sequential model with one input.
+def described(
+    model: LayerConfig, arrays: Arrays, images: Sequence[Extents] | None = None
+) -> LayerGraph:
+    """Return the layer graph of a functional or sequential model.
 
     Args:
         model: Its configuration, of any version of Keras.
         arrays: Its weights.
-        image: Extents for those that the configuration leaves open.
+        images: Extents of each input, for those that the configuration leaves open.
 
     Raises:
-        UsageError: It is another kind of model, or uses a layer more than once.
+        UsageError: It is another kind of model.
         UnfamiliarError: A layer is of an unknown class.
 
     """
     try:
-        key: Hashable = ("input",)
-        shape = _input_shape(model)
-        if image is not None and len(image) == len(shape):
-            shape = tuple(b if a is None else a for a, b in zip(shape, image, strict=True))
+        shapes = _input_shapes(model)
+        if images is not None and len(images) == len(shapes):
+            shapes = {
+                name: tuple(b if a is None else a for a, b in zip(shape, image, strict=True))
+                if len(image) == len(shape)
+                else shape
+                for (name, shape), image in zip(shapes.items(), images, strict=True)
+            }
         name = str(model["config"]["name"]) if isinstance(model["config"], Mapping) else "model"
-        joined = assembly(name, key, shape)
-        outputs = _walk(model, arrays, joined, key, ())
-        return joined.finish(outputs)
+        keys: dict[Hashable, tuple[str, Extents]] = {
+            ("input", name): (name if len(shapes) > 1 else "input", shape)
+            for name, shape in shapes.items()
+        }
+        joined = assembly(name, keys)
+        return joined.finish(_walk(model, arrays, joined, list(keys), (), ()))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise UnfamiliarError(f"a configuration that is not as Keras writes it ({error})") from None
 
 
-def _input_shape(model: LayerConfig) -> Extents:
+def _input_shapes(model: LayerConfig) -> dict[str, Extents]:
+    """Return the shape of each input of a model, by the name of its layer."""
     layers = layers_of(model)
     name = model["config"].get("name", "model") if isinstance(model["config"], Mapping) else "model"
     if not layers:
         raise UsageError(unknown(name))
-    first = [layer for layer in layers if layer["class_name"] == "InputLayer"] or layers[:1]
+    first = [layer for layer in layers if layer["class_name"] == "InputLayer"][:1] or layers[:1]
     if _is_joined(model):
-        inputs = list(_references(model["config"]["input_layers"]))
-        if len(inputs) > 1:
-            raise UsageError(f"`{name}` has {len(inputs)} inputs instead of one")
-        first = [layer for layer in layers if name_of(layer) == inputs[0].name]
-    nested = layers_of(first[0])
-    if nested is not None:
-        return _input_shape(first[0])
-    config = first[0]["config"]
+        named = {name_of(layer): layer for layer in layers}
+        first = [named[each] for each in _input_names(model)]
+    return {name_of(layer): _input_shape(layer, model, name) for layer in first}
+
+
+def _input_names(model: LayerConfig) -> list[str]:
+    return [reference.name for reference in _references(model["config"]["input_layers"])]
+
+
+def _input_shape(layer: LayerConfig, model: LayerConfig, name: str) -> Extents:
+    if layers_of(layer) is not None:
+        return next(iter(_input_shapes(layer).values()))
+    config = layer["config"]
     shape = config.get("batch_shape") or config.get("batch_input_shape")
     if shape is None and isinstance(model["config"], Mapping):
         shape = model["config"].get("build_input_shape")
@@ -101,35 +116,47 @@ def _input_shape(model: LayerConfig) -> Extents:
 
 
 def _walk(
-    model: LayerConfig, arrays: Arrays, assembly: Assembly, given: Hashable, scope: tuple[str, ...]
+    model: LayerConfig,
+    arrays: Arrays,
+    assembly: Assembly,
+    given: Sequence[Hashable],
+    scope: tuple[str, ...],
+    calls: tuple[int, ...],
 ) -> dict[str, Hashable]:
-    """Add the calls of a model's layers; return the keys of its outputs."""
+    """Add the calls of a model's layers; return the keys of its outputs.
+
+    Args:
+        model: The configuration of the model.
+        arrays: Its weights.
+        assembly: What the calls are added to.
+        given: The keys of its inputs, in order.
+        scope: The names of the models in which it is.
+        calls: The number of the call of each of these: a model may be used several times.
+    """
     layers = layers_of(model)
     if layers is None:
         raise UnfamiliarError(str(model.get("class_name")))
     stored = arrays.of(layers)
-    joins = _Joins(layers) if _is_joined(model) else _Chain(layers)
+    joins = _Joins(model, layers) if _is_joined(model) else _Chain(layers)
+    inputs_by_name: Mapping[str, Hashable] = {}
+    if _is_joined(model):
+        inputs_by_name = dict(zip(_input_names(model), given, strict=True))
     made: dict[tuple[str, int], list[Hashable]] = {}
     for index, number, references in joins.calls():
         layer = layers[index]
         name, kind = name_of(layer), kind_of(layer)
         inputs = [made[reference.call][reference.output] for reference in references]
         if kind == "InputLayer":
-            made[name, number] = [given]
-        elif number and (stored[index] or layers_of(layer) is not None):
-            raise UsageError(
-                f"`{assembly.model}` uses `{name}` more than once: a network that uses a layer "
-                "again cannot be matched"
-            )
+            made[name, number] = [inputs_by_name.get(name, given[0])]
         elif layers_of(layer) is not None:
-            (only,) = inputs or [given]
             inside = arrays.inside(layers, index)
-            made[name, number] = [*_walk(layer, inside, assembly, only, (*scope, name)).values()]
+            outer = (*scope, name), (*calls, number)
+            made[name, number] = [*_walk(layer, inside, assembly, inputs or given, *outer).values()]
         else:
             place = "/".join((*scope, name))
-            key = (*scope, name, number)
+            key = (*scope, name, *calls, number)
             made[name, number] = [key]
-            assembly.add(_call(place, layer, stored[index], assembly, inputs or [given], key))
+            assembly.add(_call(place, layer, stored[index], assembly, inputs or given, key))
     return {name: made[end.call][end.output] for name, end in joins.outputs(model).items()}
 
 
@@ -193,7 +220,7 @@ class _Chain:
 class _Joins:
     """The joins of a functional model's layers."""
 
-    def __init__(self, layers: Sequence[LayerConfig]) -> None:
+    def __init__(self, model: LayerConfig, layers: Sequence[LayerConfig]) -> None:
         self._places: dict[tuple[str, int], int] = {}
         self._nodes: dict[tuple[str, int], Any] = {}
         self._counts: dict[str, int] = {}
@@ -204,6 +231,11 @@ class _Joins:
             for number, node in enumerate(nodes):
                 self._places[name, number] = index
                 self._nodes[name, number] = node
+        latest: dict[str, int] = {}
+        for reference in _references([*self._nodes.values(), model["config"]["output_layers"]]):
+            latest[reference.name] = max(latest.get(reference.name, 0), reference.number)
+        # Keras 2 counts the calls of a model from 1.
+        self._first = {name: max(0, n + 1 - self._counts[name]) for name, n in latest.items()}
 
     def calls(self) -> Iterator[tuple[int, int, list[_Reference]]]:
         """Yield the same as a chain does; each call comes after those that make its inputs."""
@@ -231,9 +263,9 @@ class _Joins:
         return {str(index): end for index, end in enumerate(self._references(ends))}
 
     def _references(self, node: Any) -> list[_Reference]:
-        """Return the tensors that a node names; Keras 2 counts the calls of a model from 1."""
+        """Return the tensors that a node names."""
         return [
-            reference._replace(number=0) if self._counts[reference.name] == 1 else reference
+            reference._replace(number=reference.number - self._first.get(reference.name, 0))
             for reference in _references(node)
         ]
 

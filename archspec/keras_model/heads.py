@@ -11,7 +11,14 @@ from typing import NamedTuple
 
 from archspec.errors import UsageError
 from archspec.graph.graph import MAIN_OUTPUT
-from archspec.keras_model.matching import COMMUTATIVE, LayerGraph, LayerNode, kinds, match
+from archspec.keras_model.matching import (
+    COMMUTATIVE,
+    LayerGraph,
+    LayerNode,
+    kinds,
+    match,
+    paired_inputs,
+)
 
 
 class Bodies(NamedTuple):
@@ -72,20 +79,21 @@ def match_bodies(ours: LayerGraph, theirs: LayerGraph) -> Bodies:
 
 def _check_images(ours: LayerGraph, theirs: LayerGraph) -> None:
     """Raise `UsageError` if the images differ in their axes or channels."""
-    here, there = ours.nodes[0], theirs.nodes[0]
-    if len(here.shape) != len(there.shape):
-        raise UsageError(f"it has {there} with its channels, here it is {here}")
-    if here.shape[-1] != there.shape[-1]:
-        raise UsageError(
-            f"it has {there}, here it is {here}: the first layer's weights are for "
-            f"{there.shape[-1]} channels: give the network here an `input` of as many"
-        )
+    for here, there in paired_inputs(ours, theirs):
+        if len(here.shape) != len(there.shape):
+            raise UsageError(f"it has {there} with its channels, here it is {here}")
+        if here.shape[-1] != there.shape[-1]:
+            raise UsageError(
+                f"it has {there}, here it is {here}: the first layer's weights are for "
+                f"{there.shape[-1]} channels: give the network here an `input` of as many"
+            )
 
 
 def _extents(ours: LayerGraph, theirs: LayerGraph) -> str:
     """Return a further possible reason: images of another extent, in networks that begin alike."""
-    here, there = ours.nodes[0], theirs.nodes[0]
-    first = [[node.forms for node in graph.nodes[1:2]] for graph in (ours, theirs)]
+    inputs = paired_inputs(ours, theirs)
+    here, there = next((pair for pair in inputs if pair[0].shape != pair[1].shape), inputs[0])
+    first = [[node.forms for node in graph.weighted[:1]] for graph in (ours, theirs)]
     if here.shape == there.shape or first[0] != first[1]:
         return ""
     return f"; it has {there}, here it is {here}, and what follows `flatten` fits one extent only"
@@ -135,5 +143,7 @@ def _beginning(ours: LayerGraph, theirs: LayerGraph) -> LayerGraph | None:
         return None
     here, there = kinds(ours, theirs)
     ((name, end),) = theirs.outputs.items()
-    ends = [index for index, kind in enumerate(here) if index and kind == there[end]]
+    ends = [
+        index for index, kind in enumerate(here) if index not in ours.inputs and kind == there[end]
+    ]
     return ours.towards({name: ends[0]}) if len(ends) == 1 else None

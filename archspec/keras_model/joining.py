@@ -8,22 +8,21 @@ from typing import Any
 
 from archspec.errors import UsageError
 from archspec.keras_model.assembly import SCALING, LayerArray, LayerCall, assembly, unknown
+from archspec.keras_model.calls import Call, calls_in_order, is_functional
 from archspec.keras_model.description import Arrays, LayerConfig, ShapedArray, described, name_of
 from archspec.keras_model.kerasconfig import UnfamiliarError
 from archspec.keras_model.matching import LayerGraph
 
 
 def layer_graph(model: Any) -> LayerGraph:
-    """Return the layer graph of a functional or sequential Keras model with one input.
+    """Return the layer graph of a functional or sequential Keras model.
 
     Raises:
-        UsageError: It is another kind of model, or uses a layer more than once.
+        UsageError: It is another kind of model.
 
     """
     if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
         raise UsageError(unknown(model.name))
-    if len(model.inputs) > 1:
-        raise UsageError(f"`{model.name}` has {len(model.inputs)} inputs instead of one")
     if any(getattr(layer, "layers", None) for layer in model.layers):
         try:
             return described(json.loads(model.to_json()), _InMemory(model))
@@ -32,7 +31,14 @@ def layer_graph(model: Any) -> LayerGraph:
                 f"`{model.name}` has models as layers, and in them what archspec does not know: "
                 f"{error}"
             ) from None
-    joined = assembly(model.name, id(model.inputs[0]), tuple(model.inputs[0].shape[1:]))
+    names = [str(tensor.name) for tensor in model.inputs] if len(model.inputs) > 1 else ["input"]
+    joined = assembly(
+        model.name,
+        {
+            id(tensor): (name, tuple(tensor.shape[1:]))
+            for name, tensor in zip(names, model.inputs, strict=True)
+        },
+    )
     for layer, got, made in _calls(model):
         weights = [LayerArray(w.name, tuple(w.shape), w) for w in getattr(layer, "weights", ())]
         config = {"data_format": getattr(layer, "data_format", None)}
@@ -50,26 +56,21 @@ def layer_graph(model: Any) -> LayerGraph:
                 tuple(made[0].shape[1:]),
             )
         )
-    output = model.output if _is_functional(model) else model.layers[-1].output
+    output = model.output if is_functional(model) else model.layers[-1].output
     named = output if isinstance(output, dict) else dict(enumerate(_tensors(output)))
     return joined.finish({str(name): id(tensor) for name, tensor in named.items()})
 
 
-def _calls(model: Any) -> Iterator[tuple[Any, list[Any], list[Any]]]:
-    """Yield each layer with its input and output tensors; layers come after what they need."""
-    if _is_functional(model):
-        for layer in model.operations:
-            yield layer, _tensors(layer.input), _tensors(layer.output)
+def _calls(model: Any) -> Iterator[Call]:
+    """Yield each call with its input and output tensors; calls come after what they need."""
+    if is_functional(model):
+        yield from calls_in_order(model)
         return
     # Keras may assemble a sequential model twice; its layers show the first time.
     last = model.inputs[0]
     for layer in model.layers:
-        yield layer, [last], [layer.output]
+        yield Call(layer, [last], [layer.output])
         last = layer.output
-
-
-def _is_functional(model: Any) -> bool:
-    return hasattr(model, "operations")
 
 
 def _tensors(one_or_many: Any) -> list[Any]:

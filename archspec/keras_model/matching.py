@@ -18,6 +18,9 @@ from archspec.errors import UsageError
 COMMUTATIVE: Final = frozenset({"Add", "Average", "Maximum", "Minimum", "Multiply"})
 """Merges whose inputs have no order."""
 
+INPUT: Final = "input"
+"""The sort of the nodes that are inputs."""
+
 Extents: TypeAlias = tuple[int | None, ...]
 """A shape without the batch; None for an open extent, or for any number of classes."""
 
@@ -77,17 +80,32 @@ class LayerGraph(NamedTuple):
     constants: tuple[Constant, ...] = ()
 
     @property
+    def inputs(self) -> list[int]:
+        """The nodes that are inputs."""
+        return [index for index, node in enumerate(self.nodes) if node.sort == INPUT]
+
+    @property
+    def places(self) -> dict[str, int]:
+        """The node of each layer with weights, by its name; of one used again, the first."""
+        named: dict[str, int] = {}
+        for index, node in enumerate(self.nodes):
+            if node.weights:
+                named.setdefault(node.name, index)
+        return named
+
+    @property
     def weighted(self) -> list[LayerNode]:
-        return [node for node in self.nodes if node.weights]
+        """The layers with weights."""
+        return [self.nodes[index] for index in self.places.values()]
 
     @property
     def names(self) -> set[str]:
         """The names of the layers that have weights."""
-        return {node.name for node in self.weighted}
+        return set(self.places)
 
     def towards(self, outputs: Mapping[str, int]) -> LayerGraph:
         """Return the part of the graph that these outputs need."""
-        needed = {0, *outputs.values()}
+        needed = {*self.inputs, *outputs.values()}
         for index in range(len(self.nodes) - 1, -1, -1):
             if index in needed:
                 needed.update(self.nodes[index].inputs)
@@ -123,10 +141,27 @@ def match(ours: LayerGraph, theirs: LayerGraph) -> list[tuple[LayerNode, LayerNo
             waiting += _paired_inputs(ours, theirs, here, there, a, b)
         elif pairs[a] != b:
             _refuse_ambiguous(theirs.nodes[pairs[a]], theirs.nodes[b])
-    if len(set(pairs.values())) < len(pairs):
-        raise UsageError("one layer there stands where several stand here")
     layers = [(ours.nodes[a], theirs.nodes[b]) for a, b in sorted(pairs.items())]
-    return [(mine, other) for mine, other in layers if mine.weights]
+    return _once([(mine, other) for mine, other in layers if mine.weights])
+
+
+def _once(pairs: Sequence[tuple[LayerNode, LayerNode]]) -> list[tuple[LayerNode, LayerNode]]:
+    """Return the pairs of layers, those that are used several times once."""
+    forth: dict[str, LayerNode] = {}
+    back: dict[str, LayerNode] = {}
+    once = []
+    for mine, other in pairs:
+        if mine.name not in forth and other.name not in back:
+            forth[mine.name], back[other.name] = other, mine
+            once.append((mine, other))
+        elif mine.name not in forth or back.get(other.name, mine).name != mine.name:
+            raise UsageError("one layer there stands where several stand here")
+        elif forth[mine.name].name != other.name:
+            raise UsageError(
+                f"`{mine.name}` is used several times here, and there it is several layers: "
+                f"`{forth[mine.name].name}` and `{other.name}`"
+            )
+    return once
 
 
 def _paired_outputs(ours: LayerGraph, theirs: LayerGraph) -> list[tuple[int, int]]:
@@ -147,17 +182,39 @@ def kinds(ours: LayerGraph, theirs: LayerGraph) -> tuple[list[int], list[int]]:
     Shapes are compared if both have the same image, else only channels.
     """
     known: dict[Any, int] = {}
-    with_shapes = ours.nodes[0].shape == theirs.nodes[0].shape
+    inputs = paired_inputs(ours, theirs)
+    with_shapes = all(mine.shape == other.shape for mine, other in inputs)
+    labels = [{node.name: i for i, node in enumerate(side)} for side in zip(*inputs, strict=True)]
     return (
-        _kinds(ours, known, with_shapes=with_shapes),
-        _kinds(theirs, known, with_shapes=with_shapes),
+        _kinds(ours, known, labels[0], with_shapes=with_shapes),
+        _kinds(theirs, known, labels[1], with_shapes=with_shapes),
     )
 
 
-def _kinds(graph: LayerGraph, known: dict[Any, int], *, with_shapes: bool) -> list[int]:
+def paired_inputs(ours: LayerGraph, theirs: LayerGraph) -> list[tuple[LayerNode, LayerNode]]:
+    """Return the corresponding inputs of two networks: by name if those agree, else in order.
+
+    Raises:
+        UsageError: The networks differ in the number of their inputs.
+
+    """
+    here, there = ([graph.nodes[index] for index in graph.inputs] for graph in (ours, theirs))
+    if len(here) != len(there):
+        raise UsageError(f"the number of inputs differs: {len(here)} here, {len(there)} there")
+    named = {node.name: node for node in there}
+    if all(node.name in named for node in here):
+        there = [named[node.name] for node in here]
+    return list(zip(here, there, strict=True))
+
+
+def _kinds(
+    graph: LayerGraph, known: dict[Any, int], inputs: Mapping[str, int], *, with_shapes: bool
+) -> list[int]:
     numbers: list[int] = []
     for node in graph.nodes:
         below = [numbers[index] for index in node.inputs]
+        if node.sort == INPUT:
+            below = [-1 - inputs[node.name]]
         if node.sort in COMMUTATIVE:
             below.sort()
         shape = without_ones(node.shape) if with_shapes else node.shape[-1:]
@@ -192,6 +249,12 @@ def _paired_alike(
     if len(mine) > 1 or len(others) > 1:
         by_name = {theirs.nodes[index].name: index for index in others}
         names = [ours.nodes[index].name for index in mine]
+        if len(set(names)) != len(by_name):
+            counts = (len(set(names)), len(by_name))
+            raise UsageError(
+                f"the networks use layers differently: {counts[0]} here ({', '.join(names)}), "
+                f"{counts[1]} there ({', '.join(by_name)})"
+            )
         if set(names) != set(by_name):
             _refuse_ambiguous(*(theirs.nodes[index] for index in others[:2]))
         others = [by_name[name] for name in names]

@@ -62,8 +62,14 @@ def adopt(graph: LayerGraph, layers: Sequence[StoredLayer]) -> LayerGraph:
         pairs = _by_order(graph, items)
     nodes = list(graph.nodes)
     named = all(item.name for item in items)
-    for index, item in pairs.items():
-        nodes[index] = _given(graph.nodes[index], item, named=named)
+    given = {
+        graph.nodes[index].name: _given(graph.nodes[index], item, named=named)
+        for index, item in pairs.items()
+    }
+    for index, node in enumerate(nodes):
+        if node.weights and (new := given.get(node.name)):  # a layer may be used several times
+            shape = (*node.shape[:-1], new.shape[-1])
+            nodes[index] = node._replace(name=new.name, weights=new.weights, shape=shape)
     added = [normalization(layer.name or layer.kind, *layer.arrays[:2]) for layer in constants]
     return graph._replace(nodes=tuple(nodes), constants=(*graph.constants, *added))
 
@@ -102,9 +108,7 @@ def _by_name(graph: LayerGraph, items: Sequence[_Item]) -> dict[int, _Item] | No
     keras.applications has renamed its last layer, and had conv1/conv for conv1_conv.
     """
     named = {item.name.replace("/", "_"): item for item in items}
-    wanted = {
-        node.name.replace("/", "_"): index for index, node in enumerate(graph.nodes) if node.weights
-    }
+    wanted = {name.replace("/", "_"): index for name, index in graph.places.items()}
     here, there = wanted.keys() - named.keys(), named.keys() - wanted.keys()
     if len(named) != len(items) or len(items) != len(wanted) or len(there) > 1:
         return None
@@ -119,7 +123,7 @@ def _by_name(graph: LayerGraph, items: Sequence[_Item]) -> dict[int, _Item] | No
 
 def _by_order(graph: LayerGraph, items: Sequence[_Item]) -> dict[int, _Item]:
     """Return pairs by the shapes of weights, and by their order where that is certain."""
-    weighted = {index: node for index, node in enumerate(graph.nodes) if node.weights}
+    weighted = {index: graph.nodes[index] for index in graph.places.values()}
     if len(items) != len(weighted):
         raise UncertainError(f"`{{}}` has {len(weighted)} layers with weights")
     last = heads(graph)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import prod
 from os import PathLike
 from typing import Any, NamedTuple
 
 from archspec.display import Sentences
-from archspec.graph.graph import IN_KERAS, Graph
+from archspec.graph.graph import IN_KERAS, SEPARATOR, Graph
 from archspec.graph.sizes import larger, smallest
 from archspec.keras_model.build import as_graph, build, layer_name
+from archspec.keras_model.calls import Call, calls_by_layer
 from archspec.spec.document import Spec
 
 
@@ -74,15 +75,17 @@ def verify(spec: Spec | Graph | str | PathLike[str], model: Any = None) -> Verif
     graph = as_graph(spec)
     if model is None:
         model = build(graph)
-    emitted, mismatches = _layers_by_node(graph, model)
+    emitted, mismatches = _calls_by_node(graph, model)
     mismatches += _differing_tensors(graph, model, emitted)
     weights = 0
     for node in graph.nodes:
+        if node.layer.owner:  # they are counted where they belong
+            continue
         static = [(w.name, w.shape, w.trainable) for w in node.layer.weights]
         made = [
-            (w.name, tuple(w.shape), w.trainable and layer.trainable)
-            for layer in emitted.get(node.index, ())
-            for w in layer.weights
+            (w.name, tuple(w.shape), w.trainable and call.layer.trainable)
+            for call in emitted.get(node.index, ())
+            for w in call.layer.weights
         ]
         mismatches += _differing(node.name, "weights (name, shape, trained)", static, made)
         weights += len(static)
@@ -100,11 +103,13 @@ def other_network(graph: Graph, model: Any) -> str | None:
     Compared are the layers' names, and the names and shapes of their weights. What is frozen may
     differ: a model is saved as a stage of its training left it.
     """
-    emitted, mismatches = _layers_by_node(graph, model)
+    emitted, mismatches = _calls_by_node(graph, model)
     for node in graph.nodes:
-        layers = emitted.get(node.index, ())
+        if node.layer.owner:
+            continue
+        calls = emitted.get(node.index, ())
         static = [(w.name, tuple(w.shape)) for w in node.layer.weights]
-        made = [(w.name, tuple(w.shape)) for layer in layers for w in layer.weights]
+        made = [(w.name, tuple(w.shape)) for call in calls for w in call.layer.weights]
         mismatches += _differing(node.name, "weights", static, made)
     if not mismatches:
         return None
@@ -112,17 +117,26 @@ def other_network(graph: Graph, model: Any) -> str | None:
     return f"{first.where} has {first.what} {first.emitted}, and the spec says {first.static}"
 
 
-def _layers_by_node(graph: Graph, model: Any) -> tuple[dict[int, list[Any]], list[Mismatch]]:
-    """Return the layers of each node, in the order of application, and what has no counterpart."""
+def _calls_by_node(graph: Graph, model: Any) -> tuple[dict[int, list[Call]], list[Mismatch]]:
+    """Return the calls of each node's layers, in order, and what has no counterpart."""
     index = {layer_name(node): node.index for node in graph.nodes}
-    emitted: dict[int, list[Any]] = {}
+    users: dict[int, list[int]] = {}
+    for node in graph.nodes:  # the calls of a layer are in the order of the nodes
+        owner = node.layer.owner.replace(SEPARATOR, IN_KERAS)
+        users.setdefault(index.get(owner, node.index), []).append(node.index)
+    emitted: dict[int, list[Call]] = {}
     mismatches = []
+    calls_of = calls_by_layer(model)
     for layer in model.layers:
         name = layer.name if layer.name in index else layer.name.rpartition(IN_KERAS)[0]
-        if name in index:
-            emitted.setdefault(index[name], []).append(layer)
-        else:
+        calls = calls_of[layer.name]
+        if name not in index:
             mismatches.append(Mismatch(layer.name, "layer", "none", type(layer).__name__))
+            continue
+        nodes = users[index[name]] if layer.weights and index[name] in users else [index[name]]
+        mismatches += _differing(layer.name, "calls", len(nodes), len(calls))
+        for number, call in zip(nodes, calls, strict=False):
+            emitted.setdefault(number, []).append(call)
     mismatches += [
         Mismatch(node.name, "layer", node.op.kind or "input", "none")
         for node in graph.nodes
@@ -131,32 +145,28 @@ def _layers_by_node(graph: Graph, model: Any) -> tuple[dict[int, list[Any]], lis
     return emitted, mismatches
 
 
-def _differing_tensors(graph: Graph, model: Any, emitted: dict[int, list[Any]]) -> list[Mismatch]:
+def _differing_tensors(graph: Graph, model: Any, emitted: dict[int, list[Call]]) -> list[Mismatch]:
     """Return the differences in shapes, inputs and outputs."""
-    tensors = {index: layers[-1].output for index, layers in emitted.items()}
-    names = {id(tensor): graph.nodes[index].name for index, tensor in tensors.items()}
+    made = {index: calls[-1].outputs[0] for index, calls in emitted.items()}
+    names = {id(tensor): graph.nodes[index].name for index, tensor in made.items()}
 
-    def nodes(tensor_or_tensors: Any) -> list[str]:
-        many = isinstance(tensor_or_tensors, (list, tuple))
-        return [
-            names.get(id(tensor), "another tensor")
-            for tensor in (tensor_or_tensors if many else [tensor_or_tensors])
-        ]
+    def nodes(tensors: Iterable[Any]) -> list[str]:
+        return [names.get(id(tensor), "another tensor") for tensor in tensors]
 
     mismatches = []
-    for index, tensor in tensors.items():
+    for index, tensor in made.items():
         node = graph.nodes[index]
         mismatches += _differing(node.name, "shape", node.shape.known, tuple(tensor.shape[1:]))
         if node.inputs:
             sources = [graph.nodes[i].name for i in node.inputs]
-            mismatches += _differing(node.name, "inputs", sources, nodes(emitted[index][0].input))
+            mismatches += _differing(node.name, "inputs", sources, nodes(emitted[index][0].inputs))
     outputs = model.output
     if not isinstance(outputs, dict):
         outputs = dict.fromkeys(graph.outputs, outputs)
     static = {name: [graph.nodes[index].name] for name, index in graph.outputs.items()}
-    made = {name: nodes(outputs[name]) for name in outputs}
-    mismatches += _differing("the model", "outputs", static, made)
-    return mismatches + (_differing_at_sizes(graph, model, tensors) if graph.is_open else [])
+    given = {name: nodes([outputs[name]]) for name in outputs}
+    mismatches += _differing("the model", "outputs", static, given)
+    return mismatches + (_differing_at_sizes(graph, model, made) if graph.is_open else [])
 
 
 def _differing_at_sizes(graph: Graph, model: Any, tensors: Mapping[int, Any]) -> list[Mismatch]:

@@ -231,7 +231,8 @@ def _of_file(keras: Any, file: ModelFile, model: Any, ours: LayerGraph) -> Layer
     if file.config is None:
         return _of_weights(keras, file, model, ours)
     try:
-        return described(file.config, arrays_of(file), ours.nodes[0].shape)
+        shapes = [ours.nodes[index].shape for index in ours.inputs]
+        return described(file.config, arrays_of(file), shapes)
     except UnfamiliarError as error:
         try:
             return layer_graph(load_file(file.path))

@@ -144,7 +144,7 @@ def _product(graph: Graph, node: Node, kernel: tuple[int, ...]) -> str:
 
 
 def _macs(nodes: tuple[Node, ...], macs: int) -> str:
-    kernels = [prod(w.shape) for node in nodes for w in node.layer.weights if w.name == "kernel"]
+    kernels = [prod(w.shape) for node in nodes for w in node.layer.used if w.name == "kernel"]
     if len(kernels) != 1 or macs == kernels[0] or not isinstance(macs, int):
         return f"{macs:,}"
     return f"{kernels[0]:,}*{macs // kernels[0]:,} = {macs:,}"

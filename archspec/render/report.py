@@ -27,6 +27,7 @@ COLUMNS = (
     Column("layer", "layer", left=True, shortens=True),
     Column("kind", "kind", left=True, rank=9),
     Column("label", left=True, rank=3),
+    Column("shared_with", "shared with", left=True, rank=5),
     Column("output", "output", left=True),
     Column("params", "params", thousands),
     Column("trainable", "trainable", thousands, rank=9),
@@ -120,8 +121,9 @@ def table(
 def choose(names: Sequence[str] | None, report: Report) -> list[Column]:
     """Return the named columns; without names, the usual ones that are not empty."""
     if not names:
-        silent = "" if report.totals.non_trainable else "non_trainable"
-        return [each for each in COLUMNS if each.rank <= USUAL and each.name != silent]
+        silent = {"non_trainable": not report.totals.non_trainable}
+        silent["shared_with"] = not any(node.layer.owner for node in report.graph.nodes)
+        return [each for each in COLUMNS if each.rank <= USUAL and not silent.get(each.name)]
     known = {column.name: column for column in COLUMNS}
     for name in names:
         if name not in known:

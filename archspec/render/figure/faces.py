@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.cost.report import GROUPS
 from archspec.figure import MEASURES
-from archspec.graph.graph import Node, Scope
+from archspec.graph.graph import SEPARATOR, Node, Scope
 from archspec.render import report as table
 from archspec.render.amounts import PrintedExtents
 from archspec.render.figure.drawing import RAMP, Circle, Mark, Path, Rect, Text
@@ -17,6 +17,7 @@ from archspec.render.figure.outline import Box
 from archspec.render.summary import facts
 
 if TYPE_CHECKING:
+    from archspec.cost.report import Report
     from archspec.figure import Figure
 
 LABEL: Final = 11.0
@@ -65,11 +66,15 @@ FAMILIES: Final = {
 class Faces:
     """The looks of a network's boxes, as a figure's settings say."""
 
-    def __init__(self, figure: Figure, leaves: Iterable[Box]) -> None:
-        """Take the boxes that have nothing inside: the largest amount of all is a full bar."""
+    def __init__(self, figure: Figure, leaves: Iterable[Box], frames: Iterable[Box] = ()) -> None:
+        """Take the boxes that have nothing inside, and those that are drawn around others.
+
+        The largest amount of the first is a full bar.
+        """
         self._figure = figure
         self._columns = {column.name: column for column in table.COLUMNS}
         self._leaves = list(leaves)
+        self._shared = {box.path for box in frames if box.row.shared_with}
         self.most = {
             name: int(max(filter(isfinite, self._amounts(name)), default=0))
             for name in (figure.bar, figure.color)
@@ -77,8 +82,9 @@ class Faces:
         }
 
     def shown(self, box: Box) -> list[str]:
-        """Return a line for each of the figures that boxes show, if the box has any of it."""
-        lines = []
+        """Return whose weights a box uses, and the figures that boxes show, each as a line."""
+        owner = box.row.shared_with
+        lines = [f"shared with {owner}"] if owner and self._is_outermost(box) else []
         for name in self._figure.show:
             column = self._columns[name]
             texts = [column.text(value) for value in self._values(name, box) if value]
@@ -87,6 +93,15 @@ class Faces:
             elif texts:
                 lines.append(f"{spread(texts)} {column.title}")
         return lines
+
+    def _is_outermost(self, box: Box) -> bool:
+        """Whether no box around one shares the weights of another."""
+        path = box.path
+        while SEPARATOR in path:
+            path = path.rpartition(SEPARATOR)[0]
+            if path in self._shared:
+                return False
+        return True
 
     def tone(self, box: Box) -> str:
         """Return the tone of a box: by its kind, or by the figure that colours boxes."""
@@ -109,6 +124,8 @@ class Faces:
     def sentence(self, box: Box) -> str:
         """Return what a box is and costs, for a screen reader and on hovering."""
         texts = [f"{box.path}: {labelled(box)}", f"output {shape(box)}"]
+        if box.row.shared_with:
+            texts.append(f"weights shared with {box.row.shared_with}")
         for name in ("params", "macs", "memory"):
             value = table.value(name, box.row, self._figure.report)
             texts.append(f"{self._columns[name].text(value)} {self._columns[name].title}")
@@ -177,6 +194,11 @@ def labelled(box: Box) -> str:
     """Return a box's label, with how often it stands there: RESIDUAL \u00d7 3."""
     # A group's label is its contents, as the table has them in ASCII.
     return _times(box.row.label.replace(" x ", " \u00d7 "), box)
+
+
+def is_one_of_several_inputs(box: Box, report: Report) -> bool:
+    """Whether a box is an input of a network that has others."""
+    return len(report.graph.inputs) > 1 and box.start in report.graph.inputs.values()
 
 
 def named(box: Box) -> str:
@@ -258,9 +280,9 @@ def _family(box: Box, nodes: tuple[Node, ...]) -> str:
     """Return the tone of a box: what its layer does, or `block`."""
     if isinstance(box.item, Scope) and not box.item.row:
         return "block"
-    if box.start == 0:
-        return "input"
     inside = nodes[box.start : box.stop]
+    if inside[0].is_input:
+        return "input"
     main = next((node for node in inside if node.layer.kernels), inside[0])
     family = main.op.family
     return family if family in FAMILIES else "other"

@@ -114,7 +114,8 @@ class Boxes:
 
     def __init__(self, figure: Figure, root: Box) -> None:
         self._figure = figure
-        self.faces = Faces(figure, (box for box in root.walk() if box.item and not box.boxes))
+        leaves = (box for box in root.walk() if box.item and not box.boxes)
+        self.faces = Faces(figure, leaves, (box for box in root.walk() if box.item and box.boxes))
 
     def size(self, box: Box) -> Size:
         """Return the size of a box; of one with boxes inside, that of its title."""
@@ -164,5 +165,6 @@ class Boxes:
     def _lines(self, box: Box) -> list[str]:
         """Return what stands below the label: a block's name, the output's shape, and figures."""
         is_block = isinstance(box.item, Scope) and not box.item.row
-        name = [box.name] if is_block else []
+        is_named = is_block or faces.is_one_of_several_inputs(box, self._figure.report)
+        name = [box.name] if is_named else []
         return [*name, faces.shape(box), *self.faces.shown(box)]

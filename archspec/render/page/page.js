@@ -146,8 +146,9 @@ const archspec = (() => {
   /* Return the columns to show at first: the wider the window, the more ranks of them. */
   function usualColumns() {
     const rank = innerWidth < 640 ? 1 : innerWidth < 1400 ? 3 : innerWidth < 1800 ? 5 : 8;
-    const silent = BigInt(data.totals.non_trainable) ? "" : "non_trainable";
-    return columns.filter(each => each.rank <= rank && each.name !== silent).map(e => e.name);
+    const silent = {non_trainable: !BigInt(data.totals.non_trainable),
+      shared_with: !data.rows.some(row => row.shared_with)};
+    return columns.filter(each => each.rank <= rank && !silent[each.name]).map(e => e.name);
   }
 
   function cellText(row, name) {

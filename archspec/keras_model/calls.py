@@ -1,0 +1,46 @@
+"""Calls of a Keras model's layers: one for each tensor that a layer makes in the model.
+
+A layer whose weights are shared is called several times. Keras tells its calls apart by attributes
+that are not public; they are read here alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+
+class Call(NamedTuple):
+    """One call of a layer."""
+
+    layer: Any
+    inputs: list[Any]
+    outputs: list[Any]
+
+
+def is_functional(model: Any) -> bool:
+    """Return whether a model knows the calls of its layers; a sequential one does not."""
+    return hasattr(model, "operations")
+
+
+def calls_in_order(model: Any) -> Iterator[Call]:
+    """Yield all calls of a functional model, each after those that make its inputs."""
+    by_depth = model._nodes_by_depth  # noqa: SLF001
+    for depth in sorted(by_depth, reverse=True):
+        for node in by_depth[depth]:
+            yield _call(node.operation, node)
+
+
+def calls_by_layer(model: Any) -> dict[str, list[Call]]:
+    """Return the calls of each layer in a model by its name, in the order they were made."""
+    if not is_functional(model):  # Keras may assemble a sequential model twice
+        return {layer.name: [_call(layer, layer._inbound_nodes[0])] for layer in model.layers}  # noqa: SLF001
+    within = {id(node) for nodes in model._nodes_by_depth.values() for node in nodes}  # noqa: SLF001
+    return {
+        layer.name: [_call(layer, node) for node in layer._inbound_nodes if id(node) in within]  # noqa: SLF001
+        for layer in model.layers
+    }
+
+
+def _call(layer: Any, node: Any) -> Call:
+    return Call(layer, list(node.input_tensors), list(node.output_tensors))
