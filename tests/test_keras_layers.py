@@ -22,14 +22,16 @@ from archspec.ops.convolution import (
     Convolution,
     DepthwiseConvolution,
     LocalConv,
+    Rbf,
     TransposedConvolution,
 )
-from archspec.ops.elementwise import DropPath, Rescale, Scale, SpatialDropout
+from archspec.ops.elementwise import Activate, DropPath, Glu, PRelu, Rescale, Scale, SpatialDropout
+from archspec.ops.functions import FUNCTIONS as FUNCTION_WORDS
 from archspec.ops.merge import Multiply
-from archspec.ops.normalization import LocalResponseNorm
+from archspec.ops.normalization import InstanceNorm, LocalResponseNorm, RmsNorm
 from archspec.ops.op import Op
 from archspec.ops.paths import Join, PathDraw
-from archspec.ops.pooling import AvgPool, L2Pool, MaxPool
+from archspec.ops.pooling import AvgPool, BlurPool, L2Pool, MaxPool, Subsampling
 from archspec.ops.resizing import Resize
 from archspec.ops.shuffles import ChannelShuffle, DepthToSpace, Roll, SpaceToDepth
 from archspec.ops.tokens import ClassToken, Parameter, PositionEmbedding
@@ -276,6 +278,192 @@ def test_a_transposed_convolution_paints_its_kernel(shape, padding, kernel, stri
     np.testing.assert_allclose(emitted(op, x[None], weights)[0], right, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(9, 4), (9, 8, 4), (5, 6, 9, 4)], ids=str)
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_convolution_may_stride_and_dilate_at_once(shape, padding):
+    x, rank = random(*shape), len(shape) - 1
+    sides = [same(n, 5, 2) if padding == "same" else (0, 0) for n in shape[:-1]]
+    kernel, bias = random(*(3,) * rank, 4, 2), random(2)
+    op = Convolution(filters=2, kernel=3, stride=2, dilation=2, padding=padding)
+    right = convolved(x, kernel[None], 2, sides, 2) + bias
+    np.testing.assert_allclose(emitted(op, x[None], kernel, bias)[0], right, rtol=1e-4, atol=1e-4)
+
+
+def test_a_depthwise_convolution_may_have_a_stride_for_each_axis():
+    x, kernel = random(9, 8, 3), random(3, 3, 3, 2)
+    op = DepthwiseConvolution(kernel=3, stride=(3, 2), multiplier=2, dilation=2, bias=False)
+    every = emitted(op.model_copy(update={"stride": 1}), x[None], kernel)
+    np.testing.assert_allclose(emitted(op, x[None], kernel), every[:, ::3, ::2], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("padding", "numpy"), [("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap")]
+)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_padding_may_be_values_of_the_input(shape, padding, numpy):
+    x, rank = random(*shape), len(shape) - 1
+    sides = [(1, 2)] * rank
+    right = np.pad(x, [*sides, (0, 0)], mode=numpy)
+    op = Pad(amount=tuple(sides), mode=padding)
+    np.testing.assert_array_equal(emitted(op, x[None])[0], right)
+    kernel = random(*(2,) * rank, shape[-1], 3)
+    op = Convolution(filters=3, kernel=2, padding={padding: tuple(sides)}, bias=False)
+    np.testing.assert_allclose(
+        emitted(op, x[None], kernel)[0],
+        convolved(right, kernel[None], 1, [(0, 0)] * rank),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
+@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (1, 4), (2, 1)])
+def test_causal_padding_hides_what_is_to_come(stride, dilation):
+    x, kernel = random(9, 2), random(3, 2, 4)
+    op = Convolution(
+        filters=4, kernel=3, padding="causal", stride=stride, dilation=dilation, bias=False
+    )
+    y = emitted(op, x[None], kernel)[0]
+    right = convolved(x, kernel[None], stride, [(2 * dilation, 0)], dilation)
+    np.testing.assert_allclose(y, right, rtol=1e-4, atol=1e-4)
+    later = np.where(np.arange(9)[:, None] > 4, 7.0, x).astype("float32")
+    seen = 4 // stride + 1
+    np.testing.assert_array_equal(emitted(op, later[None], kernel)[0, :seen], y[:seen])
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 3, 4), (2, 3, 2, 4)], ids=str)
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "more"),
+    [(4, 2, 1, 0), (3, 2, 1, 1), (5, 2, 2, 1), (2, 3, 0, 0), (2, 3, 0, 2), (3, 1, 1, 0)],
+)
+def test_a_transposed_convolution_is_cut_as_in_torch(shape, kernel, stride, padding, more):
+    """(input - 1) * stride - 2 * padding + kernel + output_padding, as torch's page says."""
+    x, rank = random(*shape), len(shape) - 1
+    weights, bias = random(*(kernel,) * rank, 3, 4), random(6)
+    halves = [painted(x[..., i : i + 2], weights[..., i : i + 2], stride, "valid") for i in (0, 2)]
+    full = np.concatenate(halves, -1)
+    extents = [(n - 1) * stride - 2 * padding + kernel + more for n in shape[:-1]]
+    full = np.pad(full, [(0, stride + more)] * rank + [(0, 0)])
+    right = full[tuple(slice(padding, padding + n) for n in extents)] + bias
+    op = TransposedConvolution(
+        filters=6, kernel=kernel, stride=stride, padding=padding, output_padding=more, groups=2
+    )
+    np.testing.assert_allclose(emitted(op, x[None], weights, bias)[0], right, rtol=1e-4, atol=1e-4)
+
+
+def test_a_table_of_connections_is_a_kernel_with_zeros():
+    x, table = random(6, 5, 3), ((0, 2), (1,), (2, 1, 0))
+    planes, bias = random(3, 3, 6), random(3)
+    kernel = np.zeros((3, 3, 3, 3), "float32")
+    pairs = [(channel, number) for number, channels in enumerate(table) for channel in channels]
+    for index, (channel, number) in enumerate(pairs):
+        kernel[..., channel, number] = planes[..., index]
+    op = Convolution(filters=3, kernel=3, connections=table)
+    right = convolved(x, kernel[None], 1, [(0, 0)] * 2) + bias
+    np.testing.assert_allclose(emitted(op, x[None], planes, bias)[0], right, rtol=1e-4, atol=1e-4)
+
+
+def test_a_standardized_convolution_is_one_with_filters_of_mean_0_and_variance_1():
+    x, kernel = random(6, 5, 3), random(3, 3, 3, 4) * 3 + 1
+    op = Convolution(filters=4, kernel=3, standardize=True, bias=False)
+    filters = (kernel - kernel.mean((0, 1, 2))) / np.sqrt(kernel.var((0, 1, 2)) + 1e-5)
+    right = convolved(x, filters[None], 1, [(0, 0)] * 2)
+    np.testing.assert_allclose(emitted(op, x[None], kernel)[0], right, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_blur_pool_is_a_binomial_filter_of_the_mirrored_input(shape, size):
+    x, rank = random(*shape), len(shape) - 1
+    line = np.array([math.comb(size - 1, k) for k in range(size)], "float32") / 2 ** (size - 1)
+    kernel = np.ones((1,) * rank, "float32")
+    for axis in range(rank):
+        kernel = kernel * line.reshape([-1 if a == axis else 1 for a in range(rank)])
+    mirrored = np.pad(x, [((size - 1) // 2, size // 2)] * rank + [(0, 0)], mode="reflect")
+    each = [
+        convolved(mirrored[..., i : i + 1], kernel[None, ..., None, None], 2, [(0, 0)] * rank)
+        for i in range(shape[-1])
+    ]
+    right = np.concatenate(each, -1)
+    np.testing.assert_allclose(emitted(BlurPool(size=size), x[None])[0], right, atol=1e-5)
+
+
+def test_subsampling_is_a_learned_multiple_of_the_sum():
+    x, factor, bias = random(4, 6, 2), random(2), random(2) + 1
+    sums = x.reshape(2, 2, 3, 2, 2).sum((1, 3))
+    y = emitted(Subsampling(size=2), x[None], factor, bias)[0]
+    np.testing.assert_allclose(y, sums * factor + bias, rtol=1e-4, atol=1e-5)
+
+
+def test_an_rbf_unit_is_a_squared_distance_from_its_code():
+    x = random(5, 12)
+    model = build(graph_of(Rbf(units=3), (12,)))
+    (codes,) = model.get_weights()
+    assert set(np.unique(codes)) == {-1.0, 1.0}
+    assert not model.trainable_weights
+    right = ((x[:, :, None] - codes) ** 2).sum(1)
+    np.testing.assert_allclose(emitted(Rbf(units=3), x), right, rtol=1e-5)
+
+
+def test_instance_and_rms_norm():
+    x = random(2, 5, 4, 3) * 3 + 1
+    axes = (1, 2)
+    right = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + 1e-3)
+    np.testing.assert_allclose(emitted(InstanceNorm(), x), right, rtol=1e-4, atol=1e-4)
+    scale = np.array([1.0, 2.0, 3.0], "float32")
+    right = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * scale
+    np.testing.assert_allclose(emitted(RmsNorm(), x, scale), right, rtol=1e-4)
+
+
+FUNCTIONS = {
+    "leaky_relu": ({"slope": 0.1}, lambda x: np.where(x > 0, x, 0.1 * x)),
+    "elu": ({"alpha": 0.5}, lambda x: np.where(x > 0, x, 0.5 * np.expm1(x))),
+    "celu": ({"alpha": 0.5}, lambda x: np.where(x > 0, x, 0.5 * np.expm1(x / 0.5))),
+    "relu": ({"max": 1.0, "threshold": 0.5}, lambda x: np.where(x < 0.5, 0, np.minimum(x, 1))),
+    "scaled_tanh": ({}, lambda x: 1.7159 * np.tanh(2 / 3 * x)),
+    "threshold": ({"threshold": 0.3, "value": -2.0}, lambda x: np.where(x > 0.3, x, -2)),
+    "hard_shrink": ({"threshold": 0.3}, lambda x: np.where(abs(x) > 0.3, x, 0)),
+    "soft_shrink": ({"threshold": 0.3}, lambda x: np.sign(x) * np.maximum(abs(x) - 0.3, 0)),
+    "squareplus": ({"b": 1.0}, lambda x: (x + np.sqrt(x * x + 1)) / 2),
+    "hard_tanh": ({}, lambda x: np.clip(x, -1, 1)),
+    "log_sigmoid": ({}, lambda x: -np.log1p(np.exp(-x))),
+    "gelu": (
+        {"approximate": True},
+        lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
+    ),
+}
+
+
+@pytest.mark.parametrize("word", FUNCTIONS)
+def test_a_function_with_its_arguments(word):
+    x = random(4, 5) * 2
+    given, right = FUNCTIONS[word]
+    y = emitted(Activate(function={word: given}), x)
+    np.testing.assert_allclose(y, right(x), rtol=1e-4, atol=1e-5)
+
+
+def test_every_function_is_keras_own_of_its_name_where_it_has_no_arguments():
+    import keras
+
+    x = random(4, 6)
+    for word in set(FUNCTION_WORDS) - {"scaled_tanh", "threshold"}:
+        right = keras.ops.convert_to_numpy(getattr(keras.activations, word)(x))
+        np.testing.assert_allclose(emitted(Activate(function=word), x), right, err_msg=word)
+
+
+@pytest.mark.parametrize("shared", ["places", "all", "none"])
+def test_a_prelu_has_learned_slopes(shared):
+    x = random(2, 4, 5, 3)
+    slopes = random(*{"places": (1, 1, 3), "all": (1, 1, 1), "none": (4, 5, 3)}[shared])
+    right = np.where(x > 0, x, slopes * x)
+    np.testing.assert_allclose(emitted(PRelu(shared=shared), x, slopes), right, rtol=1e-6)
+
+
+def test_a_glu_gates_one_half_by_the_other():
+    x = random(2, 4, 6)
+    right = x[..., :3] / (1 + np.exp(-x[..., 3:]))
+    np.testing.assert_allclose(emitted(Glu(), x), right, rtol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(7,), (3, 3, 7)], ids=str)
 @pytest.mark.parametrize("size", [1, 3, 5, 15])
 @pytest.mark.parametrize("divide", [True, False])
@@ -357,6 +545,13 @@ def every_own_layer() -> Graph:
         LocalResponseNorm(),
         AvgPool(size=2, ceil=True),
         Scale(),
+        Activate(function={"celu": 0.5}),
+        Pad(amount=1, mode="reflect"),
+        Convolution(filters=4, kernel=3, standardize=True, stride=1, padding="same"),
+        DepthwiseConvolution(kernel=3, stride=(2, 1), padding="same", initial="log"),
+        TransposedConvolution(filters=4, kernel=3, stride=(2, 1), padding=1, groups=2),
+        BlurPool(stride=1),
+        Subsampling(size=(2, 1), stride=1),
         L2Pool(size=2, stride=1),
         PadChannels(to=6),
         Slice(start=1, stop=5),
@@ -378,6 +573,7 @@ def every_own_layer() -> Graph:
         x = builder(op, x)
     draw = builder(PathDraw(columns=2), x)
     x = builder(Join(columns=(0, 1)), x, x, draw)
+    x = builder(Rbf(units=3), builder(Flatten(), x))
     graph = builder.finish("own", {"output": x}, {"output": 1.0})
     layers = build(graph).layers
     used = {type(layer) for layer in layers}

@@ -424,6 +424,10 @@ class StructuredConv(OwnLayer):
             start += len(each)
         return ops.concatenate(parts, axis=-1)
 
+    def get_config(self) -> dict[str, Any]:
+        initializer = keras.initializers.serialize(self.kernel_initializer)
+        return {**super().get_config(), "kernel_initializer": initializer}
+
     def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
         batch, *extents, _ = input_shape
         return (batch, *_strided(self, extents), self.filters)
