@@ -13,6 +13,7 @@ from archspec import arguments
 from archspec.cost.compare import Comparison
 from archspec.cost.difference import Difference
 from archspec.cost.report import Report, check_rows, report
+from archspec.cost.size import at_if_open, refuse_open
 from archspec.display import renderer
 from archspec.errors import UsageError
 from archspec.spec.document import Spec
@@ -168,6 +169,7 @@ def draw(
     dtype: str | None = None,
     optimizer: str | Mapping[str, Any] | None = None,
     inference: bool = False,
+    at: str | int | Sequence[int] | None = None,
 ) -> AnyFigure:
     """Return a figure of a network, of several, or of a comparison.
 
@@ -191,6 +193,7 @@ def draw(
         dtype: See `batch`.
         optimizer: See `batch`.
         inference: See `batch`.
+        at: As in `report`, for the networks whose input is open.
 
     Returns:
         A figure: a notebook shows it, and `save` writes it as .svg, .pdf, .png, .html or .tex.
@@ -209,16 +212,19 @@ def draw(
     _check(style, depth, ops=ops, repeats=repeats, show=shown, bar=bar, color=color)
     if len(specs) == 1 and isinstance(specs[0], Comparison | Difference):
         options = (style, depth, ops, repeats, shown, bar, color)
-        if (*options, batch, dtype, optimizer, inference) != _DEFAULTS:
+        if (*options, batch, dtype, optimizer, inference, at) != _DEFAULTS:
             kind = type(specs[0]).__name__.lower()
             raise UsageError(f"a {kind} is drawn as it is, without other arguments")
         if isinstance(specs[0], Difference):
             return DifferenceFigure(specs[0])
         return ComparisonFigure(specs[0])
     reports = tuple(
-        report(spec, batch=batch, dtype=dtype, optimizer=optimizer)
+        report(spec, batch=batch, dtype=dtype, optimizer=optimizer, at=at_if_open(spec, at))
         for spec in _networks(specs, style, inference=inference)
     )
+    if style == "maps" or bar or color != "kind":
+        for costs in reports:
+            refuse_open(costs.graph, "a figure to scale")
     return Figure(reports, style, depth, ops, repeats, shown, bar, color)
 
 

@@ -11,7 +11,6 @@ import click
 from .engine import EngineCommand
 from .options import (
     Option,
-    at_option,
     format_option,
     load_spec,
     memory_options,
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     help="Write .html (a page with figure and table), .keras (the model), .json, .csv, .md, .txt "
     "(the report) or .yaml (the spec, its variables resolved). May be given several times.",
 )
-@at_option
 @click.option("--inference", is_flag=True, help="Leave out the heads, which only help to train.")
 @click.option("--verify", is_flag=True, help="Build the Keras model and prove the table by it.")
 @click.option(

@@ -229,6 +229,7 @@ def _reports(
 ) -> tuple[list[Report], list[SpecError]]:
     """Return the report of every network, and the error of each that has none."""
     from archspec.cost.report import report
+    from archspec.cost.size import at_if_open
     from archspec.errors import SpecError
     from archspec.spec.loading import networks
 
@@ -241,7 +242,8 @@ def _reports(
             continue
         for spec in members:
             try:
-                reports.append(report(spec, **memory))
+                at = at_if_open(spec, memory["at"])
+                reports.append(report(spec, **memory | {"at": at}))
             except SpecError as error:
                 errors.append(error)
     return reports, errors

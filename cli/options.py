@@ -248,20 +248,13 @@ set_option = click.option(
 )
 
 
-at_option = click.option(
-    "--at",
-    metavar="SIZE",
-    help="Evaluate a network of open input at a size: 512x768, or 512 for all open axes.",
-)
-
-
 def spec_options(command: Command) -> Command:
     """SPEC, `--variant` and `--set`: parameters `spec`, `variant` and `settings`."""
     return spec_argument(variant_option(set_option(command)))
 
 
 def memory_options(command: Command) -> Command:
-    """Add the options for memory: parameters `batch`, `dtype` and `optimizer`."""
+    """Add the options for memory: parameters `batch`, `dtype`, `optimizer`, `at`."""
     batch = click.option(
         "--batch",
         type=AT_LEAST_1,
@@ -277,7 +270,12 @@ def memory_options(command: Command) -> Command:
         metavar="NAME",
         help="Whose state to count, as adam or {adam: {amsgrad: true}}.  [the recipe's, or adam]",
     )
-    return batch(dtype(optimizer(command)))
+    at = click.option(
+        "--at",
+        metavar="SIZE",
+        help="Evaluate a network of open input at a size: 512x768, or 512 for all open axes.",
+    )
+    return batch(dtype(optimizer(at(command))))
 
 
 def rows_options(command: Command) -> Command:

@@ -283,3 +283,32 @@ def test_claims_hold_at_the_size_that_they_name() -> None:
 def test_a_claim_without_a_size_is_a_mistake(claim: str, message: str) -> None:
     with pytest.raises(SpecError, match=re.escape(message)):
         archspec.report(spec_of(NET % claim))
+
+
+# Everything that shows a network.
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda spec: archspec.compare(spec, "lenet5"),
+        lambda spec: archspec.diff(spec, spec),
+        lambda spec: archspec.draw(spec, style="maps"),
+        lambda spec: archspec.report(spec).save("net.html"),
+    ],
+)
+def test_what_is_to_scale_needs_a_size_and_says_so(show: Callable[[Any], Any]) -> None:
+    with pytest.raises(UsageError, match="needs a size, as the input of net is open"):
+        show(spec_of(NET % "about: open"))
+
+
+def test_networks_of_open_input_are_compared_and_drawn_at_a_size(tmp_path: Any) -> None:
+    spec = spec_of(NET % "about: open")
+    assert archspec.compare(spec, "lenet5", at=32).entries[0].macs == 108 * 30 * 30 + 8
+    assert archspec.diff(spec, spec, at="9x8").equal
+    archspec.draw(spec, style="maps", at=16).save(tmp_path / "maps.svg")
+    archspec.report(spec, at=16).save(tmp_path / "net.html")
+    drawn = archspec.draw(spec).save(tmp_path / "graph.svg").read_text()
+    assert "height" in drawn
+    for text in (str(archspec.report(spec)), archspec.report(spec)._repr_markdown_()):
+        assert "108*(height - 2)*(width - 2)" in text

@@ -15,6 +15,7 @@ from archspec.arguments import text
 from archspec.cost import checks
 from archspec.cost.report import CONVENTION, Report, float_or_int, report
 from archspec.cost.setting import Setting
+from archspec.cost.size import at_if_open, refuse_open
 from archspec.display import Displayed
 from archspec.errors import UsageError, suggestion
 from archspec.ops.shape import Shape
@@ -42,6 +43,8 @@ class NetworkFigures(NamedTuple):
     activations: int
     weight_layers: int
     """The depth: layers that own a kernel."""
+    connections: int
+    """Weighted inputs and biases of all outputs, as LeCun et al. 1998 count them."""
     layers: int
     weight_bytes: int
     """The model's size: all its weights, and nothing of a file's format."""
@@ -81,6 +84,8 @@ class Comparison(Displayed):
     def __post_init__(self) -> None:
         if not self.reports:
             raise UsageError("there is nothing to compare")
+        for costs in self.reports:
+            refuse_open(costs.graph, "a comparison")
         if self.sort is not None:
             text("sort", self.sort)
         key = (self.sort or "name").removeprefix("-")
@@ -135,6 +140,7 @@ def compare(
     dtype: str | None = None,
     optimizer: str | Mapping[str, Any] | None = None,
     sort: str | None = None,
+    at: str | int | Sequence[int] | None = None,
 ) -> Comparison:
     """Compare networks: their costs side by side.
 
@@ -145,6 +151,7 @@ def compare(
         optimizer: As in `report`.
         sort: The figure to sort by, such as `"params"`, or `"-params"` for the largest first.
             Default: the order given.
+        at: As in `report`, for the networks whose input is open.
 
     Returns:
         A comparison that prints itself: `entries` has the figures, `ratio` their multiples of the
@@ -159,8 +166,11 @@ def compare(
         138357544
     """
     networks = as_networks(specs)
-    reports = (report(spec, batch=batch, dtype=dtype, optimizer=optimizer) for spec in networks)
-    return Comparison(tuple(reports), sort)
+    reports = tuple(
+        report(spec, batch=batch, dtype=dtype, optimizer=optimizer, at=at_if_open(spec, at))
+        for spec in networks
+    )
+    return Comparison(reports, sort)
 
 
 def distinct_names(reports: Sequence[Report]) -> tuple[str, ...]:

@@ -13,8 +13,10 @@ from archspec.cost.alignment import align
 from archspec.cost.changes import Change, PairedRows, Pairing
 from archspec.cost.compare import FIGURES, NetworkFigures, distinct_names, figures_of
 from archspec.cost.report import CONVENTION, Report, Row, check_rows, report
+from archspec.cost.size import at_if_open, refuse_open
 from archspec.display import Displayed
 from archspec.spec.document import Spec
+from archspec.spec.loading import as_spec
 
 SCHEMA_VERSION = 2
 """Version of the JSON form. It grows when a key changes its meaning or is removed."""
@@ -78,6 +80,8 @@ class Difference(Displayed):
 
     def __post_init__(self) -> None:
         check_rows(self.depth, ops=self.ops)
+        for costs in (self.before, self.after):
+            refuse_open(costs.graph, "a difference")
 
     @cached_property
     def steps(self) -> tuple[RowPair, ...]:
@@ -150,6 +154,7 @@ def diff(
     batch: int | None = None,
     dtype: str | None = None,
     optimizer: str | Mapping[str, Any] | None = None,
+    at: str | int | Sequence[int] | None = None,
 ) -> Difference:
     """Compare two networks row by row, and show where they differ.
 
@@ -161,6 +166,7 @@ def diff(
         batch: As in `report`.
         dtype: As in `report`.
         optimizer: As in `report`.
+        at: As in `report`, for the networks whose input is open.
 
     Returns:
         A difference that prints itself. `equal` is true where the networks do not differ.
@@ -174,7 +180,8 @@ def diff(
         False
     """
     first, second = (
-        report(spec, batch=batch, dtype=dtype, optimizer=optimizer) for spec in (before, after)
+        report(spec, batch=batch, dtype=dtype, optimizer=optimizer, at=at_if_open(spec, at))
+        for spec in map(as_spec, (before, after))
     )
     return Difference(first, second, depth, ops)
 

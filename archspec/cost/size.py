@@ -45,6 +45,23 @@ def graph_at(spec: Spec, at: Any) -> Graph:
     return at_size(graph, at)
 
 
+def at_if_open(spec: Spec, at: Any) -> Any:
+    """Return a size for a spec of open input, and None for another: of several networks."""
+    written = (shape for shape, _ in spec.inputs.values())
+    is_open = any(
+        isinstance(shape, list | tuple) and any(map(_is_open, shape[:-1])) for shape in written
+    )
+    return at if is_open else None
+
+
+def refuse_open(graph: Graph, what: str) -> None:
+    """Raise `UsageError` for a network of open input where a size is needed."""
+    if graph.is_open:
+        raise UsageError(
+            f"{what} needs a size, as the input of {graph.name} is open: `at='512x768'`"
+        )
+
+
 def at_size(graph: Graph, at: Any) -> Graph:
     """Return a network with open extents for inputs of one size; see `graph_at`."""
     shape = open_input(graph)

@@ -47,7 +47,7 @@ def _line(proved: Proved, width: int, style: Style) -> str:
     if proved.report is None or not proved.holds:
         return f"{name}  {style.bad('failed')}"
     totals = proved.report.totals
-    figures = f"{totals.params:>13,} parameters  {totals.macs:>14,} MACs"
+    figures = f"{totals.params:>13,} parameters  {thousands(totals.macs):>14} MACs"
     setting = _setting(proved)
     return f"{name}  {style.good('ok')}  {figures}  {counted(proved.claims, 'claim')}{setting}"
 

@@ -18,6 +18,7 @@ from archspec.cost.memory import MemoryModel
 from archspec.cost.optimizers import KNOWN, WRAPPER, Optimizer
 from archspec.cost.report import CONVENTION, Report, check_rows, float_or_int
 from archspec.cost.setting import ITEM_BYTES, Setting
+from archspec.cost.size import at_size, refuse_open
 from archspec.errors import SpecError, UsageError
 from archspec.figure import Figure
 from archspec.render import report as table
@@ -75,6 +76,7 @@ def page_data(
 
     """
     check_rows(depth, ops=ops)
+    refuse_open(report.graph, "a page")
     root = opened(report, ops=ops)
     counts = _counts(root)
     levels = _levels(counts, depth)
@@ -279,7 +281,8 @@ def _variants(report: Report) -> Iterator[dict[str, Any]]:
     spec = report.spec
     names = list(spec.document.variants) if spec else []
     for name in names[:MOST_VARIANTS]:
-        costs = report if spec is None or name == spec.variant else _variant(spec, name)
+        size = report.graph.input.spatial
+        costs = report if spec is None or name == spec.variant else _variant(spec, name, size)
         if costs is not None:
             yield {
                 "name": printable(name),
@@ -290,11 +293,12 @@ def _variants(report: Report) -> Iterator[dict[str, Any]]:
             }
 
 
-def _variant(spec: Spec, name: str) -> Report | None:
-    """Return the costs of another variant; None if it is wrong."""
+def _variant(spec: Spec, name: str, size: tuple[int, ...]) -> Report | None:
+    """Return the costs of another variant, at a size if its input is open; None if it is wrong."""
     try:
-        return Report(expand(replace(spec, variant=name)))
-    except SpecError:
+        graph = expand(replace(spec, variant=name))
+        return Report(at_size(graph, size) if graph.is_open else graph)
+    except (SpecError, UsageError):
         return None
 
 
