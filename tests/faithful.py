@@ -7,6 +7,7 @@ python tests/faithful.py VARIANT...    measures some of them
 import platform
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,13 +86,20 @@ class Distances(NamedTuple):
 
     before: float
     """Difference of the logits before the weights are copied."""
+    prepared: float
+    """Difference of the images as the networks prepare them inside; 0 where they do not."""
     features: float
     """Difference of the input of the middle layer of those with weights."""
     logits: float
 
 
 def measure(variant: str, size: int) -> Distances:
-    """Give both networks the same random weights, and then the same random images."""
+    """Give both networks the same random weights, and then the same random images.
+
+    Images that are prepared inside are so by other operations, and round differently. A deep
+    network with random weights may enlarge that a thousandfold: the rest of both begins with the
+    same prepared images.
+    """
     keras = load_keras()
     keras.utils.set_random_seed(1)
     shape = (size, size, 3)
@@ -109,18 +117,31 @@ def measure(variant: str, size: int) -> Distances:
     # Some are inside of a layer: those of an inner model, a separable convolution's second one.
     outer = [pair for pair in pairs if pair[0] in layers[0] and pair[1] in layers[1]]
     middle, last = outer[len(outer) // 2], outer[-1]
+    begin = [_prepared(model) for model in (ours, theirs)]
     here, there = (
         keras.Model(
-            model.input, [layers[side][middle[side]].input, layers[side][last[side]].output]
+            begin[side], [layers[side][middle[side]].input, layers[side][last[side]].output]
         )
-        for side, model in enumerate((ours, theirs))
+        for side in range(2)
     )
     images = _images(theirs, 2, random)
+    mine, images = (
+        keras.Model(model.input, tensor)(images)
+        for model, tensor in zip((ours, theirs), begin, strict=True)
+    )
+    (prepared,) = _distances([mine], [images])
     wanted = there(images)
     before = _distances(here(images), wanted)
     copied = archspec.weights.copy(theirs, ours)
     assert not copied.notes, "images are prepared alike, and values scaled alike"
-    return Distances(before[1], *_distances(here(images), wanted))
+    return Distances(before[1], prepared, *_distances(here(images), wanted))
+
+
+def _prepared(model: Any) -> Any:
+    """Return the tensor of a model's prepared images: after the first layers of constants."""
+    first, *others = model.layers
+    constants = takewhile(lambda layer: type(layer).__name__ in CONSTANTS, others)
+    return [first, *constants][-1].output
 
 
 def _randomize(keras: Any, model: Any, random: np.random.Generator) -> None:
@@ -186,7 +207,7 @@ def main(*variants: str) -> None:
     say("| archspec | keras.applications | features | logits | before the copy |\n")
     say("|---|---|---|---|---|\n")
     for variant in variants or APPLICATIONS:
-        before, features, logits = measure(variant, EVEN)
+        before, _, features, logits = measure(variant, EVEN)
         figures = f"{features:.1g} | {logits:.1g} | {before:.1f}"
         say(f"| {variant} | {APPLICATIONS[variant]} | {figures} |\n")
         sys.stdout.flush()

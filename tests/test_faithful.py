@@ -34,5 +34,6 @@ def test_a_network_computes_what_keras_applications_does(variant):
 def _is_faithful(variant: str, size: int) -> None:
     distances = measure(variant, size)
     assert distances.before > 0.1
+    assert distances.prepared < 1e-6
     assert distances.features < 1e-4
     assert distances.logits < 1e-4
