@@ -269,6 +269,7 @@ def _reference() -> Iterator[str]:
         yield from ("```yaml", word.example, "```", "")
     yield from ("| function | value |", "|---|---|")
     yield from (f"| `{each.usage}` | {_cell(each.about)} |" for each in FUNCTIONS.values())
+    yield from ("", OWN_BLOCKS)
     for title, classes in parts.items():
         yield from ("", f"## {title}", "", PARTS[title])
         for cls in classes:
@@ -324,6 +325,73 @@ STEP: Final = """\
 A step is `- kind: arguments`, where the arguments are a mapping, a single value for the kind's main
 argument, or nothing (`- flatten`). Beside the kind may stand `name`, `from`, `repeat` and `when`,
 and nothing else."""
+
+OWN_BLOCKS: Final = """\
+## Blocks of your own
+
+A block that a spec defines under `blocks` is a kind like any other. This is squeeze-and-excitation
+(Hu et al. 2017), as one would write it if `squeeze_excitation` did not exist:
+
+```yaml
+name: squeezed
+input: [32, 32, 3]
+blocks:
+  squeeze:
+    about: A factor for each channel, from the means of all channels.
+    args: {ratio: 16}
+    let: {hidden: "=max(1, in.channels // ratio)"}
+    layers:
+      - {name: means, global_avg_pool: {keep_axes: true}}
+      - conv: {filters: =hidden, kernel: 1, activation: relu}
+      - conv: {filters: =input.channels, kernel: 1, activation: sigmoid}
+      - multiply: input
+layers:
+  - conv: {filters: 64, padding: same, activation: relu}
+  - squeeze: 8
+  - global_avg_pool
+  - fc: 10
+```
+
+- **The main argument** is the first of `args`: `squeeze: 8` is short for `squeeze: {ratio: 8}`.
+- **A default** may be computed from other arguments, before or after it, and from the spec's
+  variables: `args: {filters: int, inner: =filters // 4}`. Its type follows from that, or is said:
+  `inner: {type: int, default: =filters / 4}`.
+- **A block sees** its arguments, its `let`, the spec's variables and `defaults`, and inside a step
+  `in.channels` of that step's input. `input` is the input of the block: `input.channels`,
+  `- multiply: input`. It sees neither steps outside of it nor loop variables where it is used: give
+  those as arguments.
+- **From outside**, every step of a block can be read by its path: `from: squeeze1/means`.
+- **Several inputs** have names. A step gives them in order, as `from: [a, b]`, or by name; one that
+  is left out is the previous step. The steps of the block start from the first.
+
+This is a U-Net, whose way up is a block of two inputs, and whose skips are read by computed names:
+
+```yaml
+name: small_unet
+input: [64, 64, 3]
+vars: {levels: 3}
+defaults: {conv: {padding: same, activation: relu}}
+blocks:
+  up:
+    about: Grows `below` to the size of `skip`, and combines both.
+    inputs: [below, skip]
+    layers:
+      - transposed_conv: {filters: =skip.channels, kernel: 2, stride: 2}
+      - concat: skip
+      - conv: =skip.channels
+layers:
+  - for: {level: =range(levels)}
+    layers:
+      - {name: ="down" + str(level), conv: =16 * 2**level}
+      - max_pool: 2
+  - conv: =16 * 2**levels
+  - for: {level: "=range(levels)[::-1]"}
+    layers:
+      - {name: ="up" + str(level), up: {}, from: {skip: ="down" + str(level)}}
+  - conv: {filters: 2, kernel: 1, activation: softmax}
+```
+
+In braces, an expression with a comma, a bracket or a brace needs quotes, as above."""
 
 SECTIONS: Final[Mapping[str, type[BaseModel | Declaration]]] = {
     "blocks": BlockDefinition,

@@ -5,6 +5,7 @@ Both must have the same layers: in the same order, of the same shapes and weight
 inputs.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from support.specs import spec_of
 
 from archspec.compile.expand import expand
 from archspec.graph.graph import Graph
+from archspec.reference import OWN_BLOCKS
 
 
 def graph(text: str) -> Graph:
@@ -270,6 +272,17 @@ def nasnet() -> str:
     return yaml.safe_dump(data, sort_keys=False)
 
 
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", OWN_BLOCKS, re.DOTALL)
+
+
+def test_the_examples_of_the_reference_are_networks():
+    squeezed, small_unet = map(graph, EXAMPLES)
+    ours = EXAMPLES[0].replace("- squeeze: 8", "- squeeze_excitation: 8")
+    # The order of a product's factors aside.
+    assert [each[:3] for each in layers(squeezed)] == [each[:3] for each in layers(graph(ours))]
+    assert str(small_unet.output) == "64x64x2"
+
+
 @pytest.mark.parametrize(
     ("loops", "steps"),
     [(UNET, unet), (UNET_OF_BLOCKS, unet), (FPN, fpn), (HRNET, hrnet), (NASNET, nasnet)],
@@ -277,3 +290,78 @@ def nasnet() -> str:
 )
 def test_loops_are_the_network_that_their_steps_are(loops: str, steps: Callable[[], str]):
     assert layers(graph(loops)) == layers(graph(steps()))
+
+
+# What a step may read, and what it sees.
+
+SEEN = """
+name: net
+input: [8, 8, 3]
+vars: {wide: 7}
+blocks:
+  unit:
+    args: {filters: int, inner: =filters * wide, last: =inner + 1}
+    let: {both: =in.channels + input.channels, more: =both + filters}
+    layers:
+      - {name: first, conv: {filters: =more, kernel: 1}}
+      - conv: {filters: =inner, kernel: 1}
+      - conv: {filters: =last, kernel: 1}
+layers:
+"""
+
+
+def widths(steps: str) -> list[int]:
+    return [node.channels for node in graph(SEEN + steps).nodes[1:]]
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ("- unit: 2", [8, 14, 15]),
+        ("- unit: {filters: 2, last: 5}", [8, 14, 5]),
+        ("- unit: {filters: 2, inner: 5}", [8, 5, 6]),
+        ("- {name: u, unit: 2}\n- concat: u/first", [8, 14, 15, 23]),
+        ('- {name: ="u" + str(1), unit: 2}\n- concat: u1/first', [8, 14, 15, 23]),
+        ("- {let: {a: =in.channels, b: =a * 2}, layers: [pad_channels: =b]}", [6]),
+        ("- {repeat: 2, let: {a: =in.channels * 2 + index}, layers: [pad_channels: =a]}", [6, 13]),
+        ("- {let: {wide: =wide + 1}, layers: [pad_channels: =wide]}", [8]),
+        (
+            "- pad_channels: 4\n- {name: a, pad_channels: 5}\n- pad_channels: =a.channels + 1",
+            [4, 5, 6],
+        ),
+    ],
+)
+def test_what_a_block_and_a_group_see(steps: str, expected: list[int]):
+    assert widths(steps) == expected
+
+
+def test_a_head_that_is_left_out_may_read_any_step_by_a_computed_name():
+    heads = """
+heads:
+  side: {when: false, from: ="b", layers: [add: =["a", "b"][0], flatten, fc: 3]}
+"""
+    assert (
+        len(graph(SEEN + "- {name: a, softmax: {}}\n- {name: b, softmax: {}}" + heads).nodes) == 3
+    )
+    unread = "- {name: a, softmax: {}}\n- {name: b, from: input, softmax: {}}"
+    assert len(graph(SEEN + unread + heads.replace("b", "a", 1)).nodes) == 2
+
+
+@pytest.mark.parametrize(
+    ("step", "reads"),
+    [
+        ("from: a, softmax: {}", ["a", "r1"]),
+        ('from: ="a", softmax: {}', ["a", "r1"]),
+        ('from: \'=["a", "b"][index]\', softmax: {}', ["a", "b"]),
+        ("add: b", ["c b", "r1 b"]),
+        ('add: \'=["a", "b"][index]\'', ["c a", "r1 b"]),
+        ('add: \'=[["a", "b"], ["b", "c"]][index]\'', ["a b", "b c"]),
+    ],
+)
+def test_every_round_reads_what_its_name_says(step: str, reads: list[str]):
+    before = "".join(f"- {{name: {name}, from: input, softmax: {{}}}}\n" for name in "abc")
+    nodes = graph(
+        f"{SEEN}{before}- {{name: r, repeat: 2, {step}}}\n- concat: [a, b, c, r1, r2]"
+    ).nodes
+    rounds = [node for node in nodes if node.name in ("r1", "r2")]
+    assert [" ".join(nodes[i].name for i in node.inputs) for node in rounds] == reads

@@ -178,18 +178,18 @@ class _Run:
         main = self._sequence(self.plan.layers, self.enclosing, env)
         outputs, weights = {MAIN_OUTPUT: main}, {MAIN_OUTPUT: 1.0}
         spared: list[Node | None] = []
+        reads_any = False  # by computed names, in a head that is left out
         for name, head in self.plan.heads.items():
             if self.spec.inference or self._when(head, main, env) is False:
                 spared += self._inputs(head, main, env).nodes
                 read = list(names_read(head.body))
                 spared += [self.named.get(each) for each in read if isinstance(each, str)]
-                if not all(isinstance(each, str) for each in read):  # it may be any of them
-                    spared += self.builder.inputs.values()
+                reads_any |= not all(isinstance(each, str) for each in read)
             else:
                 outputs[name] = self._step(head, main, env)
                 weights[name] = self.spec.document.heads[name].loss_weight
         nodes = {name: node for name, node in outputs.items() if node is not None}
-        if not self.findings.diagnostics:
+        if not self.findings.diagnostics and not reads_any:
             self._report_unused(node for node in (*nodes.values(), *spared) if node is not None)
         if self.findings.diagnostics:
             raise self.findings.error()

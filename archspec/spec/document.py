@@ -94,8 +94,8 @@ class BlockDefinition(Declaration):
     about: str = ""
     """One line of help."""
     args: Mapped = made_by(dict)
-    """Name to type (`int`), to default value (`3`), or to {type, default, about}. `my_block: 64`
-    gives the first."""
+    """Name to type (`int`), to default value (`3`), or to {type, default, about}. The first is the
+    main one: `my_block: 64` sets it."""
     inputs: Annotated[list[Any], Expect("a list of names")] = made_by(list)
     """Names of the inputs, where there are several; the steps start from the first."""
     let: Mapped = made_by(dict)
