@@ -527,6 +527,19 @@ def instances(keras: Any) -> dict[str, tuple[Any, tuple[int, ...]]]:
         "local": (own.LocalConv(3, (3, 2), (2, 1), (1, 1)), image),
         "scale": (own.Scale(use_bias=False), image),
         "slice": (own.ChannelSlice(1, 3), image),
+        "axis slice": (own.AxisSlice(2, 1, 3), image),
+        "roll": (own.Roll((1, -2)), image),
+        "channel shuffle": (own.ChannelShuffle(2), image),
+        "depth to space": (own.DepthToSpace((2, 1), "places"), image),
+        "space to depth": (own.SpaceToDepth((1, 2), "channels"), image),
+        "resize": (own.Resize((4, 3), "bilinear"), image),
+        "class token": (own.ClassToken(2), line),
+        "position embedding": (own.PositionEmbedding(), line),
+        "sines": (own.PositionEmbedding("sine"), image),
+        "parameter": (own.Parameter((8, 1), "add"), image),
+        "parameter alone": (own.Parameter((5, 6), "alone"), image),
+        "relative positions": (own.RelativePositionBias((3, 3)), (2, 9, 9)),
+        "causal mask": (own.CausalMask(), (2, 9, 9)),
         "lrn": (own.LocalResponseNormalization(5, 1e-4, 0.75, 2.0), image),
         "drop path": (own.BatchDropPath(0.5), image),
     }
@@ -539,6 +552,14 @@ def archspec_layers() -> Any:
     return layers
 
 
+FIXED = {
+    *("Flatten", "Reshape", "Dense", "Permute", "LocalConv"),
+    *("AxisSlice", "Resize", "Parameter", "PositionEmbedding", "RelativePositionBias"),
+    *("CausalMask", "ShiftedWindowMask"),
+}
+"""Layers whose spatial extents do not follow those of an open input."""
+
+
 def test_shapes_and_variables_are_those_that_keras_makes(keras):
     for what, (layer, shape) in instances(keras).items():
         config = keras.saving.serialize_keras_object(layer)["config"]
@@ -548,7 +569,7 @@ def test_shapes_and_variables_are_those_that_keras_makes(keras):
         names = tuple(weight.name for weight in layer.weights)
         assert variable_names(kind, config) == names, what
         opened = (*(None for _ in shape[:-1]), shape[-1])
-        if kind not in {"Flatten", "Reshape", "Dense", "Permute", "LocalConv"}:
+        if kind not in FIXED:
             spatial = output_shape(kind, config, [opened])[:-1]
             assert spatial in {(None,) * (len(y.shape) - 2), (1,) * (len(y.shape) - 2)}, what
 
@@ -560,9 +581,10 @@ def test_shapes_and_variables_are_those_that_keras_makes(keras):
         ("Multiply", [(4, 4, 3), (4, 4, 1)]),
         ("Average", [(4, 3), (4, 3), (4, 3)]),
         ("Concatenate", [(4, 4, 3), (4, 4, 2)]),
+        ("MatMul", [(2, 5, 3), (2, 3, 4)]),
     ],
 )
 def test_merged_shapes_are_those_that_keras_makes(keras, name, shapes):
-    layer = getattr(keras.layers, name)()
+    layer = getattr(archspec_layers().Layers(), name)()
     y = layer([keras.Input(shape) for shape in shapes])
     assert output_shape(name, layer.get_config(), shapes) == tuple(y.shape[1:])

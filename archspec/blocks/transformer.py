@@ -1,17 +1,22 @@
 """The unit that networks of attention consist of."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from archspec.blocks.activated import Activation
 from archspec.blocks.attention import Attention
 from archspec.blocks.block import Block
 from archspec.blocks.fc import Fc
+from archspec.declare.metadata import Bounds, Expect
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.elementwise import Dropout, DropPath, Scale
 from archspec.ops.fields import Count, Index, Positive, Rate, Window
 from archspec.ops.merge import Add
 from archspec.ops.normalization import LayerNorm
+
+_Ratio: TypeAlias = Annotated[
+    float, Bounds(gt=0, le=1_024), Expect("a number above 0, at most 1024")
+]
 
 
 class Transformer(Block, kind="transformer", main="heads"):
@@ -36,7 +41,7 @@ class Transformer(Block, kind="transformer", main="heads"):
     """Number of heads."""
     head_size: Count | None = None
     """Channels of a head's queries, keys and values; by default its share of the input's."""
-    mlp_ratio: Positive = 4.0
+    mlp_ratio: _Ratio = 4.0
     """Units of the first fully connected layer, as a multiple of the channels."""
     activation: Activation | None = "gelu"
     """Activation between the two fully connected layers, or null."""

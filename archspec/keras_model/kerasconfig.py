@@ -37,7 +37,12 @@ def variable_names(kind: str, config: Config) -> tuple[str, ...]:
     names = _VARIABLES.get(kind, ())
     optional = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
     owned = tuple(name for name in names if config.get(optional.get(name, ""), True))
-    return () if kind == "Normalization" and config.get("mean") is not None else owned
+    constant = (
+        config.get("mean") is not None
+        if kind == "Normalization"
+        else (kind == "PositionEmbedding" and config.get("method") == "sine")
+    )
+    return () if constant else owned
 
 
 def kernel_shape(kind: str, config: Config, x: Extents) -> Extents | None:
@@ -224,6 +229,46 @@ def _slice(config: Config, shapes: Sequence[Extents]) -> Extents:
     return (*shapes[0][:-1], config["stop"] - config["start"])
 
 
+def _axis_slice(config: Config, shapes: Sequence[Extents]) -> Extents:
+    (x,), place = shapes, config["axis"] - 1
+    return (*x[:place], config["stop"] - config["start"], *x[place + 1 :])
+
+
+def _matmul(config: Config, shapes: Sequence[Extents]) -> Extents:
+    a, b = shapes
+    return (*a[:-1], b[-2 if config["transpose_b"] else -1])
+
+
+def _token(config: Config, shapes: Sequence[Extents]) -> Extents:
+    ((length, channels),) = shapes
+    return (None if length is None else length + config["count"], channels)
+
+
+def _parameter(config: Config, shapes: Sequence[Extents]) -> Extents:
+    return tuple(config["shape"]) if config["use"] == "alone" else shapes[0]
+
+
+def _resized(config: Config, shapes: Sequence[Extents]) -> Extents:
+    spatial = shapes[1][:-1] if config["size"] is None else config["size"]
+    return (*spatial, shapes[0][-1])
+
+
+def _space_to_depth(config: Config, shapes: Sequence[Extents]) -> Extents:
+    *spatial, channels = shapes[0]
+    factors = config["factors"]
+    blocks = [
+        None if n is None else n // factor for n, factor in zip(spatial, factors, strict=True)
+    ]
+    return (*blocks, None if channels is None else channels * prod(factors))
+
+
+def _depth_to_space(config: Config, shapes: Sequence[Extents]) -> Extents:
+    *spatial, channels = shapes[0]
+    factors = config["factors"]
+    places = [None if n is None else n * factor for n, factor in zip(spatial, factors, strict=True)]
+    return (*places, None if channels is None else channels // prod(factors))
+
+
 def _draw(config: Config, _: Sequence[Extents]) -> Extents:
     return (config["columns"],)
 
@@ -240,6 +285,7 @@ _KEEP_SHAPE: Final = """
     BatchNormalization SyncBatchNormalization LayerNormalization GroupNormalization
     UnitNormalization Normalization Rescaling
     Relu Relu6 LeakyRelu Elu Gelu Silu Sigmoid Tanh HardSwish
+    Roll ChannelShuffle PositionEmbedding RelativePositionBias CausalMask ShiftedWindowMask
     Identity BatchDropPath StochasticDepth LocalResponseNormalization Scale LayerScale
     RandomFlip RandomRotation RandomTranslation RandomZoom RandomContrast RandomBrightness
 """
@@ -271,6 +317,13 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "Reshape": _reshape,
     "Permute": _permute,
     "ChannelSlice": _slice,
+    "AxisSlice": _axis_slice,
+    "MatMul": _matmul,
+    "ClassToken": _token,
+    "Parameter": _parameter,
+    "Resize": _resized,
+    "SpaceToDepth": _space_to_depth,
+    "DepthToSpace": _depth_to_space,
 }
 
 _OPERATORS: Final = {
@@ -304,6 +357,10 @@ _VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
     "GroupNormalization": _AFFINE,
     "PReLU": ("alpha",),
     "Scale": ("scale", "bias"),
+    "Parameter": ("parameter",),
+    "ClassToken": ("token",),
+    "PositionEmbedding": ("embedding",),
+    "RelativePositionBias": ("table",),
     "LayerScale": ("scale",),
     "Normalization": ("mean", "variance", "count"),
 }
