@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from archspec.blocks.activated import OPS as ACTIVATION_OPS
 from archspec.compile import catalog
 from archspec.cost.checks import FIGURES
 from archspec.data.augment import AUGMENTATIONS
@@ -24,8 +25,10 @@ from archspec.declare.declaration import Declaration
 from archspec.element import AnyField, Element, expectation, field_docs
 from archspec.errors import KeyPath
 from archspec.ops.banks import BANKS
+from archspec.ops.functions import FUNCTIONS as ACTIVATIONS
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op, Weighted
+from archspec.ops.padding import MODES
 from archspec.recipe.families import CALLBACKS, KERAS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 from archspec.recipe.sections import (
     CosineSchedule,
@@ -52,6 +55,31 @@ class Word:
     text: str
     """Further details."""
     example: str
+
+
+def _named(options: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each name that may have arguments."""
+    for name, option in options.items():
+        if isinstance(option, str):
+            yield f"`{name}`: {option}"
+            continue
+        given = ", ".join(
+            f"`{each}` ({spoken(info.get_default())})" for each, info in option.model_fields.items()
+        )
+        yield f"`{name}`: {inspect.getdoc(option)} Arguments: {given}."
+
+
+def spoken(value: Any) -> str:
+    """Return a value in the form of a spec."""
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(map(spoken, value))}]"
+    if isinstance(value, (bool, type(None))):
+        return str(value).lower().replace("none", "null")
+    if isinstance(value, BaseModel):
+        return spoken(value.model_dump(mode="json", exclude_none=True))
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {spoken(item)}" for name, item in value.items()) + "}"
+    return str(value) if value != "" else '""'
 
 
 WORDS: Final[Mapping[str, Word]] = {
@@ -129,6 +157,21 @@ WORDS: Final[Mapping[str, Word]] = {
         + "\n\n".join(f"`{name}`: {inspect.getdoc(bank)}" for name, bank in BANKS.items()),
         "- conv: {filters: 16, kernel: 5, initial: gabor, trainable: false}",
     ),
+    "activations": Word(
+        "The functions that `activation` may name, some with arguments.",
+        "A name alone, or one name with its main argument or with arguments by name. `prelu` and "
+        "`glu` are ops of their own, which blocks add where their `activation` says so.\n\n"
+        + "\n\n".join(_named(ACTIVATIONS | ACTIVATION_OPS)),
+        "- conv: {filters: 64, activation: {leaky_relu: 0.1}}",
+    ),
+    "padding": Word(
+        "Padding of a convolution: how much, and the values that stand there.",
+        "`same` gives ceil(input / stride) places and puts an odd pixel after; `valid` pads "
+        "nothing; `causal` pads before a sequence alone. Amounts are a number, one for each axis, "
+        "or [before, after] for each. Zeros stand there, unless a mapping says otherwise:\n\n"
+        + "\n\n".join(_named(MODES)),
+        "- conv: {filters: 64, padding: {reflect: 1}}",
+    ),
     "expressions": Word(
         "A text that starts with `=` is computed, anywhere in a step.",
         "Numbers, words in quotes, lists, variables, loop variables, `index`; the step's input as "
@@ -167,19 +210,6 @@ def entries(model: type[BaseModel | Declaration]) -> tuple[ReferenceEntry, ...]:
         # Arguments that many kinds share come last.
         fields.sort(key=lambda entry: entry.name in Weighted.model_fields)
     return tuple(fields)
-
-
-def spoken(value: Any) -> str:
-    """Return a value in the form of a spec."""
-    if isinstance(value, (tuple, list)):
-        return f"[{', '.join(map(spoken, value))}]"
-    if isinstance(value, (bool, type(None))):
-        return str(value).lower().replace("none", "null")
-    if isinstance(value, BaseModel):
-        return spoken(value.model_dump(mode="json", exclude_none=True))
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}: {spoken(item)}" for name, item in value.items()) + "}"
-    return str(value) if value != "" else '""'
 
 
 def _default(info: AnyField) -> str | None:

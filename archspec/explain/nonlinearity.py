@@ -64,6 +64,8 @@ def facts_of(keras: Any, op: Any, given: Sequence[Any]) -> dict[str, Any]:
     if fused or kind == "Activation":
         name, rectifier = _function(keras, op.activation)
         return {} if fused and name in PASSING else _fields(name, rectifier, fused)
+    if kind == "Function":  # archspec's own, with arguments
+        return _fields(op.function, None)
     if kind == "Lambda":
         name, rectifier = _function(keras, partial(op.function, **(op.arguments or {})))
         return _fields(name, rectifier) if rectifier else {"opaque": True}

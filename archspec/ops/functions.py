@@ -210,7 +210,7 @@ FUNCTIONS: Final[dict[str, type[Function] | str]] = {
 }
 """The class of each function's arguments by its word; a description of one without."""
 
-_NO_SUCH_FUNCTION = "archspec has no such function; `archspec show activation` lists those it has"
+_NO_SUCH_FUNCTION = "archspec has no such function; `archspec show activations` lists those it has"
 
 NOTES: Final = Instead(
     dict.fromkeys(

@@ -23,6 +23,12 @@ For tanh that is beyond +-0.99.
 """
 
 
+def function_of(op: Any) -> str | None:
+    """Return the word of an op's function, whatever its arguments; None for other ops."""
+    function = getattr(op, "function", None)
+    return getattr(function, "kind", function)
+
+
 def dead(maxima: NDArray[Any]) -> float:
     """Return the share of dead units.
 

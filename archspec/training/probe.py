@@ -30,7 +30,7 @@ from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 from archspec.spec.loading import as_spec
 from archspec.training import gradients
-from archspec.training.activity import BOUNDS, DYING, dead, linear_range
+from archspec.training.activity import BOUNDS, DYING, dead, function_of, linear_range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -291,7 +291,7 @@ def _draw_kernels(model: Any, graph: Graph, start: Gaussian, random: np.random.G
 
 def _activity(node: Node, values: NDArray[Any]) -> Activity:
     """Return the measures of a node's output for the whole batch, channels last."""
-    function = getattr(node.op, "function", None)
+    function = function_of(node.op)
     dying = saturated = None
     if function in DYING:
         dying = dead(values.reshape(-1, values.shape[-1]).max(axis=0))

@@ -20,7 +20,7 @@ from archspec.recipe.train import Recipe
 from archspec.runs import checkpoints
 from archspec.runs.units import LayerMeasures
 from archspec.training import gradients
-from archspec.training.activity import BOUNDS, DYING, dead, linear_range
+from archspec.training.activity import BOUNDS, DYING, dead, function_of, linear_range
 from archspec.training.distribution import Devices
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Units:
         train, validation = session.data.train, session.data.validation
         self._batch = session.train.looking_at(_spread(train, session.recipe.batch))
         self._images = session.train.looking_at(_spread(validation or train, MOST))
-        functions = (getattr(node.op, "function", None) for node in nodes)
+        functions = (function_of(node.op) for node in nodes)
         self._watched = {
             index: function
             for index, function in enumerate(functions)
