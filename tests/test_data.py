@@ -537,14 +537,14 @@ def test_an_array_on_a_disk_that_changes_is_named(tmp_path):
 )
 def test_a_network_that_cannot_learn_digits_is_told_why(shape, outputs, where, words):
     ends = {name: Ending(Shape(extent), "softmax") for name, extent in outputs.items()}
-    _, found = examine(Recipe(), Shape(shape), ends)
+    _, found = examine(Recipe(), {"input": Shape(shape)}, ends)
     assert [name for name, _ in found] == where
     assert all(words in problem.message for _, problem in found)
 
 
 def messages(recipe: DataRecipe, shape: tuple[int, ...], classes: int = 2) -> str:
     ends = {"output": Ending(Shape((classes,)), "softmax")}
-    _, found = examine(Recipe(data=recipe), Shape(shape), ends)
+    _, found = examine(Recipe(data=recipe), {"input": Shape(shape)}, ends)
     return "; ".join(f"{where}: {problem.message}" for where, problem in found)
 
 
@@ -882,7 +882,9 @@ def test_balanced_weights_give_each_class_the_same_sum(arrays):
 def test_a_weight_of_a_class_that_is_not_there_is_refused_at_its_place():
     def problems(**weights: float) -> list[tuple[object, Problem]]:
         recipe = Recipe(data=DataRecipe(classes=("1", "3")), class_weights=weights)
-        return examine(recipe, Shape((8, 8, 1)), {"output": Ending(Shape((2,)), "softmax")})[1]
+        return examine(
+            recipe, {"input": Shape((8, 8, 1))}, {"output": Ending(Shape((2,)), "softmax")}
+        )[1]
 
     assert not problems(**{"3": 2.0, "1": 1.0})
     ((place, problem),) = problems(**{"3": 2.0, "2": 1.0})

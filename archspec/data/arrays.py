@@ -40,12 +40,18 @@ class _Header(NamedTuple):
     dtype: Any
 
 
-def preview(recipe: DataRecipe, input_shape: Shape) -> Preview:
-    """Return what the labels may be, and the shape of an image."""
+def preview(
+    recipe: DataRecipe, input_shape: Shape, inputs: Mapping[str, Shape] | None = None
+) -> Preview:
+    """Return what the labels may be, and the shape of an image, or those of several inputs."""
     path = Path(recipe.path or "")
-    keys = _keys(path, recipe)
+    keys = _keys(path, recipe, inputs)
     header = _header(path, keys["images"])
     shape = Shape(_with_channels(header.shape, input_shape)[1:])
+    shapes = {
+        name: Shape(_with_channels(_header(path, name).shape, wanted)[1:])
+        for name, wanted in (inputs or {}).items()
+    }
     values = read(path, keys["labels"])
     others = _other_names(values, keys["labels"], f"`{keys['labels']}` in {path}")
     try:
@@ -53,21 +59,26 @@ def preview(recipe: DataRecipe, input_shape: Shape) -> Preview:
     except UsageError as error:
         if not others:
             raise
-        return Preview((), shape, others, str(error))
-    return Preview(class_names, shape, others)
+        return Preview((), shape, others, str(error), shapes)
+    return Preview(class_names, shape, others, "", shapes)
 
 
 def load(
-    recipe: DataRecipe, input_shape: Shape, kind: TaskKind = "classification"
+    recipe: DataRecipe,
+    input_shape: Shape,
+    kind: TaskKind = "classification",
+    inputs: Mapping[str, Shape] | None = None,
 ) -> LabelledImages:
-    """Return the images, with every value measured, and the labels."""
+    """Return the images, with every value measured, and the labels.
+
+    For a network with several `inputs`, they are the arrays of the inputs' names.
+    """
     import numpy as np  # noqa: PLC0415
 
     path = Path(recipe.path or "")
-    keys = _keys(path, recipe)
-    images = read(path, keys["images"])
-    if _with_channels(images.shape, input_shape) != images.shape:
-        images = images[..., np.newaxis]
+    keys = _keys(path, recipe, inputs)
+    images = _images(path, keys["images"], input_shape)
+    others = {name: _images(path, name, shape) for name, shape in (inputs or {}).items()}
     targets = None
     if kind == "classification":
         labels, class_names = _read_labels(path, keys["labels"], recipe)
@@ -75,11 +86,12 @@ def load(
         values = read(path, keys["labels"])
         labels, targets = np.zeros(len(values), np.int32), _matrix(values).astype(np.float32)
         class_names = _other_names(values, keys["labels"], f"`{keys['labels']}` in {path}")[kind]
-    if len(images) != len(labels):
-        raise UsageError(
-            f"{path} has {len(images):,} images in `{keys['images']}`, "
-            f"but {len(labels):,} labels in `{keys['labels']}`"
-        )
+    for name, array in (others or {keys["images"]: images}).items():
+        if len(array) != len(labels):
+            raise UsageError(
+                f"{path} has {len(array):,} images in `{name}`, "
+                f"but {len(labels):,} labels in `{keys['labels']}`"
+            )
     groups = None
     if recipe.group is not None:
         if recipe.group not in (names := _names(path)):
@@ -93,6 +105,7 @@ def load(
         images=images,
         groups=groups,
         values=measure(images, f"`{keys['images']}` in {path}"),
+        inputs=others,
         targets=targets,
     )
 
@@ -111,16 +124,46 @@ def unlabelled(path: Path) -> NDArray[Any]:
     return read(path, keys[0])
 
 
+def _images(path: Path, key: str, wanted: Shape) -> NDArray[Any]:
+    """Return an array of images, with an axis for the channel."""
+    import numpy as np  # noqa: PLC0415
+
+    images = read(path, key)
+    if _with_channels(images.shape, wanted) != images.shape:
+        return images[..., np.newaxis]
+    return images
+
+
+def inputs_of(path: Path, inputs: Mapping[str, Shape]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a network's inputs by name; raise `UsageError` if one is not there."""
+    _check_inputs(path, _names(path), inputs)
+    return {name: _images(path, name, shape) for name, shape in inputs.items()}
+
+
+def _check_inputs(path: Path, names: list[str], inputs: Mapping[str, Shape]) -> None:
+    for name in inputs:
+        if name not in names:
+            hint = suggestion(name, names, what="it has")
+            raise UsageError(f"{path} has no array `{name}`, for the input of that name; {hint}")
+
+
 def _with_channels(shape: tuple[int, ...], wanted: Shape) -> tuple[int, ...]:
     """Return a shape with its axis for the channel, which grey images may be stored without."""
     return (*shape, 1) if len(shape) == len(wanted) else shape
 
 
-def _keys(path: Path, recipe: DataRecipe) -> dict[str, str]:
-    """Return the names of the arrays of images and labels."""
+def _keys(
+    path: Path, recipe: DataRecipe, inputs: Mapping[str, Shape] | None = None
+) -> dict[str, str]:
+    """Return the names of the arrays of images and labels; of several inputs, of the first."""
     names = _names(path)
     keys = {}
+    if inputs:
+        _check_inputs(path, names, inputs)
+        keys["images"] = next(iter(inputs))
     for role, defaults in NAMES.items():
+        if role in keys:
+            continue
         given: str | None = getattr(recipe, role)
         key = given or next((name for name in defaults if name in names), None)
         if key is None:

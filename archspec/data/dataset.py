@@ -18,7 +18,14 @@ from archspec.data.examples import EncodedImages, LabelledImages, Skipped
 from archspec.data.fileaccess import check_memory
 from archspec.data.filewatch import FileWatch
 from archspec.data.fitting import check_range, shape_misfit, values_of
-from archspec.data.pixels import MEMORY_SHARE, ArrayPixels, CachedPixels, FilePixels, Pixels
+from archspec.data.pixels import (
+    MEMORY_SHARE,
+    ArrayPixels,
+    CachedPixels,
+    FilePixels,
+    JoinedPixels,
+    Pixels,
+)
 from archspec.data.preprocessing import Preprocessing
 from archspec.data.recipe import DataRecipe
 from archspec.data.sources import SOURCES
@@ -34,7 +41,7 @@ from archspec.data.splitting import (
 )
 from archspec.data.targets import TargetScale
 from archspec.data.task import Task, TaskKind
-from archspec.data.values import PixelValues, Range, chunk_length
+from archspec.data.values import PixelValues, Range, chunk_length, measure
 from archspec.errors import UsageError
 from archspec.ops.shape import Shape
 from archspec.system import free_memory
@@ -199,7 +206,10 @@ class Data:
         """Return a line: how many images for which purpose, and their shapes."""
         shape = self.train.pixels.shape
         extents = f", {self.original}" if self.original else ", image files"
-        if shape != self.original:
+        if isinstance(self.train.pixels, JoinedPixels):
+            inputs = self.train.pixels.inputs.items()
+            extents = "".join(f", {name} {each.shape}" for name, each in inputs)
+        elif shape != self.original:
             extents += f", resized to {shape}"
         files = "file" if len(self.unread) == 1 else "files"
         skipped = f", {len(self.unread):,} {files} skipped" if self.unread else ""
@@ -212,7 +222,7 @@ class Data:
 
 def load(
     recipe: DataRecipe,
-    input_shape: Shape,
+    network: Shape | Mapping[str, Shape],
     rule: SplitRule = SPLIT_RULE,
     kind: TaskKind = "classification",
 ) -> Data:
@@ -220,7 +230,7 @@ def load(
 
     Args:
         recipe: The data.
-        input_shape: The network's input.
+        network: The network's input; of several, the shape of each by its name.
         rule: The rule to split by, as in `split`.
         kind: What the labels are: classes, sets of labels, or numbers.
 
@@ -229,14 +239,21 @@ def load(
         RecipeError: A class does not exist, or black and white are not known.
 
     """
-    loaded = SOURCES[recipe.source].load(recipe, input_shape, kind)
+    shapes = network if isinstance(network, Mapping) else {"input": network}
+    input_shape = next(iter(shapes.values()))
+    several = shapes if len(shapes) > 1 else None
+    loaded = SOURCES[recipe.source].load(recipe, input_shape, kind, several)
     if loaded.targets is None:
         labels, class_names = labels_of(recipe, loaded)
     else:  # all examples are split as those of one class
         labels, class_names = loaded.labels, (loaded.name,)
     images = loaded.images
     original = None if isinstance(images, EncodedImages) else Shape(images.shape[1:])
-    if problem := shape_misfit(recipe.source, original, input_shape):
+    for name, shape in shapes.items():
+        own = Shape(loaded.inputs[name].shape[1:]) if several else original
+        problem = shape_misfit(recipe.source, own, shape)
+        if problem is None:
+            continue
         raise UsageError(f"{problem.message}; {problem.help}")
     pictures = duplicates.picture_numbers(loaded)
     examples = Examples(labels, loaded.parts, loaded, recipe.group, pictures)
@@ -258,6 +275,8 @@ def load(
     if limits is None:
         check_range(recipe, values, original, input_shape)
     pixels = _pixels(recipe, loaded, input_shape, limits, kinds, unread)
+    if several:
+        pixels = _joined(recipe, loaded, several, kinds, unread)
     learnt = labels if loaded.targets is None else loaded.targets
     train, validation, test = (Subset(pixels, part, learnt[part]) for part in parts)
     task = Task(kind, class_names if loaded.targets is None else loaded.class_names)
@@ -271,7 +290,7 @@ def load(
         validation=validation,
         test=test,
         values=values,
-        preprocessing=preprocessing.fit(recipe.normalize, recipe.resize, pixels, train.indices),
+        preprocessing=_preprocessing(recipe, pixels, train.indices),
         fingerprint=fingerprint,
         covers=covers,
         examples=examples,
@@ -373,6 +392,37 @@ def _pixels(
     return kept
 
 
+def _joined(
+    recipe: DataRecipe,
+    loaded: LabelledImages,
+    inputs: Mapping[str, Shape],
+    kinds: NDArray[np.int32],
+    unread: list[Skipped],
+) -> JoinedPixels:
+    """Return the pixels of several inputs, each with the range of its own values."""
+    joined: dict[str, Pixels] = {}
+    for name, shape in inputs.items():
+        array = loaded.inputs[name]
+        one = replace(loaded, images=array, values=measure(array, f"`{name}` of {loaded.name}"))
+        values = values_of(recipe, one)
+        limits = None if values is None else values.range
+        if limits is None:
+            check_range(recipe, values, Shape(array.shape[1:]), shape)
+        joined[name] = _pixels(recipe, one, shape, limits, kinds, unread)
+    return JoinedPixels(joined)
+
+
+def _preprocessing(recipe: DataRecipe, pixels: Pixels, train: NDArray[np.intp]) -> Preprocessing:
+    """Return the preprocessing of the input, or of each of several."""
+    how = recipe.normalize, recipe.resize
+    if not isinstance(pixels, JoinedPixels):
+        return preprocessing.fit(*how, pixels, train)
+    inputs = tuple(
+        (name, preprocessing.fit(*how, each, train)) for name, each in pixels.inputs.items()
+    )
+    return replace(inputs[0][1], inputs=inputs)
+
+
 def _fingerprint(
     loaded: LabelledImages, labels: NDArray[Any], class_names: tuple[str, ...]
 ) -> tuple[str, str]:
@@ -384,15 +434,23 @@ def _fingerprint(
     if isinstance(loaded.images, EncodedImages):
         digest.update(loaded.digest.encode())
         return digest.hexdigest(), f"classes, labels, {loaded.covers}"
-    images = loaded.images
+    for name, array in (loaded.inputs or {"": loaded.images}).items():
+        digest.update(name.encode())
+        covers = _digest_pixels(digest, array)
+    return digest.hexdigest(), f"classes, labels, {covers}"
+
+
+def _digest_pixels(digest: Any, images: NDArray[Any]) -> str:
+    """Add an array to a digest, and return what of it is covered."""
+    import numpy as np  # noqa: PLC0415
+
     digest.update(f"{images.shape} {images.dtype.str}".encode())
     size = images.dtype.itemsize * int(np.prod(images.shape, dtype=np.int64))
     every = -(-size // MOST_DIGESTED_BYTES)
     step = chunk_length(images)
     for start in range(0, len(images), step * every):
         digest.update(np.ascontiguousarray(images[start : start + step]).data)
-    pixels = "pixels" if every == 1 else f"one pixel in {every}"
-    return digest.hexdigest(), f"classes, labels, {pixels}"
+    return "pixels" if every == 1 else f"one pixel in {every}"
 
 
 def class_weights(

@@ -87,9 +87,14 @@ def picture_numbers(loaded: LabelledImages) -> NDArray[np.intp] | None:
         known: dict[bytes, int] = {}
         digests = _of_decoded(images, loaded.digests)
         return np.array([known.setdefault(digest, len(known)) for digest in digests], np.intp)
-    if isinstance(images, np.memmap) and images.nbytes > MOST_COMPARED_BYTES:
+    arrays = list(loaded.inputs.values()) or [images]
+    if any(isinstance(each, np.memmap) and each.nbytes > MOST_COMPARED_BYTES for each in arrays):
         return None
-    return _of_pixels(images)
+    if len(arrays) == 1:
+        return _of_pixels(images)
+    # An example with several inputs is a copy if all of them are.
+    numbers = np.stack([_of_pixels(each) for each in arrays], axis=1)
+    return np.unique(numbers, axis=0, return_inverse=True)[1].reshape(-1).astype(np.intp)
 
 
 def _of_decoded(images: EncodedImages, digests: Sequence[bytes]) -> Sequence[bytes]:

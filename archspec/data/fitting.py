@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from archspec.data.examples import EncodedImages, LabelledImages, Preview
@@ -12,9 +13,21 @@ from archspec.errors import Problem, RecipeError
 from archspec.ops.shape import Shape
 
 
-def input_misfit(recipe: DataRecipe, preview: Preview, input_shape: Shape) -> Problem | None:
-    """Return why a network with this input cannot take the images, without loading pixels."""
-    problem = shape_misfit(source_of(recipe), preview.shape, input_shape)
+def input_misfits(
+    recipe: DataRecipe, preview: Preview, inputs: Mapping[str, Shape]
+) -> Iterator[tuple[str, Problem]]:
+    """Yield which inputs of a network cannot take the images, and why; no pixels are loaded."""
+    for name, wanted in inputs.items():
+        shape = preview.shapes.get(name, preview.shape)
+        where = f"`{name}` in {source_of(recipe)}" if preview.shapes else source_of(recipe)
+        if problem := _input_misfit(recipe, where, shape, wanted):
+            yield name, problem
+
+
+def _input_misfit(
+    recipe: DataRecipe, where: str, shape: Shape | None, input_shape: Shape
+) -> Problem | None:
+    problem = shape_misfit(where, shape, input_shape)
     if problem is None and recipe.normalize in NEEDS_COLOUR and input_shape.channels != 3:
         return Problem(
             "shape",

@@ -6,7 +6,7 @@ Until a chunk is read, only names are in memory, and arrays as NumPy opens them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -77,6 +77,71 @@ def chunks(
             files.append(path)
     flush()
     return result
+
+
+def joined_chunks(
+    given: Sequence[str | os.PathLike[str]] | Mapping[str, NDArray[Any]],
+    inputs: Mapping[str, Shape],
+    size: int,
+) -> list[Chunk]:
+    """Return all examples of a network with several inputs, in chunks of up to `size`.
+
+    Args:
+        given: Arrays by the names of the inputs; or .npz files and folders of .npy files, which
+            hold them.
+        inputs: The inputs' shapes by name.
+        size: Examples at a time.
+
+    Raises:
+        UsageError: An input has no array, another shape, or another number of examples.
+
+    """
+    if isinstance(given, Mapping):
+        if missing := [name for name in inputs if name not in given]:
+            raise UsageError(f"there is no array `{missing[0]}`, for the input of that name")
+        return list(_of_inputs({name: given[name] for name in inputs}, "", inputs, size))
+    return [
+        chunk
+        for path in map(Path, given)
+        for chunk in _of_inputs(arrays.inputs_of(path, inputs), legible(str(path)), inputs, size)
+    ]
+
+
+def _of_inputs(
+    by_name: Mapping[str, NDArray[Any]], where: str, inputs: Mapping[str, Shape], size: int
+) -> Iterator[Chunk]:
+    count = len(next(iter(by_name.values())))
+    for name, array in by_name.items():
+        extent = "x".join(map(str, array.shape))
+        if array.ndim != len(inputs[name]) + 1 or array.dtype.kind not in "biuf":
+            raise UsageError(
+                f"{where or 'the array'}: `{name}` is {array.dtype} of {extent}, not numbers for "
+                f"an input of {inputs[name]}"
+            )
+        if len(array) != count:
+            raise UsageError(
+                f"{where or 'the arrays'}: `{name}` has {len(array):,} examples, and "
+                f"`{next(iter(by_name))}` has {count:,}"
+            )
+    for start in range(0, count, size):
+        rows = {name: array[start : start + size] for name, array in by_name.items()}
+        names = tuple(f"{where}[{n}]" for n in range(start, min(start + size, count)))
+        yield Chunk(names, partial(_rows_of_inputs, rows, inputs))
+
+
+def _rows_of_inputs(
+    rows: Mapping[str, NDArray[Any]],
+    inputs: Mapping[str, Shape],
+    _: Shape,
+    how: str,
+    limits: Range | None,
+) -> list[Any]:
+    read = {name: _rows(array, inputs[name], how, limits) for name, array in rows.items()}
+    examples = (dict(zip(read, each, strict=True)) for each in zip(*read.values(), strict=True))
+    return [
+        next((reason for reason in each.values() if isinstance(reason, str)), each)
+        for each in examples
+    ]
 
 
 def _walk(top: Path) -> Iterator[Path]:

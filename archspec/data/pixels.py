@@ -56,8 +56,11 @@ class Pixels(Protocol):
     def fail(self, index: int, reason: str) -> None:
         """Replace an image by another; raise `UsageError` if none may replace it."""
 
-    def read(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return images, (len(indices), *extent, channels), as uint8 or float32."""
+    def read(self, indices: NDArray[np.intp]) -> Any:
+        """Return images, (len(indices), *extent, channels), as uint8 or float32.
+
+        Of a network with several inputs, those of each input by its name.
+        """
 
 
 class ArrayPixels:
@@ -96,6 +99,27 @@ class ArrayPixels:
         black = self.range.black if self.range else 0.0
         images = resize(images, self.shape.spatial, self._how, black)
         return match_channels(images, self.shape.channels)
+
+
+class JoinedPixels:
+    """The examples of a network with several inputs; a single image is that of the first input."""
+
+    array: Final = None
+
+    def __init__(self, inputs: Mapping[str, Pixels]) -> None:
+        self.inputs = inputs
+        self.first = next(iter(inputs.values()))
+        self.shape = self.first.shape
+        self.range = self.first.range
+        self.failed = self.first.failed
+
+    def fail(self, index: int, reason: str) -> None:
+        """Raise `UsageError`: an example of arrays is never replaced by another."""
+        self.first.fail(index, reason)
+
+    def read(self, indices: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
+        """Return the pixels of each input by its name."""
+        return {name: pixels.read(indices) for name, pixels in self.inputs.items()}
 
 
 class FilePixels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, cast
@@ -53,10 +54,19 @@ class Preprocessing:
     measured: NonNegativeInt = 0
     """Number of training images that mean and deviation are of; 0 if they are published or
     fixed."""
+    inputs: tuple[tuple[str, Preprocessing], ...] = ()
+    """The preprocessing of each input, of a network with several; the rest is that of the first."""
 
     def __call__(self, pixels: ArrayOrTensor) -> ArrayOrTensor:
-        """Return pixels, an array or a tensor inside tf.data, normalised as float32."""
+        """Return pixels, an array or a tensor inside tf.data, normalised as float32.
+
+        Of a network with several inputs, `pixels` and the result are a mapping by their names.
+        """
         import numpy as np  # noqa: PLC0415
+
+        if self.inputs:
+            by_name = cast("Mapping[str, Any]", pixels)
+            return cast("ArrayOrTensor", {name: how(by_name[name]) for name, how in self.inputs})
 
         values: Any = pixels
         if self.reverse_channels:

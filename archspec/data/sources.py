@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.data.task import TaskKind
+from archspec.errors import UsageError
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
@@ -29,23 +30,49 @@ class DataSource:
     `range`."""
     has_any_labels: bool = False
     """Whether labels may be sets or numbers, and not only classes."""
+    has_several_inputs: bool = False
+    """Whether it has examples for networks with several inputs."""
 
     def load(
-        self, recipe: DataRecipe, input_shape: Shape, kind: TaskKind = "classification"
+        self,
+        recipe: DataRecipe,
+        input_shape: Shape,
+        kind: TaskKind = "classification",
+        inputs: Mapping[str, Shape] | None = None,
     ) -> LabelledImages:
         """Return all examples, with labels for a kind of task.
 
-        `input_shape` shows whether an array has an axis of channels.
+        Args:
+            recipe: The data.
+            input_shape: The network's input, which shows whether an array has an axis of channels;
+                of several inputs, the first.
+            kind: The kind of task.
+            inputs: All inputs by name, of a network with several.
+
         """
-        load = self._module().load
-        read = load(recipe, input_shape, kind) if self.has_any_labels else load(recipe, input_shape)
-        examples: LabelledImages = read
+        self._check_inputs(recipe, inputs)
+        more = (kind,) if self.has_any_labels else ()
+        several = {"inputs": inputs} if inputs else {}
+        examples: LabelledImages = self._module().load(recipe, input_shape, *more, **several)
         return examples
 
-    def preview(self, recipe: DataRecipe, input_shape: Shape) -> Preview:
+    def preview(
+        self, recipe: DataRecipe, input_shape: Shape, inputs: Mapping[str, Shape] | None = None
+    ) -> Preview:
         """Return the classes, and the shape of an array's images, without loading pixels."""
-        preview: Preview = self._module().preview(recipe, input_shape)
+        self._check_inputs(recipe, inputs)
+        several = {"inputs": inputs} if inputs else {}
+        preview: Preview = self._module().preview(recipe, input_shape, **several)
         return preview
+
+    def _check_inputs(self, recipe: DataRecipe, inputs: Mapping[str, Shape] | None) -> None:
+        if inputs and not self.has_several_inputs:
+            saved = ", ".join(f"{name}=..." for name in inputs)
+            raise UsageError(
+                f"the network has several inputs ({', '.join(inputs)}), and `{recipe.source}` has "
+                "one image for each example: save an array for each input and the labels, as "
+                f"`numpy.savez('data.npz', {saved}, y=...)`, and write `data: data.npz`"
+            )
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -64,7 +91,11 @@ SOURCES: Final[Mapping[str, DataSource]] = {
     "cifar100": DataSource("published", takes=("path",)),
     "folder": DataSource("folder", "path", ("group", "range")),
     "arrays": DataSource(
-        "arrays", "path", ("images", "labels", "group", "range"), has_any_labels=True
+        "arrays",
+        "path",
+        ("images", "labels", "group", "range"),
+        has_any_labels=True,
+        has_several_inputs=True,
     ),
     "table": DataSource(
         "table",

@@ -181,13 +181,13 @@ def evaluate(
     known = next((each for each in chosen if each.class_names and each.input_shape), None)
     if known and known.class_names and known.input_shape:
         recipe = heldout.with_known_classes(
-            choice, known.name, known.class_names, known.input_shape, known.kind
+            choice, known.name, known.class_names, known.inputs, known.kind
         )
         _check_top(top, len(known.class_names))
     networks = trained.load_together(chosen, normalize, flip=flip, mc_dropout=mc_dropout, seed=seed)
     if not known:
-        shape = networks[0].input_shape
-        recipe = heldout.with_known_classes(choice, chosen[0].name, None, shape)
+        inputs = networks[0].inputs
+        recipe = heldout.with_known_classes(choice, chosen[0].name, None, inputs)
         _check_top(top, networks[0].classes)
     images = heldout.load(networks, choice, recipe, part=part, white=white)
     size = batch_of(batch, chosen, len(images.indices))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.data import dataset
 from archspec.data.arrays import without_labels
 from archspec.data.dataset import Data
-from archspec.data.fitting import input_misfit
+from archspec.data.fitting import input_misfits
 from archspec.data.names import TEST, TRAIN, VALIDATION
 from archspec.data.pixels import Pixels
 from archspec.data.recipe import DataRecipe
@@ -126,7 +126,7 @@ def with_known_classes(
     choice: DataChoice,
     name: str,
     class_names: tuple[str, ...] | None,
-    shape: Shape,
+    inputs: Mapping[str, Shape],
     kind: TaskKind = "classification",
 ) -> DataRecipe:
     """Return the recipe for the data's images of the classes of a network, without loading them.
@@ -137,10 +137,11 @@ def with_known_classes(
     """
     recipe = choice.recipe
     try:
-        preview = SOURCES[recipe.source].preview(recipe, shape)
+        several = inputs if len(inputs) > 1 else None
+        preview = SOURCES[recipe.source].preview(recipe, next(iter(inputs.values())), several)
     except RecipeError as error:
         raise UsageError(str(error)) from None
-    if problem := input_misfit(recipe, preview, shape):
+    for _, problem in input_misfits(recipe, preview, inputs):
         raise UsageError(f"{name}: {problem.message}")
     if kind not in preview.names:
         why = f": {preview.no_classes}" if kind == "classification" else ""
@@ -293,7 +294,7 @@ def _range(
         if store.range != network.preprocessing.range:
             network.check_range(data.name)
         return store.range
-    if known and white is None:
+    if (known and white is None) or len(network.inputs) > 1:
         return network.preprocessing.range
     seen = store.read(chosen[:: -(-len(chosen) // LOOKED_AT)])
     return network.range_of((float(seen.min()), float(seen.max())), data.name, white)
@@ -301,13 +302,13 @@ def _range(
 
 def _loaded(networks: Sequence[LoadedNetwork], recipe: DataRecipe) -> list[Data]:
     """Return the data for each network, loaded once for those that take the same pixels."""
-    known: dict[tuple[str, Shape], Data] = {}
+    known: dict[tuple[str, tuple[Any, ...]], Data] = {}
     for network in networks:
-        key = network.preprocessing.resize, network.input_shape
+        key = network.preprocessing.resize, tuple(network.inputs.items())
         if key not in known:
             fitting = recipe.model_copy(update={"resize": key[0], "cache": False})
-            known[key] = dataset.load(fitting, network.input_shape, kind=network.kind)
-    return [known[each.preprocessing.resize, each.input_shape] for each in networks]
+            known[key] = dataset.load(fitting, network.inputs, kind=network.kind)
+    return [known[each.preprocessing.resize, tuple(each.inputs.items())] for each in networks]
 
 
 def _changed(networks: Sequence[LoadedNetwork], choice: DataChoice, data: Data) -> list[str]:

@@ -76,9 +76,13 @@ def answers(
     """
     import numpy as np  # noqa: PLC0415
 
-    count = len(images)
+    count = len(next(iter(images.values())) if isinstance(images, dict) else images)
+
+    def padded(given: NDArray[Any]) -> NDArray[Any]:
+        return np.concatenate([given, np.repeat(given[:1], batch - count, axis=0)])
+
     if count < batch:
-        images = np.concatenate([images, np.repeat(images[:1], batch - count, axis=0)])
+        images = keras.tree.map_structure(padded, images)
     output = main_output(model)
     predicted = model.predict_on_batch(images)
     predicted = np.asarray(predicted[MAIN_OUTPUT] if isinstance(predicted, dict) else predicted)[

@@ -243,6 +243,8 @@ def pictures_of(part: Subset, mistakes: Sequence[AnyMistake]) -> list[NDArray[np
     if part.pixels.shape.rank != 2 or not mistakes:
         return []
     pixels = part.pixels.read(np.array([each.image for each in mistakes]))
+    if isinstance(pixels, dict):  # of several inputs, the first is shown
+        pixels = next(iter(pixels.values()))
     return [as_bytes(image, part.pixels.range) for image in pixels]
 
 

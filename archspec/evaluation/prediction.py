@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from archspec import arguments
 from archspec.data import newimages
@@ -153,7 +153,11 @@ class Predictions(Displayed, Sequence[Prediction]):
 
 def predict(
     runs: RunSource | Sequence[RunSource],
-    images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | NDArray[Any],
+    images: str
+    | os.PathLike[str]
+    | Sequence[str | os.PathLike[str]]
+    | NDArray[Any]
+    | Mapping[str, NDArray[Any]],
     *,
     top: int | None = None,
     threshold: float | None = None,
@@ -173,7 +177,8 @@ def predict(
     Args:
         runs: A run, its folder or a .keras file, or a list of them.
         images: Files, folders of files, .npy and .npz arrays, or an array (n, height, width,
-            channels).
+            channels). For a network with several inputs, arrays by their names, or .npz files with
+            such arrays.
         top: Number of classes to return for an image, the most likely first; by default 3.
         threshold: Probability from which an image has a label; by default 0.5.
         flip: Whether to take the mean over an image and its mirror image.
@@ -202,7 +207,8 @@ def predict(
     check_options(batch, top, white, flip, mc_dropout, seed)
     if isinstance(images, (str, os.PathLike)):
         images = [images]
-    if not hasattr(images, "dtype") and not (
+    named = isinstance(images, Mapping) and all(hasattr(each, "dtype") for each in images.values())
+    if not (hasattr(images, "dtype") or named) and not (
         isinstance(images, Collection)
         and all(isinstance(each, (str, os.PathLike)) for each in images)
     ):
@@ -213,7 +219,13 @@ def predict(
     if len(images) == 0:
         raise UsageError("there is no image: name files, folders, or .npy and .npz arrays")
     networks = trained.load_together(chosen, normalize, flip=flip, mc_dropout=mc_dropout, seed=seed)
-    chunks = newimages.chunks(images, networks[0].input_shape, batch)
+    inputs = networks[0].inputs
+    if len(inputs) > 1:
+        chunks = newimages.joined_chunks(cast("Any", images), inputs, batch)
+    elif isinstance(images, Mapping):
+        raise UsageError(f"{networks[0].name} has one input: give one array, not several by name")
+    else:
+        chunks = newimages.chunks(images, networks[0].input_shape, batch)
     if white is not None and all(chunk.extremes is None for chunk in chunks):
         raise UsageError("`white=` is for arrays; the white of image files is known")
     # For all chunks first, so that none is refused after much was computed.
@@ -277,10 +289,17 @@ def _answers(
     right = [index for index, reason in enumerate(answers) if reason is None]
     if not right:
         return answers
+    several = len(networks[0].inputs) > 1
     total: Any = 0
     squares: Any = 0
     for network, pixels, limits in zip(networks, read, ranges, strict=True):
-        given = np.stack([pixels[index] for index in right])
+        given: Any = (
+            np.stack([pixels[index] for index in right])
+            if not several
+            else {
+                name: np.stack([pixels[index][name] for index in right]) for name in network.inputs
+            }
+        )
         for each in network.samples(given, limits=limits, batch=batch, flip=flip):
             total = total + each
             squares = squares + each**2

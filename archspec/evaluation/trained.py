@@ -7,7 +7,7 @@ Everything that can be checked without Keras is checked before it is loaded.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -74,6 +74,11 @@ class Trained:
     def input_shape(self) -> Shape | None:
         """Shape of the network's input."""
         return self.graph.input if self.graph else None
+
+    @property
+    def inputs(self) -> Mapping[str, Shape]:
+        """Shape of each input of the network by name; empty if it is not known."""
+        return self.graph.input_shapes if self.graph else {}
 
     @property
     def scale(self) -> TargetScale | None:
@@ -219,6 +224,11 @@ class LoadedNetwork:
         return self.trained.name
 
     @property
+    def inputs(self) -> Mapping[str, Shape]:
+        """Shape of each input by name."""
+        return self.trained.inputs or {"input": self.input_shape}
+
+    @property
     def kind(self) -> TaskKind:
         """The kind of task that it was trained for."""
         return self.trained.kind
@@ -234,12 +244,12 @@ class LoadedNetwork:
         return replace(self, model=model, passes=passes)
 
     def answers(
-        self, pixels: NDArray[Any], *, limits: Range | None, batch: int, flip: bool = False
+        self, pixels: Any, *, limits: Range | None, batch: int, flip: bool = False
     ) -> NDArray[np.float64]:
         """Return probabilities or numbers (images, outputs), the mean over all passes.
 
         Args:
-            pixels: (images, *input).
+            pixels: (images, *input); for several inputs, such arrays by their names.
             limits: Black and white of the pixels; None if they are those of training.
             batch: Images at a time.
             flip: Whether to take the mean over an image and its mirror image.
@@ -250,12 +260,12 @@ class LoadedNetwork:
         return mean
 
     def samples(
-        self, pixels: NDArray[Any], *, limits: Range | None, batch: int, flip: bool = False
+        self, pixels: Any, *, limits: Range | None, batch: int, flip: bool = False
     ) -> Iterator[NDArray[np.float64]]:
         """Yield the outputs of each pass, as `answers` returns their mean."""
         import numpy as np  # noqa: PLC0415
 
-        images = self.preprocessing.on(limits)(pixels)
+        images: Any = self.preprocessing.on(limits)(pixels)
         if flip:
             mirrored = np.ascontiguousarray(images[..., ::-1, :])  # PyTorch needs it contiguous
         for _ in range(self.passes):
@@ -265,7 +275,7 @@ class LoadedNetwork:
                 sample = (sample + other) / 2
             yield sample
 
-    def _answer(self, images: NDArray[Any], batch: int) -> NDArray[np.float64]:
+    def _answer(self, images: Any, batch: int) -> NDArray[np.float64]:
         kind, scale = self.kind, self.trained.scale
         return answers(self.keras, self.model, images, batch=batch, kind=kind, scale=scale)
 
@@ -360,7 +370,8 @@ def of_model(
             f"{trained.name} is a {type(model).__name__} that declares no input; "
             "use a functional or Sequential model"
         )
-    if len(shapes) != 1 or not shapes[0] or None in shapes[0]:
+    several = len(trained.inputs) == len(shapes) > 1
+    if (len(shapes) != 1 and not several) or any(not shape or None in shape for shape in shapes):
         raise UsageError(f"{trained.name} takes {shapes}, not single images of a fixed shape")
     outputs = model.outputs
     if len(outputs) > 1 and not (isinstance(model.output, dict) and "output" in model.output):
@@ -373,7 +384,7 @@ def of_model(
     if names is not None and classes and len(names) != classes:
         nouns = NOUNS[trained.kind][1]
         raise UsageError(f"{trained.name} has {classes} {nouns}, not {len(names)}")
-    shape = Shape(shapes[0])
+    shape = next(iter(trained.inputs.values())) if several else Shape(shapes[0])
     prepared = trained.preprocessing or _fixed(trained.name, normalize or "none", shape)
     return LoadedNetwork(trained, keras, model, shape, prepared, classes)
 
@@ -411,6 +422,8 @@ def load_together(
                 "`flip=True` takes the mean over an image and its mirror image, whose numbers may "
                 "be others: it is for classes and labels"
             )
+        if flip and len(network.inputs) > 1:
+            raise UsageError("`flip=True` is for networks with one input")
         if flip and network.input_shape.rank != 2:
             raise UsageError(
                 f"`flip=True` mirrors images of height and width; {network.name} takes "

@@ -286,7 +286,7 @@ def _of_data(
         raise UsageError("name images of one part of the data at a time")
     choice = heldout.choose([network.trained], data)
     names = network.trained.class_names
-    recipe = heldout.with_known_classes(choice, subject.name, names, subject.shape)
+    recipe = heldout.with_known_classes(choice, subject.name, names, network.inputs, network.kind)
     try:
         result = heldout.load([network], choice, recipe, part=part, white=white)
     except heldout.EmptyPartError as error:
@@ -300,6 +300,7 @@ def _of_data(
             [_numbers(text or f"0-{count - 1}", count, part) for _, text in parts]
         )
     indices = result.indices[numbers]
+    is_class = network.kind == "classification"
 
     def stored(some: NDArray[np.intp]) -> Any:
         return store.read(indices[some])
@@ -309,7 +310,7 @@ def _of_data(
         read=lambda some: _on_scale(stored(some), limits, subject.range),
         stored=stored,
         limits=limits,
-        labels=result.labels[numbers].astype(np.intp),
+        labels=result.labels[numbers].astype(np.intp) if is_class else None,
         where=f"{part} part of {result.name}",
         part=part,
         notes=result.notes,

@@ -95,6 +95,10 @@ class Subject:
 
         Raise `UsageError` if the network is not a classifier.
         """
+        if self.network.kind == "regression":
+            raise UsageError(
+                f"{self.name} predicts numbers, and this method explains a class or a label"
+            )
         if not self.network.classes:
             raise UsageError(
                 f"{self.name} is not a classifier: its output is "
@@ -312,6 +316,10 @@ def open_subject(
             normalize = normalize or UNPREPARED
         (chosen,) = trained.find(place, normalize)
         network = trained.load(chosen, normalize, classifier=False)
+    if len(network.inputs) > 1:
+        raise UsageError(
+            f"{network.name} has several inputs, and `explain` shows what a network sees in one"
+        )
     _check_weights(network)
     circuit = Circuit(network.keras, network.model, network.name)
     if network.classes and circuit.gives_shares:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from archspec.data.examples import Preview
-from archspec.data.fitting import input_misfit, source_of
+from archspec.data.fitting import input_misfits, source_of
 from archspec.data.sources import SOURCES
 from archspec.data.splitting import check_several, chosen_classes
 from archspec.data.task import Task, TaskKind
@@ -140,7 +140,7 @@ def _function(graph: Graph, index: int) -> str:
 
 
 def examine(
-    recipe: Recipe, input_shape: Shape, outputs: Mapping[str, Ending]
+    recipe: Recipe, inputs: Mapping[str, Shape], outputs: Mapping[str, Ending]
 ) -> tuple[Task, list[tuple[Place, Problem]]]:
     """Return the task of a training, and why the network cannot learn it from the recipe's data.
 
@@ -148,28 +148,42 @@ def examine(
 
     Args:
         recipe: The recipe.
-        input_shape: The network's input.
+        inputs: The network's inputs by name.
         outputs: The end of each output.
 
     Returns:
-        The task, and problems, each with its place: `input`, the name of an output, or the path of
-        a key in the recipe.
+        The task, and problems, each with its place: the name of an input or of an output, or the
+        path of a key in the recipe.
 
     Raises:
         UsageError: Files cannot be read, or have only one class.
         RecipeError: A class that the recipe names does not exist.
 
     """
-    preview = SOURCES[recipe.data.source].preview(recipe.data, input_shape)
+    several = inputs if len(inputs) > 1 else None
+    first = next(iter(inputs.values()))
+    preview = SOURCES[recipe.data.source].preview(recipe.data, first, several)
     source = source_of(recipe.data)
     task, problems = choose(recipe, preview, outputs, source)
     if task.kind == "classification" and task.names:
         check_several(source, task.names)
     if task.kind == "classification" and isinstance(recipe.class_weights, dict):
         problems += _unknown_weights(recipe.class_weights, task.names)
-    if misfit := input_misfit(recipe.data, preview, input_shape):
-        problems.insert(0, ("input", misfit))
-    return task, problems
+    if several:
+        problems += _of_one_input(recipe)
+    return task, [*input_misfits(recipe.data, preview, inputs), *problems]
+
+
+def _of_one_input(recipe: Recipe) -> Iterator[tuple[Place, Problem]]:
+    """Yield the keys of a recipe that are for networks with one input."""
+    for path, is_given in (
+        (("augment",), bool(recipe.augment)),
+        (("watch_units",), recipe.watch_units),
+        (("data", "images"), recipe.data.images is not None),
+    ):
+        if is_given:
+            message = f"`{path[-1]}` is for networks with one input"
+            yield path, Problem("value", message, help="leave it out")
 
 
 def _unknown_weights(

@@ -85,6 +85,10 @@ def wrong_data(model: Any, x: Any, y: Any) -> list[str]:
 def _images(x: Any) -> Iterator[str]:
     import numpy as np  # noqa: PLC0415
 
+    if isinstance(x, Mapping):
+        for each in x.values():
+            yield from _images(each)
+        return
     if x is None:
         return
     pixels = np.asarray(x, dtype=np.float32)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.data.augment import Augmentation, augment
 from archspec.data.dataset import Subset
+from archspec.data.pixels import JoinedPixels
 from archspec.data.preprocessing import Preprocessing
 from archspec.data.targets import TargetScale
 from archspec.errors import UsageError
@@ -139,7 +140,7 @@ class Feed:
 
     def _examples(
         self, epoch: int, step: int, positions: NDArray[np.int64], host: int | None = None
-    ) -> tuple[NDArray[Any], ...]:
+    ) -> tuple[Any, ...]:
         import numpy as np  # noqa: PLC0415
 
         try:
@@ -180,15 +181,24 @@ class Feed:
         label = tf.TensorSpec((None, self.classes), "float32")
         if is_number:
             label = tf.TensorSpec((None,), "int32")
-        image = tf.TensorSpec((None, *self.part.pixels.shape), "float32")
+        pixels = self.part.pixels
+        inputs = pixels.inputs if isinstance(pixels, JoinedPixels) else {"": pixels}
+        images = [tf.TensorSpec((None, *each.shape), "float32") for each in inputs.values()]
         weight = tf.TensorSpec((None,), "float32")
-        specs = (image, label) if self.weights is None else (image, label, weight)
+        specs = [*images, label] if self.weights is None else [*images, label, weight]
         make = tf.data.Dataset
+
+        def arrays(*place: Any) -> list[Any]:
+            given, *targets = self._examples(*place)
+            return [*(given.values() if isinstance(given, dict) else [given]), *targets]
 
         def examples(epoch: Any, step: Any, positions: Any) -> Any:
             types = [spec.dtype for spec in specs]
-            tensors = tf.numpy_function(self._examples, [epoch, step, positions], types)
-            return self._spread(*map(tf.ensure_shape, tensors, [spec.shape for spec in specs]))
+            tensors = tf.numpy_function(arrays, [epoch, step, positions], types)
+            shaped = list(map(tf.ensure_shape, tensors, [spec.shape for spec in specs]))
+            given = shaped[: len(inputs)]
+            named = dict(zip(inputs, given, strict=True)) if len(inputs) > 1 else given[0]
+            return self._spread(named, *shaped[len(inputs) :])
 
         def steps(epoch: Any) -> Any:
             """Return each step's positions; one by one they would take longer than the images."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from archspec import arguments
 from archspec.cost.report import Report, Row, report
 from archspec.data import dataset
-from archspec.data.fitting import input_misfit
+from archspec.data.fitting import input_misfits
 from archspec.data.sources import SOURCES
 from archspec.display import Displayed
 from archspec.errors import UsageError, suggestion
@@ -262,7 +262,7 @@ def _check_input(spec: Spec, data: str, extent: Shape) -> None:
     """Raise `SpecError` if the images do not fit the input; the output does not matter here."""
     recipe = Recipe.resolve({}, {"data": data}).data
     preview = SOURCES[recipe.source].preview(recipe, extent)
-    if problem := input_misfit(recipe, preview, extent):
+    for _, problem in input_misfits(recipe, preview, {"input": extent}):
         raise spec_error(spec.source, [problem.at(spec.source.span(("input",)))])
 
 

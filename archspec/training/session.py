@@ -109,10 +109,9 @@ def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> Task:
     """Return the task; raise if network, data and recipe do not fit each other."""
     outputs = task_choice.endings(graph)
     main = next(iter(outputs))
-    spans: dict[str, tuple[str | int, ...]] = {
-        "input": ("input",),
-        main: ("layers", len(spec.document.layers) - 1),
-    }
+    spans: dict[str, tuple[str | int, ...]] = {main: ("layers", len(spec.document.layers) - 1)}
+    several = len(graph.inputs) > 1
+    spans |= {name: ("inputs", name) if several else ("input",) for name in graph.inputs}
     diagnostics: list[Diagnostic] = []
     if not any(node.layer.trainable for node in graph.nodes):
         why = "its weights are all `trainable: false`"
@@ -120,7 +119,7 @@ def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> Task:
             why = "it has no weights"
         nothing = Problem("value", f"nothing of `{graph.name}` can be trained: {why}")
         diagnostics.append(nothing.at(spec.source.span(("layers",))))
-    task, problems = task_choice.examine(recipe, graph.input, outputs)
+    task, problems = task_choice.examine(recipe, graph.input_shapes, outputs)
     wrong: list[tuple[KeyPath, Problem]] = []
     for place, problem in problems:
         if isinstance(place, str):
@@ -229,10 +228,11 @@ class Session:
             steps_per_execution=self.devices.steps_per_execution(per_execution),
         )
         name_publicly(keras, model)
-        x, y, *_ = self.train.looking_at(self.data.train).batch_at(1, 0)
+        _, y, *_ = self.train.looking_at(self.data.train).batch_at(1, 0)
+        count = len(next(iter(y.values())) if isinstance(y, dict) else y)
 
         def predict(_: str, output: Any) -> Any:
-            return keras.ops.full((len(x), output.shape[-1]), 1 / output.shape[-1])
+            return keras.ops.full((count, output.shape[-1]), 1 / output.shape[-1])
 
         predictions = compilation.for_outputs(model, predict)
         model.compute_loss(y=y, y_pred=predictions)
@@ -334,7 +334,7 @@ def prepare(
         with hosts.all_succeed():
             compilation.set_up(keras, recipe)
             devices = choose(keras, recipe, hosts)
-            data = dataset.load(recipe.data, graph.input, rule, plan.task.kind)
+            data = dataset.load(recipe.data, graph.input_shapes, rule, plan.task.kind)
             data = dataset.observed(data, recipe.data.normalize)
             devices.check_images(len(data.train), len(data.validation))
         same = [plan.spec.to_dict(), recipe.to_dict(), data.fingerprint]
