@@ -42,7 +42,7 @@ def load_keras() -> Any:
         import keras  # noqa: PLC0415  (seconds, which only a model is worth)
 
         # They register themselves with Keras, which imports no third party's module for a file.
-        from archspec.keras_model import layers, schedules  # noqa: F401, PLC0415
+        from archspec.keras_model import layers, measures, schedules  # noqa: F401, PLC0415
 
     stand_in_for_torch(keras)
     return keras

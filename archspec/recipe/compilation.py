@@ -203,23 +203,13 @@ def _measure(
     """
     metrics = keras.metrics
     if kind == "multi_label":
-        threshold = 0.0 if logits else 0.5
+        return metrics.BinaryAccuracy(name="accuracy", threshold=0.0 if logits else 0.5)
+    if kind == "regression" and scale is not None:
+        from archspec.keras_model.measures import ScaledMeanAbsoluteError  # noqa: PLC0415
 
-        def right(truth: Any, predicted: Any) -> Any:
-            agree = keras.ops.equal(predicted > threshold, truth > 0.5)
-            return keras.ops.mean(keras.ops.cast(agree, "float32"), axis=-1)
-
-        return metrics.MeanMetricWrapper(right, name="accuracy")
+        return ScaledMeanAbsoluteError(scale.deviation)
     if kind == "regression":
-        deviation = None if scale is None else keras.ops.convert_to_tensor(scale.deviation)
-
-        def error(truth: Any, predicted: Any) -> Any:
-            apart = keras.ops.abs(predicted - keras.ops.cast(truth, predicted.dtype))
-            if deviation is not None:
-                apart = apart * keras.ops.cast(deviation, apart.dtype)
-            return keras.ops.mean(apart, axis=-1)
-
-        return metrics.MeanMetricWrapper(error, name="mae")
+        return metrics.MeanAbsoluteError(name="mae")
     cls = metrics.CategoricalAccuracy if one_hot else metrics.SparseCategoricalAccuracy
     return cls(name="accuracy")
 
