@@ -55,6 +55,7 @@ themselves through `archspec.display`, the one way upward. `archspec` itself nam
 AT_LAST = {
     # Subclasses of Keras's layers and schedules: only imported where a model is built.
     "archspec/keras_model/layers.py": {"keras"},
+    "archspec/keras_model/measures.py": {"keras"},
     "archspec/keras_model/own_layer.py": {"keras"},
     "archspec/keras_model/attention_layers.py": {"keras", "numpy"},
     "archspec/keras_model/moving_layers.py": {"keras"},
