@@ -157,7 +157,8 @@ class Document(Declaration):
         Annotated[list[Any], MinLength(1)] | None, Expect("a list of whole numbers")
     ] = None
     """Shape of one example, channels last: [height, width, channels], one or three axes and the
-    channels, or [values] for a vector."""
+    channels, or [values] for a vector. A spatial axis of any size is `null`, or `multiple of 32`:
+    what depends on it is then a formula, which `--at 512x768` (`at=` in Python) evaluates."""
     inputs: dict[str, Annotated[list[Any], MinLength(1)]] = made_by(dict)
     """Shapes of several inputs by name, instead of `input`; `layers` begins at the first."""
     vars: Mapped = made_by(dict)

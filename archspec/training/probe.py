@@ -31,6 +31,7 @@ from archspec.spec.findings import spec_error
 from archspec.spec.loading import as_spec
 from archspec.training import gradients
 from archspec.training.activity import BOUNDS, DYING, dead, function_of, linear_range
+from archspec.training.session import check_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -221,6 +222,7 @@ def probe(
     spec = as_spec(spec)
     costs = report(spec, batch=batch)
     graph = costs.graph
+    check_size(spec, graph)
     if data != GAUSSIAN:
         _check_input(spec, data, graph.input)
     keras = load_keras()

@@ -105,8 +105,20 @@ def _explained(spec: Spec, settings: Mapping[str, Any]) -> Iterator[None]:
             yield
 
 
+def check_size(spec: Spec, graph: Graph) -> None:
+    """Raise `SpecError` for a network whose input is open: images have one size in training."""
+    if graph.is_open:
+        help_ = (
+            "set the size of the images, as `input=[224, 224, 3]`; the weights that it learns fit "
+            "the open network too: `archspec.weights.copy`"
+        )
+        problem = Problem("value", "training needs an input of known size", help=help_)
+        raise spec_error(spec.source, [problem.at(spec.source.span(("input",)))])
+
+
 def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> Task:
     """Return the task; raise if network, data and recipe do not fit each other."""
+    check_size(spec, graph)
     outputs = task_choice.endings(graph)
     main = next(iter(outputs))
     spans: dict[str, tuple[str | int, ...]] = {main: ("layers", len(spec.document.layers) - 1)}
