@@ -208,7 +208,7 @@ def test_a_value_of_another_type_is_named_with_its_key(home, value):
         path.write_text(json.dumps(json.loads(whole) | {key: value}), encoding="utf-8")
         said = outcomes(home)
         free = {"best_epoch", "test", "test_accuracy", "notes", "description", "name", "advice"}
-        noted = {"params", "seconds", "values", "version", "skipped", "copies"}
+        noted = {"params", "seconds", "values", "version", "skipped", "copies", "scale"}
         assert said or key in {*free, *noted}, key
         assert all(name in text for text in said.values()), (key, said)
         if name != "origin.json":

@@ -12,7 +12,7 @@ from archspec.data.recipe import DataRecipe
 from archspec.data.sources import SOURCES
 from archspec.data.targets import TargetScale
 from archspec.data.task import Task
-from archspec.errors import UsageError
+from archspec.errors import SpecError, UsageError
 from archspec.evaluation import label_scores, mistakes, number_scores, scores
 from archspec.evaluation.mistakes import LabelMistakeTally, NumberMistakeTally
 from archspec.evaluation.prediction import Guess, Prediction, Predictions, Value
@@ -21,6 +21,8 @@ from archspec.ops.shape import Shape
 from archspec.recipe.task_choice import Ending, choose
 from archspec.recipe.train import Recipe
 from archspec.runs.state import RunState
+from archspec.spec.loading import load
+from archspec.training.session import plan_training
 
 GREY = Shape((4, 4, 1))
 TEN = tuple(map(str, range(10)))
@@ -366,3 +368,12 @@ def test_a_scale_is_as_long_as_the_values():
     record = ("s", "d", PartSizes(1, 1, 1), ("x",), Preprocessing((0.0,), (1.0,)), "f", "c")
     with pytest.raises(ValueError, match="`scale` is not for as many values"):
         DataRecord(*record, task="regression", scale=TargetScale((0.0, 1.0), (1.0, 1.0)))
+
+
+def test_a_network_of_open_extents_is_told_that_fit_needs_them(tmp_path):
+    path = tmp_path / "open.yaml"
+    path.write_text(
+        "name: net\ninput: [null, null, 1]\nlayers: [global_avg_pool, fc: 10, softmax]\n", "utf-8"
+    )
+    with pytest.raises(SpecError, match="`fit` trains at one size, and the input is height x wid"):
+        plan_training(load(path), {})

@@ -131,6 +131,13 @@ def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> Task:
             why = "it has no weights"
         nothing = Problem("value", f"nothing of `{graph.name}` can be trained: {why}")
         diagnostics.append(nothing.at(spec.source.span(("layers",))))
+    for name, shape in graph.input_shapes.items():
+        if shape.is_open:
+            message = f"`fit` trains at one size, and the input is {shape}"
+            problem = Problem("shape", message, help="give its extents as numbers to train it")
+            diagnostics.append(problem.at(spec.source.span(spans[name])))
+    if diagnostics:
+        raise spec_error(spec.source, diagnostics)
     task, problems = task_choice.examine(recipe, graph.input_shapes, outputs)
     wrong: list[tuple[KeyPath, Problem]] = []
     for place, problem in problems:
