@@ -90,10 +90,10 @@ class Step(NamedTuple):
     @property
     def reads_by_round(self) -> bool:
         """Whether the names of its inputs are computed from the variables of its own loop."""
+        if not self.looping or not self.sources:
+            return False
         own = {*self.loop, "index"}
-        return self.looping and any(
-            name in own for source in self.sources or () for name in names_in(source)
-        )
+        return any(name in own for source in self.sources for name in names_in(source))
 
     @property
     def fewest_inputs(self) -> int:
