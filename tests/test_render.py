@@ -260,6 +260,14 @@ def test_the_arithmetic_is_right(variant, ops):
         ),
         ("global_avg_pool", "GAP: [4] memory: 4 params: 0"),
         ("batch_norm", "BATCH_NORM: [8x8x4] memory: 8*8*4 = 256 params: 0 (+16 norm)"),
+        (
+            "position_embedding",
+            "POSITION_EMBEDDING: [8x8x4] memory: 8*8*4 = 256 params: 0 (+256 other)",
+        ),
+        (
+            "fully_connected: {units: 3, each_place: true}",
+            "FC-3: [8x8x3] memory: 8*8*3 = 192 params: 4*3 = 12 (+3 biases) MACs: 12*64 = 768",
+        ),
     ],
 )
 def test_a_formula(step, line):

@@ -109,13 +109,15 @@ def _memory(row: Row) -> str:
 
 def _params(graph: Graph, nodes: tuple[Node, ...]) -> str:
     kernels = []
-    biases = others = 0
+    biases = norms = others = 0
     for node in nodes:
         for weight in node.layer.weights:
             if weight.name == "kernel":
                 kernels.append((node, weight.shape))
             elif weight.name == "bias":
                 biases += prod(weight.shape)
+            elif node.op.family == "normalization":
+                norms += prod(weight.shape)
             else:
                 others += prod(weight.shape)
     total = sum(prod(kernel) for _, kernel in kernels)
@@ -126,7 +128,8 @@ def _params(graph: Graph, nodes: tuple[Node, ...]) -> str:
     else:
         text = "0"
     more = [f"+{biases:,} biases"] if biases else []
-    more += [f"+{others:,} norm"] if others else []
+    more += [f"+{norms:,} norm"] if norms else []
+    more += [f"+{others:,} other"] if others else []
     return f"{text} ({', '.join(more)})" if more else text
 
 
@@ -134,7 +137,8 @@ def _product(graph: Graph, node: Node, kernel: tuple[int, ...]) -> str:
     """(3*3*3)*64: the values that one output sees, times the outputs."""
     if isinstance(node.op, Convolution):
         return f"({'*'.join(map(str, kernel[:-1]))})*{kernel[-1]}"
-    if len(kernel) > 2:  # another layer's outputs are not its kernel's last axis, or not alone
+    # Of other layers, the kernel's last axis is not the outputs, or it sees one position alone.
+    if len(kernel) > 2 or node.layer.inputs[0].rank:
         return "*".join(map(str, kernel))
     # A fully connected layer sees every value of the tensor that was flattened for it.
     seen = graph.nodes[node.inputs[0]]
