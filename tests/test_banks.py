@@ -164,7 +164,7 @@ def test_what_is_not_trained_is_counted_as_such():
         (
             "depthwise_conv: {kernel: 3, initial: log}",
             "[8, 1]",
-            "`log` kernels have two spatial axes, and the input of `depthwise_conv` is 8x1",
+            "`log` kernels have two spatial axes, and the input of `depthwise_convolution` is 8x1",
             "leave `initial` out: the kernels start random",
         ),
         (

@@ -202,7 +202,7 @@ REFUSED = {
     "a fraction of a filter": "layers: [conv: 1.5]",
     "too small a number": "layers: [conv: 0]",
     "an even number of neighbours": "layers: [lrn: 4]",
-    "an amount for a word": "layers: [{transposed_conv: {filters: 8, kernel: 3, padding: 1}}]",
+    "an amount for a word": "layers: [{transposed_conv: {filters: 8, kernel: 3, padding: causal}}]",
     "a mapping in a loop's list": "layers: [{for: {n: [{a: 1}]}, layers: [conv: 8]}]",
     "too large an extent": "variants: {}\nlayers: [{upsample: 2147483648}]",
     "a word for a head's condition": (

@@ -13,7 +13,12 @@ from archspec.ops.windows import Windowed
 
 TIMES: Final = "\u00d7"
 
-POOLS: Final = {"max_pool": "max pool", "avg_pool": "average pool", "l2_pool": "L2 pool"}
+POOLS: Final = {
+    "max_pool": "max pool",
+    "avg_pool": "average pool",
+    "l2_pool": "L2 pool",
+    "subsampling": "subsampling",
+}
 """Words for pools with a window."""
 
 SOFTMAX: Final = "softmax"
