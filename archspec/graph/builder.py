@@ -31,7 +31,7 @@ from archspec.graph.graph import (
     shared_layer,
 )
 from archspec.ops.fields import LARGEST
-from archspec.ops.op import Op
+from archspec.ops.op import Op, needs_size
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
@@ -366,6 +366,11 @@ class Builder:
             raise
         except DeclarationError as error:
             item = error.errors[0]
+            if hasattr(item["input"], "terms"):  # a formula where a layer needs a number
+                message = f"`{block.kind}` needs to know the extent {item['input']}"
+                unknown = Problem("shape", message, help=needs_size())
+                unknown.path = path
+                raise unknown from None
             if item["type"] != "less_than_equal":  # the block's mistake, not the user's
                 raise
             message = f"a layer in `{block.kind}` would have {item['loc'][-1]}: {item['input']:,}"
