@@ -71,6 +71,26 @@ def test_a_variant_behind_a_colon_must_be_there(word, message):
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("EfficientNetB0", "efficientnet_b0"),  # keras.applications
+        ("efficientnetv2-s", "efficientnet_v2_s"),  # the paper's code
+        ("ViT-B/16", "vit_b_16"),  # the paper: also the path of a file that is not there
+        ("RegNetX-1.6GF", "regnet_x_1_6gf"),
+        ("squeezenet1_0", "squeezenet_v1_0"),  # torchvision
+        ("mobilenetv3_large_100", "mobilenet_v3_large"),  # timm
+        ("swin_tiny", "swin_t"),
+        ("ResNeXt-50", "resnext50_32x4d"),
+        ("vit_base_patch16_224", "vit"),
+    ],
+)
+def test_a_name_as_papers_and_libraries_write_it_finds_the_network(word, name):
+    with pytest.raises(UsageError) as error:
+        networks(word)
+    assert str(error.value) == f"there is no spec called `{word}`; did you mean `{name}`?"
+
+
 def test_a_colon_names_a_variant_for_load_too():
     assert load("vgg:vgg19").name == "vgg19"
 

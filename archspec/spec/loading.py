@@ -110,7 +110,7 @@ def find(spec: str | os.PathLike[str]) -> tuple[Source, Validated, str | None]:
         if named is not None:
             raise UsageError(f"`{family}` is one network: it has no variant `{variant}`")
         return source, validated, variant
-    if _looks_like_a_path(name):
+    if _looks_like_a_path(name) and not _is_published_as(name):
         source = read(name)
         return source, validate(source), None
     path = bundled().get(name)
@@ -171,6 +171,26 @@ def _looks_like_a_path(name: str) -> bool:
     return os.sep in name or "." in name or (Path(name).is_file() and name not in bundled())
 
 
+def _is_published_as(name: str) -> str | None:
+    """Return the network that a paper writes so where there is no such file: `ViT-B/16`."""
+    if os.path.lexists(name):
+        return None
+    plain = _letters(name)
+    return next((each for each in names_of_networks() if _letters(each) == plain), None)
+
+
+def _begins_alike(name: str, names: Iterable[str]) -> str | None:
+    """Return the first name that this one begins, or else the longest that begins this one."""
+    plain = _letters(name)
+    longer = (each for each in names if len(plain) > 3 and _letters(each).startswith(plain))
+    within = [each for each in names if plain.startswith(_letters(each))]
+    return next(longer, None) or max(within, key=len, default=None)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
+
+
 def _mentioning(name: str) -> Iterator[Path]:
     """Yield the bundled files in which a variant of this name may stand, the likely ones first."""
     if not re.fullmatch(r"\w{1,100}", name):
@@ -183,7 +203,8 @@ def _mentioning(name: str) -> Iterator[Path]:
 
 
 def _hint(name: str) -> str:
-    match = nearest(name, names_of_networks())
+    names = names_of_networks()
+    match = _is_published_as(name) or nearest(name, names) or _begins_alike(name, names)
     if match:
         return f"did you mean `{match}`?"
     return "give a file's path, or a name of `archspec.networks()`"
