@@ -473,3 +473,21 @@ def test_a_number_from_outside_that_is_no_count_is_refused(number):
     spec = spec_of("{name: n, input: [4, 4, 3], vars: {w: 8}, layers: [conv: =w]}", w=number)
     with pytest.raises(SpecError):
         expand(spec)
+
+
+@pytest.mark.parametrize(
+    ("to", "shape"),
+    [("[null, 4]", (32, 4)), ("[8, null]", (8, 16)), ("[null]", (128,)), ("[2, null, 8]", (2, 8, 8))],
+)
+def test_a_reshape_works_out_the_one_extent_that_is_null(to, shape):
+    assert graph_of(f"reshape: {to}", "[4, 8, 4]").output == shape
+
+
+def test_a_shared_reshape_fits_another_size():
+    """As of the predictions of a detector, at levels of several sizes."""
+    graph = graph_of(
+        "{name: level, max_pool: 2}, {name: tower, layers: [conv: 6, reshape: [null, 3]]}, "
+        "{name: other, share: tower, from: input}, {concat: {axis: length}, from: [tower, other]}",
+        "[8, 8, 4]",
+    )
+    assert graph.output == (2 * 2 * 2 + 6 * 6 * 2, 3)

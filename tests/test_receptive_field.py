@@ -39,6 +39,8 @@ def conv(kernel: int, **arguments: int) -> str:
         # An upsampled value sees what its source sees, and its neighbour stands half a step away.
         (["max_pool: 2", "upsample: 2"], 2, 1),
         (["max_pool: 4", "upsample: 2", conv(3)], 8, 2),
+        (["max_pool: 4", "resize: 32", conv(3)], 8, 2),
+        (["max_pool: 4", "{resize: {method: bilinear}, from: [max_pool1, input]}"], 8, 1),
         ([conv(2, stride=2), "transposed_conv: {filters: 4, kernel: 2, stride: 2}"], 2, 1),
         (["pad: 3", "crop: 1", "slice: {stop: 2}", "batch_norm", "dropout: 0.5"], 1, 1),
     ],

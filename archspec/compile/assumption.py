@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from archspec.element import Element
 from archspec.errors import Problem
@@ -59,7 +60,7 @@ class Assumptions:
         for output in (first, second, self._agreeing(element, nodes)):
             if isinstance(output, Shape):
                 return self.node(path, output, _varied(output, self._vague(nodes))), None
-        if isinstance(element, Reshape) and len(element.to) <= max(AMPLE) + 1:  # some extent fits
+        if isinstance(element, Reshape) and _is_shape(element.to):  # some extent fits
             return self.node(path, Shape(element.to), Shape(element.to)), None
         problem = None
         if isinstance(first, Problem) and isinstance(second, Problem):
@@ -74,7 +75,7 @@ class Assumptions:
         if isinstance(element, Elementwise):
             return self.node(path, shapes[0], self.other(nodes[0]))
         if isinstance(element, Reshape):
-            fits = 0 < len(element.to) <= max(AMPLE) + 1
+            fits = _is_shape(element.to)
             return self.node(path, Shape(element.to), Shape(element.to)) if fits else None
         for changed, inputs, certain in _repairs(element, shapes):
             output = self.tried(changed, inputs)
@@ -122,6 +123,11 @@ class Assumptions:
             node.shape.rank == model.rank for node in nodes if node.index in self.others
         )
         return self.tried(element, shapes) if agree else None
+
+
+def _is_shape(extents: tuple[int | None, ...]) -> TypeGuard[tuple[int, ...]]:
+    """Whether a reshape gives known extents, and as many as a shape may have."""
+    return 0 < len(extents) <= max(AMPLE) + 1 and None not in extents
 
 
 def _repairs(element: Element, shapes: list[Shape]) -> Iterator[tuple[Element, list[Shape], bool]]:

@@ -131,7 +131,7 @@ def layer_at(op: Op, inputs: tuple[Shape, ...]) -> Layer:
         kernels=int(any(weight.name == "kernel" for weight in weights)),
         saved=op.saved_for_backward(),
         saved_inside=op.saved_inside(*inputs),
-        reach=op.reach(inputs[0] if inputs else output),
+        reach=op.reach(*inputs[: op.most_inputs] or (output,)),
         learns=trainable > 0,
     )
 

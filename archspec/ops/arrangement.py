@@ -2,8 +2,9 @@
 
 from fractions import Fraction
 from math import prod
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from archspec.declare.metadata import Expect, Instead
 from archspec.errors import Problem
 from archspec.ops.axes import Axis, place_of_axis
 from archspec.ops.fields import Count, Index, Margins, Sides, Window, per_axis, per_side
@@ -33,26 +34,36 @@ class Reshape(Rearrangement, kind="reshape", main="to"):
 
     view = True
 
-    to: tuple[Count, ...]
-    """The new extents, channels last."""
+    to: Annotated[
+        tuple[Count | None, ...],
+        Expect("a list, each item a whole number from 1 to 2147483647, or one of them null"),
+        Instead({"": "null stands for the one extent that follows from the others"}),
+    ]
+    """The new extents, channels last; null for one of them, which takes what the others leave."""
 
     def output_shape(self, x: Shape) -> Shape:
         if len(self.to) > 4:
             raise Problem("shape", "`reshape` gives at most three spatial axes and the channels")
-        if not self.to or prod(self.to) != x.size:
+        known = prod([extent for extent in self.to if extent is not None])
+        free = self.to.count(None)
+        if free > 1:
+            raise Problem("shape", "`reshape` can work out one extent, so only one may be null")
+        if not self.to or (x.size % known if free else x.size != known):
+            others = "x".join("?" if extent is None else str(extent) for extent in self.to)
             raise Problem(
                 "shape",
-                f"{x} has {x.size} values, {'x'.join(map(str, self.to)) or 'nothing'} "
-                f"has {prod(self.to) if self.to else 0}",
+                f"{x} has {x.size} values, {others or 'nothing'} has "
+                + (f"a multiple of {known}" if free else str(known if self.to else 0)),
                 help=needs_size() if x.is_open else None,
             )
-        return Shape(self.to)
+        return Shape(x.size // known if extent is None else extent for extent in self.to)
 
     def reach(self, x: Shape) -> Reach | None:
         return None if x.rank else super().reach(x)
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
-        return layers.Reshape(self.to, name=name)
+        to = tuple(-1 if extent is None else extent for extent in self.to)
+        return layers.Reshape(to, name=name)
 
 
 class Pad(Rearrangement, kind="pad", main="amount"):
@@ -111,6 +122,9 @@ class Crop(Rearrangement, kind="crop", main="amount"):
         if any(n < 1 for n in spatial):
             raise Problem("shape", f"`crop` leaves nothing of {x}")
         return Shape((*spatial, x.channels))
+
+    def reach(self, x: Shape, like: Shape | None = None) -> Reach | None:  # noqa: ARG002
+        return super().reach(x)
 
     def _like(self, x: Shape, like: Shape) -> Shape:
         if like.rank != x.rank:

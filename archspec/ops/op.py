@@ -119,8 +119,11 @@ class Op(Element):
         return 0
 
     @abstractmethod
-    def reach(self, x: Shape) -> Reach | None:
-        """Return the op's window and step; None where each output sees the whole input."""
+    def reach(self, *args: Any, **kwargs: Any) -> Reach | None:
+        """Return the op's window and step on inputs of these shapes, of a merge on the first.
+
+        None where each output sees the whole input.
+        """
 
     @abstractmethod
     def emit(self, layers: Any, name: str, x: Shape) -> Any:

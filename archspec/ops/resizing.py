@@ -57,14 +57,14 @@ class Resize(Op, kind="resize", main="to"):
     def saved_for_backward(self) -> Saved:
         return Saved()
 
-    def reach(self, x: Shape) -> Reach | None:
-        if self.to is None or x.is_open:
+    def reach(self, x: Shape, like: Shape | None = None) -> Reach | None:
+        y = self.output_shape(x, like)
+        if x.is_open or y.is_open:
             return None  # the step depends on the size
-        to = per_axis(self.to, x.rank, "to")
         taps = _TAPS[self.method]
         return Reach(
-            tuple(1 if n == m else taps for n, m in zip(x.spatial, to, strict=True)),
-            tuple(_whole(Fraction(n, m)) for n, m in zip(x.spatial, to, strict=True)),
+            tuple(1 if n == m else taps for n, m in zip(x.spatial, y.spatial, strict=True)),
+            tuple(_whole(Fraction(n, m)) for n, m in zip(x.spatial, y.spatial, strict=True)),
         )
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
