@@ -477,7 +477,12 @@ def test_a_number_from_outside_that_is_no_count_is_refused(number):
 
 @pytest.mark.parametrize(
     ("to", "shape"),
-    [("[null, 4]", (32, 4)), ("[8, null]", (8, 16)), ("[null]", (128,)), ("[2, null, 8]", (2, 8, 8))],
+    [
+        ("[null, 4]", (32, 4)),
+        ("[8, null]", (8, 16)),
+        ("[null]", (128,)),
+        ("[2, null, 8]", (2, 8, 8)),
+    ],
 )
 def test_a_reshape_works_out_the_one_extent_that_is_null(to, shape):
     assert graph_of(f"reshape: {to}", "[4, 8, 4]").output == shape
