@@ -75,8 +75,8 @@ class Assumptions:
         if isinstance(element, Elementwise):
             return self.node(path, shapes[0], self.other(nodes[0]))
         if isinstance(element, Reshape):
-            fits = _is_shape(element.to)
-            return self.node(path, Shape(element.to), Shape(element.to)) if fits else None
+            to = element.to
+            return self.node(path, Shape(to), Shape(to)) if _is_shape(to) else None
         for changed, inputs, certain in _repairs(element, shapes):
             output = self.tried(changed, inputs)
             if isinstance(output, Shape):
