@@ -63,6 +63,8 @@ KINDS: Final = _by_word(
         "max": "maximum",
         "add": "sum plus eltwise eltwisesum",
         "multiply": "mul product",
+        "subtract": "sub minus difference",
+        "absolute_difference": "absdiff absdifference l1distance l1",
         "pad": "zeropadding zeropad padding",
         "crop": "cropping centercrop",
         "upsample": "upsampling upsamplingnearest upsamplingbilinear",
@@ -163,7 +165,7 @@ KIND_NOTES: Final[dict[str, str]] = {
     "mlp": "two steps: `fc: {units: 3072, activation: gelu}` and `fc: 768`",
     **dict.fromkeys(
         ("convlstm", "lambda", "rrelu", "softmin", "maxunpool", "dropblock",
-         "gaussiannoise", "alphadropout", "subtract", "sub", "minimum", "min", "squeeze",
+         "gaussiannoise", "alphadropout", "minimum", "min", "squeeze",
          "unsqueeze", "expanddims"),
         "archspec has nothing like it",
     ),

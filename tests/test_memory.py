@@ -402,7 +402,11 @@ def test_blocks_measured_once_for_all_their_places_are_as_each_layer_measured_by
 def owned_values(graph: Graph) -> list[int]:
     """Follow `MemoryModel.owned`, layer by layer."""
     readers = [0] * len(graph.nodes)
-    for index in (0, *graph.outputs.values(), *(i for node in graph.nodes for i in node.inputs)):
+    for index in (
+        *graph.inputs.values(),
+        *graph.outputs.values(),
+        *(i for node in graph.nodes for i in node.inputs),
+    ):
         readers[index] += 1
     owned: list[int] = []
     alone: list[bool] = []  # whether a node's memory has one reader at most
@@ -421,7 +425,7 @@ def saved_for_backward(graph: Graph) -> tuple[int, int]:
     reached: list[bool] = []  # whether the backward pass comes to a node
     for node in graph.nodes:
         shown.append(shown[node.inputs[0]] if node.op.view else node.index)
-        reached.append(node.layer.trainable > 0 or any(reached[i] for i in node.inputs))
+        reached.append(node.layer.learns or any(reached[i] for i in node.inputs))
         if reached[-1] and node.layer.saved.input:
             tensors.update(shown[index] for index in node.inputs)
         if reached[-1] and node.layer.saved.output:
@@ -437,7 +441,7 @@ def simulated_peak(graph: Graph, owned: list[int]) -> int:
     buffer = {}  # node -> the node whose memory holds its output
     for node in nodes:
         buffer[node.index] = node.index if owned[node.index] else buffer[node.inputs[0]]
-    held = {buffer[index] for index in (0, *graph.outputs.values())}
+    held = {buffer[index] for index in (*graph.inputs.values(), *graph.outputs.values())}
     peak = 0
     for now in nodes:
         needed = {buffer[index] for node in nodes[now.index :] for index in node.inputs}
@@ -460,5 +464,5 @@ def test_no_layer_overwrites_what_is_read_after_it(graph):
         buffer.append(node.index if owned[node.index] else buffer[node.inputs[0]])
         shows.append(shows[node.inputs[0]] if node.op.view else node.index)
         holds[buffer[node.index]] = shows[node.index]
-    for index in (0, *graph.outputs.values()):
+    for index in (*graph.inputs.values(), *graph.outputs.values()):
         assert holds[buffer[index]] == shows[index]

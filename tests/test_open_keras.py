@@ -40,7 +40,7 @@ def test_one_model_runs_at_every_size_as_the_model_of_that_size_does(name: str) 
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(spec=specs())
+@given(spec=specs(several=False))
 def test_random_networks_of_any_size_are_those_of_each_size(spec: dict[str, Any]) -> None:
     extent = spec["input"]
     source = parse(to_yaml({**spec, "input": [*[None] * (len(extent) - 1), extent[-1]]}))

@@ -21,7 +21,15 @@ LOCAL: Final = frozenset(
         *("GaussianNoise", "AlphaDropout", "ActivityRegularization", "Identity", "Cast", "Copy"),
         *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "Scale", "BatchDropPath"),
         *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Divide", "TrueDivide"),
-        *("Join", "ChannelSlice", "LocalResponseNormalization", "Abs", "Negative", "Square"),
+        *(
+            "Join",
+            "AbsoluteDifference",
+            "ChannelSlice",
+            "LocalResponseNormalization",
+            "Abs",
+            "Negative",
+            "Square",
+        ),
     }
 )
 """Layers and ops of Keras and archspec that compute each position from that position."""

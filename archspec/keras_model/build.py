@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Any
 
@@ -14,6 +14,7 @@ from archspec.graph.graph import IN_KERAS, SEPARATOR, Graph, Node
 from archspec.keras_model.engine import deep, load_file, load_keras
 from archspec.keras_model.weights import copy
 from archspec.ops.merge import Merge
+from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
 
@@ -111,7 +112,7 @@ class _Emitter:
         self.layers = layers
         self.made: dict[str, tuple[Any, ...]] = {}
         """The layers of each node with weights that other nodes share, by its path."""
-        self.owners = {node.layer.owner for node in graph.nodes}
+        self.shapes = _shapes_of_shared(graph)
         ends = [graph.nodes[index] for index in graph.outputs.values()]
         self.exact = {node.layer.owner or node.name for node in ends}
         """Paths of nodes whose layers compute in the dtype of their weights, also in mixed
@@ -119,14 +120,15 @@ class _Emitter:
 
     def applied(self, node: Node, inputs: list[Any]) -> Any:
         """Return the tensor that a node's layers compute from its inputs' tensors."""
-        shapes, owner = node.layer.inputs, node.layer.owner
-        emitted = node.op.emit(self.layers, layer_name(node), *shapes[:1] or (node.shape,))
+        owner = node.layer.owner
+        x = self.shapes.get(owner or node.name) or (*node.layer.inputs, node.shape)[0]
+        emitted = node.op.emit(self.layers, layer_name(node), x)
         if not inputs:
             return emitted
         chain = emitted if isinstance(emitted, tuple) else (emitted,)
         if owner:
             chain = _with_weights_of(self.made[owner], chain)
-        elif node.name in self.owners:
+        elif node.name in self.shapes:
             self.made[node.name] = chain
         y = inputs if isinstance(node.op, Merge) or len(inputs) > 1 else inputs[0]
         for layer in chain:
@@ -135,6 +137,32 @@ class _Emitter:
             y = layer(y)
             layer.trainable = not node.op.frozen
         return y
+
+
+def _shapes_of_shared(graph: Graph) -> dict[str, Shape]:
+    """Return an input's shape for each node with weights that others share, by its path.
+
+    Axes that have several extents are open in it: the layers must suit all of them.
+    """
+    owners = {node.layer.owner for node in graph.nodes} - {""}
+    seen: dict[str, set[Shape]] = {owner: set() for owner in owners}
+    for node in graph.nodes if owners else ():
+        if (name := node.layer.owner or node.name) in seen:
+            seen[name].add(node.layer.inputs[0])
+    return {name: _common(sorted(shapes)) for name, shapes in seen.items()}
+
+
+def _common(shapes: Sequence[Shape]) -> Shape:
+    first, *others = shapes
+    if not others:
+        return first
+    from archspec.ops.extent import Extent  # noqa: PLC0415  (nearly never needed)
+
+    axes: list[Any] = [
+        extents[0] if len(set(extents)) == 1 else Extent.open(f"axis{i}")
+        for i, extents in enumerate(zip(*shapes, strict=True))
+    ]
+    return Shape(axes)
 
 
 def _make_exact(layer: Any) -> None:

@@ -295,6 +295,7 @@ _RULES: Final[Mapping[str, _Rule]] = {
     **dict.fromkeys(("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"), _merge),
     "CustomScaleLayer": _merge,
     "Concatenate": _concatenate,
+    "AbsoluteDifference": _same,
     "Join": _same,
     "PathDraw": _draw,
     "Conv": _conv,

@@ -663,6 +663,20 @@ class PathDraw(OwnLayer):
 
 
 @register
+class AbsoluteDifference(OwnLayer):
+    """The absolute value of one tensor minus another."""
+
+    arguments = ()
+
+    def compute_output_shape(self, input_shape: Any) -> KerasShape:
+        return tuple(input_shape[0])
+
+    def call(self, inputs: Sequence[Any]) -> Any:
+        first, second = inputs
+        return ops.absolute(first - second)
+
+
+@register
 class Join(OwnLayer):
     """The mean of the inputs that survive drop-path; at inference, of all.
 
@@ -752,6 +766,7 @@ class Layers:
             BatchDropPath,
             PathDraw,
             Join,
+            AbsoluteDifference,
             FilterBank,
             MatMul,
             RelativePositionBias,

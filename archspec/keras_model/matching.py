@@ -15,7 +15,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from archspec.errors import UsageError
 
-COMMUTATIVE: Final = frozenset({"Add", "Average", "Maximum", "Minimum", "Multiply"})
+COMMUTATIVE: Final = frozenset(
+    {"AbsoluteDifference", "Add", "Average", "Maximum", "Minimum", "Multiply"}
+)
 """Merges whose inputs have no order."""
 
 INPUT: Final = "input"

@@ -123,6 +123,39 @@ class Max(Merge, kind="max"):
         return layers.Maximum(name=name)
 
 
+class _Difference(Merge):
+    """A family: what two inputs differ by. There are two of them, in order."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        if len(inputs) != 2:
+            raise Problem(
+                "shape",
+                f"`{self.kind}` takes two inputs, not {len(inputs)}",
+                help=f"as `{self.kind}: [a, b]`, or `{self.kind}: b` after the step a",
+            )
+        return super().output_shape(*inputs)
+
+
+class Subtract(_Difference, kind="subtract"):
+    """The first input minus the second, elementwise."""
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.Subtract(name=name)
+
+
+class AbsoluteDifference(_Difference, kind="absolute_difference"):
+    """Elementwise |a - b|: how far apart two embeddings are. (Koch et al. 2015, section 3.1)"""
+
+    def work(self, *shapes: Shape) -> Work:
+        return Work(0, 2 * shapes[-1].size)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)  # the sign of the difference
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.AbsoluteDifference(name=name)
+
+
 class Multiply(Merge, kind="multiply"):
     """Elementwise product; an extent of 1 is repeated, as in a gate. (Hu et al. 2018)"""
 

@@ -6,14 +6,17 @@ comes from here is valid.
 """
 
 import itertools
+import json
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from hypothesis import assume
 from hypothesis import strategies as st
+from support.specs import spec_of
 
 from archspec.blocks.squeeze_excitation import SqueezeExcitation
 from archspec.compile import catalog
+from archspec.compile.expand import expand
 from archspec.declare.metadata import Bounds, Chosen, InstanceOf
 from archspec.element import ArgumentProblems, Element, step_arguments
 from archspec.errors import Problem
@@ -274,30 +277,85 @@ def named_steps(
     return step
 
 
+def _has_weights(step: dict[str, Any], x: Shape, blocks: dict[str, Any]) -> bool:
+    spec = {"name": "alone", "input": [*x], "blocks": blocks, "layers": [step]}
+    return any(node.layer.weights for node in expand(spec_of(json.dumps(spec))).nodes)
+
+
 @st.composite
-def specs(draw: st.DrawFn) -> dict[str, Any]:
+def shared(
+    draw: st.DrawFn, owners: dict[str, tuple[Shape, Shape]], before: dict[str, Shape], last: str
+) -> tuple[list[dict[str, Any]], Shape] | None:
+    """An earlier step with its weights, after the last one or beside it and joined with it.
+
+    `owners` are the shapes of input and output of each step that has weights.
+    """
+    owner = draw(st.sampled_from(sorted(owners)))
+    x, y = owners[owner]
+    # In the group that is made of it, `input` is the group's.
+    alike = (name for name, shape in before.items() if shape == x)
+    sources = [name for name in alike if name != "input" or name == last]
+    if not sources:
+        return None
+    source = draw(st.sampled_from(sorted(sources)))
+    step = {"share": draw(computed(owner)), "from": draw(computed(source))}
+    if source == last:
+        return [step], y
+    for merge in draw(st.permutations(sorted(MERGES))):
+        z = _merged(merge, [y, before[last]])
+        if z is not None and z.size <= MOST_VALUES:
+            return [step | {"name": "twin"}, {merge: ["twin", last]}], z
+    return None
+
+
+@st.composite
+def specs(draw: st.DrawFn, *, several: bool = True) -> dict[str, Any]:
     """A valid spec: a chain of steps, some of them branches and joins, now and then with a head.
 
-    Some of the names of steps are computed.
+    Some of the names of steps are computed, some steps share the weights of others. With
+    `several`, some specs have two inputs.
     """
     extent = st.sampled_from([1, 2, 3, 4, 5, 5, 6, 7, 8, 9])
     spatial = draw(st.lists(extent, min_size=1, max_size=3))
     x = Shape((*spatial, draw(st.sampled_from([1, 2, 3, 4, 6, 8]))))
-    shapes = {"input": x}
+    two = several and draw(st.integers(0, 3)) == 0
+    first = "left" if two else "input"
+    shapes = {first: x}
+    if two:
+        shapes["right"] = draw(st.sampled_from([x, x, Shape((5, 5, 2)), Shape((3,))]))
+    given = dict(shapes)
     layers: list[dict[str, Any]] = []
-    ends = ["input"]
+    ends = [first]
     blocks: dict[str, Any] = {}
+    owners: dict[str, tuple[Shape, Shape]] = {}
     for number in range(draw(st.integers(1, 8))):
         last = ends[-1]
         strategies = [steps(x)] * 4 + [branches(x)] + [joins(shapes, last)] * bool(layers)
+        if owners and draw(st.integers(0, 3)) == 0:
+            again = draw(shared(owners, shapes, last))
+            if again:
+                group, x = again
+                layers.append({"layers": group, "from": last, "name": f"s{number}"})
+                ends.append(f"s{number}")
+                shapes[f"s{number}"] = x
+            continue
         made = draw(draw(st.sampled_from(strategies)))
         if made:
-            step, x = made
+            before, (step, x) = x, made
             layers.append(draw(named_steps(step, f"s{number}", blocks)))
             ends.append(f"s{number}")
             shapes[f"s{number}"] = x
-    spec: dict[str, Any] = {"name": "random", "input": [*shapes["input"]], "layers": layers}
+            if not any(kind in step for kind in MERGES) and _has_weights(step, before, blocks):
+                owners[f"s{number}"] = before, x
     assume(layers)
+    spec: dict[str, Any] = {"name": "random", "layers": layers}
+    if two:
+        spec["inputs"] = {name: [*shape] for name, shape in given.items()}
+        layers.append({"flatten": None, "name": "end"})
+        layers.append({"flatten": None, "name": "other", "from": "right"})
+        layers.append({"concat": ["end", "other"], "name": "both"})
+    else:
+        spec["input"] = [*given["input"]]
     if blocks:
         spec["blocks"] = blocks
     source = draw(st.sampled_from(sorted(shapes)))

@@ -47,7 +47,7 @@ MERGE: Final = 18.0
 SWATCH: Final = 10.0
 """Side of a square in the legend."""
 
-SIGNS: Final = {"add": "+", "multiply": "\u00d7", "concat": ""}
+SIGNS: Final = {"add": "+", "subtract": "\u2212", "multiply": "\u00d7", "concat": ""}
 """Signs in the circles of merges. Others have their kind, in as wide a shape as it needs."""
 
 FAMILIES: Final = {
