@@ -335,7 +335,14 @@ def _document(kinds: Mapping[str, type[Element]]) -> Schema:
     described = _described(Document)
     sections = described.pop("$defs")
     block, head, published = (sections[n] for n in ("BlockDefinition", "Head", "Published"))
-    extents = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": fields.LARGEST}, _EXPRESSION]}
+    extents = {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": fields.LARGEST},
+            {"type": "null"},
+            {"type": "string", "pattern": "^multiple of [1-9]"},
+            _EXPRESSION,
+        ]
+    }
     shape = {"type": "array", "items": extents, "minItems": 1, "maxItems": 4}
     bound = {"type": ["integer", "string"]}
     bounds = {"properties": dict.fromkeys(FIGURES, bound), "additionalProperties": False}
