@@ -26,6 +26,11 @@ from .output import FORMATS, counter, deliver, echo, tell
 )
 @click.option("--top", type=AT_LEAST_1, metavar="K", help="Classes per image.  [3]")
 @threshold_option
+@click.option(
+    "--at",
+    metavar="SIZE",
+    help="Size to resize images to, as 96x128, for a network of open input.  [as in training]",
+)
 @images_options
 @output_options(*FORMATS, csv="csv")
 def command(
@@ -40,9 +45,9 @@ def command(
 ) -> None:
     """Predict the classes, labels or numbers of images with a trained network.
 
-    RUN is a run's folder or a .keras file. IMAGE is a picture file, a folder of them, or an array
-    of images (.npy, .npz); `-` reads such paths from standard input, one per line. Images that
-    cannot be read are named, and the others predicted.
+    RUN is a run's folder or a .keras file. IMAGE is a picture file, a folder of them, an array of
+    images (.npy, .npz), or a table (.csv, .tsv, .parquet); `-` reads such paths from
+    standard input, one per line. Images that cannot be read are named, and the others predicted.
 
     \b
     archspec predict runs/lenet5-1 photo.jpg more/

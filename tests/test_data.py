@@ -537,14 +537,14 @@ def test_an_array_on_a_disk_that_changes_is_named(tmp_path):
 )
 def test_a_network_that_cannot_learn_digits_is_told_why(shape, outputs, where, words):
     ends = {name: Ending(Shape(extent), "softmax") for name, extent in outputs.items()}
-    _, found = examine(Recipe(), {"input": Shape(shape)}, ends)
+    _, _, found = examine(Recipe(), {"input": Shape(shape)}, ends)
     assert [name for name, _ in found] == where
     assert all(words in problem.message for _, problem in found)
 
 
 def messages(recipe: DataRecipe, shape: tuple[int, ...], classes: int = 2) -> str:
     ends = {"output": Ending(Shape((classes,)), "softmax")}
-    _, found = examine(Recipe(data=recipe), {"input": Shape(shape)}, ends)
+    _, _, found = examine(Recipe(data=recipe), {"input": Shape(shape)}, ends)
     return "; ".join(f"{where}: {problem.message}" for where, problem in found)
 
 

@@ -312,11 +312,3 @@ def test_networks_of_open_input_are_compared_and_drawn_at_a_size(tmp_path: Any) 
     assert "height" in drawn
     for text in (str(archspec.report(spec)), archspec.report(spec)._repr_markdown_()):
         assert "108*(height - 2)*(width - 2)" in text
-
-
-def test_training_says_what_to_do() -> None:
-    with pytest.raises(SpecError) as refused:
-        archspec.fit(spec_of(NET % "about: open"))
-    (diagnostic,) = refused.value.diagnostics
-    assert diagnostic.message == "training needs an input of known size"
-    assert "input=[224, 224, 3]" in (diagnostic.help or "")

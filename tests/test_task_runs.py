@@ -105,7 +105,12 @@ def example(name: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "measure", "least"),
-    [("square", "r2", 0.9), ("shown", "mean_average_precision", 0.8), ("pairs", "accuracy", 0.7)],
+    [
+        ("square", "r2", 0.9),
+        ("shown", "mean_average_precision", 0.8),
+        ("pairs", "accuracy", 0.7),
+        ("wine", "accuracy", 0.9),
+    ],
 )
 def test_the_examples_of_the_documentation_learn(tmp_path, monkeypatch, name, measure, least):
     monkeypatch.chdir(tmp_path)
@@ -195,6 +200,52 @@ def test_several_inputs_are_predicted_from_arrays_of_their_names(home):
     assert archspec.evaluate(home / "pair").result.scores.images == 32
 
 
+def test_images_and_numbers_of_a_table_are_learnt_together(tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    ages = rng.uniform(20, 90, COUNT)
+    rows = ["file,age,price"]
+    for index, (image, age) in enumerate(zip(pictures(0)[0], ages, strict=True)):
+        pixels = (255 * image[..., 0].clip(0, 1)).astype("uint8")
+        Image.fromarray(pixels).save(tmp_path / f"{index}.png")
+        rows.append(f"{index}.png,{age:.3f},{10 * age:.3f}")
+    (tmp_path / "all.csv").write_text("\n".join(rows), encoding="utf-8")
+    spec = tmp_path / "both.yaml"
+    spec.write_text(
+        f"""
+name: both
+inputs: {{photo: [8, 8, 3], facts: [1]}}
+layers:
+  - flatten
+  - {{name: seen, fc: 4}}
+  - concat: [seen, facts]
+  - fc: 1
+train:
+  data: {{source: table, path: {tmp_path}/all.csv, labels: price, targets: standardize,
+         normalize: torch}}
+  epochs: 2
+""",
+        encoding="utf-8",
+    )
+    run = archspec.fit(spec, out=tmp_path / "run")
+    record = json.loads((run.folder / "data.json").read_text(encoding="utf-8"))
+    ways = dict(record["preprocessing"]["inputs"])
+    assert ways["photo"]["mean"] == [123.675, 116.28, 103.53]
+    assert 40 < ways["facts"]["mean"][0] < 70  # of the training part
+    assert archspec.load(run.folder / "spec.yaml").train["data"]["features"] == ["age"]
+    scores = archspec.evaluate(run.folder).result.scores
+    assert scores.mae == pytest.approx(run.test["mae"], rel=1e-4)
+    # New rows need the columns of the inputs, not the label; what cannot be read says why.
+    new = ["age,other,file", f"{ages[0]:.3f},x,0.png", "old,x,1.png", "30,x,none.png"]
+    (tmp_path / "new.csv").write_text("\n".join(new), encoding="utf-8")
+    known = archspec.predict(run.folder, tmp_path / "all.csv")
+    first, *unread = archspec.predict(run.folder, tmp_path / "new.csv")
+    assert first.values[0].number == pytest.approx(known[0].values[0].number, rel=1e-5)
+    assert "`age` is `old`, and a feature is a number" in unread[0].error
+    assert "no such file" in unread[1].error
+
+
 def test_two_runs_of_a_task_are_an_ensemble_and_a_comparison(home):
     archspec.fit(home / "place.yaml", out=home / "again", seed=1)
     runs = [home / "place", home / "again"]
@@ -235,3 +286,39 @@ def test_a_source_of_single_images_says_where_several_inputs_come_from(home):
     other.write_text(text.replace("right: [8", "right: [9"), encoding="utf-8")
     with pytest.raises(SpecError):
         archspec.fit(other, out=Path("never"))
+
+
+def test_an_open_network_learns_at_one_size_and_predicts_at_another(tmp_path):
+    images, places = pictures(0)
+    np.savez(tmp_path / "data.npz", x=images, y=(places[:, 0] > 3).astype(int))
+    spec = tmp_path / "open.yaml"
+    spec.write_text(
+        f"""
+name: open
+input: [null, null, 1]
+layers:
+  - conv: {{filters: 8, kernel: 3, activation: relu}}
+  - conv: {{filters: 2, kernel: 1}}
+  - global_avg_pool
+  - softmax
+train: {{data: {tmp_path}/data.npz, epochs: 1}}
+""",
+        encoding="utf-8",
+    )
+    run = archspec.fit(spec, out=tmp_path / "run")
+    assert archspec.load(run.folder / "spec.yaml").train["data"]["size"] == [8, 8]
+    scores = archspec.evaluate(run.folder).result
+    assert scores.measures["loss"] == pytest.approx(run.test["loss"], rel=1e-4)
+    assert archspec.resume(run.folder, epochs=2).outcome == "finished"
+    # The same weights at another size: what the open network itself says of such images.
+    (given,) = archspec.predict(run.folder, images[:1], at=8)
+    assert given == archspec.predict(run.folder, images[:1])[0]
+    larger = np.pad(images[:1], ((0, 0), (2, 2), (3, 3), (0, 0)))
+    (guessed,) = archspec.predict(run.folder, larger, top=1, at="12x14")
+    network = archspec.build(spec)
+    archspec.weights.copy(run.folder / "best.keras", network)
+    record = json.loads((run.folder / "data.json").read_text(encoding="utf-8"))["preprocessing"]
+    outputs = np.asarray(network((larger - record["mean"][0]) / record["deviation"][0]))
+    assert guessed.guesses[0].probability == pytest.approx(float(outputs.max()), rel=1e-4)
+    with pytest.raises(UsageError, match="`at=` must be height x width here"):
+        archspec.predict(run.folder, larger, at="8x8x8")

@@ -1,5 +1,6 @@
 """What a training is for: one class of several, a set of labels, or numbers."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from archspec.data.recipe import DataRecipe
 from archspec.data.sources import SOURCES
 from archspec.data.targets import TargetScale
 from archspec.data.task import Task
-from archspec.errors import SpecError, UsageError
+from archspec.errors import RecipeError, SpecError, UsageError
 from archspec.evaluation import label_scores, mistakes, number_scores, scores
 from archspec.evaluation.mistakes import LabelMistakeTally, NumberMistakeTally
 from archspec.evaluation.prediction import Guess, Prediction, Predictions, Value
@@ -329,6 +330,80 @@ def test_without_classes_the_best_epoch_has_the_lowest_loss():
     assert state.best_epoch == 2
 
 
+# Numbers of tables
+
+VECTOR = Shape((2,))
+ROWS = "age,height,price\n30,1.5,7\n40,1.75,8\n50,2,9\n"
+
+
+def table_of(folder: Path, text: str, **options) -> DataRecipe:
+    path = a_table(folder, text)
+    return DataRecipe.model_validate({"source": "table", "path": str(path), **options})
+
+
+def test_the_numbers_of_a_table_are_its_other_columns_or_those_named(tmp_path):
+    source = SOURCES["table"]
+    recipe = table_of(tmp_path, ROWS, labels="price")
+    assert source.preview(recipe, VECTOR).features == {"": ("age", "height")}
+    loaded = source.load(recipe, VECTOR, "regression")
+    assert loaded.images.tolist() == [[30, 1.5], [40, 1.75], [50, 2]]
+    assert loaded.targets.tolist() == [[7], [8], [9]]
+    named = table_of(tmp_path, ROWS, labels="price", features=("height", "age"))
+    assert source.load(named, VECTOR, "regression").images[0].tolist() == [1.5, 30]
+    inputs = {"a": Shape((1,)), "b": Shape((1,))}
+    each = {"a": ("height",), "b": ("age",)}
+    several = table_of(tmp_path, ROWS, labels="price", features=each)
+    loaded = source.load(several, inputs["a"], "regression", inputs)
+    assert {name: one.images.tolist() for name, one in loaded.inputs.items()} == {
+        "a": [[1.5], [1.75], [2]],
+        "b": [[30], [40], [50]],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        (ROWS.replace("40", "old"), {}, r"csv:3: `age` is `old`, and a feature is a number"),
+        (ROWS.replace("40", ""), {}, r"csv:3: `age` is empty.*on_error: skip"),
+        (ROWS.replace("40", "inf"), {}, r"csv:3: `age` is inf, and a feature is a finite number"),
+        (ROWS, {"labels": None}, r"which column holds the labels .* `labels: COLUMN`"),
+        (ROWS, {"features": ("age", "size")}, "no column `size`, which `features` names"),
+        (ROWS, {"features": ("age",)}, r"takes 2 numbers, .* has 1 columns.*`age`"),
+        (ROWS, {"images": "age"}, "`images`: the network takes no images"),
+        (ROWS, {"features": {"x": ("age",)}}, "no input `x` that is a vector"),
+    ],
+)
+def test_numbers_that_are_none_say_where(tmp_path, text, options, message):
+    recipe = table_of(tmp_path, text, **{"labels": "price", **options})
+    with pytest.raises((UsageError, RecipeError), match=message):  # before Keras is started
+        SOURCES["table"].preview(recipe, VECTOR)
+
+
+def test_rows_without_their_numbers_are_left_out_if_asked(tmp_path):
+    recipe = table_of(tmp_path, ROWS.replace("40", "?"), labels="price", on_error="skip")
+    loaded = SOURCES["table"].load(recipe, VECTOR, "regression")
+    assert loaded.targets.tolist() == [[7], [9]]
+    assert [name for name, _ in loaded.skipped] == [f"{recipe.path}:3"]
+
+
+def test_an_image_may_be_in_several_rows_with_others(tmp_path):
+    from PIL import Image
+
+    for name in "ab":
+        Image.new("L", (4, 4)).save(tmp_path / f"{name}.png")
+    text = "left,right,same\na.png,b.png,0\na.png,a.png,1\nb.png,a.png,0\n"
+    recipe = table_of(tmp_path, text, labels="same")
+    inputs = {"left": GREY, "right": GREY}
+    loaded = SOURCES["table"].load(recipe, GREY, "multi_label", inputs)
+    assert {name: len(one.images.names) for name, one in loaded.inputs.items()} == {
+        "left": 3,
+        "right": 3,
+    }
+    three = {**inputs, "third": GREY}
+    with pytest.raises(RecipeError, match=r"several inputs of images \(left, right, third\)"):
+        SOURCES["table"].preview(recipe, GREY, three)
+
+
 # Predictions
 
 
@@ -370,10 +445,30 @@ def test_a_scale_is_as_long_as_the_values():
         DataRecord(*record, task="regression", scale=TargetScale((0.0, 1.0), (1.0, 1.0)))
 
 
-def test_a_network_of_open_extents_is_told_that_fit_needs_them(tmp_path):
+OPEN = """
+name: net
+input: [null, null, 1]
+layers: [conv: {filters: 4, kernel: 3}, global_avg_pool, fc: 10, softmax]
+"""
+
+
+def test_a_network_of_open_input_is_trained_at_the_size_of_its_images(tmp_path):
     path = tmp_path / "open.yaml"
-    path.write_text(
-        "name: net\ninput: [null, null, 1]\nlayers: [global_avg_pool, fc: 10, softmax]\n", "utf-8"
-    )
-    with pytest.raises(SpecError, match="`fit` trains at one size, and the input is height x wid"):
-        plan_training(load(path), {})
+    path.write_text(OPEN, "utf-8")
+    plan = plan_training(load(path), {"data": "digits"})
+    assert (plan.graph.input, plan.recipe.data.size) == (Shape((8, 8, 1)), (8, 8))
+    for size in (12, (12, 12)):  # then images are resized
+        plan = plan_training(load(path), {"data": {"source": "digits", "size": size}})
+        assert (plan.graph.input, plan.recipe.data.size) == (Shape((12, 12, 1)), (12, 12))
+    # Picture files may differ in size: one must be given.
+    (tmp_path / "labels.csv").write_text("file,label\na.png,x\nb.png,y\n", "utf-8")
+    for data, message in (
+        (str(tmp_path / "labels.csv"), r"the input of net is open.*`data.size: 224`"),
+        ({"source": "digits", "size": 2}, r"net does not fit an input of 2x2"),
+        ({"source": "digits", "size": (8, 8, 8)}, r"`size` must be height x width here"),
+    ):
+        with pytest.raises((SpecError, UsageError), match=re.compile(message, re.DOTALL)):
+            plan_training(load(path), {"data": data})
+    path.write_text(OPEN.replace("null", "8"), "utf-8")
+    with pytest.raises(UsageError, match="needs an input of open size"):
+        plan_training(load(path), {"data": {"source": "digits", "size": 9}})

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -48,7 +49,7 @@ def preview(
     keys = _keys(path, recipe, inputs)
     header = _header(path, keys["images"])
     shape = Shape(_with_channels(header.shape, input_shape)[1:])
-    shapes = {
+    shapes: dict[str, Shape | None] = {
         name: Shape(_with_channels(_header(path, name).shape, wanted)[1:])
         for name, wanted in (inputs or {}).items()
     }
@@ -98,16 +99,20 @@ def load(
             hint = suggestion(recipe.group, names, what="it has")
             raise UsageError(f"{path} has no array `{recipe.group}` to `group` by; {hint}")
         groups = _groups(read(path, recipe.group), len(images), f"`{recipe.group}` in {path}")
-    return LabelledImages(
+    loaded = LabelledImages(
         name=f"arrays {path}",
         class_names=class_names,
         labels=labels,
         images=images,
         groups=groups,
         values=measure(images, f"`{keys['images']}` in {path}"),
-        inputs=others,
         targets=targets,
     )
+    inputs_ = {
+        name: replace(loaded, images=array, values=measure(array, f"`{name}` in {path}"))
+        for name, array in others.items()
+    }
+    return replace(loaded, inputs=inputs_)
 
 
 def unlabelled(path: Path) -> NDArray[Any]:

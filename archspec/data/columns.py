@@ -1,13 +1,14 @@
-"""Names of a table's columns -> those of images, labels and parts."""
+"""Names of a table's columns -> those of images, features, labels and parts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from archspec.data.filetypes import SUFFIXES
-from archspec.errors import UsageError, suggestion
+from archspec.errors import Problem, RecipeError, UsageError, suggestion
+from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
     from archspec.data.recipe import DataRecipe
@@ -30,7 +31,10 @@ SPLITS: Final = (("split", "subset", "partition", "part", "set", "fold", "usage"
 class ChosenColumns(NamedTuple):
     """The columns that are read."""
 
-    images: str
+    images: Mapping[str, str]
+    """The column of each input that is an image, by the input's name."""
+    features: Mapping[str, tuple[str, ...]]
+    """The columns of each input that is a vector, by the input's name."""
     labels: tuple[str, ...]
     """Columns of labels: usually one; empty if each class may have a column."""
     split: str | None
@@ -45,22 +49,26 @@ def choose(
     columns: Sequence[str],
     pictures: Sequence[str],
     first: Sequence[str],
+    inputs: Mapping[str, Shape],
 ) -> ChosenColumns:
     """Return the columns that a recipe names, or else those with usual names.
 
     Args:
-        recipe: Its `images`, `labels` and `split` name columns, its `group` may.
+        recipe: Its `images`, `features`, `labels` and `split` name columns, its `group` may.
         table: The table's name in messages.
         columns: All columns.
         pictures: Columns of encoded images, by their type.
         first: The values of the first row, among which a path shows the column of images.
+        inputs: The network's inputs by name.
 
     Raises:
         UsageError: A column does not exist, or it is not obvious which one is meant.
+        RecipeError: `images` or `features` are not for these inputs.
 
     """
     for role, name in (
-        ("images", recipe.images),
+        *(("images", name) for name in _values(recipe.images)),
+        *(("features", name) for name in _values(recipe.features)),
         *(("labels", name) for name in recipe.label_columns),
         ("split", recipe.split),
     ):
@@ -73,15 +81,92 @@ def choose(
         for name in pictures
         if name not in recipe.label_columns and not _is_called(name, LABELS)
     ]
-    images = recipe.images or _images(table, columns, pictures, first)
-    others = [name for name in columns if name != images]
+    images = {}
+    if wanted := [name for name, shape in inputs.items() if shape.rank]:
+        images = _images_of(recipe, wanted, table, columns, pictures, first)
+    elif recipe.images is not None:
+        raise _for_others("images", "the network takes no images")
+    vectors = [name for name, shape in inputs.items() if not shape.rank]
+    features = _features(recipe, vectors)
+    taken = {*images.values(), *(name for names in features.values() for name in names)}
+    others = [name for name in columns if name not in taken]
     labels = recipe.label_columns
     if not labels and (usual := one_of(table, "labels", LABELS, others)):
         labels = (usual,)
     others = [name for name in others if name not in labels]
     split = recipe.split or one_of(table, "split", SPLITS, others)
     group = recipe.group if recipe.group in columns else None
-    return ChosenColumns(images, labels, split, recipe.split is None, group)
+    if vectors and not features:
+        features = {vectors[0]: tuple(n for n in others if n not in (*labels, split, group))}
+    return ChosenColumns(images, features, labels, split, recipe.split is None, group)
+
+
+def _values(given: str | Sequence[str] | Mapping[str, str | Sequence[str]] | None) -> list[str]:
+    """Return all names of columns in a recipe's `images` or `features`."""
+    if given is None or isinstance(given, str):
+        return [] if given is None else [given]
+    if isinstance(given, Mapping):
+        return [name for value in given.values() for name in _values(value)]
+    return list(given)
+
+
+def _images_of(
+    recipe: DataRecipe,
+    wanted: Sequence[str],
+    table: str,
+    columns: Sequence[str],
+    pictures: Sequence[str],
+    first: Sequence[str],
+) -> dict[str, str]:
+    """Return the column of each input that is an image."""
+    if isinstance(recipe.images, Mapping):
+        _check_inputs("images", recipe.images, wanted)
+        return {name: recipe.images[name] for name in wanted}
+    if len(wanted) == 1:
+        return {wanted[0]: recipe.images or _images(table, columns, pictures, first)}
+    if recipe.images is None and all(name in columns for name in wanted):
+        return {name: name for name in wanted}
+    example = ", ".join(f"{name}: COLUMN" for name in wanted)
+    raise _for_others(
+        "images",
+        f"the network has several inputs of images ({', '.join(wanted)})",
+        f"name the column of each: `images: {{{example}}}`; "
+        + suggestion("", columns, what="the columns"),
+    )
+
+
+def _features(recipe: DataRecipe, wanted: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the columns that a recipe names for each input that is a vector."""
+    given = recipe.features
+    if given is not None and not wanted:
+        raise _for_others("features", "no input of the network is a vector")
+    if isinstance(given, Mapping):
+        _check_inputs("features", given, wanted)
+        return {name: given[name] for name in wanted}
+    if len(wanted) > 1:
+        example = ", ".join(f"{name}: [COLUMN, ...]" for name in wanted)
+        raise _for_others(
+            "features",
+            f"the network has several inputs that are vectors ({', '.join(wanted)})",
+            f"name the columns of each: `features: {{{example}}}`",
+        )
+    return {} if given is None else {wanted[0]: given}
+
+
+def _check_inputs(key: str, given: Mapping[str, object], wanted: Sequence[str]) -> None:
+    """Raise `RecipeError` unless columns are named for each input that wants them, and no other."""
+    for name in given:
+        if name not in wanted:
+            what = "an image" if key == "images" else "a vector"
+            hint = suggestion(name, wanted, what="such inputs")
+            raise _for_others(key, f"the network has no input `{name}` that is {what}", hint)
+    for name in wanted:
+        if name not in given:
+            raise _for_others(key, f"the input `{name}` is not among them", "name its columns too")
+
+
+def _for_others(key: str, message: str, hint: str = "leave it out") -> RecipeError:
+    return RecipeError([(("data", key), Problem("value", f"`{key}`: {message}", help=hint))])
 
 
 def _images(

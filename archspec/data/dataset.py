@@ -17,7 +17,13 @@ from archspec.data.duplicates import Copies
 from archspec.data.examples import EncodedImages, LabelledImages, Skipped
 from archspec.data.fileaccess import check_memory
 from archspec.data.filewatch import FileWatch
-from archspec.data.fitting import check_range, shape_misfit, values_of
+from archspec.data.fitting import (
+    check_range,
+    is_measured,
+    of_vector,
+    shape_misfit,
+    values_of,
+)
 from archspec.data.pixels import (
     MEMORY_SHARE,
     ArrayPixels,
@@ -41,7 +47,7 @@ from archspec.data.splitting import (
 )
 from archspec.data.targets import TargetScale
 from archspec.data.task import Task, TaskKind
-from archspec.data.values import PixelValues, Range, chunk_length, measure
+from archspec.data.values import PixelValues, Range, chunk_length
 from archspec.errors import UsageError
 from archspec.ops.shape import Shape
 from archspec.system import free_memory
@@ -209,12 +215,16 @@ class Data:
         if isinstance(self.train.pixels, JoinedPixels):
             inputs = self.train.pixels.inputs.items()
             extents = "".join(f", {name} {each.shape}" for name, each in inputs)
+        elif not shape.rank:
+            extents = f", {shape.channels:,} numbers each"
         elif shape != self.original:
             extents += f", resized to {shape}"
+        are_images = shape.rank and not isinstance(self.train.pixels, JoinedPixels)
+        noun = "images" if are_images else "examples"
         files = "file" if len(self.unread) == 1 else "files"
         skipped = f", {len(self.unread):,} {files} skipped" if self.unread else ""
         return (
-            f"{self.name}: {len(self.train):,} images to train on, "
+            f"{self.name}: {len(self.train):,} {noun} to train on, "
             f"{len(self.validation):,} to validate, {len(self.test):,} to test, "
             f"{self.task.outputs}{extents}{skipped}"
         )
@@ -247,10 +257,9 @@ def load(
         labels, class_names = labels_of(recipe, loaded)
     else:  # all examples are split as those of one class
         labels, class_names = loaded.labels, (loaded.name,)
-    images = loaded.images
-    original = None if isinstance(images, EncodedImages) else Shape(images.shape[1:])
+    original = _shape_of(loaded)
     for name, shape in shapes.items():
-        own = Shape(loaded.inputs[name].shape[1:]) if several else original
+        own = _shape_of(loaded.inputs[name]) if several else original
         problem = shape_misfit(recipe.source, own, shape)
         if problem is None:
             continue
@@ -270,13 +279,10 @@ def load(
     kinds = labels * 3
     for number, indices in enumerate(parts):
         kinds[indices] += number
-    values = values_of(recipe, loaded)
-    limits = loaded.range if values is None else values.range
-    if limits is None:
-        check_range(recipe, values, original, input_shape)
-    pixels = _pixels(recipe, loaded, input_shape, limits, kinds, unread)
     if several:
-        pixels = _joined(recipe, loaded, several, kinds, unread)
+        values, pixels = _joined(recipe, loaded, several, kinds, unread)
+    else:
+        values, pixels = _of_input(recipe, loaded, input_shape, kinds, unread)
     learnt = labels if loaded.targets is None else loaded.targets
     train, validation, test = (Subset(pixels, part, learnt[part]) for part in parts)
     task = Task(kind, class_names if loaded.targets is None else loaded.class_names)
@@ -314,7 +320,9 @@ def observed(data: Data, normalize: str) -> Data:
     values, limits = data.values, data.train.pixels.range
     if values is None and limits is not None:
         indices = data.train.indices[:: -(-len(data.train) // OBSERVED)]
-        pixels = data.train.pixels.read(np.sort(indices))
+        store = data.train.pixels
+        store = store.first if isinstance(store, JoinedPixels) else store
+        pixels = store.read(np.sort(indices))
         name = str(SampleFormat("unsigned", limits.white))
         values = PixelValues(name, float(pixels.min()), float(pixels.max()), limits)
     if values is None or limits is None:
@@ -392,33 +400,58 @@ def _pixels(
     return kept
 
 
+def _shape_of(loaded: LabelledImages) -> Shape | None:
+    """Return the shape of an example; None for files."""
+    images = loaded.images
+    return None if isinstance(images, EncodedImages) else Shape(images.shape[1:])
+
+
+def _of_input(
+    recipe: DataRecipe,
+    loaded: LabelledImages,
+    shape: Shape,
+    kinds: NDArray[np.int32],
+    unread: list[Skipped],
+) -> tuple[PixelValues | None, Pixels]:
+    """Return the values of an input's examples, None for files that state theirs, and the pixels.
+
+    Raises `RecipeError` if the recipe needs black and white, which values do not show.
+    """
+    values = values_of(recipe, loaded)
+    if is_measured(recipe, shape):
+        values = values and replace(values, range=None)
+    limits = loaded.range if values is None else values.range
+    if limits is None:
+        check_range(recipe, values, _shape_of(loaded), shape)
+    return values, _pixels(recipe, loaded, shape, limits, kinds, unread)
+
+
 def _joined(
     recipe: DataRecipe,
     loaded: LabelledImages,
     inputs: Mapping[str, Shape],
     kinds: NDArray[np.int32],
     unread: list[Skipped],
-) -> JoinedPixels:
-    """Return the pixels of several inputs, each with the range of its own values."""
-    joined: dict[str, Pixels] = {}
-    for name, shape in inputs.items():
-        array = loaded.inputs[name]
-        one = replace(loaded, images=array, values=measure(array, f"`{name}` of {loaded.name}"))
-        values = values_of(recipe, one)
-        limits = None if values is None else values.range
-        if limits is None:
-            check_range(recipe, values, Shape(array.shape[1:]), shape)
-        joined[name] = _pixels(recipe, one, shape, limits, kinds, unread)
-    return JoinedPixels(joined)
+) -> tuple[PixelValues | None, Pixels]:
+    """Return the values of the first of several inputs, and the pixels of all."""
+    each = {
+        name: _of_input(of_vector(recipe, shape), loaded.inputs[name], shape, kinds, unread)
+        for name, shape in inputs.items()
+    }
+    values = next(iter(each.values()))[0]
+    return values, JoinedPixels({name: pixels for name, (_, pixels) in each.items()})
 
 
 def _preprocessing(recipe: DataRecipe, pixels: Pixels, train: NDArray[np.intp]) -> Preprocessing:
     """Return the preprocessing of the input, or of each of several."""
-    how = recipe.normalize, recipe.resize
     if not isinstance(pixels, JoinedPixels):
-        return preprocessing.fit(*how, pixels, train)
+        return preprocessing.fit(recipe.normalize, recipe.resize, pixels, train)
     inputs = tuple(
-        (name, preprocessing.fit(*how, each, train)) for name, each in pixels.inputs.items()
+        (
+            name,
+            preprocessing.fit(of_vector(recipe, each.shape).normalize, recipe.resize, each, train),
+        )
+        for name, each in pixels.inputs.items()
     )
     return replace(inputs[0][1], inputs=inputs)
 
@@ -431,13 +464,15 @@ def _fingerprint(
 
     digest = hashlib.sha256("\0".join(class_names).encode())
     digest.update(np.ascontiguousarray(labels, labels.dtype.newbyteorder("<")).data)
-    if isinstance(loaded.images, EncodedImages):
-        digest.update(loaded.digest.encode())
-        return digest.hexdigest(), f"classes, labels, {loaded.covers}"
-    for name, array in (loaded.inputs or {"": loaded.images}).items():
+    covers = []
+    for name, one in (loaded.inputs or {"": loaded}).items():
         digest.update(name.encode())
-        covers = _digest_pixels(digest, array)
-    return digest.hexdigest(), f"classes, labels, {covers}"
+        digest.update(one.digest.encode())
+        if isinstance(one.images, EncodedImages):
+            covers.append(one.covers)
+        else:
+            covers.append(_digest_pixels(digest, one.images))
+    return digest.hexdigest(), ", ".join(dict.fromkeys(("classes", "labels", *covers)))
 
 
 def _digest_pixels(digest: Any, images: NDArray[Any]) -> str:

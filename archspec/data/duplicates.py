@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -80,6 +80,8 @@ def picture_numbers(loaded: LabelledImages) -> NDArray[np.intp] | None:
     """
     import numpy as np  # noqa: PLC0415
 
+    if loaded.inputs:
+        return _of_inputs(loaded.inputs.values())
     images = loaded.images
     if isinstance(images, EncodedImages):
         if loaded.digests is None:
@@ -87,14 +89,21 @@ def picture_numbers(loaded: LabelledImages) -> NDArray[np.intp] | None:
         known: dict[bytes, int] = {}
         digests = _of_decoded(images, loaded.digests)
         return np.array([known.setdefault(digest, len(known)) for digest in digests], np.intp)
-    arrays = list(loaded.inputs.values()) or [images]
-    if any(isinstance(each, np.memmap) and each.nbytes > MOST_COMPARED_BYTES for each in arrays):
+    if isinstance(images, np.memmap) and images.nbytes > MOST_COMPARED_BYTES:
         return None
-    if len(arrays) == 1:
-        return _of_pixels(images)
-    # An example with several inputs is a copy if all of them are.
-    numbers = np.stack([_of_pixels(each) for each in arrays], axis=1)
-    return np.unique(numbers, axis=0, return_inverse=True)[1].reshape(-1).astype(np.intp)
+    return _of_pixels(images)
+
+
+def _of_inputs(inputs: Iterable[LabelledImages]) -> NDArray[np.intp] | None:
+    """Return a number for each example with several inputs: a copy if all of them are."""
+    import numpy as np  # noqa: PLC0415
+
+    each = [picture_numbers(replace(one, inputs={})) for one in inputs]
+    known = [numbers for numbers in each if numbers is not None]
+    if len(known) < len(each):
+        return None
+    alike = np.unique(np.stack(known, axis=1), axis=0, return_inverse=True)[1]
+    return alike.reshape(-1).astype(np.intp)
 
 
 def _of_decoded(images: EncodedImages, digests: Sequence[bytes]) -> Sequence[bytes]:
@@ -223,7 +232,7 @@ def copies(
 def _name(loaded: LabelledImages, index: int) -> str:
     if isinstance(loaded.images, EncodedImages):
         return legible(str(Path(loaded.images.names[index])))
-    return f"image {index}"
+    return f"image {index}" if loaded.names is None else legible(loaded.names[index])
 
 
 def without(

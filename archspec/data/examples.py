@@ -31,8 +31,10 @@ class Preview:
     """Names of labels or of values, by each other kind of task that the labels may be for."""
     no_classes: str = ""
     """The reason why the labels are not classes."""
-    shapes: Mapping[str, Shape] = field(default_factory=dict)
-    """Shape of each input's examples, for a network with several."""
+    shapes: Mapping[str, Shape | None] = field(default_factory=dict)
+    """Shape of each input's examples, for a network with several; None for image files."""
+    features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Columns of a table that each input of numbers is read from."""
 
     @property
     def names(self) -> Mapping[TaskKind, tuple[str, ...]]:
@@ -89,8 +91,8 @@ class LabelledImages:
     """Digest of each encoded image: equal only for those of equal bytes."""
     notes: tuple[str, ...] = ()
     """Lines to print once, such as that files have different depths."""
-    inputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    """The examples of each input by name, for a network with several; `images` are the first's."""
+    inputs: Mapping[str, LabelledImages] = field(default_factory=dict)
+    """The same examples with the images of each input by name, for a network with several."""
     targets: NDArray[np.float32] | None = None
     """(examples, outputs): 1 for each label that an example has and else 0, or its numbers; None
     for classes."""

@@ -53,9 +53,12 @@ class FileWatch:
             self._names = [str(name)] if name else []
             self._is_array = True
         self._before = [_status(name) for name in self._names]
+        others = [each for each in loaded.inputs.values() if each.images is not images]
+        self._others = tuple(map(FileWatch, others))
 
     def changes(self, indices: Sequence[int] | None = None) -> list[FileChange]:
         """Return the changes to some images; by default to the array, or to many files."""
+        others = [change for each in self._others for change in each.changes(indices)]
         if self._is_array or indices is None:
             indices = range(0, len(self._names), -(-len(self._names) // MOST_LOOKED_AT) or 1)
         changes = []
@@ -66,7 +69,7 @@ class FileWatch:
                 continue
             what = "changed" if now else "missing"
             changes.append(FileChange(self._names[index], None if self._is_array else index, what))
-        return changes
+        return changes + others
 
     def _is_same(self, index: int) -> bool:
         """Return whether a file that was written again has the same content."""

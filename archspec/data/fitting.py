@@ -20,7 +20,8 @@ def input_misfits(
     for name, wanted in inputs.items():
         shape = preview.shapes.get(name, preview.shape)
         where = f"`{name}` in {source_of(recipe)}" if preview.shapes else source_of(recipe)
-        if problem := _input_misfit(recipe, where, shape, wanted):
+        own = of_vector(recipe, wanted) if preview.shapes else recipe
+        if problem := _input_misfit(own, where, shape, wanted):
             yield name, problem
 
 
@@ -35,6 +36,21 @@ def _input_misfit(
             help="use standardize, unit or symmetric",
         )
     return problem
+
+
+def of_vector(recipe: DataRecipe, shape: Shape) -> DataRecipe:
+    """Return the recipe for one of several inputs: a vector has no black and white.
+
+    Its numbers are standardized where images are normalised by their range.
+    """
+    if shape.rank or recipe.normalize == "none":
+        return recipe
+    return recipe.model_copy(update={"normalize": "standardize", "range": None})
+
+
+def is_measured(recipe: DataRecipe, shape: Shape) -> bool:
+    """Return whether an input is a vector of numbers, which have no black and white."""
+    return not shape.rank and recipe.range is None and recipe.normalize not in NEEDS_RANGE
 
 
 def source_of(recipe: DataRecipe) -> str:

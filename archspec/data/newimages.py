@@ -13,18 +13,21 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.data import arrays, filetypes
+from archspec.data import arrays, filetypes, table
+from archspec.data.fileaccess import missing_file
 from archspec.data.imagefile import Encoded, UnreadableError
-from archspec.data.images import decode
 from archspec.data.names import legible
 from archspec.data.pixels import ArrayPixels
-from archspec.data.values import BYTES, Range
-from archspec.errors import UsageError
+from archspec.data.preprocessing import Preprocessing
+from archspec.data.values import BYTES
+from archspec.errors import RecipeError, UsageError
 from archspec.ops.shape import Shape
 from archspec.system import cores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from archspec.data.recipe import DataRecipe
 
 ARRAYS: Final = (".npy", ".npz")
 
@@ -40,9 +43,10 @@ class Chunk:
     """Some images, by their names."""
 
     names: tuple[str, ...]
-    read: Callable[[Shape, str, Range | None], list[Any]]
-    """A function of an input's shape, a way to resize, and the range for pixels of files. It gives
-    the pixels of each image, or as text the reason why there are none."""
+    read: Callable[[Shape, Preprocessing], list[Any]]
+    """A function of an input's shape and its preprocessing, which says how to resize, and the range
+    for pixels of files. It gives the pixels of each image, or as text the reason why there are
+    none."""
     extremes: tuple[float, float] | None = None
     """The smallest and the largest value in the array that they are from; None for files."""
     where: str = ""
@@ -50,11 +54,15 @@ class Chunk:
 
 
 def chunks(
-    given: Sequence[str | os.PathLike[str]] | NDArray[Any], shape: Shape, size: int
+    given: Sequence[str | os.PathLike[str]] | NDArray[Any],
+    shape: Shape,
+    size: int,
+    recipe: DataRecipe | None = None,
 ) -> list[Chunk]:
     """Return all images of files, folders and arrays, in their order, in chunks of up to `size`.
 
-    `shape` is a network's input. A path that cannot be read becomes a chunk that says why.
+    `shape` is a network's input. A path that cannot be read becomes a chunk that says why. Tables
+    are read as `recipe`, that of the training, says.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -71,6 +79,9 @@ def chunks(
         if path.suffix in ARRAYS:
             flush()
             result.extend(_of_array_file(path, shape, size))
+        elif path.suffix.lower() in table.SUFFIXES:
+            flush()
+            result.extend(_of_table(path, recipe, {"": shape}, size))
         elif path.is_dir():
             files += list(_walk(path)) or [path]  # reading it says that it has no images
         else:
@@ -83,14 +94,16 @@ def joined_chunks(
     given: Sequence[str | os.PathLike[str]] | Mapping[str, NDArray[Any]],
     inputs: Mapping[str, Shape],
     size: int,
+    recipe: DataRecipe | None = None,
 ) -> list[Chunk]:
     """Return all examples of a network with several inputs, in chunks of up to `size`.
 
     Args:
-        given: Arrays by the names of the inputs; or .npz files and folders of .npy files, which
-            hold them.
+        given: Arrays by the names of the inputs; or tables, .npz files and folders of .npy
+            files, which hold them.
         inputs: The inputs' shapes by name.
         size: Examples at a time.
+        recipe: The recipe of the training, which names the columns of a table.
 
     Raises:
         UsageError: An input has no array, another shape, or another number of examples.
@@ -103,8 +116,59 @@ def joined_chunks(
     return [
         chunk
         for path in map(Path, given)
-        for chunk in _of_inputs(arrays.inputs_of(path, inputs), legible(str(path)), inputs, size)
+        for chunk in (
+            _of_table(path, recipe, inputs, size)
+            if path.suffix.lower() in table.SUFFIXES
+            else _of_inputs(arrays.inputs_of(path, inputs), legible(str(path)), inputs, size)
+        )
     ]
+
+
+def _of_table(
+    path: Path, recipe: DataRecipe | None, inputs: Mapping[str, Shape], size: int
+) -> Iterator[Chunk]:
+    """Yield the rows of a table."""
+    if not path.exists():
+        raise missing_file(path)
+    try:
+        rows = list(table.unlabelled(path, recipe, inputs))
+    except RecipeError as error:
+        raise UsageError(str(error)) from None
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        given = [values for _, values in part]
+        yield Chunk(tuple(legible(place) for place, _ in part), partial(_of_rows, given, inputs))
+
+
+def _of_rows(
+    rows: Sequence[Mapping[str, Any] | str],
+    inputs: Mapping[str, Shape],
+    _: Shape,
+    preprocessing: Preprocessing,
+) -> list[Any]:
+    """Return the examples of rows: an array for each, or for each of several inputs."""
+    import numpy as np  # noqa: PLC0415
+
+    ways = dict(preprocessing.inputs) or dict.fromkeys(inputs, preprocessing)
+
+    def one(row: Mapping[str, Any] | str) -> Any:
+        if isinstance(row, str):
+            return row
+        try:
+            read = {
+                name: ways[name].read(given, inputs[name])
+                if inputs[name].rank
+                else np.array(given, np.float32)
+                for name, given in row.items()
+            }
+        except UnreadableError as error:
+            return str(error)
+        except OSError as error:
+            return error.strerror or "it cannot be read"
+        return read if len(inputs) > 1 else next(iter(read.values()))
+
+    with ThreadPoolExecutor(cores()) as pool:
+        return list(pool.map(one, rows))
 
 
 def _of_inputs(
@@ -133,10 +197,9 @@ def _rows_of_inputs(
     rows: Mapping[str, NDArray[Any]],
     inputs: Mapping[str, Shape],
     _: Shape,
-    how: str,
-    limits: Range | None,
+    preprocessing: Preprocessing,
 ) -> list[Any]:
-    read = {name: _rows(array, inputs[name], how, limits) for name, array in rows.items()}
+    read = {name: _rows(array, inputs[name], preprocessing) for name, array in rows.items()}
     examples = (dict(zip(read, each, strict=True)) for each in zip(*read.values(), strict=True))
     return [
         next((reason for reason in each.values() if isinstance(reason, str)), each)
@@ -165,14 +228,14 @@ def _of_files(paths: Sequence[Path]) -> Chunk:
             raise UnreadableError(f"more than {MOST_PIPED:,} bytes came through it")
         return content
 
-    def read(shape: Shape, how: str, limits: Range | None) -> list[Any]:
+    def read(shape: Shape, preprocessing: Preprocessing) -> list[Any]:
         def one(path: Path) -> Any:
             if path.is_dir():
                 return f"there is no {filetypes.NAMES} file in it"
             if shape.rank != 2 or shape.channels not in {1, 3}:
                 return f"an image file does not fit an input of {shape}; save arrays as .npy"
             try:
-                return decode(encoded(path), shape, how, limits=limits, exact=True)
+                return preprocessing.read(encoded(path), shape)
             except UnreadableError as error:
                 return str(error)
             except OSError as error:
@@ -220,7 +283,7 @@ def _of_array(array: NDArray[Any], name: str, shape: Shape, size: int) -> Iterat
         yield Chunk(names, partial(_rows, rows), extremes, name or "the array")
 
 
-def _rows(rows: NDArray[Any], shape: Shape, how: str, _: Range | None) -> list[Any]:
+def _rows(rows: NDArray[Any], shape: Shape, preprocessing: Preprocessing) -> list[Any]:
     import numpy as np  # noqa: PLC0415
 
     own = Shape(rows.shape[1:])
@@ -229,7 +292,7 @@ def _rows(rows: NDArray[Any], shape: Shape, how: str, _: Range | None) -> list[A
     )
     if own != shape and not resizable:
         return [f"an image of {own} does not fit an input of {shape}"] * len(rows)
-    store = ArrayPixels(np.asarray(rows), shape, how, limits=BYTES)
+    store = ArrayPixels(np.asarray(rows), shape, preprocessing.resize, limits=BYTES)
     pixels = store.read(np.arange(len(rows)))
     finite = np.isfinite(pixels.reshape(len(rows), -1)).all(axis=1)
     return [

@@ -29,11 +29,19 @@ class DataRecipe(RecipeSection):
     download."""
     name: Annotated[str, Field(min_length=1)] | None = None
     """Name of a data set of TensorFlow Datasets (`tfds`)."""
-    images: Annotated[str, Field(min_length=1)] | None = None
+    images: (
+        Annotated[
+            Annotated[str, Field(min_length=1)]
+            | Annotated[dict[str, Annotated[str, Field(min_length=1)]], Field(min_length=1)],
+            Expect("a name, or a name for each input"),
+        ]
+        | None
+    ) = None
     """Name of the images. In `arrays`, the key in an .npz file, or the stem of an .npy file, by
     default x or images. In a `table`, the column of paths or of encoded images, if it is not
-    obvious. In a `webdataset` with several pictures a sample, what follows the first dot of a
-    picture's name, as `left.jpg`."""
+    obvious; for a network with several inputs of images, the column of each, by default that of
+    the input's name. In a `webdataset` with several pictures a sample, what follows the first dot
+    of a picture's name, as `left.jpg`."""
     labels: (
         Annotated[
             Annotated[str, Field(min_length=1)]
@@ -46,6 +54,23 @@ class DataRecipe(RecipeSection):
     the column of classes, sets of labels or numbers, if it is not obvious, or a list of columns: of
     numbers, or of 0 and 1 for each label. In a `webdataset`, a key of its `.json`, or what follows
     the first dot of a label's name, by default cls or txt."""
+    features: (
+        Annotated[
+            Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+            | Annotated[
+                dict[
+                    str,
+                    Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)],
+                ],
+                Field(min_length=1),
+            ],
+            Expect("a list of names, or such a list for each input"),
+        ]
+        | None
+    ) = None
+    """Columns of a `table` with the numbers of an input that is a vector, in this order; by default
+    all that hold neither images, labels, parts nor groups. For a network with several such inputs,
+    a list for each."""
     separator: Annotated[str, Field(min_length=1, max_length=8)] | None = None
     """Text between the labels of an example, in a `table` whose column of labels holds sets of
     them: `"|"` for `cat|dog`. An empty cell is the empty set."""
@@ -86,6 +111,15 @@ class DataRecipe(RecipeSection):
     resize: Literal["stretch", "pad", "crop"] = "stretch"
     """Fitting of images of other proportions: `stretch` distorts them, `pad` adds black bars,
     `crop` cuts off the sides."""
+    size: (
+        Annotated[
+            Count | Annotated[tuple[Count, ...], Field(min_length=1, max_length=3)],
+            Expect("a number, or a list of extents as [64, 64]"),
+        ]
+        | None
+    ) = None
+    """Height and width that images are resized to for a network whose input is open; one number for
+    both. By default that of the images where all have the same, as in arrays."""
     targets: TargetsSetting = "none"
     """Scale on which numbers are learnt (a regression): `none` as they are, or `standardize` by the
     training labels' mean and deviation, for each value. The measure `mae`, scores and predictions
@@ -103,6 +137,11 @@ class DataRecipe(RecipeSection):
     def label_columns(self) -> tuple[str, ...]:
         """The names in `labels`."""
         return (self.labels,) if isinstance(self.labels, str) else self.labels or ()
+
+    @property
+    def image_name(self) -> str | None:
+        """The only name in `images`."""
+        return self.images if isinstance(self.images, str) else None
 
     @property
     def label_name(self) -> str | None:
@@ -145,7 +184,8 @@ class DataRecipe(RecipeSection):
     def _has_what_its_source_needs(self) -> DataRecipe:
         source = SOURCES[self.source]
         for option in (
-            *("path", "name", "images", "labels", "split", "separator", "group", "range"),
+            *("path", "name", "images", "labels", "features", "split"),
+            *("separator", "group", "range"),
         ):
             given = getattr(self, option) is not None
             if given and option not in source.options:
@@ -162,6 +202,8 @@ class DataRecipe(RecipeSection):
                 raise ValueError(f"`group`: {error}") from None
         if isinstance(self.labels, tuple) and self.source != "table":
             raise ValueError(f"`labels`: `{self.source}` takes one name; a `table` takes a list")
+        if isinstance(self.images, dict) and self.source != "table":
+            raise ValueError(f"`images`: `{self.source}` takes one name; a `table` takes several")
         if isinstance(self.labels, tuple) and self.separator is not None:
             raise ValueError("`separator` is for labels in one column: name one in `labels`")
         if self.range is not None and not -math.inf < self.range[0] < self.range[1] < math.inf:

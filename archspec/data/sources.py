@@ -26,8 +26,8 @@ class DataSource:
     needs: str | None = None
     """The option that a recipe must give: `path`, `name`, or none."""
     takes: tuple[str, ...] = ()
-    """Options that it may give as well: `path`, `images`, `labels`, `split`, `separator`, `group`,
-    `range`."""
+    """Options that it may give as well: `path`, `images`, `labels`, `features`, `split`,
+    `separator`, `group`, `range`."""
     has_any_labels: bool = False
     """Whether labels may be sets or numbers, and not only classes."""
     has_several_inputs: bool = False
@@ -70,7 +70,8 @@ class DataSource:
             saved = ", ".join(f"{name}=..." for name in inputs)
             raise UsageError(
                 f"the network has several inputs ({', '.join(inputs)}), and `{recipe.source}` has "
-                "one image for each example: save an array for each input and the labels, as "
+                "one image for each example: write a `table` with a column for each, or save an "
+                "array for each input and the labels, as "
                 f"`numpy.savez('data.npz', {saved}, y=...)`, and write `data: data.npz`"
             )
 
@@ -100,8 +101,9 @@ SOURCES: Final[Mapping[str, DataSource]] = {
     "table": DataSource(
         "table",
         "path",
-        ("images", "labels", "split", "separator", "group", "range"),
+        ("images", "labels", "features", "split", "separator", "group", "range"),
         has_any_labels=True,
+        has_several_inputs=True,
     ),
     "webdataset": DataSource("webdataset", "path", ("images", "labels", "group", "range")),
     "idx": DataSource("idx", "path"),

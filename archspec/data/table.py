@@ -1,16 +1,20 @@
-"""`table`: a CSV, TSV or Parquet file with a column of images and one of labels, or several such.
+"""`table`: a CSV, TSV or Parquet file with columns of images, of features and of labels.
 
-An image is a path, relative to the table, or in Parquet may be the encoded image itself. Its label
-is a class, a set of labels, or one or several numbers (`tablelabels.py`).
+An image is a path, relative to the table, or in Parquet may be the encoded image itself. Features
+are numbers, for an input that is a vector. A label is a class, a set of labels, or one or several
+numbers (`tablelabels.py`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from archspec.data import columns, filetypes, inspection
 from archspec.data.collecting import ImageCollection, Label
@@ -19,12 +23,16 @@ from archspec.data.csvtable import CsvTable
 from archspec.data.examples import LabelledImages, Preview
 from archspec.data.names import PARTS, TRAIN, check_names, legible
 from archspec.data.shards import shards
-from archspec.data.tablelabels import LabelReader, TableValue
+from archspec.data.tablelabels import LARGEST, LabelReader, TableValue
 from archspec.data.task import TaskKind
-from archspec.errors import UsageError, suggestion
+from archspec.data.values import measure
+from archspec.errors import Problem, RecipeError, UsageError, listed, suggestion
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from archspec.data.parquettable import ParquetTable
     from archspec.data.recipe import DataRecipe
 
@@ -32,6 +40,12 @@ SUFFIXES: Final = (".csv", ".tsv", ".parquet")
 
 MOST_FOLDERS: Final = 1_000
 """Folders beside a table that are searched for its images."""
+
+TRUTH: Final = {"true": 1.0, "false": 0.0}
+"""Words for yes and no in a column of features, as pandas and Parquet write them."""
+
+MOST_NAMED: Final = 5
+"""Rows that a message names."""
 
 ImageTable: TypeAlias = "CsvTable | ParquetTable"
 
@@ -42,7 +56,10 @@ class _Example(NamedTuple):
     table: ImageTable
     shard: str
     row: int
-    image: TableValue
+    images: Mapping[str, TableValue]
+    """The image of each input."""
+    features: Mapping[str, Sequence[TableValue]]
+    """The cells of each input that is a vector."""
     label: Label | None
     part: int
     group: str | None
@@ -50,6 +67,11 @@ class _Example(NamedTuple):
     @property
     def place(self) -> str:
         return self.table.place(self.row)
+
+    @property
+    def image(self) -> TableValue:
+        """The image, or that of the first input; None where there is none."""
+        return next(iter(self.images.values()), None)
 
     @property
     def name(self) -> str:
@@ -61,7 +83,12 @@ class _Example(NamedTuple):
 class _Tables:
     """All tables of a source, read as one."""
 
-    def __init__(self, recipe: DataRecipe, kind: TaskKind = "classification") -> None:
+    def __init__(
+        self,
+        recipe: DataRecipe,
+        inputs: Mapping[str, Shape],
+        kind: TaskKind = "classification",
+    ) -> None:
         """Open the tables, whose labels are read for a kind of task."""
         self.where = recipe.path or ""
         self._kind = kind
@@ -70,41 +97,60 @@ class _Tables:
         self._tables = [_open(shard.path) for shard in self._shards]
         first = self._tables[0]
         self._columns = chosen = columns.choose(
-            recipe, str(first.path), first.columns, first.pictures, first.first
+            recipe, str(first.path), first.columns, first.pictures, first.first, inputs
         )
-        needed = [chosen.images, *chosen.labels, chosen.split, chosen.group]
+        cells = [name for names in chosen.features.values() for name in names]
+        needed = [*chosen.images.values(), *cells, *chosen.labels, chosen.split, chosen.group]
         for table in self._tables[1:]:
             if missing := [name for name in needed if name and name not in table.columns]:
                 raise UsageError(
                     f"{table.path} has no column `{missing[0]}`, which {first.path} has"
                 )
+        self.inputs = tuple(inputs)
+        if chosen.features and not chosen.labels:
+            hint = suggestion("", first.columns, what="its columns")
+            raise UsageError(
+                f"{first.path}: which column holds the labels is not obvious; name it: "
+                f"`labels: COLUMN`; {hint}"
+            )
         self._label_columns = chosen.labels or _onehot(self._tables, chosen)
         self.class_names = self._class_names()
         self.reader = LabelReader(self._label_columns, self.class_names, self._separator)
         self._has_split = chosen.split is not None and self._says_parts()
 
-    def examples(self, *, with_images: bool) -> Iterator[_Example]:
+    @property
+    def images(self) -> Mapping[str, str]:
+        """The column of each input that is an image."""
+        return self._columns.images
+
+    @property
+    def features(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns of each input that is a vector."""
+        return self._columns.features
+
+    def examples(self) -> Iterator[_Example]:
         """Yield all rows."""
         chosen = self._columns
         labels = list(self._label_columns)
-        others: dict[str, str] = {}
-        if self._has_split and chosen.split:
-            others["split"] = chosen.split
-        if with_images:
-            others["image"] = chosen.images
-        if with_images and chosen.group:
-            others["group"] = chosen.group
-        wanted = [*labels, *others.values()]
+        split = chosen.split if self._has_split else None
+        wanted = [
+            *labels,
+            *chosen.images.values(),
+            *(name for names in chosen.features.values() for name in names),
+            *(name for name in (split, chosen.group) if name),
+        ]
         for shard, table in zip(self._shards, self._tables, strict=True):
             part = TRAIN if shard.part is None else shard.part
             for row, values in table.rows(wanted):
-                value = dict(zip(others, values[len(labels) :], strict=True))
-                example = _Example(table, shard.name, row, value.get("image"), None, part, None)
-                if "split" in value:
-                    part = _part(value["split"], example.place, others["split"])
-                group = None
-                if "group" in value:
-                    group = _group(value["group"], example.place, others["group"])
+                rest = iter(values[len(labels) :])
+                images = {name: next(rest) for name in chosen.images}
+                features = {
+                    name: [next(rest) for _ in names] for name, names in chosen.features.items()
+                }
+                example = _Example(table, shard.name, row, images, features, None, part, None)
+                if split:
+                    part = _part(next(rest), example.place, split)
+                group = _group(next(rest), example.place, chosen.group) if chosen.group else None
                 label = self.reader.read(self._kind, values[: len(labels)], example.place)
                 yield example._replace(label=label, part=part, group=group)
 
@@ -113,6 +159,40 @@ class _Tables:
         for table in self._tables:
             for row, values in table.rows(self._label_columns):
                 yield values, table.place(row)
+
+    def numbers(
+        self, recipe: DataRecipe, features: Mapping[str, Sequence[TableValue]], place: str
+    ) -> dict[str, list[float]] | UsageError:
+        """Return a row's features for each input; under `on_error: skip`, why there are none.
+
+        Raises `UsageError` otherwise.
+        """
+        try:
+            return {
+                name: [
+                    _number(cell, column, place)
+                    for column, cell in zip(names, features[name], strict=True)
+                ]
+                for name, names in self.features.items()
+            }
+        except UsageError as error:
+            if recipe.on_error == "skip":
+                return error
+            remedy = "" if self.images else "; or leave such rows out: `on_error: skip`"
+            raise UsageError(f"{error}{remedy}") from None
+
+    def check_features(self, recipe: DataRecipe) -> None:
+        """Raise `UsageError` if a row with a label has features that are not numbers."""
+        labels = self._label_columns
+        cells = [name for names in self.features.values() for name in names]
+        for table in self._tables if cells else ():
+            for row, values in table.rows([*labels, *cells]):
+                rest = iter(values[len(labels) :])
+                features = {
+                    name: [next(rest) for _ in each] for name, each in self.features.items()
+                }
+                if self._separator or None not in values[: len(labels)]:
+                    self.numbers(recipe, features, table.place(row))
 
     @property
     def is_split(self) -> bool:
@@ -127,7 +207,7 @@ class _Tables:
         group = f", groups from `{self._columns.group}`" if self._columns.group else ""
         if self._columns.split and not self._has_split:
             split = f"; `{self._columns.split}` names no parts and is not used"
-        images = f"images from the column `{self._columns.images}`"
+        images = _described(self._columns)
         return f"{images}, labels from {labels}{group}{split}"
 
     def _class_names(self) -> tuple[str, ...] | None:
@@ -159,37 +239,220 @@ class _Tables:
         return part is not None
 
 
-def preview(recipe: DataRecipe, _: Shape) -> Preview:
-    """Return what the labels may be, without a look at images."""
-    tables = _Tables(recipe)
-    return tables.reader.preview(tables.all_labels(), tables.where)
+def _described(chosen: ChosenColumns) -> str:
+    """Return which columns the inputs are read from."""
+    if len(chosen.images) == 1 and not chosen.features:
+        return f"images from the column `{next(iter(chosen.images.values()))}`"
+    read = [f"{name or 'images'} from `{column}`" for name, column in chosen.images.items()]
+    for name, columns_ in chosen.features.items():
+        more = " ... " if len(columns_) > 2 else " and "
+        ends = more.join(f"`{each}`" for each in dict.fromkeys((columns_[0], columns_[-1])))
+        read.append(f"{name or 'features'} from {ends}")
+    return ", ".join(read)
 
 
-def load(recipe: DataRecipe, _: Shape, kind: TaskKind = "classification") -> LabelledImages:
-    """Return the images that the tables name or contain, each inspected, and their labels."""
-    tables = _Tables(recipe, kind)
+def preview(
+    recipe: DataRecipe, input_shape: Shape, inputs: Mapping[str, Shape] | None = None
+) -> Preview:
+    """Return what the labels may be, and the columns of features, without a look at images."""
+    tables = _Tables(recipe, inputs or {"": input_shape})
+    found = tables.reader.preview(tables.all_labels(), tables.where)
+    for name, names in tables.features.items():
+        shape = (inputs or {"": input_shape})[name]
+        if len(names) != shape.channels:
+            what = f"the input `{name}`" if inputs else "the input"
+            message = (
+                f"{what} takes {shape.channels:,} numbers, and {tables.where} has {len(names):,} "
+                f"columns for it: {listed(names)}"
+            )
+            hint = f"use an input of [{len(names)}], or name the columns: `features: [COLUMN, ...]`"
+            raise RecipeError([(("data", "features"), Problem("shape", message, help=hint))])
+    tables.check_features(recipe)
+    shapes = {name: None if shape.rank else shape for name, shape in (inputs or {}).items()}
+    own = input_shape if tables.features and not inputs else None
+    return replace(found, shape=own, shapes=shapes, features=tables.features)
+
+
+def load(
+    recipe: DataRecipe,
+    input_shape: Shape,
+    kind: TaskKind = "classification",
+    inputs: Mapping[str, Shape] | None = None,
+) -> LabelledImages:
+    """Return the images that the tables name or contain, each inspected, and their labels.
+
+    Features are the examples of an input that is a vector.
+    """
+    tables = _Tables(recipe, inputs or {"": input_shape}, kind)
     names = None
     if kind != "classification":
         names = tables.reader.preview(tables.all_labels(), tables.where).names[kind]
+    if inputs or tables.features:
+        return _load_inputs(recipe, tables, names)
     rows = _Rows(names)
-    for example in tables.examples(with_images=True):
+    for example in tables.examples():
         rows.add(example)
-    listing = rows.collected.listing(
+    return inspection.load(recipe, _listing(tables, rows))
+
+
+def _listing(tables: _Tables, rows: _Rows) -> inspection.ImageListing:
+    return rows.collected.listing(
         f"table {tables.where}",
         tables.where,
         tables.class_names,
         (tables.describe(), *rows.elsewhere()),
         is_split=tables.is_split,
     )
-    return inspection.load(recipe, listing)
+
+
+def _load_inputs(
+    recipe: DataRecipe, tables: _Tables, names: tuple[str, ...] | None
+) -> LabelledImages:
+    """Return the examples of a network that takes features, or several images."""
+    images = {name: _Rows(names, may_repeat=True) for name in tables.images}
+    features = {name: array("f") for name in tables.features}
+    bare = _Rows(names)
+    for example in tables.examples():
+        if example.label is None:
+            for rows in (bare, *images.values()):
+                rows.add_bare(example)
+            continue
+        numbers = tables.numbers(recipe, example.features, example.place)
+        if isinstance(numbers, UsageError):
+            bare.collected.add_missing(example.place, example.label, str(numbers))
+            continue
+        for name, rows in images.items():
+            rows.add(example._replace(images={name: example.images[name]}))
+        bare.add_bare(example)
+        for name, values in numbers.items():
+            features[name].extend(values)
+    loaded = {
+        name: inspection.load(recipe, _listing(tables, rows)) for name, rows in images.items()
+    }
+    listing = _listing(tables, bare)
+    base = next(iter(loaded.values()), None) or _of_rows(recipe, listing)
+    for name, floats in features.items():
+        matrix = _as_matrix(floats, len(base.labels))
+        one = replace(base, images=matrix, values=measure(matrix, tables.where), notes=())
+        loaded[name] = one
+    if len(loaded) == 1:
+        (only,) = loaded.values()
+        return replace(only, notes=base.notes)
+    ordered = {name: loaded[name] for name in tables.inputs}
+    return replace(base, inputs=ordered)
+
+
+def _as_matrix(values: array[float], count: int) -> NDArray[np.float32]:
+    import numpy as np  # noqa: PLC0415
+
+    return np.frombuffer(values, np.float32).reshape(count, -1)
+
+
+def _of_rows(recipe: DataRecipe, listing: inspection.ImageListing) -> LabelledImages:
+    """Return rows without images; raise `UsageError` if some have no label."""
+    import numpy as np  # noqa: PLC0415
+
+    if listing.missing and recipe.on_error == "stop":
+        shown = ", ".join(f"{name} ({why})" for name, why in listing.missing[:MOST_NAMED])
+        more = ", ..." if len(listing.missing) > MOST_NAMED else ""
+        raise UsageError(
+            f"{len(listing.missing):,} rows of {listing.where} cannot be used: {shown}{more}; "
+            "complete them, or write `on_error: skip`"
+        )
+    if not listing.names:
+        raise UsageError(f"there are no rows with a label in {listing.where}")
+    return LabelledImages(
+        name=listing.name,
+        class_names=listing.outputs or listing.class_names,
+        labels=np.array(listing.labels, np.int32),
+        images=np.empty((len(listing.names), 0), np.float32),
+        range=None,
+        parts=None if listing.parts is None else np.array(listing.parts, np.int8),
+        skipped=(*listing.left_out, *listing.missing),
+        digest=hashlib.sha256(listing.stamp).hexdigest(),
+        names=listing.names,
+        groups=listing.groups,
+        notes=listing.notes,
+        targets=None if listing.targets is None else np.array(listing.targets, np.float32),
+    )
+
+
+def _number(cell: TableValue, column: str, place: str) -> float:
+    """Return a feature; raise `UsageError` if a cell is empty or not a finite number."""
+    if cell is None:
+        raise UsageError(f"{place}: `{column}` is empty, and a feature is a number: fill it in")
+    text = str(cell).strip()
+    try:
+        number = TRUTH[text.lower()] if text.lower() in TRUTH else float(text)
+    except ValueError:
+        raise UsageError(
+            f"{place}: `{column}` is `{legible(text[:40])}`, and a feature is a number: make a "
+            "column of 0 and 1 for each of its values, or choose others: `features: [COLUMN, ...]`"
+        ) from None
+    if not abs(number) <= LARGEST:
+        raise UsageError(f"{place}: `{column}` is {number:g}, and a feature is a finite number")
+    return number
+
+
+def unlabelled(
+    path: Path, recipe: DataRecipe | None, inputs: Mapping[str, Shape]
+) -> Iterator[tuple[str, dict[str, Any] | str]]:
+    """Yield the place of each row of a table without labels, and what each input takes of it.
+
+    That is an image's path or content, or the numbers of a vector; or the reason why there is none.
+
+    Args:
+        path: The table.
+        recipe: The recipe of the training, whose columns are read; None if it is not known.
+        inputs: The network's inputs by name.
+
+    Raises:
+        UsageError: The table cannot be read, or lacks a column.
+        RecipeError: It is not clear which columns are meant.
+
+    """
+    from archspec.data.recipe import DataRecipe as Recipe  # noqa: PLC0415
+
+    known = recipe is not None and recipe.source == "table"
+    names = {key: getattr(recipe, key) for key in ("images", "features")} if known else {}
+    table = _open(path)
+    reading = Recipe(source="table", path=str(path), **names)
+    chosen = columns.choose(reading, str(path), table.columns, table.pictures, table.first, inputs)
+    cells = [name for each in chosen.features.values() for name in each]
+    for name, each in chosen.features.items():
+        if len(each) != inputs[name].channels:
+            raise UsageError(
+                f"{path} has {len(each):,} columns of features, and the network takes "
+                f"{inputs[name].channels:,}"
+            )
+    rows = _Rows()
+    for row, values in table.rows([*chosen.images.values(), *cells]):
+        rest, place = iter(values), table.place(row)
+        given: dict[str, Any] = {}
+        try:
+            for name in chosen.images:
+                given[name] = rows.place_of(table, next(rest))
+            for name, each in chosen.features.items():
+                given[name] = [_number(next(rest), column, place) for column in each]
+        except UsageError as error:
+            yield place, str(error).removeprefix(f"{place}: ")
+        else:
+            yield place, given
 
 
 class _Rows:
     """The images of tables' rows, found one by one."""
 
-    def __init__(self, names: tuple[str, ...] | None = None) -> None:
-        """Begin; `names` are those of labels or values, which are not classes."""
+    def __init__(self, names: tuple[str, ...] | None = None, *, may_repeat: bool = False) -> None:
+        """Begin.
+
+        Args:
+            names: Those of labels or values, which are not classes.
+            may_repeat: Whether an image may be in several rows, with other images or features.
+
+        """
         self.collected = ImageCollection(names)
+        self._may_repeat = may_repeat
         self._finders: dict[Path, _ImageFinder] = {}
         self._first: dict[str, _Example] = {}
         """The first row of each image file."""
@@ -207,17 +470,38 @@ class _Rows:
         else:
             self._add_file(example, image, label)
 
-    def _add_file(self, example: _Example, text: str, label: Label) -> None:
-        table = example.table
+    def add_bare(self, example: _Example) -> None:
+        """Add a row without its image."""
+        if example.label is None:
+            self.collected.add_unlabelled(example.place, example.part)
+        else:
+            place = example.place
+            self.collected.add("", place, place, example.label, example.part, example.group)
+
+    def place_of(self, table: ImageTable, image: TableValue) -> bytes | Path:
+        """Return an image's content or file; raise `UsageError` if there is none."""
+        if isinstance(image, bytes):
+            return image
+        if image is None:
+            raise UsageError("no image")
+        return self._file(table, image)
+
+    def _file(self, table: ImageTable, text: str) -> Path:
         finder = self._finders.get(table.path)
         if finder is None:
             finder = self._finders[table.path] = _ImageFinder(table.path, text)
         file = finder.find(text)
         if file is None:
-            self.collected.add_missing(example.name, label, _absence(table, finder.folder, text))
+            raise UsageError(_absence(table, finder.folder, text))
+        return file
+
+    def _add_file(self, example: _Example, text: str, label: Label) -> None:
+        try:
+            path = str(self._file(example.table, text))
+        except UsageError as error:
+            self.collected.add_missing(example.name, label, str(error))
             return
-        path = str(file)
-        before = self._first.setdefault(path, example)
+        before = example if self._may_repeat else self._first.setdefault(path, example)
         if before is example:
             self.collected.add(path, path, text, label, example.part, example.group)
             return
@@ -338,7 +622,7 @@ def _group(value: TableValue, place: str, column: str) -> str:
 def _onehot(tables: Sequence[ImageTable], chosen: ChosenColumns) -> tuple[str, ...]:
     """Return the columns that are 0 or 1 in each row: one for each class that occurs."""
     first = tables[0]
-    names = [name for name in first.texts if name not in {chosen.images, chosen.split}]
+    names = [name for name in first.texts if name not in {*chosen.images.values(), chosen.split}]
     is_binary, occurs = [True] * len(names), [False] * len(names)
     for table in tables:
         for _, values in table.rows(names):

@@ -149,8 +149,8 @@ def _parted(name: str) -> tuple[str, str | None]:
 
 
 def _picture(recipe: DataRecipe, sample: _Sample) -> str | None:
-    if recipe.images is not None:
-        kind = recipe.images.lower().removeprefix(".")
+    if recipe.image_name is not None:
+        kind = recipe.image_name.lower().removeprefix(".")
         return kind if kind in sample.pictures else None
     if len(sample.pictures) > 1:
         named = ", ".join(f"`{kind}`" for kind in sample.pictures)

@@ -13,7 +13,7 @@ from archspec.data.arrays import without_labels
 from archspec.data.dataset import Data
 from archspec.data.fitting import input_misfits
 from archspec.data.names import TEST, TRAIN, VALIDATION
-from archspec.data.pixels import Pixels
+from archspec.data.pixels import JoinedPixels, Pixels
 from archspec.data.recipe import DataRecipe
 from archspec.data.sources import SOURCES, keys_of
 from archspec.data.splitting import split_digest
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 PARTS: Final = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 ALL: Final = "all"
 
-WITHIN: Final = ("images", "labels", "split", "separator")
-"""Keys of a recipe that locate images and labels in a file."""
+WITHIN: Final = ("images", "labels", "features", "split", "separator")
+"""Keys of a recipe that locate images, numbers and labels in a file."""
 
 LOOKED_AT: Final = 1_000
 """Number of an array's images from which its extremes are taken."""
@@ -288,6 +288,9 @@ def _range(
     known: bool,
 ) -> Range | None:
     """Return black and white: those of training if the images are `known` from there."""
+    if isinstance(store, JoinedPixels) and not arrays:
+        _check_ranges(network, store, data.name)
+        return network.preprocessing.range
     if not arrays:
         if store.range is None:  # files that do not state their white
             return network.preprocessing.range
@@ -298,6 +301,16 @@ def _range(
         return network.preprocessing.range
     seen = store.read(chosen[:: -(-len(chosen) // LOOKED_AT)])
     return network.range_of((float(seen.min()), float(seen.max())), data.name, white)
+
+
+def _check_ranges(network: LoadedNetwork, store: JoinedPixels, where: str) -> None:
+    """Raise `UsageError` if an input's images have another black and white than in training."""
+    for name, how in network.preprocessing.inputs:
+        if store.inputs[name].range != how.range:
+            raise UsageError(
+                f"the images for `{name}` in {where} have other values for black and white than "
+                f"those that {network.name} was trained on: convert them to the same depth"
+            )
 
 
 def _loaded(networks: Sequence[LoadedNetwork], recipe: DataRecipe) -> list[Data]:

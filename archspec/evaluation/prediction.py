@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from archspec import arguments
 from archspec.data import newimages
 from archspec.data.newimages import Chunk
+from archspec.data.preprocessing import Preprocessing
 from archspec.data.task import NOUNS, TaskKind
 from archspec.data.values import Range
 from archspec.display import Displayed
@@ -167,6 +168,7 @@ def predict(
     white: float | None = None,
     mc_dropout: int | None = None,
     seed: int | None = None,
+    at: Any = None,
     progress: ProgressCallback | None = None,
 ) -> Predictions:
     """Predict the classes, labels or numbers of images with one or several trained networks.
@@ -176,9 +178,9 @@ def predict(
 
     Args:
         runs: A run, its folder or a .keras file, or a list of them.
-        images: Files, folders of files, .npy and .npz arrays, or an array (n, height, width,
-            channels). For a network with several inputs, arrays by their names, or .npz files with
-            such arrays.
+        images: Files, folders of files, .npy and .npz arrays, tables (.csv, .tsv, .parquet) with
+            the columns of the training, or an array (n, height, width, channels). For a network
+            with several inputs, arrays by their names, or tables and .npz files with such arrays.
         top: Number of classes to return for an image, the most likely first; by default 3.
         threshold: Probability from which an image has a label; by default 0.5.
         flip: Whether to take the mean over an image and its mirror image.
@@ -188,6 +190,8 @@ def predict(
             negative values, in the same proportion to white as in training.
         mc_dropout: Number of passes with dropout active to take mean and standard deviation over.
         seed: Seed of the units that are dropped.
+        at: Size to resize the images to, for networks whose input is open: `"96x128"`, or a number
+            for height and width. By default that of training.
         progress: Function to call with the number of images done and the number of all images.
 
     Returns:
@@ -218,14 +222,17 @@ def predict(
     check_for_task(chosen[0], top=top, threshold=threshold)
     if len(images) == 0:
         raise UsageError("there is no image: name files, folders, or .npy and .npz arrays")
-    networks = trained.load_together(chosen, normalize, flip=flip, mc_dropout=mc_dropout, seed=seed)
+    networks = trained.load_together(
+        chosen, normalize, flip=flip, mc_dropout=mc_dropout, seed=seed, at=at
+    )
     inputs = networks[0].inputs
+    learnt = next((each.recipe.data for each in chosen if each.recipe is not None), None)
     if len(inputs) > 1:
-        chunks = newimages.joined_chunks(cast("Any", images), inputs, batch)
+        chunks = newimages.joined_chunks(cast("Any", images), inputs, batch, learnt)
     elif isinstance(images, Mapping):
         raise UsageError(f"{networks[0].name} has one input: give one array, not several by name")
     else:
-        chunks = newimages.chunks(images, networks[0].input_shape, batch)
+        chunks = newimages.chunks(images, networks[0].input_shape, batch, learnt)
     if white is not None and all(chunk.extremes is None for chunk in chunks):
         raise UsageError("`white=` is for arrays; the white of image files is known")
     # For all chunks first, so that none is refused after much was computed.
@@ -265,14 +272,19 @@ def _range(network: LoadedNetwork, chunk: Chunk, white: float | None) -> Range |
 
 def _read(chunk: Chunk, networks: Sequence[LoadedNetwork]) -> list[list[Any]]:
     """Return for each network the pixels of each image, or the reason why there are none."""
-    known: dict[tuple[Shape, str, Range | None], list[Any]] = {}
-    keys = [
-        (each.input_shape, each.preprocessing.resize, each.preprocessing.range) for each in networks
-    ]
+    known: dict[tuple[Shape, Preprocessing], list[Any]] = {}
+    keys = [(each.input_shape, _reading(each.preprocessing)) for each in networks]
     for key in keys:
         if key not in known:
             known[key] = chunk.read(*key)
     return [known[key] for key in keys]
+
+
+def _reading(preprocessing: Preprocessing) -> Preprocessing:
+    """Return a preprocessing that is equal for all networks that read the same pixels."""
+    inputs = tuple((name, _reading(each)) for name, each in preprocessing.inputs)
+    how, limits = preprocessing.resize, preprocessing.range
+    return Preprocessing((), (), resize=how, range=limits, inputs=inputs)
 
 
 def _answers(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from archspec import arguments
-from archspec.compile.expand import expand
+from archspec.cost.size import graph_at
 from archspec.data import preprocessing
 from archspec.data.pixels import ArrayPixels
 from archspec.data.preprocessing import NEEDS_COLOUR, Preprocessing
@@ -26,6 +26,7 @@ from archspec.errors import UsageError, beside, listed
 from archspec.evaluation.dropout import dropping
 from archspec.evaluation.inference import answers, main_output
 from archspec.graph.graph import Graph
+from archspec.keras_model.build import build
 from archspec.keras_model.engine import load_file, load_keras
 from archspec.keras_model.verify import other_network
 from archspec.ops.shape import Shape
@@ -36,6 +37,7 @@ from archspec.runs.files import DATA, MODELS, SPEC
 from archspec.runs.origin import RunSetup
 from archspec.runs.outcome import saved_model
 from archspec.runs.records import DataRecord
+from archspec.spec.document import Spec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +67,7 @@ class Trained:
     kind: TaskKind = "classification"
     """The kind of task that it was trained for."""
     preprocessing: Preprocessing | None = None
+    spec: Spec | None = None
     graph: Graph | None = None
     recipe: Recipe | None = None
     data: DataRecord | None = None
@@ -161,7 +164,7 @@ def _find(place: Path) -> Trained:
 
 def _of_run(name: str, home: Path, file: Path) -> Trained:
     beginning = RunSetup.read(home)
-    graph = expand(beginning.spec)
+    graph = beginning.graph
     channels = len(beginning.data.preprocessing.mean)
     if channels != graph.input.channels:
         raise UsageError(
@@ -175,6 +178,7 @@ def _of_run(name: str, home: Path, file: Path) -> Trained:
         kind=beginning.data.task,
         preprocessing=beginning.data.preprocessing,
         graph=graph,
+        spec=beginning.spec,
         recipe=beginning.recipe,
         data=beginning.data,
     )
@@ -328,9 +332,9 @@ class LoadedNetwork:
 
 
 def load(
-    trained: Trained, normalize: str | None = None, *, classifier: bool = True
+    trained: Trained, normalize: str | None = None, *, classifier: bool = True, at: Any = None
 ) -> LoadedNetwork:
-    """Load a network.
+    """Load a network, one with an open input for images of the size `at`.
 
     Raises:
         UsageError: The model does not take images, or should be a `classifier` and is not.
@@ -342,6 +346,8 @@ def load(
         raise UsageError(f"{trained.file} is not the model of its run: {different}")
     if compilation.jit(keras, trained.recipe or Recipe()) is False:
         model.jit_compile = False
+    if at is not None:
+        trained, model = _resized(trained, model, at)
     network = of_model(keras, model, trained, normalize)
     if classifier and not network.classes:
         output = tuple(main_output(model).shape[1:])
@@ -350,6 +356,19 @@ def load(
             "give the folder of a run, which records what its outputs mean"
         )
     return network
+
+
+def _resized(trained: Trained, model: Any, at: Any) -> tuple[Trained, Any]:
+    """Return a network with an open input and its model, for images of another size."""
+    if trained.spec is None or trained.recipe is None or trained.recipe.data.size is None:
+        raise UsageError(
+            f"{trained.name} takes images of one size, to which others are resized: `at=` is for "
+            "networks whose input is open, as `input: [null, null, 3]`"
+        )
+    graph = graph_at(trained.spec, at)
+    other = build(graph)
+    other.set_weights(model.get_weights())
+    return replace(trained, graph=graph), other
 
 
 def of_model(
@@ -400,6 +419,7 @@ def load_together(
     flip: bool,
     mc_dropout: int | None,
     seed: int | None,
+    at: Any = None,
 ) -> list[LoadedNetwork]:
     """Load networks that are to predict together.
 
@@ -408,7 +428,7 @@ def load_together(
             mirror images with `flip`, or not with `mc_dropout` passes.
 
     """
-    networks = [load(each, normalize) for each in chosen]
+    networks = [load(each, normalize, at=at) for each in chosen]
     if mc_dropout is not None:
         networks = [each.with_dropout(mc_dropout, seed or 0) for each in networks]
     first = networks[0]

@@ -233,7 +233,7 @@ def _given(subject: Subject, images: Any, white: float | None) -> Samples:
     pixels: list[Any] = []
     unread: list[str] = []
     for chunk in chunks:
-        read = chunk.read(network.input_shape, subject.preprocessing.resize, subject.range)
+        read = chunk.read(network.input_shape, replace(subject.preprocessing, range=subject.range))
         limits = subject.range
         if chunk.extremes is not None and not all(isinstance(each, str) for each in read):
             limits = network.range_of(chunk.extremes, chunk.where, white)

@@ -141,7 +141,7 @@ def _function(graph: Graph, index: int) -> str:
 
 def examine(
     recipe: Recipe, inputs: Mapping[str, Shape], outputs: Mapping[str, Ending]
-) -> tuple[Task, list[tuple[Place, Problem]]]:
+) -> tuple[Task, Preview, list[tuple[Place, Problem]]]:
     """Return the task of a training, and why the network cannot learn it from the recipe's data.
 
     No pixels are loaded.
@@ -152,8 +152,8 @@ def examine(
         outputs: The end of each output.
 
     Returns:
-        The task, and problems, each with its place: the name of an input or of an output, or the
-        path of a key in the recipe.
+        The task, the data's facts, and problems, each with its place: the name of an input or of an
+        output, or the path of a key in the recipe.
 
     Raises:
         UsageError: Files cannot be read, or have only one class.
@@ -171,7 +171,7 @@ def examine(
         problems += _unknown_weights(recipe.class_weights, task.names)
     if several:
         problems += _of_one_input(recipe)
-    return task, [*input_misfits(recipe.data, preview, inputs), *problems]
+    return task, preview, [*input_misfits(recipe.data, preview, inputs), *problems]
 
 
 def _of_one_input(recipe: Recipe) -> Iterator[tuple[Place, Problem]]:
@@ -179,7 +179,8 @@ def _of_one_input(recipe: Recipe) -> Iterator[tuple[Place, Problem]]:
     for path, is_given in (
         (("augment",), bool(recipe.augment)),
         (("watch_units",), recipe.watch_units),
-        (("data", "images"), recipe.data.images is not None),
+        (("data", "images"), recipe.data.images is not None and recipe.data.source == "arrays"),
+        (("data", "on_error"), recipe.data.on_error == "skip"),
     ):
         if is_given:
             message = f"`{path[-1]}` is for networks with one input"

@@ -17,8 +17,11 @@ from typing import Any, ClassVar, Final
 
 from pydantic import ConfigDict
 
+from archspec.compile.expand import expand
+from archspec.cost.size import graph_at
 from archspec.element import show
 from archspec.errors import KeyPath, RecipeError, UsageError
+from archspec.graph.graph import Graph
 from archspec.recipe.mistakes import places
 from archspec.recipe.train import Recipe
 from archspec.runs import storage
@@ -74,6 +77,12 @@ class RunSetup:
     spec: Spec
     recipe: Recipe
     data: DataRecord
+
+    @property
+    def graph(self) -> Graph:
+        """The network; one with an open input at the size of its training images."""
+        size = self.recipe.data.size
+        return expand(self.spec) if size is None else graph_at(self.spec, size)
 
     @classmethod
     def read(cls, home: Path) -> RunSetup:

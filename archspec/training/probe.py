@@ -18,7 +18,7 @@ from archspec.data import dataset
 from archspec.data.fitting import input_misfits
 from archspec.data.sources import SOURCES
 from archspec.display import Displayed
-from archspec.errors import UsageError, suggestion
+from archspec.errors import Problem, UsageError, suggestion
 from archspec.graph.graph import Graph, Layer, Node
 from archspec.keras_model.build import build, layer_name
 from archspec.keras_model.engine import deep, load_keras
@@ -31,7 +31,6 @@ from archspec.spec.findings import spec_error
 from archspec.spec.loading import as_spec
 from archspec.training import gradients
 from archspec.training.activity import BOUNDS, DYING, dead, function_of, linear_range
-from archspec.training.session import check_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -222,7 +221,7 @@ def probe(
     spec = as_spec(spec)
     costs = report(spec, batch=batch)
     graph = costs.graph
-    check_size(spec, graph)
+    _check_size(spec, graph)
     if data != GAUSSIAN:
         _check_input(spec, data, graph.input)
     keras = load_keras()
@@ -258,6 +257,17 @@ def probe(
             for activity, layer in zip(seen, layers, strict=True)
         ),
     )
+
+
+def _check_size(spec: Spec, graph: Graph) -> None:
+    """Raise `SpecError` for a network whose input is open."""
+    if graph.is_open:
+        problem = Problem(
+            "value",
+            "a probe needs an input of known size",
+            help="set the size of the images, as `input=[224, 224, 3]`",
+        )
+        raise spec_error(spec.source, [problem.at(spec.source.span(("input",)))])
 
 
 def _check_input(spec: Spec, data: str, extent: Shape) -> None:

@@ -12,9 +12,12 @@ from typing import Any, Final
 
 from archspec import system
 from archspec.compile.expand import expand
+from archspec.cost.size import graph_at
 from archspec.data import augment, dataset
 from archspec.data.dataset import Data
+from archspec.data.examples import Preview
 from archspec.data.fitting import unknown_range
+from archspec.data.sources import SOURCES
 from archspec.data.splitting import SPLIT_RULE, SplitRule
 from archspec.data.targets import TargetScale
 from archspec.data.task import Task
@@ -76,10 +79,11 @@ def plan_training(spec: Spec, settings: Mapping[str, Any]) -> TrainingPlan:
         callback_files.check(recipe)
         if recipe.tensorboard:
             tensorboard.check()
-        graph = expand(spec)
-        task = _check_fit(spec, graph, recipe)
+        graph, recipe = _at_size(spec, recipe)
+        task, preview = _check_fit(spec, graph, recipe)
         if recipe.loss is None:
             recipe = recipe.model_copy(update={"loss": task_choice.LOSSES[task.kind]})
+        recipe = _with_columns(recipe, preview)
         _check_stages(recipe)
         transfer.check_steps(recipe.transfer, graph)
     return TrainingPlan(spec, graph, recipe, task, settings)
@@ -105,20 +109,55 @@ def _explained(spec: Spec, settings: Mapping[str, Any]) -> Iterator[None]:
             yield
 
 
-def check_size(spec: Spec, graph: Graph) -> None:
-    """Raise `SpecError` for a network whose input is open: images have one size in training."""
-    if graph.is_open:
-        help_ = (
-            "set the size of the images, as `input=[224, 224, 3]`; the weights that it learns fit "
-            "the open network too: `archspec.weights.copy`"
-        )
-        problem = Problem("value", "training needs an input of known size", help=help_)
-        raise spec_error(spec.source, [problem.at(spec.source.span(("input",)))])
+def _at_size(spec: Spec, recipe: Recipe) -> tuple[Graph, Recipe]:
+    """Return the network at the size of its images, and the recipe, which says it from then on.
+
+    Raises `RecipeError` if an input is open and no size is known, or the other way round.
+    """
+    size = recipe.data.size
+    if size is None:
+        graph = expand(spec)
+        if not graph.is_open:
+            return graph, recipe
+        size = _size_of_images(graph, recipe)
+    try:
+        graph = graph_at(spec, size)
+    except UsageError as error:
+        message = str(error).replace("`at=`", "`size`")
+        raise RecipeError([(("data", "size"), Problem("value", message))]) from None
+    data = recipe.data.model_copy(update={"size": tuple(graph.input.spatial)})
+    return graph, recipe.model_copy(update={"data": data})
 
 
-def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> Task:
-    """Return the task; raise if network, data and recipe do not fit each other."""
-    check_size(spec, graph)
+def _size_of_images(graph: Graph, recipe: Recipe) -> tuple[int, ...]:
+    """Return the size of the data's images, if all have one; raise `RecipeError` otherwise."""
+    inputs = graph.input_shapes
+    name = next(name for name, shape in inputs.items() if shape.is_open)
+    several = inputs if len(inputs) > 1 else None
+    preview = SOURCES[recipe.data.source].preview(recipe.data, graph.input, several)
+    found = preview.shapes.get(name, preview.shape)
+    if found is not None and found.rank == inputs[name].rank:
+        return tuple(found.spatial)
+    message = f"the input of {graph.name} is open, and in training all images have one size"
+    help_ = "give it: `data.size: 224` for height and width, or `data.size: [224, 320]`"
+    raise RecipeError([(("data", "size"), Problem("value", message, help=help_))])
+
+
+def _with_columns(recipe: Recipe, preview: Preview) -> Recipe:
+    """Return a recipe that names the columns of features, so that no later table is read otherwise.
+
+    Those of a network's only vector are a list.
+    """
+    if not preview.features:
+        return recipe
+    several = len(preview.features) > 1
+    features: Any = dict(preview.features) if several else next(iter(preview.features.values()))
+    data = recipe.data.model_copy(update={"features": features})
+    return recipe.model_copy(update={"data": data})
+
+
+def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> tuple[Task, Preview]:
+    """Return the task and the data's facts; raise if network, data and recipe do not fit."""
     outputs = task_choice.endings(graph)
     main = next(iter(outputs))
     spans: dict[str, tuple[str | int, ...]] = {main: ("layers", len(spec.document.layers) - 1)}
@@ -131,14 +170,9 @@ def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> Task:
             why = "it has no weights"
         nothing = Problem("value", f"nothing of `{graph.name}` can be trained: {why}")
         diagnostics.append(nothing.at(spec.source.span(("layers",))))
-    for name, shape in graph.input_shapes.items():
-        if shape.is_open:
-            message = f"`fit` trains at one size, and the input is {shape}"
-            problem = Problem("shape", message, help="give its extents as numbers to train it")
-            diagnostics.append(problem.at(spec.source.span(spans[name])))
     if diagnostics:
         raise spec_error(spec.source, diagnostics)
-    task, problems = task_choice.examine(recipe, graph.input_shapes, outputs)
+    task, preview, problems = task_choice.examine(recipe, graph.input_shapes, outputs)
     wrong: list[tuple[KeyPath, Problem]] = []
     for place, problem in problems:
         if isinstance(place, str):
@@ -154,7 +188,7 @@ def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> Task:
     ]
     if wrong:
         raise RecipeError(wrong)
-    return task
+    return task, preview
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.cost.report import report
+from archspec.cost.report import Report
 from archspec.data.dataset import Subset
 from archspec.errors import Problem, RecipeError
 from archspec.keras_model.build import layer_name
@@ -50,7 +50,7 @@ class Units:
         keras, model = session.keras, session.model
         jit = compilation.jit(keras, session.recipe)
         self._keras, self._model = keras, model
-        self._rows = report(session.plan.spec).rows()
+        self._rows = Report(session.plan.graph, session.plan.spec).rows()
         nodes = session.plan.graph.nodes
         self._layers = [model.get_layer(layer_name(node)) for node in nodes]
         # It shares the network's layers, but not what Keras compiles.
