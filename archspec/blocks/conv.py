@@ -1,62 +1,19 @@
 """The convolutional layer as papers speak of it: convolution, normalisation, activation."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from archspec.blocks.activated import Activation, activated
 from archspec.blocks.block import Block
-from archspec.declare.metadata import Instead
-from archspec.element import Element
-from archspec.errors import Mend
+from archspec.blocks.normalized import NORM_HINTS, Norm, normalized
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import Convolution
 from archspec.ops.elementwise import Dropout
-from archspec.ops.fields import Bank, Connections, Count, Rate, Window
-from archspec.ops.normalization import (
-    BatchNorm,
-    GroupNorm,
-    InstanceNorm,
-    LayerNorm,
-    LocalResponseNorm,
-    RmsNorm,
-)
+from archspec.ops.fields import Bank, Connections, Count, Rate, Window, by_x
 from archspec.ops.op import FROZEN_HINTS
 from archspec.ops.padding import Padding
 
-Norm = Annotated[
-    Literal["batch", "layer", "group", "instance", "rms", "lrn"],
-    Instead(
-        {"weight": "weight standardisation is `standardize: true`"}
-        | dict.fromkeys(
-            ("weightnorm", "spectral", "spectralnorm", "unit", "l2"), "archspec has no such norm"
-        )
-        | dict.fromkeys(("none", "no", "off", "false"), Mend("for no norm write `null`", "null"))
-    ),
-]
 Order = Literal["conv-norm-act", "norm-act-conv"]
-
-NORMS: dict[str, type[Element]] = {
-    "batch": BatchNorm,
-    "layer": LayerNorm,
-    "group": GroupNorm,
-    "instance": InstanceNorm,
-    "rms": RmsNorm,
-    "lrn": LocalResponseNorm,
-}
-"""Values of `norm:`. Their details are set by `defaults`, as `batch_norm: {epsilon: 1e-5}`."""
-
-
-NORM_HINTS = {
-    name: f"it belongs to the norm: set it for all, as `defaults: {{batch_norm: {{{ours}: ...}}}}`"
-    for name, ours in {
-        "epsilon": "epsilon",
-        "eps": "epsilon",
-        "bn_epsilon": "epsilon",
-        "momentum": "momentum",
-        "bn_momentum": "momentum",
-    }.items()
-}
-"""Help for a norm's arguments where people write them: in the layer that the norm belongs to."""
 
 
 class Conv(Block, kind="conv", main="filters"):
@@ -109,8 +66,8 @@ class Conv(Block, kind="conv", main="filters"):
 
     def expand(self, b: Builder, x: Node) -> Node:
         if self.order == "norm-act-conv":
-            return self._convolve(b, activated(b, self._normalize(b, x), self.activation))
-        return activated(b, self._normalize(b, self._convolve(b, x)), self.activation)
+            return self._convolve(b, activated(b, normalized(b, x, self.norm), self.activation))
+        return activated(b, normalized(b, self._convolve(b, x), self.norm), self.activation)
 
     def _convolve(self, b: Builder, x: Node) -> Node:
         convolution = Convolution(
@@ -129,10 +86,6 @@ class Conv(Block, kind="conv", main="filters"):
         y = b(convolution, x, name="convolution")
         return b(Dropout(rate=self.dropout), y, name="dropout") if self.dropout else y
 
-    def _normalize(self, b: Builder, x: Node) -> Node:
-        return b(NORMS[self.norm](), x, name="norm") if self.norm else x
-
     @property
     def label(self) -> str:
-        kernel = self.kernel if isinstance(self.kernel, int) else "x".join(map(str, self.kernel))
-        return f"CONV{kernel}-{self.filters}"
+        return f"CONV{by_x(self.kernel)}-{self.filters}"

@@ -4,11 +4,11 @@ from typing import ClassVar
 
 from archspec.blocks.activated import Activation, activated
 from archspec.blocks.block import Block
-from archspec.blocks.conv import NORM_HINTS, NORMS, Norm
+from archspec.blocks.normalized import NORM_HINTS, Norm, normalized
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import DepthwiseConvolution
-from archspec.ops.fields import Bank, Count, Window
+from archspec.ops.fields import Bank, Count, Window, by_x
 from archspec.ops.op import FROZEN_HINTS, Op
 from archspec.ops.padding import Padding
 
@@ -51,9 +51,7 @@ class DepthwiseConv(Block, kind="depthwise_conv", main="kernel"):
 
     def expand(self, b: Builder, x: Node) -> Node:
         x = b(self._convolution(), x, name="convolution")
-        if self.norm:
-            x = b(NORMS[self.norm](), x, name="norm")
-        return activated(b, x, self.activation)
+        return activated(b, normalized(b, x, self.norm), self.activation)
 
     def _convolution(self) -> DepthwiseConvolution:
         return DepthwiseConvolution(
@@ -69,5 +67,4 @@ class DepthwiseConv(Block, kind="depthwise_conv", main="kernel"):
 
     @property
     def label(self) -> str:
-        kernel = self.kernel if isinstance(self.kernel, int) else "x".join(map(str, self.kernel))
-        return f"DWCONV{kernel}"
+        return f"DWCONV{by_x(self.kernel)}"

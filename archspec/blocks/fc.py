@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from archspec.blocks.activated import Activation, activated
 from archspec.blocks.block import Block
-from archspec.blocks.conv import NORM_HINTS, NORMS, Norm
+from archspec.blocks.normalized import NORM_HINTS, Norm, normalized
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import FullyConnected
@@ -48,9 +48,7 @@ class Fc(Block, kind="fc", main="units"):
             units=self.units, bias=bias, each_place=self.each_place, trainable=self.trainable
         )
         x = b(connected, x, name="fully_connected")
-        if self.norm:
-            x = b(NORMS[self.norm](), x, name="norm")
-        return activated(b, x, self.activation)
+        return activated(b, normalized(b, x, self.norm), self.activation)
 
     @property
     def label(self) -> str:

@@ -2,9 +2,10 @@
 
 from archspec.blocks.activated import Activation, activated
 from archspec.blocks.block import Block
-from archspec.blocks.conv import NORM_HINTS, NORMS, Conv, Norm
+from archspec.blocks.conv import Conv
 from archspec.blocks.depthwise_conv import DepthwiseConv
 from archspec.blocks.gate import Gate, gated
+from archspec.blocks.normalized import NORM_HINTS, Norm, normalized
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.elementwise import DropPath
@@ -74,8 +75,7 @@ class InvertedResidual(Block, kind="inverted_residual", main="filters"):
             activation=None,
         )
         y = b(depthwise, y, name="depthwise")
-        y = b(NORMS[self.norm](), y, name="norm") if self.norm else y
-        return activated(b, y, self.activation)
+        return activated(b, normalized(b, y, self.norm), self.activation)
 
     def _fused(self, b: Builder, x: Node) -> Node:
         inner = self._inner(x)

@@ -3,12 +3,12 @@
 from typing import ClassVar
 
 from archspec.blocks.block import Block
-from archspec.blocks.conv import NORMS, Norm
+from archspec.blocks.normalized import Norm, normalized
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.arrangement import Reshape
 from archspec.ops.convolution import Convolution
-from archspec.ops.fields import Count, Window
+from archspec.ops.fields import Count, Window, by_x
 
 
 class Patchify(Block, kind="patchify", main="filters"):
@@ -27,7 +27,7 @@ class Patchify(Block, kind="patchify", main="filters"):
     bias: bool = True
     """Whether each channel has a learned offset."""
     norm: Norm | None = None
-    """Normalisation: batch, layer, group, lrn, or null."""
+    """Normalisation: batch, layer, group, instance, rms, lrn, or null."""
     sequence: bool = True
     """Whether the patches become a sequence, [positions, channels]."""
 
@@ -44,9 +44,8 @@ class Patchify(Block, kind="patchify", main="filters"):
         y = b(convolution, x, name="convolution")
         if self.sequence and y.shape.rank > 1:
             y = b(Reshape(to=(y.shape.size // y.channels, y.channels)), y, name="sequence")
-        return b(NORMS[self.norm](), y, name="norm") if self.norm else y
+        return normalized(b, y, self.norm)
 
     @property
     def label(self) -> str:
-        patch = self.patch if isinstance(self.patch, int) else "x".join(map(str, self.patch))
-        return f"PATCH{patch}-{self.filters}"
+        return f"PATCH{by_x(self.patch)}-{self.filters}"

@@ -4,8 +4,9 @@ from typing import Any, Literal
 
 from archspec.blocks.activated import Activation, activated
 from archspec.blocks.block import Block
-from archspec.blocks.conv import NORMS, Conv, Norm, Order
+from archspec.blocks.conv import Conv, Order
 from archspec.blocks.gate import Gate, gated
+from archspec.blocks.normalized import Norm, normalized
 from archspec.errors import Problem
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
@@ -112,7 +113,7 @@ class Residual(Block, kind="residual", main="filters"):
         ]
 
     def _activated(self, b: Builder, x: Node, number: str) -> Node:
-        x = b(NORMS[self.norm](), x, name=f"norm{number}")
+        x = normalized(b, x, self.norm, f"norm{number}")
         return activated(b, x, self.activation, f"activation{number}")
 
     def _shortcut(self, b: Builder, x: Node, entry: Node, y: Node) -> Node:

@@ -2,8 +2,9 @@
 
 from archspec.blocks.activated import Activation
 from archspec.blocks.block import Block
-from archspec.blocks.conv import Conv, Norm
+from archspec.blocks.conv import Conv
 from archspec.blocks.depthwise_conv import DepthwiseConv
+from archspec.blocks.normalized import Norm
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.fields import Count, Window

@@ -34,9 +34,9 @@ class SqueezeExcitation(Block, kind="squeeze_excitation", main="ratio"):
     ratio: Positive = 16
     """Input channels for each channel of the bottleneck."""
     channels: Count | None = None
-    """Channels of the bottleneck; null for input channels / `ratio`, rounded."""
+    """Channels of the bottleneck; null for input channels / `ratio`."""
     divisor: Count | None = None
-    """Number that divides the bottleneck's channels, as `divisible` rounds; null to round down."""
+    """Divisor of the bottleneck's channels, as `divisible` rounds; null to round them down."""
     activation: Activation = "relu"
     """Activation of the bottleneck."""
     function: Literal["sigmoid", "hard_sigmoid"] = "sigmoid"

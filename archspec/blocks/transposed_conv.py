@@ -4,11 +4,11 @@ from typing import ClassVar
 
 from archspec.blocks.activated import Activation, activated
 from archspec.blocks.block import Block
-from archspec.blocks.conv import NORM_HINTS, NORMS, Norm
+from archspec.blocks.normalized import NORM_HINTS, Norm, normalized
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.convolution import TransposedConvolution
-from archspec.ops.fields import Count, Margins, Window
+from archspec.ops.fields import Count, Margins, Window, by_x
 from archspec.ops.op import FROZEN_HINTS, Op
 from archspec.ops.padding import CutPadding
 
@@ -55,9 +55,7 @@ class TransposedConv(Block, kind="transposed_conv", main="filters"):
 
     def expand(self, b: Builder, x: Node) -> Node:
         x = b(self._convolution(), x, name="convolution")
-        if self.norm:
-            x = b(NORMS[self.norm](), x, name="norm")
-        return activated(b, x, self.activation)
+        return activated(b, normalized(b, x, self.norm), self.activation)
 
     def _convolution(self) -> TransposedConvolution:
         return TransposedConvolution(
@@ -74,5 +72,4 @@ class TransposedConv(Block, kind="transposed_conv", main="filters"):
 
     @property
     def label(self) -> str:
-        kernel = self.kernel if isinstance(self.kernel, int) else "x".join(map(str, self.kernel))
-        return f"TCONV{kernel}-{self.filters}"
+        return f"TCONV{by_x(self.kernel)}-{self.filters}"

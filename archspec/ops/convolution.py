@@ -6,7 +6,7 @@ from typing import Any
 
 from archspec.errors import Problem
 from archspec.ops import banks
-from archspec.ops.fields import Bank, Connections, Count, Margins, Window, per_axis, per_side
+from archspec.ops.fields import Bank, Connections, Count, Margins, Window, by_x, per_axis, per_side
 from archspec.ops.op import Op, Reach, Saved, Weight, Weighted, Work, needs_spatial, pointwise
 from archspec.ops.padding import CutPadding
 from archspec.ops.shape import Shape
@@ -168,8 +168,7 @@ class Convolution(Banked, kind="convolution", main="filters"):
 
     @property
     def label(self) -> str:
-        kernel = self.kernel if isinstance(self.kernel, int) else "x".join(map(str, self.kernel))
-        return f"CONV{kernel}-{self.filters}"
+        return f"CONV{by_x(self.kernel)}-{self.filters}"
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
         initial = {"kernel_initializer": layers.FilterBank(self.initial)} if self.initial else {}

@@ -80,7 +80,10 @@ class PRelu(Elementwise, Weighted, kind="prelu", main="shared"):
 
 
 class Glu(Op, kind="glu"):
-    """The first half of the channels times the sigmoid of the second. (Dauphin et al. 2016)"""
+    """The first half of the channels times the sigmoid of the second.
+
+    (Dauphin et al. 2016, arXiv:1612.08083, section 2)
+    """
 
     family = "activation"
 

@@ -88,6 +88,11 @@ Bank: TypeAlias = Annotated[
 """Kernels known by formula; `archspec.ops.banks` has them."""
 
 
+def by_x(extents: int | tuple[int, ...]) -> str:
+    """Return extents as labels have them: `3`, or `3x1`."""
+    return str(extents) if isinstance(extents, int) else "x".join(map(str, extents))
+
+
 def per_axis(value: int | tuple[int, ...], rank: int, what: str) -> tuple[int, ...]:
     """Return one number for each of `rank` spatial axes."""
     if isinstance(value, int):

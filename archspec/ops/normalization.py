@@ -98,7 +98,10 @@ class GroupNorm(_SampleNormalization, kind="group_norm", main="groups"):
 
 
 class InstanceNorm(_SampleNormalization, kind="instance_norm"):
-    """Each channel of an example normalised over all its places. (Ulyanov et al. 2016)"""
+    """Each channel of an example normalised over all its places.
+
+    (Ulyanov et al. 2016, arXiv:1607.08022)
+    """
 
     def output_shape(self, x: Shape) -> Shape:
         needs_spatial(self.kind, x)
@@ -112,7 +115,10 @@ class InstanceNorm(_SampleNormalization, kind="instance_norm"):
 
 
 class RmsNorm(Elementwise, Weighted, kind="rms_norm"):
-    """Each place divided by the root mean square of its channels. (Zhang & Sennrich 2019)"""
+    """Each place divided by the root mean square of its channels, times a learned factor.
+
+    (Zhang & Sennrich 2019, arXiv:1910.07467)
+    """
 
     family = "normalization"
 

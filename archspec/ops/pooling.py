@@ -4,7 +4,7 @@ from math import prod
 from typing import Any
 
 from archspec.errors import Problem
-from archspec.ops.fields import Small, Window, per_axis, per_side
+from archspec.ops.fields import Small, Window, by_x, per_axis, per_side
 from archspec.ops.op import Op, Reach, Saved, Weight, Weighted, Work, needs_spatial
 from archspec.ops.padding import ZeroPadding, check_mode
 from archspec.ops.shape import Shape
@@ -58,8 +58,7 @@ class _Pool(Windowed):
 
     @property
     def label(self) -> str:
-        size = self.size if isinstance(self.size, int) else "x".join(map(str, self.size))
-        return f"{self.kind.removesuffix('_pool').upper()}POOL{size}"
+        return f"{self.kind.removesuffix('_pool').upper()}POOL{by_x(self.size)}"
 
     def is_padded_by_size(self, x: Shape) -> bool:
         """Whether the padding depends on the size of the input, which is open."""
@@ -181,8 +180,7 @@ class Subsampling(_Pool, Weighted, kind="subsampling", main="size"):
 
     @property
     def label(self) -> str:
-        size = self.size if isinstance(self.size, int) else "x".join(map(str, self.size))
-        return f"SUBSAMPLING{size}"
+        return f"SUBSAMPLING{by_x(self.size)}"
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
         return layers.Subsampling(
@@ -194,7 +192,9 @@ class Subsampling(_Pool, Weighted, kind="subsampling", main="size"):
 
 
 class BlurPool(Op, kind="blur_pool", main="stride"):
-    """A fixed binomial filter, of which every stride-th place is kept. (Zhang 2019)
+    """A fixed binomial filter, of which every stride-th place is kept.
+
+    (Zhang 2019, arXiv:1904.11486)
 
     The input is mirrored at its border. The output is ceil(input / stride).
     """

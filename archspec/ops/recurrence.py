@@ -94,7 +94,9 @@ class _Recurrent(Weighted):
 
 
 class Lstm(_Recurrent, kind="lstm", main="units"):
-    """Long short-term memory. (Hochreiter & Schmidhuber 1997; with the forget gate of Gers 2000)
+    """Long short-term memory, with a forget gate.
+
+    (Hochreiter & Schmidhuber 1997; Gers et al. 2000, "Learning to forget")
 
     The kernel has shape (channels, 4 x units): input gate, forget gate, candidate, output gate. The
     forget gate's bias starts at 1.
