@@ -146,7 +146,8 @@ WORDS: Final[Mapping[str, Word]] = {
         "An earlier step once more, with the same weights: on another input, or further on.",
         "It names a step, a group or a branch, or a step inside one, as `tower/conv1`. The weights "
         "are counted once, the work each time. What the step does was decided by its own input: "
-        "this one must fit the same weights. `repeat` applies them several times.",
+        "this one must fit the same weights. What it reads beside its input stays the same. "
+        "`repeat` applies the weights several times.",
         "- {conv: 64, name: tower}\n- {share: tower, from: right}",
     ),
     "initial": Word(

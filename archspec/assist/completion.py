@@ -226,13 +226,14 @@ class _Cursor:
                 inputs = [each.value.text for each in names if each.value]
                 return {name: Word(name, "Input of the block.", "", None) for name in inputs}
             case ("variants", _):
+                key = "inputs" if find(self.root, ("inputs",)) else "input"
                 values = {
                     each.name: each.value.text if each.value else ""
                     for each in children(find(self.root, ("vars",)))
                 }
                 return {
                     name: Word(name, "", "", value or None)
-                    for name, value in {**values, "input": ""}.items()
+                    for name, value in {**values, key: ""}.items()
                     if name and MARK not in name
                 }
             case ("published",):
@@ -366,6 +367,9 @@ class _Cursor:
                 name = each.value.text if each.value else ""
                 if name and MARK not in name:
                     yield self.completion(name, name, "name", f"input of `{path[1]}`")
+        for each in () if path[0] == "blocks" else children(find(self.root, ("inputs",))):
+            if each.name and MARK not in each.name:
+                yield self.completion(each.name, each.name, "name", "input of the network")
         yield self.completion("input", "input", "name", "input of the group, or the image")
 
     # Expressions.

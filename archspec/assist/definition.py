@@ -135,13 +135,13 @@ def _sort_of_key(document: Document, path: KeyPath, node: Node) -> str:
 
 
 def names_a_step(path: KeyPath) -> bool:
-    """Return whether the value at a path names a step: of `from`, or as an input of a merge."""
+    """Return whether the value at a path names a step: of `from`, `share`, or a merge's input."""
     for part in (path, path[:-1]):
         match part:
             case ("heads", _, "from"):
                 return True
             case (*step, key) if is_step(tuple(step)) and isinstance(key, str):
-                if key == "from":
+                if key in ("from", "share"):
                     return True
                 cls = None if key in BESIDE else catalog.get(key)
                 return cls is not None and issubclass(cls, Merge)
@@ -172,6 +172,8 @@ def defined(document: Document, use: Use) -> Region | None:
             node = _step(document, use)
             if node is None and use.path[0] == "blocks":
                 node = _input(root, str(use.path[1]), use.name)
+            elif node is None:
+                node = _key(root, "inputs", use.name)
         case "input":
             kind = step_at(root, use.path[:-2]).kind
             node = _input(root, kind.text, use.name) if kind else None
@@ -255,7 +257,7 @@ def _defined_at(document: Document, offset: int) -> Region | None:
 
 def _defines(place: Place) -> bool:
     match place.path:
-        case ("vars" | "blocks" | "variants", _) if place.is_key:
+        case ("vars" | "blocks" | "variants" | "inputs", _) if place.is_key:
             return True
         case ("blocks", _, "args" | "let", _) if place.is_key:
             return True

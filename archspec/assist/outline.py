@@ -75,7 +75,7 @@ def _step(step: Step, good: Examined | None) -> Symbol:
             inner += branch
     title = kind if not name or not name.text else f"{name.text}: {kind}"
     shown = name if name and name.text else step.kind
-    sort = "group" if kind in GROUPS else "step"
+    sort = "group" if kind in GROUPS and kind != "share" else "step"
     return _symbol(title, detail, sort, step.entry, tuple(inner), shown)
 
 

@@ -372,10 +372,11 @@ class _Run:
         y, placed = self.named[owner], self.placed[owner]
         start, stop = placed.start, placed.stop
         read = [node.index for node in placed.inputs if node is not None]
-        if y is None or self.builder.assumes(start, stop):
+        if y is None:
             return None
         if len(nodes) != len(read):
-            raise Problem("shape", f"`{name}` has {len(read)} inputs, not {len(nodes)}")
+            inputs_of = "one input" if len(read) == 1 else f"{len(read)} inputs"
+            raise Problem("shape", f"`{name}` has {inputs_of}, not {len(nodes)}")
         self._count(step, placed.last - placed.first)
         begun = self.builder.size
         new = self.builder.share(path, owner, start, stop, dict(zip(read, nodes, strict=True)))
@@ -407,6 +408,8 @@ class _Run:
             help_ = "a step that has weights can be shared"
             raise Problem("value", f"`{name}` is an input: it has no weights", help=help_)
         if path is None or placed is None or self.named[path] is None:
+            return None
+        if self.builder.assumes(placed.start, placed.stop):
             return None
         if not self.builder.learns(placed.start, placed.stop):
             help_ = "write the step once more: it is the same at every place"

@@ -54,13 +54,16 @@ class NetworkFigures(NamedTuple):
     """Receptive field of the last layer before the main output that does not see everything."""
     setting: Setting
     """Setting that the bytes are counted for."""
+    inputs: Mapping[str, Shape]
+    """Shape of each input; `input` is that of the first."""
 
     def to_dict(self) -> dict[str, Any]:
         figures = self._asdict()
         del figures["setting"]
         return {
             **figures,
-            "input": list(self.input),
+            "input": list(self.input) if len(self.inputs) == 1 else None,
+            "inputs": {name: list(shape) for name, shape in self.inputs.items()},
             "field": list(map(float_or_int, self.field)),
             **self.setting.to_dict(),
         }
@@ -189,7 +192,12 @@ def figures_of(costs: Report, name: str) -> NetworkFigures:
     """Return the figures of one network, to be called `name`."""
     figures = {figure: value(costs) for figure, value in checks.FIGURES.items()}
     return NetworkFigures(
-        name, costs.graph.input, field=_last_field(costs), setting=costs.setting, **figures
+        name,
+        costs.graph.input,
+        field=_last_field(costs),
+        setting=costs.setting,
+        inputs=costs.graph.input_shapes,
+        **figures,
     )
 
 

@@ -426,6 +426,15 @@ def reaching(pieces: Sequence[Piece], outputs: Iterable[int]) -> list[bool]:
     return needed
 
 
+def inputs_text(shapes: Mapping[str, Shape]) -> str:
+    """Return the shape of a network's input as text; of several, each after its name."""
+    if len(shapes) == 1:
+        return str(next(iter(shapes.values())))
+    shown = [f"{name} {shape}" for name, shape in shapes.items()]
+    more = [f"{len(shown) - 3} more"] if len(shown) > 4 else []
+    return ", ".join([*(shown[:3] if more else shown), *more])
+
+
 @dataclass(frozen=True)
 class Graph(Displayed):
     """A network: `nodes` in an order in which every input comes before its use."""
@@ -479,11 +488,7 @@ class Graph(Displayed):
     @property
     def input_text(self) -> str:
         """The shape of the input as text; of several, each after its name."""
-        if len(self.inputs) == 1:
-            return str(self.input)
-        shown = [f"{name} {shape}" for name, shape in self.input_shapes.items()]
-        more = [f"{len(shown) - 3} more"] if len(shown) > 4 else []
-        return ", ".join([*(shown[:3] if more else shown), *more])
+        return inputs_text(self.input_shapes)
 
     @cached_property
     def is_open(self) -> bool:

@@ -117,6 +117,15 @@ def other_network(graph: Graph, model: Any) -> str | None:
     return f"{first.where} has {first.what} {first.emitted}, and the spec says {first.static}"
 
 
+def last_calls(graph: Graph, model: Any) -> list[Call]:
+    """Return the call that makes each node's output in a graph's model, in order.
+
+    A layer whose weights several nodes share has a call for each of them.
+    """
+    calls, _ = _calls_by_node(graph, model)
+    return [calls[node.index][-1] for node in graph.nodes]
+
+
 def _calls_by_node(graph: Graph, model: Any) -> tuple[dict[int, list[Call]], list[Mismatch]]:
     """Return the calls of each node's layers, in order, and what has no counterpart."""
     index = {layer_name(node): node.index for node in graph.nodes}

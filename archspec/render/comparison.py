@@ -8,6 +8,7 @@ from typing import Any
 from archspec.cost.compare import FIGURES, Comparison, NetworkFigures
 from archspec.cost.report import CONVENTION
 from archspec.errors import UsageError, nearest
+from archspec.graph.graph import inputs_text
 from archspec.render.amounts import PrintedExtents, byte_size, extents, thousands
 from archspec.render.summary import common_setting
 from archspec.render.table import Column, PrintedTable, Style, prose
@@ -136,7 +137,7 @@ def _value(column: Column, network: NetworkFigures, comparison: Comparison) -> A
         return comparison.ratio(network, figure)
     match figure:
         case "input":
-            return str(network.input)
+            return inputs_text(network.inputs)
         case "field":
             return PrintedExtents(network.field)
         case "batch":
@@ -172,7 +173,7 @@ def _choose(names: Sequence[str] | None, comparison: Comparison) -> list[Column]
 
 def common_input(comparison: Comparison) -> str:
     """Return the input of all networks; empty where they differ."""
-    inputs = {str(network.input) for network in comparison.entries}
+    inputs = {inputs_text(network.inputs) for network in comparison.entries}
     return inputs.pop() if len(inputs) == 1 else ""
 
 

@@ -22,6 +22,7 @@ from archspec.errors import Problem, UsageError, suggestion
 from archspec.graph.graph import Graph, Layer, Node
 from archspec.keras_model.build import build, layer_name
 from archspec.keras_model.engine import deep, load_keras
+from archspec.keras_model.verify import last_calls
 from archspec.ops.convolution import Banked
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
@@ -222,6 +223,8 @@ def probe(
     costs = report(spec, batch=batch)
     graph = costs.graph
     _check_size(spec, graph)
+    if data != GAUSSIAN and len(graph.inputs) > 1:
+        raise UsageError(f"`{graph.name}` has {len(graph.inputs)} inputs: it is fed noise alone")
     if data != GAUSSIAN:
         _check_input(spec, data, graph.input)
     keras = load_keras()
@@ -229,22 +232,25 @@ def probe(
 
     keras.utils.set_random_seed(seed)
     random = np.random.default_rng(seed)
-    examples = _examples(data, graph.input, batch, random)
+    fed = {
+        name: _examples(data, shape, batch, random) for name, shape in graph.input_shapes.items()
+    }
+    examples = fed if len(fed) > 1 else next(iter(fed.values()))
     model = build(graph)
     if start is not None:
         _draw_kernels(model, graph, start, random)
-    layers = [model.get_layer(layer_name(node)) for node in graph.nodes]
+    calls = last_calls(graph, model)
     with deep(len(graph.nodes)):
-        watched = keras.Model(model.input, [layer.output for layer in layers])
+        watched = keras.Model(model.input, [call.outputs[0] for call in calls])
         outputs = watched(examples, training=True)
         seen = [
             _activity(node, keras.ops.convert_to_numpy(output))
             for node, output in zip(graph.nodes, outputs, strict=True)
         ]
         del outputs
-        scores = {name: layers[index].output for name, index in _scores(graph).items()}
+        scores = {name: calls[index].outputs[0] for name, index in _scores(graph).items()}
         loss, norms = _gradients(
-            keras, keras.Model(model.input, scores), graph.loss_weights, examples, random
+            keras, keras.Model(model.input, scores), graph.loss_weights, examples, batch, random
         )
     return Probe(
         report=costs,
@@ -253,8 +259,8 @@ def probe(
         seed=seed,
         loss=loss,
         activities=tuple(
-            activity._replace(gradient=gradients.of_layer(norms, layer))
-            for activity, layer in zip(seen, layers, strict=True)
+            activity._replace(gradient=gradients.of_layer(norms, call.layer))
+            for activity, call in zip(seen, calls, strict=True)
         ),
     )
 
@@ -294,6 +300,8 @@ def _examples(
 def _draw_kernels(model: Any, graph: Graph, start: Gaussian, random: np.random.Generator) -> None:
     for node in graph.nodes:
         if isinstance(node.op, Banked) and node.op.initial:  # a bank of filters, given by a formula
+            continue
+        if node.layer.owner:  # its weights are another layer's
             continue
         for weight in model.get_layer(layer_name(node)).weights:
             if weight.name == "kernel":
@@ -335,6 +343,7 @@ def _gradients(
     model: Any,
     loss_weights: Mapping[str, float],
     examples: Any,
+    batch: int,
     random: np.random.Generator,
 ) -> tuple[float, dict[str, float]]:
     """Return the loss, and the norm of its gradient for each weight by path."""
@@ -346,7 +355,7 @@ def _gradients(
             if classes == 1
             else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         )
-        labels[name] = random.integers(max(classes, 2), size=(len(examples), *extents))
+        labels[name] = random.integers(max(classes, 2), size=(batch, *extents))
     model.compile(
         gradients.norm_optimizer(keras),
         loss=losses,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.cost.report import Report
 from archspec.data.dataset import Subset
 from archspec.errors import Problem, RecipeError
-from archspec.keras_model.build import layer_name
+from archspec.keras_model.verify import last_calls
 from archspec.recipe import compilation
 from archspec.recipe.train import Recipe
 from archspec.runs import checkpoints
@@ -52,7 +52,8 @@ class Units:
         self._keras, self._model = keras, model
         self._rows = Report(session.plan.graph, session.plan.spec).rows()
         nodes = session.plan.graph.nodes
-        self._layers = [model.get_layer(layer_name(node)) for node in nodes]
+        calls = last_calls(session.plan.graph, model)
+        self._layers = [call.layer for call in calls]
         # It shares the network's layers, but not what Keras compiles.
         self._learning = keras.Model(model.input, model.output)
         self._learning.compile(
@@ -74,7 +75,7 @@ class Units:
         self._acting = None
         if self._watched:
             reduced = [
-                _reduced(keras, function, self._layers[index].output)
+                _reduced(keras, function, calls[index].outputs[0])
                 for index, function in self._watched.items()
             ]
             self._acting = keras.Model(model.input, reduced)
