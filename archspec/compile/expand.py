@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 from archspec.blocks.block import Block
 from archspec.compile import catalog
 from archspec.compile.assumption import Assumptions
-from archspec.compile.extent import input_extents
+from archspec.compile.inputs import input_extents
 from archspec.compile.plan import compile_plan
 from archspec.compile.step import (
     GROUPS,
