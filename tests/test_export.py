@@ -56,14 +56,19 @@ layers:
   - {name: paths, path_draw: 3}
   - {from: [input, paths], fractal: {filters: 6, columns: 3, dropout: 0.1, drop_path: 0.15}}
   - lrn: {}
+  - transformer: {heads: 2, window: 4, shift: 1, relative_position_bias: true}
   - avg_pool: {size: 3, stride: 2, padding: 1}
   - residual: {filters: 8, shortcut: pad, stride: 2, drop_path: 0.5}
   - drop_path: {rate: 0.3, mode: batch}
   - l2_pool: 2
   - scale: {}
   - {slice: {start: 1, stop: 5}}
-  - local_conv: {filters: 3, kernel: 2}
-  - flatten
+  - local_conv: {filters: 3, kernel: [2, 1]}
+  - reshape: [2, 3]
+  - class_token
+  - position_embedding
+  - lstm: {units: 3, bidirectional: true}
+  - gru: {units: 4, output: last}
   - fc: 4
 """
 

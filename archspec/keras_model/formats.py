@@ -150,6 +150,7 @@ def _write_onnx(model: Any, path: Path) -> None:
     # Each of the three invents names for the outputs and for the size of the batch, and torch's
     # notes from which file of this machine a node comes.
     proto = onnx.load(path)
+    _replace_erfc(proto.graph)
     names = {
         output.name: name
         for output, name in zip(proto.graph.output, _by_name(model.output), strict=True)
@@ -163,6 +164,25 @@ def _write_onnx(model: Any, path: Path) -> None:
     for tensor in (*proto.graph.input, *proto.graph.output):
         tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
     onnx.save(proto, path)
+
+
+def _replace_erfc(graph: Any) -> None:
+    """Write 1 - erf(x) for erfc(x), TensorFlow's for GELU, which ONNX lacks and tf2onnx leaves."""
+    from onnx.helper import make_node  # noqa: PLC0415
+
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "Erfc":
+            nodes.append(node)
+            continue
+        (y,) = node.output
+        nodes += [
+            make_node("Constant", [], [f"{y}/one"], value_float=1.0),
+            make_node("Erf", node.input, [f"{y}/erf"]),
+            make_node("Sub", [f"{y}/one", f"{y}/erf"], [y]),
+        ]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _convert_tensorflow(model: Any, path: Path) -> None:
@@ -199,6 +219,33 @@ def _convert_torch(model: Any, path: Path) -> None:
     finally:
         model.train(training)
     program.save(path)
+
+
+def _write_tflite(model: Any, path: Path) -> None:
+    _unrolled(model).export(path, format="litert", verbose=False)
+
+
+def _unrolled(model: Any) -> Any:
+    """Return the same network without loops: TFLite has no lists of tensors, which these keep."""
+    import keras  # noqa: PLC0415
+
+    def recurrent(config: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the configurations of recurrent layers in that of a layer."""
+        directions = (config.get(key) for key in ("layer", "backward_layer"))
+        found = [config, *(each["config"] for each in directions if each)]
+        return [each for each in found if "unroll" in each]
+
+    def unroll(layer: Any) -> Any:
+        config = layer.get_config()
+        for each in recurrent(config):
+            each["unroll"] = True
+        return type(layer).from_config(config)
+
+    if not any(recurrent(layer.get_config()) for layer in model.layers):
+        return model
+    clone = keras.models.clone_model(model, clone_function=unroll)
+    clone.set_weights(model.get_weights())
+    return clone
 
 
 def _open_onnx(_: Any, path: Path) -> Runner:
@@ -243,7 +290,7 @@ FORMATS: Final = (
     Format(
         "TFLite",
         ".tflite",
-        lambda model, path: model.export(path, format="litert", verbose=False),
+        _write_tflite,
         _open_tflite,
         {"tensorflow": ()},
     ),

@@ -47,9 +47,13 @@ class Roll(OwnLayer):
         self.steps = tuple(steps)
 
     def call(self, x: Any) -> Any:
+        # In two slices, because TFLite has no operation that rolls.
         for axis, step in enumerate(self.steps, start=1):
             if step:
-                x = ops.roll(x, step, axis=axis)
+                start = -step % (x.shape[axis] or ops.shape(x)[axis])
+                before = (slice(None),) * axis
+                parts = (slice(start, None), slice(None, start))
+                x = ops.concatenate([x[(*before, part)] for part in parts], axis=axis)
         return x
 
 
