@@ -12,6 +12,7 @@ from archspec.errors import SpecError, UsageError
 from archspec.graph.graph import Graph
 from archspec.spec.document import choose, validate
 from archspec.spec.source import parse
+from archspec.training.transfer import freeze
 
 PAIR = "inputs: {left: [16, 16, 3], right: [16, 16, 3]}"
 TOWER = "{name: tower, layers: [conv: 8, {residual: 8, name: unit}, global_avg_pool, fc: 4]}"
@@ -310,6 +311,15 @@ def test_a_model_whose_layers_are_not_shared_is_not_the_network():
     apart = spec_of("name: n\ninput: [4]\nlayers: [{fc: 4, name: a}, {fc: 4, name: b}]")
     found = {each.what for each in archspec.verify(shared, archspec.build(apart)).mismatches}
     assert {"calls", "parameters"} <= found
+
+
+def test_freezing_a_shared_step_freezes_the_layers_that_have_its_weights():
+    text = "name: n\ninput: [4]\nlayers: [{fc: 4, name: a}, {fc: 4, from: input, name: b}, "
+    spec = spec_of(text + "{share: a, from: input, name: c}, {add: [a, b, c]}, fc: 2]")
+    model = archspec.build(spec)
+    assert freeze(model, expand(spec), "c", ()) == 20
+    trained = {layer.name for layer in model.layers if layer.weights and layer.trainable}
+    assert trained == {"b-fully_connected", "fc1-fully_connected"}
 
 
 def test_probe_feeds_noise_to_several_inputs():

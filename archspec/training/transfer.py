@@ -184,7 +184,8 @@ def _up_to(graph: Graph, step: str) -> set[int]:
         if index not in ancestors:
             ancestors.add(index)
             waiting += graph.nodes[index].inputs
-    return ancestors
+    owners = {graph.nodes[index].layer.owner for index in ancestors}  # they have the weights
+    return ancestors | {node.index for node in graph.nodes if node.name in owners}
 
 
 def _suggestion(graph: Graph, step: str) -> str:
