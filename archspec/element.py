@@ -146,7 +146,7 @@ def takes_arguments(info: AnyField) -> bool:
 
 def is_choice(cls: type[Element], data: Mapping[Any, Any]) -> bool:
     """Return whether the mapping after `kind:` is the main argument: a name with arguments."""
-    if cls.main is None or len(data) != 1:
+    if cls.main not in cls.model_fields or len(data) != 1:  # its declaration may be wrong
         return False
     (name,) = data
     info = cls.model_fields[cls.main]

@@ -37,7 +37,7 @@ WORDS_OF_KINDS = {
     "identity": None, "PixelShuffle": "depth_to_space", "interpolate": "resize",
     "InstanceNorm2d": "instance_norm", "se": "squeeze_excitation",
     "mbconv": "inverted_residual", "cbam": None,
-    "dropblock": None, "quantum": None, "output": None, "subtract": None,
+    "dropblock": None, "quantum": None, "output": None, "sub": "subtract", "minus": "subtract",
 }  # fmt: skip
 
 

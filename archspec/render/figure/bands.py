@@ -258,6 +258,9 @@ class _Wrapping:
                 behind = _zone(column.lanes[0], TURN)
                 room = behind + max(operation + 2 * TEXT_GAP, GAP) + before
                 x = edge + room + left
+                if operation:  # the text below an input may be wider than its map
+                    least = operations + TEXT_GAP + operation / 2
+                    x = max(x, 2 * least - edge - behind + left + before)
                 column.gap = (edge + behind + x - left - before) / 2
             else:
                 x = max(edge + GAP + left, texts + TEXT_GAP + text / 2)

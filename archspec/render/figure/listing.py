@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
@@ -267,9 +268,13 @@ class _Lister:
         return None
 
     def _folded(self, drafts: Sequence[_Draft], *, layers: bool = True) -> list[_Draft]:
-        """Return equal parts that follow each other as one: blocks, and layers unless told."""
+        """Return equal parts that follow each other as one: blocks, and layers unless told.
+
+        What shares the weights of others has no kernels of its own, and is apart from them.
+        """
         folded: list[_Draft] = []
-        for (_, block), run in groupby(drafts, lambda draft: (draft.bare, draft.block)):
+        same_as = attrgetter("bare", "block", "kernels")
+        for (_, block, _), run in groupby(drafts, same_as):
             same = list(run)
             if len(same) > (1 if block else LISTED_ALONE) and (block or layers):
                 folded.append(self._one(same))

@@ -154,7 +154,7 @@ class _Shapes:
         return [
             (place, fitting(faces.labelled(box), SMALL, LONGEST_NAME))
             for place, box in enumerate(boxes)
-            if place != own or not (each.circle or box.start == 0)
+            if place != own or not (each.circle or box.start in self.report.graph.inputs.values())
         ]
 
     def boxes(self, number: int) -> list[Box]:
