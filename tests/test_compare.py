@@ -18,6 +18,7 @@ import archspec
 from archspec import SpecError, UsageError
 from archspec.cost import alignment
 from archspec.cost.alignment import align
+from archspec.cost.checks import connections
 from archspec.cost.compare import FIGURES, Comparison, compare
 from archspec.cost.difference import Difference, diff
 from archspec.cost.report import Row, report
@@ -110,6 +111,7 @@ def test_an_entry_says_what_the_report_says(name):
     entry = compare(name, batch=4, dtype="mixed_float16", optimizer="sgd").baseline
     assert {figure: getattr(entry, figure) for figure in FIGURES} == {
         **costs.totals._asdict(),
+        "connections": connections(costs.graph),
         "weight_bytes": costs.memory.weights,
         "inference_bytes": costs.memory.inference,
         "training_bytes": costs.memory.training,

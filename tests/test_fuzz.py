@@ -149,7 +149,7 @@ def check_error(error: SpecError, text: str) -> None:
 def check_graph(graph: Graph) -> None:
     for node in graph.nodes:
         assert all(index < node.index for index in node.inputs)
-        assert min(node.shape) >= 1
+        assert all(extent >= 1 for extent in node.shape)
     assert len({node.name for node in graph.nodes}) == len(graph.nodes)
     costs = Report(graph)
     rows = list(costs.rows())

@@ -129,7 +129,9 @@ print("pydantic" in sys.modules)
 
 def test_a_table_imports_only_the_blocks_that_the_spec_uses():
     blocks = {name for name in imported("build", "vgg16") if name.startswith("archspec.blocks.")}
-    assert blocks == {f"archspec.blocks.{name}" for name in ("activated", "block", "conv", "fc")}
+    assert blocks == {
+        f"archspec.blocks.{name}" for name in ("activated", "block", "conv", "fc", "normalized")
+    }
 
 
 def test_the_help_imports_no_command_and_nothing_of_the_library():

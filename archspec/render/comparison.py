@@ -41,6 +41,7 @@ _FIGURES = (
     Column("activations", "activations", thousands, rank=8),
     Column("weight_layers", "depth", thousands, rank=2),
     Column("layers", "layers", thousands, rank=9),
+    Column("connections", "connections", thousands, rank=9),
     Column("weight_bytes", "size", byte_size, rank=3),
     Column("inference_bytes", "inference", byte_size, rank=9),
     Column("training_bytes", "training", byte_size, rank=1),
