@@ -12,6 +12,7 @@ from archspec.render.errors import render
 
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
 SPEC = re.search(r"```yaml\n# mine.yaml\n(.*?)```", PAGE, re.DOTALL)[1]
+OPEN = re.search(r"```yaml\n# unet.yaml\n(.*?)```\n(.*?)\n\n", PAGE, re.DOTALL)
 MISTAKE = re.search(r"\$ archspec build mine.yaml\n(.*?)```", PAGE, re.DOTALL)[1]
 PYTHON = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
 
@@ -33,6 +34,16 @@ def test_the_spec_keeps_its_own_budget(tmp_path):
     checks = archspec.report(archspec.load(path)).checks
     assert {check.figure for check in checks} == {"params", "macs"}
     assert all(check.holds for check in checks)
+
+
+def test_the_spec_of_any_size_has_the_figures_below_it(tmp_path):
+    path = tmp_path / "unet.yaml"
+    path.write_text(OPEN[1])
+    spec = archspec.load(path)
+    totals = archspec.report(spec).totals
+    at_256 = archspec.report(spec, at="256x256").totals.macs / 1e9
+    for figure in (f"{totals.params:,} parameters", f"`{totals.macs}` MACs", f"{at_256:.2f} G"):
+        assert figure in OPEN[2]
 
 
 def test_the_mistake_is_shown_as_it_is(tmp_path, monkeypatch):
