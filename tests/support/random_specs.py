@@ -263,6 +263,8 @@ def named_steps(
     """The same step with its names computed, in a group with `let`, or as a block of the spec."""
     step = dict(step)
     merge = next((kind for kind in MERGES if kind in step), None)
+    # In a group, `input` is the group's own.
+    reads_input = "input" in (step.get(merge), *step.get("from", ()))
     if merge and isinstance(step[merge], str) and draw(st.integers(0, 3)) == 0:
         blocks[name] = {"inputs": ["left", "right"], "layers": [{merge: "right"}]}
         source = draw(computed(step[merge]))
@@ -271,7 +273,7 @@ def named_steps(
         if isinstance(step.get(key), (str, list)):
             step[key] = draw(computed(step[key]))
     step["name"] = draw(computed(name))
-    if draw(st.integers(0, 5)) == 0:
+    if not reads_input and draw(st.integers(0, 5)) == 0:
         let = {"name": f"='{name}'", "same": "=input.channels == in.channels and name"}
         step = {"let": let, "layers": [step | {"name": "=same"}]}
     return step
