@@ -10,6 +10,7 @@ Where declarations stand (here, in `ops`, `blocks`, `graph.graph`, `spec.documen
 import ast
 import inspect
 import json
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -149,8 +150,8 @@ def is_choice(cls: type[Element], data: Mapping[Any, Any]) -> bool:
     if cls.main not in cls.model_fields or len(data) != 1:  # its declaration may be wrong
         return False
     (name,) = data
-    info = cls.model_fields[cls.main]
-    chosen = (part for part in _metadata(info) if isinstance(part, Chosen))
+    info = cls.model_fields.get(cls.main)  # None in a block of a spec where it is wrong
+    chosen = (part for part in (_metadata(info) if info else ()) if isinstance(part, Chosen))
     return name not in cls.model_fields and any(name in part.options for part in chosen)
 
 
@@ -194,7 +195,7 @@ def mend(info: AnyField, value: object) -> str | None:
         match = value_meant(value, words) or nearest(value, words) or nearest(folded(value), words)
         if match:
             return did_you_mean(match, value)
-    for reading in readings(value):
+    for reading in (*readings(value), *_choices_meant(info, value, words)):
         if accepts(info, reading):
             return did_you_mean(reading if isinstance(reading, str) else show(reading))
     if not isinstance(value, str) and "" in _notes(info):
@@ -207,6 +208,9 @@ def mend(info: AnyField, value: object) -> str | None:
 
 def _mend_choice(info: AnyField, value: Mapping[Any, Any], words: list[str]) -> str | None:
     """Return a help line for a mapping that should be a name with its arguments."""
+    for reading in _choices_meant(info, value, words):
+        if accepts(info, reading):
+            return did_you_mean(show(reading))
     if len(value) != 1:
         return "it is one name alone, with its arguments" if value else None
     name = str(next(iter(value)))
@@ -215,6 +219,24 @@ def _mend_choice(info: AnyField, value: Mapping[Any, Any], words: list[str]) -> 
     match = value_meant(name, words) or nearest(name, words) or nearest(folded(name), words)
     listed = f"names: {', '.join(words)}"
     return _notes(info).get(folded(name)) or (did_you_mean(match, name) if match else listed)
+
+
+def _choices_meant(info: AnyField, value: object, words: list[str]) -> Iterator[object]:
+    """Yield a name with its arguments that was written as in other tools.
+
+    These are a call, `leaky_relu(0.1)`, a list, `[leaky_relu, 0.1]`, and a mapping whose values
+    hold the name, `{type: leaky_relu, slope: 0.1}`.
+    """
+    if not takes_arguments(info):
+        return
+    if isinstance(value, str) and (call := re.fullmatch(r"(\w+)\(([^()]*)\)", value)):
+        yield from ({call[1]: argument} for argument in readings(call[2]))
+    elif isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], str):
+        yield {value[0]: value[1]}
+    elif isinstance(value, dict) and len(value) > 1:
+        named = [key for key, given in value.items() if given in words]
+        if len(named) == 1:
+            yield {value[named[0]]: {key: given for key, given in value.items() if key != named[0]}}
 
 
 def accepts(info: AnyField, value: object) -> bool:

@@ -406,6 +406,7 @@ KEYS: Final = {
         "steps": "layers",
         "body": "layers",
         "variables": "vars",
+        "let": "vars",
         "params": "vars args",
         "parameters": "vars args",
         "constants": "vars",

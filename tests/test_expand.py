@@ -312,7 +312,7 @@ blocks: {own: {layers: [softmax, add: stem]}}
 layers: [{name: stem, softmax: {}}, own]
 """
     with pytest.raises(
-        SpecError, match="`stem` is defined later, or in a scope this step cannot see"
+        SpecError, match="`stem` is outside of the block, which sees its own inputs and steps alone"
     ):
         expand(spec_of(text))
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, TypeAlias
 
-from archspec.declare.metadata import Expect, InstanceOf
+from archspec.declare.metadata import Expect, InstanceOf, Instead
 from archspec.element import Element
 from archspec.errors import Problem
 from archspec.graph.builder import Builder
@@ -12,6 +12,7 @@ Gate: TypeAlias = Annotated[
     Element,
     InstanceOf(Element),
     Expect("a kind of step such as squeeze_excitation, or {kind: arguments}"),
+    Instead({"": "one step, as `squeeze_excitation` or `{squeeze_excitation: {ratio: 8}}`"}),
 ]
 """A step of one input, of any kind whose output has the input's shape; also a block of a spec."""
 

@@ -319,6 +319,7 @@ class _Run:
                 y = self._sequence(step.body, inputs[0], env)
             self.nameless |= not step.body
             return None if step.broken else y
+        owner = self._shared(step, inputs[0], env) if step.kind == "share" else None
         kind = step.kind if step.element or step.kind in GROUPS else "step"
         path = self.builder.claim(kind, name)
         self._remember(path, None)
@@ -330,7 +331,7 @@ class _Run:
         elif step.kind == "branches":
             y = self._branches(step, path, inputs[0], env)
         elif step.kind == "share":
-            y = None if step.broken else self._share(step, path, inputs, env)
+            y = None if step.broken or owner is None else self._share(step, path, owner, inputs)
         elif step.element is None:
             self.nameless = True
             return None
@@ -358,16 +359,22 @@ class _Run:
             merge = self.builder.fill(step.merge.parse({}))
             return self._place(step, merge, self.builder.claim("merge", merge.kind), tuple(nodes))
 
-    def _share(self, step: Step, path: str, inputs: _Inputs, env: _Env) -> Node | None:
-        """Carry out a step that is an earlier one again, with its weights."""
-        name = self._value(step, ("share",), step.shared, inputs[0], env)
+    def _shared(self, step: Step, x: Node | None, env: _Env) -> str | None:
+        """Return the path of the step that another shares; None if it is broken.
+
+        It is looked up before the step that shares it has a name, which may be the same one.
+        """
+        name = self._value(step, ("share",), step.shared, x, env)
         try:
-            owner = None if name is BROKEN else self._owner(name)
+            return None if name is BROKEN else self._owner(name)
         except Problem as problem:
             self._report(step, ("share",), problem)
             return None
+
+    def _share(self, step: Step, path: str, owner: str, inputs: _Inputs) -> Node | None:
+        """Carry out a step that is an earlier one again, with its weights."""
         nodes = tuple([node for node in inputs if node is not None])
-        if owner is None or len(nodes) < len(inputs) or self.assumptions.uncertain(nodes):
+        if len(nodes) < len(inputs) or self.assumptions.uncertain(nodes):
             return None
         y, placed = self.named[owner], self.placed[owner]
         start, stop = placed.start, placed.stop
@@ -376,7 +383,7 @@ class _Run:
             return None
         if len(nodes) != len(read):
             inputs_of = "one input" if len(read) == 1 else f"{len(read)} inputs"
-            raise Problem("shape", f"`{name}` has {inputs_of}, not {len(nodes)}")
+            raise Problem("shape", f"`{owner}` has {inputs_of}, not {len(nodes)}")
         self._count(step, placed.last - placed.first)
         begun = self.builder.size
         new = self.builder.share(path, owner, start, stop, dict(zip(read, nodes, strict=True)))
@@ -435,7 +442,9 @@ class _Run:
             most = (
                 "one input" if element.most_inputs == 1 else f"at most {element.most_inputs} inputs"
             )
-            raise Problem("shape", f"`{step.kind}` takes {most}, not {len(inputs)}")
+            join = "join them first, as `concat: [a, b]` or `add: [a, b]`"
+            hint = join if element.most_inputs == 1 else None
+            raise Problem("shape", f"`{step.kind}` takes {most}, not {len(inputs)}", help=hint)
         if isinstance(element, SpecBlock):
             return self._spec_block(element, path, inputs)
         nodes = tuple(node for node in inputs if node is not None)
@@ -481,7 +490,9 @@ class _Run:
         if names and len(inputs) != len(names):
             given = f"here {'is' if len(inputs) == 1 else 'are'} {len(inputs)}"
             message = f"`{element.kind}` has {len(names)} inputs, {listed(names)}; {given}"
-            raise Problem("shape", message)
+            by_name = ", ".join(f"{name}: ..." for name in names)
+            help_ = f"`from: {{{by_name}}}`; one that is left out is the step before"
+            raise Problem("shape", message, help=help_)
         x = inputs[0]
         arguments = {name: getattr(element, name) for name in type(element).model_fields}
         env: _Env = ChainMap({**element.lost, **arguments}, self.variables)
@@ -645,6 +656,10 @@ class _Run:
         if name in self.plan.names and any(f"{p}{name}1" in self.named for p in self._prefixes()):
             help_ = f"its rounds are called `{name}1`, `{name}2` and so on"
             return Problem("unknown-name", f"`{name}` is a loop, not a single step", help=help_)
+        if any(prefix + name in self.named for prefix in self._hidden()):
+            help_ = "give it as one of its `inputs`: `inputs: [below, skip]`, and `from` at its use"
+            message = f"`{name}` is outside of the block, which sees its own inputs and steps alone"
+            return Problem("unknown-name", message, help=help_)
         if name in self.plan.names:
             help_ = "a step may take from earlier ones of its own group and of those around it"
             message = f"`{name}` is defined later, or in a scope this step cannot see"
@@ -654,6 +669,13 @@ class _Run:
         before = f"before it: {', '.join(['input', *near])}"
         help_ = relative_meant(name) or (did_you_mean(match, name) if match else before)
         return Problem("unknown-name", f"no step before this one is called `{name}`", help=help_)
+
+    def _hidden(self) -> Iterator[str]:
+        """Yield the scopes around the spec's block in which this step is, outwards."""
+        path = self.floor
+        while path:
+            path = path.rpartition(SEPARATOR)[0]
+            yield path and path + SEPARATOR
 
     def _prefixes(self) -> Iterator[str]:
         """Yield the scopes that this step can see, from the innermost outwards."""

@@ -65,35 +65,44 @@ def _extent(
     lost = path == ("input",) and written is None and spec.source.data.get("input", 0) is not None
     if extent is BROKEN or lost:
         return None  # the spec has an invalid input, or none, which was reported
-    place: KeyPath = ()
     extent = whole(extent)
+    problems: dict[KeyPath, Problem] = {}
     if not (isinstance(extent, tuple) and 1 <= len(extent) <= 4):
         help_ = meant(extent, _is_extent) or (
             "as [height, width, channels]: up to three spatial axes, then the channels; "
             "[values] is a vector"
         )
-        problem = Problem("value", f"`{name}` cannot be {show(extent)}", help=help_)
+        problems[()] = Problem("value", f"`{name}` cannot be {show(extent)}", help=help_)
     else:
         *spatial, channels = extent
         names = AXES.get(len(spatial), ())
         extents = (*map(_opened, spatial, names), channels)
-        wrong = [i for i, n in enumerate(extents) if not _is_valid(n)]
-        if not wrong:
+        for axis, n in enumerate(extents):
+            if not _is_valid(n):
+                message = f"`{name}` needs whole numbers from 1 to {LARGEST}, not {show(n)}"
+                hint = _meant_axis(n, variables, is_spatial=axis < len(spatial))
+                problems[(axis,)] = Problem("value", message, help=hint)
+        if not problems:
             return extents
-        place, n = (wrong[0],), extent[wrong[0]]
-        message = f"`{name}` needs whole numbers from 1 to {LARGEST}, not {show(n)}"
-        unknown = n is None or str(n).lower() in ("none", "null", "?", "-1", "any", "open")
-        hint = (
-            (_CHANNELS if place == (len(extent) - 1,) else _OPEN)
-            if unknown
-            else expression_meant(n, variables)
-        )
-        problem = Problem("value", message, help=hint or meant(n, is_count))
-    if path is None:
-        hint = f"; {problem.help}" if problem.help else ""
-        raise UsageError(f"`{name}`, as it was set: {problem.message}{hint}")
-    findings.report(problem, (*path, *place))
+    for place, problem in problems.items():
+        if path is None:
+            more = f"; {problem.help}" if problem.help else ""
+            raise UsageError(f"`{name}`, as it was set: {problem.message}{more}")
+        findings.report(problem, (*path, *place))
     return None
+
+
+def _meant_axis(value: Any, variables: Mapping[str, Any], *, is_spatial: bool) -> str | None:
+    """Return a help line for a wrong extent: of an open axis, or a number in other words."""
+    if value is None or str(value).lower() in ("none", "null", "?", "-1", "any", "open"):
+        return _OPEN if is_spatial else _CHANNELS
+    if isinstance(value, str) and "mult" in value.lower():
+        if not is_spatial:
+            return _CHANNELS
+        unit = re.search("[1-9][0-9]{0,8}", value)
+        right = f"multiple of {unit[0] if unit else 32}"
+        return Mend(f"an axis whose size is open is `null`, or as `{right}`", right)
+    return expression_meant(value, variables) or meant(value, is_count)
 
 
 def _opened(value: object, name: str) -> Any:

@@ -228,6 +228,8 @@ class _Planner:
         kinds = [key for key in possible if key in self.blocks or catalog.get(key)]
         if not possible:
             help_ = "add the kind, as `conv: 64`, or `layers: [...]`"
+            if word := next((key for key in others if key in ("for", "let")), None):
+                help_ = f"`{word}` goes with `layers: [...]`, the steps that use its names"
             self.report(Problem("missing", "this step has no kind", help=help_), path)
             return None
         kind = kinds[0] if kinds else possible[0]
@@ -383,7 +385,7 @@ class _Planner:
                 message = f"`{name}` must be a list here, not {show(values)}"
                 counted = f"=range({values})"
                 counts = Mend(f"`{name}: {counted}` counts from 0", counted)
-                hint = counts if is_count(values) else None
+                hint = counts if is_count(values) else expression_meant(values, known)
                 self.report(Problem("type", message, help=hint), (*path, name))
             else:
                 loop[name] = self._template(values, (*path, name), known)

@@ -249,9 +249,12 @@ class Builder:
             path = self.prefix + name
             if path in self.inputs:
                 message = f"`{path}` is an input of the network"
-                raise Problem("duplicate", message, help="give the step another name")
+                raise Problem("duplicate", message, help="give the step or the head another name")
             if path in self._used:
-                help_ = "give one of them another name; in a loop, give the group a `name`"
+                help_ = (
+                    "give one of them another name; in a loop, give the group a `name`, or the "
+                    f'step a computed one, as `="{name[:20]}_" + str(index)`'
+                )
                 raise Problem("duplicate", f"two steps are called `{path}`", help=help_)
         _check_length(len(path))
         self._used.add(path)

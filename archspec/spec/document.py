@@ -316,6 +316,10 @@ def _help(path: KeyPath, value: Any) -> str | None:
         name = "input"
     if name == "layers" and isinstance(value, dict):
         return "begin each step with a dash, as `- conv: 64`"
+    if path[0] == "heads" and len(path) <= 2:
+        return _EXAMPLES["heads"]
+    if name == "input" and type(value) is int:
+        return f"one vector is `input: [{value}]`, an image `input: [height, width, channels]`"
     for reading in readings(value):
         if name == "input" and isinstance(reading, list):
             return did_you_mean(show(reading))
@@ -324,7 +328,7 @@ def _help(path: KeyPath, value: Any) -> str | None:
 
 def _meant_inputs(value: Any) -> str:
     """Return a help line for a value of `inputs` that is no mapping."""
-    if isinstance(value, list) and value:
+    if isinstance(value, list) and any(isinstance(extent, int) for extent in value):
         return f"one input needs no name: `input: {show(value)}`"
     return _EXAMPLES["inputs"]
 
@@ -351,6 +355,7 @@ _EXAMPLES = {
     "inputs": "as `inputs: {left: [64, 64, 3], right: [64, 64, 3]}`: a shape by the name of each",
     "layers": "as `layers: [conv: 64, flatten, fc: 10]`: a list with at least one step",
     "tags": "as `tags: [classification]`",
+    "heads": "as `heads: {auxiliary: {from: conv3, layers: [global_avg_pool, fc: 10]}}`",
     "source": "say where the figures are from, as `source: table 1`",
 }
 """An example of a right value, by the key."""

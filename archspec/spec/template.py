@@ -160,7 +160,7 @@ def expression_meant(value: object, known: Collection[str]) -> str | None:
     named = expression.names | (expression.steps - {"in", "input"})
     if any(name not in known for name in named):
         return None
-    computed = expression.names or expression.shaped or any(mark in text for mark in "+-*/%")
+    computed = expression.names or expression.shaped or any(mark in text for mark in "+-*/%(")
     if not computed:
         return None
     right = did_you_mean(text)
