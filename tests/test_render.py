@@ -247,12 +247,11 @@ def test_the_arithmetic_is_right(variant, ops):
         ),
         (
             "transposed_conv: {filters: 8, kernel: 3, bias: false}",
-            "TRANSPOSED_CONV: [10x10x8] memory: 10*10*8 = 800 params: 3*3*8*4 = 288 "
-            "MACs: 288*64 = 18,432",
+            "TCONV3-8: [10x10x8] memory: 10*10*8 = 800 params: 3*3*8*4 = 288 MACs: 288*64 = 18,432",
         ),
         (
             "depthwise_conv: {kernel: 3, multiplier: 2, bias: false}",
-            "DEPTHWISE_CONV: [6x6x8] memory: 6*6*8 = 288 params: 3*3*4*2 = 72 MACs: 72*36 = 2,592",
+            "DWCONV3: [6x6x8] memory: 6*6*8 = 288 params: 3*3*4*2 = 72 MACs: 72*36 = 2,592",
         ),
         (
             "local_conv: {filters: 2, kernel: 3, bias: false}",

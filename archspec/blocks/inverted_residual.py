@@ -1,11 +1,11 @@
 """The inverted residual unit of MobileNetV2, its gated form (MBConv) and its fused one."""
 
-from archspec.blocks.activated import Activation, activated
+from archspec.blocks.activated import Activation
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.blocks.depthwise_conv import DepthwiseConv
 from archspec.blocks.gate import Gate, gated
-from archspec.blocks.normalized import NORM_HINTS, Norm, normalized
+from archspec.blocks.normalized import NORM_HINTS, Norm
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Node
 from archspec.ops.elementwise import DropPath
@@ -60,6 +60,11 @@ class InvertedResidual(Block, kind="inverted_residual", main="filters"):
             y = b(DropPath(rate=self.drop_path), y, name="drop_path")
         return b(Add(), x, y, name="add")
 
+    @property
+    def label(self) -> str:
+        expansion = f"{self.expansion:g}" if self.width is None else ""
+        return f"{'FUSED-' if self.fused else ''}MBCONV{expansion}"
+
     def _depthwise(self, b: Builder, x: Node) -> Node:
         inner = self._inner(x)
         expand = self._conv(inner, activation=self.activation)
@@ -71,11 +76,10 @@ class InvertedResidual(Block, kind="inverted_residual", main="filters"):
             dilation=1,
             multiplier=1,
             bias=self.norm is None,
-            norm=None,
-            activation=None,
+            norm=self.norm,
+            activation=self.activation,
         )
-        y = b(depthwise, y, name="depthwise")
-        return activated(b, normalized(b, y, self.norm), self.activation)
+        return b(depthwise, y, name="depthwise")
 
     def _fused(self, b: Builder, x: Node) -> Node:
         inner = self._inner(x)

@@ -55,6 +55,10 @@ class SqueezeExcitation(Block, kind="squeeze_excitation", main="ratio"):
             y = b(Reshape(to=(*(1,) * x.shape.rank, x.channels)), y, name="reshape")
         return b(Multiply(), x, y, name="multiply")
 
+    @property
+    def label(self) -> str:
+        return "SE"
+
     def _bottleneck(self, channels: int) -> int:
         if self.channels is not None:
             return self.channels

@@ -217,7 +217,7 @@ class DepthwiseConvolution(Banked, kind="depthwise_convolution", main="kernel"):
 
     @property
     def label(self) -> str:
-        return "DEPTHWISE_CONV"
+        return f"DWCONV{by_x(self.kernel)}"
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
         bank = layers.FilterBank(self.initial, depthwise=True) if self.initial else None
@@ -313,7 +313,7 @@ class TransposedConvolution(_Kernel, kind="transposed_convolution", main="filter
 
     @property
     def label(self) -> str:
-        return "TRANSPOSED_CONV"
+        return f"TCONV{by_x(self.kernel)}-{self.filters}"
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
         if self.groups == 1 and self.keras_padding(x):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from archspec.graph.graph import Node
+from archspec.graph.graph import Node, Scope
 from archspec.ops.convolution import Convolution, FullyConnected
 from archspec.ops.fields import per_axis
 from archspec.ops.pooling import GlobalAvgPool, GlobalMaxPool
@@ -64,6 +64,15 @@ def block_label(node: Node) -> Label:
             return Label(f"{pool} {size}" if rank == 1 else f"{size} {pool}", stride)
         return Label(_kernel(op, rank, node.channels), stride)
     return Label(op.label.lower() if node.layer.kernels or op.kind == "upsample" else "")
+
+
+def whole_label(scope: Scope, nodes: Sequence[Node]) -> str:
+    """Return the text of a block that papers write as one layer; empty for one that is opened."""
+    if scope.kind == "attention":
+        return f"{scope.label.rpartition('-')[2]}-head attention"
+    if scope.kind == "squeeze_excitation":
+        return f"SE, {next(node.channels for node in nodes if node.layer.kernels)}"
+    return ""
 
 
 def series_label(node: Node) -> Label:

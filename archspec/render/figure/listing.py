@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
-from archspec.render.figure.layer_labels import TIMES, Labels
+from archspec.render.figure.layer_labels import TIMES, Labels, whole_label
 
 LISTED_ALONE: Final = 4
 """Equal layers in series that have a line each; more have one line with their number."""
@@ -196,6 +196,10 @@ class _Lister:
                 self.shortcuts += sum(node.layer.kernels for node in inside)
             elif isinstance(item.item, Node):
                 yield from self._layer(item.item)
+            elif whole := whole_label(item.item, self._nodes[item.start : item.stop]):
+                nodes = self._nodes[item.start : item.stop]
+                self.last = nodes[-1]
+                yield _Draft((whole,), (whole,), sum(node.layer.kernels for node in nodes))
             elif (
                 item.item.row
                 or item.item.kind == BRANCH

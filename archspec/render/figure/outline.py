@@ -77,8 +77,9 @@ def outline(
 
     Args:
         report: The network with its costs.
-        depth: Levels of the path that have boxes, as those of the table have rows; all unless
-            given. A block that would be opened further is one box.
+        depth: Levels of the path that have boxes, as those of the table have rows; unless given,
+            all but what shares the weights of another block, which is drawn there. A block that
+            would be opened further is one box.
         ops: Whether layers such as `conv` are opened into their primitive ops as well.
         repeats: Whether every repeat of a block has a box of its own.
 
@@ -87,6 +88,10 @@ def outline(
 
     """
     root = opened(report, None if depth is None else depth - 1, ops=ops)
+    if depth is None:
+        for box in root.walk():
+            if box.row.shared_with:
+                box.boxes = []
     _dissolve(report.graph, root)
     if not repeats:
         fold_repeats(report, root, alike=True)

@@ -16,6 +16,7 @@ from archspec.cost.compare import distinct_names
 from archspec.cost.report import Report, Row
 from archspec.errors import UsageError
 from archspec.graph.graph import SEPARATOR, Scope
+from archspec.ops.extent import bracketed
 from archspec.ops.shape import Shape
 from archspec.render.amounts import thousands
 from archspec.render.figure.layer_labels import TIMES, block_label, series_label
@@ -119,7 +120,9 @@ class StageTable(NamedTuple):
     names: tuple[str, ...]
     """Names of the networks."""
     inputs: tuple[Shape, ...]
-    """Input shapes of the networks."""
+    """Input shapes of the networks: of each the first."""
+    input_texts: tuple[str, ...]
+    """All inputs of each network, as text."""
     stages: tuple[Stage, ...]
     totals: tuple[Total, ...]
     notes: tuple[str, ...]
@@ -154,8 +157,8 @@ class StageTable(NamedTuple):
     @property
     def title(self) -> str:
         """The networks' inputs."""
-        shapes = list(dict.fromkeys(TIMES.join(map(str, shape)) for shape in self.inputs))
-        return f"input {shapes[0]}" if len(shapes) == 1 else f"inputs {', '.join(shapes)}"
+        texts = list(dict.fromkeys(self.input_texts))
+        return f"input {texts[0]}" if len(texts) == 1 else f"inputs {', '.join(texts)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -174,6 +177,11 @@ class StageTable(NamedTuple):
             "totals": {total.name: list(total.values) for total in self.totals},
             "notes": list(self.notes),
         }
+
+
+def _times(extents: Iterable[int]) -> str:
+    """Return extents with the sign of multiplication; a formula of several terms in brackets."""
+    return TIMES.join(n if n.isalnum() else bracketed(n) for n in map(str, extents))
 
 
 def _plain(cell: Cell) -> dict[str, Any]:
@@ -239,6 +247,11 @@ class _Column:
         self.report = report
         self.name = name
         self.input = report.graph.input
+        shapes = report.graph.input_shapes
+        texts = [_times(shape) for shape in shapes.values()]
+        if len(texts) > 1:
+            texts = [f"{name} {text}" for name, text in zip(shapes, texts, strict=True)]
+        self.input_text = ", ".join(texts)
         self._nodes = report.graph.nodes
         spec = report.spec
         self._named = set(_names_of_single_steps(spec.document.layers)) if spec else set()
@@ -375,6 +388,7 @@ def _table(columns: Sequence[_Column]) -> StageTable:
     return StageTable(
         tuple(column.name for column in columns),
         tuple(column.input for column in columns),
+        tuple(column.input_text for column in columns),
         tuple(_sized(stages, columns)),
         tuple(
             Total(name, title, tuple(getattr(each.report.totals, name) for each in columns))
@@ -412,10 +426,7 @@ def _sized(stages: Sequence[Stage], columns: Sequence[_Column]) -> Iterator[Stag
     whole = all(len({cell.shape for cell in stage.cells if cell}) == 1 for stage in stages)
     for stage in stages:
         sizes = [
-            cell
-            and TIMES.join(
-                map(str, cell.shape if whole else cell.shape.spatial or (1,) * column.input.rank)
-            )
+            cell and _times(cell.shape if whole else cell.shape.spatial or (1,) * column.input.rank)
             for cell, column in zip(stage.cells, columns, strict=True)
         ]
         known = {size for size in sizes if size}
