@@ -226,7 +226,7 @@ def example(cls: type[Element]) -> tuple[str, str | None]:
             for place in _uses(cls.kind, source.data, ()):
                 span = source.span(place)
                 lines = source.lines[span.line - 1 : span.end_line]
-                if lines[0].lstrip().startswith("- "):
+                if lines[0][: span.column - 1].strip() == "-":  # a line of its own
                     return textwrap.dedent("\n".join(lines)), family
     return f"- {_made_up(cls)}", None
 

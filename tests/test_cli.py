@@ -121,7 +121,8 @@ def test_one_build_writes_several_files(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     data = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert data["totals"]["params"] == 61_706
-    assert (tmp_path / "b.csv").read_text(encoding="utf-8").startswith("layer,kind,label,output,")
+    table = (tmp_path / "b.csv").read_text(encoding="utf-8")
+    assert table.startswith("layer,kind,label,shared_with,output,")
     assert (tmp_path / "c.md").read_text(encoding="utf-8").startswith("### lenet5\n")
     assert (tmp_path / "d.txt").read_text(encoding="utf-8") == done.stdout
 
@@ -208,7 +209,7 @@ def test_a_wrong_spec_is_shown_with_its_line_on_standard_error(tmp_path):
 
 
 def test_check_proves_every_variant(tmp_path):
-    done = run("check", "lenet", mine(tmp_path))
+    done = run("check", "lenet5", mine(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "lenet5  ok         61,706 parameters         416,520 MACs  9 claims",

@@ -884,7 +884,7 @@ def test_a_weight_of_a_class_that_is_not_there_is_refused_at_its_place():
         recipe = Recipe(data=DataRecipe(classes=("1", "3")), class_weights=weights)
         return examine(
             recipe, {"input": Shape((8, 8, 1))}, {"output": Ending(Shape((2,)), "softmax")}
-        )[1]
+        )[2]
 
     assert not problems(**{"3": 2.0, "1": 1.0})
     ((place, problem),) = problems(**{"3": 2.0, "2": 1.0})

@@ -17,6 +17,8 @@ from archspec.recipe.train import Recipe
 ROOT = Path(__file__).parent.parent
 
 PAGES = {
+    "archspec/families.py",
+    "archspec/render/summary.py",  # below tables, for both
     "archspec/runs/summary.py",  # of a run's folder, for whoever opens it
 }
 """Modules that write documentation, in which commands stand as they are typed."""

@@ -150,7 +150,7 @@ class Document(Declaration):
     about: str = ""
     """A line about the network, with its paper."""
     tags: list[Tag] = made_by(list)
-    """Tasks and properties by which `archspec list --tag` finds the network."""
+    """Tasks and properties of the network, by which lists of networks are narrowed."""
     history: str = ""
     """A line about the ideas of earlier networks that it carries on."""
     input: Annotated[
@@ -158,7 +158,7 @@ class Document(Declaration):
     ] = None
     """Shape of one example, channels last: [height, width, channels], one or three axes and the
     channels, or [values] for a vector. A spatial axis of any size is `null`, or `multiple of 32`:
-    what depends on it is then a formula, which `--at 512x768` (`at=` in Python) evaluates."""
+    what depends on it is then a formula, which `at` evaluates, as `at="512x768"`."""
     inputs: dict[str, Annotated[list[Any], MinLength(1)]] = made_by(dict)
     """Shapes of several inputs by name, instead of `input`; `layers` begins at the first."""
     vars: Mapped = made_by(dict)
@@ -619,8 +619,9 @@ def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:
             missing = unknown[0] if unknown else min(expression.steps, default="in")
             raise UsageError(f"`{name}` cannot be set to `{value}`: there is no `{missing}`")
     elif not isinstance(value, (bool, int, float, str, type(None))):
+        given = "a mapping" if isinstance(value, dict) else f"a value of type {type(value).__name__}"
         raise UsageError(
-            f"`{name}` cannot be set to a value of type {type(value).__name__}: "
+            f"`{name}` cannot be set to {given}: "
             f"a variable is a number, a word, a truth value or a list of at most {MAX_ITEMS:,}"
         )
     return value
