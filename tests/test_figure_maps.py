@@ -15,7 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.map_checks import check_nodes, check_places, crossed_texts, text_box
 from support.random_specs import specs
-from support.specs import spec_of
+from support.specs import size_of, spec_of
 from support.wired_specs import wired_spec
 
 import archspec
@@ -79,15 +79,16 @@ def test_the_maps_of_papers_are_drawn_as_in_the_picture(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_bundled_network_is_drawn_whole_and_clearly(name):
-    figure = archspec.draw(name, style="maps", repeats=True)
+    size = size_of(name)
+    figure = archspec.draw(name, style="maps", repeats=True, **size)
     drawing = maps.drawing(figure)
     check_nodes(figure.report, drawing)
-    folded = maps.drawing(archspec.draw(name, style="maps"))
+    folded = maps.drawing(archspec.draw(name, style="maps", **size))
     check_places(folded)
     assert not crossed_texts(folded)
     assert max(drawing.width, folded.width) <= WIDEST
     ET.fromstring(svg(folded))  # noqa: S314  (it was made here)
-    assert maps.drawing(archspec.draw(name, style="maps")) == folded
+    assert maps.drawing(archspec.draw(name, style="maps", **size)) == folded
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])

@@ -619,7 +619,9 @@ def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:
             missing = unknown[0] if unknown else min(expression.steps, default="in")
             raise UsageError(f"`{name}` cannot be set to `{value}`: there is no `{missing}`")
     elif not isinstance(value, (bool, int, float, str, type(None))):
-        given = "a mapping" if isinstance(value, dict) else f"a value of type {type(value).__name__}"
+        given = (
+            "a mapping" if isinstance(value, dict) else f"a value of type {type(value).__name__}"
+        )
         raise UsageError(
             f"`{name}` cannot be set to {given}: "
             f"a variable is a number, a word, a truth value or a list of at most {MAX_ITEMS:,}"

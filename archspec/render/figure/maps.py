@@ -255,7 +255,9 @@ class _Marks:
         """Yield the lines from a tower to a tower of the next map."""
         shape, following = self._shapes.solids[route.source], self._shapes.solids[route.target]
         target = self._shapes.maps[route.target]
+        # On a sequence each position is connected by itself.
         connected = not target.is_block and target.main.op.family == "fully_connected"
+        connected = connected and target.box.row.shape.rank == 0
         if corners:
             yield from taper(moved(corners, *start), self._end(route.target, end))
         elif connected and shape and following:
