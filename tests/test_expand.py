@@ -139,7 +139,7 @@ def test_a_bundled_spec_takes_its_variant_and_variables(tmp_path):
         (
             None,
             {"width": {}},
-            "`width` cannot be set to a value of type dict: a variable is a number",
+            "`width` cannot be set to a mapping: a variable is a number",
         ),
         (None, {"widths": [1, {2}]}, "`widths` cannot be set to a value of type set"),
         (None, {"widths": [1] * 1_001}, "a list of at most 1,000"),

@@ -91,10 +91,16 @@ def summary(rows: Sequence[Row]) -> str:
         ("MACs", [row.macs for row in rows]),
     ):
         if any(values):
-            least, most = short(min(values)), short(max(values))
-            figure = least if least == most else f"{least}...{most}"
-            parts.append(f"{figure} {name}")
+            parts.append(f"{_range(values)} {name}")
     return GAP.join(parts) + (" each" if len(parts) > 1 and len(rows) > 1 else "")
+
+
+def _range(values: Sequence[int]) -> str:
+    formula = next((value for value in values if not isinstance(value, int)), None)
+    if formula is not None:  # which of several formulas is larger may depend on the size
+        return short(formula)
+    least, most = short(min(values)), short(max(values))
+    return least if least == most else f"{least}...{most}"
 
 
 def table(rows: Sequence[Row], network: str) -> str:

@@ -113,9 +113,7 @@ class Step(NamedTuple):
     def weighed(self) -> Step:
         """Return the same step with its weight."""
         templates = [self.name, self.repeat, self.when, self.shared]
-        templates += [*self.loop.values(), *self.let.values()]
-        if self.constant is None:
-            templates += self.arguments.values()
+        templates += [*self.loop.values(), *self.let.values(), *self.arguments.values()]
         values = sum(map(size, (*templates, *(self.sources or ()))))
         fields = len(self.element.model_fields) if self.element else 0
         if self.element and issubclass(self.element, SpecBlock):

@@ -376,7 +376,8 @@ class Builder:
                 raise unknown from None
             if item["type"] != "less_than_equal":  # the block's mistake, not the user's
                 raise
-            message = f"a layer in `{block.kind}` would have {item['loc'][-1]}: {item['input']:,}"
+            name = next(part for part in item["loc"] if isinstance(part, str))
+            message = f"a layer in `{block.kind}` would have {name}: {item['input']:,}"
             excess = Problem("limit", message, help=f"at most {LARGEST:,} are possible")
             excess.path = path
             raise excess from None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from math import lcm
-from typing import Any
+from typing import Any, Final
 
 from archspec.errors import Problem
 from archspec.graph.graph import Graph, PlacedBlock
 from archspec.ops.fields import LARGEST
 from archspec.ops.shape import Shape
+
+USUAL: Final = 224
+"""Extent of each open axis at which a network is looked at where nobody says another."""
 
 
 def open_input(graph: Graph) -> Shape:
@@ -47,6 +50,19 @@ def smallest(graph: Graph) -> Mapping[str, int] | None:
         ):
             found = less
     return found
+
+
+def usual(graph: Graph, least: Mapping[str, int] | None) -> dict[str, int] | None:
+    """Return the size at which an open network is looked at: 224 along each axis, or what fits.
+
+    Args:
+        graph: The network.
+        least: The smallest size that it takes; None gives None.
+    """
+    if least is None:
+        return None
+    units = _units(graph)
+    return larger(graph, least, [-(min(n - USUAL, 0) // units[name]) for name, n in least.items()])
 
 
 def words(shape: Shape, sizes: Mapping[str, int]) -> str:

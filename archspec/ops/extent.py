@@ -292,8 +292,8 @@ class Extent:
         raise Problem("shape", f"the extent {self} depends on the size: cannot {what}", help=A_SIZE)
 
 
-_SAMPLED: Final = (1, 6, 10**6 + 3, 10**12 + 39)
-"""Sizes by which unequal formulas are told apart."""
+_SAMPLED: Final = (1, 6, 10**6 + 3, 10**LONGEST + 39)
+"""Sizes by which unequal formulas are told apart, the last of them beyond any divisor."""
 
 
 def total(values: Iterable[Any]) -> Any:

@@ -23,7 +23,9 @@ from archspec.assist.hints import Hint, hints
 from archspec.assist.hover import hover
 from archspec.assist.places import Units
 from archspec.cost.report import Report, report
+from archspec.cost.size import at_if_open
 from archspec.errors import Diagnostic, Problem, SpecError, UsageError
+from archspec.graph.sizes import open_input, usual, words
 from archspec.render.page.data import page_data
 from archspec.spec.document import INPUT_KEYS, Spec, choose
 from archspec.spec.source import read_value
@@ -45,6 +47,9 @@ MOST_DOCUMENTS: Final = 8
 
 MOST_VARIABLES: Final = 50
 """Largest number of variables that become controls."""
+
+SIZE: Final = "at"
+"""Control of the size at which an open input is shown, named as `--at` of the command line."""
 
 TOO_MUCH: Final = "this needs more memory than archspec allows a page, and was stopped"
 
@@ -95,17 +100,23 @@ class Reader:
 
 def _look(document: Document, variables: Mapping[str, str], units: Units) -> Answer:
     said: dict[str, Any] = {"problem": None}
+    size = variables.get(SIZE, "")
     costs: Report | None = None
     examined = document.examined
     found = [*mistakes(document)] or _marked(document, examined.member.diagnostics)
     try:
         if examined.source is not None and examined.validated is not None:
             said["variants"] = list(examined.validated.document.variants)
-            values = _values(variables)
+            own = {name: text for name, text in variables.items() if name != SIZE}
+            values = _values(own)
             spec = choose(examined.validated, examined.source, document.variant, values)
             written = choose(examined.validated, examined.source, document.variant, {})
-            said |= _controls(written, spec)
-            costs = report(spec) if values else examined.report
+            said |= _controls(written, spec, size)
+            at = at_if_open(spec, size)
+            costs = report(spec, at=at or None) if values or at else examined.report
+            if costs is not None and costs.graph.is_open:
+                costs, shown = _at_usual_size(costs)
+                said["variables"][-1] |= {"written": shown, "value": shown}
     except SpecError as error:
         known = {identity(mistake.diagnostic) for mistake in found}
         fresh = (each for each in error.diagnostics if identity(each) not in known)
@@ -113,7 +124,7 @@ def _look(document: Document, variables: Mapping[str, str], units: Units) -> Ans
     except UsageError as error:  # the text may have lost the variant, or a variable
         said["problem"] = str(error)
         if examined.spec is not None:
-            said |= _controls(examined.spec, examined.spec)
+            said |= _controls(examined.spec, examined.spec, size)
     page = None
     if costs is not None:
         try:
@@ -135,8 +146,24 @@ def _marked(document: Document, diagnostics: Iterable[Diagnostic]) -> list[Mista
     return [Mistake(each, document.region(each.span)) for each in diagnostics]
 
 
-def _controls(written: Spec, shown: Spec) -> dict[str, Any]:
-    """Return the variant that is shown, and its variables as the text has them and as they are."""
+def _at_usual_size(costs: Report) -> tuple[Report, str]:
+    """Return a network of open input at a size that is usual, and that size.
+
+    Raises:
+        UsageError: It takes none.
+    """
+    sizes = usual(costs.graph, costs.smallest)
+    if sizes is None or costs.spec is None:
+        raise UsageError(f"{costs.name} takes an input of no size")
+    shape = open_input(costs.graph)
+    return report(costs.spec, at=shape.at(sizes).spatial), words(shape, sizes)
+
+
+def _controls(written: Spec, shown: Spec, size: str) -> dict[str, Any]:
+    """Return the variant that is shown, and its variables as the text has them and as they are.
+
+    An open input has its size as one more, the last.
+    """
     names = [name for name in written.settings if name not in INPUT_KEYS]
     inputs = [key for key in INPUT_KEYS if key in written.settings and key in shown.settings]
     return {
@@ -148,7 +175,9 @@ def _controls(written: Spec, shown: Spec) -> dict[str, Any]:
                 "value": _written(shown.settings[name][0]),
             }
             for name in [*inputs, *names[:MOST_VARIABLES]]
-        ],
+            if name != SIZE
+        ]
+        + ([{"name": SIZE, "written": "", "value": size}] if at_if_open(shown, at=True) else []),
     }
 
 

@@ -16,12 +16,13 @@ from archspec.compile.expand import expand
 from archspec.cost.checks import Check
 from archspec.cost.memory import MemoryModel
 from archspec.cost.optimizers import KNOWN, WRAPPER, Optimizer
-from archspec.cost.report import CONVENTION, Report, check_rows, float_or_int
+from archspec.cost.report import CONVENTION, Report, Row, Totals, check_rows, float_or_int
 from archspec.cost.setting import ITEM_BYTES, Setting
-from archspec.cost.size import at_size, refuse_open
+from archspec.cost.size import at_if_open, at_size, refuse_open
 from archspec.errors import SpecError, UsageError
 from archspec.figure import Figure
 from archspec.render import report as table
+from archspec.render.amounts import thousands
 from archspec.render.figure.network import drawing
 from archspec.render.figure.outline import Box, opened, outline
 from archspec.render.figure.svg import svg
@@ -81,12 +82,17 @@ def page_data(
     counts = _counts(root)
     levels = _levels(counts, depth)
     rows = [_row(report, box, level, levels) for box, level in _walk(root, levels)]
+    of_any_size = _of_any_size(report)
+    if of_any_size is not None:
+        boxes = _walk(opened(of_any_size, ops=ops), levels)
+        for row, (box, _) in zip(rows, boxes, strict=True):
+            row["formulas"] = _formulas(box.row)
     fewest = (level for level in range(levels, 0, -1) if sum(counts[:level]) <= FEW_ROWS)
     data = {
         "name": printable(report.name),
         "about": printable(report.about),
         "convention": CONVENTION,
-        "input": report.graph.input_text,
+        "input": _input(report, of_any_size),
         "extent": list(report.graph.input[:-1]),
         "variables": _variables(report),
         "columns": [_column(each) for each in table.COLUMNS],
@@ -96,6 +102,7 @@ def page_data(
         "note": _note(counts, levels, depth),
         "rows": rows,
         "totals": report.totals._asdict(),
+        "formulas": _formulas(of_any_size.totals) if of_any_size else {},
         "figures": list(_figures(report, levels, ops=ops)),
         "checks": [_check(check) for check in report.checks],
         "setting": _setting(report.setting),
@@ -111,6 +118,31 @@ def page_data(
     for name in ("totals", "memory", "variants"):
         data[name] = _exact(data[name])
     return data
+
+
+def _of_any_size(report: Report) -> Report | None:
+    """Return the network as its spec has it, if the spec leaves the size of the input open."""
+    if report.spec is None or not at_if_open(report.spec, at=True):
+        return None
+    try:
+        return Report(expand(report.spec))
+    except SpecError:  # it is right at some sizes alone
+        return None
+
+
+def _input(report: Report, of_any_size: Report | None) -> str:
+    text = report.graph.input_text
+    return f"{text}, of {of_any_size.graph.input_text}" if of_any_size else text
+
+
+def _formulas(figures: Row | Totals) -> dict[str, str]:
+    """Return what depends on the size of the input, as formulas; of a row, without long ends."""
+    values = {name: getattr(figures, name) for name in ("macs", "other_ops", "activations")}
+    by_size = {name: value for name, value in values.items() if not isinstance(value, int)}
+    if isinstance(figures, Totals):
+        return {name: f"{value:,}" for name, value in by_size.items()}
+    texts = {name: thousands(value) for name, value in by_size.items()}
+    return texts | ({"output": str(figures.shape)} if figures.shape.is_open else {})
 
 
 def _counts(root: Box) -> list[int]:

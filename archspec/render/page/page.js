@@ -158,8 +158,14 @@ const archspec = (() => {
     return thousands(row[name]);
   }
 
-  /* Return how a number comes about; empty where there is nothing to say. */
+  /* Return how a number comes about, here and for an input of any size; empty where there is
+     nothing to say. */
   function formula(row, name) {
+    const open = row.formulas?.[name];
+    return [terms(row, name), open && `at any size: ${open}`].filter(Boolean).join("; ");
+  }
+
+  function terms(row, name) {
     const why = row.why;
     if (name === "trainable" && BigInt(row.non_trainable)) {
       return `${thousands(row.params)} - ${thousands(row.non_trainable)} that training leaves alone`;
@@ -812,16 +818,16 @@ const archspec = (() => {
   // The rest
 
   function drawTotals() {
-    const totals = data.totals;
-    const tile = (title, text, more = "") =>
-      make("div", {}, make("dt", {}, title), make("dd", {}, text, make("small", {}, more)));
+    const totals = data.totals, {macs, other_ops, activations} = data.formulas;
+    const tile = (title, text, ...more) => make("div", {}, make("dt", {}, title),
+      make("dd", {}, text, ...more.filter(Boolean).map(each => make("small", {}, each))));
     const trained = BigInt(totals.non_trainable) ?
       `${thousands(totals.trainable)} trained, ${thousands(totals.non_trainable)} not` : "all trained";
     $("totals").replaceChildren(
       tile("parameters", thousands(totals.params), trained),
-      tile("MACs", thousands(totals.macs), `${thousands(totals.flops)} FLOPs`),
-      tile("other ops", thousands(totals.other_ops)),
-      tile("activations", thousands(totals.activations)),
+      tile("MACs", thousands(totals.macs), `${thousands(totals.flops)} FLOPs`, macs),
+      tile("other ops", thousands(totals.other_ops), other_ops),
+      tile("activations", thousands(totals.activations), activations),
       tile("weight layers", thousands(totals.weight_layers), `of ${thousands(totals.layers)} layers`),
     );
   }
