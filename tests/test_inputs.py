@@ -88,7 +88,7 @@ def test_variants_and_values_from_outside_give_all_inputs():
         ({"inputs": [4]}, "`inputs` must be set to a mapping"),
         ({"inputs": {}}, "`inputs` must be set to a mapping"),
         ({"inputs": {"1": [4]}}, 'an input cannot be called "1"'),
-        ({"inputs": {"a": [4], "b": {}}}, "`b` cannot be set to a value of type dict"),
+        ({"inputs": {"a": [4], "b": {}}}, "`b` cannot be set to a mapping"),
         ({"inputs": {"a": [4], "b": [0]}}, "`b` needs whole numbers from 1"),
         ({"inputs": {"a": [4], "b": [4], "c": [4]}}, "`c`, as it was set: no step uses this input"),
     ],

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from support.specs import graph_of as graph_of_steps
 
 from archspec.blocks.attention import Attention
 from archspec.blocks.patchify import Patchify
@@ -27,7 +28,7 @@ from archspec.ops.convolution import (
 )
 from archspec.ops.elementwise import Activate, DropPath, Glu, PRelu, Rescale, Scale, SpatialDropout
 from archspec.ops.functions import FUNCTIONS as FUNCTION_WORDS
-from archspec.ops.merge import Multiply
+from archspec.ops.merge import AbsoluteDifference, Multiply
 from archspec.ops.normalization import InstanceNorm, LocalResponseNorm, RmsNorm
 from archspec.ops.op import Op
 from archspec.ops.paths import Join, PathDraw
@@ -537,9 +538,14 @@ def every_own_layer() -> Graph:
     """A network in which each of archspec's own layers works."""
     from archspec.keras_model.layers import Layers
 
-    builder = Builder((8, 8, 3))
-    x = builder.input
+    builder = Builder(graph_of_steps("activation: relu", "[null, null, 3]").input)
+    # First those that work out padding from a size that is not known before.
+    x = builder(AvgPool(size=3, stride=2, ceil=True), builder.input)
+    x = builder(MaxPool(size=3, stride=2, padding=1, ceil=True), x)
+    x = builder(Crop(), builder.input, x)
+    x = builder(AbsoluteDifference(), x, builder(Scale(), x))
     for op in (
+        Resize(to=(8, 8)),
         MaxPool(size=3, stride=1, padding=1),
         LocalConv(filters=4, kernel=3, padding=((0, 1), (1, 0))),
         LocalResponseNorm(),

@@ -39,6 +39,7 @@ def test_one_model_runs_at_every_size_as_the_model_of_that_size_does(name: str) 
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")  # of one channel
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spec=specs(several=False))
 def test_random_networks_of_any_size_are_those_of_each_size(spec: dict[str, Any]) -> None:

@@ -17,11 +17,11 @@ from archspec.keras_model.own_layer import KerasShape, OwnLayer, register
 
 @register
 class AxisSlice(OwnLayer):
-    """The values along an axis from `start` up to but not including `stop`."""
+    """The values along an axis from `start` up to but not including `stop`, or to its end."""
 
     arguments = ("axis", "start", "stop")
 
-    def __init__(self, axis: int, start: int, stop: int, **options: Any) -> None:
+    def __init__(self, axis: int, start: int, stop: int | None, **options: Any) -> None:
         super().__init__(**options)
         self.axis = axis
         self.start = start
@@ -32,7 +32,8 @@ class AxisSlice(OwnLayer):
 
     def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
         extents = list(input_shape)
-        extents[self.axis] = self.stop - self.start
+        stop = extents[self.axis] if self.stop is None else self.stop
+        extents[self.axis] = None if stop is None else stop - self.start
         return tuple(extents)
 
 

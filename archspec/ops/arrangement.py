@@ -212,7 +212,8 @@ class Slice(Rearrangement, kind="slice"):
         place, start, stop = self.cut(x)
         if place == x.rank:
             return layers.ChannelSlice(start, stop, name=name)
-        return layers.AxisSlice(place + 1, start, stop, name=name)
+        # The end of an open axis is not known before the model runs.
+        return layers.AxisSlice(place + 1, start, self.stop if x.is_open else stop, name=name)
 
 
 class PadChannels(Rearrangement, kind="pad_channels", main="to"):
