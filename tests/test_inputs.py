@@ -294,6 +294,13 @@ def test_a_shared_layer_pads_each_input_as_its_own_would_be(pads):
         np.testing.assert_allclose(together[:, 4 * number : 4 * number + 4], expected, atol=1e-6)
 
 
+def test_a_shared_layer_is_verified_where_it_reads_its_own_output():
+    """Causal padding is a layer of its own, which each use has to itself."""
+    step = "{conv: {filters: 2, kernel: 3, padding: causal}, name: a}"
+    steps = f"[{step}, {{share: a, name: b}}, {{share: a, name: c, from: input}}, add: b]"
+    assert archspec.verify(spec_of(f"{{name: n, input: [4, 2], layers: {steps}}}")).mismatches == ()
+
+
 def test_a_saved_model_has_shared_layers_and_several_inputs(pads, tmp_path):
     import numpy as np
 

@@ -132,7 +132,8 @@ class _Emitter:
             self.made[node.name] = chain
         y = inputs if isinstance(node.op, Merge) or len(inputs) > 1 else inputs[0]
         for layer in chain:
-            if not layer.built and (owner or node.name) in self.exact:
+            # One that has weights is the owner's, which was made exact before.
+            if not layer.weights and (owner or node.name) in self.exact:
                 _make_exact(layer)
             y = layer(y)
             layer.trainable = not node.op.frozen

@@ -146,6 +146,8 @@ def _calls_by_node(graph: Graph, model: Any) -> tuple[dict[int, list[Call]], lis
         mismatches += _differing(layer.name, "calls", len(nodes), len(calls))
         for number, call in zip(nodes, calls, strict=False):
             emitted.setdefault(number, []).append(call)
+    for chain in emitted.values():  # a shared layer may stand before what leads to its later call
+        chain.sort(key=lambda call: call.layer.name in index)
     mismatches += [
         Mismatch(node.name, "layer", node.op.kind or "input", "none")
         for node in graph.nodes

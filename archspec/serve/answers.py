@@ -49,7 +49,7 @@ MOST_VARIABLES: Final = 50
 """Largest number of variables that become controls."""
 
 SIZE: Final = "at"
-"""Control of the size at which an open input is shown, named as `--at` of the command line."""
+"""Control of the size at which an open input is shown, named as the argument of `report`."""
 
 TOO_MUCH: Final = "this needs more memory than archspec allows a page, and was stopped"
 
