@@ -34,8 +34,11 @@ WIDEST = 2_400
 """Width in points that a figure may have."""
 
 NAMES = [
-    variant["name"] for family in archspec.networks().to_dict() for variant in family["variants"]
+    variant["name"] if number == 0 else pytest.param(variant["name"], marks=pytest.mark.slow)
+    for family in archspec.networks().to_dict()
+    for number, variant in enumerate(family["variants"])
 ]
+"""One network of each family, and the others in `make test-all`."""
 
 
 def drawn(steps: str, extent: str = "[32, 32, 3]", **settings: object) -> Drawing:
