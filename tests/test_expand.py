@@ -496,3 +496,35 @@ def test_a_shared_reshape_fits_another_size():
         "[8, 8, 4]",
     )
     assert graph.output == (2 * 2 * 2 + 6 * 6 * 2, 3)
+
+
+OWN_GATE = """
+name: net
+input: [8, 8, 4]
+vars: {width: 4, other: 1, kind: my_gate}
+blocks:
+  my_gate:
+    layers: [conv: =width, {conv: {filters: 4, kernel: 1, activation: sigmoid}}]
+layers:
+  - residual: {filters: 4, style: basic, gate: =kind}
+  - global_avg_pool
+  - fc: =other
+"""
+
+
+def test_networks_of_one_text_share_what_was_checked_but_no_values():
+    """A block of the spec's own reads the variables of the network that it stands in."""
+    source = parse(OWN_GATE)
+    validated = validate(source)
+    for values in ({}, {"width": 6}, {"other": 3}, {"width": 4.0}, {"width": 6, "other": 3}):
+        again = expand(choose(validated, source, None, values))
+        assert again == expand(spec_of(OWN_GATE, **values)), values
+
+
+def test_a_mistake_in_the_steps_is_found_in_each_network_of_a_text():
+    text = "{name: net, input: [8], vars: {n: 1}, layers: [fc: =n, fcc: 2]}"
+    source = parse(text)
+    validated = validate(source)
+    for n in (1, 2):
+        with pytest.raises(SpecError, match="fcc"):
+            expand(choose(validated, source, None, {"n": n}))

@@ -61,6 +61,9 @@ MOST_STEPS = 50_000
 DEEPEST = 64
 """Largest nesting of steps, those of blocks included."""
 
+MOST_PARSED = 5_000
+"""Number of elements of former networks of a plan from which on they are forgotten."""
+
 GATE_DEPTH = 3
 """Levels of nesting that a block counts more where it is a gate: Python's stack grows by more."""
 
@@ -135,7 +138,10 @@ class _Run:
         self.findings = findings
         self.variables = dict(values)
         self.meter = Meter()
-        self.parsed: dict[tuple[type[Element], str], Element] = {}
+        if len(plan.parsed) > MOST_PARSED:
+            plan.parsed.clear()
+        self.chosen: dict[tuple[int, str], Element] = {}
+        """Elements by the identity of their step, and the text of its arguments."""
         self.defaults: dict[type[Element], dict[str, Any]] = {}
         self.defaults = self._defaults()
         shapes = input_extents(spec, values, findings)
@@ -144,6 +150,8 @@ class _Run:
             for cls, values in self.defaults.items()
         }
         self.builder = Builder({name: s or (1, 1) for name, s in shapes.items()}, sound)
+        self.builder.carry_out = self._carry_out
+        self.builder.around = repr([(name, values[name]) for name in sorted(plan.read_in_blocks)])
         self.assumptions = Assumptions(self.builder)
         known = {name: node if shapes[name] else None for name, node in self.builder.inputs.items()}
         self.enclosing = next(iter(known.values()))
@@ -170,8 +178,6 @@ class _Run:
         """Paths of loops whose rounds are unknown."""
         self.nameless = False
         """Whether the name of some step is unknown."""
-        for block in plan.blocks.values():
-            block.carry_out = self._carry_out
 
     def graph(self) -> Graph:
         env: _Env = ChainMap(self.variables)
@@ -768,26 +774,40 @@ class _Run:
         """Return the element of a step some of whose arguments are expressions."""
         if step.element is None:
             raise Passed
-        values = dict(self.defaults.get(step.element, {}))
+        given = {}
         for name in step.given:
-            value = self._value(step, (step.kind, name), step.arguments[name], x, env)
+            template = step.arguments[name]
+            if is_constant(template):
+                given[name] = template
+            else:
+                given[name] = self._value(step, (step.kind, name), template, x, env)
+        key = (id(step), repr(given))
+        element = self.chosen.get(key)
+        if element is None:
+            element = self.chosen[key] = self._element_of(step, step.element, given)
+        return element
+
+    def _element_of(self, step: Step, cls: type[Element], given: Mapping[str, Any]) -> Element:
+        """Return the element of a step with these values of its arguments."""
+        values = dict(self.defaults.get(cls, {}))
+        for name, value in given.items():
             try:
-                values[name] = self._as_step(step.element, name, value)
+                values[name] = self._as_step(cls, name, value)
             except Problem as problem:
                 self._report(step, (step.kind, name), problem)
                 raise Passed from None
         try:
-            values = self._with_computed(step.element, values)
+            values = self._with_computed(cls, values)
         except Problem as problem:
             self._report(step, (step.kind,), problem)
             raise Passed from None
         if BROKEN in values.values():
             raise Passed
-        key = (step.element, repr(values))
-        element = self.parsed.get(key)
+        key = (cls, repr(values))
+        element = self.plan.parsed.get(key)
         if element is None:
             try:
-                element = self.parsed[key] = step.element.parse(values)
+                element = self.plan.parsed[key] = cls.parse(values)
             except ArgumentProblems as problems:
                 report_arguments(self.findings, step, problems.problems)
                 raise Passed from None

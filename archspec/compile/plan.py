@@ -22,6 +22,7 @@ from archspec.compile.step import (
     is_count,
     meant,
     misplaced,
+    names_in_blocks,
     no_single_value,
     not_a_list,
     relative_meant,
@@ -67,8 +68,17 @@ _BESIDE = {*GROUPS["layers"], *GROUPS["branches"]}
 
 
 def compile_plan(spec: Spec, findings: Findings) -> Plan:
-    """Compile all of a spec. What is wrong is reported, and the steps concerned are `broken`."""
-    return _Planner(spec, findings).plan()
+    """Compile all of a spec. What is wrong is reported, and the steps concerned are `broken`.
+
+    A plan without mistakes is kept: variants and variables do not change it.
+    """
+    plan: Plan | None = spec.source.kept.get("plan")
+    if plan is None:
+        before = len(findings.diagnostics)
+        plan = _Planner(spec, findings).plan()
+        if len(findings.diagnostics) == before:
+            spec.source.kept["plan"] = plan
+    return plan
 
 
 class _Planner:
@@ -115,7 +125,8 @@ class _Planner:
         heads = {name: self._head(name, head) for name, head in self.document.heads.items()}
         if self._report_circles():
             layers, heads = (), {}
-        return Plan(layers, heads, self.defaults, self.blocks, frozenset(self.names))
+        read = frozenset(names_in_blocks(self.blocks.values()) & self.document.vars.keys())
+        return Plan(layers, heads, self.defaults, self.blocks, frozenset(self.names), {}, read)
 
     # Blocks of the spec's own, and heads.
 

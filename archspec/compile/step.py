@@ -21,6 +21,7 @@ from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings
 from archspec.spec.template import (
     BROKEN,
+    Inner,
     Known,
     Passed,
     Template,
@@ -84,6 +85,13 @@ class Step(NamedTuple):
     """Work of one round, without that of the steps in it: 1 for most."""
 
     @property
+    def templates(self) -> tuple[Template, ...]:
+        """The values that it is computed from, without those of the steps in it."""
+        computed = *self.loop.values(), *self.let.values(), *self.arguments.values()
+        own = self.name, self.repeat, self.when, self.shared
+        return *own, *computed, *(self.sources or ())
+
+    @property
     def looping(self) -> bool:
         return bool(self.loop) or self.repeat is not None
 
@@ -112,9 +120,7 @@ class Step(NamedTuple):
 
     def weighed(self) -> Step:
         """Return the same step with its weight."""
-        templates = [self.name, self.repeat, self.when, self.shared]
-        templates += [*self.loop.values(), *self.let.values(), *self.arguments.values()]
-        values = sum(map(size, (*templates, *(self.sources or ()))))
+        values = sum(map(size, self.templates))
         fields = len(self.element.model_fields) if self.element else 0
         if self.element and issubclass(self.element, SpecBlock):
             values += self.element.computing
@@ -128,6 +134,24 @@ def names_read(steps: Iterable[Step]) -> Iterator[Template]:
         yield from names_read(step.body)
         for _, branch in step.branches:
             yield from names_read(branch)
+
+
+def names_in_blocks(blocks: Iterable[type[SpecBlock]]) -> set[str]:
+    """Return the variables that blocks of a spec read, their own arguments among them."""
+    names: set[str] = set()
+    for block in blocks:
+        for template in (*block.let.values(), *block.computed.values()):
+            names.update(names_in(template))
+        steps = [*block.body]
+        while steps:
+            step = steps.pop()
+            steps += [*step.body, *(inner for _, branch in step.branches for inner in branch)]
+            for template in step.templates:
+                if isinstance(template, Inner):
+                    steps.append(template.step)
+                else:
+                    names.update(names_in(template))
+    return names
 
 
 class SpecBlock(Block):
@@ -147,11 +171,9 @@ class SpecBlock(Block):
     """Work to compute them."""
     lost: ClassVar[Mapping[str, Any]] = {}
     """Arguments whose declaration is wrong, each BROKEN."""
-    carry_out: ClassVar[Callable[..., Node]]
-    """Adds the steps of the body, which the expander alone can do."""
 
     def expand(self, b: Builder, x: Node) -> Node:
-        return type(self).carry_out(self, b, x)
+        return b.carry_out(self, b, x)  # only the expander can
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}#{self.serial}"
@@ -168,6 +190,11 @@ class Plan(NamedTuple):
     """Blocks that the spec defines, by their names."""
     names: frozenset[str]
     """Every name that a step, a group or a head of the spec has."""
+    parsed: dict[tuple[type[Element], str], Element]
+    """Elements of steps so far, by the text of their arguments: a network's are one object each,
+    which caches find at once."""
+    read_in_blocks: frozenset[str]
+    """The spec's variables that its own blocks read, beside their arguments."""
 
 
 def report_arguments(findings: Findings, step: Step, problems: Mapping[str, Problem]) -> None:

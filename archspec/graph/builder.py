@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -50,7 +50,8 @@ TRIAL = "trial"
 """Path of an element that is only tried."""
 
 ExpansionKey: TypeAlias = tuple[str, Element, frozenset[str], Shape]
-"""The spec's `defaults`, a block, its fields that were given, and its input's shape."""
+"""Text of the spec's `defaults` and of what else a block may read; the block, its fields that were
+given, and its input's shape."""
 
 
 class Expansions:
@@ -101,6 +102,10 @@ class Builder:
         """Whether something was refused because the graph is as large as it may be."""
         self.prefix = ""
         """Path of the scope in which things are added, with its separator."""
+        self.around = ""
+        """Text of the variables that a spec's own blocks read: blocks around them may too."""
+        self.carry_out: Callable[..., Node] = _cannot
+        """Add the steps of a block that the spec defines, to a builder, on a node."""
         self._defaults = dict(defaults or {})
         self._tried = 0
         self._used: set[str] = set()
@@ -213,7 +218,7 @@ class Builder:
         if self._tried > MOST_NODES:
             raise Problem("limit", f"more than {MOST_NODES:,} layers were tried")
         trial = Builder({f"input{i}": shape for i, shape in enumerate(shapes)}, self._defaults)
-        trial._defaults_text = self._defaults_text
+        trial._around_text, trial.carry_out = self._around_text, self.carry_out
         try:
             return trial.place(element, TRIAL, tuple(trial.inputs.values())).shape
         finally:
@@ -337,7 +342,7 @@ class Builder:
         if len(inputs) > 1:
             return self._expand(block, path, inputs)
         (x,) = inputs
-        key = self._defaults_text, block, block.model_fields_set, x.layer.output
+        key = self._around_text, block, block.model_fields_set, x.layer.output
         expansion = EXPANSIONS.get(key)
         if expansion is None:
             start, edges, first, place = self.size, self.edges, len(self.pieces), len(self.scopes)
@@ -383,8 +388,12 @@ class Builder:
             raise excess from None
 
     @cached_property
-    def _defaults_text(self) -> str:
-        return repr(self._defaults)
+    def _around_text(self) -> str:
+        return repr(self._defaults) + self.around
+
+
+def _cannot(*_: Any) -> Node:
+    raise NotImplementedError("only a spec's expansion has the steps of its own blocks")
 
 
 def _index(piece: Piece) -> int:

@@ -58,6 +58,12 @@ class Source:
     data: dict[str, Any]
     diagnostics: tuple[Diagnostic, ...]
     _root: Located = field(repr=False, compare=False)
+    kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Results of later passes that are the same for all its networks, such as the plan."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Classes of a spec's own blocks exist in one process alone.
+        return {**vars(self), "kept": {}}
 
     def span(self, path: tuple[str | int, ...], *, key: bool = False) -> Span:
         """Return the place of the value at `path`, or of its key.
