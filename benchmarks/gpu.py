@@ -12,7 +12,7 @@ Each side is a process of its own, one after the other. Images/s are the median 
 an epoch, of which the first, which compiles, does not count. `share` is what three forward passes
 of the network's FLOPs are of the machine's peak, as archspec measures that: the fastest of a few
 large products in bfloat16. `memory` is the device's peak by its own count, on `arrays`, and what
-that is of the report's training memory. JAX's holds what was tried out while compiling.
+that is of what the report says training must keep. JAX's holds what was tried out while compiling.
 """
 
 from __future__ import annotations
@@ -257,10 +257,10 @@ def main() -> None:
 
 def show(task: Task, report: archspec.Report, backend: str) -> None:
     extent = "x".join(map(str, report.graph.input))
-    static = report.memory.training
+    static = report.memory.must_keep
     print(f"{report.name}, {extent}, {report.totals.params:,} parameters, {POLICY}")
     print(f"batches of {task.batch}, {task.images:,} images; {os.cpu_count()} cores")
-    print(f"the report's training memory: {static / 1e9:.2f} GB")
+    print(f"must keep, by the report: {static / 1e9:.2f} GB")
     ours = process(task, "archspec")
     if isinstance(ours, str):
         raise SystemExit(f"archspec's side {ours}")

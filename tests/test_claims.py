@@ -3,7 +3,7 @@
 import pytest
 from support.specs import spec_of
 
-from archspec.cost.checks import FIGURES, Check
+from archspec.cost.checks import CLAIM_NAMES, Check
 from archspec.cost.report import report
 from archspec.errors import SpecError
 
@@ -67,7 +67,8 @@ def checks_of(claims: str) -> tuple[Check, ...]:
 )
 def test_an_expectation(claim, holds):
     (check,) = checks_of(f"expect: {{{claim}}}")
-    assert (check.section, check.figure, check.holds) == ("expect", claim.partition(":")[0], holds)
+    figure = claim.partition(":")[0]
+    assert (check.section, check.figure.partition(".")[0], check.holds) == ("expect", figure, holds)
 
 
 @pytest.mark.parametrize(
@@ -95,10 +96,19 @@ def test_a_decimal_is_exact():
     assert check.claim == "> 4,350"
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", CLAIM_NAMES)
 def test_every_figure_may_be_claimed(figure):
     (check,) = checks_of(f"expect: {{{figure}: '>= 0'}}")
     assert check.holds
+
+
+@pytest.mark.parametrize(
+    ("bound", "holds"), [("2560", True), ("2.5KB", False), ("{must_keep: 2560}", True)]
+)
+def test_a_budget_of_training_is_about_what_it_must_keep_and_says_so(bound, holds):
+    (check,) = checks_of(f"budget: {{training_bytes: {bound}}}")
+    assert (check.figure, check.found) == ("training_bytes.must_keep", "2,560")
+    assert check.holds is holds
 
 
 NUMBER = 'a number, or a comparison as "< 5M"; units: K, M, G'
@@ -109,6 +119,13 @@ BYTES = 'a number, or a comparison as "< 5M"; units: KB, MB, GB, KiB, MiB, GiB'
     ("claims", "place", "message", "help_"),
     [
         ("expect: {parms: 5}", (6, 10), "there is no figure `parms`", "did you mean `params`?"),
+        (
+            "budget: {training_bytes: {must_kep: 1KB}}",
+            (6, 27),
+            "there is no figure `must_kep`",
+            "did you mean `must_keep`?",
+        ),
+        ("budget: {training_bytes: {must_keep: 5M}}", (6, 38), "`5M` is not a valid bound", BYTES),
         ("expect: {params: few}", (6, 18), "`few` is not a valid bound", NUMBER),
         ("budget: {params: 5MB}", (6, 18), "`5MB` is not a valid bound", NUMBER),
         ("expect: {weight_bytes: '< 5M'}", (6, 24), "`< 5M` is not a valid bound", BYTES),

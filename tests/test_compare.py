@@ -114,7 +114,7 @@ def test_an_entry_says_what_the_report_says(name):
         "connections": connections(costs.graph),
         "weight_bytes": costs.memory.weights,
         "inference_bytes": costs.memory.inference,
-        "training_bytes": costs.memory.training,
+        "must_keep": costs.memory.must_keep,
     }
 
 
@@ -267,7 +267,7 @@ def test_a_ratio_to_nothing_is_an_empty_cell():
         ("size", "weight_bytes"),
         ("size_ratio", "weight_bytes_ratio"),
         ("Depth", "weight_layers"),
-        ("training", "training_bytes"),
+        ("must keep", "must_keep"),
         ("not trained", "non_trainable"),
         ("network", "name"),
     ],
@@ -297,7 +297,7 @@ def test_the_markdown_is_a_table():
 
 def test_the_json_holds_every_figure_and_its_ratio():
     data = json.loads(json.dumps(compare("lenet5", "vgg16", batch=2).to_dict()))
-    assert (data["schema_version"], data["baseline"]) == (2, "lenet5")
+    assert (data["schema_version"], data["baseline"]) == (3, "lenet5")
     assert {network["batch"] for network in data["networks"]} == {2}
     vgg16 = data["networks"][1]
     assert vgg16["params"] == 138_357_544
@@ -585,7 +585,7 @@ params           148      296        +148
 MACs           9,216   18,432      +9,216
 activations      852    1,448        +596
 size           592 B  1.18 kB      +592 B
-training     5.20 kB  9.66 kB    +4.46 kB
+must keep    5.20 kB  9.66 kB    +4.46 kB
 batch 1, float32, adam
 """
     assert str(diff(before, after)) == printed
@@ -618,7 +618,7 @@ def test_a_notebook_shows_the_difference_in_colours():
 
 def test_the_json_of_a_difference_holds_every_row():
     data = json.loads(json.dumps(diff("resnet50", "resnet50_keras").to_dict()))
-    assert data["schema_version"] == 2
+    assert data["schema_version"] == 3
     assert (data["before"]["training_batch"], data["before"]["optimizer"]) == (
         256,
         {"sgd": {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-4}},
@@ -672,7 +672,7 @@ def test_memory_and_variables_are_options():
     arguments = ("--batch", "8", "--dtype", "float16", "--optimizer", "sgd", "--set", "classes=10")
     data = json.loads(output("compare", "vgg16", *arguments, "--format", "json"))
     costs = report(load("vgg16", classes=10), batch=8, dtype="float16", optimizer="sgd")
-    assert data["networks"][0]["training_bytes"] == costs.memory.training
+    assert data["networks"][0]["must_keep"] == costs.memory.must_keep
 
 
 def test_every_format_is_written_by_its_suffix(tmp_path):

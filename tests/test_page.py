@@ -339,7 +339,7 @@ def test_the_controls_recompute_what_build_prints(open_page, pages, spec):
     text = run(
         *("build", spec, "--batch", "32", "--dtype", "mixed_bfloat16", "--optimizer", "rmsprop")
     ).stdout
-    for name in ("training", "inference"):
+    for name in ("must_keep", "inference"):
         size = re.search(rf"^{name} +(\S+ \S+)", text, flags=re.MULTILINE)[1]
         expect(page.locator("#memory strong", has_text=name)).to_have_text(f"{name} {size}")
     report = archspec.report(spec, batch=32, dtype="mixed_bfloat16", optimizer="rmsprop")
@@ -349,8 +349,8 @@ def test_the_controls_recompute_what_build_prints(open_page, pages, spec):
             size = byte_size(found.activations * 32 * 2)
             assert each.locator("td[data-name=memory]").inner_text() == size
     page.locator("#reset").click()
-    training = byte_size(archspec.report(spec).memory.training)
-    expect(page.locator("#memory strong").first).to_have_text(f"training {training}")
+    must_keep = byte_size(archspec.report(spec).memory.must_keep)
+    expect(page.locator("#memory strong").first).to_have_text(f"must keep {must_keep}")
 
 
 def test_an_optimizer_with_arguments_is_one_of_the_choices(open_page, pages):
@@ -382,19 +382,19 @@ def test_budgets_follow_the_setting(open_page, pages, net):
     for batch in (1, 2, 64):
         page.locator("#batch").fill(str(batch))
         checks = archspec.report(net, batch=batch).checks
-        (training,) = (each for each in checks if each.figure == "training_bytes")
+        (claim,) = (each for each in checks if each.figure == "training_bytes.must_keep")
         held = sum(each.holds for each in checks)
         expect(summary).to_contain_text(f"{held} of 2 claims")
-        assert training.found in verdict.text_content()
-        assert ("holds" if training.holds else "fails") in verdict.text_content()
+        assert claim.found in verdict.text_content()
+        assert ("holds" if claim.holds else "fails") in verdict.text_content()
 
 
 def test_the_variants_of_the_family_follow_the_setting(vgg16):
     vgg16.locator("#batch").fill("8")
     line = vgg16.locator("#family tr", has_text="vgg19")
     expect(line).to_contain_text("143,667,240")
-    training = byte_size(archspec.report("vgg19", batch=8).memory.training)
-    expect(line).to_contain_text(training)
+    must_keep = byte_size(archspec.report("vgg19", batch=8).memory.must_keep)
+    expect(line).to_contain_text(must_keep)
     expect(vgg16.locator("#family [aria-current=true]")).to_contain_text("vgg16")
 
 

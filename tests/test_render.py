@@ -52,7 +52,7 @@ parameters    61,706  all trained; 5 weight layers
 MACs         416,520  833,040 FLOPs
 other ops     19,360
 activations    9,118
-training     2.15 MB  weights 247 kB + gradients 247 kB + adam 494 kB + saved for backward 1.17 MB;
+must keep    2.15 MB  weights 247 kB + gradients 247 kB + adam 494 kB + saved for backward 1.17 MB;
                       by `train:` batch 32, adam
 inference     274 kB  weights 247 kB + forward peak 27.6 kB
 counting     1 MAC = one multiply-add of a convolution, fully connected layer or matrix product, for

@@ -179,7 +179,7 @@ ROW = {
 
 
 def test_the_keys_of_the_json_form(data):
-    assert data["schema_version"] == 2
+    assert data["schema_version"] == 3
     assert set(data) == {
         "schema_version", "name", "about", "convention", "batch", "training_batch", "dtype",
         "optimizer", "by_recipe", "input", "inputs", "smallest_input", "outputs", "totals",
@@ -190,7 +190,7 @@ def test_the_keys_of_the_json_form(data):
         "weight_layers", "layers",
     }  # fmt: skip
     assert set(data["memory_bytes"]) == {
-        "weights", "gradients", "optimizer", "saved", "forward_peak", "training", "inference",
+        "weights", "gradients", "optimizer", "saved", "forward_peak", "must_keep", "inference",
     }  # fmt: skip
     assert set(data["memory_model"]) == {
         "weights", "trainable_weights", "saved_values_per_example",

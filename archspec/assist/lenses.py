@@ -28,8 +28,8 @@ def lenses(document: Document) -> tuple[Lens, ...]:
     key = root.key_at("name") or root.entries[0].key
     report = document.report
     if key is not None and shown.totals is not None and report is not None:
-        training = byte_size(report.memory.training)
-        text = f"{shown.name}: {figures(shown)} · {training} to train"
+        must_keep = byte_size(report.memory.must_keep)
+        text = f"{shown.name}: {figures(shown)} · training must keep {must_keep}"
         found.append(Lens(Region(key.start, key.stop), text))
     members = {**document.members, shown.name: shown}
     for entry in children(find(root, ("variants",))):

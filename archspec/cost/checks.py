@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from operator import eq, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,12 +31,30 @@ FIGURES: Mapping[str, Callable[[Report], Any]] = {
     "activations": lambda report: report.totals.activations,
     "weight_bytes": lambda report: report.memory.weights,
     "inference_bytes": lambda report: report.memory.inference,
-    "training_bytes": lambda report: report.memory.training,
+    "must_keep": lambda report: report.memory.must_keep,
 }
-"""Figures that `published`, `expect` and `budget` may name. Bytes are for the report's setting.
+"""Figures of a network. Bytes are for the report's setting.
 
 Where the input's size is open, some are formulas in it, and `inference_bytes` is None.
 """
+
+TRAINING = "training_bytes"
+"""Claim about the bytes of a training step; a mapping in it names the figure that it means."""
+
+TRAINING_FIGURES: Mapping[str, Callable[[Report], Any]] = {"must_keep": FIGURES["must_keep"]}
+"""Figures that `training_bytes` may name."""
+
+MUST_KEEP = f"{TRAINING}.must_keep"
+"""Figure that a plain number after `training_bytes` claims."""
+
+CLAIMS: Mapping[str, Callable[[Report], Any]] = {
+    **{name: figure for name, figure in FIGURES.items() if name != "must_keep"},
+    **{f"{TRAINING}.{name}": figure for name, figure in TRAINING_FIGURES.items()},
+}
+"""Figures that a claim may be about."""
+
+CLAIM_NAMES = tuple(dict.fromkeys(name.partition(".")[0] for name in CLAIMS))
+"""Keys of `expect` and `budget`."""
 
 
 def connections(graph: Graph) -> int:
@@ -60,7 +78,7 @@ class Check(NamedTuple):
     section: str
     """published, expect or budget."""
     figure: str
-    """A name of `FIGURES`, or `stage PATH`."""
+    """A name of `CLAIMS`, or `stage PATH`."""
     claim: str
     found: str
     holds: bool
@@ -156,18 +174,17 @@ def _published(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Ite
 def _bounds(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Iterator[Check]:
     sections = {"expect": spec.document.expect, "budget": spec.document.budget}
     for section, claims in sections.items():
-        for figure, written in claims.items():
-            path: KeyPath = (section, figure)
-            if figure not in FIGURES:
-                hint = suggestion(figure, FIGURES, what="figures")
-                problem = Problem("unknown-key", f"there is no figure `{figure}`", help=hint)
+        for path, figure, written in _claimed(section, claims):
+            if figure not in CLAIMS:
+                hint = suggestion(str(path[-1]), _siblings(path), what="figures")
+                problem = Problem("unknown-key", f"there is no figure `{path[-1]}`", help=hint)
                 diagnostics.append(problem.at(spec.source.span(path, key=True)))
                 continue
             claim_of, _, size = (
                 written.partition(" at ") if isinstance(written, str) else (written, "", "")
             )
             try:
-                symbol, bound = _bound(claim_of, in_bytes=figure.endswith("_bytes"))
+                symbol, bound = _bound(claim_of, in_bytes="_bytes" in figure)
                 if section == "budget":
                     symbol = _at_most(symbol, written)
             except Problem as problem:
@@ -176,16 +193,33 @@ def _bounds(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Iterat
             sized = _sized(report, spec, size, path, diagnostics) if size else report
             if sized is None:
                 continue
-            actual = FIGURES[figure](sized)
+            actual = CLAIMS[figure](sized)
             if not isinstance(actual, int):
                 claim = f'"{symbol or "="} {bound:,} at 512x768"'
-                help_ = f"write the size of the claim, as `{figure}: {claim}`"
-                diagnostics.append(_open(figure, help_).at(spec.source.span(path)))
+                help_ = f"write the size of the claim, as `{path[-1]}: {claim}`"
+                diagnostics.append(_open(str(path[-1]), help_).at(spec.source.span(path)))
                 continue
             holds = _COMPARISONS[symbol](actual, bound)
             claim = f"{symbol} {bound:,}".strip() + (f" at {size.strip()}" if size else "")
             setting = _setting(figure, report)
             yield Check(section, figure, claim, f"{actual:,}", holds, "", path, setting)
+
+
+def _claimed(section: str, claims: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, Any]]:
+    """Yield the place, the figure and the bound of each claim of a section."""
+    for name, written in claims.items():
+        if name != TRAINING:
+            yield (section, name), name, written
+        elif isinstance(written, Mapping):
+            for which, bound in written.items():
+                yield (section, name, which), f"{name}.{which}", bound
+        else:
+            yield (section, name), MUST_KEEP, written
+
+
+def _siblings(path: KeyPath) -> Iterable[str]:
+    """Return the names that may stand in the place of a claim's."""
+    return TRAINING_FIGURES if TRAINING in path[:-1] else CLAIM_NAMES
 
 
 def _sized(
@@ -212,8 +246,8 @@ def _setting(figure: str, report: Report) -> str:
     return {
         "weight_bytes": setting.dtype,
         "inference_bytes": f"batch {setting.batch}, {setting.dtype}",
-        "training_bytes": str(setting),
-    }.get(figure, "")
+        TRAINING: str(setting),
+    }.get(figure.partition(".")[0], "")
 
 
 def _bound(written: Any, *, in_bytes: bool) -> tuple[str, int]:

@@ -22,7 +22,7 @@ from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_networks
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the JSON form. It grows when a key changes its meaning or is removed."""
 
 
@@ -49,7 +49,8 @@ class NetworkFigures(NamedTuple):
     weight_bytes: int
     """The model's size: all its weights, and nothing of a file's format."""
     inference_bytes: int
-    training_bytes: int
+    must_keep: int
+    """Bytes that a training step keeps on any engine."""
     field: tuple[int | Fraction, ...]
     """Receptive field of the last layer before the main output that does not see everything."""
     setting: Setting

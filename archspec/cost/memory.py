@@ -33,8 +33,8 @@ class MemoryBytes(NamedTuple):
     """Most activations alive at once in a forward pass alone; None where the size is open."""
 
     @property
-    def training(self) -> int:
-        """Bytes of a training step: weights, gradients, optimizer state, saved activations."""
+    def must_keep(self) -> int:
+        """Bytes that training keeps on any engine: weights, gradients, optimizer state, saved."""
         return self.weights + self.gradients + self.optimizer + self.saved
 
     @property
@@ -43,7 +43,7 @@ class MemoryBytes(NamedTuple):
         return None if self.forward_peak is None else self.weights + self.forward_peak
 
     def to_dict(self) -> dict[str, int | None]:
-        return self._asdict() | {"training": self.training, "inference": self.inference}
+        return self._asdict() | {"must_keep": self.must_keep, "inference": self.inference}
 
 
 class MemoryModel(NamedTuple):

@@ -25,7 +25,7 @@ from archspec.ops.shape import Shape, plain
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the JSON form. It grows when a key changes its meaning or is removed."""
 
 CONVENTION = (

@@ -44,14 +44,14 @@ _FIGURES = (
     Column("connections", "connections", thousands, rank=9),
     Column("weight_bytes", "size", byte_size, rank=3),
     Column("inference_bytes", "inference", byte_size, rank=9),
-    Column("training_bytes", "training", byte_size, rank=1),
+    Column("must_keep", "must keep", byte_size, rank=1),
     Column("field", "field", extents, rank=6),
     Column("batch", "batch", thousands, rank=5),
     Column("dtype", "dtype", left=True, rank=8),
     Column("optimizer", "optimizer", left=True, rank=5),
 )
 
-_RATIO_RANKS = {"params": 4, "macs": 5, "training_bytes": 7}
+_RATIO_RANKS = {"params": 4, "macs": 5, "must_keep": 7}
 
 
 def _with_ratio(column: Column) -> tuple[Column, ...]:
@@ -166,7 +166,7 @@ def _choose(names: Sequence[str] | None, comparison: Comparison) -> list[Column]
         if len(values) == 1
     }
     if not silent >= {"batch", "dtype", "optimizer"}:
-        silent.add("training_bytes" + RATIO)  # of trainings that differ in more than the network
+        silent.add("must_keep" + RATIO)  # of trainings that differ in more than the network
     if len(comparison.entries) == 1:
         silent |= {figure + RATIO for figure in FIGURES}
     return [column for column in COLUMNS if column.rank <= USUAL and column.name not in silent]

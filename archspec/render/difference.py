@@ -21,7 +21,7 @@ MOST_CHANGES = 8
 
 INDENT = " " * 4
 
-FIGURES = ("params", "macs", "activations", "weight_layers", "weight_bytes", "training_bytes")
+FIGURES = ("params", "macs", "activations", "weight_layers", "weight_bytes", "must_keep")
 """Figures whose totals are compared."""
 
 SAID = {"function": "activation", "macs": "MACs"}

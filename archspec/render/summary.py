@@ -48,10 +48,10 @@ def facts(report: Report) -> Iterator[Fact]:
     state = ("gradients", memory.gradients), (setting.optimizer.label, memory.optimizer)
     parts = _sum(weights, *state, ("saved for backward", memory.saved)) + _recipe(setting)
     if memory.inference is None or memory.forward_peak is None:
-        yield Fact("training", "", parts)
+        yield Fact("must keep", "", parts)
         yield Fact("inference", "", f"{_sum(weights)} + forward{UNBROKEN}peak, {NEEDS_SIZE}")
     else:
-        yield Fact("training", byte_size(memory.training), parts)
+        yield Fact("must keep", byte_size(memory.must_keep), parts)
         yield Fact(
             "inference",
             byte_size(memory.inference),

@@ -186,23 +186,22 @@ def drawing(figure: ComparisonFigure) -> Drawing:
 
 
 class _Memory:
-    """The memory that circles show: in training, where all networks train by the same setting."""
+    """The memory that circles show: what training must keep, where all train by one setting."""
 
     def __init__(self, networks: Sequence[NetworkFigures]) -> None:
         settings = [each.setting for each in networks]
         self._training = len(set(map(str, settings))) == 1
         dtypes = {each.dtype for each in settings}
         if self._training:
-            where = f"training at {settings[0]}"
+            self._title = f"area: memory that training must keep at {settings[0]}"
         else:
-            where = f"inference at batch {settings[0].batch}"
-            where += f", {dtypes.pop()}" if len(dtypes) == 1 else ""
-        self._title = f"area: memory in {where}"
+            self._title = f"area: memory in inference at batch {settings[0].batch}"
+            self._title += f", {dtypes.pop()}" if len(dtypes) == 1 else ""
         self._most = max(map(self.of, networks)) or 1
 
     def of(self, network: NetworkFigures) -> int:
         """Return the memory of a network in bytes."""
-        return network.training_bytes if self._training else network.inference_bytes
+        return network.must_keep if self._training else network.inference_bytes
 
     def radius(self, size: int) -> float:
         """Return the radius of the circle for a number of bytes."""
@@ -250,8 +249,8 @@ def _group(disc: Disc) -> Group:
 def _sentence(network: NetworkFigures) -> str:
     return (
         f"{network.name}: {thousands(network.params)} parameters, {thousands(network.macs)} MACs, "
-        f"{byte_size(network.training_bytes)} in training, "
-        f"{byte_size(network.inference_bytes)} in inference"
+        f"training must keep {byte_size(network.must_keep)}, "
+        f"inference needs {byte_size(network.inference_bytes)}"
     )
 
 

@@ -13,7 +13,7 @@ from math import inf
 from typing import Any, Final
 
 from archspec.compile.expand import expand
-from archspec.cost.checks import Check
+from archspec.cost.checks import MUST_KEEP, Check
 from archspec.cost.memory import MemoryModel
 from archspec.cost.optimizers import KNOWN, WRAPPER, Optimizer
 from archspec.cost.report import CONVENTION, Report, Row, Totals, check_rows, float_or_int
@@ -51,7 +51,7 @@ MOST_VARIANTS: Final = 40
 EXACT: Final = 2**53 - 1
 """Largest whole number up to which JavaScript has every whole number."""
 
-BYTES: Final = ("weight_bytes", "inference_bytes", "training_bytes")
+BYTES: Final = ("weight_bytes", "inference_bytes", MUST_KEEP)
 """Figures that depend on the setting."""
 
 
