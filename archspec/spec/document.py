@@ -251,7 +251,9 @@ def _without(data: Any, error: DeclarationError) -> tuple[dict[str, Any], frozen
 def _translate(findings: Findings, error: DeclarationError) -> None:
     """Report pydantic's errors in the language's own words."""
     items = error.errors
-    misspelt = _misspelt(item["loc"] for item in items if item["type"] == "extra_forbidden")
+    misspelt: set[KeyPath] = set()
+    if any(item["type"] == "missing" for item in items):
+        misspelt = _misspelt(item["loc"] for item in items if item["type"] == "extra_forbidden")
     for item in items:
         if item["type"] == "missing" and item["loc"] in misspelt:
             continue

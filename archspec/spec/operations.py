@@ -178,9 +178,9 @@ def divisible(value: Any, divisor: Any) -> int:
 
 def _items(value: tuple[Any, ...], name: str) -> tuple[Any, ...]:
     """Return the numbers of a list."""
-    for item in value:
-        if not is_number(item):
-            wrong(f"{name} needs numbers, not {shown(item)}")
+    if not NUMBERS.issuperset(map(type, value)):
+        other = next(item for item in value if not is_number(item))
+        wrong(f"{name} needs numbers, not {shown(other)}")
     return value
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from itertools import combinations, pairwise
-from typing import NamedTuple
+from functools import cached_property
+from itertools import pairwise
 
 from archspec.cost.report import Report
 from archspec.render.figure.drawing import (
@@ -23,12 +24,20 @@ NEAR = 0.3
 """Overlap in points that is none."""
 
 
-class Area(NamedTuple):
+class Area:
     """A convex area, and the group that it is in."""
 
-    group: int
-    points: tuple[Point, ...]
-    what: str
+    def __init__(self, group: int, points: tuple[Point, ...], what: str) -> None:
+        self.group, self.points, self.what = group, points, what
+
+    def __repr__(self) -> str:
+        return f"{self.what} of group {self.group} at {self.points}"
+
+    @cached_property
+    def box(self) -> tuple[float, float, float, float]:
+        """The left, upper, right and lower edge of the upright rectangle around the area."""
+        xs, ys = zip(*self.points, strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
 
 
 def check_nodes(report: Report, drawing: Drawing) -> None:
@@ -67,15 +76,17 @@ def check_places(drawing: Drawing) -> None:
         assert inside or not overlap(text.points, solid.points), (text.what, solid)
     for one, other in _close(solids, solids):
         assert one.group == other.group or not overlap(one.points, other.points), (one, other)
-    for group, path in paths:
-        for start, end in pairwise(path.points):
-            line = Area(group, (start, end), "line")
-            assert all(
-                0 <= x <= drawing.width and 0 <= y <= drawing.height for x, y in (start, end)
-            )
-            for _, solid in _close([line], solids):
-                own = {group} | {each.group for each in solids if _contains(each, path.points[0])}
-                assert solid.group in own or not overlap(line.points, solid.points), (path, solid)
+    lines = {Area(group, ends, "line"): path for group, path in paths for ends in pairwise(path.points)}
+    for line in lines:
+        for x, y in line.points:
+            assert 0 <= x <= drawing.width, line
+            assert 0 <= y <= drawing.height, line
+    for line, solid in _close(list(lines), solids):
+        own = solid.group == line.group or any(
+            other.group == solid.group and _contains(other, lines[line].points[0])
+            for other in solids
+        )
+        assert own or not overlap(line.points, solid.points), (line, solid)
 
 
 def crossed_texts(drawing: Drawing) -> list[tuple[str, Path]]:
@@ -85,16 +96,15 @@ def crossed_texts(drawing: Drawing) -> list[tuple[str, Path]]:
         for mark in drawing.walk()
         if isinstance(mark, Text) and mark.text.strip()
     ]
-    lines = [
-        (Area(0, ends, "line"), mark)
+    lines = {
+        Area(0, ends, "line"): mark
         for mark in drawing.walk()
         if isinstance(mark, Path)
         for ends in pairwise(mark.points)
-    ]
+    }
     return [
-        (text.what, mark)
-        for line, mark in lines
-        for _, text in _close([line], texts)
+        (text.what, lines[line])
+        for line, text in _close(list(lines), texts)
         if overlap(line.points, text.points) and text.what not in ("+", "\u00d7")
     ]
 
@@ -128,24 +138,21 @@ def _shadow(points: Sequence[Point], across: Point) -> tuple[float, float]:
 
 def _close(some: Sequence[Area], others: Sequence[Area]) -> Iterator[tuple[Area, Area]]:
     """Yield pairs of areas whose upright rectangles meet, each once."""
-    if some is others:
-        pairs: Iterator[tuple[Area, Area]] = combinations(some, 2)
-    else:
-        pairs = ((one, other) for one in some for other in others)
-    boxes = {id(each): _box(each.points) for each in (*some, *others)}
-    for one, other in pairs:
-        a, b = boxes[id(one)], boxes[id(other)]
-        if a[0] < b[2] and b[0] < a[2] and a[1] <= b[3] and b[1] <= a[3]:
-            yield one, other
-
-
-def _box(points: Sequence[Point]) -> tuple[float, float, float, float]:
-    xs, ys = zip(*points, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
+    ordered = sorted(others, key=lambda area: area.box[0])
+    lefts = [area.box[0] for area in ordered]
+    widest = max((area.box[2] - area.box[0] for area in ordered), default=0.0)
+    place = {id(area): number for number, area in enumerate(ordered)}
+    for one in some:
+        left, top, right, bottom = one.box
+        first = place[id(one)] + 1 if some is others else bisect_left(lefts, left - widest)
+        for other in ordered[first : bisect_left(lefts, right)]:
+            its = other.box
+            if left < its[2] and top <= its[3] and its[1] <= bottom:
+                yield one, other
 
 
 def _contains(area: Area, point: Point) -> bool:
-    left, top, right, bottom = _box(area.points)
+    left, top, right, bottom = area.box
     return left - 1 <= point[0] <= right + 1 and top - 1 <= point[1] <= bottom + 1
 
 
