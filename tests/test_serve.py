@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from support.commands import run
-from support.serving import LONG, free_port
+from support.serving import LONG, Served, free_port, serving
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -293,6 +293,22 @@ def test_a_worker_that_is_too_slow_or_ends_is_replaced():
 # The server
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory) -> Path:
+    """The path of a spec that no test changes."""
+    path: Path = tmp_path_factory.mktemp("kept") / "mine.yaml"
+    path.write_text(SPEC, encoding="utf-8", newline="\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def unchanged(kept) -> Iterator[Served]:
+    """The server of `kept`, for requests that leave nothing behind."""
+    with serving(kept.parent) as served:
+        yield served(kept)
+    assert kept.read_text(encoding="utf-8") == SPEC
+
+
 def messages(state: Any) -> list[str]:
     return [each["message"] for each in state["said"]["mistakes"]]
 
@@ -325,12 +341,24 @@ def test_a_browser_is_told_the_file_and_each_change_of_it(serve, path):
         assert third["page"] != first["page"]
 
 
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory) -> Iterator[tuple[Served, Path]]:
+    """A server, and the path of its spec, which tests change one after another."""
+    folder = tmp_path_factory.mktemp("watched")
+    (folder / "work").mkdir()
+    path = folder / "work" / "mine.yaml"
+    path.write_text(SPEC, encoding="utf-8")
+    with serving(folder) as served:
+        yield served(path), path
+
+
 @pytest.mark.parametrize("how", ["renamed", "deleted", "emptied", "a folder", "not text"])
-def test_whatever_happens_to_the_file_its_return_is_seen(serve, path, how):
-    server = serve(path)
+def test_whatever_happens_to_the_file_its_return_is_seen(watched, how):
+    server, path = watched
+    path.write_text(SPEC, encoding="utf-8")
     changed = SPEC.replace("width: 8", "width: 9")
     with server.events() as events:
-        events.next()
+        events.until(lambda state: state["file"]["text"] == SPEC)
         if how == "renamed":
             new = path.with_suffix(".new")
             new.write_text(changed, encoding="utf-8")
@@ -425,13 +453,12 @@ def test_the_sentences_are_those_of_build(path, spec):
     assert len(said["mistakes"]) == len(re.findall(r"^\S.*: error\[", printed, re.MULTILINE)) > 0
 
 
-def test_a_text_is_looked_at_without_being_written(serve, path):
-    server = serve(path)
-    answered = server.post("look", {"text": WRONG, "view": {}}).json()
+def test_a_text_is_looked_at_without_being_written(unchanged, kept):
+    answered = unchanged.post("look", {"text": WRONG, "view": {}}).json()
     assert messages(answered) == ["there is no kind of step called `global_avg_pol`"]
     assert answered["page"] is None
-    assert server.post("look", {"text": SPEC, "view": {"variant": "wide"}}).json()["page"]
-    assert path.read_text(encoding="utf-8") == SPEC
+    assert unchanged.post("look", {"text": SPEC, "view": {"variant": "wide"}}).json()["page"]
+    assert kept.read_text(encoding="utf-8") == SPEC
 
 
 def test_a_save_is_written_and_told_to_all(serve, path):
@@ -481,33 +508,31 @@ def test_a_page_that_is_read_only_cannot_save(serve, path, spec):
         ("save", {"text": None, "version": MISSING}),
     ],
 )
-def test_what_no_page_asks_is_refused(serve, path, end, data):
-    assert serve(path).post(end, data).status_code == 400
+def test_what_no_page_asks_is_refused(unchanged, end, data):
+    assert unchanged.post(end, data).status_code == 400
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 200_000, b'{"text": 1e999}'])
-def test_what_is_no_json_is_refused(serve, path, body):
-    server = serve(path)
-    headers = {"origin": server.origin, "content-type": "application/json"}
-    assert server.client.post("look", content=body, headers=headers).status_code == 400
+def test_what_is_no_json_is_refused(unchanged, body):
+    headers = {"origin": unchanged.origin, "content-type": "application/json"}
+    assert unchanged.client.post("look", content=body, headers=headers).status_code == 400
 
 
 @pytest.mark.parametrize("view", ["", "x", "[]", '{"variant": 1}', "[" * 9_000])
-def test_a_view_that_no_page_asks_for_is_refused(serve, path, view):
-    assert serve(path).client.get("events", params={"view": view}).status_code == 400
+def test_a_view_that_no_page_asks_for_is_refused(unchanged, view):
+    assert unchanged.client.get("events", params={"view": view}).status_code == 400
 
 
-def test_half_of_a_surrogate_pair_is_a_mistake_like_others(serve, path):
-    answered = serve(path).post("look", {"text": "name: \ud800\n", "view": {}}).json()
+def test_half_of_a_surrogate_pair_is_a_mistake_like_others(unchanged):
+    answered = unchanged.post("look", {"text": "name: \ud800\n", "view": {}}).json()
     assert messages(answered) == ["the character U+D800 is not allowed in a spec"]
 
 
-def test_only_its_own_page_on_this_machine_is_answered(serve, path):
-    server = serve(path)
-    host = urlsplit(server.url).netloc
+def test_only_its_own_page_on_this_machine_is_answered(unchanged, kept):
+    host = urlsplit(unchanged.url).netloc
     port = host.partition(":")[2]
-    ours = {"origin": server.origin}
-    save = {"text": "name: stolen\n", "version": SpecFile(str(path)).read().version}
+    ours = {"origin": unchanged.origin}
+    save = {"text": "name: stolen\n", "version": SpecFile(str(kept)).read().version}
 
     def status(method: str, url: str, headers: dict[str, str]) -> int:
         data = save if method == "POST" else None
@@ -516,7 +541,7 @@ def test_only_its_own_page_on_this_machine_is_answered(serve, path):
         assert "frame-ancestors" in answered.headers["content-security-policy"]
         return answered.status_code
 
-    page, end = server.url, f"{server.url}save"
+    page, end = unchanged.url, f"{unchanged.url}save"
     for name in (f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"):
         assert status("GET", page, {"host": name}) == 200
     # Another name that leads here, the port of another server, none at all.
@@ -529,11 +554,11 @@ def test_only_its_own_page_on_this_machine_is_answered(serve, path):
         assert status("GET", page, {"origin": origin}) == 403
     assert status("POST", end, {}) == 403
     # Somebody who does not know the address.
-    for guess in ("", "/", "/save", "/0123456789abcdef0123456789abcdef/", server.url[-34:-2]):
-        assert status("GET", f"{server.origin}{guess}", {}) == 403
-        assert status("POST", f"{server.origin}{guess}", ours) == 403
+    for guess in ("", "/", "/save", "/0123456789abcdef0123456789abcdef/", unchanged.url[-34:-2]):
+        assert status("GET", f"{unchanged.origin}{guess}", {}) == 403
+        assert status("POST", f"{unchanged.origin}{guess}", ours) == 403
     assert status("POST", end, ours | {"content-type": "text/plain"}) == 400
-    assert path.read_text(encoding="utf-8") == SPEC
+    assert kept.read_text(encoding="utf-8") == SPEC
 
 
 @pytest.mark.parametrize(
@@ -547,27 +572,25 @@ def test_only_its_own_page_on_this_machine_is_answered(serve, path):
         "..%2f",
     ],
 )
-def test_nothing_else_is_served(serve, path, end):
-    server = serve(path)
-    assert server.client.get(end).status_code == 404
-    assert server.client.get("live.js").status_code == 200
+def test_nothing_else_is_served(unchanged, end):
+    assert unchanged.client.get(end).status_code == 404
+    assert unchanged.client.get("live.js").status_code == 200
 
 
-def test_a_request_is_bounded(serve, path):
-    server = serve(path)
-    assert server.post("look", {"text": "#" * 5 * 2**20}).status_code == 413
+def test_a_request_is_bounded(unchanged):
+    assert unchanged.post("look", {"text": "#" * 5 * 2**20}).status_code == 413
 
     def pieces() -> Iterator[bytes]:
         for _ in range(80):
             yield b" " * 2**16
 
-    headers = {"origin": server.origin, "content-type": "application/json"}
+    headers = {"origin": unchanged.origin, "content-type": "application/json"}
     try:
-        status = server.client.post("look", content=pieces(), headers=headers).status_code
+        status = unchanged.client.post("look", content=pieces(), headers=headers).status_code
     except httpx.TransportError:  # refused before all of it was sent
         status = 400
     assert status == 400
-    assert server.post("look", {"text": SPEC, "view": {}}).status_code == 200
+    assert unchanged.post("look", {"text": SPEC, "view": {}}).status_code == 200
 
 
 def test_the_address_is_the_same_after_a_restart_and_another_for_another_file(serve, path):

@@ -4,8 +4,8 @@ A fork has its own streams, terminal, environment, folder, signals and exit code
 Python starts has, but does not spend seconds on imports. What only a start can show, such as which
 modules a command imports, is tested with real ones: `test_startup.py`, `test_engine_start.py`.
 
-`python -m support.commands SOCKET` is the warm process, of the backend that KERAS_BACKEND names or
-of none: it forks for each request until the socket is closed.
+`python -m support.commands SOCKET [MODULE ...]` is the warm process, of the backend that
+KERAS_BACKEND names or of none: it forks for each request until the socket is closed.
 """
 
 from __future__ import annotations
@@ -103,12 +103,12 @@ def _inherited() -> dict[str, str]:
 
 
 @cache
-def _warm(backend: str) -> socket.socket:
-    """Start the warm process of a backend; it ends with this one."""
+def _warm(backend: str, modules: tuple[str, ...]) -> socket.socket:
+    """Start the warm process of a backend and more modules; it ends with this one."""
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-m", "support.commands", str(theirs.fileno())],
+            [sys.executable, "-m", "support.commands", str(theirs.fileno()), *modules],
             cwd=Path(__file__).parents[1],
             env=_inherited() | {"KERAS_BACKEND": backend},
             pass_fds=[theirs.fileno()],
@@ -122,14 +122,15 @@ def start(
     *arguments: object,
     code: str | None = None,
     engine: str = "",
+    modules: tuple[str, ...] = (),
     cwd: Path | None = None,
     streams: list[IO[Any]] | None = None,
     **environment: str,
 ) -> Forked:
     """Start `archspec ARGUMENTS`, or Python `code`; what it prints goes to files of its own.
 
-    It has Keras's backend `engine` imported, or none. Environment variables are beside this
-    process's; one that is "" is not set.
+    It has Keras's backend `engine` imported, or none, and `modules`. Environment variables are
+    beside this process's; one that is "" is not set.
     """
     chosen = {"KERAS_BACKEND": engine, **SETTINGS} if engine else {}
     task = {
@@ -139,7 +140,7 @@ def start(
         "environment": {n: v for n, v in (_inherited() | chosen | environment).items() if v},
     }
     files = streams or [tempfile.TemporaryFile("w+") for _ in range(2)]  # noqa: SIM115
-    return Forked(_warm(engine), task, files)
+    return Forked(_warm(engine, modules), task, files)
 
 
 def run(*arguments: object, **how: Any) -> subprocess.CompletedProcess[str]:
@@ -241,7 +242,7 @@ def _begin(task: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    for module in IMPORTED:
+    for module in (*IMPORTED, *sys.argv[2:]):
         importlib.import_module(module)
     if os.environ["KERAS_BACKEND"]:
         importlib.import_module("archspec.keras_model.engine").load_keras()

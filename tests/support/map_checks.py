@@ -76,7 +76,9 @@ def check_places(drawing: Drawing) -> None:
         assert inside or not overlap(text.points, solid.points), (text.what, solid)
     for one, other in _close(solids, solids):
         assert one.group == other.group or not overlap(one.points, other.points), (one, other)
-    lines = {Area(group, ends, "line"): path for group, path in paths for ends in pairwise(path.points)}
+    lines = {
+        Area(group, ends, "line"): path for group, path in paths for ends in pairwise(path.points)
+    }
     for line in lines:
         for x, y in line.points:
             assert 0 <= x <= drawing.width, line

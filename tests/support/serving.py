@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -92,17 +93,21 @@ class Events:
         return self.until(bool)
 
 
-@pytest.fixture
-def serve(tmp_path) -> Iterator[Callable[..., Served]]:
-    """The function `served(spec, *options)`, which starts a server; it ends with the test."""
-    servers = []
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[Callable[..., Served]]:
+    """The function `served(spec, *options)`, which starts a server; all end with the context.
+
+    What they print, and their caches, are in the folder.
+    """
+    servers: list[Served] = []
 
     def served(spec: object, *options: object) -> Served:
-        output = (tmp_path / f"output{len(servers)}").open("w+", encoding="utf-8")
+        output = (folder / f"output{len(servers)}").open("w+", encoding="utf-8")
         process = start(
             *("serve", spec, "--no-open", *options),
+            modules=("archspec.serve.page_server",),
             streams=[output, output],
-            XDG_CACHE_HOME=str(tmp_path / "cache"),
+            XDG_CACHE_HOME=str(folder / "cache"),
         )
         servers.append(Served(process, output))
         return servers[-1]
@@ -111,3 +116,10 @@ def serve(tmp_path) -> Iterator[Callable[..., Served]]:
     for server in servers:
         assert server.stop() == 130
         server.close()
+
+
+@pytest.fixture
+def serve(tmp_path) -> Iterator[Callable[..., Served]]:
+    """The function `serving` of servers that end with the test."""
+    with serving(tmp_path) as served:
+        yield served
