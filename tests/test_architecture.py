@@ -20,6 +20,7 @@ ROOMS = (
     "arguments",
     "vocabulary",
     "system",
+    "device",
     "declare",
     "element",
     "spec",
