@@ -43,10 +43,12 @@ KINDS: Final = _by_word(
         "group_norm": "gn groupnormalization",
         "instance_norm": "in instancenormalization",
         "rms_norm": "rmsnormalization",
+        "unit_norm": "unitnormalization l2norm l2normalize l2normalization",
         "blur_pool": "blurpooling antialias maxblurpool",
         "subsampling": "subsample",
         "lrn": "localresponsenorm localresponsenormalization norm1",
         "max_pool": "maxpooling pool pooling",
+        "max_unpool": "maxunpool unpool unpooling maxunpooling",
         "avg_pool": "averagepool averagepooling avgpooling meanpool",
         "global_avg_pool": "gap globalaveragepooling globalaveragepool adaptiveavgpool "
         "globalavgpooling",
@@ -90,6 +92,7 @@ KINDS: Final = _by_word(
         "gru": "grucell bigru",
         "rnn": "simplernn vanillarnn elman recurrent rnncell",
         "reshape": "view unflatten",
+        "embedding": "wordembedding tokenembedding lookup embeddingtable embed",
         "rescale": "rescaling",
         "residual": "resblock residualblock basicblock bottleneck resunit",
         "inverted_residual": "mbconv mbconvblock invertedbottleneck invertedresidualblock irblock "
@@ -106,6 +109,7 @@ KINDS: Final = _by_word(
 )
 """Folded words of other tools, and the kind that archspec has."""
 
+_PARTS = "each part of the values is a `slice`, as `slice: {axis: channels, stop: 32}`"
 _OWN_NONE = "archspec has no {}; build it from other kinds as a block of your own, under `blocks`"
 
 KIND_NOTES: Final[dict[str, str]] = {
@@ -119,7 +123,8 @@ KIND_NOTES: Final[dict[str, str]] = {
             "hswish": "hard_swish", "softplus": "softplus", "softsign": "softsign", "celu": "celu",
             "hardtanh": "hard_tanh", "logsigmoid": "log_sigmoid", "logsoftmax": "log_softmax",
             "softshrink": "soft_shrink", "hardshrink": "hard_shrink",
-            "tanhshrink": "tanh_shrink", "threshold": "threshold",
+            "tanhshrink": "tanh_shrink", "threshold": "threshold", "abs": "abs",
+            "absolute": "abs",
         }.items()
     },
     **dict.fromkeys(
@@ -135,7 +140,18 @@ KIND_NOTES: Final[dict[str, str]] = {
         ("sequential", "group", "block", "stack", "stage", "module"),
         "a group of steps is `layers: [...]`",
     ),
-    **dict.fromkeys(("parallel", "split"), "paths side by side are `branches: [[...], [...]]`"),
+    "parallel": "paths side by side are `branches: [[...], [...]]`",
+    "split": f"paths side by side are `branches: [[...], [...]]`; {_PARTS}",
+    **dict.fromkeys(("chunk", "narrow", "select", "getitem", "stridedslice", "unbind"), _PARTS),
+    **dict.fromkeys(
+        ("squeeze", "unsqueeze", "expanddims", "newaxis"),
+        "axes are added and dropped by `reshape`, which lists all extents, channels last, as "
+        "`reshape: [1, 1, 512]`; one of them may be null",
+    ),
+    **dict.fromkeys(
+        ("globalpool", "globalpooling", "adaptivepool"),
+        "`global_avg_pool` is the mean of each channel, `global_max_pool` its largest value",
+    ),
     **dict.fromkeys(
         ("type", "kind", "class", "op", "layer"),
         "the kind itself is the key, as `conv: {filters: 64}`",
@@ -143,7 +159,8 @@ KIND_NOTES: Final[dict[str, str]] = {
     **dict.fromkeys(
         ("normalization", "normalize"),
         "known means and deviations are a `rescale`, whose `scale` is 1 / deviation and whose "
-        "`offset` is -mean / deviation: a number, or one for each channel",
+        "`offset` is -mean / deviation: a number, or one for each channel; `unit_norm` divides a "
+        "vector by its length",
     ),
     "fusedmbconv": "archspec says `inverted_residual: {filters: ..., fused: true}`",
     **dict.fromkeys(
@@ -154,8 +171,6 @@ KIND_NOTES: Final[dict[str, str]] = {
     "bidirectional": "a recurrent layer reads both ways with `bidirectional: true`, as "
     "`lstm: {units: 256, bidirectional: true}`",
     "timedistributed": "`fc` and `convolution` work at each position of a sequence as they are",
-    "embedding": "archspec has no table of words: its input is numbers, and `position_embedding` "
-    "is for places",
     **dict.fromkeys(
         ("transformerdecoder", "transformerdecoderlayer", "decoderlayer"),
         "`attention` with `causal: true`, then one with two inputs, `from: [x, memory]`, then `fc`",
@@ -164,9 +179,8 @@ KIND_NOTES: Final[dict[str, str]] = {
     "`transformer`",
     "mlp": "two steps: `fc: {units: 3072, activation: gelu}` and `fc: 768`",
     **dict.fromkeys(
-        ("convlstm", "lambda", "rrelu", "softmin", "maxunpool", "dropblock",
-         "gaussiannoise", "alphadropout", "minimum", "min", "squeeze",
-         "unsqueeze", "expanddims"),
+        ("convlstm", "lambda", "rrelu", "softmin", "dropblock", "gaussiannoise", "alphadropout",
+         "minimum", "min"),
         "archspec has nothing like it",
     ),
 }  # fmt: skip
@@ -183,6 +197,7 @@ VALUES: Final = _by_word(
         "log_softmax": "logsoftmax logsoftmax2d",
         "tanh_shrink": "tanhshrink",
         "exponential": "exp",
+        "abs": "absolute modulus rectify",
         "prelu": "parametricrelu",
         "leaky_relu": "leakyrelu leaky lrelu",
         "silu": "sigmoidlinearunit",
@@ -267,6 +282,11 @@ KEYS: Final = {
         "shifts": "by shift",
         "patchsize": "patch",
         "embeddim": "filters",
+        "embeddingdim": "filters",
+        "numembeddings": "words",
+        "vocabsize": "words",
+        "vocabularysize": "words",
+        "vocabulary": "words",
         "returnsequences": "output",
         "hiddensize": "units",
         "hiddendim": "units",
@@ -328,7 +348,7 @@ KEYS: Final = {
         "pads": "padding amount",
         "padding": "amount",
         "cropping": "amount",
-        "paddingmode": "padding mode",
+        "paddingmode": "mode",
         "p": "rate dropout",
         "prob": "rate dropout",
         "probability": "rate dropout",

@@ -26,16 +26,25 @@ from archspec.ops.convolution import (
     Rbf,
     TransposedConvolution,
 )
-from archspec.ops.elementwise import Activate, DropPath, Glu, PRelu, Rescale, Scale, SpatialDropout
+from archspec.ops.elementwise import (
+    Activate,
+    DropPath,
+    Glu,
+    PRelu,
+    Rescale,
+    Scale,
+    SpatialDropout,
+    Squash,
+)
 from archspec.ops.functions import FUNCTIONS as FUNCTION_WORDS
 from archspec.ops.merge import AbsoluteDifference, Multiply
-from archspec.ops.normalization import InstanceNorm, LocalResponseNorm, RmsNorm
+from archspec.ops.normalization import InstanceNorm, LocalResponseNorm, RmsNorm, UnitNorm
 from archspec.ops.op import Op
 from archspec.ops.paths import Join, PathDraw
-from archspec.ops.pooling import AvgPool, BlurPool, L2Pool, MaxPool, Subsampling
+from archspec.ops.pooling import AvgPool, BlurPool, L2Pool, MaxPool, MaxUnpool, Subsampling
 from archspec.ops.resizing import Resize
 from archspec.ops.shuffles import ChannelShuffle, DepthToSpace, Roll, SpaceToDepth
-from archspec.ops.tokens import ClassToken, Parameter, PositionEmbedding
+from archspec.ops.tokens import ClassToken, Embedding, Parameter, PositionEmbedding
 
 pytestmark = pytest.mark.keras
 
@@ -219,7 +228,7 @@ def test_groups_of_a_convolution_do_not_see_each_other(shape):
     )
 
 
-@pytest.mark.parametrize("shape", SHAPES[:2], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_a_depthwise_convolution_sees_one_channel(shape):
     x, rank, channels = random(*shape), len(shape) - 1, shape[-1]
     kernel = random(*(3,) * rank, channels, 2)
@@ -255,16 +264,18 @@ def test_a_local_convolution_with_tied_kernels_is_a_convolution():
     )
 
 
-def painted(x: np.ndarray, kernel: np.ndarray, stride: int, padding: str) -> np.ndarray:
+def painted(
+    x: np.ndarray, kernel: np.ndarray, stride: int, padding: str, dilation: int = 1
+) -> np.ndarray:
     """Transposed convolution of one example, kernel (taps..., filters, channels)."""
-    rank, taps = x.ndim - 1, kernel.shape[0]
-    full = [n * stride + max(taps - stride, 0) for n in x.shape[:-1]]
+    rank, extent = x.ndim - 1, (kernel.shape[0] - 1) * dilation + 1
+    full = [n * stride + max(extent - stride, 0) for n in x.shape[:-1]]
     y = np.zeros((*full, kernel.shape[-2]), "float32")
     for place in np.ndindex(*x.shape[:-1]):
-        corner = tuple(slice(i * stride, i * stride + taps) for i in place)
+        corner = tuple(slice(i * stride, i * stride + extent, dilation) for i in place)
         y[corner] += kernel @ x[place]
     if padding == "same":
-        cut = max(taps - stride, 0) // 2
+        cut = max(extent - stride, 0) // 2
         y = y[tuple(slice(cut, cut + n * stride) for n in x.shape[:rank])]
     return y
 
@@ -276,6 +287,18 @@ def test_a_transposed_convolution_paints_its_kernel(shape, padding, kernel, stri
     x, weights = random(*shape), random(*(kernel,) * (len(shape) - 1), 3, shape[-1])
     op = TransposedConvolution(filters=3, kernel=kernel, stride=stride, padding=padding, bias=False)
     right = painted(x, weights, stride, padding)
+    np.testing.assert_allclose(emitted(op, x[None], weights)[0], right, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (4, 3, 2), (3, 2, 3, 2)], ids=str)
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("stride", [2, 3])
+def test_a_transposed_convolution_may_stride_and_dilate_at_once(shape, padding, stride):
+    x, weights = random(*shape), random(*(3,) * (len(shape) - 1), 4, shape[-1])
+    op = TransposedConvolution(
+        filters=4, kernel=3, stride=stride, dilation=2, padding=padding, bias=False
+    )
+    right = painted(x, weights, stride, padding, dilation=2)
     np.testing.assert_allclose(emitted(op, x[None], weights)[0], right, rtol=1e-4, atol=1e-4)
 
 
@@ -415,6 +438,46 @@ def test_instance_and_rms_norm():
     np.testing.assert_allclose(emitted(RmsNorm(), x, scale), right, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("axis", "place"), [("channels", -1), ("height", 1)])
+def test_unit_norm_gives_vectors_the_length_1_and_squash_one_below_it(axis, place):
+    x = random(2, 5, 4, 3)
+    x[0, 0, 0] = 0
+    x[1, :, 0, 0] = 0
+    length = np.linalg.norm(x, axis=place, keepdims=True)
+    units = x / np.where(length > 0, length, 1)
+    np.testing.assert_allclose(emitted(UnitNorm(axis=axis), x), units, rtol=1e-5, atol=1e-6)
+    right = units * length**2 / (1 + length**2)
+    np.testing.assert_allclose(emitted(Squash(axis=axis), x), right, rtol=1e-5, atol=1e-6)
+
+
+def test_an_embedding_has_a_vector_for_each_word():
+    vectors = random(5, 3)
+    words = np.array([[0, 4, 4, 1], [5, -1, 2, 900]], "float32")  # 5 and 900 are beyond the last
+    right = vectors[[[0, 4, 4, 1], [4, 0, 2, 4]]]
+    np.testing.assert_array_equal(emitted(Embedding(words=5, filters=3), words, vectors), right)
+
+
+@pytest.mark.parametrize("open_axes", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_max_unpool_puts_values_back_where_they_were_the_largest(shape, open_axes):
+    x, rank = random(2, *shape), len(shape) - 1
+    x[0] = 1  # the first of equal values is taken
+    steps = "{name: pooled, max_pool: 2}, rescale: 3, {max_unpool: 2, from: [rescale1, input]}"
+    extents = [None] * rank if open_axes else list(shape[:-1])
+    model = build(graph_of_steps(steps, json.dumps([*extents, shape[-1]])))
+    right = np.zeros_like(x)
+    for place in np.ndindex(2, *(n // 2 for n in shape[:-1]), shape[-1]):
+        example, *corner, channel = place
+        window = (example, *(slice(2 * i, 2 * i + 2) for i in corner), channel)
+        seen = x[window]
+        values = np.zeros_like(seen)
+        values.flat[seen.argmax()] = 3 * seen.max()
+        right[window] = values
+    import keras
+
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(x)), right, rtol=1e-6)
+
+
 FUNCTIONS = {
     "leaky_relu": ({"slope": 0.1}, lambda x: np.where(x > 0, x, 0.1 * x)),
     "elu": ({"alpha": 0.5}, lambda x: np.where(x > 0, x, 0.5 * np.expm1(x))),
@@ -426,6 +489,7 @@ FUNCTIONS = {
     "soft_shrink": ({"threshold": 0.3}, lambda x: np.sign(x) * np.maximum(abs(x) - 0.3, 0)),
     "squareplus": ({"b": 1.0}, lambda x: (x + np.sqrt(x * x + 1)) / 2),
     "hard_tanh": ({}, lambda x: np.clip(x, -1, 1)),
+    "abs": ({}, abs),
     "log_sigmoid": ({}, lambda x: -np.log1p(np.exp(-x))),
     "gelu": (
         {"approximate": True},
@@ -446,7 +510,7 @@ def test_every_function_is_keras_own_of_its_name_where_it_has_no_arguments():
     import keras
 
     x = random(4, 6)
-    for word in set(FUNCTION_WORDS) - {"scaled_tanh", "threshold"}:
+    for word in set(FUNCTION_WORDS) - {"scaled_tanh", "threshold", "abs"}:
         right = keras.ops.convert_to_numpy(getattr(keras.activations, word)(x))
         np.testing.assert_allclose(emitted(Activate(function=word), x), right, err_msg=word)
 
@@ -579,6 +643,8 @@ def every_own_layer() -> Graph:
         x = builder(op, x)
     draw = builder(PathDraw(columns=2), x)
     x = builder(Join(columns=(0, 1)), x, x, draw)
+    x = builder(MaxUnpool(size=1), builder(MaxPool(size=1), x), x)
+    x = builder(Embedding(words=9, filters=2), builder(Flatten(), x))
     x = builder(Rbf(units=3), builder(Flatten(), x))
     graph = builder.finish("own", {"output": x}, {"output": 1.0})
     layers = build(graph).layers

@@ -11,7 +11,7 @@ from archspec.ops.convolution import Convolution
 from archspec.ops.elementwise import Dropout
 from archspec.ops.fields import Bank, Connections, Count, Rate, Window, by_x
 from archspec.ops.op import FROZEN_HINTS
-from archspec.ops.padding import Padding
+from archspec.ops.padding import MODE_HINTS, Padding
 
 Order = Literal["conv-norm-act", "norm-act-conv"]
 
@@ -27,6 +27,7 @@ class Conv(Block, kind="conv", main="filters"):
     hints: ClassVar[dict[str, str]] = (
         NORM_HINTS
         | FROZEN_HINTS
+        | MODE_HINTS
         | dict.fromkeys(
             ("in_channels", "input_channels", "in_filters", "input_shape"),
             "a convolution takes its input channels from the step before: leave it out",

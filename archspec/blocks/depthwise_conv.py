@@ -10,18 +10,18 @@ from archspec.graph.graph import Node
 from archspec.ops.convolution import DepthwiseConvolution
 from archspec.ops.fields import Bank, Count, Window, by_x
 from archspec.ops.op import FROZEN_HINTS, Op
-from archspec.ops.padding import Padding
+from archspec.ops.padding import MODE_HINTS, Padding
 
 
 class DepthwiseConv(Block, kind="depthwise_conv", main="kernel"):
     """Each channel convolved by itself, with `multiplier` kernels. (Sifre 2014; Howard et al. 2017)
 
-    Then optional normalisation and activation. One or two spatial axes.
+    Then optional normalisation and activation.
     """
 
     row: ClassVar[bool] = True
 
-    hints: ClassVar[dict[str, str]] = NORM_HINTS | FROZEN_HINTS
+    hints: ClassVar[dict[str, str]] = NORM_HINTS | FROZEN_HINTS | MODE_HINTS
 
     kernel: Window
     """Extent of the kernel, one number or one for each spatial axis."""

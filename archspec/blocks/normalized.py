@@ -20,8 +20,9 @@ Norm: TypeAlias = Annotated[
     Literal["batch", "layer", "group", "instance", "rms", "lrn"],
     Instead(
         {"weight": "weight standardisation is `standardize: true`"}
+        | dict.fromkeys(("weightnorm", "spectral", "spectralnorm"), "archspec has no such norm")
         | dict.fromkeys(
-            ("weightnorm", "spectral", "spectralnorm", "unit", "l2"), "archspec has no such norm"
+            ("unit", "l2", "unitnorm"), "vectors of length 1 are made by a step, `- unit_norm`"
         )
         | dict.fromkeys(("none", "no", "off", "false"), Mend("for no norm write `null`", "null"))
     ),

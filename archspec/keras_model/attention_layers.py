@@ -249,3 +249,34 @@ class ShiftedWindowMask(_Mask):
         alike = places[:, :, None] == places[:, None]
         kept: np.ndarray[Any, np.dtype[np.bool_]] = alike.all(axis=-1)[:, None]
         return kept
+
+
+@register
+class WordEmbedding(OwnLayer):
+    """The vector of each word, by its number; numbers without a word are read as the nearest.
+
+    Keras's own layer leaves those to the backend: one raises, one gives NaN, one counts from the
+    end.
+    """
+
+    arguments = ("words", "filters")
+
+    def __init__(self, words: int, filters: int, **options: Any) -> None:
+        # Half precision cannot hold a number above 2,048: the input is not converted to it.
+        super().__init__(autocast=False, **options)
+        self.words = words
+        self.filters = filters
+
+    def build(self, input_shape: KerasShape) -> None:  # noqa: ARG002
+        self.embeddings = self.add_weight(
+            name="embeddings",
+            shape=(self.words, self.filters),
+            initializer=keras.initializers.RandomUniform(-0.05, 0.05),
+        )
+
+    def call(self, x: Any) -> Any:
+        words = ops.cast(ops.clip(x, 0, self.words - 1), "int32")
+        return ops.cast(ops.take(self.embeddings, words, axis=0), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
+        return (*input_shape, self.filters)

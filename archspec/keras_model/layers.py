@@ -23,11 +23,13 @@ from archspec.keras_model.attention_layers import (
     PositionEmbedding,
     RelativePositionBias,
     ShiftedWindowMask,
+    WordEmbedding,
 )
 from archspec.keras_model.moving_layers import (
     AxisSlice,
     ChannelShuffle,
     DepthToSpace,
+    MaxUnpooling,
     Resize,
     Roll,
     SpaceToDepth,
@@ -318,10 +320,10 @@ class LocalConv(OwnLayer):
 class StructuredConv(OwnLayer):
     """A convolution without padding that does what no convolution of Keras does.
 
-    It may have a stride together with a dilation, strides that differ in a depthwise convolution,
-    filters that see some of the channels (`connections`), and filters of mean 0 and variance 1.
-    With `multiplier` it is depthwise. The kernel of `connections` has shape (taps..., connections),
-    those of a filter side by side.
+    It may have a stride together with a dilation, filters that see some of the channels
+    (`connections`), and filters of mean 0 and variance 1. With `multiplier` it is depthwise, on any
+    number of spatial axes and with strides that may differ. The kernel of `connections` has shape
+    (taps..., connections), those of a filter side by side.
     """
 
     arguments = (
@@ -376,10 +378,11 @@ class StructuredConv(OwnLayer):
 
     def call(self, x: Any) -> Any:
         kernel = self._effective(x.shape[-1])
+        depthwise = self.multiplier is not None and len(self.kernel_size) < 3
         # What a backend cannot stride by is computed everywhere, and every so many places kept.
         dilated = max(self.dilation_rate) > 1
-        strides = (1,) * len(self.strides) if dilated or self.multiplier else self.strides
-        convolve = ops.depthwise_conv if self.multiplier else ops.conv
+        strides = (1,) * len(self.strides) if dilated or depthwise else self.strides
+        convolve = ops.depthwise_conv if depthwise else ops.conv
         y = convolve(
             x,
             kernel,
@@ -397,6 +400,8 @@ class StructuredConv(OwnLayer):
         kernel = self.kernel
         if self.standardize:
             kernel = self._standardized(kernel)
+        if self.multiplier is not None and len(self.kernel_size) == 3:  # a group for each channel
+            return ops.reshape(kernel, (*self.kernel_size, 1, self.filters))
         if not self.connections:
             return kernel
         absent = sum(map(len, self.connections))  # the index of a plane of zeros
@@ -450,8 +455,9 @@ def _strided(layer: Any, extents: Sequence[Any]) -> tuple[Any, ...]:
 class CutConvTranspose(OwnLayer):
     """A transposed convolution in groups, of whose output the ends are cut.
 
-    The kernel has shape (taps..., filters / groups, channels). `cuts` has an amount for both ends
-    of each spatial axis; a negative one adds places that no kernel painted.
+    It may have a stride together with a dilation, which no backend of Keras has. The kernel has
+    shape (taps..., filters / groups, channels). `cuts` has an amount for both ends of each spatial
+    axis; a negative one adds places that no kernel painted.
     """
 
     arguments = (
@@ -490,21 +496,24 @@ class CutConvTranspose(OwnLayer):
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
     def call(self, x: Any) -> Any:
+        kernel, dilation = self.kernel, self.dilation_rate
+        if max(self.strides) > 1 and max(dilation) > 1:
+            kernel, dilation = self._with_gaps(), (1,) * len(dilation)
         parts = zip(
             ops.split(x, self.groups, axis=-1),
-            ops.split(self.kernel, self.groups, axis=-1),
+            ops.split(kernel, self.groups, axis=-1),
             strict=True,
         )
         painted = [
             ops.conv_transpose(
                 part,
-                kernel,
+                part_kernel,
                 strides=self.strides,
                 padding="valid",
                 data_format="channels_last",
-                dilation_rate=self.dilation_rate,
+                dilation_rate=dilation,
             )
-            for part, kernel in parts
+            for part, part_kernel in parts
         ]
         y = ops.concatenate(painted, axis=-1) if self.groups > 1 else painted[0]
         added = tuple((max(-before, 0), max(-after, 0)) for before, after in self.cuts)
@@ -513,6 +522,22 @@ class CutConvTranspose(OwnLayer):
         kept = (slice(max(a, 0), -b if b > 0 else None) for a, b in self.cuts)
         y = y[(slice(None), *kept)]
         return y if self.bias is None else y + self.bias
+
+    def _with_gaps(self) -> Any:
+        """Return the kernel with zeros between its taps: without a dilation it paints the same."""
+        kernel = self.kernel
+        for axis, rate in enumerate(self.dilation_rate):
+            size = self.kernel_size[axis]
+            spaced = ops.expand_dims(kernel, axis + 1)
+            margins = [(0, 0)] * len(spaced.shape)
+            margins[axis + 1] = (0, rate - 1)
+            spread = ops.reshape(
+                ops.pad(spaced, margins),
+                (*kernel.shape[:axis], size * rate, *kernel.shape[axis + 1 :]),
+            )
+            kept = (*(slice(None),) * axis, slice(0, (size - 1) * rate + 1))
+            kernel = spread[kept]
+        return kernel
 
     def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
         batch, *extents, _ = input_shape
@@ -538,7 +563,7 @@ class Function(OwnLayer):
         self.given = dict(given)
 
     def call(self, x: Any) -> Any:
-        own = {"scaled_tanh": _scaled_tanh}
+        own = {"scaled_tanh": _scaled_tanh, "squash": _squash, "abs": ops.abs}
         function = own.get(self.function) or getattr(keras.activations, self.function)
         return function(x, **self.given)
 
@@ -549,6 +574,14 @@ class Function(OwnLayer):
 
 def _scaled_tanh(x: Any, amplitude: float, slope: float) -> Any:
     return amplitude * ops.tanh(slope * x)
+
+
+def _squash(x: Any, axis: int) -> Any:
+    squares = ops.sum(ops.square(x), axis=axis, keepdims=True)
+    # The root's slope at zero is infinite: a vector of zeros gets a factor of 0, and slope 0.
+    empty = squares <= 0
+    length = ops.where(empty, 0.0, ops.sqrt(ops.where(empty, 1.0, squares)))
+    return x * (length / (1 + squares))
 
 
 @register
@@ -781,6 +814,8 @@ class Layers:
             DepthToSpace,
             SpaceToDepth,
             Resize,
+            MaxUnpooling,
+            WordEmbedding,
         )
     }
 

@@ -176,3 +176,41 @@ class Resize(OwnLayer):
             return (input_shape[0], *self.size, input_shape[-1])
         x, like = input_shape
         return (x[0], *like[1:-1], x[-1])
+
+
+@register
+class MaxUnpooling(OwnLayer):
+    """Values at the places of the largest in windows of a second input, zeros elsewhere."""
+
+    arguments = ("size",)
+
+    def __init__(self, size: Sequence[int], **options: Any) -> None:
+        super().__init__(**options)
+        self.size = tuple(size)
+
+    def call(self, inputs: Any) -> Any:
+        x, before = inputs
+        rank, taps = len(self.size), math.prod(self.size)
+        counts = [x.shape[axis] or ops.shape(x)[axis] for axis in range(1, rank + 1)]
+        whole = [count * size for count, size in zip(counts, self.size, strict=True)]
+        # Axes: batch, then for each spatial axis the window and the place in it, then channels.
+        split = [extent for pair in zip(counts, self.size, strict=True) for extent in pair]
+        outer, inner = range(1, 2 * rank, 2), range(2, 2 * rank + 1, 2)
+        order = (0, *outer, 2 * rank + 1, *inner)
+        covered = before[(slice(None), *(slice(0, extent) for extent in whole))]
+        windows = ops.transpose(ops.reshape(covered, (-1, *split, x.shape[-1])), order)
+        windows = ops.reshape(windows, (-1, *counts, x.shape[-1], taps))
+        largest = ops.one_hot(ops.argmax(windows, axis=-1), taps, dtype=x.dtype)
+        painted = ops.reshape(
+            ops.expand_dims(x, -1) * largest, (-1, *counts, x.shape[-1], *self.size)
+        )
+        back = sorted(range(len(order)), key=order.__getitem__)
+        painted = ops.reshape(ops.transpose(painted, back), (-1, *whole, x.shape[-1]))
+        rest = [
+            (0, (before.shape[axis] or ops.shape(before)[axis]) - extent)
+            for axis, extent in enumerate(whole, start=1)
+        ]
+        return ops.pad(painted, ((0, 0), *rest, (0, 0)))
+
+    def compute_output_shape(self, input_shape: Sequence[KerasShape]) -> KerasShape:
+        return tuple(input_shape[1])

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from archspec.declare.metadata import Expect, Instead
 from archspec.errors import Problem, did_you_mean
+from archspec.ops.op import Elementwise, Reach
 from archspec.ops.shape import Shape
 
 _NO_BATCH = "the batch is no axis here: examples do not see each other"
@@ -63,3 +64,22 @@ def place_of_axis(kind: str, axis: str, x: Shape) -> int:
             "`height` and `width`",
         )
     return names.index(axis)
+
+
+class AlongAxis(Elementwise):
+    """A family: the values along one axis are computed together, and the shape stays."""
+
+    axis: Axis = "channels"
+    """The axis whose values belong together."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        place_of_axis(self.kind, self.axis, x)
+        return x
+
+    def reach(self, x: Shape) -> Reach | None:
+        return super().reach(x) if self.axis == "channels" else None
+
+    def keras_axis(self, x: Shape) -> int:
+        """Return the axis as Keras numbers it, where the batch is the first: the last is -1."""
+        place = place_of_axis(self.kind, self.axis, x)
+        return -1 if place == x.rank else place + 1

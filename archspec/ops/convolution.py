@@ -7,8 +7,18 @@ from typing import Any
 from archspec.errors import Problem
 from archspec.ops import banks
 from archspec.ops.fields import Bank, Connections, Count, Margins, Window, by_x, per_axis, per_side
-from archspec.ops.op import Op, Reach, Saved, Weight, Weighted, Work, needs_spatial, pointwise
-from archspec.ops.padding import CutPadding
+from archspec.ops.op import (
+    FROZEN_HINTS,
+    Op,
+    Reach,
+    Saved,
+    Weight,
+    Weighted,
+    Work,
+    needs_spatial,
+    pointwise,
+)
+from archspec.ops.padding import MODE_HINTS, CutPadding
 from archspec.ops.shape import Shape
 from archspec.ops.windows import Slide, Windowed, by_rank, padded
 
@@ -26,6 +36,8 @@ def check_groups(groups: int, channels: int, filters: int) -> None:
 
 class _Kernel(Windowed, Weighted):
     """A family: a kernel slides over the input, which its gradient needs."""
+
+    hints = FROZEN_HINTS | MODE_HINTS
 
     family = "convolution"
 
@@ -191,21 +203,15 @@ class Convolution(Banked, kind="convolution", main="filters"):
 class DepthwiseConvolution(Banked, kind="depthwise_convolution", main="kernel"):
     """Each channel convolved by itself; `depthwise_conv` is the block with norm and activation.
 
-    The kernel has shape (kernel..., channels, multiplier). One or two spatial axes.
+    The kernel has shape (kernel..., channels, multiplier).
     """
 
     multiplier: Count = 1
     """Output channels for each input channel."""
 
     def output_shape(self, x: Shape) -> Shape:
-        slides = self.slides(x)
-        if x.rank > 2:
-            raise Problem(
-                "shape",
-                "depthwise convolution works on one or two spatial axes",
-                help="`convolution` with as many groups as channels does the same in 3-D",
-            )
-        return Shape((*(place.fits for place in slides), x.channels * self.multiplier))
+        extents = (place.fits for place in self.slides(x))
+        return Shape((*extents, x.channels * self.multiplier))
 
     def kernel_shape(self, x: Shape) -> tuple[int, ...]:
         return (*self.taps(x.rank), x.channels, self.multiplier)
@@ -221,7 +227,7 @@ class DepthwiseConvolution(Banked, kind="depthwise_convolution", main="kernel"):
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
         bank = layers.FilterBank(self.initial, depthwise=True) if self.initial else None
-        if self.spread(x) or len({*self.steps(x.rank)}) > 1:
+        if self.spread(x) or len({*self.steps(x.rank)}) > 1 or x.rank > 2:
             initial = {"kernel_initializer": bank} if bank else {}
             filters = x.channels * self.multiplier
             return self.emit_structured(
@@ -252,9 +258,6 @@ class TransposedConvolution(_Kernel, kind="transposed_convolution", main="filter
 
     def output_shape(self, x: Shape) -> Shape:
         needs_spatial(self.kind, x)
-        if self.spread(x):
-            message = "a transposed convolution cannot have both a stride and a dilation"
-            raise Problem("shape", message, help="no backend of Keras has both: leave one at 1")
         check_groups(self.groups, x.channels, self.filters)
         margins = per_axis(self.output_padding, x.rank, "output_padding")
         if max(margins) and isinstance(self.padding, str):
@@ -316,7 +319,7 @@ class TransposedConvolution(_Kernel, kind="transposed_convolution", main="filter
         return f"TCONV{by_x(self.kernel)}-{self.filters}"
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
-        if self.groups == 1 and self.keras_padding(x):
+        if self.groups == 1 and self.keras_padding(x) and not self.spread(x):
             arguments = self.keras_arguments(x, name)
             return getattr(layers, f"Conv{x.rank}DTranspose")(self.filters, **arguments)
         return layers.CutConvTranspose(

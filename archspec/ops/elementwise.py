@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from archspec.errors import Problem
-from archspec.ops.axes import Axis, place_of_axis
+from archspec.ops.axes import AlongAxis
 from archspec.ops.fields import Number, PerChannel, Rate
 from archspec.ops.functions import ElementwiseFunction, function
 from archspec.ops.op import (
@@ -110,20 +110,10 @@ class Glu(Op, kind="glu"):
         return layers.Function("glu", {}, name=name)
 
 
-class Softmax(Elementwise, kind="softmax", main="axis"):
+class Softmax(AlongAxis, kind="softmax", main="axis"):
     """Softmax over the channels, or another axis: exponentials that sum to one."""
 
     family = "activation"
-
-    axis: Axis = "channels"
-    """The axis along which the values sum to one."""
-
-    def output_shape(self, x: Shape) -> Shape:
-        place_of_axis(self.kind, self.axis, x)
-        return x
-
-    def reach(self, x: Shape) -> Reach | None:
-        return super().reach(x) if self.axis == "channels" else None
 
     def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
         return Work(0, 3 * y.size)
@@ -134,7 +124,26 @@ class Softmax(Elementwise, kind="softmax", main="axis"):
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
         if self.axis == "channels":
             return layers.Activation("softmax", name=name)
-        return layers.Softmax(place_of_axis(self.kind, self.axis, x) + 1, name=name)
+        return layers.Softmax(self.keras_axis(x), name=name)
+
+
+class Squash(AlongAxis, kind="squash", main="axis"):
+    """A vector v shortened to the length |v|^2 / (1 + |v|^2), its direction kept.
+
+    (Sabour, Frosst & Hinton 2017, arXiv:1710.09829, equation 1) A capsule is the vector of the
+    channels at a place: `reshape: [1152, 8]` makes 1,152 capsules of 8 values each.
+    """
+
+    family = "activation"
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, 3 * y.size)  # square, sum, factor
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        return layers.Function("squash", {"axis": self.keras_axis(x)}, name=name)
 
 
 class _Drop(Elementwise):

@@ -14,7 +14,7 @@ from archspec.ops.op import Saved
 
 
 class Plain(NamedTuple):
-    """A function without arguments, which Keras knows by the same word."""
+    """A function without arguments."""
 
     kind: str
     about: str
@@ -27,8 +27,13 @@ class Plain(NamedTuple):
     with a dip gives one output for two inputs, so its input is kept.
     """
 
+    in_keras: bool = True
+    """Whether Keras has an activation of this name."""
+
     def emit(self, layers: Any, name: str) -> Any:
         """Return the Keras layer that computes the function."""
+        if not self.in_keras:
+            return layers.Function(self.kind, {}, name=name)
         return layers.Activation(self.kind, name=name)
 
 
@@ -58,6 +63,12 @@ PLAIN: Final = {
         Plain("sparse_plus", "0 up to -1, x from 1, and (x + 1)^2 / 4 between."),
         Plain("sparse_sigmoid", "0 up to -1, 1 from 1, and (x + 1) / 2 between."),
         Plain("exponential", "exp(x)."),
+        Plain(
+            "abs",
+            "|x|, the rectification of Jarrett et al. 2009.",
+            saved=Saved(input=True),
+            in_keras=False,
+        ),
         Plain("log_sigmoid", "log(sigmoid(x))."),
         Plain("tanh_shrink", "x - tanh(x).", saved=Saved(input=True)),
         Plain("softmax", "Exponentials of the channels, which sum to one.", cost=3),
@@ -210,6 +221,9 @@ FUNCTIONS: Final[dict[str, type[Function] | str]] = {
 }
 """The class of each function's arguments by its word; a description of one without."""
 
+OPS_OF_THEIR_OWN: Final = ("prelu", "glu")
+"""Activations that are no functions, because they have weights or change the shape."""
+
 _NO_SUCH_FUNCTION = "archspec has no such function; `archspec show activations` lists those it has"
 
 NOTES: Final = Instead(
@@ -230,7 +244,7 @@ ElementwiseFunction: TypeAlias = Annotated[
     Chosen(FUNCTIONS),
     WORDS,
     NOTES,
-    Instead(dict.fromkeys(("prelu", "glu"), "it is a step of its own, as `- prelu`")),
+    Instead(dict.fromkeys(OPS_OF_THEIR_OWN, "it is a step of its own, as `- prelu`")),
 ]
 """A function by its name, or its name with its arguments."""
 

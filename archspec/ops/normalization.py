@@ -3,6 +3,7 @@
 from typing import Any
 
 from archspec.errors import Problem
+from archspec.ops.axes import AlongAxis
 from archspec.ops.fields import Count, Number, Odd, Positive, Rate
 from archspec.ops.op import Elementwise, Reach, Saved, Weight, Weighted, Work, needs_spatial
 from archspec.ops.shape import Shape
@@ -138,6 +139,28 @@ class RmsNorm(Elementwise, Weighted, kind="rms_norm"):
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
         return layers.RMSNormalization(epsilon=self.epsilon, name=name)
+
+
+class UnitNorm(AlongAxis, kind="unit_norm", main="axis"):
+    """A vector divided by its length, the root of its sum of squares: L2 normalisation.
+
+    By default each place's channels are a vector, as embeddings that are compared by their angle
+    are (Schroff et al. 2015, arXiv:1503.03832). A `scale` after it learns a length for each channel
+    (Liu et al. 2015, arXiv:1506.04579, section 3.3).
+    """
+
+    family = "normalization"
+
+    in_place = False
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, 3 * y.size)  # square, sum, division
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        return layers.UnitNormalization(axis=self.keras_axis(x), name=name)
 
 
 class LocalResponseNorm(Elementwise, kind="lrn", main="size"):

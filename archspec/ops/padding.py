@@ -48,6 +48,12 @@ _OTHER_WORDS: Final = {
     "wrap": did_you_mean("circular"),
 }
 
+MODE_HINTS: Final = {
+    "padding_mode": "`padding` names the values too, as `padding: {reflect: 1}`; without a name "
+    "they are zeros"
+}
+"""Help for an argument that convolutions of other tools have."""
+
 ZeroPadding: TypeAlias = Annotated[
     Literal["same", "valid"] | Sides,
     Expect(

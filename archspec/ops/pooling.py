@@ -1,5 +1,6 @@
 """Pools: a window, or the whole plane, becomes one value in each channel."""
 
+from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -189,6 +190,71 @@ class Subsampling(_Pool, Weighted, kind="subsampling", main="size"):
             padding=tuple((place.before, place.after) for place in self.slides(x)),
             name=name,
         )
+
+
+class MaxUnpool(Op, kind="max_unpool", main="size"):
+    """Each value put back where a `max_pool` found it, among zeros.
+
+    `{max_unpool: 2, from: [x, before]}`, where `before` is what the `max_pool` of this size read:
+    a value goes to the place of the window's largest, the first of them if they are equal. Windows
+    do not overlap, and the output is as large as `before`. (Badrinarayanan et al. 2015, SegNet,
+    arXiv:1511.00561)
+    """
+
+    family = "pooling"
+
+    most_inputs = 2
+
+    size: Window
+    """Extent of the window, one number or one for each spatial axis."""
+
+    def output_shape(self, x: Shape, before: Shape | None = None) -> Shape:
+        needs_spatial(self.kind, x)
+        if before is None:
+            raise Problem(
+                "shape",
+                "`max_unpool` needs a second input: what its `max_pool` read",
+                help="as `{max_unpool: 2, from: [x, before]}`",
+            )
+        sizes = per_axis(self.size, x.rank, "size")
+        pooled = None
+        if before.rank == x.rank:
+            extents = zip(before.spatial, sizes, strict=True)
+            pooled = Shape((*(n // size for n, size in extents), before.channels))
+        if x != pooled:
+            raise Problem(
+                "shape",
+                f"`max_unpool` cannot put {x} back into {before}",
+                help=f"`max_pool: {_written(self.size)}` makes {pooled} of that"
+                if pooled
+                else None,
+            )
+        return before
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
+        return ()
+
+    def work(self, *shapes: Shape) -> Work:
+        return Work(0, shapes[-1].size)  # a comparison for each place
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
+
+    def reach(self, x: Shape, before: Shape | None = None) -> Reach | None:  # noqa: ARG002
+        sizes = per_axis(self.size, x.rank, "size")
+        return Reach((1,) * x.rank, tuple(Fraction(1, size) for size in sizes))
+
+    @property
+    def label(self) -> str:
+        return f"UNPOOL{by_x(self.size)}"
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:
+        return layers.MaxUnpooling(per_axis(self.size, x.rank, "size"), name=name)
+
+
+def _written(extents: int | tuple[int, ...]) -> str:
+    """Return extents as a spec has them: `3`, or `[3, 1]`."""
+    return str(extents if isinstance(extents, int) else [*extents])
 
 
 class BlurPool(Op, kind="blur_pool", main="stride"):

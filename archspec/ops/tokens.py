@@ -134,3 +134,42 @@ class ClassToken(Weighted, kind="class_token", main="count"):
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
         return layers.ClassToken(self.count, name=name)
+
+
+class Embedding(Weighted, kind="embedding", main="filters"):
+    """A learned vector for each word of a text, looked up by the word's number.
+
+    The input is a vector of whole numbers: `input: [200]` is a text of 200 words, of which
+    `embedding: {words: 20000, filters: 64}` makes a sequence of 200 places and 64 channels. Words
+    are counted from 0; a number beyond the last word is read as the last, one below 0 as the first.
+    In training, `normalize: none` leaves the numbers as they are. (Bengio et al. 2003, section 2)
+    """
+
+    filters: Count
+    """Values of each word's vector: the output's channels."""
+    words: Count
+    """Number of different words."""
+
+    def output_shape(self, x: Shape) -> Shape:
+        if x.rank:
+            raise Problem(
+                "shape",
+                f"`embedding` needs a vector of the numbers of words, not {x}",
+                help="`patchify` makes a sequence of an image",
+            )
+        return Shape((x.channels, self.filters))
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
+        return (Weight("embeddings", (self.words, self.filters)),)
+
+    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+        return Work(0, 0)
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=self.trainable)
+
+    def reach(self, x: Shape) -> Reach | None:  # noqa: ARG002
+        return None
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.WordEmbedding(self.words, self.filters, name=name)

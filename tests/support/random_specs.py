@@ -26,7 +26,12 @@ from archspec.ops.merge import Merge
 from archspec.ops.op import Elementwise
 from archspec.ops.shape import Shape
 
-KINDS = {kind: cls for kind, cls in catalog.kinds().items() if not issubclass(cls, Merge)}
+KINDS = {
+    kind: cls
+    for kind, cls in catalog.kinds().items()
+    if not issubclass(cls, Merge) and kind != "max_unpool"
+}
+"""Kinds that may have one input; `max_unpool` needs what its `max_pool` read."""
 MERGES = {kind: cls for kind, cls in catalog.kinds().items() if issubclass(cls, Merge)}
 
 INNER = sorted(
@@ -223,6 +228,16 @@ def branches(draw: st.DrawFn, x: Shape) -> tuple[dict[str, Any], Shape] | None:
 
 
 @st.composite
+def pooled_and_back(draw: st.DrawFn, x: Shape) -> tuple[dict[str, Any], Shape] | None:
+    """The largest values of windows, put back where they were."""
+    if not x.rank:
+        return None
+    size = draw(st.tuples(*(st.integers(1, min(extent, 3)) for extent in x.spatial)))
+    back = {"max_unpool": size, "from": ["pooled", "input"]}
+    return {"layers": [{"max_pool": size, "name": "pooled"}, back]}, x
+
+
+@st.composite
 def joins(
     draw: st.DrawFn, before: dict[str, Shape], last: str
 ) -> tuple[dict[str, Any], Shape] | None:
@@ -332,7 +347,8 @@ def specs(draw: st.DrawFn, *, several: bool = True) -> dict[str, Any]:
     owners: dict[str, tuple[Shape, Shape]] = {}
     for number in range(draw(st.integers(1, 8))):
         last = ends[-1]
-        strategies = [steps(x)] * 4 + [branches(x)] + [joins(shapes, last)] * bool(layers)
+        strategies = [steps(x)] * 8 + [branches(x)] * 2 + [pooled_and_back(x)]
+        strategies += [joins(shapes, last)] * 2 * bool(layers)
         if owners and draw(st.integers(0, 3)) == 0:
             again = draw(shared(owners, shapes, last))
             if again:
