@@ -19,7 +19,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from archspec.blocks.activated import Activation
+from archspec.blocks.activated import OPS, Activation
 from archspec.compile import catalog
 from archspec.compile.step import GROUPS, MODIFIERS
 from archspec.cost.checks import CLAIM_NAMES, TRAINING, TRAINING_FIGURES
@@ -29,6 +29,7 @@ from archspec.declare.declaration import Declaration
 from archspec.declare.metadata import InstanceOf
 from archspec.element import Element, field_docs
 from archspec.ops import fields
+from archspec.ops.functions import FUNCTIONS
 from archspec.ops.merge import Merge
 from archspec.ops.padding import Padding, ZeroPadding
 from archspec.recipe.arguments import TYPES, type_of
@@ -95,6 +96,13 @@ def schema() -> JSONSchema:
             "anyOf": [
                 {"type": ["string", "number", "boolean", "null"]},
                 {"type": "array", "items": _ref("value")},
+                {
+                    "description": "An activation with its arguments.",
+                    "type": "object",
+                    "propertyNames": _one_of(FUNCTIONS | OPS),
+                    "minProperties": 1,
+                    "maxProperties": 1,
+                },
             ]
         },
         "steps": {"type": "array", "items": _ref("step")},
@@ -415,6 +423,7 @@ _ARGUMENT_VALUES: Final[Mapping[str, Schema]] = {
     "bool": {"type": "boolean"},
     "str": {"type": "string", "pattern": "^(?!=)"},
     "list": {"type": "array", "items": _ref("value")},
+    "activation": _ref("activation"),
 }
 """Schema of an argument's default, by the argument's type."""
 
@@ -423,7 +432,8 @@ def _argument() -> Schema:
     """Return an argument of a spec's block: a type, a default value, or a mapping with both."""
     described = _described(Argument)
     types = described["properties"]["type"]["anyOf"][0]["enum"]
-    values = [value for name, value in _ARGUMENT_VALUES.items() if name != "str"]
+    typed = (name for name in _ARGUMENT_VALUES if name not in ("str", "activation"))
+    values = [_ARGUMENT_VALUES[name] for name in typed]
     described["allOf"] = [
         {
             "if": {"properties": {"type": {"const": name}}, "required": ["type"]},

@@ -43,6 +43,7 @@ from archspec.errors import (
 from archspec.graph.builder import Builder
 from archspec.graph.graph import MAIN_OUTPUT, SEPARATOR, Graph, Node, reaching
 from archspec.ops.axes import AXES
+from archspec.ops.functions import NAMES
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op, needs_size
 from archspec.ops.shape import Shape
@@ -121,7 +122,7 @@ def expand(spec: Spec) -> Graph:
     """Return the graph of a spec; raise `SpecError` with everything that is wrong with it."""
     findings = Findings(spec.source, spec.diagnostics)
     plan = compile_plan(spec, findings)
-    values = variables(spec, findings)
+    values = variables(spec, findings, NAMES)
     if spec.lost:  # the steps may refer to it
         raise findings.error()
     return _Run(spec, plan, values, findings).graph()

@@ -39,10 +39,12 @@ from archspec.element import (
     whole,
 )
 from archspec.errors import KeyPath, Mend, Problem, did_you_mean, listed, nearest, suggestion
+from archspec.ops.functions import NAMES
 from archspec.ops.merge import Merge
 from archspec.spec.document import NAME, Head, Mapped, Spec, name_problem
 from archspec.spec.expressions import is_expression
 from archspec.spec.findings import Findings
+from archspec.spec.operations import has_arguments
 from archspec.spec.template import (
     BROKEN,
     Inner,
@@ -660,7 +662,8 @@ class _Planner:
     # Values and defaults.
 
     def _template(self, value: Any, path: KeyPath, known: Known) -> Template:
-        return compile_template(value, path, known, self.findings)
+        mappings = has_arguments(value, NAMES)
+        return compile_template(value, path, known, self.findings, mappings=mappings)
 
     def _compile_defaults(self, data: Mapping[str, Mapped]) -> None:
         for kind, arguments in data.items():

@@ -19,6 +19,7 @@ from archspec.ops.merge import Merge
 from archspec.spec.document import Argument, BlockDefinition, name_problem
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings
+from archspec.spec.operations import has_arguments
 from archspec.spec.template import (
     BROKEN,
     Inner,
@@ -335,10 +336,20 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "bool": ((bool,), "true or false"),
     "str": ((str,), "a word"),
     "list": ((tuple,), "a list"),
+    "activation": ((str, dict), "an activation"),
 }
 """Types of arguments: the Python types of their values, and words for them."""
 
-_ANNOTATIONS = {"int": int, "float": float, "bool": bool, "str": str, "list": tuple[Any, ...]}
+
+def _annotation(kind: str) -> Any:
+    """Return the annotation of an argument of a type."""
+    if kind == "activation":
+        from archspec.blocks.activated import Activation  # noqa: PLC0415  (few specs need it)
+
+        return Activation
+    plain = {"int": int, "float": float, "bool": bool, "str": str, "list": tuple[Any, ...]}
+    return Annotated[plain[kind], Expect(_TYPES[kind][1])]
+
 
 _TRIAL_VALUES: Final[Mapping[str, tuple[Any, Any]]] = {
     "int": (64, 7),
@@ -346,6 +357,7 @@ _TRIAL_VALUES: Final[Mapping[str, tuple[Any, Any]]] = {
     "bool": (True, False),
     "str": ("a", "b"),
     "list": ((1,), (1, 2)),
+    "activation": ("relu", "tanh"),
 }
 """Two values of each type: the type of a computed default is seen by computing it with both."""
 
@@ -409,7 +421,7 @@ class _Arguments:
                 self.findings.report(Problem("missing", message, help=help_), (*self.path, arg))
                 continue
             self._try(arg, kind)
-            fields[arg] = Annotated[_ANNOTATIONS[kind], Expect(_TYPES[kind][1])], computed[arg]
+            fields[arg] = _annotation(kind), computed[arg]
         return fields
 
     def _argument(self, arg: str, written: Any) -> Argument | None:
@@ -490,17 +502,35 @@ def _field(
 ) -> tuple[Any, Any]:
     """Return an argument's annotation and its default, `REQUIRED` for none, which is at `path`."""
     types, words = _TYPES[kind]
-    annotation: Any = Annotated[_ANNOTATIONS[kind], Expect(words)]
+    annotation = _annotation(kind)
     if "default" not in argument.model_fields_set:
         return annotation, REQUIRED
-    template = compile_template(argument.default, path, frozenset(), findings, shaped=False)
+    template = compile_template(
+        argument.default,
+        path,
+        frozenset(),
+        findings,
+        shaped=False,
+        mappings=kind == "activation",
+    )
     default = evaluate(template, {})
     default = whole(default) if kind in ("int", "list") else default
     if default is None:
         return annotation | None, None
     if not isinstance(default, types) or (isinstance(default, bool) and kind != "bool"):
         raise Problem("type", f"the default of `{arg}` must be {words}, not {show(default)}")
-    return annotation, default
+    return annotation, _activation(path[1], arg, default) if kind == "activation" else default
+
+
+def _activation(block: str | int, arg: str, written: Any) -> Any:
+    """Return an activation that is an argument's default; raise `Problem` if it is none."""
+    annotations = {arg: _annotation("activation")}
+    cls: type[Element] = type(arg, (Element,), {"__annotations__": annotations})
+    cls.kind = str(block)
+    problems = cls.problems({arg: written}, later=())
+    if problems:
+        raise problems[arg]
+    return getattr(cls.parse({arg: written}), arg)
 
 
 def _argument(written: Any) -> Argument:
@@ -510,6 +540,8 @@ def _argument(written: Any) -> Argument:
             argument = Argument.model_validate(written)
         except DeclarationError:
             help_ = f"type is one of {', '.join(_TYPES)}; default and about may be left out"
+            if has_arguments(written) and not written.keys() & Argument.model_fields.keys():
+                help_ = f"as `{{type: activation, default: {show(written)}}}`"
             message = "an argument is {type: ..., default: ..., about: ...}"
             raise Problem("type", message, help=help_) from None
         if argument.type is None and "default" not in argument.model_fields_set:

@@ -224,6 +224,9 @@ FUNCTIONS: Final[dict[str, type[Function] | str]] = {
 OPS_OF_THEIR_OWN: Final = ("prelu", "glu")
 """Activations that are no functions, because they have weights or change the shape."""
 
+NAMES: Final = frozenset((*FUNCTIONS, *OPS_OF_THEIR_OWN))
+"""Names of all activations."""
+
 _NO_SUCH_FUNCTION = "archspec has no such function; `archspec show activations` lists those it has"
 
 NOTES: Final = Instead(

@@ -26,7 +26,7 @@ from archspec.errors import (
 )
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings, spec_error
-from archspec.spec.operations import MAX_ITEMS
+from archspec.spec.operations import MAX_ITEMS, has_arguments
 from archspec.spec.source import MAX_NESTING, Source
 from archspec.vocabulary import key_hint, key_meant, readings
 
@@ -55,7 +55,7 @@ RECIPE_KEYS = frozenset(
 )
 """The keys of `train`, known before the recipe is read."""
 
-ArgType = Literal["int", "float", "bool", "str", "list"]
+ArgType = Literal["int", "float", "bool", "str", "list", "activation"]
 
 Tag = Literal[
     "classification",
@@ -80,7 +80,7 @@ class Argument(Declaration):
     """An argument of a block that the spec defines."""
 
     type: ArgType | None = None
-    """int, float, bool, str or list; by default that of the default."""
+    """int, float, bool, str, list or activation; by default that of the default."""
     default: Any = None
     """The value if a step gives none, which may be computed from other arguments; without a
     default, a step must give one."""
@@ -611,6 +611,9 @@ def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:
     """Return a value given from outside as plain data; raise `UsageError` if it is none."""
     if isinstance(value, (list, tuple)) and len(value) <= MAX_ITEMS and depth < MAX_NESTING:
         return [_given(name, item, known, depth + 1) for item in value]
+    is_mapping = isinstance(value, dict) and (depth > 0 or has_arguments(value))
+    if is_mapping and len(value) <= MAX_ITEMS and depth < MAX_NESTING:
+        return {str(key): _given(name, item, known, depth + 1) for key, item in value.items()}
     if is_expression(value):
         try:
             expression = Expression.parse(value)
@@ -626,6 +629,7 @@ def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:
         )
         raise UsageError(
             f"`{name}` cannot be set to {given}: "
-            f"a variable is a number, a word, a truth value or a list of at most {MAX_ITEMS:,}"
+            f"a variable is a number, a word, a truth value, a list of at most {MAX_ITEMS:,}, or "
+            "an activation with its arguments such as {leaky_relu: 0.1}"
         )
     return value

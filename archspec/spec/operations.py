@@ -8,13 +8,13 @@ from __future__ import annotations
 import ast
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from archspec.element import whole
 from archspec.errors import Problem
 
-Value: TypeAlias = "int | float | bool | str | tuple[Value, ...] | None"
+Value: TypeAlias = "int | float | bool | str | tuple[Value, ...] | dict[str, Value] | None"
 
 MAX_NUMBER: Final = 2**63
 MAX_ITEMS: Final = 1_000
@@ -22,6 +22,19 @@ MAX_TEXT: Final = 1_000
 """Characters of a text that an expression makes."""
 MAX_DEPTH: Final = 100
 """Levels of lists within lists, and of an expression's tree."""
+
+
+def has_arguments(value: Any, names: Collection[str] | None = None) -> bool:
+    """Return whether a value is a name with arguments, or a list with one in it.
+
+    `names` are those that may have arguments; None for any. `{n}` has none: its value is null.
+    """
+    if isinstance(value, (list, tuple)):
+        return any(has_arguments(item, names) for item in value)
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    ((name, given),) = value.items()
+    return given is not None if names is None else name in names
 
 
 def wrong(message: str, *, help: str | None = None) -> NoReturn:  # noqa: A002
@@ -36,6 +49,8 @@ def shown(value: Value) -> str:
         return "true" if value else "false"
     if isinstance(value, tuple):
         return f"a list of {len(value):,}"
+    if isinstance(value, dict):
+        return f"`{next(iter(value))}` with arguments"
     return shortened(f'"{value}"' if isinstance(value, str) else str(value))
 
 

@@ -22,6 +22,7 @@ import yaml
 from archspec.errors import Diagnostic, Mend, Problem, Span, SpecError, did_you_mean, nearest
 from archspec.spec.json_text import yaml_of_json
 from archspec.spec.located import Located, LocatedCollection, location
+from archspec.spec.operations import has_arguments
 from archspec.spec.scalars import plain_scalar
 from archspec.spec.syntax import UNQUOTED, explain, expression_end, quoted
 from archspec.vocabulary import readings
@@ -131,7 +132,7 @@ def read_value(text: str, *, mappings: bool = False) -> Any:
         message = f"`{text}` is not a value: {first.message}"
         raise Problem(first.code, message, help=first.help) from None
     value = data["value"]
-    if len(data) > 1 or (isinstance(value, dict) and not mappings):
+    if len(data) > 1 or (isinstance(value, dict) and not mappings and not has_arguments(value)):
         message = f"`{text}` is not a number, a word, a truth value or a list"
         raise Problem("type", message)
     return value

@@ -86,7 +86,10 @@ class Known(AbstractSet[str]):
         return sum(1 for _ in self)
 
 
-_VALUES: Final = "a value is a number, a word, true, false, null, or a list of these"
+_VALUES: Final = (
+    "a value is a number, a word, true, false, null, a list of these, or an activation with its "
+    "arguments such as {leaky_relu: 0.1}"
+)
 
 
 def compile_template(
@@ -109,7 +112,7 @@ def compile_template(
             findings.report(problem, path)
             return BROKEN
         items = tuple(
-            compile_template(item, (*path, i), known, findings, shaped=shaped)
+            compile_template(item, (*path, i), known, findings, shaped=shaped, mappings=mappings)
             for i, item in enumerate(value)
         )
         return items if all(map(is_constant, items)) else Listing(items)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from archspec.errors import KeyPath, Problem, UsageError
 from archspec.spec.document import INPUT_KEYS
 from archspec.spec.expressions import Meter
+from archspec.spec.operations import has_arguments
 from archspec.spec.template import BROKEN, Passed, compile_template, evaluate, names_in
 
 if TYPE_CHECKING:
@@ -15,15 +16,28 @@ if TYPE_CHECKING:
     from archspec.spec.findings import Findings
 
 
-def variables(spec: Spec, findings: Findings) -> dict[str, Any]:
+def variables(spec: Spec, findings: Findings, choices: Collection[str]) -> dict[str, Any]:
     """Return the values of all variables; BROKEN for what was reported.
+
+    Args:
+        spec: The spec.
+        findings: Where mistakes are reported.
+        choices: Names that a value may have with arguments, as `{leaky_relu: 0.1}`.
 
     Raises:
         UsageError: If a value that was set from outside is wrong.
     """
     settings = {name: each for name, each in spec.settings.items() if name not in INPUT_KEYS}
     templates = {
-        name: compile_template(value, path or (), settings.keys(), findings, shaped=False)
+        name: compile_template(
+            value,
+            path or (),
+            settings.keys(),
+            findings,
+            shaped=False,
+            # What is set from outside has no place for a message: it is checked where it is used.
+            mappings=has_arguments(value, choices if path else None),
+        )
         for name, (value, path) in settings.items()
     }
     values: dict[str, Any] = {}

@@ -21,6 +21,7 @@ from archspec.cost.setting import ITEM_BYTES, Setting
 from archspec.cost.size import at_if_open, at_size, refuse_open
 from archspec.errors import SpecError, UsageError
 from archspec.figure import Figure
+from archspec.ops.functions import NAMES
 from archspec.render import report as table
 from archspec.render.amounts import thousands
 from archspec.render.figure.network import drawing
@@ -301,7 +302,7 @@ def _variables(report: Report) -> list[dict[str, str]]:
     """Return the network's variables with their values."""
     if report.spec is None:
         return []
-    values = variables(report.spec, Findings(report.spec.source))
+    values = variables(report.spec, Findings(report.spec.source), NAMES)
     return [
         {"name": name, "value": printable(value if isinstance(value, str) else json.dumps(value))}
         for name, value in values.items()
