@@ -91,6 +91,37 @@ def test_the_gradients_are_those_of_the_chain_rule():
 
 
 @pytest.mark.keras
+@pytest.mark.parametrize("units", [1, 3])
+@pytest.mark.parametrize(
+    "end", ["fc: {units: %s, activation: sigmoid}", "fc: %s, activation: sigmoid"]
+)
+def test_after_a_sigmoid_each_value_has_a_label_of_its_own(end, units):
+    text = "{name: s, input: [1, 6], layers: [flatten, %s]}" % (end % units)
+    found = probe(spec_of(text), init="he", batch=8)
+
+    random = np.random.default_rng(0)
+    x = random.standard_normal((8, 1, 6), dtype="float32").reshape(8, 6)
+    kernel = np.sqrt(2 / 6) * random.standard_normal((6, units), dtype="float32")
+    labels = random.integers(2, size=(8, units))
+    shares = 1 / (1 + np.exp(-x @ kernel))
+    right = -np.log(np.where(labels, shares, 1 - shares)).mean()
+    assert found.loss == pytest.approx(right, rel=1e-5)
+    slopes = (shares - labels) / shares.size
+    gradient = np.hypot(np.linalg.norm(x.T @ slopes), np.linalg.norm(slopes.sum(axis=0)))
+    assert rows(found.rows())[0].gradient == pytest.approx(gradient, rel=1e-5)
+
+
+@pytest.mark.keras
+def test_several_inputs_are_named_in_the_json_form():
+    text = "{name: two, inputs: {a: [1, 2], b: [3]}, layers: [flatten, concat: b, fc: 2]}"
+    data = probe(spec_of(text), batch=2).to_dict()
+    assert data["input"] is None
+    assert data["inputs"] == {"a": [1, 2], "b": [3]}
+    one = probe(spec_of(SMALL), batch=2).to_dict()
+    assert one["inputs"] == {"input": one["input"]}
+
+
+@pytest.mark.keras
 def test_a_block_shows_its_last_layer_and_the_gradient_of_all_of_it():
     found = probe(load("lenet5"), batch=4)
     (block,) = [activity for row, activity in found.rows() if row.path == "c1"]

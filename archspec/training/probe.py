@@ -7,7 +7,6 @@ Keras's own initialisers draw from the backend.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -94,7 +93,7 @@ CONVENTION = (
     "mean, std: of a layer's outputs, over the batch; dead: share of its units, of a map its "
     "channels, that are 0 throughout the batch; saturated: share of its outputs within 0.5 % of "
     "their range from a bound; gradient: L2 norm, over all weights of the layer. The loss is the "
-    "cross-entropy with random labels."
+    "cross-entropy with random labels; after a sigmoid, each value has a label of 0 or 1."
 )
 """Meaning of the columns, shown under every table."""
 
@@ -152,14 +151,16 @@ class Probe(Displayed):
     def to_dict(self, depth: int | None = None, *, ops: bool = False) -> dict[str, Any]:
         """Return everything as plain data: the JSON form, versioned by `schema_version`.
 
-        Infinite and NaN numbers are None.
+        Infinite and NaN numbers are None, and `input` where there are several `inputs`.
         """
+        graph = self.report.graph
         return {
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
             "about": self.report.about,
             "convention": CONVENTION,
-            "input": list(self.report.graph.input),
+            "input": list(graph.input) if len(graph.inputs) == 1 else None,
+            "inputs": {name: list(shape) for name, shape in graph.input_shapes.items()},
             "batch": self.report.setting.batch,
             "data": self.data,
             "init": self.init,
@@ -189,8 +190,9 @@ def probe(
     """Measure activations and gradients of an untrained network on one batch.
 
     Layers act as in training: norms use the batch's statistics, dropout drops. The loss is the
-    cross-entropy of each output with random labels, where an output without softmax counts as
-    logits; for an output of a single value it is the squared error.
+    cross-entropy of each output with random labels. After a sigmoid each value is a yes or no of
+    its own; any other output counts as the logits of classes, or, if it is a single value, as a
+    number, whose loss is the squared error.
 
     Args:
         spec: A spec, or a path or a name as `load` takes them.
@@ -250,7 +252,7 @@ def probe(
         del outputs
         scores = {name: calls[index].outputs[0] for name, index in _scores(graph).items()}
         loss, norms = _gradients(
-            keras, keras.Model(model.input, scores), graph.loss_weights, examples, batch, random
+            keras, keras.Model(model.input, scores), graph, examples, batch, random
         )
     return Probe(
         report=costs,
@@ -324,24 +326,27 @@ def _activity(node: Node, values: NDArray[Any]) -> Activity:
 
 
 def _scores(graph: Graph) -> dict[str, int]:
-    """Return the node of each output, or the input of its softmax.
+    """Return the node of each output, or the input of its softmax or sigmoid.
 
     A cross-entropy from logits has a gradient however wrong they are, and on all backends.
     """
     return {
-        name: graph.nodes[index].inputs[0] if _is_softmax(graph.nodes[index].op) else index
+        name: graph.nodes[index].inputs[0] if _makes_shares(graph.nodes[index].op) else index
         for name, index in graph.outputs.items()
     }
 
 
-def _is_softmax(op: Op) -> bool:
-    return op.kind == "softmax" or getattr(op, "function", None) == "softmax"
+def _makes_shares(op: Op) -> bool:
+    """Return whether an op makes probabilities of logits."""
+    if op.kind == "softmax":
+        return getattr(op, "axis", None) == "channels"
+    return function_of(op) in ("softmax", "sigmoid")
 
 
 def _gradients(
     keras: Any,
     model: Any,
-    loss_weights: Mapping[str, float],
+    graph: Graph,
     examples: Any,
     batch: int,
     random: np.random.Generator,
@@ -350,16 +355,19 @@ def _gradients(
     losses, labels = {}, {}
     for name, scores in model.output.items():
         *extents, classes = scores.shape[1:]
-        losses[name] = (
-            keras.losses.MeanSquaredError()
-            if classes == 1
-            else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        )
-        labels[name] = random.integers(max(classes, 2), size=(batch, *extents))
+        if function_of(graph.nodes[graph.outputs[name]].op) == "sigmoid":
+            losses[name] = keras.losses.BinaryCrossentropy(from_logits=True)
+            labels[name] = random.integers(2, size=(batch, *extents, classes))
+        elif classes == 1:
+            losses[name] = keras.losses.MeanSquaredError()
+            labels[name] = random.integers(2, size=(batch, *extents))
+        else:
+            losses[name] = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            labels[name] = random.integers(classes, size=(batch, *extents))
     model.compile(
         gradients.norm_optimizer(keras),
         loss=losses,
-        loss_weights={name: loss_weights.get(name, 1.0) for name in losses},
+        loss_weights={name: graph.loss_weights.get(name, 1.0) for name in losses},
         run_eagerly=True,  # it is only one step
         jit_compile=False,
     )
