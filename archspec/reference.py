@@ -86,13 +86,15 @@ WORDS: Final[Mapping[str, Word]] = {
     "name": Word(
         "A step's name: for `from`, for merges, and in every table.",
         "A letter, then letters, digits and underscores. By default a step is named for its kind, "
-        "with a number, as conv3. A name is known in its group and in the groups inside it. It "
-        'may be computed: `name: ="up" + str(i)`.',
+        "with a number, as conv3. A name is known in its group and in the groups inside it; a group "
+        "without a name is no scope of its own: its names are known around it, too. It may be "
+        'computed: `name: ="up" + str(i)`.',
         "- conv: 64\n  name: stem",
     ),
     "from": Word(
         "A step's input: a name or a list of names; by default the previous step.",
-        "`input` is the input of the enclosing group, or the image. A step inside a group or a "
+        "`input` is the input of the innermost group around the step, named or not, or of its "
+        "block; outside of both, the image. A step inside a group or a "
         "block is named by its path, as `stage/conv1`. Names may be computed: "
         '`from: ="down" + str(i)`; a value that is a list gives all its names. In a loop, the '
         "first round starts there, and each other from the round before it; every round starts "
@@ -114,7 +116,7 @@ WORDS: Final[Mapping[str, Word]] = {
     "layers": Word(
         "A sequence of steps; inside `layers`, a group that is one step.",
         "A group takes the modifiers of a step: `name`, `from`, `repeat`, `when`, and `for` and "
-        "`let`.",
+        "`let`. With a name it is a scope: from outside, its steps are `stage/conv1`.",
         "- name: stage\n  layers:\n    - conv: 64\n    - max_pool: 2",
     ),
     "for": Word(
@@ -394,8 +396,12 @@ layers:
   `inner: {type: int, default: =filters / 4}`.
 - **A block sees** its arguments, its `let`, the spec's variables and `defaults`, and inside a step
   `in.channels` of that step's input. `input` is the input of the block: `input.channels`,
-  `- multiply: input`. It sees neither steps outside of it nor loop variables where it is used: give
-  those as arguments.
+  `- multiply: input`; in a group inside the block it is the group's, so what the group needs of the
+  block's is a `let`, or a name of `inputs`. It sees neither steps outside of it nor loop variables
+  where it is used: give those as arguments.
+- **Types of arguments** are those of their defaults, or are said: `int`, `float`, `bool`,
+  `str`, `list`, or `activation`, which may have arguments of its own:
+  `act: {type: activation, default: {leaky_relu: 0.1}}`.
 - **From outside**, every step of a block can be read by its path: `from: squeeze1/means`.
 - **Several inputs** have names. A step gives them in order, as `from: [a, b]`, or by name; one that
   is left out is the previous step. The steps of the block start from the first.

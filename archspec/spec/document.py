@@ -114,7 +114,8 @@ class Head(Declaration):
     when: Annotated[bool | str, Expect("true, false or an expression")] = True
     """Whether the network has it: true, false, or an expression such as `=auxiliary`."""
     layers: Steps
-    """The steps from there to the output."""
+    """The steps from there to the output, at least one: `[activation: linear]` puts out a step as
+    it is."""
 
 
 class Published(Declaration):
@@ -320,6 +321,8 @@ def _help(path: KeyPath, value: Any) -> str | None:
         return "begin each step with a dash, as `- conv: 64`"
     if path[0] == "heads" and len(path) <= 2:
         return _EXAMPLES["heads"]
+    if path[0] == "heads" and name == "layers" and value == []:
+        return "`layers: [activation: linear]` puts out a step as it is"
     if name == "input" and type(value) is int:
         return f"one vector is `input: [{value}]`, an image `input: [height, width, channels]`"
     for reading in readings(value):
