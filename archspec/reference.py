@@ -86,9 +86,9 @@ WORDS: Final[Mapping[str, Word]] = {
     "name": Word(
         "A step's name: for `from`, for merges, and in every table.",
         "A letter, then letters, digits and underscores. By default a step is named for its kind, "
-        "with a number, as conv3. A name is known in its group and in the groups inside it; a group "
-        "without a name is no scope of its own: its names are known around it, too. It may be "
-        'computed: `name: ="up" + str(i)`.',
+        "with a number, as conv3. A name is known in its group and in the groups inside it; those "
+        "in a group without a name are known around it, too. It may be computed: "
+        '`name: ="up" + str(i)`.',
         "- conv: 64\n  name: stem",
     ),
     "from": Word(

@@ -33,7 +33,7 @@ WORDS_OF_KINDS = {
     "MultiHeadAttention": "attention", "mha": "attention", "nn.LSTM": "lstm", "SimpleRNN": "rnn",
     "einops.rearrange": "permute", "PatchEmbed": "patchify",
     "TransformerEncoderLayer": "transformer",
-    "Embedding": None, "Bidirectional": None, "PReLU": "prelu", "softmin": None,
+    "Embedding": "embedding", "Bidirectional": None, "PReLU": "prelu", "softmin": None,
     "identity": None, "PixelShuffle": "depth_to_space", "interpolate": "resize",
     "InstanceNorm2d": "instance_norm", "se": "squeeze_excitation",
     "mbconv": "inverted_residual", "cbam": None,

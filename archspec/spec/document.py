@@ -277,6 +277,8 @@ def _translate(findings: Findings, error: DeclarationError) -> None:
             case "too_short":
                 what = "too short" if item["input"] else "empty"
                 help_ = _EXAMPLES.get(name)
+                if path[0] == "heads":
+                    help_ = "`layers: [activation: linear]` puts out a step as it is"
                 findings.report(Problem("value", f"`{shown}` is {what}", help=help_), path)
             case kind:
                 info = _field(path)
@@ -321,8 +323,6 @@ def _help(path: KeyPath, value: Any) -> str | None:
         return "begin each step with a dash, as `- conv: 64`"
     if path[0] == "heads" and len(path) <= 2:
         return _EXAMPLES["heads"]
-    if path[0] == "heads" and name == "layers" and value == []:
-        return "`layers: [activation: linear]` puts out a step as it is"
     if name == "input" and type(value) is int:
         return f"one vector is `input: [{value}]`, an image `input: [height, width, channels]`"
     for reading in readings(value):
