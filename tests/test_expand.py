@@ -504,7 +504,9 @@ input: [8, 8, 4]
 vars: {width: 4, other: 1, kind: my_gate}
 blocks:
   my_gate:
-    layers: [conv: =width, {conv: {filters: 4, kernel: 1, activation: sigmoid}}]
+    layers:
+      - conv: {filters: =width, kernel: 1}
+      - conv: {filters: 4, kernel: 1, activation: sigmoid}
 layers:
   - residual: {filters: 4, style: basic, gate: =kind}
   - global_avg_pool
