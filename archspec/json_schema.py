@@ -45,6 +45,7 @@ from archspec.recipe.families import (
 from archspec.recipe.train import Recipe
 from archspec.reference import WORDS
 from archspec.spec.document import INPUT_KEYS, NAME, RESERVED, Argument, Document
+from archspec.spec.space import SearchRange
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -386,6 +387,7 @@ def _document(kinds: Mapping[str, type[Element]]) -> Schema:
         published={"additionalProperties": published},
         expect=bounds,
         budget=bounds,
+        search=_search(),
         train=_ref("train.Recipe"),
     )
     return {
@@ -395,6 +397,21 @@ def _document(kinds: Mapping[str, type[Element]]) -> Schema:
         "then": {"properties": _steps("own_step")},
         "else": {"properties": {**_steps("step"), "defaults": {"propertyNames": _one_of(kinds)}}},
     }
+
+
+def _search() -> Schema:
+    """Return the values of a variable of `search`: a list, a range or a choice."""
+    described = _described(SearchRange)
+    number = {"type": "number"}
+    values = {"type": "array", "items": _ref("value"), "minItems": 1}
+    _refine(
+        described["properties"],
+        range={"type": "array", "items": number, "minItems": 2, "maxItems": 2, "anyOf": None},
+        step={"type": "number", "exclusiveMinimum": 0, "anyOf": None},
+        choice={**values, "anyOf": None},
+    )
+    described["oneOf"] = [{"required": ["range"]}, {"required": ["choice"]}]
+    return {"additionalProperties": {"anyOf": [values, described]}}
 
 
 _NAMED: Final = {"propertyNames": _ref("name")}

@@ -44,6 +44,7 @@ from archspec.spec.expressions import INPUTS
 from archspec.spec.loading import bundled
 from archspec.spec.operations import FUNCTIONS
 from archspec.spec.source import read
+from archspec.spec.space import SearchRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,6 +441,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel | Declaration]]] = {
     "args": Argument,
     "heads": Head,
     "published": Published,
+    "search": SearchRange,
     "train": Recipe,
 }
 """Model of the value of each key: of `train` itself, else of what the author names under it."""

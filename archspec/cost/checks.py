@@ -64,7 +64,8 @@ def connections(graph: Graph) -> int:
     )
 
 
-_COMPARISONS = {"<": lt, "<=": le, ">": gt, ">=": ge, "=": eq, "==": eq, "": eq}
+COMPARISONS = {"<": lt, "<=": le, ">": gt, ">=": ge, "=": eq, "==": eq, "": eq}
+"""Comparisons of a claim by their symbols."""
 _SUFFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _BOUND = re.compile(
@@ -87,6 +88,10 @@ class Check(NamedTuple):
     """Place of the claim in the spec."""
     setting: str = ""
     """Setting that bytes were counted for; empty for other figures."""
+    actual: int = 0
+    """The figure, of an expectation or a budget."""
+    bound: int = 0
+    """The number that it is compared with, of an expectation or a budget."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -184,7 +189,7 @@ def _bounds(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Iterat
                 written.partition(" at ") if isinstance(written, str) else (written, "", "")
             )
             try:
-                symbol, bound = _bound(claim_of, in_bytes="_bytes" in figure)
+                symbol, bound = read_bound(claim_of, in_bytes="_bytes" in figure)
                 if section == "budget":
                     symbol = _at_most(symbol, written)
             except Problem as problem:
@@ -199,10 +204,11 @@ def _bounds(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Iterat
                 help_ = f"write the size of the claim, as `{path[-1]}: {claim}`"
                 diagnostics.append(_open(str(path[-1]), help_).at(spec.source.span(path)))
                 continue
-            holds = _COMPARISONS[symbol](actual, bound)
+            holds = COMPARISONS[symbol](actual, bound)
             claim = f"{symbol} {bound:,}".strip() + (f" at {size.strip()}" if size else "")
             setting = _setting(figure, report)
-            yield Check(section, figure, claim, f"{actual:,}", holds, "", path, setting)
+            found = f"{actual:,}"
+            yield Check(section, figure, claim, found, holds, "", path, setting, actual, bound)
 
 
 def _claimed(section: str, claims: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, Any]]:
@@ -250,7 +256,7 @@ def _setting(figure: str, report: Report) -> str:
     }.get(figure.partition(".")[0], "")
 
 
-def _bound(written: Any, *, in_bytes: bool) -> tuple[str, int]:
+def read_bound(written: Any, *, in_bytes: bool) -> tuple[str, int]:
     """Return a comparison and its number, from `5`, `4.1e9`, `"< 5M"` or `40MB`."""
     if isinstance(written, int) and not isinstance(written, bool):
         return "", written

@@ -180,6 +180,9 @@ class Document(Declaration):
     """Figures that the network must have: exact values, or comparisons such as `"< 5M"`."""
     budget: Mapped = made_by(dict)
     """The most that figures may be, such as `600M` or `40MB`."""
+    search: Mapped = made_by(dict)
+    """Values of variables among which `archspec search` looks, beside those of `vars`: a list, or
+    `{range: [8, 64], step: 8}`; `input` and `variant` too."""
     train: Mapped = made_by(dict)
     """The recipe that `archspec fit` follows."""
 
@@ -223,6 +226,8 @@ def validate(source: Source) -> Validated:
     if wrong or ("input" not in source.data and not document.inputs):
         lost |= {("inputs",)}
     _check_names(findings, document, lost)
+    if document.search:
+        _check_search(findings, document, lost)
     return Validated(document, tuple(findings.diagnostics), lost - {("name",)})
 
 
@@ -452,6 +457,30 @@ def _check_names(findings: Findings, document: Document, lost: frozenset[KeyPath
             hint = suggestion(name, members, what="variants")
             problem = Problem("unknown-name", message, help=hint)
             findings.report(problem, ("published", name), key=True)
+
+
+def _check_search(findings: Findings, document: Document, lost: frozenset[KeyPath]) -> None:
+    """Report variables of `search` that do not exist, and values that are none."""
+    from archspec.spec.space import dimension  # noqa: PLC0415  (few specs have any)
+
+    known = [*document.vars, *INPUT_KEYS[:1], *(["variant"] if document.variants else [])]
+    for name, values in document.search.items():
+        path = ("search", name)
+        if name not in known and ("vars",) not in lost:
+            hint = suggestion(str(name), known, what="variables")
+            unknown = Problem("unknown-name", f"`{name}` is not a variable", help=hint)
+            findings.report(unknown, path, key=True)
+            continue
+        try:
+            found = dimension(name, values)
+        except Problem as problem:
+            findings.report(problem, path)
+            continue
+        for i, variant in enumerate(found.choices if name == "variant" else ()):
+            if variant not in document.variants:
+                hint = suggestion(str(variant), document.variants, what="variants")
+                unknown = Problem("unknown-name", f"`{variant}` is not a variant", help=hint)
+                findings.report(unknown, (*path, i))
 
 
 def name_problem(name: object, what: str, *, variable: bool = False) -> Problem | None:
