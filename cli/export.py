@@ -95,7 +95,8 @@ def command(
         if isinstance(each, UnequalError):
             echo(f"error: {each}; --tolerance accepts more", err=True)
         elif form == "text":
-            echo(renderer(each.RENDERER).text(each, images=f"{kind} images"))
+            examples = f"{kind} {'images' if len(model.inputs) == 1 else 'examples'}"
+            echo(renderer(each.RENDERER).text(each, images=examples))
     if any(isinstance(each, UnequalError) for each in written):
         raise click.exceptions.Exit(1)
 
@@ -142,21 +143,22 @@ def _run_of(saved: Path) -> Trained | None:
 
 
 def _images(run: Trained | None) -> tuple[Any, str]:
-    """Return the run's test images as the network sees them, None for random ones; and a name."""
+    """Return the run's test examples as the network sees them, None for random ones; and a name."""
     from archspec.data import dataset
     from archspec.errors import ArchspecError
     from archspec.keras_model.export import enough
 
-    if run is None or not (run.recipe and run.input_shape and run.preprocessing):
+    if run is None or not (run.recipe and run.inputs and run.preprocessing):
         return None, "random"
     try:
         recipe = run.recipe.data.model_copy(update={"cache": False})
-        data = dataset.load(recipe, run.input_shape)
+        data = dataset.load(recipe, run.inputs, kind=run.kind)
         kind, part = ("test", data.test) if len(data.test) else ("training", data.train)
-        pixels = part.pixels.read(part.indices[: enough(run.input_shape.size)])
+        size = sum(shape.size for shape in run.inputs.values())
+        pixels = part.pixels.read(part.indices[: enough(size)])
         return run.preprocessing(pixels), kind
     except (ArchspecError, OSError) as error:
-        echo(f"note: tried with random images, not with the run's: {error}", err=True)
+        echo(f"note: tried with random examples, not with the run's: {error}", err=True)
         return None, "random"
 
 

@@ -49,6 +49,16 @@ heads:
   early: {from: stem, layers: [global_max_pool, fc: 2]}
 """
 
+SEVERAL_INPUTS = """
+name: pair
+inputs: {right: [8, 8, 1], left: [8, 8, 1], facts: [3]}
+layers:
+  - {name: tower, from: left, layers: [{conv: {filters: 2, kernel: 3}}, flatten]}
+  - {name: twin, share: tower, from: right}
+  - {name: both, concat: [tower, twin, facts]}
+  - fc: 2
+"""
+
 OWN_LAYERS = """
 name: own
 input: [16, 16, 4]
@@ -87,12 +97,20 @@ def model_of(network: Graph | Spec | str = SMALL):
     return model
 
 
-def images(model, number: int) -> np.ndarray:
-    shape = (number, *model.input_shape[1:])
+def noise(shape: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(2).normal(size=shape).astype("float32")
 
 
-def outputs(model, x: np.ndarray) -> dict[str, np.ndarray]:
+def images(model, number: int) -> np.ndarray:
+    return noise((number, *model.input_shape[1:]))
+
+
+def examples(model, number: int) -> dict[str, np.ndarray]:
+    """Return random arrays for the inputs of a model by name."""
+    return {tensor.name: noise((number, *tensor.shape[1:])) for tensor in model.inputs}
+
+
+def outputs(model, x: np.ndarray | dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     found = model.predict(x, verbose=0)
     return found if isinstance(found, dict) else {"output": found}
 
@@ -114,7 +132,8 @@ def run_onnx(path, x, _):
 
     session = onnxruntime.InferenceSession(path)
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, {"input": x}), strict=True))
+    given = x if isinstance(x, dict) else {"input": x}
+    return dict(zip(names, session.run(names, given), strict=True))
 
 
 def run_saved_model(path, x, _):
@@ -130,7 +149,7 @@ def run_tflite(path, x, _):
 
     with pytest.warns(UserWarning, match="deprecated"):
         runner = tf.lite.Interpreter(model_path=str(path)).get_signature_runner()
-    found = runner(input=x)
+    found = runner(**x) if isinstance(x, dict) else runner(input=x)
     return found if len(found) > 1 else {"output": found["output_0"]}
 
 
@@ -155,8 +174,9 @@ def check(model, folder: Path, path: str) -> Exported:
     """Export, and have others run what was written, for batches of 1 and of 3."""
     skip_what_is_not_here(path)
     done = export(model, folder / path)
-    x = images(model, 3)
-    for batch in (x, x[:1]):
+    several = len(model.inputs) > 1
+    made = examples if several else images
+    for batch in (made(model, 3), made(model, 1)):
         expected, found = outputs(model, batch), RUN[path](folder / path, batch, model)
         assert set(found) == set(expected)
         for name, y in expected.items():
@@ -181,6 +201,13 @@ def test_a_small_network(tmp_path, path):
 @every_format
 def test_several_outputs_keep_their_names(tmp_path, path):
     check(model_of(HEADS), tmp_path, path)
+
+
+@keras_test
+@every_format
+def test_several_inputs_keep_their_names(tmp_path, path):
+    done = check(model_of(SEVERAL_INPUTS), tmp_path, path)
+    assert done.images == 32
 
 
 @keras_test
@@ -229,10 +256,42 @@ def test_an_onnx_file_says_what_goes_in_and_out(tmp_path):
 
 
 @keras_test
+def test_an_onnx_file_names_several_inputs_as_the_spec_does(tmp_path):
+    skip_what_is_not_here("x.onnx")
+    import onnx
+
+    export(model_of(SEVERAL_INPUTS), tmp_path / "x.onnx")
+    graph = onnx.load(tmp_path / "x.onnx").graph
+    extents = {
+        tensor.name: [d.dim_param or d.dim_value for d in tensor.type.tensor_type.shape.dim]
+        for tensor in graph.input
+    }
+    assert extents == {
+        "facts": ["batch", 3],
+        "left": ["batch", 8, 8, 1],
+        "right": ["batch", 8, 8, 1],
+    }
+
+
+@keras_test
 @pytest.mark.parametrize("path", ["x.onnx", "x.tflite"])
 def test_a_grouped_convolution(tmp_path, path):
     """On a CPU, TensorFlow compiles it with XLA, which converters do not support."""
     check(model_of(graph_of("{convolution: {filters: 4, kernel: 3, groups: 2}}")), tmp_path, path)
+
+
+@keras_test
+def test_a_run_with_several_inputs_is_tried_with_examples_that_it_held_out(tmp_path):
+    x = np.random.default_rng(0).normal(size=(50, 3)).astype("float32")
+    np.savez(tmp_path / "data.npz", a=x, b=-x, y=x)
+    text = (
+        "name: net\ninputs: {a: [3], b: [3]}\nlayers: [{concat: [a, b]}, fc: 3]\n"
+        f"train: {{data: {{source: arrays, path: {tmp_path / 'data.npz'}}}, epochs: 1}}"
+    )
+    archspec.fit(spec_of(text), out=tmp_path / "run")
+    done = invoke(tmp_path / "run", "-o", tmp_path / "x.weights.h5")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert re.search(r" over \d+ test examples: ", done.stdout)
 
 
 @keras_test
@@ -277,7 +336,7 @@ def test_inputs_that_are_given_are_what_is_tried(tmp_path):
 @keras_test
 @pytest.mark.parametrize("shape", [(8, 8, 4), (2, 8, 8, 3), (0, 8, 8, 4)])
 def test_inputs_that_do_not_fit_are_refused(tmp_path, shape):
-    with pytest.raises(UsageError, match=r"are not images of \(8, 8, 4\)"):
+    with pytest.raises(UsageError, match=r"are not examples of \(8, 8, 4\)"):
         export(model_of(), tmp_path / "x.keras", inputs=np.zeros(shape))
     assert list(tmp_path.iterdir()) == []
 
@@ -335,12 +394,49 @@ def test_a_path_that_is_none_is_refused(path):
 
 
 @keras_test
-def test_a_model_of_two_inputs_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"left": (2, 8, 8, 1), "right": (2, 8, 8, 1)}, "an array for each of facts, left, right"),
+        ((2, 8, 8, 1), "an array for each of facts, left, right"),
+        (
+            {"left": (2, 8, 8, 1), "right": (2, 8, 8, 3), "facts": (2, 3)},
+            r"`inputs\['right'\]` of \(2, 8, 8, 3\) are not examples of \(8, 8, 1\)",
+        ),
+        (
+            {"left": (2, 8, 8, 1), "right": (1, 8, 8, 1), "facts": (2, 3)},
+            "as many examples of each input, not 2 of facts, 2 of left, 1 of right",
+        ),
+    ],
+)
+def test_several_inputs_that_do_not_fit_are_refused(tmp_path, given, words):
+    arrays = {n: np.zeros(s) for n, s in given.items()} if isinstance(given, dict) else given
+    with pytest.raises(UsageError, match=words):
+        export(model_of(SEVERAL_INPUTS), tmp_path / "x.keras", inputs=arrays)
+
+
+@keras_test
+@every_format
+def test_inputs_may_be_in_a_list_as_keras_has_it(tmp_path, path):
+    skip_what_is_not_here(path)
     import keras
 
-    a, b = keras.Input((4,)), keras.Input((4,))
-    with pytest.raises(UsageError, match="one input can be exported, not one with 2"):
-        export(keras.Model([a, b], keras.layers.Add()([a, b])), tmp_path / "x.keras")
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    y = keras.layers.Dense(2)(keras.layers.Subtract()([a, b]))
+    done = export(keras.Model([b, a], y), tmp_path / path)
+    assert done.largest_difference < 1e-6
+
+
+@keras_test
+def test_a_model_that_does_not_say_what_it_takes_is_refused(tmp_path):
+    import keras
+
+    class Anything(keras.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(UsageError, match="`anything` does not say what it takes"):
+        export(Anything(), tmp_path / "x.keras")
 
 
 @keras_test
@@ -531,7 +627,7 @@ def test_a_run_whose_data_are_gone_is_tried_with_random_images(tmp_path):
     run = digits_run(tmp_path, "arrays", str(gone))
     done = invoke(run, "-o", tmp_path / "x.weights.h5")
     assert done.exit_code == 0
-    assert done.stderr.startswith("note: tried with random images, not with the run's: ")
+    assert done.stderr.startswith("note: tried with random examples, not with the run's: ")
     assert " over 32 random images: " in done.stdout
 
 

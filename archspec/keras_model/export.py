@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,12 +24,12 @@ from archspec.display import Displayed
 from archspec.errors import ArchspecError, UsageError
 from archspec.graph.builder import MOST_NODES
 from archspec.keras_model.engine import deep, first_line, load_keras
-from archspec.keras_model.formats import MOST_BYTES, Format, format_of, runner
+from archspec.keras_model.formats import MOST_BYTES, Format, format_of, inputs_of, runner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from archspec.keras_model.formats import Outputs
+    from archspec.keras_model.formats import Batch, Outputs
 
 TOLERANCE: Final = 1e-4
 """Two outputs are equal if they differ by no more than this share of the largest, or of 1.
@@ -38,8 +38,8 @@ Twenty layers that sum in another order differ by 3e-6 of the largest logit. Aft
 tens, and a softmax between two nearly equal logits passes on a quarter of the difference.
 """
 
-IMAGES: Final = 32
-"""Number of random inputs that are tried if none are given."""
+EXAMPLES: Final = 32
+"""Number of random examples that are tried if none are given."""
 
 MOST_VALUES: Final = 2**23
 """Largest number of values in them: running them takes many times their memory."""
@@ -58,7 +58,7 @@ class Exported(Displayed):
     """Largest difference of an output to the model's; as a share of the largest output above 1."""
     tolerance: float
     images: int
-    """Number of inputs on which both were run."""
+    """Number of examples on which both were run."""
     widened: str | None
     """Dtype policy of a model that computes in less than float32, if the format is not Keras's own:
     then the file computes in float32, and was compared with the model in float32."""
@@ -78,8 +78,8 @@ class UnequalError(ArchspecError):
     def __str__(self) -> str:
         return (
             f"{self.exported.path} was not written: its outputs differ from the model's by up to "
-            f"{self.exported.largest_difference:.1e} over {self.exported.images} images, more than "
-            f"{self.exported.tolerance:g}"
+            f"{self.exported.largest_difference:.1e} over {self.exported.images} examples, more "
+            f"than {self.exported.tolerance:g}"
         )
 
 
@@ -87,7 +87,7 @@ def export(
     model: Any,
     path: str | os.PathLike[str],
     *,
-    inputs: NDArray[Any] | None = None,
+    inputs: NDArray[Any] | Mapping[str, NDArray[Any]] | None = None,
     tolerance: float = TOLERANCE,
     force: bool = False,
 ) -> Exported:
@@ -100,7 +100,8 @@ def export(
         model: A Keras model.
         path: The file. Its suffix is the format: .keras, .weights.h5, .onnx, .tflite, or none for
             the folder of a SavedModel.
-        inputs: Images to run both with, (n, height, width, channels); by default random ones.
+        inputs: Examples to run both with, such as images, (n, height, width, channels); for a model
+            with several inputs, an array for each by its name. By default random ones.
         tolerance: Largest difference of an output to the model's; where outputs are larger than 1,
             as a share of the largest.
         force: Whether to replace an existing file, or the folder of a SavedModel.
@@ -124,7 +125,7 @@ def export(
         raise wrong("model", model, "a Keras model", hint)
     backend = keras.backend.backend()
     form.check(path, backend)
-    x = _inputs(model, inputs)
+    batch = _inputs(model, inputs)
     _check_size(form, model, path)
     target = Path(path)
     widened = None if form.is_keras else _policy(model)
@@ -134,8 +135,9 @@ def export(
             with _hushed(), deep(MOST_NODES):
                 if widened:
                     model = _in_float32(keras, model)
-                difference = _largest_difference(form, backend, model, built, x, path)
-            exported = Exported(target, _size(built), difference, tolerance, len(x), widened)
+                difference = _largest_difference(form, backend, model, built, batch, path)
+            size = len(next(iter(batch.values())))
+            exported = Exported(target, _size(built), difference, tolerance, size, widened)
             if not difference <= tolerance:
                 raise UnequalError(exported)
             _place(built, target, Path(scratch, "replaced"))
@@ -173,31 +175,56 @@ def _check_size(form: Format, model: Any, path: str | os.PathLike[str]) -> None:
         )
 
 
-def _inputs(model: Any, inputs: Any) -> NDArray[Any]:
+def _inputs(model: Any, given: Any) -> Batch:
     """Return the inputs to try: those given, if they fit the model, or standard normal noise."""
     import numpy as np  # noqa: PLC0415
 
-    takes = getattr(model, "inputs", None) or []
-    if len(takes) != 1:
-        raise UsageError(f"only a model with one input can be exported, not one with {len(takes)}")
-    extents, dtype = tuple(takes[0].shape[1:]), takes[0].dtype
-    if inputs is None:
-        if None in extents:
-            raise UsageError(f"`{model.name}` takes any of {extents}: give `inputs` to try")
-        size = (enough(math.prod(extents)), *extents)
-        return np.random.default_rng(0).normal(size=size).astype(dtype)
-    given = np.asarray(inputs, dtype)
-    fits = given.ndim == 1 + len(extents) and all(
-        wanted in {None, extent} for wanted, extent in zip(extents, given.shape[1:], strict=True)
+    if not getattr(model, "inputs", None):
+        raise UsageError(
+            f"`{model.name}` does not say what it takes: only a functional model, or a sequential "
+            "one with an `Input`, can be exported"
+        )
+    takes = inputs_of(model)
+    extents = {name: tuple(tensor.shape[1:]) for name, tensor in takes.items()}
+    if given is None:
+        for each in extents.values():
+            if None in each:
+                raise UsageError(f"`{model.name}` takes any of {each}: give `inputs` to try")
+        size = enough(sum(map(math.prod, extents.values())))
+        noise = np.random.default_rng(0)
+        return {
+            name: noise.normal(size=(size, *each)).astype(takes[name].dtype)
+            for name, each in extents.items()
+        }
+    if len(takes) == 1 and not isinstance(given, Mapping):
+        given = dict.fromkeys(takes, given)
+    if not isinstance(given, Mapping) or set(given) != set(takes):
+        raise UsageError(f"`inputs` must have an array for each of {', '.join(takes)}, by its name")
+    batch = {name: np.asarray(given[name], tensor.dtype) for name, tensor in takes.items()}
+    for name, array in batch.items():
+        if not _fits(array.shape, extents[name]):
+            called = "inputs" if len(takes) == 1 else f"inputs[{name!r}]"
+            each = extents[name]
+            raise UsageError(f"`{called}` of {array.shape} are not examples of {each}, one or more")
+    counts = {name: len(array) for name, array in batch.items()}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{count} of {name}" for name, count in counts.items())
+        raise UsageError(f"`inputs` must have as many examples of each input, not {listed}")
+    return batch
+
+
+def _fits(shape: tuple[int, ...], extents: tuple[int | None, ...]) -> bool:
+    """Return whether `shape` is that of one or more examples of `extents`."""
+    return (
+        len(shape) == 1 + len(extents)
+        and shape[0] > 0
+        and all(want in {None, have} for want, have in zip(extents, shape[1:], strict=True))
     )
-    if not fits or not len(given):
-        raise UsageError(f"`inputs` of {given.shape} are not images of {extents}, one or more")
-    return given
 
 
 def enough(values: int) -> int:
-    """Return the number of random inputs to try, if each has `values` values."""
-    return max(2, min(IMAGES, MOST_VALUES // max(1, values)))
+    """Return the number of random examples to try, if each has `values` values."""
+    return max(2, min(EXAMPLES, MOST_VALUES // max(1, values)))
 
 
 def _policy(model: Any) -> str | None:
@@ -221,12 +248,12 @@ def _largest_difference(
     backend: str,
     model: Any,
     built: Path,
-    x: NDArray[Any],
+    batch: Batch,
     path: str | os.PathLike[str],
 ) -> float:
     """Write the model to `built`, run it, and return the largest difference of outputs."""
     try:
-        batches = (x, x[:1])
+        batches = (batch, {name: x[:1] for name, x in batch.items()})
         expected = [_finite(outputs, model) for outputs in map(runner(model), batches)]
         form.write(model, built)
         outputs = map(form.open(model, built), batches)

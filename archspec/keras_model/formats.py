@@ -1,7 +1,7 @@
 """The formats that a Keras model is exported to: what each needs, how it is written and run.
 
-Keras's own exporters write them. To test a file, `open` returns a function from a batch of inputs
-to the outputs by name, as NumPy arrays.
+Keras's own exporters write them. To test a file, `open` returns a function from a batch to the
+outputs. Both are NumPy arrays by name, as the file names them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from archspec.arguments import place
 from archspec.errors import UsageError
+from archspec.keras_model.calls import is_functional
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Batch: TypeAlias = dict[str, NDArray[Any]]
+    """An array for each input, by its name."""
     Outputs: TypeAlias = dict[str, NDArray[Any]]
-    Runner: TypeAlias = Callable[[NDArray[Any]], Outputs]
+    Runner: TypeAlias = Callable[[Batch], Outputs]
 
 ONLY: Final = "output"
 """Name of a single output; several outputs have their own names."""
@@ -98,9 +101,38 @@ def format_of(path: str | os.PathLike[str]) -> Format:
     )
 
 
+def inputs_of(model: Any) -> dict[str, Any]:
+    """Return the symbolic inputs of a model by name, in the order in which Keras flattens them."""
+    if _takes_names(model):
+        return {str(name): model.input[name] for name in sorted(model.input)}
+    return {tensor.name: tensor for tensor in model.inputs}
+
+
+def _takes_names(model: Any) -> bool:
+    """Return whether a model takes its inputs as a dict; a sequential one takes a single input."""
+    return is_functional(model) and isinstance(model.input, Mapping)
+
+
 def runner(model: Any) -> Runner:
     """Return a Keras model as a function, in inference mode."""
-    return lambda x: _arrays(_by_name(model.predict(x, batch_size=len(x), verbose=0)))
+
+    def run(batch: Batch) -> Outputs:
+        size = len(next(iter(batch.values())))
+        return _arrays(_by_name(model.predict(_given(model, batch), batch_size=size, verbose=0)))
+
+    return run
+
+
+def _given(model: Any, batch: Mapping[str, Any]) -> Any:
+    """Return values as a model takes its inputs: by name, in a list, or the only one.
+
+    In a list they are as `inputs_of` has them: an input without a name of its own gets another one
+    whenever its model is made.
+    """
+    if _takes_names(model):
+        return dict(batch)
+    values = list(batch.values())
+    return values if len(values) > 1 else values[0]
 
 
 def _by_name(outputs: Any) -> dict[str, Any]:
@@ -145,25 +177,33 @@ def _write_onnx(model: Any, path: Path) -> None:
             _convert_torch(model, path)
         case _:
             # Keras exports a model only once it was called, and JAX's `predict` does not count.
-            model(keras.ops.zeros((1, *model.inputs[0].shape[1:])), training=False)
+            model(_given(model, _zeros(model, 1)), training=False)
             model.export(path, format="onnx", verbose=False)
-    # Each of the three invents names for the outputs and for the size of the batch, and torch's
-    # notes from which file of this machine a node comes.
+    # Each of the three invents names for the outputs and for the size of the batch, jax2onnx for
+    # the inputs too, and torch's notes from which file of this machine a node comes.
     proto = onnx.load(path)
     _replace_erfc(proto.graph)
-    names = {
-        output.name: name
-        for output, name in zip(proto.graph.output, _by_name(model.output), strict=True)
-    }
+    ends = [*proto.graph.input, *proto.graph.output]
+    called = [*inputs_of(model), *_by_name(model.output)]
+    names = {tensor.name: name for tensor, name in zip(ends, called, strict=True)}
     for node in proto.graph.node:
         for tensors in (node.input, node.output):
             tensors[:] = [names.get(name, name) for name in tensors]
         node.ClearField("metadata_props")
-    for output in proto.graph.output:
-        output.name = names[output.name]
-    for tensor in (*proto.graph.input, *proto.graph.output):
+    for tensor in ends:
+        tensor.name = names[tensor.name]
         tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
     onnx.save(proto, path)
+
+
+def _zeros(model: Any, size: int) -> dict[str, Any]:
+    """Return a batch of zeros for each input of a model."""
+    import keras  # noqa: PLC0415
+
+    return {
+        name: keras.ops.zeros((size, *tensor.shape[1:]), dtype=tensor.dtype)
+        for name, tensor in inputs_of(model).items()
+    }
 
 
 def _replace_erfc(graph: Any) -> None:
@@ -199,21 +239,19 @@ def _convert_tensorflow(model: Any, path: Path) -> None:
 
 
 def _convert_torch(model: Any, path: Path) -> None:
-    import keras  # noqa: PLC0415
     import torch  # noqa: PLC0415
 
     # Keras falls back on torch's old exporter where the batch is open, and that one refuses any
     # pooling whose padding Keras works out from the extents. To the new one a size of 1 is fixed.
-    sample = keras.ops.zeros((2, *model.inputs[0].shape[1:]), dtype=model.inputs[0].dtype)
+    batch = torch.export.Dim("batch")
     training = model.training
     model.eval()
     try:
         program = torch.onnx.export(
             model,
-            (sample,),
+            (_given(model, _zeros(model, 2)),),
             dynamo=True,
-            input_names=[model.inputs[0].name],
-            dynamic_shapes=(({0: torch.export.Dim("batch")},),),
+            dynamic_shapes=((_given(model, {name: {0: batch} for name in inputs_of(model)}),),),
             verbose=False,
         )
     finally:
@@ -253,15 +291,17 @@ def _open_onnx(_: Any, path: Path) -> Runner:
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    (only,) = session.get_inputs()
-    return lambda x: dict(zip(names, session.run(names, {only.name: x}), strict=True))
+    return lambda batch: dict(zip(names, session.run(names, batch), strict=True))
 
 
 def _open_saved_model(_: Any, path: Path) -> Runner:
     import tensorflow as tf  # noqa: PLC0415
 
     loaded = tf.saved_model.load(path)
-    return lambda x: _arrays(_by_name(loaded.signatures["serving_default"](tf.constant(x))))
+    serve = loaded.signatures["serving_default"]
+    return lambda batch: _arrays(
+        _by_name(serve(**{name: tf.constant(x) for name, x in batch.items()}))
+    )
 
 
 def _open_tflite(_: Any, path: Path) -> Runner:
@@ -269,8 +309,7 @@ def _open_tflite(_: Any, path: Path) -> Runner:
 
     interpreter = tf.lite.Interpreter(model_path=str(path))
     run = interpreter.get_signature_runner()
-    (only,) = interpreter.get_signature_list()["serving_default"]["inputs"]
-    return lambda x: _arrays(_by_name(run(**{only: x})))
+    return lambda batch: _arrays(_by_name(run(**batch)))
 
 
 FORMATS: Final = (
