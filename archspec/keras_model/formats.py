@@ -179,21 +179,33 @@ def _write_onnx(model: Any, path: Path) -> None:
             # Keras exports a model only once it was called, and JAX's `predict` does not count.
             model(_given(model, _zeros(model, 1)), training=False)
             model.export(path, format="onnx", verbose=False)
-    # Each of the three invents names for the outputs and for the size of the batch, jax2onnx for
-    # the inputs too, and torch's notes from which file of this machine a node comes.
+    # Each of the three invents names for the outputs and for the size of the batch, torch and
+    # jax2onnx for the inputs too, and torch's notes from which file of this machine a node comes.
     proto = onnx.load(path)
     _replace_erfc(proto.graph)
     ends = [*proto.graph.input, *proto.graph.output]
     called = [*inputs_of(model), *_by_name(model.output)]
     names = {tensor.name: name for tensor, name in zip(ends, called, strict=True)}
-    for node in proto.graph.node:
-        for tensors in (node.input, node.output):
-            tensors[:] = [names.get(name, name) for name in tensors]
-        node.ClearField("metadata_props")
+    # A value inside, which converters name after its operation, may have the name of an input.
+    inner = {name: f"{name}/inner" for name in called}
+    _rename(proto.graph, inner | names)
     for tensor in ends:
-        tensor.name = names[tensor.name]
         tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
+    for node in proto.graph.node:
+        node.ClearField("metadata_props")
     onnx.save(proto, path)
+
+
+def _rename(graph: Any, names: Mapping[str, str]) -> None:
+    """Rename values of an ONNX graph, also in the graphs that are arguments of its nodes."""
+    for value in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        for values in (node.input, node.output):
+            values[:] = [names.get(name, name) for name in values]
+        for argument in node.attribute:
+            for inside in [argument.g] * argument.HasField("g") + [*argument.graphs]:
+                _rename(inside, names)
 
 
 def _zeros(model: Any, size: int) -> dict[str, Any]:
@@ -244,14 +256,15 @@ def _convert_torch(model: Any, path: Path) -> None:
     # Keras falls back on torch's old exporter where the batch is open, and that one refuses any
     # pooling whose padding Keras works out from the extents. To the new one a size of 1 is fixed.
     batch = torch.export.Dim("batch")
+    shapes = {name: {0: batch} for name in inputs_of(model)}
     training = model.training
     model.eval()
     try:
         program = torch.onnx.export(
             model,
-            (_given(model, _zeros(model, 2)),),
+            (_given(model, _zeros(model, 2)), {}),  # a dict at the end would be keywords
             dynamo=True,
-            dynamic_shapes=((_given(model, {name: {0: batch} for name in inputs_of(model)}),),),
+            dynamic_shapes=((_given(model, shapes),),),
             verbose=False,
         )
     finally:
