@@ -31,6 +31,7 @@ def many(text: str, number: int, between: str = "") -> str:
     return between.join(parts)
 
 
+OPEN = "[null, null, 3]"
 STEPS = "limit: the spec asks for more than 50,000 steps"
 LAYERS = "limit: the network has more than 50,000 layers, or 200,000 connections"
 
@@ -219,6 +220,38 @@ REFUSED: dict[str, tuple[Callable[[], str], str]] = {
         lambda: net("- softmax", "a0: &a0 [1]\n" + many("a^: &a^ [*a@, *a@, *a@, *a@]\n", 10)),
         "limit: the spec holds more than 100,000 values",
     ),
+    "strides of an open extent": (
+        lambda: net("- {repeat: 10000, max_pool: {size: 2, padding: same}}", extent=OPEN),
+        "limit: the formula of an extent has more than 200 characters",
+    ),
+    "an open extent, multiplied": (
+        lambda: net("- {repeat: 10000, upsample: 2}", extent=OPEN),
+        "limit: `upsample` would give 2147483648*height x 2147483648*width x 3: an extent over",
+    ),
+    "an open extent, multiplied at once": (
+        lambda: net(
+            "- {repeat: 10000, transposed_conv: {filters: 1, kernel: 3, stride: 2147483647}}",
+            extent=OPEN,
+        ),
+        "limit: `transposed_convolution` would give 4611686014132420609*height x",
+    ),
+    "a sum of many divisions": (
+        lambda: net(
+            many("- {name: p^, from: input, max_pool: {size: ^, stride: ^, padding: same}}\n", 900)
+            + f"- {{concat: {{axis: length}}, from: [p1, {many('p^', 900, ', ')}]}}",
+            extent="[null, 3]",
+        ),
+        "limit: a formula in the input's size has more than 500 terms",
+    ),
+    "costs of many strides": (
+        lambda: net(
+            "- branches:\n"
+            + many("  - [{conv: {filters: 1, kernel: 1, stride: ^}}, resize: 8]\n", 600)
+            + "  merge: concat",
+            extent=OPEN,
+        ),
+        "limit: a formula in the input's size has more than 500 terms",
+    ),
     "nesting": (lambda: net("- " + "[" * 100_000), "limit: the spec is nested more"),
     "text": (lambda: "# " + "x" * 5_000_000, "limit: the spec is larger than 1 MiB"),
 }
@@ -264,6 +297,10 @@ BUILT: dict[str, tuple[Callable[[], str], int]] = {
             + "}, layers: [pad_channels: =a9000]}"
         ),
         2,
+    ),
+    "an open extent, padded again and again": (
+        lambda: net("- {repeat: 10000, pad: 1}", extent=OPEN),
+        10_001,
     ),
     "the deepest text": (lambda: net("  " + "[layers: " * 31 + "[softmax]" + "]" * 31), 2),
 }

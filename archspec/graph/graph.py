@@ -104,12 +104,17 @@ class Layer:
         return hash((self.op, self.inputs))
 
 
+def _is_possible(extent: Any) -> bool:
+    """Whether a formula gives extents from 1 to the largest, at some size of the input."""
+    return bool(extent >= 1) and max(map(abs, extent.terms.values())) <= LARGEST
+
+
 @lru_cache(maxsize=16_384)
 def layer_at(op: Op, inputs: tuple[Shape, ...]) -> Layer:
     """Return `op` applied to inputs of these shapes; raise `Problem` where they do not fit."""
     output = op.output_shape(*inputs)
     for extent in output:
-        if not (1 <= extent <= LARGEST if isinstance(extent, int) else extent >= 1):
+        if not (1 <= extent <= LARGEST if isinstance(extent, int) else _is_possible(extent)):
             raise Problem("limit", f"`{op.kind}` would give {output}: an extent over {LARGEST}")
     weights = op.weights(*inputs)
     if output.is_open or any(shape.is_open for shape in inputs):
