@@ -11,6 +11,7 @@ import click
 from .engine import EngineCommand
 from .options import (
     Option,
+    convention_option,
     format_option,
     load_spec,
     memory_options,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 )
 @spec_options
 @memory_options
+@convention_option
 @rows_options
 @click.option("--columns", metavar="A,B,..", help="Columns to show, such as layer,params,macs.")
 @click.option("--formulas", is_flag=True, help="Show how each number comes about.")
@@ -61,6 +63,7 @@ def command(
     batch: int | None,
     dtype: str | None,
     optimizer: Any,
+    convention: tuple[str, ...],
     depth: int | None,
     ops: bool,
     columns: str | None,
@@ -95,7 +98,9 @@ def command(
         from archspec.cost.report import report
 
         loaded = replace(load_spec(spec, variant, settings), inference=inference)
-        costs = report(loaded, batch=batch, dtype=dtype, optimizer=optimizer, at=at)
+        costs = report(
+            loaded, batch=batch, dtype=dtype, optimizer=optimizer, at=at, convention=convention
+        )
         if form == "text":
             layout["arithmetic"] = formulas
             echo(_rendered(costs, form, **layout, **screen()))

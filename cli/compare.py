@@ -11,6 +11,7 @@ import click
 
 from .options import (
     NetworkName,
+    convention_option,
     format_option,
     memory_options,
     out_option,
@@ -55,6 +56,7 @@ BY = ("recipe", "network", "run")
 )
 @set_option
 @memory_options
+@convention_option
 @click.option(
     "--sort", metavar="COLUMN", help="Sort by a column; -COLUMN puts the largest first.  [as given]"
 )
@@ -116,6 +118,8 @@ def command(
     if plot:
         _check_plot(form, columns, tables, figures)
     names = columns.split(",") if columns else None
+    if diff:
+        _refuse("--diff", {"--convention": memory["convention"]})
     order = _order(sort, names)
     reports, errors = _reports(specs, settings, memory)
     value: Comparison | Difference | None = None

@@ -102,6 +102,18 @@ class Form(click.Choice[str]):
 
 AT_LEAST_1 = Whole(1)
 
+CONVENTIONS = (
+    "fvcore",
+    "torchinfo",
+    "ptflops",
+    "ptflops_aten",
+    "calflops",
+    "thop",
+    "keras",
+    "tensorflow",
+)
+"""Names of the rules in `archspec.cost.convention`, which the help needs not load."""
+
 NORMALIZE = ("unit", "symmetric", "torch", "caffe", "none")
 """The values of `--normalize`."""
 
@@ -276,6 +288,17 @@ def memory_options(command: Command) -> Command:
         help="Evaluate a network of open input at a size: 512x768, or 512 for all open axes.",
     )
     return batch(dtype(optimizer(at(command))))
+
+
+def convention_option(command: Command) -> Command:
+    """Add `--convention`: parameter `convention`, a tuple of names."""
+    return click.option(
+        "--convention",
+        type=Words(*CONVENTIONS, "all", several=True),
+        metavar="A,B,..",
+        callback=lambda _context, _parameter, value: tuple(value.split(",")) if value else (),
+        help=f"Totals as other tools print them too: {', '.join(CONVENTIONS)}, or all.",
+    )(command)
 
 
 def rows_options(command: Command) -> Command:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec.arguments import text
 from archspec.cost import checks
@@ -21,6 +21,9 @@ from archspec.errors import UsageError, suggestion
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_networks
+
+if TYPE_CHECKING:
+    from archspec.cost.convention import Counted
 
 SCHEMA_VERSION = 3
 """Version of the JSON form. It grows when a key changes its meaning or is removed."""
@@ -57,10 +60,14 @@ class NetworkFigures(NamedTuple):
     """Setting that the bytes are counted for."""
     inputs: Mapping[str, Shape]
     """Shape of each input; `input` is that of the first."""
+    counted: tuple[Counted, ...] = ()
+    """Totals as other tools print them, where they were asked for."""
 
     def to_dict(self) -> dict[str, Any]:
         figures = self._asdict()
-        del figures["setting"]
+        del figures["setting"], figures["counted"]
+        if self.counted:
+            figures["conventions"] = {each.convention: each.to_dict() for each in self.counted}
         return {
             **figures,
             "input": list(self.input) if len(self.inputs) == 1 else None,
@@ -93,7 +100,7 @@ class Comparison(Displayed):
         if self.sort is not None:
             text("sort", self.sort)
         key = (self.sort or "name").removeprefix("-")
-        known = NetworkFigures._fields[:-1]
+        known = NetworkFigures._fields[:-2]
         if key not in known:
             hint = suggestion(key, known, what="figures")
             raise UsageError(f"`sort={self.sort!r}`: there is no figure `{key}` to sort by; {hint}")
@@ -145,6 +152,7 @@ def compare(
     optimizer: str | Mapping[str, Any] | None = None,
     sort: str | None = None,
     at: str | int | Sequence[int] | None = None,
+    convention: Sequence[str] | str = (),
 ) -> Comparison:
     """Compare networks: their costs side by side.
 
@@ -156,6 +164,7 @@ def compare(
         sort: The figure to sort by, such as `"params"`, or `"-params"` for the largest first.
             Default: the order given.
         at: As in `report`, for the networks whose input is open.
+        convention: As in `report`: a column for each of these tools.
 
     Returns:
         A comparison that prints itself: `entries` has the figures, `ratio` their multiples of the
@@ -171,7 +180,14 @@ def compare(
     """
     networks = as_networks(specs)
     reports = tuple(
-        report(spec, batch=batch, dtype=dtype, optimizer=optimizer, at=at_if_open(spec, at))
+        report(
+            spec,
+            batch=batch,
+            dtype=dtype,
+            optimizer=optimizer,
+            at=at_if_open(spec, at),
+            convention=convention,
+        )
         for spec in networks
     )
     return Comparison(reports, sort)
@@ -198,6 +214,7 @@ def figures_of(costs: Report, name: str) -> NetworkFigures:
         field=_last_field(costs),
         setting=costs.setting,
         inputs=costs.graph.input_shapes,
+        counted=costs.counted,
         **figures,
     )
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import accumulate, groupby
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from archspec import arguments
 from archspec.compile.expand import expand
@@ -24,6 +24,9 @@ from archspec.graph.sizes import smallest
 from archspec.ops.shape import Shape, plain
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
+
+if TYPE_CHECKING:
+    from archspec.cost.convention import Counted
 
 SCHEMA_VERSION = 3
 """Version of the JSON form. It grows when a key changes its meaning or is removed."""
@@ -100,6 +103,8 @@ class Report(Displayed):
     """Spec of the graph, with its description and claims."""
     setting: Setting = field(default_factory=Setting)
     """Setting that bytes are counted for."""
+    conventions: tuple[str, ...] = ()
+    """Names of other tools whose totals are shown too, as in `archspec.cost.convention`."""
 
     @property
     def name(self) -> str:
@@ -113,6 +118,15 @@ class Report(Displayed):
     def checks(self) -> tuple[Check, ...]:
         """Published figures, expectations and budgets, each with the actual figure."""
         return check_graph(self.spec, self) if self.spec else ()
+
+    @cached_property
+    def counted(self) -> tuple[Counted, ...]:
+        """Totals as other tools print them, for each of `conventions`."""
+        if not self.conventions:
+            return ()
+        from archspec.cost.convention import count  # noqa: PLC0415
+
+        return tuple(count(self.graph, name) for name in self.conventions)
 
     @cached_property
     def fields(self) -> list[ReceptiveField | None]:
@@ -280,6 +294,11 @@ class Report(Displayed):
                 "forward_peak_values_per_example": self.memory_model.forward_values,
                 "activation_bytes_per_value": self.setting.value_bytes,
             },
+            **(
+                {"conventions": {each.convention: each.to_dict() for each in self.counted}}
+                if self.counted
+                else {}
+            ),
             "checks": [check.to_dict() for check in self.checks],
             "rows": [_row_dict(row) for row in self.rows(depth, ops=ops)],
             "layers": [self._layer_dict(node) for node in self.graph.nodes],
@@ -337,6 +356,7 @@ def report(
     optimizer: str | Mapping[str, Any] | None = None,
     inference: bool = False,
     at: str | int | Sequence[int] | None = None,
+    convention: Sequence[str] | str = (),
 ) -> Report:
     """Return the cost of a network, line by line: shapes, parameters, MACs and memory.
 
@@ -353,6 +373,9 @@ def report(
         at: The size at which a network whose input is open is evaluated: `"512x768"`,
             `(512, 768)`, or `512` for all open axes. Default: what depends on the size is a
             formula in `height` and `width`.
+        convention: Other tools whose totals the report has too: `"fvcore"`, `"torchinfo"`,
+            `"ptflops"`, `"ptflops_aten"`, `"calflops"`, `"thop"`, `"keras"`, `"tensorflow"`;
+            several in a list, or `"all"`.
 
     Returns:
         A report that prints itself: `totals`, `memory` in bytes, `rows()`, and the `setting` for
@@ -368,7 +391,13 @@ def report(
     """
     spec = as_spec(spec, inference=inference)
     chosen = setting(spec, batch, dtype, optimizer)
-    costs = Report(expand(spec) if at is None else graph_at(spec, at), spec, chosen)
+    shown: tuple[str, ...] = ()
+    if convention:
+        from archspec.cost.convention import conventions  # noqa: PLC0415
+
+        shown = conventions(convention)
+    costs = Report(expand(spec) if at is None else graph_at(spec, at), spec, chosen, shown)
+    _ = costs.counted
     _ = costs.checks  # a claim that says nothing is a mistake of the spec, to be heard of now
     return costs
 

@@ -103,6 +103,7 @@ def text(
     style = Style(color)
     printed = table(comparison, columns).text(style, width, keep_all=bool(columns))
     below = [*prose(_setting(comparison), width), *prose(CONVENTION, width)]
+    below += [line for sentence in _tools(comparison) for line in prose(sentence, width)]
     return "\n".join([printed, "", *map(style.dim, below)]) + "\n"
 
 
@@ -114,7 +115,15 @@ def markdown(comparison: Comparison, *, columns: Sequence[str] | None = None) ->
 
 def notes(comparison: Comparison) -> list[str]:
     """Return what the figures are for, and how they are counted."""
-    return [f"At {_setting(comparison)}.", CONVENTION]
+    return [f"At {_setting(comparison)}.", CONVENTION, *_tools(comparison)]
+
+
+def _tools(comparison: Comparison) -> list[str]:
+    """Return how each of the other tools counts whose totals are shown, a sentence each."""
+    return [
+        f"{each.convention}: {each.rule.tool}: {each.rule.about}."
+        for each in comparison.baseline.counted
+    ]
 
 
 def csv(comparison: Comparison, *, columns: Sequence[str] | None = None) -> str:
@@ -125,10 +134,15 @@ def csv(comparison: Comparison, *, columns: Sequence[str] | None = None) -> str:
 def table(comparison: Comparison, names: Sequence[str] | None = None) -> PrintedTable:
     """Return the table, of the usual columns that tell the networks apart unless some are named."""
     columns = _choose(names, comparison)
+    tools = comparison.baseline.counted
     rows = [
-        [_value(column, network, comparison) for column in columns]
+        [
+            *[_value(column, network, comparison) for column in columns],
+            *[each.figure for each in network.counted],
+        ]
         for network in comparison.entries
     ]
+    columns += [Column(each.convention, each.title, thousands) for each in tools]
     return PrintedTable(columns, rows)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.cost.checks import Check
 from archspec.cost.report import CONVENTION, Report
@@ -11,6 +11,9 @@ from archspec.cost.setting import Setting
 from archspec.graph.sizes import open_input, words
 from archspec.render.amounts import byte_size, thousands
 from archspec.text import counted
+
+if TYPE_CHECKING:
+    from archspec.cost.convention import Counted
 
 UNBROKEN = "\N{NO-BREAK SPACE}"
 """A space at which a line must not end."""
@@ -57,9 +60,23 @@ def facts(report: Report) -> Iterator[Fact]:
             byte_size(memory.inference),
             _sum(weights, ("forward peak", memory.forward_peak)),
         )
+    yield from map(_counted, report.counted)
     yield Fact("counting", "", CONVENTION)
     for section in dict.fromkeys(check.section for check in report.checks):
         yield from _claims(section, [each for each in report.checks if each.section == section])
+
+
+def _counted(total: Counted) -> Fact:
+    """Return the totals of another tool in a line."""
+    rule = total.rule
+    words = [f"{rule.prints or 'parameters'} of {rule.tool}"]
+    if total.ops is not None and total.params is not None:
+        words.append(f"{thousands(total.params)} parameters")
+    words.append(rule.about)
+    if total.unknown:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in total.unknown.items())
+        words.append(f"not counted, as there is no checked rule: {kinds}")
+    return Fact(total.convention, thousands(total.figure or 0), "; ".join(words))
 
 
 def _facts_by_size(report: Report) -> Iterator[Fact]:
