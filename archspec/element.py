@@ -9,7 +9,6 @@ Where declarations stand (here, in `ops`, `blocks`, `graph.graph`, `spec.documen
 
 import ast
 import inspect
-import json
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -354,6 +353,8 @@ def _literals(annotation: Any) -> list[str]:
 
 def show(value: object) -> str:
     """Return a value as the user wrote it, shortened."""
+    import json  # noqa: PLC0415  (mostly of a value that is wrong)
+
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-import unicodedata
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -27,6 +24,10 @@ _NUMBER: Final = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?")
 
 
 def visible(character: str) -> str:
+    if character.isprintable() or character == "\xa0":
+        return character
+    import unicodedata  # noqa: PLC0415  (hardly any text needs it)
+
     # Control, format (such as a change of writing direction), surrogate and separator.
     if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
         return character.encode("unicode_escape").decode()
@@ -54,7 +55,10 @@ def printable(text: str, indent: int = 0) -> str:
     """Return a message that is safe to print; lines after the first are indented."""
     if len(text) > MAX_TEXT:
         text = text[:MAX_TEXT] + "..."
-    return f"\n{' ' * indent}".join("".join(map(visible, line)) for line in text.split("\n"))
+    lines = text.split("\n")
+    return f"\n{' ' * indent}".join(
+        line if line.isprintable() else "".join(map(visible, line)) for line in lines
+    )
 
 
 def label(name: str, longest: int = LONGEST_LABEL) -> str:
@@ -77,6 +81,9 @@ def csv_lines(rows: Iterable[Iterable[Any]]) -> str:
     Text that a spreadsheet would read as a formula, because it begins with one of `FORMULA` and is
     not a number, gets an apostrophe before it. Characters that cannot be encoded are escaped.
     """
+    import csv  # noqa: PLC0415  (only tables that are written as CSV need it)
+    import io  # noqa: PLC0415
+
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerows([_inert(cell) for cell in row] for row in rows)

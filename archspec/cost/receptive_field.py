@@ -6,11 +6,13 @@ steps of the cumulative stride (Le & Borji 2017, arXiv:1705.07049; Araujo et al.
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.graph.graph import Graph
 from archspec.ops.op import Reach
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 class ReceptiveField(NamedTuple):

@@ -1,6 +1,5 @@
 """Ops that move, repeat or drop values and compute none."""
 
-from fractions import Fraction
 from math import prod
 from typing import Annotated, Any, Literal
 
@@ -172,6 +171,8 @@ class Upsample(Rearrangement, kind="upsample", main="factor"):
         return Work(0, 0 if self.method == "nearest" else 7 * y.size)
 
     def reach(self, x: Shape) -> Reach | None:
+        from fractions import Fraction  # noqa: PLC0415  (few networks have one)
+
         factors = per_axis(self.factor, x.rank, "factor")
         # An axis that stays as long as it is has nothing to interpolate.
         window = (2 if self.method == "bilinear" and factor > 1 else 1 for factor in factors)

@@ -1,6 +1,5 @@
 """Convolutions, and the fully connected layer."""
 
-from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -307,6 +306,8 @@ class TransposedConvolution(_Kernel, kind="transposed_convolution", main="filter
         return Work(prod(self.kernel_shape(x)) * places, y.size if self.bias else 0)
 
     def reach(self, x: Shape) -> Reach | None:
+        from fractions import Fraction  # noqa: PLC0415  (few networks have one)
+
         steps, window = self.steps(x.rank), self.window(x.rank)
         seen = tuple(-(-w // s) for w, s in zip(window, steps, strict=True))
         return Reach(seen, tuple(Fraction(1, s) for s in steps))

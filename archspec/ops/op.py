@@ -5,12 +5,14 @@ work or what training must keep does not load. The families below each state tho
 """
 
 from abc import abstractmethod
-from fractions import Fraction
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from archspec.element import Element
 from archspec.errors import Problem
 from archspec.ops.shape import Shape
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 class Weight(NamedTuple):
@@ -49,7 +51,7 @@ class Reach(NamedTuple):
     """Window of an op along each spatial axis, and the step between two windows."""
 
     window: tuple[int, ...]
-    stride: tuple[int | Fraction, ...]
+    stride: "tuple[int | Fraction, ...]"
 
 
 FROZEN_HINTS: Final = dict.fromkeys(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from archspec.cost.report import float_or_int
 
+if TYPE_CHECKING:
+    from fractions import Fraction
 
-class PrintedExtents(tuple[int | Fraction, ...]):
+
+class PrintedExtents(tuple["int | Fraction", ...]):
     """A number for each spatial axis. Its text in a file has every digit."""
 
     __slots__ = ()

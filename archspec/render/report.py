@@ -9,7 +9,6 @@ from typing import Any
 from archspec.cost.report import Report, Row
 from archspec.errors import UsageError, suggestion
 from archspec.render.amounts import PrintedExtents, byte_size, extents, thousands
-from archspec.render.formulas import formulas
 from archspec.render.summary import UNBROKEN, Fact, facts
 from archspec.render.table import GAP, NARROWEST_PAGE, PAGE, Column, PrintedTable, Style
 from archspec.text import printable
@@ -58,6 +57,8 @@ def text(
     """
     style = Style(color)
     if arithmetic:
+        from archspec.render.formulas import formulas  # noqa: PLC0415
+
         body = "\n".join(formulas(report, depth=depth, ops=ops, width=width))
     else:
         printed = table(report, depth, columns, ops=ops)
