@@ -61,8 +61,9 @@ def show(name: str) -> Explanation:
     from archspec.compile import catalog  # noqa: PLC0415  (loaded on use)
     from archspec.ops.banks import BANKS  # noqa: PLC0415
     from archspec.reference import SECTIONS, WORDS, entries  # noqa: PLC0415
+    from archspec.spec.bundled import names_of_networks  # noqa: PLC0415
     from archspec.spec.document import Document  # noqa: PLC0415
-    from archspec.spec.loading import find, names_of_networks  # noqa: PLC0415
+    from archspec.spec.loading import find  # noqa: PLC0415
     from archspec.spec.operations import FUNCTIONS  # noqa: PLC0415
 
     name = arguments.text("name", name)

@@ -109,12 +109,12 @@ def networks(*tags: str) -> Networks:
         False
     """
     from archspec import arguments  # noqa: PLC0415
-    from archspec.spec import loading  # noqa: PLC0415  (other commands list nothing)
+    from archspec.spec.bundled import outlines  # noqa: PLC0415  (other commands list nothing)
     from archspec.spec.document import Tag  # noqa: PLC0415
 
     wanted = {arguments.one_of("tags", tag, get_args(Tag)) for tag in tags}
     families = []
-    for spec in loading.outlines("name", "variants", "published", *Family._fields):
+    for spec in outlines("name", "variants", "published", *Family._fields):
         if not wanted.issubset(spec["tags"]):
             continue
         members = []

@@ -39,9 +39,9 @@ from archspec.recipe.sections import (
     Transfer,
 )
 from archspec.recipe.train import Recipe
+from archspec.spec.bundled import bundled
 from archspec.spec.document import Argument, BlockDefinition, Document, Head, Published
 from archspec.spec.expressions import INPUTS
-from archspec.spec.loading import bundled
 from archspec.spec.operations import FUNCTIONS
 from archspec.spec.source import read
 from archspec.spec.space import SearchRange

@@ -62,7 +62,7 @@ class NetworkName(Place):
     name = "spec"
 
     def names(self) -> Iterable[str]:
-        from archspec.spec.loading import bundled
+        from archspec.spec.bundled import bundled
 
         return bundled()
 

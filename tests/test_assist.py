@@ -23,7 +23,7 @@ from archspec.assist.hover import hover
 from archspec.assist.lenses import lenses
 from archspec.assist.outline import Symbol, outline
 from archspec.assist.places import Lines
-from archspec.spec.loading import bundled
+from archspec.spec.bundled import bundled
 from archspec.spec.source import parse
 
 HEADER = """\

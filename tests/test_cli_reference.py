@@ -19,8 +19,8 @@ from archspec.cli import COMMANDS, main
 from archspec.cli.list import TAGS
 from archspec.compile import catalog
 from archspec.errors import Diagnostic, SpecError, UsageError
+from archspec.spec.bundled import bundled
 from archspec.spec.document import Tag
-from archspec.spec.loading import bundled
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "archspec")
 

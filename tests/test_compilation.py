@@ -21,7 +21,7 @@ from archspec.keras_model.build import build, load_model
 from archspec.recipe import callback_files, compilation, families, objects
 from archspec.recipe.least_loss import least_loss
 from archspec.recipe.train import Recipe
-from archspec.spec.loading import bundled
+from archspec.spec.bundled import bundled
 
 pytestmark = [
     pytest.mark.keras,

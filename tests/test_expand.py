@@ -11,8 +11,9 @@ from support.specs import graph_of, spec_of
 from archspec.compile.expand import expand
 from archspec.errors import SpecError, UsageError
 from archspec.graph.graph import Graph
+from archspec.spec.bundled import bundled
 from archspec.spec.document import choose, validate
-from archspec.spec.loading import bundled, load, networks
+from archspec.spec.loading import load, networks
 from archspec.spec.source import parse
 
 

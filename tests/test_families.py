@@ -8,7 +8,8 @@ from support.specs import families
 
 import archspec
 from archspec.families import page
-from archspec.spec.loading import bundled, load, names_of_networks
+from archspec.spec.bundled import bundled, names_of_networks
+from archspec.spec.loading import load
 
 PAGE = Path(__file__).parents[1] / "docs" / "families.md"
 

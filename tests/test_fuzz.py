@@ -22,8 +22,8 @@ from archspec.cost.report import Report, report
 from archspec.errors import CODES, SpecError
 from archspec.graph.graph import Graph
 from archspec.render.errors import render
+from archspec.spec.bundled import bundled
 from archspec.spec.document import Spec
-from archspec.spec.loading import bundled
 from archspec.spec.source import parse
 
 TEXTS = [path.read_text(encoding="utf-8") for path in bundled().values()]

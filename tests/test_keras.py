@@ -33,7 +33,8 @@ from archspec.ops.convolution import Convolution
 from archspec.ops.elementwise import Activate
 from archspec.ops.op import Weight
 from archspec.ops.shape import Shape
-from archspec.spec.loading import bundled, load
+from archspec.spec.bundled import bundled
+from archspec.spec.loading import load
 
 pytestmark = pytest.mark.keras
 

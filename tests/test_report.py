@@ -10,8 +10,9 @@ from support.specs import spec_of
 from archspec.compile.expand import expand
 from archspec.cost.report import CONVENTION, Report, report
 from archspec.errors import SpecError, UsageError
+from archspec.spec.bundled import bundled
 from archspec.spec.document import choose
-from archspec.spec.loading import bundled, find, load
+from archspec.spec.loading import find, load
 
 VARIANTS = [
     (family, variant)

@@ -22,7 +22,7 @@ from archspec.errors import ArchspecError, SpecError
 from archspec.json_schema import schema
 from archspec.recipe.train import Recipe
 from archspec.reference import entries
-from archspec.spec.loading import bundled
+from archspec.spec.bundled import bundled
 from archspec.spec.source import parse, read
 
 SCHEMA = schema()

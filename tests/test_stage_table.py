@@ -26,7 +26,8 @@ from archspec.render.figure.drawing import Rect, Text
 from archspec.render.figure.metrics import text_width
 from archspec.render.figure.stages import StageTable, stage_tables
 from archspec.render.figure.svg import svg
-from archspec.spec.loading import bundled, networks
+from archspec.spec.bundled import bundled
+from archspec.spec.loading import networks
 
 FIGURES = Path(__file__).parent / "figures"
 

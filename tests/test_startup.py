@@ -13,13 +13,23 @@ from archspec.element import Element
 
 HEAVY = {"keras", "tensorflow", "jax", "torch", "numpy", "scipy", "sklearn", "pandas", "h5py"}
 
-ALLOWED = {
-    "_yaml",
-    "archspec",
-    "click",
-    "yaml",
+ALLOWED = {"archspec", "click"}
+"""Packages that a command about archspec's own specs may import, beside the standard library."""
+
+READS_YAML = {"_yaml", "yaml"}
+"""Packages that a command about a user's spec imports as well."""
+
+ON_USE = {
+    "archspec.cost.size",
+    "archspec.graph.sizes",
+    "archspec.ops.extent",
+    "archspec.render.formulas",
+    "archspec.spec.json_text",
+    "csv",
+    "decimal",
+    "fractions",
 }
-"""Packages that a command about right specs may import, beside the standard library."""
+"""Modules that most tables can do without: those of open sizes, mistakes and other formats."""
 
 BASE = {"archspec"}
 """Modules that `import archspec` imports."""
@@ -115,10 +125,26 @@ def test_a_table_imports_few_packages(arguments):
     assert third_party(imported(*arguments)) <= ALLOWED
 
 
+def test_a_table_of_a_file_imports_the_reader_of_yaml_as_well(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("{name: mine, input: [8, 8, 3], layers: [conv: 4, flatten, fc: 10]}")
+    modules = imported("build", str(path))
+    assert third_party(modules) <= ALLOWED | READS_YAML
+    assert modules & ON_USE == set()
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet50", "densenet201"])
+def test_a_table_imports_nothing_that_it_can_do_without(name):
+    modules = imported("build", name)
+    assert modules & ON_USE == set()
+    assert "archspec.spec.reader" not in modules
+
+
 def test_no_spec_that_comes_with_archspec_needs_pydantic():
     code = """
 import sys, archspec
-from archspec.spec.loading import bundled, networks
+from archspec.spec.bundled import bundled
+from archspec.spec.loading import networks
 for family in bundled():
     for spec in networks(family):
         archspec.report(spec).rows()

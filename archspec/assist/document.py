@@ -21,7 +21,8 @@ from archspec.errors import Diagnostic, KeyPath, Span, SpecError
 from archspec.graph.graph import Graph, Scope
 from archspec.proof import proof
 from archspec.spec.document import Spec, Validated, choose, validate
-from archspec.spec.source import LINE_BREAK, MAX_BYTES, Source, parse
+from archspec.spec.located import LINE_BREAK, MAX_BYTES
+from archspec.spec.source import Source, parse
 
 _KEYS: Final = re.compile(r"""^["']?(layers|input)["']?[ ]*:""", re.MULTILINE)
 _SCHEMA: Final = re.compile(r"#.*\$schema\s*=\s*\S*archspec")

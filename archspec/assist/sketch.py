@@ -1,6 +1,6 @@
 """A tree of a spec's text in any state: complete, half-written or broken.
 
-The reader of specs (`archspec.spec.source`) says what a text means, or why it means nothing. While
+The reader of specs (`archspec.spec.reader`) says what a text means, or why it means nothing. While
 somebody writes, most states of a text mean nothing, and still it is clear in which list the cursor
 is. A sketch knows that: keys, items and scalars with their places, from the indentation of lines
 and the brackets in them, and no state of a text stops it. What it cannot place it leaves out.
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from archspec.errors import KeyPath
-from archspec.spec.source import MAX_BYTES, MAX_NESTING, MAX_VALUES
+from archspec.spec.located import MAX_BYTES, MAX_NESTING, MAX_VALUES
 
 DEEPEST: Final = MAX_NESTING + 6
 """Largest nesting that is followed: a spec may have less."""

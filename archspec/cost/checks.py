@@ -8,7 +8,6 @@ from dataclasses import replace
 from operator import eq, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archspec.cost.size import graph_at
 from archspec.element import show
 from archspec.errors import Diagnostic, KeyPath, Problem, UsageError, suggestion
 from archspec.spec.document import Spec
@@ -232,6 +231,8 @@ def _sized(
     report: Report, spec: Spec, size: str, path: KeyPath, diagnostics: list[Diagnostic]
 ) -> Report | None:
     """Return the network as the spec has it, at the size of a claim; None where that is wrong."""
+    from archspec.cost.size import graph_at  # noqa: PLC0415  (few claims are about a size)
+
     overrides = {name: value for name, value in spec.overrides.items() if name != "input"}
     try:
         return replace(report, graph=graph_at(replace(spec, overrides=overrides), size))

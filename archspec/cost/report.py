@@ -17,10 +17,8 @@ from archspec.cost.checks import Check, check_graph
 from archspec.cost.memory import MemoryBytes, MemoryModel, measure
 from archspec.cost.receptive_field import ReceptiveField, receptive_fields
 from archspec.cost.setting import Setting, setting
-from archspec.cost.size import graph_at
 from archspec.display import Displayed, renderer
 from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
-from archspec.graph.sizes import smallest
 from archspec.ops.shape import Shape, plain
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
@@ -145,7 +143,11 @@ class Report(Displayed):
     @cached_property
     def smallest(self) -> Mapping[str, int] | None:
         """The smallest size that a network of open extents takes, by axis; None for others."""
-        return smallest(self.graph) if self.graph.is_open else None
+        if not self.graph.is_open:
+            return None
+        from archspec.graph.sizes import smallest  # noqa: PLC0415  (few networks are open)
+
+        return smallest(self.graph)
 
     @cached_property
     def totals(self) -> Totals:
@@ -391,12 +393,18 @@ def report(
     """
     spec = as_spec(spec, inference=inference)
     chosen = setting(spec, batch, dtype, optimizer)
+    if at is None:
+        graph = expand(spec)
+    else:
+        from archspec.cost.size import graph_at  # noqa: PLC0415
+
+        graph = graph_at(spec, at)
     shown: tuple[str, ...] = ()
     if convention:
         from archspec.cost.convention import conventions  # noqa: PLC0415
 
         shown = conventions(convention)
-    costs = Report(expand(spec) if at is None else graph_at(spec, at), spec, chosen, shown)
+    costs = Report(graph, spec, chosen, shown)
     _ = costs.counted
     _ = costs.checks  # a claim that says nothing is a mistake of the spec, to be heard of now
     return costs

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from archspec.cost.checks import Check
 from archspec.cost.report import CONVENTION, Report
 from archspec.cost.setting import Setting
-from archspec.graph.sizes import open_input, words
 from archspec.render.amounts import byte_size, thousands
 from archspec.text import counted
 
@@ -81,6 +80,8 @@ def _counted(total: Counted) -> Fact:
 
 def _facts_by_size(report: Report) -> Iterator[Fact]:
     """Yield what depends on the size of the input, as formulas of any length."""
+    from archspec.graph.sizes import open_input, words  # noqa: PLC0415  (few networks are open)
+
     totals, least = report.totals, report.smallest
     size = words(open_input(report.graph), least) if least else "no size that it takes"
     yield Fact("input", "", f"{report.graph.input_text}, from {size} on")

@@ -23,7 +23,8 @@ from archspec.serve.guard import Guard
 from archspec.serve.loopback import address, hosts, listening, secret_of, settings
 from archspec.serve.spec_file import ChangedError, Content, SpecFile
 from archspec.serve.worker import ALLOWED_SECONDS, RawAnswer, Worker
-from archspec.spec.loading import bundled, locate
+from archspec.spec.bundled import bundled
+from archspec.spec.loading import locate
 
 MOST_CHOICES: Final = 1_000
 """Largest number of variables that a browser may choose: a spec has no more."""

@@ -12,7 +12,8 @@ from typing import Final
 
 from archspec import atomic
 from archspec.errors import Diagnostic, Portable, SpecError, UsageError
-from archspec.spec.source import MAX_BYTES, content, parse
+from archspec.spec.located import MAX_BYTES
+from archspec.spec.source import content, parse
 
 MISSING: Final = "missing"
 """Version of a file that is not there."""

@@ -26,8 +26,9 @@ from archspec.errors import (
 )
 from archspec.spec.expressions import Expression, is_expression
 from archspec.spec.findings import Findings, spec_error
+from archspec.spec.located import MAX_NESTING
 from archspec.spec.operations import MAX_ITEMS, has_arguments
-from archspec.spec.source import MAX_NESTING, Source
+from archspec.spec.source import Source
 from archspec.vocabulary import key_hint, key_meant, readings
 
 Mapped: TypeAlias = dict[str, Any]

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from archspec import arguments
 from archspec.errors import UsageError, nearest
+from archspec.spec.bundled import bundled, mentioning, names_of_networks, read_bundled
 from archspec.spec.document import Spec, Validated, choose, validate
-from archspec.spec.source import Source, parse, read
+from archspec.spec.source import Source, read
 
 
 def load(spec: str | os.PathLike[str], variant: str | None = None, /, **variables: Any) -> Spec:
@@ -113,12 +113,11 @@ def find(spec: str | os.PathLike[str]) -> tuple[Source, Validated, str | None]:
     if _looks_like_a_path(name) and not _is_published_as(name):
         source = read(name)
         return source, validate(source), None
-    path = bundled().get(name)
-    if path is not None:
-        source = read(path)
+    if name in bundled():
+        source = read_bundled(name)
         return source, validate(source), None
-    for path in _mentioning(name):
-        source = read(path)
+    for family in mentioning(name):
+        source = read_bundled(family)
         validated = validate(source)
         if name in validated.document.variants:
             return source, validated, name
@@ -139,32 +138,6 @@ def locate(spec: str | os.PathLike[str]) -> tuple[str, str | None]:
         return name, None
     source, _, named = find(name)
     return source.name, named
-
-
-@cache
-def bundled() -> Mapping[str, Path]:
-    """Return the specs that come with archspec: family to file."""
-    import archspec.specs  # noqa: PLC0415  (a path of one's own does not need it)
-
-    folder = Path(archspec.specs.__file__).parent
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def outlines(*keys: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the values of some keys of every bundled spec.
-
-    Only their text is parsed. It is a small part of a spec, and a list of all specs waits for it.
-    """
-    for path in bundled().values():
-        sections = re.split(r"^(?=\w)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        wanted = "".join(each for each in sections if each.partition(":")[0] in keys)
-        yield parse(wanted, os.fspath(path)).data
-
-
-def names_of_networks() -> list[str]:
-    """Return the names of all bundled families, and of their variants."""
-    specs = outlines("name", "variants")
-    return [*bundled(), *(variant for spec in specs for variant in spec.get("variants", ()))]
 
 
 def _looks_like_a_path(name: str) -> bool:
@@ -189,17 +162,6 @@ def _begins_alike(name: str, names: Iterable[str]) -> str | None:
 
 def _letters(name: str) -> str:
     return re.sub(r"[\W_]", "", name).lower()
-
-
-def _mentioning(name: str) -> Iterator[Path]:
-    """Yield the bundled files in which a variant of this name may stand, the likely ones first."""
-    if not re.fullmatch(r"\w{1,100}", name):
-        return
-    key = re.compile(rf"^  {name}\s*:".encode(), re.MULTILINE)
-    families = sorted(bundled(), key=lambda family: not name.startswith(family))
-    for path in map(bundled().__getitem__, families):
-        if key.search(path.read_bytes()):
-            yield path
 
 
 def _hint(name: str) -> str:

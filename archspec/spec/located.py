@@ -1,11 +1,20 @@
-"""Values of a spec with their places in its text."""
+"""Values of a spec with their places in its text, and the limits of such a text."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from archspec.errors import Span
+
+MAX_BYTES: Final = 2**20
+MAX_NESTING: Final = 64
+MAX_VALUES: Final = 100_000
+"""Largest number of values, counted as if every alias were written out."""
+
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""The ends of lines that the YAML parser knows; `str.splitlines` knows more."""
 
 
 @dataclass(slots=True)

@@ -5,8 +5,9 @@ from typing import Any
 
 from archspec.compile.expand import expand
 from archspec.graph.graph import Graph
+from archspec.spec.bundled import bundled
 from archspec.spec.document import Document, Spec, choose, validate
-from archspec.spec.loading import bundled, load
+from archspec.spec.loading import load
 from archspec.spec.source import Source, parse, read
 
 
