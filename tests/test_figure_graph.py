@@ -40,6 +40,8 @@ PICTURES: dict[str, dict[str, Any]] = {
     "googlenet_aux": {},
     "resnet18": {"show": ("params", "macs"), "bar": "params", "color": "macs"},
     "alexnet_grouped": {"ops": True},
+    "siamese": {},
+    "vit_b_16": {"ops": True},
 }
 """Networks of the figures in the papers, with what is shown of each."""
 
