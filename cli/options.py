@@ -260,6 +260,13 @@ set_option = click.option(
 )
 
 
+at_option = click.option(
+    "--at",
+    metavar="SIZE",
+    help="Evaluate a network of open input at a size: 512x768, or 512 for all open axes.",
+)
+
+
 def spec_options(command: Command) -> Command:
     """SPEC, `--variant` and `--set`: parameters `spec`, `variant` and `settings`."""
     return spec_argument(variant_option(set_option(command)))
@@ -282,12 +289,7 @@ def memory_options(command: Command) -> Command:
         metavar="NAME",
         help="Whose state to count, as adam or {adam: {amsgrad: true}}.  [the recipe's, or adam]",
     )
-    at = click.option(
-        "--at",
-        metavar="SIZE",
-        help="Evaluate a network of open input at a size: 512x768, or 512 for all open axes.",
-    )
-    return batch(dtype(optimizer(at(command))))
+    return batch(dtype(optimizer(at_option(command))))
 
 
 def convention_option(command: Command) -> Command:

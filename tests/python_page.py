@@ -15,7 +15,7 @@ from archspec import explain
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Specs and what they cost": ("load", "report", "draw", "compare", "diff", "check"),
-    "Keras models": ("build", "verify", "weights.copy", "load_model", "export", "probe"),
+    "Keras models": ("build", "verify", "weights.copy", "load_model", "export", "probe", "measure"),
     "Training": ("fit", "resume", "find_lr", "compare_runs"),
     "Trained networks": ("evaluate", "predict"),
     "What there is": ("networks", "kinds", "show", "schema"),

@@ -37,6 +37,7 @@ ROOMS = (
     "runs",
     "evaluation",
     "training",
+    "measure",
     "explain",
     "render",
     "proof",

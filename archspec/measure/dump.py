@@ -1,0 +1,251 @@
+"""XLA's dump of a compilation -> the memory that the program needs, part by part.
+
+XLA writes, with `--xla_dump_hlo_as_text`, how it has laid out the memory of a program (the buffer
+assignment), which values are alive at the peak (the live ranges), and the program itself, whose
+operations carry the names of Keras's layers. It writes them before it makes code, which is why a
+measurement need not wait for the code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+ASSIGNMENT: Final = "-buffer-assignment.txt"
+LIVE_RANGES: Final = "-live-range.txt"
+LAST: Final = "-memory-usage-report.txt"
+"""The end of the name of the file that is written after those that are read here."""
+
+_ALLOCATION: Final = re.compile(r"allocation \d+: size (\d+), (.*):$")
+_ALIVE: Final = re.compile(r"    (\S+)\{([\d,]*)\}: (\d+) bytes ")
+_PEAK: Final = re.compile(r"  Live ranges at \d+ \(peak\):$")
+_DEFINITION: Final = re.compile(r"\s+(?:ROOT )?%?([\w.-]+) = (.*)$")
+_OPERATION: Final = re.compile(r"^(?P<shape>\(.*?\)|\S+) (?P<name>[\w-]+)\((?P<operands>[^)]*)\)")
+_OP_NAME: Final = re.compile(r'op_name="([^"]*)"')
+_ARRAY: Final = re.compile(r"[a-z]+\d*(?:e\d+m\d+\w*)?\[[\d,]*\]")
+_WORD: Final = re.compile(r"[^/()]+")
+
+DEEPEST: Final = 20
+"""Most operations, each the source of the next, among which a name is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A value that is alive at the peak of a program."""
+
+    bytes: int
+    shape: str
+    """Dtype and shape as XLA writes them: `f32[32,224,224,64]`."""
+    role: str
+    """`weights`, `optimizer`, `input`, `forward`, `backward` or `other`."""
+    step: str
+    """Path of the step of the spec that it belongs to; empty for none."""
+    operation: str
+    """Name of the operation that made it, as JAX has it; empty for an argument."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, as in every JSON form."""
+        return {
+            "bytes": self.bytes,
+            "shape": self.shape,
+            "role": self.role,
+            "step": self.step,
+            "operation": self.operation,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledMemory:
+    """The memory of a compiled program, in bytes, as XLA lays it out."""
+
+    arguments: int
+    """Bytes of the arguments: weights, the optimizer's state, the batch."""
+    temporaries: int
+    """Bytes that are needed only while the program runs."""
+    outputs: int
+    aliased: int
+    """Bytes of outputs that take the place of arguments."""
+    at_peak: int = 0
+    """Sum of what is alive at the peak; less than the total, whose layout has gaps."""
+    buffers: tuple[Buffer, ...] = ()
+    """The largest values alive at the peak, the largest first."""
+    roles: tuple[tuple[str, int], ...] = ()
+    """Bytes alive at the peak by role."""
+
+    @property
+    def total(self) -> int:
+        """Bytes that the program needs."""
+        return self.arguments + self.temporaries + self.outputs - self.aliased
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, as in every JSON form."""
+        return {
+            "arguments": self.arguments,
+            "temporaries": self.temporaries,
+            "outputs": self.outputs,
+            "aliased": self.aliased,
+            "total": self.total,
+            "at_peak": self.at_peak,
+            "at_peak_by_role": dict(self.roles),
+            "largest": [buffer.to_dict() for buffer in self.buffers],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CompiledMemory:
+        """Return what `to_dict` wrote; raise `KeyError` or `TypeError` for other data."""
+        return cls(
+            data["arguments"],
+            data["temporaries"],
+            data["outputs"],
+            data["aliased"],
+            data["at_peak"],
+            tuple(Buffer(**buffer) for buffer in data["largest"]),
+            tuple(data["at_peak_by_role"].items()),
+        )
+
+
+def finished(folder: Path) -> Path | None:
+    """Return the program's file in a folder of dumps, once all is written that `read` needs."""
+    last = next(iter(folder.glob(f"*_after_optimizations{LAST}")), None)
+    return last and last.with_name(last.name.removesuffix(LAST) + ".txt")
+
+
+def read(
+    program: Path,
+    arguments: Mapping[str, Sequence[str]],
+    steps: Mapping[str, str],
+    most: int = 10,
+) -> CompiledMemory:
+    """Return the memory of a dumped program.
+
+    Args:
+        program: The file of the program after XLA's optimizations; the others are beside it.
+        arguments: Paths of the arguments that are lists, by their names in the program, as
+            `state[0]`; of the others the list is empty.
+        steps: Path of the step of each Keras layer, by its name.
+        most: Number of buffers to return.
+    """
+    stem = program.name.removesuffix(".txt")
+    with program.with_name(stem + ASSIGNMENT).open(encoding="utf-8") as lines:
+        memory = _assigned(lines)
+    with program.with_name(stem + LIVE_RANGES).open(encoding="utf-8") as lines:
+        alive = _alive(lines)
+    with program.open(encoding="utf-8") as lines:
+        names = _Names(lines, arguments, steps)
+    buffers = sorted(
+        (names.buffer(name, index, size) for name, index, size in alive),
+        key=lambda buffer: -buffer.bytes,
+    )
+    roles: dict[str, int] = {}
+    for buffer in buffers:
+        roles[buffer.role] = roles.get(buffer.role, 0) + buffer.bytes
+    return CompiledMemory(
+        *memory,
+        sum(roles.values()),
+        tuple(buffers[:most]),
+        tuple(sorted(roles.items(), key=lambda pair: -pair[1])),
+    )
+
+
+def _assigned(lines: Iterable[str]) -> tuple[int, int, int, int]:
+    """Return the bytes of arguments, temporaries, outputs and aliased outputs."""
+    arguments = temporaries = outputs = aliased = 0
+    for line in lines:
+        if (match := _ALLOCATION.match(line)) is None:
+            continue
+        size, kind = int(match[1]), match[2]
+        lives_on = kind.endswith("maybe-live-out")
+        if kind.startswith("parameter"):
+            arguments += size
+            aliased += size * lives_on
+        if lives_on:
+            outputs += size
+        elif kind.startswith("preallocated-temp"):
+            temporaries += size
+    return arguments, temporaries, outputs, aliased
+
+
+def _alive(lines: Iterable[str]) -> list[tuple[str, str, int]]:
+    """Return name, index in its tuple, and bytes of each value that is alive at the peak."""
+    values = []
+    inside = False
+    for line in lines:
+        if _PEAK.match(line):
+            inside = True
+        elif inside:
+            if (match := _ALIVE.match(line)) is None:
+                break
+            values.append((match[1], match[2], int(match[3])))
+    return values
+
+
+class _Names:
+    """The operations of a program by name, and the steps that they belong to."""
+
+    def __init__(
+        self,
+        lines: Iterable[str],
+        arguments: Mapping[str, Sequence[str]],
+        steps: Mapping[str, str],
+    ) -> None:
+        self._arguments, self._steps = arguments, steps
+        self._definitions: dict[str, str] = {}
+        for line in lines:
+            if (match := _DEFINITION.match(line)) is not None:
+                self._definitions[match[1]] = match[2]
+
+    def buffer(self, name: str, index: str, size: int) -> Buffer:
+        """Return the value of an operation, of whose results it may be one."""
+        definition = self._definitions.get(name, "")
+        operation = _OPERATION.match(definition)
+        arrays = _ARRAY.findall(operation["shape"]) if operation else []
+        place = int(index.partition(",")[0]) if index else 0
+        shape = arrays[place] if place < len(arrays) else ""
+        return Buffer(size, shape, *self._origin(name))
+
+    def _origin(self, name: str) -> tuple[str, str, str]:
+        """Return the role of a value, its step and the operation that made it.
+
+        XLA's own copies have no name: they are called after what they copy.
+        """
+        for _ in range(DEEPEST):
+            definition = self._definitions.get(name, "")
+            operation = _OPERATION.match(definition)
+            if (found := _OP_NAME.search(definition)) is not None:
+                origin = self._named(found[1], is_argument=" parameter(" in definition)
+                if origin is not None:
+                    return origin
+            if operation is None or not operation["operands"]:
+                break
+            name = operation["operands"].split(",")[0].split()[-1].lstrip("%")
+        return "other", "", ""
+
+    def _named(self, name: str, *, is_argument: bool) -> tuple[str, str, str] | None:
+        """Return the origin of the value of a name in JAX; None if it is of no step."""
+        if is_argument:
+            return self._argument(name)
+        *scopes, operation = _WORD.findall(name) or [""]
+        step = next(filter(None, map(self._step, scopes)), "")
+        if not step:
+            return None
+        return "backward" if "transpose(" in name else "forward", step, operation
+
+    def _argument(self, name: str) -> tuple[str, str, str]:
+        group, _, place = name.rpartition("[")
+        paths = self._arguments.get(group, ())
+        index = int(place[:-1]) if place[:-1].isdigit() else -1
+        if not 0 <= index < len(paths):
+            return "input", "", ""
+        role, _, path = paths[index].partition(":")
+        return role, self._step(path.split("/")[0]) or "", ""
+
+    def _step(self, layer: str) -> str | None:
+        """Return the step of a layer, which may be one of several that a step has."""
+        while layer:
+            if layer in self._steps:
+                return self._steps[layer]
+            layer = layer.rpartition("-")[0]
+        return None

@@ -1,0 +1,198 @@
+"""The memory of a network on a device, by the word of the compiler for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, Final
+
+from archspec import arguments
+from archspec.compile.expand import expand
+from archspec.cost.optimizers import MOMENTUM, Optimizer
+from archspec.cost.report import Report, report
+from archspec.cost.setting import RECIPE_BATCH, setting
+from archspec.cost.size import graph_at, refuse_open
+from archspec.device.device import Device
+from archspec.device.finding import find
+from archspec.display import Displayed
+from archspec.errors import UsageError
+from archspec.graph.graph import Graph
+from archspec.measure import cache, compiling
+from archspec.measure.dump import CompiledMemory
+from archspec.measure.job import Job, Purpose, versions
+from archspec.recipe.mistakes import places
+from archspec.recipe.train import Recipe
+from archspec.spec.document import Spec
+from archspec.spec.loading import as_spec
+
+SCHEMA_VERSION: Final = 1
+"""Version of the JSON form. It grows when a key changes its meaning or goes."""
+
+ENGINES: Final[Mapping[str, str]] = {"cuda": "jax-gpu", "tpu": "jax-tpu"}
+"""Names of the engines, by JAX's platform."""
+
+DEFAULT_OPTIMIZER: Final = {"sgd": {"learning_rate": 0.1, "momentum": 0.9}}
+"""The optimizer of a spec without a recipe."""
+
+CONVENTION: Final = (
+    "XLA's own plan of the memory, for Keras on JAX with the state donated. arguments: weights, "
+    "optimizer state, the batch; temporaries: activations, gradients, workspaces; aliased: outputs "
+    "that take the place of arguments. A card adds what its driver keeps, and convolutions chosen "
+    "by trying them may need other workspaces."
+)
+"""Meaning of the figures, shown under every table."""
+
+PURPOSES: Final[tuple[Purpose, ...]] = ("training", "inference")
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement(Displayed):
+    """The memory of a network's training step and forward pass, as compiled for a device."""
+
+    RENDERER = "measurement"
+
+    report: Report
+    """The network's report at the same batch, dtype and optimizer."""
+    device: Device
+    training: CompiledMemory
+    inference: CompiledMemory
+    versions: Mapping[str, str]
+    """Versions of the packages that compiled it."""
+    at_hand: Mapping[str, Any] | None = None
+    """The name of the GPU of this machine and its peak bytes after a step; None without one."""
+
+    @property
+    def name(self) -> str:
+        return self.report.name
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine, as `jax-gpu`."""
+        return ENGINES[self.device.platform]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data: the JSON form, versioned by `schema_version`."""
+        shown = self.report.setting
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "device": self.device.name,
+            "device_title": self.device.title,
+            "device_memory_bytes": self.device.memory,
+            "engine": self.engine,
+            "batch": shown.training_batch,
+            "dtype": shown.dtype,
+            "optimizer": shown.optimizer.to_dict(),
+            "convention": CONVENTION,
+            "must_keep": self.report.memory.must_keep,
+            "compiled": {
+                "training": self.training.to_dict(),
+                "inference": self.inference.to_dict(),
+            },
+            "at_hand": dict(self.at_hand) if self.at_hand else None,
+            "versions": dict(self.versions),
+        }
+
+
+def measure(
+    spec: Spec | str | PathLike[str],
+    device: Any = "h100",
+    *,
+    batch: int | None = None,
+    dtype: str | None = None,
+    optimizer: Any = None,
+    at: Any = None,
+    fresh: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> Measurement:
+    """Compile a network's training step and forward pass for a device, and return their memory.
+
+    No such device is needed, and no memory for the weights. What was compiled once is kept in the
+    user's cache folder.
+
+    Args:
+        spec: A spec, a path, or the name of a network.
+        device: A name such as `h100`, or the path of a `.txtpb` file that describes a GPU to XLA.
+        batch: Examples of a step. Default: the recipe's, or 32.
+        dtype: Keras dtype policy. Default: the recipe's, or float32.
+        optimizer: Keras's name, or one name with its arguments. Default: the recipe's, or SGD with
+            momentum.
+        at: Size of an open input, as `"512x768"`.
+        fresh: Whether to compile again what was compiled before.
+        progress: Function that is called with a line for each compilation that begins.
+
+    Returns:
+        Bytes by part, and the largest buffers with the steps that they belong to.
+
+    Raises:
+        SpecError: The spec has mistakes.
+        UsageError: An argument is wrong, the compiler is not installed, or it refuses the network.
+
+    Example:
+        >>> print(archspec.measure("vgg16", "h100", batch=32))  # doctest: +SKIP
+    """
+    known = find(device)
+    if batch is not None:
+        batch = arguments.whole("batch", batch)
+    spec = as_spec(spec)
+    recipe = _recipe(spec, batch, dtype, optimizer)
+    graphs: dict[Purpose, Graph] = {
+        "training": _sized(spec, at),
+        "inference": _sized(as_spec(spec, inference=True), at),
+    }
+    installed = versions()
+    memories: dict[Purpose, CompiledMemory] = {}
+    jobs = {purpose: Job(graphs[purpose], recipe, known, purpose) for purpose in PURPOSES}
+    for purpose, job in jobs.items():
+        digest = job.digest(installed)
+        kept = None if fresh else cache.read(digest)
+        if kept is None:
+            compiling.check(known.platform)
+            if progress is not None:
+                progress(f"compiling the {purpose} step for {known} ...")
+            kept = compiling.compiled(job)
+            cache.keep(digest, kept)
+        memories[purpose] = kept
+    return Measurement(
+        report(spec, batch=recipe.batch, dtype=recipe.precision, optimizer=_counted(recipe), at=at),
+        known,
+        memories["training"],
+        memories["inference"],
+        installed,
+        compiling.run_once(jobs["training"]),
+    )
+
+
+def _sized(spec: Spec, at: Any) -> Graph:
+    if at is not None:
+        return graph_at(spec, at)
+    graph = expand(spec)
+    refuse_open(graph, "`measure`")
+    return graph
+
+
+def _recipe(spec: Spec, batch: int | None, dtype: str | None, optimizer: Any) -> Recipe:
+    """Return the recipe of a spec with the given batch, dtype and optimizer."""
+    setting(spec, batch, dtype, optimizer)  # whose messages name the arguments
+    overrides: dict[str, Any] = {}
+    if batch is not None or "batch" not in spec.train:
+        overrides["batch"] = batch or RECIPE_BATCH
+    if dtype is not None:
+        overrides["precision"] = dtype
+    if optimizer is not None:
+        chosen = Optimizer.read(optimizer)
+        overrides["optimizer"] = DEFAULT_OPTIMIZER if chosen.name == MOMENTUM else chosen.to_dict()
+    elif "optimizer" not in spec.train:
+        overrides["optimizer"] = DEFAULT_OPTIMIZER
+    with places(spec):
+        recipe = Recipe.resolve(spec.train, overrides)
+    if recipe.precision == "float64":
+        raise UsageError("`dtype='float64'` cannot be measured: JAX computes in float32 at most")
+    return recipe
+
+
+def _counted(recipe: Recipe) -> Any:
+    """Return the recipe's optimizer as a report takes it."""
+    chosen = recipe.optimizer
+    return {chosen.name: dict(chosen.arguments)} if chosen.arguments else chosen.name

@@ -1,0 +1,108 @@
+"""The process that compiles: a job comes on standard input, news of it goes to standard output.
+
+`python -m archspec.measure.worker` is started by `compiling.py`. A crash of the compiler, or its
+hunger for memory, ends this process alone. Each piece of news is a line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from archspec.device import target
+from archspec.device.device import Device, TpuChip
+from archspec.errors import ArchspecError
+from archspec.keras_model.engine import first_line, load_keras, shortened
+from archspec.measure.job import Job
+from archspec.measure.step import Program, forward_pass, training_step
+
+RUN: Final = "run"
+"""Argument with which the program is run on the device that is at hand, and not only compiled."""
+
+
+def main() -> None:
+    """Do the job that standard input has."""
+    job: Job = pickle.load(sys.stdin.buffer)  # noqa: S301  (from the process that started this)
+    try:
+        _do(job, runs=RUN in sys.argv)
+    except ArchspecError as error:
+        _tell(error=str(error))
+    except Exception as error:  # noqa: BLE001  (of Keras, JAX or XLA, which have many)
+        _tell(error=shortened(first_line(error)), kind=type(error).__name__)
+
+
+def _do(job: Job, *, runs: bool) -> None:
+    keras = load_keras()
+    recipe = job.recipe
+    described = (
+        training_step(keras, job.graph, recipe)
+        if job.purpose == "training"
+        else forward_pass(keras, job.graph, recipe.batch, recipe.precision)
+    )
+    with described as program:
+        if runs:
+            _tell(**_run(program))
+            return
+        _tell(arguments=program.names)
+        import jax  # noqa: PLC0415  (loaded already, by Keras)
+
+        device = _absent(job.device)
+        placed = jax.tree.map(
+            lambda each: jax.ShapeDtypeStruct(each.shape, each.dtype, sharding=device),
+            program.arguments,
+        )
+        lowered = jax.jit(program.function, donate_argnums=program.donated).lower(*placed)
+        _tell(traced=True)
+        memory = lowered.compile().memory_analysis()
+        _tell(
+            memory={
+                "arguments": memory.argument_size_in_bytes,
+                "temporaries": memory.temp_size_in_bytes,
+                "outputs": memory.output_size_in_bytes,
+                "aliased": memory.alias_size_in_bytes,
+            }
+        )
+
+
+def _absent(device: Device) -> Any:
+    """Return the sharding that places arrays on a device that this machine need not have."""
+    from jax.experimental import topologies  # noqa: PLC0415
+    from jax.sharding import SingleDeviceSharding  # noqa: PLC0415
+
+    if isinstance(device.chip, TpuChip):
+        topology = topologies.get_topology_desc(device.chip.topology, "tpu")
+    else:
+        topology = topologies.get_topology_desc(
+            "", platform="cuda", target_config=target.described(device), topology="1x1x1"
+        )
+    return SingleDeviceSharding(topology.devices[0])
+
+
+def _run(program: Program) -> Mapping[str, Any]:
+    """Return the first device at hand, and the peak of its memory after one run on zeros."""
+    import jax  # noqa: PLC0415
+
+    arguments = jax.tree.map(
+        lambda each: jax.numpy.zeros(each.shape, each.dtype), program.arguments
+    )
+    compiled = jax.jit(program.function, donate_argnums=program.donated).lower(*arguments).compile()
+    jax.block_until_ready(compiled(*arguments))
+    device = jax.devices()[0]
+    stats = device.memory_stats() or {}
+    return {"device": device.device_kind, "peak": stats.get("peak_bytes_in_use")}
+
+
+def _tell(**news: Any) -> None:
+    sys.stdout.write(json.dumps(news, default=_listed) + "\n")
+    sys.stdout.flush()
+
+
+def _listed(value: Sequence[Any]) -> list[Any]:
+    return list(value)
+
+
+if __name__ == "__main__":
+    main()
