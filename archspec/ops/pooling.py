@@ -1,6 +1,5 @@
 """Pools: a window, or the whole plane, becomes one value in each channel."""
 
-from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -241,6 +240,8 @@ class MaxUnpool(Op, kind="max_unpool", main="size"):
         return Saved(input=True)
 
     def reach(self, x: Shape, before: Shape | None = None) -> Reach | None:  # noqa: ARG002
+        from fractions import Fraction  # noqa: PLC0415  (few networks have one)
+
         sizes = per_axis(self.size, x.rank, "size")
         return Reach((1,) * x.rank, tuple(Fraction(1, size) for size in sizes))
 
