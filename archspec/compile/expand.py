@@ -11,13 +11,13 @@ from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 from archspec.blocks.block import Block
 from archspec.compile import catalog
 from archspec.compile.assumption import Assumptions
 from archspec.compile.inputs import input_extents
+from archspec.compile.names import Names
 from archspec.compile.plan import compile_plan
 from archspec.compile.step import (
     GROUPS,
@@ -26,19 +26,15 @@ from archspec.compile.step import (
     Step,
     is_count,
     names_read,
-    relative_meant,
     report_arguments,
     report_defaults,
 )
 from archspec.element import ArgumentProblems, Element, show, step_arguments, whole
 from archspec.errors import (
-    MOST_CANDIDATES,
     KeyPath,
     Problem,
     UsageError,
-    did_you_mean,
     listed,
-    nearest,
 )
 from archspec.graph.builder import Builder
 from archspec.graph.graph import MAIN_OUTPUT, SEPARATOR, Graph, Node, reaching
@@ -49,7 +45,7 @@ from archspec.ops.op import Op, needs_size
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec, name_problem
 from archspec.spec.expressions import Meter
-from archspec.spec.findings import MOST_FOUND, Findings
+from archspec.spec.findings import Findings
 from archspec.spec.template import BROKEN, Inner, Passed, Template, evaluate, is_constant, size
 from archspec.spec.variables import variables
 
@@ -155,34 +151,21 @@ class _Run:
         self.builder.around = repr([(name, values[name]) for name in sorted(plan.read_in_blocks)])
         self.assumptions = Assumptions(self.builder)
         known = {name: node if shapes[name] else None for name, node in self.builder.inputs.items()}
-        self.enclosing = next(iter(known.values()))
-        self.floor = ""
+        self.names = Names(self.builder, known, plan.names)
         self.depth = 0
         self.carried = 0
-        self.named: dict[str, Node | None] = {
-            name: node for name, node in known.items() if name != "input"
-        }
-        self.trail = list(self.named)
-        """The keys of `named`, in order."""
         self.placed: dict[str, _Placed] = {}
-        """The step at each path in `named`."""
+        """The step at each path in `names.nodes`."""
         self.made: list[tuple[Step, int, int]] = []
         """Each op and block that was added, with its first node and the node after its last."""
         self.rounds: dict[KeyPath, list[tuple[int, int]]] = {}
         """First node, and the node after the last, of each round of each step."""
         self.failed: set[KeyPath] = set()
         """Places of steps, and of names of inputs, that were reported: rounds fail alike."""
-        self.unknown: dict[tuple[str, str], Problem] = {}
-        """Problems of names that no step has, by scope and name."""
-        self.left_out: set[str] = set()
-        self.vague: set[str] = set()
-        """Paths of loops whose rounds are unknown."""
-        self.nameless = False
-        """Whether the name of some step is unknown."""
 
     def graph(self) -> Graph:
         env: _Env = ChainMap(self.variables)
-        main = self._sequence(self.plan.layers, self.enclosing, env)
+        main = self._sequence(self.plan.layers, self.names.enclosing, env)
         outputs, weights = {MAIN_OUTPUT: main}, {MAIN_OUTPUT: 1.0}
         spared: list[Node | None] = []
         reads_any = False  # by computed names, in a head that is left out
@@ -190,7 +173,7 @@ class _Run:
             if self.spec.inference or self._when(head, main, env) is False:
                 spared += self._inputs(head, main, env).nodes
                 read = list(names_read(head.body))
-                spared += [self.named.get(each) for each in read if isinstance(each, str)]
+                spared += [self.names.nodes.get(each) for each in read if isinstance(each, str)]
                 reads_any |= not all(isinstance(each, str) for each in read)
             else:
                 outputs[name] = self._step(head, main, env)
@@ -282,10 +265,10 @@ class _Run:
             inputs = (None,) * len(inputs)
             rounds = [dict.fromkeys([*step.loop, "index"], BROKEN)]
             if isinstance(step.name, str):
-                self.vague.add(self.builder.prefix + step.name)
+                self.names.vague.add(self.builder.prefix + step.name)
         if not rounds:
             self._count(step)
-            self._leave_out(step.name if isinstance(step.name, str) else None)
+            self.names.leave_out(step.name if isinstance(step.name, str) else None)
         for number, bindings in enumerate(rounds, start=1):
             self._count(step)
             inner = env.new_child(bindings) if bindings else env
@@ -294,7 +277,7 @@ class _Run:
                 inputs, missing = taken.nodes, taken.missing
             when = self._when(step, inputs[0], inner)
             if when is False:
-                self._leave_out(self._name_left_out(step, number, inputs[0], inner))
+                self.names.leave_out(self._name_left_out(step, number, inputs[0], inner))
                 continue
             for problem, place in missing:  # a step that is left out needs no inputs
                 if place not in self.failed:
@@ -324,13 +307,13 @@ class _Run:
             with self._inside(inputs[0]):
                 env = self._let(step.let, (*step.path, "let"), inputs[0], env)
                 y = self._sequence(step.body, inputs[0], env)
-            self.nameless |= not step.body
+            self.names.nameless |= not step.body
             return None if step.broken else y
         owner = self._shared(step, inputs[0], env) if step.kind == "share" else None
         kind = step.kind if step.element or step.kind in GROUPS else "step"
         path = self.builder.claim(kind, name)
-        self._remember(path, None)
-        begun = self.builder.size, len(self.trail)
+        self.names.remember(path, None)
+        begun = self.builder.size, len(self.names.trail)
         if step.kind == "layers":
             with self.builder.scope(path, "layers"), self._inside(inputs[0]):
                 env = self._let(step.let, (*step.path, "let"), inputs[0], env)
@@ -340,13 +323,13 @@ class _Run:
         elif step.kind == "share":
             y = None if step.broken or owner is None else self._share(step, path, owner, inputs)
         elif step.element is None:
-            self.nameless = True
+            self.names.nameless = True
             return None
         else:
             y = None if step.broken else self._element(step, path, inputs, env)
-        self.named[path] = None if step.broken else y
+        self.names.nodes[path] = None if step.broken else y
         self.placed[path] = self._placed(inputs, begun)
-        return self.named[path]
+        return self.names.nodes[path]
 
     def _branches(self, step: Step, path: str, x: Node | None, env: _Env) -> Node | None:
         ends: list[Node | None] = []
@@ -354,11 +337,11 @@ class _Run:
             for name, steps in step.branches:
                 self._count(step)
                 branch = self.builder.claim("branch", name)
-                begun = self.builder.size, len(self.trail)
+                begun = self.builder.size, len(self.names.trail)
                 with self.builder.scope(branch, "branch"):
                     end = self._sequence(steps, x, env)
                 self.placed[branch] = self._placed((x,), begun)
-                self._remember(branch, end)
+                self.names.remember(branch, end)
                 ends.append(end)
             nodes = [end for end in ends if end is not None]
             if step.merge is None or step.broken or len(nodes) < len(ends):
@@ -383,7 +366,7 @@ class _Run:
         nodes = tuple([node for node in inputs if node is not None])
         if len(nodes) < len(inputs) or self.assumptions.uncertain(nodes):
             return None
-        y, placed = self.named[owner], self.placed[owner]
+        y, placed = self.names.nodes[owner], self.placed[owner]
         start, stop = placed.start, placed.stop
         read = [node.index for node in placed.inputs if node is not None]
         if y is None:
@@ -395,14 +378,14 @@ class _Run:
         begun = self.builder.size
         new = self.builder.share(path, owner, start, stop, dict(zip(read, nodes, strict=True)))
         self.made.append((step, begun, self.builder.size))
-        by, later = begun - start, len(self.trail) - placed.first
-        for inner in self.trail[placed.first : placed.last]:
+        by, later = begun - start, len(self.names.trail) - placed.first
+        for inner in self.names.trail[placed.first : placed.last]:
             copy = path + inner.removeprefix(owner)
-            if inner not in self.named:  # inside a block, and known there alone
-                self.trail.append(copy)
+            if inner not in self.names.nodes:  # inside a block, and known there alone
+                self.names.trail.append(copy)
                 continue
-            node = self.named[inner]
-            self._remember(copy, node and new.get(node.index, node))
+            node = self.names.nodes[inner]
+            self.names.remember(copy, node and new.get(node.index, node))
             if known := self.placed.get(inner):
                 self.placed[copy] = known.moved(by, later, new)
         return new.get(y.index, y)
@@ -412,16 +395,16 @@ class _Run:
         if not isinstance(name, str):
             message = f"`share` must be the name of an earlier step, not {show(name)}"
             raise Problem("type", message)
-        path = None if name == "input" else self._path(name)
+        path = None if name == "input" else self.names.path(name)
         if path is not None and self.builder.prefix.startswith(path + SEPARATOR):
             help_ = "`repeat` applies a group several times"
             message = f"`{name}` is the group in which this step is: it cannot contain itself"
             raise Problem("circular", message, help=help_)
         placed = self.placed.get(path or "")
-        if name == "input" or (path is not None and self.named[path] and placed is None):
+        if name == "input" or (path is not None and self.names.nodes[path] and placed is None):
             help_ = "a step that has weights can be shared"
             raise Problem("value", f"`{name}` is an input: it has no weights", help=help_)
-        if path is None or placed is None or self.named[path] is None:
+        if path is None or placed is None or self.names.nodes[path] is None:
             return None
         if self.builder.assumes(placed.start, placed.stop):
             return None
@@ -432,12 +415,7 @@ class _Run:
 
     def _placed(self, inputs: _Inputs, begun: tuple[int, int]) -> _Placed:
         """Return what a step read and became, from what there was when it began."""
-        return _Placed(inputs, begun[0], self.builder.size, begun[1], len(self.trail))
-
-    def _remember(self, path: str, node: Node | None) -> None:
-        """Keep the output of a step for those after it."""
-        self.named[path] = node
-        self.trail.append(path)
+        return _Placed(inputs, begun[0], self.builder.size, begun[1], len(self.names.trail))
 
     def _element(self, step: Step, path: str, inputs: _Inputs, env: _Env) -> Node | None:
         element = step.constant or self._parse(step, inputs[0], env)
@@ -503,40 +481,47 @@ class _Run:
         x = inputs[0]
         arguments = {name: getattr(element, name) for name in type(element).model_fields}
         env: _Env = ChainMap({**element.lost, **arguments}, self.variables)
-        floor, self.floor = self.floor, path
+        floor, self.names.floor = self.names.floor, path
         try:
             with self._inside(x):
                 for name, node in zip(names, inputs, strict=bool(names)):
-                    self.named[self.builder.claim("input", name)] = node
+                    self.names.nodes[self.builder.claim("input", name)] = node
                 self.carried += sum(map(size, element.let.values())) // 16
                 env = self._let(element.let, ("blocks", element.kind, "let"), x, env)
                 return self._sequence(element.body, x, env)
         finally:
-            self.floor = floor
+            self.names.floor = floor
 
     def _carry_out(self, element: SpecBlock, b: Builder, x: Node) -> Node:
         """Return the output of a spec's block that stands inside an archspec's block, as a gate.
 
         Its steps are known in it alone. Where `b` only tries the block, no mistake is reported.
         """
-        ours = self.builder, self.assumptions, self.findings, self.named, self.made, self.rounds
-        if b is not self.builder:
-            self.builder, self.assumptions, self.made = b, Assumptions(b), []
-            self.findings = Findings(self.spec.source)
-        self.named, self.rounds = {}, {}
-        self.depth += GATE_DEPTH
-        before = len(self.findings.diagnostics)
-        try:
+        with self._apart(b):
+            before = len(self.findings.diagnostics)
             y = self._body(element, b.prefix.removesuffix(SEPARATOR), (x,))
             diagnostics = self.findings.diagnostics[before:]
-        finally:
-            self.builder, self.assumptions, self.findings, self.named, self.made, self.rounds = ours
-            self.depth -= GATE_DEPTH
         if diagnostics and b is not self.builder:
             raise Problem("shape", diagnostics[0].message, help=diagnostics[0].help)
         if y is None or diagnostics:
             raise Passed
         return y
+
+    @contextmanager
+    def _apart(self, b: Builder) -> Iterator[None]:
+        """Add steps to `b`, which may be a trial, while they are known to each other alone."""
+        ours = self.builder, self.assumptions, self.findings, self.made, self.rounds
+        if b is not self.builder:
+            self.builder, self.assumptions, self.made = b, Assumptions(b), []
+            self.findings = Findings(self.spec.source)
+        self.rounds = {}
+        self.depth += GATE_DEPTH
+        try:
+            with self.names.apart(b):
+                yield
+        finally:
+            self.builder, self.assumptions, self.findings, self.made, self.rounds = ours
+            self.depth -= GATE_DEPTH
 
     def _let(self, let: Mapping[str, Template], path: KeyPath, x: Node | None, env: _Env) -> _Env:
         """Return the variables of a group or a block, with those that its `let` computes."""
@@ -558,12 +543,12 @@ class _Run:
         """Make `input` mean the input of a group or a block while its steps are carried out."""
         if self.depth >= DEEPEST:
             raise Problem("limit", f"steps are nested more than {DEEPEST} deep, blocks included")
-        outer, self.enclosing = self.enclosing, x
+        outer, self.names.enclosing = self.names.enclosing, x
         self.depth += 1
         try:
             yield
         finally:
-            self.enclosing = outer
+            self.names.enclosing = outer
             self.depth -= 1
 
     # What a step refers to.
@@ -583,29 +568,24 @@ class _Run:
                 previous = i
                 inputs.append(x)
                 continue
-            if isinstance(source, str):
-                names: tuple[str, ...] = (source,)
-            else:
-                try:
-                    value = self._evaluated(source, x, env)
-                    names = _names(value, step.sources_key)
-                    if step.given_inputs and len(names) > 1:
-                        message = f"`{by_name}` is one input, and here are {len(names)}"
-                        raise Problem("value", message)  # noqa: TRY301
-                except Problem as problem:
-                    missing.append((problem, place))
-                    unknown = True
-                    continue
-                except Passed:
-                    unknown = True
-                    continue
-                if step.with_previous is None and isinstance(value, str):
-                    previous = 0
-                    inputs.append(x)
-                self.carried += len(names) // 16
+            try:
+                names, is_one = self._names_given(step, source, x, env)
+                if step.given_inputs and len(names) > 1:
+                    message = f"`{by_name}` is one input, and here are {len(names)}"
+                    raise Problem("value", message)  # noqa: TRY301
+            except Problem as problem:
+                missing.append((problem, place))
+                unknown = True
+                continue
+            except Passed:
+                unknown = True
+                continue
+            if step.with_previous is None and is_one:
+                previous = 0
+                inputs.append(x)
             for name in names:
                 try:
-                    inputs.append(self._lookup(name))
+                    inputs.append(self.names.lookup(name))
                 except Problem as problem:
                     if names != (source,):  # no text to mend stands there
                         problem.help = None if problem.help is None else str(problem.help)
@@ -615,89 +595,21 @@ class _Run:
             return _Taken((None,) * step.fewest_inputs, missing)
         return _Taken(tuple(inputs), missing, previous)
 
-    def _lookup(self, name: str) -> Node | None:
-        """Return the node of a name in this scope, or in the nearest one around it."""
-        if name == "input":
-            return self.enclosing
-        path = self._path(name)
-        return None if path is None else self.named[path]
+    def _names_given(
+        self, step: Step, source: Template, x: Node | None, env: _Env
+    ) -> tuple[tuple[str, ...], bool]:
+        """Return the names that one source of a step gives, and whether it computed a single one.
 
-    def _path(self, name: str) -> str | None:
-        """Return the path of a name; None where a mistake before it makes it unknown."""
-        first = name.partition(SEPARATOR)[0]
-        for prefix in self._prefixes():
-            if prefix + name in self.named:
-                return prefix + name
-            if self.named.get(prefix + first, self) is None or self._is_vague(prefix + first):
-                return None
-            if prefix + first in self.left_out:
-                help_ = "its `when` is false, or it is repeated 0 times"
-                raise Problem("unknown-name", f"`{name}` is left out of this network", help=help_)
-        if self.nameless:
-            return None
-        raise self._unknown(name)
-
-    def _unknown(self, name: str) -> Problem:
-        """Return the problem of a name that no earlier step has.
-
-        To look for what was meant takes time, so it is done once for the rounds of a loop, and no
-        more often than problems are reported.
+        Raises:
+            Problem: It gives no names.
+            Passed: It depends on a mistake.
         """
-        key = (self.builder.prefix, name)
-        if key not in self.unknown:
-            if len(self.unknown) == MOST_FOUND:
-                return Problem("unknown-name", f"no step before this one is called `{name}`")
-            self.unknown[key] = self._explained(name)
-        problem = self.unknown[key]
-        return Problem(problem.code, problem.message, help=problem.help)
-
-    def _explained(self, name: str) -> Problem:
-        """Return the problem of an unknown name, with what was probably meant."""
-        latest = list(islice(reversed(self.named), MOST_CANDIDATES))
-        visible = [
-            path[len(prefix) :]
-            for prefix in self._prefixes()
-            for path in latest
-            if path.startswith(prefix)
-        ]
-        if name in self.plan.names and any(f"{p}{name}1" in self.named for p in self._prefixes()):
-            help_ = f"its rounds are called `{name}1`, `{name}2` and so on"
-            return Problem("unknown-name", f"`{name}` is a loop, not a single step", help=help_)
-        if any(prefix + name in self.named for prefix in self._hidden()):
-            help_ = "give it as one of its `inputs`: `inputs: [below, skip]`, and `from` at its use"
-            message = f"`{name}` is outside of the block, which sees its own inputs and steps alone"
-            return Problem("unknown-name", message, help=help_)
-        if name in self.plan.names:
-            help_ = "a step may take from earlier ones of its own group and of those around it"
-            message = f"`{name}` is defined later, or in a scope this step cannot see"
-            return Problem("circular", message, help=help_)
-        match = nearest(name, ["input", *visible])
-        near = [path for path in visible if SEPARATOR not in path][:8]
-        before = f"before it: {', '.join(['input', *near])}"
-        help_ = relative_meant(name) or (did_you_mean(match, name) if match else before)
-        return Problem("unknown-name", f"no step before this one is called `{name}`", help=help_)
-
-    def _hidden(self) -> Iterator[str]:
-        """Yield the scopes around the spec's block in which this step is, outwards."""
-        path = self.floor
-        while path:
-            path = path.rpartition(SEPARATOR)[0]
-            yield path and path + SEPARATOR
-
-    def _prefixes(self) -> Iterator[str]:
-        """Yield the scopes that this step can see, from the innermost outwards."""
-        prefix = self.builder.prefix
-        yield prefix
-        while prefix and prefix != self.floor + SEPARATOR:
-            prefix = prefix[: prefix.rstrip(SEPARATOR).rfind(SEPARATOR) + 1]
-            yield prefix
-
-    def _is_vague(self, path: str) -> bool:
-        return path.rstrip("0123456789") in self.vague
-
-    def _leave_out(self, name: str | None) -> None:
-        if name is not None:
-            self.left_out.add(self.builder.prefix + name)
+        if isinstance(source, str):
+            return (source,), False
+        value = self._evaluated(source, x, env)
+        names = _names(value, step.sources_key)
+        self.carried += len(names) // 16
+        return names, isinstance(value, str)
 
     def _rounds(self, step: Step, x: Node | None, env: _Env) -> list[dict[str, Any]] | None:
         """Return the variables of every round, none in the one of a plain step; None if unknown."""
@@ -765,7 +677,7 @@ class _Run:
         if problem:
             self._report(step, ("name",), problem)
         if problem or value is BROKEN:
-            self.nameless = True
+            self.names.nameless = True
             return None
         return str(value)
 
@@ -897,7 +809,7 @@ class _Run:
 
         def shapes(name: str) -> Mapping[str, int]:
             nonlocal uncertain
-            node = x if name == "in" else self._lookup(name)
+            node = x if name == "in" else self.names.lookup(name)
             if node is None:
                 raise Passed
             extents = _described(node.shape)

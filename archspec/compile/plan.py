@@ -16,7 +16,6 @@ from archspec.compile.step import (
     Plan,
     SpecBlock,
     Step,
-    declare,
     inline,
     is_bool,
     is_count,
@@ -104,14 +103,8 @@ class _Planner:
             message = f"{len(self.document.blocks):,} blocks are more than {MOST_BLOCKS:,}"
             self.report(Problem("limit", message), ("blocks",), key=True)
             raise self.findings.error()
-        for name, definition in self.document.blocks.items():
-            if not self._is_free(name):
-                self.taken.add(name)
-            block = declare(name, definition, self.document.vars, self.findings)
-            self.blocks[name] = block
-            self.names.update(block.input_names)
-            if len(block.input_names) < len(definition.inputs):
-                self.taken.add(name)
+        if self.document.blocks:
+            self._declare_blocks()
         self._compile_defaults(self.document.defaults)
         for name, definition in self.document.blocks.items():
             self.inside = name
@@ -131,6 +124,18 @@ class _Planner:
         return Plan(layers, heads, self.defaults, self.blocks, frozenset(self.names), {}, read)
 
     # Blocks of the spec's own, and heads.
+
+    def _declare_blocks(self) -> None:
+        from archspec.compile.definition import declare  # noqa: PLC0415  (many specs have none)
+
+        for name, definition in self.document.blocks.items():
+            if not self._is_free(name):
+                self.taken.add(name)
+            block = declare(name, definition, self.document.vars, self.findings)
+            self.blocks[name] = block
+            self.names.update(block.input_names)
+            if len(block.input_names) < len(definition.inputs):
+                self.taken.add(name)
 
     def _is_free(self, name: str) -> bool:
         """Return whether a block may have this name; report it if not."""

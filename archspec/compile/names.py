@@ -1,0 +1,146 @@
+"""Names of the steps so far, and what each means where the next step stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+
+from archspec.compile.step import relative_meant
+from archspec.errors import MOST_CANDIDATES, Problem, did_you_mean, nearest
+from archspec.graph.builder import Builder
+from archspec.graph.graph import SEPARATOR, Node
+from archspec.spec.findings import MOST_FOUND
+
+
+class Names:
+    """The names that a step can refer to: those in its scope and in the scopes around it.
+
+    Args:
+        builder: Tells the scope of the step that is carried out.
+        inputs: The network's inputs, the first one first; None for one that is wrong.
+        known: Every name in the spec, of later steps too.
+    """
+
+    def __init__(
+        self, builder: Builder, inputs: Mapping[str, Node | None], known: frozenset[str]
+    ) -> None:
+        self.builder = builder
+        self.known = known
+        self.enclosing = next(iter(inputs.values()))
+        """The node that `input` means: the input of the group or block around."""
+        self.floor = ""
+        """Path of the spec's block in which the step is, which sees nothing outside."""
+        self.nodes: dict[str, Node | None] = {
+            name: node for name, node in inputs.items() if name != "input"
+        }
+        """The output of each step by its path; None where a mistake makes it unknown."""
+        self.trail = list(self.nodes)
+        """The keys of `nodes`, in order."""
+        self.left_out: set[str] = set()
+        """Paths of steps that this network does not have."""
+        self.vague: set[str] = set()
+        """Paths of loops whose rounds are unknown."""
+        self.nameless = False
+        """Whether the name of some step is unknown."""
+        self._problems: dict[tuple[str, str], Problem] = {}
+        """Problems of names that no step has, by scope and name."""
+
+    def remember(self, path: str, node: Node | None) -> None:
+        """Keep the output of a step for those after it."""
+        self.nodes[path] = node
+        self.trail.append(path)
+
+    @contextmanager
+    def apart(self, builder: Builder) -> Iterator[None]:
+        """Forget all names while steps are added to a builder, and then those of these steps."""
+        ours = self.builder, self.nodes
+        self.builder, self.nodes = builder, {}
+        try:
+            yield
+        finally:
+            self.builder, self.nodes = ours
+
+    def lookup(self, name: str) -> Node | None:
+        """Return the node of a name in this scope, or in the nearest one around it."""
+        if name == "input":
+            return self.enclosing
+        path = self.path(name)
+        return None if path is None else self.nodes[path]
+
+    def path(self, name: str) -> str | None:
+        """Return the path of a name; None where a mistake before it makes it unknown."""
+        first = name.partition(SEPARATOR)[0]
+        for prefix in self._prefixes():
+            if prefix + name in self.nodes:
+                return prefix + name
+            if self.nodes.get(prefix + first, self) is None or self._is_vague(prefix + first):
+                return None
+            if prefix + first in self.left_out:
+                help_ = "its `when` is false, or it is repeated 0 times"
+                raise Problem("unknown-name", f"`{name}` is left out of this network", help=help_)
+        if self.nameless:
+            return None
+        raise self._unknown(name)
+
+    def _unknown(self, name: str) -> Problem:
+        """Return the problem of a name that no earlier step has.
+
+        To look for what was meant takes time, so it is done once for the rounds of a loop, and no
+        more often than problems are reported.
+        """
+        key = (self.builder.prefix, name)
+        if key not in self._problems:
+            if len(self._problems) == MOST_FOUND:
+                return Problem("unknown-name", f"no step before this one is called `{name}`")
+            self._problems[key] = self._explained(name)
+        problem = self._problems[key]
+        return Problem(problem.code, problem.message, help=problem.help)
+
+    def _explained(self, name: str) -> Problem:
+        """Return the problem of an unknown name, with what was probably meant."""
+        latest = list(islice(reversed(self.nodes), MOST_CANDIDATES))
+        visible = [
+            path[len(prefix) :]
+            for prefix in self._prefixes()
+            for path in latest
+            if path.startswith(prefix)
+        ]
+        if name in self.known and any(f"{p}{name}1" in self.nodes for p in self._prefixes()):
+            help_ = f"its rounds are called `{name}1`, `{name}2` and so on"
+            return Problem("unknown-name", f"`{name}` is a loop, not a single step", help=help_)
+        if any(prefix + name in self.nodes for prefix in self._hidden()):
+            help_ = "give it as one of its `inputs`: `inputs: [below, skip]`, and `from` at its use"
+            message = f"`{name}` is outside of the block, which sees its own inputs and steps alone"
+            return Problem("unknown-name", message, help=help_)
+        if name in self.known:
+            help_ = "a step may take from earlier ones of its own group and of those around it"
+            message = f"`{name}` is defined later, or in a scope this step cannot see"
+            return Problem("circular", message, help=help_)
+        match = nearest(name, ["input", *visible])
+        near = [path for path in visible if SEPARATOR not in path][:8]
+        before = f"before it: {', '.join(['input', *near])}"
+        help_ = relative_meant(name) or (did_you_mean(match, name) if match else before)
+        return Problem("unknown-name", f"no step before this one is called `{name}`", help=help_)
+
+    def _hidden(self) -> Iterator[str]:
+        """Yield the scopes around the spec's block in which this step is, outwards."""
+        path = self.floor
+        while path:
+            path = path.rpartition(SEPARATOR)[0]
+            yield path and path + SEPARATOR
+
+    def _prefixes(self) -> Iterator[str]:
+        """Yield the scopes that this step can see, from the innermost outwards."""
+        prefix = self.builder.prefix
+        yield prefix
+        while prefix and prefix != self.floor + SEPARATOR:
+            prefix = prefix[: prefix.rstrip(SEPARATOR).rfind(SEPARATOR) + 1]
+            yield prefix
+
+    def _is_vague(self, path: str) -> bool:
+        return path.rstrip("0123456789") in self.vague
+
+    def leave_out(self, name: str | None) -> None:
+        if name is not None:
+            self.left_out.add(self.builder.prefix + name)
