@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from archspec.runs.comparison import compare_runs as compare_runs
     from archspec.runs.outcome import DivergedError as DivergedError
     from archspec.runs.outcome import Run as Run
+    from archspec.search.sweep import Sweep as Sweep
+    from archspec.search.sweep import sweep as sweep
     from archspec.spec.document import Spec as Spec
     from archspec.spec.loading import load as load
     from archspec.training.fit import fit as fit
@@ -114,6 +116,8 @@ _HOMES = {
     "measure": "archspec.measure.measurement",
     "Proof": "archspec.proof",
     "check": "archspec.proof",
+    "Sweep": "archspec.search.sweep",
+    "sweep": "archspec.search.sweep",
     "Spec": "archspec.spec.document",
     "load": "archspec.spec.loading",
     "RunComparison": "archspec.runs.comparison",

@@ -17,6 +17,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Specs and what they cost": ("load", "report", "draw", "compare", "diff", "check"),
     "Keras models": ("build", "verify", "weights.copy", "load_model", "export", "probe", "measure"),
     "Training": ("fit", "resume", "find_lr", "compare_runs"),
+    "The best network for a budget": ("sweep",),
     "Trained networks": ("evaluate", "predict"),
     "What there is": ("networks", "kinds", "show", "schema"),
 }

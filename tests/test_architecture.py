@@ -39,6 +39,7 @@ ROOMS = (
     "training",
     "measure",
     "explain",
+    "search",
     "render",
     "proof",
     "reference",

@@ -72,6 +72,7 @@ TONES: Final[dict[str, Tone]] = {
     "first_point": _tone("#0072b2", "none", "#56b4e9", "none"),
     "second": _tone("none", "#b34d00", "none", "#f0955a"),
     "second_point": _tone("#b34d00", "none", "#f0955a", "none"),
+    "grid_point": _tone("#b4bcc6", "none", "#5b6673", "none"),
     # What differs between two networks.
     "added": _tone("#d3efe6", "#00785a", "#0f3d31", "#3fc49d"),
     "removed": _tone("#fbe3d3", "#b34d00", "#4a2a12", "#f0955a"),

@@ -89,7 +89,9 @@ class Bounds(NamedTuple):
 class Disc(NamedTuple):
     """A network's circle at its place."""
 
-    network: NetworkFigures
+    name: str
+    about: str
+    """A sentence about the network."""
     x: float
     y: float
     radius: float
@@ -154,12 +156,13 @@ def drawing(figure: ComparisonFigure) -> Drawing:
     area = Bounds(x, y, x + width, y + height)
     across = Axis([each.macs for each in networks], x, width)
     upwards = Axis([each.params for each in networks], area.bottom, -height)
-    marks += _axes(area, across, upwards)
+    marks += axes(area, across, upwards, "MACs for one example", "parameters")
     tones = _tones(figure)
     memory = _Memory(networks)
     discs = [
         Disc(
-            each,
+            each.name,
+            _sentence(each),
             across.at(each.macs),
             upwards.at(each.params),
             memory.radius(memory.of(each)),
@@ -167,7 +170,7 @@ def drawing(figure: ComparisonFigure) -> Drawing:
         )
         for each, family in zip(networks, _families(figure), strict=True)
     ]
-    discs.sort(key=lambda disc: (-disc.radius, disc.network.name))
+    discs.sort(key=lambda disc: (-disc.radius, disc.name))
     names = Names(area, discs)
     marks += [_group(disc) for disc in discs]
     marks += [Circle(disc.x, disc.y, DOT, "ink") for disc in discs]
@@ -227,8 +230,8 @@ class _Memory:
         return marks, middle + max(radii) + EDGE - top
 
 
-def _axes(area: Bounds, across: Axis, upwards: Axis) -> Iterator[Mark]:
-    """Yield lines and numbers of both axes."""
+def axes(area: Bounds, across: Axis, upwards: Axis, below: str, above: str) -> Iterator[Mark]:
+    """Yield lines and numbers of both axes, with their titles."""
     for text, x in across.ticks():
         yield Path(((x, area.y), (x, area.bottom)), "grid", width=0.8)
         yield Text(x, area.bottom + LINE, text, SMALL, "quiet")
@@ -237,13 +240,13 @@ def _axes(area: Bounds, across: Axis, upwards: Axis) -> Iterator[Mark]:
         yield Text(area.x - 6, y + SMALL * MIDDLE, text, SMALL, "quiet", anchor="end")
     corners = (area.x, area.y), (area.x, area.bottom), (area.right, area.bottom)
     yield Path(corners, "line", width=0.8)
-    yield Text(EDGE, area.y - 6, "parameters", SMALL, anchor="start")
-    yield Text(area.right, area.bottom + 2 * LINE, "MACs for one example", SMALL, anchor="end")
+    yield Text(EDGE, area.y - 6, above, SMALL, anchor="start")
+    yield Text(area.right, area.bottom + 2 * LINE, below, SMALL, anchor="end")
 
 
 def _group(disc: Disc) -> Group:
     circle = Circle(disc.x, disc.y, disc.radius, disc.tone)
-    return Group(disc.network.name, _sentence(disc.network), [circle])
+    return Group(disc.name, disc.about, [circle])
 
 
 def _sentence(network: NetworkFigures) -> str:
@@ -301,7 +304,7 @@ class Names:
         return self._marks
 
     def _place(self, disc: Disc) -> None:
-        name = fitting(disc.network.name, SMALL, LONGEST)
+        name = fitting(disc.name, SMALL, LONGEST)
         width, height = text_width(name, SMALL), SMALL * 1.25
         best: tuple[float, Bounds] | None = None
         for ring in range(RINGS):

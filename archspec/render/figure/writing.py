@@ -22,6 +22,7 @@ STYLES: Final = {
     "table": "stage_drawing",
     "plot": "plot",
     "difference": "difference",
+    "front": "front",
 }
 """Modules of this package by style. Each has a function `drawing`, which returns the marks of a
 figure."""

@@ -1,0 +1,1 @@
+"""The best network for a budget: sweeps of all combinations, and searches that train."""

@@ -1,0 +1,141 @@
+"""`archspec sweep`: the figures of all combinations of some variables' values."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import (
+    AT_LEAST_1,
+    format_option,
+    load_spec,
+    memory_options,
+    out_option,
+    spec_options,
+)
+from .output import FORMATS, SUFFIXES, deliver, echo, terminal_width
+
+PICTURES = (".svg", ".png", ".pdf", ".html", ".tex")
+"""Suffixes of the plot."""
+
+
+class Values(click.ParamType):  # type: ignore[type-arg]
+    """A variable and its values: `width=8..64:8`, `input=128,160`."""
+
+    name = "name=values"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        if isinstance(value, tuple):  # click may convert twice
+            return value
+        name, equals, text = str(value).partition("=")
+        if not equals or not name.strip() or not text.strip():
+            self.fail(f"{value!r} is not NAME=VALUES, such as width=8..64:8", param, ctx)
+        return name.strip(), text
+
+
+vary_option = click.option(
+    "--vary",
+    type=Values(),
+    metavar="NAME=VALUES",
+    multiple=True,
+    help="The values of a variable: width=8..64:8 from 8 to 64 in steps of 8, or depth=2,3,4; "
+    "input=128,160 and variant=NAME,NAME too.  [those of the spec's `search:`]",
+)
+where_option = click.option(
+    "--where",
+    metavar="CONDITION",
+    multiple=True,
+    help="A condition beside the spec's `budget:`, as 'params < 20K' or 'macs <= 5M'.",
+)
+
+
+def varied(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return the values of each variable; refuse one that is given twice."""
+    names = [name for name, _ in pairs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise click.UsageError(f"--vary gives `{twice}` twice; write all its values in one")
+    return dict(pairs)
+
+
+@click.command("sweep")
+@spec_options
+@vary_option
+@click.option(
+    "--front",
+    metavar="GOALS",
+    default="min macs, max params",
+    show_default=True,
+    help="Objectives of the Pareto front: min or max, and a figure.",
+)
+@where_option
+@memory_options
+@click.option("--jobs", type=AT_LEAST_1, metavar="N", default=1, help="Processes.  [1]")
+@format_option(*FORMATS)
+@out_option(*SUFFIXES, *PICTURES)
+@click.option("--quiet", is_flag=True, help="No count of candidates, only the result.")
+def command(
+    spec: str,
+    variant: str | None,
+    settings: Mapping[str, Any],
+    vary: Sequence[tuple[str, str]],
+    front: str,
+    where: Sequence[str],
+    jobs: int,
+    form: str,
+    outputs: Sequence[str],
+    quiet: bool,
+    **memory: Any,
+) -> None:
+    """Cost all combinations of some variables' values, and show the Pareto front.
+
+    Nothing is built or trained: thousands of networks take seconds. CSV and JSON have every
+    combination, text and Markdown the front; a picture has both.
+
+    \b
+    archspec sweep resnet50 --vary input=128..256:32 --vary classes=10,100,1000
+    archspec sweep mine.yaml --vary width=8..64:8 --vary depth=2,3,4 --where 'params < 100K' \\
+        --front 'min macs, max params' -o sweep.csv -o sweep.svg
+    """
+    from archspec.search.sweep import sweep
+
+    network = load_spec(spec, variant, settings)
+    values = varied(vary)
+    with counting(quiet=quiet) as progress:
+        found = sweep(
+            network, values, front=front, where=where, jobs=jobs, progress=progress, **memory
+        )
+    tables = [path for path in outputs if Path(path).suffix in SUFFIXES]
+    deliver(found, form, tables)
+    for path in outputs:
+        if path not in tables:
+            found.save(path)
+            echo(f"wrote {path}", err=True)
+    if not found.within:
+        raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def counting(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a function that shows a count of candidates on a terminal, in a line that vanishes."""
+    if quiet or terminal_width(sys.stderr) is None:
+        yield None
+        return
+    longest = 0
+
+    def show(done: int, total: int) -> None:
+        nonlocal longest
+        text = f"{done:,} of {total:,} candidates"
+        longest = max(longest, len(text))
+        click.echo(f"\r{text}", nl=False, err=True)
+
+    try:
+        yield show
+    finally:
+        click.echo(f"\r{' ' * longest}\r", nl=False, err=True)
