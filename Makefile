@@ -53,7 +53,7 @@ docs: $(VENV)/dev
 	$(BIN)/python -m archspec.reference > docs/reference.md
 	$(BIN)/python -m archspec.families > docs/families.md
 	$(BIN)/python tests/python_page.py > docs/python.md
-	$(BIN)/python tests/pages.py README.md docs/counting.md docs/figures.md docs/lecture.md
+	$(BIN)/python tests/pages.py README.md docs/costs.md docs/counting.md docs/figures.md docs/lecture.md
 
 # The table of docs/faithful.md.
 faithful: $(VENV)/dev

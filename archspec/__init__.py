@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from archspec.cost.difference import diff as diff
     from archspec.cost.report import Report as Report
     from archspec.cost.report import report as report
+    from archspec.cost.roofline import Roofline as Roofline
+    from archspec.cost.roofline import roofline as roofline
     from archspec.errors import ArchspecError as ArchspecError
     from archspec.errors import Diagnostic as Diagnostic
     from archspec.errors import SpecError as SpecError
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from archspec.figure import ComparisonFigure as ComparisonFigure
     from archspec.figure import DifferenceFigure as DifferenceFigure
     from archspec.figure import Figure as Figure
+    from archspec.figure import RooflineFigure as RooflineFigure
     from archspec.figure import draw as draw
     from archspec.graph.graph import Graph as Graph
     from archspec.inventory import Kinds as Kinds
@@ -99,10 +102,13 @@ _HOMES = {
     "verify": "archspec.keras_model.verify",
     "Explanation": "archspec.explanation",
     "show": "archspec.explanation",
+    "Roofline": "archspec.cost.roofline",
+    "roofline": "archspec.cost.roofline",
     "AnyFigure": "archspec.figure",
     "ComparisonFigure": "archspec.figure",
     "DifferenceFigure": "archspec.figure",
     "Figure": "archspec.figure",
+    "RooflineFigure": "archspec.figure",
     "draw": "archspec.figure",
     "Graph": "archspec.graph.graph",
     "Kinds": "archspec.inventory",

@@ -13,6 +13,7 @@ from archspec import arguments
 from archspec.cost.compare import Comparison
 from archspec.cost.difference import Difference
 from archspec.cost.report import Report, check_rows, report
+from archspec.cost.roofline import Roofline
 from archspec.cost.size import at_if_open, refuse_open
 from archspec.display import renderer
 from archspec.errors import UsageError
@@ -156,8 +157,24 @@ class DifferenceFigure(AnyFigure):
         return f"{self.difference.before.name} and {self.difference.after.name}"
 
 
+@dataclass(frozen=True, repr=False)
+class RooflineFigure(AnyFigure):
+    """The rows of a network under the roof of a device: operations a second against intensity."""
+
+    roofline: Roofline
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that rows took, by path, where they were measured."""
+    style: str = field(default="roofline", init=False)
+    depth: None = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the network and of the device."""
+        return f"{self.roofline.name} on {self.roofline.device.name}"
+
+
 def draw(
-    *specs: Spec | str | PathLike[str] | Comparison | Difference,
+    *specs: Spec | str | PathLike[str] | Comparison | Difference | Roofline,
     style: str = "graph",
     depth: int | None = None,
     ops: bool = False,
@@ -178,7 +195,8 @@ def draw(
             beside each other; `"table"` has a column for each, and a family means all its variants.
             Without other arguments: a difference, as `diff` returns it, is both networks beside
             each other, what differs marked; a comparison, as `compare` returns it, is a plot of
-            parameters against MACs.
+            parameters against MACs; a roofline, as `roofline` returns it, has its rows under the
+            roof of the device.
         style: `"graph"` for nested blocks, `"maps"` for feature maps as boxes to scale, `"table"`
             for the table of stages as papers print it.
         depth: Levels of the path that have boxes, as in the table. Default: all; in the style
@@ -210,13 +228,15 @@ def draw(
     """
     shown = tuple(dict.fromkeys(arguments.names("show", show))) if show else ()
     _check(style, depth, ops=ops, repeats=repeats, show=shown, bar=bar, color=color)
-    if len(specs) == 1 and isinstance(specs[0], Comparison | Difference):
+    if len(specs) == 1 and isinstance(specs[0], Comparison | Difference | Roofline):
         options = (style, depth, ops, repeats, shown, bar, color)
         if (*options, batch, dtype, optimizer, inference, at) != _DEFAULTS:
             kind = type(specs[0]).__name__.lower()
             raise UsageError(f"a {kind} is drawn as it is, without other arguments")
         if isinstance(specs[0], Difference):
             return DifferenceFigure(specs[0])
+        if isinstance(specs[0], Roofline):
+            return RooflineFigure(specs[0])
         return ComparisonFigure(specs[0])
     reports = tuple(
         report(spec, batch=batch, dtype=dtype, optimizer=optimizer, at=at_if_open(spec, at))
@@ -264,16 +284,17 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _networks(
-    specs: Sequence[Spec | str | PathLike[str] | Comparison | Difference],
+    specs: Sequence[Spec | str | PathLike[str] | Comparison | Difference | Roofline],
     style: str,
     *,
     inference: bool,
 ) -> Iterator[Spec]:
     if not specs:
         raise UsageError("there is nothing to draw; give a spec, a path or a name")
-    networks = [each for each in specs if not isinstance(each, Comparison | Difference)]
+    drawn_alone = Comparison | Difference | Roofline
+    networks = [each for each in specs if not isinstance(each, drawn_alone)]
     if len(networks) < len(specs):
-        raise UsageError("a comparison or a difference is drawn alone, not with others")
+        raise UsageError("a comparison, a difference or a roofline is drawn alone, not with others")
     if style == "table":
         yield from as_networks(networks, inference=inference)
     elif style == "graph" or len(specs) == 1:

@@ -14,7 +14,15 @@ import archspec
 from archspec import explain
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Specs and what they cost": ("load", "report", "draw", "compare", "diff", "check"),
+    "Specs and what they cost": (
+        "load",
+        "report",
+        "draw",
+        "compare",
+        "diff",
+        "roofline",
+        "check",
+    ),
     "Keras models": ("build", "verify", "weights.copy", "load_model", "export", "probe", "measure"),
     "Training": ("fit", "resume", "find_lr", "compare_runs"),
     "The best network for a budget": ("sweep",),

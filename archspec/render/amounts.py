@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.cost.report import float_or_int
@@ -85,3 +86,34 @@ def short(value: int) -> str:
         return str(value)
     digits = 2 if amount < 9.995 else 1 if amount < 99.95 else 0
     return f"{amount:,.{digits}f}{unit}"
+
+
+def seconds(value: float) -> str:
+    """Return a time with three significant digits: 0.00388 is 3.88 ms."""
+    return _in_units(value, ("s", "ms", "us", "ns"))
+
+
+def rate(value: float, unit: str) -> str:
+    """Return an amount a second with three significant digits: 3.35e12 B/s is 3.35 TB/s."""
+    for prefix in ("", "k", "M", "G", "T"):
+        if value < 999.5 or prefix == "T":
+            break
+        value /= 1000
+    return f"{_significant(value)} {prefix}{unit}"
+
+
+def _in_units(value: float, units: Sequence[str]) -> str:
+    """Return a value in the largest of the units in which it is at least 1."""
+    if not value:
+        return "0"
+    for unit in units:
+        if value >= 0.9995 or unit == units[-1]:
+            break
+        value *= 1000
+    return f"{_significant(value)} {unit}"
+
+
+def _significant(value: float) -> str:
+    """Return a number with three significant digits, or all of those before the point."""
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:,.{digits}f}"

@@ -23,6 +23,7 @@ STYLES: Final = {
     "plot": "plot",
     "difference": "difference",
     "front": "front",
+    "roofline": "roofline",
 }
 """Modules of this package by style. Each has a function `drawing`, which returns the marks of a
 figure."""

@@ -1,0 +1,227 @@
+"""A roofline as a figure: operations a second of each row against operations per byte.
+
+The plot of Williams, Waterman & Patterson 2009 (doi:10.1145/1498765.1498785): the roof rises with
+the bandwidth up to the peak. A row at its least time stands on the roof; one that was measured
+stands below it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from archspec.cost.roofline import Bound, Roofline
+from archspec.render.amounts import rate, seconds
+from archspec.render.figure.drawing import Circle, Drawing, Group, Mark, Path, Text
+from archspec.render.figure.faces import EDGE, LABEL, LINE, MIDDLE, SMALL, heading, legend
+from archspec.render.figure.metrics import fitting, text_width
+from archspec.render.figure.plot import Bounds
+from archspec.text import counted
+
+if TYPE_CHECKING:
+    from archspec.figure import RooflineFigure
+
+SIZE: Final = (560.0, 380.0)
+"""Width and height of the plot."""
+
+NUMBERS: Final = 78.0
+"""Width left of the plot, for the numbers of the vertical axis."""
+
+RADIUS: Final = 22.0
+"""Radius of the circle of a row that takes all the time."""
+
+SMALLEST: Final = 2.5
+"""Radius of the smallest circle."""
+
+MOST_NAMES: Final = 12
+"""Most rows with a name, those that take longest; titles have all."""
+
+LONGEST: Final = 180.0
+"""Largest width of a name."""
+
+APART: Final = 12.0
+"""Distance of circles that share one name."""
+
+LINES: Final = 14
+"""Lines below its circle down to which a name is moved."""
+
+NAMES: Final = 0.7
+"""Decades above the peak, where names stand."""
+
+SPARE: Final = 0.35
+"""Decades of each axis beyond the points."""
+
+TONES: Final = {"compute": "convolution", "memory": "pooling"}
+"""Tone of a row by what binds it."""
+
+
+class Disc(NamedTuple):
+    """A row's circle at its place."""
+
+    name: str
+    x: float
+    y: float
+    radius: float
+    tone: str
+    title: str
+    low: bool
+    """Whether it stands well below the roof, as one that was measured may."""
+
+
+class LogAxis:
+    """A logarithmic axis with a number at each power of ten."""
+
+    def __init__(
+        self, values: Sequence[float], start: float, length: float, room: float = SPARE
+    ) -> None:
+        logs = [math.log10(value) for value in values]
+        self._low, self._high = min(logs) - SPARE, max(logs) + room
+        self._start, self._length = start, length
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The values at its ends."""
+        return 10**self._low, 10**self._high
+
+    def at(self, value: float) -> float:
+        """Return the place of a value."""
+        share = (math.log10(value) - self._low) / (self._high - self._low)
+        return self._start + min(max(share, 0.0), 1.0) * self._length
+
+    def decades(self) -> Iterator[float]:
+        """Yield the powers of ten."""
+        for decade in range(math.ceil(self._low), math.floor(self._high) + 1):
+            yield 10.0**decade
+
+
+def drawing(figure: RooflineFigure) -> Drawing:
+    """Return the plot of a roofline."""
+    roofline = figure.roofline
+    rows = [row for row in roofline.rows() if row.macs]
+    taken = {row.path: figure.measured.get(row.path, row.seconds) for row in rows}
+    reached = {row.path: 2 * row.macs / taken[row.path] for row in rows}
+    x, y = EDGE + NUMBERS, EDGE + LABEL + 3.2 * LINE
+    area = Bounds(x, y, x + SIZE[0], y + SIZE[1])
+    across = LogAxis([roofline.ridge, *(row.intensity for row in rows)], x, SIZE[0])
+    upwards = LogAxis([roofline.peak, *reached.values()], area.bottom, -SIZE[1], NAMES)
+    part = "training" if roofline.training else "inference"
+    title = f"{roofline.name} on {roofline.device.title}"
+    kind = "measured against the least time" if figure.measured else "at the least time"
+    batch, dtype = roofline.batch(roofline.parts[0]), roofline.report.setting.dtype
+    marks = heading(title, f"{part} at batch {batch}, {dtype}; rows {kind}")
+    marks += _axes(area, across, upwards)
+    marks += _roof(area, across, upwards, roofline)
+    total = sum(taken.values()) or 1.0
+    discs = [
+        Disc(
+            row.path,
+            across.at(row.intensity),
+            upwards.at(reached[row.path]),
+            max(RADIUS * math.sqrt(taken[row.path] / total), SMALLEST),
+            TONES[row.binds],
+            _sentence(row, figure.measured.get(row.path)),
+            taken[row.path] > 1.1 * row.seconds,
+        )
+        for row in rows
+    ]
+    discs.sort(key=lambda disc: (-disc.radius, disc.name))
+    marks += [
+        Group(disc.name, disc.title, [Circle(disc.x, disc.y, disc.radius, disc.tone)])
+        for disc in discs
+    ]
+    marks += _names(area, discs)
+    below = area.bottom + 2.8 * LINE
+    for line in _notes(roofline, rows):
+        marks.append(Text(EDGE, below, line, SMALL, "quiet", anchor="start"))
+        below += LINE
+    meanings = [(tone, f"bound by {binds}") for binds, tone in TONES.items()]
+    entries, high = legend(meanings, area.right + EDGE, below)
+    marks += entries
+    description = "; ".join(disc.title for disc in discs)
+    return Drawing(title, description, area.right + EDGE, below + high, marks)
+
+
+def _axes(area: Bounds, across: LogAxis, upwards: LogAxis) -> Iterator[Mark]:
+    """Yield lines and numbers of both axes."""
+    for value in across.decades():
+        x = across.at(value)
+        yield Path(((x, area.y), (x, area.bottom)), "grid", width=0.8)
+        yield Text(x, area.bottom + LINE, f"{value:g}", SMALL, "quiet")
+    for value in upwards.decades():
+        y = upwards.at(value)
+        yield Path(((area.x, y), (area.right, y)), "grid", width=0.8)
+        text = rate(value, "FLOP/s").replace(".00", "").replace(".0 ", " ")
+        yield Text(area.x - 6, y + SMALL * MIDDLE, text, SMALL, "quiet", anchor="end")
+    corners = (area.x, area.y), (area.x, area.bottom), (area.right, area.bottom)
+    yield Path(corners, "line", width=0.8)
+    yield Text(EDGE, area.y - 6, "operations a second", SMALL, anchor="start")
+    yield Text(area.right, area.bottom + 2 * LINE, "operations per byte", SMALL, anchor="end")
+
+
+def _roof(area: Bounds, across: LogAxis, upwards: LogAxis, roofline: Roofline) -> Iterator[Mark]:
+    """Yield the roof, with its two limits beside it."""
+    peak, bandwidth = roofline.peak, roofline.device.bandwidth
+    least = max(across.ends[0], upwards.ends[0] / bandwidth)
+    corner = across.at(roofline.ridge), upwards.at(peak)
+    start = across.at(least), upwards.at(least * bandwidth)
+    yield Path((start, corner, (area.right, corner[1])), "first", width=1.6)
+    text = f"{rate(peak, 'FLOP/s')} ({roofline.rate})"
+    yield Text(corner[0] - 10, corner[1] + SMALL * MIDDLE, text, SMALL, anchor="end")
+    half = (start[0] + corner[0]) / 2 - 8, (start[1] + corner[1]) / 2 - 8
+    yield Text(*half, rate(bandwidth, "B/s"), SMALL, anchor="end")
+
+
+def _names(area: Bounds, discs: Sequence[Disc]) -> Iterator[Mark]:
+    """Yield the names of the places where most time is spent, beside the roof and apart.
+
+    On the rising part they stand below it, on the flat part above it.
+    """
+    places: dict[tuple[int, int], list[Disc]] = {}
+    for disc in discs:
+        places.setdefault((round(disc.x / APART), round(disc.y / APART)), []).append(disc)
+    by_time = sorted(places.values(), key=lambda found: -sum(disc.radius**2 for disc in found))
+    circles = [_box(disc) for disc in discs]
+    taken: list[Bounds] = []
+    for found in by_time[:MOST_NAMES]:
+        disc = found[0]
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        name = fitting(disc.name, SMALL, LONGEST) + more
+        width = text_width(name, SMALL)
+        left = min(disc.x + disc.radius + 5, area.right - width - 6)
+        way = -1 if disc.tone == TONES["compute"] and not disc.low else 1
+        for line in range(LINES):
+            middle = disc.y + way * line * LINE
+            bounds = Bounds(left, middle - SMALL / 2 - 1, left + width, middle + SMALL / 2 + 1)
+            beside = line > 1 or (way > 0 and left > disc.x + disc.radius)
+            hidden = any(bounds.overlaps(other) for other in [*taken, *circles])
+            inside = area.y < bounds.y and bounds.bottom < area.bottom
+            if beside and inside and not hidden:
+                taken.append(bounds)
+                if line:
+                    edge = disc.x, disc.y + way * disc.radius
+                    yield Path((edge, (left, middle)), "line", width=0.5)
+                yield Text(left + 2, middle + SMALL * MIDDLE, name, SMALL, anchor="start")
+                break
+
+
+def _box(disc: Disc) -> Bounds:
+    radius = disc.radius
+    return Bounds(disc.x - radius, disc.y - radius, disc.x + radius, disc.y + radius)
+
+
+def _notes(roofline: Roofline, rows: Sequence[Bound]) -> Iterator[str]:
+    total = roofline.total
+    share = sum(row.seconds for row in rows) / total.seconds if total.seconds else 0.0
+    others = len(roofline.rows()) - len(rows)
+    yield f"area: time; all rows together {seconds(total.seconds)} at least"
+    if others:
+        yield f"{counted(others, 'row')} without multiply-adds, {1 - share:.0%} of it, not shown"
+
+
+def _sentence(row: Bound, measured: float | None) -> str:
+    took = f", {seconds(measured)} measured" if measured is not None else ""
+    return (
+        f"{row.path}: {row.intensity:.3g} operations per byte, at least {seconds(row.seconds)}, "
+        f"bound by {row.binds}{took}"
+    )

@@ -1,0 +1,68 @@
+"""`archspec roofline`: the least time of each layer on a device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import AT_LEAST_1, format_option, load_spec, memory_options, out_option, spec_options
+from .output import FORMATS, SUFFIXES, deliver, echo, uncollected
+
+FIGURES = (".svg", ".pdf", ".png", ".html", ".tex")
+"""Suffixes of figures that `-o` may write."""
+
+
+@click.command(
+    name="roofline",
+    short_help="Show the least time of each layer on a device, and draw it.",
+)
+@spec_options
+@click.option(
+    "--device",
+    required=True,
+    metavar="NAME",
+    help="h100, h200, a100, a100-80gb, l4, rtx4090, t4, v100, v5e, or a .txtpb file.",
+)
+@memory_options
+@click.option("--training", is_flag=True, help="Rows of a training step, not of inference.")
+@click.option("--inference", is_flag=True, help="Leave out the heads, which only help to train.")
+@click.option("--depth", type=AT_LEAST_1, metavar="N", help="Group what lies deeper in the path.")
+@format_option(*FORMATS)
+@out_option(*SUFFIXES, *FIGURES)
+def command(
+    spec: str,
+    variant: str | None,
+    settings: dict[str, Any],
+    device: str,
+    training: bool,
+    inference: bool,
+    depth: int | None,
+    form: str,
+    outputs: tuple[str, ...],
+    **memory: Any,
+) -> None:
+    """Show the least time of each layer on a device: by its multiply-adds, by the bytes it moves.
+
+    No engine that runs the rows one by one is faster; the line `floor` bounds one that joins them.
+    -o FILE.svg draws the rows under the roof of the device.
+
+    \b
+    archspec roofline resnet50 --device h100 --batch 32
+    archspec roofline vgg16 --device v5e --dtype mixed_bfloat16 --training
+    archspec roofline mobilenet_v2 --device l4 -o roofline.svg
+    """
+    from archspec.cost.roofline import roofline
+    from archspec.figure import draw
+
+    with uncollected():
+        loaded = load_spec(spec, variant, settings)
+        result = roofline(loaded, device, training=training, inference=inference, **memory)
+        tables = [path for path in outputs if Path(path).suffix not in FIGURES]
+        layout = {"depth": depth}
+        deliver(result, form, tables, layout=layout, data=layout)
+    for path in outputs:
+        if path not in tables:
+            draw(result).save(path)
+            echo(f"wrote {path}", err=True)
