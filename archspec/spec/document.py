@@ -660,9 +660,14 @@ def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:
         given = (
             "a mapping" if isinstance(value, dict) else f"a value of type {type(value).__name__}"
         )
-        raise UsageError(
-            f"`{name}` cannot be set to {given}: "
-            f"a variable is a number, a word, a truth value, a list of at most {MAX_ITEMS:,}, or "
-            "an activation with its arguments such as {leaky_relu: 0.1}"
-        )
+        raise no_value(name, given)
     return value
+
+
+def no_value(name: str, given: str) -> UsageError:
+    """Return the error of a variable that was set from outside to what is no value."""
+    return UsageError(
+        f"`{name}` cannot be set to {given}: "
+        f"a variable is a number, a word, a truth value, a list of at most {MAX_ITEMS:,}, or "
+        "an activation with its arguments such as {leaky_relu: 0.1}"
+    )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from archspec.errors import KeyPath, Problem, UsageError
-from archspec.spec.document import INPUT_KEYS
+from archspec.spec.document import INPUT_KEYS, no_value
 from archspec.spec.expressions import Meter
 from archspec.spec.operations import has_arguments
 from archspec.spec.template import BROKEN, Passed, compile_template, evaluate, names_in
@@ -28,18 +28,14 @@ def variables(spec: Spec, findings: Findings, choices: Collection[str]) -> dict[
         UsageError: If a value that was set from outside is wrong.
     """
     settings = {name: each for name, each in spec.settings.items() if name not in INPUT_KEYS}
-    templates = {
-        name: compile_template(
-            value,
-            path or (),
-            settings.keys(),
-            findings,
-            shaped=False,
-            # What is set from outside has no place for a message: it is checked where it is used.
-            mappings=has_arguments(value, choices if path else None),
+    templates = {}
+    for name, (value, path) in settings.items():
+        mappings = has_arguments(value, choices)
+        if path is None and not mappings and has_arguments(value):
+            raise no_value(name, "a mapping")
+        templates[name] = compile_template(
+            value, path or (), settings.keys(), findings, shaped=False, mappings=mappings
         )
-        for name, (value, path) in settings.items()
-    }
     values: dict[str, Any] = {}
     meter = Meter()
     for first in templates:
