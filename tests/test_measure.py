@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -257,6 +258,17 @@ def test_json_has_every_figure_by_name(spec: str):
     json.dumps(data, allow_nan=False)
 
 
+def test_what_this_machine_has_allocated_stands_beside_it(spec: str):
+    report = archspec.report(spec, batch=2, optimizer="momentum")
+    memory = saved()
+    at_hand = {"device": "NVIDIA L4", "peak": 20_500}
+    measured = Measurement(report, find("l4"), memory, memory, {}, at_hand)
+    assert "One step on this machine's NVIDIA L4 allocated 20.5 kB" in str(measured).replace(
+        "\n", " "
+    )
+    assert measured.to_dict()["at_hand"] == at_hand
+
+
 # Mistakes
 
 
@@ -284,7 +296,7 @@ def test_a_mistake_is_told_before_anything_is_compiled(
     ("device", "message"),
     [
         ("h100", "compiling for NVIDIA GPUs needs JAX and its compiler for them: pip install"),
-        ("v5e", "compiling for TPUs needs JAX and its compiler for them: pip install 'jax[tpu]'"),
+        ("v5e", "compiling for TPUs needs JAX and its compiler for them: pip install"),
     ],
 )
 def test_a_missing_compiler_is_a_sentence_with_the_command(
@@ -387,10 +399,22 @@ def test_the_step_has_the_weights_and_state_of_the_report_and_fills_none(tmp_pat
 TRUTH = ROOT / "benchmarks" / "memory" / "truth.json"
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
+with_compiler = pytest.mark.skipif(
     not compiling.is_installed(compiling.PLUGIN), reason="needs the extra `measure`"
 )
+
+
+@pytest.mark.slow
+@with_compiler
+def test_the_page_shows_what_the_command_prints():
+    page = (ROOT / "docs" / "costs.md").read_text(encoding="utf-8")
+    command, output = re.findall(r"```text\n\$ archspec (measure .*)\n((?:.*\n)*?)```", page)[0]
+    result = CliRunner().invoke(main, [*command.split(), "--quiet"])
+    assert result.output == output
+
+
+@pytest.mark.slow
+@with_compiler
 @pytest.mark.parametrize("network", ["squeezenet_v1_1", "cifar_resnet20"])
 def test_the_truth_is_compiled_again(network: str):
     entries = json.loads(TRUTH.read_text(encoding="utf-8"))["entries"]

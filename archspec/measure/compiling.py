@@ -28,7 +28,6 @@ from archspec.measure import dump, worker
 from archspec.measure.dump import CompiledMemory
 from archspec.measure.job import Job
 
-EXTRA: Final = "measure"
 PLUGIN: Final = "jax_plugins.xla_cuda12"
 """JAX's compiler for NVIDIA GPUs."""
 
@@ -56,10 +55,10 @@ def check(platform: str) -> None:
     """
     if platform == "tpu":
         needed, what = "libtpu", "TPUs"
-        command = "pip install 'jax[tpu]'"
+        command = "pip install 'keras-archspec[measure-tpu]'"
     else:
         needed, what = PLUGIN, "NVIDIA GPUs"
-        command = f"pip install 'keras-archspec[{EXTRA}]'"
+        command = "pip install 'keras-archspec[measure]'"
     if is_installed("jax") and is_installed(needed):
         return
     where = "" if sys.platform == "linux" else f"; it is made for Linux only, not {sys.platform}"

@@ -40,7 +40,8 @@ class Buffer:
     shape: str
     """Dtype and shape as XLA writes them: `f32[32,224,224,64]`."""
     role: str
-    """`weights`, `optimizer`, `input`, `forward`, `backward` or `other`."""
+    """Part of the program that it belongs to: `forward`, `backward`, `input`, `weights`,
+    `statistics` (weights that are not trained), `optimizer`, `metrics` or `other`."""
     step: str
     """Path of the step of the spec that it belongs to; empty for none."""
     operation: str

@@ -130,7 +130,9 @@ def measure(
         UsageError: An argument is wrong, the compiler is not installed, or it refuses the network.
 
     Example:
-        >>> print(archspec.measure("vgg16", "h100", batch=32))  # doctest: +SKIP
+        >>> measured = archspec.measure("vgg16", "h100", batch=32)  # doctest: +SKIP
+        >>> measured.training.total  # doctest: +SKIP
+        5619355112
     """
     known = find(device)
     if batch is not None:
