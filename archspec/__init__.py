@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     from archspec.keras_model.verify import Verification as Verification
     from archspec.keras_model.verify import verify as verify
     from archspec.keras_model.weights import Copied as Copied
-    from archspec.measure.measurement import Measurement as Measurement
-    from archspec.measure.measurement import measure as measure
+    from archspec.measurement.measurement import Measurement as Measurement
+    from archspec.measurement.measurement import measure as measure
     from archspec.proof import Proof as Proof
     from archspec.proof import check as check
     from archspec.runs.comparison import RunComparison as RunComparison
@@ -118,8 +118,8 @@ _HOMES = {
     "JSONSchema": "archspec.json_schema",
     "schema": "archspec.json_schema",
     "Copied": "archspec.keras_model.weights",
-    "Measurement": "archspec.measure.measurement",
-    "measure": "archspec.measure.measurement",
+    "Measurement": "archspec.measurement.measurement",
+    "measure": "archspec.measurement.measurement",
     "Proof": "archspec.proof",
     "check": "archspec.proof",
     "Sweep": "archspec.search.sweep",

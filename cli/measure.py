@@ -72,7 +72,7 @@ def command(
     archspec measure resnet50 --device l4 --dtype mixed_bfloat16
     archspec measure my.yaml --device mine.txtpb --json
     """
-    from archspec.measure.measurement import measure
+    from archspec.measurement.measurement import measure
 
     deliver(
         measure(

@@ -37,7 +37,7 @@ ROOMS = (
     "runs",
     "evaluation",
     "training",
-    "measure",
+    "measurement",
     "explain",
     "search",
     "render",

@@ -16,9 +16,9 @@ import archspec
 from archspec.cli import main
 from archspec.device.finding import find
 from archspec.errors import UsageError
-from archspec.measure import cache, compiling, dump
-from archspec.measure.job import Job
-from archspec.measure.measurement import Measurement, measure
+from archspec.measurement import cache, compiling, dump
+from archspec.measurement.job import Job
+from archspec.measurement.measurement import Measurement, measure
 from archspec.recipe.train import Recipe
 
 ROOT = Path(__file__).parent.parent
@@ -314,7 +314,7 @@ TRACED = """
 import jax, sys
 from archspec.compile.expand import expand
 from archspec.keras_model.engine import load_keras
-from archspec.measure.step import forward_pass, training_step
+from archspec.measurement.step import forward_pass, training_step
 from archspec.recipe.train import Recipe
 import archspec
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from archspec.measure.dump import CompiledMemory
-from archspec.measure.measurement import CONVENTION, Measurement
+from archspec.measurement.dump import CompiledMemory
+from archspec.measurement.measurement import CONVENTION, Measurement
 from archspec.render.amounts import byte_size
 from archspec.render.table import Column, PrintedTable, Style, prose
 from archspec.text import printable

@@ -27,9 +27,9 @@ from archspec.atomic import whole
 from archspec.compile.expand import expand
 from archspec.device.finding import find
 from archspec.errors import ArchspecError
-from archspec.measure.compiling import compiled
-from archspec.measure.job import Job, versions
-from archspec.measure.measurement import DEFAULT_OPTIMIZER
+from archspec.measurement.compiling import compiled
+from archspec.measurement.job import Job, versions
+from archspec.measurement.measurement import DEFAULT_OPTIMIZER
 from archspec.recipe.train import Recipe
 
 TRUTH = Path(__file__).with_name("truth.json")

@@ -24,9 +24,9 @@ from typing import Any, Final
 from archspec.errors import UsageError
 from archspec.keras_model.build import layer_name
 from archspec.keras_model.engine import shortened
-from archspec.measure import dump, worker
-from archspec.measure.dump import CompiledMemory
-from archspec.measure.job import Job
+from archspec.measurement import dump, worker
+from archspec.measurement.dump import CompiledMemory
+from archspec.measurement.job import Job
 
 PLUGIN: Final = "jax_plugins.xla_cuda12"
 """JAX's compiler for NVIDIA GPUs."""

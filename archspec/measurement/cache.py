@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from archspec import atomic
-from archspec.measure.dump import CompiledMemory
+from archspec.measurement.dump import CompiledMemory
 
 MOST_BYTES: Final = 1_000_000
 """Largest file that is read; one of ten buffers has 2,000 bytes."""

@@ -1,7 +1,7 @@
 """The process that compiles: a job comes on standard input, news of it goes to standard output.
 
-`python -m archspec.measure.worker` is started by `compiling.py`. A crash of the compiler, or its
-hunger for memory, ends this process alone. Each piece of news is a line of JSON.
+`python -m archspec.measurement.worker` is started by `compiling.py`. A crash of the compiler, or
+its hunger for memory, ends this process alone. Each piece of news is a line of JSON.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from archspec.device import target
 from archspec.device.device import Device, TpuChip
 from archspec.errors import ArchspecError
 from archspec.keras_model.engine import first_line, load_keras, shortened
-from archspec.measure.job import Job
-from archspec.measure.step import Program, forward_pass, training_step
+from archspec.measurement.job import Job
+from archspec.measurement.step import Program, forward_pass, training_step
 
 RUN: Final = "run"
 """Argument with which the program is run on the device that is at hand, and not only compiled."""

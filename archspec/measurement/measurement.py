@@ -18,9 +18,9 @@ from archspec.device.finding import find
 from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph
-from archspec.measure import cache, compiling
-from archspec.measure.dump import CompiledMemory
-from archspec.measure.job import Job, Purpose, versions
+from archspec.measurement import cache, compiling
+from archspec.measurement.dump import CompiledMemory
+from archspec.measurement.job import Job, Purpose, versions
 from archspec.recipe.mistakes import places
 from archspec.recipe.train import Recipe
 from archspec.spec.document import Spec
