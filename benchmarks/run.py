@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -117,7 +118,7 @@ def installed(checkout: Path, folder: Path) -> dict[str, str]:
 GRAPHS = {
     "resnet50, totals and memory": "report(resnet)",
     "resnet50, with all rows": "report(resnet).rows()",
-    "resnet50, read from its text": "report(archspec.load('resnet50'))",
+    "resnet50, loaded each time": "report(archspec.load('resnet50'))",
     "densenet201, totals and memory": "report(densenet)",
     "densenet201, with all rows": "report(densenet).rows()",
     "densenet201, each time of a new width": "report(next(new))",
@@ -148,7 +149,14 @@ for line in sys.stdin:
 
 def graphs(against: Path | None) -> None:
     """Specs expanded and costed in one process, in processor time."""
-    sides = [graph_worker(checkout) for checkout in (HERE, against) if checkout is not None]
+    checkouts = [checkout for checkout in (HERE, against) if checkout is not None]
+    with ExitStack() as folders:
+        paths = [Path(folders.enter_context(TemporaryDirectory())) for _ in checkouts]
+        graphs_of([graph_worker(*side) for side in zip(checkouts, paths, strict=True)])
+
+
+def graphs_of(sides: Sequence[subprocess.Popen[str]]) -> None:
+    """Print what workers take, in turn; the first is this checkout's."""
     seconds: dict[str, list[list[float]]] = {what: [[] for _ in sides] for what in GRAPHS}
     for _ in range(2 * ROUNDS):
         for what, work in GRAPHS.items():
@@ -165,14 +173,14 @@ def graphs(against: Path | None) -> None:
         side.wait()
 
 
-def graph_worker(checkout: Path) -> subprocess.Popen[str]:
+def graph_worker(checkout: Path, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", WORKER],
+        [sys.executable, "-S", "-c", WORKER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=ENVIRONMENT | {"PYTHONPATH": str(checkout)},
-        cwd=checkout,
+        env=installed(checkout, folder),
+        cwd=folder,
     )
 
 

@@ -6,9 +6,9 @@ steps of the cumulative stride (Le & Borji 2017, arXiv:1705.07049; Araujo et al.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from archspec.graph.graph import Graph
+from archspec.graph.graph import Graph, Input
 from archspec.ops.op import Reach
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ class ReceptiveField(NamedTuple):
     stride: tuple[int | Fraction, ...]
 
 
+_NOTHING: Final = tuple([Reach((1,) * rank, (1,) * rank) for rank in (2, 1, 3)])
+"""Windows of ops that see one place alone, by rank, the most frequent one first."""
+
+
 def receptive_fields(graph: Graph) -> list[ReceptiveField | None]:
     """Return the field of every node; None where a value sees a whole input.
 
@@ -29,21 +33,22 @@ def receptive_fields(graph: Graph) -> list[ReceptiveField | None]:
     or a vector, have no field.
     """
     fields: list[ReceptiveField | None] = []
-    for node in graph.nodes:
-        reach, inputs = node.layer.reach, node.inputs
-        if node.is_input:
-            ones = (1,) * node.shape.rank
+    for _, _, layer, inputs in graph.nodes:
+        reach = layer.reach
+        if isinstance(layer.op, Input):
+            ones = (1,) * layer.output.rank
             fields.append(ReceptiveField(ones, ones))
             continue
         field = fields[inputs[0]] if inputs else None
-        for index in () if node.op.values_of_first else inputs[1:]:
-            field = _wider(field, fields[index])
+        if len(inputs) > 1 and not layer.op.values_of_first:
+            for index in inputs[1:]:
+                field = _wider(field, fields[index])
         if field is None or reach is None or not field.size:
             field = None
         elif len(reach.window) != len(field.size):
             # On the vector of a `path_draw`, which sees as little as its input.
             field = None
-        elif max(reach.window) > 1 or any(step != 1 for step in reach.stride):
+        elif reach not in _NOTHING:
             field = _seen(field, reach)
         fields.append(field)
     return fields
