@@ -4,6 +4,7 @@ A function is a word, as `activation: relu`; with its main argument, or with arg
 is a mapping: `activation: {leaky_relu: 0.1}`, `activation: {relu: {max: 6}}`.
 """
 
+from functools import cache
 from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias
 
 from archspec.declare.metadata import Chosen, Expect, Instead
@@ -254,7 +255,10 @@ ElementwiseFunction: TypeAlias = Annotated[
 
 def function(value: ElementwiseFunction) -> Function | Plain:
     """Return the function that a field's value means: a word has all its defaults."""
-    if isinstance(value, Function):
-        return value
-    cls = FUNCTIONS[value]
-    return PLAIN[value] if isinstance(cls, str) else cls()
+    return value if isinstance(value, Function) else _named(value)
+
+
+@cache
+def _named(word: str) -> Function | Plain:
+    cls = FUNCTIONS[word]
+    return PLAIN[word] if isinstance(cls, str) else cls()

@@ -41,7 +41,10 @@ class Shape(tuple[int, ...]):
     @property
     def is_open(self) -> bool:
         """Whether an extent depends on the size of the network's input, which is open."""
-        return any(not isinstance(extent, int) for extent in self)
+        for extent in self:  # noqa: SIM110  (`any` takes three times as long; each layer asks)
+            if not isinstance(extent, int):
+                return True
+        return False
 
     @property
     def known(self) -> tuple[int | None, ...]:
