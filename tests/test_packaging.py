@@ -87,7 +87,7 @@ def test_the_wheel_holds_all_of_the_tree_and_nothing_else(wheel):
             "**/*.html",
             "**/*.js",
             "**/LICENSE.*",
-            *(["*.yaml"] if folder == "specs" else []),
+            *(["*.yaml", "*.jsonl"] if folder == "specs" else []),
         ):
             for path in (ROOT / folder).glob(pattern):
                 place = path.relative_to(ROOT / folder).as_posix()
