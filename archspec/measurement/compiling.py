@@ -208,4 +208,8 @@ def _failure(job: Job, news: Mapping[str, Any], process: subprocess.Popen[bytes]
     else:
         last = [line for line in news.get("log", "").splitlines() if line.strip()][-1:]
         reason = shortened(last[0]) if last else f"the compiler ended with {process.returncode}"
+    if job.device.target:
+        reason += (
+            f"; compare {job.device.source} with XLA's own descriptions: a field may be missing"
+        )
     return UsageError(f"cannot compile {what}: {reason}")
