@@ -420,7 +420,7 @@ def owned_values(graph: Graph) -> list[int]:
 def saved_for_backward(graph: Graph) -> tuple[int, int]:
     """Follow a training step layer by layer: each tensor that one of them keeps, and the masks."""
     tensors: set[int] = set()
-    mask_bytes = 0
+    inside = mask_bytes = 0
     shown: list[int] = []  # the node whose values a node shows
     reached: list[bool] = []  # whether the backward pass comes to a node
     for node in graph.nodes:
@@ -432,7 +432,9 @@ def saved_for_backward(graph: Graph) -> tuple[int, int]:
             tensors.add(shown[node.index])
         if reached[-1] and node.layer.saved.mask:
             mask_bytes += node.shape.size
-    return sum(graph.nodes[index].shape.size for index in tensors), mask_bytes
+        if reached[-1]:
+            inside += node.layer.saved_inside
+    return inside + sum(graph.nodes[index].shape.size for index in tensors), mask_bytes
 
 
 def simulated_peak(graph: Graph, owned: list[int]) -> int:
