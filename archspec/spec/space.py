@@ -118,11 +118,10 @@ def numbers(
         raise Problem("value", message)
     if step is None and type(low) is int and type(high) is int and not log:
         step = 1
-    found = Dimension(name, (), low, high, step, log)
-    if step is not None and (count := _steps(found)) > MOST_VALUES:
-        message = f"the range of `{name}` has {count:,} values, more than {MOST_VALUES:,}"
+    if step is not None and not high - low < MOST_VALUES * step:
+        message = f"the range of `{name}` has more than {MOST_VALUES:,} values"
         raise Problem("limit", message, help="take a larger `step`")
-    return found
+    return Dimension(name, (), low, high, step, log)
 
 
 def _choice(name: str, values: list[Any]) -> Dimension:
