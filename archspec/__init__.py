@@ -67,6 +67,10 @@ if TYPE_CHECKING:
     from archspec.runs.comparison import compare_runs as compare_runs
     from archspec.runs.outcome import DivergedError as DivergedError
     from archspec.runs.outcome import Run as Run
+    from archspec.search.study import Study as Study
+    from archspec.search.study import join_search as join_search
+    from archspec.search.study import read_study as read_study
+    from archspec.search.study import search as search
     from archspec.search.sweep import Sweep as Sweep
     from archspec.search.sweep import sweep as sweep
     from archspec.spec.document import Spec as Spec
@@ -122,6 +126,10 @@ _HOMES = {
     "measure": "archspec.measurement.measurement",
     "Proof": "archspec.proof",
     "check": "archspec.proof",
+    "Study": "archspec.search.study",
+    "join_search": "archspec.search.study",
+    "read_study": "archspec.search.study",
+    "search": "archspec.search.study",
     "Sweep": "archspec.search.sweep",
     "sweep": "archspec.search.sweep",
     "Spec": "archspec.spec.document",

@@ -13,6 +13,7 @@ COMMANDS: Final[dict[str, str]] = {
     "compare": "Show networks side by side, or where two of them differ; or trainings.",
     "sweep": "Cost all combinations of some variables' values, and show the Pareto front.",
     "roofline": "Show the least time of each layer on a device, and draw it.",
+    "search": "Search for the best network within a budget, and train every candidate.",
     "fit": "Train a network, and keep all of the run in a folder.",
     "evaluate": "Score trained networks on images they were not trained on.",
     "predict": "Predict the classes, labels or numbers of images with a trained network.",

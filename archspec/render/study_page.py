@@ -1,0 +1,111 @@
+"""The page of a search: `index.html` in its folder, which needs no other file and no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from archspec.render import study as texts
+from archspec.render.figure import trials as figures
+from archspec.render.figure.svg import style, svg
+from archspec.render.html import page
+from archspec.render.markup import entities, escaped
+from archspec.render.sweep import amount, title
+from archspec.runs.files import INDEX
+from archspec.search.files import BEST, TABLE
+from archspec.search.sweep import shown_values
+from archspec.text import duration
+
+if TYPE_CHECKING:
+    from archspec.render.figure.drawing import Drawing
+    from archspec.search.study import Study, Trial
+
+MOST_ROWS: Final = 1_000
+"""Trials in the page's table: the last ones. The CSV has all."""
+
+_SHEET: Final = Path(__file__).with_name("run_page.css")
+
+
+def html(study: Study) -> str:
+    """Return the page: the front, parallel coordinates, and each trial with its run."""
+    best = study.best
+    verdict = texts.best(study) if best else "no trial is complete yet"
+    sections = [
+        _figure("front", "Score and size", figures.front(study)),
+        _figure("parallel", "Parallel coordinates", figures.parallel(study)),
+        _section("trials", "Trials", _table(study), wide=True),
+        _section("search", "Search", _search(study)),
+        _section("files", "Files", _files(study)),
+    ]
+    body = (
+        f'<main>\n<header data-part="head">\n<h1>Search of {escaped(study.name)}</h1>\n'
+        f'<p class="verdict finished">{escaped(verdict)}</p>\n'
+        f'<p class="quiet">{escaped(texts.summary(study))}</p>\n</header>\n'
+        f'<div class="sections">\n{"".join(sections)}</div>\n</main>\n'
+    )
+    sheet = _SHEET.read_text(encoding="utf-8") + style()
+    return page(f"search of {study.name}", body, sheet=sheet)
+
+
+def _figure(part: str, heading: str, drawing: Drawing | None) -> str:
+    if drawing is None:
+        return ""
+    picture = svg(drawing, inline=True)
+    scrolled = (
+        f'<div class="scroll" role="group" aria-label="{heading}" tabindex="0">{picture}</div>'
+    )
+    return _section(part, heading, scrolled, wide=True)
+
+
+def _section(part: str, heading: str, body: str, *, wide: bool = False) -> str:
+    classes = f"{part} wide" if wide else part
+    return (
+        f'<section data-part="{part}" class="{classes}">\n<h2>{heading}</h2>\n{body}\n</section>\n'
+    )
+
+
+def _table(study: Study) -> str:
+    names = texts.names(study)
+    goals = [goal.figure for goal in study.goals]
+    sizes = [name for name in study.plan.assessor.columns if name not in goals]
+    heads = ["trial", "state", *names, *map(title, goals), *map(title, sizes), "epochs", "time"]
+    rows = "".join(_row(study, each, sizes) for each in study.trials[-MOST_ROWS:])
+    cells = "".join(f"<th>{escaped(head)}</th>" for head in heads)
+    table = f"<table><tr>{cells}</tr>{rows}</table>"
+    return f'<div class="scroll" role="group" aria-label="Trials" tabindex="0">{table}</div>'
+
+
+def _row(study: Study, trial: Trial, sizes: list[str]) -> str:
+    number = str(trial.number)
+    if trial.folder:
+        number = f'<a href="{escaped(trial.folder)}/{INDEX}">{number}</a>'
+    values = [
+        shown_values({"": trial.values[n]}) if n in trial.values else "" for n in texts.names(study)
+    ]
+    goals = [goal.figure for goal in study.goals]
+    cells = [
+        f"{trial.state}: {trial.note}" if trial.note else trial.state,
+        *map(str.strip, values),
+        *(texts.score(n, trial.scores[n]) if n in trial.scores else "" for n in goals),
+        *(amount(n, trial.figures[n]) if n in trial.figures else "" for n in sizes),
+        str(trial.epochs or ""),
+        duration(trial.seconds) if trial.seconds else "",
+    ]
+    return f"<tr><td>{number}</td>{''.join(f'<td>{escaped(cell)}</td>' for cell in cells)}</tr>"
+
+
+def _search(study: Study) -> str:
+    plan = study.plan
+    lines = [f"{each.name}: {each}" for each in plan.space.dimensions]
+    lines += [f"objective: {', '.join(map(str, plan.goals))}"]
+    lines += [f"condition: {each}" for each in plan.where]
+    lines += [f"budget: {name} {bound}" for name, bound in plan.spec.document.budget.items()]
+    lines += [f"trials: {plan.trials}", f"seed: {plan.seed}", f"pruner: {plan.pruner}"]
+    lines += [f"train.{name}: {value}" for name, value in plan.recipe.items()]
+    return f"<pre>{entities(chr(10).join(lines))}</pre>"
+
+
+def _files(study: Study) -> str:
+    present = [name for name in (BEST, TABLE) if (study.folder / name).exists()]
+    links = "".join(f'<li><a href="{name}">{name}</a></li>' for name in present)
+    return f"<p>{escaped(str(study.folder))}</p>\n<ul>{links}</ul>"

@@ -1,0 +1,155 @@
+"""`archspec search`: the best network for a budget, by training candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .engine import EngineCommand
+from .options import (
+    AT_LEAST_1,
+    Assignment,
+    NetworkName,
+    Whole,
+    Words,
+    collect,
+    format_option,
+    load_spec,
+    set_option,
+    variant_option,
+)
+from .output import deliver, echo
+from .sweep import varied, vary_option, where_option
+
+if TYPE_CHECKING:
+    from archspec.search.study import Study, Trial
+
+
+@click.command("search", cls=EngineCommand)
+@click.argument("spec", required=False, type=NetworkName())
+@variant_option
+@set_option
+@vary_option
+@click.option(
+    "--objective",
+    metavar="GOALS",
+    help="What is best: 'max accuracy' or 'min loss' of the validation images, or a figure as "
+    "'min macs'; several, with commas, give a front.  [max accuracy]",
+)
+@where_option
+@click.option(
+    "--trials", type=AT_LEAST_1, metavar="N", help="Candidates to train, of all processes.  [20]"
+)
+@click.option("--epochs", type=AT_LEAST_1, metavar="N", help="Epochs of a trial.  [the recipe's]")
+@click.option("--data", metavar="SOURCE", help="The training data, as for `fit`.")
+@click.option(
+    "--train",
+    type=Assignment("batch=64 or schedule=cosine", mappings=True),
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=collect,
+    help="Set any other value of the recipe, as for `fit`: batch=64, deterministic=false.",
+)
+@click.option("--seed", type=Whole(0, 2**31 - 1), metavar="N", help="The same one repeats it.  [0]")
+@click.option(
+    "--pruner",
+    type=Words("median", "halving", "hyperband", "none"),
+    metavar="NAME",
+    help="When trials end early: median, halving, hyperband, none.  [median]",
+)
+@click.option(
+    "--jobs", type=AT_LEAST_1, metavar="N", default=1, help="Processes that train at a time.  [1]"
+)
+@click.option(
+    "-o", "--out", metavar="DIR", help="The search's new folder.  [default: searches/NAME-N]"
+)
+@click.option(
+    "--storage",
+    metavar="URL",
+    help="Store trials in a database, or in FILE.journal.  [an SQLite file in the folder]",
+)
+@click.option("--resume", metavar="DIR", help="Go on with a search that was stopped; without SPEC.")
+@click.option(
+    "--join",
+    metavar="DIR|URL",
+    help="Take part in a search of another process, by its folder or storage; without SPEC.",
+)
+@click.option("--study", metavar="NAME", help="With --join URL: which search of the storage.")
+@click.option("--quiet", is_flag=True, help="No line for each trial, only the result.")
+@format_option("text", "json", "csv", "markdown")
+def command(
+    spec: str | None,
+    variant: str | None,
+    settings: Mapping[str, Any],
+    vary: Sequence[tuple[str, str]],
+    where: Sequence[str],
+    train: Mapping[str, Any],
+    epochs: int | None,
+    data: str | None,
+    resume: str | None,
+    join: str | None,
+    study: str | None,
+    trials: int | None,
+    jobs: int,
+    quiet: bool,
+    form: str,
+    **options: Any,
+) -> None:
+    """Search for the best network within a budget, and train every candidate.
+
+    The spec's `search:` section says among which values of its variables, its `budget:` what a
+    candidate may cost: what is over it is rejected in a millisecond. Ctrl-C ends the search, and
+    `--resume` goes on. The folder has a page, a table, the best network as a spec, and the run of
+    each trial.
+
+    \b
+    archspec search digits_net --epochs 10
+    archspec search mine.yaml --objective 'max accuracy, min macs' --trials 50 --jobs 4
+    archspec search --resume searches/mine-1 --trials 100
+    archspec search --join postgresql://host/studies --study mine-1
+    """
+    import archspec
+
+    line = None if quiet or form == "json" else _line
+    given = {name: value for name, value in options.items() if value is not None}
+    if resume is not None or join is not None:
+        beside = {**given, "vary": vary, "set": settings, "where": where, "train": train}
+        beside |= {"variant": variant, "epochs": epochs, "data": data}
+        wrong = [f"--{name}" for name, value in beside.items() if value]
+        if spec or wrong or (resume and join):
+            what = "SPEC" if spec else wrong[0] if wrong else "--resume"
+            raise click.UsageError(
+                f"{what} does not go with --join and --resume: a search keeps its own"
+            )
+        found = archspec.join_search(
+            resume or join or "", trials=trials, jobs=jobs, study=study, progress=line
+        )
+    else:
+        if spec is None:
+            raise click.UsageError(
+                "Missing argument 'SPEC': a file, a network's name, or --resume DIR."
+            )
+        recipe = dict(train)
+        recipe |= {name: value for name, value in (("epochs", epochs), ("data", data)) if value}
+        if study is not None:
+            raise click.UsageError("--study goes with --join")
+        found = archspec.search(
+            load_spec(spec, variant, settings),
+            vary=varied(vary),
+            where=where,
+            jobs=jobs,
+            trials=trials or 20,
+            progress=line,
+            **given,
+            **recipe,
+        )
+    deliver(found, form)
+
+
+def _line(study: Study, trial: Trial) -> None:
+    """Print a line about a trial that ended."""
+    from archspec.render.study import progress
+
+    echo(progress(study, trial), err=True)
