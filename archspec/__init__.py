@@ -67,14 +67,13 @@ if TYPE_CHECKING:
     from archspec.runs.comparison import compare_runs as compare_runs
     from archspec.runs.outcome import DivergedError as DivergedError
     from archspec.runs.outcome import Run as Run
-    from archspec.search.study import Study as Study
-    from archspec.search.study import join_search as join_search
-    from archspec.search.study import read_study as read_study
-    from archspec.search.study import search as search
-    from archspec.search.sweep import Sweep as Sweep
-    from archspec.search.sweep import sweep as sweep
     from archspec.spec.document import Spec as Spec
     from archspec.spec.loading import load as load
+    from archspec.studies.study import Study as Study
+    from archspec.studies.study import join_search as join_search
+    from archspec.studies.study import search as search
+    from archspec.studies.sweep import Sweep as Sweep
+    from archspec.studies.sweep import sweep as sweep
     from archspec.training.fit import fit as fit
     from archspec.training.fit import resume as resume
     from archspec.training.probe import Probe as Probe
@@ -126,12 +125,11 @@ _HOMES = {
     "measure": "archspec.measurement.measurement",
     "Proof": "archspec.proof",
     "check": "archspec.proof",
-    "Study": "archspec.search.study",
-    "join_search": "archspec.search.study",
-    "read_study": "archspec.search.study",
-    "search": "archspec.search.study",
-    "Sweep": "archspec.search.sweep",
-    "sweep": "archspec.search.sweep",
+    "Study": "archspec.studies.study",
+    "join_search": "archspec.studies.study",
+    "search": "archspec.studies.study",
+    "Sweep": "archspec.studies.sweep",
+    "sweep": "archspec.studies.sweep",
     "Spec": "archspec.spec.document",
     "load": "archspec.spec.loading",
     "RunComparison": "archspec.runs.comparison",

@@ -24,7 +24,7 @@ from .output import deliver, echo
 from .sweep import varied, vary_option, where_option
 
 if TYPE_CHECKING:
-    from archspec.search.study import Study, Trial
+    from archspec.studies.study import Study, Trial
 
 
 @click.command("search", cls=EngineCommand)

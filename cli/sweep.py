@@ -103,7 +103,7 @@ def command(
     archspec sweep mine.yaml --vary width=8..64:8 --vary depth=2,3,4 --where 'params < 100K' \\
         --front 'min macs, max params' -o sweep.csv -o sweep.svg
     """
-    from archspec.search.sweep import sweep
+    from archspec.studies.sweep import sweep
 
     network = load_spec(spec, variant, settings)
     values = varied(vary)

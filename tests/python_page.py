@@ -25,7 +25,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Keras models": ("build", "verify", "weights.copy", "load_model", "export", "probe", "measure"),
     "Training": ("fit", "resume", "find_lr", "compare_runs"),
-    "The best network for a budget": ("sweep", "search", "join_search", "read_study"),
+    "The best network for a budget": ("sweep", "search", "join_search"),
     "Trained networks": ("evaluate", "predict"),
     "What there is": ("networks", "kinds", "show", "schema"),
 }

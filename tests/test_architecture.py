@@ -39,7 +39,7 @@ ROOMS = (
     "training",
     "measurement",
     "explain",
-    "search",
+    "studies",
     "render",
     "proof",
     "reference",

@@ -11,7 +11,7 @@ from support.commands import run
 
 import archspec
 from archspec.errors import SpecError, UsageError
-from archspec.search.goals import front
+from archspec.studies.goals import front
 
 NET = """
 name: net

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.render.sweep import amount, title
 from archspec.render.table import Column, PrintedTable, Style, prose
-from archspec.search.files import BEST, INDEX
-from archspec.search.sweep import shown_values
+from archspec.studies.files import BEST, INDEX
+from archspec.studies.sweep import shown_values
 from archspec.text import counted, csv_lines, duration, printable
 
 if TYPE_CHECKING:
-    from archspec.search.study import Study, Trial
+    from archspec.studies.study import Study, Trial
 
 MOST_ROWS: Final = 10
 """Trials that are printed, the best ones."""

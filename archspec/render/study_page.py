@@ -12,13 +12,13 @@ from archspec.render.html import page
 from archspec.render.markup import entities, escaped
 from archspec.render.sweep import amount, title
 from archspec.runs.files import INDEX
-from archspec.search.files import BEST, TABLE
-from archspec.search.sweep import shown_values
+from archspec.studies.files import BEST, TABLE
+from archspec.studies.sweep import shown_values
 from archspec.text import duration
 
 if TYPE_CHECKING:
     from archspec.render.figure.drawing import Drawing
-    from archspec.search.study import Study, Trial
+    from archspec.studies.study import Study, Trial
 
 MOST_ROWS: Final = 1_000
 """Trials in the page's table: the last ones. The CSV has all."""

@@ -11,11 +11,11 @@ from archspec.cost.report import CONVENTION
 from archspec.render.amounts import byte_size, thousands
 from archspec.render.summary import common_setting
 from archspec.render.table import Column, PrintedTable, Style, prose
-from archspec.search.sweep import shown_values
+from archspec.studies.sweep import shown_values
 from archspec.text import counted, csv_lines, printable
 
 if TYPE_CHECKING:
-    from archspec.search.sweep import Candidate, Sweep
+    from archspec.studies.sweep import Candidate, Sweep
 
 MOST_ROWS: Final = 40
 """Rows of the front that are printed."""

@@ -8,11 +8,11 @@ from archspec.render.figure.drawing import Circle, Drawing, Group, Path
 from archspec.render.figure.faces import EDGE, LABEL, LINE, heading, legend
 from archspec.render.figure.plot import NUMBERS, SIZE, Axis, Bounds, Disc, Names, axes
 from archspec.render.sweep import amount, title
-from archspec.search.sweep import INVALID, WITHIN, shown_values
+from archspec.studies.sweep import INVALID, WITHIN, shown_values
 from archspec.text import counted
 
 if TYPE_CHECKING:
-    from archspec.search.sweep import Candidate, FrontFigure, Sweep
+    from archspec.studies.sweep import Candidate, FrontFigure, Sweep
 
 CELL: Final = 2.0
 """Side of a square in which one candidate is drawn, however many there are."""

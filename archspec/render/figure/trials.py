@@ -12,11 +12,11 @@ from archspec.render.figure.metrics import fitting
 from archspec.render.figure.plot import NUMBERS, Axis, Bounds, Disc, Names
 from archspec.render.study import described, score
 from archspec.render.sweep import amount, title
-from archspec.search.sweep import shown_values
+from archspec.studies.sweep import shown_values
 
 if TYPE_CHECKING:
-    from archspec.search.goals import Objective
-    from archspec.search.study import Study, Trial
+    from archspec.studies.goals import Objective
+    from archspec.studies.study import Study, Trial
 
 WIDTH: Final = 560.0
 HEIGHT: Final = 260.0

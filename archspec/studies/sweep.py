@@ -23,10 +23,10 @@ from archspec.cost.size import at_if_open, graph_at
 from archspec.display import Displayed, renderer
 from archspec.errors import SpecError, UsageError
 from archspec.figure import AnyFigure
-from archspec.search.goals import Bound, Objective, bounds, front, objectives
-from archspec.search.space import Space, space_of
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
+from archspec.studies.goals import Bound, Objective, bounds, front, objectives
+from archspec.studies.space import Space, space_of
 
 COLUMNS: Final = ("params", "macs", "other_ops", "activations", "must_keep")
 """Figures of every sweep."""

@@ -28,15 +28,15 @@ from archspec.errors import UsageError, beside, extra
 from archspec.runs import folder as folders
 from archspec.runs.files import SPEC
 from archspec.runs.outcome import DivergedError, Run
-from archspec.search.files import BEST, DATABASE, INDEX, STUDY, TABLE, TRIALS
-from archspec.search.goals import Objective, bounds, front, objectives
-from archspec.search.proposals import STARTUP, Coding, NothingLeftError, Proposer
-from archspec.search.space import Space, space_of
-from archspec.search.sweep import Assessor
 from archspec.spec.document import Spec, choose, validate
 from archspec.spec.loading import as_spec
 from archspec.spec.source import parse
 from archspec.spec.writing import to_yaml
+from archspec.studies.files import BEST, DATABASE, INDEX, STUDY, TABLE, TRIALS
+from archspec.studies.goals import Objective, bounds, front, objectives
+from archspec.studies.proposals import STARTUP, Coding, NothingLeftError, Proposer
+from archspec.studies.space import Space, space_of
+from archspec.studies.sweep import Assessor
 from archspec.training.callbacks import Logs, RunFacts, Watcher
 from archspec.training.fit import fit, resume
 
@@ -155,6 +155,18 @@ class Study(Displayed):
     """The search's folder."""
     plan: Plan
     trials: tuple[Trial, ...]
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike[str]) -> Study:
+        """Return the study in a folder as it is, without taking part.
+
+        Raises:
+            UsageError: There is none, or Optuna is missing.
+        """
+        home = Path(arguments.place("folder", folder))
+        with _optuna():
+            found, _ = _found(str(home), None)
+            return _study(home, found)
 
     @property
     def name(self) -> str:
@@ -339,9 +351,10 @@ def join_search(
         KeyboardInterrupt: Ctrl-C was pressed.
 
     Example:
-        >>> found = archspec.join_search("searches/digits_net-1", trials=3)
+        >>> begun = archspec.search("digits_net", trials=1, epochs=1)
+        >>> found = archspec.join_search(begun.folder, trials=2)
         >>> len(found.trials)
-        3
+        2
     """
     where = arguments.place("place", place)
     arguments.whole("jobs", jobs)
@@ -355,18 +368,6 @@ def join_search(
             record = {"storage": where, "study": found.study_name}
             atomic.save(home / STUDY, json.dumps(record, indent=2) + "\n")
         return _take_part(home, found, jobs, progress)
-
-
-def read_study(place: str | os.PathLike[str]) -> Study:
-    """Return the study in a folder as it is, without taking part.
-
-    Raises:
-        UsageError: There is none, or Optuna is missing.
-    """
-    home = Path(arguments.place("place", place))
-    with _optuna():
-        found, _ = _found(str(home), None)
-        return _study(home, found)
 
 
 # Storages.

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from archspec.element import show
 from archspec.errors import SpecError, UsageError
-from archspec.search.space import Space
-from archspec.search.sweep import Assessor, shown_values
 from archspec.spec.space import Dimension
+from archspec.studies.space import Space
+from archspec.studies.sweep import Assessor, shown_values
 
 STARTUP: Final = 10
 """Trials that are drawn at random before earlier ones guide the rest."""
