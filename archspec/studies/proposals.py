@@ -37,7 +37,7 @@ class Proposer:
         self.assessor = assessor
         self.seed = seed
         self._verdicts: dict[str, str] = {}
-        """What is wrong with values, "" for nothing, by their text."""
+        """Mistakes or missed conditions by the text of values; "" for values that are fine."""
         self.rejected = 0
         """Number of networks that were rejected."""
         self._nearest = (float("inf"), "")

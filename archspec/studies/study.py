@@ -114,7 +114,7 @@ class Plan:
 
     @cached_property
     def assessor(self) -> Assessor:
-        """What assesses candidates before they are trained."""
+        """Figures and conditions of candidates, before any is trained."""
         columns = [goal.figure for goal in self.goals if not goal.is_score]
         names = tuple(dict.fromkeys([*FIGURES, *columns]))
         return Assessor(self.space, names, bounds(self.where), setting(self.spec), None)
