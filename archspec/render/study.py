@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.render.sweep import amount, title
 from archspec.render.table import Column, PrintedTable, Style, prose
-from archspec.studies.files import BEST, INDEX
+from archspec.runs.files import INDEX
+from archspec.studies.files import BEST
 from archspec.studies.sweep import shown_values
 from archspec.text import counted, csv_lines, duration, printable
 

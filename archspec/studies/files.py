@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 STUDY: Final = "search.json"
-"""Where the trials are stored: the storage, and the study's name in it."""
+"""The place of the trials: their storage, and the study's name in it."""
 
 DATABASE: Final = "study.db"
 """The trials, as Optuna stores them, unless another storage was given."""
@@ -18,6 +18,3 @@ TABLE: Final = "trials.csv"
 
 BEST: Final = "best.yaml"
 """The best network, its variables resolved, with the recipe by which it was trained."""
-
-INDEX: Final = "index.html"
-"""The page of the search."""

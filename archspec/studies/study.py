@@ -26,13 +26,13 @@ from archspec.cost.setting import setting
 from archspec.display import Displayed, renderer
 from archspec.errors import UsageError, beside, extra
 from archspec.runs import folder as folders
-from archspec.runs.files import SPEC
+from archspec.runs.files import INDEX, SPEC
 from archspec.runs.outcome import DivergedError, Run
 from archspec.spec.document import Spec, choose, validate
 from archspec.spec.loading import as_spec
 from archspec.spec.source import parse
 from archspec.spec.writing import to_yaml
-from archspec.studies.files import BEST, DATABASE, INDEX, STUDY, TABLE, TRIALS
+from archspec.studies.files import BEST, DATABASE, STUDY, TABLE, TRIALS
 from archspec.studies.goals import Objective, bounds, front, objectives
 from archspec.studies.proposals import STARTUP, Coding, NothingLeftError, Proposer
 from archspec.studies.space import Space, space_of
