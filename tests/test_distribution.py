@@ -52,6 +52,35 @@ layers:
   - fc: 10
 """
 
+NUMBERS = """
+name: numbers
+input: [8, 8, 1]
+layers:
+  - conv: {filters: 4, kernel: 3, activation: relu}
+  - flatten
+  - fc: 2
+train: {data: {source: arrays, path: numbers.npz, targets: standardize}, metrics: [r2_score]}
+"""
+SETS = """
+name: sets
+input: [8, 8, 1]
+layers:
+  - flatten
+  - fc: {units: 3, activation: sigmoid}
+train: {data: {source: arrays, path: sets.npz}}
+"""
+PAIR = """
+name: pair
+inputs: {right: [8, 8, 1], left: [8, 8, 1], facts: [3]}
+layers:
+  - {name: tower, from: left, layers: [{conv: {filters: 4, kernel: 3}}, flatten]}
+  - {name: twin, share: tower, from: right}
+  - concat: [tower, twin, facts]
+  - fc: 1
+train: {data: {source: arrays, path: pair.npz}}
+"""
+SPECS = (PLAIN, THREE, NORMED, NUMBERS, SETS, PAIR)
+
 EVEN = {
     "data": {"source": "digits", "per_class": 12},
     "batch": 32,
@@ -63,9 +92,13 @@ EVEN = {
 ODD = EVEN | {"data": {"source": "digits", "classes": [1, 2, 3], "per_class": 15}, "batch": 64}
 """45 training images, and 54 for the validation: each less than a batch."""
 
+TASK = {key: EVEN[key] for key in ("batch", "optimizer")} | {"epochs": 2, "deterministic": True}
+
 RATES = {"jax": 0.1, "tensorflow": 1e-9}
 """With 45 images TensorFlow drops one; without learning the difference does not show."""
 
+
+TASKS = ("numbers", "sets", "pair")
 
 INNER = ("optimizer", "lossscaleoptimizer", "inner_optimizer", "adam")
 
@@ -75,12 +108,26 @@ INNER = ("optimizer", "lossscaleoptimizer", "inner_optimizer", "adam")
 
 def train(place: Path, jobs: list[Any], backend: str, *hosts: int) -> Forked:
     """Start a process that makes two devices of the CPU and trains in `place`."""
-    for text in (PLAIN, THREE, NORMED):
+    for text in SPECS:
         (place / f"{text.split()[1]}.yaml").write_text(text, encoding="utf-8")
     flags = "--xla_force_host_platform_device_count=2"
     return start(
         *(json.dumps(jobs), *hosts), code=PROGRAM, engine=backend, cwd=place, XLA_FLAGS=flags
     )
+
+
+def write_arrays(place: Path) -> None:
+    """Write random examples of numbers, sets of labels, and several inputs."""
+    random = np.random.default_rng(0)
+    images, others = random.normal(size=(2, 160, 8, 8, 1)).astype("float32")
+    corner = images[:, :2, :2, 0].sum(axis=(1, 2))
+    numbers = np.stack([corner, 100 - 10 * corner], axis=1)
+    sets = images[:, 0, :3, 0] > 0
+    facts = random.normal(size=(160, 3)).astype("float32")
+    less = (corner < others[:, :2, :2, 0].sum(axis=(1, 2))).astype(int)
+    np.savez(place / "numbers.npz", x=images, y=numbers)
+    np.savez(place / "sets.npz", x=images, y=sets)
+    np.savez(place / "pair.npz", left=images, right=others, facts=facts, y=less)
 
 
 def printed(process: Forked) -> str:
@@ -112,7 +159,11 @@ def place(backend, tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp(backend)
     still = ODD | {"optimizer": {"sgd": {"learning_rate": RATES[backend]}}}
     exact = EVEN | {"deterministic": True, "augment": ["horizontal_flip"]}
+    write_arrays(place)
     jobs = [
+        *([f"{name}.yaml", f"{name}-one", TASK, 0] for name in TASKS),
+        *([f"{name}.yaml", f"{name}-two", TASK | {"devices": 2}, 0] for name in TASKS),
+        ["pair.yaml", "pair-left", TASK | {"devices": 2}, 2],
         ["plain.yaml", "one", EVEN, 0],
         ["plain.yaml", "two", EVEN | {"devices": 2}, 0],
         ["three.yaml", "odd-one", still, 0],
@@ -131,6 +182,7 @@ def hosts(tmp_path_factory) -> Path:
     if importlib.util.find_spec("jax") is None:
         pytest.skip("jax is not installed")
     place = tmp_path_factory.mktemp("hosts")
+    write_arrays(place)
     port = free_port()
     cosine = EVEN | {"schedule": "cosine", "callbacks": ["csv_logger"]}
     started = []
@@ -140,6 +192,7 @@ def hosts(tmp_path_factory) -> Path:
             ["plain.yaml", "four", EVEN | {"devices": "all"}, 0],
             ["plain.yaml", "cosine", cosine, 0],
             ["plain.yaml", "left", cosine, 2],
+            ["pair.yaml", "pair", TASK, 0],
         ]
         started.append(train(place, jobs, "jax", 2, host, port))
     for host, process in enumerate(started):
@@ -171,6 +224,13 @@ def test_two_devices_train_as_one_does(place):
 
 
 @pytest.mark.keras
+@pytest.mark.parametrize("task", TASKS)
+def test_two_devices_learn_each_task_as_one_does(place, task):
+    """Numbers, sets of labels, and a network with several inputs."""
+    assert_like(place / f"{task}-two", place / f"{task}-one")
+
+
+@pytest.mark.keras
 def test_every_image_counts_once_where_devices_cannot_share_them_evenly(place, backend):
     odd = [measures(place / name) for name in ("odd-one", "odd-two")]
     if backend == "tensorflow":
@@ -185,6 +245,7 @@ def test_every_image_counts_once_where_devices_cannot_share_them_evenly(place, b
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_run_on_two_devices_goes_on_as_if_it_had_not_been_stopped(place):
     assert_same(place / "normed-left", place / "normed-two")
+    assert_same(place / "pair-left", place / "pair-two")
 
 
 @pytest.mark.keras
@@ -198,6 +259,7 @@ def test_two_hosts_train_as_one_device_does(hosts, place, backend):
     if backend != "jax":
         pytest.skip("only JAX has several hosts")
     assert_like(hosts / "four", place / "one")
+    assert_like(hosts / "pair", place / "pair-one")
 
 
 @pytest.mark.keras
