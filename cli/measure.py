@@ -1,8 +1,9 @@
-"""`archspec measure`: the memory of a network on a device, by the compiler for it."""
+"""`archspec measure`: the memory of a network by a device's compiler; its time, measured here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,11 +14,15 @@ from .options import (
     NameOrMapping,
     Place,
     at_option,
+    format_option,
     load_spec,
-    output_options,
+    out_option,
     spec_options,
 )
-from .output import deliver
+from .output import FORMATS, SUFFIXES, deliver, echo
+
+FIGURES = (".svg", ".pdf", ".png", ".html", ".tex")
+"""Suffixes of figures that `-o` may write with --time."""
 
 
 class DeviceName(Place):
@@ -37,8 +42,8 @@ class DeviceName(Place):
     "--device",
     type=DeviceName(),
     metavar="NAME",
-    default="h100",
-    help="Device to compile for, or a .txtpb file that describes a GPU to XLA.  [h100]",
+    help="Device to compile for, or a .txtpb file that describes a GPU to XLA.  [h100; with "
+    "--time cpu, which means the machine at hand]",
 )
 @click.option("--batch", type=AT_LEAST_1, metavar="N", help="Examples of a step.  [the recipe's]")
 @click.option("--dtype", metavar="NAME", help="Keras dtype policy.  [the recipe's, or float32]")
@@ -49,19 +54,27 @@ class DeviceName(Place):
     help="Optimizer of the step.  [the recipe's, or momentum]",
 )
 @at_option
+@click.option("--time", "timing", is_flag=True, help="Run the layers here, and show their times.")
+@click.option("--training", is_flag=True, help="With --time: run a training step too (JAX).")
 @click.option("--fresh", is_flag=True, help="Compile again what was compiled before.")
 @click.option("--quiet", is_flag=True, help="Print no progress.")
-@output_options("text", "json", "markdown")
+@format_option(*FORMATS)
+@out_option(*SUFFIXES, *FIGURES)
 def command(
     spec: str,
     variant: str | None,
     settings: dict[str, Any],
+    device: str | None,
+    timing: bool,
+    training: bool,
+    optimizer: Any,
+    fresh: bool,
     quiet: bool,
     form: str,
     outputs: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Compile a network for a device, and show the memory that it takes.
+    """Compile a network for a device and show the memory that it takes; or time it here.
 
     The training step of the spec's recipe, as `archspec fit` runs it on JAX, is given to XLA's
     compiler for the device. No such device is needed: only the extra, as in `pip install
@@ -71,15 +84,40 @@ def command(
     archspec measure vgg16 --device h100 --batch 32
     archspec measure resnet50 --device l4 --dtype mixed_bfloat16
     archspec measure my.yaml --device mine.txtpb --json
-    """
-    from archspec.measurement.measurement import measure
 
-    deliver(
-        measure(
-            load_spec(spec, variant, settings),
-            progress=None if quiet or form == "json" else say,
-            **options,
-        ),
-        form,
-        outputs,
-    )
+    With --time, each distinct layer and the whole network run on the machine at hand, by Keras's
+    backend. Their times stand beside the least time of a roofline, for which the peak and bandwidth
+    of this machine are measured; with --device l4, where there is one, they are the data sheet's.
+
+    \b
+    archspec measure resnet18 --time --batch 8
+    KERAS_BACKEND=jax archspec measure lenet5 --time --training -o roofline.svg
+    """
+    figures = [path for path in outputs if Path(path).suffix in FIGURES]
+    tables = [path for path in outputs if path not in figures]
+    progress = None if quiet or form == "json" else say
+    if not timing:
+        if (
+            training
+            or figures
+            or "csv" in {form, *(SUFFIXES[Path(path).suffix] for path in tables)}
+        ):
+            raise click.UsageError("--training, figures and CSV go with --time")
+        from archspec.measurement.measurement import measure
+
+        options |= {"optimizer": optimizer, "fresh": fresh, "progress": progress}
+        loaded = load_spec(spec, variant, settings)
+        deliver(measure(loaded, device or "h100", **options), form, tables)
+        return
+    if fresh or optimizer is not None:
+        raise click.UsageError("--fresh and --optimizer do not go with --time")
+    from archspec.figure import RooflineFigure
+    from archspec.measurement.timing import CPU, time_network
+
+    loaded = load_spec(spec, variant, settings)
+    options |= {"training": training, "progress": progress}
+    times = time_network(loaded, device or CPU, **options)
+    deliver(times, form, tables)
+    for path in figures:
+        RooflineFigure(times.roofline, times.paths).save(path)
+        echo(f"wrote {path}", err=True)

@@ -138,7 +138,7 @@ def measure(
     if batch is not None:
         batch = arguments.whole("batch", batch)
     spec = as_spec(spec)
-    recipe = _recipe(spec, batch, dtype, optimizer)
+    recipe = recipe_of(spec, batch, dtype, optimizer)
     graphs: dict[Purpose, Graph] = {
         "training": _sized(spec, at),
         "inference": _sized(as_spec(spec, inference=True), at),
@@ -174,7 +174,7 @@ def _sized(spec: Spec, at: Any) -> Graph:
     return graph
 
 
-def _recipe(spec: Spec, batch: int | None, dtype: str | None, optimizer: Any) -> Recipe:
+def recipe_of(spec: Spec, batch: int | None, dtype: str | None, optimizer: Any) -> Recipe:
     """Return the recipe of a spec with the given batch, dtype and optimizer."""
     setting(spec, batch, dtype, optimizer)  # whose messages name the arguments
     overrides: dict[str, Any] = {}
