@@ -8,6 +8,7 @@ comes from here is valid.
 import itertools
 import json
 import types
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from hypothesis import assume
@@ -44,6 +45,8 @@ INNER = sorted(
 MOST_VALUES = 3_000
 MOST_NODES = 60
 """A step that makes a larger tensor, or more layers, is left out: small networks are as random."""
+
+BOOLEANS = st.booleans()
 
 ATTEMPTS = 4
 """Attempts to draw valid arguments for a kind."""
@@ -163,12 +166,18 @@ def arguments(draw: st.DrawFn, cls: type[Element], x: Shape) -> dict[str, Any]:
     if callable(likely):
         return draw(likely(x))
     return {
-        name: draw(
-            likely[name](x) if name in likely else values(info.annotation, x, tuple(info.metadata))
-        )
+        name: draw(_argument(cls, name, x))
         for name, info in cls.model_fields.items()
-        if info.is_required() or draw(st.booleans())
+        if info.is_required() or draw(BOOLEANS)
     }
+
+
+@lru_cache(maxsize=20_000)
+def _argument(cls: type[Element], name: str, x: Shape) -> st.SearchStrategy[Any]:
+    """Values of an argument; to make a strategy takes longer than to draw from it."""
+    likely = LIKELY.get(cls.kind, {}).get(name)
+    info = cls.model_fields[name]
+    return likely(x) if likely else values(info.annotation, x, tuple(info.metadata))
 
 
 @st.composite
