@@ -2,6 +2,8 @@
 
 import gc
 import os
+import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         text = collection_path.read_text(encoding="utf-8")
         return "\npytestmark = pytest.mark.keras\n" in text or None
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a test that is the first to import Keras, if it is not marked so."""
+    before = "keras" in sys.modules
+    yield
+    if not before and "keras" in sys.modules and item.get_closest_marker("keras") is None:
+        pytest.fail("this test imports Keras; mark it with @pytest.mark.keras", pytrace=False)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -272,6 +272,7 @@ def pads() -> str:
     """
 
 
+@pytest.mark.keras
 def test_a_shared_layer_pads_each_input_as_its_own_would_be(pads):
     import numpy as np
 
@@ -296,6 +297,7 @@ def test_a_shared_layer_pads_each_input_as_its_own_would_be(pads):
         np.testing.assert_allclose(together[:, 4 * number : 4 * number + 4], expected, atol=1e-6)
 
 
+@pytest.mark.keras
 def test_a_shared_layer_is_verified_where_it_reads_its_own_output():
     """Causal padding is a layer of its own, which each use has to itself."""
     step = "{conv: {filters: 2, kernel: 3, padding: causal}, name: a}"
@@ -303,6 +305,7 @@ def test_a_shared_layer_is_verified_where_it_reads_its_own_output():
     assert archspec.verify(spec_of(f"{{name: n, input: [4, 2], layers: {steps}}}")).mismatches == ()
 
 
+@pytest.mark.keras
 def test_a_saved_model_has_shared_layers_and_several_inputs(pads, tmp_path):
     import numpy as np
 
@@ -316,6 +319,7 @@ def test_a_saved_model_has_shared_layers_and_several_inputs(pads, tmp_path):
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
+@pytest.mark.keras
 def test_a_model_whose_layers_are_not_shared_is_not_the_network():
     shared = spec_of("name: n\ninput: [4]\nlayers: [{fc: 4, name: a}, {share: a, name: b}]")
     apart = spec_of("name: n\ninput: [4]\nlayers: [{fc: 4, name: a}, {fc: 4, name: b}]")
@@ -323,6 +327,7 @@ def test_a_model_whose_layers_are_not_shared_is_not_the_network():
     assert {"calls", "parameters"} <= found
 
 
+@pytest.mark.keras
 def test_freezing_a_shared_step_freezes_the_layers_that_have_its_weights():
     text = "name: n\ninput: [4]\nlayers: [{fc: 4, name: a}, {fc: 4, from: input, name: b}, "
     spec = spec_of(text + "{share: a, from: input, name: c}, {add: [a, b, c]}, fc: 2]")
@@ -332,6 +337,7 @@ def test_freezing_a_shared_step_freezes_the_layers_that_have_its_weights():
     assert trained == {"b-fully_connected", "fc1-fully_connected"}
 
 
+@pytest.mark.keras
 def test_probe_feeds_noise_to_several_inputs():
     text = f"name: n\n{PAIR}\nlayers: [{TOWER}, {{share: tower, from: right}}, {{add: tower}}]"
     probed = archspec.probe(spec_of(text), batch=2)
