@@ -483,7 +483,7 @@ def _study(home: Path, study: optuna.Study) -> Study:
     trials = [
         _trial(plan, codings, each)
         for each in study.get_trials(deepcopy=False)
-        if not each.user_attrs.get("surplus")
+        if each.params or each.state.name == "RUNNING"  # not one for which nothing was left
     ]
     return Study(home, plan, tuple(trials))
 
@@ -715,8 +715,7 @@ class _Worker:
         import optuna  # noqa: PLC0415
 
         if self._rank(trial.number) >= self.plan.trials:
-            trial.set_user_attr("surplus", True)
-            raise _SurplusError
+            raise _SurplusError  # before it has values
         values = {name: coding.suggested(trial) for name, coding in self.codings.items()}
         spec = self.plan.space.network(values)
         report = self.plan.assessor.report(spec)
