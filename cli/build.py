@@ -11,6 +11,7 @@ import click
 from .engine import EngineCommand
 from .options import (
     Option,
+    Words,
     convention_option,
     format_option,
     load_spec,
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
 @spec_options
 @memory_options
 @convention_option
+@click.option(
+    "--stored",
+    type=Words("int8", "int4", "sparse:0.9"),
+    metavar="FORM",
+    default="",
+    help="Bytes of the weights at int8, int4 or sparse:0.9 (the share of zeros) too.",
+)
 @rows_options
 @click.option("--columns", metavar="A,B,..", help="Columns to show, such as layer,params,macs.")
 @click.option("--formulas", is_flag=True, help="Show how each number comes about.")
@@ -64,6 +72,7 @@ def command(
     dtype: str | None,
     optimizer: Any,
     convention: tuple[str, ...],
+    stored: str,
     depth: int | None,
     ops: bool,
     columns: str | None,
@@ -99,7 +108,13 @@ def command(
 
         loaded = replace(load_spec(spec, variant, settings), inference=inference)
         costs = report(
-            loaded, batch=batch, dtype=dtype, optimizer=optimizer, at=at, convention=convention
+            loaded,
+            batch=batch,
+            dtype=dtype,
+            optimizer=optimizer,
+            at=at,
+            convention=convention,
+            stored=stored,
         )
         if form == "text":
             layout["arithmetic"] = formulas

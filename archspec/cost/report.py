@@ -25,6 +25,7 @@ from archspec.spec.loading import as_spec
 
 if TYPE_CHECKING:
     from archspec.cost.convention import Counted
+    from archspec.cost.stored import Stored
 
 SCHEMA_VERSION = 3
 """Version of the JSON form. It grows when a key changes its meaning or is removed."""
@@ -103,6 +104,8 @@ class Report(Displayed):
     """Setting that bytes are counted for."""
     conventions: tuple[str, ...] = ()
     """Names of other tools whose totals are shown too, as in `archspec.cost.convention`."""
+    storage: str = ""
+    """Form of storage whose bytes are shown too, as `int8`; "" for none."""
 
     @property
     def name(self) -> str:
@@ -125,6 +128,15 @@ class Report(Displayed):
         from archspec.cost.convention import count  # noqa: PLC0415
 
         return tuple(count(self.graph, name) for name in self.conventions)
+
+    @cached_property
+    def stored(self) -> Stored | None:
+        """Bytes of the weights in the form of `storage`; None without one."""
+        if not self.storage:
+            return None
+        from archspec.cost.stored import stored  # noqa: PLC0415
+
+        return stored(self.graph, self.storage)
 
     @cached_property
     def fields(self) -> list[ReceptiveField | None]:
@@ -301,6 +313,7 @@ class Report(Displayed):
                 if self.counted
                 else {}
             ),
+            **({"stored": self.stored.to_dict()} if self.stored else {}),
             "checks": [check.to_dict() for check in self.checks],
             "rows": [_row_dict(row) for row in self.rows(depth, ops=ops)],
             "layers": [self._layer_dict(node) for node in self.graph.nodes],
@@ -359,6 +372,7 @@ def report(
     inference: bool = False,
     at: str | int | Sequence[int] | None = None,
     convention: Sequence[str] | str = (),
+    stored: str = "",
 ) -> Report:
     """Return the cost of a network, line by line: shapes, parameters, MACs and memory.
 
@@ -378,6 +392,8 @@ def report(
         convention: Other tools whose totals the report has too: `"fvcore"`, `"torchinfo"`,
             `"ptflops"`, `"ptflops_aten"`, `"calflops"`, `"thop"`, `"keras"`, `"tensorflow"`;
             several in a list, or `"all"`.
+        stored: Form of storage in which the bytes of the weights are counted too: `"int8"`,
+            `"int4"`, or `"sparse:0.9"` for kernels of which nine tenths are zeros.
 
     Returns:
         A report that prints itself: `totals`, `memory` in bytes, `rows()`, and the `setting` for
@@ -404,8 +420,8 @@ def report(
         from archspec.cost.convention import conventions  # noqa: PLC0415
 
         shown = conventions(convention)
-    costs = Report(graph, spec, chosen, shown)
-    _ = costs.counted
+    costs = Report(graph, spec, chosen, shown, stored)
+    _ = costs.counted, costs.stored
     _ = costs.checks  # a claim that says nothing is a mistake of the spec, to be heard of now
     return costs
 

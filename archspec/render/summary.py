@@ -13,6 +13,7 @@ from archspec.text import counted
 
 if TYPE_CHECKING:
     from archspec.cost.convention import Counted
+    from archspec.cost.stored import Stored
 
 UNBROKEN = "\N{NO-BREAK SPACE}"
 """A space at which a line must not end."""
@@ -59,10 +60,28 @@ def facts(report: Report) -> Iterator[Fact]:
             byte_size(memory.inference),
             _sum(weights, ("forward peak", memory.forward_peak)),
         )
+    if report.stored:
+        yield _stored(report.stored)
     yield from map(_counted, report.counted)
     yield Fact("counting", "", CONVENTION)
     for section in dict.fromkeys(check.section for check in report.checks):
         yield from _claims(section, [each for each in report.checks if each.section == section])
+
+
+def _stored(weights: Stored) -> Fact:
+    """Return the bytes of stored weights in a line."""
+    words = [
+        f"weights as {weights.form}: {weights.share:.1%} of float32; kernels alone, "
+        f"{thousands(weights.kernel_values)} values"
+    ]
+    if weights.keras_bytes is None:
+        words.append("each that is left in float32, with a bit for every value or 4 bytes of place")
+    else:
+        words[0] += ", with a float32 scale for each output channel"
+        words.append(
+            f"Keras's model.quantize: {byte_size(weights.keras_bytes)}, as it leaves convolutions"
+        )
+    return Fact("stored", byte_size(weights.bytes), "; ".join(words))
 
 
 def _counted(total: Counted) -> Fact:
