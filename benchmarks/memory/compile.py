@@ -67,7 +67,7 @@ SETTINGS = tuple(itertools.product(("float32", "mixed_bfloat16"), (32, 8, 128)))
 
 NOTE = (
     "entries at batch 8 and 32 were compiled for an H100 described with 3.35232 TB/s and 84.98 GB, "
-    "not the table's 3.35 and 80: of 8 compiled again, one differs, by 0.06 %"
+    "not the table's 3.35 and 80; of 8 compiled again, one differed, by 0.06 %"
 )
 
 Case: TypeAlias = tuple[str, int, str]
