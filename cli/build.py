@@ -13,6 +13,7 @@ from .options import (
     Option,
     Words,
     convention_option,
+    engine_option,
     format_option,
     load_spec,
     memory_options,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 )
 @spec_options
 @memory_options
+@engine_option
 @convention_option
 @click.option(
     "--stored",
@@ -73,6 +75,7 @@ def command(
     optimizer: Any,
     convention: tuple[str, ...],
     stored: str,
+    engine: str | None,
     depth: int | None,
     ops: bool,
     columns: str | None,
@@ -115,6 +118,7 @@ def command(
             at=at,
             convention=convention,
             stored=stored,
+            engine=engine,
         )
         if form == "text":
             layout["arithmetic"] = formulas

@@ -12,6 +12,7 @@ import click
 from .options import (
     NetworkName,
     convention_option,
+    engine_option,
     format_option,
     memory_options,
     out_option,
@@ -56,6 +57,7 @@ BY = ("recipe", "network", "run")
 )
 @set_option
 @memory_options
+@engine_option
 @convention_option
 @click.option(
     "--sort", metavar="COLUMN", help="Sort by a column; -COLUMN puts the largest first.  [as given]"
@@ -92,7 +94,7 @@ def command(
 
     \b
     archspec compare alexnet vgg16 googlenet resnet50 --sort params
-    archspec compare resnet densenet --batch 32 --columns name,params,macs,training
+    archspec compare resnet densenet --batch 32 --columns name,params,macs,must_keep
     archspec compare mine.yaml mine.yaml:wide vgg:vgg19
     archspec compare --diff resnet50 resnet50_keras -o difference.svg
     archspec compare --runs runs/lenet5-* runs/mine-1 -o curves.svg --curves loss,error
@@ -119,7 +121,7 @@ def command(
         _check_plot(form, columns, tables, figures)
     names = columns.split(",") if columns else None
     if diff:
-        _refuse("--diff", {"--convention": memory["convention"]})
+        _refuse("--diff", {"--convention": memory["convention"], "--engine": memory["engine"]})
     order = _order(sort, names)
     reports, errors = _reports(specs, settings, memory)
     value: Comparison | Difference | None = None

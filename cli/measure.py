@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import click
 from .engine import EngineCommand, say
 from .options import (
     AT_LEAST_1,
+    DeviceName,
     NameOrMapping,
-    Place,
     at_option,
     format_option,
     load_spec,
@@ -23,17 +22,6 @@ from .output import FORMATS, SUFFIXES, deliver, echo
 
 FIGURES = (".svg", ".pdf", ".png", ".html", ".tex")
 """Suffixes of figures that `-o` may write with --time."""
-
-
-class DeviceName(Place):
-    """A device of the table, or a file that describes one."""
-
-    name = "device"
-
-    def names(self) -> Iterable[str]:
-        from archspec.device.table import BY_NAME
-
-        return BY_NAME
 
 
 @click.command("measure", cls=EngineCommand)

@@ -67,6 +67,17 @@ class NetworkName(Place):
         return bundled()
 
 
+class DeviceName(Place):
+    """A device of the table, or a file that describes one."""
+
+    name = "device"
+
+    def names(self) -> Iterable[str]:
+        from archspec.device.table import BY_NAME
+
+        return BY_NAME
+
+
 class Words(click.ParamType):  # type: ignore[type-arg]
     """Words that a shell completes, one or several with commas between; the library checks them."""
 
@@ -139,6 +150,10 @@ class Option(click.Option):
                 parser.add_option(
                     self, opts=[alias], dest=self.name, action=f"{action}_const", const=value
                 )
+
+
+ENGINES = ("jax-gpu", "tensorflow-gpu", "torch-gpu", "jax-tpu", "cpu")
+"""Names of the engines in `archspec.cost.estimate`, which the help needs not load."""
 
 
 def format_option(*forms: str, **hidden: str) -> Callable[[Command], Command]:
@@ -300,6 +315,16 @@ def convention_option(command: Command) -> Command:
         metavar="A,B,..",
         callback=lambda _context, _parameter, value: tuple(value.split(",")) if value else (),
         help=f"Totals as other tools print them too: {', '.join(CONVENTIONS)}, or all.",
+    )(command)
+
+
+def engine_option(command: Command) -> Command:
+    """Add `--engine`: parameter `engine`."""
+    return click.option(
+        "--engine",
+        type=Words(*ENGINES),
+        metavar="NAME",
+        help="Estimate a training step's memory on an engine too: jax-gpu, torch-gpu.",
     )(command)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from operator import eq, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archspec.cost.estimate import ENGINES
 from archspec.element import show
 from archspec.errors import Diagnostic, KeyPath, Problem, UsageError, suggestion
 from archspec.spec.document import Spec
@@ -40,8 +41,23 @@ Where the input's size is open, some are formulas in it, and `inference_bytes` i
 TRAINING = "training_bytes"
 """Claim about the bytes of a training step; a mapping in it names the figure that it means."""
 
-TRAINING_FIGURES: Mapping[str, Callable[[Report], Any]] = {"must_keep": FIGURES["must_keep"]}
-"""Figures that `training_bytes` may name."""
+
+def _estimated(engine: str) -> Callable[[Report], int]:
+    """Return the figure of a training step's bytes on an engine."""
+
+    def figure(report: Report) -> int:
+        from archspec.cost.estimate.engines import estimate  # noqa: PLC0415
+
+        return estimate(report, engine).bytes
+
+    return figure
+
+
+TRAINING_FIGURES: Mapping[str, Callable[[Report], Any]] = {
+    "must_keep": FIGURES["must_keep"],
+    **{engine: _estimated(engine) for engine in ENGINES},
+}
+"""Figures that `training_bytes` may name: what must be kept, and the estimate for each engine."""
 
 MUST_KEEP = f"{TRAINING}.must_keep"
 """Figure that a plain number after `training_bytes` claims."""
@@ -197,7 +213,11 @@ def _bounds(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Iterat
             sized = _sized(report, spec, size, path, diagnostics) if size else report
             if sized is None:
                 continue
-            actual = CLAIMS[figure](sized)
+            try:
+                actual = CLAIMS[figure](sized)
+            except UsageError as error:  # no estimate for an engine
+                diagnostics.append(Problem("value", str(error)).at(spec.source.span(path)))
+                continue
             if not isinstance(actual, int):
                 claim = f'"{symbol or "="} {bound:,} at 512x768"'
                 help_ = f"write the size of the claim, as `{path[-1]}: {claim}`"
@@ -274,6 +294,14 @@ def read_bound(written: Any, *, in_bytes: bool) -> tuple[str, int]:
     whole, _, fraction = number.partition(".")
     scale = suffixes[match[3].upper()]
     return match[1], int(whole) * scale + int(fraction or 0) * scale // 10 ** len(fraction)
+
+
+def bytes_of(written: Any) -> int:
+    """Return a number of bytes, from `1000` or `"24 GB"`; raise `Problem` for anything else."""
+    symbol, number = read_bound(written, in_bytes=True)
+    if symbol:
+        raise Problem("value", f"`{written}` is not a number of bytes")
+    return number
 
 
 def _at_most(symbol: str, written: Any) -> str:

@@ -24,6 +24,7 @@ from archspec.spec.loading import as_networks
 
 if TYPE_CHECKING:
     from archspec.cost.convention import Counted
+    from archspec.cost.estimate.footprint import Estimate
 
 SCHEMA_VERSION = 3
 """Version of the JSON form. It grows when a key changes its meaning or is removed."""
@@ -62,10 +63,14 @@ class NetworkFigures(NamedTuple):
     """Shape of each input; `input` is that of the first."""
     counted: tuple[Counted, ...] = ()
     """Totals as other tools print them, where they were asked for."""
+    estimate: Estimate | None = None
+    """The bytes of a training step on an engine, where one was named."""
 
     def to_dict(self) -> dict[str, Any]:
         figures = self._asdict()
-        del figures["setting"], figures["counted"]
+        del figures["setting"], figures["counted"], figures["estimate"]
+        if self.estimate:
+            figures["estimate"] = self.estimate.to_dict()
         if self.counted:
             figures["conventions"] = {each.convention: each.to_dict() for each in self.counted}
         return {
@@ -153,6 +158,7 @@ def compare(
     sort: str | None = None,
     at: str | int | Sequence[int] | None = None,
     convention: Sequence[str] | str = (),
+    engine: str | None = None,
 ) -> Comparison:
     """Compare networks: their costs side by side.
 
@@ -165,6 +171,7 @@ def compare(
             Default: the order given.
         at: As in `report`, for the networks whose input is open.
         convention: As in `report`: a column for each of these tools.
+        engine: As in `report`: a column for the estimate.
 
     Returns:
         A comparison that prints itself: `entries` has the figures, `ratio` their multiples of the
@@ -187,6 +194,7 @@ def compare(
             optimizer=optimizer,
             at=at_if_open(spec, at),
             convention=convention,
+            engine=engine,
         )
         for spec in networks
     )
@@ -215,6 +223,7 @@ def figures_of(costs: Report, name: str) -> NetworkFigures:
         setting=costs.setting,
         inputs=costs.graph.input_shapes,
         counted=costs.counted,
+        estimate=costs.estimate,
         **figures,
     )
 

@@ -25,6 +25,7 @@ from archspec.spec.loading import as_spec
 
 if TYPE_CHECKING:
     from archspec.cost.convention import Counted
+    from archspec.cost.estimate.footprint import Estimate
     from archspec.cost.stored import Stored
 
 SCHEMA_VERSION = 3
@@ -106,6 +107,8 @@ class Report(Displayed):
     """Names of other tools whose totals are shown too, as in `archspec.cost.convention`."""
     storage: str = ""
     """Form of storage whose bytes are shown too, as `int8`; "" for none."""
+    engine: str | None = None
+    """Engine for which a training step's bytes are estimated."""
 
     @property
     def name(self) -> str:
@@ -137,6 +140,15 @@ class Report(Displayed):
         from archspec.cost.stored import stored  # noqa: PLC0415
 
         return stored(self.graph, self.storage)
+
+    @cached_property
+    def estimate(self) -> Estimate | None:
+        """The bytes of a training step on `engine`; None where none was named."""
+        if self.engine is None:
+            return None
+        from archspec.cost.estimate.engines import estimate  # noqa: PLC0415
+
+        return estimate(self, self.engine)
 
     @cached_property
     def fields(self) -> list[ReceptiveField | None]:
@@ -300,6 +312,7 @@ class Report(Displayed):
             },
             "totals": {name: plain(n) for name, n in self.totals._asdict().items()},
             "memory_bytes": {name: plain(n) for name, n in self.memory.to_dict().items()},
+            **({"estimate": self.estimate.to_dict()} if self.estimate else {}),
             "memory_model": {
                 "weights": self.memory_model.params,
                 "trainable_weights": self.memory_model.trainable,
@@ -373,6 +386,7 @@ def report(
     at: str | int | Sequence[int] | None = None,
     convention: Sequence[str] | str = (),
     stored: str = "",
+    engine: str | None = None,
 ) -> Report:
     """Return the cost of a network, line by line: shapes, parameters, MACs and memory.
 
@@ -394,10 +408,12 @@ def report(
             several in a list, or `"all"`.
         stored: Form of storage in which the bytes of the weights are counted too: `"int8"`,
             `"int4"`, or `"sparse:0.9"` for kernels of which nine tenths are zeros.
+        engine: The engine on which a training step's bytes are estimated too: `"jax-gpu"` or
+            `"torch-gpu"`.
 
     Returns:
-        A report that prints itself: `totals`, `memory` in bytes, `rows()`, and the `setting` for
-        which bytes are counted.
+        A report that prints itself: `totals`, `memory` in bytes, `estimate`, `rows()`, and
+        the `setting` for which bytes are counted.
 
     Raises:
         SpecError: The spec has mistakes.
@@ -420,8 +436,8 @@ def report(
         from archspec.cost.convention import conventions  # noqa: PLC0415
 
         shown = conventions(convention)
-    costs = Report(graph, spec, chosen, shown, stored)
-    _ = costs.counted, costs.stored
+    costs = Report(graph, spec, chosen, shown, stored, engine)
+    _ = costs.counted, costs.stored, costs.estimate
     _ = costs.checks  # a claim that says nothing is a mistake of the spec, to be heard of now
     return costs
 

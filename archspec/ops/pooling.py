@@ -118,14 +118,12 @@ class AvgPool(_Pool, kind="avg_pool", main="size"):
         return Saved()
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
-        counted = self.count_padding and not isinstance(self.padding, str)
-        slides = self.slides(x)
-        # On torch, Keras's `same` repeats the edge where it pads one side more than the other.
-        even = all(place.before == place.after for place in slides)
-        if even and self.keras_padding(x) and not counted:
+        if self.is_plain(x):
             return by_rank(layers, "AveragePooling", x.rank)(**self.keras_arguments(x, name))
+        counted = self.counts_zeros
         if self.is_padded_by_size(x):
             return layers.OpenAveragePooling(**self.keras_windows(x), counted=counted, name=name)
+        slides = self.slides(x)
         return layers.PaddedAveragePooling(
             pool_size=self.window(x.rank),
             strides=self.steps(x.rank),
@@ -133,6 +131,19 @@ class AvgPool(_Pool, kind="avg_pool", main="size"):
             counted=self.counted_padding(x) if counted else ((0, 0),) * x.rank,
             name=name,
         )
+
+    @property
+    def counts_zeros(self) -> bool:
+        """Whether amounts of padding are given that count in the divisor."""
+        return self.count_padding and not isinstance(self.padding, str)
+
+    def is_plain(self, x: Shape) -> bool:
+        """Whether Keras's own layer gives the same means on every backend.
+
+        On torch, Keras's `same` repeats the edge where it pads one side more than the other.
+        """
+        even = all(place.before == place.after for place in self.slides(x))
+        return even and self.keras_padding(x) is not None and not self.counts_zeros
 
     def counted_padding(self, x: Shape) -> tuple[tuple[int, int], ...]:
         """Return the explicit padding without the overhang, which no convention counts."""

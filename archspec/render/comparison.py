@@ -115,7 +115,10 @@ def markdown(comparison: Comparison, *, columns: Sequence[str] | None = None) ->
 
 def notes(comparison: Comparison) -> list[str]:
     """Return what the figures are for, and how they are counted."""
-    return [f"At {_setting(comparison)}.", CONVENTION, *_tools(comparison)]
+    lines = [f"At {_setting(comparison)}.", CONVENTION, *_tools(comparison)]
+    if (estimate := comparison.baseline.estimate) is not None:
+        lines.append(f"{estimate.engine}: {estimate.basis}; {estimate.accuracy}.")
+    return lines
 
 
 def _tools(comparison: Comparison) -> list[str]:
@@ -138,10 +141,13 @@ def table(comparison: Comparison, names: Sequence[str] | None = None) -> Printed
     rows = [
         [
             *[_value(column, network, comparison) for column in columns],
+            *([network.estimate.bytes] if network.estimate else []),
             *[each.figure for each in network.counted],
         ]
         for network in comparison.entries
     ]
+    if (estimate := comparison.baseline.estimate) is not None:
+        columns.append(Column("estimate", estimate.engine, byte_size))
     columns += [Column(each.convention, each.title, thousands) for each in tools]
     return PrintedTable(columns, rows)
 

@@ -55,6 +55,9 @@ def facts(report: Report) -> Iterator[Fact]:
         yield Fact("inference", "", f"{_sum(weights)} + forward{UNBROKEN}peak, {NEEDS_SIZE}")
     else:
         yield Fact("must keep", byte_size(memory.must_keep), parts)
+        if (estimate := report.estimate) is not None:
+            detail = f"{estimate.engine}: {estimate.basis}; {estimate.accuracy}"
+            yield Fact("estimate", byte_size(estimate.bytes), detail)
         yield Fact(
             "inference",
             byte_size(memory.inference),

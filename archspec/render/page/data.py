@@ -23,7 +23,7 @@ from archspec.errors import SpecError, UsageError
 from archspec.figure import Figure
 from archspec.ops.functions import NAMES
 from archspec.render import report as table
-from archspec.render.amounts import thousands
+from archspec.render.amounts import byte_size, thousands
 from archspec.render.figure.network import drawing
 from archspec.render.figure.outline import Box, opened, outline
 from archspec.render.figure.svg import svg
@@ -107,6 +107,7 @@ def page_data(
         "figures": list(_figures(report, levels, ops=ops)),
         "checks": [_check(check) for check in report.checks],
         "setting": _setting(report.setting),
+        "estimate": _estimate(report),
         "dtypes": {name: list(sizes) for name, sizes in ITEM_BYTES.items()},
         "optimizers": [
             {"value": text, "label": label} for text, label, _ in _optimizers(report.setting)
@@ -254,6 +255,15 @@ def _check(check: Check) -> dict[str, Any]:
         symbol, _, bound = check.claim.rpartition(" ")
         data |= {"symbol": symbol or "=", "bound": bound.replace(",", "")}
     return data
+
+
+def _estimate(report: Report) -> str | None:
+    """Return the estimate for an engine in a line, with the setting that it is for."""
+    found = report.estimate
+    if found is None:
+        return None
+    where = f"{found.engine} at {report.setting}"
+    return f"estimate for {where}: {byte_size(found.bytes)}; {found.accuracy}"
 
 
 def _setting(setting: Setting) -> dict[str, Any]:

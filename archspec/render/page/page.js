@@ -696,7 +696,7 @@ const archspec = (() => {
       stack("must keep", parts.must_keep, ["weights", "gradients", "optimizer", "saved"], parts, most),
       stack("inference", parts.inference, ["weights", "forward_peak"], parts, most),
     );
-    const notes = [];
+    const notes = data.estimate ? [data.estimate] : [];
     if (setting.batch !== setting.training_batch) {
       notes.push(`training at batch ${thousands(setting.training_batch)}, as train: says; ` +
         `inference at batch ${thousands(setting.batch)}`);

@@ -1,0 +1,55 @@
+"""The engines by name, and the estimate of a training step on one of them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec import arguments
+from archspec.cost.estimate import ENGINES
+from archspec.cost.estimate.footprint import Estimate
+from archspec.cost.size import refuse_open
+from archspec.errors import UsageError
+
+if TYPE_CHECKING:
+    from archspec.cost.report import Report
+
+NOT_MEASURED: Final = {
+    "tensorflow-gpu": "nothing says here what TensorFlow allocates on a GPU",
+    "jax-tpu": "too few networks were compiled for a TPU: `archspec measure --device v5e` compiles",
+    "cpu": "XLA keeps on a CPU up to three times what a GPU needs, by no rule that was found",
+}
+"""Reasons why an engine has no estimate."""
+
+
+def engine(value: Any) -> str:
+    """Return the name of an engine that has an estimate.
+
+    Raises:
+        UsageError: There is no such engine, or nothing was measured on it.
+    """
+    name = arguments.one_of("engine", value, ENGINES)
+    if name in NOT_MEASURED:
+        raise UsageError(
+            f"there is no estimate for {name}: {NOT_MEASURED[name]}; "
+            "what a step must keep is the same on every engine"
+        )
+    return name
+
+
+def estimate(report: Report, name: str) -> Estimate:
+    """Return the estimated bytes of a training step, in the report's setting.
+
+    Args:
+        report: The network, of known size.
+        name: The name of an engine.
+
+    Raises:
+        UsageError: The engine has no estimate, or none for such a network.
+    """
+    name = engine(name)
+    refuse_open(report.graph, "an estimate")
+    rule = import_module(f"archspec.cost.estimate.{name.replace('-', '_')}")
+    band = rule.band() if hasattr(rule, "band") else None
+    footprint = rule.footprint(report)
+    return Estimate(name, footprint, report.setting.training_batch, band, rule.BASIS)

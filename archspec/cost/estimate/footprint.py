@@ -1,0 +1,87 @@
+"""Bytes of a training step as a function of the batch, and how far off they may be."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Footprint(NamedTuple):
+    """The bytes of a step: a part that the batch does not change, and one for each example."""
+
+    fixed: int
+    example: int
+
+    def at(self, batch: int) -> int:
+        """Return the bytes of a step with a batch of so many examples."""
+        return self.fixed + batch * self.example
+
+    def largest_batch(self, memory: int) -> int:
+        """Return the largest batch whose step takes at most so many bytes; 0 if there is none."""
+        return max(0, memory - self.fixed) // max(1, self.example)
+
+
+class ErrorBand(NamedTuple):
+    """Errors of an estimate for networks of families that its calibration did not see."""
+
+    mean: float
+    """Mean of the errors, as a share of the compiled bytes."""
+    worst: float
+    """Largest of the errors."""
+    networks: int
+    """Number of networks."""
+    cases: int
+    """Number of networks at a batch and a dtype."""
+    families: int
+    """Number of families; each was estimated with the others' calibration."""
+    batches: tuple[int, ...]
+    """Batches that were compiled."""
+    dtypes: tuple[str, ...]
+    """Dtype policies that were compiled."""
+    versions: dict[str, str]
+    """Versions of the packages that compiled them."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            **self._asdict(),
+            "batches": list(self.batches),
+            "dtypes": list(self.dtypes),
+        }
+
+    def __str__(self) -> str:
+        batches = f"{min(self.batches)} to {max(self.batches)}"
+        return (
+            f"off by {self.mean:.1%} on average and {self.worst:.1%} at most, on {self.networks} "
+            f"networks at batch {batches} whose families its factors were not fitted to"
+        )
+
+
+class Estimate(NamedTuple):
+    """The bytes of a training step on an engine."""
+
+    engine: str
+    footprint: Footprint
+    batch: int
+    band: ErrorBand | None
+    """Error of the estimate; None where nothing was measured."""
+    basis: str
+    """The rule in a few words."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of a step with this batch."""
+        return self.footprint.at(self.batch)
+
+    @property
+    def accuracy(self) -> str:
+        """The error band in words, or that there is none."""
+        return str(self.band) if self.band else "not measured: there is no error band"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "engine": self.engine,
+            "bytes": self.bytes,
+            "fixed_bytes": self.footprint.fixed,
+            "example_bytes": self.footprint.example,
+            "error": self.band.to_dict() if self.band else None,
+            "basis": self.basis,
+        }

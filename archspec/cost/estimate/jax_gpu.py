@@ -1,0 +1,204 @@
+"""A training step of Keras on JAX, as XLA compiles it for an NVIDIA GPU.
+
+The rule follows what XLA does with memory:
+
+- The results of library calls and windows (convolutions, products, pools) are tensors in memory.
+  An elementwise step, a norm, a concatenation is fused into the steps that read it. So what the
+  backward pass wants of it is computed again, from the tensors in memory that it was made of:
+  DenseNet's concatenations and EfficientNet's SiLU need less than must be kept.
+- What a convolution or a product reads must be in memory as well, and its kernel's gradient reads
+  it again: the ReLU before it is kept beside the input of that ReLU, from which JAX takes its
+  derivative. So two tensors are kept for conv + relu without a norm: VGG needs more.
+- Functions that are expensive (the erf of a GELU, the exponentials of a softmax) are not computed
+  again: their results are kept beside their input and output.
+- A sum that several steps read is in memory: it is the trunk of a residual network, which would
+  else be computed again from its beginning.
+
+The bytes of the terms are weighed by factors that were fitted to compiled steps: the gradients in
+flight are worth a part of the largest tensor, those of the weights wait for their update in part.
+`benchmarks/memory/calibrate.py` makes `calibration.json`: factors, and the errors for networks of
+families that the fit did not see.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import cache
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from archspec.cost.estimate.footprint import ErrorBand, Footprint
+from archspec.graph.graph import Graph, Node
+from archspec.ops.functions import function
+
+if TYPE_CHECKING:
+    from archspec.cost.report import Report
+    from archspec.cost.setting import Setting
+
+BASIS = "liveness of what XLA keeps, with factors fitted to compiled steps"
+
+CALIBRATION = Path(__file__).with_name("calibration.json")
+
+READS_MEMORY: Final = frozenset(
+    {
+        "convolution", "depthwise_convolution", "transposed_convolution", "local_conv",
+        "fully_connected", "matmul", "avg_pool", "l2_pool", "blur_pool", "subsampling", "lrn",
+        "lstm", "gru", "rnn",
+    }
+)  # fmt: skip
+"""Steps that read tensors in memory and write one."""
+
+WRITES_MEMORY: Final = READS_MEMORY | {"max_pool", "global_avg_pool", "global_max_pool", "input"}
+"""Steps whose output is a tensor in memory."""
+
+FROM_OUTPUT: Final = frozenset({"sigmoid", "tanh", "softmax"})
+"""Functions whose derivative JAX takes from the output; from the input for all others."""
+
+EXPENSIVE: Final = frozenset({"gelu"})
+"""Functions that keep a tensor beside input and output."""
+
+NORMALISERS: Final = 2
+"""Tensors that `lrn` keeps beside input and output: the sum over channels, and its power."""
+
+
+class Terms(NamedTuple):
+    """Parts of the estimate of a step's temporary memory, in values or bytes."""
+
+    kept: int
+    """Values of an example that are kept for the backward pass."""
+    masks: int
+    """Bytes of an example's masks of dropout."""
+    largest: int
+    """Values of the largest output of a step, for an example."""
+    largest_relu: int
+    """Values of the largest output of a ReLU right after a convolution, for an example."""
+    inputs: int
+    """Values of an example's inputs."""
+    gradients: int
+    """Number of trained weights."""
+    params: int
+    """Number of weights."""
+
+    def bytes(self, setting: Setting) -> dict[str, tuple[int, int]]:
+        """Return the fixed bytes and those of an example, by the name of the factor."""
+        value, weight = setting.value_bytes, setting.weight_bytes
+        casts = self.params * value if value != weight else 0
+        return {
+            "kept": (0, self.kept * value + self.masks),
+            "largest": (0, self.largest * value),
+            "largest_relu": (0, self.largest_relu * value),
+            "inputs": (0, self.inputs * weight),
+            "gradients": (self.gradients * weight, 0),
+            "cast_weights": (casts, 0),
+        }
+
+
+def footprint(report: Report) -> Footprint:
+    """Return the estimated bytes of a step."""
+    found, kept = terms(report.graph), report.memory
+    fixed = example = Fraction(0)
+    for name, (once, each) in found.bytes(report.setting).items():
+        factor = Fraction(str(_calibration()["factors"][name]))
+        fixed, example = fixed + factor * once, example + factor * each
+    arguments = found.inputs * report.setting.weight_bytes
+    return Footprint(kept.weights + kept.optimizer + ceil(fixed), arguments + ceil(example))
+
+
+def band() -> ErrorBand:
+    """Return the errors of the estimate, as the calibration found them."""
+    errors: Mapping[str, Any] = _calibration()["errors"]
+    lists = {name: tuple(errors[name]) for name in ("batches", "dtypes")}
+    return ErrorBand(**{**errors, **lists})
+
+
+@cache
+def _calibration() -> Mapping[str, Any]:
+    loaded: Mapping[str, Any] = json.loads(CALIBRATION.read_text(encoding="utf-8"))
+    return loaded
+
+
+def terms(graph: Graph) -> Terms:
+    """Return the terms of a network of known size."""
+    nodes = graph.nodes
+    inside = 0
+    kept: set[int] = set()
+    memory = _Memory(graph)
+    for node in nodes:
+        if not memory.learns[node.index]:
+            continue
+        layer, op = node.layer, node.op
+        name = function(op.function).kind if op.kind == "activation" else op.kind  # type: ignore[attr-defined]
+        inside += layer.saved_inside
+        if layer.saved.output and name in FROM_OUTPUT:
+            memory.keep(kept, node.index)
+        elif layer.saved.input or layer.saved.output:
+            for index in node.inputs:
+                memory.keep(kept, index)
+        if name in EXPENSIVE or (name == "softmax" and node.shape.rank):
+            inside += node.shape.size
+        if name == "lrn":
+            inside += NORMALISERS * node.shape.size
+    sizes = [node.shape.size for node in nodes]
+    return Terms(
+        kept=inside + sum(sizes[index] for index in kept),
+        masks=sum(node.shape.size for node in nodes if node.layer.saved.mask),
+        largest=max(size for size, node in zip(sizes, nodes, strict=True) if not node.is_input),
+        largest_relu=max(
+            (node.shape.size for node in nodes if _is_conv_relu(graph, node)), default=0
+        ),
+        inputs=sum(shape.size for shape in graph.input_shapes.values()),
+        gradients=sum(node.layer.trainable for node in nodes),
+        params=sum(node.layer.params for node in nodes),
+    )
+
+
+def _is_conv_relu(graph: Graph, node: Node) -> bool:
+    """Whether a node is a ReLU right after a convolution."""
+    if node.op.kind != "activation" or graph.nodes[node.inputs[0]].op.kind != "convolution":
+        return False
+    return function(node.op.function).kind == "relu"  # type: ignore[attr-defined]
+
+
+class _Memory:
+    """The tensors of a graph that are in memory."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.nodes = graph.nodes
+        self.shown: list[int] = []
+        """Index of the node whose output each node shows: its own, but for views."""
+        self.learns: list[bool] = []
+        """Whether the backward pass comes to each node."""
+        readers = [0] * len(self.nodes)
+        for node in self.nodes:
+            index = node.index
+            self.shown.append(self.shown[node.inputs[0]] if node.op.view else index)
+            self.learns.append(node.layer.learns or any(self.learns[i] for i in node.inputs))
+            for source in node.inputs:
+                readers[source] += 1
+        self.written = {
+            node.index
+            for node in self.nodes
+            if node.is_input
+            or node.op.kind in WRITES_MEMORY
+            or (node.op.kind == "add" and readers[node.index] > 1)
+        }
+        """Indices of the nodes whose output is in memory."""
+        for node in self.nodes:
+            if node.op.kind in READS_MEMORY:
+                self.written.update(self.shown[index] for index in node.inputs)
+
+    def keep(self, kept: set[int], index: int) -> None:
+        """Add the tensors in memory from which a node's output is computed again."""
+        waiting, seen = [index], set()
+        while waiting:
+            index = self.shown[waiting.pop()]
+            if index in seen or self.nodes[index].is_input:
+                continue
+            seen.add(index)
+            if index in self.written:
+                kept.add(index)
+            else:
+                waiting.extend(self.nodes[index].inputs)

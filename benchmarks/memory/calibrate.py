@@ -1,0 +1,161 @@
+"""The factors of the estimate for jax-gpu, and its errors, from the compiled truth.
+
+    python benchmarks/memory/calibrate.py            # show the errors
+    python benchmarks/memory/calibrate.py --write    # and write calibration.json
+
+The factors weigh the terms of `archspec/cost/estimate/jax_gpu.py` so that the squared relative
+errors of `truth.json` are least, none of them negative. For the errors, each family of networks is
+estimated with factors that were fitted to all others. The rule itself (what is kept) was chosen
+with all networks in sight. NumPy is needed, and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+import archspec
+from archspec.cost.estimate import jax_gpu
+
+TRUTH = Path(__file__).with_name("truth.json")
+
+RELATED: Final = {
+    "cifar_resnet": "resnet",
+    "preresnet": "resnet",
+    "resnext": "resnet",
+    "se_resnet": "resnet",
+    "wide_resnet": "resnet",
+    "mobilenet_v2": "mobilenet",
+    "mobilenet_v3": "mobilenet",
+    "googlenet": "inception",
+    "inception_v3": "inception",
+    "mlp_mixer": "tokens",
+    "swin": "tokens",
+    "vit": "tokens",
+}
+"""The family of specs that are kin to others: none of them may judge the others' factors."""
+
+
+class Case(NamedTuple):
+    """A network at a batch and a dtype."""
+
+    network: str
+    family: str
+    batch: int
+    dtype: str
+    total: int
+    """Bytes that the compiler plans."""
+    known: int
+    """Bytes of the weights, the state and the inputs, which are not estimated."""
+    terms: Sequence[int]
+    """Bytes of each term that a factor weighs."""
+
+
+def cases(truth: dict[str, Any]) -> tuple[list[str], list[Case]]:
+    """Return the names of the factors and the cases."""
+    found: list[Case] = []
+    names: list[str] = []
+    for entry in truth["entries"]:
+        spec = archspec.load(entry["network"])
+        report = archspec.report(
+            spec, batch=entry["batch"], dtype=entry["dtype"], optimizer=truth["optimizer"]
+        )
+        terms = jax_gpu.terms(report.graph)
+        parts = terms.bytes(report.setting)
+        names = list(parts)
+        memory, batch = report.memory, entry["batch"]
+        images = terms.inputs * report.setting.weight_bytes * batch
+        own = spec.document.name
+        found.append(
+            Case(
+                entry["network"],
+                RELATED.get(own, own),
+                batch,
+                entry["dtype"],
+                entry["total"],
+                memory.weights + memory.optimizer + images,
+                [once + batch * each for once, each in parts.values()],
+            )
+        )
+    return names, found
+
+
+def fitted(chosen: Sequence[Case]) -> Any:
+    """Return the factors, none of them negative, with the least squared relative errors."""
+    totals = np.array([case.total for case in chosen], float)
+    parts = np.array([case.terms for case in chosen], float) / totals[:, None]
+    wanted = 1 - np.array([case.known for case in chosen], float) / totals
+    count = parts.shape[1]
+    best: tuple[float, Any] | None = None
+    for used in itertools.product((False, True), repeat=count):
+        if not any(used):
+            continue
+        columns = parts[:, used]
+        factors, *_ = np.linalg.lstsq(columns, wanted, rcond=None)
+        error = float(np.sum((columns @ factors - wanted) ** 2))
+        if (factors >= 0).all() and (best is None or error < best[0]):
+            every = np.zeros(count)
+            every[list(used)] = factors
+            best = error, every
+    if best is None:
+        raise SystemExit("no factors fit")
+    return best[1].round(3)
+
+
+def errors(found: Sequence[Case]) -> list[float]:
+    """Return the error of each case, estimated by the factors of all other families."""
+    by_family = {
+        family: fitted([case for case in found if case.family != family])
+        for family in sorted({case.family for case in found})
+    }
+    return [
+        (case.known + float(np.dot(by_family[case.family], case.terms))) / case.total - 1
+        for case in found
+    ]
+
+
+def calibration(truth: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[Case, float]]]:
+    """Return the content of calibration.json, and the error of each case."""
+    names, found = cases(truth)
+    off = errors(found)
+    sizes = [abs(error) for error in off]
+    result = {
+        "command": "python benchmarks/memory/calibrate.py --write",
+        "engine": truth["engine"],
+        "device": truth["device"],
+        "factors": dict(zip(names, map(float, fitted(found)), strict=True)),
+        "errors": {
+            "mean": round(sum(sizes) / len(sizes), 4),
+            "worst": round(max(sizes), 4),
+            "networks": len({case.network for case in found}),
+            "cases": len(found),
+            "families": len({case.family for case in found}),
+            "batches": sorted({case.batch for case in found}),
+            "dtypes": sorted({case.dtype for case in found}),
+            "versions": truth["versions"],
+        },
+    }
+    return result, list(zip(found, off, strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--write", action="store_true", help="write calibration.json")
+    write = parser.parse_args().write
+    result, judged = calibration(json.loads(TRUTH.read_text(encoding="utf-8")))
+    for case, error in sorted(judged, key=lambda pair: -abs(pair[1])):
+        print(f"{case.network:20} {case.family:14} {case.batch:4} {case.dtype:15} {error:+.1%}")
+    text = json.dumps(result, indent=1)
+    print(text)
+    if write:
+        jax_gpu.CALIBRATION.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
