@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from archspec.keras_model.verify import Verification as Verification
     from archspec.keras_model.verify import verify as verify
     from archspec.keras_model.weights import Copied as Copied
+    from archspec.measurement.fits import Fits as Fits
+    from archspec.measurement.fits import fits as fits
     from archspec.measurement.measurement import Measurement as Measurement
     from archspec.measurement.measurement import measure as measure
     from archspec.proof import Proof as Proof
@@ -121,6 +123,8 @@ _HOMES = {
     "JSONSchema": "archspec.json_schema",
     "schema": "archspec.json_schema",
     "Copied": "archspec.keras_model.weights",
+    "Fits": "archspec.measurement.fits",
+    "fits": "archspec.measurement.fits",
     "Measurement": "archspec.measurement.measurement",
     "measure": "archspec.measurement.measurement",
     "Proof": "archspec.proof",

@@ -7,6 +7,7 @@ from typing import Final
 COMMANDS: Final[dict[str, str]] = {
     "build": "Show what a network costs; write it as a model or a report.",
     "measure": "Compile a network for a device and show the memory that it takes; or time it here.",
+    "fits": "Find the largest batch of a training step that fits in a memory.",
     "draw": "Draw a network: blocks, feature maps, or the table of a paper.",
     "serve": "Show a spec's page in the browser, redrawn whenever its file is saved.",
     "check": "Prove a spec: every variant valid, its figures and budgets true.",

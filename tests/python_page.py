@@ -21,6 +21,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "compare",
         "diff",
         "roofline",
+        "fits",
         "check",
     ),
     "Keras models": ("build", "verify", "weights.copy", "load_model", "export", "probe", "measure"),

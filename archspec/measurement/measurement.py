@@ -166,6 +166,16 @@ def measure(
     )
 
 
+def remembered(
+    spec: Spec, device: Device, batch: int, dtype: str, optimizer: Any, at: Any
+) -> int | None:
+    """Return the bytes of a training step that `measure` compiled before; None if it did not."""
+    recipe = recipe_of(spec, batch, dtype, optimizer)
+    job = Job(_sized(spec, at), recipe, device, "training")
+    kept = cache.read(job.digest(versions()))
+    return None if kept is None else kept.total
+
+
 def _sized(spec: Spec, at: Any) -> Graph:
     if at is not None:
         return graph_at(spec, at)
