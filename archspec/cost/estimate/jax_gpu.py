@@ -129,8 +129,7 @@ def terms(graph: Graph) -> Terms:
     for node in nodes:
         if not memory.learns[node.index]:
             continue
-        layer, op = node.layer, node.op
-        name = function(op.function).kind if op.kind == "activation" else op.kind  # type: ignore[attr-defined]
+        layer, name = node.layer, _name(node)
         inside += layer.saved_inside
         if layer.saved.output and name in FROM_OUTPUT:
             memory.keep(kept, node.index)
@@ -155,11 +154,15 @@ def terms(graph: Graph) -> Terms:
     )
 
 
+def _name(node: Node) -> str | None:
+    """Return the name of an activation's function, or the kind of any other step."""
+    op: Any = node.op
+    return function(op.function).kind if op.kind == "activation" else op.kind
+
+
 def _is_conv_relu(graph: Graph, node: Node) -> bool:
     """Whether a node is a ReLU right after a convolution."""
-    if node.op.kind != "activation" or graph.nodes[node.inputs[0]].op.kind != "convolution":
-        return False
-    return function(node.op.function).kind == "relu"  # type: ignore[attr-defined]
+    return _name(node) == "relu" and graph.nodes[node.inputs[0]].op.kind == "convolution"
 
 
 class _Memory:
