@@ -159,8 +159,8 @@ def test_killed_processes_lose_nothing_but_their_trials(net):
         time.sleep(0.2)
     time.sleep(time.time() % 2)  # anywhere in a trial
     for process in (first, second):
-        process.kill()
-        process.wait()
+        process.send_signal(signal.SIGKILL)
+        assert process.finish().returncode == -signal.SIGKILL
     before = {t.number: t for t in archspec.Study.read(home).trials if t.state == "complete"}
     assert before
     done = run("search", "--resume", "found", "--json", cwd=net.parent)

@@ -44,7 +44,7 @@ from archspec.ops.merge import Merge
 from archspec.ops.op import Op, needs_size
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec, name_problem
-from archspec.spec.expressions import Meter
+from archspec.spec.expressions import Expression, Meter
 from archspec.spec.findings import Findings
 from archspec.spec.template import BROKEN, Inner, Passed, Template, evaluate, is_constant, size
 from archspec.spec.variables import variables
@@ -64,7 +64,7 @@ MOST_PARSED = 5_000
 GATE_DEPTH = 3
 """Levels of nesting that a block counts more where it is a gate: Python's stack grows by more."""
 
-_Env: TypeAlias = ChainMap[str, Any]
+_Env: TypeAlias = Mapping[str, Any]
 """Variables at a step."""
 
 _Inputs: TypeAlias = tuple[Node | None, ...]
@@ -164,7 +164,7 @@ class _Run:
         """Places of steps, and of names of inputs, that were reported: rounds fail alike."""
 
     def graph(self) -> Graph:
-        env: _Env = ChainMap(self.variables)
+        env: _Env = self.variables
         main = self._sequence(self.plan.layers, self.names.enclosing, env)
         outputs, weights = {MAIN_OUTPUT: main}, {MAIN_OUTPUT: 1.0}
         spared: list[Node | None] = []
@@ -241,7 +241,7 @@ class _Run:
 
     def _default(self, cls: type[Element], name: str, template: Template) -> Any:
         """Return the value of a default; raise `Passed` or `Problem` where it has none."""
-        env: _Env = ChainMap(self.variables)
+        env: _Env = self.variables
         if not isinstance(template, Inner):
             return self._as_step(cls, name, evaluate(template, env))
         element = self._inner(template.step, None, env)
@@ -271,7 +271,7 @@ class _Run:
             self.names.leave_out(step.name if isinstance(step.name, str) else None)
         for number, bindings in enumerate(rounds, start=1):
             self._count(step)
-            inner = env.new_child(bindings) if bindings else env
+            inner = {**env, **bindings} if bindings else env
             if by_round:
                 taken = self._inputs(step, x, inner)
                 inputs, missing = taken.nodes, taken.missing
@@ -480,7 +480,7 @@ class _Run:
             raise Problem("shape", message, help=help_)
         x = inputs[0]
         arguments = {name: getattr(element, name) for name in type(element).model_fields}
-        env: _Env = ChainMap({**element.lost, **arguments}, self.variables)
+        env: _Env = {**self.variables, **element.lost, **arguments}
         floor, self.names.floor = self.names.floor, path
         try:
             with self._inside(x):
@@ -527,7 +527,7 @@ class _Run:
         """Return the variables of a group or a block, with those that its `let` computes."""
         if not let:
             return env
-        inner = env.new_child({})
+        inner = dict(env)
         for name, template in let.items():
             try:
                 inner[name] = self._evaluated(template, x, inner)
@@ -651,6 +651,8 @@ class _Run:
 
     def _when(self, step: Step, x: Node | None, env: _Env) -> bool | None:
         """Return whether to carry a step out; None if that is unknown."""
+        if step.when is True:
+            return True
         value = self._value(step, ("when",), step.when, x, env)
         if isinstance(value, bool):
             return value
@@ -805,6 +807,8 @@ class _Run:
             raise Passed
         if is_constant(template):
             return template
+        if isinstance(template, Expression) and not template.shaped:
+            return evaluate(template, env, None, self.meter)
         uncertain = False
 
         def shapes(name: str) -> Mapping[str, int]:

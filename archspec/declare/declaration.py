@@ -105,13 +105,14 @@ class Declaration(metaclass=ABCMeta):
     The methods that begin with `model_` do what those of pydantic's `BaseModel` do.
     """
 
-    __slots__ = ("__dict__", "_hash", "model_fields_set")
+    __slots__ = ("__dict__", "_hash", "_text", "model_fields_set")
 
     if TYPE_CHECKING:
         # Attributes of instances; as class variables, mypy does not take them for fields.
         model_fields_set: ClassVar[frozenset[str]]
         """Keys of the fields that were given, and not left to their defaults."""
         _hash: ClassVar[int]
+        _text: ClassVar[str]
 
     model_fields: ClassVar[dict[str, Field]] = {}
     """The fields by name, those of the bases first."""
@@ -305,7 +306,15 @@ class Declaration(metaclass=ABCMeta):
                 return False
             if self._values() != other._values():
                 return False
-        return not self._mixed or repr(self) == repr(other)
+        return not self._mixed or self._written() == other._written()
+
+    def _written(self) -> str:
+        """Return the text of the values, in which 1, 1.0 and True differ: worked out once."""
+        try:
+            return self._text
+        except AttributeError:
+            object.__setattr__(self, "_text", repr(self))
+            return self._text
 
     def __hash__(self) -> int:
         try:

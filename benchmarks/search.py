@@ -1,0 +1,209 @@
+"""Candidates: how many a sweep costs in a second, in how much memory, and how fast one is rejected.
+
+    python benchmarks/search.py                       # all
+    python benchmarks/search.py sweep --against CHECKOUT   # beside `report` of another archspec
+    python benchmarks/search.py memory reject
+
+Times are of the processor. Both sides of a comparison take turns in one run, because machines are
+noisy; ratios are medians of pairs. docs/performance.md keeps a table of results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from run import ENVIRONMENT, whole_process
+
+HERE = Path(__file__).parents[1]
+ROUNDS = 15
+
+RESNET = """
+name: candidates
+input: [224, 224, 3]
+vars: {width: 64, second: 4, third: 6, classes: 1000}
+defaults: {conv: {norm: batch, activation: relu}, residual: {style: bottleneck}}
+layers:
+  - conv: {filters: =width, kernel: 7, stride: 2, padding: 3}
+  - max_pool: {size: 3, stride: 2, padding: 1}
+  - for:
+      filters: "=[width, 2 * width, 4 * width, 8 * width]"
+      n: "=[3, second, third, 3]"
+      stride: [1, 2, 2, 2]
+    name: stage
+    layers:
+      - repeat: =n
+        residual: {filters: =filters, stride: =stride if index == 0 else 1}
+  - global_avg_pool
+  - fc: {units: =classes, activation: softmax}
+"""
+"""ResNet-50 with variables: 16 bottlenecks where they are not set."""
+
+SPACE = {"width": "48..80:4", "second": "2..6", "third": "4..9", "input": "160..256:32"}
+"""1,080 candidates about as large as ResNet-50."""
+
+LARGE = (
+    "width=16..128:4",
+    "second=2..8",
+    "third=3..12",
+    "input=128..320:16",
+    "classes=10,100,200,1000",
+)
+"""Options of 105,560 candidates."""
+
+WORKER = """
+import itertools, sys, time
+from archspec.cost.report import report
+from archspec.spec.document import choose
+from archspec.spec.loading import find
+
+text, *ranges = sys.argv[1:]
+source, validated, _ = find(text)
+names, columns = [], []
+for each in ranges:
+    name, _, values = each.partition("=")
+    bounds, _, step = values.partition(":")
+    first, last = map(int, bounds.split(".."))
+    names.append(name)
+    columns.append(range(first, last + 1, int(step or 1)))
+points = list(itertools.product(*columns))
+
+def with_sweep():
+    import archspec
+    vary = {name: list(column) for name, column in zip(names, columns)}
+    archspec.sweep(text, vary)
+
+def with_report():
+    for point in points:
+        values = dict(zip(names, point))
+        values["input"] = [values["input"], values["input"], 3]
+        costs = report(choose(validated, source, None, values))
+        costs.totals, costs.memory
+
+for line in sys.stdin:
+    start = time.process_time()
+    globals()[line.strip()]()
+    print(len(points) / (time.process_time() - start), flush=True)
+"""
+"""A process that costs all candidates for each line of its input, and prints how many a second."""
+
+KERAS = """
+import sys, time
+import keras
+
+for line in sys.stdin:
+    start = time.process_time()
+    keras.applications.ResNet50(weights=None, classes=int(line)).count_params()
+    keras.backend.clear_session()
+    print(time.process_time() - start, flush=True)
+"""
+"""A process that builds a ResNet-50 to count its parameters, as a tuner does that has a limit."""
+
+REJECTING = """
+import sys, time
+import archspec
+from archspec.cost.setting import setting
+from archspec.studies.goals import bounds
+from archspec.studies.proposals import Proposer
+from archspec.studies.space import space_of
+from archspec.studies.sweep import Assessor
+
+spec = archspec.load(sys.argv[1])
+space = space_of(spec, {"width": "48..80:4", "second": "2..6", "third": "4..9"})
+assessor = Assessor(space, ("params",), bounds("params < 1M"), setting(spec), None)
+for line in sys.stdin:
+    proposer = Proposer(assessor, 0)
+    points = [space.values(index) for index in range(space.count)]
+    start = time.process_time()
+    assert not any(map(proposer.is_within, points))
+    print((time.process_time() - start) / len(points), flush=True)
+"""
+"""A process that rejects all candidates of a space, and prints the seconds of each."""
+
+
+def worker(code: str, *arguments: str, checkout: Path = HERE) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT | {"PYTHONPATH": str(checkout)},
+        cwd=checkout,
+    )
+
+
+def asked(process: subprocess.Popen[str], line: str) -> float:
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
+
+
+def sweep(spec: Path, against: Path | None) -> None:
+    """ResNet-50-sized candidates, with totals and must-keep memory."""
+    ranges = [f"{name}={values}" for name, values in SPACE.items()]
+    ours = worker(WORKER, str(spec), *ranges)
+    theirs = worker(WORKER, str(spec), *ranges, checkout=against or HERE)
+    asked(ours, "with_sweep"), asked(theirs, "with_report")  # warm
+    pairs = []
+    for number in range(ROUNDS):
+        turns = [(ours, "with_sweep"), (theirs, "with_report")]
+        rates = [asked(*each) for each in (turns if number % 2 else reversed(turns))]
+        pairs.append(rates if number % 2 else rates[::-1])
+    swept, reported = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratio = statistics.median(a / b for a, b in pairs)
+    where = "the other checkout's" if against else "this checkout's"
+    print(f"sweep   archspec.sweep              {swept:7,.0f} candidates/s a core")
+    print(f"        {where:20} report {reported:7,.0f} candidates/s")
+    print(f"        ratio of pairs              {ratio:7.2f} x")
+
+
+def memory(spec: Path, against: Path | None) -> None:  # noqa: ARG001
+    """A hundred thousand candidates in a process of its own, their table written."""
+    options = [part for each in LARGE for part in ("--vary", each)]
+    table = spec.with_name("sweep.csv")
+    command = [sys.executable, "-m", "archspec", "sweep", str(spec), *options, "-o", str(table)]
+    cost = whole_process(command)
+    with table.open(encoding="utf-8") as lines:
+        count = sum(1 for _ in lines) - 1
+    print(
+        f"memory  {count:,} candidates   {cost.peak_mb:5.0f} MB   {cost.processor:5.0f} s of "
+        f"processor   {count / cost.processor:,.0f}/s"
+    )
+
+
+def reject(spec: Path, against: Path | None) -> None:  # noqa: ARG001
+    """One candidate over its budget: by its figures, and by building a Keras model."""
+    ours, theirs = worker(REJECTING, str(spec)), worker(KERAS)
+    asked(ours, "warm"), asked(theirs, "10")
+    pairs = [(asked(ours, "again"), asked(theirs, str(100 + n))) for n in range(5)]
+    here, there = (statistics.median(side) for side in zip(*pairs, strict=True))
+    print(f"reject  archspec                  {here * 1e3:9.2f} ms")
+    print(f"        build, count_params       {there * 1e3:9.2f} ms")
+    print(f"        ratio of pairs            {statistics.median(b / a for a, b in pairs):9,.0f} x")
+
+
+BENCHMARKS = {"sweep": sweep, "memory": memory, "reject": reject}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Candidates of sweeps and searches.")
+    parser.add_argument("names", nargs="*", help=f"{', '.join(BENCHMARKS)}; all by default")
+    parser.add_argument("--against", type=Path, help="another checkout of archspec, for sweep")
+    arguments = parser.parse_args()
+    print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    with TemporaryDirectory() as folder:
+        spec = Path(folder, "candidates.yaml")
+        spec.write_text(RESNET, encoding="utf-8")
+        for name in arguments.names or BENCHMARKS:
+            if name not in BENCHMARKS:
+                parser.error(f"there is no benchmark {name!r}; {', '.join(BENCHMARKS)}")
+            BENCHMARKS[name](spec, arguments.against)
+
+
+if __name__ == "__main__":
+    main()
