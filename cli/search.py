@@ -19,9 +19,11 @@ from .options import (
     load_spec,
     set_option,
     variant_option,
+    varied,
+    vary_option,
+    where_option,
 )
 from .output import deliver, echo
-from .sweep import varied, vary_option, where_option
 
 if TYPE_CHECKING:
     from archspec.studies.study import Study, Trial

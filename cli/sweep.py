@@ -17,51 +17,14 @@ from .options import (
     memory_options,
     out_option,
     spec_options,
+    varied,
+    vary_option,
+    where_option,
 )
 from .output import FORMATS, SUFFIXES, deliver, echo, terminal_width
 
 PICTURES = (".svg", ".png", ".pdf", ".html", ".tex")
 """Suffixes of the plot."""
-
-
-class Values(click.ParamType):  # type: ignore[type-arg]
-    """A variable and its values: `width=8..64:8`, `input=128,160`."""
-
-    name = "name=values"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        if isinstance(value, tuple):  # click may convert twice
-            return value
-        name, equals, text = str(value).partition("=")
-        if not equals or not name.strip() or not text.strip():
-            self.fail(f"{value!r} is not NAME=VALUES, such as width=8..64:8", param, ctx)
-        return name.strip(), text
-
-
-vary_option = click.option(
-    "--vary",
-    type=Values(),
-    metavar="NAME=VALUES",
-    multiple=True,
-    help="The values of a variable: width=8..64:8 from 8 to 64 in steps of 8, or depth=2,3,4; "
-    "input=128,160 and variant=NAME,NAME too.  [those of the spec's `search:`]",
-)
-where_option = click.option(
-    "--where",
-    metavar="CONDITION",
-    multiple=True,
-    help="A condition beside the spec's `budget:`, as 'params < 20K' or 'macs <= 5M'.",
-)
-
-
-def varied(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return the values of each variable; refuse one that is given twice."""
-    names = [name for name, _ in pairs]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise click.UsageError(f"--vary gives `{twice}` twice; write all its values in one")
-    return dict(pairs)
 
 
 @click.command("sweep")

@@ -15,11 +15,13 @@ from archspec.spec.source import parse
 PAGE = (ROOT / "docs" / "counting.md").read_text(encoding="utf-8")
 
 IMAGE, VECTOR, SEQUENCE = Shape((8, 8, 4)), Shape((256,)), Shape((64, 4))
+POOLED = Shape((4, 4, 4))
 SCORES, WINDOW_SCORES = Shape((4, 8, 8)), Shape((2, 4, 8, 8))
 INPUTS = {
     **dict.fromkeys(("class_token", "lstm", "gru", "rnn"), SEQUENCE),
     **dict.fromkeys(("relative_position_bias", "causal_mask"), SCORES),
     "shifted_window_mask": WINDOW_SCORES,
+    "embedding": VECTOR,
 }
 """Inputs of the ops that do not take an image."""
 
@@ -43,7 +45,10 @@ def test_an_op_counts_what_the_page_says(step, macs, other_ops, _words, kept, me
     x = INPUTS.get(op.kind, IMAGE)
     if op.kind == "rbf" or (op.kind == "fully_connected" and not op.each_place):
         x = VECTOR
-    layer = layer_at(op, (x, x) if isinstance(op, Merge) else (x,))
+    inputs = (x, x) if isinstance(op, Merge) else (x,)
+    if op.kind == "max_unpool":
+        inputs = (POOLED, x)
+    layer = layer_at(op, inputs)
     assert (f"{layer.macs:,}", f"{layer.other_ops:,}") == (macs, other_ops)
     saved = [name for name in ("input", "output", "mask") if getattr(layer.saved, name)]
     saved += [f"{layer.saved_inside:,} inside"] if layer.saved_inside else []

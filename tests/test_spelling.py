@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 
 PAGES = {
     "archspec/families.py",
+    "archspec/measurement/fits.py",  # the command that compiles, for both
     "archspec/render/summary.py",  # below tables, for both
     "archspec/runs/summary.py",  # of a run's folder, for whoever opens it
 }

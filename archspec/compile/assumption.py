@@ -30,6 +30,9 @@ DIVISIBLE = 2_520
 AMPLE = {1: 960, 2: 960, 3: 120}
 """An extent on which any sensible window fits, by the number of spatial axes."""
 
+UNSURE = "?"
+"""Sign for a number in a message that is uncertain."""
+
 
 class Assumptions:
     """The nodes of a builder whose shapes are assumed."""
@@ -65,6 +68,9 @@ class Assumptions:
         problem = None
         if isinstance(first, Problem) and isinstance(second, Problem):
             problem = _common(first, second)
+        several = len(nodes) > 1 and not isinstance(element, Merge)  # those may agree, see above
+        if problem and several and UNSURE in problem.message:
+            problem = None  # an assumed input does not fit another: no mistake of its own
         if problem:
             problem.path = path + (problem.path or "").removeprefix(TRIAL)
         return self.failed(element, path, nodes), problem
@@ -157,11 +163,11 @@ def _varied(shape: Shape, vague: bool) -> Shape:
 
 
 def _common(first: Problem, second: Problem) -> Problem | None:
-    """Return what two problems share, with `?` for numbers that differ; None where nothing is."""
+    """Return what two problems share, `UNSURE` for numbers that differ; None where nothing is."""
     ours, theirs = (re.split(r"(\d+)", problem.message) for problem in (first, second))
     if first.code != second.code or ours[::2] != theirs[::2]:
         return None
-    parts = (a if a == b else "?" for a, b in zip(ours, theirs, strict=True))
+    parts = (a if a == b else UNSURE for a, b in zip(ours, theirs, strict=True))
     help_ = first.help if first.help == second.help else None
     common = Problem(first.code, "".join(parts), help=help_)
     common.path = first.path

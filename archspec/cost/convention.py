@@ -263,7 +263,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         ),
     }
 )
-"""The rule of each tool, by the name that `--convention` takes."""
+"""The rule of each tool, by its name."""
 
 
 class Counted(NamedTuple):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NOT_MEASURED: Final = {
     "tensorflow-gpu": "nothing says here what TensorFlow allocates on a GPU",
-    "jax-tpu": "too few networks were compiled for a TPU: `archspec measure --device v5e` compiles",
+    "jax-tpu": "too few networks were compiled for a TPU; `archspec measure` compiles one for v5e",
     "cpu": "XLA keeps on a CPU up to three times what a GPU needs, by no rule that was found",
 }
 """Reasons why an engine has no estimate."""
