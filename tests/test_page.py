@@ -339,7 +339,7 @@ def test_the_controls_recompute_what_build_prints(open_page, pages, spec):
     text = run(
         *("build", spec, "--batch", "32", "--dtype", "mixed_bfloat16", "--optimizer", "rmsprop")
     ).stdout
-    for name in ("must_keep", "inference"):
+    for name in ("must keep", "inference"):
         size = re.search(rf"^{name} +(\S+ \S+)", text, flags=re.MULTILINE)[1]
         expect(page.locator("#memory strong", has_text=name)).to_have_text(f"{name} {size}")
     report = archspec.report(spec, batch=32, dtype="mixed_bfloat16", optimizer="rmsprop")
@@ -351,6 +351,14 @@ def test_the_controls_recompute_what_build_prints(open_page, pages, spec):
     page.locator("#reset").click()
     must_keep = byte_size(archspec.report(spec).memory.must_keep)
     expect(page.locator("#memory strong").first).to_have_text(f"must keep {must_keep}")
+
+
+def test_the_estimate_for_an_engine_stands_below_the_memory(open_page, tmp_path):
+    report = archspec.report("lenet5", batch=8, engine="jax-gpu")
+    assert report.estimate is not None
+    page = open_page(report.save(tmp_path / "lenet5.html"))
+    line = f"estimate for jax-gpu at batch 8, float32, adam: {byte_size(report.estimate.bytes)}; "
+    expect(page.locator("#setting-note")).to_contain_text(line)
 
 
 def test_an_optimizer_with_arguments_is_one_of_the_choices(open_page, pages):
