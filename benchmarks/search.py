@@ -85,10 +85,19 @@ def with_report():
         costs = report(choose(validated, source, None, values))
         costs.totals, costs.memory
 
+def with_text():
+    import archspec
+    for point in points[::5]:
+        values = dict(zip(names, point))
+        values["input"] = [values["input"], values["input"], 3]
+        costs = archspec.report(archspec.load(text, **values))
+        costs.totals, costs.memory
+
 for line in sys.stdin:
     start = time.process_time()
     globals()[line.strip()]()
-    print(len(points) / (time.process_time() - start), flush=True)
+    done = len(points[::5] if line.startswith("with_text") else points)
+    print(done / (time.process_time() - start), flush=True)
 """
 """A process that costs all candidates for each line of its input, and prints how many a second."""
 
@@ -148,18 +157,21 @@ def sweep(spec: Path, against: Path | None) -> None:
     ranges = [f"{name}={values}" for name, values in SPACE.items()]
     ours = worker(WORKER, str(spec), *ranges)
     theirs = worker(WORKER, str(spec), *ranges, checkout=against or HERE)
-    asked(ours, "with_sweep"), asked(theirs, "with_report")  # warm
-    pairs = []
+    turns = [(ours, "with_sweep"), (theirs, "with_report"), (theirs, "with_text")]
+    for each in turns:  # warm
+        asked(*each)
+    rounds = []
     for number in range(ROUNDS):
-        turns = [(ours, "with_sweep"), (theirs, "with_report")]
-        rates = [asked(*each) for each in (turns if number % 2 else reversed(turns))]
-        pairs.append(rates if number % 2 else rates[::-1])
-    swept, reported = (statistics.median(side) for side in zip(*pairs, strict=True))
-    ratio = statistics.median(a / b for a, b in pairs)
-    where = "the other checkout's" if against else "this checkout's"
-    print(f"sweep   archspec.sweep              {swept:7,.0f} candidates/s a core")
-    print(f"        {where:20} report {reported:7,.0f} candidates/s")
-    print(f"        ratio of pairs              {ratio:7.2f} x")
+        order = turns if number % 2 else turns[::-1]
+        rates = [asked(*each) for each in order]
+        rounds.append(rates if number % 2 else rates[::-1])
+    swept, reported, loaded = (statistics.median(side) for side in zip(*rounds, strict=True))
+    where = "the other checkout" if against else "this checkout"
+    print(f"sweep   archspec.sweep, candidates a second of one core  {swept:7,.0f}")
+    for name, rate, place in (("chosen from one text", reported, 1), ("loaded each", loaded, 2)):
+        ratio = statistics.median(each[0] / each[place] for each in rounds)
+        what = f"{where}: report of specs {name}"
+        print(f"        {what:48} {rate:7,.0f}   ratio of rounds {ratio:.2f} x")
 
 
 def memory(spec: Path, against: Path | None) -> None:  # noqa: ARG001

@@ -19,7 +19,7 @@ from archspec.studies.sweep import Assessor, shown_values
 STARTUP: Final = 10
 """Trials that are drawn at random before earlier ones guide the rest."""
 
-GUIDED: Final = 8
+GUIDED: Final = 32
 """Draws by earlier trials until one is within the conditions; then values are drawn at random."""
 
 MOST_DRAWS: Final = 10_000

@@ -110,7 +110,7 @@ def parallel(study: Study) -> Drawing | None:
         (
             "params",
             [trial.figures.get("params", 0) for trial in trials],
-            lambda v: amount("params", v),
+            lambda v: amount("params", int(v)),
         )
     )
     columns.append(
@@ -122,6 +122,7 @@ def parallel(study: Study) -> Drawing | None:
     )
     top, bottom = EDGE + 2 * LINE, EDGE + 2 * LINE + HEIGHT
     left, right = EDGE + NUMBERS, EDGE + NUMBERS + WIDTH
+    names = len(study.plan.space.dimensions)
     gap = (right - left) / (len(columns) - 1)
     marks: list[Mark] = []
     heights: list[list[float]] = []
@@ -129,7 +130,7 @@ def parallel(study: Study) -> Drawing | None:
         x = left + i * gap
         marks.append(Path(((x, top), (x, bottom)), "line", width=0.8))
         marks.append(Text(x, EDGE + LINE, fitting(title(name), SMALL, gap - 6), SMALL))
-        at, levels = _scale(values, bottom, top)
+        at, levels = _scale(values, bottom, top, most=LEVELS if i < names else 0)
         heights.append([at(value) for value in values])
         for value, y in levels:
             label = fitting(text(value).strip(), SMALL, gap - 10)
@@ -139,21 +140,21 @@ def parallel(study: Study) -> Drawing | None:
     for i in order:
         is_best = trials[i].number in best
         points = tuple((left + k * gap, column[i]) for k, column in enumerate(heights))
-        line = Path(points, "second" if is_best else "grid", width=1.6 if is_best else 0.9)
+        line = Path(points, "second" if is_best else "first", width=1.8 if is_best else 0.5)
         marks.append(Group(f"trial {trials[i].number}", described(trials[i]), [line]))
     name = "Trials by their values"
-    return Drawing(name, study.name, right + EDGE, bottom + EDGE, marks)
+    return Drawing(name, study.name, right + NUMBERS + EDGE, bottom + EDGE, marks)
 
 
 def _scale(
-    values: Sequence[Any], bottom: float, top: float
+    values: Sequence[Any], bottom: float, top: float, most: int
 ) -> tuple[Callable[[Any], float], list[tuple[Any, float]]]:
     """Return the height of a value on an axis, and the values that are written beside it."""
     kinds = {type(value) for value in values}
     if kinds <= {int, float}:
         line = _Line(values, bottom, top)
         distinct = sorted(set(values))
-        shown = distinct if len(distinct) <= LEVELS else ticks(line.low, line.high)
+        shown = distinct if len(distinct) <= most else ticks(line.low, line.high)
         return line.at, [(value, line.at(value)) for value in shown]
     distinct = sorted(set(map(repr, values)))
     words = {word: i for i, word in enumerate(distinct)}
@@ -161,5 +162,5 @@ def _scale(
     first = {repr(value): value for value in values}
     return (
         lambda value: line.at(words[repr(value)]),
-        [(first[word], line.at(i)) for word, i in words.items()][:LEVELS],
+        [(first[word], line.at(i)) for word, i in words.items()][:most],
     )
