@@ -46,6 +46,32 @@ def emitted(element: Element, x: np.ndarray, *weights: np.ndarray, inputs: int =
     return y
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("recurrence", [Lstm, Gru, Rnn])
+def test_recurrence_inside_and_at_the_end_runs_in_mixed_precision(recurrence, bias, bidirectional):
+    """The cells compute as their layer does: at the end of a network exactly, inside in less."""
+    import keras
+
+    x = random(2, 4, 3)
+    element = recurrence(units=2, bias=bias, bidirectional=bidirectional)
+    builder = Builder(x.shape[1:])
+    graph = builder.finish(
+        "test", {"output": builder(element, builder(element, builder.input))}, {}
+    )
+    exact = build(graph)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = build(graph)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert not verify(graph, mixed).mismatches
+    mixed.set_weights(exact.get_weights())
+    y = mixed.predict_on_batch(x)
+    assert y.dtype == "float32"
+    np.testing.assert_allclose(y, exact.predict_on_batch(x), atol=0.02)
+
+
 def softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
     powers = np.exp(x - x.max(axis=axis, keepdims=True))
     return powers / powers.sum(axis=axis, keepdims=True)

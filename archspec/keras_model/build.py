@@ -49,7 +49,7 @@ def build(
     keras = load_keras()
     from archspec.keras_model.layers import Layers  # noqa: PLC0415  (it imports Keras)
 
-    emitter = _Emitter(Layers(), graph)
+    emitter = _Emitter(keras, Layers(), graph)
     tensors: list[Any] = []
     with deep(len(graph.nodes)), _channels_last(keras):
         for node in graph.nodes:
@@ -108,7 +108,8 @@ def layer_name(node: Node) -> str:
 class _Emitter:
     """Makes and applies the Keras layers of a graph's nodes."""
 
-    def __init__(self, layers: Any, graph: Graph) -> None:
+    def __init__(self, keras: Any, layers: Any, graph: Graph) -> None:
+        self.keras = keras
         self.layers = layers
         self.made: dict[str, tuple[Any, ...]] = {}
         """The layers of each node with weights that other nodes share, by its path."""
@@ -122,7 +123,9 @@ class _Emitter:
         """Return the tensor that a node's layers compute from its inputs' tensors."""
         owner = node.layer.owner
         x = self.shapes.get(owner or node.name) or (*node.layer.inputs, node.shape)[0]
-        emitted = node.op.emit(self.layers, layer_name(node), x)
+        is_exact = (owner or node.name) in self.exact
+        with _exact(self.keras) if is_exact else contextlib.nullcontext():
+            emitted = node.op.emit(self.layers, layer_name(node), x)
         if not inputs:
             return emitted
         chain = emitted if isinstance(emitted, tuple) else (emitted,)
@@ -132,9 +135,6 @@ class _Emitter:
             self.made[node.name] = chain
         y = inputs if isinstance(node.op, Merge) or len(inputs) > 1 else inputs[0]
         for layer in chain:
-            # One that has weights is the owner's, which was made exact before.
-            if not layer.weights and (owner or node.name) in self.exact:
-                _make_exact(layer)
             y = layer(y)
             layer.trainable = not node.op.frozen
         return y
@@ -166,9 +166,15 @@ def _common(shapes: Sequence[Shape]) -> Shape:
     return Shape(axes)
 
 
-def _make_exact(layer: Any) -> None:
-    if layer.compute_dtype != layer.variable_dtype:
-        layer.dtype_policy = layer.variable_dtype
+@contextlib.contextmanager
+def _exact(keras: Any) -> Iterator[None]:
+    """Give layers made inside, and the cells in them, a policy to compute as exact as weights."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy.variable_dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def _with_weights_of(owner: tuple[Any, ...], chain: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -89,8 +89,13 @@ class _Recurrent(Weighted):
             dropout=self.dropout,
             return_sequences=self.output == "sequence",
             name=self.kind if self.bidirectional else name,
+            **self.loop_options(),
         )
         return layers.Bidirectional(layer, name=name) if self.bidirectional else layer
+
+    def loop_options(self) -> dict[str, Any]:
+        """Return arguments of Keras's layer that say which of its loops is used."""
+        return {}
 
 
 class Lstm(_Recurrent, kind="lstm", main="units"):
@@ -123,6 +128,11 @@ class Gru(_Recurrent, kind="gru", main="units"):
     own_ops = 3 + 3 + 1 + 4
     inside = 4  # three gates, and the candidate's recurrent part
     layer = "GRU"
+
+    def loop_options(self) -> dict[str, Any]:
+        # On JAX the faster loop of Keras 3.15 has a float32 bias where there is none, and so fails
+        # in mixed precision.
+        return {} if self.bias else {"use_cudnn": False}
 
 
 class Rnn(_Recurrent, kind="rnn", main="units"):
