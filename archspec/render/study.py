@@ -61,8 +61,6 @@ def csv(study: Study) -> str:
 
 def table(study: Study) -> PrintedTable:
     """Return the best complete trials: values, scores and figures."""
-    goal = study.goals[0]
-    ranked = sorted(study.complete, key=lambda t: (goal.cost(t.scores[goal.figure]), t.number))
     names = [each.name for each in study.plan.space.dimensions]
     goals = [each.figure for each in study.goals]
     figures = [name for name in study.plan.assessor.columns if name not in goals]
@@ -81,7 +79,7 @@ def table(study: Study) -> PrintedTable:
             *(each.figures.get(name) for name in figures),
             each.seconds,
         ]
-        for each in ranked[:MOST_ROWS]
+        for each in study.ranked[:MOST_ROWS]
     ]
     return PrintedTable(columns, rows)
 

@@ -7,6 +7,7 @@ another process needs to take part: the spec, the objectives and the recipe.
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import subprocess
@@ -60,6 +61,9 @@ LOST: Final = 10.0
 
 PAUSE: Final = 0.5
 """Seconds between two looks at what other processes do."""
+
+WRITING: Final = 100
+"""Times that a process tries to write a folder's files, which another process writes too."""
 
 MOST_RESTARTS: Final = 3
 """Times that each process of a search is started again after it was killed."""
@@ -117,7 +121,8 @@ class Plan:
         """Figures and conditions of candidates, before any is trained."""
         columns = [goal.figure for goal in self.goals if not goal.is_score]
         names = tuple(dict.fromkeys([*FIGURES, *columns]))
-        return Assessor(self.space, names, bounds(self.where), setting(self.spec), None)
+        given = [self.recipe.get(key) for key in ("batch", "precision", "optimizer")]
+        return Assessor(self.space, names, bounds(self.where), setting(self.spec, *given), None)
 
 
 class Trial(NamedTuple):
@@ -186,15 +191,28 @@ class Study(Displayed):
     @cached_property
     def front(self) -> tuple[Trial, ...]:
         """Complete trials that no other beats in every objective; of one objective the best."""
-        costs = [[goal.cost(t.scores[goal.figure]) for goal in self.goals] for t in self.complete]
-        return tuple(self.complete[i] for i in front(costs))
+        ranked = self.ranked
+        costs = [[goal.cost(t.scores[goal.figure]) for goal in self.goals] for t in ranked]
+        return tuple(ranked[i] for i in front(costs))
+
+    @cached_property
+    def ranked(self) -> tuple[Trial, ...]:
+        """Complete trials, the best by the first objective first; of equals the smallest."""
+        goal = self.goals[0]
+        return tuple(
+            sorted(
+                self.complete,
+                key=lambda t: (goal.cost(t.scores[goal.figure]), t.figures["params"], t.number),
+            )
+        )
 
     @property
     def best(self) -> Trial | None:
-        """The best trial by the first objective; None where no trial is complete."""
-        goal = self.goals[0]
-        key = [(goal.cost(t.scores[goal.figure]), t.number, t) for t in self.complete]
-        return min(key)[2] if key else None
+        """The best trial by the first objective, of equals the one with the fewest parameters.
+
+        None where no trial is complete.
+        """
+        return self.ranked[0] if self.ranked else None
 
     def spec(self, trial: Trial | None = None) -> Spec:
         """Return the spec of a trial, by default of the best, to report, draw or build.
@@ -222,7 +240,15 @@ class Study(Displayed):
         }
 
     def write(self) -> None:
-        """Write the folder's table, page and best network."""
+        """Write the folder's table, page and best network; wait while another process does."""
+        for _ in range(WRITING):
+            with suppress(UsageError), folders.claimed(self.folder):
+                self._write()
+                return
+            time.sleep(PAUSE / 5)
+        self._write()  # so that what is wrong is told
+
+    def _write(self) -> None:
         module = renderer(self.RENDERER)
         atomic.save(self.folder / TABLE, module.csv(self))
         if self.best:
@@ -581,6 +607,8 @@ def _watch(home: Path, study: optuna.Study, jobs: int, show: Callable[[], None])
                 if (worker.returncode or 0) < 0 and restarts and not _is_done(study):
                     restarts -= 1
                     workers.append(start())
+                elif worker.returncode == INTERRUPTED:
+                    raise KeyboardInterrupt  # noqa: TRY301
                 elif worker.returncode:
                     failed = worker.returncode
     except KeyboardInterrupt:
@@ -598,6 +626,9 @@ def _watch(home: Path, study: optuna.Study, jobs: int, show: Callable[[], None])
 
 
 _SIGINT: Final = 2
+
+INTERRUPTED: Final = 130
+"""Exit code of a process that Ctrl-C ended."""
 
 
 def _counts(study: optuna.Study) -> Mapping[str, int]:
@@ -626,14 +657,15 @@ class _Reporter(Watcher):
         self._trial = trial
         self._goal = goal
         self._prunes = prunes
-        self._measure = "accuracy"
+        self.measure = "accuracy"
+        """Keras's name of the main output's measure."""
         self._score: float | None = None
 
     def begins(self, facts: RunFacts) -> None:
-        self._measure = facts.measure
+        self.measure = facts.measure
 
     def epoch_ends(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002
-        self._score = score_of(logs, self._goal.figure, self._measure)
+        self._score = score_of(logs, self._goal.figure, self.measure)
 
     def saved(self, path: Path, epoch: int, *, best: bool) -> None:  # noqa: ARG002
         if not self._prunes or self._score is None:
@@ -731,6 +763,9 @@ class _Worker:
                 trial.set_user_attr("note", f"diverged: {error.run.advice}"[:500])
                 raise optuna.TrialPruned from None
         found = tuple(float({**figures, **scores}[goal.figure]) for goal in self.plan.goals)
+        if any(map(math.isnan, found)):  # Optuna would repeat it without end
+            trial.set_user_attr("note", "no epoch had a finite score")
+            raise optuna.TrialPruned
         return found if len(found) > 1 else found[0]
 
     def _rank(self, number: int) -> int:
@@ -756,12 +791,11 @@ class _Worker:
             frozen = self.study.get_trials(deepcopy=False)[trial.number]
             _repeat(self.study, frozen)
             raise KeyboardInterrupt
-        measure = reporter._measure  # noqa: SLF001
         rows = [row for row in run.history if row["epoch"] == run.best_epoch]
         if not rows:
             return {each.figure: float("nan") for each in self.plan.goals if each.is_score}
         return {
-            each.figure: score_of(rows[0], each.figure, measure)
+            each.figure: score_of(rows[0], each.figure, reporter.measure)
             for each in self.plan.goals
             if each.is_score
         }
@@ -806,8 +840,14 @@ def _sampler(worker: _Worker) -> optuna.samplers.BaseSampler:
 
             def guided(attempt: int) -> Mapping[str, Any]:
                 seed = (worker.plan.seed * 1_000_003 + index * 101 + attempt) % 2**32
+                # The most promising of many draws is often over the budget, as larger networks are
+                # better: later attempts choose among fewer, which are more like good trials.
                 inner = samplers.TPESampler(
-                    seed=seed, multivariate=True, n_startup_trials=STARTUP, constant_liar=False
+                    seed=seed,
+                    multivariate=True,
+                    n_startup_trials=STARTUP,
+                    n_ei_candidates=max(24 >> attempt // 2, 1),
+                    constant_liar=False,
                 )
                 found = inner.sample_relative(study, trial, search_space)
                 return worker.decoded(found) if found.keys() == search_space.keys() else {}
