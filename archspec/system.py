@@ -36,7 +36,7 @@ class MemoryUse:
     used: int
     peak: int
     device: bool
-    """Whether it is the accelerators' own memory, or else the process's, with its data."""
+    """Whether the memory is the accelerators' own, or else the process's, with its data."""
 
 
 def devices(keras: Any) -> list[str]:

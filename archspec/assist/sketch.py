@@ -40,7 +40,7 @@ class Node:
     text: str = ""
     """A scalar as it is written, without quotes."""
     flow: bool = False
-    """Whether it is written in brackets."""
+    """Whether the node is written in brackets."""
 
     def key_at(self, part: str | int) -> Node | None:  # noqa: ARG002
         """Return the key of an entry; None where there is no such entry."""

@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
     @property
     def loops(self) -> bool:
-        """Whether its rounds are named by its name and a number."""
+        """Whether the rounds are named by the step's name and a number."""
         value = self.entry.value
         return value is not None and bool(value.key_at("for") or value.key_at("repeat"))
 

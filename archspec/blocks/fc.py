@@ -38,7 +38,7 @@ class Fc(Block, kind="fc", main="units"):
     activation: Activation | None = None
     """Activation, or null."""
     each_place: bool = False
-    """Whether it may work at each place of maps by itself; else `flatten` comes before it."""
+    """Whether the input may be maps, each place by itself; else `flatten` comes first."""
     trainable: bool = True
     """Whether training changes the layer's weights; it always changes the norm's."""
 

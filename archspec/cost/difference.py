@@ -61,7 +61,7 @@ class RowPair(NamedTuple):
 
     @property
     def is_renamed(self) -> bool:
-        """Whether it has another path in the second network."""
+        """Whether the row has another path in the second network."""
         before, after = self.before, self.after
         return before is not None and after is not None and before.path != after.path
 

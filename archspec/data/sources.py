@@ -31,7 +31,7 @@ class DataSource:
     has_any_labels: bool = False
     """Whether labels may be sets or numbers, and not only classes."""
     has_several_inputs: bool = False
-    """Whether it has examples for networks with several inputs."""
+    """Whether the source has examples for networks with several inputs."""
 
     def load(
         self,

@@ -53,7 +53,7 @@ class DataChoice:
 
     recipe: DataRecipe
     is_own: bool
-    """Whether it is the source of the networks' own training images."""
+    """Whether the data's source is that of the networks' own training images."""
     is_given: bool
     """Whether the user named it."""
 

@@ -48,7 +48,7 @@ class CircuitCall:
     rectifier: Rectifier | None = None
     """The activation, if it is a ReLU."""
     opaque: bool = False
-    """Whether it runs code that may contain ReLUs unseen."""
+    """Whether the call runs code that may contain ReLUs unseen."""
 
     @property
     def weights(self) -> tuple[Any, ...]:

@@ -58,7 +58,7 @@ class Picture:
 
     @property
     def is_zero(self) -> bool:
-        """Whether it is a map that is 0 everywhere."""
+        """Whether the picture is a map that is 0 everywhere."""
         return self.look not in ("pixels", "classes") and not self.values.any()
 
 

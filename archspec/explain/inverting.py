@@ -55,7 +55,7 @@ class InvertedImage:
 
     @property
     def is_another(self) -> bool:
-        """Whether it is another image with the same features."""
+        """Whether the image is another one with the same features."""
         same = self.features is not None and self.features < SAME_FEATURES
         return same and self.difference > OTHER_IMAGE
 

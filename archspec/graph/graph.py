@@ -214,7 +214,7 @@ class Node(NamedTuple):
 
     @property
     def is_input(self) -> bool:
-        """Whether it is an input of the network."""
+        """Whether the node is an input of the network."""
         return isinstance(self.layer.op, Input)
 
     @property

@@ -52,7 +52,7 @@ class Format:
 
     @property
     def is_one_buffer(self) -> bool:
-        """Whether it is a single protocol buffer or flat buffer, of at most `MOST_BYTES`."""
+        """Whether a file is a single protocol buffer or flat buffer, of at most `MOST_BYTES`."""
         return bool(self.packages and self.suffix)
 
     def check(self, path: str | os.PathLike[str], backend: str) -> None:

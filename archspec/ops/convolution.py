@@ -387,7 +387,7 @@ class FullyConnected(Weighted, kind="fully_connected", main="units"):
     bias: bool = True
     """Whether each output has a learned offset."""
     each_place: bool = False
-    """Whether it may work at each place of maps by itself; else `flatten` comes before it."""
+    """Whether the input may be maps, each place by itself; else `flatten` comes first."""
 
     def output_shape(self, x: Shape) -> Shape:
         if x.rank > 1 and not self.each_place:

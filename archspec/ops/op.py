@@ -70,7 +70,7 @@ class Op(Element):
     """Whether the output is the input's memory under another shape."""
 
     values_of_first: ClassVar[bool] = False
-    """Whether it reads the values of its first input alone, and of the others their extents."""
+    """Whether only the first input's values are read, and of the others their extents."""
 
     family: ClassVar[str] = "other"
     """Purpose in a word, by which figures colour it."""

@@ -25,7 +25,7 @@ class Parameter(Weighted, kind="parameter", main="shape"):
     shape: tuple[Count, ...]
     """Extents, channels last."""
     use: Literal["add", "multiply", "alone"] = "add"
-    """Whether it is added to the input, multiplies it, or is the output alone."""
+    """Whether the array is added to the input, multiplies it, or is the output alone."""
     initial: Number = 0.0
     """The mean of the initial values."""
     deviation: Deviation = 0.0

@@ -29,7 +29,7 @@ class CallbackFile:
     argument: str
     default: str
     template: bool = False
-    """Whether it contains fields for the epoch and measures."""
+    """Whether the file's name contains fields for the epoch and measures."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """Defaults of further arguments."""
 

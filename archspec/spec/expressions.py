@@ -105,7 +105,7 @@ class Expression:
     """The names whose shape it asks for, such as `stem.channels`; each may be a variable that
     holds the name instead. `in` is the input."""
     shaped: bool = field(compare=False)
-    """Whether it asks for the shape of any step."""
+    """Whether the shape of any step is asked for."""
     _looping: bool = field(compare=False, repr=False)
     _run: _Evaluation = field(compare=False, repr=False)
 

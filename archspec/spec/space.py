@@ -51,7 +51,7 @@ class Dimension(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is a range of whole numbers."""
+        """Whether the values are a range of whole numbers."""
         return self.is_range and all(type(n) is int for n in (self.low, self.high, self.step or 1))
 
     @property

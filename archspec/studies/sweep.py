@@ -56,7 +56,7 @@ class Candidate(NamedTuple):
     figures: Mapping[str, int]
     """Figures by name; empty where the values give no network."""
     within: bool
-    """Whether it is a network that meets every condition."""
+    """Whether the values give a network that meets every condition."""
     problem: str = ""
     """The reason why the values give no network."""
 

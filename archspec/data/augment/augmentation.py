@@ -67,7 +67,7 @@ class Augmentation(BaseModel):
     """Whether an image can get several classes, which requires one-hot labels."""
 
     moves: ClassVar[bool] = False
-    """Whether it moves what is in an image, and so changes its place."""
+    """Whether what is in an image changes its place."""
 
     def __call__(
         self,

@@ -96,11 +96,11 @@ class Route(NamedTuple):
     points: tuple[Point, ...]
     """Its turns, both ends excepted; none if it is straight."""
     branches: bool
-    """Whether its first point is not a turn but where it leaves another line from its source."""
+    """Whether the first point is where the line leaves another from its source, and no turn."""
     shortcut: bool
-    """Whether it passes by maps."""
+    """Whether the line passes by maps."""
     adjacent: bool
-    """Whether it leads to the next column."""
+    """Whether the line leads to the next column."""
 
 
 class Bands(NamedTuple):

@@ -61,7 +61,7 @@ class Panel(NamedTuple):
 
     @property
     def is_loss(self) -> bool:
-        """Whether it is the chart of the loss, the first one."""
+        """Whether the chart is that of the loss, the first one."""
         return self.title == "loss"
 
 

@@ -286,7 +286,7 @@ class _Source:
 
     @property
     def passes(self) -> bool:
-        """Whether it has a lane."""
+        """Whether the lines have a lane."""
         return self.last > self.row + 1
 
 

@@ -46,12 +46,12 @@ class Item:
 
     @property
     def is_group(self) -> bool:
-        """Whether it is a group of the spec."""
+        """Whether the item is a group of the spec."""
         return isinstance(self.item, Scope) and self.item.kind == GROUP and not self.item.row
 
     @property
     def is_block(self) -> bool:
-        """Whether it is a block, rather than a layer such as `conv` or a group."""
+        """Whether the item is a block, rather than a layer such as `conv` or a group."""
         return isinstance(self.item, Scope) and self.item.kind != GROUP and not self.item.row
 
 
@@ -141,7 +141,7 @@ class _Chain(NamedTuple):
 
     drafts: list[_Draft]
     branches: bool = False
-    """Whether it reads a layer of the block that others read too, as a fire module's expansions."""
+    """Whether the first layer's input is read by others too, as in a fire module's expansions."""
 
     def line(self, lines: Callable[[_Draft], tuple[str, ...]]) -> str:
         """Return the line, made of the lines of each layer that a function chooses."""

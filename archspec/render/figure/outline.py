@@ -60,7 +60,7 @@ class Box:
 
     @property
     def is_merge(self) -> bool:
-        """Whether it is a merge, such as an addition."""
+        """Whether the box is a merge, such as an addition."""
         return isinstance(self.item, Node) and isinstance(self.item.op, Merge)
 
     def walk(self) -> Iterator[Box]:

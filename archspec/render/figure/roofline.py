@@ -66,7 +66,7 @@ class Disc(NamedTuple):
     tone: str
     title: str
     low: bool
-    """Whether it stands well below the roof, as one that was measured may."""
+    """Whether the disc stands well below the roof, as one that was measured may."""
 
 
 class LogAxis:

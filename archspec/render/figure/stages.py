@@ -237,7 +237,7 @@ class _Stage:
     sort: Sort
     items: list[Item]
     grouped: bool = False
-    """Whether it is of a group of the spec, whose blocks stand in brackets."""
+    """Whether the stage is of a group of the spec, whose blocks stand in brackets."""
 
 
 class _Column:

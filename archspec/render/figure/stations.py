@@ -46,11 +46,11 @@ class Station:
     towers: int = 1
     """Number of groups of channels that are drawn apart."""
     circle: bool = False
-    """Whether it is a merge that keeps a shape, which is a circle and not a map."""
+    """Whether the station is a merge that keeps a shape, which is a circle and not a map."""
 
     @property
     def is_block(self) -> bool:
-        """Whether it is a folded block."""
+        """Whether the station is a folded block."""
         return isinstance(self.box.item, Scope) and not self.box.item.row
 
     @property
@@ -62,7 +62,7 @@ class Station:
 
     @property
     def pools(self) -> bool:
-        """Whether it pools its source, each channel by itself, and keeps the spatial axes."""
+        """Whether the source is pooled, each channel by itself, and the spatial axes are kept."""
         return not self.is_block and self.main.op.family == "pooling" and self.shape.rank > 0
 
 

@@ -22,7 +22,7 @@ class Stroke(NamedTuple):
     line: Line
     points: tuple[Point, ...]
     arrives: bool
-    """Whether it ends with the line, at the box that reads the output."""
+    """Whether the stroke ends with the line, at the box that reads the output."""
 
 
 def strokes(lines: Iterable[Line], radius: float) -> list[Stroke]:
