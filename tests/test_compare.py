@@ -176,6 +176,12 @@ def test_every_figure_can_be_sorted_by(figure):
     assert falling == rising[::-1]
 
 
+@pytest.mark.parametrize("name", ["setting", "inputs", "counted", "estimate"])
+def test_what_has_no_order_is_no_figure_to_sort_by(name):
+    with pytest.raises(UsageError, match=f"there is no figure `{name}` to sort by; figures: "):
+        compare("vgg16", "lenet5", sort=name)
+
+
 @pytest.mark.parametrize("sort", [None, ""])
 def test_without_a_sort_the_order_is_the_one_given(sort):
     assert [e.name for e in compare("vgg16", "lenet5", "alexnet", sort=sort).entries] == [

@@ -105,7 +105,7 @@ class Comparison(Displayed):
         if self.sort is not None:
             text("sort", self.sort)
         key = (self.sort or "name").removeprefix("-")
-        known = NetworkFigures._fields[:-2]
+        known = NetworkFigures._fields[: NetworkFigures._fields.index("setting")]
         if key not in known:
             hint = suggestion(key, known, what="figures")
             raise UsageError(f"`sort={self.sort!r}`: there is no figure `{key}` to sort by; {hint}")
