@@ -13,7 +13,7 @@ from torch_saved import BATCH, DTYPES, spec
 
 import archspec
 from archspec.cost.estimate.engines import NOT_MEASURED
-from archspec.cost.estimate.jax_gpu import band, footprint, terms
+from archspec.cost.estimate.jax_gpu import BASIS, band, footprint, terms
 from archspec.cost.estimate.torch_saved import saved_tensors
 from archspec.errors import UsageError
 
@@ -212,6 +212,7 @@ def test_a_comparison_has_a_column_for_the_engine():
     text = output("compare", "vgg16", "resnet50", "--batch", "8", "--engine", "jax-gpu")
     header, _, *rows = text.splitlines()
     assert header.split()[-1] == "jax-gpu"
+    assert f"jax-gpu: {BASIS}; {band()}." in " ".join(text.split())
     found = archspec.report("vgg16", batch=8, engine="jax-gpu").estimate
     assert found is not None
     assert rows[0].endswith(f"{found.bytes / 1e9:.2f} GB")

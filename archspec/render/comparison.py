@@ -103,7 +103,7 @@ def text(
     style = Style(color)
     printed = table(comparison, columns).text(style, width, keep_all=bool(columns))
     below = [*prose(_setting(comparison), width), *prose(CONVENTION, width)]
-    below += [line for sentence in _tools(comparison) for line in prose(sentence, width)]
+    below += [line for sentence in _added(comparison) for line in prose(sentence, width)]
     return "\n".join([printed, "", *map(style.dim, below)]) + "\n"
 
 
@@ -115,18 +115,18 @@ def markdown(comparison: Comparison, *, columns: Sequence[str] | None = None) ->
 
 def notes(comparison: Comparison) -> list[str]:
     """Return what the figures are for, and how they are counted."""
-    lines = [f"At {_setting(comparison)}.", CONVENTION, *_tools(comparison)]
-    if (estimate := comparison.baseline.estimate) is not None:
-        lines.append(f"{estimate.engine}: {estimate.basis}; {estimate.accuracy}.")
-    return lines
+    return [f"At {_setting(comparison)}.", CONVENTION, *_added(comparison)]
 
 
-def _tools(comparison: Comparison) -> list[str]:
-    """Return how each of the other tools counts whose totals are shown, a sentence each."""
-    return [
+def _added(comparison: Comparison) -> list[str]:
+    """Return the basis of each column that was asked for, of tools and of an engine."""
+    lines = [
         f"{each.convention}: {each.rule.tool}: {each.rule.about}."
         for each in comparison.baseline.counted
     ]
+    if (estimate := comparison.baseline.estimate) is not None:
+        lines.append(f"{estimate.engine}: {estimate.basis}; {estimate.accuracy}.")
+    return lines
 
 
 def csv(comparison: Comparison, *, columns: Sequence[str] | None = None) -> str:
