@@ -178,7 +178,7 @@ def test_every_figure_can_be_sorted_by(figure):
 
 @pytest.mark.parametrize("name", ["setting", "inputs", "counted", "estimate"])
 def test_what_has_no_order_is_no_figure_to_sort_by(name):
-    with pytest.raises(UsageError, match=f"there is no figure `{name}` to sort by; figures: "):
+    with pytest.raises(UsageError, match=f"there is no figure `{name}` to sort by; "):
         compare("vgg16", "lenet5", sort=name)
 
 
