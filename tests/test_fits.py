@@ -1,16 +1,19 @@
 """`archspec fits`: the largest batch that fits in a memory."""
 
 import json
+import shlex
 
 import pytest
+from click.testing import CliRunner
 from support.commands import output, run
 from support.specs import spec_of
 
 import archspec
+from archspec.cli import main
 from archspec.compile.expand import expand
 from archspec.device.finding import find
 from archspec.errors import UsageError
-from archspec.measurement import cache
+from archspec.measurement import cache, compiling
 from archspec.measurement.dump import CompiledMemory
 from archspec.measurement.fits import MUST_KEEP
 from archspec.measurement.job import Job, versions
@@ -127,6 +130,34 @@ def test_the_compilers_word_is_asked_for_by_a_command():
     batch = archspec.fits("vgg16", device="l4").entries[-1].batch
     command = f"archspec measure vgg16 --device l4 --batch {batch} --dtype float32"
     assert f"the compiler's plan is not known; `{command}` makes it" in text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"optimizer": "sgd"},
+        {"optimizer": {"adam": {"amsgrad": True}}, "dtype": "mixed_bfloat16"},
+        {"spec": {"input": [8, 8, 3]}},
+        {"spec": {"input": [None, None, 3]}, "at": "12x10"},
+    ],
+)
+def test_the_command_measures_the_step_that_fits_asks_for(options, tmp_path, monkeypatch):
+    """The command is run, with a compiler that is replaced; then `fits` has its figure."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiling, "check", lambda _: None)
+    monkeypatch.setattr(compiling, "compiled", lambda _: CompiledMemory(5, 0, 0, 0))
+    monkeypatch.setattr(compiling, "run_once", lambda _: None)
+    path = tmp_path / "my net.yaml"
+    path.write_text(SMALL.replace("flatten", "global_avg_pool"), encoding="utf-8")
+    options = dict(options)
+    spec = archspec.load(path, **options.pop("spec", {}))
+    (note,) = archspec.fits(spec, "1MB", device="l4", **options).notes
+    program, *words = shlex.split(note.split("`")[1])
+    assert program == "archspec"
+    assert CliRunner().invoke(main, [*words, "--quiet"]).exit_code == 0
+    entry = archspec.fits(spec, "1MB", device="l4", **options).entries[-1]
+    assert (entry.figure, entry.bytes) == ("compiled", 5)
 
 
 def test_json_has_every_figure():

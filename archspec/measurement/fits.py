@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isqrt
@@ -173,21 +175,39 @@ def fits(
         if found is not None:
             entries.append(found)
         else:
-            words = f"archspec measure {_argument(loaded)} --device {known.name}"
-            words += f" --batch {entries[-1].batch} --dtype {costs.setting.dtype}"
-            notes.append(f"the compiler's plan is not known; `{words}` makes it")
+            command = _measure_command(loaded, known, entries[-1].batch, costs, options)
+            notes.append(f"the compiler's plan is not known; `{command}` makes it")
     remedies: tuple[Remedy, ...] = ()
     if not smallest:
         remedies = tuple(_remedies(loaded, costs, engine_name, room, options))
     return Fits(costs, room, known, wanted, tuple(entries), remedies, tuple(notes))
 
 
-def _argument(spec: Spec) -> str:
-    """Return a spec as a command takes it: a file and its variant, or a name."""
+def _measure_command(
+    spec: Spec, device: Device, batch: int, costs: Report, options: Mapping[str, Any]
+) -> str:
+    """Return the command that compiles the same step, so that its plan is remembered for it."""
+    setting = costs.setting
+    words = [*_arguments(spec), "--device", device.source if device.target else device.name]
+    words += ["--batch", str(batch), "--dtype", setting.dtype]
+    # Without a recipe's optimizer, `fits` counts Adam, and `measure` compiles SGD with momentum.
+    if options["optimizer"] is not None or "optimizer" not in spec.train:
+        optimizer = setting.optimizer.to_dict()
+        words += ["--optimizer", optimizer if isinstance(optimizer, str) else json.dumps(optimizer)]
+    if (at := options["at"]) is not None:
+        words += ["--at", str(at) if isinstance(at, str | int) else "x".join(map(str, at))]
+    return shlex.join(["archspec", "measure", *words])
+
+
+def _arguments(spec: Spec) -> list[str]:
+    """Return a spec as a command takes it: a file and its variant, or a name, and its variables."""
     file = spec.source.name
+    words = [file, *(["--variant", spec.variant] if spec.variant else [])]
     if not Path(file).is_file() or file in map(str, bundled().values()):
-        return spec.name
-    return f"{file} --variant {spec.variant}" if spec.variant else file
+        words = [spec.name]
+    for name, value in spec.overrides.items():
+        words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    return words
 
 
 def _room(memory: Any) -> int:
