@@ -20,9 +20,11 @@ A training step is the forward pass, the backward pass and the update:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from math import prod
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -259,18 +261,16 @@ class Roofline(Displayed):
 
     def _rows(self, parts: Sequence[str], depth: int | None) -> Iterator[Bound]:
         rows = self.report.rows()
-        pieces = {
-            row.start: [self.traffic(row.start, row.stop, part) for part in parts if part in _MOVES]
+        starts = [row.start for row in rows]
+        pieces = [
+            [self.traffic(row.start, row.stop, part) for part in parts if part in _MOVES]
             for row in rows
-        }
+        ]
         for group in rows if depth is None else self.report.rows(depth):
             if group.kind != "input":
-                inside = [
-                    pieces[row.start] for row in rows if group.start <= row.start < group.stop
-                ]
-                yield self._bound(
-                    group.path, group.kind, group.label, group.shape, [p for r in inside for p in r]
-                )
+                first, last = bisect_left(starts, group.start), bisect_left(starts, group.stop)
+                inside = list(chain.from_iterable(pieces[first:last]))
+                yield self._bound(group.path, group.kind, group.label, group.shape, inside)
 
     def _bound(
         self, path: str, kind: str, label: str, shape: Shape, pieces: Sequence[Traffic]

@@ -124,7 +124,6 @@ def terms(graph: Graph) -> Terms:
     """Return the terms of a network of known size."""
     nodes = graph.nodes
     inside = 0
-    kept: set[int] = set()
     memory = _Memory(graph)
     for node in nodes:
         if not memory.learns[node.index]:
@@ -132,17 +131,17 @@ def terms(graph: Graph) -> Terms:
         layer, name = node.layer, _name(node)
         inside += layer.saved_inside
         if layer.saved.output and name in FROM_OUTPUT:
-            memory.keep(kept, node.index)
+            memory.keep(node.index)
         elif layer.saved.input or layer.saved.output:
             for index in node.inputs:
-                memory.keep(kept, index)
+                memory.keep(index)
         if name in EXPENSIVE or (name == "softmax" and node.shape.rank):
             inside += node.shape.size
         if name == "lrn":
             inside += NORMALISERS * node.shape.size
     sizes = [node.shape.size for node in nodes]
     return Terms(
-        kept=inside + sum(sizes[index] for index in kept),
+        kept=inside + sum(sizes[index] for index in memory.kept),
         masks=sum(node.shape.size for node in nodes if node.layer.saved.mask),
         largest=max(size for size, node in zip(sizes, nodes, strict=True) if not node.is_input),
         largest_relu=max(
@@ -189,19 +188,22 @@ class _Memory:
             or (node.op.kind == "add" and readers[node.index] > 1)
         }
         """Indices of the nodes whose output is in memory."""
+        self.kept: set[int] = set()
+        """Indices of those that are kept for the backward pass."""
+        self._seen: set[int] = set()
         for node in self.nodes:
             if node.op.kind in READS_MEMORY:
                 self.written.update(self.shown[index] for index in node.inputs)
 
-    def keep(self, kept: set[int], index: int) -> None:
-        """Add the tensors in memory from which a node's output is computed again."""
-        waiting, seen = [index], set()
+    def keep(self, index: int) -> None:
+        """Keep the tensors in memory from which a node's output is computed again."""
+        waiting = [index]
         while waiting:
             index = self.shown[waiting.pop()]
-            if index in seen or self.nodes[index].is_input:
+            if index in self._seen or self.nodes[index].is_input:
                 continue
-            seen.add(index)
+            self._seen.add(index)
             if index in self.written:
-                kept.add(index)
+                self.kept.add(index)
             else:
                 waiting.extend(self.nodes[index].inputs)
