@@ -18,6 +18,7 @@ from archspec import system
 from archspec.compile.expand import expand
 from archspec.errors import RecipeError
 from archspec.keras_model.build import build, load_model
+from archspec.keras_model.engine import dtype_policy
 from archspec.recipe import callback_files, compilation, families, objects
 from archspec.recipe.least_loss import least_loss
 from archspec.recipe.train import Recipe
@@ -63,7 +64,7 @@ def examples(count: int = 16) -> tuple[np.ndarray, np.ndarray]:
 def network(keras, recipe: Recipe, end: str = "fc: {units: 3, activation: softmax}"):
     """A small network with every sort of weight, and always the same ones."""
     keras.utils.set_random_seed(1)
-    with compilation.precision(keras, recipe):
+    with dtype_policy(keras, recipe.precision):
         return build(
             graph_of(f"conv: {{filters: 2, norm: batch, bias: true}}, flatten, {end}", "[6, 6, 1]")
         )

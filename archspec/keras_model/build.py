@@ -11,7 +11,7 @@ from typing import Any
 
 from archspec.compile.expand import expand
 from archspec.graph.graph import IN_KERAS, SEPARATOR, Graph, Node
-from archspec.keras_model.engine import deep, load_file, load_keras
+from archspec.keras_model.engine import deep, dtype_policy, load_file, load_keras
 from archspec.keras_model.weights import copy
 from archspec.ops.merge import Merge
 from archspec.ops.shape import Shape
@@ -124,8 +124,9 @@ class _Emitter:
         owner = node.layer.owner
         x = self.shapes.get(owner or node.name) or (*node.layer.inputs, node.shape)[0]
         is_exact = (owner or node.name) in self.exact
-        with _exact(self.keras) if is_exact else contextlib.nullcontext():
-            emitted = node.op.emit(self.layers, layer_name(node), x)
+        of_weights = self.keras.config.dtype_policy().variable_dtype
+        with dtype_policy(self.keras, of_weights) if is_exact else contextlib.nullcontext():
+            emitted = node.op.emit(self.layers, layer_name(node), x)  # also the cells in a layer
         if not inputs:
             return emitted
         chain = emitted if isinstance(emitted, tuple) else (emitted,)
@@ -164,17 +165,6 @@ def _common(shapes: Sequence[Shape]) -> Shape:
         for i, extents in enumerate(zip(*shapes, strict=True))
     ]
     return Shape(axes)
-
-
-@contextlib.contextmanager
-def _exact(keras: Any) -> Iterator[None]:
-    """Give layers made inside, and the cells in them, a policy to compute as exact as weights."""
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy.variable_dtype)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 def _with_weights_of(owner: tuple[Any, ...], chain: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -48,6 +48,17 @@ def load_keras() -> Any:
     return keras
 
 
+@contextlib.contextmanager
+def dtype_policy(keras: Any, policy: Any) -> Iterator[None]:
+    """Give a dtype policy, such as `mixed_bfloat16`, to the layers that are made inside."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def _advice(backend: str) -> str:
     others = [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
     other = f", or set KERAS_BACKEND={others[0]}, which is installed" if others else ""

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from archspec.data.task import TaskKind
 from archspec.graph.graph import Graph
 from archspec.keras_model.build import build
+from archspec.keras_model.engine import dtype_policy
 from archspec.recipe import compilation, task_choice
 from archspec.recipe.sections import Named
 from archspec.recipe.train import OF_INDICES, Recipe
@@ -122,18 +123,12 @@ def forward_pass(keras: Any, graph: Graph, batch: int, precision: str) -> Iterat
 @contextmanager
 def _described(keras: Any, graph: Graph, precision: str) -> Iterator[Any]:
     """Give the model of a network; its variables have shapes, and no values while this lasts."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    scope = keras.StatelessScope()
-    try:
-        with scope:
-            try:
-                yield build(graph)
-            finally:
-                # A scope that ends fills the variables of the session that were created in it.
-                keras.backend.clear_session(free_memory=False)
-    finally:
-        keras.config.set_dtype_policy(before)
+    with dtype_policy(keras, precision), keras.StatelessScope():
+        try:
+            yield build(graph)
+        finally:
+            # A scope that ends fills the variables of the session that were created in it.
+            keras.backend.clear_session(free_memory=False)
 
 
 def _task(recipe: Recipe, graph: Graph) -> TaskKind:

@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -28,7 +28,7 @@ from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Input, Node, layer_at
 from archspec.keras_model.build import build
-from archspec.keras_model.engine import load_keras
+from archspec.keras_model.engine import dtype_policy, load_keras
 from archspec.ops.shape import Shape
 from archspec.spec.loading import as_spec
 
@@ -207,7 +207,7 @@ def time_network(
         _check_at_hand(keras, known)
     say = progress or (lambda _: None)
     setting = costs.setting
-    with _policy(keras, setting.dtype):
+    with dtype_policy(keras, setting.dtype):
         if known is None:
             say("measuring the peak by a matrix product, the bandwidth by a copy ...")
         roofline = Roofline(costs, known or measured_device(keras, setting.dtype, clock))
@@ -461,14 +461,3 @@ def _timed_step(
             return logs, held[0]
 
         return timed(lambda: jax.tree.leaves(run()), clock)
-
-
-@contextmanager
-def _policy(keras: Any, dtype: str) -> Iterator[None]:
-    """Build layers of a dtype policy for as long as the block lasts."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

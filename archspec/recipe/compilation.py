@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -262,17 +261,6 @@ def gives_probabilities(keras: Any, output: Any) -> bool:
         return gives_probabilities(keras, layer.input)
     from_keras = type(layer).__module__.startswith("keras.")
     return activation in functions or (from_keras and kind in {"Softmax", "Sigmoid"})
-
-
-@contextmanager
-def precision(keras: Any, recipe: Recipe) -> Iterator[None]:
-    """Give layers made inside the recipe's dtype policy."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(recipe.precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _check_precision(keras: Any, recipe: Recipe) -> None:

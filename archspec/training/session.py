@@ -24,7 +24,7 @@ from archspec.data.task import Task
 from archspec.errors import Diagnostic, KeyPath, Problem, RecipeError, UsageError
 from archspec.graph.graph import Graph
 from archspec.keras_model.build import build, layer_name
-from archspec.keras_model.engine import first_line, load_keras
+from archspec.keras_model.engine import dtype_policy, first_line, load_keras
 from archspec.keras_model.optimizers import name_publicly
 from archspec.recipe import callback_files, compilation, overrides, task_choice
 from archspec.recipe.least_loss import LeastLoss, least_loss
@@ -442,7 +442,7 @@ def _network(
     keras: Any, plan: TrainingPlan, devices: Devices, scale: TargetScale | None
 ) -> tuple[Any, compilation.Objective]:
     """Return model and objective, made on the devices."""
-    with devices.scope(), compilation.precision(keras, plan.recipe):
+    with devices.scope(), dtype_policy(keras, plan.recipe.precision):
         model = build(plan.graph)
     with devices.scope():
         return model, compilation.objective(
