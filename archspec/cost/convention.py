@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from archspec import arguments
 from archspec.cost.size import refuse_open
-from archspec.ops.functions import function
+from archspec.ops.functions import kind_of
 
 if TYPE_CHECKING:
     from archspec.graph.graph import Graph, Layer, Node
@@ -317,7 +317,7 @@ def count(graph: Graph, convention: str) -> Counted:
     outputs = {*graph.outputs.values()}
     for node, fused in _layers(graph):
         skipped = fused and not rule.attention
-        kind = kind_of(node)
+        kind = kind_of(node.op)
         last = kind == "softmax" and node.index in outputs
         if rule.prints and not skipped and (rule.last_softmax or not last):
             if kind in rule.counts:
@@ -350,12 +350,6 @@ def conventions(names: Sequence[str] | str) -> tuple[str, ...]:
             arguments.one_of("convention", name, RULES, beside=", or all") for name in given
         )
     )
-
-
-def kind_of(node: Node) -> str:
-    """Return the kind of a layer, or the function of an activation."""
-    op: Any = node.op
-    return function(op.function).kind if op.kind == "activation" else op.kind
 
 
 def _layers(graph: Graph) -> Iterator[tuple[Node, bool]]:

@@ -258,6 +258,11 @@ def function(value: ElementwiseFunction) -> Function | Plain:
     return value if isinstance(value, Function) else _named(value)
 
 
+def kind_of(op: Any) -> Any:
+    """Return the kind of an op; for an activation, the name of its function."""
+    return function(op.function).kind if op.kind == "activation" else op.kind
+
+
 @cache
 def _named(word: str) -> Function | Plain:
     cls = FUNCTIONS[word]

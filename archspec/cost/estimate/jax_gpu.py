@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.cost.estimate.footprint import ErrorBand, Footprint
 from archspec.graph.graph import Graph, Node
-from archspec.ops.functions import function
+from archspec.ops.functions import kind_of
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
@@ -128,7 +128,7 @@ def terms(graph: Graph) -> Terms:
     for node in nodes:
         if not memory.learns[node.index]:
             continue
-        layer, name = node.layer, _name(node)
+        layer, name = node.layer, kind_of(node.op)
         inside += layer.saved_inside
         if layer.saved.output and name in FROM_OUTPUT:
             memory.keep(node.index)
@@ -153,15 +153,9 @@ def terms(graph: Graph) -> Terms:
     )
 
 
-def _name(node: Node) -> str | None:
-    """Return the name of an activation's function, or the kind of any other step."""
-    op: Any = node.op
-    return function(op.function).kind if op.kind == "activation" else op.kind
-
-
 def _is_conv_relu(graph: Graph, node: Node) -> bool:
     """Whether a node is a ReLU right after a convolution."""
-    return _name(node) == "relu" and graph.nodes[node.inputs[0]].op.kind == "convolution"
+    return kind_of(node.op) == "relu" and graph.nodes[node.inputs[0]].op.kind == "convolution"
 
 
 class _Memory:

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from archspec.cost.setting import Setting
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Layer, Node
-from archspec.ops.functions import function
+from archspec.ops.functions import kind_of
 from archspec.ops.shape import Shape
 from archspec.ops.windows import Windowed
 
@@ -324,8 +324,7 @@ def _global_max_pool(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor
 
 def _function(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
     (x,) = inputs
-    op: Any = layer.op
-    kind = "softmax" if op.kind == "softmax" else function(op.function).kind
+    kind = kind_of(layer.op)
     y = memory.fresh(layer.output, x, order=x.order)
     if kind == "linear":
         return x
