@@ -14,7 +14,6 @@ import statistics
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -448,8 +447,7 @@ def _timed_step(
     from archspec.measurement.step import training_step  # noqa: PLC0415
 
     recipe = recipe_of(spec, setting.training_batch, setting.dtype, None)
-    with ExitStack() as stack:
-        program = stack.enter_context(training_step(keras, graph, recipe))
+    with training_step(keras, graph, recipe) as program:
         state, data = jax.tree.map(
             lambda each: jax.numpy.zeros(each.shape, each.dtype), program.arguments
         )
