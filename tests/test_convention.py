@@ -70,26 +70,32 @@ def test_the_versions_are_those_that_the_rules_name():
 
 
 @pytest.mark.keras
-@pytest.mark.parametrize("name", ["squeezenet_v1_1", "mobilenet_v2"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "squeezenet_v1_1",
+        "mobilenet_v2",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("alexnet", "vgg16", "resnet18", "densenet121", "vit_b_16")
+        ),
+    ],
+)
 def test_tensorflow_and_keras_print_what_their_rules_print(name):
-    profiled(name)
-
-
-@pytest.mark.slow
-@pytest.mark.keras
-@pytest.mark.parametrize("name", ["alexnet", "vgg16", "resnet18", "densenet121", "vit_b_16"])
-def test_tensorflow_prints_its_rule_for_more_networks(name):
-    profiled(name)
-
-
-def profiled(name):
-    """Compare the rules with TensorFlow's profiler and Keras's own count."""
     tf = pytest.importorskip("tensorflow")
     if tf.keras.backend.backend() != "tensorflow":
         pytest.skip("TensorFlow profiles graphs of TensorFlow alone")
+    model = archspec.build(name)
+    tensorflow, keras = archspec.report(name, convention=["tensorflow", "keras"]).counted
+    assert tensorflow.ops == float_ops(tf, model)
+    assert not tensorflow.unknown
+    assert keras.params == model.count_params()
+
+
+def float_ops(tf, model):
+    """Return the operations of a model's forward pass by TensorFlow's profiler."""
     from tensorflow.python.framework import convert_to_constants
 
-    model = archspec.build(name)
     shape = [1, *model.inputs[0].shape[1:]]
     function = tf.function(lambda x: model(x, training=False))
     concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
@@ -98,11 +104,7 @@ def profiled(name):
     options = {**profiler.ProfileOptionBuilder.float_operation(), "output": "none"}
     with tf.Graph().as_default() as graph:
         tf.graph_util.import_graph_def(frozen, name="")
-        truth = profiler.profile(graph, options=options).total_float_ops
-    tensorflow, keras = archspec.report(name, convention=["tensorflow", "keras"]).counted
-    assert tensorflow.ops == truth
-    assert not tensorflow.unknown
-    assert keras.params == model.count_params()
+        return profiler.profile(graph, options=options).total_float_ops
 
 
 def test_a_tool_that_counts_no_operations_has_its_parameters():
