@@ -36,6 +36,7 @@ from loops import Task, loop
 
 import archspec
 from archspec.data.dataset import load
+from archspec.keras_model.engine import dtype_policy
 from archspec.recipe.train import Recipe
 from archspec.training.callbacks import Logs, RunFacts, Watcher
 
@@ -109,10 +110,9 @@ def throughput(
     recipe |= {"data.validation": 0, "data.test": 0, "epochs": (1 + ROUNDS) * epochs}
     resolved = Recipe.resolve(spec.train, recipe)
     data = load(resolved.data, archspec.report(spec).graph.input)
-    part, policy = data.train, keras.config.dtype_policy()
-    keras.config.set_dtype_policy(resolved.precision)
-    model = archspec.build(spec)
-    keras.config.set_dtype_policy(policy)
+    part = data.train
+    with dtype_policy(keras, resolved.precision):
+        model = archspec.build(spec)
     model.compile(optimizer, loss)
     task = Task(
         model,
