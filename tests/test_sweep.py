@@ -133,6 +133,11 @@ def test_where_nothing_fits_the_nearest_is_named(net):
         ({"width": []}, {}, "`width` has no values"),
         ({"width": "9..1"}, {}, "the range of `width` is empty: 9 is above 1"),
         ({"width": "a..b"}, {}, "must be two numbers"),
+        ({"width": {"range": [1, 10**9], "log": True}}, {}, "has more than 100,000 values"),
+        ({"width": {"range": [0.1, 10**400], "step": 1}}, {}, "must be two numbers within 2^63"),
+        ({"width": [8]}, {"front": 3}, "3 is not an objective"),
+        ({"width": [8]}, {"where": 3}, "'3' is not a condition"),
+        (["width"], {}, "`vary=['width']` must be variables with their values"),
         ({"width": "1..2:0"}, {}, "the step of `width` must be above 0, not 0"),
         ({"width": "0.5..1.5"}, {}, "a sweep needs a step"),
         ({"width": "1..99999", "depth": "1..1000"}, {}, "combinations are more than 10,000,000"),
@@ -151,6 +156,12 @@ def test_a_mistake_is_explained(net, vary, options, message):
     with pytest.raises(UsageError) as error:
         archspec.sweep(net, vary, **options)
     assert message in str(error.value)
+
+
+def test_a_condition_may_have_commas_in_its_number(net):
+    written = archspec.sweep(net, where="params < 1,200, macs < 10,000")
+    assert written.where == ("params < 1,200", "macs < 10,000")
+    assert [*written.rows()] == [*archspec.sweep(net, where=["params < 1.2K", "macs < 10K"]).rows()]
 
 
 def test_a_mistake_that_no_values_mend_is_the_specs(net):

@@ -7,7 +7,7 @@ from archspec.declare.declaration import Declaration, DeclarationError
 from archspec.declare.metadata import Expect
 from archspec.element import show
 from archspec.errors import Problem
-from archspec.spec.operations import MAX_ITEMS
+from archspec.spec.operations import MAX_ITEMS, MAX_NUMBER
 from archspec.vocabulary import key_hint
 
 MOST_VALUES: Final = 100_000
@@ -105,8 +105,8 @@ def numbers(
     name: str, bounds: Sequence[Any], step: float | None = None, *, log: bool = False
 ) -> Dimension:
     """Return the range of a variable; raise `Problem` if its bounds or its step are wrong."""
-    if len(bounds) != 2 or not all(type(n) in (int, float) for n in bounds):
-        message = f"the range of `{name}` must be two numbers, not {show(bounds)}"
+    if len(bounds) != 2 or not all(type(n) in (int, float) and abs(n) < MAX_NUMBER for n in bounds):
+        message = f"the range of `{name}` must be two numbers within 2^63, not {show(bounds)}"
         raise Problem("type", message, help="as `range: [8, 64]`: the first and the last value")
     low, high = bounds
     if not low <= high:
@@ -118,10 +118,11 @@ def numbers(
         raise Problem("value", message)
     if step is None and type(low) is int and type(high) is int and not log:
         step = 1
-    if step is not None and not high - low < MOST_VALUES * step:
+    found = Dimension(name, (), low, high, step, log)
+    if (found.is_whole or step is not None) and not high - low < MOST_VALUES * (step or 1):
         message = f"the range of `{name}` has more than {MOST_VALUES:,} values"
-        raise Problem("limit", message, help="take a larger `step`")
-    return Dimension(name, (), low, high, step, log)
+        raise Problem("limit", message, help=None if log else "take a larger `step`")
+    return found
 
 
 def _choice(name: str, values: list[Any]) -> Dimension:

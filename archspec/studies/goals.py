@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from archspec.cost.checks import CLAIMS, COMPARISONS, FIGURES, read_bound
 from archspec.cost.report import Report
@@ -11,6 +12,9 @@ from archspec.errors import Problem, UsageError, suggestion
 
 SCORES: Final = ("accuracy", "loss")
 """Objectives that only training gives: the validation score of `fit`."""
+
+_BOUNDED: Final = {**CLAIMS, **FIGURES}
+"""Figures that a condition may be about."""
 
 _DIRECTIONS: Final = {"min": False, "minimize": False, "max": True, "maximize": True}
 
@@ -45,11 +49,11 @@ class Bound(NamedTuple):
 
     def actual(self, report: Report) -> int | None:
         """Return the figure that it is about; None where that depends on an open size."""
-        value = FIGURES.get(self.figure, CLAIMS.get(self.figure, FIGURES["params"]))(report)
+        value = _BOUNDED[self.figure](report)
         return value if isinstance(value, int) else None
 
     def holds(self, actual: int) -> bool:
-        """Whether a figure meets the condition."""
+        """Return whether a figure meets the condition."""
         return bool(COMPARISONS[self.symbol](actual, self.number))
 
 
@@ -63,8 +67,7 @@ def objectives(written: str | Iterable[str], *, scores: bool = False) -> tuple[O
     Raises:
         UsageError: One is none, or none is there.
     """
-    texts = written.split(",") if isinstance(written, str) else [*written]
-    found = tuple(_objective(text, scores=scores) for text in texts)
+    found = tuple(_objective(text, scores=scores) for text in _texts(written))
     names = [each.figure for each in found]
     if not found:
         raise UsageError("there is no objective: write one, as `min macs`")
@@ -92,8 +95,14 @@ def _objective(text: object, *, scores: bool) -> Objective:
 
 def bounds(written: str | Sequence[str]) -> tuple[Bound, ...]:
     """Return conditions from texts such as `params < 20K`; raise `UsageError` if one is none."""
-    texts = [written] if isinstance(written, str) else [*written]
-    return tuple(_bound(part) for text in texts for part in str(text).split(","))
+    return tuple(_bound(part) for text in _texts(written) for part in _texts(str(text)))
+
+
+def _texts(written: Any) -> list[Any]:
+    """Return what commas separate in a text, or the items of a list; 20,000 is one number."""
+    if isinstance(written, str):
+        return re.split(r",(?!\d{3}\b)", written)
+    return [*written] if isinstance(written, Iterable) else [written]
 
 
 def _bound(text: str) -> Bound:
@@ -101,9 +110,8 @@ def _bound(text: str) -> Bound:
     if place is None:
         raise UsageError(f"{text!r} is not a condition: write one as `params < 20K`")
     name = text[:place].strip()
-    known = {**FIGURES, **CLAIMS}
-    if name not in known:
-        hint = suggestion(name, known, what="figures")
+    if name not in _BOUNDED:
+        hint = suggestion(name, _BOUNDED, what="figures")
         raise UsageError(f"there is no figure `{name}`; {hint}")
     in_bytes = "_bytes" in name or name == "must_keep"
     try:

@@ -9,6 +9,7 @@ from functools import cached_property
 from math import prod
 from typing import Any, Final
 
+from archspec import arguments
 from archspec.compile.plan import compile_plan
 from archspec.element import show
 from archspec.errors import Problem, UsageError, suggestion
@@ -70,6 +71,8 @@ def space_of(spec: Spec, vary: Mapping[str, Any]) -> Space:
         SpecError: The spec has mistakes that no values mend.
         UsageError: A variable does not exist, or one has no such values.
     """
+    if not isinstance(vary, Mapping):
+        raise arguments.wrong("vary", vary, 'variables with their values, as {"width": [8, 16]}')
     findings = Findings(spec.source, spec.diagnostics)
     compile_plan(spec, findings)
     if findings.diagnostics:
