@@ -34,6 +34,15 @@ def _by_word(table: Mapping[str, str]) -> dict[str, str]:
     return {word: ours for ours, words in table.items() for word in words.split()}
 
 
+def _meanings(table: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return what each foreign word may mean: `absolute` is a function, and a way to embed."""
+    found: dict[str, tuple[str, ...]] = {}
+    for ours, words in table.items():
+        for word in words.split():
+            found[word] = (*found.get(word, ()), ours)
+    return found
+
+
 KINDS: Final = _by_word(
     {
         "conv": "convlayer convblock convbn convbnrelu convnormact",
@@ -186,7 +195,7 @@ KIND_NOTES: Final[dict[str, str]] = {
 }  # fmt: skip
 """Folded words of other tools, and what to write where archspec has no kind for them."""
 
-VALUES: Final = _by_word(
+VALUES: Final = _meanings(
     {
         "hard_swish": "hswish hardswish",
         "hard_sigmoid": "hsigmoid hardsigmoid",
@@ -194,7 +203,7 @@ VALUES: Final = _by_word(
         "soft_shrink": "softshrink",
         "hard_shrink": "hardshrink",
         "log_sigmoid": "logsigmoid",
-        "log_softmax": "logsoftmax logsoftmax2d",
+        "log_softmax": "logsoftmax",
         "tanh_shrink": "tanhshrink",
         "exponential": "exp",
         "abs": "absolute modulus rectify",
@@ -249,7 +258,7 @@ VALUES: Final = _by_word(
         "color_jitter": "colourjitter randombrightness randomcontrast colorjiggle",
     }
 )
-"""Folded words of other tools, and the word that an argument may have."""
+"""Folded words of other tools, and the words that an argument may have."""
 
 KEYS: Final = {
     word: tuple(ours.split())
@@ -507,8 +516,8 @@ def key_hint(word: str, candidates: Iterable[str], *, what: str) -> str:
 
 def value_meant(word: str, candidates: Iterable[str]) -> str | None:
     """Return the word of `candidates` that other tools call `word`, or None."""
-    ours = VALUES.get(folded(word))
-    return ours if ours in set(candidates) else None
+    names = set(candidates)
+    return next((ours for ours in VALUES.get(folded(word), ()) if ours in names), None)
 
 
 _QUOTES: Final = "\"'`\u201c\u201d\u2018\u2019\u201e\u00ab\u00bb"

@@ -61,6 +61,7 @@ VALUES = [
     ("conv", "activation", "LeakyReLU", "`leaky_relu`?"),
     ("conv", "activation", "nn.GELU", "`gelu`?"),
     ("conv", "activation", "rellu", "`relu`?"),
+    ("conv", "activation", "absolute", "`abs`?"),
     ("conv", "activation", "identity", "`linear`?"),
     ("conv", "activation", "none", "write `null`"),
     ("conv", "activation", "softmin", "no such function"),
