@@ -227,17 +227,16 @@ class MaxUnpool(Op, kind="max_unpool", main="size"):
                 help="as `{max_unpool: 2, from: [x, before]}`",
             )
         sizes = per_axis(self.size, x.rank, "size")
-        pooled = None
+        pooled: tuple[int, ...] = ()
         if before.rank == x.rank:
             extents = zip(before.spatial, sizes, strict=True)
-            pooled = Shape((*(n // size for n, size in extents), before.channels))
+            pooled = (*(n // size for n, size in extents), before.channels)
         if x != pooled:
+            makes = f"`max_pool: {_written(self.size)}` makes {Shape(pooled)} of that"
             raise Problem(
                 "shape",
                 f"`max_unpool` cannot put {x} back into {before}",
-                help=f"`max_pool: {_written(self.size)}` makes {pooled} of that"
-                if pooled
-                else None,
+                help=makes if pooled and all(n >= 1 for n in pooled) else None,
             )
         return before
 

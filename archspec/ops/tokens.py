@@ -155,7 +155,7 @@ class Embedding(Weighted, kind="embedding", main="filters"):
             raise Problem(
                 "shape",
                 f"`embedding` needs a vector of the numbers of words, not {x}",
-                help="`patchify` makes a sequence of an image",
+                help="as `input: [200]`, the numbers of 200 words",
             )
         return Shape((x.channels, self.filters))
 
