@@ -12,12 +12,16 @@ from support.specs import spec_of
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.compile.expand import expand
+from archspec.compile.plan import compile_plan
 from archspec.errors import Diagnostic, Problem, SpecError
 from archspec.graph.builder import Builder, Expansions
 from archspec.graph.graph import Graph, Layer, Node
 from archspec.ops.elementwise import Activate
 from archspec.ops.merge import Add
+from archspec.ops.pooling import MaxPool
 from archspec.ops.shape import Shape
+from archspec.ops.windows import Windowed
+from archspec.spec.findings import Findings
 
 
 def network(steps: str, *, input: str = "[8, 8, 16]", head: str = "") -> Graph:  # noqa: A002
@@ -842,6 +846,21 @@ def test_equal_blocks_that_differ_in_what_was_given_are_not_one():
         for block in (HandedOn(), HandedOn(kernel=3), HandedOn(more=True), HandedOn(more=1))
     ]
     assert shapes == [(4, 4, 4), (6, 6, 4), (4, 4, 8), (4, 4, 4)]
+
+
+def test_a_block_of_a_spec_cannot_be_used_outside_of_it():
+    spec = spec_of("{name: n, input: [4], blocks: {unit: {layers: [fc: 2]}}, layers: [unit]}")
+    unit = compile_plan(spec, Findings(spec.source)).blocks["unit"]
+    builder = Builder((4,))
+    with pytest.raises(Problem, match="`unit` is a block of a spec"):
+        builder(unit(), builder.input)
+
+
+def test_an_op_with_windows_must_say_which():
+    with pytest.raises(TypeError, match="op `peak` does not say: steps, window, work"):
+
+        class Peak(Windowed, kind="peak"):
+            output_shape = weights = saved_for_backward = emit = MaxPool.output_shape
 
 
 def test_a_path_is_as_long_in_a_block_seen_before():

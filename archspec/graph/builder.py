@@ -392,8 +392,9 @@ class Builder:
         return repr(self._defaults) + self.around
 
 
-def _cannot(*_: Any) -> Node:
-    raise NotImplementedError("only a spec's expansion has the steps of its own blocks")
+def _cannot(block: Block, *_: Any) -> Node:
+    message = f"`{block.kind}` is a block of a spec, and can be used in that spec alone"
+    raise Problem("value", message)
 
 
 def _index(piece: Piece) -> int:

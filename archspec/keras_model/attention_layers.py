@@ -6,6 +6,7 @@ They are written with `keras.ops` alone. Scores are (batch, [windows,] heads, qu
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -191,9 +192,9 @@ class _Mask(OwnLayer):
 
     arguments: ClassVar[tuple[str, ...]] = ()
 
+    @abstractmethod
     def kept(self, positions: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return for scores, which this is broadcast against, whether each is kept."""
-        raise NotImplementedError
 
     def call(self, scores: Any) -> Any:
         kept = ops.convert_to_tensor(self.kept(scores.shape[-1]))

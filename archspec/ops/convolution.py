@@ -1,5 +1,6 @@
 """Convolutions, and the fully connected layer."""
 
+from abc import abstractmethod
 from math import prod
 from typing import Any
 
@@ -61,8 +62,9 @@ class _Kernel(Windowed, Weighted):
     def steps(self, rank: int) -> tuple[int, ...]:
         return per_axis(self.stride, rank, "stride")
 
+    @abstractmethod
     def kernel_shape(self, x: Shape) -> tuple[int, ...]:
-        raise NotImplementedError
+        """Return the kernel's shape for an input's."""
 
     def spread(self, x: Shape) -> bool:
         """Return whether it has both a stride and a dilation, which no backend of Keras has."""

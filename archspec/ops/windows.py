@@ -1,5 +1,6 @@
 """Windows that slide over the spatial axes: what convolutions and pools have in common."""
 
+from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
 from archspec.errors import Problem
@@ -70,13 +71,13 @@ class Windowed(Op):
     extent_field: ClassVar[str]
     """Name of the field that holds the window's extent."""
 
+    @abstractmethod
     def window(self, rank: int) -> tuple[int, ...]:
         """Return the window's extent along each axis, dilation included."""
-        raise NotImplementedError
 
+    @abstractmethod
     def steps(self, rank: int) -> tuple[int, ...]:
         """Return the step between windows along each axis."""
-        raise NotImplementedError
 
     @property
     def overhangs(self) -> bool:
