@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from archspec.render.figure.drawing import Circle, Drawing, Group, Path
+from archspec.render.figure.drawing import Circle, Drawing, Path
 from archspec.render.figure.faces import EDGE, LABEL, LINE, heading, legend
-from archspec.render.figure.plot import NUMBERS, SIZE, Axis, Bounds, Disc, Names, axes
+from archspec.render.figure.plot import NUMBERS, SIZE, Axis, Bounds, Disc, Names, axes, group
 from archspec.render.sweep import amount, title
 from archspec.studies.sweep import INVALID, WITHIN, shown_values
 from archspec.text import counted
@@ -66,10 +66,7 @@ def drawing(figure: FrontFigure) -> Drawing:
     ]
     if len(sweep.objectives) == 2 and len(discs) > 1:
         marks.append(Path(tuple((disc.x, disc.y) for disc in discs), "second", width=1.0))
-    marks += [
-        Group(disc.name, disc.about, [Circle(disc.x, disc.y, disc.radius, disc.tone)])
-        for disc in discs
-    ]
+    marks += [group(disc) for disc in discs]
     every = -(-len(discs) // MOST_NAMED) or 1
     marks += Names(area, discs[::every]).marks()
     meanings = [("pooling", "front"), ("first_point", "within every condition")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from archspec.cost.compare import NetworkFigures
 from archspec.render.amounts import byte_size, thousands
@@ -87,15 +87,23 @@ class Bounds(NamedTuple):
 
 
 class Disc(NamedTuple):
-    """A network's circle at its place."""
+    """The circle of a network or a row at its place."""
 
     name: str
     about: str
-    """A sentence about the network."""
+    """A sentence about it."""
     x: float
     y: float
     radius: float
     tone: str
+
+
+class Scale(Protocol):
+    """An axis that has numbers."""
+
+    def ticks(self) -> Iterator[tuple[str, float]]:
+        """Yield numbers and their places."""
+        ...
 
 
 class Axis:
@@ -172,7 +180,7 @@ def drawing(figure: ComparisonFigure) -> Drawing:
     ]
     discs.sort(key=lambda disc: (-disc.radius, disc.name))
     names = Names(area, discs)
-    marks += [_group(disc) for disc in discs]
+    marks += [group(disc) for disc in discs]
     marks += [Circle(disc.x, disc.y, DOT, "ink") for disc in discs]
     marks += names.marks()
     if names.omitted:
@@ -230,7 +238,7 @@ class _Memory:
         return marks, middle + max(radii) + EDGE - top
 
 
-def axes(area: Bounds, across: Axis, upwards: Axis, below: str, above: str) -> Iterator[Mark]:
+def axes(area: Bounds, across: Scale, upwards: Scale, below: str, above: str) -> Iterator[Mark]:
     """Yield lines and numbers of both axes, with their titles."""
     for text, x in across.ticks():
         yield Path(((x, area.y), (x, area.bottom)), "grid", width=0.8)
@@ -244,7 +252,8 @@ def axes(area: Bounds, across: Axis, upwards: Axis, below: str, above: str) -> I
     yield Text(area.right, area.bottom + 2 * LINE, below, SMALL, anchor="end")
 
 
-def _group(disc: Disc) -> Group:
+def group(disc: Disc) -> Group:
+    """Return a circle with its name and sentence."""
     circle = Circle(disc.x, disc.y, disc.radius, disc.tone)
     return Group(disc.name, disc.about, [circle])
 

@@ -8,15 +8,15 @@ stands below it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
 
 from archspec.cost.roofline import Bound, Roofline
 from archspec.render.amounts import rate, seconds
-from archspec.render.figure.drawing import Circle, Drawing, Group, Mark, Path, Text
+from archspec.render.figure.drawing import Drawing, Mark, Path, Text
 from archspec.render.figure.faces import EDGE, LABEL, LINE, MIDDLE, SMALL, heading, legend
 from archspec.render.figure.metrics import fitting, text_width
-from archspec.render.figure.plot import Bounds
+from archspec.render.figure.plot import Bounds, Disc, axes, group
 from archspec.text import counted
 
 if TYPE_CHECKING:
@@ -56,28 +56,20 @@ TONES: Final = {"compute": "convolution", "memory": "pooling"}
 """Tone of a row by what binds it."""
 
 
-class Disc(NamedTuple):
-    """A row's circle at its place."""
-
-    name: str
-    x: float
-    y: float
-    radius: float
-    tone: str
-    title: str
-    low: bool
-    """Whether the disc stands well below the roof, as one that was measured may."""
-
-
 class LogAxis:
-    """A logarithmic axis with a number at each power of ten."""
+    """A logarithmic axis with a number at each power of ten, also of those below 1."""
 
     def __init__(
-        self, values: Sequence[float], start: float, length: float, room: float = SPARE
+        self,
+        values: Sequence[float],
+        start: float,
+        length: float,
+        text: Callable[[float], str],
+        room: float = SPARE,
     ) -> None:
         logs = [math.log10(value) for value in values]
         self._low, self._high = min(logs) - SPARE, max(logs) + room
-        self._start, self._length = start, length
+        self._start, self._length, self._text = start, length, text
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -89,10 +81,10 @@ class LogAxis:
         share = (math.log10(value) - self._low) / (self._high - self._low)
         return self._start + min(max(share, 0.0), 1.0) * self._length
 
-    def decades(self) -> Iterator[float]:
-        """Yield the powers of ten."""
+    def ticks(self) -> Iterator[tuple[str, float]]:
+        """Yield numbers and their places."""
         for decade in range(math.ceil(self._low), math.floor(self._high) + 1):
-            yield 10.0**decade
+            yield self._text(10.0**decade), self.at(10.0**decade)
 
 
 def drawing(figure: RooflineFigure) -> Drawing:
@@ -103,34 +95,31 @@ def drawing(figure: RooflineFigure) -> Drawing:
     reached = {row.path: 2 * row.macs / taken[row.path] for row in rows}
     x, y = EDGE + NUMBERS, EDGE + LABEL + 3.2 * LINE
     area = Bounds(x, y, x + SIZE[0], y + SIZE[1])
-    across = LogAxis([roofline.ridge, *(row.intensity for row in rows)], x, SIZE[0])
-    upwards = LogAxis([roofline.peak, *reached.values()], area.bottom, -SIZE[1], NAMES)
+    intensities = [roofline.ridge, *(row.intensity for row in rows)]
+    across = LogAxis(intensities, x, SIZE[0], "{:g}".format)
+    upwards = LogAxis([roofline.peak, *reached.values()], area.bottom, -SIZE[1], _decade, NAMES)
     part = "training" if roofline.training else "inference"
     title = f"{roofline.name} on {roofline.device.title}"
     kind = "measured against the least time" if figure.measured else "at the least time"
     batch, dtype = roofline.batch(roofline.parts[0]), roofline.report.setting.dtype
     marks = heading(title, f"{part} at batch {batch}, {dtype}; rows {kind}")
-    marks += _axes(area, across, upwards)
+    marks += axes(area, across, upwards, "operations per byte", "operations a second")
     marks += _roof(area, across, upwards, roofline)
     total = sum(taken.values()) or 1.0
     discs = [
         Disc(
             row.path,
+            _sentence(row, figure.measured.get(row.path)),
             across.at(row.intensity),
             upwards.at(reached[row.path]),
             max(RADIUS * math.sqrt(taken[row.path] / total), SMALLEST),
             TONES[row.binds],
-            _sentence(row, figure.measured.get(row.path)),
-            taken[row.path] > 1.1 * row.seconds,
         )
         for row in rows
     ]
     discs.sort(key=lambda disc: (-disc.radius, disc.name))
-    marks += [
-        Group(disc.name, disc.title, [Circle(disc.x, disc.y, disc.radius, disc.tone)])
-        for disc in discs
-    ]
-    marks += _names(area, discs)
+    marks += [group(disc) for disc in discs]
+    marks += _names(area, discs, {row.path for row in rows if taken[row.path] > 1.1 * row.seconds})
     below = area.bottom + 2.8 * LINE
     for line in _notes(roofline, rows):
         marks.append(Text(EDGE, below, line, SMALL, "quiet", anchor="start"))
@@ -138,25 +127,13 @@ def drawing(figure: RooflineFigure) -> Drawing:
     meanings = [(tone, f"bound by {binds}") for binds, tone in TONES.items()]
     entries, high = legend(meanings, area.right + EDGE, below)
     marks += entries
-    description = "; ".join(disc.title for disc in discs)
+    description = "; ".join(disc.about for disc in discs)
     return Drawing(title, description, area.right + EDGE, below + high, marks)
 
 
-def _axes(area: Bounds, across: LogAxis, upwards: LogAxis) -> Iterator[Mark]:
-    """Yield lines and numbers of both axes."""
-    for value in across.decades():
-        x = across.at(value)
-        yield Path(((x, area.y), (x, area.bottom)), "grid", width=0.8)
-        yield Text(x, area.bottom + LINE, f"{value:g}", SMALL, "quiet")
-    for value in upwards.decades():
-        y = upwards.at(value)
-        yield Path(((area.x, y), (area.right, y)), "grid", width=0.8)
-        text = rate(value, "FLOP/s").replace(".00", "").replace(".0 ", " ")
-        yield Text(area.x - 6, y + SMALL * MIDDLE, text, SMALL, "quiet", anchor="end")
-    corners = (area.x, area.y), (area.x, area.bottom), (area.right, area.bottom)
-    yield Path(corners, "line", width=0.8)
-    yield Text(EDGE, area.y - 6, "operations a second", SMALL, anchor="start")
-    yield Text(area.right, area.bottom + 2 * LINE, "operations per byte", SMALL, anchor="end")
+def _decade(value: float) -> str:
+    """Return a power of ten as operations a second, such as 10 TFLOP/s."""
+    return rate(value, "FLOP/s").replace(".00", "").replace(".0 ", " ")
 
 
 def _roof(area: Bounds, across: LogAxis, upwards: LogAxis, roofline: Roofline) -> Iterator[Mark]:
@@ -172,10 +149,11 @@ def _roof(area: Bounds, across: LogAxis, upwards: LogAxis, roofline: Roofline) -
     yield Text(*half, rate(bandwidth, "B/s"), SMALL, anchor="end")
 
 
-def _names(area: Bounds, discs: Sequence[Disc]) -> Iterator[Mark]:
+def _names(area: Bounds, discs: Sequence[Disc], low: Collection[str]) -> Iterator[Mark]:
     """Yield the names of the places where most time is spent, beside the roof and apart.
 
-    On the rising part they stand below it, on the flat part above it.
+    On the rising part they stand below it, on the flat part above it; those of `low`, which were
+    measured well below the roof, stand below their circles.
     """
     places: dict[tuple[int, int], list[Disc]] = {}
     for disc in discs:
@@ -189,7 +167,7 @@ def _names(area: Bounds, discs: Sequence[Disc]) -> Iterator[Mark]:
         name = fitting(disc.name, SMALL, LONGEST) + more
         width = text_width(name, SMALL)
         left = min(disc.x + disc.radius + 5, area.right - width - 6)
-        way = -1 if disc.tone == TONES["compute"] and not disc.low else 1
+        way = -1 if disc.tone == TONES["compute"] and disc.name not in low else 1
         for line in range(LINES):
             middle = disc.y + way * line * LINE
             bounds = Bounds(left, middle - SMALL / 2 - 1, left + width, middle + SMALL / 2 + 1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.render.figure.drawing import Circle, Drawing, Group, Mark, Path, Text
+from archspec.render.figure.drawing import Drawing, Group, Mark, Path, Text
 from archspec.render.figure.faces import EDGE, LINE, MIDDLE, SMALL
 from archspec.render.figure.history import ticks
 from archspec.render.figure.metrics import fitting
-from archspec.render.figure.plot import NUMBERS, Axis, Bounds, Disc, Names
+from archspec.render.figure.plot import NUMBERS, Axis, Bounds, Disc, Names, group
 from archspec.render.study import described, score
 from archspec.render.sweep import amount, title
 from archspec.studies.sweep import shown_values
@@ -70,7 +70,7 @@ def front(study: Study) -> Drawing | None:
     marks.append(Text(area.right, bottom + 2 * LINE, title(across), SMALL, anchor="end"))
     best = {each.number for each in study.front}
     discs = [_disc(each, goal, across, sizes, scores, best) for each in trials]
-    marks += [Group(d.name, d.about, [Circle(d.x, d.y, d.radius, d.tone)]) for d in discs]
+    marks += [group(disc) for disc in discs]
     named = [disc for disc in discs if disc.tone == "pooling"]
     marks += Names(area, named[:MOST_NAMED]).marks()
     name = f"{title(goal.figure)} against {title(across)}"
