@@ -18,13 +18,22 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from support.backends import BACKENDS, ERROR, installed, missing
-from support.random_specs import KINDS, MERGES, MOST_NODES, MOST_VALUES, arguments, inputs
+from support.backends import BACKENDS, ERROR, installed, missing, read
+from support.random_specs import (
+    KINDS,
+    MERGES,
+    MOST_NODES,
+    MOST_VALUES,
+    arguments,
+    inputs,
+    pooled_and_back,
+)
 from support.specs import spec_of
 
 from archspec.compile.expand import expand
 from archspec.errors import ArchspecError, SpecError
-from archspec.spec.loading import bundled, load
+from archspec.spec.bundled import bundled
+from archspec.spec.loading import load
 from archspec.spec.writing import to_yaml
 
 pytestmark = [pytest.mark.keras, pytest.mark.slow]
@@ -33,6 +42,11 @@ NOISE = {True: 1e-4, False: 3e-3}
 """Tolerance of rounding, as a share of the largest value of an array, of networks that are trained
 and of whole families. Logits of those are thousands, rounding makes a millionth of a difference,
 and a sigmoid between them passes on a quarter of it."""
+
+UNPOOL = "max_unpool"
+"""The kind that needs another step's input, beside those of `KINDS` and `MERGES`."""
+
+EVERY_KIND = (*KINDS, *MERGES, UNPOOL)
 
 A_KIND = 3
 """Random networks of each kind."""
@@ -56,8 +70,10 @@ def random_networks(kind: str) -> list[str]:
     @given(st.data())
     def draw(data: st.DataObject) -> None:
         x = data.draw(inputs(kind))
-        cls = KINDS.get(kind) or MERGES[kind]
-        step = {kind: data.draw(arguments(cls, x))}
+        if kind == UNPOOL:
+            step, _ = data.draw(pooled_and_back(x)) or ({}, x)
+        else:
+            step = {kind: data.draw(arguments(KINDS.get(kind) or MERGES[kind], x))}
         spec: dict[str, Any] = {"name": "alone", "input": [*x], "layers": [step]}
         if kind in MERGES:
             spec["inputs"] = {"left": spec.pop("input"), "right": [*x]}
@@ -105,7 +121,7 @@ def networks() -> dict[str, dict[str, Any]]:
     """All networks by name, as `support.engine_outputs` takes them."""
     return {
         f"{kind} {number}": {"spec": text, "train": True}
-        for kind in (*KINDS, *MERGES)
+        for kind in EVERY_KIND
         for number, text in enumerate(random_networks(kind))
     } | {family: {"spec": small_network(family), "train": False} for family in bundled()}
 
@@ -127,16 +143,11 @@ def outputs(networks, tmp_path_factory) -> dict[str, dict[str, dict[str, np.ndar
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        arrays: dict[str, dict[str, np.ndarray]] = {}
-        with np.load(file) as stored:
-            for key in stored.files:
-                network, _, name = key.partition(":")
-                arrays.setdefault(network, {})[name] = stored[key]
-        found[backend] = arrays
+        found[backend] = read(file)
     return found
 
 
-@pytest.mark.parametrize("name", sorted({*KINDS, *MERGES, *bundled()}))
+@pytest.mark.parametrize("name", sorted({*EVERY_KIND, *bundled()}))
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_network_computes_on_each_backend_what_it_does_on_another(
     networks, outputs, backend, name

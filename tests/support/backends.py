@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import tempfile
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -63,25 +63,36 @@ def maps_of(backend: str) -> dict[str, dict[str, np.ndarray]]:
 
     They are case -> name -> array.
     """
-    found: dict[str, dict[str, np.ndarray]] = {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "maps.npz")
         done = run(file, code=COMPUTE, engine=backend)
         assert done.returncode == 0, done.stderr
-        with np.load(file) as arrays:
-            for key in arrays.files:
-                case, _, name = key.partition(":")
-                found.setdefault(case, {})[name] = arrays[key]
+        return read(file)
+
+
+def write(file: str, cases: Mapping[str, Callable[[], Mapping[str, Any]]]) -> None:
+    """Compute each case, and write its arrays, or the message of its failure."""
+    arrays: dict[str, Any] = {}
+    for name, case in cases.items():
+        try:
+            found = case()
+        except Exception as error:  # noqa: BLE001  (a case that fails must not end the others)
+            found = {ERROR: f"{type(error).__name__}: {error}"}
+        arrays |= {f"{name}:{key}": value for key, value in found.items()}
+    np.savez(file, **arrays)
+
+
+def read(file: Path) -> dict[str, dict[str, np.ndarray]]:
+    """Return the arrays that were written: case -> name -> array."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    with np.load(file) as arrays:
+        for key in arrays.files:
+            case, _, name = key.partition(":")
+            found.setdefault(case, {})[name] = arrays[key]
     return found
 
 
 def main(file: str) -> None:
     import keras
 
-    arrays: dict[str, Any] = {}
-    for name, case in cases().items():
-        try:
-            arrays |= {f"{name}:{key}": value for key, value in case(keras).items()}
-        except Exception as error:  # noqa: BLE001  (a case that fails must not end the others)
-            arrays[f"{name}:{ERROR}"] = f"{type(error).__name__}: {error}"
-    np.savez(file, **arrays)
+    write(file, {name: partial(case, keras) for name, case in cases().items()})

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from support.backends import ERROR
+from support.backends import write
 from support.specs import spec_of
 
 from archspec.compile.expand import expand
@@ -37,6 +38,7 @@ def outputs_of(text: str, *, train: bool) -> Arrays:
     is nearly certain, almost any two networks agree.
     """
     keras = load_keras()
+    keras.utils.clear_session()  # the last network's
     graph = expand(spec_of(text))
     model = build(graph)
     verification = verify(graph, model)
@@ -83,16 +85,8 @@ def _drawn(weight: Any, random: np.random.Generator) -> np.ndarray:
 
 
 def main(networks: str, outputs: str) -> None:
-    keras = load_keras()
-    arrays: dict[str, Any] = {}
-    for name, each in json.loads(Path(networks).read_text(encoding="utf-8")).items():
-        try:
-            found = outputs_of(each["spec"], train=each["train"])
-        except Exception as error:  # noqa: BLE001  (one that fails must not end the others)
-            found = {ERROR: np.array(f"{type(error).__name__}: {error}")}
-        arrays |= {f"{name}:{key}": value for key, value in found.items()}
-        keras.utils.clear_session()
-    np.savez(outputs, **arrays)
+    specs = json.loads(Path(networks).read_text(encoding="utf-8"))
+    write(outputs, {n: partial(outputs_of, s["spec"], train=s["train"]) for n, s in specs.items()})
 
 
 if __name__ == "__main__":
