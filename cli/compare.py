@@ -19,7 +19,19 @@ from .options import (
     rows_options,
     set_option,
 )
-from .output import FORMATS, SUFFIXES, check_outputs, complain, deliver, echo, tell, terminal_width
+from .output import (
+    FIGURES,
+    FORMATS,
+    SUFFIXES,
+    apart,
+    check_outputs,
+    complain,
+    deliver,
+    echo,
+    save,
+    tell,
+    terminal_width,
+)
 
 if TYPE_CHECKING:
     from archspec.cost.compare import Comparison
@@ -29,9 +41,6 @@ if TYPE_CHECKING:
 
 PICTURES = (".svg", ".png")
 """Suffixes of pictures that `-o` may write with --runs."""
-
-FIGURES = (".svg", ".pdf", ".png", ".html", ".tex")
-"""Suffixes of figures that `-o` may write of networks."""
 
 BY = ("recipe", "network", "run")
 """Values of `--by`."""
@@ -114,8 +123,7 @@ def command(
         return
     _refuse("networks, only with --runs", {"--curves": curves, "--by": by})
     check_outputs(outputs, (*SUFFIXES, *FIGURES), specs=specs)
-    figures = [path for path in outputs if Path(path).suffix in FIGURES]
-    tables = [path for path in outputs if path not in figures]
+    tables, figures = apart(outputs)
     _check_table(form, tables, sort, columns, diff=diff, opened=bool(depth or ops))
     if plot:
         _check_plot(form, columns, tables, figures)
@@ -182,9 +190,7 @@ def _draw(value: Comparison | Difference, paths: Sequence[str], *, shown: bool) 
     figure = draw(value)
     if shown:
         echo(renderer(figure.RENDERER).as_svg(figure))
-    for path in paths:
-        figure.save(path)
-        echo(f"wrote {path}", err=True)
+    save(figure, paths)
 
 
 def _refuse(what: str, options: dict[str, Any]) -> None:
@@ -208,8 +214,7 @@ def _compare_runs(
     named = curves.split(",") if curves else None
     comparison = compare_runs(*runs, by=by or BY[0], sort=sort)
     comparison.drawn(named)  # before anything is printed
-    pictures = [path for path in outputs if Path(path).suffix in PICTURES]
-    tables = [path for path in outputs if path not in pictures]
+    tables, pictures = apart(outputs)
     deliver(comparison, form, tables, data={"curves": named})
     if pictures:
         tell(comparison.missing(named))

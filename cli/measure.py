@@ -18,10 +18,7 @@ from .options import (
     out_option,
     spec_options,
 )
-from .output import FORMATS, SUFFIXES, deliver, echo
-
-FIGURES = (".svg", ".pdf", ".png", ".html", ".tex")
-"""Suffixes of figures that `-o` may write with --time."""
+from .output import FIGURES, FORMATS, SUFFIXES, apart, deliver, save
 
 
 @click.command("measure", cls=EngineCommand)
@@ -81,8 +78,7 @@ def command(
     archspec measure resnet18 --time --batch 8
     KERAS_BACKEND=jax archspec measure lenet5 --time --training -o roofline.svg
     """
-    figures = [path for path in outputs if Path(path).suffix in FIGURES]
-    tables = [path for path in outputs if path not in figures]
+    tables, figures = apart(outputs)
     progress = None if quiet or form == "json" else say
     if not timing:
         if (
@@ -106,6 +102,4 @@ def command(
     options |= {"training": training, "progress": progress}
     times = time_network(loaded, device or CPU, **options)
     deliver(times, form, tables)
-    for path in figures:
-        RooflineFigure(times.roofline, times.paths).save(path)
-        echo(f"wrote {path}", err=True)
+    save(RooflineFigure(times.roofline, times.paths), figures)

@@ -20,6 +20,9 @@ FORMATS = ("text", "json", "csv", "markdown")
 SUFFIXES: Mapping[str, str] = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}
 """Format of a file that `-o` names, by its suffix."""
 
+FIGURES = (".svg", ".pdf", ".png", ".html", ".tex")
+"""Suffixes of figures that `-o` may write."""
+
 
 def has_color(stream: TextIO | None) -> bool:
     """Whether a stream shows colours: a terminal does, unless NO_COLOR is set."""
@@ -125,6 +128,22 @@ def deliver(
         echo(shown)
     for path in outputs:
         write(rendered(SUFFIXES[Path(path).suffix]), path)
+        echo(f"wrote {path}", err=True)
+
+
+def apart(paths: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the paths of tables and those of figures."""
+    tables: list[str] = []
+    figures: list[str] = []
+    for path in paths:
+        (figures if Path(path).suffix in FIGURES else tables).append(path)
+    return tables, figures
+
+
+def save(figure: Any, paths: Iterable[str]) -> None:
+    """Write a figure to files, by its method `save`, and name each on standard error."""
+    for path in paths:
+        figure.save(path)
         echo(f"wrote {path}", err=True)
 
 

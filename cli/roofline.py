@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from .options import AT_LEAST_1, format_option, load_spec, memory_options, out_option, spec_options
-from .output import FORMATS, SUFFIXES, deliver, echo, uncollected
-
-FIGURES = (".svg", ".pdf", ".png", ".html", ".tex")
-"""Suffixes of figures that `-o` may write."""
+from .options import (
+    AT_LEAST_1,
+    DeviceName,
+    format_option,
+    load_spec,
+    memory_options,
+    out_option,
+    spec_options,
+)
+from .output import FIGURES, FORMATS, SUFFIXES, apart, deliver, save, uncollected
 
 
 @click.command(
@@ -22,8 +26,9 @@ FIGURES = (".svg", ".pdf", ".png", ".html", ".tex")
 @click.option(
     "--device",
     required=True,
+    type=DeviceName(),
     metavar="NAME",
-    help="h100, h200, a100, a100-80gb, l4, rtx4090, t4, v100, v5e, or a .txtpb file.",
+    help="Device, as h100 or rtx4090, or a .txtpb file that describes a GPU to XLA.",
 )
 @memory_options
 @click.option("--training", is_flag=True, help="Rows of a training step, not of inference.")
@@ -59,10 +64,8 @@ def command(
     with uncollected():
         loaded = load_spec(spec, variant, settings)
         result = roofline(loaded, device, training=training, inference=inference, **memory)
-        tables = [path for path in outputs if Path(path).suffix not in FIGURES]
+        tables, figures = apart(outputs)
         layout = {"depth": depth}
         deliver(result, form, tables, layout=layout, data=layout)
-    for path in outputs:
-        if path not in tables:
-            draw(result).save(path)
-            echo(f"wrote {path}", err=True)
+    if figures:
+        save(draw(result), figures)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
@@ -21,10 +20,7 @@ from .options import (
     vary_option,
     where_option,
 )
-from .output import FORMATS, SUFFIXES, deliver, echo, terminal_width
-
-PICTURES = (".svg", ".png", ".pdf", ".html", ".tex")
-"""Suffixes of the plot."""
+from .output import FIGURES, FORMATS, SUFFIXES, apart, deliver, save, terminal_width
 
 
 @click.command("sweep")
@@ -41,7 +37,7 @@ PICTURES = (".svg", ".png", ".pdf", ".html", ".tex")
 @memory_options
 @click.option("--jobs", type=AT_LEAST_1, metavar="N", default=1, help="Processes.  [1]")
 @format_option(*FORMATS)
-@out_option(*SUFFIXES, *PICTURES)
+@out_option(*SUFFIXES, *FIGURES)
 @click.option("--quiet", is_flag=True, help="No count of candidates, only the result.")
 def command(
     spec: str,
@@ -74,12 +70,9 @@ def command(
         found = sweep(
             network, values, front=front, where=where, jobs=jobs, progress=progress, **memory
         )
-    tables = [path for path in outputs if Path(path).suffix in SUFFIXES]
+    tables, figures = apart(outputs)
     deliver(found, form, tables)
-    for path in outputs:
-        if path not in tables:
-            found.save(path)
-            echo(f"wrote {path}", err=True)
+    save(found, figures)
     if not found.within:
         raise click.exceptions.Exit(1)
 
