@@ -4,9 +4,11 @@ import csv
 import json
 import re
 import signal
+import sqlite3
 import time
 
 import numpy as np
+import optuna
 import pytest
 import yaml
 from support.commands import run, start
@@ -89,6 +91,24 @@ def test_figures_alone_need_no_training(net):
     assert len(found.trials) == len(within) < space.count  # all there are, each once
     best = archspec.sweep(net, front="min macs, max params").front
     assert {str(each.values) for each in found.front} == {str(each.values) for each in best}
+
+
+def test_a_process_killed_while_values_are_stored_changes_nothing_else(net):
+    """Its trial fails after a minute without a sign of life; the next has the same values."""
+    options = {"objective": "min macs", "seed": 5}
+    whole = archspec.search(net, trials=3, out="whole", **options)
+    archspec.search(net, trials=1, out="parts", **options)
+    database = net.parent / "parts" / "study.db"
+    killed = optuna.load_study(study_name=None, storage=f"sqlite:///{database}").ask()
+    killed.suggest_int("width", 4, 12, step=4)
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO trial_heartbeats (trial_id, heartbeat) "
+            "SELECT trial_id, '2020-01-01 00:00:00' FROM trials WHERE state = 'RUNNING'"
+        )
+    parts = archspec.join_search("parts", trials=3)
+    assert [each.state for each in parts.trials] == ["complete", "failed", "complete", "complete"]
+    assert [each for each in outcome(parts) if each[1] != "failed"] == outcome(whole)
 
 
 @pytest.mark.parametrize(

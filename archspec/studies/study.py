@@ -443,7 +443,12 @@ def _storage(url: str, home: Path) -> optuna.storages.BaseStorage:
 
 
 def _repeat(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-    """Repeat a trial whose process died: from its last whole epoch, where its run can resume."""
+    """Repeat a trial whose process died: from its last whole epoch, where its run can resume.
+
+    One that died before all its values were stored is not repeated, as another is proposed.
+    """
+    if trial.params.keys() != {each.name for each in _plan(study).space.dimensions}:
+        return
     from optuna.storages import RetryHeartbeatStaleTrialCallback  # noqa: PLC0415
 
     RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)(study, trial)
@@ -709,8 +714,7 @@ class _Worker:
             under_way = counts["COMPLETE"] + counts["PRUNED"] + counts["RUNNING"]
             if under_way >= self.plan.trials and not counts["WAITING"]:
                 time.sleep(PAUSE)  # others run the last ones; one that is killed is repeated
-                with suppress(AttributeError):  # journals have no signs of life
-                    optuna.storages.fail_stale_trials(self.study)
+                optuna.storages.fail_stale_trials(self.study)
                 continue
             try:
                 self.study.optimize(self._run, n_trials=1, catch=(_SurplusError,))
@@ -828,15 +832,14 @@ def _sampler(worker: _Worker) -> optuna.samplers.BaseSampler:
             return worker.distributions
 
         def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
-            if trial.params:  # it is repeated
-                return {}
             earlier = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number]
-            index = sum(not t.system_attrs.get("retry_history") for t in earlier)
-            tried = {
-                worker.proposer.key(worker.decoded(t.params))
+            proposed = [t for t in earlier if t.params.keys() == search_space.keys()]
+            index = sum(
+                not t.system_attrs.get("retry_history")
                 for t in earlier
-                if t.params.keys() == search_space.keys()
-            }
+                if t.params.keys() == search_space.keys() or t.state.name != "FAIL"
+            )
+            tried = {worker.proposer.key(worker.decoded(t.params)) for t in proposed}
 
             def guided(attempt: int) -> Mapping[str, Any]:
                 seed = (worker.plan.seed * 1_000_003 + index * 101 + attempt) % 2**32
