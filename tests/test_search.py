@@ -111,6 +111,13 @@ def test_a_process_killed_while_values_are_stored_changes_nothing_else(net):
     assert [each for each in outcome(parts) if each[1] != "failed"] == outcome(whole)
 
 
+def test_bytes_of_a_search_without_training_are_at_the_batch_that_was_given(net):
+    found = archspec.search(net, objective="min must_keep", trials=1, batch=512)
+    (trial,) = found.trials
+    costs = archspec.report(archspec.load(net, **trial.values), batch=512)
+    assert trial.figures["must_keep"] == costs.memory.must_keep
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -123,6 +130,12 @@ def test_a_process_killed_while_values_are_stored_changes_nothing_else(net):
         ({"trials": 0}, "`trials=0` must be a whole number"),
         ({"vary": {"wdth": [1]}}, "has no variable `wdth`; did you mean `width`?"),
         ({"storage": "nosql://x"}, "the storage nosql://x cannot be opened"),
+        ({"storage": "trials.db"}, "must be the URL of a database, or FILE.journal"),
+        ({"storage": "nowhere/all.journal"}, "nowhere/all.journal cannot be opened: No such file"),
+        (
+            {"objective": "min macs", "epochs": 2},
+            "`epochs` is for training, and min macs needs none",
+        ),
         ({"epochs": 0}, "epochs"),
         ({"optimiser": "adam"}, "optimiser"),
     ],
@@ -159,10 +172,12 @@ def test_a_place_without_a_search_is_refused(net, place):
     assert "nowhere" in done.stderr
 
 
-def test_a_search_in_a_journal_is_joined_from_another_folder(net):
+def test_a_search_in_a_journal_is_joined_from_another_folder(net, monkeypatch):
     begun = archspec.search(net, trials=1, epochs=1, storage="all.journal", out="first")
     found = archspec.join_search("all.journal", trials=2)
     assert found.folder != begun.folder
+    monkeypatch.chdir("/")
+    assert outcome(archspec.Study.read(net.parent / begun.folder)) == outcome(found)
     assert [each.state for each in found.trials] == ["complete"] * 2
 
 

@@ -71,6 +71,9 @@ MOST_RESTARTS: Final = 3
 FIGURES: Final = ("params", "macs")
 """Figures of every trial, beside those of objectives."""
 
+SETTING: Final = ("batch", "precision", "optimizer")
+"""Keys of the recipe that bytes depend on: of use also where nothing is trained."""
+
 _ATTRIBUTE: Final = "archspec"
 
 
@@ -121,7 +124,7 @@ class Plan:
         """Figures and conditions of candidates, before any is trained."""
         columns = [goal.figure for goal in self.goals if not goal.is_score]
         names = tuple(dict.fromkeys([*FIGURES, *columns]))
-        given = [self.recipe.get(key) for key in ("batch", "precision", "optimizer")]
+        given = [self.recipe.get(key) for key in SETTING]
         return Assessor(self.space, names, bounds(self.where), setting(self.spec, *given), None)
 
 
@@ -328,6 +331,11 @@ def search(
     arguments.whole("jobs", jobs)
     space_of(network, vary or {})
     goals = objectives(objective, scores=True)
+    trains = any(goal.is_score for goal in goals)
+    unused = next((key for key in recipe if not trains and key not in SETTING), None)
+    if unused:
+        raise UsageError(f"`{unused}` is for training, and {', '.join(map(str, goals))} needs none")
+    url = f"sqlite:///{DATABASE}" if storage is None else _absolute(storage)
     plan = Plan(
         "\n".join(network.source.lines),
         network.source.name,
@@ -339,15 +347,15 @@ def search(
         trials,
         seed,
         pruner,
-        {"deterministic": True, **recipe} if any(goal.is_score for goal in goals) else {},
+        {"deterministic": True, **recipe} if trains else recipe,
     )
     with _optuna():
         _check(plan)
+        opened = _storage(url, Path()) if storage else None  # before there is a folder
         home = folders.create(network.name, out, PARENT)
-        url = storage or f"sqlite:///{DATABASE}"
         record = {"storage": url, "study": home.name if storage else network.name}
         atomic.save(home / STUDY, json.dumps(record, indent=2) + "\n")
-        study = _made(_storage(url, home), record["study"], plan)
+        study = _made(opened or _storage(url, home), record["study"], plan)
         return _take_part(home, study, jobs, progress)
 
 
@@ -391,7 +399,7 @@ def join_search(
             found.set_user_attr(_ATTRIBUTE, asdict(plan))
         if home is None:
             home = folders.create(found.study_name, None, PARENT)
-            record = {"storage": where, "study": found.study_name}
+            record = {"storage": _absolute(where), "study": found.study_name}
             atomic.save(home / STUDY, json.dumps(record, indent=2) + "\n")
         return _take_part(home, found, jobs, progress)
 
@@ -414,6 +422,19 @@ def _optuna() -> Iterator[None]:
         optuna.logging.set_verbosity(verbosity)
 
 
+def _absolute(storage: str) -> str:
+    """Return a storage's URL or journal so that processes in other folders find it, too."""
+    url = arguments.place("storage", storage)
+    kind, found, path = url.partition(":///")
+    if found and kind.startswith("sqlite"):
+        return f"{kind}:///{Path(path).resolve()}"
+    if "://" in url:
+        return url
+    if not url.endswith(".journal"):
+        raise arguments.wrong("storage", url, "the URL of a database, or FILE.journal")
+    return str(Path(url).resolve())
+
+
 def _storage(url: str, home: Path) -> optuna.storages.BaseStorage:
     """Return the storage at a URL or in a journal; a relative SQLite file is in the folder."""
     from optuna import storages  # noqa: PLC0415
@@ -421,7 +442,10 @@ def _storage(url: str, home: Path) -> optuna.storages.BaseStorage:
     if "://" not in url:
         from optuna.storages.journal import JournalFileBackend  # noqa: PLC0415
 
-        return storages.JournalStorage(JournalFileBackend(url))
+        try:
+            return storages.JournalStorage(JournalFileBackend(url))
+        except OSError as error:
+            raise UsageError(f"the journal {url} cannot be opened: {error.strerror}") from None
     if url == f"sqlite:///{DATABASE}":
         url = f"sqlite:///{(home / DATABASE).resolve()}"
     wait = {"connect_args": {"timeout": 120}} if url.startswith("sqlite:") else {}
