@@ -153,6 +153,7 @@ def compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> No
         ("kill -9 $$", "the compiler was ended by signal 9, as a system does that is short of"),
         ("kill -11 $$", "the compiler was ended by signal 11"),
         ('echo \'{"error": "it has no such layer"}\'', "it has no such layer"),
+        ("echo 5; echo '[1]'; echo null; echo '{\"error\": \"it is odd\"}'", "it is odd"),
         ("echo 'first' >&2; echo 'RuntimeError: last' >&2; exit 1", "RuntimeError: last"),
         ("exit 3", "the compiler ended with 3"),
         ("exit 0", "the compiler ended with 0"),

@@ -186,11 +186,15 @@ def _resident(process: int) -> int:
 
 
 def _news(folder: Path) -> dict[str, Any]:
-    """Return all that the process has told, the last line of which may be cut."""
+    """Return all that the process has told.
+
+    The last line may be cut, and others may be what Keras or JAX print.
+    """
     told: dict[str, Any] = {}
     for line in (folder / "news").read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError):
-            told |= json.loads(line)
+            if isinstance(news := json.loads(line), dict):
+                told |= news
     if "error" not in told:
         told["log"] = (folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
     return told
