@@ -12,10 +12,12 @@ from support.specs import graph_of, spec_of
 from torch_saved import BATCH, DTYPES, spec
 
 import archspec
+from archspec.cost.estimate import ENGINES
 from archspec.cost.estimate.engines import NOT_MEASURED
 from archspec.cost.estimate.jax_gpu import BASIS, band, footprint, terms
 from archspec.cost.estimate.torch_saved import saved_tensors
 from archspec.errors import UsageError
+from cli import options
 
 HERE = Path(__file__).parent
 SAVED = json.loads((HERE / "torch_saved.json").read_text(encoding="utf-8"))
@@ -169,6 +171,10 @@ def test_the_errors_on_families_that_were_held_out_are_within_the_target():
 def test_an_engine_that_was_not_measured_has_no_estimate(engine):
     with pytest.raises(UsageError, match=f"there is no estimate for {engine}: "):
         archspec.report("lenet5", engine=engine)
+
+
+def test_the_command_knows_every_engine():
+    assert options.ENGINES == ENGINES
 
 
 def test_an_unknown_engine_is_refused_with_the_known_ones():
