@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from archspec.cost.roofline import Bound, Roofline
 from archspec.render.amounts import byte_size, rate, seconds, thousands
-from archspec.render.table import Column, PrintedTable, Style, prose
+from archspec.render.table import Column, PrintedTable, Style, named, prose
 from archspec.text import printable
 
 COUNTING: Final = (
@@ -53,8 +53,7 @@ def text(
     style = Style(color)
     head = [style.bold(printable(roofline.name)), *prose(_setting(roofline), width)]
     body = table(roofline, depth).text(style, width)
-    facts = [(style.bold(name.ljust(11)), lines) for name, lines in _facts(roofline)]
-    below = [f"{name}  {line}".rstrip() for name, line in facts]
+    below = named(_facts(roofline), style, width)
     counting = [style.dim(line) for line in prose(COUNTING, width)]
     return "\n".join([*head, "", body, "", *below, "", *counting]) + "\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from archspec.graph.graph import SEPARATOR
@@ -12,6 +12,9 @@ from archspec.text import csv_lines, printable
 
 GAP = "  "
 """Space between two columns."""
+
+NAMES = 11
+"""Width of the names of sentences below a table."""
 
 PAGE = 100
 """Width of prose where there is no terminal, and the most that a terminal gives it."""
@@ -179,6 +182,14 @@ def wrapped(text: str, width: int | None = None, indent: int = 0) -> list[str]:
             lines.append("")
         lines += textwrap.wrap(paragraph, room, break_on_hyphens=False)
     return lines
+
+
+def named(sentences: Iterable[tuple[str, str]], style: Style, width: int | None) -> Iterator[str]:
+    """Yield the lines of sentences, each beside its name in a column of its own."""
+    for name, sentence in sentences:
+        first, *others = wrapped(printable(sentence), width, len(GAP) + NAMES)
+        yield f"{style.bold(name.ljust(NAMES))}{GAP}{first}"
+        yield from (" " * (NAMES + len(GAP)) + line for line in others)
 
 
 def shorten(path: str, width: int) -> str:

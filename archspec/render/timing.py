@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from archspec.measurement.timing import TimedRow, Timing, Timings
 from archspec.render.amounts import rate, seconds, thousands
-from archspec.render.table import Column, PrintedTable, Style, prose
+from archspec.render.table import Column, PrintedTable, Style, named, prose
 from archspec.text import counted, printable
 
 READING: Final = (
@@ -45,8 +45,7 @@ def text(timings: Timings, *, width: int | None = None, color: bool = False) -> 
     """Return the table, the whole network below it, and how it was measured."""
     style = Style(color)
     lines = [style.bold(printable(timings.name)), *prose(_setting(timings), width), ""]
-    lines += [table(timings).text(style, width), ""]
-    lines += [f"{style.bold(name.ljust(11))}  {line}" for name, line in _facts(timings)]
+    lines += [table(timings).text(style, width), "", *named(_facts(timings), style, width)]
     return "\n".join([*lines, "", *map(style.dim, prose(READING, width))]) + "\n"
 
 
