@@ -499,6 +499,19 @@ def test_a_shared_reshape_fits_another_size():
     assert graph.output == (2 * 2 * 2 + 6 * 6 * 2, 3)
 
 
+@pytest.mark.parametrize("default", ["=act", '="tanh" if plain else act'])
+@pytest.mark.parametrize("given", ["tanh", "{leaky_relu: 0.2}"])
+def test_an_argument_that_defaults_to_an_activation_is_one(default, given):
+    args = f"{{act: {{type: activation}}, plain: false, last: '{default}'}}"
+    text = f"""
+name: net
+input: [8, 8, 4]
+blocks: {{unit: {{args: {args}, layers: [activation: =last]}}}}
+layers: [unit: {{act: {given}}}]
+"""
+    assert expand(spec_of(text)).nodes[-1].op == graph_of(f"activation: {given}").nodes[-1].op
+
+
 OWN_GATE = """
 name: net
 input: [8, 8, 4]

@@ -92,7 +92,7 @@ _TRIAL_VALUES: Final[Mapping[str, tuple[Any, Any]]] = {
     "bool": (True, False),
     "str": ("a", "b"),
     "list": ((1,), (1, 2)),
-    "activation": ("relu", "tanh"),
+    "activation": ({"leaky_relu": 0.1}, {"elu": 0.5}),
 }
 """Two values of each type: the type of a computed default is seen by computing it with both."""
 
@@ -217,6 +217,8 @@ class _Arguments:
             kinds.add(next((k for k, (types, _) in _TYPES.items() if type(value) in types), None))
         if kinds == {"int", "float"}:
             return "float"
+        if kinds == {"str", "activation"}:  # a name without arguments is a word
+            return "activation"
         return kinds.pop() if len(kinds) == 1 else None
 
     def _try(self, arg: str, kind: str) -> None:
