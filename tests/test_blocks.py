@@ -13,7 +13,7 @@ from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.compile.expand import expand
 from archspec.compile.plan import compile_plan
-from archspec.errors import Diagnostic, Problem, SpecError
+from archspec.errors import Diagnostic, Problem, SpecError, UsageError
 from archspec.graph.builder import Builder, Expansions
 from archspec.graph.graph import Graph, Layer, Node
 from archspec.ops.elementwise import Activate
@@ -852,7 +852,7 @@ def test_a_block_of_a_spec_cannot_be_used_outside_of_it():
     spec = spec_of("{name: n, input: [4], blocks: {unit: {layers: [fc: 2]}}, layers: [unit]}")
     unit = compile_plan(spec, Findings(spec.source)).blocks["unit"]
     builder = Builder((4,))
-    with pytest.raises(Problem, match="`unit` is a block of a spec"):
+    with pytest.raises(UsageError, match="`unit` is a block of a spec"):
         builder(unit(), builder.input)
 
 

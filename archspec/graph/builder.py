@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archspec.declare.declaration import DeclarationError
 from archspec.element import ArgumentProblems, Element
-from archspec.errors import KeyPath, Problem
+from archspec.errors import KeyPath, Problem, UsageError
 from archspec.graph.graph import (
     SEPARATOR,
     Expansion,
@@ -393,8 +393,7 @@ class Builder:
 
 
 def _cannot(block: Block, *_: Any) -> Node:
-    message = f"`{block.kind}` is a block of a spec, and can be used in that spec alone"
-    raise Problem("value", message)
+    raise UsageError(f"`{block.kind}` is a block of a spec, and can be used in that spec alone")
 
 
 def _index(piece: Piece) -> int:
