@@ -2,11 +2,13 @@
 
 A rule says what the tool counts for a layer of each kind. Kinds that move values and compute
 nothing count 0 everywhere; those that a rule does not name are reported as not known, rather than
-counted as 0. The rules were read off the tools' code and hold to the last digit on the networks of
-tests/conventions.json, which tests/convention_tools.py makes with the tools themselves.
+counted as 0. The rules were read off the tools' code and are held, to the last digit, against what
+the tools print of torchvision's networks (tests/conventions.json, which tests/convention_tools.py
+makes).
 
 The tools for PyTorch watch modules: what a network calls as a function, many of them miss. The
-rules are for networks that are written with modules, as torchvision's are for the most part.
+rules are for networks that are written with modules. Where torchvision's are not, or have a pool
+that changes nothing, the test has the difference and its reason.
 """
 
 from __future__ import annotations
@@ -76,11 +78,13 @@ def nothing(work: Work) -> int:  # noqa: ARG001
 
 
 CONVOLUTIONS: Final = ("convolution", "depthwise_convolution")
+PRODUCTS: Final = (*CONVOLUTIONS, "transposed_convolution", "fully_connected")
 NORMS: Final = ("layer_norm", "group_norm", "instance_norm")
 POOLS: Final = ("max_pool", "avg_pool")
 GLOBAL_POOLS: Final = ("global_avg_pool", "global_max_pool")
 MERGES: Final = ("add", "multiply", "subtract")
 EMBEDDINGS: Final = ("position_embedding", "parameter")
+SIGMOIDS: Final = ("sigmoid", "tanh", "hard_swish", "hard_sigmoid")
 FUNCTIONS: Final = ("relu", "relu6", "leaky_relu", "elu", "silu", "gelu")
 """Activations that PyTorch has as modules and functions of the same name."""
 
@@ -125,12 +129,12 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             "multiply-adds without biases; 2 a value for batch norm, 5 for other norms; 1 an "
             "input value for adaptive pools; torch's fused attention counts nothing",
             rules_of(
-                ((*CONVOLUTIONS, "transposed_convolution", "fully_connected"), lambda x: x.macs),
+                (PRODUCTS, lambda x: x.macs),
                 ("matmul", lambda x: x.macs),
                 ("batch_norm", lambda x: 2 * x.values),
                 (NORMS, lambda x: 5 * x.values),
                 ("global_avg_pool", lambda x: x.inputs),
-                ((*FUNCTIONS, "sigmoid", "tanh", "hard_swish", "hard_sigmoid"), nothing),
+                ((*FUNCTIONS, *SIGMOIDS), nothing),
                 ((*POOLS, "global_max_pool", "softmax", *MERGES, *EMBEDDINGS), nothing),
             ),
             attention=False,
@@ -145,7 +149,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
                 (CONVOLUTIONS, lambda x: x.macs + x.biases),
                 ("transposed_convolution", lambda x: x.params * x.places),
                 (("fully_connected", "batch_norm", *NORMS, "prelu"), lambda x: x.params),
-                ((*FUNCTIONS, "sigmoid", "tanh", "hard_swish", "hard_sigmoid"), nothing),
+                ((*FUNCTIONS, *SIGMOIDS), nothing),
                 ((*POOLS, *GLOBAL_POOLS, "softmax", "matmul", *MERGES, *EMBEDDINGS), nothing),
             ),
             attention=False,
@@ -158,17 +162,14 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             "elu, gelu and pools count twice, since the module and the function that it calls both "
             "do; no softmax at an output",
             rules_of(
-                (
-                    (*CONVOLUTIONS, "transposed_convolution", "fully_connected"),
-                    lambda x: x.macs + x.biases,
-                ),
+                (PRODUCTS, lambda x: x.macs + x.biases),
                 ("matmul", lambda x: x.macs),
                 (("batch_norm", "group_norm", "instance_norm"), lambda x: 2 * x.values),
                 ("layer_norm", lambda x: x.values),
                 (("relu", "elu", "gelu", "prelu"), lambda x: 2 * x.values),
                 (("relu6", "leaky_relu", "silu", "softmax", "rescale"), lambda x: x.values),
                 ((*POOLS, *GLOBAL_POOLS), lambda x: 2 * x.inputs),
-                (("sigmoid", "tanh", "hard_swish", "hard_sigmoid"), nothing),
+                (SIGMOIDS, nothing),
                 ((*MERGES, *EMBEDDINGS), nothing),
             ),
             params="learned",
@@ -179,12 +180,9 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             "multiply-adds and biases of convolutions and matrix products, nothing else; torch's "
             "fused attention counts nothing",
             rules_of(
-                (
-                    (*CONVOLUTIONS, "transposed_convolution", "fully_connected"),
-                    lambda x: x.macs + x.biases,
-                ),
+                (PRODUCTS, lambda x: x.macs + x.biases),
                 ("matmul", lambda x: x.macs),
-                ((*FUNCTIONS, "sigmoid", "tanh", "hard_swish", "hard_sigmoid", "prelu"), nothing),
+                ((*FUNCTIONS, *SIGMOIDS, "prelu"), nothing),
                 (("batch_norm", *NORMS, *POOLS, *GLOBAL_POOLS), nothing),
                 (("softmax", *MERGES, *EMBEDDINGS), nothing),
             ),
@@ -205,7 +203,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
                 (("relu", "leaky_relu", "elu", "silu", "gelu", "prelu"), lambda x: x.values),
                 ("softmax", lambda x: x.values),
                 ((*POOLS, *GLOBAL_POOLS), lambda x: x.inputs),
-                (("relu6", "sigmoid", "tanh", "hard_swish", "hard_sigmoid"), nothing),
+                (("relu6", *SIGMOIDS), nothing),
                 ((*MERGES, *EMBEDDINGS), nothing),
             ),
             attention=False,
@@ -219,13 +217,13 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             "softmax at an output; attention, and parameters that stand in no such module, "
             "count nothing",
             rules_of(
-                ((*CONVOLUTIONS, "transposed_convolution", "fully_connected"), lambda x: x.macs),
+                (PRODUCTS, lambda x: x.macs),
                 (("batch_norm", "layer_norm", "instance_norm"), lambda x: 4 * x.values),
                 ("global_avg_pool", lambda x: x.inputs + x.values),
                 ("avg_pool", lambda x: x.values),
                 ("prelu", lambda x: x.values),
                 ("softmax", lambda x: x.places * (3 * x.channels - 1)),
-                ((*FUNCTIONS, "sigmoid", "tanh", "hard_swish", "hard_sigmoid"), nothing),
+                ((*FUNCTIONS, *SIGMOIDS), nothing),
                 (("max_pool", "global_max_pool", "matmul", *MERGES, *EMBEDDINGS), nothing),
             ),
             attention=False,
