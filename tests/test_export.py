@@ -416,6 +416,14 @@ def test_several_inputs_that_do_not_fit_are_refused(tmp_path, given, words):
 
 
 @keras_test
+@pytest.mark.parametrize("given", [[["x", "y"]], [[1, 2], [1]], [[None, {}]]])
+def test_inputs_that_are_no_numbers_are_refused(tmp_path, given):
+    model = model_of(spec_of("{name: n, input: [2], layers: [fc: 1]}"))
+    with pytest.raises(UsageError, match="`inputs` is not an array of numbers"):
+        export(model, tmp_path / "x.keras", inputs=given)
+
+
+@keras_test
 @every_format
 def test_inputs_may_be_in_a_list_as_keras_has_it(tmp_path, path):
     skip_what_is_not_here(path)

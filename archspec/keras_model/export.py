@@ -177,40 +177,58 @@ def _check_size(form: Format, model: Any, path: str | os.PathLike[str]) -> None:
 
 def _inputs(model: Any, given: Any) -> Batch:
     """Return the inputs to try: those given, if they fit the model, or standard normal noise."""
-    import numpy as np  # noqa: PLC0415
-
     if not getattr(model, "inputs", None):
         raise UsageError(
             f"`{model.name}` does not say what it takes: only a functional model, or a sequential "
             "one with an `Input`, can be exported"
         )
     takes = inputs_of(model)
-    extents = {name: tuple(tensor.shape[1:]) for name, tensor in takes.items()}
     if given is None:
-        for each in extents.values():
-            if None in each:
-                raise UsageError(f"`{model.name}` takes any of {each}: give `inputs` to try")
-        size = enough(sum(map(math.prod, extents.values())))
-        noise = np.random.default_rng(0)
-        return {
-            name: noise.normal(size=(size, *each)).astype(takes[name].dtype)
-            for name, each in extents.items()
-        }
+        return _noise(model.name, takes)
     if len(takes) == 1 and not isinstance(given, Mapping):
         given = dict.fromkeys(takes, given)
     if not isinstance(given, Mapping) or set(given) != set(takes):
         raise UsageError(f"`inputs` must have an array for each of {', '.join(takes)}, by its name")
-    batch = {name: np.asarray(given[name], tensor.dtype) for name, tensor in takes.items()}
-    for name, array in batch.items():
-        if not _fits(array.shape, extents[name]):
-            called = "inputs" if len(takes) == 1 else f"inputs[{name!r}]"
-            each = extents[name]
-            raise UsageError(f"`{called}` of {array.shape} are not examples of {each}, one or more")
+    batch = {
+        name: _examples("inputs" if len(takes) == 1 else f"inputs[{name!r}]", given[name], tensor)
+        for name, tensor in takes.items()
+    }
     counts = {name: len(array) for name, array in batch.items()}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{count} of {name}" for name, count in counts.items())
         raise UsageError(f"`inputs` must have as many examples of each input, not {listed}")
     return batch
+
+
+def _noise(model: str, takes: Mapping[str, Any]) -> Batch:
+    """Return random examples for a model's symbolic inputs."""
+    import numpy as np  # noqa: PLC0415
+
+    extents = {name: tuple(tensor.shape[1:]) for name, tensor in takes.items()}
+    for each in extents.values():
+        if None in each:
+            raise UsageError(f"`{model}` takes any of {each}: give `inputs` to try")
+    size = enough(sum(map(math.prod, extents.values())))
+    random = np.random.default_rng(0)
+    return {
+        name: random.normal(size=(size, *each)).astype(takes[name].dtype)
+        for name, each in extents.items()
+    }
+
+
+def _examples(argument: str, given: Any, tensor: Any) -> NDArray[Any]:
+    """Return what an argument gives for a symbolic input, as an array of its dtype."""
+    import numpy as np  # noqa: PLC0415
+
+    try:
+        array = np.asarray(given, tensor.dtype)
+    except (TypeError, ValueError):
+        raise UsageError(f"`{argument}` is not an array of numbers") from None
+    extents = tuple(tensor.shape[1:])
+    if not _fits(array.shape, extents):
+        shape = f"`{argument}` of {array.shape}"
+        raise UsageError(f"{shape} are not examples of {extents}, one or more")
+    return array
 
 
 def _fits(shape: tuple[int, ...], extents: tuple[int | None, ...]) -> bool:
