@@ -2,9 +2,12 @@
 
 import csv
 import json
+import os
 import re
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -223,6 +226,20 @@ def test_ctrl_c_ends_a_search_that_goes_on(net):
     trained = archspec.Run.read(home / found.trials[1].folder)
     assert len(trained.history) == 40
     assert found.trials[1].folder == "trials/0000"  # it was not begun anew
+
+
+@pytest.mark.slow
+def test_ctrl_c_on_a_terminal_lets_every_process_save_its_run(net):
+    """A terminal sends it to all processes of the command's group."""
+    options = ["-o", "found", "--trials", "4", "--epochs", "60", "--jobs", "2", "--quiet"]
+    command = [sys.executable, "-m", "archspec", "search", str(net), *options]
+    process = subprocess.Popen(command, cwd=net.parent, start_new_session=True)
+    trials = net.parent / "found" / "trials"
+    while len([*trials.glob("*/history.csv")]) < 2:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait() == 130
+    assert [archspec.Run.read(run).outcome for run in trials.iterdir()] == ["interrupted"] * 2
 
 
 @pytest.mark.slow

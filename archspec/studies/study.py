@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -607,7 +609,8 @@ def _take_part(
         if jobs == 1:
             _Worker(home, study).run(show)
         else:
-            _watch(home, study, jobs, show)
+            with _exiting():
+                _watch(home, study, jobs, show)
     finally:
         found = _study(home, study)
         found.write()
@@ -622,7 +625,9 @@ def _watch(home: Path, study: optuna.Study, jobs: int, show: Callable[[], None])
     command = [sys.executable, "-m", "archspec", "search", "--join", str(home), "--quiet"]
 
     def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
+        # In a group of their own a terminal's Ctrl-C does not reach them: told a second time, by
+        # this process, they would end at once, in the middle of an epoch.
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, process_group=0)  # noqa: S603
 
     workers = [start() for _ in range(jobs)]
     restarts = MOST_RESTARTS * jobs
@@ -641,8 +646,8 @@ def _watch(home: Path, study: optuna.Study, jobs: int, show: Callable[[], None])
                 elif worker.returncode:
                     failed = worker.returncode
     except KeyboardInterrupt:
-        for worker in workers:  # a terminal has told them too; a script has not
-            worker.send_signal(_SIGINT)
+        for worker in workers:
+            worker.send_signal(signal.SIGINT)
         for worker in workers:
             worker.wait()
         raise
@@ -654,10 +659,28 @@ def _watch(home: Path, study: optuna.Study, jobs: int, show: Callable[[], None])
         raise UsageError(f"the processes of the search failed with exit code {failed}; see above")
 
 
-_SIGINT: Final = 2
-
 INTERRUPTED: Final = 130
 """Exit code of a process that Ctrl-C ended."""
+
+
+@contextmanager
+def _exiting() -> Iterator[None]:
+    """End this process by SIGTERM and SIGHUP as `sys.exit` does: with what it started."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    kinds = [signal.SIGTERM, *([signal.SIGHUP] if os.name == "posix" else [])]
+    if threading.current_thread() is not threading.main_thread():
+        kinds = []  # only the main thread may
+    kinds = [each for each in kinds if signal.getsignal(each) is signal.SIG_DFL]
+    for each in kinds:
+        signal.signal(each, leave)
+    try:
+        yield
+    finally:
+        for each in kinds:
+            signal.signal(each, signal.SIG_DFL)
 
 
 def _counts(study: optuna.Study) -> Mapping[str, int]:
