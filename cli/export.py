@@ -96,7 +96,7 @@ def command(
             echo(f"error: {each}; --tolerance accepts more", err=True)
         elif form == "text":
             examples = f"{kind} {'images' if len(model.inputs) == 1 else 'examples'}"
-            echo(renderer(each.RENDERER).text(each, images=examples))
+            echo(renderer(each.RENDERER).text(each, examples=examples))
     if any(isinstance(each, UnequalError) for each in written):
         raise click.exceptions.Exit(1)
 

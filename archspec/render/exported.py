@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from archspec.keras_model.export import Exported
 
 
-def text(exported: Exported, *, images: str = "images") -> str:
+def text(exported: Exported, *, examples: str = "examples") -> str:
     """Return a line, and another for a model whose dtype was widened.
 
     Args:
         exported: The model that was written.
-        images: The name of what both were given, such as `test images`.
+        examples: The name of what both were given, such as `test images`.
 
     """
     difference = exported.largest_difference
     path = f"{exported.path}/" if exported.path.is_dir() else str(exported.path)
     lines = [
         f"{path}: {byte_size(exported.bytes)}, largest difference to the model "
-        f"{f'{difference:.1e}' if difference else '0'} over {exported.images} {images}: "
+        f"{f'{difference:.1e}' if difference else '0'} over {exported.images} {examples}: "
         f"equal within {exported.tolerance:g}"
     ]
     if exported.widened:
