@@ -243,16 +243,8 @@ class RandomSigns(keras.initializers.Initializer):
         return {}
 
 
-@register
-class LocalConv(OwnLayer):
-    """A convolution without padding whose kernel differs from place to place.
-
-    The kernel has shape (places, taps * channels, filters), places and taps in row-major order;
-    the bias has the output's shape. Each place starts as a convolution's kernel would
-    (Glorot uniform).
-    """
-
-    arguments = ("filters", "kernel_size", "strides", "dilation_rate", "use_bias")
+class _Convolving(OwnLayer):
+    """The base of layers whose kernel slides over the input."""
 
     def __init__(
         self,
@@ -270,6 +262,26 @@ class LocalConv(OwnLayer):
         self.strides = tuple(strides)
         self.dilation_rate = tuple(dilation_rate)
         self.use_bias = use_bias
+
+    def places(self, extents: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the number of windows along each axis without padding; None stays open."""
+        axes = zip(extents, self.kernel_size, self.dilation_rate, self.strides, strict=True)
+        return tuple(
+            None if n is None else (n - (size - 1) * rate - 1) // step + 1
+            for n, size, rate, step in axes
+        )
+
+
+@register
+class LocalConv(_Convolving):
+    """A convolution without padding whose kernel differs from place to place.
+
+    The kernel has shape (places, taps * channels, filters), places and taps in row-major order;
+    the bias has the output's shape. Each place starts as a convolution's kernel would
+    (Glorot uniform).
+    """
+
+    arguments = ("filters", "kernel_size", "strides", "dilation_rate", "use_bias")
 
     def build(self, input_shape: KerasShape) -> None:
         _, *spatial, _ = self.compute_output_shape(input_shape)
@@ -307,17 +319,11 @@ class LocalConv(OwnLayer):
 
     def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
         batch, *extents, _ = input_shape
-        spatial = (
-            (n - (size - 1) * rate - 1) // step + 1
-            for n, size, rate, step in zip(
-                extents, self.kernel_size, self.dilation_rate, self.strides, strict=True
-            )
-        )
-        return (batch, *spatial, self.filters)
+        return (batch, *self.places(extents), self.filters)
 
 
 @register
-class StructuredConv(OwnLayer):
+class StructuredConv(_Convolving):
     """A convolution without padding that does what no convolution of Keras does.
 
     It may have a stride together with a dilation, filters that see some of the channels
@@ -342,20 +348,14 @@ class StructuredConv(OwnLayer):
         multiplier: int | None = None,
         connections: Sequence[Sequence[int]] | None = None,
         standardize: bool = False,
-        use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         **options: Any,
     ) -> None:
-        super().__init__(**options)
-        self.filters = filters
-        self.kernel_size = tuple(kernel_size)
-        self.strides = tuple(strides)
-        self.dilation_rate = tuple(dilation_rate)
+        super().__init__(filters, kernel_size, strides, dilation_rate, **options)
         self.groups = groups
         self.multiplier = multiplier
         self.connections = connections and tuple(map(tuple, connections))
         self.standardize = standardize
-        self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: KerasShape) -> None:
@@ -435,24 +435,15 @@ class StructuredConv(OwnLayer):
 
     def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
         batch, *extents, _ = input_shape
-        return (batch, *_strided(self, extents), self.filters)
+        return (batch, *self.places(extents), self.filters)
 
 
 SMALLEST_VARIANCE = 1e-5
 """Added to the variance of a kernel that is standardised, as in Qiao et al. 2019."""
 
 
-def _strided(layer: Any, extents: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the extents after a convolution without padding; None stays open."""
-    axes = zip(extents, layer.kernel_size, layer.dilation_rate, layer.strides, strict=True)
-    return tuple(
-        None if n is None else (n - (size - 1) * rate - 1) // step + 1
-        for n, size, rate, step in axes
-    )
-
-
 @register
-class CutConvTranspose(OwnLayer):
+class CutConvTranspose(_Convolving):
     """A transposed convolution in groups, of whose output the ends are cut.
 
     It may have a stride together with a dilation, which no backend of Keras has. The kernel has
@@ -472,18 +463,11 @@ class CutConvTranspose(OwnLayer):
         dilation_rate: Sequence[int],
         groups: int,
         cuts: Sequence[Sequence[int]],
-        *,
-        use_bias: bool = True,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
-        self.filters = filters
-        self.kernel_size = tuple(kernel_size)
-        self.strides = tuple(strides)
-        self.dilation_rate = tuple(dilation_rate)
+        super().__init__(filters, kernel_size, strides, dilation_rate, **options)
         self.groups = groups
         self.cuts = _sides(cuts)
-        self.use_bias = use_bias
 
     def build(self, input_shape: KerasShape) -> None:
         self.kernel = self.add_weight(
