@@ -15,7 +15,7 @@ import archspec
 from archspec.cost.estimate import ENGINES
 from archspec.cost.estimate.engines import NOT_MEASURED
 from archspec.cost.estimate.jax_gpu import BASIS, band, footprint, terms
-from archspec.cost.estimate.torch_saved import saved_tensors
+from archspec.cost.estimate.torch_saved import RULES, saved_tensors
 from archspec.errors import UsageError
 from cli import options
 
@@ -34,6 +34,12 @@ def test_autograd_saves_what_the_rule_says_to_the_byte(name, dtype):
     report = archspec.report(spec(name), dtype=dtype)
     memory = saved_tensors(report.graph, report.setting, on_cpu=True)
     assert memory.bytes_at(BATCH, memory.saved) == SAVED["saved"][name][dtype]
+
+
+def test_every_rule_was_held_against_torch():
+    graphs = [archspec.report(spec(name)).graph for name in SAVED["saved"]]
+    met = {node.op.kind or "input" for graph in graphs for node in graph.nodes}
+    assert set(RULES) <= met
 
 
 @pytest.mark.keras

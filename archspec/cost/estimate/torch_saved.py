@@ -23,7 +23,7 @@ from archspec.ops.shape import Shape
 from archspec.ops.windows import Windowed
 
 INDEX_BYTES: Final = 8
-"""Bytes of the place that a max pool keeps for each output: PyTorch's integers are of 64 bits."""
+"""Bytes of a place that a max pool or a pad keeps: PyTorch's integers are of 64 bits."""
 
 STATISTIC_BYTES: Final = 4
 """Least bytes of a value in a norm: Keras computes norms in float32 at least."""
@@ -183,6 +183,23 @@ def _new(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor
 def _like_first(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
     """Compute new values in the first input's layout, of which the backward pass needs none."""
     return memory.fresh(layer.output, *inputs, order=inputs[0].order)
+
+
+def _pad(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
+    """Save, where values of the input stand in the padding, the place of each along an axis."""
+    (x,), op = inputs, layer.op
+    if x.learns and op.mode != "zeros":  # type: ignore[attr-defined]
+        for extent, padded in zip(layer.inputs[0].spatial, layer.output.spatial, strict=True):
+            if padded != extent:
+                memory.save(memory.new(0, padded * INDEX_BYTES))
+    return memory.fresh(layer.output, x)
+
+
+def _join(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
+    """Save the factor of each input, which is 0 for those that drop-path leaves out."""
+    if any(x.learns for x in inputs):
+        memory.save(memory.new(0, len(inputs) * memory.value_bytes))
+    return _like_first(memory, layer, inputs)
 
 
 def _reshape(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
@@ -453,7 +470,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "add": _like_first,
     "mean": _like_first,
     "subtract": _like_first,
-    "join": _like_first,
+    "join": _join,
     "multiply": _multiply,
     "concat": _new,
     "matmul": _matmul,
@@ -464,7 +481,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "permute": _permute,
     "slice": _part,
     "crop": _part,
-    "pad": _new,
+    "pad": _pad,
     "class_token": _new,
     "position_embedding": _new,
 }
