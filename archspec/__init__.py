@@ -71,9 +71,9 @@ if TYPE_CHECKING:
     from archspec.runs.outcome import Run as Run
     from archspec.spec.document import Spec as Spec
     from archspec.spec.loading import load as load
+    from archspec.studies.search import join_search as join_search
+    from archspec.studies.search import search as search
     from archspec.studies.study import Study as Study
-    from archspec.studies.study import join_search as join_search
-    from archspec.studies.study import search as search
     from archspec.studies.sweep import Sweep as Sweep
     from archspec.studies.sweep import sweep as sweep
     from archspec.training.fit import fit as fit
@@ -130,8 +130,8 @@ _HOMES = {
     "Proof": "archspec.proof",
     "check": "archspec.proof",
     "Study": "archspec.studies.study",
-    "join_search": "archspec.studies.study",
-    "search": "archspec.studies.study",
+    "join_search": "archspec.studies.search",
+    "search": "archspec.studies.search",
     "Sweep": "archspec.studies.sweep",
     "sweep": "archspec.studies.sweep",
     "Spec": "archspec.spec.document",

@@ -26,7 +26,8 @@ from .options import (
 from .output import deliver, echo
 
 if TYPE_CHECKING:
-    from archspec.studies.study import Study, Trial
+    from archspec.studies.storage import Trial
+    from archspec.studies.study import Study
 
 
 @click.command("search", cls=EngineCommand)

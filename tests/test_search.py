@@ -233,7 +233,9 @@ def test_ctrl_c_on_a_terminal_lets_every_process_save_its_run(net):
     """A terminal sends it to all processes of the command's group."""
     options = ["-o", "found", "--trials", "4", "--epochs", "60", "--jobs", "2", "--quiet"]
     command = [sys.executable, "-m", "archspec", "search", str(net), *options]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # `make test &` ignores it
     process = subprocess.Popen(command, cwd=net.parent, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
     trials = net.parent / "found" / "trials"
     while len([*trials.glob("*/history.csv")]) < 2:
         time.sleep(0.1)

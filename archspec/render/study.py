@@ -13,7 +13,8 @@ from archspec.studies.sweep import shown_values
 from archspec.text import counted, csv_lines, duration, printable
 
 if TYPE_CHECKING:
-    from archspec.studies.study import Study, Trial
+    from archspec.studies.storage import Trial
+    from archspec.studies.study import Study
 
 MOST_ROWS: Final = 10
 """Trials that are printed, the best ones."""
@@ -115,7 +116,7 @@ def described(trial: Trial) -> str:
 
 def progress(study: Study, trial: Trial) -> str:
     """Return a line about a trial that ended."""
-    done = sum(each.state in ("complete", "pruned") for each in study.trials)
+    done = sum(each.is_done for each in study.trials)
     state = "" if trial.state == "complete" else f", {trial.state} after epoch {trial.epochs}"
     is_best = ", best" if study.best and study.best.number == trial.number else ""
     line = f"trial {trial.number} ({done} of {study.plan.trials}): {described(trial)}"

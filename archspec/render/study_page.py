@@ -18,7 +18,8 @@ from archspec.text import duration
 
 if TYPE_CHECKING:
     from archspec.render.figure.drawing import Drawing
-    from archspec.studies.study import Study, Trial
+    from archspec.studies.storage import Trial
+    from archspec.studies.study import Study
 
 MOST_ROWS: Final = 1_000
 """Trials in the page's table: the last ones. The CSV has all."""

@@ -16,7 +16,8 @@ from archspec.studies.sweep import shown_values
 
 if TYPE_CHECKING:
     from archspec.studies.goals import Objective
-    from archspec.studies.study import Study, Trial
+    from archspec.studies.storage import Trial
+    from archspec.studies.study import Study
 
 WIDTH: Final = 560.0
 HEIGHT: Final = 260.0
