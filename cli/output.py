@@ -172,7 +172,8 @@ def check_outputs(
 
     """
     names = [name for spec in specs for name in (spec, spec.rpartition(":")[0])]
-    sources = [path for path in map(Path, names) if path.is_file()]
+    # `Path.is_file` raises an error for a name that is too long to be a file's.
+    sources = [Path(name) for name in names if os.path.isfile(name)]  # noqa: PTH113
     for number, name in enumerate(paths):
         try:
             problem = _problem(Path(name), suffixes, sources)

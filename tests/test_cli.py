@@ -154,6 +154,7 @@ def test_a_model_is_written_whole_and_verified(tmp_path):
     ("arguments", "code", "message"),
     [
         ([], 2, "Missing argument 'SPEC'"),
+        (["a:" + "b" * 5_000], 2, "there is no spec called `a`"),
         (["vgg61"], 2, "there is no spec called `vgg61`; did you mean `vgg"),
         (["nowhere.yaml"], 1, "nowhere.yaml: error[file] there is no such file"),
         (["vgg", "--variant", "vgg61"], 2, "has no variant `vgg61`; did you mean `vgg"),

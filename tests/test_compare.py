@@ -92,6 +92,18 @@ def test_a_name_as_papers_and_libraries_write_it_finds_the_network(word, name):
     assert str(error.value) == f"there is no spec called `{word}`; did you mean `{name}`?"
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("a:" + "b" * 5_000, "there is no spec called `a`"),
+        ("name: mine\ninput: [8, 8, 3]\nlayers: [flatten]\n" * 99, "not by its text"),
+    ],
+)
+def test_what_is_too_long_for_a_file_is_no_spec(word, message):
+    with pytest.raises(UsageError, match=message):
+        archspec.load(word)
+
+
 def test_a_colon_names_a_variant_for_load_too():
     assert load("vgg:vgg19").name == "vgg19"
 

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from archspec import arguments
@@ -104,8 +103,10 @@ def networks(spec: str | os.PathLike[str], /, **variables: Any) -> tuple[Spec, .
 def find(spec: str | os.PathLike[str]) -> tuple[Source, Validated, str | None]:
     """Return the document that a path or a name means, and the variant if one is named."""
     name = os.fspath(spec)
+    if "\n" in name and not _is_file(name):
+        raise UsageError("a spec is given by the path of its file, or by a name, not by its text")
     family, colon, variant = name.rpartition(":")
-    if colon and variant and os.sep not in variant and not Path(name).is_file():
+    if colon and variant and os.sep not in variant and not _is_file(name):
         source, validated, named = find(family)
         if named is not None:
             raise UsageError(f"`{family}` is one network: it has no variant `{variant}`")
@@ -131,7 +132,7 @@ def locate(spec: str | os.PathLike[str]) -> tuple[str, str | None]:
     """
     name = os.fspath(spec)
     family, colon, variant = name.rpartition(":")
-    if colon and variant and os.sep not in variant and not Path(name).is_file():
+    if colon and variant and os.sep not in variant and not _is_file(name):
         if _looks_like_a_path(family):
             return family, variant
     elif _looks_like_a_path(name):
@@ -141,7 +142,12 @@ def locate(spec: str | os.PathLike[str]) -> tuple[str, str | None]:
 
 
 def _looks_like_a_path(name: str) -> bool:
-    return os.sep in name or "." in name or (Path(name).is_file() and name not in bundled())
+    return os.sep in name or "." in name or (_is_file(name) and name not in bundled())
+
+
+def _is_file(name: str) -> bool:
+    # `Path.is_file` raises an error for a name that is too long to be a file's.
+    return os.path.isfile(name)  # noqa: PTH113
 
 
 def _is_published_as(name: str) -> str | None:
