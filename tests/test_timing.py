@@ -82,7 +82,7 @@ def test_equal_rows_share_a_key_and_others_do_not():
 @pytest.mark.keras
 def test_each_distinct_row_is_run_once_and_the_whole_too():
     lines = []
-    times = time_network(spec_of(REPEATED), batch=2, progress=lines.append)
+    times = time_network(spec_of(REPEATED), "CPU", batch=2, progress=lines.append)
     assert [(row.bound.path, row.equals) for row in times.rows] == [("unit1", 3), ("out", 1)]
     assert {*times.paths} == {"unit1", "unit2", "unit3", "out"}
     assert all(row.timing.lower <= row.timing.seconds <= row.timing.upper for row in times.rows)

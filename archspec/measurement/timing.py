@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec import arguments, system
@@ -28,7 +29,6 @@ from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Input, Node, layer_at
 from archspec.keras_model.build import build
 from archspec.keras_model.engine import dtype_policy, load_keras
-from archspec.ops.shape import Shape
 from archspec.spec.loading import as_spec
 
 if TYPE_CHECKING:
@@ -195,7 +195,8 @@ def time_network(
     spec = as_spec(spec, inference=not training)
     costs = report(spec, batch=batch, dtype=dtype, at=at)
     refuse_open(costs.graph, "a measurement")
-    known = None if device == CPU else find(device)
+    is_here = isinstance(device, str) and device.lower() == CPU
+    known = None if is_here else find(device)
     keras = load_keras()
     backend = keras.backend.backend()
     if training and backend != "jax":
@@ -211,7 +212,8 @@ def time_network(
             say("measuring the peak by a matrix product, the bandwidth by a copy ...")
         roofline = Roofline(costs, known or measured_device(keras, setting.dtype, clock))
         bounds = {row.path: row for row in roofline.rows()}
-        groups = _distinct(costs.graph, [row for row in costs.rows() if bounds_of(row, bounds)])
+        busy = [row for row in costs.rows() if row.path in bounds and bounds[row.path].seconds]
+        groups = _distinct(costs.graph, busy)
         timed, paths = [], {}
         for index, (rows, graph) in enumerate(groups, 1):
             first = bounds[rows[0].path]
@@ -229,11 +231,6 @@ def time_network(
     return Timings(roofline, version, tuple(timed), whole, step, paths)
 
 
-def bounds_of(row: Any, bounds: Mapping[str, Bound]) -> bool:
-    """Whether a row of the table has something to do."""
-    return row.path in bounds and bounds[row.path].seconds > 0
-
-
 def measured_device(
     keras: Any, dtype: str, clock: Callable[[], float] = time.perf_counter
 ) -> Device:
@@ -246,17 +243,17 @@ def measured_device(
     """
     # Other processes may disturb one.
     peak = max(system.peak_flops(keras, dtype, clock) for _ in range(LEAST_SAMPLES))
-    names = system.devices(keras)
-    if all(name.startswith(CPU) for name in names):
-        copy = _copy_by_threads()
-    else:
+    copy: Callable[[], Any]
+    if _has_accelerator(keras):
         values = keras.ops.ones((COPIED_VALUES,), dtype="float32")
         added = _compiled(keras, lambda array: keras.ops.add(array, 1))
-        copy = lambda: added(values)  # noqa: E731
+        copy = partial(added, values)
+    else:
+        copy = _copy_by_threads()
     samples = [_sample(copy, 1, clock) for _ in range(WARM_UP + LEAST_SAMPLES)]
     return Device(
         CPU,
-        f"this machine ({', '.join(names)})",
+        f"this machine ({', '.join(system.devices(keras))})",
         system.ram_bytes(),
         2 * 4 * COPIED_VALUES / min(samples),
         {dtype.removeprefix("mixed_"): peak},
@@ -283,9 +280,13 @@ def _copy_by_threads() -> Callable[[], None]:
     return copy
 
 
+def _has_accelerator(keras: Any) -> bool:
+    return not all(name.startswith(CPU) for name in system.devices(keras))
+
+
 def _check_at_hand(keras: Any, known: Device) -> None:
     """Raise `UsageError` unless this machine computes on an accelerator."""
-    if all(name.startswith(CPU) for name in system.devices(keras)):
+    if not _has_accelerator(keras):
         raise UsageError(
             f"there is no {known} at hand, and time is measured, not compiled: "
             "`device='cpu'` measures this machine"
@@ -333,14 +334,10 @@ def _timed_forward(keras: Any, graph: Graph, batch: int, clock: Callable[[], flo
     for layer in model.layers:
         if type(layer).__name__ != "InputLayer" and graph.name == "row":
             layer.dtype_policy = policy  # the model's ends would compute in float32
-    values = [_random(keras, (batch, *shape), policy) for shape in _shapes(graph)]
+    values = [_random(keras, (batch, *shape), policy) for shape in graph.input_shapes.values()]
     inputs = values[0] if len(values) == 1 else dict(zip(graph.inputs, values, strict=True))
     function = _forward(keras, model)
     return timed(lambda: function(inputs), clock)
-
-
-def _shapes(graph: Graph) -> list[Shape]:
-    return list(graph.input_shapes.values())
 
 
 def _random(keras: Any, shape: Sequence[int], policy: Any) -> Any:
