@@ -142,5 +142,6 @@ class Names:
         return path.rstrip("0123456789") in self.vague
 
     def leave_out(self, name: str | None) -> None:
+        """Keep that this network has no such step in this scope; None for one without a name."""
         if name is not None:
             self.left_out.add(self.builder.prefix + name)
