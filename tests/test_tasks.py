@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn import metrics
+from support.specs import spec_of
 
 from archspec.data import dataset, targets
 from archspec.data.examples import Preview
@@ -472,3 +473,16 @@ def test_a_network_of_open_input_is_trained_at_the_size_of_its_images(tmp_path):
     path.write_text(OPEN.replace("null", "8"), "utf-8")
     with pytest.raises(UsageError, match="needs an input of open size"):
         plan_training(load(path), {"data": {"source": "digits", "size": 9}})
+
+
+def test_numbers_of_words_are_not_normalised(tmp_path):
+    np.savez(tmp_path / "words.npz", x=np.arange(60).reshape(20, 3), y=np.arange(20) % 2)
+    spec = spec_of(
+        "{name: n, input: [3], layers: [{embedding: {words: 60, filters: 2}}, flatten, fc: 2]}"
+    )
+    data = {"source": "arrays", "path": str(tmp_path / "words.npz")}
+    with pytest.raises(UsageError, match="`normalize: standardize` would change the numbers that"):
+        plan_training(spec, {"data": data})
+    assert (
+        plan_training(spec, {"data": {**data, "normalize": "none"}}).task.kind == "classification"
+    )

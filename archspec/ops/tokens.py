@@ -142,7 +142,8 @@ class Embedding(Weighted, kind="embedding", main="filters"):
     The input is a vector of whole numbers: `input: [200]` is a text of 200 words, of which
     `embedding: {words: 20000, filters: 64}` makes a sequence of 200 places and 64 channels. Words
     are counted from 0; a number beyond the last word is read as the last, one below 0 as the first.
-    In training, `normalize: none` leaves the numbers as they are. (Bengio et al. 2003, section 2)
+    Training needs `normalize: none`, which leaves the numbers as they are. (Bengio et al. 2003,
+    section 2)
     """
 
     filters: Count

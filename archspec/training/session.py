@@ -26,6 +26,7 @@ from archspec.graph.graph import Graph
 from archspec.keras_model.build import build, layer_name
 from archspec.keras_model.engine import dtype_policy, first_line, load_keras
 from archspec.keras_model.optimizers import name_publicly
+from archspec.ops.tokens import Embedding
 from archspec.recipe import callback_files, compilation, overrides, task_choice
 from archspec.recipe.least_loss import LeastLoss, least_loss
 from archspec.recipe.mistakes import places
@@ -80,6 +81,7 @@ def plan_training(spec: Spec, settings: Mapping[str, Any]) -> TrainingPlan:
         if recipe.tensorboard:
             tensorboard.check()
         graph, recipe = _at_size(spec, recipe)
+        _check_words(graph, recipe)
         task, preview = _check_fit(spec, graph, recipe)
         if recipe.loss is None:
             recipe = recipe.model_copy(update={"loss": task_choice.LOSSES[task.kind]})
@@ -87,6 +89,18 @@ def plan_training(spec: Spec, settings: Mapping[str, Any]) -> TrainingPlan:
         _check_stages(recipe)
         transfer.check_steps(recipe.transfer, graph)
     return TrainingPlan(spec, graph, recipe, task, settings)
+
+
+def _check_words(graph: Graph, recipe: Recipe) -> None:
+    """Raise `RecipeError` if the numbers of words would be changed before they are looked up."""
+    how = recipe.data.normalize
+    for node in graph.nodes if how != "none" else ():
+        if isinstance(node.op, Embedding) and graph.nodes[node.inputs[0]].is_input:
+            message = (
+                f"`normalize: {how}` would change the numbers of words that `{node.name}` reads"
+            )
+            hint = "write `normalize: none`"
+            raise RecipeError([(("data", "normalize"), Problem("value", message, help=hint))])
 
 
 def _check_stages(recipe: Recipe) -> None:
