@@ -206,9 +206,8 @@ class Roofline(Displayed):
         memory, setting = self.report.memory_model, self.report.setting
         state = memory.optimizer_values(setting.optimizer)
         moved = (3 * memory.trainable + 2 * state) * setting.weight_bytes
-        return self._bound("update", setting.optimizer.label, "", Shape((memory.trainable,)), [
-            Traffic(0, moved)
-        ])  # fmt: skip
+        weights = Shape((memory.trainable,))
+        return self._bound("update", setting.optimizer.label, "", weights, [Traffic(0, moved)])
 
     @cached_property
     def floor(self) -> float:
