@@ -120,6 +120,13 @@ def test_where_no_change_helps_it_says_so():
     assert "no other dtype, optimizer or input size that was tried makes it fit" in done.stdout
 
 
+def test_the_estimate_for_a_gpu_is_not_passed_off_as_one_for_a_tpu():
+    words = "jax-gpu is the estimate for a GPU: there is none for Google TPU v5e, 16 GB"
+    assert words in archspec.fits("vgg16", device="v5e").notes
+    assert words not in archspec.fits("vgg16", device="v5e", engine="jax-gpu").notes
+    assert len(archspec.fits("vgg16", device="l4").notes) == 1
+
+
 def test_an_engine_without_a_rule_is_refused_where_it_is_named():
     with pytest.raises(UsageError, match="no estimate for torch-gpu"):
         archspec.fits("alexnet", "4GB", engine="torch-gpu")

@@ -169,6 +169,8 @@ def fits(
     entries = []
     for name, footprint in _footprints(costs, engine_name, notes, asked=engine is not None):
         entries.append(_fit(name, footprint, room, wanted, _accumulator(costs)))
+    if known is not None and known.platform == "tpu" and engine is None:
+        notes.append(f"{engine_name} is the estimate for a GPU: there is none for {known}")
     smallest = min(entry.batch for entry in entries)
     if known is not None and smallest:
         found = _compiled(loaded, known, entries[-1].batch, costs, at, room)
