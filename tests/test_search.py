@@ -1,9 +1,11 @@
 """Searches: candidates of a space, proposed, rejected, trained, whatever happens."""
 
+import contextlib
 import csv
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -49,14 +51,31 @@ def net(tmp_path, monkeypatch):
     return path
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A search of three trials in a journal, and the numbers that its progress was told."""
+    home = tmp_path_factory.mktemp("whole")
+    (home / "net.yaml").write_text(NET, encoding="utf-8")
+    told = []
+    with contextlib.chdir(home):
+        found = archspec.search(
+            "net.yaml",
+            trials=3,
+            seed=3,
+            storage="all.journal",
+            out=home / "found",
+            progress=lambda _, trial: told.append(trial.number),
+        )
+    return found, told
+
+
 def outcome(study):
     """What a search found, without times and places."""
     return [(each.values, each.state, each.scores) for each in study.trials]
 
 
-def test_a_search_trains_what_is_within_the_budget_and_explains_itself(net):
-    told = []
-    found = archspec.search(net, trials=3, out="found", progress=lambda _, t: told.append(t.number))
+def test_a_search_trains_what_is_within_the_budget_and_explains_itself(net, whole):
+    found, told = whole
     assert told == [0, 1, 2]
     assert [each.state for each in found.trials] == ["complete"] * 3
     assert len({tuple(each.values.values()) for each in found.trials}) == 3
@@ -76,14 +95,14 @@ def test_a_search_trains_what_is_within_the_budget_and_explains_itself(net):
     page = (found.folder / "index.html").read_text(encoding="utf-8")
     assert 'href="trials/0002/index.html"' in page
     assert "Parallel coordinates" in page
-    assert outcome(archspec.Study.read("found")) == outcome(found)
+    assert outcome(archspec.Study.read(found.folder)) == outcome(found)
 
 
-def test_the_same_seed_gives_the_same_search_also_where_it_was_stopped(net):
-    whole = archspec.search(net, trials=3, seed=3, epochs=1, out="whole")
-    archspec.search(net, trials=1, seed=3, epochs=1, out="parts")
+def test_the_same_seed_gives_the_same_search_also_where_it_was_stopped(net, whole):
+    archspec.search(net, trials=1, seed=3, out="parts")
     parts = archspec.join_search("parts", trials=3)
-    assert outcome(parts) == outcome(whole)
+    assert (parts.folder / "study.db").is_file()
+    assert outcome(parts) == outcome(whole[0])
 
 
 def test_figures_alone_need_no_training(net):
@@ -175,13 +194,17 @@ def test_a_place_without_a_search_is_refused(net, place):
     assert "nowhere" in done.stderr
 
 
-def test_a_search_in_a_journal_is_joined_from_another_folder(net, monkeypatch):
-    begun = archspec.search(net, trials=1, epochs=1, storage="all.journal", out="first")
-    found = archspec.join_search("all.journal", trials=2)
+def test_a_search_in_a_journal_is_joined_from_another_folder(whole, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    begun, _ = whole
+    shutil.copy(begun.folder.with_name("all.journal"), "copy.journal")
+    found = archspec.join_search("copy.journal", trials=4)
     assert found.folder != begun.folder
+    assert [each.state for each in found.trials] == ["complete"] * 4
+    assert outcome(found)[:3] == outcome(begun)
+    folder = found.folder.resolve()
     monkeypatch.chdir("/")
-    assert outcome(archspec.Study.read(net.parent / begun.folder)) == outcome(found)
-    assert [each.state for each in found.trials] == ["complete"] * 2
+    assert outcome(archspec.Study.read(folder)) == outcome(found)
 
 
 @pytest.mark.slow
