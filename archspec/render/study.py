@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.render.sweep import amount, title
+from archspec.render.sweep import amount, title, variable
 from archspec.render.table import Column, PrintedTable, Style, prose
 from archspec.runs.files import INDEX
 from archspec.studies.files import BEST
@@ -39,9 +38,9 @@ def markdown(study: Study) -> str:
 
 def csv(study: Study) -> str:
     """Return a line for every trial."""
-    names = [each.name for each in study.plan.space.dimensions]
+    names = study.plan.space.names
     goals = [goal.figure for goal in study.goals]
-    figures = [name for name in study.plan.assessor.columns if name not in goals]
+    figures = study.plan.sizes
     head = ["trial", "state", *names, *goals, *figures, "epochs", "seconds", "folder", "note"]
     rows = [
         [
@@ -62,12 +61,12 @@ def csv(study: Study) -> str:
 
 def table(study: Study) -> PrintedTable:
     """Return the best complete trials: values, scores and figures."""
-    names = [each.name for each in study.plan.space.dimensions]
+    names = study.plan.space.names
     goals = [each.figure for each in study.goals]
-    figures = [name for name in study.plan.assessor.columns if name not in goals]
+    figures = study.plan.sizes
     columns = [
         Column("trial", "trial"),
-        *(Column(name, name, _value, left=True) for name in names),
+        *(Column(name, name, variable, left=True) for name in names),
         *(Column(name, title(name), _scores(name)) for name in goals),
         *(Column(name, title(name), _amounts(name), rank=1) for name in figures),
         Column("seconds", "time", duration, rank=2),
@@ -136,12 +135,3 @@ def _scores(name: str) -> Any:
 
 def _amounts(name: str) -> Any:
     return lambda value: amount(name, value)
-
-
-def _value(value: Any) -> str:
-    return printable(shown_values({"": value}).strip())
-
-
-def names(study: Study) -> Sequence[str]:
-    """Return the names of the variables."""
-    return [each.name for each in study.plan.space.dimensions]

@@ -10,10 +10,9 @@ from archspec.render.figure import trials as figures
 from archspec.render.figure.svg import style, svg
 from archspec.render.html import page
 from archspec.render.markup import entities, escaped
-from archspec.render.sweep import amount, title
+from archspec.render.sweep import amount, title, variable
 from archspec.runs.files import INDEX
 from archspec.studies.files import BEST, TABLE
-from archspec.studies.sweep import shown_values
 from archspec.text import duration
 
 if TYPE_CHECKING:
@@ -66,9 +65,9 @@ def _section(part: str, heading: str, body: str, *, wide: bool = False) -> str:
 
 
 def _table(study: Study) -> str:
-    names = texts.names(study)
+    names = study.plan.space.names
     goals = [goal.figure for goal in study.goals]
-    sizes = [name for name in study.plan.assessor.columns if name not in goals]
+    sizes = study.plan.sizes
     heads = ["trial", "state", *names, *map(title, goals), *map(title, sizes), "epochs", "time"]
     rows = "".join(_row(study, each, sizes) for each in study.trials[-MOST_ROWS:])
     cells = "".join(f"<th>{escaped(head)}</th>" for head in heads)
@@ -80,13 +79,10 @@ def _row(study: Study, trial: Trial, sizes: list[str]) -> str:
     number = str(trial.number)
     if trial.folder:
         number = f'<a href="{escaped(trial.folder)}/{INDEX}">{number}</a>'
-    values = [
-        shown_values({"": trial.values[n]}) if n in trial.values else "" for n in texts.names(study)
-    ]
     goals = [goal.figure for goal in study.goals]
     cells = [
         f"{trial.state}: {trial.note}" if trial.note else trial.state,
-        *map(str.strip, values),
+        *(variable(trial.values[n]) if n in trial.values else "" for n in study.plan.space.names),
         *(texts.score(n, trial.scores[n]) if n in trial.scores else "" for n in goals),
         *(amount(n, trial.figures[n]) if n in trial.figures else "" for n in sizes),
         str(trial.epochs or ""),

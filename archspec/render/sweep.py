@@ -11,7 +11,7 @@ from archspec.cost.report import CONVENTION
 from archspec.render.amounts import byte_size, thousands
 from archspec.render.summary import common_setting
 from archspec.render.table import Column, PrintedTable, Style, prose
-from archspec.studies.sweep import shown_values
+from archspec.studies.sweep import shown_value, shown_values
 from archspec.text import counted, csv_lines, printable
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def markdown(sweep: Sweep) -> str:
 
 def csv(sweep: Sweep) -> str:
     """Return a line for every candidate."""
-    names = [each.name for each in sweep.space.dimensions]
+    names = sweep.space.names
     return csv_lines([[*names, *sweep.columns, "within", "problem"], *sweep.rows()])
 
 
@@ -81,9 +81,9 @@ def written(sweep: Sweep, form: str) -> str:
 
 def table(sweep: Sweep) -> PrintedTable:
     """Return the front: values and figures."""
-    names = [each.name for each in sweep.space.dimensions]
+    names = sweep.space.names
     columns = [
-        *(Column(name, name, _value, left=True) for name in names),
+        *(Column(name, name, variable, left=True) for name in names),
         *(
             Column(name, title(name), partial(amount, name), rank=rank)
             for rank, name in enumerate(_ranked(sweep))
@@ -103,8 +103,9 @@ def _row(sweep: Sweep, candidate: Candidate) -> list[Any]:
     return [*candidate.values.values(), *(candidate.figures[name] for name in _ranked(sweep))]
 
 
-def _value(value: Any) -> str:
-    return printable(shown_values({"": value}).strip())
+def variable(value: Any) -> str:
+    """Return the value of a variable for people."""
+    return printable(shown_value(value))
 
 
 def _more(sweep: Sweep) -> list[str]:

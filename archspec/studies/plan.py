@@ -59,6 +59,12 @@ class Plan:
         return objectives(self.objectives, scores=True)
 
     @property
+    def sizes(self) -> list[str]:
+        """Figures of trials that are not objectives."""
+        goals = [goal.figure for goal in self.goals]
+        return [name for name in self.assessor.columns if name not in goals]
+
+    @property
     def trains(self) -> bool:
         """Whether candidates are trained: an objective is a score."""
         return any(goal.is_score for goal in self.goals)

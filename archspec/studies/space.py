@@ -31,6 +31,11 @@ class Space:
     spec: Spec
     dimensions: tuple[Dimension, ...]
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the variables."""
+        return [each.name for each in self.dimensions]
+
     @cached_property
     def count(self) -> int | None:
         """Number of points; None where a variable may have any value between two bounds."""

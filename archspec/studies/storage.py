@@ -122,7 +122,7 @@ def repeat(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
 
     One that died before all its values were stored is not repeated, as another is proposed.
     """
-    if trial.params.keys() != {each.name for each in plan_of(study).space.dimensions}:
+    if trial.params.keys() != set(plan_of(study).space.names):
         return
     from optuna.storages import RetryHeartbeatStaleTrialCallback  # noqa: PLC0415
 

@@ -174,11 +174,11 @@ class Sweep(Displayed):
     """Conditions beside the spec's `budget:`."""
     setting: Setting
     """Setting that bytes are counted for."""
-    figures: array[int] = field(default_factory=lambda: array("q"))
+    figures: array[int]
     """The figures of one candidate after the other; zeros where there is no network."""
-    states: bytearray = field(default_factory=bytearray)
+    states: bytearray
     """State of each candidate: 0 within the conditions, 1 outside, 2 no network."""
-    problems: Mapping[int, str] = field(default_factory=dict)
+    problems: Mapping[int, str]
     """The reason why a candidate is no network, by its number."""
     nearest: str = ""
     """The network that comes nearest to the conditions, where none meets them."""
@@ -263,7 +263,6 @@ class Sweep(Displayed):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: all candidates as rows, and the front."""
-        names = [each.name for each in self.space.dimensions]
         return {
             "name": self.name,
             "convention": CONVENTION,
@@ -276,7 +275,7 @@ class Sweep(Displayed):
             "within": self.within,
             "nearest": self.nearest,
             "front": [each.to_dict() for each in self.front],
-            "columns": [*names, *self.columns, "within", "problem"],
+            "columns": [*self.space.names, *self.columns, "within", "problem"],
             "rows": list(self.rows()),
         }
 
@@ -366,30 +365,32 @@ def sweep(
     goals, conditions = objectives(front), bounds(where)
     columns = tuple(dict.fromkeys([*COLUMNS, *(goal.figure for goal in goals)]))
     assessor = Assessor(space, columns, conditions, setting(network, batch, dtype, optimizer), at)
-    texts = tuple(each.text for each in conditions)
-    result = Sweep(space, columns, goals, texts, assessor.setting, problems={})
-    nearest = _Miss()
+    figures, states = array("q"), bytearray()
+    problems: dict[int, str] = {}
+    miss = _Miss()
     for part in _parts(assessor, count, min(jobs, -(-count // CHUNK))):
-        result.figures.extend(part.figures)
-        result.states.extend(part.states)
-        result.problems.update(part.problems)  # type: ignore[attr-defined]
-        nearest = min(nearest, part.nearest)
+        figures.extend(part.figures)
+        states.extend(part.states)
+        problems.update(part.problems)
+        miss = min(miss, part.nearest)
         if progress:
-            progress(len(result), count)
-    if nearest.text and not result.within:
-        values = shown_values(space.values(nearest.number))
-        object.__setattr__(result, "nearest", f"{values}: {nearest.text}")
-    return result
+            progress(len(states), count)
+    nearest = ""
+    if miss.text and WITHIN not in states:
+        nearest = f"{shown_values(space.values(miss.number))}: {miss.text}"
+    texts = tuple(each.text for each in conditions)
+    return Sweep(space, columns, goals, texts, assessor.setting, figures, states, problems, nearest)
 
 
 def shown_values(values: Mapping[str, Any]) -> str:
     """Return the values of variables as people read them: `width 16, depth 3`."""
-    return ", ".join(f"{name} {_plain(value)}" for name, value in values.items())
+    return ", ".join(f"{name} {shown_value(value)}" for name, value in values.items())
 
 
-def _plain(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """Return the value of a variable as people read it."""
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_plain, value))}]"
+        return f"[{', '.join(map(shown_value, value))}]"
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return str(value)

@@ -12,7 +12,7 @@ from archspec.render.figure.metrics import fitting
 from archspec.render.figure.plot import NUMBERS, Axis, Bounds, Disc, Names, group
 from archspec.render.study import described, score
 from archspec.render.sweep import amount, title
-from archspec.studies.sweep import shown_values
+from archspec.studies.sweep import shown_value, shown_values
 
 if TYPE_CHECKING:
     from archspec.studies.goals import Objective
@@ -104,7 +104,7 @@ def parallel(study: Study) -> Drawing | None:
         return None
     goal = study.goals[0]
     columns: list[tuple[str, Sequence[Any], Callable[[Any], str]]] = [
-        (each.name, [trial.values[each.name] for trial in trials], lambda v: shown_values({"": v}))
+        (each.name, [trial.values[each.name] for trial in trials], shown_value)
         for each in study.plan.space.dimensions
     ]
     columns.append(
@@ -134,7 +134,7 @@ def parallel(study: Study) -> Drawing | None:
         at, levels = _scale(values, bottom, top, most=LEVELS if i < names else 0)
         heights.append([at(value) for value in values])
         for value, y in levels:
-            label = fitting(text(value).strip(), SMALL, gap - 10)
+            label = fitting(text(value), SMALL, gap - 10)
             marks.append(Text(x - 5, y + SMALL * MIDDLE, label, SMALL, "quiet", anchor="end"))
     best = {each.number for each in study.front}
     order = sorted(range(len(trials)), key=lambda i: trials[i].number in best)
