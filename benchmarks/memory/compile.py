@@ -125,7 +125,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="compile again what is there")
     options = parser.parse_args()
     entries = read()
-    different = 0
+    failures = 0
     for case in cases(options.network):
         if (case in entries) is not options.check:
             continue
@@ -134,6 +134,7 @@ def main() -> int:
             entry = measured(case)
         except ArchspecError as error:
             print(*case, error, file=sys.stderr)
+            failures += 1
             continue
         seconds = time.perf_counter() - start
         print(*case, f"{entry['total'] / 1e6:,.0f} MB in {seconds:.0f} s", flush=True)
@@ -141,9 +142,9 @@ def main() -> int:
             entries[case] = entry
             write(entries)
         elif entry != entries[case]:
-            different += 1
+            failures += 1
             print("  was", json.dumps(entries[case]), flush=True)
-    return int(different > 0)
+    return int(failures > 0)
 
 
 if __name__ == "__main__":
