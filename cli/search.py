@@ -121,8 +121,10 @@ def command(
         beside = {**given, "vary": vary, "set": settings, "where": where, "train": train}
         beside |= {"variant": variant, "epochs": epochs, "data": data}
         wrong = [f"--{name}" for name, value in beside.items() if value]
-        if spec or wrong or (resume and join):
-            what = "SPEC" if spec else wrong[0] if wrong else "--resume"
+        if resume and join:
+            raise click.UsageError("--resume and --join mean the same: give one of them")
+        if spec or wrong:
+            what = "SPEC" if spec else wrong[0]
             raise click.UsageError(
                 f"{what} does not go with --join and --resume: a search keeps its own"
             )

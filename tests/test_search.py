@@ -111,6 +111,8 @@ def test_figures_alone_need_no_training(net):
     space = space_of(archspec.load(net), {})
     within = [each.number for each in archspec.sweep(net) if each.within]
     assert len(found.trials) == len(within) < space.count  # all there are, each once
+    rows = csv.DictReader((found.folder / "trials.csv").read_text(encoding="utf-8").splitlines())
+    assert [row["macs"] for row in rows] == [str(each.figures["macs"]) for each in found.trials]
     best = archspec.sweep(net, front="min macs, max params").front
     assert {str(each.values) for each in found.front} == {str(each.values) for each in best}
 

@@ -175,6 +175,10 @@ def test_a_spec_without_variables_to_vary_says_how_to_write_them():
         archspec.sweep("vgg16")
 
 
+def test_the_command_names_the_option_that_gives_values():
+    assert "give the values by `--vary`" in run("sweep", "vgg16").stderr
+
+
 def test_the_command_writes_the_table_and_the_plot(net, tmp_path):
     files = [tmp_path / f"sweep{suffix}" for suffix in (".csv", ".json", ".md", ".svg", ".png")]
     outputs = [part for path in files for part in ("-o", str(path))]

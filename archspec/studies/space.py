@@ -87,7 +87,7 @@ def space_of(spec: Spec, vary: Mapping[str, Any]) -> Space:
         example = next(iter(spec.document.vars), "width")
         raise UsageError(
             f"{spec.source.name} has no `search:` section: write one, as "
-            f"`search: {{{example}: [16, 32, 64]}}`, or vary a variable, as `{example}=16,32,64`"
+            f"`search: {{{example}: [16, 32, 64]}}`, or give the values by `vary=...`"
         )
     return Space(spec, tuple(_dimension(spec, name, values) for name, values in given.items()))
 

@@ -205,9 +205,11 @@ def _trial(plan: Plan, codings: Mapping[str, Coding], trial: optuna.trial.Frozen
         for key, coding in codings.items()
         if key in trial.params
     }
-    scores = {}
-    if name == "complete":
+    figures = dict(trial.user_attrs.get("figures", {}))
+    scores: dict[str, float] = {}
+    if name == "complete":  # Optuna has figures as floats
         scores = dict(zip((goal.figure for goal in plan.goals), trial.values, strict=True))
+        scores |= {figure: figures[figure] for figure in scores if figure in figures}
     reported = trial.intermediate_values
     begun, ended = trial.datetime_start, trial.datetime_complete
     return Trial(
@@ -215,7 +217,7 @@ def _trial(plan: Plan, codings: Mapping[str, Coding], trial: optuna.trial.Frozen
         values,
         state.get(name, name),
         scores,
-        dict(trial.user_attrs.get("figures", {})),
+        figures,
         str(trial.user_attrs.get("folder", "")),
         (ended - begun).total_seconds() if begun and ended else 0.0,
         max(reported, default=0),
