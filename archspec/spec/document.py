@@ -460,11 +460,16 @@ def _check_names(findings: Findings, document: Document, lost: frozenset[KeyPath
             findings.report(problem, ("published", name), key=True)
 
 
+def searchable(document: Document) -> list[str]:
+    """Return the names of what a sweep or a search may vary."""
+    return [*document.vars, "input", *(["variant"] if document.variants else [])]
+
+
 def _check_search(findings: Findings, document: Document, lost: frozenset[KeyPath]) -> None:
     """Report variables of `search` that do not exist, and values that are none."""
     from archspec.spec.space import dimension  # noqa: PLC0415  (few specs have any)
 
-    known = [*document.vars, *INPUT_KEYS[:1], *(["variant"] if document.variants else [])]
+    known = searchable(document)
     for name, values in document.search.items():
         path = ("search", name)
         if name not in known and ("vars",) not in lost:

@@ -38,8 +38,6 @@ class Proposer:
         self.seed = seed
         self._verdicts: dict[str, str] = {}
         """Mistakes or missed conditions by the text of values; "" for values that are fine."""
-        self.rejected = 0
-        """Number of networks that were rejected."""
         self._nearest = (float("inf"), "")
 
     @property
@@ -91,7 +89,6 @@ class Proposer:
         key = self.key(values)
         if key not in self._verdicts:
             self._verdicts[key] = self._verdict(values)
-            self.rejected += bool(self._verdicts[key])
         return not self._verdicts[key]
 
     def _verdict(self, values: Mapping[str, Any]) -> str:

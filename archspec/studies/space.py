@@ -13,7 +13,7 @@ from archspec import arguments
 from archspec.compile.plan import compile_plan
 from archspec.element import show
 from archspec.errors import Problem, UsageError, suggestion
-from archspec.spec.document import INPUT_KEYS, Spec, Validated, choose
+from archspec.spec.document import Spec, Validated, choose, searchable
 from archspec.spec.findings import Findings
 from archspec.spec.source import read_value
 from archspec.spec.space import Dimension, dimension, numbers
@@ -94,7 +94,7 @@ def space_of(spec: Spec, vary: Mapping[str, Any]) -> Space:
 
 def _dimension(spec: Spec, name: str, written: Any) -> Dimension:
     """Return the values of a variable; raise `UsageError` if it does not exist or has none such."""
-    known = [*spec.document.vars, *INPUT_KEYS[:1], *([VARIANT] if spec.document.variants else [])]
+    known = searchable(spec.document)
     if name not in known:
         hint = suggestion(str(name), known, what="variables")
         raise UsageError(f"{spec.source.name} has no variable `{name}`; {hint}")
@@ -103,9 +103,8 @@ def _dimension(spec: Spec, name: str, written: Any) -> Dimension:
     try:
         found = _read(name, written) if isinstance(written, str) else dimension(name, written)
     except Problem as problem:
-        raise UsageError(
-            f"{problem.message}" + (f"; {problem.help}" * bool(problem.help))
-        ) from None
+        hint = f"; {problem.help}" if problem.help else ""
+        raise UsageError(f"{problem.message}{hint}") from None
     validated = Validated(spec.document, spec.diagnostics, spec.lost)
     for value in found.choices:  # numbers of a range may always be set
         if name == VARIANT:
