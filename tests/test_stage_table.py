@@ -233,6 +233,12 @@ def test_resnexts_cells_have_the_cardinality():
     assert "[1×1, 128; 3×3, 128, C=32; 1×1, 256] × 3" in column(table, 0)
 
 
+def test_a_gate_that_is_used_again_is_written_as_the_first_time():
+    layers = "  - {squeeze_excitation: 4, name: gate}\n  - {max_pool: 2}\n  - {share: gate}\n"
+    (table,) = stage_tables([report(spec_of(f"name: twice\ninput: [8, 8, 32]\nlayers:\n{layers}"))])
+    assert column(table, 0) == ["SE, 8", "2×2 max pool, stride 2", "SE, 8"]
+
+
 # What holds for every table
 
 

@@ -71,7 +71,7 @@ def whole_label(scope: Scope, nodes: Sequence[Node]) -> str:
     if scope.kind == "attention":
         return f"{scope.label.rpartition('-')[2]}-head attention"
     if scope.kind == "squeeze_excitation":
-        return f"SE, {next(node.channels for node in nodes if node.layer.kernels)}"
+        return f"SE, {next(node.channels for node in nodes if node.layer.used)}"
     return ""
 
 
