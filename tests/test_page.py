@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import expect
 from support.commands import run
+from support.specs import spec_of
 
 import archspec
 from archspec.cost.optimizers import KNOWN, WRAPPER
@@ -395,6 +396,15 @@ def test_budgets_follow_the_setting(open_page, pages, net):
         expect(summary).to_contain_text(f"{held} of 2 claims")
         assert claim.found in verdict.text_content()
         assert ("holds" if claim.holds else "fails") in verdict.text_content()
+
+
+def test_a_claim_about_another_size_is_not_compared_with_this_one(open_page, pages):
+    text = "name: open\ninput: [null, null, 3]\nlayers: [conv: 3, global_avg_pool, fc: 2]\n"
+    budget = 'budget: {training_bytes: "1 GB at 64x64", inference_bytes: "9 B at 64x64"}\n'
+    page = open_page(pages(spec_of(text + budget), at="32x32"), viewport=WIDE)
+    for batch in (1, 64):
+        page.locator("#batch").fill(str(batch))
+        expect(page.locator("#claims summary")).to_contain_text("1 of 2 claims")
 
 
 def test_the_variants_of_the_family_follow_the_setting(vgg16):

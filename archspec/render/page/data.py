@@ -249,11 +249,13 @@ def _figures(report: Report, levels: int, *, ops: bool) -> Iterator[dict[str, An
 
 
 def _check(check: Check) -> dict[str, Any]:
-    """Return a claim. One about bytes has its bound, for the page to compare it again."""
+    """Return a claim. One about bytes has its bound, for the page to compare it again.
+
+    A claim about another size has none: the page counts at its own.
+    """
     data = check.to_dict() | {"source": printable(check.source)}
-    if check.figure in BYTES:
-        symbol, _, bound = check.claim.rpartition(" ")
-        data |= {"symbol": symbol or "=", "bound": bound.replace(",", "")}
+    if check.figure in BYTES and " at " not in check.claim:
+        data |= {"symbol": check.claim.rpartition(" ")[0] or "=", "bound": str(check.bound)}
     return data
 
 
