@@ -213,6 +213,8 @@ PICTURES = {
     "table": lambda: archspec.draw("lenet5", style="table"),
     "difference": lambda: archspec.draw(archspec.diff("vgg16", "vgg19")),
     "plot": lambda: archspec.draw(archspec.compare("vgg16", "resnet50")),
+    "roofline": lambda: archspec.draw(archspec.roofline("lenet5", "h100")),
+    "front": lambda: archspec.sweep("vgg16", {"classes": "2..20"}).figure(),
 }
 """A figure of each style."""
 
