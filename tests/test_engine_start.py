@@ -354,7 +354,8 @@ def test_a_ctrl_c_at_any_moment_of_the_first_seconds_ends_a_command(tmp_path, ba
             code = process.poll()
             process.kill()
             _, complaints = process.communicate()
-            done = command.startswith("probe") and code == 0  # it came too late
+            # It came too late: when all is done, or while Python ends, without handlers of signals.
+            done = command.startswith("probe") and code in (0, -signal.SIGINT)
             assert code == 130 or done, (attempt, code, complaints)
             assert "Traceback" not in complaints
             assert "Exception ignored" not in complaints
