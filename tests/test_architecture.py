@@ -27,6 +27,7 @@ ROOMS = (
     "ops",
     "graph",
     "blocks",
+    "imports",
     "compile",
     "keras_model",
     "layers",

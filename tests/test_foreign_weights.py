@@ -11,9 +11,10 @@ from support.specs import spec_of
 
 import archspec
 from archspec.errors import UsageError
+from archspec.imports.keras.variables import variable_names
 from archspec.keras_model.build import build
 from archspec.keras_model.engine import load_keras
-from archspec.keras_model.kerasconfig import output_shape, variable_names
+from archspec.keras_model.kerasconfig import output_shape
 from archspec.keras_model.weights import copy
 
 pytestmark = pytest.mark.keras

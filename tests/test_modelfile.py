@@ -16,10 +16,10 @@ import pytest
 import archspec
 from archspec.errors import UsageError
 from archspec.graph.builder import MOST_NODES
+from archspec.imports.keras.guards import MOST_EXPANSION, MOST_MEMBERS, MOST_NESTING, MOST_OBJECTS
+from archspec.imports.keras.modelfile import open_model
 from archspec.keras_model import optimizers
 from archspec.keras_model.engine import load_file, load_keras
-from archspec.keras_model.guards import MOST_EXPANSION, MOST_MEMBERS, MOST_NESTING, MOST_OBJECTS
-from archspec.keras_model.modelfile import open_model
 
 FILES = Path(__file__).parent / "modelfiles"
 TORCH = FILES / "torch-adam.keras"
@@ -43,7 +43,7 @@ def test_a_file_tells_its_variables_and_its_writer():
 def test_no_engine_is_imported_to_read_a_file():
     code = (
         "import sys\n"
-        "from archspec.keras_model.modelfile import open_model\n"
+        "from archspec.imports.keras.modelfile import open_model\n"
         f"with open_model({str(TORCH)!r}) as file:\n"
         "    assert len(file.variables) > 2\n"
         "assert not {'keras', 'tensorflow', 'jax', 'torch'} & sys.modules.keys()\n"

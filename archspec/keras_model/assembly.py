@@ -11,11 +11,11 @@ from math import prod
 from typing import Any, Final, NamedTuple
 
 from archspec.errors import UsageError
-from archspec.keras_model.kerasconfig import Config, size_of
+from archspec.imports.keras.config import Config, Extents
+from archspec.keras_model.kerasconfig import size_of
 from archspec.keras_model.matching import (
     INPUT,
     Constant,
-    Extents,
     LayerGraph,
     LayerNode,
     LayerWeight,

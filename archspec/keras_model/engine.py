@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from archspec.arguments import place
 from archspec.errors import UsageError, call, suggestion
-from archspec.keras_model.guards import DamagedModelError
-from archspec.keras_model.kerasconfig import UnfamiliarError
-from archspec.keras_model.modelfile import ModelFile, open_model
+from archspec.imports.keras.config import UnfamiliarError
+from archspec.imports.keras.guards import DamagedModelError
+from archspec.imports.keras.modelfile import ModelFile, open_model
 from archspec.keras_model.optimizers import stand_in_for_torch
 from archspec.keras_model.starting import NAMES, starting
 
@@ -110,8 +110,8 @@ def load_file(path: str | os.PathLike[str], *, compile: bool = False) -> Any:  #
 
 def _check_kernels(file: ModelFile) -> None:
     """Refuse a file with kernels larger than its weights, as far as its layers are known."""
+    from archspec.imports.keras.stored import arrays_of  # noqa: PLC0415
     from archspec.keras_model.description import described  # noqa: PLC0415  (not needed to build)
-    from archspec.keras_model.stored import arrays_of  # noqa: PLC0415
 
     try:
         described(file.config or {}, arrays_of(file))

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from archspec.errors import UsageError
+from archspec.imports.keras.calls import Arrays, ShapedArray
+from archspec.imports.keras.config import LayerConfig, UnfamiliarError, name_of
 from archspec.keras_model.assembly import SCALING, LayerArray, LayerCall, assembly, unknown
 from archspec.keras_model.calls import Call, calls_in_order, is_functional
-from archspec.keras_model.description import Arrays, LayerConfig, ShapedArray, described, name_of
-from archspec.keras_model.kerasconfig import UnfamiliarError
+from archspec.keras_model.description import described
 from archspec.keras_model.matching import LayerGraph
 
 

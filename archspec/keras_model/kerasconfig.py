@@ -8,46 +8,17 @@ is run: a class that is not in these tables raises `UnfamiliarError`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, Final, TypeAlias
 
-from archspec.keras_model.matching import Extents
+from archspec.imports.keras.config import Config, Extents, UnfamiliarError, family_of
 from archspec.ops.windows import slide
-
-Config: TypeAlias = Mapping[str, Any]
-
-
-class UnfamiliarError(Exception):
-    """A layer of an unknown class, or a configuration that is not Keras's."""
-
-
-def kind_of(layer: Mapping[str, Any]) -> str:
-    """Return the class of a layer; for an operator of Keras 2, that of the layer of Keras 3."""
-    kind = str(layer["class_name"]).rpartition(">")[2]
-    if kind != "TFOpLambda":
-        return kind
-    function = str(layer["config"].get("function")).rpartition(".")[2]
-    return _OPERATORS.get(function, f"TFOpLambda of {function}")
-
-
-def variable_names(kind: str, config: Config) -> tuple[str, ...]:
-    """Return the names of the variables of a layer, in Keras's order."""
-    names = _VARIABLES.get(kind, ())
-    optional = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
-    owned = tuple(name for name in names if config.get(optional.get(name, ""), True))
-    constant = (
-        config.get("mean") is not None
-        if kind == "Normalization"
-        else (kind == "PositionEmbedding" and config.get("method") == "sine")
-    )
-    return () if constant else owned
 
 
 def kernel_shape(kind: str, config: Config, x: Extents) -> Extents | None:
     """Return the shape of a layer's kernel for an input; None if it has no single one."""
-    family = re.sub(r"[123]D(?=Transpose$|$)", "", kind)
+    family = family_of(kind)
     if family == "Dense":
         return (x[-1], config["units"])
     if family not in {"Conv", "DepthwiseConv", "SeparableConv"}:
@@ -64,7 +35,7 @@ def output_shape(kind: str, config: Config, shapes: Sequence[Extents]) -> Extent
 
     Raises `UnfamiliarError` for an unknown class or configuration.
     """
-    family = re.sub(r"[123]D(?=Transpose$|$)", "", kind)
+    family = family_of(kind)
     rule = _RULES.get(family)
     if rule is None:
         raise UnfamiliarError(kind)
@@ -325,43 +296,4 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "Resize": _resized,
     "SpaceToDepth": _space_to_depth,
     "DepthToSpace": _depth_to_space,
-}
-
-_OPERATORS: Final = {
-    "add": "Add",
-    "subtract": "Subtract",
-    "sub": "Subtract",
-    "mul": "Multiply",
-    "multiply": "Multiply",
-    "concat": "Concatenate",
-    "relu": "ReLU",
-    "relu6": "ReLU",
-    "sigmoid": "Sigmoid",
-    "softmax": "Softmax",
-}
-"""Layers that compute the same as TensorFlow's functions of these names."""
-
-_KERNEL: Final = ("kernel", "bias")
-_AFFINE: Final = ("gamma", "beta")
-
-_VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
-    "Dense": _KERNEL,
-    **{f"{what}{rank}D": _KERNEL for what in ("Conv", "DepthwiseConv") for rank in (1, 2, 3)},
-    **{f"Conv{rank}DTranspose": _KERNEL for rank in (1, 2, 3)},
-    **{
-        f"SeparableConv{rank}D": ("depthwise_kernel", "pointwise_kernel", "bias") for rank in (1, 2)
-    },
-    "LocalConv": _KERNEL,
-    "BatchNormalization": (*_AFFINE, "moving_mean", "moving_variance"),
-    "SyncBatchNormalization": (*_AFFINE, "moving_mean", "moving_variance"),
-    "LayerNormalization": _AFFINE,
-    "GroupNormalization": _AFFINE,
-    "PReLU": ("alpha",),
-    "Scale": ("scale", "bias"),
-    "Parameter": ("parameter",),
-    "ClassToken": ("token",),
-    "PositionEmbedding": ("embedding",),
-    "RelativePositionBias": ("table",),
-    "LayerScale": ("scale",),
-    "Normalization": ("mean", "variance", "count"),
 }

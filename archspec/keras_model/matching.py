@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from archspec.errors import UsageError
+from archspec.imports.keras.config import Extents
 
 COMMUTATIVE: Final = frozenset(
     {"AbsoluteDifference", "Add", "Average", "Maximum", "Minimum", "Multiply"}
@@ -22,9 +23,6 @@ COMMUTATIVE: Final = frozenset(
 
 INPUT: Final = "input"
 """The sort of the nodes that are inputs."""
-
-Extents: TypeAlias = tuple[int | None, ...]
-"""A shape without the batch; None for an open extent, or for any number of classes."""
 
 
 class LayerWeight(NamedTuple):

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
+from archspec.imports.keras.config import Extents
+from archspec.imports.keras.stored import NORMALIZATION, StoredLayer
 from archspec.keras_model.assembly import normalization
 from archspec.keras_model.heads import heads
-from archspec.keras_model.matching import Extents, LayerGraph, LayerNode, without_ones
-from archspec.keras_model.stored import NORMALIZATION, StoredLayer
+from archspec.keras_model.matching import LayerGraph, LayerNode, without_ones
 
 Signature: TypeAlias = tuple[Extents, ...]
 

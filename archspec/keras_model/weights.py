@@ -23,14 +23,14 @@ from typing import Any, Final, NamedTuple
 from archspec.arguments import wrong
 from archspec.display import Sentences
 from archspec.errors import UsageError
+from archspec.imports.keras.config import UnfamiliarError
+from archspec.imports.keras.guards import refuse
+from archspec.imports.keras.modelfile import ModelFile, open_model
+from archspec.imports.keras.stored import arrays_of, layers_in
 from archspec.keras_model.description import described
 from archspec.keras_model.engine import first_line, keras_home, load_file, load_keras
-from archspec.keras_model.guards import refuse
 from archspec.keras_model.joining import layer_graph
-from archspec.keras_model.kerasconfig import UnfamiliarError
 from archspec.keras_model.matching import Constant, LayerGraph, LayerNode, LayerWeight, match
-from archspec.keras_model.modelfile import ModelFile, open_model
-from archspec.keras_model.stored import arrays_of, layers_in
 from archspec.keras_model.unjoined import UncertainError, adopt
 from archspec.spec.loading import find
 

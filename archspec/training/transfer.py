@@ -17,11 +17,12 @@ from typing import Any, Final
 
 from archspec.errors import KeyPath, Problem, RecipeError, UsageError, beside, nearest, suggestion
 from archspec.graph.graph import IN_KERAS, SEPARATOR, Graph
+from archspec.imports.keras.config import Extents
 from archspec.keras_model import weights
 from archspec.keras_model.build import layer_name
 from archspec.keras_model.heads import head_layers, match_bodies
 from archspec.keras_model.joining import layer_graph
-from archspec.keras_model.matching import Extents, LayerNode
+from archspec.keras_model.matching import LayerNode
 from archspec.recipe.sections import Transfer
 from archspec.runs import storage
 from archspec.runs.files import DATA, SPEC

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from archspec.keras_model.description import Arrays, LayerConfig, ShapedArray, layers_of, name_of
-from archspec.keras_model.kerasconfig import UnfamiliarError, kind_of, variable_names
-from archspec.keras_model.modelfile import LAYERS, ModelFile, names_in
+from archspec.imports.keras.calls import Arrays, NoArrays, ShapedArray
+from archspec.imports.keras.config import LayerConfig, class_of, is_operator, layers_of, name_of
+from archspec.imports.keras.modelfile import LAYERS, ModelFile, names_in
+from archspec.imports.keras.variables import kind_of, variable_names
 
 NORMALIZATION: Final = "normalization"
 """Kind of layers whose arrays are the mean and variance of images, which are not trained."""
@@ -45,7 +46,7 @@ class _ByName:
     def __init__(self, group: Any) -> None:
         self._group = group
 
-    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[ShapedArray]]:
+    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[ShapedArray] | None]:
         return [
             [] if layers_of(layer) is not None else _shaped(self._datasets(name_of(layer)).values())
             for layer in layers
@@ -67,12 +68,14 @@ class _Flat:
     def __init__(self, datasets: dict[str, Any]) -> None:
         self._datasets = datasets
 
-    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[ShapedArray]]:
+    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[ShapedArray] | None]:
+        return [_shaped(self._owned(name_of(layer))) for layer in layers]
+
+    def _owned(self, name: str) -> list[Any]:
         owners = [(f"/{place}".rpartition("/")[0], data) for place, data in self._datasets.items()]
-        return [
-            _shaped([data for owner, data in owners if owner.endswith(f"/{name_of(layer)}")])
-            for layer in layers
-        ]
+        own = [data for owner, data in owners if owner.endswith(f"/{name}")]
+        # A recurrent layer's arrays are those of its cell, one level below.
+        return own or [data for owner, data in owners if f"/{name}/" in f"{owner}/"]
 
     def inside(self, layers: Sequence[LayerConfig], index: int) -> Arrays:  # noqa: ARG002
         return self
@@ -87,27 +90,54 @@ class _ByPlace:
     def __init__(self, group: Any) -> None:
         self._group = group
 
-    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[ShapedArray]]:
-        arrays: list[list[ShapedArray]] = [[] for _ in layers]
-        owners: dict[str, list[int]] = {}
-        for index, layer in enumerate(layers):
-            if variable_names(kind_of(layer), layer["config"]) and layers_of(layer) is None:
-                owners.setdefault(_snake(kind_of(layer)), []).append(index)
-        for kind, indices in owners.items():
-            groups = [group for group in _counted(self._group, kind) if len(_variables(group))]
-            if len(groups) != len(indices):
-                raise UnfamiliarError(f"{len(groups)} of {len(indices)} layers `{kind}`")
+    def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[ShapedArray] | None]:
+        arrays: list[Sequence[ShapedArray] | None] = [[] for _ in layers]
+        for kind, indices in _by_kind(layers).items():
+            groups = self._groups(kind, [layers[index] for index in indices])
             for index, group in zip(indices, groups, strict=True):
-                arrays[index] = _shaped(_variables(group))
+                arrays[index] = None if group is None else _shaped(_variables(group))
         return arrays
+
+    def _groups(self, kind: str, layers: Sequence[LayerConfig]) -> list[Any]:
+        """Return the group of each of the layers of a class; None where it is not certain."""
+        groups = _counted(self._group, kind)
+        named = {name: group for group in groups if (name := _name_in(group))}
+        if len(named) == len(groups):
+            return [named.get(name_of(layer), {}) for layer in layers]
+        if len(groups) == len(layers):
+            return groups
+        stored = [group for group in groups if _variables(group)]
+        owners = [layer for layer in layers if variable_names(kind_of(layer), layer["config"])]
+        if len(stored) not in (len(owners), len(layers)):
+            return [None] * len(layers)
+        waiting = iter(stored)
+        every = len(stored) == len(layers)
+        return [next(waiting) if every or layer in owners else {} for layer in layers]
 
     def inside(self, layers: Sequence[LayerConfig], index: int) -> Arrays:
         kind = _snake(kind_of(layers[index]))
         before = sum(_snake(kind_of(layer)) == kind for layer in layers[:index])
         groups = _counted(self._group, kind)
+        named = {name: group for group in groups if (name := _name_in(group))}
+        if len(named) == len(groups) and name_of(layers[index]) in named:
+            return _ByPlace(_container(named[name_of(layers[index])]))
         if before >= len(groups):
-            raise UnfamiliarError(f"{len(groups)} of more models `{kind}`")
+            return NoArrays()
         return _ByPlace(_container(groups[before]))
+
+
+def _by_kind(layers: Sequence[LayerConfig]) -> dict[str, list[int]]:
+    """Return the places of the layers of each class that are no models, and no operators."""
+    kinds: dict[str, list[int]] = {}
+    for index, layer in enumerate(layers):
+        if layers_of(layer) is None and not is_operator(layer):
+            kinds.setdefault(_snake(class_of(layer)), []).append(index)
+    return kinds
+
+
+def _name_in(group: Any) -> str:
+    """Return the name of the layer of a group; empty where the file does not have it."""
+    return str(group["vars"].attrs.get("name", "")) if "vars" in group else ""
 
 
 def _shaped(datasets: Any) -> list[ShapedArray]:
@@ -134,13 +164,35 @@ def _number(place: str) -> int:
 
 
 def _variables(group: Any) -> list[Any]:
-    """Return a layer's arrays, which have the names 0, 1, 2 and so on."""
+    """Return a layer's arrays, and after them those of the layers in it.
+
+    Keras calls the arrays 0, 1, 2 and so on.
+    """
     variables = group.get("vars", {})
-    return (
-        [variables[place] for place in sorted(variables, key=int)]
-        if all(map(str.isdigit, variables))
-        else []
-    )
+    own = []
+    if all(map(str.isdigit, variables)):
+        own = [variables[place] for place in sorted(variables, key=int)]
+    inner = [name for name in group if name != "vars" and name not in _NO_WEIGHTS]
+    for name in sorted(inner, key=_order_of_part):
+        if hasattr(group[name], "keys"):
+            own += _variables(group[name])
+    return own
+
+
+_NO_WEIGHTS: Final = frozenset({"seed_generator", "_seed_generator", *LAYERS})
+"""Groups in a layer's that are no weights of it: states of random numbers, and a model's layers."""
+
+_PARTS: Final = (
+    "cell", "forward_layer", "backward_layer",
+    "query_dense", "key_dense", "value_dense", "gate_dense", "output_dense",
+)  # fmt: skip
+"""Layers that Keras's layers have inside, in the order of their weights."""
+
+
+def _order_of_part(name: str) -> tuple[int, str, int]:
+    plain = name.lstrip("_")
+    place = _PARTS.index(plain) if plain in _PARTS else len(_PARTS)
+    return place, _kind(name), _number(name)
 
 
 def _snake(kind: str) -> str:

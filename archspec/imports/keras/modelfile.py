@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from archspec.errors import UsageError, beside
 from archspec.graph.builder import MOST_NODES
-from archspec.keras_model.guards import (
+from archspec.imports.keras.guards import (
     CONFIG,
     METADATA,
     VARIABLES,

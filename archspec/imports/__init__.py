@@ -1,0 +1,1 @@
+"""Model files of other programs become graphs of archspec's ops, without those programs."""

@@ -1,0 +1,1 @@
+"""Keras's files: `.keras`, `.h5`, configurations and weights, of every version, without Keras."""

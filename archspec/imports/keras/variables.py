@@ -1,0 +1,70 @@
+"""The variables of Keras's layers by their names, in Keras's order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from archspec.imports.keras.config import Config, class_of, function_of
+
+
+def kind_of(layer: Mapping[str, Any]) -> str:
+    """Return the class of a layer; for an operator of Keras 2, that of the layer of Keras 3."""
+    kind = class_of(layer)
+    if kind != "TFOpLambda":
+        return kind
+    function = function_of(layer)
+    return _OPERATORS.get(function, f"TFOpLambda of {function}")
+
+
+def variable_names(kind: str, config: Config) -> tuple[str, ...]:
+    """Return the names of the variables of a layer, in Keras's order."""
+    names = _VARIABLES.get(kind, ())
+    optional = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
+    owned = tuple(name for name in names if config.get(optional.get(name, ""), True))
+    constant = (
+        config.get("mean") is not None
+        if kind == "Normalization"
+        else (kind == "PositionEmbedding" and config.get("method") == "sine")
+    )
+    return () if constant else owned
+
+
+_OPERATORS: Final = {
+    "add": "Add",
+    "subtract": "Subtract",
+    "sub": "Subtract",
+    "mul": "Multiply",
+    "multiply": "Multiply",
+    "concat": "Concatenate",
+    "relu": "ReLU",
+    "relu6": "ReLU",
+    "sigmoid": "Sigmoid",
+    "softmax": "Softmax",
+}
+"""Layers that compute the same as TensorFlow's functions of these names."""
+
+_KERNEL: Final = ("kernel", "bias")
+_AFFINE: Final = ("gamma", "beta")
+
+_VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "Dense": _KERNEL,
+    **{f"{what}{rank}D": _KERNEL for what in ("Conv", "DepthwiseConv") for rank in (1, 2, 3)},
+    **{f"Conv{rank}DTranspose": _KERNEL for rank in (1, 2, 3)},
+    **{
+        f"SeparableConv{rank}D": ("depthwise_kernel", "pointwise_kernel", "bias") for rank in (1, 2)
+    },
+    "LocalConv": _KERNEL,
+    "BatchNormalization": (*_AFFINE, "moving_mean", "moving_variance"),
+    "SyncBatchNormalization": (*_AFFINE, "moving_mean", "moving_variance"),
+    "LayerNormalization": _AFFINE,
+    "GroupNormalization": _AFFINE,
+    "PReLU": ("alpha",),
+    "Scale": ("scale", "bias"),
+    "Parameter": ("parameter",),
+    "ClassToken": ("token",),
+    "PositionEmbedding": ("embedding",),
+    "RelativePositionBias": ("table",),
+    "LayerScale": ("scale",),
+    "Normalization": ("mean", "variance", "count"),
+}
