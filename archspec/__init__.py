@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from archspec.figure import RooflineFigure as RooflineFigure
     from archspec.figure import draw as draw
     from archspec.graph.graph import Graph as Graph
+    from archspec.imports.loading import load as load
+    from archspec.imports.model import ImportedModel as ImportedModel
     from archspec.inventory import Kinds as Kinds
     from archspec.inventory import Networks as Networks
     from archspec.inventory import kinds as kinds
@@ -70,7 +72,6 @@ if TYPE_CHECKING:
     from archspec.runs.outcome import DivergedError as DivergedError
     from archspec.runs.outcome import Run as Run
     from archspec.spec.document import Spec as Spec
-    from archspec.spec.loading import load as load
     from archspec.studies.search import join_search as join_search
     from archspec.studies.search import search as search
     from archspec.studies.study import Study as Study
@@ -135,7 +136,8 @@ _HOMES = {
     "Sweep": "archspec.studies.sweep",
     "sweep": "archspec.studies.sweep",
     "Spec": "archspec.spec.document",
-    "load": "archspec.spec.loading",
+    "ImportedModel": "archspec.imports.model",
+    "load": "archspec.imports.loading",
     "RunComparison": "archspec.runs.comparison",
     "compare_runs": "archspec.runs.comparison",
     "probe": "archspec.training.probe",

@@ -60,6 +60,11 @@ class Element(Declaration):
             raise ValueError(f"kind {kind!r} is defined by both {known!r} and {cls!r}")
 
     @property
+    def word(self) -> str:
+        """The word by which tables call it: its kind, or what stands for one."""
+        return self.kind
+
+    @property
     def label(self) -> str:
         """The layer's name as in a paper's table, such as CONV3-64."""
         return self.kind.upper()

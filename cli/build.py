@@ -15,7 +15,7 @@ from .options import (
     convention_option,
     engine_option,
     format_option,
-    load_spec,
+    load_network,
     memory_options,
     rows_options,
     spec_options,
@@ -24,7 +24,7 @@ from .output import FORMATS, SUFFIXES, as_json, check_outputs, echo, screen, unc
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
-    from archspec.spec.document import Spec
+    from archspec.imports.model import Network
 
 
 @click.command(
@@ -105,11 +105,10 @@ def command(
     names = [name.strip() for name in columns.split(",")] if columns else None
     layout: dict[str, Any] = {"depth": depth, "ops": ops, "columns": names}
     with uncollected():
-        from dataclasses import replace
-
         from archspec.cost.report import report
+        from archspec.imports.loading import as_network
 
-        loaded = replace(load_spec(spec, variant, settings), inference=inference)
+        loaded = as_network(load_network(spec, variant, settings), inference=inference)
         costs = report(
             loaded,
             batch=batch,
@@ -166,7 +165,7 @@ def _rendered(costs: Report, form: str, **layout: Any) -> str:
     return str(getattr(report, form)(costs, **layout))
 
 
-def _model(spec: Spec, weights: str | None) -> Any:
+def _model(spec: Network, weights: str | None) -> Any:
     from archspec.keras_model.build import build
 
     model = build(spec)
@@ -179,7 +178,7 @@ def _model(spec: Spec, weights: str | None) -> Any:
     return model
 
 
-def _verify(spec: Spec, model: Any) -> None:
+def _verify(spec: Network, model: Any) -> None:
     from archspec.keras_model.verify import verify
 
     result = verify(spec, model)
@@ -188,7 +187,7 @@ def _verify(spec: Spec, model: Any) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _write(path: str, spec: Spec, costs: Report, model: Any, layout: dict[str, Any]) -> None:
+def _write(path: str, spec: Network, costs: Report, model: Any, layout: dict[str, Any]) -> None:
     suffix = Path(path).suffix
     if suffix == ".keras":
         model = model or _model(spec, None)
@@ -197,8 +196,10 @@ def _write(path: str, spec: Spec, costs: Report, model: Any, layout: dict[str, A
         with saving(path) as partial:  # in which Keras writes in place
             model.save(partial)
     elif suffix == ".yaml":
+        from archspec.imports.loading import needs_spec
         from archspec.spec.writing import to_yaml
 
+        needs_spec(spec, "a .yaml file")
         write(to_yaml(spec.to_dict()), path)
     elif suffix == ".html":
         from archspec.render.page import document

@@ -12,6 +12,7 @@ from .output import SUFFIXES, check_outputs, suffixes
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from archspec.imports.model import Network
     from archspec.spec.document import Spec
 
 Command: TypeAlias = Callable[..., Any]
@@ -425,5 +426,12 @@ def threshold_option(command: Command) -> Command:
 def load_spec(spec: str, variant: str | None, settings: Mapping[str, Any]) -> Spec:
     """Return the spec that the parameters of `spec_options` name."""
     from archspec.spec.loading import load
+
+    return load(spec, variant, **settings)
+
+
+def load_network(spec: str, variant: str | None, settings: Mapping[str, Any]) -> Network:
+    """Return the spec that the parameters of `spec_options` name, or the model in a model file."""
+    from archspec.imports.loading import load
 
     return load(spec, variant, **settings)

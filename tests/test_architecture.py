@@ -34,6 +34,8 @@ ROOMS = (
     "data",
     "recipe",
     "cost",
+    "decompile",
+    "eject",
     "figure",
     "runs",
     "evaluation",

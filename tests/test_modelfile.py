@@ -16,8 +16,9 @@ import pytest
 import archspec
 from archspec.errors import UsageError
 from archspec.graph.builder import MOST_NODES
-from archspec.imports.keras.guards import MOST_EXPANSION, MOST_MEMBERS, MOST_NESTING, MOST_OBJECTS
+from archspec.imports.keras.guards import MOST_MEMBERS
 from archspec.imports.keras.modelfile import open_model
+from archspec.imports.limits import MOST_EXPANSION, MOST_NESTING, MOST_OBJECTS
 from archspec.keras_model import optimizers
 from archspec.keras_model.engine import load_file, load_keras
 

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from archspec import arguments
-from archspec.compile.expand import expand
+from archspec.compile.network import graph_of
 from archspec.cost.checks import Check, check_graph
 from archspec.cost.memory import MemoryBytes, MemoryModel, measure
 from archspec.cost.receptive_field import ReceptiveField, receptive_fields
 from archspec.cost.setting import Setting, setting
 from archspec.display import Displayed, renderer
 from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
+from archspec.imports.loading import as_network
+from archspec.imports.model import ImportedModel, Network
 from archspec.ops.shape import Shape, plain
 from archspec.spec.document import Spec
-from archspec.spec.loading import as_spec
 
 if TYPE_CHECKING:
     from archspec.cost.convention import Counted
@@ -109,6 +110,8 @@ class Report(Displayed):
     """Form of storage whose bytes are shown too, as `int8`; "" for none."""
     engine: str | None = None
     """Engine for which a training step's bytes are estimated."""
+    model: ImportedModel | None = None
+    """The model file that the graph was read from; None for a spec's."""
 
     @property
     def name(self) -> str:
@@ -228,7 +231,7 @@ class Report(Displayed):
             shared_with = part.owner
         else:
             start, stop = part.index, part.index + 1
-            kind, label = part.op.kind or "input", part.op.label
+            kind, label = part.op.word, part.op.label
             shared_with = part.layer.owner
         sums = self._sums_of_open if self.graph.is_open else self._sums_of_closed
         params, trainable, fixed, macs, other_ops, activations = sums(start, stop)
@@ -377,7 +380,7 @@ class Report(Displayed):
 
 
 def report(
-    spec: Spec | str | PathLike[str],
+    spec: Network | str | PathLike[str],
     *,
     batch: int | None = None,
     dtype: str | None = None,
@@ -391,7 +394,7 @@ def report(
     """Return the cost of a network, line by line: shapes, parameters, MACs and memory.
 
     Args:
-        spec: A spec, or a path or a name as `load` takes them.
+        spec: A spec, a model file's model, or a path or a name as `load` takes them.
         batch: Images in a batch. Default: for training the batch of the spec's `train:`, for all
             else one image.
         dtype: Keras's dtype policy, such as `"mixed_bfloat16"`. Default: the `precision` of the
@@ -423,20 +426,22 @@ def report(
         >>> archspec.report("lenet5").totals.params
         61706
     """
-    spec = as_spec(spec, inference=inference)
-    chosen = setting(spec, batch, dtype, optimizer)
+    network = as_network(spec, inference=inference)
+    model = network if isinstance(network, ImportedModel) else None
+    written = None if isinstance(network, ImportedModel) else network
+    chosen = setting(written, batch, dtype, optimizer)
     if at is None:
-        graph = expand(spec)
+        graph = graph_of(network)
     else:
         from archspec.cost.size import graph_at  # noqa: PLC0415
 
-        graph = graph_at(spec, at)
+        graph = graph_at(network, at)
     shown: tuple[str, ...] = ()
     if convention:
         from archspec.cost.convention import conventions  # noqa: PLC0415
 
         shown = conventions(convention)
-    costs = Report(graph, spec, chosen, shown, stored, engine)
+    costs = Report(graph, written, chosen, shown, stored, engine, model)
     _ = costs.counted, costs.stored, costs.estimate
     _ = costs.checks  # a claim that says nothing is a mistake of the spec, to be heard of now
     return costs

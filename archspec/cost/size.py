@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from archspec.compile.expand import expand
+from archspec.compile.network import graph_of
 from archspec.element import show
 from archspec.errors import Problem, SpecError, UsageError
 from archspec.graph.graph import Graph
 from archspec.graph.sizes import open_input, smallest, words
+from archspec.imports.model import ImportedModel, Network
 from archspec.ops.axes import AXES
 from archspec.ops.fields import LARGEST
 from archspec.spec.document import Spec
@@ -18,11 +20,11 @@ from archspec.spec.document import Spec
 _EXAMPLE: Final = "as `at='512x768'`, or `at='512'` for all open axes"
 
 
-def graph_at(spec: Spec, at: Any) -> Graph:
-    """Return the network of a spec with open extents, for inputs of one size.
+def graph_at(network: Network, at: Any) -> Graph:
+    """Return the graph of a network with open extents, for inputs of one size.
 
     Args:
-        spec: The spec.
+        network: The network: a spec, or a model that was read from a file.
         at: The size, such as `"512x768"` or `(512, 768)`: an extent for each spatial axis, or one
             for all that are open.
 
@@ -31,8 +33,9 @@ def graph_at(spec: Spec, at: Any) -> Graph:
         UsageError: The size is wrong or too small, or the spec has no open extent.
     """
     try:
-        graph = expand(spec)
+        graph = graph_of(network)
     except SpecError:
+        spec = cast("Spec", network)
         # What needs a size, such as `flatten` and `fc`, may be right at this one.
         written = spec.settings.get("input", (None,))[0]
         if not isinstance(written, list) or not any(map(_is_open, written[:-1])):
@@ -45,9 +48,11 @@ def graph_at(spec: Spec, at: Any) -> Graph:
     return at_size(graph, at)
 
 
-def at_if_open(spec: Spec, at: Any) -> Any:
-    """Return a size for a spec of open input, and None for another: of several networks."""
-    written = (shape for shape, _ in spec.inputs.values())
+def at_if_open(network: Network, at: Any) -> Any:
+    """Return a size for a network of open input, and None for another: of several networks."""
+    if isinstance(network, ImportedModel):
+        return at if network.graph.is_open else None
+    written = (shape for shape, _ in network.inputs.values())
     is_open = any(
         isinstance(shape, list | tuple) and any(map(_is_open, shape[:-1])) for shape in written
     )

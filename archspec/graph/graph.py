@@ -11,7 +11,7 @@ from archspec.display import Displayed
 from archspec.errors import KeyPath, Problem
 from archspec.ops.fields import LARGEST
 from archspec.ops.op import Op, Reach, Saved, Weight, Work, needs_size
-from archspec.ops.shape import Shape, plain
+from archspec.ops.shape import UNKNOWN_SHAPE, Shape, plain
 
 SEPARATOR = "/"
 """Separator of the parts of a node's path, as in stage3/unit1/conv2."""
@@ -27,10 +27,10 @@ class Input(Op):
     """An image or a vector that comes in. It is no kind: `input:` or `inputs:` declares it."""
 
     extent: tuple[Any, ...]
-    """Whole numbers; an `Extent` for an axis that is open."""
+    """Whole numbers; an `Extent` for an axis that is open. Empty if a model file does not tell."""
 
     def output_shape(self) -> Shape:
-        return Shape(self.extent)
+        return Shape(self.extent) if self.extent else UNKNOWN_SHAPE
 
     def weights(self) -> tuple[Weight, ...]:
         return ()
@@ -43,6 +43,10 @@ class Input(Op):
 
     def reach(self, x: Shape) -> Reach | None:
         return Reach((1,) * x.rank, (1,) * x.rank)
+
+    @property
+    def word(self) -> str:
+        return "input"
 
     @property
     def label(self) -> str:
@@ -541,7 +545,7 @@ class Graph(Displayed):
             "nodes": [
                 {
                     "name": node.name,
-                    "op": node.op.kind or "input",
+                    "op": node.op.word,
                     "arguments": plain(node.op.model_dump(mode="json")),
                     "shape": plain(node.shape),
                     "inputs": [names[each] for each in node.inputs],

@@ -9,18 +9,18 @@ from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Any
 
-from archspec.compile.expand import expand
+from archspec.compile.network import graph_of
 from archspec.graph.graph import IN_KERAS, SEPARATOR, Graph, Node
+from archspec.imports.loading import as_network
+from archspec.imports.model import Network
 from archspec.keras_model.engine import deep, dtype_policy, load_file, load_keras
 from archspec.keras_model.weights import copy
 from archspec.ops.merge import Merge
 from archspec.ops.shape import Shape
-from archspec.spec.document import Spec
-from archspec.spec.loading import as_spec
 
 
 def build(
-    spec: Spec | Graph | str | PathLike[str], *, weights: Any = None, inference: bool = False
+    spec: Network | Graph | str | PathLike[str], *, weights: Any = None, inference: bool = False
 ) -> Any:
     """Return a spec's network as an ordinary functional `keras.Model`.
 
@@ -29,7 +29,7 @@ def build(
     keys are sorted, which is the order of `model.outputs`. Several inputs are a dict by name, too.
 
     Args:
-        spec: A spec, a path or a name as `load` takes them, or a graph.
+        spec: A spec, a model file's model, a path or a name as `load` takes them, or a graph.
         weights: Another model of the network, a `.keras` or `.h5` file, or `"imagenet"` for those
             of keras.applications. Default: the initial weights that Keras draws.
         inference: Whether to leave out the heads of a spec, which only help to train.
@@ -91,9 +91,9 @@ def load_model(path: str | os.PathLike[str], *, compile: bool = True) -> Any:  #
     return load_file(path, compile=compile)
 
 
-def as_graph(spec: Spec | Graph | str | PathLike[str], *, inference: bool = False) -> Graph:
-    """Return the graph of a spec, of a path or of a name; a graph as it is."""
-    return spec if isinstance(spec, Graph) else expand(as_spec(spec, inference=inference))
+def as_graph(spec: Network | Graph | str | PathLike[str], *, inference: bool = False) -> Graph:
+    """Return the graph of a network, of a path or of a name; a graph as it is."""
+    return spec if isinstance(spec, Graph) else graph_of(as_network(spec, inference=inference))
 
 
 def layer_name(node: Node) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from archspec.errors import UsageError
 from archspec.imports.keras.calls import Arrays, Call, Tensor, input_shapes, walk
 from archspec.imports.keras.config import Extents, LayerConfig, UnfamiliarError, layers_of
-from archspec.imports.keras.guards import refuse
 from archspec.imports.keras.variables import kind_of, variable_names
+from archspec.imports.limits import refuse
 from archspec.keras_model.assembly import Assembly, LayerArray, LayerCall, assembly, unknown
 from archspec.keras_model.kerasconfig import kernel_shape, output_shape
 from archspec.keras_model.matching import LayerGraph

@@ -16,8 +16,8 @@ from typing import Any, Final
 from archspec.arguments import place
 from archspec.errors import UsageError, call, suggestion
 from archspec.imports.keras.config import UnfamiliarError
-from archspec.imports.keras.guards import DamagedModelError
 from archspec.imports.keras.modelfile import ModelFile, open_model
+from archspec.imports.limits import DamagedModelError
 from archspec.keras_model.optimizers import stand_in_for_torch
 from archspec.keras_model.starting import NAMES, starting
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from archspec.display import Sentences
 from archspec.graph.graph import IN_KERAS, SEPARATOR, Graph
 from archspec.graph.sizes import larger, smallest
+from archspec.imports.model import Network
 from archspec.keras_model.build import as_graph, build, layer_name
 from archspec.keras_model.calls import Call, calls_by_layer
-from archspec.spec.document import Spec
 
 
 class Mismatch(NamedTuple):
@@ -50,7 +50,7 @@ class Verification(Sentences):
         return {**asdict(self), "mismatches": list(map(str, self.mismatches))}
 
 
-def verify(spec: Spec | Graph | str | PathLike[str], model: Any = None) -> Verification:
+def verify(spec: Network | Graph | str | PathLike[str], model: Any = None) -> Verification:
     """Compare a network's Keras model with its table.
 
     Compared are the output shape of each node and the nodes that its inputs come from; the name
@@ -58,7 +58,7 @@ def verify(spec: Spec | Graph | str | PathLike[str], model: Any = None) -> Verif
     them.
 
     Args:
-        spec: A spec, a path or a name as `load` takes them, or a graph.
+        spec: A spec, a model file's model, a path or a name as `load` takes them, or a graph.
         model: The Keras model. Default: the one that `build` makes.
 
     Returns:
@@ -149,7 +149,7 @@ def _calls_by_node(graph: Graph, model: Any) -> tuple[dict[int, list[Call]], lis
     for chain in emitted.values():  # a shared layer may stand before what leads to its later call
         chain.sort(key=lambda call: call.layer.name in index)
     mismatches += [
-        Mismatch(node.name, "layer", node.op.kind or "input", "none")
+        Mismatch(node.name, "layer", node.op.word, "none")
         for node in graph.nodes
         if node.index not in emitted
     ]

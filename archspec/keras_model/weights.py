@@ -24,9 +24,9 @@ from archspec.arguments import wrong
 from archspec.display import Sentences
 from archspec.errors import UsageError
 from archspec.imports.keras.config import UnfamiliarError
-from archspec.imports.keras.guards import refuse
 from archspec.imports.keras.modelfile import ModelFile, open_model
 from archspec.imports.keras.stored import arrays_of, layers_in
+from archspec.imports.limits import refuse
 from archspec.keras_model.description import described
 from archspec.keras_model.engine import first_line, keras_home, load_file, load_keras
 from archspec.keras_model.joining import layer_graph

@@ -6,11 +6,14 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Return a count, or a list or mapping of counts, as JSON has it: formulas as their text."""
+    """Return a count, or a list or mapping of counts, as JSON has it: formulas as their text.
+
+    A shape that is not known is None.
+    """
     if isinstance(value, dict):
         return {name: plain(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
+        return None if isinstance(value, UnknownShape) else [plain(each) for each in value]
     return str(value) if hasattr(value, "terms") else value
 
 
@@ -61,3 +64,30 @@ class Shape(tuple[int, ...]):
     def at(self, sizes: Mapping[str, int]) -> "Shape":
         """Return the shape where the input's open axes have these extents."""
         return Shape(n if isinstance(n, int) else n.at(sizes) for n in self)
+
+
+class UnknownShape(Shape):
+    """The shape of a tensor of a model file of which nothing is known: it has no extents."""
+
+    __slots__ = ()
+
+    @property
+    def channels(self) -> int:
+        """Number of channels that are known: none."""
+        return 0
+
+    @property
+    def size(self) -> int:
+        """Number of values that are known: none."""
+        return 0
+
+    def __str__(self) -> str:
+        return "?"
+
+    def at(self, sizes: Mapping[str, int]) -> "Shape":  # noqa: ARG002
+        """Return the same shape, which no size makes known."""
+        return self
+
+
+UNKNOWN_SHAPE = UnknownShape()
+"""The shape of a tensor of a model file of which nothing is known."""

@@ -32,5 +32,5 @@ def table(graph: Graph) -> PrintedTable:
     rows = []
     for node in graph.nodes:
         inputs = ", ".join(graph.nodes[each].name for each in node.inputs)
-        rows.append([node.name, node.op.kind or "input", node.shape, inputs])
+        rows.append([node.name, node.op.word, node.shape, inputs])
     return PrintedTable(COLUMNS, rows)

@@ -160,7 +160,7 @@ def saved_tensors(graph: Graph, setting: Setting, *, on_cpu: bool = False) -> Sa
 
 
 def _rule(node: Node) -> Rule:
-    rule = RULES.get(node.op.kind or "input")
+    rule = RULES.get(node.op.word)
     if rule is None:
         raise UsageError(
             f"there is no estimate for torch-gpu of a network with `{node.op.kind}` ({node.name}): "

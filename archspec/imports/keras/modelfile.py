@@ -22,15 +22,8 @@ from typing import Any, Final
 
 from archspec.errors import UsageError, beside
 from archspec.graph.builder import MOST_NODES
-from archspec.imports.keras.guards import (
-    CONFIG,
-    METADATA,
-    VARIABLES,
-    check_hdf5,
-    check_zip,
-    parse_json,
-    refuse,
-)
+from archspec.imports.keras.guards import CONFIG, METADATA, VARIABLES, check_zip
+from archspec.imports.limits import check_hdf5, parse_json, refuse
 
 ZIP: Final = b"PK\x03\x04"
 HDF5: Final = b"\x89HDF\r\n\x1a\n"

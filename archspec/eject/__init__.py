@@ -1,0 +1,1 @@
+"""Specs become source code that needs no archspec."""

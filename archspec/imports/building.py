@@ -1,0 +1,318 @@
+"""The builder that readers of model files share: names, shapes that disagree, unknown layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from archspec.errors import Problem, UsageError
+from archspec.graph.builder import Builder
+from archspec.graph.graph import MAIN_OUTPUT, Node
+from archspec.imports.model import Arrays, Extents, ImportedModel
+from archspec.ops.axes import AXES
+from archspec.ops.fields import LARGEST
+from archspec.ops.op import Op, Weight
+from archspec.ops.shape import Shape, UnknownShape
+from archspec.ops.unknown import Unknown
+from archspec.text import visible
+
+LONGEST_NAME: Final = 200
+"""Largest number of characters of a layer's name."""
+
+MOST_NAMED: Final = 3
+"""Largest number of layers that a note names."""
+
+
+class _Names:
+    """Names of which none is used twice."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def unique(self, name: str) -> str:
+        """Return a name that was not given before: this one, or this one with a number."""
+        number = self._counts.get(name, 0) + 1
+        unique = name if number == 1 else f"{name}_{number}"
+        while unique in self._counts and number > 1:
+            number += 1
+            unique = f"{name}_{number}"
+        self._counts[name] = number
+        self._counts.setdefault(unique, 1)
+        return unique
+
+
+class ModelBuilder:
+    """Builds the graph of a model file, layer by layer, whatever the file holds.
+
+        b = ModelBuilder(path, {"image": (224, 224, 3)}, name="net", format_name="Keras 3.15")
+        x = b.add(Convolution(...), b.inputs["image"], name="conv1", type_name="Conv2D")
+        return b.finish({"probabilities": x})
+
+    A layer that does not fit its inputs, or one after a layer of unknown shape, becomes an unknown
+    layer: a model file is shown as far as it can be.
+    """
+
+    def __init__(
+        self,
+        path: object,
+        inputs: Mapping[str, Sequence[int | None]],
+        *,
+        name: str,
+        format_name: str,
+    ) -> None:
+        """Begin the graph of a file.
+
+        Args:
+            path: The file, for messages.
+            inputs: The shape of each input, channels last without the batch; None for an open
+                extent. An empty shape is one that the file does not tell.
+            name: The network's name.
+            format_name: The format and who wrote the file, as people say it.
+
+        Raises:
+            UsageError: There is no input, or too large a one.
+        """
+        self.path = str(path)
+        self.notes: list[str] = []
+        """Sentences for `ImportedModel.notes`."""
+        self.declared: dict[str, Extents] = {}
+        self.name = _clean(name) or "model"
+        self.format = format_name
+        self._names = _Names()
+        self._renamed: list[str] = []
+        self._differing: list[str] = []
+        if not inputs:
+            raise UsageError(f"{self.path} cannot be shown: its network has no input")
+        shapes = {self._name(each, "input"): input_shape(x) for each, x in inputs.items()}
+        try:
+            self._builder = Builder(shapes)
+        except Problem as problem:
+            raise self._refused(problem) from None
+        self.inputs: dict[str, Node] = dict(zip(inputs, self._builder.inputs.values(), strict=True))
+        """The node of each input, by the name that the file has for it."""
+
+    def add(
+        self,
+        op: Op,
+        *inputs: Node,
+        name: str,
+        type_name: str,
+        declared: Sequence[int | None] | None = None,
+        arrays: Iterable[Weight] | None = None,
+    ) -> Node:
+        """Add a layer that archspec knows.
+
+        Args:
+            op: The op that computes the same.
+            inputs: The nodes that it reads.
+            name: The layer's name in the file.
+            type_name: The layer's type in the file.
+            declared: The shape of its output in the file, channels last without the batch.
+            arrays: The weights that the file has for it, for the case that it does not fit.
+
+        Returns:
+            Its node: an unknown layer where the op does not fit the inputs.
+        """
+        if any(isinstance(node.shape, UnknownShape) for node in inputs):
+            reason = "the shape of its input is not known"
+            return self.unknown(
+                type_name, *inputs, name=name, reason=reason, declared=declared, arrays=arrays
+            )
+        unique = self._name(name, type_name)
+        try:
+            node = self._builder.place(op, unique, inputs)
+        except Problem as problem:
+            if self._builder.full:
+                raise self._refused(problem) from None
+            return self._unknown(unique, type_name, problem.message, inputs, declared, arrays)
+        if declared is not None:
+            self._compare(node, tuple(declared))
+        return node
+
+    def unknown(
+        self,
+        type_name: str,
+        *inputs: Node,
+        name: str,
+        reason: str,
+        declared: Sequence[int | None] | None = None,
+        arrays: Iterable[Weight] | None = None,
+    ) -> Node:
+        """Add a layer that archspec does not know.
+
+        Args:
+            type_name: The layer's type in the file.
+            inputs: The nodes that it reads.
+            name: The layer's name in the file.
+            reason: A clause that says why it is unknown.
+            declared: The shape of its output in the file; None if the file has none.
+            arrays: Its weights; None if the file does not tell them, () if it has none.
+        """
+        unique = self._name(name, type_name)
+        return self._unknown(unique, type_name, reason, inputs, declared, arrays)
+
+    def note(self, sentence: str) -> None:
+        """Add a sentence to the notes, unless it is there."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def finish(
+        self,
+        outputs: Mapping[str, Node],
+        *,
+        params: int | None = None,
+        weights: Callable[[], Arrays] | None = None,
+    ) -> ImportedModel:
+        """Return the model.
+
+        Args:
+            outputs: The nodes that are the network's outputs, by name; the first is the main one.
+            params: Number of parameters as the framework that wrote the file counts them.
+            weights: Reads the weights from the file, when they are asked for.
+
+        Raises:
+            UsageError: There is no output.
+        """
+        if not outputs:
+            raise UsageError(f"{self.path} cannot be shown: its network has no output")
+        (_, main), *others = outputs.items()
+        names = _Names()
+        named = {names.unique(MAIN_OUTPUT): main}
+        named.update((names.unique(_clean(name) or "head"), node) for name, node in others)
+        graph = self._builder.finish(self.name, named, {})
+        kept = {node.name for node in graph.nodes}
+        dropped = [node.name for node in self._builder.nodes if node.name not in kept]
+        if dropped:
+            self.note(
+                _about(
+                    dropped,
+                    "leads to no output and is left out",
+                    "lead to no output and are left out",
+                )
+            )
+        if self._renamed:
+            self.note(
+                _about(
+                    self._renamed,
+                    "is called otherwise here: its name in the file is "
+                    "empty, too long, or used twice",
+                    "are called otherwise here: their "
+                    "names in the file are empty, too long, or used twice",
+                )
+            )
+        if self._differing:
+            shown = "; ".join(self._differing[:MOST_NAMED])
+            more = len(self._differing) - MOST_NAMED
+            self.note(
+                f"The file declares other shapes than archspec computes: {shown}"
+                + (f"; and {more} more" if more > 0 else "")
+                + "."
+            )
+        return ImportedModel(
+            self.name,
+            self.format,
+            graph,
+            self.path,
+            tuple(self.notes),
+            {name: shape for name, shape in self.declared.items() if name in kept},
+            params,
+            weights,
+        )
+
+    def _unknown(
+        self,
+        unique: str,
+        type_name: str,
+        reason: str,
+        inputs: tuple[Node, ...],
+        declared: Sequence[int | None] | None,
+        arrays: Iterable[Weight] | None,
+    ) -> Node:
+        extent = None if declared is None else declared_extent(declared, inputs)
+        op = Unknown(
+            type_name=_clean(type_name) or "layer",
+            reason=reason,
+            extent=extent,
+            arrays=None if arrays is None else tuple(arrays),
+        )
+        try:
+            return self._builder.place(op, unique, inputs)
+        except Problem as problem:
+            if self._builder.full or extent is None:
+                raise self._refused(problem) from None
+            shapeless = Unknown(type_name=op.type_name, reason=reason, arrays=op.arrays)
+            return self._builder.place(shapeless, unique, inputs)
+
+    def _compare(self, node: Node, declared: Extents) -> None:
+        """Note where a node's shape is not the one that the file declares."""
+        self.declared[node.name] = declared
+        known = node.shape.known
+        if len(known) != len(declared) or any(
+            ours != theirs
+            for ours, theirs in zip(known, declared, strict=False)
+            if ours is not None and theirs is not None
+        ):
+            theirs = "x".join("?" if n is None else str(n) for n in declared)
+            self._differing.append(f"{node.name} {theirs}, not {node.shape}")
+
+    def _name(self, name: str, type_name: str) -> str:
+        """Return a name that no other layer has, and reserve it."""
+        clean = _clean(name)
+        unique = self._names.unique(clean or f"{_clean(type_name) or 'layer'}_1")
+        if unique != name:
+            self._renamed.append(unique)
+        return unique
+
+    def _refused(self, problem: Problem) -> UsageError:
+        return UsageError(f"{self.path} cannot be shown: {problem.message}")
+
+
+def input_shape(declared: Sequence[int | None]) -> tuple[Any, ...]:
+    """Return the shape of an input: with formulas for open axes, () where it cannot be told.
+
+    Args:
+        declared: The extents in the file, channels last without the batch; None is an open one.
+    """
+    *spatial, channels = declared or (None,)
+    names = AXES.get(len(spatial), ())
+    if not (isinstance(channels, int) and 1 <= channels <= LARGEST) or len(names) < len(spatial):
+        return ()
+    if not all(n is None or 1 <= n <= LARGEST for n in spatial):
+        return ()
+    if None not in spatial:
+        return (*spatial, channels)
+    from archspec.ops.extent import Extent  # noqa: PLC0415  (few inputs are open)
+
+    opened = [Extent.open(each, 1) if n is None else n for each, n in zip(names, spatial)]  # noqa: B905
+    return (*opened, channels)
+
+
+def declared_extent(
+    declared: Sequence[int | None], inputs: Sequence[Node]
+) -> tuple[Any, ...] | None:
+    """Return a declared shape whose open axes are those of the first input; None if unclear."""
+    if not declared or not all(n is None or 1 <= n <= LARGEST for n in declared):
+        return None
+    known = inputs[0].shape if inputs else Shape()
+    extents: list[Any] = []
+    for at, n in enumerate(declared):
+        extent = known[at] if n is None and len(known) == len(declared) else n
+        if n is None and (extent is None or isinstance(extent, int)):
+            return None
+        extents.append(extent)
+    return tuple(extents)
+
+
+def _clean(name: Any) -> str:
+    """Return a name that can be printed in a line: cut, with escapes for control characters."""
+    text = "".join(map(visible, str(name)[:LONGEST_NAME]))
+    return text[:LONGEST_NAME].strip()
+
+
+def _about(names: Sequence[str], one: str, many: str) -> str:
+    """Return a sentence about one layer or several, of which the first are named."""
+    if len(names) == 1:
+        return f"Layer {names[0]} {one}."
+    shown = ", ".join(names[:MOST_NAMED])
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{len(names)} layers {many}: {shown}{more}."

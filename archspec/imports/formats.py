@@ -1,0 +1,191 @@
+"""Formats of model files, told by the first bytes; the reader of a format is imported on use.
+
+A suffix lies: `.keras` files of TensorFlow 2.12 are HDF5. It only decides where bytes cannot: an
+ONNX file is a protocol buffer, which has no mark of its own. Text is a spec unless it is written as
+one of the model formats is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from archspec.errors import ArchspecError, UsageError
+
+if TYPE_CHECKING:
+    from archspec.imports.model import ImportedModel
+
+HEAD: Final = 2**16
+"""Bytes of a file that are looked at."""
+
+
+class Format(NamedTuple):
+    """A format of model files."""
+
+    name: str
+    """The name of the format, as people say it."""
+    module: str
+    """Name of the module in `archspec.imports` whose `read` reads it; "" for one that is not."""
+    instead: str = ""
+    """A clause about what to do with a file of a format that is not read."""
+
+
+KERAS: Final = Format("Keras", "keras")
+ONNX: Final = Format("ONNX", "onnx")
+TFLITE: Final = Format("TFLite", "tflite")
+SAVED_MODEL: Final = Format("SavedModel", "saved_model")
+EXPORTED: Final = Format("PyTorch .pt2", "exported")
+DARKNET: Final = Format("Darknet configuration", "darknet")
+CAFFE: Final = Format("Caffe prototxt", "caffe")
+
+_EXPORT_TORCH: Final = (
+    "in PyTorch, write `torch.export.save(torch.export.export(model, inputs), 'model.pt2')`"
+)
+TORCH: Final = Format("a PyTorch file, whose pickle runs code when it is opened", "", _EXPORT_TORCH)
+SAFETENSORS: Final = Format("weights without a network (safetensors)", "", _EXPORT_TORCH)
+NUMPY: Final = Format("arrays of NumPy, without a network", "", "give the model's file")
+PICKLE: Final = Format(
+    "a pickle, which runs code when it is opened", "", "save the model in a format such as .keras"
+)
+CAFFE_WEIGHTS: Final = Format("weights of Caffe", "", "give the .prototxt, which has the network")
+DARKNET_WEIGHTS: Final = Format("weights of Darknet", "", "give the .cfg, which has the network")
+
+BY_SUFFIX: Final = {
+    ".onnx": ONNX,
+    ".tflite": TFLITE,
+    ".cfg": DARKNET,
+    ".prototxt": CAFFE,
+    ".keras": KERAS,
+    ".h5": KERAS,
+    ".hdf5": KERAS,
+    ".pt2": EXPORTED,
+    ".pb": SAVED_MODEL,
+    ".pt": TORCH,
+    ".pth": TORCH,
+    ".caffemodel": CAFFE_WEIGHTS,
+    ".weights": DARKNET_WEIGHTS,
+    ".safetensors": SAFETENSORS,
+}
+"""The format of each suffix, for bytes that do not tell."""
+
+ZIP: Final = b"PK\x03\x04"
+HDF5: Final = b"\x89HDF\r\n\x1a\n"
+GRAPH_FILE: Final = ("saved_model.pb", "saved_model.pbtxt")
+
+_KERAS_TEXT = re.compile(rb'^\s*(?:\{.*?)?"?class_name"?\s*:', re.MULTILINE | re.DOTALL)
+_LAYERS = re.compile(rb'(?:^|[{,])\s*"?layers"?\s*:', re.MULTILINE)
+_DARKNET = re.compile(rb"\s*(?:[#;][^\n]*\s*)*\[\s*(?:net|network)\s*\]", re.IGNORECASE)
+_CAFFE = re.compile(rb"^\s*(?:layers?|input_shape)\s*\{", re.MULTILINE)
+_ONNX = re.compile(rb"\x08[\x01-\x20][\x12\x1a\x22\x28\x32\x3a\x42]", re.DOTALL)
+
+
+def find_format(path: str | os.PathLike[str]) -> Format | None:
+    """Return the format of a model file or folder; None for a spec, or for what is not there.
+
+    Args:
+        path: The file or the folder.
+
+    Raises:
+        UsageError: It is a folder without a model.
+    """
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116  (`Path.stat` is slower, and specs come here)
+        if stat.S_ISDIR(mode):
+            return _format_of_folder(Path(path))
+        if not stat.S_ISREG(mode):
+            return None
+        with open(path, "rb") as file:  # noqa: PTH123
+            head = file.read(HEAD)
+    except (OSError, ValueError):
+        return None  # whoever reads a spec says what is wrong
+    return _format_of_bytes(head, os.fspath(path))
+
+
+def read(path: str | os.PathLike[str], format_: Format) -> ImportedModel:
+    """Return the model in a file of this format.
+
+    Args:
+        path: The file or the folder.
+        format_: Its format, as `find_format` gives it.
+
+    Raises:
+        UsageError: The file is damaged, holds no network, or is not read.
+    """
+    if not format_.module:
+        raise UsageError(f"{os.fspath(path)} is {format_.name}: {format_.instead}")
+    module = importlib.import_module(f"archspec.imports.{format_.module}")
+    try:
+        model: ImportedModel = module.read(Path(path))
+    except ArchspecError:
+        raise
+    except Exception as error:  # whatever a file holds, its user gets a sentence
+        raise UsageError(
+            f"{os.fspath(path)} cannot be read as {format_.name}: it is damaged, or written in a "
+            f"way that archspec does not know ({type(error).__name__}: {error!s:.200})"
+        ) from error
+    return model
+
+
+def _format_of_folder(path: Path) -> Format | None:
+    if any((path / name).is_file() for name in GRAPH_FILE):
+        return SAVED_MODEL
+    if (path / "config.json").is_file() and (path / "model.weights.h5").is_file():
+        return KERAS
+    return None
+
+
+def _format_of_bytes(head: bytes, path: str) -> Format | None:
+    """Return the format of a file that begins so; None for a spec."""
+    name = Path(path).name.lower()
+    by_suffix = BY_SUFFIX.get(Path(name).suffix)
+    if head.startswith(ZIP):
+        return _format_of_zip(path)
+    if head.startswith(HDF5):
+        return KERAS
+    if head[4:8] == b"TFL3":
+        return TFLITE
+    if head.startswith(b"\x93NUMPY"):
+        return NUMPY
+    if head.startswith(b"\x80") and head[1:2] in b"\x02\x03\x04\x05":
+        return TORCH if by_suffix is TORCH else PICKLE
+    if b"\0" not in head and by_suffix not in (ONNX, SAVED_MODEL, CAFFE_WEIGHTS):
+        return _format_of_text(head) or (by_suffix if by_suffix in (DARKNET, CAFFE) else None)
+    if name in GRAPH_FILE or by_suffix is not None:
+        return by_suffix
+    return ONNX if _ONNX.match(head) else None
+
+
+def _format_of_text(head: bytes) -> Format | None:
+    if _DARKNET.match(head.removeprefix(b"\xef\xbb\xbf")):
+        return DARKNET
+    if _CAFFE.search(head):
+        return CAFFE
+    keras, layers = _KERAS_TEXT.search(head), _LAYERS.search(head)
+    # A spec's `layers` comes first; Keras says the class of a network before its layers.
+    return KERAS if keras and (layers is None or keras.end() <= layers.end()) else None
+
+
+def _format_of_zip(path: str) -> Format | None:
+    import zipfile  # noqa: PLC0415
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except Exception:  # noqa: BLE001  (of a damaged directory, `zipfile` raises many kinds)
+        raise UsageError(f"{path} cannot be read: the zip is damaged") from None
+    last = {name.rpartition("/")[2] for name in names}
+    if "config.json" in names or "model.weights.h5" in names:
+        return KERAS
+    if last & {"archive_format", "serialized_exported_program.json"} or any(
+        re.search(r"(?:^|/)models/[^/]+\.json$", name) for name in names
+    ):
+        return EXPORTED
+    if last & {"data.pkl", "constants.pkl"}:
+        return TORCH
+    if last and all(name.endswith(".npy") for name in last):
+        return NUMPY
+    return BY_SUFFIX.get(Path(path).suffix.lower())

@@ -1,0 +1,123 @@
+"""Networks by a path or a name: a model file where the path is one's, else a spec.
+
+Every function that takes a network asks here; `archspec.spec.loading` finds specs alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from archspec import arguments
+from archspec.errors import UsageError
+from archspec.imports.formats import Format, find_format, read
+from archspec.imports.model import ImportedModel, Network
+from archspec.spec import loading
+from archspec.spec.bundled import bundled
+
+
+def load(
+    network: str | os.PathLike[str], variant: str | None = None, /, **variables: Any
+) -> Network:
+    """Return the spec at a path or under a name, or the model in a model file.
+
+    Args:
+        network: The path of a spec (`"mine.yaml"`), a family that comes with archspec (`"vgg"`), or
+            one of its variants (`"vgg16"`). A variant may also follow a colon: `"mine.yaml:wide"`.
+            Or the path of a model file: Keras's, ONNX, TFLite, a SavedModel's folder, PyTorch's
+            `.pt2`, a Darknet `.cfg`, a Caffe `.prototxt`.
+        variant: Which member of the family. Default: the one called like the family,
+            or the first.
+        variables: Values of the spec's variables, and `input`: `classes=10`, `input=[32, 32, 3]`.
+
+    Returns:
+        The spec: one network, with its variables set. It is not compiled yet; `archspec.report`
+        and `archspec.build` do that. Of a model file, an `ImportedModel`: its graph and all that
+        the file says. No other program is needed to read it, and nothing in it is run.
+
+    Raises:
+        SpecError: The file cannot be read as a spec.
+        UsageError: A name, a variant or a variable does not exist, or a model file is damaged.
+
+    Example:
+        >>> archspec.load("vgg", "vgg19", classes=10).name
+        'vgg19'
+    """
+    arguments.place("spec", network)
+    model = _model(network)
+    if model is None:
+        return loading.load(network, variant, **variables)
+    if variant is not None:
+        raise UsageError(f"{model.path} is a model file: it has no variant `{variant}`")
+    if variables:
+        raise UsageError(
+            f"{model.path} is a model file: it has no variable `{next(iter(variables))}` to set"
+        )
+    return model
+
+
+def as_network(network: Network | str | os.PathLike[str], *, inference: bool = False) -> Network:
+    """Return a network as it is, or that of a path or a name; of a spec for `inference` no heads.
+
+    Raises:
+        UsageError: An argument is something else.
+    """
+    if isinstance(network, str | os.PathLike):
+        network = _model(network) or network
+    return (
+        network
+        if isinstance(network, ImportedModel)
+        else loading.as_spec(network, inference=inference)
+    )
+
+
+def as_networks(
+    networks: Iterable[Network | str | os.PathLike[str]], *, inference: bool = False
+) -> Iterator[Network]:
+    """Yield networks as they are, and all that a path or a name among them means.
+
+    Raises:
+        UsageError: An argument is something else.
+    """
+    for each in networks:
+        model = _model(each) if isinstance(each, str | os.PathLike) else each
+        if isinstance(model, ImportedModel):
+            yield model
+        else:
+            yield from loading.as_networks([model or each], inference=inference)  # type: ignore[list-item]
+
+
+def needs_spec(network: Any, what: str) -> None:
+    """Raise `UsageError` for a model file where a spec is needed.
+
+    Args:
+        network: What a user gave.
+        what: What needs the spec, for the message: "`archspec.fit`".
+    """
+    if isinstance(network, ImportedModel):
+        path = network.path
+    elif isinstance(network, str | os.PathLike) and _format_of(network):
+        path = os.fspath(network)
+    else:
+        return
+    raise UsageError(
+        f"{what} needs a spec, and {path} is a model file: `archspec import {path} -o net.yaml` "
+        "makes a spec of it"
+    )
+
+
+def _model(path: str | os.PathLike[str]) -> ImportedModel | None:
+    """Return the model in a model file; None for a spec or a name."""
+    format_ = _format_of(path)
+    return None if format_ is None else read(path, format_)
+
+
+def _format_of(path: str | os.PathLike[str]) -> Format | None:
+    """Return the format of a model file; None for a spec or a name.
+
+    A network of archspec's goes before a folder that is called like it.
+    """
+    name = os.fspath(path)
+    is_name = os.sep not in name and "." not in name and name in bundled()
+    return None if is_name else find_format(path)

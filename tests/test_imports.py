@@ -1,0 +1,140 @@
+"""Model files as networks: formats by their bytes, names, unknown layers, what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import archspec
+from archspec.cli import main
+from archspec.errors import UsageError
+from archspec.imports.building import ModelBuilder
+from archspec.imports.formats import find_format
+from archspec.ops.arrangement import Flatten
+from archspec.ops.convolution import Convolution, FullyConnected
+from archspec.ops.op import Weight
+
+
+def builder(**inputs: tuple[int | None, ...]) -> ModelBuilder:
+    shapes = inputs or {"image": (8, 8, 3)}
+    return ModelBuilder("net.onnx", shapes, name="net", format_name="ONNX, opset 18")
+
+
+# Formats
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "format_name"),
+    [
+        ("a.keras", b"\x89HDF\r\n\x1a\n....", "Keras"),
+        ("a.bin", b"\x1c\x00\x00\x00TFL3....", "TFLite"),
+        ("a.bin", b"\x08\x08\x12\x07pytorch\x00", "ONNX"),
+        ("a.json", b'{"class_name": "Sequential", "config": {"layers": []}}', "Keras"),
+        ("a.yaml", b"backend: tensorflow\nclass_name: Model\nconfig:\n  layers: []\n", "Keras"),
+        ("a.txt", b"# net\n[net]\nwidth=416\n", "Darknet configuration"),
+        ("a.txt", b'name: "LeNet"\ninput: "data"\nlayer {\n}\n', "Caffe prototxt"),
+        ("saved_model.pb", b"\x08\x01\x12\xff\x00", "SavedModel"),
+        ("a.yaml", b"name: net\ninput: [8, 8, 3]\nlayers:\n- class_name: 3\n", None),
+        ("a.json", b'{"name": "net", "layers": [{"conv": 8}]}', None),
+        ("a.yaml", b"", None),
+    ],
+)
+def test_the_first_bytes_tell_the_format(tmp_path, name, content, format_name):
+    path = tmp_path / name
+    path.write_bytes(content)
+    found = find_format(path)
+    assert (found and found.name) == format_name
+
+
+def test_a_file_that_would_run_code_is_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "net.pt"
+    path.write_bytes(b"\x80\x02}q\x00.")
+    with pytest.raises(UsageError, match=r"runs code when it is opened: in PyTorch, write"):
+        archspec.load(path)
+
+
+# Names
+
+
+def test_layers_keep_the_names_of_the_file_and_none_is_used_twice():
+    b = builder()
+    x = b.inputs["image"]
+    for name in ("a/conv", "a/conv", "", "\x1b[31m"):
+        x = b.add(Flatten(), x, name=name, type_name="Flatten")
+    model = b.finish({"probabilities": x})
+    names = [node.name for node in model.graph.nodes]
+    assert names == ["image", "a/conv", "a/conv_2", "Flatten_1", r"\x1b[31m"]
+    assert model.graph.outputs == {"output": 4}
+    assert "3 layers are called otherwise here" in model.notes[0]
+
+
+# Unknown layers
+
+
+def test_after_a_layer_of_unknown_shape_all_is_unknown_until_the_file_declares_a_shape():
+    b = builder()
+    x = b.unknown("Lambda", b.inputs["image"], name="lambda", reason="it is code")
+    x = b.add(Flatten(), x, name="flatten", type_name="Flatten")
+    kernel = Weight("kernel", (192, 10))
+    x = b.add(
+        FullyConnected(units=10), x, name="fc", type_name="Dense", declared=(10,), arrays=[kernel]
+    )
+    x = b.add(FullyConnected(units=5, bias=False), x, name="last", type_name="Dense")
+    model = b.finish({"y": x})
+    shapes = {node.name: str(node.shape) for node in model.graph.nodes}
+    assert shapes == {"image": "8x8x3", "lambda": "?", "flatten": "?", "fc": "10", "last": "5"}
+    assert [layer.name for layer in model.unknown] == ["lambda", "flatten", "fc"]
+    assert archspec.report(model).totals.params == 192 * 10 + 10 * 5
+
+
+def test_a_layer_that_does_not_fit_has_the_shape_that_the_file_declares():
+    b = builder()
+    x = b.add(
+        Convolution(filters=4, kernel=9, padding="valid"),
+        b.inputs["image"],
+        name="conv",
+        type_name="Conv",
+        declared=(2, 2, 4),
+    )
+    assert str(x.shape) == "2x2x4"
+    (layer,) = b.finish({"y": x}).unknown
+    assert layer.type == "Conv"
+    assert layer.reason == "the kernel of `convolution` (9x9) is larger than its input (8x8)"
+
+
+def test_shapes_that_the_file_declares_otherwise_are_noted():
+    b = builder()
+    x = b.add(Flatten(), b.inputs["image"], name="flat", type_name="Flatten", declared=(100,))
+    model = b.finish({"y": x})
+    assert model.declared == {"flat": (100,)}
+    assert model.notes == (
+        "The file declares other shapes than archspec computes: flat 100, not 192.",
+    )
+
+
+# Commands
+
+
+def test_build_prints_the_table_of_a_configuration(tmp_path, capsys):
+    layers = [
+        {
+            "class_name": "Conv2D",
+            "config": {
+                "name": "first",
+                "batch_input_shape": [None, 28, 28, 1],
+                "filters": 8,
+                "kernel_size": [3, 3],
+                "strides": [1, 1],
+                "padding": "same",
+            },
+        },
+        {"class_name": "Flatten", "config": {"name": "flat"}},
+        {"class_name": "Dense", "config": {"name": "last", "units": 10}},
+    ]
+    path = Path(tmp_path, "model.json")
+    config = {"class_name": "Sequential", "config": {"name": "net", "layers": layers}}
+    path.write_text(json.dumps(config), encoding="utf-8")
+    main(["build", str(path)], standalone_mode=False)
+    out = capsys.readouterr().out
+    assert "first" in out
+    assert "62,810" in out
