@@ -354,12 +354,44 @@ def test_the_controls_recompute_what_build_prints(open_page, pages, spec):
     expect(page.locator("#memory strong").first).to_have_text(f"must keep {must_keep}")
 
 
-def test_the_estimate_for_an_engine_stands_below_the_memory(open_page, tmp_path):
-    report = archspec.report("lenet5", batch=8, engine="jax-gpu")
-    assert report.estimate is not None
-    page = open_page(report.save(tmp_path / "lenet5.html"))
-    line = f"estimate for jax-gpu at batch 8, float32, adam: {byte_size(report.estimate.bytes)}; "
-    expect(page.locator("#setting-note")).to_contain_text(line)
+@pytest.mark.parametrize("engine", ["jax-gpu", "torch-gpu"])
+def test_the_estimate_is_that_of_python_in_every_setting(open_page, pages, engine):
+    page = open_page(pages("lenet5"))
+    script = """([network, setting]) => String(archspec.estimated(network.estimates[0],
+        archspec.memory(network.memory, setting), setting))"""
+    networks = {name: page_data(archspec.report(name, engine=engine)) for name in MODELS}
+    for spec, batch, dtype, optimizer in settings():
+        how = {"batch": batch, "dtype": dtype, "optimizer": optimizer}
+        expected = archspec.report(spec, **how, engine=engine).estimate
+        setting = {**how, "training_batch": batch, "bytes": ITEM_BYTES[dtype]}
+        assert int(page.evaluate(script, [networks[spec], setting])) == expected.bytes
+
+
+def test_the_estimate_for_an_engine_follows_the_controls(open_page, pages):
+    page = open_page(pages("lenet5", batch=8, engine="jax-gpu"))
+    page.locator("#batch").fill("64")
+    page.locator("#dtype").select_option("mixed_bfloat16")
+    how = {"batch": 64, "dtype": "mixed_bfloat16", "engine": "jax-gpu"}
+    estimate = archspec.report("lenet5", **how).estimate
+    expect(page.locator("#memory .estimate strong")).to_have_text(
+        f"jax-gpu {byte_size(estimate.bytes)}"
+    )
+    expect(page.locator("#memory .estimate")).to_contain_text(estimate.accuracy)
+
+
+def test_a_budget_for_an_engine_follows_the_setting(open_page, pages):
+    budget = "budget: {training_bytes: {jax-gpu: 1 MB}}\n"
+    text = "name: net\ninput: [32, 32, 3]\nlayers: [conv: 16, flatten, fc: 2]\n"
+    spec = spec_of(text + budget)
+    page = open_page(pages(spec), viewport=WIDE)
+    for batch in (1, 64):
+        page.locator("#batch").fill(str(batch))
+        (claim,) = archspec.report(spec, batch=batch).checks
+        assert claim.holds is (batch == 1)
+        verdict = page.locator("#claims tr", has_text="training_bytes")
+        assert claim.found in verdict.text_content()
+        assert ("holds" if claim.holds else "fails") in verdict.text_content()
+    expect(page.locator("#memory .estimate")).to_have_count(0)
 
 
 def test_an_optimizer_with_arguments_is_one_of_the_choices(open_page, pages):

@@ -51,7 +51,8 @@ class ErrorBand(NamedTuple):
         batches = f"{min(self.batches)} to {max(self.batches)}"
         return (
             f"off by {self.mean:.1%} on average and {self.worst:.1%} at most, on {self.networks} "
-            f"networks at batch {batches} whose families its factors were not fitted to"
+            f"networks at batch {batches}, {' and '.join(self.dtypes)}, whose families its factors "
+            "were not fitted to"
         )
 
 

@@ -13,7 +13,9 @@ from math import inf
 from typing import Any, Final
 
 from archspec.compile.expand import expand
-from archspec.cost.checks import MUST_KEEP, Check
+from archspec.cost.checks import MUST_KEEP, TRAINING, Check
+from archspec.cost.estimate import ESTIMATED
+from archspec.cost.estimate.engines import estimate
 from archspec.cost.memory import MemoryModel
 from archspec.cost.optimizers import KNOWN, WRAPPER, Optimizer
 from archspec.cost.report import CONVENTION, Report, Row, Totals, check_rows, float_or_int
@@ -23,7 +25,7 @@ from archspec.errors import SpecError, UsageError
 from archspec.figure import Figure
 from archspec.ops.functions import NAMES
 from archspec.render import report as table
-from archspec.render.amounts import byte_size, thousands
+from archspec.render.amounts import thousands
 from archspec.render.figure.network import drawing
 from archspec.render.figure.outline import Box, opened, outline
 from archspec.render.figure.svg import svg
@@ -52,7 +54,12 @@ MOST_VARIANTS: Final = 40
 EXACT: Final = 2**53 - 1
 """Largest whole number up to which JavaScript has every whole number."""
 
-BYTES: Final = ("weight_bytes", "inference_bytes", MUST_KEEP)
+BYTES: Final = (
+    "weight_bytes",
+    "inference_bytes",
+    MUST_KEEP,
+    *(f"{TRAINING}.{n}" for n in ESTIMATED),
+)
 """Figures that depend on the setting."""
 
 
@@ -107,7 +114,7 @@ def page_data(
         "figures": list(_figures(report, levels, ops=ops)),
         "checks": [_check(check) for check in report.checks],
         "setting": _setting(report.setting),
-        "estimate": _estimate(report),
+        "estimates": _estimates(report),
         "dtypes": {name: list(sizes) for name, sizes in ITEM_BYTES.items()},
         "optimizers": [
             {"value": text, "label": label} for text, label, _ in _optimizers(report.setting)
@@ -117,7 +124,7 @@ def page_data(
     }
     if max(report.totals) > EXACT:  # no number of a row is larger
         data["rows"] = _exact(rows)
-    for name in ("totals", "memory", "variants"):
+    for name in ("totals", "memory", "estimates", "variants"):
         data[name] = _exact(data[name])
     return data
 
@@ -259,13 +266,29 @@ def _check(check: Check) -> dict[str, Any]:
     return data
 
 
-def _estimate(report: Report) -> str | None:
-    """Return the estimate for an engine in a line, with the setting that it is for."""
-    found = report.estimate
-    if found is None:
-        return None
-    where = f"{found.engine} at {report.setting}"
-    return f"estimate for {where}: {byte_size(found.bytes)}; {found.accuracy}"
+def _estimates(report: Report) -> list[dict[str, Any]]:
+    """Return the estimates for the engine that was named, and for those of claims.
+
+    Each has the bytes by dtype: those that stand for any batch, without the optimizer's state, and
+    those of an example.
+    """
+    claimed = {check.figure.removeprefix(f"{TRAINING}.") for check in report.checks}
+    return [
+        {
+            "engine": engine,
+            "shown": engine == report.engine,
+            "accuracy": estimate(report, engine).accuracy,
+            "bytes": {dtype: _footprint(report, engine, dtype) for dtype in ITEM_BYTES},
+        }
+        for engine in ESTIMATED
+        if engine == report.engine or engine in claimed
+    ]
+
+
+def _footprint(report: Report, engine: str, dtype: str) -> list[int]:
+    costs = replace(report, setting=replace(report.setting, dtype=dtype))
+    fixed, example = estimate(costs, engine).footprint
+    return [fixed - costs.memory.optimizer, example]
 
 
 def _setting(setting: Setting) -> dict[str, Any]:

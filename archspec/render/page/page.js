@@ -53,6 +53,12 @@ const archspec = (() => {
     return parts;
   }
 
+  /* Return the bytes of a training step on an engine: the same as `Estimate.bytes`. */
+  function estimated(estimate, parts, setting) {
+    const [fixed, example] = estimate.bytes[setting.dtype].map(BigInt);
+    return fixed + parts.optimizer + BigInt(setting.training_batch) * example;
+  }
+
   // State, which another `show` keeps.
 
   let data;
@@ -688,15 +694,28 @@ const archspec = (() => {
       make("strong", {}, `${title} ${byteSize(total)}`), strip, list);
   }
 
+  /* Return the estimate for an engine, as long as the bytes are many, and its errors. */
+  function guess(estimate, bytes, most) {
+    const strip = make("div", {class: "strip", "aria-hidden": "true"}, make("span"));
+    strip.style.width = `${100 * share(bytes, most)}%`;
+    return make("div", {class: "stack estimate", "data-total": bytes},
+      make("strong", {}, `${estimate.engine} ${byteSize(bytes)}`), strip,
+      make("small", {}, `an estimate, ${estimate.accuracy}`));
+  }
+
   function drawMemory() {
     setting = chosenSetting();
     const parts = memory(data.memory, setting);
-    const most = parts.must_keep > parts.inference ? parts.must_keep : parts.inference;
+    const estimates = data.estimates.filter(each => each.shown)
+      .map(each => [each, estimated(each, parts, setting)]);
+    const most = [parts.must_keep, parts.inference, ...estimates.map(([, bytes]) => bytes)]
+      .reduce((a, b) => a > b ? a : b);
     $("memory").replaceChildren(
       stack("must keep", parts.must_keep, ["weights", "gradients", "optimizer", "saved"], parts, most),
+      ...estimates.map(([estimate, bytes]) => guess(estimate, bytes, most)),
       stack("inference", parts.inference, ["weights", "forward_peak"], parts, most),
     );
-    const notes = data.estimate ? [data.estimate] : [];
+    const notes = [];
     if (setting.batch !== setting.training_batch) {
       notes.push(`training at batch ${thousands(setting.training_batch)}, as train: says; ` +
         `inference at batch ${thousands(setting.batch)}`);
@@ -738,7 +757,10 @@ const archspec = (() => {
   /* Return a claim as it is in this setting: the same verdict as that of `archspec build`. */
   function verdict(check, parts) {
     const bytes = {weight_bytes: parts.weights, inference_bytes: parts.inference,
-      "training_bytes.must_keep": parts.must_keep}[check.figure];
+      "training_bytes.must_keep": parts.must_keep,
+      ...Object.fromEntries(data.estimates.map(each =>
+        [`training_bytes.${each.engine}`, estimated(each, parts, setting)])),
+    }[check.figure];
     if (bytes === undefined || check.bound === undefined) return check;
     const bound = BigInt(check.bound);
     const holds = {"<": bytes < bound, "<=": bytes <= bound, ">": bytes > bound,
@@ -904,7 +926,7 @@ const archspec = (() => {
     scrollTo({left: place[0], top: place[1], behavior: "instant"});
   }
 
-  return {show, memory, byteSize};
+  return {show, memory, estimated, byteSize};
 })();
 const network = JSON.parse(document.getElementById("data")?.textContent ?? "null");
 if (network) archspec.show(network);
