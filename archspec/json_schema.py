@@ -22,7 +22,7 @@ from pydantic_core import core_schema
 from archspec.blocks.activated import OPS, Activation
 from archspec.compile import catalog
 from archspec.compile.step import GROUPS, MODIFIERS
-from archspec.cost.checks import CLAIM_NAMES, TRAINING, TRAINING_FIGURES
+from archspec.cost.checks import CLAIM_NAMES, TRAINING, TRAINING_NAMES
 from archspec.data.augment import AUGMENTATIONS
 from archspec.data.sources import SOURCES
 from archspec.declare.declaration import Declaration
@@ -355,7 +355,7 @@ def _document(kinds: Mapping[str, type[Element]]) -> Schema:
     shape = {"type": "array", "items": extents, "minItems": 1, "maxItems": 4}
     bound = {"type": ["integer", "string"]}
     figures: dict[str, Any] = dict.fromkeys(CLAIM_NAMES, bound)
-    of_training = dict.fromkeys(TRAINING_FIGURES, bound)
+    of_training = dict.fromkeys(TRAINING_NAMES, bound)
     mapping = {"type": "object", "properties": of_training, "additionalProperties": False}
     figures[TRAINING] = {"anyOf": [bound, mapping]}
     bounds = {"properties": figures, "additionalProperties": False}

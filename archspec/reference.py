@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from archspec.blocks.activated import OPS as ACTIVATION_OPS
 from archspec.compile import catalog
-from archspec.cost.checks import CLAIM_NAMES, TRAINING, TRAINING_FIGURES
+from archspec.cost.checks import CLAIM_NAMES, TRAINING, TRAINING_NAMES
 from archspec.data.augment import AUGMENTATIONS
 from archspec.data.recipe import DataRecipe
 from archspec.declare.declaration import Declaration
@@ -298,7 +298,7 @@ def _reference() -> Iterator[str]:
     yield from ("### Figures of `expect` and `budget`", "", _list(CLAIM_NAMES), "")
     yield from (
         f"A plain number after `{TRAINING}` is about `must_keep`. A mapping names the figure, "
-        f"as in `{TRAINING}: {{must_keep: 6 GB}}`: {_list(TRAINING_FIGURES)}.",
+        f"as in `{TRAINING}: {{must_keep: 6 GB}}`: {_list(TRAINING_NAMES)}",
         "",
     )
     yield from ("## Steps", "", STEP, "")

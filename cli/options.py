@@ -153,8 +153,8 @@ class Option(click.Option):
                 )
 
 
-ENGINES = ("jax-gpu", "tensorflow-gpu", "torch-gpu", "jax-tpu", "cpu")
-"""Names of the engines in `archspec.cost.estimate`, which the help needs not load."""
+ESTIMATED = ("jax-gpu", "torch-gpu")
+"""Engines that have an estimate in `archspec.cost.estimate`, which the help needs not load."""
 
 
 def format_option(*forms: str, **hidden: str) -> Callable[[Command], Command]:
@@ -323,7 +323,7 @@ def engine_option(command: Command) -> Command:
     """Add `--engine`: parameter `engine`."""
     return click.option(
         "--engine",
-        type=Words(*ENGINES),
+        type=Words(*ESTIMATED),
         metavar="NAME",
         help="Estimate a training step's memory on an engine too: jax-gpu, torch-gpu.",
     )(command)

@@ -12,7 +12,7 @@ from support.specs import graph_of, spec_of
 from torch_saved import BATCH, DTYPES, spec
 
 import archspec
-from archspec.cost.estimate import ENGINES
+from archspec.cost.estimate import ESTIMATED
 from archspec.cost.estimate.engines import NOT_MEASURED
 from archspec.cost.estimate.jax_gpu import BASIS, band, footprint, terms
 from archspec.cost.estimate.torch_saved import RULES, saved_tensors
@@ -180,13 +180,13 @@ def test_an_engine_that_was_not_measured_has_no_estimate(engine):
 
 
 def test_the_command_knows_every_engine():
-    assert options.ENGINES == ENGINES
+    assert options.ESTIMATED == ESTIMATED
 
 
 def test_an_unknown_engine_is_refused_with_the_known_ones():
     done = run("build", "lenet5", "--engine", "jax")
     assert done.returncode == 2
-    assert "must be one of jax-gpu, tensorflow-gpu, torch-gpu, jax-tpu, cpu" in done.stderr
+    assert "must be one of jax-gpu, torch-gpu; did you mean `jax-gpu`?" in done.stderr
 
 
 def test_an_open_network_needs_a_size():
@@ -245,6 +245,30 @@ def test_a_budget_may_name_engines_beside_must_keep():
     assert expected is not None
     assert checks[2].found == f"{expected.bytes:,}"
     assert checks[2].setting == "batch 1, float32, adam"
+
+
+def test_check_holds_a_budget_against_the_estimate_for_an_engine(tmp_path):
+    path = tmp_path / "small.yaml"
+    budget, spec = "training_bytes: 12 KB", SMALL + "train: {batch: 4, optimizer: sgd}\n"
+    path.write_text(f"{spec}budget: {{{budget}}}\n", encoding="utf-8")
+    estimate = archspec.report(path, engine="torch-gpu").estimate
+    assert archspec.report(path).memory.must_keep < 12_000 < estimate.bytes
+    assert archspec.check(path).holds
+    done = run("check", path, "--engine", "torch-gpu")
+    assert done.returncode == 1
+    found = f"training_bytes.torch-gpu of small is {estimate.bytes:,}, not <= 12,000"
+    assert found in done.stderr
+    assert not archspec.check(path, engine="torch-gpu").holds
+
+
+def test_check_needs_no_estimate_of_a_network_without_such_a_budget():
+    assert archspec.check("crnn", engine="torch-gpu").holds
+
+
+def test_an_expected_figure_without_a_name_is_what_must_be_kept():
+    must_keep = archspec.report(spec_of(SMALL)).memory.must_keep
+    spec = spec_of(SMALL + f"expect: {{training_bytes: {must_keep}}}\n")
+    assert archspec.check(spec, engine="jax-gpu").holds
 
 
 def test_a_budget_for_an_engine_that_was_not_measured_is_a_mistake(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from operator import eq, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archspec.cost.estimate import ENGINES
+from archspec.cost.estimate import ENGINES, ESTIMATED
 from archspec.element import show
 from archspec.errors import Diagnostic, KeyPath, Problem, UsageError, suggestion
 from archspec.spec.document import Spec
@@ -57,7 +57,13 @@ TRAINING_FIGURES: Mapping[str, Callable[[Report], Any]] = {
     "must_keep": FIGURES["must_keep"],
     **{engine: _estimated(engine) for engine in ENGINES},
 }
-"""Figures that `training_bytes` may name: what must be kept, and the estimate for each engine."""
+"""Figures of a training step: what must be kept, and the estimate for each engine.
+
+An engine without an estimate is there to say why it has none.
+"""
+
+TRAINING_NAMES = ("must_keep", *ESTIMATED)
+"""Figures that `training_bytes` may name."""
 
 MUST_KEEP = f"{TRAINING}.must_keep"
 """Figure that a plain number after `training_bytes` claims."""
@@ -194,7 +200,7 @@ def _published(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Ite
 def _bounds(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Iterator[Check]:
     sections = {"expect": spec.document.expect, "budget": spec.document.budget}
     for section, claims in sections.items():
-        for path, figure, written in _claimed(section, claims):
+        for path, figure, written in _claimed(section, claims, report.engine):
             if figure not in CLAIMS:
                 hint = suggestion(str(path[-1]), _siblings(path), what="figures")
                 problem = Problem("unknown-key", f"there is no figure `{path[-1]}`", help=hint)
@@ -230,8 +236,14 @@ def _bounds(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Iterat
             yield Check(section, figure, claim, found, holds, "", path, setting, actual, bound)
 
 
-def _claimed(section: str, claims: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, Any]]:
-    """Yield the place, the figure and the bound of each claim of a section."""
+def _claimed(
+    section: str, claims: Mapping[str, Any], engine: str | None
+) -> Iterator[tuple[KeyPath, str, Any]]:
+    """Yield the place, the figure and the bound of each claim of a section.
+
+    A budget of a training step that names no figure is for the engine's estimate too, if there is
+    one: the step must fit.
+    """
     for name, written in claims.items():
         if name != TRAINING:
             yield (section, name), name, written
@@ -240,11 +252,13 @@ def _claimed(section: str, claims: Mapping[str, Any]) -> Iterator[tuple[KeyPath,
                 yield (section, name, which), f"{name}.{which}", bound
         else:
             yield (section, name), MUST_KEEP, written
+            if engine is not None and section == "budget":
+                yield (section, name), f"{TRAINING}.{engine}", written
 
 
 def _siblings(path: KeyPath) -> Iterable[str]:
     """Return the names that may stand in the place of a claim's."""
-    return TRAINING_FIGURES if TRAINING in path[:-1] else CLAIM_NAMES
+    return TRAINING_NAMES if TRAINING in path[:-1] else CLAIM_NAMES
 
 
 def _sized(
