@@ -51,6 +51,7 @@ STYLE: Final[dict[str, Any]] = {
     "font.size": 9,
     "grid.color": RULE,
     "grid.linewidth": 0.8,
+    "image.composite_image": False,  # each image of an SVG keeps its own pixels
     "lines.solid_capstyle": "round",
     "lines.solid_joinstyle": "round",
     "savefig.dpi": 150,

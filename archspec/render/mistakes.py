@@ -55,13 +55,22 @@ def write_mistakes(
     height = TOP + rows * (SIDE + TEXT + GAP)
     with picture(width, height, files, [title, *chain(*captions)]) as figure:
         head(figure, label(title, 40), LEFT, below=heading)
+        # One pair of axes, in inches: making one for each image takes longer than drawing all.
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
         for place, ((right, said), image) in enumerate(zip(captions, pictures, strict=True)):
             row, column = divmod(place, columns)
             x = LEFT + column * (SIDE + GAP)
             y = height - TOP - row * (SIDE + TEXT + GAP) - SIDE
-            axes = figure.add_axes((x / width, y / height, SIDE / width, SIDE / height))
-            axes.set_axis_off()
-            axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="none")
+            axes.imshow(
+                image.squeeze(),
+                cmap="gray",
+                vmin=0,
+                vmax=255,
+                interpolation="none",
+                aspect="auto",
+                extent=_within(x, y, *image.shape[:2]),
+            )
             for line, (text, colour) in enumerate(((right, INK), (said, QUIET))):
                 size = min(SIZE, SIZE * 72 * (SIDE + GAP - APART) / text_width(text, SIZE))
                 figure.text(
@@ -73,3 +82,11 @@ def write_mistakes(
                     color=colour,
                     fontsize=size,
                 )
+        axes.set(xlim=(0, width), ylim=(0, height))
+
+
+def _within(x: float, y: float, rows: int, columns: int) -> tuple[float, float, float, float]:
+    """Return the left, right, lower and upper edge of an image in the middle of its square."""
+    wide, high = (SIDE * pixels / max(rows, columns) for pixels in (columns, rows))
+    left, lower = x + (SIDE - wide) / 2, y + (SIDE - high) / 2
+    return left, left + wide, lower, lower + high
