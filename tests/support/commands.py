@@ -5,14 +5,17 @@ Python starts has, but does not spend seconds on imports. What only a start can 
 modules a command imports, is tested with real ones: `test_startup.py`, `test_engine_start.py`.
 
 `python -m support.commands SOCKET [MODULE ...]` is the warm process, of the backend that
-KERAS_BACKEND names or of none: it forks for each request until the socket is closed.
+KERAS_BACKEND names or of none. All processes of a run of the tests share it: they connect to its
+socket, and it forks for each of their requests until all have closed their connections.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import fcntl
+import gc
 import importlib
 import io
 import json
@@ -26,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import time
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +42,9 @@ LONG = 600
 
 BACKEND = os.environ.get("KERAS_BACKEND") or "tensorflow"
 """Keras's backend in these tests."""
+
+TRIES = 20
+"""Most attempts to reach a warm process."""
 
 NUMBER = struct.Struct("i")
 
@@ -104,18 +111,44 @@ def _inherited() -> dict[str, str]:
 
 @cache
 def _warm(backend: str, modules: tuple[str, ...]) -> socket.socket:
-    """Start the warm process of a backend and more modules; it ends with this one."""
-    ours, theirs = socket.socketpair()
-    with theirs:
+    """Return a connection to the warm process of a backend and more modules.
+
+    The first to ask starts it, and it ends when all who asked have ended.
+    """
+    tests = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    address = Path(tempfile.gettempdir(), f"archspec-{tests}-{'-'.join((backend, *modules))}")
+    for _ in range(TRIES):
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(str(address))
+            if connection.recv(1):  # sent once all is imported; "" by one that just ended
+                atexit.register(connection.close)
+                return connection
+        except FileNotFoundError:
+            _start_warm(address, backend, modules)
+        except ConnectionError:
+            time.sleep(0.1)  # it is about to listen, or to end
+        connection.close()
+    raise RuntimeError(f"the warm process at {address} does not answer")
+
+
+def _start_warm(address: Path, backend: str, modules: tuple[str, ...]) -> None:
+    """Start the warm process, unless another process is about to; who connects waits for it."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        try:
+            listening.bind(str(address))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return
+            raise
+        listening.listen()
         process = subprocess.Popen(
-            [sys.executable, "-m", "support.commands", str(theirs.fileno()), *modules],
+            [sys.executable, "-m", "support.commands", str(listening.fileno()), *modules],
             cwd=Path(__file__).parents[1],
             env=_inherited() | {"KERAS_BACKEND": backend},
-            pass_fds=[theirs.fileno()],
+            pass_fds=[listening.fileno()],
         )
     atexit.register(process.wait)
-    atexit.register(ours.close)
-    return ours
 
 
 def start(
@@ -176,22 +209,35 @@ def output(*arguments: str) -> str:
 # The warm process
 
 
-def _serve(requests: socket.socket) -> dict[str, Any]:
+def _serve(listening: socket.socket) -> dict[str, Any]:
     """Fork for each request; return, in the process that was forked, its task."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait
+    address = listening.getsockname()
+    connections: list[socket.socket] = []
     while True:
-        message, files, *_ = socket.recv_fds(requests, 1, 3)
-        if not message:
+        for ready in select.select([listening, *connections], [], [])[0]:
+            if ready is listening:
+                connections.append(listening.accept()[0])
+                connections[-1].sendall(b"\0")
+                continue
+            message, files, *_ = socket.recv_fds(ready, 1, 3)
+            if not message:
+                connections.remove(ready)
+                ready.close()
+                continue
+            reply, *streams = files
+            if os.fork() == 0:
+                for each in (listening, *connections):
+                    each.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                return _forked(socket.socket(fileno=reply), streams)
+            for file in files:
+                os.close(file)
+        if not connections:
+            Path(address).unlink()  # who asks from now on starts another
             os._exit(0)
-        reply, *streams = files
-        if os.fork() == 0:
-            requests.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            return _forked(socket.socket(fileno=reply), streams)
-        for file in files:
-            os.close(file)
 
 
 def _forked(reply: socket.socket, streams: list[int]) -> dict[str, Any]:
@@ -242,13 +288,19 @@ def _begin(task: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    for module in (*IMPORTED, *sys.argv[2:]):
-        importlib.import_module(module)
-    if os.environ["KERAS_BACKEND"]:
-        importlib.import_module("archspec.keras_model.engine").load_keras()
-        importlib.import_module("tensorflow")  # Keras imports it on JAX as well, to seed it
-        importlib.import_module("archspec.training.fit")
-    work = _serve(socket.socket(fileno=int(sys.argv[1])))
+    listens = socket.socket(fileno=int(sys.argv[1]))
+    try:
+        for module in (*IMPORTED, *sys.argv[2:]):
+            importlib.import_module(module)
+        if os.environ["KERAS_BACKEND"]:
+            importlib.import_module("archspec.keras_model.engine").load_keras()
+            importlib.import_module("tensorflow")  # Keras imports it on JAX as well, to seed it
+            importlib.import_module("archspec.training.fit")
+    except BaseException:
+        Path(listens.getsockname()).unlink()
+        raise
+    gc.freeze()  # forks need not look for garbage in what they share
+    work = _serve(listens)
     _begin(work)
     # At the top, so that the process ends as any other one: exit code, traceback, what is flushed.
     if work["code"] is None:
